@@ -1,0 +1,155 @@
+//! What an acquire, a lease and its settlement can answer besides yes.
+
+use std::{fmt, time::Duration};
+
+use super::{BoxError, NeverFits, RateLimitExceeded, RepositoryError, Unsupported, ValidationError};
+use crate::model::name::{EntityId, ResourceName};
+
+/// Why an acquire gave no lease.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcquireError {
+    /// Not yet: some limit has too few tokens now.
+    #[error(transparent)]
+    Exceeded(#[from] RateLimitExceeded),
+    /// Never: the amount is larger than the capacity.
+    #[error(transparent)]
+    NeverFits(#[from] NeverFits),
+    /// The store could not be asked in time.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The request itself is wrong; nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// No limits are stored for this entity and resource, and none were given.
+    #[error(
+        "no limits apply to {entity}/{resource}: store some (`zae-deploy system set-defaults -l rpm:100`, \
+         `Repository::set_system_defaults`, or the same for the resource or entity), or give the limiter defaults"
+    )]
+    NoLimits {
+        /// Who was to be limited.
+        entity: EntityId,
+        /// For what.
+        resource: ResourceName,
+    },
+    /// The bucket or its configuration uses a feature of newer clients that this version would enforce wrongly.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The table's version record, or something else about the stored data, forbids this client to go on.
+    #[error(transparent)]
+    Repository(RepositoryError),
+}
+
+impl AcquireError {
+    /// How long to wait before asking again makes sense; `None` when waiting does not help or is not known to.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Exceeded(exceeded) => Some(exceeded.retry_after()),
+            Self::Unavailable(unavailable) => Some(unavailable.retry_after),
+            _ => None,
+        }
+    }
+
+    /// Whether the limiter answered no (not yet or never), as opposed to not being able to answer.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Exceeded(_) | Self::NeverFits(_))
+    }
+}
+
+/// The store could not be asked, or not in time.
+///
+/// A write whose outcome is unknown counts as done, so tokens may have been taken; they come back with refill.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unavailable {
+    /// What stood in the way.
+    pub reason: UnavailableReason,
+    /// Who was to be limited.
+    pub entity: EntityId,
+    /// For what.
+    pub resource: ResourceName,
+    /// A sensible time to wait before asking again.
+    pub retry_after: Duration,
+    pub(crate) source: Option<BoxError>,
+}
+
+impl Unavailable {
+    pub(crate) fn new(reason: UnavailableReason, entity: EntityId, resource: ResourceName) -> Self {
+        Self { reason, entity, resource, retry_after: Duration::from_secs(1), source: None }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rate limiter unavailable: {} [entity={}, resource={}]", self.reason, self.entity, self.resource)
+    }
+}
+
+impl std::error::Error for Unavailable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Why the store could not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnavailableReason {
+    /// No answer within the deadline of the acquire.
+    DeadlineExceeded,
+    /// The store answered with an error that is not about this request.
+    StoreFailed,
+    /// The store failed so often lately that it is given a rest.
+    CircuitOpen,
+    /// Too many acquires wait already.
+    Overloaded,
+    /// The limiter is shutting down.
+    ShuttingDown,
+}
+
+impl fmt::Display for UnavailableReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeadlineExceeded => "no answer from DynamoDB within the deadline",
+            Self::StoreFailed => "DynamoDB answered with an error",
+            Self::CircuitOpen => "DynamoDB failed repeatedly and is given a rest",
+            Self::Overloaded => "too many acquires are waiting",
+            Self::ShuttingDown => "the limiter is shutting down",
+        })
+    }
+}
+
+/// A lease could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// It was committed or rolled back before.
+    #[error("the lease is settled; adjust before committing or rolling back")]
+    Settled,
+    /// It holds nothing of that limit.
+    #[error("the lease has no limit called {name}; it has {known}")]
+    UnknownLimit {
+        /// The name asked for.
+        name: String,
+        /// The names it has, separated by commas.
+        known: String,
+    },
+}
+
+/// What a lease owed or was owed could not be written for certain. It is not tried again: a refund applied twice would
+/// grant tokens that nobody has.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("settling a lease on {entity}/{resource} failed: {message}")]
+#[non_exhaustive]
+pub struct SettleError {
+    /// Whose bucket it was.
+    pub entity: EntityId,
+    /// For what.
+    pub resource: ResourceName,
+    pub(crate) message: String,
+}

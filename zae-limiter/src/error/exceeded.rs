@@ -1,0 +1,147 @@
+//! Refusals: not yet ([`RateLimitExceeded`]) and never ([`NeverFits`]).
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::model::status::LimitStatus;
+
+/// At least one limit has too few tokens now; later it will have enough.
+///
+/// Carries the status of every limit that was asked, passed ones included, child before parent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimitExceeded {
+    statuses: Vec<LimitStatus>,
+    primary: usize,
+}
+
+impl RateLimitExceeded {
+    /// Collects the statuses of one refused request; `None` when none of them is exceeded.
+    pub fn new(statuses: Vec<LimitStatus>) -> Option<Self> {
+        let mut primary: Option<usize> = None;
+        for (index, status) in statuses.iter().enumerate().filter(|(_, status)| status.exceeded) {
+            if primary.is_none_or(|best| status.retry_after > statuses[best].retry_after) {
+                primary = Some(index);
+            }
+        }
+        primary.map(|primary| Self { statuses, primary })
+    }
+
+    /// Every limit's status.
+    pub fn statuses(&self) -> &[LimitStatus] {
+        &self.statuses
+    }
+
+    /// The limits that refused.
+    pub fn violations(&self) -> impl Iterator<Item = &LimitStatus> {
+        self.statuses.iter().filter(|status| status.exceeded)
+    }
+
+    /// The limits that had enough.
+    pub fn passed(&self) -> impl Iterator<Item = &LimitStatus> {
+        self.statuses.iter().filter(|status| !status.exceeded)
+    }
+
+    /// The violation with the longest wait, the first of them on a tie.
+    pub fn primary(&self) -> &LimitStatus {
+        &self.statuses[self.primary]
+    }
+
+    /// How long until the request would fit, if nobody else takes tokens meanwhile.
+    pub fn retry_after(&self) -> Duration {
+        self.primary().retry_after
+    }
+
+    /// The value of an HTTP `Retry-After`: whole seconds, rounded up, at least 1.
+    pub fn retry_after_header(&self) -> u64 {
+        let wait = self.retry_after();
+        (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+    }
+
+    /// The map form that the reference's `as_dict` gives, for bodies and logs of mixed fleets.
+    ///
+    /// It names entity ids: do not send it to clients of a public service.
+    pub fn to_map(&self) -> Value {
+        let limits: Vec<Value> = self
+            .statuses
+            .iter()
+            .map(|status| {
+                json!({
+                    "entity_id": status.entity_id,
+                    "resource": status.resource,
+                    "limit_name": status.limit.name(),
+                    "capacity": status.limit.capacity(),
+                    "refill_amount": status.limit.refill_amount(),
+                    "refill_period_seconds": status.limit.refill_period_seconds(),
+                    "available": status.available,
+                    "requested": status.requested,
+                    "exceeded": status.exceeded,
+                    "retry_after_seconds": seconds(status.retry_after),
+                })
+            })
+            .collect();
+        json!({
+            "error": "rate_limit_exceeded",
+            "message": self.to_string(),
+            "retry_after_seconds": seconds(self.retry_after()),
+            "retry_after_ms": u64::try_from(self.retry_after().as_millis()).unwrap_or(u64::MAX),
+            "limits": limits,
+        })
+    }
+}
+
+fn seconds(wait: Duration) -> f64 {
+    wait.as_millis() as f64 / 1000.0
+}
+
+impl fmt::Display for RateLimitExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let primary = self.primary();
+        let names: Vec<&str> = self.violations().map(|status| status.limit.name().as_str()).collect();
+        write!(
+            f,
+            "Rate limit exceeded for {}/{}: [{}]. Retry after {:.1}s",
+            primary.entity_id,
+            primary.resource,
+            names.join(", "),
+            seconds(self.retry_after())
+        )
+    }
+}
+
+impl std::error::Error for RateLimitExceeded {}
+
+/// The amount is larger than a bucket's capacity: waiting does not help, only a smaller request or a larger limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NeverFits {
+    violations: Vec<LimitStatus>,
+}
+
+impl NeverFits {
+    /// Collects the limits whose capacity is too small; `None` when there are none.
+    pub(crate) fn new(violations: Vec<LimitStatus>) -> Option<Self> {
+        (!violations.is_empty()).then_some(Self { violations })
+    }
+
+    /// The limits whose capacity is smaller than what was asked.
+    pub fn violations(&self) -> &[LimitStatus] {
+        &self.violations
+    }
+}
+
+impl fmt::Display for NeverFits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = &self.violations[0];
+        write!(
+            f,
+            "{} tokens of {} never fit {}/{}: the capacity is {}. Ask for less or raise the limit",
+            first.requested,
+            first.limit.name(),
+            first.entity_id,
+            first.resource,
+            first.limit.capacity()
+        )
+    }
+}
+
+impl std::error::Error for NeverFits {}

@@ -1,0 +1,17 @@
+//! What can go wrong, one type per kind of answer.
+//!
+//! An acquire has three kinds of "no": **not yet** ([`RateLimitExceeded`], with a time), **never**
+//! ([`NeverFits`], without one) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps them apart.
+
+mod acquire;
+mod exceeded;
+mod repository;
+mod validation;
+
+pub use acquire::{AcquireError, LeaseError, SettleError, Unavailable, UnavailableReason};
+pub use exceeded::{NeverFits, RateLimitExceeded};
+pub use repository::{NamespaceState, RepositoryError, StoreError, StoreErrorKind, Unsupported};
+pub use validation::{ValidationError, ValidationReason};
+
+/// Any error, boxed; used as a source.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,187 @@
+//! What reading and writing the table can answer.
+
+use std::fmt;
+
+use super::{BoxError, ValidationError};
+use crate::model::name::{EntityId, NamespaceId, NamespaceName};
+
+/// Why an operation on the table failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// An argument is wrong; nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The table does not exist.
+    #[error("table {table} does not exist: create it with `zae-deploy deploy --name {table}`")]
+    TableMissing {
+        /// The table's (and stack's) name.
+        table: String,
+    },
+    /// An entity of that id exists.
+    #[error("entity {0} exists already")]
+    EntityExists(EntityId),
+    /// No entity of that id exists.
+    #[error("entity {0} does not exist")]
+    EntityNotFound(EntityId),
+    /// No namespace of that name is active.
+    #[error("namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`")]
+    NamespaceNotFound(NamespaceName),
+    /// No namespace of that id is known.
+    #[error("namespace id {0} is unknown")]
+    NamespaceIdNotFound(NamespaceId),
+    /// A namespace is not in a state in which the operation makes sense.
+    #[error("namespace id {id} is {state}: {advice}")]
+    NamespaceState {
+        /// The namespace.
+        id: NamespaceId,
+        /// The state it is in.
+        state: NamespaceState,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// The table's version record forbids this client.
+    #[error("client {client} may not use this table: it asks for {minimum} or newer; upgrade this client")]
+    ClientTooOld {
+        /// This client's level.
+        client: String,
+        /// The level asked for.
+        minimum: String,
+    },
+    /// The table's schema is of another major version.
+    #[error("the table has schema {schema}, this client speaks {client}: migrate the table first")]
+    IncompatibleSchema {
+        /// This client's schema version.
+        client: String,
+        /// The stored one.
+        schema: String,
+    },
+    /// An item is not as it should be.
+    #[error("item {key} cannot be read: {problem}")]
+    Malformed {
+        /// The item's key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A feature of newer clients.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+}
+
+/// The state of a namespace's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum NamespaceState {
+    /// In use.
+    Active,
+    /// Soft-deleted: data intact, recoverable.
+    Deleted,
+    /// Being removed for good.
+    Purging,
+    /// Its name now belongs to another namespace.
+    Reregistered,
+}
+
+impl NamespaceState {
+    /// The stored text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deleted => "deleted",
+            Self::Purging => "purging",
+            Self::Reregistered => "re-registered",
+        }
+    }
+}
+
+impl fmt::Display for NamespaceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A bucket or configuration carries an attribute of a feature that this version does not implement.
+///
+/// Enforcing the rest without it would grant too much, so nothing is granted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{item} uses `{attribute}`, a feature that this version does not implement: remove it, or use a client that does")]
+#[non_exhaustive]
+pub struct Unsupported {
+    /// The attribute's name.
+    pub attribute: String,
+    /// The item's key.
+    pub item: String,
+}
+
+/// A failed call to DynamoDB.
+#[derive(Debug)]
+pub struct StoreError {
+    pub(crate) operation: &'static str,
+    pub(crate) kind: StoreErrorKind,
+    pub(crate) code: Option<String>,
+    pub(crate) source: BoxError,
+}
+
+/// What a failed call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// A condition did not hold; nothing was written.
+    ConditionFailed,
+    /// The table does not exist.
+    TableMissing,
+    /// Refused before it had an effect: throttled, or in conflict with a transaction.
+    NotApplied,
+    /// Credentials lack a permission.
+    AccessDenied,
+    /// The request was refused as wrong.
+    Rejected,
+    /// It is not known whether it had an effect: a timeout, a broken connection, a server error.
+    Ambiguous,
+}
+
+impl StoreError {
+    /// The DynamoDB operation, for example `UpdateItem`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What the failure means.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+
+    /// DynamoDB's own error code, when it sent one.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = match self.kind {
+            StoreErrorKind::ConditionFailed => "its condition did not hold",
+            StoreErrorKind::TableMissing => "the table does not exist",
+            StoreErrorKind::NotApplied => "DynamoDB is too busy; nothing was written",
+            StoreErrorKind::AccessDenied => "the credentials lack the permission",
+            StoreErrorKind::Rejected => "DynamoDB refused the request",
+            StoreErrorKind::Ambiguous => "no clear answer from DynamoDB",
+        };
+        write!(f, "{} failed: {meaning}", self.operation)?;
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}

@@ -1,0 +1,123 @@
+//! Input that cannot be used.
+
+use std::{convert::Infallible, fmt};
+
+/// How much of a bad value an error keeps, in characters.
+const KEPT_CHARS: usize = 50;
+
+/// A value that breaks a rule; nothing was sent to the store.
+///
+/// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of the message, so
+/// that a secret pasted into the wrong field does not reach a log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {field}: {reason}")]
+pub struct ValidationError {
+    field: &'static str,
+    value: String,
+    reason: ValidationReason,
+}
+
+impl ValidationError {
+    pub(crate) fn new(field: &'static str, value: impl AsRef<str>, reason: ValidationReason) -> Self {
+        let value = value.as_ref();
+        let kept = match value.char_indices().nth(KEPT_CHARS) {
+            Some((end, _)) => format!("{}...", &value[..end]),
+            None => value.to_owned(),
+        };
+        Self { field, value: kept, reason }
+    }
+
+    /// Which input it was, for example `entity_id`.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// The value, cut to 50 characters.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Which rule it breaks.
+    pub fn reason(&self) -> &ValidationReason {
+        &self.reason
+    }
+}
+
+impl From<Infallible> for ValidationError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// The rule that a value breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValidationReason {
+    /// Nothing was given.
+    Empty,
+    /// More characters than allowed.
+    TooLong {
+        /// The most characters allowed.
+        max: usize,
+    },
+    /// `#` separates the parts of keys.
+    ContainsHash,
+    /// Stack names have no underscores.
+    ContainsUnderscore,
+    /// Stack names have no periods.
+    ContainsPeriod,
+    /// Stack names have no spaces.
+    ContainsSpace,
+    /// The name has a meaning of its own.
+    Reserved,
+    /// A character that is not allowed where it stands.
+    Pattern {
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+    /// Zero where at least one is needed.
+    NotPositive,
+    /// An amount beyond the largest that can be stored.
+    TooLarge {
+        /// The largest amount.
+        max: u64,
+    },
+    /// More entries than allowed.
+    TooMany {
+        /// The most entries.
+        max: usize,
+    },
+    /// The same name twice.
+    Duplicate,
+    /// A cost names a limit that is not among those that apply.
+    UnknownLimit {
+        /// The limits that apply, separated by commas.
+        known: String,
+    },
+    /// A cost of nothing but zeros.
+    NothingRequested,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl fmt::Display for ValidationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("must not be empty"),
+            Self::TooLong { max } => write!(f, "must be at most {max} characters long"),
+            Self::ContainsHash => f.write_str("must not contain '#', which separates the parts of keys"),
+            Self::ContainsUnderscore => f.write_str("must not contain underscores; use hyphens"),
+            Self::ContainsPeriod => f.write_str("must not contain periods; use hyphens"),
+            Self::ContainsSpace => f.write_str("must not contain spaces; use hyphens"),
+            Self::Reserved => f.write_str("is reserved; choose another name"),
+            Self::Pattern { allowed } => write!(f, "must be {allowed}"),
+            Self::NotPositive => f.write_str("must be at least 1"),
+            Self::TooLarge { max } => write!(f, "must be at most {max}"),
+            Self::TooMany { max } => write!(f, "must be at most {max} entries"),
+            Self::Duplicate => f.write_str("is given twice"),
+            Self::UnknownLimit { known } => write!(f, "names a limit that is not among those that apply ({known})"),
+            Self::NothingRequested => f.write_str("asks for nothing; name at least one limit with 1 token or more"),
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}

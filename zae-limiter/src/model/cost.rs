@@ -1,0 +1,182 @@
+//! How much a call takes: [`Cost`].
+
+use std::fmt;
+
+use crate::{
+    error::{ValidationError, ValidationReason},
+    model::{limit::Limits, limit::MAX_TOKENS, name::LimitName},
+};
+
+/// Names that a cost of [`Cost::requests`] looks for among the limits that apply.
+pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "requests"];
+
+/// What one call takes from its limits, in whole tokens per limit.
+///
+/// A cost is checked when it is used: an invalid name, an amount beyond [`MAX_TOKENS`] or a cost of nothing but
+/// zeros is a [`ValidationError`] before anything is sent.
+///
+/// ```
+/// use zae_limiter::Cost;
+/// let cost = Cost::of("rpm", 1).and("tpm", 500);
+/// assert_eq!(cost.to_string(), "rpm:1,tpm:500");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost {
+    kind: Kind,
+    invalid: Option<ValidationError>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Named(Vec<(LimitName, u64)>),
+    Requests(u64),
+}
+
+impl Cost {
+    /// A cost of `tokens` from the limit called `name`.
+    pub fn of(name: impl AsRef<str>, tokens: u64) -> Self {
+        Self { kind: Kind::Named(Vec::with_capacity(2)), invalid: None }.and(name, tokens)
+    }
+
+    /// A cost of `count` from every limit that counts requests ([`REQUEST_LIMIT_NAMES`]), whichever of them apply.
+    pub fn requests(count: u64) -> Self {
+        Self { kind: Kind::Requests(count), invalid: None }
+    }
+
+    /// Adds `tokens` from the limit called `name`; amounts of the same name add up.
+    ///
+    /// Added to a [`Cost::requests`], that cost first becomes a cost of the `requests` limit.
+    #[must_use]
+    pub fn and(mut self, name: impl AsRef<str>, tokens: u64) -> Self {
+        let name = match LimitName::new(name.as_ref()) {
+            Ok(name) => name,
+            Err(error) => {
+                self.invalid.get_or_insert(error);
+                return self;
+            }
+        };
+        if let Kind::Requests(count) = self.kind {
+            self.kind = Kind::Named(Vec::with_capacity(2));
+            self = self.and("requests", count);
+        }
+        let Kind::Named(entries) = &mut self.kind else { return self };
+        match entries.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, amount)) => *amount = amount.saturating_add(tokens),
+            None => entries.push((name, tokens)),
+        }
+        self
+    }
+
+    /// The amounts by limit name, with the names that `limits` has when this is a [`Cost::requests`].
+    ///
+    /// # Errors
+    /// [`ValidationError`] when a name was invalid, an amount is too large, a name is not among `limits`, or nothing
+    /// is asked for.
+    pub fn resolve(&self, limits: &Limits) -> Result<Vec<(LimitName, u64)>, ValidationError> {
+        self.check()?;
+        let entries = match &self.kind {
+            Kind::Requests(count) => {
+                let named: Vec<_> = limits
+                    .iter()
+                    .filter(|limit| REQUEST_LIMIT_NAMES.contains(&limit.name().as_str()))
+                    .map(|limit| (limit.name().clone(), *count))
+                    .collect();
+                if named.is_empty() {
+                    let known = join(limits.iter().map(|limit| limit.name().as_str()));
+                    return Err(ValidationError::new("cost", "requests", ValidationReason::UnknownLimit { known }));
+                }
+                named
+            }
+            Kind::Named(entries) => {
+                if let Some((unknown, _)) = entries.iter().find(|(name, _)| limits.get(name.as_str()).is_none()) {
+                    let known = join(limits.iter().map(|limit| limit.name().as_str()));
+                    return Err(ValidationError::new(
+                        "cost",
+                        unknown.as_str(),
+                        ValidationReason::UnknownLimit { known },
+                    ));
+                }
+                entries.clone()
+            }
+        };
+        Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
+    }
+
+    /// What can be checked without knowing the limits.
+    ///
+    /// # Errors
+    /// As [`Cost::resolve`], but for unknown names.
+    pub fn check(&self) -> Result<(), ValidationError> {
+        if let Some(error) = &self.invalid {
+            return Err(error.clone());
+        }
+        let too_large = |amount: u64| {
+            ValidationError::new("cost", amount.to_string(), ValidationReason::TooLarge { max: MAX_TOKENS })
+        };
+        let largest = match &self.kind {
+            Kind::Requests(count) => *count,
+            Kind::Named(entries) => entries.iter().map(|(_, amount)| *amount).max().unwrap_or(0),
+        };
+        match largest {
+            0 => Err(ValidationError::new("cost", self.to_string(), ValidationReason::NothingRequested)),
+            largest if largest > MAX_TOKENS => Err(too_large(largest)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Requests(count) => write!(f, "requests:{count}"),
+            Kind::Named(entries) => {
+                for (index, (name, amount)) in entries.iter().enumerate() {
+                    write!(f, "{}{name}:{amount}", if index == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limit;
+
+    fn limits() -> Limits {
+        Limits::new([Limit::per_minute("rpm", 10).unwrap(), Limit::per_minute("tpm", 100).unwrap()]).unwrap()
+    }
+
+    #[test]
+    fn same_names_add_up_and_zeros_drop_out() {
+        let cost = Cost::of("rpm", 1).and("rpm", 2).and("tpm", 0);
+        assert_eq!(cost.resolve(&limits()).unwrap(), [(LimitName::new("rpm").unwrap(), 3)]);
+    }
+
+    #[test]
+    fn requests_take_only_from_limits_that_count_requests() {
+        assert_eq!(Cost::requests(1).resolve(&limits()).unwrap(), [(LimitName::new("rpm").unwrap(), 1)]);
+        let tokens_only = Limits::from(Limit::per_minute("tpm", 1).unwrap());
+        let error = Cost::requests(1).resolve(&tokens_only).unwrap_err();
+        assert!(matches!(error.reason(), ValidationReason::UnknownLimit { .. }));
+    }
+
+    #[test]
+    fn bad_costs_say_what_is_wrong() {
+        for (cost, reason) in [
+            (Cost::of("rpm", 0), "nothing"),
+            (Cost::of("", 1), "empty"),
+            (Cost::of("wcu", 1), "reserved"),
+            (Cost::of("rpd", 1), "not among"),
+            (Cost::of("rpm", u64::MAX), "at most"),
+        ] {
+            let text = cost.resolve(&limits()).unwrap_err().to_string();
+            assert!(text.contains(reason), "{text}");
+        }
+    }
+}

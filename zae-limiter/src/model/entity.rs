@@ -1,0 +1,91 @@
+//! Who is limited: [`Entity`].
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::name::EntityId;
+
+/// A stored entity: a user, an API key, a project.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Entity {
+    /// Its id.
+    pub id: EntityId,
+    /// A name for people; the id when none was given.
+    pub name: String,
+    /// The entity that is charged too when `cascade` is set.
+    pub parent_id: Option<EntityId>,
+    /// Whether acquires also charge the parent.
+    pub cascade: bool,
+    /// Free-form facts.
+    pub metadata: BTreeMap<String, Value>,
+    /// When it was created, `YYYY-MM-DDTHH:MM:SSZ`.
+    pub created_at: Option<String>,
+}
+
+impl Entity {
+    /// Whether it stands at the top of a hierarchy (an entity without a parent does, with children or without).
+    pub fn is_parent(&self) -> bool {
+        self.parent_id.is_none()
+    }
+
+    /// Whether it has a parent.
+    pub fn is_child(&self) -> bool {
+        self.parent_id.is_some()
+    }
+}
+
+/// What [`Repository::create_entity`](crate::Repository::create_entity) is told about a new entity.
+///
+/// ```
+/// use zae_limiter::{EntityId, NewEntity};
+/// let project = EntityId::new("proj-1")?;
+/// let key = NewEntity::new(EntityId::new("key-1")?).name("CI key").parent(project).cascading().metadata("team", "a");
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewEntity {
+    pub(crate) id: EntityId,
+    pub(crate) name: Option<String>,
+    pub(crate) parent_id: Option<EntityId>,
+    pub(crate) cascade: bool,
+    pub(crate) metadata: BTreeMap<String, Value>,
+}
+
+impl NewEntity {
+    /// An entity without parent and metadata, named like its id.
+    pub fn new(id: EntityId) -> Self {
+        Self { id, name: None, parent_id: None, cascade: false, metadata: BTreeMap::new() }
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The entity above this one. It need not exist yet.
+    #[must_use]
+    pub fn parent(mut self, parent: EntityId) -> Self {
+        self.parent_id = Some(parent);
+        self
+    }
+
+    /// Acquires of this entity also charge its parent.
+    #[must_use]
+    pub fn cascading(mut self) -> Self {
+        self.cascade = true;
+        self
+    }
+
+    /// Adds one free-form fact.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+}

@@ -1,0 +1,242 @@
+//! What is configured: one [`Limit`] and the set of [`Limits`] that hold together.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{ValidationError, ValidationReason},
+    model::name::LimitName,
+};
+
+/// The largest capacity or refill amount, in tokens. In millitokens it still leaves room in 63 bits for sums.
+pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
+/// The longest refill period, in seconds (over 300 years).
+pub const MAX_PERIOD_SECONDS: u64 = 10_000_000_000;
+/// How many limits one set may have: more would not fit in the write unit that an acquire is meant to cost.
+pub const MAX_LIMITS: usize = 64;
+
+/// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
+/// `refill_period_seconds`, continuously.
+///
+/// ```
+/// use zae_limiter::Limit;
+/// let limit = Limit::per_minute("tpm", 10_000)?.with_burst(15_000)?;
+/// assert_eq!((limit.capacity(), limit.refill_amount(), limit.refill_period_seconds()), (15_000, 10_000, 60));
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawLimit")]
+pub struct Limit {
+    name: LimitName,
+    capacity: u64,
+    refill_amount: u64,
+    refill_period_seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimit {
+    name: LimitName,
+    capacity: u64,
+    refill_amount: u64,
+    refill_period_seconds: u64,
+}
+
+impl TryFrom<RawLimit> for Limit {
+    type Error = ValidationError;
+    fn try_from(raw: RawLimit) -> Result<Self, Self::Error> {
+        Self::custom(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)
+    }
+}
+
+fn check_amount(field: &'static str, value: u64, max: u64) -> Result<(), ValidationError> {
+    let reason = if value == 0 {
+        ValidationReason::NotPositive
+    } else if value > max {
+        ValidationReason::TooLarge { max }
+    } else {
+        return Ok(());
+    };
+    Err(ValidationError::new(field, value.to_string(), reason))
+}
+
+impl Limit {
+    /// A limit of `rate` tokens per second, holding at most `rate`.
+    ///
+    /// # Errors
+    /// [`ValidationError`] when the name is invalid or `rate` is 0 or beyond [`MAX_TOKENS`].
+    pub fn per_second<N>(name: N, rate: u64) -> Result<Self, ValidationError>
+    where
+        N: TryInto<LimitName>,
+        ValidationError: From<N::Error>,
+    {
+        Self::custom(name, rate, rate, 1)
+    }
+
+    /// A limit of `rate` tokens per minute, holding at most `rate`.
+    ///
+    /// # Errors
+    /// As [`Limit::per_second`].
+    pub fn per_minute<N>(name: N, rate: u64) -> Result<Self, ValidationError>
+    where
+        N: TryInto<LimitName>,
+        ValidationError: From<N::Error>,
+    {
+        Self::custom(name, rate, rate, 60)
+    }
+
+    /// A limit of `rate` tokens per hour, holding at most `rate`.
+    ///
+    /// # Errors
+    /// As [`Limit::per_second`].
+    pub fn per_hour<N>(name: N, rate: u64) -> Result<Self, ValidationError>
+    where
+        N: TryInto<LimitName>,
+        ValidationError: From<N::Error>,
+    {
+        Self::custom(name, rate, rate, 3_600)
+    }
+
+    /// A limit of `rate` tokens per day, holding at most `rate`.
+    ///
+    /// # Errors
+    /// As [`Limit::per_second`].
+    pub fn per_day<N>(name: N, rate: u64) -> Result<Self, ValidationError>
+    where
+        N: TryInto<LimitName>,
+        ValidationError: From<N::Error>,
+    {
+        Self::custom(name, rate, rate, 86_400)
+    }
+
+    /// A limit holding at most `capacity` tokens that gains `refill_amount` tokens every `refill_period_seconds`.
+    ///
+    /// # Errors
+    /// [`ValidationError`] naming the first of name, capacity, refill amount and period that is invalid.
+    pub fn custom<N>(
+        name: N,
+        capacity: u64,
+        refill_amount: u64,
+        refill_period_seconds: u64,
+    ) -> Result<Self, ValidationError>
+    where
+        N: TryInto<LimitName>,
+        ValidationError: From<N::Error>,
+    {
+        let name = name.try_into()?;
+        check_amount("capacity", capacity, MAX_TOKENS)?;
+        check_amount("refill_amount", refill_amount, MAX_TOKENS)?;
+        check_amount("refill_period_seconds", refill_period_seconds, MAX_PERIOD_SECONDS)?;
+        Ok(Self { name, capacity, refill_amount, refill_period_seconds })
+    }
+
+    /// The same limit holding at most `capacity` tokens; the rate stays. It may be smaller than the rate.
+    ///
+    /// # Errors
+    /// [`ValidationError`] when `capacity` is 0 or beyond [`MAX_TOKENS`].
+    pub fn with_burst(self, capacity: u64) -> Result<Self, ValidationError> {
+        check_amount("capacity", capacity, MAX_TOKENS)?;
+        Ok(Self { capacity, ..self })
+    }
+
+    /// The limit's name.
+    pub fn name(&self) -> &LimitName {
+        &self.name
+    }
+
+    /// The bucket's ceiling, in tokens.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Tokens gained per period.
+    pub fn refill_amount(&self) -> u64 {
+        self.refill_amount
+    }
+
+    /// The period, in seconds.
+    pub fn refill_period_seconds(&self) -> u64 {
+        self.refill_period_seconds
+    }
+
+    /// Tokens gained per second.
+    pub fn refill_rate(&self) -> f64 {
+        self.refill_amount as f64 / self.refill_period_seconds as f64
+    }
+
+    /// Whole seconds that an empty bucket needs to fill, rounded up: the `w` of a `RateLimit-Policy` field.
+    pub fn fill_seconds(&self) -> u64 {
+        let product = u128::from(self.capacity) * u128::from(self.refill_period_seconds);
+        u64::try_from(product.div_ceil(u128::from(self.refill_amount))).unwrap_or(u64::MAX)
+    }
+}
+
+/// A non-empty set of limits with distinct names, in a fixed order; cheap to clone.
+///
+/// ```
+/// use zae_limiter::{Limit, Limits};
+/// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
+/// assert_eq!(limits.get("tpm").map(|l| l.capacity()), Some(10_000));
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Limits(Arc<[Limit]>);
+
+impl Limits {
+    /// Collects `limits` into a set.
+    ///
+    /// # Errors
+    /// [`ValidationError`] on field `limits` when there are none, more than [`MAX_LIMITS`], or two of one name.
+    pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, ValidationError> {
+        let limits: Vec<Limit> = limits.into_iter().collect();
+        let fail = |value: String, reason| Err(ValidationError::new("limits", value, reason));
+        if limits.is_empty() {
+            return fail(String::new(), ValidationReason::Empty);
+        }
+        if limits.len() > MAX_LIMITS {
+            return fail(limits.len().to_string(), ValidationReason::TooMany { max: MAX_LIMITS });
+        }
+        for (index, limit) in limits.iter().enumerate() {
+            if limits[..index].iter().any(|other| other.name == limit.name) {
+                return fail(limit.name.to_string(), ValidationReason::Duplicate);
+            }
+        }
+        Ok(Self(limits.into()))
+    }
+
+    /// The limit called `name`.
+    pub fn get(&self, name: &str) -> Option<&Limit> {
+        self.0.iter().find(|limit| limit.name.as_str() == name)
+    }
+
+    /// The limits, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Limit> {
+        self.0.iter()
+    }
+
+    /// The limits as a slice; never empty.
+    pub fn as_slice(&self) -> &[Limit] {
+        &self.0
+    }
+
+    /// Whether `other` is the very same set, without comparing it limit by limit.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
+}
+
+impl<'a> IntoIterator for &'a Limits {
+    type Item = &'a Limit;
+    type IntoIter = std::slice::Iter<'a, Limit>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl From<Limit> for Limits {
+    fn from(limit: Limit) -> Self {
+        Self(Arc::new([limit]))
+    }
+}

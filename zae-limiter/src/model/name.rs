@@ -1,0 +1,361 @@
+//! Validated names and ids: what has one of these types can become part of a key.
+
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ValidationError, ValidationReason};
+
+/// How many characters an entity id or a principal may have.
+pub const MAX_IDENTIFIER_LEN: usize = 256;
+/// How many characters a limit or resource name may have.
+pub const MAX_NAME_LEN: usize = 64;
+/// How many characters a stack name may have.
+pub const MAX_STACK_NAME_LEN: usize = 55;
+/// The reserved limit that the reference keeps on every bucket for DynamoDB write units.
+pub(crate) const WCU: &str = "wcu";
+/// The namespace id of the registry and the version record.
+pub(crate) const RESERVED_NAMESPACE: &str = "_";
+
+fn check_common(field: &'static str, value: &str, max: usize) -> Result<(), ValidationError> {
+    let reason = if value.is_empty() {
+        ValidationReason::Empty
+    } else if value.chars().count() > max {
+        ValidationReason::TooLong { max }
+    } else if value.contains('#') {
+        ValidationReason::ContainsHash
+    } else {
+        return Ok(());
+    };
+    Err(ValidationError::new(field, value, reason))
+}
+
+fn check_pattern(
+    field: &'static str,
+    value: &str,
+    first: fn(char) -> bool,
+    rest: fn(char) -> bool,
+    allowed: &'static str,
+) -> Result<(), ValidationError> {
+    let mut chars = value.chars();
+    if chars.next().is_some_and(first) && chars.all(rest) {
+        return Ok(());
+    }
+    Err(ValidationError::new(field, value, ValidationReason::Pattern { allowed }))
+}
+
+/// Checks an entity id, parent id or principal: 1 to 256 characters, a letter or digit first, then letters, digits
+/// and `_ . : @ -`.
+///
+/// # Errors
+/// [`ValidationError`] naming `field` and the first rule that the value breaks.
+pub fn validate_identifier(field: &'static str, value: &str) -> Result<(), ValidationError> {
+    check_common(field, value, MAX_IDENTIFIER_LEN)?;
+    check_pattern(
+        field,
+        value,
+        |c| c.is_ascii_alphanumeric(),
+        |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '@' | '-'),
+        "a letter or digit first, then letters, digits and _ . : @ -",
+    )
+}
+
+/// Checks a limit name: 1 to 64 characters, a letter first, then letters, digits and `_ . -`; `wcu` is reserved.
+///
+/// # Errors
+/// [`ValidationError`] naming `field` and the first rule that the value breaks.
+pub fn validate_limit_name(field: &'static str, value: &str) -> Result<(), ValidationError> {
+    check_common(field, value, MAX_NAME_LEN)?;
+    if value == WCU {
+        return Err(ValidationError::new(field, value, ValidationReason::Reserved));
+    }
+    check_pattern(
+        field,
+        value,
+        |c| c.is_ascii_alphabetic(),
+        |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'),
+        "a letter first, then letters, digits and _ . -",
+    )
+}
+
+/// Checks a resource name: 1 to 64 characters, a letter first, then letters, digits and `_ . / : -`.
+///
+/// # Errors
+/// [`ValidationError`] naming `field` and the first rule that the value breaks.
+pub fn validate_resource_name(field: &'static str, value: &str) -> Result<(), ValidationError> {
+    check_common(field, value, MAX_NAME_LEN)?;
+    check_pattern(
+        field,
+        value,
+        |c| c.is_ascii_alphabetic(),
+        |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | ':' | '-'),
+        "a letter first, then letters, digits and _ . / : -",
+    )
+}
+
+/// Checks a stack (and so table) name: 1 to 55 characters, a letter first, then letters, digits and hyphens.
+///
+/// # Errors
+/// [`ValidationError`] on field `name`; underscores, periods and spaces have reasons of their own.
+pub fn validate_stack_name(value: &str) -> Result<(), ValidationError> {
+    let fail = |reason| Err(ValidationError::new("name", value, reason));
+    if value.is_empty() {
+        return fail(ValidationReason::Empty);
+    }
+    for (character, reason) in [
+        ('_', ValidationReason::ContainsUnderscore),
+        ('.', ValidationReason::ContainsPeriod),
+        (' ', ValidationReason::ContainsSpace),
+    ] {
+        if value.contains(character) {
+            return fail(reason);
+        }
+    }
+    check_pattern(
+        "name",
+        value,
+        |c| c.is_ascii_alphabetic(),
+        |c| c.is_ascii_alphanumeric() || c == '-',
+        "a letter first, then letters, digits and hyphens",
+    )?;
+    if value.len() > MAX_STACK_NAME_LEN {
+        return fail(ValidationReason::TooLong { max: MAX_STACK_NAME_LEN });
+    }
+    Ok(())
+}
+
+macro_rules! validated_name {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Validates `value`.
+            ///
+            /// # Errors
+            /// [`ValidationError`] saying which rule the value breaks.
+            pub fn new(value: impl AsRef<str>) -> Result<Self, ValidationError> {
+                let value = value.as_ref();
+                let check: fn(&str) -> Result<(), ValidationError> = $check;
+                check(value)?;
+                Ok(Self(value.into()))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ValidationError;
+            fn from_str(value: &str) -> Result<Self, Self::Err> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = ValidationError;
+            fn try_from(value: &str) -> Result<Self, Self::Error> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ValidationError;
+            fn try_from(value: String) -> Result<Self, Self::Error> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<&String> for $name {
+            type Error = ValidationError;
+            fn try_from(value: &String) -> Result<Self, Self::Error> {
+                Self::new(value)
+            }
+        }
+
+        impl From<&$name> for $name {
+            fn from(value: &$name) -> Self {
+                value.clone()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+validated_name! {
+    /// Who is limited: a user, an API key, a project. 1 to 256 characters; a letter or digit first, then letters,
+    /// digits and `_ . : @ -`.
+    ///
+    /// ```
+    /// use zae_limiter::EntityId;
+    /// assert!(EntityId::new("user@example.com").is_ok());
+    /// assert!(EntityId::new("a#b").is_err());
+    /// ```
+    EntityId, "entity_id", |v| validate_identifier("entity_id", v)
+}
+
+validated_name! {
+    /// Who changed something, as the audit trail records it: an identifier or an AWS ARN.
+    ///
+    /// ```
+    /// use zae_limiter::Principal;
+    /// assert!(Principal::new("ops@example.com").is_ok());
+    /// assert!(Principal::new("arn:aws:iam::123456789012:user/x").is_ok());
+    /// ```
+    Principal, "principal", |v| if v.starts_with("arn:") { Ok(()) } else { validate_identifier("principal", v) }
+}
+
+validated_name! {
+    /// The name of one limit, such as `rpm`. 1 to 64 characters; a letter first, then letters, digits and `_ . -`.
+    ///
+    /// ```
+    /// use zae_limiter::LimitName;
+    /// assert!(LimitName::new("tpm").is_ok());
+    /// assert!(LimitName::new("wcu").is_err(), "reserved");
+    /// ```
+    LimitName, "name", |v| validate_limit_name("name", v)
+}
+
+validated_name! {
+    /// What is limited: a model, a route, an API. 1 to 64 characters; a letter first, then letters, digits and
+    /// `_ . / : -`.
+    ///
+    /// ```
+    /// use zae_limiter::ResourceName;
+    /// assert!(ResourceName::new("openai/gpt-4").is_ok());
+    /// assert!(ResourceName::new("_default_").is_err());
+    /// ```
+    ResourceName, "resource", |v| validate_resource_name("resource", v)
+}
+
+validated_name! {
+    /// The name of a stack and of its table. 1 to 55 characters; a letter first, then letters, digits and hyphens.
+    ///
+    /// ```
+    /// use zae_limiter::StackName;
+    /// assert!(StackName::new("limiter").is_ok());
+    /// assert!(StackName::new("rate_limits").is_err());
+    /// ```
+    StackName, "name", validate_stack_name
+}
+
+validated_name! {
+    /// The human name of a namespace. Anything but the empty string and the reserved `_`.
+    ///
+    /// ```
+    /// use zae_limiter::NamespaceName;
+    /// assert!(NamespaceName::new("tenant-alpha").is_ok());
+    /// assert!(NamespaceName::new("_").is_err());
+    /// ```
+    NamespaceName, "namespace", |v| match v {
+        "" => Err(ValidationError::new("namespace", v, ValidationReason::Empty)),
+        RESERVED_NAMESPACE => Err(ValidationError::new("namespace", v, ValidationReason::Reserved)),
+        _ if v.chars().count() > MAX_IDENTIFIER_LEN => {
+            Err(ValidationError::new("namespace", v, ValidationReason::TooLong { max: MAX_IDENTIFIER_LEN }))
+        }
+        _ => Ok(()),
+    }
+}
+
+validated_name! {
+    /// The opaque id of a namespace, the first part of every key: 11 characters of URL-safe base64 when generated.
+    ///
+    /// ```
+    /// use zae_limiter::NamespaceId;
+    /// assert!(NamespaceId::new("hdvwQXnpESw").is_ok());
+    /// assert!(NamespaceId::new("a/b").is_err());
+    /// ```
+    NamespaceId, "namespace_id", |v| match v {
+        "" => Err(ValidationError::new("namespace_id", v, ValidationReason::Empty)),
+        RESERVED_NAMESPACE => Err(ValidationError::new("namespace_id", v, ValidationReason::Reserved)),
+        _ => check_pattern(
+            "namespace_id",
+            v,
+            |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+            |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+            "letters, digits, _ and -",
+        ),
+    }
+}
+
+/// Which of an entity's limit sets is meant: the one for a resource, or the entity's default for all others.
+///
+/// ```
+/// use zae_limiter::{LimitScope, ResourceName};
+/// assert_eq!(LimitScope::Default.as_str(), "_default_");
+/// let scope = LimitScope::from(ResourceName::new("gpt-4")?);
+/// assert_eq!(scope.as_str(), "gpt-4");
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitScope {
+    /// All resources for which the entity has no limits of their own (stored as `_default_`).
+    Default,
+    /// One resource.
+    Resource(ResourceName),
+}
+
+impl LimitScope {
+    /// The text of the default scope in keys.
+    pub const DEFAULT: &'static str = "_default_";
+
+    /// The scope as it stands in keys.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Default => Self::DEFAULT,
+            Self::Resource(resource) => resource.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for LimitScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<ResourceName> for LimitScope {
+    fn from(resource: ResourceName) -> Self {
+        Self::Resource(resource)
+    }
+}
+
+impl TryFrom<&str> for LimitScope {
+    type Error = ValidationError;
+    fn try_from(value: &str) -> Result<Self, Self::Error> {
+        if value == Self::DEFAULT { Ok(Self::Default) } else { ResourceName::new(value).map(Self::Resource) }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a limit says to a request: [`LimitStatus`].
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{
+    limit::Limit,
+    name::{EntityId, ResourceName},
+};
+
+/// One limit's answer to one request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LimitStatus {
+    /// Whose bucket it is.
+    pub entity_id: EntityId,
+    /// For which resource.
+    pub resource: ResourceName,
+    /// The limit's parameters, whole and undivided even where the bucket is sharded.
+    pub limit: Limit,
+    /// Whole tokens in the bucket: after the call when it was granted, before it when it was refused. Negative in debt.
+    pub available: i64,
+    /// Whole tokens asked for.
+    pub requested: u64,
+    /// Whether this limit refused.
+    pub exceeded: bool,
+    /// How long until the request would fit; zero when it was not refused.
+    #[serde(rename = "retry_after_seconds", serialize_with = "seconds")]
+    pub retry_after: Duration,
+}
+
+fn seconds<S: serde::Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(wait.as_millis() as f64 / 1000.0)
+}
+
+impl LimitStatus {
+    /// Tokens missing; 0 when there are enough.
+    pub fn deficit(&self) -> u64 {
+        let missing = i128::from(self.requested) - i128::from(self.available);
+        u64::try_from(missing.max(0)).unwrap_or(u64::MAX)
+    }
+}
+
+/// What happens to a request when the store cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnUnavailable {
+    /// Grant blindly; the lease says so.
+    Allow,
+    /// Refuse with [`AcquireError::Unavailable`](crate::AcquireError::Unavailable).
+    Block,
+    /// Carry on in this process with a share of the last known limits (never stored, only chosen by a caller).
+    Local,
+}
+
+impl OnUnavailable {
+    /// The stored text: `allow` or `block`; `local` is a caller's choice and never stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+            Self::Local => "local",
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What is stored, and the calls that read and write it: one file per concern.
+
+pub(crate) mod store;

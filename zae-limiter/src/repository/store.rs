@@ -1,0 +1,74 @@
+//! The one place that talks to DynamoDB: table name, clients, and what a failed call means.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::retry::RetryConfig,
+    error::{ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
+};
+
+use crate::error::{BoxError, StoreError, StoreErrorKind};
+
+/// An item as DynamoDB has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// A table and two ways to reach it.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    /// The table's name, which is also the stack's.
+    pub(crate) table: String,
+    /// For reads and for writes that may be repeated: the SDK retries.
+    pub(crate) client: Client,
+    /// For writes that add: a repetition would charge or refund twice, so nothing is retried below us.
+    pub(crate) once: Client,
+}
+
+impl Store {
+    pub(crate) fn new(table: String, client: Client) -> Self {
+        let once = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { table, client, once: Client::from_conf(once) }
+    }
+}
+
+const NOT_APPLIED: [&str; 7] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "Throttling",
+    "LimitExceededException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+];
+const DENIED: [&str; 6] = [
+    "AccessDeniedException",
+    "AccessDenied",
+    "UnrecognizedClientException",
+    "MissingAuthenticationTokenException",
+    "InvalidSignatureException",
+    "ExpiredTokenException",
+];
+const AMBIGUOUS: [&str; 3] = ["InternalServerError", "InternalFailure", "ServiceUnavailable"];
+
+impl StoreError {
+    /// Reads the meaning out of an SDK error.
+    pub(crate) fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let kind = match (&error, code.as_deref()) {
+            (SdkError::ServiceError(_), Some("ConditionalCheckFailedException")) => StoreErrorKind::ConditionFailed,
+            (SdkError::ServiceError(_), Some("ResourceNotFoundException")) => StoreErrorKind::TableMissing,
+            (SdkError::ServiceError(_), Some(code)) if NOT_APPLIED.contains(&code) => StoreErrorKind::NotApplied,
+            (SdkError::ServiceError(_), Some(code)) if DENIED.contains(&code) => StoreErrorKind::AccessDenied,
+            (SdkError::ServiceError(_), Some(code)) if AMBIGUOUS.contains(&code) => StoreErrorKind::Ambiguous,
+            (SdkError::ServiceError(_), Some(_)) => StoreErrorKind::Rejected,
+            (SdkError::ConstructionFailure(_), _) => StoreErrorKind::Rejected,
+            _ => StoreErrorKind::Ambiguous,
+        };
+        Self { operation, kind, code, source: BoxError::from(error) }
+    }
+}
