@@ -1,6 +1,7 @@
 //! Distributed rate limiting on DynamoDB: several limits per call, entity hierarchies, and leases that settle after
 //! the call.
 
+mod bucket;
 mod clock;
 pub mod error;
 mod model;

@@ -28,7 +28,9 @@ pub enum RepositoryError {
     #[error("entity {0} does not exist")]
     EntityNotFound(EntityId),
     /// No namespace of that name is active.
-    #[error("namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`")]
+    #[error(
+        "namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`"
+    )]
     NamespaceNotFound(NamespaceName),
     /// No namespace of that id is known.
     #[error("namespace id {0} is unknown")]
@@ -109,7 +111,9 @@ impl fmt::Display for NamespaceState {
 ///
 /// Enforcing the rest without it would grant too much, so nothing is granted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{item} uses `{attribute}`, a feature that this version does not implement: remove it, or use a client that does")]
+#[error(
+    "{item} uses `{attribute}`, a feature that this version does not implement: remove it, or use a client that does"
+)]
 #[non_exhaustive]
 pub struct Unsupported {
     /// The attribute's name.

@@ -1,0 +1,71 @@
+//! Exact refill: what a limit has gained since its last refill, as a fraction that never rounds a millitoken away.
+
+use super::{Params, clamp};
+
+/// What one limit gained from its last refill until a given instant: `whole` mt and `fraction / period` mt.
+///
+/// `fraction` is stored beside the bucket (see [`wire::bucket`](crate::wire::bucket)), so refills of any frequency add
+/// up to the same as one refill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accrual {
+    /// Whole mt gained.
+    pub(crate) whole: i64,
+    /// The rest, in 1/period mt; less than the period.
+    pub(crate) fraction: i64,
+}
+
+impl Accrual {
+    /// What `params` gain between `last_refill` and `now` (epoch ms), on top of a `fraction` left over before.
+    pub(crate) fn between(params: Params, last_refill: i64, now: i64, fraction: i64) -> Self {
+        let period = i128::from(params.period.max(1));
+        // A neighbour may have changed the period without knowing of the fraction; never let it grow past one mt.
+        let fraction = i128::from(fraction).clamp(0, period - 1);
+        let elapsed = (i128::from(now) - i128::from(last_refill)).max(0);
+        let total = elapsed * i128::from(params.refill.max(0)) + fraction;
+        Self { whole: clamp(total / period), fraction: clamp(total % period) }
+    }
+
+    /// Whole mt gained, a started one included.
+    pub(crate) fn rounded_up(self) -> i64 {
+        self.whole.saturating_add(i64::from(self.fraction > 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn many_small_refills_gain_what_one_large_refill_gains(
+            refill in 1_i64..1_000_000_000,
+            period in 1_i64..100_000_000_000,
+            steps in prop::collection::vec(0_i64..10_000_000, 1..50),
+        ) {
+            let params = Params { capacity: i64::MAX, refill, period };
+            let (mut now, mut whole, mut fraction) = (0_i64, 0_i128, 0_i64);
+            for step in steps {
+                let gained = Accrual::between(params, now, now + step, fraction);
+                now += step;
+                whole += i128::from(gained.whole);
+                fraction = gained.fraction;
+            }
+            let once = Accrual::between(params, 0, now, 0);
+            prop_assert_eq!((whole, fraction), (i128::from(once.whole), once.fraction));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_gains_nothing() {
+        let params = Params { capacity: 1_000, refill: 1_000, period: 1_000 };
+        assert_eq!(Accrual::between(params, 500, 400, 7), Accrual { whole: 0, fraction: 7 });
+    }
+
+    #[test]
+    fn a_fraction_of_another_period_is_worth_less_than_a_millitoken() {
+        let params = Params { capacity: 1_000, refill: 1, period: 10 };
+        assert_eq!(Accrual::between(params, 0, 0, 86_399_999), Accrual { whole: 0, fraction: 9 });
+    }
+}

@@ -1,0 +1,118 @@
+//! Token-bucket arithmetic on integers: amounts in millitokens (mt), times in milliseconds (ms).
+//!
+//! Two halves. [`State`] computes what the reference computes, to the bit; the shared vectors are its test.
+//! [`Accrual`] is what our own writes use: it carries the fraction of a millitoken that a refill leaves over, so that a
+//! slow limit beside a busy one loses nothing (the reference drops that fraction at every refill).
+
+mod accrual;
+#[cfg(test)]
+mod vectors;
+
+pub(crate) use accrual::Accrual;
+
+use crate::model::limit::{Limit, Limits};
+
+/// Millitokens in a token.
+pub(crate) const MILLI: i64 = 1_000;
+
+/// A limit's parameters as a bucket stores them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Params {
+    /// Ceiling, in mt.
+    pub(crate) capacity: i64,
+    /// Gained per period, in mt.
+    pub(crate) refill: i64,
+    /// Period, in ms.
+    pub(crate) period: i64,
+}
+
+impl Params {
+    /// The part of one of `shards` shards.
+    pub(crate) fn share(self, shards: u32) -> Self {
+        let shards = i64::from(shards.max(1));
+        Self { capacity: self.capacity / shards, refill: self.refill / shards, period: self.period }
+    }
+
+    /// Whole ms until `deficit` mt have been gained, plus one for the rounding; 0 without a deficit or a refill.
+    pub(crate) fn wait_ms(self, deficit: i64) -> u128 {
+        if deficit <= 0 || self.refill <= 0 {
+            return 0;
+        }
+        (i128::from(deficit) * i128::from(self.period) / i128::from(self.refill) + 1).unsigned_abs()
+    }
+}
+
+impl From<&Limit> for Params {
+    fn from(limit: &Limit) -> Self {
+        // `Limit` bounds its numbers so that none of these products overflows.
+        let milli = |value: u64| i64::try_from(value.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        Self {
+            capacity: milli(limit.capacity()),
+            refill: milli(limit.refill_amount()),
+            period: milli(limit.refill_period_seconds()),
+        }
+    }
+}
+
+/// One limit of a bucket at its last refill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Balance, in mt; negative in debt.
+    pub(crate) tokens: i64,
+    /// When it was last refilled, in epoch ms.
+    pub(crate) last_refill: i64,
+    /// The parameters it refills by.
+    pub(crate) params: Params,
+}
+
+impl State {
+    /// The balance and refill instant at `now`. A clock that went backwards changes nothing.
+    pub(crate) fn refilled(self, now: i64) -> Self {
+        let Params { capacity, refill, period } = self.params;
+        let unchanged = Self { tokens: self.tokens.min(capacity), ..self };
+        let elapsed = i128::from(now) - i128::from(self.last_refill);
+        if elapsed <= 0 || period <= 0 || refill <= 0 {
+            return unchanged;
+        }
+        let gained = elapsed * i128::from(refill) / i128::from(period);
+        if gained == 0 {
+            return unchanged;
+        }
+        let used = gained * i128::from(period) / i128::from(refill);
+        let tokens = (i128::from(self.tokens) + gained).min(i128::from(capacity));
+        Self { tokens: clamp(tokens), last_refill: clamp(i128::from(self.last_refill) + used), ..self }
+    }
+
+    /// Whole tokens at `now`, rounded down: −1 mt is −1 token.
+    pub(crate) fn available(self, now: i64) -> i64 {
+        self.refilled(now).tokens.div_euclid(MILLI)
+    }
+
+    /// Ms until `needed` tokens are there; 0 when they are.
+    pub(crate) fn wait_for(self, needed: u64, now: i64) -> u128 {
+        self.params.wait_ms(clamp(i128::from(needed) * i128::from(MILLI) - i128::from(self.refilled(now).tokens)))
+    }
+}
+
+fn clamp(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// How long a bucket of default limits may lie idle before it is removed: the longest time to fill among `limits`, times
+/// `multiplier`, in seconds; `None` when buckets are kept.
+pub(crate) fn ttl_seconds(limits: &Limits, multiplier: u32) -> Option<i64> {
+    if multiplier == 0 {
+        return None;
+    }
+    // Doubles, division first: the reference's order, which the vectors pin down.
+    let longest = limits
+        .iter()
+        .map(|l| l.capacity() as f64 / l.refill_amount() as f64 * l.refill_period_seconds() as f64)
+        .fold(0.0, f64::max);
+    Some((longest * f64::from(multiplier)) as i64)
+}
+
+/// The `ttl` attribute for an item that may lie idle for `seconds` from `now` (epoch ms): epoch seconds.
+pub(crate) fn ttl_at(now: i64, seconds: i64) -> i64 {
+    now.div_euclid(1_000).saturating_add(seconds)
+}
