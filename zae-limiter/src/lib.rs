@@ -3,6 +3,7 @@
 
 mod bucket;
 mod clock;
+mod engine;
 pub mod error;
 mod model;
 mod repository;

@@ -1,0 +1,291 @@
+//! What one write does to a bucket: pure arithmetic from an image, no I/O.
+//!
+//! Time that passes while a bucket is full must not be credited later. With `a` gained since the image's refill, leaving
+//! the credit for later is exact only while balance + a stays within the ceiling. So each write does one of three things
+//! to each limit:
+//!
+//! - **plain**: nothing is credited; only while balance + a is within the ceiling;
+//! - **credited**: `a` is added and the refill instant moves;
+//! - **set**: the balance is set to what it must be (full, or new parameters), on the condition that it is still what it
+//!   was.
+//!
+//! Limits of an item share one refill instant, so when one of them has to move it, all others are credited in the same
+//! write. Every number that went into a write is also a condition of it.
+
+use std::sync::Arc;
+
+use super::image::{Basis, Image, Level, LimitImage, Owner, StoredParams};
+use crate::{bucket::Params, model::name::LimitName};
+
+/// What a write is to achieve.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal<'a> {
+    /// The limits that apply, with their whole parameters.
+    pub(crate) limits: &'a [(LimitName, Params)],
+    /// What is taken from each of `limits` if there is enough, in mt.
+    pub(crate) take: &'a [i64],
+    /// What is booked whatever the balance, in mt: positive for consumption, negative for refunds.
+    pub(crate) adjust: &'a [(LimitName, i64)],
+    /// How many shards the bucket is known to have; a shard's own item may lag behind.
+    pub(crate) shards: u32,
+    /// The item's lifetime.
+    pub(crate) ttl: Lifetime,
+    /// The owner's facts, where they are known.
+    pub(crate) owner: Option<&'a Owner>,
+    /// Now, in epoch ms.
+    pub(crate) now: i64,
+}
+
+/// How long an idle bucket is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// Leave the attribute as it is.
+    AsIs,
+    /// For ever.
+    Unlimited,
+    /// This many seconds from now.
+    Seconds(i64),
+}
+
+/// A conditional update of one bucket item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BucketWrite {
+    /// The refill instant must be this one (only when something is computed from it).
+    pub(crate) expect_refill: Option<i64>,
+    /// The shard count must be this one.
+    pub(crate) expect_shards: Option<u32>,
+    /// The item must be of this creation (only when something is refunded).
+    pub(crate) expect_incarnation: Option<Option<Arc<str>>>,
+    /// What the validity stamp must say.
+    pub(crate) expect_valid: Validity,
+    /// One entry per limit that the write touches or depends on.
+    pub(crate) limits: Vec<LimitWrite>,
+    /// The new refill instant.
+    pub(crate) set_refill: Option<i64>,
+    /// Added to the reserved limit, in mt.
+    pub(crate) wcu_credit: i64,
+    /// The new lifetime: `Some(None)` removes it.
+    pub(crate) set_ttl: Option<Option<i64>>,
+    /// The owner's facts, when the copies differ.
+    pub(crate) set_owner: Option<Owner>,
+}
+
+/// What the validity stamp of newer clients must say for a write to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// Absent or later than this instant (epoch ms).
+    AbsentOrAfter(i64),
+    /// Exactly this expired stamp, which the write removes: it has done the pass that the stamp asks for.
+    Expired(i64),
+}
+
+/// What a write does to one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LimitWrite {
+    /// Its name.
+    pub(crate) name: LimitName,
+    /// The balance.
+    pub(crate) tokens: TokenWrite,
+    /// Added to the consumption counter, in mt.
+    pub(crate) consumed: i64,
+    /// The parameters the numbers were computed from: a condition.
+    pub(crate) expect_params: StoredParams,
+    /// New parameters.
+    pub(crate) set_params: Option<Params>,
+    /// The new fraction: `Some(0)` removes it.
+    pub(crate) set_fraction: Option<i64>,
+}
+
+/// What a write does to a balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenWrite {
+    /// Adds `delta` if the balance is within the bounds.
+    Add {
+        /// Added, in mt.
+        delta: i64,
+        /// The balance must be at least this.
+        at_least: Option<i64>,
+        /// And at most this.
+        at_most: i64,
+    },
+    /// Sets the balance to `to` if it still is `from` (`None`: absent).
+    Set {
+        /// The new balance.
+        to: i64,
+        /// The balance seen.
+        from: Option<i64>,
+    },
+}
+
+/// One limit's part of a plan while it is made.
+struct Part<'a> {
+    name: &'a LimitName,
+    stored: Option<&'a LimitImage>,
+    wanted: Params,
+    level: Level,
+    take: i64,
+    adjust: i64,
+    /// Whether the limit is among those that apply.
+    applies: bool,
+}
+
+impl Part<'_> {
+    fn named(&self) -> bool {
+        self.take != 0 || self.adjust != 0
+    }
+
+    /// Whether the balance is computed rather than added to.
+    fn is_set(&self) -> bool {
+        let refund = (-self.adjust).max(0);
+        match self.level.basis {
+            Basis::Accrued(gained) => {
+                let tokens = self.stored.and_then(|s| s.tokens).unwrap_or(0);
+                // A refund that would lift the balance over the ceiling stops there.
+                tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.level.params.capacity
+            }
+            Basis::Full | Basis::Changed | Basis::New => true,
+        }
+    }
+
+    /// Whether a plain write would do for this limit.
+    fn plain(&self) -> bool {
+        match self.level.basis {
+            Basis::Changed | Basis::New => !self.applies,
+            Basis::Full | Basis::Accrued(_) if !self.named() => true,
+            _ if self.is_set() => false,
+            Basis::Full | Basis::Accrued(_) => {
+                let tokens = self.stored.and_then(|s| s.tokens).unwrap_or(0);
+                self.take == 0 || tokens >= self.take.saturating_add(self.adjust)
+            }
+        }
+    }
+
+    fn write(&self, moving: bool) -> Option<LimitWrite> {
+        if !moving && !self.named() {
+            return None;
+        }
+        let refund = (-self.adjust).max(0);
+        let out = self.take.saturating_add(self.adjust);
+        let expect_params = self.stored.map(|s| s.params).unwrap_or_default();
+        let old_fraction = self.stored.map_or(0, |s| s.fraction);
+        let (tokens, fraction) = match self.level.basis {
+            Basis::Accrued(gained) if !self.is_set() => {
+                let credit = if moving { gained.whole } else { 0 };
+                let at_least = (self.take > 0).then(|| out.saturating_sub(credit));
+                let at_most = self.level.params.capacity.saturating_sub(gained.rounded_up()).saturating_sub(refund);
+                let fraction = if moving { gained.fraction } else { old_fraction };
+                (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
+            }
+            _ => {
+                let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
+                let to = after_refund.saturating_sub(self.take);
+                (TokenWrite::Set { to, from: self.stored.and_then(|s| s.tokens) }, 0)
+            }
+        };
+        let changed = matches!(self.level.basis, Basis::Changed | Basis::New);
+        Some(LimitWrite {
+            name: self.name.clone(),
+            tokens,
+            consumed: out,
+            expect_params,
+            set_params: changed.then_some(self.wanted),
+            set_fraction: (fraction != old_fraction).then_some(fraction),
+        })
+    }
+}
+
+/// Computes the write that achieves `goal` on the item of `image`, admission already decided (by [`levels`]).
+pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
+    let parts = parts(image, goal);
+    let expired = image.valid_until.filter(|until| *until <= goal.now);
+    let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
+    let refunds = goal.adjust.iter().any(|(_, amount)| *amount < 0);
+    BucketWrite {
+        expect_refill: moving.then_some(image.last_refill),
+        expect_shards: image.shard_count,
+        expect_incarnation: refunds.then(|| image.incarnation.clone()),
+        expect_valid: expired.map_or(Validity::AbsentOrAfter(goal.now), Validity::Expired),
+        limits: parts.iter().filter_map(|part| part.write(moving)).collect(),
+        // Only forward: a neighbour whose clock is ahead has spent that time already.
+        set_refill: (moving && goal.now > image.last_refill).then_some(goal.now),
+        wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },
+        set_ttl: ttl(image, goal, moving),
+        set_owner: goal.owner.filter(|owner| !image.owner_stamped && **owner != image.owner).cloned(),
+    }
+}
+
+/// Whether a plan with this `take` only adds to the balances of the limits it takes from, so that it fails by its own
+/// conditions when there is not enough.
+pub(crate) fn guards_itself(image: &Image, goal: &Goal<'_>) -> bool {
+    parts(image, goal).iter().all(|part| part.take == 0 || !part.is_set())
+}
+
+/// Where each of the limits that apply stands, adjustments booked and nothing taken.
+pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Level> {
+    let parts = parts(image, goal);
+    let applying = parts.iter().filter(|part| part.applies);
+    applying
+        .map(|part| {
+            let tokens = part.level.tokens.saturating_sub(part.adjust).min(part.level.params.capacity);
+            Level { tokens, ..part.level }
+        })
+        .collect()
+}
+
+fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
+    let booked = |name: &LimitName| {
+        goal.adjust.iter().filter(|(adjusted, _)| adjusted == name).fold(0_i64, |sum, (_, d)| sum.saturating_add(*d))
+    };
+    let shards = goal.shards.max(image.shards());
+    let mut parts: Vec<Part<'a>> = goal
+        .limits
+        .iter()
+        .enumerate()
+        .map(|(index, (name, wanted))| {
+            let stored = image.limit(name.as_str());
+            let level = Level::at(image, stored, *wanted, shards, goal.now);
+            let take = goal.take.get(index).copied().unwrap_or(0);
+            Part { name, stored, wanted: *wanted, level, take, adjust: booked(name), applies: true }
+        })
+        .collect();
+    for stored in &image.limits {
+        if goal.limits.iter().any(|(name, _)| *name == stored.name) {
+            continue;
+        }
+        // A limit that no longer applies still shares the refill instant, and may be owed a refund.
+        let (Some(current), Some(_)) = (stored.params.complete(), stored.tokens) else { continue };
+        let level = Level::at(image, Some(stored), current, shards, goal.now);
+        let adjust = booked(&stored.name);
+        parts.push(Part {
+            name: &stored.name,
+            stored: Some(stored),
+            wanted: current,
+            level,
+            take: 0,
+            adjust,
+            applies: false,
+        });
+    }
+    parts
+}
+
+/// What the reserved limit gained. It is refilled so that the reference's clients beside us never see it run dry; it is
+/// never charged by us and decides nothing, so no condition guards it.
+fn wcu_credit(image: &Image, now: i64) -> i64 {
+    let Some(wcu) = image.wcu else { return 0 };
+    let gained = crate::bucket::Accrual::between(wcu.params, image.last_refill, now, 0).whole;
+    gained.min(wcu.params.capacity.saturating_sub(wcu.tokens)).max(0)
+}
+
+fn ttl(image: &Image, goal: &Goal<'_>, moving: bool) -> Option<Option<i64>> {
+    match (goal.ttl, image.ttl) {
+        (Lifetime::AsIs, _) | (Lifetime::Unlimited, None) => None,
+        (Lifetime::Unlimited, Some(_)) => Some(None),
+        (Lifetime::Seconds(seconds), stored) => {
+            let wanted = crate::bucket::ttl_at(goal.now, seconds);
+            // A bucket in use must not lapse: renew with every refill, and otherwise when half of its life is over.
+            let renew = stored.is_none_or(|ttl| wanted > ttl && (moving || wanted - ttl > seconds / 2));
+            renew.then_some(Some(wanted))
+        }
+    }
+}
