@@ -84,6 +84,7 @@ impl State {
     }
 
     /// Whole tokens at `now`, rounded down: −1 mt is −1 token.
+    #[cfg(test)]
     pub(crate) fn available(self, now: i64) -> i64 {
         self.refilled(now).tokens.div_euclid(MILLI)
     }

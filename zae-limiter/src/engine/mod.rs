@@ -1,6 +1,18 @@
 //! The acquire path: resolve, choose a shard, decide with one write, hand out a lease.
 
+pub(crate) mod acquire;
+pub(crate) mod breaker;
+pub(crate) mod drive;
+pub(crate) mod hold;
 pub(crate) mod image;
+pub(crate) mod lane;
+pub(crate) mod lanes;
+pub(crate) mod local;
 pub(crate) mod plan;
 #[cfg(test)]
 mod plan_tests;
+pub(crate) mod query;
+pub(crate) mod refuse;
+pub(crate) mod round;
+pub(crate) mod send;
+pub(crate) mod shared;

@@ -1,6 +1,6 @@
 //! What an acquire, a lease and its settlement can answer besides yes.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{BoxError, NeverFits, RateLimitExceeded, RepositoryError, Unsupported, ValidationError};
 use crate::model::name::{EntityId, ResourceName};
@@ -37,7 +37,7 @@ pub enum AcquireError {
     Unsupported(#[from] Unsupported),
     /// The table's version record, or something else about the stored data, forbids this client to go on.
     #[error(transparent)]
-    Repository(RepositoryError),
+    Repository(Arc<RepositoryError>),
 }
 
 impl AcquireError {

@@ -102,6 +102,14 @@ impl Cost {
         Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
     }
 
+    /// The amounts by name, as far as they are known without the limits.
+    pub(crate) fn named(&self) -> Vec<(LimitName, u64)> {
+        match &self.kind {
+            Kind::Named(entries) => entries.clone(),
+            Kind::Requests(_) => Vec::new(),
+        }
+    }
+
     /// What can be checked without knowing the limits.
     ///
     /// # Errors

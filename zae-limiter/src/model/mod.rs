@@ -1,7 +1,13 @@
 //! The model: validated values without I/O.
 
+pub(crate) mod audit;
+pub(crate) mod capacity;
 pub(crate) mod cost;
 pub(crate) mod entity;
 pub(crate) mod limit;
 pub(crate) mod name;
+pub(crate) mod namespace;
+pub(crate) mod provisioner;
 pub(crate) mod status;
+pub(crate) mod usage;
+pub(crate) mod version;

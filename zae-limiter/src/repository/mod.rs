@@ -1,3 +1,160 @@
-//! What is stored, and the calls that read and write it: one file per concern.
+//! The table's contents: [`Repository`].
 
+mod apply;
+mod audit;
+mod builder;
+mod capacity;
+mod configs;
+#[cfg(feature = "aws")]
+mod connect;
+mod defaults;
+mod entities;
+mod limits;
+mod namespaces;
+mod open;
+mod provisioner;
+mod purge;
+pub(crate) mod resolution;
 pub(crate) mod store;
+mod table;
+mod trail;
+mod usage;
+mod version;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use resolution::Resolutions;
+pub use resolution::{ConfigCacheStats, DEFAULT_CONFIG_CACHE_TTL};
+use store::Store;
+
+pub(crate) use audit::AuditRetention;
+pub(crate) use version::MissingVersion;
+
+pub use builder::{DEFAULT_NAMESPACE, DEFAULT_STACK, RepositoryBuilder};
+pub use limits::EntityPage;
+
+use crate::{
+    clock::Clock,
+    error::RepositoryError,
+    model::name::{NamespaceId, NamespaceName, StackName},
+};
+
+/// One namespace of one table. Cheap to clone: clones share client and caches.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{Limit, Repository, ResourceName};
+/// let repository = Repository::embedded().await?;
+/// let model = ResourceName::new("gpt-4")?;
+/// repository.set_resource_defaults(&model, &Limit::per_minute("rpm", 100)?.into(), None).await?;
+/// assert_eq!(repository.resources_with_defaults().await?, [model]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+/// What was chosen when the repository was built.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) bucket_ttl_multiplier: u32,
+    pub(crate) config_cache_ttl: Duration,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stack: StackName,
+    pub(crate) namespace_name: NamespaceName,
+    pub(crate) namespace_id: NamespaceId,
+    pub(crate) resolutions: Arc<Resolutions>,
+    pub(crate) settings: Settings,
+    pub(crate) audit: AuditRetention,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { stack, namespace_name, namespace_id, .. } = &*self.inner;
+        f.debug_struct("Repository")
+            .field("stack", stack)
+            .field("namespace", namespace_name)
+            .field("namespace_id", namespace_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Repository {
+    pub(crate) fn assemble(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Another namespace of the same table, through the same client and caches.
+    ///
+    /// Cancel safe: nothing is written.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NamespaceNotFound`] when no namespace of that name is active,
+    /// [`RepositoryError::NamespaceState`] when it was soft-deleted.
+    pub async fn scoped(&self, namespace: &NamespaceName) -> Result<Self, RepositoryError> {
+        let Inner { store, clock, stack, resolutions, settings, .. } = &*self.inner;
+        let namespace_id = open::require(store, namespace).await?;
+        Ok(Self::assemble(Inner {
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            stack: stack.clone(),
+            namespace_name: namespace.clone(),
+            namespace_id,
+            resolutions: Arc::clone(resolutions),
+            settings: settings.clone(),
+            // How long audit events are kept is each namespace's own.
+            audit: AuditRetention::default(),
+        }))
+    }
+
+    /// The stack's name, which is the table's too.
+    pub fn stack(&self) -> &StackName {
+        &self.inner.stack
+    }
+
+    /// The namespace's name.
+    pub fn namespace_name(&self) -> &NamespaceName {
+        &self.inner.namespace_name
+    }
+
+    /// The namespace's opaque id, the first part of its keys.
+    pub fn namespace_id(&self) -> &NamespaceId {
+        &self.inner.namespace_id
+    }
+
+    /// The SDK client it works with.
+    pub fn client(&self) -> &aws_sdk_dynamodb::Client {
+        &self.inner.store.client
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
+
+    pub(crate) fn ns(&self) -> &str {
+        self.inner.namespace_id.as_str()
+    }
+
+    pub(crate) fn resolutions(&self) -> &Resolutions {
+        &self.inner.resolutions
+    }
+
+    pub(crate) fn bucket_ttl_multiplier(&self) -> u32 {
+        self.inner.settings.bucket_ttl_multiplier
+    }
+}

@@ -1,5 +1,10 @@
 //! The one place that talks to DynamoDB: table name, clients, and what a failed call means.
 
+mod admin;
+mod expression;
+mod read;
+mod write;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
@@ -9,7 +14,13 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 
-use crate::error::{BoxError, StoreError, StoreErrorKind};
+use crate::error::{BoxError, RepositoryError, StoreError, StoreErrorKind};
+
+#[cfg(feature = "embedded")]
+pub(crate) use admin::EMBEDDED_REGION;
+pub(crate) use expression::{Expression, Key};
+pub(crate) use read::{Consistency, Order, Query};
+pub(crate) use write::{Committed, Part, Written};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -30,6 +41,24 @@ impl Store {
         let once = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
         Self { table, client, once: Client::from_conf(once) }
     }
+
+    /// The error of a failed call, with the table's name where that is what is missing.
+    pub(crate) fn fail<E, R>(&self, operation: &'static str, error: SdkError<E, R>) -> RepositoryError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let error = StoreError::from_sdk(operation, error);
+        match error.kind {
+            StoreErrorKind::TableMissing => RepositoryError::TableMissing { table: self.table.clone() },
+            _ => error.into(),
+        }
+    }
+}
+
+/// The error of a request that could not even be built.
+pub(super) fn rejected(operation: &'static str, error: impl Into<BoxError>) -> RepositoryError {
+    StoreError { operation, kind: StoreErrorKind::Rejected, code: None, source: error.into() }.into()
 }
 
 const NOT_APPLIED: [&str; 7] = [

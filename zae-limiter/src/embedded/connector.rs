@@ -1,0 +1,101 @@
+//! The SDK's HTTP seam, answered in process: no sockets, no threads of its own.
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{EmbeddedStore, Medium};
+
+/// Answers DynamoDB's JSON protocol from an [`EmbeddedStore`].
+#[derive(Clone, Debug)]
+pub(super) struct EmbeddedHttp(EmbeddedStore);
+
+impl EmbeddedHttp {
+    pub(super) fn new(store: EmbeddedStore) -> Self {
+        Self(store)
+    }
+}
+
+impl HttpClient for EmbeddedHttp {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for EmbeddedHttp {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = request.headers().get("x-amz-target").and_then(|target| target.split_once('.'));
+        let operation = operation.map_or_else(String::new, |(_, operation)| operation.to_owned());
+        let body = request.body().bytes().map(<[u8]>::to_vec).unwrap_or_default();
+        let store = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let (status, text) = match store.medium() {
+                Medium::Memory => answer(store.database(), &operation, &body),
+                // A file means waiting for the disk, which is not for the threads that poll futures.
+                Medium::Disk(_) => {
+                    let work = move || answer(store.database(), &operation, &body);
+                    tokio::task::spawn_blocking(work)
+                        .await
+                        .map_err(|error| ConnectorError::other(error.into(), None))?
+                }
+            };
+            let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
+            let mut response = HttpResponse::new(status, SdkBody::from(text));
+            response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+            Ok(response)
+        })
+    }
+}
+
+fn answer(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
+    match dispatch(database, operation, body) {
+        Ok(text) => (200, text),
+        Err(error) => (error.status_code(), error.to_json()),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let message = error.to_string();
+        // The engine marks what DynamoDB calls a validation error this way while it reads.
+        match message.strip_prefix("VALIDATION:") {
+            Some(message) => DynoxideError::ValidationException(message.to_owned()),
+            None => DynoxideError::SerializationException(message),
+        }
+    })
+}
+
+fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
+    serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    match operation {
+        "UpdateItem" => write(&database.update_item(read(body)?)?),
+        "PutItem" => write(&database.put_item(read(body)?)?),
+        "GetItem" => write(&database.get_item(read(body)?)?),
+        "DeleteItem" => write(&database.delete_item(read(body)?)?),
+        "Query" => write(&database.query(read(body)?)?),
+        "Scan" => write(&database.scan(read(body)?)?),
+        "BatchGetItem" => write(&database.batch_get_item(read(body)?)?),
+        "BatchWriteItem" => write(&database.batch_write_item(read(body)?)?),
+        "TransactWriteItems" => write(&database.transact_write_items(read(body)?)?),
+        "TransactGetItems" => write(&database.transact_get_items(read(body)?)?),
+        "CreateTable" => write(&database.create_table(read(body)?)?),
+        "DescribeTable" => write(&database.describe_table(read(body)?)?),
+        "DeleteTable" => write(&database.delete_table(read(body)?)?),
+        "ListTables" => write(&database.list_tables(read(body)?)?),
+        "UpdateTimeToLive" => write(&database.update_time_to_live(read(body)?)?),
+        "DescribeTimeToLive" => write(&database.describe_time_to_live(read(body)?)?),
+        other => Err(DynoxideError::ValidationException(format!("the embedded store has no operation {other}"))),
+    }
+}

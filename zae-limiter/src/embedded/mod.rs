@@ -1,0 +1,129 @@
+//! A DynamoDB in this process, for development and tests: [`EmbeddedStore`].
+
+mod connector;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use aws_sdk_dynamodb::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+};
+use dynoxide::Database;
+use tokio::net::TcpListener;
+
+use crate::{
+    error::{BoxError, RepositoryError, StoreError, StoreErrorKind},
+    model::name::StackName,
+    repository::store::{EMBEDDED_REGION, Store},
+};
+
+/// How items are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    Memory,
+    Disk(PathBuf),
+}
+
+/// An in-process DynamoDB on SQLite, in memory or in one file. Cheap to clone: clones share the data.
+///
+/// [`Repository::embedded`](crate::Repository::embedded) is the short way to a repository on one. This type is for those
+/// who want the SDK client itself, or want to let other programs use the same data over HTTP.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{EmbeddedStore, Repository};
+/// let store = EmbeddedStore::memory()?;
+/// let repository = Repository::builder().embedded_store(&store).build().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct EmbeddedStore {
+    database: Database,
+    medium: Medium,
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").field("medium", &self.medium).finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedStore {
+    /// A store that is gone with the process.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when SQLite cannot be opened.
+    pub fn memory() -> Result<Self, RepositoryError> {
+        Ok(Self { database: Database::memory().map_err(open_error)?, medium: Medium::Memory })
+    }
+
+    /// A store in the file `path`, created if it is missing; what is written survives a restart.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the file cannot be opened.
+    pub fn at(path: impl AsRef<Path>) -> Result<Self, RepositoryError> {
+        let path = path.as_ref().to_owned();
+        let database = Database::new(&path.to_string_lossy()).map_err(open_error)?;
+        Ok(Self { database, medium: Medium::Disk(path) })
+    }
+
+    /// An SDK client whose requests are answered by this store, without a network.
+    pub fn client(&self) -> Client {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(EMBEDDED_REGION))
+            .credentials_provider(Credentials::new("embedded", "embedded", None, None, "embedded"))
+            .endpoint_url("http://embedded.invalid")
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .http_client(connector::EmbeddedHttp::new(self.clone()))
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Creates the table of the stack `name`, with its indexes and without a stream; an existing one stays as it is.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the store fails.
+    pub async fn create_table(&self, name: &StackName) -> Result<(), RepositoryError> {
+        Store::new(name.as_str().to_owned(), self.client()).create_table().await
+    }
+
+    /// Serves the same data over HTTP to any DynamoDB client until `shutdown` completes; requests under way are answered.
+    ///
+    /// There is no authentication: bind to the loopback interface only.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the server fails.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), RepositoryError> {
+        let served = dynoxide::server::serve_with_shutdown(listener, self.database.clone(), shutdown).await;
+        served.map_err(|problem| {
+            let kind = StoreErrorKind::Ambiguous;
+            StoreError { operation: "serve", kind, code: None, source: problem.into() }.into()
+        })
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn medium(&self) -> &Medium {
+        &self.medium
+    }
+}
+
+fn open_error(error: impl std::error::Error + Send + Sync + 'static) -> RepositoryError {
+    StoreError { operation: "open", kind: StoreErrorKind::Rejected, code: None, source: BoxError::from(error) }.into()
+}

@@ -1,0 +1,33 @@
+//! The lanes of one limiter, bounded in number.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+
+use super::{lane::Lane, send::BucketKey, shared::Shared};
+
+/// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// The lanes of one limiter. A lane that is pushed out while it has work or leases lives on until they are done; a second
+/// lane for its bucket is no error, only less economical, because the conditions of each write decide.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Cache<BucketKey, Arc<Lane>>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Lanes {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
+        Self { lanes, shared }
+    }
+
+    /// The lane of a bucket.
+    pub(crate) fn lane(&self, key: BucketKey) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.get(&key) {
+            return lane;
+        }
+        self.lanes.get_with(key.clone(), || Arc::new(Lane::new(key, Arc::clone(&self.shared))))
+    }
+}

@@ -1,0 +1,126 @@
+//! Saying no: from the image that a write returned, or, without asking at all, from one that is a moment old.
+
+use std::time::Duration;
+
+use super::{
+    image::Image,
+    lane::{Answer, Ask, Lane, Pending, Recent, Refusal},
+    round::Terms,
+};
+use crate::{
+    bucket::MILLI,
+    model::{name::LimitName, status::LimitStatus},
+};
+
+/// What a bucket seen a moment ago says to `amounts`; `None` when it should be asked.
+pub(crate) fn from_memory(lane: &Lane, terms: &Terms, amounts: &[i64]) -> Option<Remembered> {
+    let Recent { image, booked } = lane.recent()?;
+    // What one shard says is no answer for all of them, and changed limits should reach the bucket.
+    if image.shards() > 1 || !in_line(&image, terms) {
+        return None;
+    }
+    let now = lane.shared.clock.now_ms();
+    let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now });
+    let refused = refusal.statuses.iter().any(|status| status.exceeded);
+    Some(if refused { Remembered::No(refusal) } else { Remembered::Perhaps(refusal.statuses) })
+}
+
+/// Whether the bucket has the limits that apply.
+pub(super) fn in_line(image: &Image, terms: &Terms) -> bool {
+    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
+    terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
+}
+
+/// What an image a moment old says.
+#[derive(Debug)]
+pub(crate) enum Remembered {
+    /// It does not fit.
+    No(Refusal),
+    /// It fitted then; only the store can say whether it still does.
+    Perhaps(Vec<LimitStatus>),
+}
+
+pub(super) fn shards(asks: &[Ask], image: &Image) -> u32 {
+    asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(image.shards())
+}
+
+/// A bucket at one moment.
+#[derive(Debug)]
+pub(super) struct At<'a> {
+    pub(super) image: &'a Image,
+    pub(super) shards: u32,
+    pub(super) now: i64,
+}
+
+/// What is booked, summed by limit.
+pub(super) fn booked(pending: &[Pending]) -> Vec<(LimitName, i64)> {
+    let mut sums: Vec<(LimitName, i64)> = Vec::new();
+    for (name, amount) in pending.iter().flat_map(|pending| &pending.amounts) {
+        match sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum = sum.saturating_add(*amount),
+            None => sums.push((name.clone(), *amount)),
+        }
+    }
+    sums.retain(|(_, sum)| *sum != 0);
+    sums
+}
+
+/// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.
+pub(super) fn answer_refused(
+    lane: &Lane,
+    terms: &Terms,
+    asks: &mut Vec<Ask>,
+    adjust: &[(LimitName, i64)],
+    served: &[usize],
+    refused: &[usize],
+    at: &At<'_>,
+) -> Vec<usize> {
+    if refused.is_empty() {
+        return served.to_vec();
+    }
+    let mut kept = Vec::with_capacity(served.len());
+    // Whoever was served stood before them: they see what is left.
+    let mut gone = adjust.to_vec();
+    for index in served {
+        let names = terms.params.iter().map(|(name, _)| name.clone());
+        gone.extend(names.zip(asks[*index].amounts.iter().copied()));
+    }
+    for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
+        if refused.contains(&index) {
+            let refusal = refusal(lane, terms, &ask.amounts, &gone, at);
+            let _ = ask.reply.send(Answer::Refused(refusal));
+            continue;
+        }
+        if served.contains(&index) {
+            kept.push(asks.len());
+        }
+        asks.push(ask);
+    }
+    kept
+}
+
+pub(super) fn whole(amount: i64) -> u64 {
+    u64::try_from(amount / MILLI).unwrap_or(0)
+}
+
+/// What an image says to amounts that do not fit.
+fn refusal(lane: &Lane, terms: &Terms, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
+    let levels = super::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
+    let mut never = false;
+    let statuses = terms.limits.iter().zip(levels).zip(amounts).map(|((limit, level), amount)| {
+        let missing = if *amount == 0 { 0 } else { amount.saturating_sub(level.tokens) };
+        never |= *amount > level.params.capacity;
+        let wait = u64::try_from(level.params.wait_ms(missing)).unwrap_or(u64::MAX);
+        LimitStatus {
+            entity_id: lane.key.entity.clone(),
+            resource: lane.key.resource.clone(),
+            limit: limit.clone(),
+            available: level.tokens.div_euclid(MILLI),
+            requested: whole(*amount),
+            exceeded: missing > 0,
+            retry_after: Duration::from_millis(wait),
+        }
+    });
+    let statuses = statuses.collect();
+    Refusal { statuses, never }
+}

@@ -1,0 +1,218 @@
+//! Who of a queue is served by the next write, and who is refused: pure decisions over an image.
+
+use super::{
+    image::{Image, Level, Owner, WcuImage},
+    plan::{BucketWrite, Goal, Lifetime, guards_itself, levels, plan},
+};
+use crate::{
+    bucket::Params,
+    engine::image::LimitImage,
+    model::{limit::Limits, name::LimitName},
+};
+
+/// Under which terms a bucket is asked: asks of equal terms can share a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The limits that apply.
+    pub(crate) limits: Limits,
+    /// The same in stored units.
+    pub(crate) params: Vec<(LimitName, Params)>,
+    /// How long the bucket is kept when idle.
+    pub(crate) lifetime: Lifetime,
+    /// The owner's facts.
+    pub(crate) owner: Owner,
+}
+
+impl Terms {
+    pub(crate) fn new(limits: Limits, lifetime: Lifetime, owner: Owner) -> Self {
+        let params = limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
+        Self { limits, params, lifetime, owner }
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
+    }
+
+    /// The goal of booking `adjust` and taking `take` at `now`.
+    pub(crate) fn goal<'a>(
+        &'a self,
+        take: &'a [i64],
+        adjust: &'a [(LimitName, i64)],
+        shards: u32,
+        now: i64,
+    ) -> Goal<'a> {
+        Goal { limits: &self.params, take, adjust, shards, ttl: self.lifetime, owner: Some(&self.owner), now }
+    }
+}
+
+/// Whether an image can be trusted to say no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// It came back from a write of this round.
+    Fresh,
+    /// Somebody may have written since.
+    Stale,
+}
+
+/// What to do about a queue of amounts (each aligned with the terms' limits, in mt).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Which of them the write serves if it goes through.
+    pub(crate) served: Vec<usize>,
+    /// Which of them are refused whatever the write does.
+    pub(crate) refused: Vec<usize>,
+    /// The write; `None` when nothing is to be written.
+    pub(crate) write: Option<BucketWrite>,
+}
+
+fn fits(left: &[i64], amounts: &[i64]) -> bool {
+    left.iter().zip(amounts).all(|(left, amount)| *amount == 0 || left >= amount)
+}
+
+/// Serves in order of arrival and skips what does not fit, so that a large ask does not block small ones.
+fn serve(levels: &[Level], asks: &[&[i64]]) -> (Vec<usize>, Vec<usize>, Vec<i64>) {
+    let mut left: Vec<i64> = levels.iter().map(|level| level.tokens).collect();
+    let mut take = vec![0_i64; left.len()];
+    let (mut served, mut unserved) = (Vec::new(), Vec::new());
+    for (index, amounts) in asks.iter().enumerate() {
+        if fits(&left, amounts) {
+            for (slot, amount) in amounts.iter().enumerate() {
+                left[slot] = left[slot].saturating_sub(*amount);
+                take[slot] = take[slot].saturating_add(*amount);
+            }
+            served.push(index);
+        } else {
+            unserved.push(index);
+        }
+    }
+    (served, unserved, take)
+}
+
+/// Decides about `asks` on an existing bucket.
+pub(crate) fn decide(
+    image: &Image,
+    terms: &Terms,
+    asks: &[&[i64]],
+    adjust: &[(LimitName, i64)],
+    shards: u32,
+    now: i64,
+    freshness: Freshness,
+) -> Decision {
+    let (served, unserved, take) = serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
+    let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
+    if !served.is_empty() || !adjust.is_empty() {
+        return Decision { served, refused, write: Some(plan(image, &terms.goal(&take, adjust, shards, now))) };
+    }
+    if freshness == Freshness::Fresh || asks.is_empty() {
+        return Decision { served, refused, write: None };
+    }
+    // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the
+    // image is right, and serves the first when it is not, answers in one call either way.
+    let first = terms.goal(asks[0], adjust, shards, now);
+    if guards_itself(image, &first) {
+        return Decision { served: vec![0], refused, write: Some(plan(image, &first)) };
+    }
+    Decision { served, refused, write: Some(plan(image, &terms.goal(&[], adjust, shards, now))) }
+}
+
+/// What a bucket that does not exist yet starts with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    /// How many shards the bucket has.
+    pub(crate) shards: u32,
+    /// The balances that a further shard starts with, in mt by limit; `None` for a bucket of its own: full.
+    pub(crate) balances: Option<Vec<i64>>,
+    /// Which creation this is.
+    pub(crate) incarnation: std::sync::Arc<str>,
+    /// The reserved limit.
+    pub(crate) wcu: WcuImage,
+}
+
+/// Decides about `asks` on a bucket that is created with this write.
+pub(crate) fn decide_new(terms: &Terms, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
+    let shares: Vec<Params> = terms.params.iter().map(|(_, params)| params.share(opening.shards)).collect();
+    let start = |index: usize, share: &Params| match &opening.balances {
+        Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.capacity),
+        None => share.capacity,
+    };
+    let levels: Vec<Level> = shares
+        .iter()
+        .enumerate()
+        .map(|(index, params)| Level { tokens: start(index, params), params: *params, basis: super::image::Basis::New })
+        .collect();
+    let (served, _, take) = serve(&levels, asks);
+    let limits = terms.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
+        name: name.clone(),
+        tokens: Some(levels[index].tokens - take[index]),
+        params: (*whole).into(),
+        fraction: 0,
+        consumed: Some(take[index]),
+    });
+    let image = Image {
+        last_refill: now,
+        shard_count: Some(opening.shards),
+        ttl: match terms.lifetime {
+            Lifetime::Seconds(seconds) => Some(crate::bucket::ttl_at(now, seconds)),
+            Lifetime::AsIs | Lifetime::Unlimited => None,
+        },
+        owner: terms.owner.clone(),
+        incarnation: Some(opening.incarnation),
+        limits: limits.collect(),
+        wcu: Some(opening.wcu),
+        ..Image::default()
+    };
+    (served, image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limit;
+
+    fn terms(capacity: u64) -> Terms {
+        let limits = Limits::from(Limit::per_minute("rpm", capacity).unwrap());
+        Terms::new(limits, Lifetime::AsIs, Owner::default())
+    }
+
+    fn bucket(terms: &Terms, tokens: i64) -> Image {
+        let opening = Opening {
+            shards: 1,
+            balances: Some(vec![tokens]),
+            incarnation: "a".into(),
+            wcu: crate::wire::bucket::new_wcu(),
+        };
+        decide_new(terms, &[], opening, 0).1
+    }
+
+    #[test]
+    fn a_large_ask_does_not_block_small_ones() {
+        let terms = terms(10);
+        let image = bucket(&terms, 3_000);
+        let decision = decide(&image, &terms, &[&[5_000], &[1_000], &[2_000], &[1_000]], &[], 1, 0, Freshness::Fresh);
+        assert_eq!((decision.served, decision.refused), (vec![1, 2], vec![0, 3]));
+    }
+
+    #[test]
+    fn a_stale_no_is_checked_with_one_write_that_serves_the_first() {
+        let terms = terms(10);
+        let image = bucket(&terms, 0);
+        let decision = decide(&image, &terms, &[&[1_000], &[1_000]], &[], 1, 0, Freshness::Stale);
+        assert_eq!((decision.served, decision.refused), (vec![0], vec![]));
+        assert!(!super::super::plan_tests::apply(&mut image.clone(), &decision.write.unwrap()));
+    }
+
+    #[test]
+    fn a_fresh_no_needs_no_write() {
+        let terms = terms(10);
+        let decision = decide(&bucket(&terms, 0), &terms, &[&[1_000]], &[], 1, 0, Freshness::Fresh);
+        assert_eq!(decision, Decision { served: vec![], refused: vec![0], write: None });
+    }
+
+    #[test]
+    fn a_refund_that_rides_along_serves_those_who_wait() {
+        let terms = terms(10);
+        let refund = [(LimitName::new("rpm").unwrap(), -1_000)];
+        let decision = decide(&bucket(&terms, 0), &terms, &[&[1_000]], &refund, 1, 0, Freshness::Stale);
+        assert_eq!(decision.served, [0]);
+    }
+}

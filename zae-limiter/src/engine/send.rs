@@ -1,0 +1,158 @@
+//! The two calls of the acquire path: create a bucket, or update it.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::{image::Image, plan::BucketWrite};
+use crate::{
+    error::{BoxError, RepositoryError, StoreError, StoreErrorKind},
+    model::name::{EntityId, NamespaceId, ResourceName},
+    repository::store::{Item, Store},
+    wire::{
+        bucket::{self, NewBucket},
+        keys,
+    },
+};
+
+/// One bucket item's place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BucketKey {
+    pub(crate) entity: EntityId,
+    pub(crate) resource: ResourceName,
+    pub(crate) shard: u32,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is done; the item as it now is.
+    Done(Image),
+    /// A condition did not hold; the item as it is, `None` when there is no bucket.
+    Lost(Option<Image>),
+    /// It certainly had no effect and may be tried again.
+    NotApplied(StoreError),
+    /// It failed, perhaps with an effect; it must not be repeated.
+    Failed(RepositoryError),
+}
+
+fn read(item: Option<&Item>) -> Result<Option<Image>, RepositoryError> {
+    item.map_or(Ok(None), bucket::decode)
+}
+
+fn lost(item: Option<&Item>) -> Outcome {
+    match read(item) {
+        Ok(image) => Outcome::Lost(image),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn failed(error: StoreError) -> Outcome {
+    match error.kind {
+        StoreErrorKind::NotApplied => Outcome::NotApplied(error),
+        _ => Outcome::Failed(error.into()),
+    }
+}
+
+fn timed_out(operation: &'static str, after: Duration) -> Outcome {
+    let source = BoxError::from(format!("no answer within {} ms", after.as_millis()));
+    Outcome::Failed(StoreError { operation, kind: StoreErrorKind::Ambiguous, code: None, source }.into())
+}
+
+/// Updates an existing bucket.
+pub(crate) async fn update(
+    store: &Store,
+    namespace: &NamespaceId,
+    key: &BucketKey,
+    write: &BucketWrite,
+    timeout: Duration,
+) -> Outcome {
+    let update = bucket::encode_update(write);
+    let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
+    let request = store
+        .once
+        .update_item()
+        .table_name(&store.table)
+        .key("PK", aws_sdk_dynamodb::types::AttributeValue::S(pk))
+        .key("SK", aws_sdk_dynamodb::types::AttributeValue::S(keys::sk_state().to_owned()))
+        .set_update_expression((!update.expression.is_empty()).then_some(update.expression))
+        .condition_expression(update.condition)
+        .set_expression_attribute_names(Some(update.names))
+        .set_expression_attribute_values(Some(update.values))
+        .return_values(ReturnValue::AllNew)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let Ok(answer) = tokio::time::timeout(timeout, request.send()).await else {
+        return timed_out("UpdateItem", timeout);
+    };
+    match answer {
+        Ok(output) => match read(output.attributes()) {
+            Ok(Some(image)) => Outcome::Done(image),
+            // The write did go through; only what it left is of another making.
+            Ok(None) => Outcome::Failed(RepositoryError::Malformed {
+                key: key.to_string(),
+                problem: "the bucket lost its refill instant".to_owned(),
+            }),
+            Err(error) => Outcome::Failed(error),
+        },
+        Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+            match error.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
+                _ => Outcome::Lost(None),
+            }
+        }
+        Err(error) => failed(StoreError::from_sdk("UpdateItem", error)),
+    }
+}
+
+/// Creates a bucket that does not exist.
+pub(crate) async fn create(
+    store: &Store,
+    namespace: &NamespaceId,
+    key: &BucketKey,
+    image: Image,
+    timeout: Duration,
+) -> Outcome {
+    let item = bucket::encode_new(&NewBucket {
+        namespace,
+        entity: &key.entity,
+        resource: &key.resource,
+        shard: key.shard,
+        image: &image,
+    });
+    let request = store
+        .once
+        .put_item()
+        .table_name(&store.table)
+        .set_item(Some(item))
+        // Also true of the skeleton that an adjustment of the reference leaves where a bucket was deleted.
+        .condition_expression("attribute_not_exists(rf)")
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let Ok(answer) = tokio::time::timeout(timeout, request.send()).await else {
+        return timed_out("PutItem", timeout);
+    };
+    match answer {
+        Ok(_) => Outcome::Done(image),
+        Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+            match error.into_err() {
+                PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
+                _ => Outcome::Lost(None),
+            }
+        }
+        Err(error) => failed(StoreError::from_sdk("PutItem", error)),
+    }
+}
+
+/// A stamp that tells one creation of a bucket from another: 64 random bits.
+pub(crate) fn new_incarnation() -> Arc<str> {
+    format!("{:016x}", rand::random::<u64>()).into()
+}
+
+impl std::fmt::Display for BucketKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}#{}", self.entity, self.resource, self.shard)
+    }
+}

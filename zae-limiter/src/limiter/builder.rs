@@ -1,0 +1,118 @@
+//! Setting up a limiter: [`RateLimiterBuilder`].
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, Inner, RateLimiter};
+use crate::{
+    engine::{
+        breaker::Breaker,
+        lanes::Lanes,
+        local::LocalShares,
+        shared::{EngineOptions, Shared},
+    },
+    model::{limit::Limits, status::OnUnavailable},
+    repository::Repository,
+};
+
+/// Sets up a [`RateLimiter`].
+#[derive(Debug)]
+#[must_use = "call `build`"]
+pub struct RateLimiterBuilder {
+    repository: Repository,
+    deadline: Duration,
+    flush_delay: Duration,
+    max_waiting: usize,
+    max_lanes: u64,
+    local_share: f64,
+    on_unavailable: Option<OnUnavailable>,
+    default_limits: Option<Limits>,
+}
+
+impl RateLimiterBuilder {
+    pub(super) fn new(repository: Repository) -> Self {
+        Self {
+            repository,
+            deadline: DEFAULT_DEADLINE,
+            flush_delay: DEFAULT_FLUSH_DELAY,
+            max_waiting: 10_000,
+            max_lanes: 100_000,
+            local_share: 0.1,
+            on_unavailable: None,
+            default_limits: None,
+        }
+    }
+
+    /// How long an acquire may take, resolving included. Default: [`DEFAULT_DEADLINE`], 250 ms.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long a settlement that nobody waits for may wait for company. Default: [`DEFAULT_FLUSH_DELAY`], 50 ms.
+    pub fn flush_delay(mut self, delay: Duration) -> Self {
+        self.flush_delay = delay;
+        self
+    }
+
+    /// How many acquires may wait at one bucket before further ones are answered as overloaded. Default: 10 000.
+    pub fn max_waiting(mut self, acquires: usize) -> Self {
+        self.max_waiting = acquires.max(1);
+        self
+    }
+
+    /// How many buckets are remembered; one takes about 1 KiB. Default: 100 000.
+    pub fn max_lanes(mut self, lanes: u64) -> Self {
+        self.max_lanes = lanes.max(1);
+        self
+    }
+
+    /// What happens when the store cannot be asked; before the stored policy. Default: the stored policy, else block.
+    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
+        self.on_unavailable = Some(policy);
+        self
+    }
+
+    /// The part of each limit that this process grants by itself under [`OnUnavailable::Local`], between 0 and 1. With
+    /// N processes, 1/N keeps their sum within the limit. Default: 0.1.
+    pub fn local_share(mut self, share: f64) -> Self {
+        self.local_share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// The lowest level of limits: they hold where nothing is stored.
+    pub fn default_limits(mut self, limits: Limits) -> Self {
+        self.default_limits = Some(limits);
+        self
+    }
+
+    /// The limiter. Nothing is sent yet.
+    pub fn build(self) -> RateLimiter {
+        let options = EngineOptions {
+            write_timeout: self.deadline,
+            flush_delay: self.flush_delay,
+            max_waiting: self.max_waiting,
+            max_lanes: self.max_lanes,
+        };
+        let shared = Arc::new(Shared {
+            store: self.repository.store().clone(),
+            namespace: self.repository.namespace_id().clone(),
+            clock: Arc::clone(self.repository.clock()),
+            breaker: Breaker::default(),
+            options,
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            runtime: std::sync::OnceLock::new(),
+        });
+        let inner = Inner {
+            local: LocalShares::new(self.local_share, self.max_lanes),
+            lanes: Lanes::new(shared),
+            repository: self.repository,
+            deadline: self.deadline,
+            on_unavailable: self.on_unavailable,
+            default_limits: self.default_limits,
+        };
+        RateLimiter { inner: Arc::new(inner) }
+    }
+}

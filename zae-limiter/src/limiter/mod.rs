@@ -1,0 +1,295 @@
+//! The limiter's face: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
+
+mod builder;
+mod request;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+pub use builder::RateLimiterBuilder;
+pub use request::Acquire;
+use tokio::{runtime::Handle, time::Instant};
+
+use crate::{
+    engine::{
+        acquire::{self, Denied, Wish},
+        breaker::Gate,
+        lanes::Lanes,
+        local::LocalShares,
+    },
+    error::{AcquireError, RepositoryError, Unavailable, UnavailableReason, ValidationError},
+    lease::{Grant, Lease, LeaseOrigin},
+    model::{
+        cost::Cost,
+        limit::Limits,
+        name::{EntityId, LimitName, ResourceName},
+        status::OnUnavailable,
+    },
+    repository::Repository,
+};
+
+/// How long an acquire may take unless it is told otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
+/// How long a settlement waits for company unless the limiter is told otherwise.
+pub const DEFAULT_FLUSH_DELAY: Duration = Duration::from_millis(50);
+
+/// Takes tokens from the buckets of one namespace. Cheap to clone: all clones share lanes and caches.
+///
+/// ```
+/// # #[cfg(feature = "embedded")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{AcquireError, Cost, Limit, RateLimiter, Repository};
+/// let repository = Repository::embedded().await?;
+/// repository.set_system_defaults(&Limit::per_minute("rpm", 1)?.into(), None, None).await?;
+/// let limiter = RateLimiter::new(repository);
+///
+/// limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await?.commit().await?;
+/// match limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await {
+///     Err(AcquireError::Exceeded(exceeded)) => assert!(exceeded.retry_after().as_secs() <= 60),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone, Debug)]
+pub struct RateLimiter {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    repository: Repository,
+    lanes: Lanes,
+    local: LocalShares,
+    deadline: Duration,
+    on_unavailable: Option<OnUnavailable>,
+    default_limits: Option<Limits>,
+}
+
+impl From<Repository> for RateLimiter {
+    fn from(repository: Repository) -> Self {
+        Self::new(repository)
+    }
+}
+
+impl From<&RateLimiter> for RateLimiter {
+    fn from(limiter: &RateLimiter) -> Self {
+        limiter.clone()
+    }
+}
+
+impl RateLimiter {
+    /// A limiter with the default settings.
+    pub fn new(repository: Repository) -> Self {
+        Self::builder(repository).build()
+    }
+
+    /// A limiter with settings of your own.
+    pub fn builder(repository: Repository) -> RateLimiterBuilder {
+        RateLimiterBuilder::new(repository)
+    }
+
+    /// The repository it works on.
+    pub fn repository(&self) -> &Repository {
+        &self.inner.repository
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.inner.deadline
+    }
+
+    /// Takes `cost` from the buckets of `entity` for `resource`, and from its parent's when it cascades.
+    ///
+    /// # Errors
+    /// As [`acquire_with`](RateLimiter::acquire_with).
+    pub async fn acquire<E, R>(&self, entity: E, resource: R, cost: Cost) -> Result<Lease, AcquireError>
+    where
+        E: TryInto<EntityId> + Send,
+        ValidationError: From<E::Error>,
+        R: TryInto<ResourceName> + Send,
+        ValidationError: From<R::Error>,
+    {
+        let entity = entity.try_into().map_err(ValidationError::from)?;
+        let resource = resource.try_into().map_err(ValidationError::from)?;
+        self.acquire_with(Acquire::new(entity, resource, cost)).await
+    }
+
+    /// Takes what `request` asks for: from every limit and both levels, or from none.
+    ///
+    /// Cancel-safe: dropping the future at any point leaves nothing taken, once the refund of what was under way has
+    /// settled.
+    ///
+    /// # Errors
+    /// [`AcquireError::Exceeded`] when it would fit later, [`AcquireError::NeverFits`] when it never will,
+    /// [`AcquireError::Unavailable`] when the store could not be asked in time and the policy is to block,
+    /// [`AcquireError::Invalid`] and [`AcquireError::NoLimits`] when the request or the configuration is wrong.
+    pub async fn acquire_with(&self, request: Acquire) -> Result<Lease, AcquireError> {
+        request.cost.check()?;
+        let inner = &self.inner;
+        let shared = &inner.lanes.shared;
+        shared.runtime.get_or_init(Handle::current);
+        let deadline = Instant::now() + request.deadline.unwrap_or(inner.deadline);
+        let wish = Wish {
+            default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
+            entity: request.entity,
+            resource: request.resource,
+            cost: request.cost,
+            limits: request.limits,
+            deadline,
+        };
+        let policy = request.on_unavailable.or(inner.on_unavailable);
+        if shared.closing.is_cancelled() {
+            return Err(unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
+        }
+        let gate = shared.breaker.gate(Instant::now());
+        let denied = if gate == Gate::Open {
+            match tokio::time::timeout_at(deadline, self.try_acquire(&wish)).await {
+                Ok(Ok(lease)) => {
+                    metrics::counter!("zae_acquires_total", "outcome" => "granted").increment(1);
+                    return Ok(lease);
+                }
+                Ok(Err(denied)) => denied,
+                Err(_) => {
+                    shared.breaker.failed(Instant::now());
+                    Denied::Outage(UnavailableReason::DeadlineExceeded, None)
+                }
+            }
+        } else {
+            Denied::Outage(UnavailableReason::CircuitOpen, None)
+        };
+        match denied {
+            Denied::Error(error) => {
+                let outcome = if error.is_refusal() { "refused" } else { "error" };
+                metrics::counter!("zae_acquires_total", "outcome" => outcome).increment(1);
+                tracing::debug!(entity = %wish.entity, resource = %wish.resource, %error, "acquire refused");
+                Err(error)
+            }
+            Denied::Outage(reason, source) => self.without_store(&wish, policy, reason, source),
+        }
+    }
+
+    async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
+        let inner = &self.inner;
+        let resolved = acquire::resolve(&inner.repository, &inner.lanes, wish).await?;
+        inner.local.learn(wish, &resolved);
+        let cost = wish.cost.resolve(resolved.child.limits())?;
+        let holds = acquire::take(&inner.lanes, &resolved, &cost, wish.deadline).await?;
+        let mut levels = vec![resolved.child];
+        levels.extend(resolved.parent);
+        levels.truncate(holds.len());
+        Ok(Lease::new(Grant {
+            limiter: self.clone(),
+            entity: wish.entity.clone(),
+            resource: wish.resource.clone(),
+            origin: LeaseOrigin::Stored,
+            levels,
+            holds,
+            blind: Vec::new(),
+        }))
+    }
+
+    /// What the policy says while the store cannot be asked.
+    fn without_store(
+        &self,
+        wish: &Wish,
+        policy: Option<OnUnavailable>,
+        reason: UnavailableReason,
+        source: Option<Arc<RepositoryError>>,
+    ) -> Result<Lease, AcquireError> {
+        let inner = &self.inner;
+        let policy = policy.or_else(|| inner.repository.last_on_unavailable()).unwrap_or(OnUnavailable::Block);
+        let outcome = match policy {
+            OnUnavailable::Allow => "blind",
+            OnUnavailable::Local => "local",
+            OnUnavailable::Block => "unavailable",
+        };
+        metrics::counter!("zae_acquires_total", "outcome" => outcome).increment(1);
+        tracing::debug!(entity = %wish.entity, resource = %wish.resource, %reason, outcome, "store not asked");
+        let grant = |origin, blind: Vec<(LimitName, u64)>| {
+            Lease::new(Grant {
+                limiter: self.clone(),
+                entity: wish.entity.clone(),
+                resource: wish.resource.clone(),
+                origin,
+                levels: Vec::new(),
+                holds: Vec::new(),
+                blind,
+            })
+        };
+        match policy {
+            OnUnavailable::Allow => Ok(grant(LeaseOrigin::Blind, wish.cost.named())),
+            OnUnavailable::Local => {
+                let now = inner.lanes.shared.clock.now_ms();
+                match inner.local.take(wish, now) {
+                    Some(taken) => Ok(grant(LeaseOrigin::Local, taken?)),
+                    // Nothing is known of this entity's limits: there is no share to grant from.
+                    None => Err(unavailable(wish, reason, source).into()),
+                }
+            }
+            OnUnavailable::Block => Err(unavailable(wish, reason, source).into()),
+        }
+    }
+
+    /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
+    ///
+    /// # Errors
+    /// [`AcquireError::Repository`] when the table could not be read, [`AcquireError::Unsupported`] when the
+    /// configuration uses a feature of newer clients.
+    pub async fn limits_for(&self, entity: &EntityId, resource: &ResourceName) -> Result<Option<Limits>, AcquireError> {
+        let resolved = self.inner.repository.resolve(entity, resource).await;
+        let resolution = resolved.map_err(AcquireError::Repository)?.resolution;
+        match &resolution.unsupported {
+            Some(unsupported) => Err(unsupported.clone().into()),
+            None => Ok(resolution.limits.clone().or_else(|| self.inner.default_limits.clone())),
+        }
+    }
+
+    /// Whole tokens that `entity` could take from each limit now; negative in debt. A bucket that does not exist yet is
+    /// full. Parents are not looked at.
+    ///
+    /// # Errors
+    /// [`AcquireError::NoLimits`] when none apply, [`AcquireError::Repository`] when the table could not be read.
+    pub async fn available(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<BTreeMap<LimitName, i64>, AcquireError> {
+        let (_, balances) = crate::engine::query::balances(self, entity, resource).await?;
+        Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
+    }
+
+    /// How long until `cost` would fit, if nobody else takes tokens; zero when it fits now.
+    ///
+    /// # Errors
+    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] when the cost names a limit that does not apply.
+    pub async fn time_until_available(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+        cost: &Cost,
+    ) -> Result<Duration, AcquireError> {
+        let (limits, balances) = crate::engine::query::balances(self, entity, resource).await?;
+        Ok(crate::engine::query::wait(&limits, &balances, cost)?)
+    }
+
+    /// Writes everything that is still to be settled and waits until it is stored; afterwards every acquire is answered as
+    /// shutting down. Call it before the process ends: what was adjusted but not written is lost with it.
+    ///
+    /// Cancel-safe: dropped early, the writing goes on.
+    pub async fn shutdown(&self) {
+        let shared = &self.inner.lanes.shared;
+        shared.closing.cancel();
+        shared.tasks.close();
+        shared.tasks.wait().await;
+    }
+}
+
+fn unavailable(wish: &Wish, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> Unavailable {
+    let error = Unavailable::new(reason, wish.entity.clone(), wish.resource.clone());
+    match source {
+        Some(source) => error.with_source(source),
+        None => error,
+    }
+}

@@ -1,0 +1,65 @@
+//! One acquire with all its options: [`Acquire`].
+
+use std::time::Duration;
+
+use crate::model::{
+    cost::Cost,
+    limit::Limits,
+    name::{EntityId, ResourceName},
+    status::OnUnavailable,
+};
+
+/// One acquire with all its options.
+///
+/// ```
+/// use std::time::Duration;
+/// use zae_limiter::{Acquire, Cost, EntityId, OnUnavailable, ResourceName};
+/// let request = Acquire::new(EntityId::new("user-1")?, ResourceName::new("gpt-4")?, Cost::of("rpm", 1))
+///     .deadline(Duration::from_millis(100))
+///     .on_unavailable(OnUnavailable::Allow);
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use = "nothing is taken until `RateLimiter::acquire_with` is given the request"]
+pub struct Acquire {
+    pub(super) entity: EntityId,
+    pub(super) resource: ResourceName,
+    pub(super) cost: Cost,
+    pub(super) limits: Option<Limits>,
+    pub(super) default_limits: Option<Limits>,
+    pub(super) on_unavailable: Option<OnUnavailable>,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Acquire {
+    /// Takes `cost` from the buckets of `entity` for `resource`.
+    pub fn new(entity: EntityId, resource: ResourceName, cost: Cost) -> Self {
+        Self { entity, resource, cost, limits: None, default_limits: None, on_unavailable: None, deadline: None }
+    }
+
+    /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in line
+    /// with them.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Limits for the case that none are stored; they come before the limiter's own defaults.
+    pub fn default_limits(mut self, limits: Limits) -> Self {
+        self.default_limits = Some(limits);
+        self
+    }
+
+    /// What happens when the store cannot be asked; before the limiter's own and the stored policy.
+    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
+        self.on_unavailable = Some(policy);
+        self
+    }
+
+    /// How long it may take, resolving included.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}

@@ -1,0 +1,24 @@
+//! What is known about a namespace: [`NamespaceInfo`].
+
+use serde::Serialize;
+
+use crate::{
+    error::NamespaceState,
+    model::name::{NamespaceId, NamespaceName},
+};
+
+/// One namespace as the registry knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NamespaceInfo {
+    /// Its name. A deleted namespace keeps it, though another may have taken it since.
+    pub name: NamespaceName,
+    /// Its id, the first part of its keys.
+    pub id: NamespaceId,
+    /// Whether it is in use.
+    pub state: NamespaceState,
+    /// When it was registered, `YYYY-MM-DDTHH:MM:SSZ`.
+    pub created_at: Option<String>,
+    /// When it was deleted; `None` while it is in use, or when a deletion was interrupted.
+    pub deleted_at: Option<String>,
+}

@@ -1,0 +1,24 @@
+//! What declarative configuration manages: [`ProvisionerState`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What the last applied manifest of a namespace set, so that the next one can tell what it no longer names.
+///
+/// Names are kept as text, as they are stored: other writers do not check them, and what they wrote must still be found
+/// to be removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProvisionerState {
+    /// Whether the system's defaults are managed.
+    pub managed_system: bool,
+    /// The resources whose defaults are managed.
+    pub managed_resources: Vec<String>,
+    /// The entities whose limits are managed, each with its resources (`_default_` included).
+    pub managed_entities: BTreeMap<String, Vec<String>>,
+    /// When a manifest was last applied, RFC 3339.
+    pub last_applied: Option<String>,
+    /// The hash of that manifest.
+    pub applied_hash: Option<String>,
+}

@@ -1,0 +1,206 @@
+//! Consumption over time: [`UsageSnapshot`], [`UsageSummary`], and how to ask for them.
+
+use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+
+use crate::model::name::{EntityId, LimitName, ResourceName};
+
+/// The length of the time that a snapshot counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum UsageWindow {
+    /// An hour.
+    Hourly,
+    /// A day, UTC.
+    Daily,
+    /// A calendar month, UTC.
+    Monthly,
+    /// A window of a newer aggregator, as it is stored.
+    Other(String),
+}
+
+impl UsageWindow {
+    /// The stored text, for example `hourly`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Hourly => "hourly",
+            Self::Daily => "daily",
+            Self::Monthly => "monthly",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for UsageWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for UsageWindow {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = [Self::Hourly, Self::Daily, Self::Monthly];
+        Ok(known.into_iter().find(|window| window.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned())))
+    }
+}
+
+impl Serialize for UsageWindow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What one entity consumed of one resource within one window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UsageSnapshot {
+    /// Who.
+    pub entity_id: EntityId,
+    /// Of what.
+    pub resource: ResourceName,
+    /// The window's length.
+    #[serde(rename = "window_type")]
+    pub window: UsageWindow,
+    /// Its first second, `YYYY-MM-DDTHH:MM:SSZ`.
+    pub window_start: String,
+    /// Its last second; the first one where the length is unknown.
+    pub window_end: String,
+    /// Net consumption in whole tokens by limit; negative when more was given back than taken.
+    pub counters: BTreeMap<LimitName, i64>,
+    /// How many changes were counted.
+    pub total_events: i64,
+}
+
+/// Whose consumption is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UsageOf {
+    Entity(EntityId),
+    EntityResource(EntityId, ResourceName),
+    Resource(ResourceName),
+}
+
+/// Which snapshots to read: those of an entity, of an entity and a resource, or of a resource across all entities.
+///
+/// ```
+/// use zae_limiter::{EntityId, ResourceName, UsageQuery, UsageWindow};
+/// let query = UsageQuery::entity(EntityId::new("key-1")?)
+///     .resource(ResourceName::new("gpt-4")?)
+///     .window(UsageWindow::Daily)
+///     .since_ms(1_767_225_600_000)
+///     .limit(30);
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UsageQuery {
+    pub(crate) of: UsageOf,
+    pub(crate) window: Option<UsageWindow>,
+    pub(crate) since_ms: Option<i64>,
+    pub(crate) until_ms: Option<i64>,
+    pub(crate) limit: u32,
+    pub(crate) cursor: Option<String>,
+}
+
+/// Snapshots per page when a query does not say.
+const DEFAULT_LIMIT: u32 = 100;
+
+impl UsageQuery {
+    fn of(of: UsageOf) -> Self {
+        Self { of, window: None, since_ms: None, until_ms: None, limit: DEFAULT_LIMIT, cursor: None }
+    }
+
+    /// What `entity` consumed of all resources, by resource and then newest first.
+    pub fn entity(entity: EntityId) -> Self {
+        Self::of(UsageOf::Entity(entity))
+    }
+
+    /// What all entities consumed of `resource`, newest first.
+    pub fn of_resource(resource: ResourceName) -> Self {
+        Self::of(UsageOf::Resource(resource))
+    }
+
+    /// Only of `resource`.
+    #[must_use]
+    pub fn resource(mut self, resource: ResourceName) -> Self {
+        self.of = match self.of {
+            UsageOf::Entity(entity) | UsageOf::EntityResource(entity, _) => UsageOf::EntityResource(entity, resource),
+            UsageOf::Resource(_) => UsageOf::Resource(resource),
+        };
+        self
+    }
+
+    /// Only windows of this length.
+    #[must_use]
+    pub fn window(mut self, window: UsageWindow) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// Only windows that start at this instant (epoch ms) or later.
+    #[must_use]
+    pub fn since_ms(mut self, epoch_ms: i64) -> Self {
+        self.since_ms = Some(epoch_ms);
+        self
+    }
+
+    /// Only windows that start at this instant (epoch ms) or earlier.
+    #[must_use]
+    pub fn until_ms(mut self, epoch_ms: i64) -> Self {
+        self.until_ms = Some(epoch_ms);
+        self
+    }
+
+    /// At most this many snapshots per page; 100 unless said.
+    #[must_use]
+    pub fn limit(mut self, snapshots: u32) -> Self {
+        self.limit = snapshots;
+        self
+    }
+
+    /// Continues where the page ended whose [`UsagePage::next`] this is.
+    #[must_use]
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+}
+
+/// Some snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UsagePage {
+    /// The snapshots that fit the query.
+    pub snapshots: Vec<UsageSnapshot>,
+    /// Where the next page starts; opaque, of use with the same query only. `None` at the end.
+    pub next: Option<String>,
+}
+
+/// The consumption of one limit, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UsageTotal {
+    /// Whole tokens.
+    pub total: i64,
+    /// Tokens per snapshot that names the limit.
+    pub average: f64,
+    /// How many snapshots name it.
+    pub snapshots: u64,
+}
+
+/// All snapshots of a query, added up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UsageSummary {
+    /// The length of the windows that were added up; `None` when there were none.
+    pub window: Option<UsageWindow>,
+    /// How many snapshots.
+    pub snapshot_count: u64,
+    /// By limit.
+    pub totals: BTreeMap<LimitName, UsageTotal>,
+    /// The earliest window's start.
+    pub min_window_start: Option<String>,
+    /// The latest window's start.
+    pub max_window_start: Option<String>,
+}

@@ -1,0 +1,202 @@
+//! Versions and what they allow: [`Version`], [`VersionRecord`], [`Compatibility`].
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use serde::Serialize;
+
+use crate::error::{ValidationError, ValidationReason};
+
+/// The schema of the table's items that this crate reads and writes.
+pub const SCHEMA_VERSION: &str = "0.10.0";
+
+/// The release of the reference client whose place this crate can take on a shared table.
+///
+/// The table's version record sets a minimum in these terms, and so does each newer feature. Attributes up to this
+/// release are either implemented here or answered with [`Unsupported`](crate::Unsupported), never ignored, so a
+/// minimum up to it may be met. A new table's record also gets it as `lambda_version`: reference clients replace a
+/// Lambda that is older than themselves with their own.
+pub const COMPATIBILITY_LEVEL: &str = "0.17.0";
+
+const NO_MINIMUM: &str = "0.0.0";
+
+/// `major.minor.patch`, with or without a pre-release.
+///
+/// A leading `v` and the development suffixes of Python packages (`1.2.3.dev4+g0a1b`) are understood. A pre-release
+/// comes before its release; two of them compare as text.
+///
+/// ```
+/// use zae_limiter::Version;
+/// assert!("0.9.0".parse::<Version>()? < "0.10.0".parse::<Version>()?);
+/// assert!("1.0.0-rc1".parse::<Version>()? < "1.0.0".parse::<Version>()?);
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Version {
+    major: u64,
+    minor: u64,
+    patch: u64,
+    pre_release: Option<String>,
+}
+
+impl Version {
+    /// The first number: schemas of different ones do not understand each other.
+    pub fn major(&self) -> u64 {
+        self.major
+    }
+
+    fn release(&self) -> (u64, u64, u64) {
+        (self.major, self.minor, self.patch)
+    }
+}
+
+impl FromStr for Version {
+    type Err = ValidationError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = "major.minor.patch, with -pre-release or without";
+        let error = || ValidationError::new("version", text, ValidationReason::Pattern { allowed });
+        let rest = text.strip_prefix('v').unwrap_or(text);
+        let (numbers, pre_release) = match (development(rest), rest.split_once('-')) {
+            (Some(numbers), _) => (numbers, Some("dev")),
+            (None, Some((numbers, pre_release))) => (numbers, Some(pre_release)),
+            (None, None) => (rest, None),
+        };
+        let mut parts = numbers.split('.').map(|part| {
+            // `parse` alone would take a sign.
+            part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u64>().ok()).flatten()
+        });
+        let mut number = || parts.next().flatten().ok_or_else(error);
+        let version =
+            Self { major: number()?, minor: number()?, patch: number()?, pre_release: pre_release.map(str::to_owned) };
+        let complete = parts.next().is_none() && version.pre_release.as_deref() != Some("");
+        if complete { Ok(version) } else { Err(error()) }
+    }
+}
+
+/// What stands before `.dev` and digits.
+fn development(text: &str) -> Option<&str> {
+    let (numbers, suffix) = text.split_once(".dev")?;
+    suffix.starts_with(|c: char| c.is_ascii_digit()).then_some(numbers)
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.release().cmp(&other.release()).then_with(|| match (&self.pre_release, &other.pre_release) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(mine), Some(theirs)) => mine.cmp(theirs),
+        })
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        self.pre_release.iter().try_for_each(|pre_release| write!(f, "-{pre_release}"))
+    }
+}
+
+/// What the table says of the versions that may use it. There is one such record for all namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct VersionRecord {
+    /// The schema of its items; `None` in a record that somebody has damaged.
+    pub schema_version: Option<String>,
+    /// The level of the deployed aggregator, if there is one.
+    pub lambda_version: Option<String>,
+    /// The oldest client that may use the table.
+    pub client_min_version: Option<String>,
+    /// When the record was written.
+    pub updated_at: Option<String>,
+    /// By whom.
+    pub updated_by: Option<String>,
+}
+
+/// What a version record means for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compatibility {
+    /// All fits.
+    Compatible,
+    /// The client may work; the aggregator is older than it, or its version cannot be read.
+    LambdaOutdated,
+    /// The table asks for newer clients.
+    ClientTooOld {
+        /// The oldest that may use it.
+        minimum: String,
+    },
+    /// The schema is of another major version, or cannot be read.
+    IncompatibleSchema {
+        /// As it is stored.
+        schema: String,
+    },
+}
+
+impl VersionRecord {
+    /// What this record means for a client of version `client`.
+    pub fn compatibility(&self, client: &Version) -> Compatibility {
+        // The reference reads a missing schema as the first one that was ever published.
+        let schema = self.schema_version.as_deref().filter(|text| !text.is_empty()).unwrap_or("1.0.0");
+        let incompatible = || Compatibility::IncompatibleSchema { schema: schema.to_owned() };
+        let Ok(schema_version) = schema.parse::<Version>() else { return incompatible() };
+        let minimum = self.client_min_version.as_deref().unwrap_or(NO_MINIMUM);
+        if minimum.parse::<Version>().is_ok_and(|minimum| *client < minimum) {
+            return Compatibility::ClientTooOld { minimum: minimum.to_owned() };
+        }
+        if schema_version.major != client.major {
+            return incompatible();
+        }
+        match self.lambda_version.as_deref().map(str::parse::<Version>) {
+            Some(Ok(lambda)) if lambda.release() >= client.release() => Compatibility::Compatible,
+            None => Compatibility::Compatible,
+            Some(_) => Compatibility::LambdaOutdated,
+        }
+    }
+}
+
+/// What an upgrade writes into the version record.
+///
+/// The minimum for clients is only ever raised: an upgrade that reset it would let clients in that do not understand
+/// what newer ones have stored.
+///
+/// ```
+/// use zae_limiter::VersionUpdate;
+/// let update = VersionUpdate::default().lambda_version("0.17.0".parse()?).updated_by("zae-deploy:0.1.0");
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct VersionUpdate {
+    pub(crate) lambda_version: Option<Version>,
+    pub(crate) minimum: Option<Version>,
+    pub(crate) updated_by: Option<String>,
+}
+
+impl VersionUpdate {
+    /// The level of the aggregator that is deployed now. Without it, what is stored stays.
+    #[must_use]
+    pub fn lambda_version(mut self, version: Version) -> Self {
+        self.lambda_version = Some(version);
+        self
+    }
+
+    /// The oldest client that may use the table; a lower value than the stored one changes nothing.
+    #[must_use]
+    pub fn raise_client_min_version(mut self, version: Version) -> Self {
+        self.minimum = Some(version);
+        self
+    }
+
+    /// Who writes it; otherwise this crate and its version.
+    #[must_use]
+    pub fn updated_by(mut self, who: impl Into<String>) -> Self {
+        self.updated_by = Some(who.into());
+        self
+    }
+}

@@ -1,0 +1,177 @@
+//! Bringing existing buckets in line with changed limits.
+//!
+//! Acquires do the same when they find a bucket that differs; doing it at once also reaches buckets that only the
+//! reference's clients use, and settles what was gained under the old parameters at the moment they end.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Repository,
+    store::{Consistency, Expression, Item, Key, Query, Written},
+};
+use crate::{
+    bucket::{self, Params},
+    engine::{
+        image::Image,
+        plan::{Goal, Lifetime, plan},
+    },
+    error::RepositoryError,
+    model::{
+        limit::Limits,
+        name::{EntityId, LimitName, LimitScope, ResourceName},
+    },
+    wire::{
+        self,
+        config::{ConfigLevel, dropped},
+        keys,
+        values::get_s,
+    },
+};
+
+/// How often a bucket in use is tried.
+const TRIES: u32 = 10;
+
+/// The limits that hold for one entity and resource.
+struct Effective {
+    limits: Limits,
+    lifetime: Lifetime,
+}
+
+impl Repository {
+    /// Brings the buckets of `entity` that `scope` covers in line with what holds for them now. `before` are the limits
+    /// that held in that scope until now; those that no longer do are taken off the buckets.
+    pub(super) async fn apply_limits(
+        &self,
+        entity: &EntityId,
+        scope: &LimitScope,
+        before: Option<&Limits>,
+    ) -> Result<(), RepositoryError> {
+        let resources = match scope {
+            LimitScope::Resource(resource) => BTreeSet::from([resource.clone()]),
+            LimitScope::Default => self.resources_with_buckets(entity).await?,
+        };
+        for resource in resources {
+            // Without any limits, a bucket stays as it is until its time is over.
+            let Some(effective) = self.effective(entity, &resource).await? else { continue };
+            let stale = before.map(|before| dropped(before, Some(&effective.limits))).unwrap_or_default();
+            self.apply_to_bucket(entity, &resource, &effective, &stale).await?;
+        }
+        Ok(())
+    }
+
+    async fn resources_with_buckets(&self, entity: &EntityId) -> Result<BTreeSet<ResourceName>, RepositoryError> {
+        let keys = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), entity.as_str()));
+        let buckets = self.store().query_all(keys).await?;
+        let resource = |item: &Item| ResourceName::new(keys::parse_bucket_pk(get_s(item, "PK")?)?.resource).ok();
+        Ok(buckets.iter().filter_map(resource).collect())
+    }
+
+    /// Reads what holds from the table itself: caches may lag behind the change that is being applied.
+    async fn effective(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<Option<Effective>, RepositoryError> {
+        let own = LimitScope::Resource(resource.clone());
+        let levels = [
+            ConfigLevel::Entity(entity, &own),
+            ConfigLevel::Entity(entity, &LimitScope::Default),
+            ConfigLevel::Resource(resource),
+            ConfigLevel::System,
+        ];
+        for (index, level) in levels.into_iter().enumerate() {
+            let Some(config) = self.config(level).await? else { continue };
+            if config.unsupported.is_some() {
+                // Newer clients know what holds here; we leave the bucket to them.
+                return Ok(None);
+            }
+            let Some(limits) = config.limits else { continue };
+            let lifetime = match bucket::ttl_seconds(&limits, self.bucket_ttl_multiplier()) {
+                Some(seconds) if index > 0 => Lifetime::Seconds(seconds),
+                Some(_) | None => Lifetime::Unlimited,
+            };
+            return Ok(Some(Effective { limits, lifetime }));
+        }
+        Ok(None)
+    }
+
+    async fn apply_to_bucket(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+        effective: &Effective,
+        stale: &[&LimitName],
+    ) -> Result<(), RepositoryError> {
+        let (mut shard, mut shards) = (0, 1);
+        while shard < shards {
+            let pk = keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard);
+            let found = self.apply_to_shard(&Key::new(pk, keys::sk_state()), shards, effective, stale).await?;
+            if shard == 0 {
+                shards = found.unwrap_or(1);
+            }
+            shard += 1;
+        }
+        Ok(())
+    }
+
+    /// Answers how many shards the item speaks of; `None` without an item.
+    async fn apply_to_shard(
+        &self,
+        key: &Key,
+        shards: u32,
+        effective: &Effective,
+        stale: &[&LimitName],
+    ) -> Result<Option<u32>, RepositoryError> {
+        let wanted: Vec<(LimitName, Params)> =
+            effective.limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
+        let nothing = vec![0; wanted.len()];
+        let mut found = None;
+        for _ in 0..TRIES {
+            let Some(item) = self.store().get(key, Consistency::Strong).await? else { return Ok(found) };
+            let image = match wire::bucket::decode(&item) {
+                Ok(Some(image)) => image,
+                Ok(None) => return Ok(found),
+                Err(RepositoryError::Unsupported(unsupported)) => {
+                    tracing::warn!(%unsupported, "the bucket keeps its old limits");
+                    return Ok(found);
+                }
+                Err(error) => return Err(error),
+            };
+            found = Some(image.shards());
+            let goal = Goal {
+                limits: &wanted,
+                take: &nothing,
+                adjust: &[],
+                shards,
+                ttl: effective.lifetime,
+                owner: None,
+                now: self.now_ms(),
+            };
+            let write = wire::bucket::encode_update(&plan(&image, &goal));
+            if !write.expression.is_empty() {
+                let change = Expression {
+                    update: write.expression,
+                    condition: write.condition,
+                    names: write.names,
+                    values: write.values,
+                };
+                if self.store().update(key, change).await? == Written::Refused {
+                    continue;
+                }
+            }
+            self.drop_stale(key, &image, stale).await?;
+            return Ok(found);
+        }
+        // A bucket as busy as that is brought in line by the acquires that keep it busy.
+        Ok(found)
+    }
+
+    /// Takes limits that no longer hold off a bucket, each only while nobody uses it.
+    async fn drop_stale(&self, key: &Key, image: &Image, stale: &[&LimitName]) -> Result<(), RepositoryError> {
+        for name in stale {
+            let Some(limit) = image.limit(name.as_str()) else { continue };
+            self.store().update(key, wire::bucket::encode_removal(limit)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! The audit trail: who changed what, kept as long as the retention says.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::{
+    Repository,
+    store::{Consistency, Expression, Key, Order, Part, Query},
+};
+use crate::{
+    error::{RepositoryError, ValidationError, ValidationReason},
+    model::{
+        audit::{AuditAction, AuditPage, AuditTarget},
+        name::{LimitScope, Principal},
+    },
+    wire::{audit, keys, values::get_n},
+};
+
+/// How long events are kept when nothing else is said.
+const DEFAULT_RETENTION_DAYS: u32 = 90;
+/// How long a stored retention is believed, in ms: a change is seen within this time.
+const RETENTION_CACHED_MS: i64 = 60_000;
+
+/// The last event id of this process. Ids of one process rise strictly, also within a millisecond and also when the
+/// clock is set back, so that listings keep the order in which changes were made.
+static LAST_ID: Mutex<Ulid> = Mutex::new(Ulid::nil());
+
+fn next_id(now_ms: i64) -> String {
+    let now_ms = u64::try_from(now_ms).unwrap_or(0);
+    let mut last = LAST_ID.lock().unwrap_or_else(PoisonError::into_inner);
+    let fresh = |ms| Ulid::from_parts(ms, rand::random());
+    let next = if now_ms > last.timestamp_ms() {
+        fresh(now_ms)
+    } else {
+        last.increment().unwrap_or_else(|| fresh(last.timestamp_ms() + 1))
+    };
+    *last = next;
+    next.to_string()
+}
+
+/// How long audit events of a repository are kept.
+#[derive(Debug, Default)]
+pub(crate) struct AuditRetention {
+    /// Said in code; otherwise the namespace's system configuration says it.
+    configured: Option<u32>,
+    stored: Mutex<Option<Stored>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    days: u32,
+    read_at_ms: i64,
+}
+
+impl AuditRetention {
+    /// `days` from the builder, or what is stored in the namespace.
+    pub(crate) fn new(days: Option<u32>) -> Self {
+        Self { configured: days, stored: Mutex::new(None) }
+    }
+
+    fn cached(&self, now_ms: i64) -> Option<u32> {
+        let stored = (*self.stored.lock().unwrap_or_else(PoisonError::into_inner))?;
+        (0..RETENTION_CACHED_MS).contains(&(now_ms - stored.read_at_ms)).then_some(stored.days)
+    }
+
+    fn remember(&self, days: u32, now_ms: i64) {
+        let stored = Stored { days, read_at_ms: now_ms };
+        *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = Some(stored);
+    }
+}
+
+impl Repository {
+    /// The event of a change, as a part of the transaction that makes the change: neither happens without the other.
+    ///
+    /// Without a principal the event says that nobody is known: who owns the AWS credentials is not looked up, because
+    /// that would add a call to another service to every change.
+    pub(crate) async fn audit_part(
+        &self,
+        target: &AuditTarget,
+        action: AuditAction,
+        principal: Option<&Principal>,
+        scope: Option<&LimitScope>,
+        details: Value,
+    ) -> Result<Part, RepositoryError> {
+        let retention_days = self.audit_retention_days().await?;
+        let now_ms = self.now_ms();
+        let id = next_id(now_ms);
+        let event = audit::NewEvent { id, target, action, principal, scope, details, now_ms, retention_days };
+        Ok(Part::Put(audit::encode(self.ns(), &event), Expression::default()))
+    }
+
+    async fn audit_retention_days(&self) -> Result<u32, RepositoryError> {
+        let retention = &self.inner.audit;
+        let now_ms = self.now_ms();
+        if let Some(days) = retention.configured.or_else(|| retention.cached(now_ms)) {
+            return Ok(days);
+        }
+        let key = Key::new(keys::pk_system(self.ns()), keys::sk_config());
+        let config = self.store().get(&key, Consistency::Eventual).await?;
+        let stored = config.and_then(|item| u32::try_from(get_n(&item, "audit_retention_days")?).ok());
+        let days = stored.filter(|days| *days > 0).unwrap_or(DEFAULT_RETENTION_DAYS);
+        retention.remember(days, now_ms);
+        Ok(days)
+    }
+
+    /// The latest changes to `target`, newest first: at most `limit`, and only those older than the event `start`
+    /// where one is given.
+    ///
+    /// [`AuditPage::next`] is the `start` of the following page. Changes to default limits are found under
+    /// [`AuditTarget::Resource`] and [`AuditTarget::System`]. Events disappear when their retention is over.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Invalid`] when `limit` is 0 or `start` is no event id, [`RepositoryError::Store`] when the
+    /// table cannot be read.
+    ///
+    /// ```
+    /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
+    /// use zae_limiter::AuditTarget;
+    /// let page = repository.audit_events(&AuditTarget::System, 20, None).await?;
+    /// for event in &page.events {
+    ///     println!("{} {} by {:?}", event.timestamp, event.action, event.principal);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn audit_events(
+        &self,
+        target: &AuditTarget,
+        limit: u32,
+        start: Option<&str>,
+    ) -> Result<AuditPage, RepositoryError> {
+        if limit == 0 {
+            return Err(ValidationError::new("limit", "0", ValidationReason::NotPositive).into());
+        }
+        let pk = keys::pk_audit(self.ns(), &target.to_string());
+        let start = start.map(event_id).transpose()?;
+        let start = start.map(|id| Key::new(&pk, keys::sk_audit(&id)).attributes());
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut query = Query::table(pk)
+            .prefix(keys::AUDIT_PREFIX)
+            .order(Order::Descending)
+            // One more than asked for tells whether there is a next page.
+            .limit(limit.saturating_add(1))
+            .start(start);
+        let mut page = AuditPage::default();
+        loop {
+            let read = self.store().query_page(&query).await?;
+            page.events.extend(read.items.iter().filter_map(|item| audit::decode(target, item)));
+            if page.events.len() > wanted {
+                page.events.truncate(wanted);
+                page.next = page.events.last().map(|event| event.event_id.clone());
+                return Ok(page);
+            }
+            if read.next.is_none() {
+                return Ok(page);
+            }
+            query = query.start(read.next);
+        }
+    }
+}
+
+fn event_id(text: &str) -> Result<String, ValidationError> {
+    let allowed = "the id of an audit event, a ULID of 26 characters";
+    Ulid::from_string(text)
+        .map(|id| id.to_string())
+        .map_err(|_| ValidationError::new("start_event_id", text, ValidationReason::Pattern { allowed }))
+}

@@ -1,0 +1,334 @@
+//! Opening a table: [`RepositoryBuilder`].
+
+#[cfg(feature = "embedded")]
+use std::path::PathBuf;
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::Client;
+
+#[cfg(feature = "embedded")]
+use super::store::rejected;
+use super::{
+    AuditRetention, Inner, MissingVersion, Repository, Settings, open,
+    resolution::{DEFAULT_CONFIG_CACHE_TTL, Resolutions},
+    store::Store,
+};
+#[cfg(feature = "embedded")]
+use crate::embedded::EmbeddedStore;
+use crate::{
+    clock::{Clock, SystemClock},
+    error::{RepositoryError, ValidationError, ValidationReason},
+    model::{
+        name::{NamespaceName, StackName},
+        status::OnUnavailable,
+    },
+};
+
+/// The stack when neither the caller nor `ZAEL_STACK` names one.
+pub const DEFAULT_STACK: &str = "limiter";
+/// The namespace when neither the caller nor `ZAEL_NAMESPACE` names one.
+pub const DEFAULT_NAMESPACE: &str = "default";
+/// How many fill times an idle bucket of default limits is kept.
+const DEFAULT_TTL_MULTIPLIER: u32 = 7;
+
+/// Where the table is.
+#[derive(Default)]
+enum Place {
+    #[default]
+    Aws,
+    Client(Client),
+    #[cfg(feature = "embedded")]
+    Memory,
+    #[cfg(feature = "embedded")]
+    File(PathBuf),
+    #[cfg(feature = "embedded")]
+    Store(EmbeddedStore),
+}
+
+/// Whether a missing table is created and a new namespace name registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Missing {
+    #[default]
+    Fail,
+    Create,
+}
+
+/// Settings of a [`Repository`]; start with [`Repository::builder`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use zae_limiter::Repository;
+/// let repository = Repository::builder()
+///     .embedded()
+///     .namespace("tenant-a")
+///     .config_cache_ttl(Duration::from_secs(10))
+///     .build()
+///     .await?;
+/// assert_eq!(repository.namespace_name().as_str(), "tenant-a");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct RepositoryBuilder {
+    stack: Option<String>,
+    namespace: Option<String>,
+    region: Option<String>,
+    endpoint_url: Option<String>,
+    place: Place,
+    missing: Missing,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    on_unavailable: Option<OnUnavailable>,
+    audit_retention_days: Option<u32>,
+}
+
+impl fmt::Debug for RepositoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RepositoryBuilder")
+            .field("stack", &self.stack)
+            .field("namespace", &self.namespace)
+            .field("region", &self.region)
+            .field("endpoint_url", &self.endpoint_url)
+            .field("missing", &self.missing)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RepositoryBuilder {
+    fn new() -> Self {
+        Self {
+            stack: None,
+            namespace: None,
+            region: None,
+            endpoint_url: None,
+            place: Place::default(),
+            missing: Missing::default(),
+            clock: Arc::new(SystemClock),
+            settings: Settings {
+                bucket_ttl_multiplier: DEFAULT_TTL_MULTIPLIER,
+                config_cache_ttl: DEFAULT_CONFIG_CACHE_TTL,
+            },
+            on_unavailable: None,
+            audit_retention_days: None,
+        }
+    }
+
+    /// The stack, and so the table. Otherwise `ZAEL_STACK`, otherwise [`DEFAULT_STACK`].
+    pub fn stack(mut self, name: impl AsRef<str>) -> Self {
+        self.stack = Some(name.as_ref().to_owned());
+        self
+    }
+
+    /// The namespace. Otherwise `ZAEL_NAMESPACE`, otherwise [`DEFAULT_NAMESPACE`].
+    pub fn namespace(mut self, name: impl AsRef<str>) -> Self {
+        self.namespace = Some(name.as_ref().to_owned());
+        self
+    }
+
+    /// The AWS region. Otherwise the one that every AWS tool would use.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Another DynamoDB than AWS's own, for example `http://localhost:8000`.
+    pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.endpoint_url = Some(url.into());
+        self
+    }
+
+    /// A client made elsewhere; region and endpoint are then its own.
+    ///
+    /// Its timeouts should fit inside an acquire's deadline. Writes that add tokens are sent once, whatever it says about
+    /// retries.
+    pub fn client(mut self, client: Client) -> Self {
+        self.place = Place::Client(client);
+        self
+    }
+
+    /// A table in this process's memory, gone with it. Table and namespace are created.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(mut self) -> Self {
+        self.place = Place::Memory;
+        self.create_table()
+    }
+
+    /// A table in the file `path`, which is created if it is missing. Table and namespace are created, too.
+    ///
+    /// One process at a time: the file is a database of its own, not a server.
+    #[cfg(feature = "embedded")]
+    pub fn embedded_at(mut self, path: impl Into<PathBuf>) -> Self {
+        self.place = Place::File(path.into());
+        self.create_table()
+    }
+
+    /// A table in `store`. Table and namespace are created if they are missing.
+    #[cfg(feature = "embedded")]
+    pub fn embedded_store(mut self, store: &EmbeddedStore) -> Self {
+        self.place = Place::Store(store.clone());
+        self.create_table()
+    }
+
+    /// Creates the table if it is missing, and registers the namespace if its name is new. For development and tests:
+    /// a deployed stack has more than its table.
+    pub fn create_table(mut self) -> Self {
+        self.missing = Missing::Create;
+        self
+    }
+
+    /// Another clock than the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long stored limits are remembered, 60 s by default; zero reads them every time. Changes made through this
+    /// repository are seen at once.
+    pub fn config_cache_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.config_cache_ttl = ttl;
+        self
+    }
+
+    /// For how many times its fill time an idle bucket of default limits is kept, 7 by default; 0 keeps buckets for ever.
+    pub fn bucket_ttl_multiplier(mut self, times: u32) -> Self {
+        self.settings.bucket_ttl_multiplier = times;
+        self
+    }
+
+    /// Stores for how many days audit events of this namespace are kept.
+    pub fn audit_retention_days(mut self, days: u32) -> Self {
+        self.audit_retention_days = Some(days);
+        self
+    }
+
+    /// Stores what acquires of this namespace do while the table cannot be reached, for all clients.
+    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
+        self.on_unavailable = Some(policy);
+        self
+    }
+
+    /// Opens the table.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
+    /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is nothing
+    /// to open; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
+    /// age; [`RepositoryError::Store`] when it cannot be reached.
+    pub async fn build(self) -> Result<Repository, RepositoryError> {
+        let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
+        let namespace = NamespaceName::new(choose(self.namespace, "ZAEL_NAMESPACE", DEFAULT_NAMESPACE))?;
+        super::defaults::check_policy(self.on_unavailable)?;
+        if self.audit_retention_days == Some(0) {
+            return Err(ValidationError::new("audit_retention_days", "0", ValidationReason::NotPositive).into());
+        }
+        let client = connect(self.place, self.region, self.endpoint_url).await?;
+        let store = Store::new(stack.as_str().to_owned(), client);
+        if self.missing == Missing::Create {
+            store.create_table().await?;
+        }
+        let id = match self.missing {
+            Missing::Fail => {
+                store.check_version(&*self.clock, MissingVersion::Leave).await?;
+                open::require(&store, &namespace).await?
+            }
+            Missing::Create => {
+                store.check_version(&*self.clock, MissingVersion::Initialise).await?;
+                open::require_or_register(&store, &*self.clock, &namespace).await?
+            }
+        };
+        let repository = Repository::assemble(Inner {
+            store,
+            clock: self.clock,
+            stack,
+            namespace_name: namespace,
+            namespace_id: id,
+            resolutions: Arc::new(Resolutions::new(self.settings.config_cache_ttl)),
+            settings: self.settings,
+            audit: AuditRetention::new(self.audit_retention_days),
+        });
+        repository.keep_settings(self.on_unavailable, self.audit_retention_days).await?;
+        Ok(repository)
+    }
+}
+
+/// What was given, else the environment's, else the default; empty text counts as nothing.
+fn choose(given: Option<String>, variable: &str, default: &str) -> String {
+    let given = given.filter(|text| !text.is_empty());
+    let from_environment = || std::env::var(variable).ok().filter(|text| !text.is_empty());
+    given.or_else(from_environment).unwrap_or_else(|| default.to_owned())
+}
+
+async fn connect(
+    place: Place,
+    region: Option<String>,
+    endpoint_url: Option<String>,
+) -> Result<Client, RepositoryError> {
+    match place {
+        Place::Client(client) => Ok(client),
+        #[cfg(feature = "embedded")]
+        Place::Memory => Ok(EmbeddedStore::memory()?.client()),
+        #[cfg(feature = "embedded")]
+        Place::File(path) => {
+            // Opening means waiting for the disk.
+            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::at(path)).await;
+            Ok(opened.map_err(|error| rejected("open", error))??.client())
+        }
+        #[cfg(feature = "embedded")]
+        Place::Store(store) => Ok(store.client()),
+        #[cfg(feature = "aws")]
+        Place::Aws => Ok(super::connect::client(region, endpoint_url).await),
+        #[cfg(not(feature = "aws"))]
+        Place::Aws => {
+            drop((region, endpoint_url));
+            let reason = "is needed: this build has no `aws` feature and cannot make one".to_owned();
+            Err(ValidationError::new("client", "", ValidationReason::Other(reason)).into())
+        }
+    }
+}
+
+impl Repository {
+    /// Starts choosing a table.
+    pub fn builder() -> RepositoryBuilder {
+        RepositoryBuilder::new()
+    }
+
+    /// Opens a namespace of a deployed stack. The stack is `ZAEL_STACK` or `limiter`; an empty `namespace` stands for
+    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint and credentials are those that every AWS tool would use.
+    ///
+    /// Nothing is created: a missing table or namespace is an error that names the command which creates it.
+    ///
+    /// # Errors
+    /// As [`RepositoryBuilder::build`].
+    ///
+    /// ```no_run
+    /// # async fn open() -> Result<(), zae_limiter::RepositoryError> {
+    /// let repository = zae_limiter::Repository::open("default").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "aws")]
+    pub async fn open(namespace: impl AsRef<str>) -> Result<Self, RepositoryError> {
+        Self::builder().namespace(namespace).build().await
+    }
+
+    /// A table of its own in this process's memory, for development and tests.
+    ///
+    /// # Errors
+    /// As [`RepositoryBuilder::build`].
+    #[cfg(feature = "embedded")]
+    pub async fn embedded() -> Result<Self, RepositoryError> {
+        Self::builder().embedded().build().await
+    }
+
+    /// A table in the file `path`; what is written survives a restart.
+    ///
+    /// # Errors
+    /// As [`RepositoryBuilder::build`].
+    #[cfg(feature = "embedded")]
+    pub async fn embedded_at(path: impl Into<PathBuf>) -> Result<Self, RepositoryError> {
+        Self::builder().embedded_at(path).build().await
+    }
+}

@@ -1,0 +1,137 @@
+//! How much of a resource is left, over all entities.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    Repository,
+    store::{Item, Key, Query},
+};
+use crate::{
+    bucket::{MILLI, Params},
+    engine::image::{Image, Level},
+    error::{RepositoryError, Unsupported},
+    model::{
+        capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
+        name::{EntityId, LimitName, ResourceName},
+    },
+    wire::{bucket, keys, values::get_s},
+};
+
+/// One entity's shards, by index.
+type Shards = BTreeMap<u32, Image>;
+
+impl Repository {
+    /// What all entities with a bucket for `resource` have left of `limit` at this moment, refills included.
+    ///
+    /// Reads the resource's part of an index, so buckets that were created within the last moments may be missing. One
+    /// read unit per 8 KB of buckets; with the lean index of a deployment, one more read per bucket.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's
+    /// numbers are none.
+    ///
+    /// ```
+    /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
+    /// use zae_limiter::{CapacityScope, LimitName, ResourceName};
+    /// let (gpt, tpm) = (ResourceName::new("gpt-4")?, LimitName::new("tpm")?);
+    /// let left = repository.resource_capacity(&gpt, &tpm, CapacityScope::ParentsOnly).await?;
+    /// println!("{} of {} tokens left", left.total_available, left.total_capacity);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn resource_capacity(
+        &self,
+        resource: &ResourceName,
+        limit: &LimitName,
+        scope: CapacityScope,
+    ) -> Result<ResourceCapacity, RepositoryError> {
+        let mut unsupported = Vec::new();
+        let mut shards: BTreeMap<EntityId, Shards> = BTreeMap::new();
+        for item in self.resource_buckets(resource).await? {
+            let Some((entity, shard)) = address(&item) else { continue };
+            match bucket::decode(&item) {
+                Ok(Some(image)) => {
+                    shards.entry(entity).or_default().insert(shard, image);
+                }
+                Ok(None) => {}
+                Err(RepositoryError::Unsupported(feature)) => unsupported.push(feature),
+                Err(error) => return Err(error),
+            }
+        }
+        // A sum over some of an entity's shards would say too little.
+        for Unsupported { item, .. } in &unsupported {
+            if let Some(bucket) = keys::parse_bucket_pk(item) {
+                shards.retain(|entity, _| entity.as_str() != bucket.entity);
+            }
+        }
+        if scope == CapacityScope::ParentsOnly {
+            let parents = self.without_parent(shards.keys()).await?;
+            shards.retain(|entity, _| parents.contains(entity));
+        }
+        let now = self.now_ms();
+        let entities: Vec<EntityCapacity> =
+            shards.into_iter().filter_map(|(entity, shards)| left(entity, &shards, limit, now)).collect();
+        let sum = |part: fn(&EntityCapacity) -> i64| entities.iter().map(part).fold(0, i64::saturating_add);
+        let (total_capacity, total_available) = (sum(|entity| entity.capacity), sum(|entity| entity.available));
+        Ok(ResourceCapacity {
+            resource: resource.clone(),
+            limit_name: limit.clone(),
+            total_capacity,
+            total_available,
+            utilization_pct: utilization(total_capacity, total_available),
+            entities,
+            unsupported,
+        })
+    }
+
+    /// The bucket items of a resource. Where the index has not all of an item, the item itself is read.
+    async fn resource_buckets(&self, resource: &ResourceName) -> Result<Vec<Item>, RepositoryError> {
+        let partition = keys::gsi2_pk_resource(self.ns(), resource.as_str());
+        let listed = self.store().query_all(Query::index("GSI2", partition).prefix("BUCKET#")).await?;
+        let (mut whole, lean): (Vec<Item>, Vec<Item>) = listed.into_iter().partition(|item| item.contains_key("rf"));
+        let keys: Vec<Key> = lean.iter().filter_map(Key::of).collect();
+        whole.extend(self.store().batch_get(&keys).await?.into_values());
+        Ok(whole)
+    }
+
+    /// Those of `entities` that are registered and have no parent.
+    async fn without_parent<'a>(
+        &self,
+        entities: impl Iterator<Item = &'a EntityId> + Send,
+    ) -> Result<BTreeSet<EntityId>, RepositoryError> {
+        let key = |id: &EntityId| Key::new(keys::pk_entity(self.ns(), id.as_str()), keys::sk_meta());
+        let by_key: HashMap<Key, &EntityId> = entities.map(|id| (key(id), id)).collect();
+        let wanted: Vec<Key> = by_key.keys().cloned().collect();
+        let found = self.store().batch_get(&wanted).await?;
+        let parents = found.iter().filter(|(_, meta)| get_s(meta, "parent_id").is_none());
+        Ok(parents.filter_map(|(key, _)| by_key.get(key).map(|id| (*id).clone())).collect())
+    }
+}
+
+fn address(item: &Item) -> Option<(EntityId, u32)> {
+    let bucket = keys::parse_bucket_pk(get_s(item, "PK")?)?;
+    Some((EntityId::new(bucket.entity).ok()?, bucket.shard))
+}
+
+/// What is left of `limit` in the shards of one entity's bucket; `None` when they do not have that limit.
+fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now: i64) -> Option<EntityCapacity> {
+    // Shard 0 is the authority on count and parameters; it may be missing when its time is over first.
+    let authority = shards.get(&0).or_else(|| shards.values().next())?;
+    let count = authority.shards();
+    let whole: Params = authority.limit(limit.as_str())?.params.complete()?;
+    let level = |image: &Image| Level::at(image, image.limit(limit.as_str()), whole, count, now).tokens;
+    let existing: Vec<i64> = shards.range(..count).map(|(_, image)| level(image)).collect();
+    // A shard that nobody needed yet starts with its share.
+    let missing = i64::from(count).saturating_sub(i64::try_from(existing.len()).unwrap_or(i64::MAX));
+    let untouched = whole.share(count).capacity.saturating_mul(missing);
+    let tokens = existing.into_iter().fold(untouched, i64::saturating_add).min(whole.capacity);
+    let (capacity, available) = (whole.capacity / MILLI, tokens.div_euclid(MILLI));
+    Some(EntityCapacity { entity_id, capacity, available, utilization_pct: utilization(capacity, available) })
+}
+
+fn utilization(capacity: i64, available: i64) -> f64 {
+    if capacity <= 0 {
+        return 0.0;
+    }
+    (capacity as f64 - available as f64) / capacity as f64 * 100.0
+}

@@ -1,0 +1,198 @@
+//! Replacing and removing configuration items, together with the registries that list them.
+//!
+//! Item, registry and audit trail change in one transaction, so that a crash leaves all or nothing. What a replacement keeps of the
+//! old item, or refuses to touch, is a condition of it: a neighbour's change in between means another try.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    Repository,
+    store::{Committed, Consistency, Expression, Item, Key, Part},
+    trail::Change,
+};
+use crate::{
+    error::{RepositoryError, StoreError, StoreErrorKind, ValidationError, ValidationReason},
+    model::{
+        limit::Limits,
+        name::{LimitScope, Principal},
+        status::OnUnavailable,
+    },
+    wire::{
+        config::{self, AUDIT_RETENTION_DAYS, ConfigLevel, GUARDED, StoredConfig},
+        keys,
+        table::is_key_attribute,
+        values::{n, s},
+    },
+};
+
+/// How often a change is tried against neighbours that change the same item.
+const TRIES: u32 = 10;
+
+/// What becomes of a configuration item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Stored,
+    Removed,
+}
+
+/// Whether a removal is recorded by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trail<'a> {
+    By(Option<&'a Principal>),
+    Elsewhere,
+}
+
+impl Repository {
+    /// Reads one configuration item.
+    pub(super) async fn config(&self, level: ConfigLevel<'_>) -> Result<Option<StoredConfig>, RepositoryError> {
+        let item = self.store().get(&level.key(self.ns()), Consistency::Strong).await?;
+        item.as_ref().map(StoredConfig::decode).transpose()
+    }
+
+    /// Stores limits (and, on the system's level, the policy) in place of whatever was there, and answers what that was.
+    pub(super) async fn replace_config(
+        &self,
+        level: ConfigLevel<'_>,
+        limits: &Limits,
+        on_unavailable: Option<OnUnavailable>,
+        principal: Option<&Principal>,
+    ) -> Result<Option<StoredConfig>, RepositoryError> {
+        let key = level.key(self.ns());
+        for _ in 0..TRIES {
+            let before = self.store().get(&key, Consistency::Strong).await?;
+            let old = before.as_ref().map(|before| StoredConfig::decode_leniently(before).supported()).transpose()?;
+            let item = config::encode(level, self.ns(), Some(limits), on_unavailable, before.as_ref());
+            let mut parts = vec![Part::Put(item, guard(before.as_ref()))];
+            parts.extend(self.registry(level, Fate::Stored, before.as_ref()));
+            let change = match level {
+                ConfigLevel::System => Change::SystemSet(Some(limits), on_unavailable),
+                ConfigLevel::Resource(resource) => Change::ResourceSet(resource, limits),
+                ConfigLevel::Entity(entity, scope) => Change::LimitsSet(entity, scope, limits),
+            };
+            parts.push(self.trail(&change, principal).await?);
+            if self.store().transact(&parts).await? == Committed::Done {
+                self.invalidate_config_cache();
+                return Ok(old);
+            }
+        }
+        Err(busy(&key))
+    }
+
+    /// Removes a configuration and answers what it was; `None` when there was none. A whole entity's removal has an audit
+    /// event of its own.
+    pub(super) async fn remove_config(
+        &self,
+        level: ConfigLevel<'_>,
+        trail: Trail<'_>,
+    ) -> Result<Option<StoredConfig>, RepositoryError> {
+        let key = level.key(self.ns());
+        for _ in 0..TRIES {
+            let Some(before) = self.store().get(&key, Consistency::Strong).await? else { return Ok(None) };
+            let config = StoredConfig::decode_leniently(&before).supported()?;
+            // How long audit events are kept is not a limit, and survives them.
+            let kept = before.contains_key(AUDIT_RETENTION_DAYS);
+            if kept && config.limits.is_none() && config.on_unavailable.is_none() {
+                return Ok(None);
+            }
+            let removal = if kept {
+                Part::Put(config::encode(level, self.ns(), None, None, Some(&before)), guard(Some(&before)))
+            } else {
+                Part::Delete(key.clone(), guard(Some(&before)))
+            };
+            let mut parts = vec![removal];
+            parts.extend(self.registry(level, Fate::Removed, Some(&before)));
+            if let Trail::By(principal) = trail {
+                let change = match level {
+                    ConfigLevel::System => Change::SystemDeleted(config.limits.as_ref(), config.on_unavailable),
+                    ConfigLevel::Resource(resource) => Change::ResourceDeleted(resource),
+                    ConfigLevel::Entity(entity, scope) => Change::LimitsDeleted(entity, scope),
+                };
+                parts.push(self.trail(&change, principal).await?);
+            }
+            if self.store().transact(&parts).await? == Committed::Done {
+                self.tidy_registry(level).await?;
+                self.invalidate_config_cache();
+                return Ok(Some(config));
+            }
+        }
+        Err(busy(&key))
+    }
+
+    /// The part of a transaction that keeps the level's registry.
+    fn registry(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<Part> {
+        let own = |update: &str| {
+            Expression::update(format!(
+                "SET GSI4PK = if_not_exists(GSI4PK, :gsi4pk), GSI4SK = if_not_exists(GSI4SK, :gsi4sk) {update}"
+            ))
+            .value(":gsi4pk", s(self.ns()))
+            .value(":gsi4sk", s(keys::pk_system(self.ns())))
+        };
+        match level {
+            ConfigLevel::System => None,
+            ConfigLevel::Resource(resource) => {
+                let set = AttributeValue::Ss(vec![resource.as_str().to_owned()]);
+                let update = match fate {
+                    Fate::Stored => "ADD resources :resource",
+                    Fate::Removed => "DELETE resources :resource",
+                };
+                let key = Key::new(keys::pk_system(self.ns()), keys::sk_resources());
+                Some(Part::Update(key, own(update).value(":resource", set)))
+            }
+            ConfigLevel::Entity(_, scope) => {
+                // What the provisioner wrote was never counted: it has no place in the index either.
+                let counted = before.is_some_and(|before| before.contains_key("GSI3PK"));
+                let step = match (fate, counted) {
+                    (Fate::Stored, false) => 1,
+                    (Fate::Removed, true) => -1,
+                    (Fate::Stored, true) | (Fate::Removed, false) => return None,
+                };
+                let update = own("ADD #scope :step").name("#scope", scope.as_str()).value(":step", n(step));
+                Some(Part::Update(self.entity_registry(), update))
+            }
+        }
+    }
+
+    /// Takes a scope that no entity configures any more out of the registry.
+    async fn tidy_registry(&self, level: ConfigLevel<'_>) -> Result<(), RepositoryError> {
+        let ConfigLevel::Entity(_, scope) = level else { return Ok(()) };
+        let remove = Expression::update("REMOVE #scope").when("#scope <= :zero");
+        let remove = remove.name("#scope", scope.as_str()).value(":zero", n(0));
+        self.store().update(&self.entity_registry(), remove).await.map(drop)
+    }
+
+    pub(super) fn entity_registry(&self) -> Key {
+        Key::new(keys::pk_system(self.ns()), keys::sk_entity_config_resources())
+    }
+}
+
+/// The condition that the item is still there (or still absent), as far as the change depends on it.
+fn guard(before: Option<&Item>) -> Expression {
+    let Some(before) = before else { return Expression::absent() };
+    let mut text = "attribute_exists(PK)".to_owned();
+    let mut guard = Expression::default();
+    for (index, name) in GUARDED.into_iter().enumerate() {
+        guard = guard.name(&format!("#g{index}"), name);
+        match before.get(name) {
+            Some(value) => {
+                text.push_str(&format!(" AND #g{index} = :g{index}"));
+                guard = guard.value(&format!(":g{index}"), value.clone());
+            }
+            None => text.push_str(&format!(" AND attribute_not_exists(#g{index})")),
+        }
+    }
+    guard.when(text)
+}
+
+/// The registry has one attribute per resource, named like it, beside its keys.
+pub(super) fn check_scope(scope: &LimitScope) -> Result<(), ValidationError> {
+    if is_key_attribute(scope.as_str()) {
+        return Err(ValidationError::new("resource", scope.as_str(), ValidationReason::Reserved));
+    }
+    Ok(())
+}
+
+fn busy(key: &Key) -> RepositoryError {
+    let problem = format!("{} {} was changed by others {TRIES} times in a row; try again", key.pk, key.sk);
+    StoreError { operation: "TransactWriteItems", kind: StoreErrorKind::NotApplied, code: None, source: problem.into() }
+        .into()
+}

@@ -1,0 +1,151 @@
+//! Entities: creating, reading, listing children, deleting with everything that belongs to them.
+
+use super::{
+    Repository,
+    configs::Trail,
+    store::{Committed, Consistency, Expression, Item, Key, Part, Query},
+    trail::Change,
+};
+use crate::{
+    error::RepositoryError,
+    model::{
+        entity::{Entity, NewEntity},
+        name::{EntityId, LimitScope, Principal},
+    },
+    wire::{
+        config::ConfigLevel,
+        keys::{self, CONFIG_PREFIX},
+        time::timestamp,
+        values::{from_map, get_bool, get_s, item, s, s_or_null, to_map},
+    },
+};
+
+impl Repository {
+    /// Stores a new entity. The parent need not exist yet.
+    ///
+    /// `principal` is who the audit trail says did it. Cancel safe: a dropped call has stored all or nothing.
+    ///
+    /// # Errors
+    /// [`RepositoryError::EntityExists`] when there is an entity of that id, which is left as it was.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, NewEntity, Repository};
+    /// let repository = Repository::embedded().await?;
+    /// let (project, key) = (EntityId::new("proj-1")?, EntityId::new("key-1")?);
+    /// repository.create_entity(NewEntity::new(project.clone()), None).await?;
+    /// repository.create_entity(NewEntity::new(key.clone()).parent(project.clone()).cascading(), None).await?;
+    /// let children = repository.children(&project).await?;
+    /// assert_eq!(children.iter().map(|child| &child.id).collect::<Vec<_>>(), [&key]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn create_entity(
+        &self,
+        entity: NewEntity,
+        principal: Option<&Principal>,
+    ) -> Result<Entity, RepositoryError> {
+        let item = encode(&entity, self.ns(), self.now_ms());
+        let stored = decode(&item)?;
+        let event = self.trail(&Change::EntityCreated(&entity), principal).await?;
+        if self.store().transact(&[Part::Put(item, Expression::absent()), event]).await? != Committed::Done {
+            return Err(RepositoryError::EntityExists(entity.id));
+        }
+        self.invalidate_config_cache();
+        Ok(stored)
+    }
+
+    /// An entity; `None` when there is none of that id. Limits and buckets may exist without an entity.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] when the stored entity cannot be read.
+    pub async fn entity(&self, id: &EntityId) -> Result<Option<Entity>, RepositoryError> {
+        let item = self.store().get(&self.meta(id), Consistency::Strong).await?;
+        item.as_ref().map(decode).transpose()
+    }
+
+    /// The entities whose parent is `parent`, by id. Read from an index, which lags behind by moments.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] when a stored entity cannot be read.
+    pub async fn children(&self, parent: &EntityId) -> Result<Vec<Entity>, RepositoryError> {
+        let children = Query::index("GSI1", keys::gsi1_pk_parent(self.ns(), parent.as_str()));
+        self.store().query_all(children).await?.iter().map(decode).collect()
+    }
+
+    /// Deletes an entity with its limits, usage and buckets, and answers how many records that were; 0 when there was
+    /// nothing. Its audit events stay, and so do its children.
+    ///
+    /// Not cancel safe, but repeatable: what an interrupted call left is removed by the next one.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unsupported`] when its limits use a feature of newer clients: delete it with one of those.
+    pub async fn delete_entity(&self, id: &EntityId, principal: Option<&Principal>) -> Result<usize, RepositoryError> {
+        let own = Query::table(keys::pk_entity(self.ns(), id.as_str())).strong();
+        let buckets = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), id.as_str()));
+        let own: Vec<Key> = self.store().query_all(own).await?.iter().filter_map(Key::of).collect();
+        let buckets: Vec<Key> = self.store().query_all(buckets).await?.iter().filter_map(Key::of).collect();
+        let records = own.len() + buckets.len();
+        if records == 0 {
+            return Ok(0);
+        }
+        let mut rest = buckets;
+        for key in own {
+            // Limits are counted in a registry, so each goes together with its count.
+            let scope = key.sk.strip_prefix(CONFIG_PREFIX).and_then(|scope| LimitScope::try_from(scope).ok());
+            match scope {
+                Some(scope) => drop(self.remove_config(ConfigLevel::Entity(id, &scope), Trail::Elsewhere).await?),
+                // The entity itself goes last, so that an interrupted deletion is completed by the next one.
+                None if key.sk == keys::sk_meta() => {}
+                None => rest.push(key),
+            }
+        }
+        self.store().batch_delete(&rest).await?;
+        let event = self.trail(&Change::EntityDeleted(id, records), principal).await?;
+        self.store().transact(&[Part::Delete(self.meta(id), Expression::default()), event]).await?;
+        self.invalidate_config_cache();
+        Ok(records)
+    }
+
+    fn meta(&self, id: &EntityId) -> Key {
+        Key::new(keys::pk_entity(self.ns(), id.as_str()), keys::sk_meta())
+    }
+}
+
+fn encode(entity: &NewEntity, ns: &str, now_ms: i64) -> Item {
+    let id = entity.id.as_str();
+    let parent = entity.parent_id.as_ref().map(EntityId::as_str);
+    let mut stored = item([
+        ("PK", s(keys::pk_entity(ns, id))),
+        ("SK", s(keys::sk_meta())),
+        ("entity_id", s(id)),
+        ("name", s(entity.name.as_deref().unwrap_or(id))),
+        ("parent_id", s_or_null(parent)),
+        ("cascade", aws_sdk_dynamodb::types::AttributeValue::Bool(entity.cascade)),
+        ("metadata", to_map(&entity.metadata)),
+        ("created_at", s(timestamp(now_ms))),
+        ("GSI4PK", s(ns)),
+        ("GSI4SK", s(keys::pk_entity(ns, id))),
+    ]);
+    if let Some(parent) = parent {
+        stored.extend(item([("GSI1PK", s(keys::gsi1_pk_parent(ns, parent))), ("GSI1SK", s(keys::gsi1_sk_child(id)))]));
+    }
+    stored
+}
+
+fn decode(item: &Item) -> Result<Entity, RepositoryError> {
+    let key = || format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default());
+    let malformed = |problem: String| RepositoryError::Malformed { key: key(), problem };
+    let id = |text: &str| EntityId::new(text).map_err(|error| malformed(error.to_string()));
+    let own = id(get_s(item, "entity_id").ok_or_else(|| malformed("entity_id is missing".to_owned()))?)?;
+    let metadata = item.get("metadata").and_then(|value| value.as_m().ok()).map(from_map).unwrap_or_default();
+    Ok(Entity {
+        name: get_s(item, "name").map_or_else(|| own.to_string(), str::to_owned),
+        parent_id: get_s(item, "parent_id").filter(|parent| !parent.is_empty()).map(id).transpose()?,
+        cascade: get_bool(item, "cascade").unwrap_or(false),
+        metadata,
+        created_at: get_s(item, "created_at").map(str::to_owned),
+        id: own,
+    })
+}

@@ -1,0 +1,168 @@
+//! Limits of entities: for one resource, or as the default for all others.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::{
+    Repository,
+    configs::{Trail, check_scope},
+    store::{Consistency, Item, Query},
+};
+use crate::{
+    error::{RepositoryError, ValidationError, ValidationReason},
+    model::{
+        limit::Limits,
+        name::{EntityId, LimitScope, Principal},
+    },
+    wire::{
+        config::ConfigLevel,
+        keys,
+        values::{get_s, s},
+    },
+};
+
+/// Some of the entities that have limits of their own.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct EntityPage {
+    /// Their ids, in order.
+    pub entities: Vec<EntityId>,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<String>,
+}
+
+impl Repository {
+    /// Stores an entity's limits for a scope, in place of all that were there.
+    ///
+    /// Existing buckets are brought in line at once, all shards of them: what was gained until now counts under the old
+    /// limits. `principal` is who the audit trail says did it. A dropped call has stored all or nothing, but may not have
+    /// reached the buckets; the next acquires do.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them would
+    /// undo.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, Limit, LimitScope, Limits, Repository};
+    /// let repository = Repository::embedded().await?;
+    /// let (key, limits) = (EntityId::new("key-1")?, Limits::from(Limit::per_minute("rpm", 100)?));
+    /// repository.set_limits(&key, &LimitScope::Default, &limits, None).await?;
+    /// assert_eq!(repository.limits(&key, &LimitScope::Default).await?, Some(limits));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn set_limits(
+        &self,
+        entity: &EntityId,
+        scope: &LimitScope,
+        limits: &Limits,
+        principal: Option<&Principal>,
+    ) -> Result<(), RepositoryError> {
+        check_scope(scope)?;
+        let before = self.replace_config(ConfigLevel::Entity(entity, scope), limits, None, principal).await?;
+        let before = before.and_then(|config| config.limits);
+        self.apply_limits(entity, scope, before.as_ref()).await
+    }
+
+    /// An entity's own limits for a scope, in the order of their names; `None` when it has none. What applies when it has
+    /// none is for [`RateLimiter::limits_for`](crate::RateLimiter::limits_for) to say.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
+    pub async fn limits(&self, entity: &EntityId, scope: &LimitScope) -> Result<Option<Limits>, RepositoryError> {
+        match self.config(ConfigLevel::Entity(entity, scope)).await? {
+            Some(config) => Ok(config.supported()?.limits),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes an entity's own limits for a scope, and answers whether there were any. Buckets go over to the limits that
+    /// hold now, and lose those that no longer do; without any, they stay as they are until they lapse.
+    ///
+    /// Cancel safe in the way of [`Repository::set_limits`].
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
+    pub async fn delete_limits(
+        &self,
+        entity: &EntityId,
+        scope: &LimitScope,
+        principal: Option<&Principal>,
+    ) -> Result<bool, RepositoryError> {
+        let removed = self.remove_config(ConfigLevel::Entity(entity, scope), Trail::By(principal)).await?;
+        let Some(before) = removed else { return Ok(false) };
+        self.apply_limits(entity, scope, before.limits.as_ref()).await?;
+        Ok(true)
+    }
+
+    /// Entities with limits of their own for a scope, by id: at most `limit` of them, after those of the page that
+    /// answered `cursor` as its `next`. Read from an index, which lags behind by moments.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Invalid`] when `cursor` is not one of this call's.
+    pub async fn entities_with_limits_page(
+        &self,
+        scope: &LimitScope,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<EntityPage, RepositoryError> {
+        let start = cursor.map(|cursor| decode_cursor(cursor).ok_or_else(|| bad_cursor(cursor))).transpose()?;
+        let page = self.store().query_page(&self.entities(scope).limit(limit).start(start)).await?;
+        Ok(EntityPage {
+            entities: page.items.iter().filter_map(entity).collect(),
+            next: page.next.as_ref().map(encode_cursor),
+        })
+    }
+
+    /// All entities with limits of their own for a scope, by id.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    pub async fn entities_with_limits(&self, scope: &LimitScope) -> Result<Vec<EntityId>, RepositoryError> {
+        Ok(self.store().query_all(self.entities(scope)).await?.iter().filter_map(entity).collect())
+    }
+
+    /// The scopes for which any entity has limits of its own, in order.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    pub async fn resources_with_entity_limits(&self) -> Result<Vec<LimitScope>, RepositoryError> {
+        let registry = self.store().get(&self.entity_registry(), Consistency::Strong).await?.unwrap_or_default();
+        let counted = registry.iter().filter(|(_, value)| {
+            value.as_n().ok().and_then(|count| count.parse::<i64>().ok()).is_some_and(|count| count > 0)
+        });
+        let mut scopes: Vec<_> = counted.filter_map(|(name, _)| LimitScope::try_from(name.as_str()).ok()).collect();
+        scopes.sort_unstable();
+        Ok(scopes)
+    }
+
+    fn entities(&self, scope: &LimitScope) -> Query {
+        Query::index("GSI3", keys::gsi3_pk_entity_config(self.ns(), scope.as_str()))
+    }
+}
+
+fn entity(item: &Item) -> Option<EntityId> {
+    EntityId::new(get_s(item, "GSI3SK")?).ok()
+}
+
+/// A key as the reference's cursors have it: base64 of its DynamoDB JSON.
+fn encode_cursor(key: &Item) -> String {
+    let entries = key.iter().filter_map(|(name, value)| {
+        let text = value.as_s().ok()?;
+        Some((name.clone(), serde_json::json!({ "S": text })))
+    });
+    URL_SAFE_NO_PAD.encode(Value::Object(entries.collect::<Map<_, _>>()).to_string())
+}
+
+fn decode_cursor(cursor: &str) -> Option<Item> {
+    let text = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let key: Map<String, Value> = serde_json::from_slice(&text).ok()?;
+    key.into_iter().map(|(name, value)| Some((name, s(value.get("S")?.as_str()?)))).collect()
+}
+
+fn bad_cursor(cursor: &str) -> ValidationError {
+    let reason = "is not the `next` of an earlier page".to_owned();
+    ValidationError::new("cursor", cursor, ValidationReason::Other(reason))
+}

@@ -1,0 +1,319 @@
+//! The namespaces of a table: registering, finding, deleting, recovering.
+//!
+//! Two records tell of a namespace, one by name and one by id. Every change writes both in one transaction whose
+//! conditions are the state that was read. The reference writes them one after the other, so what it leaves behind when
+//! it is interrupted is recognised and finished here:
+//!
+//! | by name | by id | what happened | here |
+//! |---|---|---|---|
+//! | missing | active | deletion interrupted | an orphan: recover or purge it |
+//! | present | deleted | recovery interrupted | in use: never purged; recovering it again completes it |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Repository,
+    store::{Committed, Consistency, Expression, Item, Key, Part, Query, Store},
+};
+use crate::{
+    clock::Clock,
+    error::{NamespaceState, RepositoryError, StoreError, StoreErrorKind},
+    model::{
+        name::{NamespaceId, NamespaceName},
+        namespace::NamespaceInfo,
+    },
+    wire::{
+        keys, namespace, time,
+        values::{get_s, s},
+    },
+};
+
+/// How often a change is tried whose state keeps changing under it.
+const ATTEMPTS: usize = 5;
+
+/// The error when others keep changing a namespace.
+pub(super) fn contended() -> RepositoryError {
+    let source = "others keep changing this namespace; try again".into();
+    StoreError { operation: "TransactWriteItems", kind: StoreErrorKind::NotApplied, code: None, source }.into()
+}
+
+pub(super) fn state_error(info: &NamespaceInfo, state: NamespaceState) -> RepositoryError {
+    let advice = match state {
+        NamespaceState::Active => "delete it first, by its name",
+        NamespaceState::Deleted => "recover it, or purge it",
+        NamespaceState::Purging => "its data is being removed; purge it again to finish",
+        NamespaceState::Reregistered => "delete the namespace that has its name now, then try again",
+    };
+    RepositoryError::NamespaceState { id: info.id.clone(), state, advice }
+}
+
+/// The condition that a record by name leads to `id`.
+fn leads_to(id: &NamespaceId) -> Expression {
+    Expression::condition("namespace_id = :id").value(":id", s(id.as_str()))
+}
+
+/// The condition that a record by name does not lead to `id`.
+pub(super) fn leads_elsewhere(id: &NamespaceId) -> Expression {
+    Expression::condition("attribute_not_exists(PK) OR namespace_id <> :id").value(":id", s(id.as_str()))
+}
+
+/// A change of the record by id, if it still has the status that was read.
+pub(super) fn when_status(update: Expression, status: NamespaceState) -> Expression {
+    update.name("#status", "status").value(":from", s(status.as_str())).when("#status = :from")
+}
+
+impl Store {
+    /// The id of the active namespace called `name`.
+    pub(crate) async fn find_namespace(&self, name: &NamespaceName) -> Result<Option<NamespaceId>, RepositoryError> {
+        let info = self.namespace_by_name(name).await?;
+        Ok(info.filter(|info| info.state == NamespaceState::Active).map(|info| info.id))
+    }
+
+    /// A namespace that was called `name`, has been deleted and still has its data; the latest, if there are several.
+    pub(crate) async fn find_deleted_namespace(
+        &self,
+        name: &NamespaceName,
+    ) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        let mut found = self.orphan_namespaces().await?;
+        found.retain(|info| info.name == *name);
+        Ok(found.into_iter().max_by(|a, b| a.deleted_at.cmp(&b.deleted_at)))
+    }
+
+    /// Registers `name`, or finds who has it.
+    pub(crate) async fn register_namespace(
+        &self,
+        clock: &dyn Clock,
+        name: &NamespaceName,
+    ) -> Result<NamespaceId, RepositoryError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(id) = self.find_namespace(name).await? {
+                return Ok(id);
+            }
+            let id = namespace::new_id();
+            let created_at = time::timestamp(clock.now_ms());
+            let record = |key: Key| Part::Put(namespace::encode(&key, name, &id, &created_at), Expression::absent());
+            let parts = [record(namespace::by_name(name)), record(namespace::by_id(&id))];
+            if self.transact(&parts).await? == Committed::Done {
+                return Ok(id);
+            }
+        }
+        Err(contended())
+    }
+
+    pub(super) async fn namespace_by_name(
+        &self,
+        name: &NamespaceName,
+    ) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        let item = self.get(&namespace::by_name(name), Consistency::Strong).await?;
+        item.as_ref().map(namespace::decode).transpose()
+    }
+
+    pub(super) async fn namespace_by_id(&self, id: &NamespaceId) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        let item = self.get(&namespace::by_id(id), Consistency::Strong).await?;
+        item.as_ref().map(namespace::decode).transpose()
+    }
+
+    /// The id that the record by name of `info` leads to.
+    async fn successor(&self, info: &NamespaceInfo) -> Result<Option<NamespaceId>, RepositoryError> {
+        Ok(self.namespace_by_name(&info.name).await?.map(|found| found.id))
+    }
+
+    async fn namespaces(&self, prefix: &str) -> Result<Vec<NamespaceInfo>, RepositoryError> {
+        let query = Query::table(keys::pk_system(keys::RESERVED)).prefix(prefix).strong();
+        let items = self.query_all(query).await?;
+        Ok(items.iter().filter_map(readable).collect())
+    }
+
+    async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
+        // Ids first: what is registered in between is then not mistaken for an orphan.
+        let all = self.namespaces(keys::NSID_PREFIX).await?;
+        let named = self.namespaces(keys::NAMESPACE_PREFIX).await?;
+        let in_use: BTreeSet<NamespaceId> = named.into_iter().map(|info| info.id).collect();
+        let mut orphans = Vec::new();
+        for info in all.into_iter().filter(|info| !in_use.contains(&info.id)) {
+            if info.state != NamespaceState::Active {
+                orphans.push(info);
+            // It may have been recovered between the two listings.
+            } else if self.successor(&info).await?.as_ref() != Some(&info.id) {
+                orphans.push(NamespaceInfo { state: NamespaceState::Deleted, ..info });
+            }
+        }
+        Ok(orphans)
+    }
+
+    async fn delete_namespace(
+        &self,
+        clock: &dyn Clock,
+        name: &NamespaceName,
+    ) -> Result<Option<NamespaceId>, RepositoryError> {
+        for _ in 0..ATTEMPTS {
+            let Some(info) = self.namespace_by_name(name).await? else { return Ok(None) };
+            let by_id = namespace::by_id(&info.id);
+            let delete = Part::Delete(namespace::by_name(name), leads_to(&info.id));
+            let purging = self.namespace_by_id(&info.id).await?.is_some_and(|i| i.state == NamespaceState::Purging);
+            let mark = if purging {
+                // A purge has begun; that it is going on must not be forgotten.
+                Part::Check(by_id, when_status(Expression::default(), NamespaceState::Purging))
+            } else {
+                Part::Update(by_id, mark_deleted(&info, &time::timestamp(clock.now_ms())))
+            };
+            if self.transact(&[delete, mark]).await? == Committed::Done {
+                return Ok(Some(info.id));
+            }
+        }
+        Err(contended())
+    }
+
+    async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
+        for _ in 0..ATTEMPTS {
+            let info = self.namespace_by_id(id).await?;
+            let info = info.ok_or_else(|| RepositoryError::NamespaceIdNotFound(id.clone()))?;
+            if info.state == NamespaceState::Purging {
+                return Err(state_error(&info, NamespaceState::Purging));
+            }
+            let by_name = namespace::by_name(&info.name);
+            let forward = match self.successor(&info).await? {
+                Some(other) if other != info.id => return Err(state_error(&info, NamespaceState::Reregistered)),
+                Some(_) if info.state == NamespaceState::Active => {
+                    let advice = "it is in use; there is nothing to recover";
+                    return Err(RepositoryError::NamespaceState { id: info.id, state: NamespaceState::Active, advice });
+                }
+                Some(_) => Part::Check(by_name, leads_to(&info.id)),
+                None => {
+                    let created_at = info.created_at.clone().unwrap_or_default();
+                    let record = namespace::encode(&by_name, &info.name, &info.id, &created_at);
+                    Part::Put(record, Expression::absent())
+                }
+            };
+            let revive = Expression::update("SET #status = :active REMOVE deleted_at")
+                .value(":active", s(NamespaceState::Active.as_str()));
+            let reverse = Part::Update(namespace::by_id(&info.id), when_status(revive, info.state));
+            if self.transact(&[forward, reverse]).await? == Committed::Done {
+                return Ok(info.name);
+            }
+        }
+        Err(contended())
+    }
+}
+
+/// Marks the record by id as deleted. Where it is missing (only by hand), it is made whole: without it the data could
+/// neither be recovered nor purged.
+fn mark_deleted(info: &NamespaceInfo, now: &str) -> Expression {
+    Expression::update(
+        "SET #status = :deleted, deleted_at = :now, namespace_id = :id, namespace_name = :name, \
+         created_at = if_not_exists(created_at, :created), GSI4PK = :gsi4pk, GSI4SK = :gsi4sk",
+    )
+    .when("attribute_not_exists(PK) OR attribute_not_exists(#status) OR #status <> :purging")
+    .name("#status", "status")
+    .value(":deleted", s(NamespaceState::Deleted.as_str()))
+    .value(":purging", s(NamespaceState::Purging.as_str()))
+    .value(":now", s(now))
+    .value(":id", s(info.id.as_str()))
+    .value(":name", s(info.name.as_str()))
+    .value(":created", s(info.created_at.as_deref().unwrap_or(now)))
+    .value(":gsi4pk", s(keys::RESERVED))
+    .value(":gsi4sk", s(keys::pk_system(keys::RESERVED)))
+}
+
+/// A record for a listing. One that cannot be read is left out, because it must not hide all others.
+fn readable(item: &Item) -> Option<NamespaceInfo> {
+    namespace::decode(item)
+        .inspect_err(|error| tracing::warn!(%error, key = get_s(item, "SK"), "namespace record skipped"))
+        .ok()
+}
+
+impl Repository {
+    /// Registers the namespace `name` in this repository's table and returns its id. If it is registered already, its
+    /// id is returned and nothing changes.
+    ///
+    /// A name whose namespace was deleted gets a new id and starts empty; the old one can then be purged, and
+    /// recovered only after the new one is deleted.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    ///
+    /// # Cancel safety
+    /// Either all or nothing has been written when the future is dropped.
+    ///
+    /// ```
+    /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
+    /// use zae_limiter::NamespaceName;
+    /// let tenant = NamespaceName::new("tenant-alpha")?;
+    /// let id = repository.register_namespace(&tenant).await?;
+    /// assert_eq!(repository.register_namespace(&tenant).await?, id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn register_namespace(&self, name: &NamespaceName) -> Result<NamespaceId, RepositoryError> {
+        self.store().register_namespace(&**self.clock(), name).await
+    }
+
+    /// Registers several namespaces, each as [`Repository::register_namespace`] does.
+    ///
+    /// # Errors
+    /// As there; names before the one that failed are registered.
+    pub async fn register_namespaces<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a NamespaceName, IntoIter: Send> + Send,
+    ) -> Result<BTreeMap<NamespaceName, NamespaceId>, RepositoryError> {
+        let mut ids = BTreeMap::new();
+        for name in names {
+            ids.insert(name.clone(), self.register_namespace(name).await?);
+        }
+        Ok(ids)
+    }
+
+    /// What the registry says of the namespace called `name`; `None` when none is in use.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when the record is no
+    /// namespace record.
+    pub async fn namespace_info(&self, name: &NamespaceName) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        self.store().namespace_by_name(name).await
+    }
+
+    /// All namespaces in use, by name.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
+        self.store().namespaces(keys::NAMESPACE_PREFIX).await
+    }
+
+    /// Takes the namespace `name` out of use and returns its id; `None` when there is none of that name. Its data
+    /// stays: [`Repository::recover_namespace`] brings it back, [`Repository::purge_namespace`] removes it.
+    ///
+    /// Repositories that are open keep working on its data, here and in other processes: stop them first.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    ///
+    /// # Cancel safety
+    /// Either all or nothing has been written when the future is dropped.
+    pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<Option<NamespaceId>, RepositoryError> {
+        self.store().delete_namespace(&**self.clock(), name).await
+    }
+
+    /// Takes a deleted namespace into use again, under the name it had, and returns that name. Also completes a
+    /// deletion or recovery that was interrupted half-way, in favour of the data.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NamespaceIdNotFound`] for an unknown id; [`RepositoryError::NamespaceState`] when it is in
+    /// use, being purged, or its name belongs to another namespace now; [`RepositoryError::Invalid`] when its stored
+    /// name is the reserved `_`; [`RepositoryError::Store`] when the table cannot be read or written.
+    ///
+    /// # Cancel safety
+    /// Either all or nothing has been written when the future is dropped.
+    pub async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
+        self.store().recover_namespace(id).await
+    }
+
+    /// All namespaces that are not in use but have data: deleted ones, those whose deletion was interrupted (shown as
+    /// deleted, without a time), and those whose purge was interrupted.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    pub async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
+        self.store().orphan_namespaces().await
+    }
+}

@@ -1,0 +1,42 @@
+//! The namespace that a repository is opened on. A name that is not in use is never taken into use silently, least of all
+//! one whose namespace was deleted: the same name with empty data would hide it, and keep it from being recovered.
+
+use super::store::Store;
+use crate::{
+    clock::Clock,
+    error::RepositoryError,
+    model::name::{NamespaceId, NamespaceName},
+};
+
+/// The id of a namespace in use, which must exist.
+pub(super) async fn require(store: &Store, name: &NamespaceName) -> Result<NamespaceId, RepositoryError> {
+    match store.find_namespace(name).await? {
+        Some(id) => Ok(id),
+        None => Err(deleted(store, name).await?.unwrap_or_else(|| RepositoryError::NamespaceNotFound(name.clone()))),
+    }
+}
+
+/// The id of a namespace in use, registered if its name is new.
+pub(super) async fn require_or_register(
+    store: &Store,
+    clock: &dyn Clock,
+    name: &NamespaceName,
+) -> Result<NamespaceId, RepositoryError> {
+    if let Some(id) = store.find_namespace(name).await? {
+        return Ok(id);
+    }
+    match deleted(store, name).await? {
+        Some(error) => Err(error),
+        None => store.register_namespace(clock, name).await,
+    }
+}
+
+/// The error for a name whose namespace was deleted and still has its data.
+async fn deleted(store: &Store, name: &NamespaceName) -> Result<Option<RepositoryError>, RepositoryError> {
+    let found = store.find_deleted_namespace(name).await?;
+    Ok(found.map(|info| RepositoryError::NamespaceState {
+        id: info.id,
+        state: info.state,
+        advice: "recover it with `zae-deploy namespace recover`, or register its name anew to start empty",
+    }))
+}

@@ -1,0 +1,26 @@
+//! What declarative configuration manages in a namespace.
+
+use super::{
+    Repository,
+    store::{Consistency, Expression},
+};
+use crate::{error::RepositoryError, model::provisioner::ProvisionerState, wire::provisioner};
+
+impl Repository {
+    /// What the last applied manifest manages; nothing, where none was ever applied.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    pub async fn provisioner_state(&self) -> Result<ProvisionerState, RepositoryError> {
+        let item = self.store().get(&provisioner::key(self.ns()), Consistency::Strong).await?;
+        Ok(item.as_ref().map(provisioner::decode).unwrap_or_default())
+    }
+
+    /// Replaces that state as a whole.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be written.
+    pub async fn put_provisioner_state(&self, state: &ProvisionerState) -> Result<(), RepositoryError> {
+        self.store().put(provisioner::encode(self.ns(), state), Expression::default()).await.map(drop)
+    }
+}

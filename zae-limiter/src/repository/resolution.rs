@@ -1,0 +1,226 @@
+//! Which limits apply: entity and resource, else the entity's default, else the resource's, else the system's. One
+//! BatchGetItem answers it, and the answer is remembered, also when it is "none".
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::future::Cache;
+
+use super::{
+    Repository,
+    store::{Consistency, Item, Key},
+};
+use crate::{
+    error::{RepositoryError, Unsupported},
+    model::{
+        limit::Limits,
+        name::{EntityId, LimitScope, NamespaceId, ResourceName},
+        status::OnUnavailable,
+    },
+    wire::{
+        config::StoredConfig,
+        keys,
+        values::{get_bool, get_s},
+    },
+};
+
+/// How long a resolution is believed unless the repository is told otherwise.
+pub const DEFAULT_CONFIG_CACHE_TTL: Duration = Duration::from_secs(60);
+/// How many resolutions are remembered.
+const MAX_RESOLUTIONS: u64 = 100_000;
+/// Of how many namespaces the stored policy is remembered.
+const MAX_NAMESPACES: u64 = 10_000;
+
+/// Where limits were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigSource {
+    Entity,
+    EntityDefault,
+    Resource,
+    System,
+}
+
+/// What is stored about one entity and resource.
+#[derive(Debug)]
+pub(crate) struct Resolution {
+    pub(crate) limits: Option<Limits>,
+    pub(crate) source: Option<ConfigSource>,
+    /// The namespace's default.
+    pub(crate) on_unavailable: Option<OnUnavailable>,
+    /// A feature that forbids to grant anything.
+    pub(crate) unsupported: Option<Unsupported>,
+    pub(crate) parent: Option<EntityId>,
+    pub(crate) cascade: bool,
+}
+
+/// A resolution and, when it was just read, the bucket that was read along with it.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) resolution: Arc<Resolution>,
+    pub(crate) bucket: Option<Item>,
+}
+
+/// How the cache of resolved limits has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigCacheStats {
+    /// Answers from memory.
+    pub hits: u64,
+    /// Answers that had to be read.
+    pub misses: u64,
+    /// Entries now in memory.
+    pub entries: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Remembered {
+    resolution: Arc<Resolution>,
+    read_at: i64,
+}
+
+/// The resolutions that the repositories of one table share.
+#[derive(Debug)]
+pub(crate) struct Resolutions {
+    cache: Cache<(NamespaceId, EntityId, ResourceName), Remembered>,
+    ttl: Duration,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
+}
+
+impl Resolutions {
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self {
+            cache: Cache::new(MAX_RESOLUTIONS),
+            ttl,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            policies: moka::sync::Cache::new(MAX_NAMESPACES),
+        }
+    }
+
+    fn is_fresh(&self, remembered: &Remembered, now: i64) -> bool {
+        // A clock that was set back makes an entry old, not eternal.
+        u128::try_from(now - remembered.read_at).is_ok_and(|age| age < self.ttl.as_millis())
+    }
+}
+
+impl Repository {
+    /// The stored limits of `entity` for `resource`, and who else is charged.
+    ///
+    /// Concurrent misses read once.
+    pub(crate) async fn resolve(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<Resolved, Arc<RepositoryError>> {
+        let known = self.resolutions();
+        let key = (self.namespace_id().clone(), entity.clone(), resource.clone());
+        let now = self.now_ms();
+        if let Some(remembered) = known.cache.get(&key).await {
+            if known.is_fresh(&remembered, now) {
+                known.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(Resolved { resolution: remembered.resolution, bucket: None });
+            }
+            known.cache.invalidate(&key).await;
+        }
+        let mut bucket = None;
+        let read = async {
+            known.misses.fetch_add(1, Ordering::Relaxed);
+            let (resolution, item) = self.read_resolution(entity, resource).await?;
+            bucket = item;
+            known.policies.insert(self.namespace_id().clone(), resolution.on_unavailable);
+            Ok(Remembered { resolution: Arc::new(resolution), read_at: now })
+        };
+        let remembered = known.cache.try_get_with(key, read).await.map_err(|error: Arc<RepositoryError>| error)?;
+        Ok(Resolved { resolution: remembered.resolution, bucket })
+    }
+
+    async fn read_resolution(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<(Resolution, Option<Item>), RepositoryError> {
+        let (ns, id, res) = (self.ns(), entity.as_str(), resource.as_str());
+        let meta = Key::new(keys::pk_entity(ns, id), keys::sk_meta());
+        let bucket = Key::new(keys::pk_bucket(ns, id, res, 0), keys::sk_state());
+        let levels = [
+            (ConfigSource::Entity, Key::new(keys::pk_entity(ns, id), keys::sk_entity_config(res))),
+            (
+                ConfigSource::EntityDefault,
+                Key::new(keys::pk_entity(ns, id), keys::sk_entity_config(LimitScope::DEFAULT)),
+            ),
+            (ConfigSource::Resource, Key::new(keys::pk_resource(ns, res), keys::sk_config())),
+            (ConfigSource::System, Key::new(keys::pk_system(ns), keys::sk_config())),
+        ];
+        let mut wanted = vec![meta.clone(), bucket.clone()];
+        wanted.extend(levels.iter().map(|(_, key)| key.clone()));
+        let mut found = self.store().batch_get(&wanted).await?;
+
+        let mut resolution = Resolution {
+            limits: None,
+            source: None,
+            on_unavailable: None,
+            unsupported: None,
+            parent: None,
+            cascade: false,
+        };
+        for (level, key) in &levels {
+            let Some(item) = found.get(key) else { continue };
+            let config = StoredConfig::decode(item)?;
+            if resolution.unsupported.is_none() {
+                resolution.unsupported = config.unsupported;
+            }
+            if *level == ConfigSource::System {
+                resolution.on_unavailable = config.on_unavailable;
+            }
+            if resolution.limits.is_none() && config.limits.is_some() {
+                resolution.limits = config.limits;
+                resolution.source = Some(*level);
+            }
+        }
+        if let Some(item) = found.get(&meta) {
+            resolution.cascade = get_bool(item, "cascade").unwrap_or(false);
+            // A parent that is no valid id cannot have a bucket.
+            resolution.parent = get_s(item, "parent_id").and_then(|parent| EntityId::new(parent).ok());
+        }
+        Ok((resolution, found.remove(&bucket)))
+    }
+
+    /// One bucket item, as it is.
+    pub(crate) async fn bucket_item(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+        shard: u32,
+    ) -> Result<Option<Item>, RepositoryError> {
+        let pk = keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard);
+        self.store().get(&Key::new(pk, keys::sk_state()), Consistency::Eventual).await
+    }
+
+    /// The stored policy as it was last read; `None` when none is stored or none was read yet.
+    pub(crate) fn last_on_unavailable(&self) -> Option<OnUnavailable> {
+        self.resolutions().policies.get(self.namespace_id()).flatten()
+    }
+
+    /// Forgets all resolved limits: the next acquires read them anew. Changes made through this repository and its clones
+    /// do this by themselves; changes by others are seen after the cache's time.
+    pub fn invalidate_config_cache(&self) {
+        self.resolutions().cache.invalidate_all();
+    }
+
+    /// How often resolved limits were answered from memory.
+    pub fn config_cache_stats(&self) -> ConfigCacheStats {
+        let known = self.resolutions();
+        ConfigCacheStats {
+            hits: known.hits.load(Ordering::Relaxed),
+            misses: known.misses.load(Ordering::Relaxed),
+            entries: known.cache.entry_count(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Writes: one item, many deletions, a transaction.
+
+use aws_sdk_dynamodb::{
+    error::BuildError,
+    types::{ConditionCheck, Delete, DeleteRequest, Put, TransactWriteItem, Update, WriteRequest},
+};
+
+use super::{Expression, Item, Key, Store, read::Backoff, rejected};
+use crate::error::{RepositoryError, StoreError, StoreErrorKind};
+
+/// Items per BatchWriteItem, DynamoDB's own limit.
+const BATCH: usize = 25;
+/// How often a transaction that collided with another one is tried.
+const CONFLICTS: usize = 5;
+
+/// Whether a conditional write was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Done,
+    /// Its condition did not hold; nothing was written.
+    Refused,
+}
+
+/// Whether a transaction was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    Done,
+    /// The conditions of the parts with these indices did not hold; nothing was written.
+    Refused(Vec<usize>),
+}
+
+/// One part of a transaction.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Put(Item, Expression),
+    Update(Key, Expression),
+    Delete(Key, Expression),
+    Check(Key, Expression),
+}
+
+fn written(result: Result<(), RepositoryError>) -> Result<Written, RepositoryError> {
+    match result {
+        Ok(()) => Ok(Written::Done),
+        Err(RepositoryError::Store(StoreError { kind: StoreErrorKind::ConditionFailed, .. })) => Ok(Written::Refused),
+        Err(error) => Err(error),
+    }
+}
+
+impl Store {
+    /// Writes a whole item.
+    pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<Written, RepositoryError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .set_condition_expression(condition.condition_text())
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values());
+        written(request.send().await.map(drop).map_err(|error| self.fail("PutItem", error)))
+    }
+
+    /// Changes an item. The SDK may repeat it: for changes that mean the same when they are done twice.
+    pub(crate) async fn update(&self, key: &Key, change: Expression) -> Result<Written, RepositoryError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(&change.update)
+            .set_condition_expression(change.condition_text())
+            .set_expression_attribute_names(change.names())
+            .set_expression_attribute_values(change.values());
+        written(request.send().await.map(drop).map_err(|error| self.fail("UpdateItem", error)))
+    }
+
+    /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.
+    pub(crate) async fn batch_delete(&self, keys: &[Key]) -> Result<(), RepositoryError> {
+        for chunk in keys.chunks(BATCH) {
+            let requests: Result<Vec<_>, BuildError> = chunk
+                .iter()
+                .map(|key| {
+                    let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build()?;
+                    Ok(WriteRequest::builder().delete_request(delete).build())
+                })
+                .collect();
+            let mut open = requests.map_err(|error| rejected("BatchWriteItem", error))?;
+            let mut backoff = Backoff::new();
+            while !open.is_empty() {
+                let answer = self.client.batch_write_item().request_items(&self.table, open).send().await;
+                let mut answer = answer.map_err(|error| self.fail("BatchWriteItem", error))?;
+                let left = answer.unprocessed_items.as_mut().and_then(|tables| tables.remove(&self.table));
+                open = left.unwrap_or_default();
+                if !open.is_empty() {
+                    backoff.pause().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all parts or none. Collisions with other transactions are tried again.
+    pub(crate) async fn transact(&self, parts: &[Part]) -> Result<Committed, RepositoryError> {
+        let items: Result<Vec<_>, _> = parts.iter().map(|part| self.part(part)).collect();
+        let items = items.map_err(|error| rejected("TransactWriteItems", error))?;
+        let mut backoff = Backoff::new();
+        let mut tries = 1;
+        loop {
+            let request = self.client.transact_write_items().set_transact_items(Some(items.clone()));
+            let Err(error) = request.send().await else { return Ok(Committed::Done) };
+            let reasons: Vec<String> = match error.as_service_error() {
+                Some(service) if service.is_transaction_canceled_exception() => cancellation(service),
+                _ => return Err(self.fail("TransactWriteItems", error)),
+            };
+            let refused: Vec<usize> = reasons
+                .iter()
+                .enumerate()
+                .filter(|(_, code)| *code == "ConditionalCheckFailed")
+                .map(|(i, _)| i)
+                .collect();
+            if !refused.is_empty() {
+                return Ok(Committed::Refused(refused));
+            }
+            let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+            if tries == CONFLICTS || !reasons.iter().any(|code| passing.contains(&code.as_str())) {
+                return Err(self.fail("TransactWriteItems", error));
+            }
+            tries += 1;
+            backoff.pause().await;
+        }
+    }
+
+    fn part(&self, part: &Part) -> Result<TransactWriteItem, BuildError> {
+        let item = TransactWriteItem::builder();
+        Ok(match part {
+            Part::Put(attributes, expression) => {
+                let put = Put::builder()
+                    .table_name(&self.table)
+                    .set_item(Some(attributes.clone()))
+                    .set_condition_expression(expression.condition_text())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.put(put.build()?)
+            }
+            Part::Update(key, expression) => {
+                let update = Update::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key.attributes()))
+                    .update_expression(&expression.update)
+                    .set_condition_expression(expression.condition_text())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.update(update.build()?)
+            }
+            Part::Delete(key, expression) => {
+                let delete = Delete::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key.attributes()))
+                    .set_condition_expression(expression.condition_text())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.delete(delete.build()?)
+            }
+            Part::Check(key, expression) => {
+                let check = ConditionCheck::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key.attributes()))
+                    .condition_expression(&expression.condition)
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.condition_check(check.build()?)
+            }
+        }
+        .build())
+    }
+}
+
+fn cancellation(error: &aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError) -> Vec<String> {
+    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
+    match error {
+        E::TransactionCanceledException(cancelled) => {
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or_default().to_owned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,39 @@
+//! The table as a whole.
+
+use std::time::Duration;
+
+use super::{
+    Repository,
+    store::{Consistency, Key},
+};
+use crate::{error::RepositoryError, wire::keys};
+
+impl Repository {
+    /// Whether DynamoDB answers.
+    pub async fn ping(&self) -> bool {
+        let key = Key::new(keys::pk_system(keys::RESERVED), keys::sk_version());
+        self.store().get(&key, Consistency::Eventual).await.is_ok()
+    }
+
+    /// Whether DynamoDB answers within `timeout`.
+    pub async fn is_available(&self, timeout: Duration) -> bool {
+        tokio::time::timeout(timeout, self.ping()).await.unwrap_or(false)
+    }
+
+    /// Creates the table if it is missing and waits until it can be used; for development and tests, as deploying a stack
+    /// does more. Expiry of items is not switched on.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be created.
+    pub async fn create_table(&self) -> Result<(), RepositoryError> {
+        self.store().create_table().await
+    }
+
+    /// Deletes the table, **with the data of all its namespaces**; a missing table is fine.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be deleted.
+    pub async fn delete_table(&self) -> Result<(), RepositoryError> {
+        self.store().delete_table().await
+    }
+}

@@ -1,0 +1,95 @@
+//! What the audit trail says about the changes made here.
+
+use serde_json::{Value, json};
+
+use super::{Repository, store::Part};
+use crate::{
+    error::RepositoryError,
+    model::{
+        audit::{AuditAction, AuditTarget},
+        entity::NewEntity,
+        limit::Limits,
+        name::{EntityId, LimitScope, Principal, ResourceName},
+        status::OnUnavailable,
+    },
+};
+
+/// One change, as the trail records it.
+#[derive(Debug)]
+pub(super) enum Change<'a> {
+    EntityCreated(&'a NewEntity),
+    EntityDeleted(&'a EntityId, usize),
+    LimitsSet(&'a EntityId, &'a LimitScope, &'a Limits),
+    LimitsDeleted(&'a EntityId, &'a LimitScope),
+    ResourceSet(&'a ResourceName, &'a Limits),
+    ResourceDeleted(&'a ResourceName),
+    SystemSet(Option<&'a Limits>, Option<OnUnavailable>),
+    SystemDeleted(Option<&'a Limits>, Option<OnUnavailable>),
+}
+
+impl Change<'_> {
+    fn target(&self) -> AuditTarget {
+        match self {
+            Self::EntityCreated(entity) => AuditTarget::Entity(entity.id.clone()),
+            Self::EntityDeleted(id, _) | Self::LimitsSet(id, ..) | Self::LimitsDeleted(id, _) => {
+                AuditTarget::Entity((*id).clone())
+            }
+            Self::ResourceSet(resource, _) | Self::ResourceDeleted(resource) => {
+                AuditTarget::Resource((*resource).clone())
+            }
+            Self::SystemSet(..) | Self::SystemDeleted(..) => AuditTarget::System,
+        }
+    }
+
+    fn action(&self) -> AuditAction {
+        match self {
+            Self::EntityCreated(_) => AuditAction::EntityCreated,
+            Self::EntityDeleted(..) => AuditAction::EntityDeleted,
+            Self::LimitsSet(..) | Self::ResourceSet(..) | Self::SystemSet(..) => AuditAction::LimitsSet,
+            Self::LimitsDeleted(..) | Self::ResourceDeleted(_) | Self::SystemDeleted(..) => AuditAction::LimitsDeleted,
+        }
+    }
+
+    fn scope(&self) -> Option<LimitScope> {
+        match self {
+            Self::LimitsSet(_, scope, _) | Self::LimitsDeleted(_, scope) => Some((*scope).clone()),
+            Self::ResourceSet(resource, _) | Self::ResourceDeleted(resource) => {
+                Some(LimitScope::Resource((*resource).clone()))
+            }
+            Self::EntityCreated(_) | Self::EntityDeleted(..) | Self::SystemSet(..) | Self::SystemDeleted(..) => None,
+        }
+    }
+
+    fn details(&self) -> Value {
+        let list = |limits: Option<&Limits>| json!(limits.map(Limits::as_slice).unwrap_or_default());
+        match self {
+            Self::EntityCreated(entity) => json!({
+                "name": entity.name.as_deref().unwrap_or(entity.id.as_str()),
+                "parent_id": entity.parent_id,
+                "cascade": entity.cascade,
+                "metadata": entity.metadata,
+            }),
+            Self::EntityDeleted(_, records) => json!({ "records_deleted": records }),
+            Self::LimitsSet(_, _, limits) | Self::ResourceSet(_, limits) => json!({ "limits": list(Some(limits)) }),
+            Self::LimitsDeleted(..) | Self::ResourceDeleted(_) => json!({}),
+            Self::SystemSet(limits, policy) => json!({ "limits": list(*limits), "on_unavailable": policy }),
+            Self::SystemDeleted(limits, policy) => {
+                let limits = limits.iter().flat_map(|limits| limits.iter());
+                let names: Vec<_> = limits.map(crate::Limit::name).collect();
+                json!({ "limits": names, "on_unavailable": policy })
+            }
+        }
+    }
+}
+
+impl Repository {
+    /// The part of a transaction that records the change it makes, so that neither happens without the other.
+    pub(super) async fn trail(
+        &self,
+        change: &Change<'_>,
+        principal: Option<&Principal>,
+    ) -> Result<Part, RepositoryError> {
+        let scope = change.scope();
+        self.audit_part(&change.target(), change.action(), principal, scope.as_ref(), change.details()).await
+    }
+}

@@ -1,0 +1,114 @@
+//! The table's version record: who may use it.
+
+use super::{
+    Repository,
+    store::{Consistency, Store, Written},
+};
+use crate::{
+    clock::Clock,
+    error::{RepositoryError, StoreError, StoreErrorKind},
+    model::version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
+    wire::{time, version},
+};
+
+/// How often the record is tried when others keep raising its minimum.
+const ATTEMPTS: usize = 5;
+
+/// What to do when the table has no version record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MissingVersion {
+    /// Write one of this client's level.
+    Initialise,
+    /// Leave it: a read-only command writes nothing.
+    Leave,
+}
+
+fn own_name() -> String {
+    format!("client:zae-limiter-rs/{}", env!("CARGO_PKG_VERSION"))
+}
+
+impl Store {
+    /// Whether this client may use the table. Returns the record, if there is one.
+    ///
+    /// # Errors
+    /// `ClientTooOld` and `IncompatibleSchema` when it may not. An outdated aggregator is no obstacle.
+    pub(crate) async fn check_version(
+        &self,
+        clock: &dyn Clock,
+        missing: MissingVersion,
+    ) -> Result<Option<VersionRecord>, RepositoryError> {
+        let record = match (self.version_record().await?, missing) {
+            (Some(record), _) => record,
+            (None, MissingVersion::Leave) => return Ok(None),
+            (None, MissingVersion::Initialise) => self.write_version(clock, &VersionUpdate::default()).await?,
+        };
+        let client: Version = COMPATIBILITY_LEVEL.parse()?;
+        match record.compatibility(&client) {
+            Compatibility::Compatible | Compatibility::LambdaOutdated => Ok(Some(record)),
+            Compatibility::ClientTooOld { minimum } => {
+                Err(RepositoryError::ClientTooOld { client: COMPATIBILITY_LEVEL.to_owned(), minimum })
+            }
+            Compatibility::IncompatibleSchema { schema } => {
+                Err(RepositoryError::IncompatibleSchema { client: SCHEMA_VERSION.to_owned(), schema })
+            }
+        }
+    }
+
+    pub(super) async fn version_record(&self) -> Result<Option<VersionRecord>, RepositoryError> {
+        let item = self.get(&version::key(), Consistency::Strong).await?;
+        Ok(item.as_ref().map(version::decode))
+    }
+
+    async fn write_version(&self, clock: &dyn Clock, update: &VersionUpdate) -> Result<VersionRecord, RepositoryError> {
+        for _ in 0..ATTEMPTS {
+            let stored = self.version_record().await?;
+            let seen = stored.as_ref().and_then(|record| record.client_min_version.clone());
+            let record = updated(stored, update, time::timestamp(clock.now_ms()));
+            let change = version::encode(&record, seen.as_deref());
+            if self.update(&version::key(), change).await? == Written::Done {
+                return Ok(record);
+            }
+        }
+        let source = "others keep changing the version record; try again".into();
+        let error = StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source };
+        Err(error.into())
+    }
+}
+
+/// The record that `update` makes of what is stored.
+fn updated(stored: Option<VersionRecord>, update: &VersionUpdate, now: String) -> VersionRecord {
+    let fresh = stored.is_none();
+    let stored = stored.unwrap_or_default();
+    let minimum = stored.client_min_version.as_deref();
+    let raised = update.minimum.as_ref().filter(|wanted| {
+        // What cannot be read is no minimum for anybody, so it may be replaced.
+        minimum.and_then(|text| text.parse::<Version>().ok()).is_none_or(|minimum| minimum < **wanted)
+    });
+    let lambda = update.lambda_version.as_ref().map(Version::to_string).or(stored.lambda_version);
+    VersionRecord {
+        schema_version: stored.schema_version.or_else(|| Some(SCHEMA_VERSION.to_owned())),
+        lambda_version: lambda.or_else(|| fresh.then(|| COMPATIBILITY_LEVEL.to_owned())),
+        client_min_version: raised.map(Version::to_string).or(stored.client_min_version),
+        updated_at: Some(now),
+        updated_by: Some(update.updated_by.clone().unwrap_or_else(own_name)),
+    }
+}
+
+impl Repository {
+    /// The table's version record; `None` in a table that nobody has opened yet.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    pub async fn version_record(&self) -> Result<Option<VersionRecord>, RepositoryError> {
+        self.store().version_record().await
+    }
+
+    /// Writes the version record after an upgrade, and returns it. The schema version stays, and the minimum for
+    /// clients is never lowered: both protect data that is already there.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    pub async fn set_version_record(&self, update: &VersionUpdate) -> Result<VersionRecord, RepositoryError> {
+        self.store().write_version(&**self.clock(), update).await
+    }
+}

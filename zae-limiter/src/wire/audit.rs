@@ -1,0 +1,68 @@
+//! Audit events as items.
+
+use serde_json::Value;
+
+use super::{
+    keys, time,
+    values::{from_map, get_s, item, n, s, s_or_null, to_map},
+};
+use crate::{
+    model::{
+        audit::{AuditAction, AuditEvent, AuditTarget},
+        name::{LimitScope, Principal},
+    },
+    repository::store::Item,
+};
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// An event about to be written.
+#[derive(Debug)]
+pub(crate) struct NewEvent<'a> {
+    pub(crate) id: String,
+    pub(crate) target: &'a AuditTarget,
+    pub(crate) action: AuditAction,
+    pub(crate) principal: Option<&'a Principal>,
+    pub(crate) scope: Option<&'a LimitScope>,
+    /// An object; anything else counts as an empty one.
+    pub(crate) details: Value,
+    pub(crate) now_ms: i64,
+    pub(crate) retention_days: u32,
+}
+
+pub(crate) fn encode(ns: &str, event: &NewEvent<'_>) -> Item {
+    let target = event.target.to_string();
+    let pk = keys::pk_audit(ns, &target);
+    let kept = i64::from(event.retention_days) * SECONDS_PER_DAY;
+    let empty = serde_json::Map::new();
+    item([
+        ("PK", s(&pk)),
+        ("SK", s(keys::sk_audit(&event.id))),
+        ("entity_id", s(target)),
+        ("event_id", s(&event.id)),
+        ("timestamp", s(time::timestamp(event.now_ms))),
+        ("action", s(event.action.as_str())),
+        ("principal", s_or_null(event.principal.map(Principal::as_str))),
+        ("resource", s_or_null(event.scope.map(LimitScope::as_str))),
+        ("details", to_map(event.details.as_object().unwrap_or(&empty))),
+        ("ttl", n(time::epoch_seconds(event.now_ms).saturating_add(kept))),
+        ("GSI4PK", s(ns)),
+        ("GSI4SK", s(pk)),
+    ])
+}
+
+/// Reads an event of `target`; `None` for an item that is no event (one without an action).
+pub(crate) fn decode(target: &AuditTarget, item: &Item) -> Option<AuditEvent> {
+    let action = get_s(item, "action")?;
+    let event_id = get_s(item, "SK")?.strip_prefix(keys::AUDIT_PREFIX)?;
+    let details = item.get("details").and_then(|value| value.as_m().ok()).map(from_map);
+    Some(AuditEvent {
+        event_id: event_id.to_owned(),
+        timestamp: get_s(item, "timestamp").unwrap_or_default().to_owned(),
+        target: target.clone(),
+        action: action.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
+        principal: get_s(item, "principal").map(str::to_owned),
+        resource: get_s(item, "resource").map(str::to_owned),
+        details: details.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,258 @@
+//! Configuration items: limits and policies as the three levels (system, resource, entity) store them.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    keys::{self, limit_attr},
+    values::{get_s, item, n, s},
+};
+use crate::{
+    error::{RepositoryError, Unsupported},
+    model::{
+        limit::{Limit, Limits},
+        name::{EntityId, LimitName, LimitScope, ResourceName},
+        status::OnUnavailable,
+    },
+    repository::store::{Item, Key},
+};
+
+pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";
+pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
+const DISABLED: &str = "disabled";
+/// Attributes of newer clients that change what a limit means.
+const UNSUPPORTED: [&str; 3] = [DISABLED, "cascade", "sched_tz"];
+/// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
+const WINDOW_PREFIX: &str = "w_";
+const LIMIT_PREFIX: &str = "l_";
+
+/// Which configuration item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ConfigLevel<'a> {
+    System,
+    Resource(&'a ResourceName),
+    Entity(&'a EntityId, &'a LimitScope),
+}
+
+impl ConfigLevel<'_> {
+    /// Its key in the namespace `ns`.
+    pub(crate) fn key(&self, ns: &str) -> Key {
+        match self {
+            Self::System => Key::new(keys::pk_system(ns), keys::sk_config()),
+            Self::Resource(resource) => Key::new(keys::pk_resource(ns, resource.as_str()), keys::sk_config()),
+            Self::Entity(entity, scope) => {
+                Key::new(keys::pk_entity(ns, entity.as_str()), keys::sk_entity_config(scope.as_str()))
+            }
+        }
+    }
+
+    /// The item without limits and policies.
+    pub(crate) fn blank(&self, ns: &str) -> Item {
+        let key = self.key(ns);
+        let mut blank = item([("config_version", n(1)), ("GSI4PK", s(ns)), ("GSI4SK", s(&key.pk))]);
+        blank.extend(key.attributes());
+        match self {
+            Self::System => {}
+            Self::Resource(resource) => {
+                blank.insert("resource".to_owned(), s(resource.as_str()));
+            }
+            Self::Entity(entity, scope) => blank.extend(item([
+                ("entity_id", s(entity.as_str())),
+                ("resource", s(scope.as_str())),
+                ("GSI3PK", s(keys::gsi3_pk_entity_config(ns, scope.as_str()))),
+                ("GSI3SK", s(entity.as_str())),
+            ])),
+        }
+        blank
+    }
+}
+
+/// What a configuration item says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StoredConfig {
+    /// The limits, in the order of their names; `None` when the item has none, which means the level says nothing.
+    pub(crate) limits: Option<Limits>,
+    pub(crate) on_unavailable: Option<OnUnavailable>,
+    pub(crate) audit_retention_days: Option<u32>,
+    /// A feature of newer clients; the limits alone would then be enforced wrongly.
+    pub(crate) unsupported: Option<Unsupported>,
+}
+
+impl StoredConfig {
+    /// Reads an item of any level.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] when a limit is incomplete or invalid.
+    pub(crate) fn decode(item: &Item) -> Result<Self, RepositoryError> {
+        let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
+        let mut found: BTreeMap<&str, [Option<u64>; 3]> = BTreeMap::new();
+        for (name, value) in item {
+            let Some((limit, field)) = keys::parse_limit_attr(name) else { continue };
+            let Some(index) = ["cp", "ra", "rp"].iter().position(|known| *known == field) else { continue };
+            let number = value.as_n().ok().and_then(|text| text.parse().ok());
+            let number = number.ok_or_else(|| malformed(format!("attribute {name} is not a whole number")))?;
+            found.entry(limit).or_default()[index] = Some(number);
+        }
+        let mut limits = Vec::with_capacity(found.len());
+        for (name, fields) in found {
+            let [Some(capacity), Some(refill), Some(period)] = fields else {
+                return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
+            };
+            let limit = Limit::custom(name, capacity, refill, period);
+            limits.push(limit.map_err(|error| malformed(format!("limit {name}: {error}")))?);
+        }
+        let limits = if limits.is_empty() { None } else { Some(Limits::new(limits)?) };
+        let on_unavailable = match get_s(item, ON_UNAVAILABLE) {
+            None => None,
+            Some("allow") => Some(OnUnavailable::Allow),
+            Some("block") => Some(OnUnavailable::Block),
+            Some(other) => return Err(malformed(format!("{ON_UNAVAILABLE} is {other:?}, neither allow nor block"))),
+        };
+        let days = super::values::get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
+        let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
+        Ok(Self { limits, on_unavailable, audit_retention_days: days, unsupported })
+    }
+
+    /// Reads an item that is about to be replaced: what is broken about it no longer matters.
+    pub(crate) fn decode_leniently(item: &Item) -> Self {
+        Self::decode(item).unwrap_or_else(|_| {
+            let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
+            Self { unsupported, ..Self::default() }
+        })
+    }
+
+    /// The same, unless the item uses a feature of newer clients: replacing it would undo what they stored.
+    pub(crate) fn supported(self) -> Result<Self, RepositoryError> {
+        match self.unsupported {
+            Some(unsupported) => Err(unsupported.into()),
+            None => Ok(self),
+        }
+    }
+}
+
+fn key_text(item: &Item) -> String {
+    format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
+}
+
+fn unsupported(item: &Item) -> Option<String> {
+    let foreign = |name: &str, value: &AttributeValue| {
+        if name == DISABLED {
+            // Explicitly enabled is what everything is here.
+            return *value != AttributeValue::Bool(false);
+        }
+        let field = || keys::parse_limit_attr(name).is_none_or(|(_, field)| !["cp", "ra", "rp"].contains(&field));
+        UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
+    };
+    item.iter().filter(|(name, value)| foreign(name, value)).map(|(name, _)| name).min().cloned()
+}
+
+/// The attributes of `limits`.
+pub(crate) fn encode_limits(limits: &Limits) -> impl Iterator<Item = (String, AttributeValue)> {
+    limits.iter().flat_map(|limit| {
+        let name = |field| limit_attr(limit.name().as_str(), field);
+        [
+            (name("cp"), n(limit.capacity())),
+            (name("ra"), n(limit.refill_amount())),
+            (name("rp"), n(limit.refill_period_seconds())),
+        ]
+    })
+}
+
+/// The item that configures `limits` at `level`. What `before` holds beside limits and policy is kept.
+pub(crate) fn encode(
+    level: ConfigLevel<'_>,
+    ns: &str,
+    limits: Option<&Limits>,
+    on_unavailable: Option<OnUnavailable>,
+    before: Option<&Item>,
+) -> Item {
+    let mut item = level.blank(ns);
+    item.extend(limits.into_iter().flat_map(encode_limits));
+    if let Some(policy) = on_unavailable {
+        item.insert(ON_UNAVAILABLE.to_owned(), s(policy.as_str()));
+    }
+    for name in [AUDIT_RETENTION_DAYS, DISABLED] {
+        if let Some(value) = before.and_then(|before| before.get(name)) {
+            item.insert(name.to_owned(), value.clone());
+        }
+    }
+    item
+}
+
+/// The attributes that a replacement or deletion depends on without changing them: they are conditions of it.
+pub(crate) const GUARDED: [&str; 5] = ["GSI3PK", AUDIT_RETENTION_DAYS, DISABLED, "cascade", "sched_tz"];
+
+/// The names of the limits that `before` has and `after` has not.
+pub(crate) fn dropped<'a>(before: &'a Limits, after: Option<&Limits>) -> Vec<&'a LimitName> {
+    let gone = |name: &&LimitName| after.is_none_or(|after| after.get(name.as_str()).is_none());
+    before.iter().map(Limit::name).filter(gone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(attributes: &[(&str, AttributeValue)]) -> Item {
+        let mut config = item([("PK", s("ns/SYSTEM#")), ("SK", s("#CONFIG"))]);
+        config.extend(attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        config
+    }
+
+    fn rpm() -> [(&'static str, AttributeValue); 3] {
+        [("l_rpm_cp", n(100)), ("l_rpm_ra", n(50)), ("l_rpm_rp", n(60))]
+    }
+
+    #[test]
+    fn limits_survive_the_round_trip() {
+        let limits = Limits::new([
+            Limit::custom("a_cp", 7, 3, 9).unwrap(),
+            Limit::per_minute("tpm.v2-x", 10_000).unwrap().with_burst(15_000).unwrap(),
+        ]);
+        let limits = limits.unwrap();
+        let item = encode(ConfigLevel::System, "ns", Some(&limits), Some(OnUnavailable::Allow), None);
+        let read = StoredConfig::decode(&item).unwrap();
+        assert_eq!((read.limits, read.on_unavailable), (Some(limits), Some(OnUnavailable::Allow)));
+        assert_eq!(read.unsupported, None);
+    }
+
+    #[test]
+    fn an_item_without_limits_says_nothing() {
+        assert_eq!(StoredConfig::decode(&config(&[])).unwrap(), StoredConfig::default());
+    }
+
+    #[test]
+    fn newer_features_are_named_instead_of_ignored() {
+        for (name, value) in [
+            ("disabled", AttributeValue::Bool(true)),
+            ("disabled", s("bypass")),
+            ("cascade", AttributeValue::Bool(false)),
+            ("sched_tz", s("UTC")),
+            ("l_rpm_sched", s("x")),
+            ("l_rpm_soft", AttributeValue::Bool(true)),
+            ("w_rpm_cp", n(5)),
+        ] {
+            let mut attributes = rpm().to_vec();
+            attributes.push((name, value));
+            let read = StoredConfig::decode(&config(&attributes)).unwrap();
+            assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some(name));
+        }
+        let mut enabled = rpm().to_vec();
+        enabled.push(("disabled", AttributeValue::Bool(false)));
+        assert_eq!(StoredConfig::decode(&config(&enabled)).unwrap().unsupported, None);
+    }
+
+    #[test]
+    fn broken_items_are_refused() {
+        for (attributes, problem) in [
+            (vec![("l_rpm_cp", n(1)), ("l_rpm_ra", n(1))], "lacks"),
+            (vec![("l_rpm_cp", s("1")), ("l_rpm_ra", n(1)), ("l_rpm_rp", n(1))], "whole number"),
+            (vec![("l_rpm_cp", n(0)), ("l_rpm_ra", n(1)), ("l_rpm_rp", n(1))], "at least 1"),
+            (vec![("l_wcu_cp", n(1)), ("l_wcu_ra", n(1)), ("l_wcu_rp", n(1))], "reserved"),
+            (vec![("on_unavailable", s("ALLOW"))], "neither"),
+        ] {
+            let error = StoredConfig::decode(&config(&attributes)).unwrap_err().to_string();
+            assert!(error.contains(problem) && error.contains("ns/SYSTEM# #CONFIG"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Keys and attribute names. Everything is put together here and nowhere else.
+//!
+//! The builders take plain text, because a sort key may name things that are no valid name (`_default_`, `$SYSTEM`);
+//! their callers hold validated types.
+
+/// The scope of a version record and of the namespace registry.
+pub(crate) const RESERVED: &str = "_";
+/// The prefix of an entity's usage snapshots.
+pub(crate) const USAGE_PREFIX: &str = "#USAGE#";
+/// The prefix of an entity's configurations.
+pub(crate) const CONFIG_PREFIX: &str = "#CONFIG#";
+/// The prefix of audit events.
+pub(crate) const AUDIT_PREFIX: &str = "#AUDIT#";
+/// The prefix of namespace records by name.
+pub(crate) const NAMESPACE_PREFIX: &str = "#NAMESPACE#";
+/// The prefix of namespace records by id.
+pub(crate) const NSID_PREFIX: &str = "#NSID#";
+
+pub(crate) fn pk_system(ns: &str) -> String {
+    format!("{ns}/SYSTEM#")
+}
+
+pub(crate) fn pk_entity(ns: &str, entity: &str) -> String {
+    format!("{ns}/ENTITY#{entity}")
+}
+
+pub(crate) fn pk_bucket(ns: &str, entity: &str, resource: &str, shard: u32) -> String {
+    format!("{ns}/BUCKET#{entity}#{resource}#{shard}")
+}
+
+pub(crate) fn pk_resource(ns: &str, resource: &str) -> String {
+    format!("{ns}/RESOURCE#{resource}")
+}
+
+pub(crate) fn pk_audit(ns: &str, entity: &str) -> String {
+    format!("{ns}/AUDIT#{entity}")
+}
+
+pub(crate) fn sk_meta() -> &'static str {
+    "#META"
+}
+
+pub(crate) fn sk_state() -> &'static str {
+    "#STATE"
+}
+
+pub(crate) fn sk_config() -> &'static str {
+    "#CONFIG"
+}
+
+pub(crate) fn sk_entity_config(resource: &str) -> String {
+    format!("{CONFIG_PREFIX}{resource}")
+}
+
+pub(crate) fn sk_version() -> &'static str {
+    "#VERSION"
+}
+
+pub(crate) fn sk_resources() -> &'static str {
+    "#RESOURCES"
+}
+
+pub(crate) fn sk_entity_config_resources() -> &'static str {
+    "#ENTITY_CONFIG_RESOURCES"
+}
+
+pub(crate) fn sk_provisioner() -> &'static str {
+    "#PROVISIONER"
+}
+
+pub(crate) fn sk_usage(resource: &str, window_start: &str) -> String {
+    format!("{USAGE_PREFIX}{resource}#{window_start}")
+}
+
+pub(crate) fn sk_audit(event: &str) -> String {
+    format!("{AUDIT_PREFIX}{event}")
+}
+
+pub(crate) fn sk_namespace(name: &str) -> String {
+    format!("{NAMESPACE_PREFIX}{name}")
+}
+
+pub(crate) fn sk_nsid(id: &str) -> String {
+    format!("{NSID_PREFIX}{id}")
+}
+
+pub(crate) fn gsi1_pk_parent(ns: &str, parent: &str) -> String {
+    format!("{ns}/PARENT#{parent}")
+}
+
+pub(crate) fn gsi1_sk_child(entity: &str) -> String {
+    format!("CHILD#{entity}")
+}
+
+pub(crate) fn gsi2_pk_resource(ns: &str, resource: &str) -> String {
+    pk_resource(ns, resource)
+}
+
+pub(crate) fn gsi2_sk_bucket(entity: &str, shard: u32) -> String {
+    format!("BUCKET#{entity}#{shard}")
+}
+
+#[cfg(test)]
+pub(crate) fn gsi2_sk_usage(window_start: &str, entity: &str) -> String {
+    format!("USAGE#{window_start}#{entity}")
+}
+
+pub(crate) fn gsi3_pk_entity(ns: &str, entity: &str) -> String {
+    pk_entity(ns, entity)
+}
+
+pub(crate) fn gsi3_sk_bucket(resource: &str, shard: u32) -> String {
+    format!("BUCKET#{resource}#{shard}")
+}
+
+pub(crate) fn gsi3_pk_entity_config(ns: &str, resource: &str) -> String {
+    format!("{ns}/ENTITY_CONFIG#{resource}")
+}
+
+/// The one GSI4 sort key without a namespace.
+pub(crate) fn gsi4_sk_bucket(entity: &str, resource: &str, shard: u32) -> String {
+    format!("BUCKET#{entity}#{resource}#{shard}")
+}
+
+pub(crate) fn bucket_attr(limit: &str, field: &str) -> String {
+    format!("b_{limit}_{field}")
+}
+
+pub(crate) fn limit_attr(limit: &str, field: &str) -> String {
+    format!("l_{limit}_{field}")
+}
+
+/// Limit and field of a bucket attribute: the field is what follows the last underscore.
+pub(crate) fn parse_bucket_attr(name: &str) -> Option<(&str, &str)> {
+    parse_attr(name, "b_")
+}
+
+/// Limit and field of a configuration attribute.
+pub(crate) fn parse_limit_attr(name: &str) -> Option<(&str, &str)> {
+    parse_attr(name, "l_")
+}
+
+fn parse_attr<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+    let (limit, field) = name.strip_prefix(prefix)?.rsplit_once('_')?;
+    (!limit.is_empty()).then_some((limit, field))
+}
+
+/// The namespace and the rest of a partition key.
+pub(crate) fn parse_namespace(key: &str) -> Option<(&str, &str)> {
+    key.split_once('/')
+}
+
+/// What a bucket's partition key names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BucketPk<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) entity: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) shard: u32,
+}
+
+/// Takes a bucket's partition key apart.
+pub(crate) fn parse_bucket_pk(key: &str) -> Option<BucketPk<'_>> {
+    let (namespace, rest) = parse_namespace(key)?;
+    let (rest, shard) = rest.strip_prefix("BUCKET#")?.rsplit_once('#')?;
+    let (entity, resource) = rest.split_once('#')?;
+    Some(BucketPk { namespace, entity, resource, shard: shard.parse().ok()? })
+}

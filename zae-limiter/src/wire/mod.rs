@@ -1,0 +1,16 @@
+//! Keys, attribute names and items: everything that is written in the table, and nothing that talks to it.
+
+pub(crate) mod audit;
+pub(crate) mod bucket;
+pub(crate) mod config;
+pub(crate) mod keys;
+pub(crate) mod namespace;
+pub(crate) mod provisioner;
+pub(crate) mod table;
+pub(crate) mod time;
+pub(crate) mod usage;
+pub(crate) mod values;
+pub(crate) mod version;
+
+#[cfg(test)]
+mod key_vectors;

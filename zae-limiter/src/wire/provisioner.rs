@@ -1,0 +1,63 @@
+//! The provisioner's state as an item.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    keys,
+    values::{get_bool, get_s, item, s},
+};
+use crate::{
+    model::provisioner::ProvisionerState,
+    repository::store::{Item, Key},
+};
+
+pub(crate) fn key(ns: &str) -> Key {
+    Key::new(keys::pk_system(ns), keys::sk_provisioner())
+}
+
+fn texts(value: &AttributeValue) -> Vec<String> {
+    match value {
+        AttributeValue::L(values) => values.iter().filter_map(|value| value.as_s().ok().cloned()).collect(),
+        AttributeValue::Ss(values) => values.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn list(texts: &[String]) -> AttributeValue {
+    AttributeValue::L(texts.iter().map(s).collect())
+}
+
+/// Reads the state; what is missing is empty.
+pub(crate) fn decode(item: &Item) -> ProvisionerState {
+    let entities = item.get("managed_entities").and_then(|value| value.as_m().ok());
+    ProvisionerState {
+        managed_system: get_bool(item, "managed_system").unwrap_or(false),
+        managed_resources: item.get("managed_resources").map(texts).unwrap_or_default(),
+        managed_entities: entities
+            .map(|map| map.iter().map(|(entity, value)| (entity.clone(), texts(value))).collect())
+            .unwrap_or_default(),
+        last_applied: get_s(item, "last_applied").map(str::to_owned),
+        applied_hash: get_s(item, "applied_hash").map(str::to_owned),
+    }
+}
+
+/// The item. Unlike the reference's it has the sort key of GSI4, so that a purge finds it among all others.
+pub(crate) fn encode(ns: &str, state: &ProvisionerState) -> Item {
+    let entities = state.managed_entities.iter().map(|(entity, resources)| (entity.clone(), list(resources)));
+    let pk = keys::pk_system(ns);
+    let mut item = item([
+        ("PK", s(&pk)),
+        ("SK", s(keys::sk_provisioner())),
+        ("managed_system", AttributeValue::Bool(state.managed_system)),
+        ("managed_resources", list(&state.managed_resources)),
+        ("managed_entities", AttributeValue::M(entities.collect())),
+        ("GSI4PK", s(ns)),
+        ("GSI4SK", s(pk)),
+    ]);
+    for (name, value) in [("last_applied", &state.last_applied), ("applied_hash", &state.applied_hash)] {
+        if let Some(value) = value {
+            item.insert(name.to_owned(), s(value));
+        }
+    }
+    item
+}

@@ -1,0 +1,81 @@
+//! Attribute values: building them, reading them, and the mapping of free-form JSON.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Number, Value};
+
+use crate::repository::store::Item;
+
+pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+/// Text, or an explicit NULL.
+pub(crate) fn s_or_null(value: Option<&str>) -> AttributeValue {
+    value.map_or(AttributeValue::Null(true), s)
+}
+
+/// An item of these attributes.
+pub(crate) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+pub(crate) fn get_s<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+/// A whole number; `None` when it is absent, of another type, or no whole number of 64 bits.
+pub(crate) fn get_n(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+pub(crate) fn get_bool(item: &Item, name: &str) -> Option<bool> {
+    item.get(name)?.as_bool().ok().copied()
+}
+
+/// JSON as DynamoDB keeps it.
+pub(crate) fn to_attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(flag) => AttributeValue::Bool(*flag),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => s(text),
+        Value::Array(values) => AttributeValue::L(values.iter().map(to_attribute).collect()),
+        Value::Object(map) => {
+            AttributeValue::M(map.iter().map(|(name, value)| (name.clone(), to_attribute(value))).collect())
+        }
+    }
+}
+
+/// A map of JSON values as DynamoDB keeps it.
+pub(crate) fn to_map<'a>(entries: impl IntoIterator<Item = (&'a String, &'a Value)>) -> AttributeValue {
+    AttributeValue::M(entries.into_iter().map(|(name, value)| (name.clone(), to_attribute(value))).collect())
+}
+
+/// What DynamoDB keeps, as JSON; kinds that have no counterpart (binary, sets) become null.
+pub(crate) fn from_attribute(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => Value::String(text.clone()),
+        AttributeValue::N(text) => number(text),
+        AttributeValue::Bool(flag) => Value::Bool(*flag),
+        AttributeValue::L(values) => Value::Array(values.iter().map(from_attribute).collect()),
+        AttributeValue::M(map) => Value::Object(from_map(map).into_iter().collect::<Map<_, _>>()),
+        _ => Value::Null,
+    }
+}
+
+pub(crate) fn from_map(map: &HashMap<String, AttributeValue>) -> BTreeMap<String, Value> {
+    map.iter().map(|(name, value)| (name.clone(), from_attribute(value))).collect()
+}
+
+fn number(text: &str) -> Value {
+    if let Ok(whole) = text.parse::<i64>() {
+        return whole.into();
+    }
+    text.parse::<f64>().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
+}

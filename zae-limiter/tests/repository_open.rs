@@ -1,0 +1,236 @@
+//! Opening tables: what is created, what is refused, what survives.
+
+#[path = "support/raw.rs"]
+mod raw;
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use support::{Bench, limits, rpm};
+use tokio::net::TcpListener;
+use zae_limiter::{
+    EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, Repository, RepositoryError, ResourceName, StackName,
+};
+
+fn name(text: &str) -> NamespaceName {
+    NamespaceName::new(text).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_and_not_created() {
+    let store = EmbeddedStore::memory().unwrap();
+    let error = Repository::builder().client(store.client()).build().await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::TableMissing { table } if table == "limiter"), "{error}");
+    assert!(error.to_string().contains("zae-deploy deploy"), "{error}");
+
+    Repository::builder().embedded_store(&store).build().await.unwrap();
+    let error = Repository::builder().client(store.client()).namespace("typo").build().await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::NamespaceNotFound(missing) if *missing == name("typo")), "{error}");
+    let repository = Repository::builder().client(store.client()).build().await.unwrap();
+    let names: Vec<_> = repository.namespaces().await.unwrap().into_iter().map(|info| info.name).collect();
+    assert_eq!(names, [name("default")]);
+}
+
+#[tokio::test]
+async fn bad_settings_are_refused_before_anything_is_sent() {
+    let bench = Bench::new();
+    let (wire, repository) = bench.process().await;
+    let builder = || Repository::builder().client(repository.client().clone());
+    for (builder, field) in [
+        (builder().stack("rate_limits"), "name"),
+        (builder().namespace("_"), "namespace"),
+        (builder().on_unavailable(OnUnavailable::Local), "on_unavailable"),
+        (builder().audit_retention_days(0), "audit_retention_days"),
+    ] {
+        let error = builder.build().await.unwrap_err();
+        assert!(matches!(&error, RepositoryError::Invalid(invalid) if invalid.field() == field), "{error}");
+    }
+    assert_eq!(wire.count(), 0);
+}
+
+#[tokio::test]
+async fn a_deleted_namespace_is_not_brought_back_by_opening_it() {
+    let store = EmbeddedStore::memory().unwrap();
+    let repository = Repository::builder().embedded_store(&store).namespace("tenant").build().await.unwrap();
+    let id = repository.namespace_id().clone();
+    repository.delete_namespace(&name("tenant")).await.unwrap();
+    for builder in [
+        Repository::builder().embedded_store(&store).namespace("tenant"),
+        Repository::builder().client(store.client()).namespace("tenant"),
+    ] {
+        let error = builder.build().await.unwrap_err();
+        let RepositoryError::NamespaceState { id: found, state: NamespaceState::Deleted, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(*found, id);
+    }
+    repository.recover_namespace(&id).await.unwrap();
+    let again = Repository::builder().client(store.client()).namespace("tenant").build().await.unwrap();
+    assert_eq!(*again.namespace_id(), id);
+}
+
+#[tokio::test]
+async fn a_file_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("limits.db");
+    let resource = ResourceName::new("gpt-4").unwrap();
+    let first = Repository::embedded_at(&path).await.unwrap();
+    first.set_resource_defaults(&resource, &rpm(100).into(), None).await.unwrap();
+    let id = first.namespace_id().clone();
+    drop(first);
+    let second = Repository::embedded_at(&path).await.unwrap();
+    assert_eq!(*second.namespace_id(), id);
+    assert_eq!(second.resource_defaults(&resource).await.unwrap(), Some(limits([rpm(100)])));
+}
+
+#[tokio::test]
+async fn embedded_tables_have_no_stream_to_fill() {
+    let repository = Repository::embedded().await.unwrap();
+    let table = repository.client().describe_table().table_name("limiter").send().await.unwrap().table.unwrap();
+    assert!(table.stream_specification().is_none_or(|stream| !stream.stream_enabled()));
+    assert_eq!((table.global_secondary_indexes().len(), table.local_secondary_indexes().len()), (4, 5));
+}
+
+#[tokio::test]
+async fn what_the_builder_stores_is_kept_by_later_changes() {
+    let store = EmbeddedStore::memory().unwrap();
+    let builder = || Repository::builder().embedded_store(&store);
+    let repository = builder().on_unavailable(OnUnavailable::Allow).audit_retention_days(7).build().await.unwrap();
+    assert_eq!(repository.system_defaults().await.unwrap(), (None, Some(OnUnavailable::Allow)));
+
+    repository.set_system_defaults(&rpm(5).into(), Some(OnUnavailable::Block), None).await.unwrap();
+    let pk = format!("{}/SYSTEM#", repository.namespace_id());
+    let stored = raw::get(&repository, &pk, "#CONFIG").await;
+    assert_eq!(raw::number(&stored, "audit_retention_days"), Some(7));
+    // The policy alone changes, the limits stay.
+    builder().on_unavailable(OnUnavailable::Allow).build().await.unwrap();
+    let both = (Some(limits([rpm(5)])), Some(OnUnavailable::Allow));
+    assert_eq!(repository.system_defaults().await.unwrap(), both);
+
+    assert!(repository.delete_system_defaults(None).await.unwrap());
+    assert!(!repository.delete_system_defaults(None).await.unwrap());
+    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+    let stored = raw::get(&repository, &pk, "#CONFIG").await;
+    assert_eq!(raw::number(&stored, "audit_retention_days"), Some(7));
+}
+
+#[tokio::test]
+async fn a_table_for_newer_clients_is_not_opened() {
+    let store = EmbeddedStore::memory().unwrap();
+    let repository = Repository::builder().embedded_store(&store).build().await.unwrap();
+    for (field, value) in [("client_min_version", "99.0.0"), ("schema_version", "7.0.0")] {
+        let mut record = raw::get(&repository, "_/SYSTEM#", "#VERSION").await;
+        let before = record.clone();
+        assert_ne!(record[field], json!(null), "{record}");
+        record[field] = json!({ "S": value });
+        raw::put(&repository, &record).await;
+        let error = Repository::builder().client(store.client()).build().await.unwrap_err();
+        let named = match field {
+            "client_min_version" => matches!(error, RepositoryError::ClientTooOld { .. }),
+            _ => matches!(error, RepositoryError::IncompatibleSchema { .. }),
+        };
+        assert!(named && error.to_string().contains(value), "{error}");
+        raw::put(&repository, &before).await;
+    }
+}
+
+#[tokio::test]
+async fn other_programs_reach_an_embedded_store_over_http() {
+    let store = EmbeddedStore::memory().unwrap();
+    let stack = StackName::new("shared").unwrap();
+    store.create_table(&stack).await.unwrap();
+    let here = Repository::builder().embedded_store(&store).stack(&stack).build().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = store.clone();
+    let server = tokio::spawn(async move { served.serve(listener, async { drop(stopped.await) }).await });
+
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = store.client().config().to_builder().endpoint_url(url).http_client(http).build();
+    let there = Repository::builder().client(aws_sdk_dynamodb::Client::from_conf(config)).stack(&stack);
+    let there = there.build().await.unwrap();
+    assert!(there.is_available(Duration::from_secs(5)).await);
+    there.set_system_defaults(&rpm(3).into(), None, None).await.unwrap();
+    assert_eq!(here.system_defaults().await.unwrap().0, Some(limits([rpm(3)])));
+
+    drop(stop);
+    drop(there);
+    tokio::time::timeout(Duration::from_secs(30), server).await.expect("the server stops").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn ping_tells_a_table_that_is_gone() {
+    let repository = Repository::embedded().await.unwrap();
+    assert!(repository.ping().await);
+    repository.delete_table().await.unwrap();
+    assert!(!repository.ping().await && !repository.is_available(Duration::from_secs(1)).await);
+    repository.delete_table().await.unwrap();
+    repository.create_table().await.unwrap();
+    assert!(repository.ping().await);
+}
+
+#[tokio::test]
+async fn namespaces_share_nothing_but_the_table() {
+    let repository = Repository::embedded().await.unwrap();
+    // Nothing is wrong with any of these as the name of a namespace.
+    for hostile in ["a b", "a#b", "a/b", "../x", "Ωmega", "$SYSTEM", "#NAMESPACE#default"] {
+        let missing = repository.scoped(&name(hostile)).await.unwrap_err();
+        assert!(matches!(missing, RepositoryError::NamespaceNotFound(_)), "{missing}");
+        repository.register_namespace(&name(hostile)).await.unwrap();
+        let tenant = repository.scoped(&name(hostile)).await.unwrap();
+        assert_eq!(tenant.system_defaults().await.unwrap(), (None, None), "{hostile}");
+        tenant.set_system_defaults(&rpm(7).into(), None, None).await.unwrap();
+    }
+    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+}
+
+/// Says to the test below that it runs inside itself, in an environment of its own.
+#[cfg(feature = "aws")]
+const INNER: &str = "ZAE_TEST_INNER";
+
+/// Opens a repository as a program of its own would, by the environment alone.
+#[cfg(feature = "aws")]
+async fn open_by_environment() {
+    let repository = Repository::open("").await.unwrap();
+    assert_eq!((repository.stack().as_str(), repository.namespace_name().as_str()), ("from-env", "tenant-env"));
+    repository.set_system_defaults(&rpm(42).into(), None, None).await.unwrap();
+    // What is said in code wins.
+    let missing = Repository::open("nobody").await.unwrap_err();
+    assert!(matches!(&missing, RepositoryError::NamespaceNotFound(gone) if *gone == name("nobody")), "{missing}");
+    let missing = Repository::builder().stack("other").build().await.unwrap_err();
+    assert!(matches!(&missing, RepositoryError::TableMissing { table } if table == "other"), "{missing}");
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test(flavor = "multi_thread")]
+async fn open_reads_the_environment_as_aws_tools_do() {
+    if std::env::var_os(INNER).is_some() {
+        return open_by_environment().await;
+    }
+    let store = EmbeddedStore::memory().unwrap();
+    let builder = Repository::builder().embedded_store(&store).stack("from-env").namespace("tenant-env");
+    let repository = builder.build().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { store.serve(listener, std::future::pending()).await });
+    let inner = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "open_reads_the_environment_as_aws_tools_do"])
+        .env_clear()
+        .envs([
+            (INNER, "1"),
+            ("ZAEL_STACK", "from-env"),
+            ("ZAEL_NAMESPACE", "tenant-env"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
+        ])
+        .output();
+    let inner = inner.await.unwrap();
+    let said = String::from_utf8_lossy(&inner.stdout);
+    assert!(inner.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(repository.system_defaults().await.unwrap().0, Some(limits([rpm(42)])));
+    server.abort();
+}

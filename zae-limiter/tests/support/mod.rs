@@ -1,0 +1,186 @@
+//! A wire between the SDK and the embedded store that counts what passes, and can be made to fail.
+
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
+
+pub mod ideal;
+pub mod table;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::Client;
+use aws_smithy_runtime_api::{
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use zae_limiter::{EmbeddedStore, Limit, Limits, ManualClock, RateLimiter, Repository};
+
+/// 2026-01-01T00:00:00Z in epoch ms.
+pub const START: i64 = 1_767_225_600_000;
+
+/// Long enough that a busy test machine is never mistaken for a dead store.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What happens to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It arrives and is answered.
+    None,
+    /// It never arrives; the connection breaks.
+    LostBefore,
+    /// It takes effect, but the answer is lost.
+    LostAfter,
+    /// DynamoDB refuses it as too much.
+    Throttled,
+    /// It arrives, and the answer takes this many ms.
+    Slow(u64),
+}
+
+type Script = dyn Fn(&str, u64) -> Fault + Send + Sync;
+
+/// Counts requests by operation and decides which of them fail.
+#[derive(Clone)]
+pub struct Wire {
+    inner: SharedHttpClient,
+    calls: Arc<Mutex<BTreeMap<String, u64>>>,
+    total: Arc<AtomicU64>,
+    script: Arc<Mutex<Arc<Script>>>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    /// A client that behaves like `client`, observed by the wire.
+    pub fn tap(client: &Client) -> (Self, Client) {
+        let inner = client.config().http_client().expect("an HTTP client");
+        let script: Arc<Script> = Arc::new(|_: &str, _| Fault::None);
+        let wire = Self { inner, calls: Arc::default(), total: Arc::default(), script: Arc::new(Mutex::new(script)) };
+        let config = client.config().to_builder().http_client(wire.clone()).build();
+        (wire, Client::from_conf(config))
+    }
+
+    /// From now on requests fare as `script` says of their operation and running number.
+    pub fn fail(&self, script: impl Fn(&str, u64) -> Fault + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// The calls since the last time, by operation.
+    pub fn take(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// The number of calls since the last time.
+    pub fn count(&self) -> u64 {
+        self.take().values().sum()
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = self.inner.http_connector(settings, parts);
+        SharedHttpConnector::new(Tap { wire: self.clone(), connector })
+    }
+}
+
+#[derive(Debug)]
+struct Tap {
+    wire: Wire,
+    connector: SharedHttpConnector,
+}
+
+fn broken() -> ConnectorError {
+    ConnectorError::io("connection reset by the test".into())
+}
+
+fn throttled() -> HttpResponse {
+    let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
+    HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body))
+}
+
+impl HttpConnector for Tap {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or("").to_owned();
+        let operation = target.rsplit('.').next().unwrap_or("").to_owned();
+        *self.wire.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
+        let number = self.wire.total.fetch_add(1, Ordering::SeqCst);
+        let script = Arc::clone(&self.wire.script.lock().unwrap());
+        let connector = self.connector.clone();
+        HttpConnectorFuture::new(async move {
+            match script(&operation, number) {
+                Fault::None => connector.call(request).await,
+                Fault::LostBefore => Err(broken()),
+                Fault::LostAfter => connector.call(request).await.and(Err(broken())),
+                Fault::Throttled => Ok(throttled()),
+                Fault::Slow(ms) => {
+                    let answer = connector.call(request).await;
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    answer
+                }
+            }
+        })
+    }
+}
+
+/// A table of its own in memory, at a standstill in time.
+pub struct Bench {
+    pub store: EmbeddedStore,
+    pub clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self { store: EmbeddedStore::memory().unwrap(), clock: Arc::new(ManualClock::at(START)) }
+    }
+
+    /// What another process would have: its own client and caches on the same table.
+    pub async fn process(&self) -> (Wire, Repository) {
+        let (wire, client) = Wire::tap(&self.store.client());
+        let builder = Repository::builder().client(client).clock(self.clock.clone()).create_table();
+        let repository = builder.build().await.unwrap();
+        wire.take();
+        (wire, repository)
+    }
+
+    /// Another process with a limiter; `limits` are the system's defaults.
+    pub async fn limiter(&self, limits: &Limits) -> (Wire, RateLimiter) {
+        let (wire, repository) = self.process().await;
+        repository.set_system_defaults(limits, None, None).await.unwrap();
+        wire.take();
+        (wire, RateLimiter::builder(repository).deadline(DEADLINE).build())
+    }
+
+    pub fn advance(&self, ms: u64) {
+        self.clock.advance(Duration::from_millis(ms));
+    }
+}
+
+pub fn limits(limits: impl IntoIterator<Item = Limit>) -> Limits {
+    Limits::new(limits).unwrap()
+}
+
+pub fn rpm(rate: u64) -> Limit {
+    Limit::per_minute("rpm", rate).unwrap()
+}
+
+pub fn tpm(rate: u64) -> Limit {
+    Limit::per_minute("tpm", rate).unwrap()
+}

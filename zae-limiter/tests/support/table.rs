@@ -1,0 +1,94 @@
+//! The table seen without the repository: what other clients, crashes and accidents leave in it.
+
+#![allow(unreachable_pub, reason = "every test binary uses another part")]
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
+use zae_limiter::Repository;
+
+pub type Item = HashMap<String, AttributeValue>;
+
+/// A table under a client of its own.
+#[derive(Clone)]
+pub struct Table {
+    pub client: Client,
+    pub name: String,
+}
+
+impl Table {
+    pub fn of(store: &zae_limiter::EmbeddedStore, repository: &Repository) -> Self {
+        Self { client: store.client(), name: repository.stack().to_string() }
+    }
+
+    pub async fn put(&self, item: Item) {
+        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await.unwrap();
+    }
+
+    pub async fn put_all(&self, items: Vec<Item>) {
+        for chunk in items.chunks(25) {
+            let requests = chunk.iter().map(|item| {
+                let put = PutRequest::builder().set_item(Some(item.clone())).build().unwrap();
+                WriteRequest::builder().put_request(put).build()
+            });
+            let request = self.client.batch_write_item().request_items(&self.name, requests.collect());
+            let left = request.send().await.unwrap().unprocessed_items.unwrap_or_default();
+            assert!(left.is_empty(), "the embedded store processes everything");
+        }
+    }
+
+    pub async fn get(&self, pk: &str, sk: &str) -> Option<Item> {
+        let request = self.client.get_item().table_name(&self.name).key("PK", s(pk)).key("SK", s(sk));
+        request.consistent_read(true).send().await.unwrap().item
+    }
+
+    pub async fn delete(&self, pk: &str, sk: &str) {
+        let request = self.client.delete_item().table_name(&self.name).key("PK", s(pk)).key("SK", s(sk));
+        request.send().await.unwrap();
+    }
+
+    /// Changes text attributes of an item that exists.
+    pub async fn set(&self, pk: &str, sk: &str, attributes: &[(&str, &str)]) {
+        let mut item = self.get(pk, sk).await.unwrap();
+        item.extend(attributes.iter().map(|(name, value)| ((*name).to_owned(), s(*value))));
+        self.put(item).await;
+    }
+
+    /// All items whose partition key begins with `prefix`, by partition and sort key.
+    pub async fn all(&self, prefix: &str) -> BTreeMap<(String, String), Item> {
+        let mut items = BTreeMap::new();
+        let mut start = None;
+        loop {
+            let scan = self.client.scan().table_name(&self.name).set_exclusive_start_key(start).send().await.unwrap();
+            for item in scan.items.unwrap_or_default() {
+                let key = (text(&item, "PK"), text(&item, "SK"));
+                if key.0.starts_with(prefix) {
+                    items.insert(key, item);
+                }
+            }
+            start = scan.last_evaluated_key;
+            if start.is_none() {
+                return items;
+            }
+        }
+    }
+}
+
+pub fn s(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub fn n(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub fn item(attributes: &[(&str, AttributeValue)]) -> Item {
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+pub fn text(item: &Item, name: &str) -> String {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}

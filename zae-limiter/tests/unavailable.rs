@@ -1,0 +1,122 @@
+//! The store is away: every acquire still answers within its deadline, by the policy (invariant I7).
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Bench, Fault, limits, rpm};
+use tokio::time::Instant;
+use zae_limiter::{AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, UnavailableReason};
+
+const DEADLINE: Duration = Duration::from_millis(250);
+
+/// A limiter that knows the limits of `user-1`, and then loses the store.
+async fn cut_off(policy: Option<OnUnavailable>, stored: Option<OnUnavailable>, fault: Fault) -> (Bench, RateLimiter) {
+    let bench = Bench::new();
+    let (wire, repository) = bench.process().await;
+    let limits: Limits = limits([rpm(100)]);
+    repository.set_system_defaults(&limits, stored, None).await.unwrap();
+    let mut builder = RateLimiter::builder(repository).deadline(DEADLINE).local_share(0.1);
+    if let Some(policy) = policy {
+        builder = builder.on_unavailable(policy);
+    }
+    let limiter = builder.build();
+    limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
+    wire.fail(move |_, _| fault);
+    (bench, limiter)
+}
+
+async fn ask(limiter: &RateLimiter) -> Result<LeaseOrigin, AcquireError> {
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await?;
+    let origin = lease.origin();
+    lease.commit().await.unwrap();
+    Ok(origin)
+}
+
+#[tokio::test]
+async fn block_is_the_default_and_says_what_stood_in_the_way() {
+    let (_bench, limiter) = cut_off(None, None, Fault::LostBefore).await;
+    let error = ask(&limiter).await.unwrap_err();
+    let AcquireError::Unavailable(unavailable) = error else { panic!("{error}") };
+    assert_eq!(unavailable.reason, UnavailableReason::StoreFailed);
+    let source = std::error::Error::source(&unavailable).unwrap().to_string();
+    assert!(source.contains("UpdateItem"), "{source}");
+}
+
+#[tokio::test]
+async fn the_stored_policy_decides_and_a_caller_may_override_it() {
+    let (_bench, limiter) = cut_off(None, Some(OnUnavailable::Allow), Fault::LostBefore).await;
+    assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Blind);
+    let (_bench, limiter) = cut_off(Some(OnUnavailable::Block), Some(OnUnavailable::Allow), Fault::LostBefore).await;
+    assert!(matches!(ask(&limiter).await, Err(AcquireError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn local_grants_this_process_its_share_and_no_more() {
+    let (bench, limiter) = cut_off(Some(OnUnavailable::Local), None, Fault::LostBefore).await;
+    for _ in 0..10 {
+        assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Local);
+    }
+    assert!(matches!(ask(&limiter).await, Err(AcquireError::Exceeded(_))));
+    bench.advance(6_000);
+    assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Local, "a tenth of 100 per minute is one in six seconds");
+    assert!(matches!(ask(&limiter).await, Err(AcquireError::Exceeded(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_store_costs_the_deadline_and_soon_nothing() {
+    let (_bench, limiter) = cut_off(None, None, Fault::Slow(60_000)).await;
+    let start = Instant::now();
+    let mut asked = 0;
+    loop {
+        let before = Instant::now();
+        let AcquireError::Unavailable(unavailable) = ask(&limiter).await.unwrap_err() else { panic!() };
+        assert!(before.elapsed() <= DEADLINE + Duration::from_millis(2));
+        asked += 1;
+        if unavailable.reason == UnavailableReason::CircuitOpen {
+            break;
+        }
+        assert!(asked < 10);
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "the breaker opens within a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_closes_when_the_store_answers_again() {
+    let bench = Bench::new();
+    let (wire, repository) = bench.process().await;
+    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
+    ask(&limiter).await.unwrap();
+    wire.fail(|_, _| Fault::Slow(60_000));
+    while !matches!(ask(&limiter).await, Err(AcquireError::Unavailable(u)) if u.reason == UnavailableReason::CircuitOpen)
+    {
+    }
+    wire.fail(|_, _| Fault::None);
+    assert!(ask(&limiter).await.is_err(), "still resting");
+    // A little over the second, in driven time: the last write fails a moment after its acquire did.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
+    assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
+}
+
+#[tokio::test]
+async fn a_wrong_table_is_an_error_whatever_the_policy() {
+    let (bench, limiter) = cut_off(Some(OnUnavailable::Allow), None, Fault::None).await;
+    bench.store.client().delete_table().table_name("limiter").send().await.unwrap();
+    let error = ask(&limiter).await.unwrap_err();
+    assert!(matches!(error, AcquireError::Repository(_)), "{error}");
+}
+
+#[tokio::test]
+async fn after_shutdown_nothing_is_granted_and_everything_is_written() {
+    let (_bench, limiter) = cut_off(None, None, Fault::None).await;
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await.unwrap();
+    lease.adjust("rpm", -4).unwrap();
+    drop(lease.commit());
+    limiter.shutdown().await;
+    let error = ask(&limiter).await.unwrap_err();
+    assert!(matches!(error, AcquireError::Unavailable(u) if u.reason == UnavailableReason::ShuttingDown));
+    let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
+    assert_eq!(limiter.available(&entity, &resource).await.unwrap()["rpm"], 93);
+}
