@@ -33,12 +33,13 @@ impl Params {
         Self { capacity: self.capacity / shards, refill: self.refill / shards, period: self.period }
     }
 
-    /// Whole ms until `deficit` mt have been gained, plus one for the rounding; 0 without a deficit or a refill.
+    /// Whole ms until `deficit` mt have been gained, rounded up; 0 without a deficit or a refill.
     pub(crate) fn wait_ms(self, deficit: i64) -> u128 {
         if deficit <= 0 || self.refill <= 0 {
             return 0;
         }
-        (i128::from(deficit) * i128::from(self.period) / i128::from(self.refill) + 1).unsigned_abs()
+        let work = i128::from(deficit).unsigned_abs() * i128::from(self.period).unsigned_abs();
+        work.div_ceil(i128::from(self.refill).unsigned_abs())
     }
 }
 
@@ -91,7 +92,12 @@ impl State {
 
     /// Ms until `needed` tokens are there; 0 when they are.
     pub(crate) fn wait_for(self, needed: u64, now: i64) -> u128 {
-        self.params.wait_ms(clamp(i128::from(needed) * i128::from(MILLI) - i128::from(self.refilled(now).tokens)))
+        self.params.wait_ms(self.missing(needed, now))
+    }
+
+    /// Mt that `needed` tokens are short of at `now`; negative when there are more.
+    fn missing(self, needed: u64, now: i64) -> i64 {
+        clamp(i128::from(needed) * i128::from(MILLI) - i128::from(self.refilled(now).tokens))
     }
 }
 

@@ -27,8 +27,11 @@ fn state(value: &Value) -> State {
     }
 }
 
-fn seconds(wait_ms: u128) -> f64 {
-    wait_ms as f64 / 1000.0
+/// A wait as the reference tells it: it rounds down and adds one ms, so one too many where nothing was to be rounded.
+fn seconds(params: Params, deficit: i64) -> f64 {
+    let wait = params.wait_ms(deficit);
+    let even = wait > 0 && (i128::from(deficit) * i128::from(params.period)) % i128::from(params.refill) == 0;
+    (wait + u128::from(even)) as f64 / 1000.0
 }
 
 fn limits(value: &Value) -> Option<Limits> {
@@ -51,7 +54,7 @@ fn try_consume(state: State, requested: i64, now: i64) -> Value {
         "new_tokens_milli": tokens,
         "new_last_refill_ms": refilled.last_refill,
         "available": state.available(now),
-        "retry_after_seconds": if success { 0.0 } else { seconds(state.params.wait_ms(missing)) },
+        "retry_after_seconds": if success { 0.0 } else { seconds(state.params, missing) },
     })
 }
 
@@ -94,11 +97,15 @@ fn answer(function: &str, input: &Value) -> Option<Value> {
                 refill: int(input, "refill_amount_milli"),
                 period: int(input, "refill_period_ms"),
             };
-            seconds(params.wait_ms(int(input, "deficit_milli"))).into()
+            seconds(params, int(input, "deficit_milli")).into()
         }
         "calculate_available" => state(&input["state"]).available(now).into(),
         "calculate_time_until_available" => {
-            seconds(state(&input["state"]).wait_for(u64::try_from(int(input, "needed")).unwrap_or(0), now)).into()
+            let state = state(&input["state"]);
+            let needed = u64::try_from(int(input, "needed")).unwrap_or(0);
+            let missing = state.missing(needed, now);
+            assert_eq!(state.wait_for(needed, now), state.params.wait_ms(missing));
+            seconds(state.params, missing).into()
         }
         "force_consume" => {
             let refilled = state(&input["state"]).refilled(now);
