@@ -1,0 +1,20 @@
+//! This crate and the published Python package `zae-limiter` on one table.
+//!
+//! Every scenario is written once, as calls that either side can make ([`side`]), and is played in both directions: one
+//! writes, the other reads and acts, and then the other way round. [`records`] compares what the two leave in their
+//! tables for the same calls, attribute by attribute.
+//!
+//! The package is installed into a virtual environment in the target directory, once. Where that is not possible the
+//! tests are skipped with a notice; `ZAE_REQUIRE_INTEROP=1` makes that a failure.
+
+mod accounts;
+mod buckets;
+mod compare;
+mod configuration;
+mod ours;
+mod python;
+mod records;
+mod side;
+mod table;
+mod together;
+mod venv;
