@@ -1,1 +1,125 @@
-//! stub
+//! Limits the requests of Tower services against a DynamoDB table, for hyper, axum, tonic and everything else that
+//! speaks [`tower_service::Service`] over [`http::Request`].
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::convert::Infallible;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use zae_tower::{Limit, Repository, ZaeLimit};
+//!
+//! async fn hello(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     Ok(Response::new(Full::from("hello")))
+//! }
+//!
+//! let repository = Repository::embedded().await?; // no AWS; `Repository::open` is the real one
+//! repository.set_system_defaults(&Limit::per_minute("rpm", 1)?.into(), None, None).await?;
+//!
+//! let limit = ZaeLimit::new(repository);
+//! let service = limit.layer(service_fn(hello));
+//! assert_eq!(service.clone().oneshot(Request::new(())).await?.status(), 200);
+//! assert_eq!(service.oneshot(Request::new(())).await?.status(), 429);
+//!
+//! limit.shutdown().await; // settles what is still open
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "embedded"))]
+//! # fn main() {}
+//! ```
+//!
+//! # What one line does
+//!
+//! `ZaeLimit::new(repository)` alone limits
+//!
+//! - **who**: the [`EntityId`] that an earlier layer put into the request's extensions, else the peer's address where the
+//!   server provides [`PeerIp`] (IPv6 by /64), else one entity shared by all, [`anonymous`](entity::ANONYMOUS), with one
+//!   warning in the log. [`require_entity`](ZaeLimit::require_entity) refuses in place of sharing.
+//! - **for what**: the route where the framework's adapter provides [`MatchedRoute`], else
+//!   [`default`](resource::DEFAULT). Never the raw path: its values are the client's choice.
+//! - **how much**: 1 of each limit that counts requests: `rps`, `rpm`, `rph`, `rpd`, `requests`.
+//! - **by which limits**: those stored in the table. Where there are none, or none that the cost names, the answer is
+//!   500, and the log says which command or call sets them.
+//!
+//! Each is an extractor that can be replaced: see [`entity`], [`resource`], [`cost`], [`limits`], and
+//! [`extract`](mod@extract) for your own.
+//!
+//! # The way of a request
+//!
+//! 1. The extractors look at it, one after the other. A bad value is a 400 (or 401) that says what is wrong.
+//! 2. The limiter takes the cost from the buckets, in the response's future. While it does, what `poll_ready` reserved in
+//!    the inner service stays reserved; the limiter's deadline bounds it.
+//! 3. Refused: the response says which limit and when, see [`Refusal`]. gRPC requests get gRPC statuses.
+//! 4. Admitted: [`Decision`] and [`LeaseHandle`] go into its extensions, and the inner service is called. Its handler may
+//!    adjust the lease when the real cost is known.
+//! 5. The response carries `RateLimit` and `RateLimit-Policy` (see [`HeaderDialect`]), added to those of other layers.
+//! 6. When its body ends, in whichever way, the lease is settled; see [`settle`].
+//!
+//! Put the layer inside of authentication (which tells who), CORS and compression, and outside of everything that costs.
+//! Inside of a retry layer each attempt is charged; outside, all attempts together once.
+//!
+//! # What can be seen
+//!
+//! | metric | kind | labels | counts |
+//! |---|---|---|---|
+//! | `zae_http_decisions_total` | counter | `outcome` = `admitted`, `blind`, `local`, `refused`, `would_refuse`, `skipped`; `reason` = `none`, `exceeded`, `never_fits`, `unavailable`, `bad_request`, `unauthorized`, `misconfigured` | requests |
+//! | `zae_http_decision_seconds` | histogram | | time until the decision, extractors included, in seconds |
+//! | `zae_http_settlements_total` | counter | `end` = `complete`, `body_failed`, `dropped`, `service_failed`; `verdict` = `keep`, `refund`, `by_handler` | leases settled |
+//!
+//! | event | level | fields | when |
+//! |---|---|---|---|
+//! | `request decided` | `TRACE`; `DEBUG` when refused or in shadow mode would be | `outcome`, `reason`, `entity`, `resource`, `error` | each request |
+//! | `request settled` | `TRACE` | `end`, `verdict` | each lease |
+//! | `requests without identity share …` | `WARN` | | once per layer |
+//! | `the limiter cannot decide …` | `ERROR` | `error` | at most once a minute per layer |
+//! | `the limiter's store is away …` | `WARN` | `error`, when refused | at most once a minute per layer |
+//!
+//! Entity ids are in events and never in metrics. Secrets are in neither: extractors hash them first, and errors leave
+//! values out.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `aws` | yes | connect to AWS: credentials, region, TLS |
+//! | `embedded` | no | an in-process store, for development and tests |
+
+mod api_key;
+mod body;
+mod client_ip;
+pub mod cost;
+mod decision;
+pub mod entity;
+pub mod extract;
+mod future;
+mod gate;
+mod grpc;
+mod guard;
+mod headers;
+mod layer;
+pub mod limits;
+mod problem;
+mod refusal;
+mod request;
+pub mod resource;
+mod service;
+pub mod settle;
+pub mod skip;
+mod telemetry;
+
+pub use body::ResponseBody;
+pub use decision::{Decision, LeaseHandle, Outcome};
+pub use future::ResponseFuture;
+pub use headers::HeaderDialect;
+pub use layer::ZaeLimit;
+pub use problem::Problem;
+pub use refusal::Refusal;
+pub use request::{MatchedRoute, PeerIp, RequestHead};
+pub use service::ZaeLimitService;
+pub use zae_limiter::{
+    self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
+    RateLimiter, Repository, ResourceName, ValidationError,
+};

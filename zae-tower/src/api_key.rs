@@ -1,0 +1,119 @@
+//! Keyed hashes of API keys: [`ApiKeyHasher`].
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zae_limiter::EntityId;
+
+/// How long the secret of an [`ApiKeyHasher`] must be, in bytes.
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// How many bytes of the hash become the entity id: enough that no two keys meet, short enough to read.
+const KEPT_BYTES: usize = 16;
+
+/// Turns API keys into entity ids that give nothing away: `key-` and the first 16 bytes of HMAC-SHA256(secret, key) in
+/// URL-safe base64.
+///
+/// Without the secret nobody who reads the table can tell which key an id belongs to, or try out keys. All processes of
+/// a fleet need the same secret; with another secret every key is a new entity, with full buckets.
+///
+/// Only hash a key that somebody verified: a client who can invent keys has as many fresh buckets as it likes.
+///
+/// ```
+/// use zae_tower::entity::ApiKeyHasher;
+/// let hasher = ApiKeyHasher::new(b"32 bytes or more from `openssl rand`")?;
+/// let entity = hasher.entity("sk-live-1234");
+/// assert_eq!(entity, hasher.entity("sk-live-1234"));
+/// assert!(entity.as_str().starts_with("key-") && !entity.as_str().contains("1234"));
+/// # Ok::<(), zae_tower::entity::SecretTooShort>(())
+/// ```
+#[derive(Clone)]
+pub struct ApiKeyHasher {
+    keyed: Hmac<Sha256>,
+}
+
+/// The secret is too short to keep anything secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the secret for hashing API keys has {length} bytes, it needs at least {MIN_SECRET_BYTES}: take the output of `openssl rand -hex 32`"
+)]
+#[non_exhaustive]
+pub struct SecretTooShort {
+    /// How many bytes there were.
+    pub length: usize,
+}
+
+impl ApiKeyHasher {
+    /// A hasher with that secret: at least [`MIN_SECRET_BYTES`] bytes of randomness.
+    ///
+    /// # Errors
+    /// [`SecretTooShort`].
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretTooShort> {
+        let secret = secret.as_ref();
+        let too_short = SecretTooShort { length: secret.len() };
+        if secret.len() < MIN_SECRET_BYTES {
+            return Err(too_short);
+        }
+        // HMAC takes keys of any length; its constructor's error is for other constructions.
+        Ok(Self { keyed: Hmac::new_from_slice(secret).map_err(|_| too_short)? })
+    }
+
+    /// The entity that holds `key`, whatever the key is made of.
+    pub fn entity(&self, key: &str) -> EntityId {
+        let hash = self.keyed.clone().chain_update(key).finalize().into_bytes();
+        let text = format!("key-{}", URL_SAFE_NO_PAD.encode(&hash[..KEPT_BYTES]));
+        // Infallible: what an entity id may be made of, and far shorter than it may be.
+        EntityId::new(text).expect("letters, digits, - and _ after a letter")
+    }
+}
+
+impl fmt::Debug for ApiKeyHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyHasher").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4231, test case 6: the key is longer than a block.
+    #[test]
+    fn is_hmac_sha256() {
+        let hasher = ApiKeyHasher::new([0xaa; 131]).unwrap();
+        let expected = 0x60e4_3159_1ee0_b67f_0d8a_26aa_cbf5_b77f_u128.to_be_bytes();
+        let entity = hasher.entity("Test Using Larger Than Block-Size Key - Hash Key First");
+        assert_eq!(entity.as_str(), format!("key-{}", URL_SAFE_NO_PAD.encode(expected)));
+    }
+
+    #[test]
+    fn any_key_becomes_an_entity_of_its_own() {
+        let hasher = ApiKeyHasher::new([7; MIN_SECRET_BYTES]).unwrap();
+        let long = "k".repeat(100_000);
+        let mut seen = std::collections::HashSet::new();
+        for key in ["", "#", "a", "A", "a ", "ключ", "\r\n\0", "key-a", &long] {
+            let entity = hasher.entity(key);
+            assert_eq!(entity.as_str().len(), 4 + 22, "{key:.20}");
+            assert!(seen.insert(entity), "{key:.20} is the same as another");
+        }
+        assert_ne!(ApiKeyHasher::new([8; MIN_SECRET_BYTES]).unwrap().entity("a"), hasher.entity("a"));
+    }
+
+    #[test]
+    fn short_secrets_are_refused_without_being_shown() {
+        for secret in ["", "hunter2", "0123456789012345678901234567890"] {
+            let error = ApiKeyHasher::new(secret).unwrap_err();
+            assert_eq!(error.length, secret.len());
+            assert!(error.to_string().contains("at least 32"), "{error}");
+            assert!(secret.is_empty() || !error.to_string().contains(secret));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let hasher = ApiKeyHasher::new("hunter2hunter2hunter2hunter2hunter2").unwrap();
+        assert_eq!(format!("{hasher:?}"), "ApiKeyHasher { .. }");
+    }
+}

@@ -1,0 +1,106 @@
+//! The body of a limited service's responses: [`ResponseBody`].
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{guard::SettleGuard, settle::End};
+
+pin_project! {
+    /// The inner service's body, whose end settles the lease, or the body of a refusal.
+    ///
+    /// A body ends in one of four ways, and all count: it says so, it fails, its last frame is taken by a reader that then
+    /// knows enough, or it is dropped.
+    pub struct ResponseBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<B> {
+        Limited {
+            #[pin]
+            body: B,
+            guard: Option<SettleGuard>,
+        },
+        Refusal { body: Bytes },
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn refusal(body: Bytes) -> Self {
+        Self { kind: Kind::Refusal { body } }
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    pub(crate) fn limited(body: B, mut guard: Option<SettleGuard>) -> Self {
+        // Nobody polls a body that has nothing to give.
+        if body.is_end_stream() {
+            finish(&mut guard, End::Complete);
+        }
+        Self { kind: Kind::Limited { body, guard } }
+    }
+}
+
+fn finish(guard: &mut Option<SettleGuard>, end: End) {
+    if let Some(mut guard) = guard.take() {
+        guard.finish(end);
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Limited { mut body, guard } => {
+                let frame = ready!(body.as_mut().poll_frame(context));
+                match &frame {
+                    None => finish(guard, End::Complete),
+                    Some(Err(_)) => finish(guard, End::BodyFailed),
+                    Some(Ok(_)) if body.is_end_stream() => finish(guard, End::Complete),
+                    Some(Ok(_)) => {}
+                }
+                Poll::Ready(frame)
+            }
+            KindProjection::Refusal { body } => {
+                let bytes = std::mem::take(body);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Limited { body, .. } => body.is_end_stream(),
+            Kind::Refusal { body } => body.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Limited { body, .. } => body.size_hint(),
+            Kind::Refusal { body } => SizeHint::with_exact(body.len() as u64),
+        }
+    }
+}
+
+impl<B> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.kind {
+            Kind::Limited { .. } => "limited",
+            Kind::Refusal { .. } => "refusal",
+        };
+        f.debug_struct("ResponseBody").field("kind", &kind).finish()
+    }
+}

@@ -1,0 +1,114 @@
+//! What was decided about a request, for handlers and outer layers: [`Decision`], [`LeaseHandle`].
+
+use std::{ops::Deref, sync::Arc};
+
+use zae_limiter::{EntityId, Lease, LeaseOrigin, LimitStatus, ResourceName};
+
+use crate::refusal::Refusal;
+
+/// What the layer decided about a request. In the extensions of the request and of the response.
+///
+/// ```
+/// use zae_tower::{Decision, Outcome};
+/// fn log(response: &http::Response<()>) {
+///     if let Some(Outcome::Refused(refusal)) = response.extensions().get::<Decision>().map(Decision::outcome) {
+///         println!("refused: {refusal}");
+///     }
+/// }
+/// ```
+///
+/// It names entity ids: keep it inside.
+#[derive(Clone, Debug)]
+pub struct Decision(Arc<Facts>);
+
+#[derive(Debug)]
+struct Facts {
+    entity: Option<EntityId>,
+    resource: Option<ResourceName>,
+    statuses: Vec<LimitStatus>,
+    outcome: Outcome,
+}
+
+/// The ways a decision can go.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Admitted; the lease's origin says whether the table was asked.
+    Admitted(LeaseOrigin),
+    /// Not limited, because a predicate says so.
+    Skipped,
+    /// Refused.
+    Refused(Arc<Refusal>),
+    /// Admitted without a lease in shadow mode; without it, it would have been refused.
+    WouldRefuse(Arc<Refusal>),
+}
+
+/// Whom a request was taken for, as far as that is known.
+#[derive(Debug, Default)]
+pub(crate) struct Subject {
+    pub(crate) entity: Option<EntityId>,
+    pub(crate) resource: Option<ResourceName>,
+}
+
+impl Decision {
+    pub(crate) fn new(subject: Subject, statuses: &[LimitStatus], outcome: Outcome) -> Self {
+        let Subject { entity, resource } = subject;
+        Self(Arc::new(Facts { entity, resource, statuses: statuses.to_vec(), outcome }))
+    }
+
+    /// Who was limited; `None` when the request was skipped, or refused before that was known.
+    pub fn entity(&self) -> Option<&EntityId> {
+        self.0.entity.as_ref()
+    }
+
+    /// What was limited; `None` as for [`entity`](Decision::entity).
+    pub fn resource(&self) -> Option<&ResourceName> {
+        self.0.resource.as_ref()
+    }
+
+    /// Every limit's status right after the decision, the entity's before its parent's; empty where the table was not
+    /// asked.
+    pub fn statuses(&self) -> &[LimitStatus] {
+        &self.0.statuses
+    }
+
+    /// How it went.
+    pub fn outcome(&self) -> &Outcome {
+        &self.0.outcome
+    }
+
+    /// Whether the request was answered by the layer.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.0.outcome, Outcome::Refused(_))
+    }
+}
+
+/// A share in the [`Lease`] of the request being served, from the request's extensions.
+///
+/// The layer settles it when the response's body ends; later adjustments fail with
+/// [`LeaseError::Settled`](zae_limiter::LeaseError::Settled). With nested layers it is the innermost one's.
+///
+/// ```
+/// use zae_tower::LeaseHandle;
+/// fn report(request: &http::Request<()>, tokens: i64) {
+///     if let Some(lease) = request.extensions().get::<LeaseHandle>() {
+///         // The estimate was 500.
+///         lease.adjust("tpm", tokens - 500).unwrap_or_else(|error| eprintln!("{error}"));
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct LeaseHandle(Arc<Lease>);
+
+impl LeaseHandle {
+    pub(crate) fn new(lease: Lease) -> Self {
+        Self(Arc::new(lease))
+    }
+}
+
+impl Deref for LeaseHandle {
+    type Target = Lease;
+    fn deref(&self) -> &Lease {
+        &self.0
+    }
+}

@@ -1,0 +1,230 @@
+//! Who is limited: extractors of an [`EntityId`].
+//!
+//! Whoever can choose their identity has no limit. Use what an earlier layer verified ([`extension`]), what the network
+//! vouches for ([`peer_ip`], [`client_ip`] behind proxies you run), or what is checked afterwards anyway and expensive
+//! to invent ([`api_key`], [`bearer`]: stored as keyed hashes, never as they are). [`header`] is for headers that a
+//! proxy of yours sets, and strips from what comes in.
+//!
+//! ```
+//! use zae_tower::{EntityId, entity, extract::Extractor};
+//! // A login if there is one, else the address.
+//! let who = entity::extension().or(entity::peer_ip());
+//!
+//! // What an earlier layer of this program left behind.
+//! #[derive(Clone)]
+//! struct User { id: u64 }
+//! let who = entity::from_fn(|request| {
+//!     request.extensions().get::<User>().map(|user| EntityId::new(format!("user:{}", user.id)))
+//! });
+//! ```
+
+use std::{future::Future, net::IpAddr};
+
+use http::{HeaderName, header::AUTHORIZATION};
+use zae_limiter::EntityId;
+
+pub use crate::{
+    api_key::{ApiKeyHasher, MIN_SECRET_BYTES, SecretTooShort},
+    client_ip::{BadForwarded, ForwardingHeader, InvalidProxy, TrustedProxies, ip_entity},
+};
+use crate::{
+    extract::{
+        Extract, ExtractError, Extracted, Extractor, FromAsyncFn, FromFn, Header, IntoExtracted, found, header_name,
+        header_text,
+    },
+    request::{PeerIp, RequestHead},
+};
+
+/// The entity that requests without identity share.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: [`extension`], else [`peer_ip`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultEntity;
+
+/// The [`EntityId`] that an earlier layer put into the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Extension;
+
+/// The address at the other end of the connection, from [`PeerIp`].
+#[derive(Clone, Copy, Debug)]
+pub struct Peer;
+
+/// The address of the client behind trusted proxies.
+#[derive(Clone, Debug)]
+pub struct Client {
+    proxies: TrustedProxies,
+}
+
+/// The keyed hash of a secret in a header.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    header: HeaderName,
+    form: Form,
+    hasher: ApiKeyHasher,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Whole,
+    Bearer,
+}
+
+/// The [`EntityId`] that an earlier layer put into the request's extensions; see the [module](self).
+pub fn extension() -> Extension {
+    Extension
+}
+
+/// The id in header `name`, as it is.
+///
+/// Only for headers that a proxy of yours sets: a client that reaches the server directly chooses its own. The header
+/// given twice, empty, or not an [`EntityId`] is a 400.
+///
+/// ```
+/// let who = zae_tower::entity::header("x-user-id");
+/// ```
+///
+/// # Panics
+/// When `name` is no header name; it is a constant of the program.
+pub fn header(name: &'static str) -> Header<EntityId> {
+    Header::new(header_name(name))
+}
+
+/// The keyed hash of the token in `Authorization: Bearer …`.
+///
+/// The token is not verified here. Put the layer behind authentication, or accept that invented tokens get buckets of
+/// their own.
+///
+/// ```
+/// use zae_tower::entity::{self, ApiKeyHasher};
+/// let who = entity::bearer(ApiKeyHasher::new("a secret of at least 32 bytes, from the environment")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn bearer(hasher: ApiKeyHasher) -> Secret {
+    Secret { header: AUTHORIZATION, form: Form::Bearer, hasher }
+}
+
+/// The keyed hash of the API key in header `name`; as [`bearer`].
+///
+/// # Panics
+/// When `name` is no header name; it is a constant of the program.
+pub fn api_key(name: &'static str, hasher: ApiKeyHasher) -> Secret {
+    Secret { header: header_name(name), form: Form::Whole, hasher }
+}
+
+/// The address at the other end of the connection, IPv6 by /64, where the server provides [`PeerIp`].
+pub fn peer_ip() -> Peer {
+    Peer
+}
+
+/// The client's address behind `proxies`, IPv6 by /64: what they say of it is believed, and nobody else.
+///
+/// Needs [`PeerIp`], as [`peer_ip`] does. A malformed chain of addresses from a trusted proxy is a 400.
+///
+/// ```
+/// use zae_tower::entity::{self, TrustedProxies};
+/// let who = entity::client_ip("10.0.0.0/8, fd00::/8".parse::<TrustedProxies>()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn client_ip(proxies: TrustedProxies) -> Client {
+    Client { proxies }
+}
+
+/// Always the same entity: the whole service shares one set of buckets.
+pub fn fixed(entity: EntityId) -> EntityId {
+    entity
+}
+
+/// What `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
+///
+/// ```
+/// use zae_tower::{EntityId, entity};
+/// let who = entity::from_fn(|request| {
+///     let host = request.headers().get(http::header::HOST)?.to_str().ok()?;
+///     Some(EntityId::new(host))
+/// });
+/// ```
+pub fn from_fn<F, O>(function: F) -> FromFn<F, O>
+where
+    F: Fn(&dyn RequestHead) -> O + Send + Sync + 'static,
+    O: IntoExtracted<Value = EntityId> + 'static,
+{
+    FromFn::new(function)
+}
+
+/// What the future that `function` makes finds. The future owns what it needs of the request.
+///
+/// ```
+/// use zae_tower::{EntityId, entity, extract::ExtractError};
+/// # async fn look_up(session: String) -> Option<u64> { session.parse().ok() }
+/// let who = entity::from_async_fn(|request| {
+///     let session = request.headers().get("x-session").and_then(|value| value.to_str().ok()).map(str::to_owned);
+///     async move {
+///         let session = session.ok_or_else(|| ExtractError::unauthorized("log in first"))?;
+///         let user = look_up(session).await.ok_or_else(|| ExtractError::unauthorized("the session has ended"))?;
+///         Ok::<_, ExtractError>(EntityId::new(format!("user:{user}"))?)
+///     }
+/// });
+/// ```
+pub fn from_async_fn<F, W>(function: F) -> FromAsyncFn<F, W>
+where
+    F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,
+    W: Future<Output: IntoExtracted<Value = EntityId>> + Send + 'static,
+{
+    FromAsyncFn::new(function)
+}
+
+fn peer(request: &impl RequestHead) -> Option<IpAddr> {
+    request.extensions().get::<PeerIp>().map(|peer| peer.0)
+}
+
+macro_rules! entity_extractor {
+    ($type:ty, |$this:ident, $request:ident| $find:expr) => {
+        impl Extractor for $type {
+            type Output = EntityId;
+        }
+
+        impl<R: RequestHead> Extract<R> for $type {
+            fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<EntityId>> + Send {
+                let ($this, $request) = (self, &*request);
+                found($find)
+            }
+        }
+    };
+}
+
+entity_extractor!(DefaultEntity, |_this, request| Ok(request
+    .extensions()
+    .get::<EntityId>()
+    .cloned()
+    .or_else(|| peer(request).map(ip_entity))));
+
+entity_extractor!(Extension, |_this, request| Ok(request.extensions().get::<EntityId>().cloned()));
+
+entity_extractor!(Peer, |_this, request| Ok(peer(request).map(ip_entity)));
+
+entity_extractor!(Client, |this, request| this
+    .proxies
+    .client_ip(peer(request), request.headers())
+    .map(|address| address.map(ip_entity))
+    .map_err(|error| ExtractError::bad_request(error.to_string())));
+
+entity_extractor!(Secret, |this, request| this.find(request));
+
+impl Secret {
+    fn find(&self, request: &impl RequestHead) -> Extracted<EntityId> {
+        let Some(value) = header_text(request.headers(), &self.header)? else { return Ok(None) };
+        let secret = match self.form {
+            Form::Whole => value,
+            Form::Bearer => match value.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_matches(' '),
+                // Some other scheme: not ours to judge.
+                _ => return Ok(None),
+            },
+        };
+        if secret.is_empty() {
+            return Err(ExtractError::bad_request(format!("header {} holds no key", self.header)));
+        }
+        Ok(Some(self.hasher.entity(secret)))
+    }
+}

@@ -1,0 +1,68 @@
+//! A request from which something could not be taken: [`ExtractError`].
+
+use std::{fmt, time::Duration};
+
+use zae_limiter::ValidationError;
+
+/// Why a request has no usable identity, resource, cost or limits. It becomes the response.
+///
+/// The text is sent to the client and logged: say what is wrong, never the value itself.
+///
+/// ```
+/// use zae_tower::extract::ExtractError;
+/// let error = ExtractError::bad_request("header x-user-id must be a number");
+/// assert_eq!(error.to_string(), "header x-user-id must be a number");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtractError {
+    kind: Kind,
+    detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    BadRequest,
+    Unauthorized,
+    Unavailable { retry_after: Duration },
+}
+
+impl ExtractError {
+    /// The request has a value that cannot be used: 400.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self { kind: Kind::BadRequest, detail: detail.into() }
+    }
+
+    /// The request does not say who sends it, or not credibly: 401.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self { kind: Kind::Unauthorized, detail: detail.into() }
+    }
+
+    /// What the extractor itself depends on is away: 503 with `Retry-After`.
+    pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
+        Self { kind: Kind::Unavailable { retry_after }, detail: detail.into() }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What is wrong, in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for ExtractError {}
+
+/// A value that breaks a rule is a bad request; the message names the rule and leaves the value out.
+impl From<ValidationError> for ExtractError {
+    fn from(error: ValidationError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}

@@ -1,0 +1,127 @@
+//! Taking who, what and how much out of a request: [`Extract`].
+//!
+//! An extractor answers in one of three ways: found, absent (`None`), or an [`ExtractError`] that becomes the response.
+//! Most programs need no implementation of their own: [`entity`](crate::entity), [`resource`](crate::resource) and
+//! [`cost`](crate::cost) have the usual ones and `from_fn`, and fixed values ([`EntityId`], [`ResourceName`], [`Cost`],
+//! [`Limits`]) are extractors too.
+
+mod combine;
+mod error;
+mod from_fn;
+mod text;
+
+use std::future::{Future, Ready, ready};
+
+pub use combine::{Map, Or};
+pub use error::ExtractError;
+pub(crate) use error::Kind;
+pub use from_fn::{FromAsyncFn, FromFn, IntoExtracted};
+pub use text::Header;
+pub(crate) use text::{header_name, header_text};
+use zae_limiter::{Cost, EntityId, Limits, ResourceName};
+
+/// What an extractor answers: found, absent, or bad.
+pub type Extracted<T> = Result<Option<T>, ExtractError>;
+
+/// Something that extracts an [`Output`](Extractor::Output), and how it combines with others.
+///
+/// The extraction itself is [`Extract`], which is separate because it depends on the type of the request.
+///
+/// ```
+/// use zae_tower::{entity, extract::Extractor};
+/// let by_header_else_ip = entity::header("x-user-id").or(entity::peer_ip());
+/// ```
+pub trait Extractor: Send + Sync + 'static {
+    /// What is extracted.
+    type Output: Send + 'static;
+
+    /// Asks `other` when this one finds nothing. A bad value stays bad: `other` is not asked.
+    fn or<X>(self, other: X) -> Or<Self, X>
+    where
+        Self: Sized,
+        X: Extractor<Output = Self::Output>,
+    {
+        Or::new(self, other)
+    }
+
+    /// Changes what was found; `change` may also find it bad, see [`IntoExtracted`].
+    ///
+    /// ```
+    /// use zae_tower::{EntityId, entity, extract::Extractor};
+    /// let tenant = entity::header("x-tenant").map(|id: EntityId| EntityId::new(format!("tenant:{id}")));
+    /// ```
+    fn map<F, O>(self, change: F) -> Map<Self, F, O>
+    where
+        Self: Sized,
+        F: Fn(Self::Output) -> O + Send + Sync + 'static,
+        O: IntoExtracted + 'static,
+    {
+        Map::new(self, change)
+    }
+}
+
+/// Extracts from requests of type `R`.
+///
+/// The request is handed over exclusively so that the future is [`Send`] even when the body is not [`Sync`]. An
+/// implementation that takes the body must put an equal one back.
+///
+/// Cancel safety: the future is dropped when the client goes away; nothing has been taken from a bucket by then.
+///
+/// ```
+/// use zae_tower::{EntityId, extract::{Extract, Extracted, Extractor}};
+///
+/// struct ByBodySize;
+///
+/// impl Extractor for ByBodySize {
+///     type Output = EntityId;
+/// }
+///
+/// impl<B: http_body::Body + Send> Extract<http::Request<B>> for ByBodySize {
+///     async fn extract(&self, request: &mut http::Request<B>) -> Extracted<EntityId> {
+///         let small = request.body().size_hint().upper().is_some_and(|bytes| bytes < 1024);
+///         Ok(Some(EntityId::new(if small { "small" } else { "large" })?))
+///     }
+/// }
+/// ```
+pub trait Extract<R>: Extractor {
+    /// Looks into `request`.
+    ///
+    /// # Errors
+    /// [`ExtractError`] when the request has a value that cannot be used; it becomes the response.
+    fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<Self::Output>> + Send;
+}
+
+macro_rules! fixed {
+    ($($type:ty),*) => {$(
+        impl Extractor for $type {
+            type Output = Self;
+        }
+
+        impl<R: Send> Extract<R> for $type {
+            fn extract(&self, _: &mut R) -> impl Future<Output = Extracted<Self>> + Send {
+                ready(Ok(Some(self.clone())))
+            }
+        }
+    )*};
+}
+
+fixed!(EntityId, ResourceName, Cost, Limits);
+
+/// Finds nothing, so that what is stored applies; the default for explicit limits.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredLimits;
+
+impl Extractor for StoredLimits {
+    type Output = Limits;
+}
+
+impl<R: Send> Extract<R> for StoredLimits {
+    fn extract(&self, _: &mut R) -> impl Future<Output = Extracted<Limits>> + Send {
+        found(Ok(None))
+    }
+}
+
+/// The future of an extractor that needs not wait.
+pub(crate) fn found<T>(extracted: Extracted<T>) -> Ready<Extracted<T>> {
+    ready(extracted)
+}

@@ -1,0 +1,127 @@
+//! The future of a limited service: [`ResponseFuture`].
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{
+    body::ResponseBody,
+    decision::Decision,
+    gate::{Passage, Through},
+    settle::{End, ResponseHead},
+};
+
+/// The decision is boxed, once per request: it spans the extractors and the limiter, whose futures have no names.
+type Deciding<R> = Pin<Box<dyn Future<Output = (R, Passage)> + Send>>;
+
+pin_project! {
+    /// Decides about a request, then, if it may pass, waits for the inner service's response.
+    ///
+    /// Cancel safety: dropped before the decision, nothing stays taken; dropped after it, the request counts.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, R>
+    where
+        S: Service<R>,
+    {
+        #[pin]
+        state: State<S, R, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, R, F> {
+        Deciding { deciding: Deciding<R>, ready: S },
+        Serving {
+            #[pin]
+            serving: F,
+            through: Option<Through>,
+        },
+    }
+}
+
+impl<S: Service<R>, R> ResponseFuture<S, R> {
+    pub(crate) fn new(ready: S, deciding: impl Future<Output = (R, Passage)> + Send + 'static) -> Self {
+        Self { state: State::Deciding { deciding: Box::pin(deciding), ready } }
+    }
+}
+
+impl<S, R, B> Future for ResponseFuture<S, R>
+where
+    S: Service<R, Response = Response<B>>,
+    B: http_body::Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProjection::Deciding { deciding, ready } => {
+                    let (request, passage) = ready!(deciding.as_mut().poll(context));
+                    match passage {
+                        Passage::Answered(response) => return Poll::Ready(Ok(response.map(ResponseBody::refusal))),
+                        Passage::Through(through) => {
+                            let serving = ready.call(request);
+                            this.state.set(State::Serving { serving, through: Some(through) });
+                        }
+                    }
+                }
+                StateProjection::Serving { serving, through } => {
+                    let result = ready!(serving.poll(context));
+                    return Poll::Ready(finish(result, through.take()));
+                }
+            }
+        }
+    }
+}
+
+fn finish<B: http_body::Body, E>(
+    result: Result<Response<B>, E>,
+    through: Option<Through>,
+) -> Result<Response<ResponseBody<B>>, E> {
+    let (mut guard, told) = match through {
+        Some(Through { guard, decision, dialect }) => (guard, Some((decision, dialect))),
+        None => (None, None),
+    };
+    let mut response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            if let Some(guard) = &mut guard {
+                guard.finish(End::ServiceFailed);
+            }
+            return Err(error);
+        }
+    };
+    if let Some(guard) = &mut guard {
+        guard.plan(&ResponseHead::from(&response));
+    }
+    if let Some((decision, dialect)) = told {
+        // A redirect's target has limits of its own.
+        if !response.status().is_redirection() {
+            dialect.write(response.headers_mut(), decision.statuses(), None);
+        }
+        // An inner layer's refusal says more than our consent.
+        if !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
+            response.extensions_mut().insert(decision);
+        }
+    }
+    Ok(response.map(|body| ResponseBody::limited(body, guard)))
+}
+
+impl<S: Service<R>, R> fmt::Debug for ResponseFuture<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Deciding { .. } => "deciding",
+            State::Serving { .. } => "serving",
+        };
+        f.debug_struct("ResponseFuture").field("state", &state).finish()
+    }
+}

@@ -1,0 +1,34 @@
+//! draft-ietf-httpapi-ratelimit-headers-07: one limit in a dictionary, policies as a list of integers.
+
+use http::HeaderMap;
+
+use super::{
+    Present, RATELIMIT, RATELIMIT_POLICY, append,
+    draft11::integer,
+    list, replace,
+    standing::{Answer, Standing},
+};
+
+pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
+    let Some(tightest) = limits.iter().min_by_key(|limit| limit.rank()) else { return };
+    let policies = list(limits, |limit| format!("{};w={}", integer(limit.capacity), integer(limit.window_seconds())));
+    append(headers, RATELIMIT_POLICY, &policies);
+    if present(headers).outranks(tightest, headers, answer) {
+        return;
+    }
+    // `reset` is required, so it is given even where it ends after `Retry-After`.
+    let reset = tightest.effective_seconds(answer).or_else(|| tightest.effective_seconds(Answer::Passed)).unwrap_or(1);
+    let (limit, remaining, reset) = (integer(tightest.capacity), integer(tightest.remaining()), integer(reset));
+    replace(headers, RATELIMIT, &format!("limit={limit}, remaining={remaining}, reset={reset}"));
+}
+
+/// What is left according to the dictionary that is there; the last of several counts, as in any such dictionary.
+fn present(headers: &HeaderMap) -> Present {
+    let lines = headers.get_all(RATELIMIT).iter().filter_map(|value| value.to_str().ok());
+    let members = lines.flat_map(|line| line.split(','));
+    let mut values = members.filter_map(|member| member.trim().strip_prefix("remaining="));
+    match values.next_back().and_then(|value| value.parse().ok()) {
+        Some(remaining) => Present::Remaining(remaining),
+        None => Present::Nothing,
+    }
+}

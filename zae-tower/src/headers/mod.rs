@@ -1,0 +1,112 @@
+//! What a response says about limits, in the dialect that its clients understand: [`HeaderDialect`].
+
+mod draft07;
+mod draft11;
+mod duration;
+mod standing;
+mod x_ratelimit;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
+use zae_limiter::LimitStatus;
+
+pub(crate) use duration::{millis_up, retry_seconds};
+pub(crate) use standing::Standing;
+use standing::{Answer, most_constrained};
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Which rate-limit headers a response carries.
+///
+/// For each limit name the most constrained bucket speaks, the entity's or its parent's. Where several layers are
+/// nested, [`Draft11`](Self::Draft11) adds up, for its fields are lists; the fields of the other dialects have one
+/// value, and there the most constrained layer's survives (that of a layer that refused before any other). Layers
+/// around each other should speak the same dialect: the drafts give the same field names different grammars.
+///
+/// ```
+/// use zae_tower::HeaderDialect;
+/// assert_eq!(HeaderDialect::default(), HeaderDialect::Draft11);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeaderDialect {
+    /// `RateLimit-Policy: "rpm";q=100;w=60` and `RateLimit: "rpm";r=42;t=35`, of
+    /// draft-ietf-httpapi-ratelimit-headers-11. `t` is in whole seconds, rounded up.
+    #[default]
+    Draft11,
+    /// `RateLimit: limit=100, remaining=42, reset=35` and `RateLimit-Policy: 100;w=60`, of
+    /// draft-ietf-httpapi-ratelimit-headers-07. Only the most constrained limit is in `RateLimit`.
+    Draft07,
+    /// `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests` (like `6m0s`), the
+    /// same for `-tokens`, as LLM providers send them; refusals also have `retry-after-ms`. A limit that counts neither
+    /// requests nor tokens has its own name in place of them.
+    XRateLimit,
+    /// None; `Retry-After` of a refusal stays.
+    Off,
+}
+
+impl HeaderDialect {
+    /// Adds what `statuses` say to `headers`. `retry_after` is the wait that a refusal announces in its `Retry-After`,
+    /// `None` on a response that was let through or that no wait helps.
+    pub(crate) fn write(self, headers: &mut HeaderMap, statuses: &[LimitStatus], retry_after: Option<Duration>) {
+        let standings: Vec<Standing<'_>> = statuses.iter().map(Standing::from).collect();
+        self.write_standings(headers, &standings, retry_after);
+    }
+
+    fn write_standings(self, headers: &mut HeaderMap, standings: &[Standing<'_>], retry_after: Option<Duration>) {
+        let answer = match retry_after {
+            Some(wait) => Answer::Refused(wait),
+            None => Answer::Passed,
+        };
+        let limits = most_constrained(standings);
+        match self {
+            Self::Draft11 => draft11::write(headers, &limits, answer),
+            Self::Draft07 => draft07::write(headers, &limits, answer),
+            Self::XRateLimit => x_ratelimit::write(headers, &limits, answer),
+            Self::Off => {}
+        }
+    }
+}
+
+/// What the response says about single-valued fields already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Present {
+    /// Nothing that can be read.
+    Nothing,
+    /// Another layer's or the handler's value, with so much remaining.
+    Remaining(u64),
+}
+
+impl Present {
+    /// Whether what is there says more to the client than `ours` would.
+    fn outranks(self, ours: &Standing<'_>, headers: &HeaderMap, answer: Answer) -> bool {
+        match (self, answer) {
+            (Self::Nothing, _) | (Self::Remaining(_), Answer::Refused(_)) => false,
+            (Self::Remaining(_), Answer::Passed) if headers.contains_key(RETRY_AFTER) => true,
+            (Self::Remaining(theirs), Answer::Passed) => theirs <= ours.remaining(),
+        }
+    }
+}
+
+/// Adds a line. A full map (32 768 lines) or an impossible value loses the line rather than the response.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        let _full = headers.try_append(name, value);
+    }
+}
+
+/// Replaces all lines of that name, with the same exceptions as [`append`].
+fn replace(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        let _full = headers.try_insert(name, value);
+    }
+}
+
+fn list<T>(items: &[T], member: impl Fn(&T) -> String) -> String {
+    items.iter().map(member).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,131 @@
+//! One limit as a header sees it: no entity, no resource.
+
+use std::time::Duration;
+
+use zae_limiter::{LimitStatus, REQUEST_LIMIT_NAMES};
+
+use super::duration::{millis_up, seconds_up};
+
+/// Name parts that say that a limit counts tokens of a language model.
+const TOKEN_WORDS: [&str; 12] =
+    ["tps", "tpm", "tph", "tpd", "token", "tokens", "itpm", "otpm", "itpd", "otpd", "itph", "otph"];
+
+/// How one limit stands after (or, refused, before) a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Standing<'a> {
+    pub(crate) name: &'a str,
+    /// Tokens the bucket holds at most.
+    pub(crate) capacity: u64,
+    pub(crate) refill_amount: u64,
+    pub(crate) refill_period_seconds: u64,
+    /// Whole tokens; negative in debt.
+    pub(crate) available: i64,
+    pub(crate) requested: u64,
+    pub(crate) exceeded: bool,
+    pub(crate) retry_after: Duration,
+}
+
+impl<'a> From<&'a LimitStatus> for Standing<'a> {
+    fn from(status: &'a LimitStatus) -> Self {
+        Self {
+            name: status.limit.name().as_str(),
+            capacity: status.limit.capacity(),
+            refill_amount: status.limit.refill_amount(),
+            refill_period_seconds: status.limit.refill_period_seconds(),
+            available: status.available,
+            requested: status.requested,
+            exceeded: status.exceeded,
+            retry_after: status.retry_after,
+        }
+    }
+}
+
+/// What the response is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Let through, or refused for good.
+    Passed,
+    /// Refused for so long.
+    Refused(Duration),
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Requests,
+    Tokens,
+    /// Neither name is known to fit.
+    Other,
+}
+
+impl Standing<'_> {
+    /// Whole tokens left, a debt counted as none.
+    pub(crate) fn remaining(&self) -> u64 {
+        u64::try_from(self.available).unwrap_or(0)
+    }
+
+    /// Milliseconds until the bucket is full, if nobody takes anything, rounded up. A debt counts.
+    pub(super) fn full_in_millis(&self) -> u64 {
+        let missing = (i128::from(self.capacity) - i128::from(self.available)).max(0).unsigned_abs();
+        let millis = missing * u128::from(self.refill_period_seconds) * 1_000;
+        u64::try_from(millis.div_ceil(u128::from(self.refill_amount.max(1)))).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds that an empty bucket needs to fill, rounded up.
+    pub(super) fn window_seconds(&self) -> u64 {
+        let product = u128::from(self.capacity) * u128::from(self.refill_period_seconds);
+        u64::try_from(product.div_ceil(u128::from(self.refill_amount.max(1)))).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds for which a client should count on no more than what remains: until the request fits where this limit
+    /// refused it, else until the bucket is full. `None` when that would end after the `Retry-After` beside it, which
+    /// the draft advises against.
+    pub(super) fn effective_seconds(&self, answer: Answer) -> Option<u64> {
+        let full = seconds_up(self.full_in_millis());
+        match answer {
+            Answer::Passed => Some(full),
+            Answer::Refused(_) if self.exceeded => Some(seconds_up(millis_up(self.retry_after)).max(1)),
+            Answer::Refused(wait) => (full <= seconds_up(millis_up(wait)).max(1)).then_some(full),
+        }
+    }
+
+    /// What the limit counts, as far as its name tells: `rpm` and the like count requests, `tpm`, `input-tokens` and the
+    /// like tokens.
+    pub(super) fn unit(&self) -> Unit {
+        let name = self.name.to_ascii_lowercase();
+        let has = |words: &[&str]| name.split(['.', '_', '-']).any(|part| words.contains(&part));
+        if has(&TOKEN_WORDS) {
+            Unit::Tokens
+        } else if has(&REQUEST_LIMIT_NAMES) || has(&["request"]) {
+            Unit::Requests
+        } else {
+            Unit::Other
+        }
+    }
+
+    /// Smaller is more constrained: refusals first, the longest wait first among them, then the fewest tokens left.
+    pub(super) fn rank(&self) -> (bool, std::cmp::Reverse<Duration>, i64) {
+        (!self.exceeded, std::cmp::Reverse(self.retry_after), self.available)
+    }
+}
+
+/// One standing per limit name, the most constrained of each, in the order in which the names first appear.
+pub(super) fn most_constrained<'s, 'a>(standings: &'s [Standing<'a>]) -> Vec<&'s Standing<'a>> {
+    let mut chosen: Vec<&Standing<'a>> = Vec::with_capacity(standings.len());
+    for standing in standings {
+        match chosen.iter_mut().find(|other| other.name == standing.name) {
+            Some(other) if standing.rank() < other.rank() => *other = standing,
+            Some(_) => {}
+            None => chosen.push(standing),
+        }
+    }
+    chosen
+}
+
+impl<'a> Standing<'a> {
+    /// The limits that refused, one per name, in the order in which the names first appear.
+    pub(crate) fn violations(statuses: &'a [LimitStatus]) -> Vec<Self> {
+        let all: Vec<Self> = statuses.iter().filter(|status| status.exceeded).map(Self::from).collect();
+        most_constrained(&all).into_iter().cloned().collect()
+    }
+}

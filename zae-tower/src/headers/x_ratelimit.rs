@@ -1,0 +1,56 @@
+//! The `x-ratelimit-*` headers of LLM providers, and their `retry-after-ms`.
+
+use http::{HeaderMap, HeaderName};
+
+use super::{
+    Present,
+    duration::{go_duration, millis_up},
+    replace,
+    standing::{Answer, Standing, Unit},
+};
+
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
+    for (suffix, limit) in by_suffix(limits) {
+        let name = |part: &str| HeaderName::try_from(format!("x-ratelimit-{part}-{suffix}"));
+        let (Ok(limit_name), Ok(remaining_name), Ok(reset_name)) = (name("limit"), name("remaining"), name("reset"))
+        else {
+            continue;
+        };
+        if present(headers, &remaining_name).outranks(limit, headers, answer) {
+            continue;
+        }
+        replace(headers, limit_name, &limit.capacity.to_string());
+        replace(headers, remaining_name, &limit.remaining().to_string());
+        replace(headers, reset_name, &go_duration(limit.full_in_millis()));
+    }
+    if let Answer::Refused(wait) = answer {
+        replace(headers, RETRY_AFTER_MS, &millis_up(wait).max(1).to_string());
+    }
+}
+
+/// The most constrained limit per ending of the header names, in the order in which the endings first appear.
+fn by_suffix<'s, 'a>(limits: &[&'s Standing<'a>]) -> Vec<(String, &'s Standing<'a>)> {
+    let mut chosen: Vec<(String, &Standing<'a>)> = Vec::new();
+    for &limit in limits {
+        let suffix = match limit.unit() {
+            Unit::Requests => "requests".to_owned(),
+            Unit::Tokens => "tokens".to_owned(),
+            Unit::Other => limit.name.to_ascii_lowercase(),
+        };
+        match chosen.iter_mut().find(|(known, _)| *known == suffix) {
+            Some((_, other)) if limit.rank() < other.rank() => *other = limit,
+            Some(_) => {}
+            None => chosen.push((suffix, limit)),
+        }
+    }
+    chosen
+}
+
+fn present(headers: &HeaderMap, name: &HeaderName) -> Present {
+    match headers.get(name).and_then(|value| value.to_str().ok()).and_then(|value| value.trim().parse().ok()) {
+        Some(remaining) => Present::Remaining(remaining),
+        None => Present::Nothing,
+    }
+}

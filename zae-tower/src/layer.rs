@@ -1,0 +1,232 @@
+//! The layer and its settings: [`ZaeLimit`].
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::Response;
+use tower_layer::Layer;
+use zae_limiter::{Cost, EntityId, Limits, OnUnavailable, RateLimiter, ResourceName};
+
+use crate::{
+    entity::DefaultEntity,
+    extract::{Extractor, StoredLimits},
+    gate::{Gate, Mode, Unidentified},
+    headers::HeaderDialect,
+    refusal::Refusal,
+    request::RequestHead,
+    resource::DefaultResource,
+    service::ZaeLimitService,
+    settle::{SettleRule, Standard},
+    telemetry::Notices,
+};
+
+/// Limits the requests of the services it wraps.
+///
+/// All state (the limiter, its caches, what was logged) belongs to the layer and its clones; services may be cloned and
+/// re-layered per route and per connection at will. See the [crate's documentation](crate) for the defaults.
+///
+/// ```
+/// # #[cfg(feature = "embedded")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_tower::{Cost, Limit, Repository, ZaeLimit, entity, settle, skip};
+/// let repository = Repository::embedded().await?;
+/// let layer = ZaeLimit::new(repository)
+///     .entity(entity::header("x-user-id"))
+///     .require_entity()
+///     .cost(Cost::of("rpm", 1))
+///     .default_limits(Limit::per_minute("rpm", 600)?.into())
+///     .skip(skip::cors_preflight)
+///     .settle(settle::refund_on(|status| status.is_server_error()));
+/// // …serve…
+/// layer.shutdown().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded"))]
+/// # fn main() {}
+/// ```
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct ZaeLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = StoredLimits> {
+    gate: Gate<E, Rs, C, L>,
+}
+
+impl ZaeLimit {
+    /// Limits with what is stored in the table; takes a [`Repository`](zae_limiter::Repository) or a [`RateLimiter`] of
+    /// your own settings.
+    pub fn new(limiter: impl Into<RateLimiter>) -> Self {
+        Self {
+            gate: Gate {
+                limiter: limiter.into(),
+                entity: Arc::new(DefaultEntity),
+                resource: Arc::default(),
+                cost: Arc::new(Cost::requests(1)),
+                limits: Arc::new(StoredLimits),
+                default_limits: None,
+                deadline: None,
+                on_unavailable: None,
+                unidentified: Unidentified::Share,
+                mode: Mode::Enforce,
+                dialect: HeaderDialect::default(),
+                skip: Vec::new(),
+                render: None,
+                settle: Arc::new(Standard),
+                notices: Arc::new(Notices::default()),
+            },
+        }
+    }
+}
+
+/// A gate like `$gate` with the fields given.
+macro_rules! with {
+    ($gate:expr, $changed:ident: $value:expr, $($kept:ident),*) => {{
+        let gate = $gate;
+        ZaeLimit {
+            gate: Gate {
+                $changed: Arc::new($value),
+                $($kept: gate.$kept,)*
+                limiter: gate.limiter,
+                default_limits: gate.default_limits,
+                deadline: gate.deadline,
+                on_unavailable: gate.on_unavailable,
+                unidentified: gate.unidentified,
+                mode: gate.mode,
+                dialect: gate.dialect,
+                skip: gate.skip,
+                render: gate.render,
+                settle: gate.settle,
+                notices: gate.notices,
+            },
+        }
+    }};
+}
+
+impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
+    /// Who is limited; see [`entity`](crate::entity). Requests in which it finds nobody share one entity, or are refused
+    /// with [`require_entity`](ZaeLimit::require_entity).
+    pub fn entity<X: Extractor<Output = EntityId>>(self, extractor: X) -> ZaeLimit<X, Rs, C, L> {
+        with!(self.gate, entity: extractor, resource, cost, limits)
+    }
+
+    /// What is limited; see [`resource`](crate::resource). Where it finds nothing, the resource is `default`.
+    pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
+        with!(self.gate, resource: extractor, entity, cost, limits)
+    }
+
+    /// How much a request takes: a [`Cost`], or an extractor; see [`cost`](crate::cost). Where it finds nothing, 1 of
+    /// each limit that counts requests.
+    pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
+        with!(self.gate, cost: extractor, entity, resource, limits)
+    }
+
+    /// Limits in place of the stored ones: a [`Limits`], or an extractor; see [`limits`](crate::limits). Where it finds
+    /// nothing, what is stored applies.
+    pub fn limits<X: Extractor<Output = Limits>>(self, extractor: X) -> ZaeLimit<E, Rs, C, X> {
+        with!(self.gate, limits: extractor, entity, resource, cost)
+    }
+
+    /// Limits that apply where nothing is stored.
+    pub fn default_limits(mut self, limits: Limits) -> Self {
+        self.gate.default_limits = Some(limits);
+        self
+    }
+
+    /// Requests without identity are answered with 401, in place of sharing one entity.
+    pub fn require_entity(mut self) -> Self {
+        self.gate.unidentified = Unidentified::Refuse;
+        self
+    }
+
+    /// Requests for which `predicate` is true are not limited. Given several times, one of them suffices.
+    pub fn skip<F>(mut self, predicate: F) -> Self
+    where
+        F: Fn(&dyn RequestHead) -> bool + Send + Sync + 'static,
+    {
+        self.gate.skip.push(Arc::new(predicate));
+        self
+    }
+
+    /// Decides and takes tokens as always, but refuses nothing: what would have been refused is passed on, and said so
+    /// in the [`Decision`](crate::Decision), the log and the metrics. Clients see no rate-limit headers.
+    pub fn shadow(mut self) -> Self {
+        self.gate.mode = Mode::Shadow;
+        self
+    }
+
+    /// What happens to requests while the store is away; before the limiter's own and the stored policy.
+    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
+        self.gate.on_unavailable = Some(policy);
+        self
+    }
+
+    /// How long the limiter may take to decide, extractors not included; before the limiter's own deadline.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.gate.deadline = Some(deadline);
+        self
+    }
+
+    /// Which rate-limit headers responses carry.
+    pub fn headers(mut self, dialect: HeaderDialect) -> Self {
+        self.gate.dialect = dialect;
+        self
+    }
+
+    /// Builds the response of a refused request from the reason and the response that would be sent.
+    ///
+    /// ```
+    /// # use zae_tower::{Refusal, Repository, ZaeLimit};
+    /// # fn example(repository: Repository) {
+    /// let layer = ZaeLimit::new(repository).refusal(|_: &Refusal, mut response| {
+    ///     *response.body_mut() = "slow down".into();
+    ///     response.headers_mut().insert("content-type", http::HeaderValue::from_static("text/plain"));
+    ///     response
+    /// });
+    /// # }
+    /// ```
+    pub fn refusal<F>(mut self, render: F) -> Self
+    where
+        F: Fn(&Refusal, Response<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+    {
+        self.gate.render = Some(Arc::new(render));
+        self
+    }
+
+    /// What becomes of the charge in the end; see [`settle`](crate::settle).
+    pub fn settle(mut self, rule: impl SettleRule) -> Self {
+        self.gate.settle = Arc::new(rule);
+        self
+    }
+
+    /// The limiter that decides.
+    pub fn limiter(&self) -> &RateLimiter {
+        &self.gate.limiter
+    }
+
+    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call it
+    /// after the server has stopped.
+    ///
+    /// Cancel-safe: dropped early, the writing goes on.
+    pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {
+        let limiter = self.gate.limiter.clone();
+        async move { limiter.shutdown().await }
+    }
+}
+
+impl<S, E, Rs, C, L> Layer<S> for ZaeLimit<E, Rs, C, L> {
+    type Service = ZaeLimitService<S, E, Rs, C, L>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ZaeLimitService::new(inner, Arc::new(self.gate.clone()))
+    }
+}
+
+impl<E, Rs, C, L> Clone for ZaeLimit<E, Rs, C, L> {
+    fn clone(&self) -> Self {
+        Self { gate: self.gate.clone() }
+    }
+}
+
+impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for ZaeLimit<E, Rs, C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ZaeLimit").field(&self.gate).finish()
+    }
+}

@@ -1,0 +1,332 @@
+//! What a refused client reads: [`Problem`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+use zae_limiter::{NeverFits, RateLimitExceeded};
+
+use crate::{
+    HeaderDialect, Refusal,
+    headers::{Standing, millis_up, retry_seconds},
+};
+
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+/// Read by the official OpenAI clients and those modelled on them.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// A refusal as problem details (RFC 9457): status, headers and an `application/problem+json` body.
+///
+/// The layer makes it; a custom refusal gets it to read, and may answer with it or with something else. It never names
+/// an entity: what it says concerns the limits that the client ran into, and the wait. No cache may keep it.
+///
+/// A refusal of type `quota-exceeded` (draft-ietf-httpapi-ratelimit-headers-11) reads:
+///
+/// ```json
+/// {
+///   "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+///   "title": "Quota exceeded",
+///   "status": 429,
+///   "detail": "Not enough left of tpm. Try again in 12 s.",
+///   "violated-policies": ["tpm"],
+///   "retry-after-ms": 11204,
+///   "limits": [{"policy": "tpm", "available": 120, "requested": 2000, "capacity": 10000, "retry-after-ms": 11204}]
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Problem {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    detail: String,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// What the layer would answer for that reason, rate-limit headers included: for a handler that asks the limiter itself.
+    ///
+    /// ```
+    /// use zae_tower::{AcquireError, HeaderDialect, Problem, Refusal};
+    /// fn answer(error: AcquireError) -> http::Response<Vec<u8>> {
+    ///     Problem::of(&Refusal::from(error), HeaderDialect::default()).into_response()
+    /// }
+    /// ```
+    pub fn of(refusal: &Refusal, dialect: HeaderDialect) -> Self {
+        let mut problem = refusal.problem();
+        dialect.write(&mut problem.headers, refusal.statuses(), problem.retry_after);
+        problem
+    }
+
+    /// 500, and not a word about why: for faults of the program or its set-up, which belong into the log.
+    pub fn internal() -> Self {
+        misconfigured()
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers: content type, `Cache-Control`, and where a wait helps `Retry-After` in whole seconds.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body, UTF-8 JSON.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// One or two sentences for people, the body's `detail`.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// How long until another try makes sense; `None` when no wait helps.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The refusal as a response, with a body of any type that bytes turn into.
+    pub fn into_response<B: From<Bytes>>(self) -> http::Response<B> {
+        let mut response = http::Response::new(B::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    problem_type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<Violation<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Violation<'a> {
+    policy: &'a str,
+    available: u64,
+    requested: u64,
+    capacity: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+/// What differs from problem to problem.
+struct Draft<'a> {
+    status: StatusCode,
+    problem_type: &'a str,
+    title: &'a str,
+    detail: String,
+    kind: Option<&'a str>,
+    violations: &'a [Standing<'a>],
+    retry_after: Option<Duration>,
+}
+
+impl<'a> Draft<'a> {
+    /// A problem that says no more than its status does (RFC 9457, section 4.2.1).
+    fn plain(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Refused");
+        let detail = detail.into();
+        Self { status, problem_type: "about:blank", title, detail, kind: None, violations: &[], retry_after: None }
+    }
+
+    fn finish(self) -> Problem {
+        let waits = self.retry_after.is_some();
+        let limits = self.violations.iter().map(|violation| Violation {
+            policy: violation.name,
+            available: violation.remaining(),
+            requested: violation.requested,
+            capacity: violation.capacity,
+            retry_after_ms: waits.then(|| millis_up(violation.retry_after)),
+        });
+        let body = Body {
+            problem_type: self.problem_type,
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            kind: self.kind,
+            violated_policies: self.violations.iter().map(|violation| violation.name).collect(),
+            retry_after_ms: self.retry_after.map(millis_up),
+            limits: limits.collect(),
+        };
+        // Strings and integers only: there is nothing in it that JSON lacks.
+        let body = serde_json::to_vec(&body).unwrap_or_default().into();
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_seconds(wait)));
+        }
+        Problem { status: self.status, headers, body, detail: self.detail, retry_after: self.retry_after }
+    }
+}
+
+/// Not yet: 429 with a wait.
+pub(crate) fn quota_exceeded(exceeded: &RateLimitExceeded) -> Problem {
+    exceeded_now(&Standing::violations(exceeded.statuses()), exceeded.retry_after())
+}
+
+fn exceeded_now(violations: &[Standing<'_>], wait: Duration) -> Problem {
+    let detail = format!("Not enough left of {}. Try again in {} s.", names(violations), retry_seconds(wait));
+    let plain = Draft::plain(StatusCode::TOO_MANY_REQUESTS, detail);
+    let (problem_type, title) = (QUOTA_EXCEEDED, "Quota exceeded");
+    Draft { problem_type, title, violations, retry_after: Some(wait), ..plain }.finish()
+}
+
+/// Never: 429 without a wait, for no wait helps, and with a hint that clients who retry any 429 understand.
+pub(crate) fn never_fits(error: &NeverFits) -> Problem {
+    exceeded_forever(&Standing::violations(error.violations()))
+}
+
+fn exceeded_forever(violations: &[Standing<'_>]) -> Problem {
+    let asked = violations
+        .iter()
+        .map(|limit| format!("{} of {} requested, at most {} at once", limit.requested, limit.name, limit.capacity));
+    let asked = asked.collect::<Vec<_>>().join("; ");
+    let detail =
+        format!("The request is too large for its limits: {asked}. Waiting does not help, a smaller request does.");
+    let plain = Draft::plain(StatusCode::TOO_MANY_REQUESTS, detail);
+    let (problem_type, title) = (QUOTA_EXCEEDED, "Request larger than its quota");
+    let mut problem = Draft { problem_type, title, violations, ..plain }.finish();
+    problem.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    problem
+}
+
+/// The store is away: 503 with a wait.
+pub(crate) fn unavailable(retry_after: Duration) -> Problem {
+    let detail = format!("The rate limiter cannot answer now. Try again in {} s.", retry_seconds(retry_after));
+    let plain = Draft::plain(StatusCode::SERVICE_UNAVAILABLE, detail);
+    Draft { retry_after: Some(retry_after), ..plain }.finish()
+}
+
+/// The request itself is wrong: 400. `kind` is a word for programs, `detail` a sentence for people.
+pub(crate) fn bad_request(kind: &str, detail: &str) -> Problem {
+    Draft { kind: Some(kind), ..Draft::plain(StatusCode::BAD_REQUEST, detail) }.finish()
+}
+
+/// Nobody is known to have sent the request: 401. RFC 9110 (section 15.5.2) demands a challenge, and a bearer token is
+/// what a service without another layer's challenge most likely means.
+pub(crate) fn unauthorized(detail: &str) -> Problem {
+    let mut problem = Draft::plain(StatusCode::UNAUTHORIZED, detail).finish();
+    problem.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    problem
+}
+
+/// The operator's fault: 500, and not a word about what it is.
+pub(crate) fn misconfigured() -> Problem {
+    Draft::plain(StatusCode::INTERNAL_SERVER_ERROR, "The server is not set up to answer this request.").finish()
+}
+
+fn names(violations: &[Standing<'_>]) -> String {
+    violations.iter().map(|violation| violation.name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn violation(name: &str, available: i64, requested: u64, wait: Duration) -> Standing<'_> {
+        let (capacity, refill_amount, refill_period_seconds, exceeded) = (10_000, 10_000, 60, true);
+        let retry_after = wait;
+        Standing { name, capacity, refill_amount, refill_period_seconds, available, requested, exceeded, retry_after }
+    }
+
+    fn json_of(problem: &Problem) -> Value {
+        let body: Value = serde_json::from_slice(problem.body()).unwrap();
+        assert_eq!(problem.headers()["content-type"], "application/problem+json");
+        assert_eq!(problem.headers()["cache-control"], "no-store");
+        assert_eq!(body["status"], problem.status().as_u16());
+        assert_eq!(body["detail"], problem.detail());
+        body
+    }
+
+    #[test]
+    fn not_yet() {
+        let wait = Duration::from_micros(11_203_001);
+        let short = Duration::from_millis(600);
+        let problem = exceeded_now(&[violation("rpm", 0, 1, short), violation("tpm", -120, 2_000, wait)], wait);
+        assert_eq!(problem.headers()["retry-after"], "12");
+        assert_eq!(
+            json_of(&problem),
+            json!({
+                "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+                "title": "Quota exceeded",
+                "status": 429,
+                "detail": "Not enough left of rpm, tpm. Try again in 12 s.",
+                "violated-policies": ["rpm", "tpm"],
+                "retry-after-ms": 11_204,
+                "limits": [
+                    {"policy": "rpm", "available": 0, "requested": 1, "capacity": 10_000, "retry-after-ms": 600},
+                    {"policy": "tpm", "available": 0, "requested": 2_000, "capacity": 10_000, "retry-after-ms": 11_204},
+                ],
+            })
+        );
+        assert!(problem.body().starts_with(b"{\"type\":"), "people read the type first");
+    }
+
+    #[test]
+    fn never() {
+        let problem = exceeded_forever(&[violation("tpm", 9_000, 20_000, Duration::ZERO)]);
+        assert_eq!(problem.status(), 429);
+        assert!(!problem.headers().contains_key("retry-after"));
+        assert_eq!(problem.headers()["x-should-retry"], "false");
+        let body = json_of(&problem);
+        assert_eq!(body["violated-policies"], json!(["tpm"]));
+        assert_eq!(
+            body["limits"][0],
+            json!({"policy": "tpm", "available": 9_000, "requested": 20_000, "capacity": 10_000})
+        );
+        assert!(!String::from_utf8_lossy(problem.body()).contains("retry-after"));
+    }
+
+    #[test]
+    fn retry_after_is_at_least_a_second_and_rounded_up() {
+        for (wait, expected) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            let problem = unavailable(Duration::from_millis(wait));
+            assert_eq!(problem.headers()["retry-after"], expected);
+            assert_eq!(problem.status(), 503);
+            assert_eq!(json_of(&problem)["retry-after-ms"], wait);
+        }
+        assert_eq!(unavailable(Duration::MAX).headers()["retry-after"], u64::MAX.div_ceil(1_000).to_string());
+    }
+
+    #[test]
+    fn the_rest_says_what_it_is_and_has_no_wait() {
+        let hostile = "a \"quote\", a \r\n line, <script>, \u{0} and \u{1f4a9}";
+        for (problem, status, title) in [
+            (bad_request("bad-entity", hostile), 400, "Bad Request"),
+            (unauthorized(hostile), 401, "Unauthorized"),
+            (misconfigured(), 500, "Internal Server Error"),
+        ] {
+            let body = json_of(&problem);
+            assert_eq!((problem.status().as_u16(), &body["title"]), (status, &json!(title)));
+            assert_eq!(body["type"], "about:blank");
+            assert!(!problem.headers().contains_key("retry-after"));
+            assert_eq!(problem.headers().contains_key("www-authenticate"), status == 401);
+            assert!(body.get("limits").is_none() && body.get("violated-policies").is_none());
+        }
+        assert_eq!(json_of(&bad_request("bad-entity", hostile))["kind"], "bad-entity");
+        assert_eq!(json_of(&bad_request("bad-entity", hostile))["detail"], hostile);
+    }
+}

@@ -1,0 +1,145 @@
+//! Why a request is refused, and the response that says so: [`Refusal`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use zae_limiter::{AcquireError, LimitStatus, ValidationReason};
+
+use crate::{
+    extract::{ExtractError, Kind},
+    grpc,
+    headers::HeaderDialect,
+    problem::{self, Problem},
+};
+
+/// Why the layer answered a request itself.
+///
+/// | | HTTP | gRPC | `Retry-After` |
+/// |---|---|---|---|
+/// | a limit is exceeded | 429 | `RESOURCE_EXHAUSTED` | yes |
+/// | the amount is larger than the capacity | 429 | `RESOURCE_EXHAUSTED` | no: waiting does not help |
+/// | the store is away, and the policy is to block | 503 | `UNAVAILABLE` | yes |
+/// | a value in the request cannot be used | 400 | `INVALID_ARGUMENT` | no |
+/// | no identity, and one is required | 401 | `UNAUTHENTICATED` | no |
+/// | no limits apply, or the cost names none that do | 500 | `INTERNAL` | no |
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The limiter gave no lease.
+    #[error(transparent)]
+    Limiter(#[from] AcquireError),
+    /// The request lacks something, or has it wrong.
+    #[error(transparent)]
+    Request(#[from] ExtractError),
+}
+
+/// The six answers, which are also the values of the metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Exceeded,
+    NeverFits,
+    Unavailable,
+    BadRequest,
+    Unauthorized,
+    Misconfigured,
+}
+
+impl Answer {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Exceeded => "exceeded",
+            Self::NeverFits => "never_fits",
+            Self::Unavailable => "unavailable",
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+impl Refusal {
+    /// How long to wait before asking again makes sense; `None` when waiting does not help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limiter(error) => error.retry_after(),
+            Self::Request(error) => match error.kind() {
+                Kind::Unavailable { retry_after } => Some(retry_after),
+                _ => None,
+            },
+        }
+    }
+
+    /// Every limit's status, where limits were what refused.
+    pub fn statuses(&self) -> &[LimitStatus] {
+        match self {
+            Self::Limiter(AcquireError::Exceeded(exceeded)) => exceeded.statuses(),
+            Self::Limiter(AcquireError::NeverFits(never)) => never.violations(),
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn answer(&self) -> Answer {
+        match self {
+            Self::Limiter(AcquireError::Exceeded(_)) => Answer::Exceeded,
+            Self::Limiter(AcquireError::NeverFits(_)) => Answer::NeverFits,
+            Self::Limiter(AcquireError::Unavailable(_)) => Answer::Unavailable,
+            // An amount computed from what the client sent; all else that can be invalid is the program's own.
+            Self::Limiter(AcquireError::Invalid(error))
+                if matches!(error.reason(), ValidationReason::TooLarge { .. }) =>
+            {
+                Answer::BadRequest
+            }
+            Self::Limiter(_) => Answer::Misconfigured,
+            Self::Request(error) => match error.kind() {
+                Kind::BadRequest => Answer::BadRequest,
+                Kind::Unauthorized => Answer::Unauthorized,
+                Kind::Unavailable { .. } => Answer::Unavailable,
+            },
+        }
+    }
+
+    pub(crate) fn problem(&self) -> Problem {
+        match (self, self.answer()) {
+            (Self::Limiter(AcquireError::Exceeded(exceeded)), _) => problem::quota_exceeded(exceeded),
+            (Self::Limiter(AcquireError::NeverFits(never)), _) => problem::never_fits(never),
+            (_, Answer::Unavailable) => problem::unavailable(self.retry_after().unwrap_or(Duration::from_secs(1))),
+            (_, Answer::BadRequest) => problem::bad_request("bad-request", &self.to_string()),
+            (_, Answer::Unauthorized) => problem::unauthorized(&self.to_string()),
+            _ => problem::misconfigured(),
+        }
+    }
+
+    /// The response that says so, in the language of the request.
+    pub(crate) fn response(&self, style: RequestStyle, dialect: HeaderDialect) -> Response<Bytes> {
+        let problem = self.problem();
+        let mut response = Response::new(Bytes::new());
+        match style {
+            RequestStyle::Grpc => {
+                let (status, headers) = grpc::refusal(&problem);
+                *response.status_mut() = status;
+                *response.headers_mut() = headers;
+            }
+            RequestStyle::Http => {
+                *response.status_mut() = problem.status();
+                *response.headers_mut() = problem.headers().clone();
+                *response.body_mut() = problem.body().clone();
+            }
+        }
+        dialect.write(response.headers_mut(), self.statuses(), self.retry_after());
+        response
+    }
+}
+
+/// Which kind of response the client reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestStyle {
+    Http,
+    Grpc,
+}
+
+impl RequestStyle {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        if grpc::is_grpc(headers) { Self::Grpc } else { Self::Http }
+    }
+}

@@ -1,0 +1,189 @@
+//! What is limited: extractors of a [`ResourceName`].
+//!
+//! There is none for the raw path: its values are the client's choice, and each would get a bucket of its own.
+//!
+//! ```
+//! use zae_tower::{ResourceName, extract::Extractor, resource};
+//! let what = resource::matched_route().or(resource::fixed(ResourceName::new("other")?));
+//! # Ok::<(), zae_tower::ValidationError>(())
+//! ```
+
+use std::future::Future;
+
+use sha2::{Digest, Sha256};
+use zae_limiter::{MAX_NAME_LEN, ResourceName};
+
+use crate::{
+    extract::{Extract, Extracted, Extractor, FromAsyncFn, FromFn, Header, IntoExtracted, found, header_name},
+    request::{MatchedRoute, RequestHead},
+};
+
+/// The resource of requests for which the extractor finds none.
+pub const DEFAULT: &str = "default";
+
+/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: the matched route where the framework's adapter tells it.
+pub type DefaultResource = Route;
+
+/// The route that the framework matched, from [`MatchedRoute`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Route;
+
+/// The route that the framework matched, as [`route_name`] writes it, where an adapter provides [`MatchedRoute`].
+pub fn matched_route() -> Route {
+    Route
+}
+
+/// The name in header `name`, as it is: for a header that a proxy of yours sets, or where clients may choose the
+/// resource. Given twice, empty, or not a [`ResourceName`] is a 400.
+///
+/// # Panics
+/// When `name` is no header name; it is a constant of the program.
+pub fn header(name: &'static str) -> Header<ResourceName> {
+    Header::new(header_name(name))
+}
+
+/// Always the same resource.
+pub fn fixed(resource: ResourceName) -> ResourceName {
+    resource
+}
+
+/// What `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
+///
+/// ```
+/// use zae_tower::{ResourceName, resource};
+/// let what = resource::from_fn(|request| {
+///     ResourceName::new(if request.path().starts_with("/v1/") { "v1" } else { "legacy" })
+/// });
+/// ```
+pub fn from_fn<F, O>(function: F) -> FromFn<F, O>
+where
+    F: Fn(&dyn RequestHead) -> O + Send + Sync + 'static,
+    O: IntoExtracted<Value = ResourceName> + 'static,
+{
+    FromFn::new(function)
+}
+
+/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+pub fn from_async_fn<F, W>(function: F) -> FromAsyncFn<F, W>
+where
+    F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,
+    W: Future<Output: IntoExtracted<Value = ResourceName>> + Send + 'static,
+{
+    FromAsyncFn::new(function)
+}
+
+impl Extractor for Route {
+    type Output = ResourceName;
+}
+
+impl<R: RequestHead> Extract<R> for Route {
+    fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<ResourceName>> + Send {
+        let route = request.extensions().get::<MatchedRoute>();
+        found(route.map(|route| route_name(route.as_str())).transpose().map_err(Into::into))
+    }
+}
+
+/// The resource name of a route: the route without its first `/`, parameters as `:name`, and `root` for `/`.
+///
+/// What a resource name cannot express becomes `-`, or is cut off; such a name ends in a short hash of the route, so that
+/// two routes never share a name.
+///
+/// ```
+/// use zae_tower::resource::route_name;
+/// assert_eq!(route_name("/v1/users/{id}")?.as_str(), "v1/users/:id");
+/// assert_eq!(route_name("/")?.as_str(), "root");
+/// # Ok::<(), zae_tower::ValidationError>(())
+/// ```
+///
+/// # Errors
+/// None in practice: every route has a name.
+pub fn route_name(route: &str) -> Result<ResourceName, zae_limiter::ValidationError> {
+    if route == "/" {
+        return ResourceName::new("root");
+    }
+    let plain = route.strip_prefix('/').unwrap_or(route);
+    let mut exact = route.starts_with('/') && plain != "root" && !plain.contains(':');
+    let mut name = String::with_capacity(plain.len());
+    if !plain.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        name.push_str("route/");
+        exact = false;
+    }
+    for segment in plain.split_inclusive('/') {
+        let (segment, slash) = segment.strip_suffix('/').map_or((segment, ""), |segment| (segment, "/"));
+        match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
+            Some(parameter) => {
+                name.push(':');
+                push_plain(&mut name, parameter, &mut exact);
+            }
+            None => push_plain(&mut name, segment, &mut exact),
+        }
+        name.push_str(slash);
+    }
+    if !exact || name.len() > MAX_NAME_LEN {
+        let digest = Sha256::digest(route.as_bytes());
+        let hash = format!("-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+        name.truncate(MAX_NAME_LEN - hash.len());
+        name.push_str(&hash);
+    }
+    ResourceName::new(name)
+}
+
+/// Appends `text` with `-` for each character that a resource name cannot have; all of the result is ASCII.
+fn push_plain(name: &mut String, text: &str, exact: &mut bool) {
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | ':') {
+            name.push(character);
+        } else {
+            name.push('-');
+            *exact = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readable_routes_keep_their_text() {
+        for (route, name) in [
+            ("/", "root"),
+            ("/v1/chat/completions", "v1/chat/completions"),
+            ("/users/{id}", "users/:id"),
+            ("/users/", "users/"),
+            ("/pkg.Service/Method", "pkg.Service/Method"),
+        ] {
+            assert_eq!(route_name(route).unwrap().as_str(), name, "{route}");
+        }
+    }
+
+    #[test]
+    fn all_other_routes_get_names_of_their_own() {
+        let long = format!("/{}", "a".repeat(100));
+        let longer = format!("{long}b");
+        let routes = [
+            "/root",
+            "root",
+            "",
+            "//",
+            "/{id}",
+            "/:id",
+            "/users/:id",
+            "/users/{*rest}",
+            "/users/-rest",
+            "/ü",
+            "/ä",
+            "/1",
+            &long,
+            &longer,
+            "*",
+        ];
+        let mut names: Vec<String> = routes.iter().map(|route| route_name(route).unwrap().to_string()).collect();
+        assert!(names.iter().all(|name| name.len() <= MAX_NAME_LEN));
+        names.extend(["/", "/users/{id}", "/a"].map(|route| route_name(route).unwrap().to_string()));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+    }
+}

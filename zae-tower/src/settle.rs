@@ -1,0 +1,206 @@
+//! What a request costs in the end: [`SettleRule`].
+//!
+//! The lease of an admitted request is settled once, when the response's body has ended in whichever way, so that the
+//! whole of a streamed response counts. The rule decides whether the charge stays or is given back; by default
+//! ([`Standard`]) it stays, whatever the status, and whether or not the client waited for the end (or a client could read
+//! everything but the last bytes, hang up, and pay nothing). Only when the inner service failed with an error instead of
+//! a response is it given back.
+//!
+//! The handler comes first under every rule: what it commits or rolls back itself through its
+//! [`LeaseHandle`](crate::LeaseHandle) stays so, and its adjustments are part of the charge.
+//!
+//! ```
+//! use zae_tower::settle;
+//! let free_server_errors = settle::refund_on(|status| status.is_server_error());
+//! let free_cache_hits = settle::by_response(|response| match response.headers.get("x-cache") {
+//!     Some(value) if value == "hit" => settle::Verdict::Refund,
+//!     _ => settle::Verdict::Keep,
+//! });
+//! let only_what_the_handler_commits = settle::by_handler();
+//! ```
+
+use std::{any::type_name, fmt};
+
+use http::{Extensions, HeaderMap, Response, StatusCode};
+use zae_limiter::Lease;
+
+/// What becomes of the charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It stays, adjustments included.
+    Keep,
+    /// All of it is given back.
+    Refund,
+}
+
+impl Verdict {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Refund => "refund",
+        }
+    }
+}
+
+/// How an admitted request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// The body was read to its end.
+    Complete,
+    /// The body failed with an error.
+    BodyFailed,
+    /// The response or its body was dropped before its end: the client hung up, or (as for `HEAD`) nobody reads it.
+    Dropped,
+    /// The inner service answered with an error instead of a response.
+    ServiceFailed,
+}
+
+impl End {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::BodyFailed => "body_failed",
+            Self::Dropped => "dropped",
+            Self::ServiceFailed => "service_failed",
+        }
+    }
+}
+
+/// The head of a response.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ResponseHead<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: &'a HeaderMap,
+    /// What the handler and inner layers left for outer ones.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a, B> From<&'a Response<B>> for ResponseHead<'a> {
+    fn from(response: &'a Response<B>) -> Self {
+        Self { status: response.status(), headers: response.headers(), extensions: response.extensions() }
+    }
+}
+
+/// Decides what becomes of an admitted request's charge.
+///
+/// ```
+/// use zae_tower::{Lease, settle::{End, ResponseHead, SettleRule, Verdict}};
+///
+/// /// Charges one token per 1000 bytes announced.
+/// #[derive(Debug)]
+/// struct BySize;
+///
+/// impl SettleRule for BySize {
+///     fn on_response(&self, response: &ResponseHead<'_>, lease: &Lease) -> Verdict {
+///         let length = response.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse::<i64>().ok());
+///         if let Some(bytes) = length {
+///             // Fails when the handler has settled already, or the limit is not among those charged.
+///             let _ = lease.adjust("kilobytes", bytes / 1000);
+///         }
+///         Verdict::Keep
+///     }
+/// }
+/// ```
+pub trait SettleRule: Send + Sync + 'static {
+    /// The head of the response is there; the answer is a plan for the end. It may adjust the lease.
+    fn on_response(&self, response: &ResponseHead<'_>, lease: &Lease) -> Verdict {
+        let _ = (response, lease);
+        Verdict::Keep
+    }
+
+    /// The request has ended. `planned` is what [`on_response`](SettleRule::on_response) said, [`Verdict::Keep`] when
+    /// there was no response. Must not block: it may run in a destructor.
+    fn on_end(&self, end: End, planned: Verdict, lease: &Lease) -> Verdict {
+        let _ = lease;
+        match end {
+            End::ServiceFailed => Verdict::Refund,
+            _ => planned,
+        }
+    }
+}
+
+/// The default rule: the charge stays, except when the inner service failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standard;
+
+impl SettleRule for Standard {}
+
+/// The default rule, but what `refund` says of the response's status is given back.
+///
+/// Mind what clients can provoke: whoever can cause such a status at will has no limit.
+pub fn refund_on<F>(refund: F) -> ByStatus<F>
+where
+    F: Fn(StatusCode) -> bool + Send + Sync + 'static,
+{
+    ByStatus(refund)
+}
+
+/// The default rule, but `judge` decides by the head of the response.
+pub fn by_response<F>(judge: F) -> ByResponse<F>
+where
+    F: Fn(&ResponseHead<'_>) -> Verdict + Send + Sync + 'static,
+{
+    ByResponse(judge)
+}
+
+/// Only what the handler commits stays: a lease that is still open when the response is complete is given back. Where
+/// the client did not wait for the end, the charge stays.
+pub fn by_handler() -> ByHandler {
+    ByHandler
+}
+
+/// A rule by status. Made by [`refund_on`].
+#[derive(Clone, Copy)]
+pub struct ByStatus<F>(F);
+
+impl<F> SettleRule for ByStatus<F>
+where
+    F: Fn(StatusCode) -> bool + Send + Sync + 'static,
+{
+    fn on_response(&self, response: &ResponseHead<'_>, _: &Lease) -> Verdict {
+        if (self.0)(response.status) { Verdict::Refund } else { Verdict::Keep }
+    }
+}
+
+impl<F> fmt::Debug for ByStatus<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ByStatus").field(&type_name::<F>()).finish()
+    }
+}
+
+/// A rule by the head of the response. Made by [`by_response`].
+#[derive(Clone, Copy)]
+pub struct ByResponse<F>(F);
+
+impl<F> SettleRule for ByResponse<F>
+where
+    F: Fn(&ResponseHead<'_>) -> Verdict + Send + Sync + 'static,
+{
+    fn on_response(&self, response: &ResponseHead<'_>, _: &Lease) -> Verdict {
+        (self.0)(response)
+    }
+}
+
+impl<F> fmt::Debug for ByResponse<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ByResponse").field(&type_name::<F>()).finish()
+    }
+}
+
+/// The rule that leaves it to the handler. Made by [`by_handler`].
+#[derive(Clone, Copy, Debug)]
+pub struct ByHandler;
+
+impl SettleRule for ByHandler {
+    fn on_end(&self, end: End, planned: Verdict, _: &Lease) -> Verdict {
+        match end {
+            End::Complete | End::ServiceFailed => Verdict::Refund,
+            _ => planned,
+        }
+    }
+}

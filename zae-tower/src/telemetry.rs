@@ -1,0 +1,95 @@
+//! Events and metrics; the crate's documentation has the table.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use zae_limiter::LeaseOrigin;
+
+use crate::{
+    decision::{Decision, Outcome},
+    refusal::{Answer, Refusal},
+    settle::End,
+};
+
+/// How often a message that every request could cause is repeated.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// Messages that every request could cause, and that are logged once a minute at most.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    anonymous: Mutex<bool>,
+    misconfigured: Mutex<Option<Instant>>,
+    unavailable: Mutex<Option<Instant>>,
+}
+
+fn due(last: &Mutex<Option<Instant>>) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let due = last.is_none_or(|last| last.elapsed() >= REPEAT);
+    if due {
+        *last = Some(Instant::now());
+    }
+    due
+}
+
+impl Notices {
+    /// Once per layer.
+    pub(crate) fn anonymous(&self) {
+        let mut told = self.anonymous.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(
+                "requests without identity share one entity, `anonymous`: let the server provide the peer's address \
+                 (`PeerIp`), choose an extractor with `.entity(..)`, or refuse such requests with `.require_entity()`"
+            );
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        match refusal.answer() {
+            Answer::Misconfigured if due(&self.misconfigured) => {
+                tracing::error!(error = %refusal, "the limiter cannot decide; requests are answered with 500");
+            }
+            Answer::Unavailable if due(&self.unavailable) => {
+                tracing::warn!(error = %refusal, "the limiter's store is away; requests are answered with 503");
+            }
+            _ => {}
+        }
+    }
+
+    /// Every decision.
+    pub(crate) fn decided(&self, decision: &Decision, took: Duration) {
+        let (outcome, refusal) = match decision.outcome() {
+            Outcome::Admitted(LeaseOrigin::Blind) => ("blind", None),
+            Outcome::Admitted(LeaseOrigin::Local) => ("local", None),
+            Outcome::Admitted(_) => ("admitted", None),
+            Outcome::Skipped => ("skipped", None),
+            Outcome::Refused(refusal) => ("refused", Some(refusal)),
+            Outcome::WouldRefuse(refusal) => ("would_refuse", Some(refusal)),
+        };
+        let reason = refusal.map_or("none", |refusal| refusal.answer().as_str());
+        metrics::counter!("zae_http_decisions_total", "outcome" => outcome, "reason" => reason).increment(1);
+        if !matches!(decision.outcome(), Outcome::Skipped) {
+            metrics::histogram!("zae_http_decision_seconds").record(took.as_secs_f64());
+        }
+        let entity = decision.entity().map(tracing::field::display);
+        let resource = decision.resource().map(tracing::field::display);
+        match refusal {
+            None if matches!(outcome, "blind" | "local") && due(&self.unavailable) => {
+                tracing::warn!(outcome, "the limiter's store is away; requests are granted without it");
+            }
+            None => tracing::trace!(outcome, entity, resource, "request decided"),
+            Some(refusal) => {
+                self.refused(refusal);
+                tracing::debug!(outcome, reason, entity, resource, error = %refusal, "request decided");
+            }
+        }
+    }
+}
+
+/// Every settlement.
+pub(crate) fn settled(end: End, verdict: &'static str) {
+    metrics::counter!("zae_http_settlements_total", "end" => end.as_str(), "verdict" => verdict).increment(1);
+    tracing::trace!(end = end.as_str(), verdict, "request settled");
+}

@@ -1,0 +1,204 @@
+//! What Tower demands of a middleware, and what callers rely on.
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use support::{Ends, Text, from, get, hello, left, limiter, rpm, tpm};
+use tower::{Layer, Service, ServiceExt, buffer::Buffer, limit::ConcurrencyLimit, service_fn};
+use zae_tower::{Cost, Decision, LeaseHandle, ZaeLimit, entity, settle::End};
+
+/// Accepts a call only on the very instance that was polled ready, once.
+#[derive(Debug, Default)]
+struct Picky {
+    ready: bool,
+}
+
+impl Clone for Picky {
+    fn clone(&self) -> Self {
+        Self { ready: false }
+    }
+}
+
+impl Service<Request<Text>> for Picky {
+    type Response = Response<Text>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Text>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Text>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without being ready");
+        ready(Ok(Response::new(Text::default())))
+    }
+}
+
+#[tokio::test]
+async fn the_instance_that_was_ready_is_called() {
+    let layer = ZaeLimit::new(limiter([rpm(100)]).await);
+    let mut service = layer.layer(layer.layer(Picky::default()));
+    for _ in 0..3 {
+        assert_eq!(service.ready().await.unwrap().call(get()).await.unwrap().status(), 200);
+        assert_eq!(service.clone().ready().await.unwrap().call(get()).await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_the_inner_services_and_takes_no_tokens() {
+    let limiter = limiter([rpm(5)]).await;
+    let mut service = ZaeLimit::new(&limiter).layer(Picky::default());
+    for _ in 0..10 {
+        service.ready().await.unwrap();
+    }
+    drop(service.clone());
+    assert!(service.get_ref().ready);
+    assert_eq!(left(&limiter, "anonymous", "rpm").await, 5);
+}
+
+#[tokio::test]
+async fn concurrency_limits_inside_are_respected() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        service_fn(move |_: Request<Text>| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(Response::new(Text::default()))
+            }
+        })
+    };
+    let service = ZaeLimit::new(limiter([rpm(8)]).await).layer(ConcurrencyLimit::new(handler, 2));
+    let calls = (0..20).map(|_| tokio::spawn(service.clone().oneshot(get())));
+    let mut statuses = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        statuses.push(call.await.unwrap().unwrap().status().as_u16());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 8);
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 12);
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn buffers_inside_and_outside_work() {
+    let layer = ZaeLimit::new(limiter([rpm(10)]).await);
+    let service = Buffer::new(layer.layer(Buffer::new(service_fn(hello), 1)), 1);
+    let calls = (0..20).map(|_| tokio::spawn(service.clone().oneshot(get())));
+    let mut admitted = 0;
+    for call in calls.collect::<Vec<_>>() {
+        admitted += usize::from(call.await.unwrap().unwrap().status() == 200);
+    }
+    assert_eq!(admitted, 10);
+}
+
+#[tokio::test]
+async fn all_services_of_a_layer_share_its_limits() {
+    let layer = ZaeLimit::new(limiter([rpm(3)]).await);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let response = layer.clone().layer(service_fn(hello)).oneshot(from("user-1")).await.unwrap();
+        statuses.push(response.status().as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 200, 429]);
+}
+
+#[tokio::test]
+async fn nested_layers_add_their_headers_and_both_settle() {
+    let (outer, inner) = (limiter([rpm(5)]).await, limiter([tpm(1_000)]).await);
+    let (outer_ends, inner_ends) = (Ends::default(), Ends::default());
+    let service = ZaeLimit::new(&outer).settle(outer_ends.clone()).layer(
+        ZaeLimit::new(&inner)
+            .entity(entity::fixed(zae_tower::EntityId::new("all").unwrap()))
+            .cost(Cost::of("tpm", 400))
+            .settle(inner_ends.clone())
+            .layer(service_fn(|request: Request<Text>| async move {
+                request.extensions().get::<LeaseHandle>().unwrap().adjust("tpm", 100).unwrap();
+                Ok::<_, Infallible>(Response::new(Text::from("done")))
+            })),
+    );
+    let response = service.clone().oneshot(from("user-1")).await.unwrap();
+    let policies: Vec<_> = response.headers().get_all("ratelimit-policy").iter().collect();
+    assert_eq!(policies.len(), 2, "{policies:?}");
+    support::read(response.into_body()).await;
+    assert_eq!((outer_ends.take(), inner_ends.take()), (vec![End::Complete], vec![End::Complete]));
+
+    // The inner layer refuses: the outer one tells so, and its own charge stays.
+    support::read(service.clone().oneshot(from("user-1")).await.unwrap().into_body()).await;
+    let refused = service.oneshot(from("user-1")).await.unwrap();
+    assert_eq!(refused.status(), 429);
+    assert!(refused.extensions().get::<Decision>().unwrap().is_refused());
+    drop(refused);
+    assert_eq!(left(&outer, "user-1", "rpm").await, 2);
+}
+
+#[tokio::test]
+async fn errors_are_the_inner_services_and_give_back() {
+    let limiter = limiter([rpm(5)]).await;
+    let ends = Ends::default();
+    let layer = ZaeLimit::new(&limiter).settle(ends.clone());
+    let service = layer.layer(service_fn(|_: Request<Text>| async { Err::<Response<Text>, _>("broken") }));
+    assert_eq!(service.oneshot(get()).await.unwrap_err(), "broken");
+    assert_eq!(ends.take(), [End::ServiceFailed]);
+    assert_eq!(left(&limiter, "anonymous", "rpm").await, 5);
+}
+
+#[tokio::test]
+async fn dropping_the_future_before_the_decision_takes_nothing_and_after_it_counts() {
+    let limiter = limiter([rpm(5)]).await;
+    let layer = ZaeLimit::new(&limiter);
+    let service =
+        layer.layer(service_fn(|_: Request<Text>| std::future::pending::<Result<Response<Text>, Infallible>>()));
+    drop(service.clone().oneshot(from("early")));
+    // Runs until the handler waits forever.
+    let started = Arc::new(tokio::sync::Notify::new());
+    let waiting = {
+        let started = Arc::clone(&started);
+        layer.layer(service_fn(move |_: Request<Text>| {
+            started.notify_one();
+            std::future::pending::<Result<Response<Text>, Infallible>>()
+        }))
+    };
+    let call = tokio::spawn(waiting.oneshot(from("late")));
+    tokio::select! {
+        () = started.notified() => {}
+        () = tokio::time::sleep(std::time::Duration::from_secs(30)) => panic!("the handler was not reached"),
+    }
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    assert_eq!(left(&limiter, "late", "rpm").await, 4);
+    assert_eq!(left(&limiter, "early", "rpm").await, 5);
+}
+
+#[test]
+fn what_axum_and_others_demand_of_services() {
+    fn demand<S>(_: &S)
+    where
+        S: Service<Request<axum::body::Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+    }
+    fn layer<L: Clone + Send + Sync + 'static>(_: &L) {}
+    #[allow(dead_code, reason = "compiling it is the test")]
+    fn check(limiter: zae_tower::RateLimiter) {
+        let zae = ZaeLimit::new(limiter);
+        layer(&zae);
+        demand(&zae.layer(service_fn(|_: Request<axum::body::Body>| async {
+            Ok::<_, Infallible>(Response::new(axum::body::Body::empty()))
+        })));
+    }
+}
