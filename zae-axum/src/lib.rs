@@ -1,1 +1,65 @@
-//! stub
+//! Rate limits for [axum](https://docs.rs/axum), shared by all processes through one DynamoDB table.
+//!
+//! [`ZaeLimit`] as a layer is a limiter already: it knows who asks (an [`EntityId`] that an earlier layer put into the
+//! request's extensions, else the peer's address), what is asked (the route that matched), and takes one request from
+//! every limit that counts requests.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::net::SocketAddr;
+//! use axum::{Router, routing::get};
+//! use zae_axum::{Limit, Repository, ZaeLimit};
+//!
+//! let repository = Repository::embedded().await?; // in production `Repository::open("default").await?`
+//! let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", 60)?.into());
+//! let app: Router = Router::new().route("/users/{id}", get(|| async { "hello" })).layer(limit.clone());
+//!
+//! // The peer's address is known where the server is told to provide it.
+//! let service = app.into_make_service_with_connect_info::<SocketAddr>();
+//! # let _ = service;
+//! // axum::serve(listener, service).with_graceful_shutdown(…).await?;
+//! limit.shutdown().await;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "embedded"))]
+//! # fn main() {}
+//! ```
+//!
+//! # In handlers
+//!
+//! [`Lease`] is what was taken for the request being served: adjust it when the real cost is known. [`RateLimited`] is
+//! what the layer decided. [`LimitError`] turns an answer of the limiter into the response that the layer would give.
+//!
+//! # Per route
+//!
+//! [`limit_route`] limits by an async function of extractors, in the manner of [`axum::middleware::from_fn`]: it says
+//! what to [`Charge`].
+//!
+//! # The rest
+//!
+//! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where axum knows more than a plain Tower
+//! service does, [`entity`] and [`resource`] have versions for axum under the same names.
+
+mod charge;
+mod connect;
+mod decision;
+pub mod entity;
+mod error;
+mod layer;
+mod lease;
+mod rejection;
+pub mod resource;
+
+pub use charge::{
+    Charge, ChargeFn, Charged, IntoCharge, RouteLimit, RouteLimitFuture, RouteLimitLayer, RouteLimitService,
+    limit_route, limit_route_with_state,
+};
+pub use connect::OnAxum;
+pub use decision::RateLimited;
+pub use error::LimitError;
+pub use layer::{AxumLimit, ZaeLimit};
+pub use lease::Lease;
+pub use rejection::NotLimited;
+pub use zae_tower::{self, *};

@@ -1,0 +1,60 @@
+//! Three routers that differ in their layer only, and the request that they are asked.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::ConnectInfo,
+    http::{HeaderMap, Request},
+    routing::get,
+};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
+use zae_axum::{AxumLimit, Limit, Repository, ZaeLimit};
+
+/// So many that no request is ever refused.
+const ENDLESS: u64 = 1_000_000_000;
+
+/// Nothing around the handler.
+pub(crate) fn plain() -> Router {
+    Router::new().route("/users/{id}", get(|| async { "hello" }))
+}
+
+/// `tower_governor`: in this process's memory, shared with nobody and gone with it.
+pub(crate) fn governed() -> Router {
+    let config = GovernorConfigBuilder::default().per_nanosecond(1).burst_size(u32::MAX).finish();
+    plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero"))))
+}
+
+/// [`ZaeLimit`] on the embedded store, as it comes; the layer is to be shut down in the end.
+pub(crate) async fn limited() -> (Router, AxumLimit) {
+    let repository = Repository::embedded().await.expect("a table in memory");
+    let limits = Limit::per_minute("rpm", ENDLESS).expect("a valid limit").into();
+    repository.set_system_defaults(&limits, None, None).await.expect("a table that takes limits");
+    let layer = ZaeLimit::new(repository);
+    (plain().layer(layer.clone()), layer)
+}
+
+/// A request as the server hands it over.
+pub(crate) fn request() -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static("/users/1");
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 7], 4711))));
+    request
+}
+
+/// The whole way: from the router to the end of the body.
+///
+/// # Panics
+/// When the answer is not a 200.
+pub(crate) async fn ask(app: Router, request: Request<Body>) -> (HeaderMap, Bytes) {
+    let response = match app.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    assert_eq!(response.status(), 200);
+    let (head, body) = response.into_parts();
+    (head.headers, body.collect().await.expect("a body in memory").to_bytes())
+}

@@ -1,0 +1,68 @@
+//! From the function's answer to the layer's extractors: [`Charged`].
+
+use std::{
+    fmt,
+    future::{Future, ready},
+    marker::PhantomData,
+};
+
+use zae_tower::{
+    Cost, EntityId, Limits, RequestHead, ResourceName,
+    extract::{Extract, Extracted, Extractor},
+};
+
+use super::Charge;
+
+/// What the function said, in the request's extensions. An outer route's answer is replaced by an inner one's.
+#[derive(Clone, Debug)]
+pub(super) enum Verdict {
+    Charge(Charge),
+    NotLimited,
+}
+
+impl Verdict {
+    /// Whether the request passes without a limit.
+    pub(super) fn frees(request: &dyn RequestHead) -> bool {
+        matches!(request.extensions().get(), Some(Self::NotLimited))
+    }
+}
+
+/// Extracts one part of the [`Charge`] that the function of [`limit_route`](crate::limit_route) returned.
+pub struct Charged<T>(PhantomData<fn() -> T>);
+
+impl<T> Charged<T> {
+    pub(super) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Clone for Charged<T> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Charged<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Charged")
+    }
+}
+
+macro_rules! part {
+    ($($type:ty: $field:ident),*) => {$(
+        impl Extractor for Charged<$type> {
+            type Output = $type;
+        }
+
+        impl<R: RequestHead> Extract<R> for Charged<$type> {
+            fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<$type>> + Send {
+                ready(Ok(match request.extensions().get() {
+                    Some(Verdict::Charge(charge)) => charge.$field.clone(),
+                    _ => None,
+                }))
+            }
+        }
+    )*};
+}
+
+part!(EntityId: entity, ResourceName: resource, Cost: cost, Limits: limits);

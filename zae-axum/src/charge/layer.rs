@@ -1,0 +1,125 @@
+//! The layer: [`RouteLimitLayer`].
+
+use std::{any::type_name, fmt, marker::PhantomData};
+
+use tower_layer::Layer;
+use zae_tower::{
+    Cost, EntityId, Limits, RateLimiter, ResourceName, ZaeLimitService,
+    entity::DefaultEntity,
+    extract::{Extractor, Or},
+    resource::DefaultResource,
+};
+
+use super::{
+    extract::{Charged, Verdict},
+    service::RouteLimitService,
+};
+use crate::{AxumLimit, OnAxum};
+
+type Who = Or<Charged<EntityId>, OnAxum<DefaultEntity>>;
+type What = Or<Charged<ResourceName>, OnAxum<DefaultResource>>;
+
+/// The settings of a [`RouteLimitLayer`], as [`RouteLimitLayer::configure`] hands them over.
+pub type RouteLimit = AxumLimit<Who, What, Charged<Cost>, Charged<Limits>>;
+
+/// A service limited by [`RouteLimit`].
+type Limited<I> = ZaeLimitService<I, Who, What, Charged<Cost>, Charged<Limits>>;
+
+/// Limits a route by what `charge` says of each request: an async function of extractors, in the manner of
+/// [`axum::middleware::from_fn`], that returns a [`Charge`](crate::Charge), a [`Cost`], an [`Option`] or a [`Result`] of them; see
+/// [`IntoCharge`](crate::IntoCharge).
+///
+/// ```
+/// use axum::{Extension, Router, extract::Path, routing::get};
+/// use zae_axum::{Charge, Cost, EntityId, LimitError, RateLimiter, limit_route};
+///
+/// #[derive(Clone)]
+/// struct User { id: u64, is_admin: bool }
+///
+/// async fn charge(Extension(user): Extension<User>, Path(count): Path<u64>) -> Result<Option<Charge>, LimitError> {
+///     if user.is_admin {
+///         return Ok(None);
+///     }
+///     let who = EntityId::new(format!("user:{}", user.id))?;
+///     Ok(Some(Charge::new().entity(who).cost(Cost::of("pages", count))))
+/// }
+///
+/// # fn example(limiter: RateLimiter) -> Router {
+/// Router::new().route("/pages/{count}", get(|| async { "…" }).layer(limit_route(limiter, charge)))
+/// # }
+/// ```
+///
+/// Cancel safety: a request that is dropped while the function runs has taken nothing.
+pub fn limit_route<F, T>(limiter: impl Into<RateLimiter>, charge: F) -> RouteLimitLayer<F, (), T> {
+    limit_route_with_state(limiter, (), charge)
+}
+
+/// [`limit_route`] whose extractors may use the state, such as [`State`](axum::extract::State).
+pub fn limit_route_with_state<F, S, T>(
+    limiter: impl Into<RateLimiter>,
+    state: S,
+    charge: F,
+) -> RouteLimitLayer<F, S, T> {
+    let limit = zae_tower::ZaeLimit::new(limiter)
+        .entity(Charged::new().or(OnAxum::default()))
+        .resource(Charged::new().or(OnAxum::default()))
+        .cost(Charged::new())
+        .limits(Charged::new())
+        .skip(Verdict::frees);
+    RouteLimitLayer { limit, charge, state, extractors: PhantomData }
+}
+
+/// Made by [`limit_route`].
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct RouteLimitLayer<F, S, T> {
+    limit: RouteLimit,
+    charge: F,
+    state: S,
+    extractors: PhantomData<fn() -> T>,
+}
+
+impl<F, S, T> RouteLimitLayer<F, S, T> {
+    /// Changes the rest of the settings.
+    ///
+    /// ```
+    /// # use zae_axum::{Cost, HeaderDialect, RateLimiter, limit_route};
+    /// # fn example(limiter: RateLimiter) {
+    /// let layer = limit_route(limiter, || async { Cost::of("rpm", 1) })
+    ///     .configure(|limit| limit.require_entity().headers(HeaderDialect::XRateLimit));
+    /// # let _: zae_axum::RouteLimitLayer<_, (), ()> = layer;
+    /// # }
+    /// ```
+    pub fn configure(self, change: impl FnOnce(RouteLimit) -> RouteLimit) -> Self {
+        Self { limit: change(self.limit), ..self }
+    }
+
+    /// The limiter that decides; [`RateLimiter::shutdown`] it after the server has stopped.
+    pub fn limiter(&self) -> &RateLimiter {
+        self.limit.limiter()
+    }
+}
+
+impl<F: Clone, S: Clone, T, I> Layer<I> for RouteLimitLayer<F, S, T> {
+    type Service = RouteLimitService<F, S, T, Limited<I>>;
+
+    fn layer(&self, inner: I) -> Self::Service {
+        RouteLimitService::new(self.limit.layer(inner), self.charge.clone(), self.state.clone())
+    }
+}
+
+impl<F: Clone, S: Clone, T> Clone for RouteLimitLayer<F, S, T> {
+    fn clone(&self) -> Self {
+        let (limit, charge, state) = (self.limit.clone(), self.charge.clone(), self.state.clone());
+        Self { limit, charge, state, extractors: PhantomData }
+    }
+}
+
+impl<F, S: fmt::Debug, T> fmt::Debug for RouteLimitLayer<F, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteLimitLayer")
+            .field("limit", &self.limit)
+            .field("charge", &type_name::<F>())
+            .field("state", &self.state)
+            .finish()
+    }
+}

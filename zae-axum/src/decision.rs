@@ -1,0 +1,59 @@
+//! What was decided about the request being served: [`RateLimited`].
+
+use std::{convert::Infallible, ops::Deref};
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use zae_tower::Decision;
+
+use crate::NotLimited;
+
+/// Extracts the [`Decision`] of the layer around the handler, of the innermost one where several are.
+///
+/// ```
+/// use zae_axum::RateLimited;
+/// async fn handler(limited: RateLimited) -> String {
+///     match limited.remaining("rpm") {
+///         Some(left) => format!("{left} more this minute"),
+///         None => "as often as you like".to_owned(),
+///     }
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+/// ```
+///
+/// # Rejection
+/// [`NotLimited`] where no layer limits the route; `Option<RateLimited>` is `None` there.
+#[derive(Clone, Debug)]
+pub struct RateLimited(pub Decision);
+
+impl RateLimited {
+    /// Whole tokens left of the limit called `name` after this request, at the level that has the fewest (the entity or its
+    /// parent); 0 in debt. `None` when that limit was not asked, for example because the store was away.
+    pub fn remaining(&self, name: &str) -> Option<u64> {
+        let levels = self.0.statuses().iter().filter(|status| status.limit.name().as_str() == name);
+        levels.map(|status| u64::try_from(status.available).unwrap_or(0)).min()
+    }
+}
+
+impl Deref for RateLimited {
+    type Target = Decision;
+    fn deref(&self) -> &Decision {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RateLimited {
+    type Rejection = NotLimited;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotLimited> {
+        parts.extensions.get().cloned().map(Self).ok_or(NotLimited::new("RateLimited"))
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for RateLimited {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned().map(Self))
+    }
+}

@@ -1,0 +1,20 @@
+//! The routers of the benchmark answer, and the limited one really limits: what is timed there is the whole path.
+
+#[path = "../benches/routers/mod.rs"]
+mod routers;
+
+#[tokio::test]
+async fn the_benchmarked_path_is_the_whole_path() {
+    let (limited, layer) = routers::limited().await;
+    for (app, policy) in [
+        (routers::plain(), None),
+        (routers::governed(), None),
+        (limited.clone(), Some("\"rpm\";q=1000000000;w=60")),
+        (limited, Some("\"rpm\";q=1000000000;w=60")),
+    ] {
+        let (headers, body) = routers::ask(app, routers::request()).await;
+        assert_eq!(body, "hello");
+        assert_eq!(headers.get("ratelimit-policy").map(|value| value.to_str().unwrap()), policy);
+    }
+    layer.shutdown().await;
+}
