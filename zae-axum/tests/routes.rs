@@ -37,7 +37,7 @@ async fn the_function_says_who_what_how_much_and_by_which_limits() {
     assert_eq!(get(&app, "/teams/blue/pages/60", PEER).await.status(), StatusCode::OK);
     let refused = get(&app, "/teams/red/pages/60", PEER).await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(refused.headers()["retry-after"], "13");
+    assert_eq!(refused.headers()["retry-after"], "12");
     assert_eq!(refused.headers()["ratelimit-policy"], "\"pages\";q=100;w=60");
     assert_eq!(get(&app, "/teams/red/pages/40", PEER).await.status(), StatusCode::OK);
     // Never fits: no wait helps.

@@ -1,5 +1,83 @@
 //! Distributed rate limiting on DynamoDB: several limits per call, entity hierarchies, and leases that settle after
 //! the call.
+//!
+//! A [`Repository`] is one namespace of one table: entities, limits, audit, usage. A [`RateLimiter`] takes tokens from its
+//! buckets and hands out a [`Lease`], which is adjusted when the real cost is known and then committed. All processes on a
+//! table, and the Python package `zae-limiter` 0.17, see the same buckets.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use zae_limiter::{AcquireError, Cost, Limit, Limits, RateLimiter, Repository};
+//!
+//! let repository = Repository::embedded().await?; // in production `Repository::open("default").await?`
+//! let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
+//! repository.set_system_defaults(&limits, None, None).await?;
+//!
+//! let limiter = RateLimiter::new(repository);
+//! match limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1).and("tpm", 500)).await {
+//!     Ok(lease) => {
+//!         let used = 620; // what the model says it was
+//!         lease.adjust("tpm", used - 500)?;
+//!         lease.commit().await?;
+//!     }
+//!     Err(AcquireError::Exceeded(not_yet)) => println!("try again in {:?}", not_yet.retry_after()),
+//!     Err(AcquireError::NeverFits(never)) => println!("more than the limit can ever hold: {never}"),
+//!     Err(other) => return Err(other.into()),
+//! }
+//! limiter.shutdown().await;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "embedded"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Units
+//!
+//! Amounts, capacities and refills are whole tokens; periods are whole seconds; waits are [`std::time::Duration`]s. The
+//! table itself keeps thousandths of tokens and milliseconds.
+//!
+//! # What it costs
+//!
+//! | | DynamoDB calls |
+//! |---|---|
+//! | acquire from a known bucket, refill included | 1 write, shared by all acquires that wait for the same bucket |
+//! | the same, when another process changed the bucket in between | 1 or 2 writes |
+//! | first acquire of an entity in a process | 1 batch read, 1 write |
+//! | with a parent | the same for the parent, at the same time |
+//! | refused | none while the bucket was seen within the last second, else 1 write |
+//! | adjustment, refund | rides along with the next write, or 1 write after 50 ms |
+//!
+//! # What can be seen
+//!
+//! Through the [`metrics`](https://docs.rs/metrics) facade; no label ever holds an entity.
+//!
+//! | metric | kind | labels | counts |
+//! |---|---|---|---|
+//! | `zae_acquires_total` | counter | `outcome` = `granted`, `refused`, `error`, `blind`, `local`, `unavailable` | acquires |
+//! | `zae_refusals_total` | counter | `by` = `memory` | refusals that needed no call |
+//! | `zae_store_writes_total` | counter | `kind` = `done`, `condition_failed`, `throttled`, `failed` | writes of buckets |
+//! | `zae_batch_size` | histogram | | acquires served by one write |
+//! | `zae_settlements_lost_total` | counter | | adjustments and refunds that could not be written |
+//!
+//! Through [`tracing`](https://docs.rs/tracing):
+//!
+//! | event | level | when |
+//! |---|---|---|
+//! | `acquire refused` | `DEBUG` | an acquire was refused or failed; with entity, resource and reason |
+//! | `store not asked` | `DEBUG` | a policy decided in the store's place |
+//! | `DynamoDB keeps failing and is given a rest` | `WARN` | the breaker opened; `DynamoDB answers again …` (`INFO`) when it closed |
+//! | `settlements may be lost` | `WARN` | a write of adjustments failed |
+//! | `flushing what the limiter's last handle left` | `DEBUG` | it was dropped without `shutdown` |
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `aws` | yes | connect to AWS: credentials, region, TLS (rustls on ring) |
+//! | `sso` | no | credentials of IAM Identity Center as well |
+//! | `embedded` | no | an in-process DynamoDB, in memory or in a file: [`Repository::embedded`] |
 
 mod bucket;
 mod clock;

@@ -120,3 +120,26 @@ async fn after_shutdown_nothing_is_granted_and_everything_is_written() {
     let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
     assert_eq!(limiter.available(&entity, &resource).await.unwrap()["rpm"], 93);
 }
+
+#[tokio::test]
+async fn dropping_the_last_handle_writes_what_is_booked() {
+    let bench = Bench::new();
+    let (_, repository) = bench.process().await;
+    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    // Without the drop it would wait for company for an hour.
+    let patient = RateLimiter::builder(repository).flush_delay(Duration::from_secs(3_600)).deadline(DEADLINE).build();
+    let lease = patient.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await.unwrap();
+    lease.adjust("rpm", 25).unwrap();
+    drop(lease.commit());
+    drop(lease);
+    drop(patient);
+
+    let (_, other) = bench.limiter(&limits([rpm(100)])).await;
+    let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
+    let written = async {
+        while other.available(&entity, &resource).await.unwrap()["rpm"] != 65 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, written).await.expect("35 tokens are gone");
+}

@@ -124,7 +124,7 @@ async fn tonic_serves_it() {
         let status = tonic::Status::from_header_map(response.headers()).unwrap();
         assert_eq!((response.status().as_u16(), status.code()), (200, code), "{status:?}");
         if code == tonic::Code::ResourceExhausted {
-            assert_eq!(response.headers()["grpc-retry-pushback-ms"], "30001");
+            assert_eq!(response.headers()["grpc-retry-pushback-ms"], "30000");
         }
     }
 }

@@ -68,6 +68,18 @@ struct Inner {
     default_limits: Option<Limits>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let shared = &self.lanes.shared;
+        let lanes = shared.tasks.len();
+        if lanes > 0 && !shared.closing.is_cancelled() {
+            tracing::debug!(lanes, "flushing what the limiter's last handle left");
+        }
+        // Settlements stop waiting for company; they are written as long as the runtime lives.
+        shared.closing.cancel();
+    }
+}
+
 impl From<Repository> for RateLimiter {
     fn from(repository: Repository) -> Self {
         Self::new(repository)
