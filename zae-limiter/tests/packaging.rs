@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PUBLISHED: [&str; 3] = ["zae-limiter", "zae-tower", "zae-axum"];
+const PUBLISHED: [&str; 6] = ["zae-limiter", "zae-tower", "zae-axum", "zae-actix", "zae-reqwest", "zae-deploy"];
 
 /// What cargo prints. Offline: everything it asks about was downloaded to build this very test.
 fn cargo(arguments: &[&str]) -> String {

@@ -1,0 +1,3 @@
+//! The `zae-deploy` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The stack, its Lambda functions, and every admin command.
