@@ -29,7 +29,7 @@ pin_project! {
         Limited {
             #[pin]
             body: B,
-            guard: Option<SettleGuard>,
+            guard: SettleGuard,
         },
         Refusal { body: Bytes },
     }
@@ -42,18 +42,12 @@ impl<B> ResponseBody<B> {
 }
 
 impl<B: Body> ResponseBody<B> {
-    pub(crate) fn limited(body: B, mut guard: Option<SettleGuard>) -> Self {
+    pub(crate) fn limited(body: B, mut guard: SettleGuard) -> Self {
         // Nobody polls a body that has nothing to give.
         if body.is_end_stream() {
-            finish(&mut guard, End::Complete);
+            guard.finish(End::Complete);
         }
         Self { kind: Kind::Limited { body, guard } }
-    }
-}
-
-fn finish(guard: &mut Option<SettleGuard>, end: End) {
-    if let Some(mut guard) = guard.take() {
-        guard.finish(end);
     }
 }
 
@@ -66,9 +60,9 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             KindProjection::Limited { mut body, guard } => {
                 let frame = ready!(body.as_mut().poll_frame(context));
                 match &frame {
-                    None => finish(guard, End::Complete),
-                    Some(Err(_)) => finish(guard, End::BodyFailed),
-                    Some(Ok(_)) if body.is_end_stream() => finish(guard, End::Complete),
+                    None => guard.finish(End::Complete),
+                    Some(Err(_)) => guard.finish(End::BodyFailed),
+                    Some(Ok(_)) if body.is_end_stream() => guard.finish(End::Complete),
                     Some(Ok(_)) => {}
                 }
                 Poll::Ready(frame)

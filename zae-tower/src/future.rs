@@ -13,9 +13,8 @@ use tower_service::Service;
 
 use crate::{
     body::ResponseBody,
-    decision::Decision,
-    gate::{Passage, Through},
-    settle::{End, ResponseHead},
+    guard::SettleGuard,
+    passage::{Passage, Through},
 };
 
 /// The decision is boxed, once per request: it spans the extractors and the limiter, whose futures have no names.
@@ -87,33 +86,18 @@ fn finish<B: http_body::Body, E>(
     result: Result<Response<B>, E>,
     through: Option<Through>,
 ) -> Result<Response<ResponseBody<B>>, E> {
-    let (mut guard, told) = match through {
-        Some(Through { guard, decision, dialect }) => (guard, Some((decision, dialect))),
-        None => (None, None),
-    };
-    let mut response = match result {
-        Ok(response) => response,
+    match result {
+        Ok(mut response) => {
+            let guard = through.map_or_else(SettleGuard::nothing, |through| through.respond(&mut response));
+            Ok(response.map(|body| ResponseBody::limited(body, guard)))
+        }
         Err(error) => {
-            if let Some(guard) = &mut guard {
-                guard.finish(End::ServiceFailed);
+            if let Some(through) = through {
+                through.fail();
             }
-            return Err(error);
-        }
-    };
-    if let Some(guard) = &mut guard {
-        guard.plan(&ResponseHead::from(&response));
-    }
-    if let Some((decision, dialect)) = told {
-        // A redirect's target has limits of its own.
-        if !response.status().is_redirection() {
-            dialect.write(response.headers_mut(), decision.statuses(), None);
-        }
-        // An inner layer's refusal says more than our consent.
-        if !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
-            response.extensions_mut().insert(decision);
+            Err(error)
         }
     }
-    Ok(response.map(|body| ResponseBody::limited(body, guard)))
 }
 
 impl<S: Service<R>, R> fmt::Debug for ResponseFuture<S, R> {

@@ -13,6 +13,7 @@ use crate::{
     extract::{Extract, ExtractError, Extractor},
     guard::SettleGuard,
     headers::HeaderDialect,
+    passage::{Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
     resource,
@@ -90,23 +91,6 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
     }
 }
 
-/// What becomes of a request.
-#[derive(Debug)]
-pub(crate) enum Passage {
-    /// It goes on, and its lease with it.
-    Through(Through),
-    /// It is answered here.
-    Answered(Response<Bytes>),
-}
-
-/// What a request that goes on leaves with the layer.
-#[derive(Debug)]
-pub(crate) struct Through {
-    pub(crate) guard: Option<SettleGuard>,
-    pub(crate) decision: Decision,
-    pub(crate) dialect: HeaderDialect,
-}
-
 impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     /// Decides, and tells the request's later readers.
     pub(crate) async fn pass<R>(&self, request: &mut R) -> Passage
@@ -160,7 +144,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     ) -> Passage {
         self.notices.decided(&decision, started.elapsed());
         request.extensions_mut().insert(decision.clone());
-        let guard = lease.map(|lease| {
+        let guard = lease.map_or_else(SettleGuard::nothing, |lease| {
             request.extensions_mut().insert(lease.clone());
             SettleGuard::new(lease, Arc::clone(&self.settle))
         });

@@ -8,8 +8,9 @@ use crate::{
     telemetry,
 };
 
-/// Settles a lease exactly once: when told how the request ended, or as dropped when it is dropped.
-pub(crate) struct SettleGuard {
+/// Settles a lease exactly once: when told how the request ended, or as dropped when it is dropped. Without a lease it
+/// does nothing.
+pub struct SettleGuard {
     open: Option<Open>,
 }
 
@@ -24,13 +25,18 @@ impl SettleGuard {
         Self { open: Some(Open { lease, rule, planned: Verdict::Keep }) }
     }
 
+    pub(crate) fn nothing() -> Self {
+        Self { open: None }
+    }
+
     pub(crate) fn plan(&mut self, response: &ResponseHead<'_>) {
         if let Some(open) = &mut self.open {
             open.planned = open.rule.on_response(response, &open.lease);
         }
     }
 
-    pub(crate) fn finish(&mut self, end: End) {
+    /// The request ended so; only the first call counts. The settlement is queued, never waited for.
+    pub fn finish(&mut self, end: End) {
         let Some(Open { lease, rule, planned }) = self.open.take() else { return };
         if lease.is_settled() {
             return telemetry::settled(end, "by_handler");

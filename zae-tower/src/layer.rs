@@ -9,9 +9,10 @@ use zae_limiter::{Cost, EntityId, Limits, OnUnavailable, RateLimiter, ResourceNa
 
 use crate::{
     entity::DefaultEntity,
-    extract::{Extractor, StoredLimits},
+    extract::{Extract, Extractor, StoredLimits},
     gate::{Gate, Mode, Unidentified},
     headers::HeaderDialect,
+    passage::Passage,
     refusal::Refusal,
     request::RequestHead,
     resource::DefaultResource,
@@ -194,6 +195,38 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     pub fn settle(mut self, rule: impl SettleRule) -> Self {
         self.gate.settle = Arc::new(rule);
         self
+    }
+
+    /// Decides about `request`: what the layer does before it calls the inner service, for [adapters](crate::adapter) of
+    /// frameworks that are not made of Tower services.
+    ///
+    /// Cancel-safe: dropped before the decision, nothing stays taken.
+    ///
+    /// ```
+    /// # use zae_tower::{ZaeLimit, adapter::Passage, settle::End};
+    /// # async fn example(limit: ZaeLimit, handle: fn(http::Request<()>) -> http::Response<String>) -> http::Response<String> {
+    /// let mut request = http::Request::new(());
+    /// match limit.pass(&mut request).await {
+    ///     Passage::Answered(refusal) => refusal.map(|body| String::from_utf8_lossy(&body).into_owned()),
+    ///     Passage::Through(through) => {
+    ///         let mut response = handle(request);
+    ///         let mut guard = through.respond(&mut response);
+    ///         // …when the body has been sent:
+    ///         guard.finish(End::Complete);
+    ///         response
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn pass<R>(&self, request: &mut R) -> impl Future<Output = Passage> + Send
+    where
+        R: RequestHead + Send,
+        E: Extract<R> + Extractor<Output = EntityId>,
+        Rs: Extract<R> + Extractor<Output = ResourceName>,
+        C: Extract<R> + Extractor<Output = Cost>,
+        L: Extract<R> + Extractor<Output = Limits>,
+    {
+        self.gate.pass(request)
     }
 
     /// The limiter that decides.

@@ -101,6 +101,7 @@ mod guard;
 mod headers;
 mod layer;
 pub mod limits;
+mod passage;
 mod problem;
 mod refusal;
 mod request;
@@ -109,6 +110,15 @@ mod service;
 pub mod settle;
 pub mod skip;
 mod telemetry;
+
+/// For adapters of frameworks that are not made of Tower services: a request's way past the limiter, step by step; see
+/// [`ZaeLimit::pass`].
+pub mod adapter {
+    pub use crate::{
+        guard::SettleGuard,
+        passage::{Passage, Through},
+    };
+}
 
 pub use body::ResponseBody;
 pub use decision::{Decision, LeaseHandle, Outcome};
