@@ -115,6 +115,6 @@ pub use model::{
     version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
 };
 pub use repository::{
-    ConfigCacheStats, DEFAULT_CONFIG_CACHE_TTL, DEFAULT_NAMESPACE, DEFAULT_STACK, EntityPage, Repository,
-    RepositoryBuilder,
+    ConfigCacheStats, DEFAULT_CONFIG_CACHE_TTL, DEFAULT_NAMESPACE, DEFAULT_STACK, EntityPage, ProvisionOccasion,
+    ProvisionTarget, Provisioner, Provisioning, Repository, RepositoryBuilder,
 };

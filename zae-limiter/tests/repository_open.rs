@@ -4,13 +4,20 @@
 mod raw;
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 use support::{Bench, limits, rpm};
 use tokio::net::TcpListener;
 use zae_limiter::{
-    EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, Repository, RepositoryError, ResourceName, StackName,
+    EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, ProvisionOccasion, ProvisionTarget, Provisioner,
+    Provisioning, Repository, RepositoryError, ResourceName, StackName,
 };
 
 fn name(text: &str) -> NamespaceName {
@@ -233,4 +240,51 @@ async fn open_reads_the_environment_as_aws_tools_do() {
     assert!(inner.status.success() && said.contains("1 passed"), "{said}");
     assert_eq!(repository.system_defaults().await.unwrap().0, Some(limits([rpm(42)])));
     server.abort();
+}
+
+/// Makes the table in an embedded store, and counts how often it was asked.
+#[derive(Debug)]
+struct Maker {
+    store: EmbeddedStore,
+    occasion: ProvisionOccasion,
+    asked: Arc<AtomicU32>,
+}
+
+impl Provisioner for Maker {
+    fn occasion(&self) -> ProvisionOccasion {
+        self.occasion
+    }
+
+    fn provision<'a>(&'a self, target: &'a ProvisionTarget) -> Provisioning<'a> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            self.store.create_table(&target.stack).await.map_err(Into::into)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_provisioner_makes_what_is_missing_and_typos_stay_errors() {
+    let store = EmbeddedStore::memory().unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let open = |namespace: &str, occasion| {
+        let maker = Maker { store: store.clone(), occasion, asked: asked.clone() };
+        Repository::builder().client(store.client()).namespace(namespace).provisioner(maker).build()
+    };
+    let repository = open("tenant", ProvisionOccasion::TableMissing).await.unwrap();
+    let names: Vec<_> = repository.namespaces().await.unwrap().into_iter().map(|info| info.name).collect();
+    assert_eq!(names, [name("default"), name("tenant")]);
+    assert!(repository.version_record().await.unwrap().is_some());
+
+    open("default", ProvisionOccasion::TableMissing).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "an existing table is left alone");
+    open("default", ProvisionOccasion::Always).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "what is declared is made true");
+
+    let error = open("tennant", ProvisionOccasion::Always).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::NamespaceNotFound(missing) if *missing == name("tennant")), "{error}");
+    repository.delete_namespace(&name("default")).await.unwrap();
+    open("tenant", ProvisionOccasion::Always).await.expect("somebody deleted `default`, and nobody asked for it");
+    let error = open("default", ProvisionOccasion::Always).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::NamespaceState { .. }), "{error}");
 }

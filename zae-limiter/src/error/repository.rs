@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BoxError, ValidationError};
-use crate::model::name::{EntityId, NamespaceId, NamespaceName};
+use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 
 /// Why an operation on the table failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,14 @@ pub enum RepositoryError {
     TableMissing {
         /// The table's (and stack's) name.
         table: String,
+    },
+    /// The stack could not be made.
+    #[error("stack {stack} could not be provisioned")]
+    NotProvisioned {
+        /// The stack's name.
+        stack: StackName,
+        /// Why.
+        source: BoxError,
     },
     /// An entity of that id exists.
     #[error("entity {0} exists already")]

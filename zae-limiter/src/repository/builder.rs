@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::Client;
 use super::store::rejected;
 use super::{
     AuditRetention, Inner, MissingVersion, Repository, Settings, open,
+    provision::{self, ProvisionTarget, Provisioner},
     resolution::{DEFAULT_CONFIG_CACHE_TTL, Resolutions},
     store::Store,
 };
@@ -78,6 +79,7 @@ pub struct RepositoryBuilder {
     endpoint_url: Option<String>,
     place: Place,
     missing: Missing,
+    provisioner: Option<Arc<dyn Provisioner>>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     on_unavailable: Option<OnUnavailable>,
@@ -92,6 +94,7 @@ impl fmt::Debug for RepositoryBuilder {
             .field("region", &self.region)
             .field("endpoint_url", &self.endpoint_url)
             .field("missing", &self.missing)
+            .field("provisioner", &self.provisioner)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
@@ -106,6 +109,7 @@ impl RepositoryBuilder {
             endpoint_url: None,
             place: Place::default(),
             missing: Missing::default(),
+            provisioner: None,
             clock: Arc::new(SystemClock),
             settings: Settings {
                 bucket_ttl_multiplier: DEFAULT_TTL_MULTIPLIER,
@@ -179,6 +183,13 @@ impl RepositoryBuilder {
         self
     }
 
+    /// Makes the stack with `provisioner` if its table is missing, or brings it to what is declared; then the namespace
+    /// `default` is registered where it is missing, and the one asked for where the stack is new.
+    pub fn provisioner(mut self, provisioner: impl Provisioner + 'static) -> Self {
+        self.provisioner = Some(Arc::new(provisioner));
+        self
+    }
+
     /// Another clock than the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -216,7 +227,8 @@ impl RepositoryBuilder {
     /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
     /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is nothing
     /// to open; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
-    /// age; [`RepositoryError::Store`] when it cannot be reached.
+    /// age; [`RepositoryError::NotProvisioned`] when the provisioner failed; [`RepositoryError::Store`] when the table cannot
+    /// be reached.
     pub async fn build(self) -> Result<Repository, RepositoryError> {
         let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
         let namespace = NamespaceName::new(choose(self.namespace, "ZAEL_NAMESPACE", DEFAULT_NAMESPACE))?;
@@ -224,17 +236,23 @@ impl RepositoryBuilder {
         if self.audit_retention_days == Some(0) {
             return Err(ValidationError::new("audit_retention_days", "0", ValidationReason::NotPositive).into());
         }
-        let client = connect(self.place, self.region, self.endpoint_url).await?;
+        let (region, endpoint_url) = (self.region, self.endpoint_url);
+        let client = connect(self.place, region.clone(), endpoint_url.clone()).await?;
         let store = Store::new(stack.as_str().to_owned(), client);
         if self.missing == Missing::Create {
             store.create_table().await?;
         }
-        let id = match self.missing {
-            Missing::Fail => {
+        let id = match (self.missing, &self.provisioner) {
+            (Missing::Fail, Some(provisioner)) => {
+                let region = region.or_else(|| store.client.config().region().map(ToString::to_string));
+                let target = ProvisionTarget { stack: stack.clone(), region, endpoint_url: endpoint_url.clone() };
+                provision::open(&**provisioner, &target, &store, &*self.clock, &namespace).await?
+            }
+            (Missing::Fail, None) => {
                 store.check_version(&*self.clock, MissingVersion::Leave).await?;
                 open::require(&store, &namespace).await?
             }
-            Missing::Create => {
+            (Missing::Create, _) => {
                 store.check_version(&*self.clock, MissingVersion::Initialise).await?;
                 open::require_or_register(&store, &*self.clock, &namespace).await?
             }
@@ -243,6 +261,7 @@ impl RepositoryBuilder {
             store,
             clock: self.clock,
             stack,
+            endpoint_url,
             namespace_name: namespace,
             namespace_id: id,
             resolutions: Arc::new(Resolutions::new(self.settings.config_cache_ttl)),

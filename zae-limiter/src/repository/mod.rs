@@ -12,6 +12,7 @@ mod entities;
 mod limits;
 mod namespaces;
 mod open;
+mod provision;
 mod provisioner;
 mod purge;
 pub(crate) mod resolution;
@@ -32,6 +33,7 @@ pub(crate) use version::MissingVersion;
 
 pub use builder::{DEFAULT_NAMESPACE, DEFAULT_STACK, RepositoryBuilder};
 pub use limits::EntityPage;
+pub use provision::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning};
 
 use crate::{
     clock::Clock,
@@ -68,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stack: StackName,
+    pub(crate) endpoint_url: Option<String>,
     pub(crate) namespace_name: NamespaceName,
     pub(crate) namespace_id: NamespaceId,
     pub(crate) resolutions: Arc<Resolutions>,
@@ -99,12 +102,13 @@ impl Repository {
     /// [`RepositoryError::NamespaceNotFound`] when no namespace of that name is active,
     /// [`RepositoryError::NamespaceState`] when it was soft-deleted.
     pub async fn scoped(&self, namespace: &NamespaceName) -> Result<Self, RepositoryError> {
-        let Inner { store, clock, stack, resolutions, settings, .. } = &*self.inner;
+        let Inner { store, clock, stack, endpoint_url, resolutions, settings, .. } = &*self.inner;
         let namespace_id = open::require(store, namespace).await?;
         Ok(Self::assemble(Inner {
             store: store.clone(),
             clock: Arc::clone(clock),
             stack: stack.clone(),
+            endpoint_url: endpoint_url.clone(),
             namespace_name: namespace.clone(),
             namespace_id,
             resolutions: Arc::clone(resolutions),
@@ -117,6 +121,15 @@ impl Repository {
     /// The stack's name, which is the table's too.
     pub fn stack(&self) -> &StackName {
         &self.inner.stack
+    }
+
+    /// The stack and how the repository was told to reach it, for what works with more of it than its table.
+    pub fn target(&self) -> ProvisionTarget {
+        ProvisionTarget {
+            stack: self.inner.stack.clone(),
+            region: self.client().config().region().map(ToString::to_string),
+            endpoint_url: self.inner.endpoint_url.clone(),
+        }
     }
 
     /// The namespace's name.

@@ -1,0 +1,88 @@
+//! Stacks that are made on the way to opening them: [`Provisioner`].
+
+use std::{fmt, pin::Pin};
+
+use super::{open, store::Store, version::MissingVersion};
+use crate::{
+    clock::Clock,
+    error::{BoxError, RepositoryError},
+    model::name::{NamespaceId, NamespaceName, StackName},
+};
+
+/// Makes the stack that a [`Repository`](crate::Repository) is opened on; attach one with
+/// [`RepositoryBuilder::provisioner`](crate::RepositoryBuilder::provisioner).
+///
+/// The crate `zae-deploy` has one that deploys with CloudFormation.
+pub trait Provisioner: fmt::Debug + Send + Sync {
+    /// When it is asked.
+    fn occasion(&self) -> ProvisionOccasion;
+
+    /// Makes the stack, and comes back when its table can be used. An existing stack is brought to what is wanted, or left
+    /// as it is.
+    ///
+    /// # Errors
+    /// Whatever kept it from doing so; [`RepositoryError::NotProvisioned`] carries it on.
+    fn provision<'a>(&'a self, target: &'a ProvisionTarget) -> Provisioning<'a>;
+}
+
+/// What [`Provisioner::provision`] returns.
+pub type Provisioning<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
+
+/// When a [`Provisioner`] is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProvisionOccasion {
+    /// When the table does not exist.
+    TableMissing,
+    /// Whenever a repository is opened: what it declares shall be true.
+    Always,
+}
+
+/// Which stack a [`Provisioner`] is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProvisionTarget {
+    /// The stack's name, which is the table's too.
+    pub stack: StackName,
+    /// The region that the repository was told, or that its client has.
+    pub region: Option<String>,
+    /// The endpoint that the repository was told.
+    pub endpoint_url: Option<String>,
+}
+
+impl ProvisionTarget {
+    /// The stack `stack` where every AWS tool would look for it.
+    pub fn new(stack: StackName) -> Self {
+        Self { stack, region: None, endpoint_url: None }
+    }
+}
+
+/// Opens a namespace of a stack that `provisioner` may make. Returns its id.
+///
+/// A new stack gets the namespace asked for, and `default`; of an existing one only `default` is registered where it is
+/// missing, so that a mistyped name stays an error.
+pub(super) async fn open(
+    provisioner: &dyn Provisioner,
+    target: &ProvisionTarget,
+    store: &Store,
+    clock: &dyn Clock,
+    namespace: &NamespaceName,
+) -> Result<NamespaceId, RepositoryError> {
+    let mut fresh = matches!(store.version_record().await, Err(RepositoryError::TableMissing { .. }));
+    if fresh || provisioner.occasion() == ProvisionOccasion::Always {
+        let made = provisioner.provision(target).await;
+        made.map_err(|source| RepositoryError::NotProvisioned { stack: target.stack.clone(), source })?;
+    }
+    store.check_version(clock, MissingVersion::Initialise).await?;
+    let default = NamespaceName::new(super::DEFAULT_NAMESPACE)?;
+    if *namespace == default {
+        fresh = true;
+    } else if store.find_namespace(&default).await?.is_none() {
+        match open::require_or_register(store, clock, &default).await {
+            // Deleting it was somebody's decision, and another namespace is wanted.
+            Ok(_) | Err(RepositoryError::NamespaceState { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if fresh { open::require_or_register(store, clock, namespace).await } else { open::require(store, namespace).await }
+}
