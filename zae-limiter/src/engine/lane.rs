@@ -13,6 +13,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Id,
     sync::{Notify, oneshot},
     time::Instant,
 };
@@ -175,16 +176,15 @@ impl Lane {
         }
         state.terms = Some(Arc::clone(&ask.terms));
         state.queue.push_back(ask);
-        self.start(&mut state);
         drop(state);
+        self.resume();
         self.wake.notify_one();
     }
 
     /// Books a settlement.
     pub(crate) fn book(self: &Arc<Self>, pending: Pending) {
-        let mut state = self.lock();
-        state.pending.push(pending);
-        self.start(&mut state);
+        self.lock().pending.push(pending);
+        self.resume();
     }
 
     /// Writes what is booked without waiting for company: somebody waits for it.
@@ -231,30 +231,29 @@ impl Lane {
         self.lock().image.get_or_insert_with(|| Arc::new(image));
     }
 
-    fn start(self: &Arc<Self>, state: &mut State) {
-        if state.worker == Worker::Idle {
-            state.worker = Worker::Running;
-            self.shared.spawn(Arc::clone(self).work());
+    /// Makes sure that somebody does what there is to do.
+    pub(crate) fn resume(self: &Arc<Self>) {
+        if mem::replace(&mut self.lock().worker, Worker::Running) == Worker::Running {
+            return;
+        }
+        // Not under the lock: a runtime that has ended drops the worker at once.
+        match self.shared.home.handle() {
+            Some(home) => {
+                let shift = Shift { lane: Arc::clone(self), runtime: home.id(), ended: false };
+                drop(self.shared.tasks.spawn_on(shift.work(), &home));
+            }
+            None => self.wait_for_a_runtime(),
         }
     }
 
-    async fn work(self: Arc<Self>) {
-        let mut lingered = false;
-        loop {
-            match self.next(lingered) {
-                Next::Drive(round) => {
-                    lingered = false;
-                    super::drive::drive(&self, round).await;
-                }
-                Next::Linger(delay) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(delay) => lingered = true,
-                        () = self.wake.notified() => {}
-                        () = self.shared.closing.cancelled() => lingered = true,
-                    }
-                }
-                Next::Stop => return,
-            }
+    fn wait_for_a_runtime(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.worker = Worker::Idle;
+        state.settling = false;
+        if !state.queue.is_empty() || !state.pending.is_empty() {
+            drop(state);
+            tracing::debug!(bucket = %self.key, "its runtime has ended; the next one goes on");
+            self.shared.strand(Arc::clone(self));
         }
     }
 
@@ -286,5 +285,49 @@ impl Lane {
             Some(terms) => Next::Drive(Round { terms, asks: Vec::new(), pending }),
             None => Next::Stop,
         }
+    }
+}
+
+/// One worker's time at a lane.
+struct Shift {
+    lane: Arc<Lane>,
+    runtime: Id,
+    ended: bool,
+}
+
+impl Shift {
+    async fn work(mut self) {
+        let lane = &self.lane;
+        let mut lingered = false;
+        loop {
+            match lane.next(lingered) {
+                Next::Drive(round) => {
+                    lingered = false;
+                    super::drive::drive(lane, round).await;
+                }
+                Next::Linger(delay) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => lingered = true,
+                        () = lane.wake.notified() => {}
+                        () = lane.shared.closing.cancelled() => lingered = true,
+                    }
+                }
+                Next::Stop => break,
+            }
+        }
+        self.ended = true;
+    }
+}
+
+impl Drop for Shift {
+    /// Before its end, the runtime has ended: what the write under way was about is lost, the rest waits for another.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if !std::thread::panicking() {
+            self.lane.shared.home.lost(self.runtime);
+        }
+        self.lane.wait_for_a_runtime();
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod acquire;
 pub(crate) mod breaker;
 pub(crate) mod drive;
 pub(crate) mod hold;
+pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod lane;
 pub(crate) mod lanes;

@@ -1,15 +1,14 @@
 //! What all lanes of one limiter have in common.
 
 use std::{
-    future::Future,
-    sync::{Arc, OnceLock},
+    mem,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::breaker::Breaker;
+use super::{breaker::Breaker, home::Home, lane::Lane};
 use crate::{clock::Clock, model::name::NamespaceId, repository::store::Store};
 
 /// What can be set about the engine.
@@ -36,20 +35,19 @@ pub(crate) struct Shared {
     /// Cancelled at shutdown: settlements stop waiting for company.
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    /// The runtime of the first acquire: a lease may be dropped where there is none.
-    pub(crate) runtime: OnceLock<Handle>,
+    pub(crate) home: Home,
+    /// Lanes with work whose runtime ended where there was no other.
+    pub(crate) stranded: Mutex<Vec<Arc<Lane>>>,
 }
 
 impl Shared {
-    /// Runs `work` on the runtime of the limiter, or not at all when there never was one (then nothing was taken).
-    pub(crate) fn spawn<F>(&self, work: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let handle = Handle::try_current().ok().or_else(|| self.runtime.get().cloned());
-        match handle {
-            Some(handle) => drop(self.tasks.spawn_on(work, &handle)),
-            None => tracing::warn!("no runtime to settle a lease on; its tokens come back with refill"),
-        }
+    /// Goes on with what runtimes that ended have left.
+    pub(crate) fn recover(&self) {
+        let stranded = mem::take(&mut *self.stranded.lock().unwrap_or_else(PoisonError::into_inner));
+        stranded.iter().for_each(Lane::resume);
+    }
+
+    pub(crate) fn strand(&self, lane: Arc<Lane>) {
+        self.stranded.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
     }
 }

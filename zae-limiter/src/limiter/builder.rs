@@ -8,6 +8,7 @@ use super::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, Inner, RateLimiter};
 use crate::{
     engine::{
         breaker::Breaker,
+        home::Home,
         lanes::Lanes,
         local::LocalShares,
         shared::{EngineOptions, Shared},
@@ -88,6 +89,9 @@ impl RateLimiterBuilder {
     }
 
     /// The limiter. Nothing is sent yet.
+    ///
+    /// What it does for longer than a call (connections, settlements) is done on the runtime that it is built on; outside of
+    /// any, on the first that asks it. So where a server has a runtime per worker, build it before, on the program's own.
     pub fn build(self) -> RateLimiter {
         let options = EngineOptions {
             write_timeout: self.deadline,
@@ -103,7 +107,8 @@ impl RateLimiterBuilder {
             options,
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            runtime: std::sync::OnceLock::new(),
+            home: Home::here(),
+            stranded: std::sync::Mutex::default(),
         });
         let inner = Inner {
             local: LocalShares::new(self.local_share, self.max_lanes),

@@ -7,12 +7,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use builder::RateLimiterBuilder;
 pub use request::Acquire;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     engine::{
         acquire::{self, Denied, Wish},
         breaker::Gate,
+        home::{Errand, Gone},
         lanes::Lanes,
         local::LocalShares,
     },
@@ -141,7 +142,7 @@ impl RateLimiter {
         request.cost.check()?;
         let inner = &self.inner;
         let shared = &inner.lanes.shared;
-        shared.runtime.get_or_init(Handle::current);
+        shared.recover();
         let deadline = Instant::now() + request.deadline.unwrap_or(inner.deadline);
         let wish = Wish {
             default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
@@ -157,7 +158,7 @@ impl RateLimiter {
         }
         let gate = shared.breaker.gate(Instant::now());
         let denied = if gate == Gate::Open {
-            match tokio::time::timeout_at(deadline, self.try_acquire(&wish)).await {
+            match tokio::time::timeout_at(deadline, self.try_at_home(&wish)).await {
                 Ok(Ok(lease)) => {
                     metrics::counter!("zae_acquires_total", "outcome" => "granted").increment(1);
                     return Ok(lease);
@@ -180,6 +181,19 @@ impl RateLimiter {
             }
             Denied::Outage(reason, source) => self.without_store(&wish, policy, reason, source),
         }
+    }
+
+    async fn try_at_home(&self, wish: &Wish) -> Result<Lease, Denied> {
+        let home = &self.inner.lanes.shared.home;
+        if let Some(elsewhere) = home.elsewhere() {
+            let (limiter, wish) = (self.clone(), wish.clone());
+            let errand = Errand::start(&elsewhere, async move { limiter.try_acquire(&wish).await });
+            match errand.await {
+                Ok(result) => return result,
+                Err(Gone) => home.lost(elsewhere.id()),
+            }
+        }
+        self.try_acquire(wish).await
     }
 
     async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
@@ -293,6 +307,7 @@ impl RateLimiter {
     pub async fn shutdown(&self) {
         let shared = &self.inner.lanes.shared;
         shared.closing.cancel();
+        shared.recover();
         shared.tasks.close();
         shared.tasks.wait().await;
     }
