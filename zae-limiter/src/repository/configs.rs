@@ -53,22 +53,24 @@ impl Repository {
     pub(super) async fn replace_config(
         &self,
         level: ConfigLevel<'_>,
-        limits: &Limits,
+        limits: Option<&Limits>,
         on_unavailable: Option<OnUnavailable>,
         principal: Option<&Principal>,
     ) -> Result<Option<StoredConfig>, RepositoryError> {
+        let change = match (level, limits) {
+            (ConfigLevel::System, limits) => Change::SystemSet(limits, on_unavailable),
+            (ConfigLevel::Resource(resource), Some(limits)) => Change::ResourceSet(resource, limits),
+            (ConfigLevel::Entity(entity, scope), Some(limits)) => Change::LimitsSet(entity, scope, limits),
+            // Only the system has anything to say beside limits.
+            (_, None) => return Err(ValidationError::new("limits", "", ValidationReason::Empty).into()),
+        };
         let key = level.key(self.ns());
         for _ in 0..TRIES {
             let before = self.store().get(&key, Consistency::Strong).await?;
             let old = before.as_ref().map(|before| StoredConfig::decode_leniently(before).supported()).transpose()?;
-            let item = config::encode(level, self.ns(), Some(limits), on_unavailable, before.as_ref());
+            let item = config::encode(level, self.ns(), limits, on_unavailable, before.as_ref());
             let mut parts = vec![Part::Put(item, guard(before.as_ref()))];
             parts.extend(self.registry(level, Fate::Stored, before.as_ref()));
-            let change = match level {
-                ConfigLevel::System => Change::SystemSet(Some(limits), on_unavailable),
-                ConfigLevel::Resource(resource) => Change::ResourceSet(resource, limits),
-                ConfigLevel::Entity(entity, scope) => Change::LimitsSet(entity, scope, limits),
-            };
             parts.push(self.trail(&change, principal).await?);
             if self.store().transact(&parts).await? == Committed::Done {
                 self.invalidate_config_cache();

@@ -37,7 +37,7 @@ impl Repository {
         limits: &Limits,
         principal: Option<&Principal>,
     ) -> Result<(), RepositoryError> {
-        self.replace_config(ConfigLevel::Resource(resource), limits, None, principal).await.map(drop)
+        self.replace_config(ConfigLevel::Resource(resource), Some(limits), None, principal).await.map(drop)
     }
 
     /// A resource's default limits, in the order of their names; `None` when it has none.
@@ -90,7 +90,20 @@ impl Repository {
         principal: Option<&Principal>,
     ) -> Result<(), RepositoryError> {
         check_policy(on_unavailable)?;
-        self.replace_config(ConfigLevel::System, limits, on_unavailable, principal).await.map(drop)
+        self.replace_config(ConfigLevel::System, Some(limits), on_unavailable, principal).await.map(drop)
+    }
+
+    /// Stores a namespace's policy without any default limits, in place of what was there.
+    ///
+    /// # Errors
+    /// As [`Repository::set_system_defaults`].
+    pub async fn set_system_policy(
+        &self,
+        on_unavailable: Option<OnUnavailable>,
+        principal: Option<&Principal>,
+    ) -> Result<(), RepositoryError> {
+        check_policy(on_unavailable)?;
+        self.replace_config(ConfigLevel::System, None, on_unavailable, principal).await.map(drop)
     }
 
     /// The namespace's default limits, in the order of their names, and its policy.

@@ -61,7 +61,7 @@ impl Repository {
         principal: Option<&Principal>,
     ) -> Result<(), RepositoryError> {
         check_scope(scope)?;
-        let before = self.replace_config(ConfigLevel::Entity(entity, scope), limits, None, principal).await?;
+        let before = self.replace_config(ConfigLevel::Entity(entity, scope), Some(limits), None, principal).await?;
         let before = before.and_then(|config| config.limits);
         self.apply_limits(entity, scope, before.as_ref()).await
     }

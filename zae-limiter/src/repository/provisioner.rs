@@ -2,7 +2,7 @@
 
 use super::{
     Repository,
-    store::{Consistency, Expression},
+    store::{Consistency, Expression, Written},
 };
 use crate::{error::RepositoryError, model::provisioner::ProvisionerState, wire::provisioner};
 
@@ -22,5 +22,19 @@ impl Repository {
     /// [`RepositoryError::Store`] when the table cannot be written.
     pub async fn put_provisioner_state(&self, state: &ProvisionerState) -> Result<(), RepositoryError> {
         self.store().put(provisioner::encode(self.ns(), state), Expression::default()).await.map(drop)
+    }
+
+    /// Replaces that state as a whole if it still is the one that was `seen`, and answers whether it was. Who applies
+    /// writes the record before and after, so that of two who apply at once one learns of the other.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be written.
+    pub async fn swap_provisioner_state(
+        &self,
+        seen: &ProvisionerState,
+        state: &ProvisionerState,
+    ) -> Result<bool, RepositoryError> {
+        let written = self.store().put(provisioner::encode(self.ns(), state), provisioner::unchanged(seen)).await?;
+        Ok(written == Written::Done)
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::provisioner::ProvisionerState,
-    repository::store::{Item, Key},
+    repository::store::{Expression, Item, Key},
 };
 
 pub(crate) fn key(ns: &str) -> Key {
@@ -60,4 +60,20 @@ pub(crate) fn encode(ns: &str, state: &ProvisionerState) -> Item {
         }
     }
     item
+}
+
+/// The condition that nobody has applied anything since `seen` was read.
+pub(crate) fn unchanged(seen: &ProvisionerState) -> Expression {
+    let mut condition = Expression::default();
+    let mut texts = Vec::new();
+    for (name, value) in [("last_applied", &seen.last_applied), ("applied_hash", &seen.applied_hash)] {
+        texts.push(match value {
+            Some(value) => {
+                condition = condition.value(&format!(":{name}"), s(value));
+                format!("{name} = :{name}")
+            }
+            None => format!("attribute_not_exists({name})"),
+        });
+    }
+    condition.when(texts.join(" AND "))
 }

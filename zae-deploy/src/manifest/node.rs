@@ -1,0 +1,191 @@
+//! A document as a tree in which every key and value knows where it stands.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+use super::problem::{ManifestError, Place, Problem};
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) place: Option<Place>,
+    pub(super) value: Value,
+}
+
+/// A key with its place, and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) place: Option<Place>,
+    pub(super) value: Node,
+}
+
+/// What a document can hold.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Null,
+    Flag,
+    Whole(u64),
+    /// A number that is negative, has a fraction or is too large: never valid, kept for the message.
+    Number(String),
+    Text(String),
+    List,
+    Map(Vec<Entry>),
+}
+
+impl Value {
+    /// The kind of value, for a message that says what was found.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Flag => "true or false",
+            Self::Whole(_) | Self::Number(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+impl Node {
+    /// Reads YAML (and so JSON) text.
+    pub(super) fn from_yaml(text: &str) -> Result<Self, ManifestError> {
+        let parsed: Result<Spanned<Raw>, _> = serde_saphyr::from_str(text);
+        parsed.map(Self::from).map_err(|error| {
+            let plain = error.without_snippet();
+            let message = match plain {
+                serde_saphyr::Error::MultipleDocuments { .. } => {
+                    "one file holds one manifest: use a file for each namespace".to_owned()
+                }
+                other => other.to_string(),
+            };
+            let at = plain.location().map(|location| Place::of(&location));
+            // The reader's own message ends in the place, which is said once, in front.
+            let message = match message.rfind(" at line ") {
+                Some(end) if at.is_some() => message[..end].trim_end_matches(',').to_owned(),
+                _ => message,
+            };
+            ManifestError::from(Problem { place: at, path: String::new(), message })
+        })
+    }
+
+    /// Takes over a JSON value, which has no places.
+    pub(super) fn from_json(value: &serde_json::Value) -> Self {
+        let value = match value {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(_) => Value::Flag,
+            serde_json::Value::Number(number) => {
+                number.as_u64().map_or_else(|| Value::Number(number.to_string()), Value::Whole)
+            }
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(_) => Value::List,
+            serde_json::Value::Object(map) => {
+                let entry = |(key, value): (&String, &serde_json::Value)| Entry {
+                    key: key.clone(),
+                    place: None,
+                    value: Self::from_json(value),
+                };
+                Value::Map(map.iter().map(entry).collect())
+            }
+        };
+        Self { place: None, value }
+    }
+}
+
+impl From<Spanned<Raw>> for Node {
+    fn from(spanned: Spanned<Raw>) -> Self {
+        let place = Some(Place::of(&spanned.referenced));
+        let value = match spanned.value {
+            Raw::Null => Value::Null,
+            Raw::Flag => Value::Flag,
+            Raw::Whole(number) => Value::Whole(number),
+            Raw::Number(text) => Value::Number(text),
+            Raw::Text(text) => Value::Text(text),
+            Raw::List => Value::List,
+            Raw::Map(entries) => Value::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| Entry {
+                        place: Some(Place::of(&key.referenced)),
+                        key: key.value,
+                        value: value.into(),
+                    })
+                    .collect(),
+            ),
+        };
+        Self { place, value }
+    }
+}
+
+impl Place {
+    fn of(location: &Location) -> Self {
+        Self { line: location.line(), column: location.column() }
+    }
+}
+
+/// What the YAML reader hands over.
+enum Raw {
+    Null,
+    Flag,
+    Whole(u64),
+    Number(String),
+    Text(String),
+    List,
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Raw;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_unit<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_none<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+                deserializer.deserialize_any(Any)
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+                Ok(Raw::Flag)
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
+                Ok(Raw::Whole(number))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
+                Ok(u64::try_from(number).map_or_else(|_| Raw::Number(number.to_string()), Raw::Whole))
+            }
+            fn visit_u128<E>(self, number: u128) -> Result<Raw, E> {
+                Ok(Raw::Number(number.to_string()))
+            }
+            fn visit_i128<E>(self, number: i128) -> Result<Raw, E> {
+                Ok(Raw::Number(number.to_string()))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
+                Ok(Raw::Number(number.to_string()))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+                Ok(Raw::Text(text.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Raw, A::Error> {
+                while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+                Ok(Raw::List)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Raw::Map(entries))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}

@@ -1,0 +1,88 @@
+//! The normal form of a manifest and its hash.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use zae_limiter::{Limits, OnUnavailable};
+
+use super::Manifest;
+
+/// Every declaration with exactly capacity, amount and period; sections only where there is something in them.
+pub(super) fn json(manifest: &Manifest) -> Value {
+    let mut root = Map::new();
+    if let Some(namespace) = &manifest.namespace {
+        root.insert("namespace".to_owned(), namespace.as_str().into());
+    }
+    if let Some(system) = &manifest.system {
+        let mut section = json!({ "limits": system.limits.as_ref().map_or_else(|| json!({}), limits) });
+        if let Some(policy) = system.on_unavailable {
+            section["on_unavailable"] = OnUnavailable::as_str(policy).into();
+        }
+        root.insert("system".to_owned(), section);
+    }
+    if !manifest.resources.is_empty() {
+        let entries = manifest.resources.iter();
+        let entries = entries.map(|(name, set)| (name.to_string(), json!({ "limits": limits(set) })));
+        root.insert("resources".to_owned(), Value::Object(entries.collect()));
+    }
+    if !manifest.entities.is_empty() {
+        let entries = manifest.entities.iter().map(|(entity, scopes)| {
+            let scopes = scopes.iter().map(|(scope, set)| (scope.to_string(), json!({ "limits": limits(set) })));
+            (entity.to_string(), json!({ "resources": scopes.collect::<Map<_, _>>() }))
+        });
+        root.insert("entities".to_owned(), Value::Object(entries.collect()));
+    }
+    Value::Object(root)
+}
+
+fn limits(limits: &Limits) -> Value {
+    let entry = |limit: &zae_limiter::Limit| {
+        let numbers = json!({
+            "capacity": limit.capacity(),
+            "refill_amount": limit.refill_amount(),
+            "refill_period": limit.refill_period_seconds(),
+        });
+        (limit.name().to_string(), numbers)
+    };
+    Value::Object(limits.iter().map(entry).collect())
+}
+
+pub(super) fn hash(manifest: &Manifest) -> String {
+    let mut text = String::new();
+    write(&json(manifest), &mut text);
+    format!("sha256:{:x}", Sha256::digest(text.as_bytes()))
+}
+
+/// JSON as Python's `json.dumps(value, sort_keys=True)` writes it; the values here are maps, text and whole numbers.
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                write_text(key, out);
+                out.push_str(": ");
+                write(value, out);
+            }
+            out.push('}');
+        }
+        Value::String(text) => write_text(text, out),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    for character in Value::from(text).to_string().chars() {
+        if character.is_ascii() {
+            out.push(character);
+            continue;
+        }
+        let mut units = [0; 2];
+        for unit in character.encode_utf16(&mut units) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+}

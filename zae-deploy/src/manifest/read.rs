@@ -1,0 +1,374 @@
+//! From a tree to a checked manifest. Every problem is collected, so that one run shows them all.
+
+use std::collections::{BTreeMap, btree_map};
+
+use zae_limiter::{
+    EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, OnUnavailable, ResourceName, ValidationError,
+};
+
+use super::{
+    Manifest, SystemSection,
+    node::{Entry, Node, Value},
+    problem::{ManifestError, Place, Problem},
+};
+
+/// How the keys of a document are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// `refill_amount`, as in a file.
+    Snake,
+    /// `RefillAmount`, as in the properties of a CloudFormation resource, where every number arrives as text.
+    Camel,
+}
+
+/// The keys with a meaning, in both spellings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    Namespace,
+    System,
+    Resources,
+    Entities,
+    Limits,
+    OnUnavailable,
+    Capacity,
+    RefillAmount,
+    RefillPeriod,
+    Burst,
+    /// What CloudFormation and the resource's own addressing need beside the manifest.
+    Envelope(&'static str),
+}
+
+const ROOT: &[Key] = &[Key::Namespace, Key::System, Key::Resources, Key::Entities];
+const ENVELOPE: &[Key] = &[
+    Key::Envelope("ServiceToken"),
+    Key::Envelope("ServiceTimeout"),
+    Key::Envelope("TableName"),
+    Key::Envelope("NamespaceId"),
+];
+const SYSTEM: &[Key] = &[Key::OnUnavailable, Key::Limits];
+const RESOURCE: &[Key] = &[Key::Limits];
+const ENTITY: &[Key] = &[Key::Resources];
+const LIMIT: &[Key] = &[Key::Capacity, Key::RefillAmount, Key::RefillPeriod, Key::Burst];
+
+impl Key {
+    fn spelled(self, spelling: Spelling) -> &'static str {
+        let (snake, camel) = match self {
+            Self::Namespace => ("namespace", "Namespace"),
+            Self::System => ("system", "System"),
+            Self::Resources => ("resources", "Resources"),
+            Self::Entities => ("entities", "Entities"),
+            Self::Limits => ("limits", "Limits"),
+            Self::OnUnavailable => ("on_unavailable", "OnUnavailable"),
+            Self::Capacity => ("capacity", "Capacity"),
+            Self::RefillAmount => ("refill_amount", "RefillAmount"),
+            Self::RefillPeriod => ("refill_period", "RefillPeriod"),
+            Self::Burst => ("burst", "Burst"),
+            Self::Envelope(name) => (name, name),
+        };
+        if spelling == Spelling::Snake { snake } else { camel }
+    }
+}
+
+/// Reads and checks a whole document.
+pub(super) fn read(root: &Node, spelling: Spelling) -> Result<Manifest, ManifestError> {
+    let mut reader = Reader { spelling, problems: Vec::new() };
+    let manifest = reader.manifest(root);
+    if reader.problems.is_empty() { Ok(manifest) } else { Err(ManifestError::new(reader.problems)) }
+}
+
+struct Reader {
+    spelling: Spelling,
+    problems: Vec<Problem>,
+}
+
+/// Where in the document: the keys that lead there.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    up: Option<&'a Path<'a>>,
+    key: &'a str,
+}
+
+impl Path<'_> {
+    const ROOT: Path<'static> = Path { up: None, key: "" };
+
+    fn at<'a>(&'a self, key: &'a str) -> Path<'a> {
+        Path { up: Some(self), key }
+    }
+
+    fn text(&self) -> String {
+        match self.up {
+            Some(up) if up.up.is_some() => format!("{}.{}", up.text(), self.key),
+            _ => self.key.to_owned(),
+        }
+    }
+}
+
+impl Reader {
+    fn problem(&mut self, place: Option<Place>, path: &Path<'_>, message: impl Into<String>) {
+        self.problems.push(Problem { place, path: path.text(), message: message.into() });
+    }
+
+    fn manifest(&mut self, root: &Node) -> Manifest {
+        let path = Path::ROOT;
+        let mut manifest = Manifest::default();
+        let mut allowed = ROOT.to_vec();
+        if self.spelling == Spelling::Camel {
+            allowed.extend(ENVELOPE);
+        }
+        let Value::Map(_) = root.value else {
+            let found = root.value.kind();
+            let message = format!("a manifest is a mapping with `system`, `resources` and `entities`, this is {found}");
+            self.problem(root.place, &path, message);
+            return manifest;
+        };
+        for (key, entry) in self.known(root, &path, &allowed) {
+            let path = path.at(&entry.key);
+            match key {
+                Key::Namespace => manifest.namespace = self.namespace(&entry.value, &path),
+                Key::System => manifest.system = Some(self.system(&entry.value, &path)),
+                Key::Resources => {
+                    let name = |name: &str| ResourceName::new(name);
+                    manifest.resources = self.by_name(&entry.value, &path, name, Self::resource);
+                }
+                Key::Entities => {
+                    let id = |id: &str| EntityId::new(id);
+                    manifest.entities =
+                        self.by_name(&entry.value, &path, id, |r, node, path| Some(r.entity(node, path)));
+                }
+                _ => {}
+            }
+        }
+        manifest.entities.retain(|_, scopes| !scopes.is_empty());
+        manifest
+    }
+
+    fn namespace(&mut self, node: &Node, path: &Path<'_>) -> Option<NamespaceName> {
+        let text = match &node.value {
+            Value::Text(text) => text.clone(),
+            Value::Whole(number) => number.to_string(),
+            Value::Null => return None,
+            other => {
+                let found = other.kind();
+                self.problem(node.place, path, format!("a namespace is text, this is {found}"));
+                return None;
+            }
+        };
+        self.valid(NamespaceName::new(text), node.place, path)
+    }
+
+    fn system(&mut self, node: &Node, path: &Path<'_>) -> SystemSection {
+        let mut system = SystemSection::default();
+        for (key, entry) in self.known(node, path, SYSTEM) {
+            let path = path.at(&entry.key);
+            match key {
+                Key::Limits => system.limits = self.limits(&entry.value, &path),
+                Key::OnUnavailable => system.on_unavailable = self.policy(&entry.value, &path),
+                _ => {}
+            }
+        }
+        system
+    }
+
+    fn policy(&mut self, node: &Node, path: &Path<'_>) -> Option<OnUnavailable> {
+        match &node.value {
+            Value::Text(text) if text == "allow" => Some(OnUnavailable::Allow),
+            Value::Text(text) if text == "block" => Some(OnUnavailable::Block),
+            Value::Null => None,
+            Value::Text(text) => {
+                let near = nearest(text, ["allow", "block"].into_iter());
+                self.problem(node.place, path, format!("must be `allow` or `block`, this is `{text}`{near}"));
+                None
+            }
+            other => {
+                let found = other.kind();
+                self.problem(node.place, path, format!("must be `allow` or `block`, this is {found}"));
+                None
+            }
+        }
+    }
+
+    fn resource(&mut self, node: &Node, path: &Path<'_>) -> Option<Limits> {
+        let problems = self.problems.len();
+        let mut limits = None;
+        let mut named = false;
+        for (key, entry) in self.known(node, path, RESOURCE) {
+            if key == Key::Limits {
+                named = true;
+                limits = self.limits(&entry.value, &path.at(&entry.key));
+            }
+        }
+        if limits.is_none() && self.problems.len() == problems {
+            let what = if named { "has no limits in it" } else { "has no `limits`" };
+            let limits_key = Key::Limits.spelled(self.spelling);
+            self.problem(node.place, path, format!("{what}: add one under `{limits_key}`, or remove this entry"));
+        }
+        limits
+    }
+
+    fn entity(&mut self, node: &Node, path: &Path<'_>) -> BTreeMap<LimitScope, Limits> {
+        let mut scopes = BTreeMap::new();
+        for (key, entry) in self.known(node, path, ENTITY) {
+            if key == Key::Resources {
+                let path = path.at(&entry.key);
+                let scope = |name: &str| LimitScope::try_from(name);
+                scopes = self.by_name(&entry.value, &path, scope, Self::resource);
+            }
+        }
+        scopes
+    }
+
+    /// The limits of one level; `None` when there are none.
+    fn limits(&mut self, node: &Node, path: &Path<'_>) -> Option<Limits> {
+        let problems = self.problems.len();
+        let found = self.by_name(node, path, |name: &str| LimitName::new(name), Self::numbers);
+        if self.problems.len() > problems || found.is_empty() {
+            return None;
+        }
+        let limits = found
+            .into_iter()
+            .map(|(name, Numbers { capacity, refill, period })| Limit::custom(name, capacity, refill, period));
+        let limits: Result<Vec<Limit>, ValidationError> = limits.collect();
+        self.valid(limits.and_then(Limits::new), node.place, path)
+    }
+
+    fn numbers(&mut self, node: &Node, path: &Path<'_>) -> Option<Numbers> {
+        let problems = self.problems.len();
+        let [mut capacity, mut refill, mut period, mut burst] = [None; 4];
+        if !matches!(node.value, Value::Map(_) | Value::Null) {
+            let key = Key::Capacity.spelled(self.spelling);
+            let found = node.value.kind();
+            self.problem(node.place, path, format!("a limit is a mapping like `{{ {key}: 100 }}`, this is {found}"));
+            return None;
+        }
+        for (key, entry) in self.known(node, path, LIMIT) {
+            let (max, target) = match key {
+                Key::Capacity => (zae_limiter::MAX_TOKENS, &mut capacity),
+                Key::RefillAmount => (zae_limiter::MAX_TOKENS, &mut refill),
+                Key::RefillPeriod => (zae_limiter::MAX_PERIOD_SECONDS, &mut period),
+                _ => (zae_limiter::MAX_TOKENS, &mut burst),
+            };
+            *target = self.number(&entry.value, &path.at(&entry.key), max);
+        }
+        if self.problems.len() > problems {
+            return None;
+        }
+        let Some(capacity) = capacity else {
+            let key = Key::Capacity.spelled(self.spelling);
+            self.problem(node.place, path, format!("needs `{key}`, the most tokens that the bucket holds"));
+            return None;
+        };
+        // The former name of the ceiling, from before `capacity` was it.
+        let capacity = burst.unwrap_or(capacity);
+        Some(Numbers { capacity, refill: refill.unwrap_or(capacity), period: period.unwrap_or(60) })
+    }
+
+    fn number(&mut self, node: &Node, path: &Path<'_>, max: u64) -> Option<u64> {
+        let number = match &node.value {
+            Value::Whole(number) => Some(*number),
+            Value::Text(text) if self.spelling == Spelling::Camel => text.parse().ok(),
+            _ => None,
+        };
+        let message = match (number, &node.value) {
+            (Some(0), _) => "must be at least 1".to_owned(),
+            (Some(number), _) if number > max => format!("must be at most {max}"),
+            (Some(number), _) => return Some(number),
+            (None, Value::Number(text)) => format!("must be a whole number of at least 1, this is {text}"),
+            (None, Value::Text(text)) if text.parse::<u64>().is_ok() => {
+                format!("must be a number, this is text: write {text} without quotes")
+            }
+            (None, Value::Text(text)) => format!("must be a whole number, this is `{text}`"),
+            (None, other) => format!("must be a whole number, this is {}", other.kind()),
+        };
+        self.problem(node.place, path, message);
+        None
+    }
+
+    /// A mapping whose keys are names of the user's choice. Nothing at all counts as an empty one.
+    fn by_name<K: Ord, V>(
+        &mut self,
+        node: &Node,
+        path: &Path<'_>,
+        parse: impl Fn(&str) -> Result<K, ValidationError>,
+        read: impl Fn(&mut Self, &Node, &Path<'_>) -> Option<V>,
+    ) -> BTreeMap<K, V> {
+        let mut found = BTreeMap::new();
+        let entries = match &node.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null => &[],
+            other => {
+                let found = other.kind();
+                self.problem(node.place, path, format!("must be a mapping of names, this is {found}"));
+                &[]
+            }
+        };
+        for entry in entries {
+            let path = path.at(&entry.key);
+            let key = self.valid(parse(&entry.key), entry.place, &path);
+            let value = read(self, &entry.value, &path);
+            let (Some(key), Some(value)) = (key, value) else { continue };
+            match found.entry(key) {
+                btree_map::Entry::Vacant(vacant) => {
+                    vacant.insert(value);
+                }
+                btree_map::Entry::Occupied(_) => self.problem(entry.place, &path, "is given twice"),
+            }
+        }
+        found
+    }
+
+    /// The entries with a meaning here, each at most once. Everything else is a problem.
+    fn known<'n>(&mut self, node: &'n Node, path: &Path<'_>, allowed: &[Key]) -> Vec<(Key, &'n Entry)> {
+        let entries = match &node.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null => &[],
+            other => {
+                let keys: Vec<String> = allowed.iter().map(|key| format!("`{}`", key.spelled(self.spelling))).collect();
+                let message = format!("must be a mapping with {}, this is {}", keys.join(", "), other.kind());
+                self.problem(node.place, path, message);
+                &[]
+            }
+        };
+        let mut known: Vec<(Key, &Entry)> = Vec::new();
+        for entry in entries {
+            let key = allowed.iter().find(|key| key.spelled(self.spelling) == entry.key);
+            match key {
+                Some(key) if known.iter().any(|(seen, _)| seen == key) => {
+                    self.problem(entry.place, &path.at(&entry.key), "is given twice");
+                }
+                Some(key) => known.push((*key, entry)),
+                None => {
+                    let names = allowed.iter().map(|key| key.spelled(self.spelling));
+                    let near = nearest(&entry.key, names.clone());
+                    let hint = if near.is_empty() {
+                        format!("; known here: {}", names.collect::<Vec<_>>().join(", "))
+                    } else {
+                        near
+                    };
+                    self.problem(entry.place, path, format!("unknown key `{}`{hint}", entry.key));
+                }
+            }
+        }
+        known
+    }
+
+    fn valid<T>(&mut self, value: Result<T, ValidationError>, place: Option<Place>, path: &Path<'_>) -> Option<T> {
+        value.map_err(|error| self.problem(place, path, error.to_string())).ok()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Numbers {
+    capacity: u64,
+    refill: u64,
+    period: u64,
+}
+
+/// `; did you mean …?` when one of `known` is close to what was written, else nothing.
+fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
+    let scored = known.map(|known| (strsim::jaro_winkler(&plain(written), &plain(known)), known));
+    match scored.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((score, known)) if score >= 0.8 => format!("; did you mean `{known}`?"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,81 @@
+//! A CloudFormation template that carries a manifest.
+
+use std::fmt::Write;
+
+use zae_limiter::{Limits, NamespaceName, OnUnavailable, StackName};
+
+use super::Manifest;
+
+/// A template with one `Custom::ZaeLimiterLimits` resource, whose provisioner is the one of `stack`.
+///
+/// The stack's template exports the function's ARN as `{stack}-ProvisionerArn`. Everything is spelled out, so that a
+/// changed default never changes what a deployed template means.
+pub fn template(manifest: &Manifest, stack: &StackName, namespace: &NamespaceName) -> String {
+    let mut text = String::new();
+    let mut line = |depth: usize, content: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:width$}{content}", "", width = depth * 2);
+    };
+    line(0, "AWSTemplateFormatVersion: '2010-09-09'".to_owned());
+    line(0, format!("Description: {}", quoted(&format!("Declarative limits for namespace '{namespace}'"))));
+    line(0, "Resources:".to_owned());
+    line(1, "TenantLimits:".to_owned());
+    line(2, "Type: Custom::ZaeLimiterLimits".to_owned());
+    line(2, "Properties:".to_owned());
+    line(3, format!("ServiceToken: !ImportValue {stack}-ProvisionerArn"));
+    line(3, format!("TableName: {}", scalar(stack.as_str())));
+    line(3, format!("Namespace: {}", scalar(namespace.as_str())));
+    if let Some(system) = &manifest.system {
+        let empty = system.on_unavailable.is_none() && system.limits.is_none();
+        line(3, if empty { "System: {}" } else { "System:" }.to_owned());
+        if let Some(policy) = system.on_unavailable {
+            line(4, format!("OnUnavailable: {}", OnUnavailable::as_str(policy)));
+        }
+        if let Some(limits) = &system.limits {
+            write_limits(&mut line, 4, limits);
+        }
+    }
+    if !manifest.resources.is_empty() {
+        line(3, "Resources:".to_owned());
+        for (resource, limits) in &manifest.resources {
+            line(4, format!("{}:", scalar(resource.as_str())));
+            write_limits(&mut line, 5, limits);
+        }
+    }
+    if !manifest.entities.is_empty() {
+        line(3, "Entities:".to_owned());
+        for (entity, scopes) in &manifest.entities {
+            line(4, format!("{}:", scalar(entity.as_str())));
+            line(5, "Resources:".to_owned());
+            for (scope, limits) in scopes {
+                line(6, format!("{}:", scalar(scope.as_str())));
+                write_limits(&mut line, 7, limits);
+            }
+        }
+    }
+    text
+}
+
+fn write_limits(line: &mut impl FnMut(usize, String), depth: usize, limits: &Limits) {
+    line(depth, "Limits:".to_owned());
+    for limit in limits {
+        line(depth + 1, format!("{}:", scalar(limit.name().as_str())));
+        line(depth + 2, format!("Capacity: {}", limit.capacity()));
+        line(depth + 2, format!("RefillAmount: {}", limit.refill_amount()));
+        line(depth + 2, format!("RefillPeriod: {}", limit.refill_period_seconds()));
+    }
+}
+
+/// Text as YAML reads it back as text: quoted where a reader of YAML 1.1 might see something else in it.
+fn scalar(text: &str) -> String {
+    const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    // A JSON string is a double-quoted YAML scalar.
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,168 @@
+//! Making the changes, and keeping the record of what is managed true at every step.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zae_limiter::{ProvisionerState, RepositoryError};
+
+use super::{
+    ProvisionError, Provisioner,
+    plan::{Action, Change, Compared, Item, Plan, Stored},
+};
+use crate::manifest::Manifest;
+
+/// What applying a manifest did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Applied {
+    /// What was to be done.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// Items created.
+    pub created: usize,
+    /// Items changed.
+    pub updated: usize,
+    /// Items removed.
+    pub deleted: usize,
+    /// What failed, in words; everything else was done.
+    pub errors: Vec<String>,
+}
+
+impl Provisioner {
+    /// Makes the namespace what `manifest` says. The manifest's own namespace is not looked at.
+    ///
+    /// One item that fails does not stop the others; [`Applied::errors`] says what failed, and the record of what is
+    /// managed then says what is really in place. Not cancel safe in one respect: a dropped call leaves the items that
+    /// it had reached changed, all of them on record; applying again finishes the work.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Repository`] when the table cannot be read or the record cannot be written,
+    /// [`ProvisionError::Busy`] when somebody else applies at the same time. Nothing was changed then.
+    pub async fn apply(&self, manifest: &Manifest) -> Result<Applied, ProvisionError> {
+        let namespace = self.repository.namespace_name();
+        let seen = self.repository.provisioner_state().await?;
+        let comparison = self.compare(manifest, &seen).await?;
+        let plan = comparison.plan();
+        let hash = manifest.hash(namespace);
+        let target = manifest.managed();
+        let same = same_items(&seen, &target) && seen.applied_hash.as_ref() == Some(&hash);
+        if plan.changes.is_empty() && same {
+            return Ok(Applied { plan, ..Applied::default() });
+        }
+        // First the record says more than is true, so that nothing is forgotten when this process ends in between.
+        let intent = ProvisionerState { last_applied: Some(now()), applied_hash: None, ..union(&seen, &target) };
+        if !self.repository.swap_provisioner_state(&seen, &intent).await? {
+            return Err(ProvisionError::Busy(namespace.to_string()));
+        }
+        let mut applied = Applied { plan, ..Applied::default() };
+        let mut managed = target;
+        for compared in &comparison.items {
+            let Some(change) = compared.change() else { continue };
+            match self.make(compared).await {
+                Ok(()) => match change.action {
+                    Action::Create => applied.created += 1,
+                    Action::Update => applied.updated += 1,
+                    Action::Delete => applied.deleted += 1,
+                    Action::Adopt => {}
+                },
+                Err(error) => {
+                    applied.errors.push(failure(&change, &error));
+                    remain(&mut managed, &compared.item, compared.managed);
+                }
+            }
+        }
+        // A manifest that was not wholly applied is not the one in force.
+        let applied_hash = if applied.errors.is_empty() { Some(hash) } else { seen.applied_hash };
+        let done = ProvisionerState { last_applied: Some(now()), applied_hash, ..managed };
+        if !self.repository.swap_provisioner_state(&intent, &done).await? {
+            let problem = "another manifest was applied at the same time: run `limits plan` for both".to_owned();
+            applied.errors.push(problem);
+        }
+        Ok(applied)
+    }
+
+    async fn make(&self, compared: &Compared) -> Result<(), RepositoryError> {
+        let principal = self.principal.as_ref();
+        let repository = &self.repository;
+        match (&compared.item, &compared.declared) {
+            // Only management changes.
+            (_, Some(declared)) if compared.stored == Stored::Content(declared.clone()) => Ok(()),
+            (Item::System, Some(declared)) => match &declared.limits {
+                Some(limits) => repository.set_system_defaults(limits, declared.on_unavailable, principal).await,
+                None => repository.set_system_policy(declared.on_unavailable, principal).await,
+            },
+            (Item::Resource(resource), Some(declared)) => match &declared.limits {
+                Some(limits) => repository.set_resource_defaults(resource, limits, principal).await,
+                None => repository.delete_resource_defaults(resource, principal).await.map(drop),
+            },
+            (Item::Entity(entity, scope), Some(declared)) => match &declared.limits {
+                Some(limits) => repository.set_limits(entity, scope, limits, principal).await,
+                None => repository.delete_limits(entity, scope, principal).await.map(drop),
+            },
+            (Item::System, None) => repository.delete_system_defaults(principal).await.map(drop),
+            (Item::Resource(resource), None) => {
+                repository.delete_resource_defaults(resource, principal).await.map(drop)
+            }
+            (Item::Entity(entity, scope), None) => repository.delete_limits(entity, scope, principal).await.map(drop),
+        }
+    }
+}
+
+fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+}
+
+fn failure(change: &Change, error: &RepositoryError) -> String {
+    let target = change.target.as_deref().map(|target| format!(" {target}")).unwrap_or_default();
+    format!("{} {}{target}: {error}", change.action, change.level)
+}
+
+fn same_items(a: &ProvisionerState, b: &ProvisionerState) -> bool {
+    let items = |state: &ProvisionerState| {
+        let mut all: Vec<(String, String)> = Vec::new();
+        all.extend(state.managed_resources.iter().map(|name| (String::new(), name.clone())));
+        for (entity, names) in &state.managed_entities {
+            all.extend(names.iter().map(|name| (entity.clone(), name.clone())));
+        }
+        all.sort_unstable();
+        (state.managed_system, all)
+    };
+    items(a) == items(b)
+}
+
+fn union(a: &ProvisionerState, b: &ProvisionerState) -> ProvisionerState {
+    let mut all = a.clone();
+    all.managed_system |= b.managed_system;
+    all.managed_resources.extend(b.managed_resources.iter().cloned());
+    all.managed_resources.sort_unstable();
+    all.managed_resources.dedup();
+    for (entity, names) in &b.managed_entities {
+        let own = all.managed_entities.entry(entity.clone()).or_default();
+        own.extend(names.iter().cloned());
+        own.sort_unstable();
+        own.dedup();
+    }
+    all
+}
+
+/// Takes an item that could not be changed back to the side of management on which it was.
+fn remain(state: &mut ProvisionerState, item: &Item, managed: bool) {
+    match item {
+        Item::System => state.managed_system = managed,
+        Item::Resource(resource) => set(&mut state.managed_resources, resource.as_str(), managed),
+        Item::Entity(entity, scope) => {
+            let names = state.managed_entities.entry(entity.to_string()).or_default();
+            set(names, scope.as_str(), managed);
+            if names.is_empty() {
+                state.managed_entities.remove(entity.as_str());
+            }
+        }
+    }
+}
+
+fn set(names: &mut Vec<String>, name: &str, present: bool) {
+    names.retain(|other| other != name);
+    if present {
+        names.push(name.to_owned());
+        names.sort_unstable();
+    }
+}

@@ -1,0 +1,120 @@
+//! The Lambda function: what the command line sends, and what CloudFormation sends.
+
+use aws_sdk_dynamodb::Client;
+use serde_json::{Value, json};
+use zae_limiter::{NamespaceName, Principal, Repository, RepositoryError, ValidationError};
+
+use super::{ProvisionError, Provisioner, resource, respond::Responder, respond::ResponseError};
+use crate::manifest::{Manifest, ManifestError};
+
+/// The provisioner function: a table's client, and the way to CloudFormation.
+#[derive(Clone, Debug)]
+pub struct Functions {
+    pub(super) client: Client,
+    pub(super) table: String,
+    pub(super) responder: Responder,
+}
+
+/// Why an event could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// The manifest is wrong; nothing was changed.
+    #[error("the manifest is wrong: {0}")]
+    Manifest(#[from] ManifestError),
+    /// A name in the event is wrong; nothing was changed.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// Planning or applying failed.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// The id in the event is not the one of the namespace's name.
+    #[error("namespace '{name}' of table {table} has id {actual}, the event says {given}: nothing was changed")]
+    OtherNamespace {
+        /// The name in the event.
+        name: String,
+        /// The table.
+        table: String,
+        /// The id that is registered.
+        actual: String,
+        /// The id in the event.
+        given: String,
+    },
+    /// The event asks for something that there is not.
+    #[error("the event's action is '{0}': it must be plan or apply")]
+    Action(String),
+    /// Applying to a custom resource failed in part.
+    #[error("{0}")]
+    Incomplete(String),
+    /// CloudFormation could not be told.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+}
+
+impl From<RepositoryError> for HandlerError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Provision(error.into())
+    }
+}
+
+impl Functions {
+    /// A function for events that name no table, which then are about `table`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into(), responder: Responder::default() }
+    }
+
+    /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest"}`, or a
+    /// custom resource's, which is answered at its `ResponseURL` as well.
+    ///
+    /// # Errors
+    /// [`HandlerError`], which the function returns to its caller. What CloudFormation was told has been dealt with and is
+    /// no error: it would only make Lambda repeat the work.
+    pub async fn handle(&self, event: &Value) -> Result<Value, HandlerError> {
+        if event.get("RequestType").is_some() { resource::handle(self, event).await } else { self.direct(event).await }
+    }
+
+    async fn direct(&self, event: &Value) -> Result<Value, HandlerError> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let manifest = Manifest::from_json(event.get("manifest").unwrap_or(&Value::Null))?;
+        let action = text("action").unwrap_or("plan");
+        let principal = text("principal").map(Principal::new).transpose()?;
+        let table = text("table_name").unwrap_or(&self.table);
+        let repository = self.open(table, manifest.namespace.as_ref(), text("namespace_id")).await?;
+        let provisioner = Provisioner::new(repository).principal(principal);
+        match action {
+            "plan" => {
+                let mut answer = json!(provisioner.plan(&manifest).await?);
+                answer["status"] = "planned".into();
+                Ok(answer)
+            }
+            "apply" => {
+                let mut answer = json!(provisioner.apply(&manifest).await?);
+                answer["status"] = "applied".into();
+                Ok(answer)
+            }
+            other => Err(HandlerError::Action(other.to_owned())),
+        }
+    }
+
+    /// Opens a namespace by its name, which the id (where one is given) must belong to. Nothing is created.
+    pub(super) async fn open(
+        &self,
+        table: &str,
+        name: Option<&NamespaceName>,
+        id: Option<&str>,
+    ) -> Result<Repository, HandlerError> {
+        let name = name.map_or(zae_limiter::DEFAULT_NAMESPACE, NamespaceName::as_str);
+        let builder = Repository::builder().client(self.client.clone()).stack(table).namespace(name);
+        let repository = builder.build().await?;
+        let actual = repository.namespace_id().as_str();
+        match id {
+            Some(given) if given != actual => Err(HandlerError::OtherNamespace {
+                name: name.to_owned(),
+                table: table.to_owned(),
+                actual: actual.to_owned(),
+                given: given.to_owned(),
+            }),
+            _ => Ok(repository),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What differs between what is declared and what is stored: comparison without I/O.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use zae_limiter::{EntityId, Limit, LimitScope, Limits, OnUnavailable, ProvisionerState, ResourceName};
+
+use crate::manifest::Manifest;
+
+/// The changes that make a namespace what its manifest says, in the order in which they are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// What could not be taken into account, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The changes that are about values: what is merely put under management is none.
+    pub fn drift(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.action != Action::Adopt)
+    }
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// What is done.
+    pub action: Action,
+    /// At which level.
+    pub level: Level,
+    /// To what: a resource, `entity/resource`, or nothing for the system.
+    pub target: Option<String>,
+    /// Value by value, in order of names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Difference>,
+}
+
+/// One value that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// Its name, for example `rpm.capacity`.
+    pub name: String,
+    /// As it is stored; `None` when it is not.
+    pub from: Option<String>,
+    /// As it will be; `None` when it will be gone.
+    pub to: Option<String>,
+}
+
+/// What is done about an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Action {
+    /// It is not there and will be.
+    Create,
+    /// Some of its values change.
+    Update,
+    /// It is managed, no longer declared, and will be gone.
+    Delete,
+    /// It is as declared already and only comes under management.
+    Adopt,
+}
+
+impl Action {
+    /// The sign in front of a line: `+`, `~`, `-` or `=`.
+    pub fn symbol(self) -> char {
+        match self {
+            Self::Create => '+',
+            Self::Update => '~',
+            Self::Delete => '-',
+            Self::Adopt => '=',
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Adopt => "adopt",
+        })
+    }
+}
+
+/// Where limits are configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Level {
+    /// The namespace's defaults.
+    System,
+    /// A resource's defaults.
+    Resource,
+    /// One entity's limits for one resource.
+    Entity,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::Resource => "resource",
+            Self::Entity => "entity",
+        })
+    }
+}
+
+/// One configuration item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    System,
+    Resource(ResourceName),
+    Entity(EntityId, LimitScope),
+}
+
+impl Item {
+    pub(super) fn level(&self) -> Level {
+        match self {
+            Self::System => Level::System,
+            Self::Resource(_) => Level::Resource,
+            Self::Entity(..) => Level::Entity,
+        }
+    }
+
+    pub(super) fn target(&self) -> Option<String> {
+        match self {
+            Self::System => None,
+            Self::Resource(resource) => Some(resource.to_string()),
+            Self::Entity(entity, scope) => Some(format!("{entity}/{scope}")),
+        }
+    }
+}
+
+/// What an item says, or is to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) limits: Option<Limits>,
+    pub(super) on_unavailable: Option<OnUnavailable>,
+}
+
+/// What an item says now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Absent,
+    Content(Content),
+    /// It is there and makes no sense: replacing it is the cure.
+    Broken(String),
+}
+
+/// An item with what it is and what it is to be.
+#[derive(Clone, Debug)]
+pub(super) struct Compared {
+    pub(super) item: Item,
+    pub(super) managed: bool,
+    /// `None`: it is to be gone.
+    pub(super) declared: Option<Content>,
+    pub(super) stored: Stored,
+}
+
+/// The items that a manifest or its predecessor names, in the order in which they are changed.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    pub(super) items: Vec<(Item, bool, Option<Content>)>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Items {
+    pub(super) fn of(manifest: &Manifest, state: &ProvisionerState) -> Self {
+        let mut all = Self::default();
+        let limits = |limits: &Limits| Some(Content { limits: Some(limits.clone()), on_unavailable: None });
+        if manifest.system.is_some() || state.managed_system {
+            let section = manifest.system.as_ref();
+            let content = section
+                .map(|section| Content { limits: section.limits.clone(), on_unavailable: section.on_unavailable });
+            all.items.push((Item::System, state.managed_system, content));
+        }
+        for (resource, set) in &manifest.resources {
+            let managed = state.managed_resources.iter().any(|name| name == resource.as_str());
+            all.items.push((Item::Resource(resource.clone()), managed, limits(set)));
+        }
+        let mut gone: Vec<&String> = state.managed_resources.iter().collect();
+        gone.sort_unstable();
+        for name in gone {
+            match ResourceName::new(name) {
+                Ok(resource) if manifest.resources.contains_key(&resource) => {}
+                Ok(resource) => all.items.push((Item::Resource(resource), true, None)),
+                Err(_) => all.unreadable(Level::Resource, name),
+            }
+        }
+        for (entity, scopes) in &manifest.entities {
+            let managed = state.managed_entities.get(entity.as_str());
+            for (scope, set) in scopes {
+                let managed = managed.is_some_and(|names| names.iter().any(|name| name == scope.as_str()));
+                all.items.push((Item::Entity(entity.clone(), scope.clone()), managed, limits(set)));
+            }
+        }
+        for (entity, names) in &state.managed_entities {
+            let mut names: Vec<&String> = names.iter().collect();
+            names.sort_unstable();
+            for name in names {
+                match (EntityId::new(entity), LimitScope::try_from(name.as_str())) {
+                    (Ok(id), Ok(scope)) => {
+                        if manifest.entities.get(&id).is_none_or(|scopes| !scopes.contains_key(&scope)) {
+                            all.items.push((Item::Entity(id, scope), true, None));
+                        }
+                    }
+                    _ => all.unreadable(Level::Entity, &format!("{entity}/{name}")),
+                }
+            }
+        }
+        all
+    }
+
+    fn unreadable(&mut self, level: Level, name: &str) {
+        let warning = format!("the managed {level} '{name}' has a name that cannot be used; it is left as it is");
+        self.warnings.push(warning);
+    }
+}
+
+impl Compared {
+    /// The change that this item needs, if any.
+    pub(super) fn change(&self) -> Option<Change> {
+        let nothing = Content::default();
+        let (action, from, to) = match (&self.stored, &self.declared) {
+            // What is gone already needs no removal.
+            (Stored::Absent, None) => return None,
+            // A section without anything in it is what a missing item says, too.
+            (Stored::Absent, Some(declared)) if *declared == nothing => return self.adopted(),
+            (Stored::Absent, Some(declared)) => (Action::Create, &nothing, declared),
+            (Stored::Content(stored), Some(declared)) if stored == declared => return self.adopted(),
+            (Stored::Content(stored), Some(declared)) => (Action::Update, stored, declared),
+            (Stored::Content(stored), None) => (Action::Delete, stored, &nothing),
+            (Stored::Broken(problem), declared) => {
+                let action = if declared.is_some() { Action::Update } else { Action::Delete };
+                let broken = Difference { name: "item".to_owned(), from: Some(problem.clone()), to: None };
+                let mut change = self.changed(action, &nothing, declared.as_ref().unwrap_or(&nothing));
+                change.attributes.insert(0, broken);
+                return Some(change);
+            }
+        };
+        Some(self.changed(action, from, to))
+    }
+
+    fn adopted(&self) -> Option<Change> {
+        let nothing = Content::default();
+        (!self.managed).then(|| self.changed(Action::Adopt, &nothing, &nothing))
+    }
+
+    fn changed(&self, action: Action, from: &Content, to: &Content) -> Change {
+        Change { action, level: self.item.level(), target: self.item.target(), attributes: differences(from, to) }
+    }
+}
+
+fn differences(from: &Content, to: &Content) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut compare = |name: String, from: Option<String>, to: Option<String>| {
+        if from != to {
+            found.push(Difference { name, from, to });
+        }
+    };
+    let policy = |content: &Content| content.on_unavailable.map(|policy| policy.as_str().to_owned());
+    compare("on_unavailable".to_owned(), policy(from), policy(to));
+    let limits = |content: &Content| content.limits.iter().flat_map(|set| set.iter().cloned()).collect::<Vec<_>>();
+    let (from, to) = (limits(from), limits(to));
+    let mut names: Vec<&str> = from.iter().chain(&to).map(|limit| limit.name().as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let of = |limits: &[Limit]| limits.iter().find(|limit| limit.name().as_str() == name).cloned();
+        let (from, to) = (of(&from), of(&to));
+        for (field, value) in [
+            ("capacity", Limit::capacity as fn(&Limit) -> u64),
+            ("refill_amount", Limit::refill_amount),
+            ("refill_period", Limit::refill_period_seconds),
+        ] {
+            let shown = |limit: &Option<Limit>| limit.as_ref().map(|limit| value(limit).to_string());
+            compare(format!("{name}.{field}"), shown(&from), shown(&to));
+        }
+    }
+    found
+}

@@ -1,0 +1,188 @@
+//! Every way of getting a manifest wrong that we could think of, with the message it gives.
+
+use zae_deploy::manifest::Manifest;
+
+/// What is wrong, the text, and all that is said about it.
+const BAD: &[(&str, &str, &str)] = &[
+    ("empty document", "", "1:1: a manifest is a mapping with `system`, `resources` and `entities`, this is nothing"),
+    (
+        "list instead of a mapping",
+        "- gpt-4\n",
+        "1:1: a manifest is a mapping with `system`, `resources` and `entities`, this is a list",
+    ),
+    (
+        "text instead of a mapping",
+        "gpt-4\n",
+        "1:1: a manifest is a mapping with `system`, `resources` and `entities`, this is text",
+    ),
+    ("misspelled section", "resorces:\n  gpt-4: {}\n", "1:1: unknown key `resorces`; did you mean `resources`?"),
+    (
+        "foreign section",
+        "namespace: a\ntenants: {}\n",
+        "2:1: unknown key `tenants`; known here: namespace, system, resources, entities",
+    ),
+    ("CamelCase of the other form", "Namespace: a\n", "1:1: unknown key `Namespace`; did you mean `namespace`?"),
+    ("reserved namespace", "namespace: _\n", "1:12: namespace: invalid namespace: is reserved; choose another name"),
+    ("namespace that is a list", "namespace: [a]\n", "1:12: namespace: a namespace is text, this is a list"),
+    (
+        "system that is a number",
+        "system: 5\n",
+        "1:9: system: must be a mapping with `on_unavailable`, `limits`, this is a number",
+    ),
+    (
+        "unknown policy",
+        "system:\n  on_unavailable: blocks\n",
+        "2:19: system.on_unavailable: must be `allow` or `block`, this is `blocks`; did you mean `block`?",
+    ),
+    (
+        "policy that cannot be stored",
+        "system: {on_unavailable: local}\n",
+        "1:26: system.on_unavailable: must be `allow` or `block`, this is `local`",
+    ),
+    (
+        "policy that is a flag",
+        "system: {on_unavailable: true}\n",
+        "1:26: system.on_unavailable: must be `allow` or `block`, this is true or false",
+    ),
+    (
+        "policy in the wrong place",
+        "resources:\n  gpt-4:\n    on_unavailable: block\n    limits: {rpm: {capacity: 1}}\n",
+        "3:5: resources.gpt-4: unknown key `on_unavailable`; known here: limits",
+    ),
+    (
+        "resource without limits",
+        "resources:\n  gpt-4: {}\n",
+        "2:10: resources.gpt-4: has no `limits`: add one under `limits`, or remove this entry",
+    ),
+    (
+        "resource with nothing",
+        "resources:\n  gpt-4:\n  gpt-5: {limits: {rpm: {capacity: 1}}}\n",
+        "2:8: resources.gpt-4: has no `limits`: add one under `limits`, or remove this entry",
+    ),
+    (
+        "resource with empty limits",
+        "resources:\n  gpt-4: {limits: {}}\n",
+        "2:10: resources.gpt-4: has no limits in it: add one under `limits`, or remove this entry",
+    ),
+    ("list of resources", "resources: [gpt-4]\n", "1:12: resources: must be a mapping of names, this is a list"),
+    (
+        "limits without `limits`",
+        "resources:\n  gpt-4:\n    rpm: {capacity: 5}\n",
+        "3:5: resources.gpt-4: unknown key `rpm`; known here: limits",
+    ),
+    (
+        "bad resource name",
+        "resources:\n  4gpt: {limits: {rpm: {capacity: 1}}}\n",
+        "2:3: resources.4gpt: invalid resource: must be a letter first, then letters, digits and _ . / : -",
+    ),
+    (
+        "reserved limit",
+        "system: {limits: {wcu: {capacity: 5}}}\n",
+        "1:19: system.limits.wcu: invalid name: is reserved; choose another name",
+    ),
+    (
+        "limit without capacity",
+        "system:\n  limits:\n    rpm: {refill_amount: 5}\n",
+        "3:10: system.limits.rpm: needs `capacity`, the most tokens that the bucket holds",
+    ),
+    (
+        "limit that is a number",
+        "system: {limits: {rpm: 100}}\n",
+        "1:24: system.limits.rpm: a limit is a mapping like `{ capacity: 100 }`, this is a number",
+    ),
+    (
+        "misspelled capacity",
+        "system:\n  limits:\n    rpm:\n      capactiy: 100\n",
+        "4:7: system.limits.rpm: unknown key `capactiy`; did you mean `capacity`?",
+    ),
+    (
+        "hyphen for underscore",
+        "system: {limits: {rpm: {capacity: 1, refill-period: 5}}}\n",
+        "1:38: system.limits.rpm: unknown key `refill-period`; did you mean `refill_period`?",
+    ),
+    ("zero", "system: {limits: {rpm: {capacity: 0}}}\n", "1:35: system.limits.rpm.capacity: must be at least 1"),
+    (
+        "negative",
+        "system: {limits: {rpm: {capacity: -5}}}\n",
+        "1:35: system.limits.rpm.capacity: must be a whole number of at least 1, this is -5",
+    ),
+    (
+        "fraction",
+        "system: {limits: {rpm: {capacity: 1, refill_amount: 0.5}}}\n",
+        "1:53: system.limits.rpm.refill_amount: must be a whole number of at least 1, this is 0.5",
+    ),
+    (
+        "number in quotes",
+        "system: {limits: {rpm: {capacity: \"100\"}}}\n",
+        "1:35: system.limits.rpm.capacity: must be a number, this is text: write 100 without quotes",
+    ),
+    (
+        "unit",
+        "system: {limits: {rpm: {capacity: 100/min}}}\n",
+        "1:35: system.limits.rpm.capacity: must be a whole number, this is `100/min`",
+    ),
+    (
+        "too much",
+        "system: {limits: {rpm: {capacity: 1000000000000001}}}\n",
+        "1:35: system.limits.rpm.capacity: must be at most 1000000000000000",
+    ),
+    (
+        "period beyond reason",
+        "system: {limits: {rpm: {capacity: 1, refill_period: 10000000001}}}\n",
+        "1:53: system.limits.rpm.refill_period: must be at most 10000000000",
+    ),
+    (
+        "bad entity",
+        "entities:\n  'user 1':\n    resources: {gpt-4: {limits: {rpm: {capacity: 1}}}}\n",
+        "2:3: entities.user 1: invalid entity_id: must be a letter or digit first, then letters, digits and _ . : @ -",
+    ),
+    (
+        "entity with limits and no resource",
+        "entities:\n  user-1:\n    limits: {rpm: {capacity: 1}}\n",
+        "3:5: entities.user-1: unknown key `limits`; known here: resources",
+    ),
+    (
+        "two things at once",
+        "system: {limits: {rpm: {capacity: 0}}}\nresource: {}\n",
+        "1:35: system.limits.rpm.capacity: must be at least 1\n2:1: unknown key `resource`; did you mean `resources`?",
+    ),
+];
+
+#[test]
+fn each_says_where_and_why() {
+    assert!(BAD.len() >= 30);
+    let mut wrong = Vec::new();
+    for (name, text, expected) in BAD {
+        match Manifest::from_yaml(text) {
+            Ok(manifest) => wrong.push(format!("{name}: accepted as {manifest:?}")),
+            Err(error) if error.to_string() == *expected => {}
+            Err(error) => wrong.push(format!("{name}:\n  expected {expected}\n  got      {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the YAML reader refuses: its own words, our place.
+#[test]
+fn broken_yaml_has_a_place_too() {
+    for (name, text, place) in [
+        ("tab", "system:\n\tlimits: {}\n", "2:"),
+        ("unclosed bracket", "system: {limits: {rpm: {capacity: 1}}\n", ""),
+        ("bad indentation", "resources:\n  a:\n    limits:\n   rpm: 1\n", "4:"),
+        ("key twice", "resources:\n  a: {limits: {rpm: {capacity: 1}}}\n  a: {}\n", "3:"),
+        ("unknown anchor", "system: *defaults\n", "1:"),
+        ("two documents", "namespace: a\n---\nnamespace: b\n", "3:1: one file holds one manifest"),
+    ] {
+        let error = Manifest::from_yaml(text).expect_err(name);
+        let shown = error.to_string();
+        assert!(shown.starts_with(place), "{name}: {shown}");
+        assert!(error.problems()[0].place.is_some(), "{name}: {shown}");
+        assert!(!shown.contains(" at line"), "{name}: the place is said twice: {shown}");
+    }
+}
+
+#[test]
+fn a_file_s_name_stands_in_front() {
+    let error = Manifest::from_yaml("sytem: {}").unwrap_err().in_file("limits.yaml");
+    assert_eq!(error.to_string(), "limits.yaml:1:1: unknown key `sytem`; did you mean `system`?");
+}

@@ -1,0 +1,6 @@
+//! Limits as code: what manifests are refused and why, what a plan finds, what applying does.
+
+mod bad_manifests;
+mod manifests;
+mod provisioning;
+mod resource;

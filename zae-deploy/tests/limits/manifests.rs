@@ -1,0 +1,148 @@
+//! Good manifests: what they say, their hash, their schema, their template.
+
+use serde_json::{Value, json};
+use zae_deploy::manifest::{Manifest, SCHEMA, template};
+use zae_limiter::{EntityId, LimitScope, NamespaceName, OnUnavailable, ResourceName, StackName};
+
+pub(crate) const SEED: &str = "\
+namespace: default
+
+system:
+  on_unavailable: block
+  limits:
+    rpm:
+      capacity: 1000
+    tpm:
+      capacity: 100000
+
+resources:
+  gpt-4:
+    limits:
+      rpm:
+        capacity: 500
+      tpm:
+        capacity: 50000
+  gpt-3.5-turbo:
+    limits:
+      rpm:
+        capacity: 2000
+      tpm:
+        capacity: 500000
+
+entities:
+  user-premium:
+    resources:
+      gpt-4:
+        limits:
+          rpm:
+            capacity: 1000
+          tpm:
+            capacity: 100000
+";
+
+fn default() -> NamespaceName {
+    NamespaceName::new("default").unwrap()
+}
+
+#[test]
+fn the_hash_is_the_reference_s() {
+    let seed = Manifest::from_yaml(SEED).unwrap();
+    let expected = "sha256:59d6b03efde02a7f488edbb130a85ea9de0fab494e376df133964c67d16d707e";
+    assert_eq!(seed.hash(&default()), expected);
+    let empty = "sha256:14c593457e8d50077bb8cc4dce15e59a138c52e3524aed09fc5f6b89fe38e110";
+    assert_eq!(Manifest::default().hash(&default()), empty);
+}
+
+#[test]
+fn omitted_numbers_have_defaults_and_burst_is_capacity() {
+    let text = "system: {limits: {a: {capacity: 7}, b: {capacity: 1000, refill_amount: 100, refill_period: 6}, \
+                c: {capacity: 50000, burst: 75000}}}";
+    let system = Manifest::from_yaml(text).unwrap().system.unwrap();
+    let numbers: Vec<_> = system
+        .limits
+        .unwrap()
+        .iter()
+        .map(|limit| (limit.capacity(), limit.refill_amount(), limit.refill_period_seconds()))
+        .collect();
+    assert_eq!(numbers, [(7, 7, 60), (1000, 100, 6), (75000, 75000, 60)]);
+}
+
+#[test]
+fn nothing_counts_as_empty() {
+    let manifest = Manifest::from_yaml("namespace: default\nsystem:\nresources:\nentities:\n").unwrap();
+    assert_eq!(manifest.system, Some(zae_deploy::manifest::SystemSection::default()));
+    assert!(manifest.resources.is_empty() && manifest.entities.is_empty());
+}
+
+#[test]
+fn properties_of_a_resource_say_the_same_as_a_file() {
+    let properties = json!({
+        "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:limiter-limits-provisioner",
+        "TableName": "limiter", "Namespace": "default",
+        "System": {"OnUnavailable": "block", "Limits": {"rpm": {"Capacity": "1000"}, "tpm": {"Capacity": "100000"}}},
+        "Resources": {
+            "gpt-4": {"Limits": {"rpm": {"Capacity": "500"}, "tpm": {"Capacity": "50000", "RefillPeriod": "60"}}},
+            "gpt-3.5-turbo": {"Limits": {"rpm": {"Capacity": 2000}, "tpm": {"Capacity": 500000}}},
+        },
+        "Entities": {"user-premium": {"Resources": {"gpt-4": {"Limits": {
+            "rpm": {"Capacity": "1000"}, "tpm": {"Capacity": "100000", "RefillAmount": "100000"}}}}}},
+    });
+    assert_eq!(Manifest::from_properties(&properties).unwrap(), Manifest::from_yaml(SEED).unwrap());
+    let mut wrong = properties;
+    wrong["System"]["Limits"]["rpm"]["Capacity"] = json!("12a");
+    let error = Manifest::from_properties(&wrong).unwrap_err().to_string();
+    assert_eq!(error, "System.Limits.rpm.Capacity: must be a whole number, this is `12a`");
+}
+
+#[test]
+fn the_document_survives_the_way_to_the_provisioner() {
+    let seed = Manifest::from_yaml(SEED).unwrap();
+    assert_eq!(Manifest::from_json(&seed.to_json()).unwrap(), seed);
+}
+
+#[test]
+fn the_template_carries_the_manifest() {
+    let mut text = SEED.to_owned();
+    text.push_str("  'yes':\n    resources: {_default_: {limits: {rpm: {capacity: 3}}}}\n");
+    let manifest = Manifest::from_yaml(&text).unwrap();
+    let written = template(&manifest, &StackName::new("my-app").unwrap(), &default());
+    assert!(written.contains("ServiceToken: !ImportValue my-app-ProvisionerArn\n"), "{written}");
+    // Read back without the tag, which is CloudFormation's own.
+    let read: Value = serde_saphyr::from_str(&written.replace("!ImportValue ", "")).unwrap();
+    let resource = &read["Resources"]["TenantLimits"];
+    assert_eq!(resource["Type"], "Custom::ZaeLimiterLimits");
+    let properties = &resource["Properties"];
+    assert_eq!((&properties["TableName"], &properties["Namespace"]), (&json!("my-app"), &json!("default")));
+    assert_eq!(Manifest::from_properties(properties).unwrap(), manifest);
+}
+
+#[test]
+fn the_schema_knows_every_key_and_no_other() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let keys = |pointer: &str| {
+        let mut keys: Vec<_> = schema.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys("/properties"), ["entities", "namespace", "resources", "system"]);
+    assert_eq!(keys("/properties/system/properties"), ["limits", "on_unavailable"]);
+    assert_eq!(keys("/$defs/limit/properties"), ["burst", "capacity", "refill_amount", "refill_period"]);
+    for closed in ["", "/properties/system", "/$defs/limited", "/$defs/limit"] {
+        assert_eq!(schema.pointer(&format!("{closed}/additionalProperties")), Some(&json!(false)), "{closed}");
+    }
+    assert_eq!(schema.pointer("/$defs/limit/properties/capacity/maximum"), Some(&json!(zae_limiter::MAX_TOKENS)));
+    let period = "/$defs/limit/properties/refill_period/maximum";
+    assert_eq!(schema.pointer(period), Some(&json!(zae_limiter::MAX_PERIOD_SECONDS)));
+}
+
+#[test]
+fn names_are_what_they_are_elsewhere() {
+    let manifest = Manifest::from_yaml(SEED).unwrap();
+    assert_eq!(manifest.system.as_ref().unwrap().on_unavailable, Some(OnUnavailable::Block));
+    let premium = &manifest.entities[&EntityId::new("user-premium").unwrap()];
+    let scope = LimitScope::Resource(ResourceName::new("gpt-4").unwrap());
+    assert_eq!(premium[&scope].get("tpm").unwrap().capacity(), 100_000);
+    let managed = manifest.managed();
+    assert_eq!(managed.managed_resources, ["gpt-3.5-turbo", "gpt-4"]);
+    assert_eq!(managed.managed_entities["user-premium"], ["gpt-4"]);
+}

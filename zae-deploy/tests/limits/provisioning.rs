@@ -1,0 +1,184 @@
+//! Plan and apply against a table.
+
+use zae_deploy::{
+    manifest::Manifest,
+    provisioner::{Action, Change, Plan, Provisioner},
+};
+use zae_limiter::{
+    AuditTarget, EntityId, Limit, LimitScope, Limits, OnUnavailable, Principal, ProvisionerState, Repository,
+    ResourceName,
+};
+
+use crate::manifests::SEED;
+
+async fn open() -> (Repository, Provisioner) {
+    let repository = Repository::embedded().await.unwrap();
+    (repository.clone(), Provisioner::new(repository))
+}
+
+fn manifest(text: &str) -> Manifest {
+    Manifest::from_yaml(text).unwrap()
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    let line =
+        |change: &Change| format!("{} {} {}", change.action, change.level, change.target.as_deref().unwrap_or("-"));
+    plan.changes.iter().map(line).collect()
+}
+
+fn resource(name: &str) -> ResourceName {
+    ResourceName::new(name).unwrap()
+}
+
+fn rpm(capacity: u64) -> Limits {
+    Limit::per_minute("rpm", capacity).unwrap().into()
+}
+
+#[tokio::test]
+async fn the_seed_is_created_once_and_then_there_is_nothing_to_do() {
+    let (repository, provisioner) = open().await;
+    let seed = manifest(SEED);
+    let plan = provisioner.plan(&seed).await.unwrap();
+    let expected = [
+        "create system -",
+        "create resource gpt-3.5-turbo",
+        "create resource gpt-4",
+        "create entity user-premium/gpt-4",
+    ];
+    assert_eq!(lines(&plan), expected);
+    assert_eq!(repository.provisioner_state().await.unwrap(), ProvisionerState::default(), "a plan writes nothing");
+
+    let applied = provisioner.apply(&seed).await.unwrap();
+    assert_eq!((applied.created, applied.updated, applied.deleted, applied.errors.len()), (4, 0, 0, 0));
+    let state = repository.provisioner_state().await.unwrap();
+    assert_eq!(state.applied_hash.as_deref(), Some(seed.hash(repository.namespace_name()).as_str()));
+    assert!(state.last_applied.is_some());
+
+    assert_eq!(lines(&provisioner.plan(&seed).await.unwrap()), Vec::<String>::new());
+    let again = provisioner.apply(&seed).await.unwrap();
+    assert_eq!((again.created, again.updated, again.deleted), (0, 0, 0));
+    assert_eq!(repository.provisioner_state().await.unwrap(), state, "nothing to do writes nothing");
+}
+
+#[tokio::test]
+async fn everything_else_sees_what_was_declared() {
+    let (repository, provisioner) = open().await;
+    let who = Principal::new("ci@example.com").unwrap();
+    provisioner.principal(Some(who)).apply(&manifest(SEED)).await.unwrap();
+    assert_eq!(repository.resources_with_defaults().await.unwrap(), [resource("gpt-3.5-turbo"), resource("gpt-4")]);
+    let scope = LimitScope::Resource(resource("gpt-4"));
+    assert_eq!(repository.resources_with_entity_limits().await.unwrap(), std::slice::from_ref(&scope));
+    let premium = EntityId::new("user-premium").unwrap();
+    assert_eq!(repository.entities_with_limits(&scope).await.unwrap(), std::slice::from_ref(&premium));
+    for target in [AuditTarget::System, AuditTarget::Resource(resource("gpt-4")), AuditTarget::Entity(premium)] {
+        let page = repository.audit_events(&target, 10, None).await.unwrap();
+        let principals: Vec<_> = page.events.iter().map(|event| event.principal.as_deref()).collect();
+        assert_eq!(principals, [Some("ci@example.com")], "{target}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_differs_is_changed_value_by_value() {
+    let (repository, provisioner) = open().await;
+    provisioner.apply(&manifest(SEED)).await.unwrap();
+    // Somebody raises a limit by hand, drops the other, and takes a resource away.
+    repository.set_resource_defaults(&resource("gpt-4"), &rpm(900), None).await.unwrap();
+    repository.delete_resource_defaults(&resource("gpt-3.5-turbo"), None).await.unwrap();
+    let plan = provisioner.plan(&manifest(SEED)).await.unwrap();
+    assert_eq!(lines(&plan), ["create resource gpt-3.5-turbo", "update resource gpt-4"]);
+    let shown: Vec<_> = plan.changes[1]
+        .attributes
+        .iter()
+        .map(|d| (d.name.as_str(), d.from.as_deref().unwrap_or("-"), d.to.as_deref().unwrap_or("-")))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("rpm.capacity", "900", "500"),
+            ("rpm.refill_amount", "900", "500"),
+            ("tpm.capacity", "-", "50000"),
+            ("tpm.refill_amount", "-", "50000"),
+            ("tpm.refill_period", "-", "60"),
+        ]
+    );
+    let applied = provisioner.apply(&manifest(SEED)).await.unwrap();
+    assert_eq!((applied.created, applied.updated, applied.deleted), (1, 1, 0));
+    assert!(provisioner.plan(&manifest(SEED)).await.unwrap().changes.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_longer_declared_goes_and_what_others_set_stays() {
+    let (repository, provisioner) = open().await;
+    provisioner.apply(&manifest(SEED)).await.unwrap();
+    repository.set_resource_defaults(&resource("claude-3"), &rpm(5), None).await.unwrap();
+    let reduced = manifest("resources: {gpt-4: {limits: {rpm: {capacity: 500}, tpm: {capacity: 50000}}}}");
+    let plan = provisioner.plan(&reduced).await.unwrap();
+    assert_eq!(lines(&plan), ["delete system -", "delete resource gpt-3.5-turbo", "delete entity user-premium/gpt-4"]);
+    let applied = provisioner.apply(&reduced).await.unwrap();
+    assert_eq!((applied.created, applied.updated, applied.deleted), (0, 0, 3));
+    assert_eq!(repository.resources_with_defaults().await.unwrap(), [resource("claude-3"), resource("gpt-4")]);
+    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+
+    let applied = provisioner.apply(&Manifest::default()).await.unwrap();
+    assert_eq!(applied.deleted, 1);
+    assert_eq!(repository.resources_with_defaults().await.unwrap(), [resource("claude-3")]);
+    assert_eq!(repository.provisioner_state().await.unwrap().managed_resources, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_as_declared_already_is_adopted_without_being_written() {
+    let (repository, provisioner) = open().await;
+    repository.set_resource_defaults(&resource("gpt-4"), &rpm(500), None).await.unwrap();
+    let declared = manifest("resources: {gpt-4: {limits: {rpm: {capacity: 500}}}}");
+    let plan = provisioner.plan(&declared).await.unwrap();
+    assert_eq!(lines(&plan), ["adopt resource gpt-4"]);
+    assert_eq!(plan.drift().count(), 0);
+    let applied = provisioner.apply(&declared).await.unwrap();
+    assert_eq!((applied.created, applied.updated, applied.plan.changes[0].action), (0, 0, Action::Adopt));
+    let trail = repository.audit_events(&AuditTarget::Resource(resource("gpt-4")), 10, None).await.unwrap();
+    assert_eq!(trail.events.len(), 1, "the values were not written again");
+    assert_eq!(provisioner.apply(&Manifest::default()).await.unwrap().deleted, 1);
+}
+
+#[tokio::test]
+async fn a_policy_without_limits_is_a_system_section_too() {
+    let (repository, provisioner) = open().await;
+    let declared = manifest("system: {on_unavailable: allow}");
+    assert_eq!(provisioner.apply(&declared).await.unwrap().created, 1);
+    let (limits, policy) = repository.system_defaults().await.unwrap();
+    assert_eq!((limits, policy.map(OnUnavailable::as_str)), (None, Some("allow")));
+    assert!(provisioner.plan(&declared).await.unwrap().changes.is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_is_told_and_what_is_managed_stays_true() {
+    let (repository, provisioner) = open().await;
+    // A feature of newer clients, which a plain replacement would undo.
+    let ns = repository.namespace_id();
+    let item =
+        [("PK", format!("{ns}/RESOURCE#gpt-4")), ("SK", "#CONFIG".to_owned()), ("disabled", "bypass".to_owned())];
+    let item = item.map(|(name, value)| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value)));
+    let put = repository.client().put_item().table_name(repository.stack().as_str()).set_item(Some(item.into()));
+    put.send().await.unwrap();
+    let error = provisioner.plan(&manifest(SEED)).await.unwrap_err().to_string();
+    assert!(error.contains("disabled") && error.contains("RESOURCE#gpt-4"), "{error}");
+    assert!(provisioner.apply(&manifest(SEED)).await.is_err());
+    assert_eq!(repository.provisioner_state().await.unwrap(), ProvisionerState::default());
+}
+
+#[tokio::test]
+async fn of_two_who_apply_at_once_each_learns_of_the_other_or_both_are_done() {
+    let (repository, provisioner) = open().await;
+    let a = manifest("resources: {a: {limits: {rpm: {capacity: 1}}}}");
+    let b = manifest("resources: {b: {limits: {rpm: {capacity: 1}}}}");
+    let (first, second) = tokio::join!(provisioner.apply(&a), provisioner.apply(&b));
+    let clean = |result: &Result<zae_deploy::provisioner::Applied, _>| {
+        result.as_ref().is_ok_and(|applied| applied.errors.is_empty())
+    };
+    let stored = repository.resources_with_defaults().await.unwrap();
+    let managed = repository.provisioner_state().await.unwrap().managed_resources;
+    for name in &stored {
+        let known = managed.iter().any(|managed| managed == name.as_str());
+        assert!(known || !(clean(&first) && clean(&second)), "{name} was forgotten: {first:?} {second:?}");
+    }
+}
