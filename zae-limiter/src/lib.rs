@@ -116,5 +116,5 @@ pub use model::{
 };
 pub use repository::{
     ConfigCacheStats, DEFAULT_CONFIG_CACHE_TTL, DEFAULT_NAMESPACE, DEFAULT_STACK, EntityPage, ProvisionOccasion,
-    ProvisionTarget, Provisioner, Provisioning, Repository, RepositoryBuilder,
+    ProvisionTarget, Provisioner, Provisioning, Registry, Repository, RepositoryBuilder,
 };

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 #[cfg(feature = "embedded")]
 use super::store::rejected;
 use super::{
-    AuditRetention, Inner, MissingVersion, Repository, Settings, open,
+    AuditRetention, Inner, MissingVersion, Registry, Repository, Settings, open,
     provision::{self, ProvisionTarget, Provisioner},
     resolution::{DEFAULT_CONFIG_CACHE_TTL, Resolutions},
     store::Store,
@@ -238,10 +238,7 @@ impl RepositoryBuilder {
         }
         let (region, endpoint_url) = (self.region, self.endpoint_url);
         let client = connect(self.place, region.clone(), endpoint_url.clone()).await?;
-        let store = Store::new(stack.as_str().to_owned(), client);
-        if self.missing == Missing::Create {
-            store.create_table().await?;
-        }
+        let store = reach(&stack, client, self.missing).await?;
         let id = match (self.missing, &self.provisioner) {
             (Missing::Fail, Some(provisioner)) => {
                 let region = region.or_else(|| store.client.config().region().map(ToString::to_string));
@@ -271,6 +268,28 @@ impl RepositoryBuilder {
         repository.keep_settings(self.on_unavailable, self.audit_retention_days).await?;
         Ok(repository)
     }
+
+    /// The table's own records instead of one of its namespaces; the settings of namespaces do not matter.
+    ///
+    /// Nothing is read or written, except that [`RepositoryBuilder::create_table`] creates the table.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Invalid`] for a bad stack name; [`RepositoryError::Store`] when the table cannot be created.
+    pub async fn build_registry(self) -> Result<Registry, RepositoryError> {
+        let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
+        let client = connect(self.place, self.region, self.endpoint_url).await?;
+        let store = reach(&stack, client, self.missing).await?;
+        Ok(Registry { store, clock: self.clock, stack })
+    }
+}
+
+/// The table of `stack`, created if that was asked for.
+async fn reach(stack: &StackName, client: Client, missing: Missing) -> Result<Store, RepositoryError> {
+    let store = Store::new(stack.as_str().to_owned(), client);
+    if missing == Missing::Create {
+        store.create_table().await?;
+    }
+    Ok(store)
 }
 
 /// What was given, else the environment's, else the default; empty text counts as nothing.

@@ -70,7 +70,7 @@ impl Repository {
             let old = before.as_ref().map(|before| StoredConfig::decode_leniently(before).supported()).transpose()?;
             let item = config::encode(level, self.ns(), limits, on_unavailable, before.as_ref());
             let mut parts = vec![Part::Put(item, guard(before.as_ref()))];
-            parts.extend(self.registry(level, Fate::Stored, before.as_ref()));
+            parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
             parts.push(self.trail(&change, principal).await?);
             if self.store().transact(&parts).await? == Committed::Done {
                 self.invalidate_config_cache();
@@ -102,7 +102,7 @@ impl Repository {
                 Part::Delete(key.clone(), guard(Some(&before)))
             };
             let mut parts = vec![removal];
-            parts.extend(self.registry(level, Fate::Removed, Some(&before)));
+            parts.extend(self.registered(level, Fate::Removed, Some(&before)));
             if let Trail::By(principal) = trail {
                 let change = match level {
                     ConfigLevel::System => Change::SystemDeleted(config.limits.as_ref(), config.on_unavailable),
@@ -121,7 +121,7 @@ impl Repository {
     }
 
     /// The part of a transaction that keeps the level's registry.
-    fn registry(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<Part> {
+    fn registered(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<Part> {
         let own = |update: &str| {
             Expression::update(format!(
                 "SET GSI4PK = if_not_exists(GSI4PK, :gsi4pk), GSI4SK = if_not_exists(GSI4SK, :gsi4sk) {update}"

@@ -15,6 +15,7 @@ mod open;
 mod provision;
 mod provisioner;
 mod purge;
+mod registry;
 pub(crate) mod resolution;
 pub(crate) mod store;
 mod table;
@@ -34,6 +35,7 @@ pub(crate) use version::MissingVersion;
 pub use builder::{DEFAULT_NAMESPACE, DEFAULT_STACK, RepositoryBuilder};
 pub use limits::EntityPage;
 pub use provision::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning};
+pub use registry::Registry;
 
 use crate::{
     clock::Clock,

@@ -118,16 +118,21 @@ impl Store {
         Ok(self.namespace_by_name(&info.name).await?.map(|found| found.id))
     }
 
+    /// Those in use, by name.
+    pub(super) async fn named_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
+        self.namespaces(keys::NAMESPACE_PREFIX).await
+    }
+
     async fn namespaces(&self, prefix: &str) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         let query = Query::table(keys::pk_system(keys::RESERVED)).prefix(prefix).strong();
         let items = self.query_all(query).await?;
         Ok(items.iter().filter_map(readable).collect())
     }
 
-    async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
+    pub(super) async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         // Ids first: what is registered in between is then not mistaken for an orphan.
         let all = self.namespaces(keys::NSID_PREFIX).await?;
-        let named = self.namespaces(keys::NAMESPACE_PREFIX).await?;
+        let named = self.named_namespaces().await?;
         let in_use: BTreeSet<NamespaceId> = named.into_iter().map(|info| info.id).collect();
         let mut orphans = Vec::new();
         for info in all.into_iter().filter(|info| !in_use.contains(&info.id)) {
@@ -141,7 +146,7 @@ impl Store {
         Ok(orphans)
     }
 
-    async fn delete_namespace(
+    pub(super) async fn delete_namespace(
         &self,
         clock: &dyn Clock,
         name: &NamespaceName,
@@ -164,7 +169,7 @@ impl Store {
         Err(contended())
     }
 
-    async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
+    pub(super) async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
         for _ in 0..ATTEMPTS {
             let info = self.namespace_by_id(id).await?;
             let info = info.ok_or_else(|| RepositoryError::NamespaceIdNotFound(id.clone()))?;
@@ -256,11 +261,7 @@ impl Repository {
         &self,
         names: impl IntoIterator<Item = &'a NamespaceName, IntoIter: Send> + Send,
     ) -> Result<BTreeMap<NamespaceName, NamespaceId>, RepositoryError> {
-        let mut ids = BTreeMap::new();
-        for name in names {
-            ids.insert(name.clone(), self.register_namespace(name).await?);
-        }
-        Ok(ids)
+        self.registry().register_namespaces(names).await
     }
 
     /// What the registry says of the namespace called `name`; `None` when none is in use.
@@ -277,7 +278,7 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
-        self.store().namespaces(keys::NAMESPACE_PREFIX).await
+        self.store().named_namespaces().await
     }
 
     /// Takes the namespace `name` out of use and returns its id; `None` when there is none of that name. Its data

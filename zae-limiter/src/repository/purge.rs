@@ -56,9 +56,18 @@ impl Repository {
         id: &NamespaceId,
         progress: impl FnMut(u64) + Send,
     ) -> Result<u64, RepositoryError> {
-        let store = self.store();
-        let Some(info) = store.begin_purge(id).await? else { return Ok(0) };
-        let mut purge = Purge { store, info, removed: 0, progress };
+        self.store().purge_namespace(id, progress).await
+    }
+}
+
+impl Store {
+    pub(super) async fn purge_namespace(
+        &self,
+        id: &NamespaceId,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<u64, RepositoryError> {
+        let Some(info) = self.begin_purge(id).await? else { return Ok(0) };
+        let mut purge = Purge { store: self, info, removed: 0, progress };
         let system = purge.store.query_all(Query::table(keys::pk_system(id.as_str())).strong()).await?;
         for partition in named_partitions(id.as_str(), &system) {
             purge.remove_all(Query::table(partition).strong()).await?;
@@ -68,9 +77,7 @@ impl Repository {
         purge.remove_all(Query::table(keys::pk_system(id.as_str())).strong()).await?;
         purge.finish().await
     }
-}
 
-impl Store {
     /// Marks the namespace as being purged, unless it is in use. `None` when there is no such namespace.
     async fn begin_purge(&self, id: &NamespaceId) -> Result<Option<NamespaceInfo>, RepositoryError> {
         loop {

@@ -59,7 +59,11 @@ impl Store {
         Ok(item.as_ref().map(version::decode))
     }
 
-    async fn write_version(&self, clock: &dyn Clock, update: &VersionUpdate) -> Result<VersionRecord, RepositoryError> {
+    pub(super) async fn write_version(
+        &self,
+        clock: &dyn Clock,
+        update: &VersionUpdate,
+    ) -> Result<VersionRecord, RepositoryError> {
         for _ in 0..ATTEMPTS {
             let stored = self.version_record().await?;
             let seen = stored.as_ref().and_then(|record| record.client_min_version.clone());
