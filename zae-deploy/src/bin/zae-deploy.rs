@@ -1,3 +1,7 @@
 //! The `zae-deploy` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    zae_deploy::cli::main()
+}

@@ -1,0 +1,271 @@
+//! What a command works with: the global options, and the connections made from them.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use zae_limiter::{
+    Clock, DEFAULT_NAMESPACE, DEFAULT_STACK, NamespaceName, Principal, Registry, Repository, RepositoryError,
+    StackName, SystemClock,
+};
+
+use super::{
+    args::{NamespaceArgs, OutputArgs, PrincipalArgs},
+    error::{CliError, Doing},
+    output::{Output, Stream, Tone, shown_in_colour},
+    root::Global,
+    suggest::closest,
+};
+
+const CONNECT: Duration = Duration::from_secs(3);
+const ATTEMPT: Duration = Duration::from_secs(20);
+const ATTEMPTS: u32 = 3;
+/// How long to look up who owns the credentials: the audit trail can do without.
+const WHO: Duration = Duration::from_secs(3);
+
+/// The global options and what follows from them.
+#[derive(Debug)]
+pub(crate) struct Context {
+    global: Global,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// The moment, in epoch ms.
+    pub(crate) fn now_ms(&self) -> i64 {
+        SystemClock.now_ms()
+    }
+
+    /// Where and how a command's results go.
+    pub(crate) fn output(&self, args: OutputArgs) -> Output {
+        Output::new(args.format, shown_in_colour(self.global.color, Stream::Stdout), self.now_ms())
+    }
+
+    /// `text` in `tone`, if `stream` is shown in colour.
+    pub(crate) fn paint(&self, stream: Stream, tone: Tone, text: &str) -> String {
+        tone.paint(text, shown_in_colour(self.global.color, stream))
+    }
+
+    /// Sends warnings, and with `-v` more, to stderr.
+    pub(crate) fn log(&self) {
+        let wanted = match self.global.verbose {
+            0 => "zae_limiter=warn,zae_deploy=warn",
+            1 => "zae_limiter=debug,zae_deploy=debug",
+            _ => "debug",
+        };
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(wanted));
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(shown_in_colour(self.global.color, Stream::Stderr).is_on())
+            .without_time()
+            .with_target(self.global.verbose > 0)
+            .try_init();
+    }
+
+    /// The stack: `--name`, else `ZAEL_STACK`, else `limiter`.
+    pub(crate) fn stack(&self) -> Result<StackName, CliError> {
+        let given = self.given_stack().unwrap_or(DEFAULT_STACK);
+        Ok(StackName::new(given)?)
+    }
+
+    /// The stack, which must be named: for commands that must not hit the default by accident.
+    pub(crate) fn named_stack(&self) -> Result<StackName, CliError> {
+        let missing = || CliError::Usage("the stack must be named here: --name <STACK>, or ZAEL_STACK".to_owned());
+        Ok(StackName::new(self.given_stack().ok_or_else(missing)?)?)
+    }
+
+    fn given_stack(&self) -> Option<&str> {
+        self.global.name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// The region as it was given.
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.global.region.as_deref()
+    }
+
+    /// The endpoint as it was given.
+    pub(crate) fn endpoint_url(&self) -> Option<&str> {
+        self.global.endpoint_url.as_deref()
+    }
+
+    /// A command for the same stack in the same place, as the user would type it.
+    pub(crate) fn command(&self, words: &str) -> String {
+        let stack = self.given_stack().map(|name| format!(" --name {name}"));
+        let rest = [
+            self.region().map(|it| format!(" --region {it}")),
+            self.endpoint_url().map(|it| format!(" --endpoint-url {it}")),
+        ];
+        let options: String = [stack].into_iter().chain(rest).flatten().collect();
+        format!("`zae-deploy {words}{options}`")
+    }
+
+    /// Region, endpoint and credentials as every AWS tool finds them, unless they were given.
+    ///
+    /// An endpoint on this machine needs neither a region nor credentials; where none are configured, any will do.
+    pub(crate) async fn sdk_config(&self) -> SdkConfig {
+        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        let region = self.region().map(str::to_owned);
+        let local = self.endpoint_url().is_some_and(is_loopback);
+        let region = region.or_else(|| (local && !is_set(&REGION)).then(|| "us-east-1".to_owned()));
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some(url) = self.endpoint_url() {
+            loader = loader.endpoint_url(url);
+        }
+        if local && !is_set(&CREDENTIALS) {
+            loader = loader.credentials_provider(Credentials::new("local", "local", None, None, "local endpoint"));
+        }
+        loader.load().await
+    }
+
+    /// The table of the stack, whatever its namespaces. Nothing is created or changed.
+    ///
+    /// # Errors
+    /// [`CliError::Problem`] when there is no such table.
+    pub(crate) async fn registry(&self) -> Result<Registry, CliError> {
+        let stack = self.stack()?;
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config().await);
+        let registry = Repository::builder().stack(&stack).client(client).build_registry().await.doing("connect")?;
+        match registry.version_record().await {
+            Ok(_) => Ok(registry),
+            Err(RepositoryError::TableMissing { .. }) => Err(self.stack_missing(&registry).await),
+            Err(error) => Err(error).doing("connect"),
+        }
+    }
+
+    /// The namespace that was named, in the table of the stack. Nothing is created or changed.
+    ///
+    /// # Errors
+    /// [`CliError::Problem`] when there is no such table or namespace.
+    pub(crate) async fn repository(&self, args: &NamespaceArgs) -> Result<Repository, CliError> {
+        let given = args.namespace.as_deref().filter(|name| !name.is_empty());
+        let namespace = NamespaceName::new(given.unwrap_or(DEFAULT_NAMESPACE))?;
+        let registry = self.registry().await?;
+        let builder = Repository::builder().stack(registry.stack()).client(registry.client().clone());
+        match builder.namespace(&namespace).build().await {
+            Ok(repository) => Ok(repository),
+            Err(RepositoryError::NamespaceNotFound(_)) => Err(self.namespace_missing(&registry, &namespace).await),
+            Err(RepositoryError::NamespaceState { id, .. }) => {
+                let recover = self.command(&format!("namespace recover {id}"));
+                let register = self.command(&format!("namespace register {namespace}"));
+                Err(CliError::problem(format!(
+                    "Namespace '{namespace}' was deleted; its data is still there (id {id})"
+                ))
+                .next(format!("{recover} brings it back"))
+                .next(format!("{register} starts an empty one of that name")))
+            }
+            Err(error) => Err(error).doing("connect"),
+        }
+    }
+
+    /// Who the audit trail is told made a change: as given, else who the credentials belong to, else nobody.
+    ///
+    /// # Errors
+    /// [`CliError::Invalid`] when the given name is none.
+    pub(crate) async fn principal(&self, args: &PrincipalArgs) -> Result<Option<Principal>, CliError> {
+        if let Some(given) = &args.principal {
+            return Ok(Some(Principal::new(given)?));
+        }
+        let sts = aws_sdk_sts::Client::new(&self.sdk_config().await);
+        let identity = tokio::time::timeout(WHO, sts.get_caller_identity().send()).await;
+        let arn = identity.ok().and_then(Result::ok).and_then(|identity| identity.arn);
+        if arn.is_none() {
+            tracing::debug!("STS did not say who owns the credentials; the audit trail will not know either");
+        }
+        Ok(arn.and_then(|arn| Principal::new(arn).ok()))
+    }
+
+    async fn stack_missing(&self, registry: &Registry) -> CliError {
+        let stack = registry.stack();
+        let place = match (self.endpoint_url(), registry.client().config().region()) {
+            (Some(url), _) => format!("at {url}"),
+            (None, Some(region)) => format!("in {region}"),
+            (None, None) => "here".to_owned(),
+        };
+        // Best effort: listing tables is a permission of its own.
+        let tables = registry.client().list_tables().send().await.ok().and_then(|tables| tables.table_names);
+        let known = tables.unwrap_or_default();
+        let mut error = CliError::problem(format!("Stack '{stack}' not found {place}"));
+        if let Some(name) = closest(stack.as_str(), known.iter().map(String::as_str)) {
+            error = error.next(format!("did you mean `--name {name}`?"));
+        }
+        error
+            .next(format!("{} creates it", self.command("deploy")))
+            .next(format!("{} shows those that exist", self.elsewhere("list")))
+    }
+
+    /// A command that is not about one stack.
+    fn elsewhere(&self, words: &str) -> String {
+        let unnamed = Self::new(Global { name: None, ..self.global.clone() });
+        unnamed.command(words)
+    }
+
+    async fn namespace_missing(&self, registry: &Registry, name: &NamespaceName) -> CliError {
+        let known = registry.namespaces().await.unwrap_or_default();
+        let mut error = CliError::problem(format!("Namespace '{name}' not found in stack '{}'", registry.stack()));
+        if let Some(name) = closest(name.as_str(), known.iter().map(|info| info.name.as_str())) {
+            error = error.next(format!("did you mean `--namespace {name}`?"));
+        }
+        error
+            .next(format!("{} creates it", self.command(&format!("namespace register {name}"))))
+            .next(format!("{} shows those that exist", self.command("namespace list")))
+    }
+}
+
+const REGION: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];
+const CREDENTIALS: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SHARED_CREDENTIALS_FILE",
+];
+
+fn is_set(variables: &[&str]) -> bool {
+    let home = std::env::home_dir().map(|home| home.join(".aws"));
+    let configured = home.is_some_and(|aws| aws.join("credentials").exists() || aws.join("config").exists());
+    configured || variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = authority.split(['/', '?']).next().unwrap_or_default();
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for url in ["http://localhost:4566", "http://127.0.0.1:8000/", "http://[::1]:8000", "http://127.0.0.1"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in ["https://dynamodb.us-east-1.amazonaws.com", "http://10.0.0.1:8000", "http://localhost.evil.example"]
+        {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! `namespace …`: the namespaces of a stack.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use zae_limiter::{NamespaceId, NamespaceInfo, NamespaceName, RepositoryError};
+
+use super::{
+    CliError, Context,
+    args::{OutputArgs, YesArgs},
+    error::Doing,
+    output::{Cell, Output, Page, Report, Table},
+    prompt::confirm,
+    suggest::closest,
+};
+
+/// Namespaces keep tenants or environments apart in one table.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  zae-deploy namespace register tenant-alpha tenant-beta --name prod
+  zae-deploy namespace list --name prod
+  zae-deploy namespace delete tenant-beta && zae-deploy namespace orphans")]
+pub(crate) struct Group {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Register namespaces; one that is registered already keeps its id
+    Register {
+        /// Their names
+        #[arg(required = true, value_name = "NAMESPACE")]
+        names: Vec<String>,
+    },
+    /// List the namespaces in use
+    List,
+    /// Show one namespace
+    Show {
+        /// Its name
+        #[arg(value_name = "NAMESPACE")]
+        name: String,
+    },
+    /// Take a namespace out of use; its data stays until it is purged
+    #[command(
+        after_help = "Undo it with `zae-deploy namespace recover ID`; `zae-deploy namespace orphans` shows the id."
+    )]
+    Delete {
+        /// Its name
+        #[arg(value_name = "NAMESPACE")]
+        name: String,
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+    /// Take a deleted namespace into use again
+    Recover {
+        /// Its id, from `namespace orphans`
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+    },
+    /// List deleted namespaces whose data is still there
+    Orphans,
+    /// Remove a deleted namespace and all its data, for good
+    Purge {
+        /// Its id, from `namespace orphans`
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+}
+
+impl Group {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let out = cx.output(self.output);
+        match self.command {
+            Command::Register { names } => register(cx, &out, &names).await,
+            Command::List => list(cx, &out).await,
+            Command::Show { name } => show(cx, &out, &name).await,
+            Command::Delete { name, yes } => delete(cx, &out, &name, yes).await,
+            Command::Recover { id } => recover(cx, &out, &id).await,
+            Command::Orphans => orphans(cx, &out).await,
+            Command::Purge { id, yes } => purge(cx, &out, &id, yes).await,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Named {
+    name: NamespaceName,
+    id: NamespaceId,
+}
+
+#[derive(Serialize)]
+struct Registered {
+    registered: Vec<Named>,
+}
+
+impl Report for Registered {
+    fn page(&self, page: &mut Page) {
+        match self.registered.as_slice() {
+            [one] => page.line(format!("Registered namespace '{}': {}", one.name, one.id)),
+            several => {
+                page.line(format!("Registered {} namespace(s):", several.len()));
+                several.iter().for_each(|one| page.line(format!("  {}: {}", one.name, one.id)));
+            }
+        }
+    }
+}
+
+async fn register(cx: &Context, out: &Output, names: &[String]) -> Result<(), CliError> {
+    let names: Vec<NamespaceName> = names.iter().map(NamespaceName::new).collect::<Result<_, _>>()?;
+    let registry = cx.registry().await?;
+    let mut registered = Vec::new();
+    for name in names {
+        let id = registry.register_namespace(&name).await.doing("register namespace(s)")?;
+        registered.push(Named { name, id });
+    }
+    out.show(&Registered { registered })
+}
+
+#[derive(Serialize)]
+struct Namespaces {
+    namespaces: Vec<NamespaceInfo>,
+}
+
+impl Report for Namespaces {
+    fn page(&self, page: &mut Page) {
+        if self.namespaces.is_empty() {
+            return page.line("No namespaces registered.");
+        }
+        let mut table = Table::left(["Name", "Namespace ID", "Created At", "Age"]);
+        for info in &self.namespaces {
+            let age = info.created_at.as_deref().and_then(|at| page.ago(at));
+            let created = Cell::or_dash(info.created_at.as_deref());
+            table.row([info.name.as_str().into(), info.id.as_str().into(), created, Cell::or_dash(age)]);
+        }
+        page.table(&table);
+        page.blank();
+        page.line(format!("Total: {} namespace(s)", self.namespaces.len()));
+    }
+}
+
+async fn list(cx: &Context, out: &Output) -> Result<(), CliError> {
+    let namespaces = cx.registry().await?.namespaces().await.doing("list namespaces")?;
+    out.show(&Namespaces { namespaces })
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Shown(NamespaceInfo);
+
+impl Report for Shown {
+    fn page(&self, page: &mut Page) {
+        let Self(info) = self;
+        let created = info.created_at.as_deref().map_or_else(|| "-".to_owned(), |at| page.when(at));
+        page.fields(
+            0,
+            [
+                ("Namespace", info.name.to_string()),
+                ("Namespace ID", info.id.to_string()),
+                ("Status", info.state.to_string()),
+                ("Created At", created),
+            ],
+        );
+    }
+}
+
+async fn show(cx: &Context, out: &Output, name: &str) -> Result<(), CliError> {
+    let name = NamespaceName::new(name)?;
+    let registry = cx.registry().await?;
+    match registry.namespace_info(&name).await.doing("show namespace")? {
+        Some(info) => out.show(&Shown(info)),
+        None => Err(missing(cx, &registry, &name).await),
+    }
+}
+
+async fn missing(cx: &Context, registry: &zae_limiter::Registry, name: &NamespaceName) -> CliError {
+    let known = registry.namespaces().await.unwrap_or_default();
+    let mut error = CliError::problem(format!("Namespace '{name}' not found"));
+    if let Some(name) = closest(name.as_str(), known.iter().map(|info| info.name.as_str())) {
+        error = error.next(format!("did you mean '{name}'?"));
+    }
+    error.next(format!("{} shows those that exist", cx.command("namespace list")))
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    name: NamespaceName,
+    id: NamespaceId,
+    #[serde(skip)]
+    recover: String,
+}
+
+impl Report for Deleted {
+    fn page(&self, page: &mut Page) {
+        page.line(format!("Namespace '{}' deleted (data orphaned, recoverable).", self.name));
+        page.line(format!("  Undo:    {}", self.recover));
+    }
+}
+
+async fn delete(cx: &Context, out: &Output, name: &str, yes: YesArgs) -> Result<(), CliError> {
+    let name = NamespaceName::new(name)?;
+    let registry = cx.registry().await?;
+    if registry.namespace_info(&name).await.doing("delete namespace")?.is_none() {
+        return Err(missing(cx, &registry, &name).await);
+    }
+    let losses = [format!("applications that open '{name}' from now on fail; those that have it open go on")];
+    confirm(&format!("Delete namespace '{name}'? Data will be orphaned but recoverable."), &losses, yes)?;
+    match registry.delete_namespace(&name).await.doing("delete namespace")? {
+        Some(id) => {
+            let recover = cx.command(&format!("namespace recover {id}"));
+            out.show(&Deleted { name, id, recover })
+        }
+        None => Err(missing(cx, &registry, &name).await),
+    }
+}
+
+#[derive(Serialize)]
+struct Recovered {
+    name: NamespaceName,
+    id: NamespaceId,
+}
+
+impl Report for Recovered {
+    fn page(&self, page: &mut Page) {
+        page.line(format!("Recovered namespace '{}' (ID: {}).", self.name, self.id));
+    }
+}
+
+fn unknown(cx: &Context, id: &NamespaceId) -> CliError {
+    CliError::problem(format!("Namespace ID '{id}' not found"))
+        .next(format!("{} shows what can be recovered or purged", cx.command("namespace orphans")))
+}
+
+async fn recover(cx: &Context, out: &Output, id: &str) -> Result<(), CliError> {
+    let id = NamespaceId::new(id)?;
+    match cx.registry().await?.recover_namespace(&id).await {
+        Ok(name) => out.show(&Recovered { name, id }),
+        Err(RepositoryError::NamespaceIdNotFound(id)) => Err(unknown(cx, &id)),
+        Err(error @ RepositoryError::NamespaceState { .. }) => Err(CliError::problem(error.to_string())),
+        Err(error) => Err(error).doing("recover namespace"),
+    }
+}
+
+#[derive(Serialize)]
+struct Orphans {
+    orphans: Vec<NamespaceInfo>,
+}
+
+impl Report for Orphans {
+    fn page(&self, page: &mut Page) {
+        if self.orphans.is_empty() {
+            return page.line("No orphaned namespaces.");
+        }
+        let mut table = Table::left(["Namespace ID", "Name", "Status", "Deleted At", "Age"]);
+        for info in &self.orphans {
+            let age = info.deleted_at.as_deref().and_then(|at| page.ago(at));
+            let deleted = Cell::or_dash(info.deleted_at.as_deref());
+            let state = info.state.as_str().into();
+            table.row([info.id.as_str().into(), info.name.as_str().into(), state, deleted, Cell::or_dash(age)]);
+        }
+        page.table(&table);
+        page.blank();
+        page.line(format!("Total: {} orphaned namespace(s)", self.orphans.len()));
+    }
+}
+
+async fn orphans(cx: &Context, out: &Output) -> Result<(), CliError> {
+    let orphans = cx.registry().await?.orphan_namespaces().await.doing("list orphaned namespaces")?;
+    out.show(&Orphans { orphans })
+}
+
+#[derive(Serialize)]
+struct Purged {
+    name: NamespaceName,
+    id: NamespaceId,
+    items_removed: u64,
+}
+
+impl Report for Purged {
+    fn page(&self, page: &mut Page) {
+        page.line(format!("Purged namespace '{}'. All data permanently deleted.", self.id));
+        page.line(format!("  Name:          {}", self.name));
+        page.line(format!("  Items removed: {}", super::output::units::count(self.items_removed)));
+    }
+}
+
+async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(), CliError> {
+    let id = NamespaceId::new(id)?;
+    let registry = cx.registry().await?;
+    let info = registry.namespace_info_by_id(&id).await.doing("purge namespace")?.ok_or_else(|| unknown(cx, &id))?;
+    let deleted = info.deleted_at.as_deref().map(|at| format!(", deleted {at}")).unwrap_or_default();
+    let losses = [format!("namespace '{}'{deleted}: every entity, limit, bucket, usage and audit record", info.name)];
+    let question = format!("PERMANENTLY delete ALL data for namespace ID '{id}'? This cannot be undone.");
+    confirm(&question, &losses, yes)?;
+    match registry.purge_namespace(&id, |removed| tracing::debug!(removed, "purging")).await {
+        Ok(items_removed) => out.show(&Purged { name: info.name, id, items_removed }),
+        Err(RepositoryError::NamespaceState { state: zae_limiter::NamespaceState::Active, .. }) => {
+            Err(CliError::problem(format!("Cannot purge active namespace '{}'", info.name))
+                .next(format!("{} first", cx.command(&format!("namespace delete {}", info.name)))))
+        }
+        Err(error @ RepositoryError::NamespaceState { .. }) => Err(CliError::problem(error.to_string())),
+        Err(error) => Err(error).doing("purge namespace"),
+    }
+}

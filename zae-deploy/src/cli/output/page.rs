@@ -1,0 +1,83 @@
+//! Text for people, line by line.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    style::{Colour, Tone},
+    table::Table,
+    time,
+};
+
+/// What a report writes itself on.
+#[derive(Debug)]
+pub(crate) struct Page {
+    text: String,
+    colour: Colour,
+    now_ms: i64,
+}
+
+impl Page {
+    pub(crate) fn new(colour: Colour, now_ms: i64) -> Self {
+        Self { text: String::new(), colour, now_ms }
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// One line.
+    pub(crate) fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(line.as_ref().trim_end());
+        self.text.push('\n');
+    }
+
+    /// An empty line.
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A heading.
+    pub(crate) fn heading(&mut self, heading: &str) {
+        let heading = self.paint(Tone::Strong, heading);
+        self.line(heading);
+    }
+
+    /// A line that begins with a green tick.
+    pub(crate) fn done(&mut self, line: &str) {
+        let tick = self.paint(Tone::Good, "✓");
+        self.line(format!("{tick} {line}"));
+    }
+
+    /// A table.
+    pub(crate) fn table(&mut self, table: &Table) {
+        self.text.push_str(&table.render(self.colour));
+    }
+
+    /// Labels and values, the values below each other.
+    pub(crate) fn fields<'a>(&mut self, indent: usize, fields: impl IntoIterator<Item = (&'a str, String)>) {
+        let fields: Vec<(&str, String)> = fields.into_iter().collect();
+        let widest = fields.iter().map(|(label, _)| label.width()).max().unwrap_or(0);
+        for (label, value) in fields {
+            let space = " ".repeat(widest - label.width() + 1);
+            self.line(format!("{}{label}:{space}{value}", " ".repeat(indent)));
+        }
+    }
+
+    /// `text` in `tone`.
+    pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
+        tone.paint(text, self.colour)
+    }
+
+    /// How long ago a stored timestamp is, for example `3 days ago`; `None` when it is none.
+    pub(crate) fn ago(&self, timestamp: &str) -> Option<String> {
+        time::ago(timestamp, self.now_ms)
+    }
+
+    /// A timestamp with how long ago it is.
+    pub(crate) fn when(&self, timestamp: &str) -> String {
+        match self.ago(timestamp) {
+            Some(ago) => format!("{timestamp} {}", self.paint(Tone::Dim, &format!("({ago})"))),
+            None => timestamp.to_owned(),
+        }
+    }
+}

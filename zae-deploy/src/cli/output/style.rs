@@ -1,0 +1,71 @@
+//! Colour, where it is welcome.
+
+use std::io::{self, IsTerminal};
+
+use crate::cli::root::ColorChoice;
+
+/// Whether text is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    On,
+    Off,
+}
+
+impl Colour {
+    pub(crate) fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// Where text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// What text means; its colour follows from that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tone {
+    #[default]
+    Plain,
+    Good,
+    Bad,
+    Warn,
+    Dim,
+    Strong,
+}
+
+impl Tone {
+    /// `text` in this tone.
+    pub(crate) fn paint(self, text: &str, colour: Colour) -> String {
+        let code = match self {
+            Self::Plain => return text.to_owned(),
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Warn => "33",
+            Self::Dim => "2",
+            Self::Strong => "1",
+        };
+        match colour {
+            Colour::On if !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
+            Colour::On | Colour::Off => text.to_owned(),
+        }
+    }
+}
+
+/// Whether `stream` is shown in colour: as chosen, else on terminals that can, unless `NO_COLOR` says no.
+pub(crate) fn shown_in_colour(choice: ColorChoice, stream: Stream) -> Colour {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let terminal = || match stream {
+        Stream::Stdout => io::stdout().is_terminal(),
+        Stream::Stderr => io::stderr().is_terminal(),
+    };
+    let dumb = || set("TERM").is_some_and(|term| term == "dumb");
+    let on = match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => set("NO_COLOR").is_none() && !dumb() && terminal(),
+    };
+    if on { Colour::On } else { Colour::Off }
+}

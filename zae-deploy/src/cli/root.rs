@@ -1,0 +1,75 @@
+//! All commands, and the options that every one of them has.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::{CliError, Context, namespace};
+
+/// Deploys and runs the zae rate limiter.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zae-deploy",
+    version,
+    long_about = "Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them.",
+    after_help = AFTER,
+    arg_required_else_help = true,
+    infer_long_args = false,
+    max_term_width = 110
+)]
+pub(crate) struct Root {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Environment:
+  ZAEL_STACK, ZAEL_NAMESPACE   stack and namespace where no option names them
+  AWS_PROFILE, AWS_REGION, …   as for every AWS tool
+  NO_COLOR                     no colour, whatever the terminal can do
+
+Exit codes: 0 done · 1 failed, or a question was answered with no · 2 wrong command line · 130 interrupted";
+
+/// The options of every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The stack, which is also the table's name [default: limiter]
+    #[arg(short, long, global = true, env = "ZAEL_STACK", hide_env_values = true, value_name = "STACK")]
+    pub(crate) name: Option<String>,
+    /// The AWS region [default: as for every AWS tool]
+    #[arg(long, global = true)]
+    pub(crate) region: Option<String>,
+    /// Another endpoint than AWS's own, such as http://localhost:4566
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// When to use colour; auto: on terminals, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    pub(crate) color: ColorChoice,
+    /// Say more about what is done (twice: also what the AWS SDK does)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// One variant per command or group of commands, each in a file of its own.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Register, list, delete and recover namespaces
+    Namespace(namespace::Group),
+}
+
+impl Command {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Namespace(group) => group.run(cx).await,
+        }
+    }
+}
