@@ -26,15 +26,6 @@ use crate::NotLimited;
 #[derive(Clone, Debug)]
 pub struct RateLimited(pub Decision);
 
-impl RateLimited {
-    /// Whole tokens left of the limit called `name` after this request, at the level that has the fewest (the entity or its
-    /// parent); 0 in debt. `None` when that limit was not asked, for example because the store was away.
-    pub fn remaining(&self, name: &str) -> Option<u64> {
-        let levels = self.0.statuses().iter().filter(|status| status.limit.name().as_str() == name);
-        levels.map(|status| u64::try_from(status.available).unwrap_or(0)).min()
-    }
-}
-
 impl Deref for RateLimited {
     type Target = Decision;
     fn deref(&self) -> &Decision {

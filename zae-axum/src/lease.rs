@@ -1,17 +1,18 @@
 //! What was taken for the request being served: [`Lease`].
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{convert::Infallible, ops::Deref};
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use http::request::Parts;
-use zae_tower::{AcquireError, Cost, Decision, LeaseError, LeaseHandle, zae_limiter::LimitName};
+use http::{Extensions, request::Parts};
+use zae_tower::adapter::Held;
 
 use crate::NotLimited;
 
 /// Extracts the lease of the request, to correct the estimate that the layer took.
 ///
-/// The layer settles it when the response's body has ended. A request that passed without a lease (skipped, or let through
-/// in shadow mode) has one that holds nothing, so that handlers need not care: adjusting it does nothing.
+/// Its methods are those of [`Held`]. The layer settles it when the response's body has ended. A request that passed without a
+/// lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care: adjusting it
+/// does nothing.
 ///
 /// ```
 /// use zae_axum::{Lease, LimitError};
@@ -29,56 +30,24 @@ use crate::NotLimited;
 /// # Rejection
 /// [`NotLimited`] where no layer limits the route; `Option<Lease>` is `None` there, and where nothing is held.
 #[derive(Clone, Debug)]
-pub struct Lease(Option<LeaseHandle>);
+pub struct Lease(Held);
 
-impl Lease {
-    /// Notes that `delta` whole tokens more (or, negative, fewer) of `limit` were used than taken.
-    ///
-    /// # Errors
-    /// As [`zae_tower::Lease::adjust`]: after the response has ended, or for a limit that the lease does not hold.
-    pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
-        self.0.as_ref().map_or(Ok(()), |lease| lease.adjust(limit, delta))
+impl Deref for Lease {
+    type Target = Held;
+    fn deref(&self) -> &Held {
+        &self.0
     }
+}
 
-    /// Notes that `tokens` whole tokens of `limit` were not used.
-    ///
-    /// # Errors
-    /// As [`adjust`](Self::adjust).
-    pub fn release(&self, limit: impl AsRef<str>, tokens: u64) -> Result<(), LeaseError> {
-        self.0.as_ref().map_or(Ok(()), |lease| lease.release(limit, tokens))
-    }
-
-    /// Takes more, if the limits allow it. Cancel-safe: dropped before it is done, it takes nothing.
-    ///
-    /// # Errors
-    /// As [`zae_tower::Lease::consume`]; as a [`LimitError`](crate::LimitError) it is the response that the layer would give.
-    pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
-        match &self.0 {
-            Some(lease) => lease.consume(cost).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Whole tokens per limit that it stands for, adjustments included.
-    pub fn consumed(&self) -> BTreeMap<LimitName, i64> {
-        self.0.as_ref().map(|lease| lease.consumed()).unwrap_or_default()
-    }
-
-    /// The lease itself; `None` when nothing is held.
-    pub fn handle(&self) -> Option<&LeaseHandle> {
-        self.0.as_ref()
-    }
+fn held(extensions: &Extensions) -> Option<Held> {
+    Held::find(extensions.get(), extensions.get())
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Lease {
     type Rejection = NotLimited;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotLimited> {
-        let lease: Option<LeaseHandle> = parts.extensions.get().cloned();
-        if lease.is_none() && parts.extensions.get::<Decision>().is_none() {
-            return Err(NotLimited::new("Lease"));
-        }
-        Ok(Self(lease))
+        held(&parts.extensions).map(Self).ok_or(NotLimited::new("Lease"))
     }
 }
 
@@ -86,6 +55,6 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Lease {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(parts.extensions.get().cloned().map(|lease| Self(Some(lease))))
+        Ok(held(&parts.extensions).filter(|held| held.handle().is_some()).map(Self))
     }
 }

@@ -76,6 +76,7 @@
 //! | `requests without identity share …` | `WARN` | | once per layer |
 //! | `the limiter cannot decide …` | `ERROR` | `error` | at most once a minute per layer |
 //! | `the limiter's store is away …` | `WARN` | `error`, when refused | at most once a minute per layer |
+//! | `the limiter failed a handler` | `ERROR` | `error` | a [`LimitError`] becomes a 5xx |
 //!
 //! Entity ids are in events and never in metrics. Secrets are in neither: extractors hash them first, and errors leave
 //! values out.
@@ -93,12 +94,14 @@ mod client_ip;
 pub mod cost;
 mod decision;
 pub mod entity;
+mod error;
 pub mod extract;
 mod future;
 mod gate;
 mod grpc;
 mod guard;
 mod headers;
+mod held;
 mod layer;
 pub mod limits;
 mod passage;
@@ -111,17 +114,19 @@ pub mod settle;
 pub mod skip;
 mod telemetry;
 
-/// For adapters of frameworks that are not made of Tower services: a request's way past the limiter, step by step; see
-/// [`ZaeLimit::pass`].
+/// For adapters: what their extractors are made of, and, for frameworks that are not made of Tower services, a request's way
+/// past the limiter, step by step; see [`ZaeLimit::pass`].
 pub mod adapter {
     pub use crate::{
         guard::SettleGuard,
+        held::Held,
         passage::{Passage, Through},
     };
 }
 
 pub use body::ResponseBody;
 pub use decision::{Decision, LeaseHandle, Outcome};
+pub use error::LimitError;
 pub use future::ResponseFuture;
 pub use headers::HeaderDialect;
 pub use layer::ZaeLimit;
