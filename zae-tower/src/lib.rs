@@ -104,6 +104,7 @@ mod headers;
 mod held;
 mod layer;
 pub mod limits;
+pub mod llm;
 mod passage;
 mod problem;
 mod refusal;

@@ -1,0 +1,228 @@
+//! Estimate, tariff and reader in one: [`Accounting`], [`Quote`], [`Meter`].
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use zae_limiter::{Cost, Lease};
+
+use super::{
+    ApiFormat, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader,
+    estimate::{self, Estimator},
+    include_usage,
+    notices::Notices,
+};
+use crate::settle::End;
+
+/// The output that a request without a bound of its own is estimated at, in tokens.
+pub const DEFAULT_OUTPUT: u64 = 1_000;
+/// The largest request that is read to be estimated, in bytes.
+pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
+
+/// How calls to models are accounted for: estimated by their request, charged by a tariff, settled by their response.
+///
+/// All adapters use it: `ZaeLimit::llm` for requests that come in, `zae-actix`, and
+/// `zae-reqwest` for those that go out. By itself it serves clients of other kinds:
+///
+/// ```
+/// # #[cfg(feature = "embedded")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_tower::{Limit, Limits, RateLimiter, Repository, llm::{Accounting, Reading, Tariff, Usage}, settle::End};
+/// # let repository = Repository::embedded().await?;
+/// # let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
+/// # repository.set_system_defaults(&limits, None, None).await?;
+/// let limiter = RateLimiter::new(repository);
+/// let accounting = Accounting::new(Tariff::openai());
+///
+/// let request = br#"{"model":"gpt-5","max_completion_tokens":500,"messages":[{"role":"user","content":"Hi"}]}"#;
+/// let quote = accounting.quote(request);
+/// let lease = limiter.acquire("user-1", quote.model().unwrap_or("default"), quote.cost().clone()).await?;
+///
+/// let mut meter = accounting.meter();
+/// // …send it; then, of the response…
+/// let headers = http::HeaderMap::new();
+/// meter.start(http::StatusCode::OK, &headers);
+/// meter.push(br#"{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":90}}"#);
+/// let reading = meter.settle(&lease, End::Complete);
+/// lease.commit().await?;
+/// assert_eq!(reading, Reading::Final(Usage::new(8, 90)));
+/// assert_eq!(lease.consumed()["tpm"], 98);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone)]
+#[must_use = "accounting does nothing until a layer or a client uses it"]
+pub struct Accounting {
+    tariff: Arc<Tariff>,
+    estimator: Arc<dyn Estimator>,
+    format: ApiFormat,
+    usage_in_streams: UsageInStreams,
+    body_limit: usize,
+    notices: Arc<Notices>,
+}
+
+/// Whether OpenAI is asked for the usage of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UsageInStreams {
+    AsAsked,
+    Always,
+}
+
+impl Accounting {
+    /// Charges by `tariff`. Estimates are characters/4 and the request's own bound of its output (else
+    /// [`DEFAULT_OUTPUT`]); responses are read in whichever format they are.
+    pub fn new(tariff: Tariff) -> Self {
+        Self {
+            tariff: Arc::new(tariff),
+            estimator: Arc::new(estimate::input_and_max_output(DEFAULT_OUTPUT)),
+            format: ApiFormat::Auto,
+            usage_in_streams: UsageInStreams::AsAsked,
+            body_limit: DEFAULT_BODY_LIMIT,
+            notices: Arc::default(),
+        }
+    }
+
+    /// Estimates by `estimator`; see [`estimate`].
+    pub fn estimator(mut self, estimator: impl Estimator) -> Self {
+        self.estimator = Arc::new(estimator);
+        self
+    }
+
+    /// Reads only usage of `format`.
+    pub fn format(mut self, format: ApiFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`]. The client that streams
+    /// gets one chunk more, without choices.
+    pub fn include_usage(mut self) -> Self {
+        self.usage_in_streams = UsageInStreams::Always;
+        self
+    }
+
+    /// The largest request body that is read, in bytes; [`DEFAULT_BODY_LIMIT`] if it is not set.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// The largest request body that is to be read, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.body_limit
+    }
+
+    /// What is charged.
+    pub fn tariff(&self) -> &Tariff {
+        &self.tariff
+    }
+
+    /// What the call with this request body is expected to cost.
+    pub fn quote(&self, body: &[u8]) -> Quote {
+        self.quote_request(LlmRequest::parse(body))
+    }
+
+    /// As [`quote`](Accounting::quote), of a request that was read already.
+    pub fn quote_request(&self, request: LlmRequest) -> Quote {
+        let estimate = self.estimator.estimate(&request);
+        let cost = self.tariff.cost(&estimate);
+        Quote { request, estimate, cost }
+    }
+
+    /// The request body to send in place of `body`, where [`include_usage`](Accounting::include_usage) asks for another.
+    pub fn rewrite(&self, body: &[u8]) -> Option<Bytes> {
+        match self.usage_in_streams {
+            UsageInStreams::AsAsked => None,
+            UsageInStreams::Always => include_usage(body),
+        }
+    }
+
+    /// A meter for one call.
+    pub fn meter(&self) -> Meter {
+        Meter { accounting: self.clone(), reader: None }
+    }
+}
+
+impl From<Tariff> for Accounting {
+    fn from(tariff: Tariff) -> Self {
+        Self::new(tariff)
+    }
+}
+
+impl fmt::Debug for Accounting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounting")
+            .field("tariff", &self.tariff)
+            .field("format", &self.format)
+            .field("usage_in_streams", &self.usage_in_streams)
+            .field("body_limit", &self.body_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a call is expected to use and cost.
+#[derive(Clone, Debug)]
+pub struct Quote {
+    request: LlmRequest,
+    estimate: Usage,
+    cost: Cost,
+}
+
+impl Quote {
+    /// The request.
+    pub fn request(&self) -> &LlmRequest {
+        &self.request
+    }
+
+    /// The model that is asked, where the body says it.
+    pub fn model(&self) -> Option<&str> {
+        self.request.model()
+    }
+
+    /// What it is expected to use.
+    pub fn estimate(&self) -> &Usage {
+        &self.estimate
+    }
+
+    /// What to take from the limits before the call.
+    pub fn cost(&self) -> &Cost {
+        &self.cost
+    }
+}
+
+/// Reads one response as it passes by, and settles its lease.
+#[derive(Debug)]
+pub struct Meter {
+    accounting: Accounting,
+    reader: Option<UsageReader>,
+}
+
+impl Meter {
+    /// The head of the response is there.
+    pub fn start(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.reader = Some(UsageReader::new(self.accounting.format, status, headers));
+    }
+
+    /// The next bytes of its body; before [`start`](Meter::start) they are ignored.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if let Some(reader) = &mut self.reader {
+            reader.push(bytes);
+        }
+    }
+
+    /// The response has ended in this way: adjusts `lease` by what was read, and says so in metrics and log. The lease
+    /// stays open, for the caller to commit; one that is settled already is left alone.
+    ///
+    /// Final usage replaces the estimate, in both directions. Usage of a response that broke off only raises it, and
+    /// where none was seen it stands: whoever hangs up early pays no less.
+    pub fn settle(self, lease: &Lease, end: End) -> Reading {
+        let reading = self.reader.map_or(Reading::Unseen(Unseen::BrokeOff), |reader| reader.finish(end));
+        self.accounting.notices.read(&reading, lease.resource());
+        // It fails only on a lease that somebody has settled, who then knows better.
+        let _ = self.accounting.tariff.adjust_by(lease, &reading);
+        reading
+    }
+}

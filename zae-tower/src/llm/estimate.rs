@@ -1,0 +1,167 @@
+//! What a call will use, guessed from its request: [`Estimator`].
+//!
+//! An estimate is taken from the limits before the call, and replaced by what the provider reports after it. Too high, it
+//! holds tokens back while the call runs; too low, it lets calls run into debt, which the next ones wait for.
+//!
+//! ```
+//! use zae_tower::llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+//! let request = LlmRequest::parse(br#"{"max_tokens":300,"prompt":"Tell me a long story about a fox."}"#);
+//! let guess = |estimator: &dyn Estimator| estimator.estimate(&request);
+//! assert_eq!(guess(&estimate::characters()), Usage::new(9, 0));
+//! assert_eq!(guess(&estimate::max_output(1_000)), Usage::new(0, 300));
+//! assert_eq!(guess(&estimate::input_and_max_output(1_000)), Usage::new(9, 300));
+//! assert_eq!(guess(&estimate::input_and_max_output(1_000).at_most(8, 200)), Usage::new(8, 200));
+//! assert_eq!(guess(&estimate::characters().plus(estimate::fixed(Usage::new(0, 50)))), Usage::new(9, 50));
+//! assert_eq!(guess(&estimate::from_fn(|request| Usage::new(request.bytes(), 0))), Usage::new(63, 0));
+//! ```
+
+use std::{any::type_name, fmt};
+
+use super::{LlmRequest, Usage};
+
+/// What a picture, a sound or a file counts in tokens, where nothing better is known.
+pub const MEDIA_TOKENS: u64 = 1_000;
+
+/// Guesses what a call will use.
+pub trait Estimator: Send + Sync + 'static {
+    /// The guess. Of its kinds, `input_uncached` and `output` suffice: what a cache will do is not known.
+    fn estimate(&self, request: &LlmRequest) -> Usage;
+
+    /// This guess and `other`'s, added.
+    fn plus<X: Estimator>(self, other: X) -> Plus<Self, X>
+    where
+        Self: Sized,
+    {
+        Plus(self, other)
+    }
+
+    /// This guess, but at most so many tokens of input and of output; for limits that are smaller than what a model
+    /// could answer, which would refuse such calls for ever.
+    fn at_most(self, input: u64, output: u64) -> AtMost<Self>
+    where
+        Self: Sized,
+    {
+        AtMost { estimator: self, input, output }
+    }
+}
+
+/// A quarter of the text's characters as input, rounded up, and [`MEDIA_TOKENS`] per picture, sound or file; no output.
+///
+/// About right for English; other languages, code and numbers have more tokens per character.
+pub fn characters() -> Characters {
+    Characters { media: MEDIA_TOKENS }
+}
+
+/// The bound of the output that the request sets (`max_tokens`, `max_completion_tokens`, … times the choices asked for),
+/// or `default` where it sets none; no input.
+pub fn max_output(default: u64) -> MaxOutput {
+    MaxOutput { default }
+}
+
+/// [`characters`] and [`max_output`]: the call's upper bound, more or less.
+pub fn input_and_max_output(default: u64) -> Plus<Characters, MaxOutput> {
+    characters().plus(max_output(default))
+}
+
+/// Always the same.
+pub fn fixed(usage: Usage) -> Fixed {
+    Fixed(usage)
+}
+
+/// What `function` makes of the request.
+pub fn from_fn<F>(function: F) -> FromFn<F>
+where
+    F: Fn(&LlmRequest) -> Usage + Send + Sync + 'static,
+{
+    FromFn(function)
+}
+
+/// Made by [`characters`].
+#[derive(Clone, Copy, Debug)]
+pub struct Characters {
+    media: u64,
+}
+
+impl Characters {
+    /// Counts `tokens` per picture, sound or file.
+    #[must_use]
+    pub fn media(mut self, tokens: u64) -> Self {
+        self.media = tokens;
+        self
+    }
+}
+
+impl Estimator for Characters {
+    fn estimate(&self, request: &LlmRequest) -> Usage {
+        Usage::new(request.characters().div_ceil(4).saturating_add(request.media().saturating_mul(self.media)), 0)
+    }
+}
+
+/// Made by [`max_output`].
+#[derive(Clone, Copy, Debug)]
+pub struct MaxOutput {
+    default: u64,
+}
+
+impl Estimator for MaxOutput {
+    fn estimate(&self, request: &LlmRequest) -> Usage {
+        Usage::new(0, request.max_output().unwrap_or(self.default))
+    }
+}
+
+/// Made by [`Estimator::plus`].
+#[derive(Clone, Copy, Debug)]
+pub struct Plus<A, B>(A, B);
+
+impl<A: Estimator, B: Estimator> Estimator for Plus<A, B> {
+    fn estimate(&self, request: &LlmRequest) -> Usage {
+        self.0.estimate(request) + self.1.estimate(request)
+    }
+}
+
+/// Made by [`Estimator::at_most`].
+#[derive(Clone, Copy, Debug)]
+pub struct AtMost<E> {
+    estimator: E,
+    input: u64,
+    output: u64,
+}
+
+impl<E: Estimator> Estimator for AtMost<E> {
+    fn estimate(&self, request: &LlmRequest) -> Usage {
+        let guess = self.estimator.estimate(request);
+        if guess.input() <= self.input && guess.output <= self.output {
+            return guess;
+        }
+        Usage::new(guess.input().min(self.input), guess.output.min(self.output)).reasoning_within(guess.reasoning)
+    }
+}
+
+/// Made by [`fixed`].
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed(Usage);
+
+impl Estimator for Fixed {
+    fn estimate(&self, _: &LlmRequest) -> Usage {
+        self.0
+    }
+}
+
+/// Made by [`from_fn`].
+#[derive(Clone, Copy)]
+pub struct FromFn<F>(F);
+
+impl<F> Estimator for FromFn<F>
+where
+    F: Fn(&LlmRequest) -> Usage + Send + Sync + 'static,
+{
+    fn estimate(&self, request: &LlmRequest) -> Usage {
+        (self.0)(request)
+    }
+}
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FromFn").field(&type_name::<F>()).finish()
+    }
+}

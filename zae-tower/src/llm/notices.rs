@@ -1,0 +1,67 @@
+//! Events and metrics of what was read; the [module's documentation](super) has the table.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use zae_limiter::ResourceName;
+
+use super::{Reading, Unseen, Usage};
+
+/// How many causes and resources are told apart before the log falls silent; resources may be the client's choice.
+const MAX_TOLD: usize = 64;
+
+/// What was logged.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    told: Mutex<HashSet<(Unseen, ResourceName)>>,
+}
+
+impl Notices {
+    /// Every response.
+    pub(super) fn read(&self, reading: &Reading, resource: &ResourceName) {
+        let (kind, reason) = match reading {
+            Reading::Final(_) => ("final", "none"),
+            Reading::SoFar(_) => ("so_far", "none"),
+            Reading::Unseen(reason) => ("unseen", reason.as_str()),
+        };
+        metrics::counter!("zae_llm_readings_total", "reading" => kind, "reason" => reason).increment(1);
+        if let Some(usage) = reading.usage() {
+            tokens(usage);
+            tracing::trace!(%resource, reading = kind, ?usage, "usage read");
+        }
+        if let Reading::Unseen(reason) = reading {
+            self.unseen(*reason, resource);
+        }
+    }
+
+    fn unseen(&self, reason: Unseen, resource: &ResourceName) {
+        // A failed call has none, and a client may hang up as it likes.
+        let expected = matches!(reason, Unseen::ErrorStatus | Unseen::BrokeOff);
+        if !expected && self.first(reason, resource) {
+            tracing::warn!(%resource, %reason, "a response told no usage, so its estimate stands; said once per resource and reason");
+        } else {
+            tracing::debug!(%resource, %reason, "a response told no usage, so its estimate stands");
+        }
+    }
+
+    fn first(&self, reason: Unseen, resource: &ResourceName) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < MAX_TOLD && told.insert((reason, resource.clone()))
+    }
+}
+
+fn tokens(usage: &Usage) {
+    let kinds = [
+        ("input_uncached", usage.input_uncached),
+        ("cache_read", usage.cache_read),
+        ("cache_write", usage.cache_write),
+        ("output", usage.output),
+    ];
+    for (kind, tokens) in kinds {
+        if tokens > 0 {
+            metrics::counter!("zae_llm_tokens_total", "kind" => kind).increment(tokens);
+        }
+    }
+}

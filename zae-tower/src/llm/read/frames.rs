@@ -1,0 +1,147 @@
+//! AWS event streams (`application/vnd.amazon.eventstream`) that arrive in pieces: [`FrameScan`].
+//!
+//! A frame is a prelude (total length, length of the headers, checksum), headers, a payload and a checksum. Checksums
+//! are for the reader of the response to check; here lengths are enough.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::json::{Found, JsonScan, Place};
+
+const PRELUDE: usize = 12;
+const CHECKSUM: usize = 4;
+/// The largest frame that AWS sends, and then some.
+const MAX_FRAME: usize = 24 * 1024 * 1024;
+
+/// The scanner. It keeps the prelude, and of a payload what [`JsonScan`] keeps.
+#[derive(Debug, Default)]
+pub(super) struct FrameScan {
+    state: State,
+    json: JsonScan,
+}
+
+#[derive(Debug)]
+enum State {
+    Prelude {
+        bytes: [u8; PRELUDE],
+        len: usize,
+    },
+    Headers {
+        left: usize,
+        payload: usize,
+    },
+    Payload {
+        left: usize,
+    },
+    Checksum {
+        left: usize,
+    },
+    /// After something that is no frame.
+    Broken,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Prelude { bytes: [0; PRELUDE], len: 0 }
+    }
+}
+
+impl FrameScan {
+    /// Looks at the next bytes.
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Found) {
+        while !bytes.is_empty() {
+            let taken = match &mut self.state {
+                State::Broken => return,
+                State::Prelude { bytes: prelude, len } => {
+                    let taken = bytes.len().min(PRELUDE - *len);
+                    prelude[*len..*len + taken].copy_from_slice(&bytes[..taken]);
+                    *len += taken;
+                    if *len == PRELUDE {
+                        self.state = frame(prelude);
+                        if matches!(self.state, State::Broken) {
+                            found.broken(false);
+                        }
+                        self.json.reset();
+                    }
+                    taken
+                }
+                State::Headers { left, payload } => {
+                    let taken = bytes.len().min(*left);
+                    *left -= taken;
+                    if *left == 0 {
+                        self.state = State::Payload { left: *payload };
+                    }
+                    taken
+                }
+                State::Payload { left } => {
+                    let taken = bytes.len().min(*left);
+                    *left -= taken;
+                    let ended = *left == 0;
+                    self.json.push(&bytes[..taken], &mut Unwrap(found));
+                    if ended {
+                        self.json.end(found);
+                        self.state = State::Checksum { left: CHECKSUM };
+                    }
+                    taken
+                }
+                State::Checksum { left } => {
+                    let taken = bytes.len().min(*left);
+                    *left -= taken;
+                    if *left == 0 {
+                        self.state = State::default();
+                    }
+                    taken
+                }
+            };
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// No more bytes will come.
+    pub(super) fn end(&mut self, found: &mut impl Found) {
+        if !matches!(self.state, State::Prelude { len: 0, .. } | State::Broken) {
+            found.broken(true);
+        }
+    }
+}
+
+fn frame(prelude: &[u8; PRELUDE]) -> State {
+    let [a, b, c, d, e, f, g, h, ..] = *prelude;
+    let total = u32::from_be_bytes([a, b, c, d]) as usize;
+    let headers = u32::from_be_bytes([e, f, g, h]) as usize;
+    let Some(payload) = total.checked_sub(PRELUDE + CHECKSUM).and_then(|rest| rest.checked_sub(headers)) else {
+        return State::Broken;
+    };
+    match (headers, payload) {
+        _ if total > MAX_FRAME => State::Broken,
+        (0, 0) => State::Checksum { left: CHECKSUM },
+        // A frame of headers only has an empty payload, which takes no bytes: its end is told with the checksum.
+        (headers, 0) => State::Checksum { left: headers + CHECKSUM },
+        (0, payload) => State::Payload { left: payload },
+        (left, payload) => State::Headers { left, payload },
+    }
+}
+
+/// Passes on what is found, and what is found in the provider's own JSON that InvokeModel wraps in base64.
+struct Unwrap<'a, F>(&'a mut F);
+
+impl<F: Found> Found for Unwrap<'_, F> {
+    fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
+        if place != Place::Bytes {
+            return self.0.value(place, bytes);
+        }
+        let text = bytes.and_then(|bytes| bytes.strip_prefix(b"\"")?.strip_suffix(b"\""));
+        if let Some(chunk) = text.and_then(|text| STANDARD.decode(text).ok()) {
+            let mut inner = JsonScan::default();
+            inner.push(&chunk, self.0);
+            inner.end(self.0);
+        }
+    }
+
+    fn document(&mut self) {
+        self.0.document();
+    }
+
+    fn broken(&mut self, within_usage: bool) {
+        self.0.broken(within_usage);
+    }
+}

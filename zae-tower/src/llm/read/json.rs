@@ -1,0 +1,427 @@
+//! Finding usage in JSON that arrives in pieces: [`JsonScan`].
+//!
+//! The scanner keeps no document. It follows the braces, remembers which of a few known places it is in, and copies only
+//! the values that stand there, up to a bound. So a response may be of any size, with its usage at either end, and cut
+//! anywhere.
+
+use memchr::memchr2;
+
+/// How much of a value of interest is kept; a usage object is a few hundred bytes.
+const MAX_VALUE: usize = 16 * 1024;
+/// How much of a chunk that Bedrock wraps in base64 is kept.
+const MAX_WRAPPED: usize = 64 * 1024;
+/// No known key or type is longer.
+const MAX_KEY: usize = 40;
+
+/// Where a value of interest stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `/usage`
+    Usage,
+    /// `/usage` within one of `response`, `message` and `x_groq`.
+    NestedUsage(Wrapper),
+    /// `/usageMetadata`
+    Metadata,
+    /// `/amazon-bedrock-invocationMetrics`
+    Metrics,
+    /// `/type`
+    Type,
+    /// `/bytes`
+    Bytes,
+}
+
+/// The members of a document in which its usage may stand one level deeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrapper {
+    /// OpenAI Responses, in a stream; Gemini behind some proxies.
+    Response,
+    /// Anthropic's `message_start`.
+    Message,
+    /// Groq's own.
+    Groq,
+}
+
+/// What the scanner tells.
+pub(super) trait Found {
+    /// A value stands at `place`: all of its bytes, or `None` when it is too long.
+    fn value(&mut self, place: Place, bytes: Option<&[u8]>);
+    /// The document (or the element of the list of documents) is complete.
+    fn document(&mut self);
+    /// The bytes are no JSON, or end early; what was found in this document does not count. `within_usage` when a value of
+    /// interest was lost with it.
+    fn broken(&mut self, within_usage: bool);
+}
+
+/// The scanner. One or more documents, or one list of them, separated by nothing or white space.
+#[derive(Debug, Default)]
+pub(super) struct JsonScan {
+    state: State,
+    /// The containers of interest that are open, outermost first. Never more than list, document, wrapper.
+    open: Vec<Level>,
+    key: Vec<u8>,
+    value: Capture,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    List,
+    Document,
+    Inside(Wrapper),
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Before a document.
+    #[default]
+    Start,
+    /// In an object, before a key.
+    BeforeKey,
+    /// In a key.
+    Key { escaped: bool },
+    /// After a key.
+    BeforeColon,
+    /// Before a value.
+    BeforeValue,
+    /// In a string, number or literal.
+    Scalar(Scalar),
+    /// In a container without interest, or one that is captured whole.
+    Deep { depth: u32, string: Option<Escape> },
+    /// After a value.
+    AfterValue,
+    /// After something that is no JSON.
+    Broken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scalar {
+    Text(Escape),
+    Bare,
+}
+
+/// Whether the last byte of a string was a backslash that is not itself escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escape {
+    No,
+    Yes,
+}
+
+#[derive(Debug, Default)]
+struct Capture {
+    place: Option<Place>,
+    bytes: Vec<u8>,
+    overflown: bool,
+}
+
+impl Capture {
+    fn begin(&mut self, place: Option<Place>) {
+        self.place = place;
+        self.bytes.clear();
+        self.overflown = false;
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let Some(place) = self.place else { return };
+        let most = if place == Place::Bytes { MAX_WRAPPED } else { MAX_VALUE };
+        self.overflown |= self.bytes.len() + bytes.len() > most;
+        if !self.overflown {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    fn end(&mut self, found: &mut impl Found) {
+        if let Some(place) = self.place.take() {
+            found.value(place, (!self.overflown).then_some(&self.bytes));
+        }
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+impl JsonScan {
+    /// Begins anew.
+    pub(super) fn reset(&mut self) {
+        self.state = State::Start;
+        self.open.clear();
+        self.value.begin(None);
+    }
+
+    /// Whether no document has begun that is not complete.
+    pub(super) fn is_between_documents(&self) -> bool {
+        matches!(self.state, State::Start)
+    }
+
+    /// No more bytes will come for this document.
+    pub(super) fn end(&mut self, found: &mut impl Found) {
+        if !matches!(self.state, State::Start | State::Broken) {
+            let lost = self.value.place.is_some_and(|place| !matches!(place, Place::Type | Place::Bytes));
+            found.broken(lost);
+        }
+        self.reset();
+    }
+
+    /// Looks at the next bytes.
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Found) {
+        while let Some(&byte) = bytes.first() {
+            let taken = match &mut self.state {
+                State::Broken => return,
+                State::Key { escaped } => {
+                    bytes = &bytes[1..];
+                    match byte {
+                        _ if *escaped => *escaped = false,
+                        b'\\' => *escaped = true,
+                        b'"' => {
+                            self.state = State::BeforeColon;
+                            continue;
+                        }
+                        _ => {}
+                    }
+                    if self.key.len() <= MAX_KEY {
+                        self.key.push(byte);
+                    }
+                    continue;
+                }
+                State::Scalar(Scalar::Text(escape)) => {
+                    let (taken, ended) = string_end(bytes, escape);
+                    self.value.add(&bytes[..taken]);
+                    if ended {
+                        self.state = State::AfterValue;
+                        self.value.end(found);
+                    }
+                    taken
+                }
+                State::Scalar(Scalar::Bare) => {
+                    let end = bytes.iter().position(|byte| matches!(byte, b',' | b'}' | b']') || is_space(*byte));
+                    let taken = end.unwrap_or(bytes.len());
+                    self.value.add(&bytes[..taken]);
+                    if end.is_some() {
+                        self.state = State::AfterValue;
+                        self.value.end(found);
+                    }
+                    taken
+                }
+                State::Deep { depth, string } => {
+                    let (taken, ended) = container_end(bytes, depth, string);
+                    self.value.add(&bytes[..taken]);
+                    if ended {
+                        self.state = State::AfterValue;
+                        self.value.end(found);
+                    }
+                    taken
+                }
+                _ if is_space(byte) => 1,
+                _ => {
+                    self.structure(byte, found);
+                    1
+                }
+            };
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// A byte between tokens.
+    fn structure(&mut self, byte: u8, found: &mut impl Found) {
+        let within = self.open.last().copied();
+        self.state = match (&self.state, byte) {
+            (State::Start, b'{') => self.open(Level::Document),
+            (State::Start, b'[') => self.open(Level::List),
+            (State::BeforeKey, b'"') => {
+                self.key.clear();
+                State::Key { escaped: false }
+            }
+            (State::BeforeColon, b':') => State::BeforeValue,
+            (State::BeforeValue, b'{') if within == Some(Level::List) => self.open(Level::Document),
+            (State::BeforeValue, b'{') if self.wrapper().is_some() => {
+                let wrapper = self.wrapper();
+                wrapper.map_or(State::Broken, |wrapper| self.open(Level::Inside(wrapper)))
+            }
+            (State::BeforeValue, b'{' | b'[') => self.begin(byte, State::Deep { depth: 1, string: None }),
+            (State::BeforeValue, b'"') => self.begin(byte, State::Scalar(Scalar::Text(Escape::No))),
+            // An empty list.
+            (State::BeforeValue, b']') if within == Some(Level::List) => self.close(found),
+            (State::BeforeValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                self.begin(byte, State::Scalar(Scalar::Bare))
+            }
+            (State::AfterValue, b',') => match within {
+                Some(Level::List) => State::BeforeValue,
+                _ => State::BeforeKey,
+            },
+            (State::AfterValue, b']') if within == Some(Level::List) => self.close(found),
+            (State::AfterValue | State::BeforeKey, b'}') if within != Some(Level::List) => self.close(found),
+            _ => {
+                found.broken(false);
+                State::Broken
+            }
+        };
+    }
+
+    fn open(&mut self, level: Level) -> State {
+        self.open.push(level);
+        if level == Level::List { State::BeforeValue } else { State::BeforeKey }
+    }
+
+    fn close(&mut self, found: &mut impl Found) -> State {
+        if self.open.pop() == Some(Level::Document) {
+            found.document();
+        }
+        if self.open.is_empty() { State::Start } else { State::AfterValue }
+    }
+
+    fn begin(&mut self, byte: u8, state: State) -> State {
+        self.value.begin(self.place());
+        self.value.add(&[byte]);
+        state
+    }
+
+    /// The wrapper that the value of the current key is, if it is an object.
+    fn wrapper(&self) -> Option<Wrapper> {
+        match (self.open.last(), self.key.as_slice()) {
+            (Some(Level::Document), b"response") => Some(Wrapper::Response),
+            (Some(Level::Document), b"message") => Some(Wrapper::Message),
+            (Some(Level::Document), b"x_groq") => Some(Wrapper::Groq),
+            _ => None,
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        match (self.open.last()?, self.key.as_slice()) {
+            (Level::Document, b"usage") => Some(Place::Usage),
+            (Level::Document | Level::Inside(Wrapper::Response), b"usageMetadata") => Some(Place::Metadata),
+            (Level::Document, b"amazon-bedrock-invocationMetrics") => Some(Place::Metrics),
+            (Level::Document, b"type") => Some(Place::Type),
+            (Level::Document, b"bytes") => Some(Place::Bytes),
+            (Level::Inside(wrapper), b"usage") => Some(Place::NestedUsage(*wrapper)),
+            _ => None,
+        }
+    }
+}
+
+/// How many of `bytes` belong to the string that they are in, its closing quote included, and whether it is there.
+fn string_end(bytes: &[u8], escape: &mut Escape) -> (usize, bool) {
+    let mut at = 0;
+    if *escape == Escape::Yes && !bytes.is_empty() {
+        *escape = Escape::No;
+        at = 1;
+    }
+    while let Some(next) = memchr2(b'"', b'\\', &bytes[at..]) {
+        at += next + 1;
+        if bytes[at - 1] == b'"' {
+            return (at, true);
+        }
+        match bytes.get(at) {
+            Some(_) => at += 1,
+            None => *escape = Escape::Yes,
+        }
+    }
+    (bytes.len(), false)
+}
+
+/// How many of `bytes` belong to the container that they are in, its closing bracket included, and whether it is there.
+fn container_end(bytes: &[u8], depth: &mut u32, string: &mut Option<Escape>) -> (usize, bool) {
+    let mut at = 0;
+    while at < bytes.len() {
+        if let Some(escape) = string {
+            let (taken, ended) = string_end(&bytes[at..], escape);
+            at += taken;
+            if ended {
+                *string = None;
+            }
+            continue;
+        }
+        let byte = bytes[at];
+        at += 1;
+        match byte {
+            b'"' => *string = Some(Escape::No),
+            b'{' | b'[' => *depth = depth.saturating_add(1),
+            b'}' | b']' => {
+                *depth -= 1;
+                if *depth == 0 {
+                    return (at, true);
+                }
+            }
+            _ => {}
+        }
+    }
+    (bytes.len(), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq)]
+    struct Seen(Vec<String>);
+
+    impl Found for Seen {
+        fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
+            let text = bytes.map_or("too long".into(), String::from_utf8_lossy);
+            self.0.push(format!("{place:?}={text}"));
+        }
+
+        fn document(&mut self) {
+            self.0.push("document".into());
+        }
+
+        fn broken(&mut self, within_usage: bool) {
+            assert!(!within_usage);
+            self.0.push("broken".into());
+        }
+    }
+
+    fn scan(text: &str) -> Vec<String> {
+        let mut whole = Seen::default();
+        let mut scanner = JsonScan::default();
+        scanner.push(text.as_bytes(), &mut whole);
+        for at in 0..text.len() {
+            let (mut parts, mut scanner) = (Seen::default(), JsonScan::default());
+            scanner.push(&text.as_bytes()[..at], &mut parts);
+            scanner.push(&text.as_bytes()[at..], &mut parts);
+            assert_eq!(parts, whole, "split at {at}");
+        }
+        whole.0
+    }
+
+    #[test]
+    fn finds_what_stands_in_known_places() {
+        assert_eq!(
+            scan(r#" {"a":{"usage":1},"usage" : {"x":[{"y":"}\""}]},"b":"\\","type":"t"} "#),
+            [r#"Usage={"x":[{"y":"}\""}]}"#, r#"Type="t""#, "document"]
+        );
+        assert_eq!(
+            scan(r#"{"response":{"output":[{"usage":3}],"usage":null},"usage":{}}"#),
+            ["NestedUsage(Response)=null", "Usage={}", "document"]
+        );
+        assert_eq!(scan(r#"{"message":"usage","response":[{"usage":1}]}"#), ["document"]);
+    }
+
+    #[test]
+    fn lists_and_sequences_are_documents_one_by_one() {
+        assert_eq!(
+            scan(r#"[{"usageMetadata":{"a":1}}, {"usageMetadata":{"a":2}}]"#),
+            [r#"Metadata={"a":1}"#, "document", r#"Metadata={"a":2}"#, "document"]
+        );
+        assert_eq!(scan("{\"usage\":1}\n{\"usage\":2}\n"), ["Usage=1", "document", "Usage=2", "document"]);
+        assert_eq!(scan("[]"), [""; 0]);
+        assert_eq!(scan("[1,\"a\",[{\"usage\":1}]]"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_said_once() {
+        for text in ["x", "{x}", "{\"a\" 1}", "{\"a\":}", "{]", "[}", "{\"a\":1,,}", "[DONE] {\"usage\":1}"] {
+            assert_eq!(scan(text), ["broken"], "{text}");
+        }
+    }
+
+    #[test]
+    fn long_values_are_not_kept() {
+        let long = format!("{{\"usage\":\"{}\",\"type\":\"t\"}}", "x".repeat(MAX_VALUE));
+        let mut seen = Seen::default();
+        let mut scanner = JsonScan::default();
+        for piece in long.as_bytes().chunks(1000) {
+            scanner.push(piece, &mut seen);
+        }
+        assert_eq!(seen.0, ["Usage=too long", r#"Type="t""#, "document"]);
+        assert!(scanner.value.bytes.capacity() <= 2 * MAX_VALUE);
+    }
+}

@@ -1,0 +1,240 @@
+//! Reading usage from responses as they pass by: [`UsageReader`].
+
+mod frames;
+mod json;
+mod shape;
+mod sse;
+mod tally;
+
+use std::fmt;
+
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+
+use self::{frames::FrameScan, json::JsonScan, shape::Counts, sse::SseScan, tally::Tally};
+use super::Usage;
+use crate::settle::End;
+
+/// How a provider writes usage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ApiFormat {
+    /// Whichever of the others it turns out to be; they do not overlap.
+    #[default]
+    Auto,
+    /// OpenAI chat completions, Responses and embeddings, and the many that speak like them.
+    OpenAi,
+    /// Anthropic messages, also through Bedrock's InvokeModel.
+    Anthropic,
+    /// Gemini's `generateContent` and `streamGenerateContent`.
+    Gemini,
+    /// Bedrock's Converse, and what InvokeModel itself counts (headers, invocation metrics).
+    Bedrock,
+}
+
+/// What was read from a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reading {
+    /// All that the call used.
+    Final(Usage),
+    /// What the call had used when the response broke off, or became unreadable: it was at least that.
+    SoFar(Usage),
+    /// Nothing, and why.
+    Unseen(Unseen),
+}
+
+impl Reading {
+    /// The usage, final or not.
+    pub fn usage(&self) -> Option<&Usage> {
+        match self {
+            Self::Final(usage) | Self::SoFar(usage) => Some(usage),
+            Self::Unseen(_) => None,
+        }
+    }
+}
+
+/// Why a response told no usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unseen {
+    /// It is not a success.
+    ErrorStatus,
+    /// It is compressed. Put the layer inside of compression, or ask the provider for an uncompressed answer.
+    Compressed,
+    /// It is neither JSON nor events.
+    UnknownFormat,
+    /// It broke off before usage came; a body that nobody reads is one of these.
+    BrokeOff,
+    /// It is complete and has none. OpenAI streams have usage only on request:
+    /// [`include_usage`](super::include_usage).
+    Absent,
+    /// It cannot be read as what it says it is.
+    Malformed,
+    /// Its usage cannot be: negative, fractional, or beyond a billion tokens.
+    Absurd,
+}
+
+impl Unseen {
+    /// The word for metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ErrorStatus => "error_status",
+            Self::Compressed => "compressed",
+            Self::UnknownFormat => "unknown_format",
+            Self::BrokeOff => "broke_off",
+            Self::Absent => "absent",
+            Self::Malformed => "malformed",
+            Self::Absurd => "absurd",
+        }
+    }
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ErrorStatus => "the response is not a success",
+            Self::Compressed => "the response is compressed; read it before it is, or ask for an uncompressed one",
+            Self::UnknownFormat => "the response is neither JSON nor a stream of events",
+            Self::BrokeOff => "the response broke off before its usage came",
+            Self::Absent => "the response has no usage; OpenAI streams need `stream_options.include_usage`",
+            Self::Malformed => "the response cannot be read",
+            Self::Absurd => "the response's usage is negative, fractional or absurdly large",
+        })
+    }
+}
+
+/// Reads the usage of one response while its bytes pass by.
+///
+/// It never holds bytes back and keeps only what may be usage: at most about 100 kB, usually a few hundred bytes, however
+/// long the response and its lines are. Chunks may begin and end anywhere. Reads JSON (also in a list or one document
+/// per line), server-sent events, and AWS event streams; the bytes must be uncompressed.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, StatusCode};
+/// use zae_tower::{llm::{ApiFormat, Reading, Usage, UsageReader}, settle::End};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("content-type", HeaderValue::from_static("application/json"));
+/// let mut reader = UsageReader::new(ApiFormat::Auto, StatusCode::OK, &headers);
+/// reader.push(b"{\"choices\":[],\"usage\":{\"prompt_tok");
+/// reader.push(b"ens\":12,\"completion_tokens\":30}}");
+/// assert_eq!(reader.finish(End::Complete), Reading::Final(Usage::new(12, 30)));
+/// ```
+#[derive(Debug)]
+pub struct UsageReader {
+    wire: Wire,
+    tally: Tally,
+    /// What Bedrock's InvokeModel says in headers.
+    head: Option<Usage>,
+}
+
+#[derive(Debug)]
+enum Wire {
+    /// One document, or a list of them.
+    Json(Box<JsonScan>),
+    /// One document after the other.
+    Lines(Box<JsonScan>),
+    Events(Box<SseScan>),
+    Frames(Box<FrameScan>),
+    /// The first byte tells.
+    Guess,
+    Skip(Unseen),
+}
+
+impl UsageReader {
+    /// A reader for a response with this head.
+    pub fn new(format: ApiFormat, status: StatusCode, headers: &HeaderMap) -> Self {
+        let wire = if !status.is_success() {
+            Wire::Skip(Unseen::ErrorStatus)
+        } else if is_encoded(headers) {
+            Wire::Skip(Unseen::Compressed)
+        } else {
+            wire(headers)
+        };
+        let mut tally = Tally::new(format, matches!(wire, Wire::Events(_)));
+        let head = if status.is_success() { invoke_headers(headers, &mut tally) } else { None };
+        Self { wire, tally, head }
+    }
+
+    /// Looks at the next bytes of the body.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if let (Wire::Guess, Some(first)) = (&self.wire, bytes.trim_ascii_start().first()) {
+            self.wire = match first {
+                b'{' | b'[' => Wire::Json(Box::default()),
+                b'd' | b'e' | b'i' | b'r' | b':' | 0xEF => Wire::Events(Box::default()),
+                _ => Wire::Skip(Unseen::UnknownFormat),
+            };
+            self.tally.set_events(matches!(self.wire, Wire::Events(_)));
+        }
+        match &mut self.wire {
+            Wire::Json(scan) | Wire::Lines(scan) => scan.push(bytes, &mut self.tally),
+            Wire::Events(scan) => scan.push(bytes, &mut self.tally),
+            Wire::Frames(scan) => scan.push(bytes, &mut self.tally),
+            Wire::Guess | Wire::Skip(_) => {}
+        }
+    }
+
+    /// What was read, now that the response has ended in this way.
+    pub fn finish(mut self, end: End) -> Reading {
+        // A document says itself where it ends; everything else needs to be read to its end.
+        let complete = end == End::Complete || matches!(&self.wire, Wire::Json(scan) if scan.is_between_documents());
+        if end == End::Complete {
+            match &mut self.wire {
+                Wire::Json(scan) | Wire::Lines(scan) => scan.end(&mut self.tally),
+                Wire::Events(scan) => scan.end(&mut self.tally),
+                Wire::Frames(scan) => scan.end(&mut self.tally),
+                Wire::Guess | Wire::Skip(_) => {}
+            }
+        }
+        let read = self.tally.reading(complete);
+        match (read, self.head, self.wire) {
+            (Some(Reading::Final(usage)), _, _) => Reading::Final(usage),
+            (_, Some(usage), _) => Reading::Final(usage),
+            (Some(reading), None, _) => reading,
+            (None, None, Wire::Skip(reason)) => Reading::Unseen(reason),
+            (None, None, _) if end != End::Complete => Reading::Unseen(Unseen::BrokeOff),
+            (None, None, _) => Reading::Unseen(Unseen::Absent),
+        }
+    }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+fn wire(headers: &HeaderMap) -> Wire {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else { return Wire::Guess };
+    let Ok(content_type) = content_type.to_str() else { return Wire::Skip(Unseen::UnknownFormat) };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/event-stream" => Wire::Events(Box::default()),
+        "application/vnd.amazon.eventstream" => Wire::Frames(Box::default()),
+        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Wire::Lines(Box::default()),
+        "application/json" | "text/json" => Wire::Json(Box::default()),
+        json if json.ends_with("+json") => Wire::Json(Box::default()),
+        "" => Wire::Guess,
+        _ => Wire::Skip(Unseen::UnknownFormat),
+    }
+}
+
+fn invoke_headers(headers: &HeaderMap, tally: &mut Tally) -> Option<Usage> {
+    let mut get = |name: &str| -> Option<u64> {
+        let count = headers.get(name)?.to_str().ok().and_then(|text| text.trim().parse().ok());
+        let count = count.filter(|count| *count <= shape::MAX_COUNT);
+        if count.is_none() {
+            tally.absurd();
+        }
+        count
+    };
+    let (input, output) = (get("x-amzn-bedrock-input-token-count"), get("x-amzn-bedrock-output-token-count"));
+    let cache_read = get("x-amzn-bedrock-cache-read-input-token-count");
+    let cache_write = get("x-amzn-bedrock-cache-write-input-token-count");
+    let counts = Counts::of_headers(Some(input?), Some(output?)).with_cache(cache_read, cache_write);
+    tally.reads(ApiFormat::Bedrock).then(|| counts.usage(ApiFormat::Bedrock))
+}

@@ -1,0 +1,264 @@
+//! The shapes in which providers write usage: [`parse`].
+
+use serde_json::Value;
+
+use super::{
+    ApiFormat,
+    json::{Place, Wrapper},
+};
+use crate::llm::Usage;
+
+/// More tokens than this in one call are no usage.
+pub(super) const MAX_COUNT: u64 = 1_000_000_000;
+
+/// A usage object, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) format: ApiFormat,
+    pub(super) counts: Counts,
+}
+
+/// What a usage object says, as it says it. A later object of the same answer may leave out what an earlier one said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    input: Option<u64>,
+    output: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    reasoning: Option<u64>,
+    total: Option<u64>,
+}
+
+/// A number that cannot be a count of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Absurd;
+
+impl Counts {
+    /// What both say, the later one first.
+    pub(super) fn then(self, later: Self) -> Self {
+        Self {
+            input: later.input.or(self.input),
+            output: later.output.or(self.output),
+            cache_read: later.cache_read.or(self.cache_read),
+            cache_write: later.cache_write.or(self.cache_write),
+            reasoning: later.reasoning.or(self.reasoning),
+            total: later.total.or(self.total),
+        }
+    }
+
+    pub(super) fn of_headers(input: Option<u64>, output: Option<u64>) -> Self {
+        Self { input, output, ..Self::default() }
+    }
+
+    pub(super) fn with_cache(self, cache_read: Option<u64>, cache_write: Option<u64>) -> Self {
+        Self { cache_read, cache_write, ..self }
+    }
+
+    pub(super) fn usage(&self, format: ApiFormat) -> Usage {
+        let plain = Usage::new(self.input.unwrap_or(0), self.output.unwrap_or(0));
+        let (read, write) = (self.cache_read.unwrap_or(0), self.cache_write.unwrap_or(0));
+        let reasoning = self.reasoning.unwrap_or(0);
+        let usage = match format {
+            ApiFormat::OpenAi => plain.cache_read_within(read).cache_write_within(write).reasoning_within(reasoning),
+            ApiFormat::Gemini => plain.cache_read_within(read).reasoning_beside(reasoning),
+            ApiFormat::Anthropic | ApiFormat::Bedrock | ApiFormat::Auto => {
+                plain.cache_read_beside(read).cache_write_beside(write).reasoning_within(reasoning)
+            }
+        };
+        // Some count in the total what they name nowhere else; it was always thinking.
+        let rest = self.total.unwrap_or(0).saturating_sub(usage.total());
+        usage.reasoning_beside(rest)
+    }
+}
+
+/// Reads the value at `place`; `None` when there is nothing to it.
+pub(super) fn parse(place: Place, bytes: &[u8]) -> Option<Result<Counted, Absurd>> {
+    let value: Value = match serde_json::from_slice(bytes) {
+        Ok(value) => value,
+        Err(_) => return Some(Err(Absurd)),
+    };
+    if value.is_null() {
+        return None;
+    }
+    if !value.is_object() {
+        return Some(Err(Absurd));
+    }
+    counted(place, &value).transpose()
+}
+
+fn counted(place: Place, value: &Value) -> Result<Option<Counted>, Absurd> {
+    let has = |key: &str| value.get(key).is_some_and(|value| !value.is_null());
+    let format = match place {
+        Place::Metadata => ApiFormat::Gemini,
+        Place::Metrics => ApiFormat::Bedrock,
+        _ if has("prompt_tokens") => ApiFormat::OpenAi,
+        Place::NestedUsage(Wrapper::Message) => ApiFormat::Anthropic,
+        Place::NestedUsage(Wrapper::Response) => ApiFormat::OpenAi,
+        _ if has("inputTokens") || has("outputTokens") => ApiFormat::Bedrock,
+        _ if has("input_tokens_details") || (has("total_tokens") && has("input_tokens")) => ApiFormat::OpenAi,
+        _ if has("input_tokens") || has("output_tokens") => ApiFormat::Anthropic,
+        _ => return Ok(None),
+    };
+    let get = |path: &[&str]| count(path.iter().try_fold(value, |value, key| value.get(key)));
+    let first = |paths: &[&[&str]]| {
+        for path in paths {
+            if let Some(count) = get(path)? {
+                return Ok(Some(count));
+            }
+        }
+        Ok(None)
+    };
+    let counts = match format {
+        ApiFormat::OpenAi => Counts {
+            input: first(&[&["prompt_tokens"], &["input_tokens"]])?,
+            output: first(&[&["completion_tokens"], &["output_tokens"]])?,
+            cache_read: first(&[
+                &["prompt_tokens_details", "cached_tokens"],
+                &["input_tokens_details", "cached_tokens"],
+                &["prompt_cache_hit_tokens"],
+            ])?,
+            cache_write: first(&[
+                &["prompt_tokens_details", "cache_write_tokens"],
+                &["input_tokens_details", "cache_write_tokens"],
+            ])?,
+            reasoning: first(&[
+                &["completion_tokens_details", "reasoning_tokens"],
+                &["output_tokens_details", "reasoning_tokens"],
+            ])?,
+            total: get(&["total_tokens"])?,
+        },
+        ApiFormat::Anthropic => Counts {
+            input: get(&["input_tokens"])?,
+            output: get(&["output_tokens"])?,
+            cache_read: get(&["cache_read_input_tokens"])?,
+            cache_write: get(&["cache_creation_input_tokens"])?,
+            reasoning: first(&[
+                &["output_tokens_details", "thinking_tokens"],
+                &["output_tokens_details", "reasoning_tokens"],
+            ])?,
+            total: None,
+        },
+        ApiFormat::Gemini => {
+            let prompt = get(&["promptTokenCount"])?;
+            let tools = get(&["toolUsePromptTokenCount"])?;
+            Counts {
+                input: prompt.map(|prompt| prompt + tools.unwrap_or(0)).or(tools),
+                output: get(&["candidatesTokenCount"])?,
+                cache_read: get(&["cachedContentTokenCount"])?,
+                cache_write: None,
+                reasoning: get(&["thoughtsTokenCount"])?,
+                total: get(&["totalTokenCount"])?,
+            }
+        }
+        ApiFormat::Bedrock | ApiFormat::Auto => Counts {
+            input: first(&[&["inputTokens"], &["inputTokenCount"]])?,
+            output: first(&[&["outputTokens"], &["outputTokenCount"]])?,
+            cache_read: first(&[
+                &["cacheReadInputTokens"],
+                &["cacheReadInputTokenCount"],
+                &["cacheReadInputTokensCount"],
+            ])?,
+            cache_write: first(&[
+                &["cacheWriteInputTokens"],
+                &["cacheWriteInputTokenCount"],
+                &["cacheWriteInputTokensCount"],
+            ])?,
+            reasoning: None,
+            total: get(&["totalTokens"])?,
+        },
+    };
+    // An object of unknown members only, or an empty one.
+    Ok((counts != Counts::default()).then_some(Counted { format, counts }))
+}
+
+fn count(value: Option<&Value>) -> Result<Option<u64>, Absurd> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
+    match value.as_u64() {
+        Some(count) if count <= MAX_COUNT => Ok(Some(count)),
+        Some(_) => Err(Absurd),
+        // Some languages have no integers.
+        None => match value.as_f64() {
+            Some(count) if count.fract() == 0.0 && (0.0..=MAX_COUNT as f64).contains(&count) => Ok(Some(count as u64)),
+            _ => Err(Absurd),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(place: Place, text: &str) -> Option<Result<Usage, Absurd>> {
+        parse(place, text.as_bytes()).map(|read| read.map(|counted| counted.counts.usage(counted.format)))
+    }
+
+    #[test]
+    fn each_provider_counts_its_own_way() {
+        let top = |text| read(Place::Usage, text).unwrap().unwrap();
+        let expected = Usage::new(100, 50).cache_read_within(80).reasoning_within(30);
+        assert_eq!(
+            top(r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+                "prompt_tokens_details":{"cached_tokens":80},"completion_tokens_details":{"reasoning_tokens":30}}"#),
+            expected
+        );
+        assert_eq!(
+            top(r#"{"input_tokens":100,"output_tokens":50,"total_tokens":150,
+                "input_tokens_details":{"cached_tokens":80},"output_tokens_details":{"reasoning_tokens":30}}"#),
+            expected
+        );
+        assert_eq!(
+            top(
+                r#"{"input_tokens":20,"output_tokens":50,"cache_read_input_tokens":80,"cache_creation_input_tokens":5}"#
+            ),
+            Usage::new(20, 50).cache_read_beside(80).cache_write_beside(5)
+        );
+        assert_eq!(
+            top(r#"{"inputTokens":20,"outputTokens":50,"totalTokens":70,"cacheReadInputTokens":80}"#),
+            Usage::new(20, 50).cache_read_beside(80)
+        );
+        assert_eq!(
+            read(
+                Place::Metadata,
+                r#"{"promptTokenCount":90,"toolUsePromptTokenCount":10,"candidatesTokenCount":20,
+                    "thoughtsTokenCount":30,"cachedContentTokenCount":80,"totalTokenCount":150}"#
+            ),
+            Some(Ok(expected))
+        );
+        assert_eq!(
+            read(
+                Place::Metrics,
+                r#"{"inputTokenCount":7,"outputTokenCount":8,"invocationLatency":1,"firstByteLatency":1}"#
+            ),
+            Some(Ok(Usage::new(7, 8)))
+        );
+        assert_eq!(top(r#"{"prompt_tokens":8,"total_tokens":8}"#), Usage::new(8, 0), "embeddings");
+        assert_eq!(
+            top(r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":40}"#),
+            Usage::new(10, 30).reasoning_within(25),
+            "what only the total counts is counted"
+        );
+    }
+
+    #[test]
+    fn what_is_no_usage_is_not_taken_for_it() {
+        for nothing in ["null", "{}", r#"{"seats":3}"#, r#"{"input_tokens":null}"#] {
+            assert_eq!(read(Place::Usage, nothing), None, "{nothing}");
+        }
+        for absurd in [
+            "3",
+            "[]",
+            "\"x\"",
+            "{",
+            r#"{"prompt_tokens":-1}"#,
+            r#"{"prompt_tokens":1.5}"#,
+            r#"{"prompt_tokens":1e300}"#,
+            r#"{"prompt_tokens":"12"}"#,
+            r#"{"prompt_tokens":18446744073709551615}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":1000000001}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":-5}}"#,
+        ] {
+            assert_eq!(read(Place::Usage, absurd), Some(Err(Absurd)), "{absurd}");
+        }
+        assert_eq!(read(Place::Usage, r#"{"prompt_tokens":12.0}"#), Some(Ok(Usage::new(12, 0))));
+    }
+}

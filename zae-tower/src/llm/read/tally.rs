@@ -1,0 +1,139 @@
+//! What the documents of one response say about its usage, put together: [`Tally`].
+
+use super::{
+    ApiFormat, Reading, Unseen,
+    json::{Found, Place, Wrapper},
+    shape::{self, Counted},
+    sse::Events,
+};
+
+/// The account of one response.
+///
+/// Of most providers the last usage counts, as each repeats the ones before. Anthropic's parts complement each other:
+/// input comes first, output last. Bedrock's own metrics repeat what a provider's usage in the same stream says, so they
+/// count only where there is none.
+#[derive(Debug)]
+pub(super) struct Tally {
+    format: ApiFormat,
+    /// Whether documents arrive as events, and may be passed over unread.
+    events: bool,
+    document: Document,
+    seen: Option<Counted>,
+    progress: Progress,
+    /// Something was lost that may have said more.
+    lost: Option<Unseen>,
+}
+
+#[derive(Debug, Default)]
+struct Document {
+    found: Option<(Place, Counted)>,
+    ends_answer: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Anthropic's first event was seen, whose output is a placeholder.
+    Started,
+    /// More may come, unless the response ends here.
+    Under,
+    /// The response said that this is all.
+    Over,
+}
+
+impl Tally {
+    pub(super) fn new(format: ApiFormat, events: bool) -> Self {
+        let document = Document::default();
+        Self { format, events, document, seen: None, progress: Progress::Under, lost: None }
+    }
+
+    pub(super) fn set_events(&mut self, events: bool) {
+        self.events = events;
+    }
+
+    /// Whether usage of this format is to be read.
+    pub(super) fn reads(&self, format: ApiFormat) -> bool {
+        self.format == ApiFormat::Auto || self.format == format
+    }
+
+    pub(super) fn absurd(&mut self) {
+        self.lost = Some(Unseen::Absurd);
+    }
+
+    /// What the response says, given whether it is complete; `None` when it says nothing, and nothing was lost.
+    pub(super) fn reading(&self, complete: bool) -> Option<Reading> {
+        let Some(Counted { format, counts }) = self.seen else { return self.lost.map(Reading::Unseen) };
+        let usage = counts.usage(format);
+        let all = match self.progress {
+            Progress::Started => false,
+            Progress::Under => complete,
+            Progress::Over => true,
+        };
+        Some(if all && self.lost.is_none() { Reading::Final(usage) } else { Reading::SoFar(usage) })
+    }
+
+    fn absorb(&mut self, place: Place, counted: Counted) {
+        if place == Place::NestedUsage(Wrapper::Message) {
+            self.progress = Progress::Started;
+        } else if self.progress == Progress::Started && counted.format == ApiFormat::Anthropic {
+            self.progress = Progress::Under;
+        }
+        self.seen = Some(match self.seen {
+            Some(seen) if counted.format == ApiFormat::Anthropic && seen.format == ApiFormat::Anthropic => {
+                Counted { counts: seen.counts.then(counted.counts), ..counted }
+            }
+            Some(seen) if place == Place::Metrics && seen.format != ApiFormat::Bedrock => seen,
+            _ => counted,
+        });
+    }
+}
+
+impl Found for Tally {
+    fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
+        match (place, bytes) {
+            (Place::Bytes, _) => {}
+            (Place::Type, bytes) => {
+                let ends: [&[u8]; 3] = [b"\"response.completed\"", b"\"response.incomplete\"", b"\"response.failed\""];
+                self.document.ends_answer = bytes.is_some_and(|bytes| ends.contains(&bytes));
+            }
+            (_, None) => self.lost = Some(Unseen::Malformed),
+            (place, Some(bytes)) => match shape::parse(place, bytes) {
+                None => {}
+                Some(Err(shape::Absurd)) => self.absurd(),
+                Some(Ok(counted)) if self.reads(counted.format) => self.document.found = Some((place, counted)),
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+
+    fn document(&mut self) {
+        let Document { found, ends_answer } = std::mem::take(&mut self.document);
+        let Some((place, counted)) = found else { return };
+        self.absorb(place, counted);
+        // Bedrock says it once, at the end.
+        if ends_answer || counted.format == ApiFormat::Bedrock {
+            self.progress = Progress::Over;
+        }
+    }
+
+    fn broken(&mut self, within_usage: bool) {
+        let Document { found, .. } = std::mem::take(&mut self.document);
+        // An event that may have been passed over unread must not make a difference when it is read.
+        if within_usage || found.is_some() || !self.events {
+            self.lost.get_or_insert(Unseen::Malformed);
+        }
+    }
+}
+
+impl Events for Tally {
+    fn event(&mut self, name: &[u8]) {
+        if name == b"message_stop" && self.progress == Progress::Under {
+            self.progress = Progress::Over;
+        }
+    }
+
+    fn done(&mut self) {
+        if self.progress == Progress::Under {
+            self.progress = Progress::Over;
+        }
+    }
+}

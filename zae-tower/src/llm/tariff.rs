@@ -1,0 +1,417 @@
+//! What usage costs: [`Tariff`].
+
+use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
+
+use super::{Reading, Usage};
+
+/// Millionths: fine enough for price lists, and exact sums.
+const UNIT: u64 = 1_000_000;
+/// The heaviest weight; far beyond any provider's.
+const MAX_WEIGHT: f64 = 1_000_000.0;
+
+/// What one token of each kind counts towards a limit; 1 is a token, 0 is free.
+///
+/// ```
+/// use zae_tower::llm::Weights;
+/// // Bedrock's burndown of Claude: output counts five times, cache reads are free.
+/// let burndown = Weights::total().cache_read(0.0).output(5.0);
+/// // OpenAI's cached input at half the price.
+/// let half_price_cache = Weights::total().cache_read(0.5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    input_uncached: f64,
+    cache_read: f64,
+    cache_write: f64,
+    output: f64,
+    /// As `output` where it is not set.
+    reasoning: Option<f64>,
+}
+
+impl Weights {
+    /// Every token counts 1.
+    pub const fn total() -> Self {
+        Self { input_uncached: 1.0, cache_read: 1.0, cache_write: 1.0, output: 1.0, reasoning: None }
+    }
+
+    /// Every input token counts 1, cached or not; output is free.
+    pub const fn input() -> Self {
+        Self { output: 0.0, ..Self::total() }
+    }
+
+    /// Every output token counts 1, reasoning included; input is free.
+    pub const fn output_only() -> Self {
+        Self { input_uncached: 0.0, cache_read: 0.0, cache_write: 0.0, ..Self::total() }
+    }
+
+    /// What an input token counts that is neither read from nor written to a cache.
+    #[must_use]
+    pub const fn uncached(mut self, weight: f64) -> Self {
+        self.input_uncached = weight;
+        self
+    }
+
+    /// What an input token counts that is read from the provider's cache.
+    #[must_use]
+    pub const fn cache_read(mut self, weight: f64) -> Self {
+        self.cache_read = weight;
+        self
+    }
+
+    /// What an input token counts that is written to the provider's cache.
+    #[must_use]
+    pub const fn cache_write(mut self, weight: f64) -> Self {
+        self.cache_write = weight;
+        self
+    }
+
+    /// What an output token counts; reasoning too, unless it has a weight of its own.
+    #[must_use]
+    pub const fn output(mut self, weight: f64) -> Self {
+        self.output = weight;
+        self
+    }
+
+    /// What a reasoning token counts.
+    #[must_use]
+    pub const fn reasoning(mut self, weight: f64) -> Self {
+        self.reasoning = Some(weight);
+        self
+    }
+}
+
+/// Why a [`Tariff`] cannot be built.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TariffError {
+    /// It charges nothing for tokens.
+    #[error("the tariff charges no limit for tokens; add `.total(\"tpm\")`, or `.input(..)` and `.output(..)`")]
+    Empty,
+    /// A limit's name is invalid.
+    #[error("the tariff names a limit that cannot exist")]
+    Name(#[from] zae_limiter::ValidationError),
+    /// A limit is charged twice.
+    #[error("the tariff charges the limit {0} twice; combine the weights in one `.charge(..)`")]
+    Duplicate(LimitName),
+    /// A weight is negative, not a number, or beyond a million.
+    #[error("the tariff's weight {weight} for the limit {limit} must be from 0 to 1000000")]
+    Weight {
+        /// The limit.
+        limit: LimitName,
+        /// The weight.
+        weight: f64,
+    },
+    /// All weights of a limit are 0.
+    #[error("the tariff charges the limit {0} for nothing: all its weights are 0")]
+    Free(LimitName),
+}
+
+/// What usage costs: which limits are charged for which tokens.
+///
+/// Amounts are rounded up to whole tokens, and are at most [`MAX_TOKENS`].
+///
+/// ```
+/// use zae_tower::llm::{Tariff, Usage, Weights};
+/// let tariff = Tariff::builder()
+///     .request("rpm")
+///     .input("itpm")
+///     .output("otpm")
+///     .charge("credits", Weights::total().cache_read(0.1).output(4.0))
+///     .build()?;
+/// let usage = Usage::new(100, 20).cache_read_beside(300);
+/// assert_eq!(tariff.cost(&usage).to_string(), "rpm:1,itpm:400,otpm:20,credits:210");
+/// # Ok::<(), zae_tower::llm::TariffError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tariff {
+    requests: Vec<LimitName>,
+    charges: Vec<Charge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Charge {
+    limit: LimitName,
+    weights: Millionths,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Millionths {
+    input_uncached: u64,
+    cache_read: u64,
+    cache_write: u64,
+    answer: u64,
+    reasoning: u64,
+}
+
+impl Millionths {
+    fn of(&self, usage: &Usage) -> u64 {
+        let reasoning = usage.reasoning.min(usage.output);
+        let sum: u128 = [
+            (self.input_uncached, usage.input_uncached),
+            (self.cache_read, usage.cache_read),
+            (self.cache_write, usage.cache_write),
+            (self.answer, usage.output - reasoning),
+            (self.reasoning, reasoning),
+        ]
+        .into_iter()
+        .map(|(weight, tokens)| u128::from(weight) * u128::from(tokens))
+        .sum();
+        let tokens = sum.div_ceil(u128::from(UNIT));
+        u64::try_from(tokens).unwrap_or(u64::MAX).min(MAX_TOKENS)
+    }
+}
+
+impl Tariff {
+    /// A tariff that charges nothing yet.
+    pub fn builder() -> TariffBuilder {
+        TariffBuilder::default()
+    }
+
+    /// As OpenAI limits: 1 of `rpm` per call, and input and output together of `tpm`.
+    pub fn openai() -> Self {
+        Self { requests: names(["rpm"]), charges: charges([("tpm", Weights::total())]) }
+    }
+
+    /// As Anthropic limits: 1 of `rpm` per call, input of `itpm` without what is read from the cache, output of `otpm`.
+    pub fn anthropic() -> Self {
+        let input = Weights::input().cache_read(0.0);
+        Self { requests: names(["rpm"]), charges: charges([("itpm", input), ("otpm", Weights::output_only())]) }
+    }
+
+    /// What `usage` costs in one call.
+    pub fn cost(&self, usage: &Usage) -> Cost {
+        let requests = self.requests.iter().map(|limit| (limit, 1));
+        let tokens = self.charges.iter().map(|charge| (&charge.limit, charge.weights.of(usage)));
+        let mut amounts = requests.chain(tokens);
+        let Some((first, amount)) = amounts.next() else { return Cost::requests(1) };
+        amounts.fold(Cost::of(first, amount), |cost, (limit, amount)| cost.and(limit, amount))
+    }
+
+    /// The limits that are charged for tokens.
+    pub fn token_limits(&self) -> impl Iterator<Item = &LimitName> {
+        self.charges.iter().map(|charge| &charge.limit)
+    }
+
+    /// Adjusts `lease` so that it stands for `usage`, whatever it was taken for: the charge of each token limit becomes
+    /// what `usage` costs, adjustments of others included. Limits that are charged per request stay as they are, and
+    /// token limits that the lease does not know are left out. The lease stays open.
+    ///
+    /// # Errors
+    /// [`LeaseError::Settled`] after commit or roll back.
+    pub fn adjust(&self, lease: &Lease, usage: &Usage) -> Result<(), LeaseError> {
+        self.settle(lease, usage, i64::MIN)
+    }
+
+    /// As [`adjust`](Tariff::adjust), but only upwards: for usage of which there may be more.
+    ///
+    /// # Errors
+    /// As [`adjust`](Tariff::adjust).
+    pub fn adjust_up(&self, lease: &Lease, usage: &Usage) -> Result<(), LeaseError> {
+        self.settle(lease, usage, 0)
+    }
+
+    /// Adjusts `lease` by what was read: down or up by final usage, only up by usage so far, not at all where none was
+    /// seen.
+    ///
+    /// # Errors
+    /// As [`adjust`](Tariff::adjust).
+    pub fn adjust_by(&self, lease: &Lease, reading: &Reading) -> Result<(), LeaseError> {
+        match reading {
+            Reading::Final(usage) => self.adjust(lease, usage),
+            Reading::SoFar(usage) => self.adjust_up(lease, usage),
+            Reading::Unseen(_) => Ok(()),
+        }
+    }
+
+    fn settle(&self, lease: &Lease, usage: &Usage, least: i64) -> Result<(), LeaseError> {
+        let consumed = lease.consumed();
+        for Charge { limit, weights } in &self.charges {
+            let charged = consumed.get(limit).copied().unwrap_or(0);
+            let owed = i64::try_from(weights.of(usage)).unwrap_or(i64::MAX);
+            let delta = owed.saturating_sub(charged).max(least);
+            if delta == 0 {
+                continue;
+            }
+            match lease.adjust(limit, delta) {
+                // The limits that apply may not have all that the tariff charges.
+                Ok(()) | Err(LeaseError::UnknownLimit { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names<const N: usize>(names: [&'static str; N]) -> Vec<LimitName> {
+    names.into_iter().filter_map(|name| LimitName::new(name).ok()).collect()
+}
+
+fn charges<const N: usize>(charges: [(&'static str, Weights); N]) -> Vec<Charge> {
+    let charges = charges.into_iter().map(|(name, weights)| charge(LimitName::new(name)?, weights));
+    charges.filter_map(Result::<_, TariffError>::ok).collect()
+}
+
+fn charge(limit: LimitName, weights: Weights) -> Result<Charge, TariffError> {
+    let millionths = |weight: f64| {
+        if (0.0..=MAX_WEIGHT).contains(&weight) {
+            // In range, so the cast is exact to a millionth.
+            Ok((weight * UNIT as f64).round() as u64)
+        } else {
+            Err(TariffError::Weight { limit: limit.clone(), weight })
+        }
+    };
+    let weights = Millionths {
+        input_uncached: millionths(weights.input_uncached)?,
+        cache_read: millionths(weights.cache_read)?,
+        cache_write: millionths(weights.cache_write)?,
+        answer: millionths(weights.output)?,
+        reasoning: millionths(weights.reasoning.unwrap_or(weights.output))?,
+    };
+    let free = Millionths { input_uncached: 0, cache_read: 0, cache_write: 0, answer: 0, reasoning: 0 };
+    if weights == free { Err(TariffError::Free(limit)) } else { Ok(Charge { limit, weights }) }
+}
+
+/// Builds a [`Tariff`]; see there for an example.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct TariffBuilder {
+    requests: Vec<String>,
+    charges: Vec<(String, Weights)>,
+}
+
+impl TariffBuilder {
+    /// Each call counts 1 towards `limit`.
+    pub fn request(mut self, limit: impl Into<String>) -> Self {
+        self.requests.push(limit.into());
+        self
+    }
+
+    /// All tokens count towards `limit`.
+    pub fn total(self, limit: impl Into<String>) -> Self {
+        self.charge(limit, Weights::total())
+    }
+
+    /// Input tokens count towards `limit`, cached or not.
+    pub fn input(self, limit: impl Into<String>) -> Self {
+        self.charge(limit, Weights::input())
+    }
+
+    /// Output tokens count towards `limit`, reasoning included.
+    pub fn output(self, limit: impl Into<String>) -> Self {
+        self.charge(limit, Weights::output_only())
+    }
+
+    /// Tokens count towards `limit` by `weights`.
+    pub fn charge(mut self, limit: impl Into<String>, weights: Weights) -> Self {
+        self.charges.push((limit.into(), weights));
+        self
+    }
+
+    /// Checks it.
+    ///
+    /// # Errors
+    /// [`TariffError`] says which limit or weight cannot be used.
+    pub fn build(self) -> Result<Tariff, TariffError> {
+        if self.charges.is_empty() {
+            return Err(TariffError::Empty);
+        }
+        let mut seen: Vec<LimitName> = Vec::new();
+        let mut once = |name: String| -> Result<LimitName, TariffError> {
+            let name = LimitName::new(name)?;
+            if seen.contains(&name) {
+                return Err(TariffError::Duplicate(name));
+            }
+            seen.push(name.clone());
+            Ok(name)
+        };
+        let requests = self.requests.into_iter().map(&mut once).collect::<Result<_, _>>()?;
+        let charges = self.charges.into_iter().map(|(name, weights)| charge(once(name)?, weights));
+        Ok(Tariff { charges: charges.collect::<Result<_, _>>()?, requests })
+    }
+}
+
+/// Settles a lease at the place of the call, for clients that have no seam for a layer.
+pub trait SettleFrom {
+    /// Makes the lease stand for `usage` by `tariff`, and commits it. Queued at the call; see [`Lease::commit`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_tower::{Limit, Limits, RateLimiter, Repository, llm::{SettleFrom, Tariff, Usage}};
+    /// let repository = Repository::embedded().await?;
+    /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
+    /// repository.set_system_defaults(&limits, None, None).await?;
+    /// let limiter = RateLimiter::new(repository);
+    ///
+    /// let tariff = Tariff::openai();
+    /// let lease = limiter.acquire("user-1", "gpt-5", tariff.cost(&Usage::new(120, 500))).await?;
+    /// // …the call, by whichever client, says what it used…
+    /// lease.settle_from(&Usage::new(131, 87), &tariff)?.await?;
+    /// assert_eq!(lease.consumed()["tpm"], 218);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// [`LeaseError::Settled`] after commit or roll back.
+    fn settle_from(&self, usage: &Usage, tariff: &Tariff) -> Result<Settlement, LeaseError>;
+}
+
+impl SettleFrom for Lease {
+    fn settle_from(&self, usage: &Usage, tariff: &Tariff) -> Result<Settlement, LeaseError> {
+        tariff.adjust(self, usage)?;
+        Ok(self.commit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(builder: TariffBuilder, usage: Usage) -> String {
+        builder.build().unwrap().cost(&usage).to_string()
+    }
+
+    #[test]
+    fn kinds_have_weights_of_their_own() {
+        let usage = Usage::new(100, 50).cache_read_beside(1_000).cache_write_beside(10).reasoning_within(20);
+        let tariff = Tariff::builder;
+        assert_eq!(cost(tariff().total("tpm"), usage), "tpm:1160");
+        assert_eq!(cost(tariff().input("itpm").output("otpm"), usage), "itpm:1110,otpm:50");
+        assert_eq!(Tariff::anthropic().cost(&usage).to_string(), "rpm:1,itpm:110,otpm:50");
+        assert_eq!(Tariff::openai().cost(&usage).to_string(), "rpm:1,tpm:1160");
+        let weights = Weights::output_only().output(2.0);
+        assert_eq!(cost(tariff().charge("x", weights), usage), "x:100", "reasoning follows the output");
+        assert_eq!(cost(tariff().charge("x", weights.reasoning(0.0)), usage), "x:60");
+        assert_eq!(cost(tariff().charge("x", Weights::input().uncached(0.0).cache_write(0.0)), usage), "x:1000");
+    }
+
+    #[test]
+    fn sums_are_exact_and_rounded_up_once() {
+        let tenth = Weights::total().uncached(0.1).output(0.1);
+        assert_eq!(cost(Tariff::builder().charge("x", tenth), Usage::new(10, 10)), "x:2");
+        assert_eq!(cost(Tariff::builder().charge("x", tenth), Usage::new(10, 11)), "x:3");
+        let heavy = Weights::total().output(MAX_WEIGHT);
+        assert_eq!(
+            cost(Tariff::builder().charge("x", heavy), Usage::new(u64::MAX, u64::MAX)),
+            format!("x:{MAX_TOKENS}")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_not_built() {
+        let tariff = || Tariff::builder().request("rpm");
+        assert_eq!(tariff().build(), Err(TariffError::Empty));
+        assert!(matches!(tariff().total("").build(), Err(TariffError::Name(_))));
+        assert!(matches!(tariff().total("rpm").build(), Err(TariffError::Duplicate(_))));
+        for weight in [-0.1, f64::NAN, f64::INFINITY, 1e7] {
+            let built = tariff().charge("x", Weights::total().output(weight)).build();
+            assert!(matches!(built, Err(TariffError::Weight { .. })), "{weight}");
+        }
+        let free = Weights::input().uncached(0.0).cache_read(0.0).cache_write(0.0);
+        assert!(matches!(tariff().charge("x", free).build(), Err(TariffError::Free(_))));
+    }
+}
