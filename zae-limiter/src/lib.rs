@@ -109,6 +109,7 @@ pub use model::{
         validate_resource_name, validate_stack_name,
     },
     namespace::NamespaceInfo,
+    pause::Pause,
     provisioner::ProvisionerState,
     status::{LimitStatus, OnUnavailable},
     usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},

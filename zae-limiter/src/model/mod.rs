@@ -7,6 +7,7 @@ pub(crate) mod entity;
 pub(crate) mod limit;
 pub(crate) mod name;
 pub(crate) mod namespace;
+pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod status;
 pub(crate) mod usage;

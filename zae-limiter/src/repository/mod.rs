@@ -12,6 +12,7 @@ mod entities;
 mod limits;
 mod namespaces;
 mod open;
+mod pauses;
 mod provision;
 mod provisioner;
 mod purge;

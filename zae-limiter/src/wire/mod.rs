@@ -5,6 +5,7 @@ pub(crate) mod bucket;
 pub(crate) mod config;
 pub(crate) mod keys;
 pub(crate) mod namespace;
+pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod table;
 pub(crate) mod time;

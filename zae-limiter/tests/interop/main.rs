@@ -12,6 +12,7 @@ mod buckets;
 mod compare;
 mod configuration;
 mod ours;
+mod pauses;
 mod python;
 mod records;
 mod side;

@@ -1,0 +1,66 @@
+//! Pauses that one process learned of and all should keep.
+
+use std::time::Duration;
+
+use super::{
+    Repository,
+    store::{Consistency, Written},
+};
+use crate::{
+    error::RepositoryError,
+    model::{name::ResourceName, pause::Pause},
+    wire::pause,
+};
+
+/// The longest reason that is stored, in characters.
+const MAX_REASON: usize = 100;
+
+impl Repository {
+    /// The pause that `scope` was last told to make, over or not; `None` where there was none lately. One read, of half a
+    /// read unit; not cached.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use zae_limiter::{Clock, Repository, ResourceName, SystemClock};
+    /// let repository = Repository::embedded().await?;
+    /// let scope = ResourceName::new("api.example.com/gpt-4")?;
+    /// assert_eq!(repository.pause(&scope).await?, None);
+    ///
+    /// repository.extend_pause(&scope, Duration::from_secs(30), "429").await?;
+    /// repository.extend_pause(&scope, Duration::from_secs(10), "429").await?; // ends earlier: changes nothing
+    /// let pause = repository.pause(&scope).await?.expect("a pause");
+    /// assert!(pause.left(SystemClock.now_ms()) > Some(Duration::from_secs(25)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn pause(&self, scope: &ResourceName) -> Result<Option<Pause>, RepositoryError> {
+        let item = self.store().get(&pause::key(self.ns(), scope.as_str()), Consistency::Eventual).await?;
+        Ok(item.as_ref().and_then(pause::decode))
+    }
+
+    /// Lets `scope` pause for `length` from now on, unless a pause is stored that ends as late. Returns whether it was
+    /// written. Stored for an hour longer than it lasts; in whole milliseconds.
+    ///
+    /// Cancel safe: it is written or not.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be written.
+    pub async fn extend_pause(
+        &self,
+        scope: &ResourceName,
+        length: Duration,
+        reason: &str,
+    ) -> Result<bool, RepositoryError> {
+        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        let reason = reason.chars().take(MAX_REASON).collect();
+        let pause = Pause { until_ms: self.now_ms().saturating_add(length), reason };
+        let key = pause::key(self.ns(), scope.as_str());
+        let written = self.store().update(&key, pause::extend(self.ns(), scope.as_str(), &pause)).await?;
+        Ok(written == Written::Done)
+    }
+}

@@ -1,0 +1,41 @@
+//! Pauses as items: a record of our own, which other clients neither read nor count.
+//!
+//! Its partition key is a bucket's, because a role that may only acquire writes nothing else. Its sort key is none that a
+//! bucket has, and of the indexes it is in the namespace's alone, so that a purge finds it: neither an aggregator nor a list
+//! of buckets comes across it.
+
+use super::{
+    keys,
+    values::{get_n, get_s, n, s},
+};
+use crate::{
+    model::pause::Pause,
+    repository::store::{Expression, Item, Key},
+};
+
+/// In the place of an entity; no bucket of an entity has the sort key of a pause.
+const ENTITY: &str = "z_pause";
+const SORT_KEY: &str = "#Z_PAUSE";
+/// How long the table keeps a pause that is over, in seconds.
+const KEPT: i64 = 3600;
+
+pub(crate) fn key(ns: &str, scope: &str) -> Key {
+    Key::new(keys::pk_bucket(ns, ENTITY, scope, 0), SORT_KEY)
+}
+
+/// `None` when the item is none that we wrote.
+pub(crate) fn decode(item: &Item) -> Option<Pause> {
+    Some(Pause { until_ms: get_n(item, "z_until")?, reason: get_s(item, "z_reason").unwrap_or_default().to_owned() })
+}
+
+/// Writes the pause where there is none that ends as late.
+pub(crate) fn extend(ns: &str, scope: &str, pause: &Pause) -> Expression {
+    Expression::update("SET z_until = :until, z_reason = :reason, #ttl = :ttl, GSI4PK = :gsi4pk, GSI4SK = :gsi4sk")
+        .when("attribute_not_exists(z_until) OR z_until < :until")
+        .name("#ttl", "ttl")
+        .value(":until", n(pause.until_ms))
+        .value(":reason", s(&pause.reason))
+        .value(":ttl", n(pause.until_ms.div_euclid(1000).saturating_add(KEPT)))
+        .value(":gsi4pk", s(ns))
+        .value(":gsi4sk", s(keys::gsi4_sk_bucket(ENTITY, scope, 0)))
+}
