@@ -1,5 +1,8 @@
 //! The stack, its Lambda functions, and every admin command.
 
+pub mod artifact;
 pub mod cli;
 pub mod manifest;
 pub mod provisioner;
+pub mod stack;
+pub mod template;

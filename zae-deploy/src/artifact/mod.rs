@@ -1,0 +1,106 @@
+//! Lambda packages on their way into a stack: [`Packages`].
+//!
+//! CloudFormation takes the code of a function from S3. A package is kept there under the hash of its content, in a bucket
+//! of the account and region that all stacks share: the same code is sent once, a stack that goes back to an older version
+//! finds it, and CloudFormation sees a change of code as a change of its key.
+
+mod upload;
+
+use std::{fmt, sync::Arc};
+
+use sha2::{Digest, Sha256};
+
+pub(crate) use upload::upload;
+
+/// The instruction set that a package is built for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Architecture {
+    /// 64-bit x86.
+    #[default]
+    X86_64,
+    /// 64-bit Arm: cheaper on Lambda.
+    Arm64,
+}
+
+impl Architecture {
+    /// Lambda's name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+/// The zip file of one Lambda function, known by the hash of its content. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Package {
+    bytes: Arc<[u8]>,
+    sha256: String,
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Package").field("bytes", &self.bytes.len()).field("sha256", &self.sha256).finish()
+    }
+}
+
+impl Package {
+    /// The package with that content.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { bytes, sha256 }
+    }
+
+    /// Its content.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The SHA-256 of its content, in lower-case hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
+
+/// The packages of a stack's functions, or none.
+#[derive(Clone, Debug, Default)]
+pub struct Packages(Option<Both>);
+
+#[derive(Clone, Debug)]
+struct Both {
+    architecture: Architecture,
+    aggregator: Package,
+    provisioner: Package,
+}
+
+impl Packages {
+    /// The packages of both functions, built for `architecture`.
+    pub fn new(architecture: Architecture, aggregator: Package, provisioner: Package) -> Self {
+        Self(Some(Both { architecture, aggregator, provisioner }))
+    }
+
+    /// No packages: a new stack gets placeholders, an existing one keeps its code.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_known_by_its_content() {
+        let package = Package::new(b"abc".as_slice());
+        assert_eq!(package.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(package, Package::new(b"abc".as_slice()));
+    }
+}

@@ -1,0 +1,81 @@
+//! Sending packages to the bucket that they are deployed from.
+
+use aws_sdk_s3::{
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::ByteStream,
+    types::{BucketLocationConstraint, CreateBucketConfiguration},
+};
+
+use super::{Package, Packages};
+use crate::stack::{Cloud, CodeLocation, StackError, Watch};
+
+/// The region whose buckets have no location.
+const FIRST_REGION: &str = "us-east-1";
+
+/// Sends what the bucket does not have yet, and says where it is.
+pub(crate) async fn upload(
+    cloud: &Cloud,
+    packages: &Packages,
+    watch: &dyn Watch,
+) -> Result<Option<CodeLocation>, StackError> {
+    let Some(both) = &packages.0 else { return Ok(None) };
+    let account = cloud.account().await?;
+    // The account in the name keeps others from taking it, and the owner in every request from being fooled if they do.
+    let bucket = format!("zae-deploy-{account}-{}", cloud.region());
+    let store = Bucket { client: cloud.s3(), name: bucket, owner: account };
+    store.ensure(cloud.region()).await?;
+    let aggregator = store.ensure_object("aggregator", &both.aggregator, watch).await?;
+    let provisioner = store.ensure_object("provisioner", &both.provisioner, watch).await?;
+    let architecture = both.architecture.as_str();
+    Ok(Some(CodeLocation { bucket: store.name, aggregator, provisioner, architecture }))
+}
+
+struct Bucket {
+    client: aws_sdk_s3::Client,
+    name: String,
+    owner: String,
+}
+
+impl Bucket {
+    /// Creates the bucket if it is missing. New buckets are private and encrypted without being asked.
+    async fn ensure(&self, region: &str) -> Result<(), StackError> {
+        let head = self.client.head_bucket().bucket(&self.name).expected_bucket_owner(&self.owner).send().await;
+        match head {
+            Ok(_) => return Ok(()),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(StackError::from_sdk("s3:ListBucket", error)),
+        }
+        let mut request = self.client.create_bucket().bucket(&self.name);
+        if region != FIRST_REGION {
+            let place = BucketLocationConstraint::from(region);
+            request = request
+                .create_bucket_configuration(CreateBucketConfiguration::builder().location_constraint(place).build());
+        }
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
+            Err(error) => Err(StackError::from_sdk("s3:CreateBucket", error)),
+        }
+    }
+
+    /// Sends `package` unless it is there. Returns its key.
+    async fn ensure_object(&self, function: &str, package: &Package, watch: &dyn Watch) -> Result<String, StackError> {
+        let key = format!("{function}/{}.zip", package.sha256());
+        let head = self.client.head_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.owner);
+        match head.send().await {
+            Ok(_) => return Ok(key),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(StackError::from_sdk("s3:GetObject", error)),
+        }
+        watch.step(&format!("Uploading the {function} ({:.1} KB)", package.bytes().len() as f64 / 1024.0));
+        let put = self.client.put_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.owner);
+        let put = put.content_type("application/zip").body(ByteStream::from(package.bytes().to_vec()));
+        put.send().await.map_err(|error| StackError::from_sdk("s3:PutObject", error))?;
+        Ok(key)
+    }
+}
+
+/// Answers to HEAD have no body, and so no error code beyond their status.
+fn is_missing<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> bool {
+    error.raw_response().is_some_and(|response| response.status().as_u16() == 404)
+}

@@ -1,0 +1,144 @@
+//! What an update will change: [`ChangeSet`].
+
+use aws_sdk_cloudformation::types::{self, ChangeSetStatus};
+use serde::Serialize;
+use zae_limiter::StackName;
+
+use super::{cloud::Cloud, error::StackError};
+
+/// What CloudFormation will do to a stack, and has not done yet.
+#[derive(Clone, Debug)]
+pub struct ChangeSet {
+    pub(super) id: String,
+    pub(super) stack_id: String,
+    changes: Vec<Change>,
+}
+
+impl ChangeSet {
+    /// The resources that change.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Those that are removed, or replaced by new ones: what is in them is lost unless the template retains it.
+    pub fn losses(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.is_loss())
+    }
+}
+
+/// One resource that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// What happens to it.
+    pub action: Action,
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its type, for example `AWS::DynamoDB::Table`.
+    pub resource_type: String,
+    /// The properties that change.
+    pub properties: Vec<String>,
+}
+
+impl Change {
+    /// Whether the resource as it is now will be gone.
+    pub fn is_loss(&self) -> bool {
+        matches!(self.action, Action::Remove | Action::Replace | Action::MayReplace)
+    }
+
+    fn from_sdk(change: types::ResourceChange) -> Self {
+        let replacement = change.replacement.map(|replacement| replacement.as_str().to_owned());
+        let action = match (change.action.as_ref().map(types::ChangeAction::as_str), replacement.as_deref()) {
+            (Some("Add" | "Import"), _) => Action::Add,
+            (Some("Remove"), _) => Action::Remove,
+            (_, Some("True")) => Action::Replace,
+            (_, Some("Conditional")) => Action::MayReplace,
+            _ => Action::Modify,
+        };
+        let details = change.details.unwrap_or_default().into_iter();
+        let mut properties: Vec<String> = details
+            .filter_map(|detail| detail.target)
+            .map(|target| match (target.name, target.attribute) {
+                (Some(name), _) => name,
+                (None, attribute) => attribute.map_or_else(String::new, |a| a.as_str().to_owned()),
+            })
+            .collect();
+        properties.sort();
+        properties.dedup();
+        Self {
+            action,
+            logical_id: change.logical_resource_id.unwrap_or_default(),
+            resource_type: change.resource_type.unwrap_or_default(),
+            properties,
+        }
+    }
+}
+
+/// What happens to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// It is new.
+    Add,
+    /// It changes in place.
+    Modify,
+    /// A new one takes its place.
+    Replace,
+    /// A new one may take its place; CloudFormation will only know while it works.
+    MayReplace,
+    /// It is removed.
+    Remove,
+}
+
+/// Waits until CloudFormation has worked out the change set `id`; `None` when nothing changes.
+pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<Option<ChangeSet>, StackError> {
+    let operation = "cloudformation:DescribeChangeSet";
+    let mut changes = Vec::new();
+    let mut stack_id = String::new();
+    let mut next: Option<String> = None;
+    let mut waited = std::time::Duration::ZERO;
+    let mut pauses = cloud.pace().pauses();
+    loop {
+        let request = cloud.cloudformation().describe_change_set().change_set_name(id).stack_name(stack.as_str());
+        let answer = request.set_next_token(next.take()).send().await;
+        let answer = answer.map_err(|error| StackError::from_sdk(operation, error))?;
+        match answer.status {
+            Some(ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress) => {
+                let pause = pauses.next().unwrap_or_default();
+                if waited > cloud.pace().patience {
+                    return Err(unclear(operation, "CloudFormation does not get done with the change set".to_owned()));
+                }
+                tokio::time::sleep(pause).await;
+                waited += pause;
+                continue;
+            }
+            Some(ChangeSetStatus::Failed) => {
+                discard(cloud, stack, id).await;
+                let reason = answer.status_reason.unwrap_or_default();
+                let nothing = reason.contains("didn't contain changes") || reason.contains("No updates");
+                return if nothing { Ok(None) } else { Err(unclear("cloudformation:CreateChangeSet", reason)) };
+            }
+            _ => {}
+        }
+        stack_id = answer.stack_id.unwrap_or(stack_id);
+        let page = answer.changes.unwrap_or_default().into_iter();
+        changes.extend(page.filter_map(|change| change.resource_change).map(Change::from_sdk));
+        next = answer.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(Some(ChangeSet { id: id.to_owned(), stack_id, changes }));
+        }
+    }
+}
+
+/// Forgets a change set that will not be carried out. One that stays does no harm, so a failure is only noted.
+pub(super) async fn discard(cloud: &Cloud, stack: &StackName, id: &str) {
+    let request = cloud.cloudformation().delete_change_set().change_set_name(id).stack_name(stack.as_str());
+    if let Err(error) = request.send().await {
+        tracing::debug!(%error, "the change set is left behind");
+    }
+}
+
+fn unclear(operation: &'static str, message: String) -> StackError {
+    StackError::Service { operation, code: None, source: message.clone().into(), message }
+}

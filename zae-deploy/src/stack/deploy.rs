@@ -1,0 +1,209 @@
+//! Creating and updating a stack: [`Deployment`].
+
+use aws_sdk_cloudformation::types::{Capability, ChangeSetType};
+use zae_limiter::StackName;
+
+use super::{
+    changes::{self, ChangeSet},
+    cloud::Cloud,
+    describe::{DeployedStack, describe, is_limiter},
+    error::StackError,
+    options::StackOptions,
+    parameters::{self, CodeLocation, Wanted},
+    progress::{Follow, Watch, outcome},
+    setup, tags,
+};
+use crate::{
+    artifact::{self, Packages},
+    template::TEMPLATE,
+};
+
+/// A stack as it shall be.
+///
+/// ```no_run
+/// use zae_deploy::{artifact::Packages, stack::{Cloud, Deployment, LogWatch, Plan, StackOptions}};
+/// use zae_limiter::StackName;
+/// # async fn deploy() -> Result<(), Box<dyn std::error::Error>> {
+/// let cloud = Cloud::connect(Some("us-east-1".into()), None).await?;
+/// let options = StackOptions::builder().log_retention_days(90).pitr_recovery_days(7).build()?;
+/// let deployment = Deployment::new(&cloud, StackName::new("limiter")?, options, Packages::none());
+/// let plan = deployment.plan(&LogWatch).await?;
+/// if let Plan::Update(changes) = &plan {
+///     assert_eq!(changes.losses().count(), 0, "nothing is replaced");
+/// }
+/// let stack = deployment.apply(plan, &LogWatch).await?;
+/// println!("{} is {}", stack.name, stack.state);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Deployment<'a> {
+    cloud: &'a Cloud,
+    stack: StackName,
+    options: StackOptions,
+    packages: Packages,
+}
+
+/// What it takes to make a stack what it shall be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Plan {
+    /// It is created.
+    Create(NewStack),
+    /// It is updated.
+    Update(ChangeSet),
+    /// It is what it shall be.
+    Unchanged(DeployedStack),
+}
+
+/// A stack that is about to be created.
+#[derive(Debug)]
+pub struct NewStack {
+    parameters: std::collections::BTreeMap<&'static str, Wanted>,
+}
+
+impl<'a> Deployment<'a> {
+    /// The stack `stack`, with what `options` and `packages` say. Without packages the functions of a new stack are
+    /// placeholders, and those of an existing one keep their code.
+    pub fn new(cloud: &'a Cloud, stack: StackName, options: StackOptions, packages: Packages) -> Self {
+        Self { cloud, stack, options, packages }
+    }
+
+    /// Works out what has to be done; waits first, if another operation is under way. Only the packages are sent.
+    ///
+    /// # Errors
+    /// [`StackError::Stuck`] for a stack that cannot be updated, [`StackError::NameTaken`] for one that is something
+    /// else, [`StackError::Option`] for what cannot be had, [`StackError::Denied`] and [`StackError::Service`].
+    pub async fn plan(&self, watch: &dyn Watch) -> Result<Plan, StackError> {
+        let Some(current) = self.settled(watch).await? else {
+            // What is wrong shall be said before anything is uploaded.
+            parameters::wanted(&self.options, None, &self.stack, None)?;
+            let code = self.upload(watch).await?;
+            let parameters = parameters::wanted(&self.options, code.as_ref(), &self.stack, None)?;
+            return Ok(Plan::Create(NewStack { parameters }));
+        };
+        if !current.state.is_usable() {
+            let (state, reason) = (current.state, current.reason);
+            return Err(StackError::Stuck { stack: self.stack.clone(), state, reason });
+        }
+        if !is_limiter(self.cloud, &current).await? {
+            return Err(StackError::NameTaken { stack: self.stack.clone() });
+        }
+        parameters::wanted(&self.options, None, &self.stack, Some(&current.parameters))?;
+        let code = self.upload(watch).await?;
+        let wanted = parameters::wanted(&self.options, code.as_ref(), &self.stack, Some(&current.parameters))?;
+        match self.change_set(&current, wanted).await? {
+            Some(changes) => Ok(Plan::Update(changes)),
+            None => Ok(Plan::Unchanged(current)),
+        }
+    }
+
+    /// Does what was planned, tells `watch` of every step, and prepares the table: the namespace `default`, the version
+    /// record, and how long audit events are kept.
+    ///
+    /// Dropping the future leaves CloudFormation at work.
+    ///
+    /// # Errors
+    /// [`StackError::Failed`] with the resource that failed and its reason.
+    pub async fn apply(&self, plan: Plan, watch: &dyn Watch) -> Result<DeployedStack, StackError> {
+        let (deployed, new) = match plan {
+            Plan::Create(new) => {
+                let id = self.create(new).await?;
+                let mut follow = Follow::new(self.cloud, &self.stack, &id);
+                let deployed = follow.until_done(watch).await?;
+                (outcome(&self.stack, deployed, follow.take_failure())?, true)
+            }
+            Plan::Update(changes) => {
+                let mut follow = Follow::from_now(self.cloud, &self.stack, &changes.stack_id).await?;
+                self.execute(&changes).await?;
+                let deployed = follow.until_done(watch).await?;
+                (outcome(&self.stack, deployed, follow.take_failure())?, false)
+            }
+            Plan::Unchanged(deployed) => (deployed, false),
+        };
+        watch.step("Preparing the table");
+        setup::prepare(self.cloud, &self.stack, &self.options, new).await?;
+        Ok(deployed)
+    }
+
+    /// Begins what was planned and does not wait. The table has to be prepared by another deployment, or by whoever opens
+    /// it first.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), for what CloudFormation refuses at once.
+    pub async fn start(&self, plan: Plan) -> Result<(), StackError> {
+        match plan {
+            Plan::Create(new) => self.create(new).await.map(drop),
+            Plan::Update(changes) => self.execute(&changes).await,
+            Plan::Unchanged(_) => Ok(()),
+        }
+    }
+
+    /// Gives up what was planned.
+    pub async fn discard(&self, plan: Plan) {
+        if let Plan::Update(changes) = plan {
+            changes::discard(self.cloud, &self.stack, &changes.id).await;
+        }
+    }
+
+    /// The stack as it is once nothing is under way.
+    async fn settled(&self, watch: &dyn Watch) -> Result<Option<DeployedStack>, StackError> {
+        let Some(current) = describe(self.cloud, &self.stack).await? else { return Ok(None) };
+        // A stack under review has never been anything; it does not get done by waiting.
+        if !current.state.is_in_progress() || current.state.as_str() == "REVIEW_IN_PROGRESS" {
+            return Ok(Some(current));
+        }
+        watch.step(&format!("Stack {} is {}; waiting for it", self.stack, current.state));
+        let settled = Follow::from_now(self.cloud, &self.stack, &current.id).await?.until_done(watch).await?;
+        Ok(Some(settled).filter(|stack| !stack.state.is_deleted()))
+    }
+
+    async fn upload(&self, watch: &dyn Watch) -> Result<Option<CodeLocation>, StackError> {
+        artifact::upload(self.cloud, &self.packages, watch).await
+    }
+
+    async fn create(&self, new: NewStack) -> Result<String, StackError> {
+        let operation = "cloudformation:CreateStack";
+        let tags = tags::all(self.stack.as_str(), &Default::default(), self.options.tags());
+        let request = self
+            .cloud
+            .cloudformation()
+            .create_stack()
+            .stack_name(self.stack.as_str())
+            .template_body(TEMPLATE)
+            .set_parameters(Some(parameters::requests(new.parameters)))
+            .set_tags(Some(tags::requests(&tags)))
+            .capabilities(Capability::CapabilityNamedIam);
+        let answer = request.send().await.map_err(|error| StackError::from_sdk(operation, error))?;
+        Ok(answer.stack_id.unwrap_or_else(|| self.stack.to_string()))
+    }
+
+    async fn change_set(
+        &self,
+        current: &DeployedStack,
+        wanted: std::collections::BTreeMap<&'static str, Wanted>,
+    ) -> Result<Option<ChangeSet>, StackError> {
+        let operation = "cloudformation:CreateChangeSet";
+        let tags = tags::all(self.stack.as_str(), &current.tags, self.options.tags());
+        let request = self
+            .cloud
+            .cloudformation()
+            .create_change_set()
+            .stack_name(self.stack.as_str())
+            .change_set_name(format!("zae-deploy-{}", ulid::Ulid::new()))
+            .change_set_type(ChangeSetType::Update)
+            .template_body(TEMPLATE)
+            .set_parameters(Some(parameters::requests(wanted)))
+            .set_tags(Some(tags::requests(&tags)))
+            .capabilities(Capability::CapabilityNamedIam);
+        let answer = request.send().await.map_err(|error| StackError::from_sdk(operation, error))?;
+        let id = answer.id.unwrap_or_default();
+        changes::ready(self.cloud, &self.stack, &id).await
+    }
+
+    async fn execute(&self, changes: &ChangeSet) -> Result<(), StackError> {
+        let request = self.cloud.cloudformation().execute_change_set().change_set_name(&changes.id);
+        let answer = request.stack_name(self.stack.as_str()).send().await;
+        answer.map(drop).map_err(|error| StackError::from_sdk("cloudformation:ExecuteChangeSet", error))
+    }
+}

@@ -1,0 +1,136 @@
+//! Finding stacks: [`list_deployed`].
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    cloud::Cloud,
+    describe::{DeployedStack, find},
+    error::StackError,
+    state::StackState,
+    tags,
+};
+
+/// A deployed rate limiter.
+///
+/// ```no_run
+/// # async fn list() -> Result<(), zae_deploy::stack::StackError> {
+/// use zae_deploy::stack::{Cloud, list_deployed};
+/// let cloud = Cloud::connect(Some("us-east-1".into()), None).await?;
+/// for limiter in list_deployed(&cloud).await? {
+///     if limiter.is_healthy() {
+///         println!("✓ {}: {}", limiter.user_name, limiter.version.as_deref().unwrap_or("-"));
+///     } else if limiter.is_failed() {
+///         println!("✗ {}: {}", limiter.user_name, limiter.stack_status);
+///     } else if limiter.is_in_progress() {
+///         println!("⏳ {}: {}", limiter.user_name, limiter.stack_status);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LimiterInfo {
+    /// The stack's name, which is the table's too.
+    pub stack_name: String,
+    /// The name that users know it by: without the prefix that very old stacks have.
+    pub user_name: String,
+    /// The region it is in.
+    pub region: String,
+    /// The state of the stack.
+    pub stack_status: StackState,
+    /// The version of the tool that deployed it.
+    pub version: Option<String>,
+    /// The level of its Lambda functions.
+    pub lambda_version: Option<String>,
+    /// The schema of its table.
+    pub schema_version: Option<String>,
+    /// What kind of stack it is: `limiter`, or `load-test` for those of the Python package.
+    pub stack_type: String,
+    /// When it was created, in epoch seconds.
+    pub created_at: Option<i64>,
+    /// When it was last updated, in epoch seconds.
+    pub updated_at: Option<i64>,
+}
+
+impl LimiterInfo {
+    /// The last operation on the stack succeeded.
+    pub fn is_healthy(&self) -> bool {
+        self.stack_status.is_healthy()
+    }
+
+    /// An operation is under way.
+    pub fn is_in_progress(&self) -> bool {
+        self.stack_status.is_in_progress()
+    }
+
+    /// The last operation failed or was rolled back.
+    pub fn is_failed(&self) -> bool {
+        self.stack_status.is_failed()
+    }
+
+    /// Whether it is a rate limiter, and not a load test of one.
+    pub fn is_limiter(&self) -> bool {
+        self.stack_type == tags::LIMITER
+    }
+
+    fn new(stack: DeployedStack, region: &str) -> Self {
+        let tag = |key: &str| stack.tags.get(key).filter(|value| !value.is_empty()).cloned();
+        Self {
+            user_name: tag(tags::NAME).unwrap_or_else(|| tags::user_name(&stack.name).to_owned()),
+            region: region.to_owned(),
+            version: tag(tags::VERSION),
+            lambda_version: tag(tags::LAMBDA),
+            schema_version: tag(tags::SCHEMA),
+            stack_type: tag(tags::TYPE).unwrap_or_else(|| tags::LIMITER.to_owned()),
+            created_at: stack.created_at,
+            updated_at: stack.updated_at,
+            stack_name: stack.name,
+            stack_status: stack.state,
+        }
+    }
+}
+
+/// The rate limiters of a region, by name: those that this tool or the Python package deployed.
+///
+/// # Errors
+/// [`StackError::Denied`] without the permission `cloudformation:DescribeStacks`; the one for `tag:GetResources` is not
+/// needed.
+pub async fn list_deployed(cloud: &Cloud) -> Result<Vec<LimiterInfo>, StackError> {
+    let mut found = BTreeMap::new();
+    let mut pages = cloud.cloudformation().describe_stacks().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| StackError::from_sdk("cloudformation:DescribeStacks", error))?;
+        let stacks = page.stacks.unwrap_or_default().into_iter().map(DeployedStack::from_sdk);
+        let ours = stacks.filter(|stack| !stack.state.is_deleted() && stack.says_it_is_a_limiter());
+        found.extend(ours.map(|stack| (stack.name.clone(), LimiterInfo::new(stack, cloud.region()))));
+    }
+    for name in tagged(cloud).await {
+        if found.contains_key(&name) {
+            continue;
+        }
+        // What cannot be described is not deployed.
+        let stack = find(cloud, &name).await.ok().flatten().filter(|stack| !stack.state.is_deleted());
+        found.extend(stack.map(|stack| (name, LimiterInfo::new(stack, cloud.region()))));
+    }
+    let mut limiters: Vec<_> = found.into_values().collect();
+    limiters.sort_by(|a, b| a.user_name.cmp(&b.user_name));
+    Ok(limiters)
+}
+
+/// The names that the tagging service knows, which may be newer than the other list. Whoever may not ask it has that list.
+async fn tagged(cloud: &Cloud) -> Vec<String> {
+    use aws_sdk_resourcegroupstagging::types::TagFilter;
+    let ours = TagFilter::builder().key(tags::MANAGED_BY).values(tags::OWNER).build();
+    let request = cloud.tagging().get_resources().resource_type_filters("cloudformation:stack").tag_filters(ours);
+    let mut pages = request.into_paginator().send();
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await {
+        let Ok(page) = page else { break };
+        let arns = page.resource_tag_mapping_list.unwrap_or_default().into_iter().filter_map(|m| m.resource_arn);
+        names.extend(arns.filter_map(|arn| arn.split('/').nth(1).map(str::to_owned)));
+    }
+    names
+}

@@ -1,0 +1,232 @@
+//! Why an operation on a stack did not succeed, and what to type next.
+
+use std::fmt;
+
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use zae_limiter::{BoxError, RepositoryError, StackName, ValidationError};
+
+use super::state::StackState;
+
+/// Why an operation on a stack failed. [`StackError::advice`] says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// A name is wrong; nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// An option is wrong; nothing was sent.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// No region was given and none is configured.
+    #[error("no AWS region is configured")]
+    NoRegion,
+    /// There is no such stack.
+    #[error("stack {stack} does not exist")]
+    NotFound {
+        /// The stack asked for.
+        stack: StackName,
+    },
+    /// Another stack, one that is no rate limiter, has the name.
+    #[error("a stack named {stack} exists, and it is not a rate limiter")]
+    NameTaken {
+        /// The name.
+        stack: StackName,
+    },
+    /// The stack is in a state that CloudFormation does not update.
+    #[error("stack {stack} is {state} and cannot be updated{}", because(.reason.as_deref()))]
+    Stuck {
+        /// The stack.
+        stack: StackName,
+        /// The state it is in.
+        state: StackState,
+        /// What CloudFormation says of the state.
+        reason: Option<String>,
+    },
+    /// CloudFormation tried, and a resource failed.
+    #[error("stack {stack} is {state}{}", caused(.failure.as_ref()))]
+    Failed {
+        /// The stack.
+        stack: StackName,
+        /// The state it ended in.
+        state: StackState,
+        /// The resource that failed first, with its own reason.
+        failure: Option<ResourceFailure>,
+    },
+    /// The table, or the stack itself, is protected against being deleted.
+    #[error("stack {stack} cannot be deleted: {what} is protected against deletion")]
+    Protected {
+        /// The stack.
+        stack: StackName,
+        /// What is protected.
+        what: Protected,
+    },
+    /// An update would remove or replace resources, and nobody was there to ask.
+    #[error("updating stack {stack} would remove or replace {}", .resources.join(", "))]
+    WouldLose {
+        /// The stack.
+        stack: StackName,
+        /// The resources, by their names in the template.
+        resources: Vec<String>,
+    },
+    /// CloudFormation needs longer than anybody waits.
+    #[error("stack {stack} is still {state} after {minutes} minutes")]
+    TimedOut {
+        /// The stack.
+        stack: StackName,
+        /// The state it is in.
+        state: StackState,
+        /// How long it was waited for.
+        minutes: u64,
+    },
+    /// The credentials lack a permission.
+    #[error("{operation}: the credentials lack the permission: {message}")]
+    Denied {
+        /// The operation, for example `cloudformation:CreateStack`.
+        operation: &'static str,
+        /// What AWS says.
+        message: String,
+    },
+    /// A call to AWS failed.
+    #[error("{operation} failed: {message}")]
+    Service {
+        /// The operation, for example `cloudformation:CreateStack`.
+        operation: &'static str,
+        /// AWS's own error code, when it sent one.
+        code: Option<String>,
+        /// What AWS says, or why it was not reached.
+        message: String,
+        /// The SDK's error.
+        source: BoxError,
+    },
+    /// The table could not be prepared.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+/// An option that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{option} {problem}")]
+pub struct OptionError {
+    pub(crate) option: &'static str,
+    pub(crate) problem: String,
+}
+
+impl OptionError {
+    pub(crate) fn new(option: &'static str, problem: impl Into<String>) -> Self {
+        Self { option, problem: problem.into() }
+    }
+
+    /// The option's name, for example `pitr_recovery_days`.
+    pub fn option(&self) -> &'static str {
+        self.option
+    }
+}
+
+/// A resource that CloudFormation could not create, update or delete.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct ResourceFailure {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its type, for example `AWS::DynamoDB::Table`.
+    pub resource_type: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a deletion protection stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protected {
+    /// The DynamoDB table.
+    Table,
+    /// The CloudFormation stack (termination protection).
+    Stack,
+}
+
+impl fmt::Display for Protected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "its table",
+            Self::Stack => "it",
+        })
+    }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
+fn caused(failure: Option<&ResourceFailure>) -> String {
+    failure.map(|f| format!(": {} ({}): {}", f.logical_id, f.resource_type, f.reason)).unwrap_or_default()
+}
+
+const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
+
+impl StackError {
+    /// Reads the meaning out of an SDK error.
+    pub(crate) fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: fmt::Debug + Send + Sync + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let message = match error.message() {
+            Some(message) => message.to_owned(),
+            None => innermost(&error),
+        };
+        match code.as_deref() {
+            Some(code) if DENIED.contains(&code) => Self::Denied { operation, message },
+            _ => Self::Service { operation, code, message, source: error.into() },
+        }
+    }
+
+    /// AWS's own error code, when it sent one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Service { code, .. } => code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What to do about it, as a sentence with the command to type.
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::NoRegion => Some("Give --region, or set AWS_REGION.".to_owned()),
+            Self::NotFound { stack } => Some(format!(
+                "Create it with `zae-deploy deploy --name {stack}`; `zae-deploy list` shows the stacks of the region."
+            )),
+            Self::NameTaken { .. } => Some("Choose another name with --name.".to_owned()),
+            Self::Stuck { stack, state, .. } | Self::Failed { stack, state, .. } => state.advice(stack),
+            Self::Protected { stack, what: Protected::Table } => Some(format!(
+                "Lift the protection with `zae-deploy deploy --name {stack} --no-deletion-protection`, then delete again."
+            )),
+            Self::Protected { stack, what: Protected::Stack } => Some(format!(
+                "Lift the protection with `aws cloudformation update-termination-protection --stack-name {stack} \
+                 --no-enable-termination-protection`, then delete again."
+            )),
+            Self::WouldLose { stack, .. } => {
+                Some(format!("`zae-deploy deploy --name {stack}` shows what would change, and asks."))
+            }
+            Self::TimedOut { stack, .. } => {
+                Some(format!("CloudFormation goes on; `zae-deploy status --name {stack}` shows how it fares."))
+            }
+            Self::Denied { operation, .. } => {
+                Some(format!("Use credentials that allow {operation}, or have someone deploy who holds them."))
+            }
+            Self::Invalid(_) | Self::Option(_) | Self::Service { .. } | Self::Repository(_) => None,
+        }
+    }
+}
+
+/// The last cause of an error that AWS did not send: no credentials, no connection, no endpoint.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        texts.push(cause.to_string());
+        next = cause.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}

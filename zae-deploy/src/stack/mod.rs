@@ -1,0 +1,37 @@
+//! Stacks: what they shall be, creating, updating, finding and removing them.
+//!
+//! A [`Cloud`] is an account and region. A [`Deployment`] brings a stack to what [`StackOptions`] say, in two steps, so that
+//! somebody can look at the [`Plan`] in between. [`delete`] removes it; [`list_deployed`] finds what there is.
+//! [`StackProvisioner`] does all that on the way to opening a [`Repository`](zae_limiter::Repository).
+
+mod changes;
+mod cloud;
+mod delete;
+mod deploy;
+mod describe;
+mod discovery;
+mod error;
+mod names;
+mod options;
+mod parameters;
+mod progress;
+mod provision;
+mod setup;
+mod state;
+mod tags;
+
+pub use changes::{Action, Change, ChangeSet};
+pub use cloud::Cloud;
+pub use delete::{Deleted, deletable, delete, start_delete};
+pub use deploy::{Deployment, NewStack, Plan};
+pub use describe::{DeployedStack, describe};
+pub use discovery::{LimiterInfo, list_deployed};
+pub use error::{OptionError, Protected, ResourceFailure, StackError};
+pub use names::{aggregator_function, provisioner_function};
+pub use options::{IndexProjection, LOG_RETENTION_DAYS, StackOptions, StackOptionsBuilder};
+pub use parameters::Parameters;
+pub use progress::{LogWatch, StackEvent, Watch};
+pub use provision::{RepositoryStack, StackProvisioner};
+pub use state::StackState;
+
+pub(crate) use parameters::CodeLocation;

@@ -1,0 +1,108 @@
+//! Stacks made on the way to opening them: [`StackProvisioner`], [`RepositoryStack`].
+
+use zae_limiter::{BoxError, ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning, Repository};
+
+use super::{
+    cloud::Cloud,
+    delete::{Deleted, delete},
+    deploy::{Deployment, Plan},
+    error::StackError,
+    options::StackOptions,
+    progress::LogWatch,
+};
+use crate::artifact::Packages;
+
+/// Deploys the stack of a repository that is being opened.
+///
+/// What would be lost is never touched: an update that removes or replaces a resource is refused, and left to
+/// `zae-deploy deploy`, which asks.
+///
+/// ```no_run
+/// use zae_deploy::stack::{RepositoryStack, StackOptions, StackProvisioner};
+/// use zae_limiter::Repository;
+/// # async fn session() -> Result<(), Box<dyn std::error::Error>> {
+/// // Creates the stack if it is missing.
+/// let repository = Repository::builder().provisioner(StackProvisioner::if_missing()).build().await?;
+///
+/// // Brings it to what is declared: creates, updates, or leaves it unchanged.
+/// let options = StackOptions::builder().enable_aggregator(false).build()?;
+/// let repository = Repository::builder().provisioner(StackProvisioner::declaring(options)).build().await?;
+///
+/// repository.delete_stack().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct StackProvisioner {
+    occasion: ProvisionOccasion,
+    options: StackOptions,
+    packages: Packages,
+}
+
+impl StackProvisioner {
+    /// Creates a missing stack with the default options, and leaves an existing one alone.
+    pub fn if_missing() -> Self {
+        Self { occasion: ProvisionOccasion::TableMissing, options: StackOptions::default(), packages: Packages::none() }
+    }
+
+    /// Brings the stack to what `options` say whenever a repository is opened.
+    pub fn declaring(options: StackOptions) -> Self {
+        Self { occasion: ProvisionOccasion::Always, options, packages: Packages::none() }
+    }
+
+    /// The Lambda packages of the functions. Without them a new stack's functions are placeholders until
+    /// `zae-deploy upgrade` brings their code.
+    #[must_use]
+    pub fn packages(mut self, packages: Packages) -> Self {
+        self.packages = packages;
+        self
+    }
+
+    async fn deploy(&self, target: &ProvisionTarget) -> Result<(), StackError> {
+        let cloud = Cloud::connect(target.region.clone(), target.endpoint_url.clone()).await?;
+        let (options, packages) = (self.options.clone(), self.packages.clone());
+        let deployment = Deployment::new(&cloud, target.stack.clone(), options, packages);
+        let plan = deployment.plan(&LogWatch).await?;
+        if let Plan::Update(changes) = &plan {
+            // A stack that somebody else has just made is what was missing.
+            let left_alone = self.occasion == ProvisionOccasion::TableMissing;
+            let losses: Vec<_> = changes.losses().map(|change| change.logical_id.clone()).collect();
+            if left_alone || !losses.is_empty() {
+                deployment.discard(plan).await;
+                return if left_alone {
+                    Ok(())
+                } else {
+                    Err(StackError::WouldLose { stack: target.stack.clone(), resources: losses })
+                };
+            }
+        }
+        deployment.apply(plan, &LogWatch).await.map(drop)
+    }
+}
+
+impl Provisioner for StackProvisioner {
+    fn occasion(&self) -> ProvisionOccasion {
+        self.occasion
+    }
+
+    fn provision<'a>(&'a self, target: &'a ProvisionTarget) -> Provisioning<'a> {
+        Box::pin(async move { self.deploy(target).await.map_err(BoxError::from) })
+    }
+}
+
+/// The stack under a repository.
+pub trait RepositoryStack {
+    /// Removes the stack with its table and **all data of all its namespaces**, and waits until it is gone.
+    ///
+    /// # Errors
+    /// As [`delete`].
+    fn delete_stack(&self) -> impl Future<Output = Result<Deleted, StackError>> + Send;
+}
+
+impl RepositoryStack for Repository {
+    async fn delete_stack(&self) -> Result<Deleted, StackError> {
+        let target = self.target();
+        let cloud = Cloud::connect(target.region, target.endpoint_url).await?;
+        delete(&cloud, &target.stack, &LogWatch).await
+    }
+}

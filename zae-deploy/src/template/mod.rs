@@ -1,0 +1,47 @@
+//! The stack's CloudFormation template: one source for what `zae-deploy` deploys and for what `cfn-template` prints.
+//!
+//! It takes any combination of its parameters. The functions are created from packages in S3 when `CodeBucket` and the
+//! keys are given; without them they start as placeholders whose runtime is Python, because CloudFormation takes inline
+//! code for no other that fits, and fail until their code is uploaded:
+//!
+//! ```text
+//! zae-deploy cfn-template > template.yaml
+//! aws cloudformation deploy --template-file template.yaml --stack-name limiter --capabilities CAPABILITY_NAMED_IAM
+//! zae-deploy lambda-export --output lambda.zip
+//! aws lambda update-function-configuration --function-name limiter-aggregator --runtime provided.al2023 --handler bootstrap
+//! aws lambda wait function-updated-v2 --function-name limiter-aggregator
+//! aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
+//! ```
+
+/// The template, as YAML.
+///
+/// ```
+/// assert!(zae_deploy::template::TEMPLATE.contains("AWS::DynamoDB::Table"));
+/// assert!(zae_deploy::template::TEMPLATE.len() < zae_deploy::template::MAX_INLINE_BYTES);
+/// ```
+pub const TEMPLATE: &str = include_str!("stack.yaml");
+
+/// How long a template may be that is sent along with a request to CloudFormation.
+pub const MAX_INLINE_BYTES: usize = 51_200;
+
+/// The names of its parameters.
+pub fn parameter_names() -> impl Iterator<Item = &'static str> {
+    let section = TEMPLATE.lines().skip_while(|line| *line != "Parameters:").skip(1);
+    section
+        .take_while(|line| line.is_empty() || line.starts_with(' '))
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')))
+        .filter_map(|rest| rest.split(':').next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_fits_into_a_request_and_has_its_parameters() {
+        assert!(TEMPLATE.len() < MAX_INLINE_BYTES);
+        let names: Vec<_> = parameter_names().collect();
+        assert_eq!(names.first(), Some(&"SnapshotWindows"));
+        assert_eq!(names.last(), Some(&"NamespaceReadOnlyPolicyName"));
+    }
+}
