@@ -17,6 +17,9 @@ use std::sync::Arc;
 use super::image::{Basis, Image, Level, LimitImage, Owner, StoredParams};
 use crate::{bucket::Params, model::name::LimitName};
 
+/// How many limits one write can name within DynamoDB's 4 KB for an expression (at most 82 bytes for each).
+const MAX_NAMED: usize = 44;
+
 /// What a write is to achieve.
 #[derive(Clone, Debug)]
 pub(crate) struct Goal<'a> {
@@ -205,7 +208,8 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         expect_shards: image.shard_count,
         expect_incarnation: refunds.then(|| image.incarnation.clone()),
         expect_valid: expired.map_or(Validity::AbsentOrAfter(goal.now), Validity::Expired),
-        limits: parts.iter().filter_map(|part| part.write(moving)).collect(),
+        // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
+        limits: parts.iter().filter_map(|part| part.write(moving)).take(MAX_NAMED).collect(),
         // Only forward: a neighbour whose clock is ahead has spent that time already.
         set_refill: (moving && goal.now > image.last_refill).then_some(goal.now),
         wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },

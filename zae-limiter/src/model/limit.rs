@@ -13,8 +13,8 @@ use crate::{
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 /// The longest refill period, in seconds (over 300 years).
 pub const MAX_PERIOD_SECONDS: u64 = 10_000_000_000;
-/// How many limits one set may have: more would not fit in the write unit that an acquire is meant to cost.
-pub const MAX_LIMITS: usize = 64;
+/// How many limits one set may have: a write names all of them, and DynamoDB takes expressions of 4 KB.
+pub const MAX_LIMITS: usize = 32;
 
 /// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
 /// `refill_period_seconds`, continuously.

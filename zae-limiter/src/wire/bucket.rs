@@ -267,9 +267,17 @@ impl Expressions {
             ("ra", stored.refill, wanted.map(|p| p.refill)),
             ("rp", stored.period, wanted.map(|p| p.period)),
         ] {
+            let wanted = wanted.filter(|wanted| stored != Some(*wanted));
+            // Where none of them is stored, one speaks for all: expressions are short of room.
+            let expected = limit.expect_params != StoredParams::default() || field == "cp";
+            if !expected && wanted.is_none() {
+                continue;
+            }
             let name = self.name(attribute(field));
-            self.expect(&name, stored.map(n));
-            if let Some(wanted) = wanted.filter(|wanted| stored != Some(*wanted)) {
+            if expected {
+                self.expect(&name, stored.map(n));
+            }
+            if let Some(wanted) = wanted {
                 self.set(&name, n(wanted));
             }
         }
