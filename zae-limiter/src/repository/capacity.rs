@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Repository,
-    store::{Item, Key, Query},
+    store::{Consistency, Item, Key, Query},
 };
 use crate::{
     bucket::{MILLI, Params},
@@ -90,7 +90,7 @@ impl Repository {
         let listed = self.store().query_all(Query::index("GSI2", partition).prefix("BUCKET#")).await?;
         let (mut whole, lean): (Vec<Item>, Vec<Item>) = listed.into_iter().partition(|item| item.contains_key("rf"));
         let keys: Vec<Key> = lean.iter().filter_map(Key::of).collect();
-        whole.extend(self.store().batch_get(&keys).await?.into_values());
+        whole.extend(self.store().batch_get(&keys, Consistency::Eventual).await?.into_values());
         Ok(whole)
     }
 
@@ -102,8 +102,8 @@ impl Repository {
         let key = |id: &EntityId| Key::new(keys::pk_entity(self.ns(), id.as_str()), keys::sk_meta());
         let by_key: HashMap<Key, &EntityId> = entities.map(|id| (key(id), id)).collect();
         let wanted: Vec<Key> = by_key.keys().cloned().collect();
-        let found = self.store().batch_get(&wanted).await?;
-        let parents = found.iter().filter(|(_, meta)| get_s(meta, "parent_id").is_none());
+        let found = self.store().batch_get(&wanted, Consistency::Eventual).await?;
+        let parents = found.iter().filter(|(_, meta)| get_s(meta, "parent_id").is_none_or(str::is_empty));
         Ok(parents.filter_map(|(key, _)| by_key.get(key).map(|id| (*id).clone())).collect())
     }
 }

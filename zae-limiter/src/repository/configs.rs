@@ -73,7 +73,7 @@ impl Repository {
             parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
             parts.push(self.trail(&change, principal).await?);
             if self.store().transact(&parts).await? == Committed::Done {
-                self.invalidate_config_cache();
+                self.forget_limits_at(level);
                 return Ok(old);
             }
         }
@@ -112,12 +112,19 @@ impl Repository {
                 parts.push(self.trail(&change, principal).await?);
             }
             if self.store().transact(&parts).await? == Committed::Done {
+                self.forget_limits_at(level);
                 self.tidy_registry(level).await?;
-                self.invalidate_config_cache();
                 return Ok(Some(config));
             }
         }
         Err(busy(&key))
+    }
+
+    fn forget_limits_at(&self, level: ConfigLevel<'_>) {
+        match level {
+            ConfigLevel::Entity(entity, _) => self.forget_limits_of(entity),
+            ConfigLevel::Resource(_) | ConfigLevel::System => self.invalidate_config_cache(),
+        }
     }
 
     /// The part of a transaction that keeps the level's registry.

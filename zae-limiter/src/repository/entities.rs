@@ -7,13 +7,13 @@ use super::{
     trail::Change,
 };
 use crate::{
-    error::RepositoryError,
+    error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         entity::{Entity, NewEntity},
         name::{EntityId, LimitScope, Principal},
     },
     wire::{
-        config::ConfigLevel,
+        config::{ConfigLevel, StoredConfig},
         keys::{self, CONFIG_PREFIX},
         time::timestamp,
         values::{from_map, get_bool, get_s, item, s, s_or_null, to_map},
@@ -26,7 +26,8 @@ impl Repository {
     /// `principal` is who the audit trail says did it. Cancel safe: a dropped call has stored all or nothing.
     ///
     /// # Errors
-    /// [`RepositoryError::EntityExists`] when there is an entity of that id, which is left as it was.
+    /// [`RepositoryError::EntityExists`] when there is an entity of that id, which is left as it was;
+    /// [`RepositoryError::Invalid`] for an entity that would be its own parent.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -46,13 +47,17 @@ impl Repository {
         entity: NewEntity,
         principal: Option<&Principal>,
     ) -> Result<Entity, RepositoryError> {
+        if entity.parent_id.as_ref() == Some(&entity.id) {
+            let reason = ValidationReason::Other("must be another entity: this one would be charged twice".to_owned());
+            return Err(ValidationError::new("parent_id", entity.id.as_str(), reason).into());
+        }
         let item = encode(&entity, self.ns(), self.now_ms());
         let stored = decode(&item)?;
         let event = self.trail(&Change::EntityCreated(&entity), principal).await?;
         if self.store().transact(&[Part::Put(item, Expression::absent()), event]).await? != Committed::Done {
             return Err(RepositoryError::EntityExists(entity.id));
         }
-        self.invalidate_config_cache();
+        self.forget_limits_of(&stored.id);
         Ok(stored)
     }
 
@@ -84,7 +89,12 @@ impl Repository {
     pub async fn delete_entity(&self, id: &EntityId, principal: Option<&Principal>) -> Result<usize, RepositoryError> {
         let own = Query::table(keys::pk_entity(self.ns(), id.as_str())).strong();
         let buckets = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), id.as_str()));
-        let own: Vec<Key> = self.store().query_all(own).await?.iter().filter_map(Key::of).collect();
+        let own = self.store().query_all(own).await?;
+        // Before anything is gone: half a deletion would be one without a trace.
+        for config in own.iter().filter(|item| get_s(item, "SK").is_some_and(|sk| sk.starts_with(CONFIG_PREFIX))) {
+            StoredConfig::decode_leniently(config).supported()?;
+        }
+        let own: Vec<Key> = own.iter().filter_map(Key::of).collect();
         let buckets: Vec<Key> = self.store().query_all(buckets).await?.iter().filter_map(Key::of).collect();
         let records = own.len() + buckets.len();
         if records == 0 {
@@ -104,7 +114,7 @@ impl Repository {
         self.store().batch_delete(&rest).await?;
         let event = self.trail(&Change::EntityDeleted(id, records), principal).await?;
         self.store().transact(&[Part::Delete(self.meta(id), Expression::default()), event]).await?;
-        self.invalidate_config_cache();
+        self.forget_limits_of(id);
         Ok(records)
     }
 
@@ -141,7 +151,7 @@ fn decode(item: &Item) -> Result<Entity, RepositoryError> {
     let own = id(get_s(item, "entity_id").ok_or_else(|| malformed("entity_id is missing".to_owned()))?)?;
     let metadata = item.get("metadata").and_then(|value| value.as_m().ok()).map(from_map).unwrap_or_default();
     Ok(Entity {
-        name: get_s(item, "name").map_or_else(|| own.to_string(), str::to_owned),
+        name: get_s(item, "name").filter(|name| !name.is_empty()).unwrap_or(own.as_str()).to_owned(),
         parent_id: get_s(item, "parent_id").filter(|parent| !parent.is_empty()).map(id).transpose()?,
         cascade: get_bool(item, "cascade").unwrap_or(false),
         metadata,

@@ -1,8 +1,5 @@
 //! Limits of entities: for one resource, or as the default for all others.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
-
 use super::{
     Repository,
     configs::{Trail, check_scope},
@@ -14,11 +11,7 @@ use crate::{
         limit::Limits,
         name::{EntityId, LimitScope, Principal},
     },
-    wire::{
-        config::ConfigLevel,
-        keys,
-        values::{get_s, s},
-    },
+    wire::{config::ConfigLevel, keys, values::get_s},
 };
 
 /// Some of the entities that have limits of their own.
@@ -101,18 +94,24 @@ impl Repository {
     /// answered `cursor` as its `next`. Read from an index, which lags behind by moments.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] when `cursor` is not one of this call's.
+    /// [`RepositoryError::Invalid`] when `limit` is 0 or `cursor` is not one of this call's.
     pub async fn entities_with_limits_page(
         &self,
         scope: &LimitScope,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<EntityPage, RepositoryError> {
-        let start = cursor.map(|cursor| decode_cursor(cursor).ok_or_else(|| bad_cursor(cursor))).transpose()?;
-        let page = self.store().query_page(&self.entities(scope).limit(limit).start(start)).await?;
+        if limit == 0 {
+            return Err(ValidationError::new("limit", "0", ValidationReason::NotPositive).into());
+        }
+        let mut query = self.entities(scope).limit(limit);
+        if let Some(cursor) = cursor {
+            query = query.after(cursor)?;
+        }
+        let page = self.store().query_page(&query).await?;
         Ok(EntityPage {
             entities: page.items.iter().filter_map(entity).collect(),
-            next: page.next.as_ref().map(encode_cursor),
+            next: page.next.as_ref().and_then(|key| query.cursor(key)),
         })
     }
 
@@ -145,24 +144,4 @@ impl Repository {
 
 fn entity(item: &Item) -> Option<EntityId> {
     EntityId::new(get_s(item, "GSI3SK")?).ok()
-}
-
-/// A key as the reference's cursors have it: base64 of its DynamoDB JSON.
-fn encode_cursor(key: &Item) -> String {
-    let entries = key.iter().filter_map(|(name, value)| {
-        let text = value.as_s().ok()?;
-        Some((name.clone(), serde_json::json!({ "S": text })))
-    });
-    URL_SAFE_NO_PAD.encode(Value::Object(entries.collect::<Map<_, _>>()).to_string())
-}
-
-fn decode_cursor(cursor: &str) -> Option<Item> {
-    let text = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let key: Map<String, Value> = serde_json::from_slice(&text).ok()?;
-    key.into_iter().map(|(name, value)| Some((name, s(value.get("S")?.as_str()?)))).collect()
-}
-
-fn bad_cursor(cursor: &str) -> ValidationError {
-    let reason = "is not the `next` of an earlier page".to_owned();
-    ValidationError::new("cursor", cursor, ValidationReason::Other(reason))
 }

@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod builder;
 mod capacity;
+mod changes;
 mod configs;
 #[cfg(feature = "aws")]
 mod connect;

@@ -13,6 +13,7 @@ use moka::future::Cache;
 
 use super::{
     Repository,
+    changes::Changes,
     store::{Consistency, Item, Key},
 };
 use crate::{
@@ -81,16 +82,21 @@ pub struct ConfigCacheStats {
 struct Remembered {
     resolution: Arc<Resolution>,
     read_at: i64,
+    /// The changes made before it was read.
+    seen: u64,
 }
+
+type ResolutionKey = (NamespaceId, EntityId, ResourceName);
 
 /// The resolutions that the repositories of one table share.
 #[derive(Debug)]
 pub(crate) struct Resolutions {
-    cache: Cache<(NamespaceId, EntityId, ResourceName), Remembered>,
+    cache: Cache<ResolutionKey, Remembered>,
     ttl: Duration,
     hits: AtomicU64,
     misses: AtomicU64,
     policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
+    changes: Changes,
 }
 
 impl Resolutions {
@@ -101,12 +107,14 @@ impl Resolutions {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             policies: moka::sync::Cache::new(MAX_NAMESPACES),
+            changes: Changes::new(),
         }
     }
 
-    fn is_fresh(&self, remembered: &Remembered, now: i64) -> bool {
+    fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
         // A clock that was set back makes an entry old, not eternal.
-        u128::try_from(now - remembered.read_at).is_ok_and(|age| age < self.ttl.as_millis())
+        let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < self.ttl.as_millis());
+        young && !self.changes.since(remembered.seen, &key.0, &key.1)
     }
 }
 
@@ -123,28 +131,38 @@ impl Repository {
         let key = (self.namespace_id().clone(), entity.clone(), resource.clone());
         let now = self.now_ms();
         if let Some(remembered) = known.cache.get(&key).await {
-            if known.is_fresh(&remembered, now) {
+            if known.is_fresh(&key, &remembered, now) {
                 known.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(Resolved { resolution: remembered.resolution, bucket: None });
             }
             known.cache.invalidate(&key).await;
         }
-        let mut bucket = None;
-        let read = async {
-            known.misses.fetch_add(1, Ordering::Relaxed);
-            let (resolution, item) = self.read_resolution(entity, resource).await?;
-            bucket = item;
-            known.policies.insert(self.namespace_id().clone(), resolution.on_unavailable);
-            Ok(Remembered { resolution: Arc::new(resolution), read_at: now })
-        };
-        let remembered = known.cache.try_get_with(key, read).await.map_err(|error: Arc<RepositoryError>| error)?;
-        Ok(Resolved { resolution: remembered.resolution, bucket })
+        let called = known.changes.seen();
+        loop {
+            let mut bucket = None;
+            let read = async {
+                known.misses.fetch_add(1, Ordering::Relaxed);
+                let seen = known.changes.seen();
+                let (resolution, item) = self.read_resolution(entity, resource, known.changes.consistency(now)).await?;
+                bucket = item;
+                known.policies.insert(self.namespace_id().clone(), resolution.on_unavailable);
+                Ok(Remembered { resolution: Arc::new(resolution), read_at: now, seen })
+            };
+            let read = known.cache.try_get_with(key.clone(), read).await;
+            let remembered = read.map_err(|error: Arc<RepositoryError>| error)?;
+            // Somebody else's read may have begun before a change that was made before this call.
+            if remembered.seen >= called || !known.changes.since(remembered.seen, &key.0, &key.1) {
+                return Ok(Resolved { resolution: remembered.resolution, bucket });
+            }
+            known.cache.invalidate(&key).await;
+        }
     }
 
     async fn read_resolution(
         &self,
         entity: &EntityId,
         resource: &ResourceName,
+        consistency: Consistency,
     ) -> Result<(Resolution, Option<Item>), RepositoryError> {
         let (ns, id, res) = (self.ns(), entity.as_str(), resource.as_str());
         let meta = Key::new(keys::pk_entity(ns, id), keys::sk_meta());
@@ -160,7 +178,7 @@ impl Repository {
         ];
         let mut wanted = vec![meta.clone(), bucket.clone()];
         wanted.extend(levels.iter().map(|(_, key)| key.clone()));
-        let mut found = self.store().batch_get(&wanted).await?;
+        let mut found = self.store().batch_get(&wanted, consistency).await?;
 
         let mut resolution = Resolution {
             limits: None,
@@ -211,7 +229,13 @@ impl Repository {
     /// Forgets all resolved limits: the next acquires read them anew. Changes made through this repository and its clones
     /// do this by themselves; changes by others are seen after the cache's time.
     pub fn invalidate_config_cache(&self) {
+        self.resolutions().changes.of_everything(self.now_ms());
         self.resolutions().cache.invalidate_all();
+    }
+
+    /// The same for one entity: others' limits are still what they were.
+    pub(super) fn forget_limits_of(&self, entity: &EntityId) {
+        self.resolutions().changes.of_entity(self.namespace_id(), entity, self.now_ms());
     }
 
     /// How often resolved limits were answered from memory.

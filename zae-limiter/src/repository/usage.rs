@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-
 use super::{
     Repository,
     store::{Item, Order, Query},
@@ -11,10 +9,7 @@ use super::{
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::usage::{UsageOf, UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageWindow},
-    wire::{
-        keys, time, usage,
-        values::{get_s, s},
-    },
+    wire::{keys, time, usage},
 };
 
 /// The most items per request.
@@ -24,11 +19,7 @@ const READ_AT_LEAST: u32 = 100;
 
 /// Where a query reads, and what is left of it after that.
 struct Reading<'a> {
-    partition: String,
-    prefix: String,
-    /// The attributes of a key to continue after, the partition's first.
-    key: &'static [&'static str],
-    index: Option<&'static str>,
+    query: Query,
     /// Whether the order is that of time alone, so that reading can end where the time asked for begins.
     by_time: bool,
     window: Option<&'a UsageWindow>,
@@ -38,36 +29,25 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(ns: &str, query: &'a UsageQuery) -> Self {
-        let (partition, prefix, index, by_time) = match &query.of {
+        let (place, by_time) = match &query.of {
             UsageOf::Entity(entity) => {
-                (keys::pk_entity(ns, entity.as_str()), keys::USAGE_PREFIX.to_owned(), None, false)
+                (Query::table(keys::pk_entity(ns, entity.as_str())).prefix(keys::USAGE_PREFIX), false)
             }
             UsageOf::EntityResource(entity, resource) => {
-                (keys::pk_entity(ns, entity.as_str()), keys::sk_usage(resource.as_str(), ""), None, true)
+                let prefix = keys::sk_usage(resource.as_str(), "");
+                (Query::table(keys::pk_entity(ns, entity.as_str())).prefix(prefix), true)
             }
             UsageOf::Resource(resource) => {
-                (keys::gsi2_pk_resource(ns, resource.as_str()), "USAGE#".to_owned(), Some("GSI2"), true)
+                (Query::index("GSI2", keys::gsi2_pk_resource(ns, resource.as_str())).prefix("USAGE#"), true)
             }
         };
-        let key: &[&str] = if index.is_some() { &["GSI2PK", "GSI2SK", "PK", "SK"] } else { &["PK", "SK"] };
         Self {
-            partition,
-            prefix,
-            key,
-            index,
+            query: place.order(Order::Descending),
             by_time,
             window: query.window.as_ref(),
             since: query.since_ms.map(time::timestamp_from),
             until: query.until_ms.map(time::timestamp),
         }
-    }
-
-    fn query(&self) -> Query {
-        let query = match self.index {
-            Some(index) => Query::index(index, &self.partition),
-            None => Query::table(&self.partition),
-        };
-        query.prefix(&self.prefix).order(Order::Descending)
     }
 
     fn wants(&self, snapshot: &UsageSnapshot) -> bool {
@@ -79,25 +59,6 @@ impl<'a> Reading<'a> {
 
     fn is_past(&self, snapshot: &UsageSnapshot) -> bool {
         self.by_time && self.since.as_ref().is_some_and(|since| snapshot.window_start < *since)
-    }
-
-    /// The cursor that continues after `item`.
-    fn cursor(&self, item: &Item) -> Option<String> {
-        let key: Option<Vec<&str>> = self.key.iter().map(|name| get_s(item, name)).collect();
-        Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&key?).ok()?))
-    }
-
-    /// The key that a cursor stands for, if it is one of this query.
-    fn start(&self, cursor: &str) -> Result<Item, ValidationError> {
-        let allowed = "the `next` of a page of the same query";
-        let error = || ValidationError::new("cursor", cursor, ValidationReason::Pattern { allowed });
-        let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| error())?;
-        let values: Vec<String> = serde_json::from_slice(&text).map_err(|_| error())?;
-        let fits = values.len() == self.key.len() && values[0] == self.partition && values[1].starts_with(&self.prefix);
-        if !fits {
-            return Err(error());
-        }
-        Ok(self.key.iter().zip(values).map(|(name, value)| ((*name).to_owned(), s(value))).collect())
     }
 }
 
@@ -133,8 +94,10 @@ impl Repository {
         }
         let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let reading = Reading::new(self.ns(), query);
-        let start = query.cursor.as_deref().map(|cursor| reading.start(cursor)).transpose()?;
-        let mut request = reading.query().limit(query.limit.saturating_add(1).clamp(READ_AT_LEAST, READ)).start(start);
+        let mut request = reading.query.clone().limit(query.limit.saturating_add(1).clamp(READ_AT_LEAST, READ));
+        if let Some(cursor) = &query.cursor {
+            request = request.after(cursor)?;
+        }
         let mut page = UsagePage::default();
         let mut last: Option<Item> = None;
         loop {
@@ -148,7 +111,7 @@ impl Repository {
                     continue;
                 }
                 if page.snapshots.len() == wanted {
-                    page.next = last.as_ref().and_then(|item| reading.cursor(item));
+                    page.next = last.as_ref().and_then(|item| reading.query.cursor(item));
                     return Ok(page);
                 }
                 page.snapshots.push(snapshot);
@@ -170,7 +133,7 @@ impl Repository {
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn usage_summary(&self, query: &UsageQuery) -> Result<UsageSummary, RepositoryError> {
         let reading = Reading::new(self.ns(), query);
-        let mut request = reading.query().limit(READ);
+        let mut request = reading.query.clone().limit(READ);
         let mut by_window: BTreeMap<UsageWindow, UsageSummary> = BTreeMap::new();
         'pages: loop {
             let read = self.store().query_page(&request).await?;

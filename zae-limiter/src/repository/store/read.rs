@@ -3,9 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{error::BuildError, types::KeysAndAttributes};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Item, Key, Store, rejected};
-use crate::{error::RepositoryError, wire::values::s};
+use crate::{
+    error::{RepositoryError, ValidationError, ValidationReason},
+    wire::values::{get_s, s},
+};
 
 /// Items per BatchGetItem, DynamoDB's own limit.
 const BATCH: usize = 100;
@@ -92,6 +96,38 @@ impl Query {
         self.start = key;
         self
     }
+
+    /// Text that continues after `item`, for a caller to hand back.
+    pub(crate) fn cursor(&self, item: &Item) -> Option<String> {
+        let names = self.key_names();
+        let key: Option<Vec<&str>> = names.iter().map(|name| get_s(item, name)).collect();
+        Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&key?).ok()?))
+    }
+
+    /// Continues where a cursor says.
+    ///
+    /// # Errors
+    /// When it is none, or another query's.
+    pub(crate) fn after(self, cursor: &str) -> Result<Self, ValidationError> {
+        let allowed = "the `next` of a page of the same query";
+        let error = || ValidationError::new("cursor", cursor, ValidationReason::Pattern { allowed });
+        let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| error())?;
+        let values: Vec<String> = serde_json::from_slice(&text).map_err(|_| error())?;
+        let names = self.key_names();
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        if values.len() != names.len() || values[0] != self.partition || !values[1].starts_with(prefix) {
+            return Err(error());
+        }
+        let key = names.into_iter().zip(values).map(|(name, value)| (name, s(value))).collect();
+        Ok(self.start(Some(key)))
+    }
+
+    /// The attributes of the keys along which it reads, partition and sort key first.
+    fn key_names(&self) -> Vec<String> {
+        let own = ["PK", "SK"];
+        let names = self.index.into_iter().flat_map(|index| own.map(|key| format!("{index}{key}")));
+        names.chain(own.map(str::to_owned)).collect()
+    }
 }
 
 /// A growing pause between repeated requests.
@@ -118,7 +154,11 @@ impl Store {
     }
 
     /// The items of `keys` that exist. Duplicates are asked for once; what DynamoDB left unprocessed is asked for again.
-    pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<HashMap<Key, Item>, RepositoryError> {
+    pub(crate) async fn batch_get(
+        &self,
+        keys: &[Key],
+        consistency: Consistency,
+    ) -> Result<HashMap<Key, Item>, RepositoryError> {
         let mut found = HashMap::new();
         let mut wanted: Vec<&Key> = keys.iter().collect();
         wanted.sort_unstable_by_key(|key| (&key.pk, &key.sk));
@@ -127,7 +167,8 @@ impl Store {
             let mut open: Vec<Item> = chunk.iter().map(|key| key.attributes()).collect();
             let mut backoff = Backoff::new();
             while !open.is_empty() {
-                let asked = KeysAndAttributes::builder().set_keys(Some(open)).build().map_err(malformed)?;
+                let asked = KeysAndAttributes::builder().set_keys(Some(open));
+                let asked = asked.consistent_read(consistency == Consistency::Strong).build().map_err(malformed)?;
                 let answer = self.client.batch_get_item().request_items(&self.table, asked).send().await;
                 let mut answer = answer.map_err(|error| self.fail("BatchGetItem", error))?;
                 let items = answer.responses.as_mut().and_then(|tables| tables.remove(&self.table)).unwrap_or_default();
@@ -144,16 +185,13 @@ impl Store {
 
     /// One page.
     pub(crate) async fn query_page(&self, query: &Query) -> Result<Page, RepositoryError> {
-        let (pk, sk) = match query.index {
-            Some(index) => (format!("{index}PK"), format!("{index}SK")),
-            None => ("PK".to_owned(), "SK".to_owned()),
-        };
+        let names = query.key_names();
         let mut request = self
             .client
             .query()
             .table_name(&self.table)
             .set_index_name(query.index.map(str::to_owned))
-            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#pk", &names[0])
             .expression_attribute_values(":pk", s(&query.partition))
             .consistent_read(query.consistency == Consistency::Strong)
             .scan_index_forward(query.order == Order::Ascending)
@@ -162,7 +200,7 @@ impl Store {
         request = match &query.prefix {
             Some(prefix) => request
                 .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
-                .expression_attribute_names("#sk", sk)
+                .expression_attribute_names("#sk", &names[1])
                 .expression_attribute_values(":sk", s(prefix)),
             None => request.key_condition_expression("#pk = :pk"),
         };

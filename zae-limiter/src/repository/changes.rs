@@ -1,0 +1,112 @@
+//! What was changed here since limits were read: such a reading is out of date, however young.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+};
+
+use moka::{notification::RemovalCause, sync::Cache};
+
+use super::store::Consistency;
+use crate::model::name::{EntityId, NamespaceId};
+
+/// Of how many entities a change is known by itself; beyond that, all readings before the oldest of them count as old.
+const MAX_ENTITIES: u64 = 10_000;
+/// For how long after a change a read of any replica may still miss it, in ms; usually it is well below a second.
+const SETTLING_MS: i64 = 5_000;
+
+/// The changes made through the repositories that share it.
+///
+/// Dropping a cache's entry is not enough: a read that was under way during the change would put the old limits back, for
+/// as long as they are believed.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    count: AtomicU64,
+    last_ms: AtomicI64,
+    everything: Arc<AtomicU64>,
+    entities: Cache<(NamespaceId, EntityId), u64>,
+}
+
+impl Changes {
+    pub(crate) fn new() -> Self {
+        let everything = Arc::new(AtomicU64::new(0));
+        let forgotten = Arc::clone(&everything);
+        let entities = Cache::builder().max_capacity(MAX_ENTITIES).eviction_listener(move |_, change, cause| {
+            if cause == RemovalCause::Size {
+                forgotten.fetch_max(change, SeqCst);
+            }
+        });
+        Self { count: AtomicU64::new(0), last_ms: AtomicI64::new(i64::MIN), everything, entities: entities.build() }
+    }
+
+    /// The changes so far: what a reading that starts now has seen.
+    pub(crate) fn seen(&self) -> u64 {
+        self.count.load(SeqCst)
+    }
+
+    pub(crate) fn of_everything(&self, now_ms: i64) {
+        self.everything.fetch_max(self.next(now_ms), SeqCst);
+    }
+
+    pub(crate) fn of_entity(&self, namespace: &NamespaceId, entity: &EntityId, now_ms: i64) {
+        self.entities.insert((namespace.clone(), entity.clone()), self.next(now_ms));
+    }
+
+    /// Whether a reading that had seen the first `seen` changes lacks one that concerns `entity`.
+    pub(crate) fn since(&self, seen: u64, namespace: &NamespaceId, entity: &EntityId) -> bool {
+        let own = || self.entities.get(&(namespace.clone(), entity.clone())).unwrap_or(0);
+        seen < self.everything.load(SeqCst) || seen < own()
+    }
+
+    /// How to read so that no change made here is missed.
+    pub(crate) fn consistency(&self, now_ms: i64) -> Consistency {
+        let age = now_ms.saturating_sub(self.last_ms.load(SeqCst));
+        if age < SETTLING_MS { Consistency::Strong } else { Consistency::Eventual }
+    }
+
+    fn next(&self, now_ms: i64) -> u64 {
+        self.last_ms.store(now_ms, SeqCst);
+        self.count.fetch_add(1, SeqCst) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_an_entity_makes_its_own_readings_old_and_no_others() {
+        let (changes, ns) = (Changes::new(), NamespaceId::new("AAAAAAAAAAA").unwrap());
+        let [one, two] = ["one", "two"].map(|id| EntityId::new(id).unwrap());
+        let before = changes.seen();
+        changes.of_entity(&ns, &one, 0);
+        assert!(changes.since(before, &ns, &one));
+        assert!(!changes.since(before, &ns, &two));
+        assert!(!changes.since(before, &NamespaceId::new("BBBBBBBBBBB").unwrap(), &one));
+        let between = changes.seen();
+        changes.of_everything(0);
+        assert!(changes.since(between, &ns, &one) && changes.since(between, &ns, &two));
+        assert!(!changes.since(changes.seen(), &ns, &one));
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_as_a_change_of_everything() {
+        let (changes, ns) = (Changes::new(), NamespaceId::new("AAAAAAAAAAA").unwrap());
+        let entity = |number: u64| EntityId::new(format!("e{number}")).unwrap();
+        let before = changes.seen();
+        for number in 0..2 * MAX_ENTITIES {
+            changes.of_entity(&ns, &entity(number), 0);
+        }
+        changes.entities.run_pending_tasks();
+        assert!((0..2 * MAX_ENTITIES).all(|number| changes.since(before, &ns, &entity(number))));
+    }
+
+    #[test]
+    fn reads_soon_after_a_change_are_strong() {
+        let changes = Changes::new();
+        assert_eq!(changes.consistency(0), Consistency::Eventual);
+        changes.of_everything(10_000);
+        assert_eq!(changes.consistency(14_999), Consistency::Strong);
+        assert_eq!(changes.consistency(15_000), Consistency::Eventual);
+    }
+}
