@@ -68,7 +68,11 @@ impl EmbeddedStore {
     /// [`RepositoryError::Store`] when the file cannot be opened.
     pub fn at(path: impl AsRef<Path>) -> Result<Self, RepositoryError> {
         let path = path.as_ref().to_owned();
-        let database = Database::new(&path.to_string_lossy()).map_err(open_error)?;
+        let opened = match path.to_str() {
+            Some(text) => Database::new(text).map_err(BoxError::from),
+            None => Err("the path is not UTF-8".into()),
+        };
+        let database = opened.map_err(|error| open_error(format!("{}: {error}", path.display())))?;
         Ok(Self { database, medium: Medium::Disk(path) })
     }
 
@@ -124,6 +128,6 @@ impl EmbeddedStore {
     }
 }
 
-fn open_error(error: impl std::error::Error + Send + Sync + 'static) -> RepositoryError {
-    StoreError { operation: "open", kind: StoreErrorKind::Rejected, code: None, source: BoxError::from(error) }.into()
+fn open_error(error: impl Into<BoxError>) -> RepositoryError {
+    StoreError { operation: "open", kind: StoreErrorKind::Rejected, code: None, source: error.into() }.into()
 }

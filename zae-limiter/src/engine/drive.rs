@@ -133,7 +133,7 @@ fn kind(outcome: &Outcome) -> &'static str {
 /// Whether an error says something about the store's health rather than about the request.
 pub(crate) fn is_outage(error: &RepositoryError) -> bool {
     matches!(error, RepositoryError::Store(error)
-        if matches!(error.kind, StoreErrorKind::Ambiguous | StoreErrorKind::NotApplied))
+        if matches!(error.kind, StoreErrorKind::Ambiguous | StoreErrorKind::NotApplied | StoreErrorKind::NotSent))
 }
 
 /// A short random pause, longer with each try, so that processes that collided do not collide again.

@@ -30,18 +30,15 @@ pub enum RepositoryError {
         source: BoxError,
     },
     /// An entity of that id exists.
-    #[error("entity {0} exists already")]
+    #[error("entity {0} exists already: use another id, or `Repository::delete_entity` first")]
     EntityExists(EntityId),
-    /// No entity of that id exists.
-    #[error("entity {0} does not exist")]
-    EntityNotFound(EntityId),
     /// No namespace of that name is active.
     #[error(
         "namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`"
     )]
     NamespaceNotFound(NamespaceName),
     /// No namespace of that id is known.
-    #[error("namespace id {0} is unknown")]
+    #[error("namespace id {0} is unknown: `zae-deploy namespace orphans` lists those that can be recovered")]
     NamespaceIdNotFound(NamespaceId),
     /// A namespace is not in a state in which the operation makes sense.
     #[error("namespace id {id} is {state}: {advice}")]
@@ -70,7 +67,7 @@ pub enum RepositoryError {
         schema: String,
     },
     /// An item is not as it should be.
-    #[error("item {key} cannot be read: {problem}")]
+    #[error("item {key} cannot be read: {problem}. Correct it, or set it anew")]
     Malformed {
         /// The item's key.
         key: String,
@@ -94,6 +91,7 @@ pub enum NamespaceState {
     /// Being removed for good.
     Purging,
     /// Its name now belongs to another namespace.
+    #[serde(rename = "re-registered")]
     Reregistered,
 }
 
@@ -135,8 +133,15 @@ pub struct Unsupported {
 pub struct StoreError {
     pub(crate) operation: &'static str,
     pub(crate) kind: StoreErrorKind,
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<Said>,
     pub(crate) source: BoxError,
+}
+
+/// What DynamoDB itself said of a failure.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: String,
+    pub(crate) message: Option<String>,
 }
 
 /// What a failed call means.
@@ -153,6 +158,8 @@ pub enum StoreErrorKind {
     AccessDenied,
     /// The request was refused as wrong.
     Rejected,
+    /// It could not be sent: no credentials, no region, or an endpoint that is none.
+    NotSent,
     /// It is not known whether it had an effect: a timeout, a broken connection, a server error.
     Ambiguous,
 }
@@ -170,25 +177,28 @@ impl StoreError {
 
     /// DynamoDB's own error code, when it sent one.
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.code.as_ref().map(|said| said.code.as_str())
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let meaning = match self.kind {
-            StoreErrorKind::ConditionFailed => "its condition did not hold",
-            StoreErrorKind::TableMissing => "the table does not exist",
-            StoreErrorKind::NotApplied => "DynamoDB is too busy; nothing was written",
-            StoreErrorKind::AccessDenied => "the credentials lack the permission",
-            StoreErrorKind::Rejected => "DynamoDB refused the request",
-            StoreErrorKind::Ambiguous => "no clear answer from DynamoDB",
+        let meaning = match (self.kind, &self.code) {
+            (StoreErrorKind::ConditionFailed, _) => "its condition did not hold",
+            (StoreErrorKind::TableMissing, _) => "the table does not exist",
+            (StoreErrorKind::NotApplied, _) => "DynamoDB was too busy and wrote nothing; try again later",
+            (StoreErrorKind::AccessDenied, _) => "the credentials lack a permission",
+            (StoreErrorKind::Rejected, _) => "the request was refused",
+            (StoreErrorKind::NotSent, _) => "it could not be sent; check credentials, region and endpoint",
+            (StoreErrorKind::Ambiguous, None) => "no clear answer; check region, endpoint and network",
+            (StoreErrorKind::Ambiguous, Some(_)) => "DynamoDB itself failed; try again later",
         };
         write!(f, "{} failed: {meaning}", self.operation)?;
-        if let Some(code) = &self.code {
-            write!(f, " ({code})")?;
+        let Some(Said { code, message }) = &self.code else { return Ok(()) };
+        match message {
+            Some(message) => write!(f, " ({code}: {message})"),
+            None => write!(f, " ({code})"),
         }
-        Ok(())
     }
 }
 

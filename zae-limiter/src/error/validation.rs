@@ -7,12 +7,14 @@ const KEPT_CHARS: usize = 50;
 
 /// A value that breaks a rule; nothing was sent to the store.
 ///
-/// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of the message, so
-/// that a secret pasted into the wrong field does not reach a log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid {field}: {reason}")]
+/// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of what is displayed
+/// and debugged, so that a secret pasted into the wrong field does not reach a log.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {what}: {reason}")]
 pub struct ValidationError {
     field: &'static str,
+    /// What people call the field.
+    what: &'static str,
     value: String,
     reason: ValidationReason,
 }
@@ -24,7 +26,12 @@ impl ValidationError {
             Some((end, _)) => format!("{}...", &value[..end]),
             None => value.to_owned(),
         };
-        Self { field, value: kept, reason }
+        Self { field, what: field, value: kept, reason }
+    }
+
+    /// The same with another word for the field in its message.
+    pub(crate) fn called(self, what: &'static str) -> Self {
+        Self { what, ..self }
     }
 
     /// Which input it was, for example `entity_id`.
@@ -40,6 +47,13 @@ impl ValidationError {
     /// Which rule it breaks.
     pub fn reason(&self) -> &ValidationReason {
         &self.reason
+    }
+}
+
+impl fmt::Debug for ValidationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, reason, .. } = self;
+        f.debug_struct("ValidationError").field("field", field).field("reason", reason).finish_non_exhaustive()
     }
 }
 

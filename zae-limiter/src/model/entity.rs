@@ -61,10 +61,10 @@ impl NewEntity {
         Self { id, name: None, parent_id: None, cascade: false, metadata: BTreeMap::new() }
     }
 
-    /// A name for people.
+    /// A name for people; an empty one counts as none.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.name = Some(name.into()).filter(|name| !name.is_empty());
         self
     }
 

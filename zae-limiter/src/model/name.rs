@@ -125,7 +125,7 @@ pub fn validate_stack_name(value: &str) -> Result<(), ValidationError> {
 }
 
 macro_rules! validated_name {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -224,7 +224,7 @@ validated_name! {
     /// assert!(EntityId::new("user@example.com").is_ok());
     /// assert!(EntityId::new("a#b").is_err());
     /// ```
-    EntityId, "entity_id", |v| validate_identifier("entity_id", v)
+    EntityId, |v| validate_identifier("entity_id", v)
 }
 
 validated_name! {
@@ -235,7 +235,7 @@ validated_name! {
     /// assert!(Principal::new("ops@example.com").is_ok());
     /// assert!(Principal::new("arn:aws:iam::123456789012:user/x").is_ok());
     /// ```
-    Principal, "principal", |v| if v.starts_with("arn:") { Ok(()) } else { validate_identifier("principal", v) }
+    Principal, |v| if v.starts_with("arn:") { Ok(()) } else { validate_identifier("principal", v) }
 }
 
 validated_name! {
@@ -246,7 +246,7 @@ validated_name! {
     /// assert!(LimitName::new("tpm").is_ok());
     /// assert!(LimitName::new("wcu").is_err(), "reserved");
     /// ```
-    LimitName, "name", |v| validate_limit_name("name", v)
+    LimitName, |v| validate_limit_name("name", v)
 }
 
 validated_name! {
@@ -258,7 +258,7 @@ validated_name! {
     /// assert!(ResourceName::new("openai/gpt-4").is_ok());
     /// assert!(ResourceName::new("_default_").is_err());
     /// ```
-    ResourceName, "resource", |v| validate_resource_name("resource", v)
+    ResourceName, |v| validate_resource_name("resource", v)
 }
 
 validated_name! {
@@ -269,7 +269,7 @@ validated_name! {
     /// assert!(StackName::new("limiter").is_ok());
     /// assert!(StackName::new("rate_limits").is_err());
     /// ```
-    StackName, "name", validate_stack_name
+    StackName, |v| validate_stack_name(v).map_err(|error| error.called("stack name"))
 }
 
 validated_name! {
@@ -280,7 +280,7 @@ validated_name! {
     /// assert!(NamespaceName::new("tenant-alpha").is_ok());
     /// assert!(NamespaceName::new("_").is_err());
     /// ```
-    NamespaceName, "namespace", |v| match v {
+    NamespaceName, |v| match v {
         "" => Err(ValidationError::new("namespace", v, ValidationReason::Empty)),
         RESERVED_NAMESPACE => Err(ValidationError::new("namespace", v, ValidationReason::Reserved)),
         _ if v.chars().count() > MAX_IDENTIFIER_LEN => {
@@ -298,7 +298,7 @@ validated_name! {
     /// assert!(NamespaceId::new("hdvwQXnpESw").is_ok());
     /// assert!(NamespaceId::new("a/b").is_err());
     /// ```
-    NamespaceId, "namespace_id", |v| match v {
+    NamespaceId, |v| match v {
         "" => Err(ValidationError::new("namespace_id", v, ValidationReason::Empty)),
         RESERVED_NAMESPACE => Err(ValidationError::new("namespace_id", v, ValidationReason::Reserved)),
         _ => check_pattern(

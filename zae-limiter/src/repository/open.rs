@@ -4,7 +4,7 @@
 use super::store::Store;
 use crate::{
     clock::Clock,
-    error::RepositoryError,
+    error::{NamespaceState, RepositoryError},
     model::name::{NamespaceId, NamespaceName},
 };
 
@@ -34,9 +34,13 @@ pub(super) async fn require_or_register(
 /// The error for a name whose namespace was deleted and still has its data.
 async fn deleted(store: &Store, name: &NamespaceName) -> Result<Option<RepositoryError>, RepositoryError> {
     let found = store.find_deleted_namespace(name).await?;
-    Ok(found.map(|info| RepositoryError::NamespaceState {
-        id: info.id,
-        state: info.state,
-        advice: "recover it with `zae-deploy namespace recover`, or register its name anew to start empty",
+    Ok(found.map(|info| {
+        let advice = match info.state {
+            NamespaceState::Purging => {
+                "finish with `zae-deploy namespace purge`, or register its name anew to start empty"
+            }
+            _ => "recover it with `zae-deploy namespace recover`, or register its name anew to start empty",
+        };
+        RepositoryError::NamespaceState { id: info.id, state: info.state, advice }
     }))
 }

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 
-use crate::error::{BoxError, RepositoryError, StoreError, StoreErrorKind};
+use crate::error::{BoxError, RepositoryError, Said, StoreError, StoreErrorKind};
 
 #[cfg(feature = "embedded")]
 pub(crate) use admin::EMBEDDED_REGION;
@@ -43,10 +43,9 @@ impl Store {
     }
 
     /// The error of a failed call, with the table's name where that is what is missing.
-    pub(crate) fn fail<E, R>(&self, operation: &'static str, error: SdkError<E, R>) -> RepositoryError
+    pub(crate) fn fail<E>(&self, operation: &'static str, error: SdkError<E>) -> RepositoryError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let error = StoreError::from_sdk(operation, error);
         match error.kind {
@@ -78,24 +77,26 @@ const DENIED: [&str; 6] = [
     "InvalidSignatureException",
     "ExpiredTokenException",
 ];
-const AMBIGUOUS: [&str; 3] = ["InternalServerError", "InternalFailure", "ServiceUnavailable"];
 
 impl StoreError {
     /// Reads the meaning out of an SDK error.
-    pub(crate) fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let code = error.code().map(str::to_owned);
-        let kind = match (&error, code.as_deref()) {
+        let code = error.code().map(|code| Said { code: code.to_owned(), message: error.message().map(str::to_owned) });
+        // A server that failed may have done the work first, whatever it calls its failure.
+        let server_failed = error.raw_response().is_some_and(|response| response.status().is_server_error());
+        let kind = match (&error, code.as_ref().map(|said| said.code.as_str())) {
             (SdkError::ServiceError(_), Some("ConditionalCheckFailedException")) => StoreErrorKind::ConditionFailed,
             (SdkError::ServiceError(_), Some("ResourceNotFoundException")) => StoreErrorKind::TableMissing,
             (SdkError::ServiceError(_), Some(code)) if NOT_APPLIED.contains(&code) => StoreErrorKind::NotApplied,
             (SdkError::ServiceError(_), Some(code)) if DENIED.contains(&code) => StoreErrorKind::AccessDenied,
-            (SdkError::ServiceError(_), Some(code)) if AMBIGUOUS.contains(&code) => StoreErrorKind::Ambiguous,
+            (SdkError::ServiceError(_), _) if server_failed => StoreErrorKind::Ambiguous,
             (SdkError::ServiceError(_), Some(_)) => StoreErrorKind::Rejected,
             (SdkError::ConstructionFailure(_), _) => StoreErrorKind::Rejected,
+            // What fails before there is a connection is of no kind that connections know.
+            (SdkError::DispatchFailure(failure), _) if failure.is_other() => StoreErrorKind::NotSent,
             _ => StoreErrorKind::Ambiguous,
         };
         Self { operation, kind, code, source: BoxError::from(error) }

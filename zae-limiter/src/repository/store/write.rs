@@ -10,8 +10,9 @@ use crate::error::{RepositoryError, StoreError, StoreErrorKind};
 
 /// Items per BatchWriteItem, DynamoDB's own limit.
 const BATCH: usize = 25;
-/// How often a transaction that collided with another one is tried.
+/// How often a write that collided with a transaction is tried.
 const CONFLICTS: usize = 5;
+const CONFLICT: &str = "TransactionConflictException";
 
 /// Whether a conditional write was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,20 @@ pub(crate) enum Part {
     Check(Key, Expression),
 }
 
+/// Sends a write of one item until no transaction is in its way, which the SDK does not retry.
+async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
+    send: impl Fn() -> F + Send + Sync,
+) -> Result<Written, RepositoryError> {
+    let mut backoff = Backoff::new();
+    for _ in 1..CONFLICTS {
+        match send().await {
+            Err(RepositoryError::Store(error)) if error.code() == Some(CONFLICT) => backoff.pause().await,
+            result => return written(result),
+        }
+    }
+    written(send().await)
+}
+
 fn written(result: Result<(), RepositoryError>) -> Result<Written, RepositoryError> {
     match result {
         Ok(()) => Ok(Written::Done),
@@ -57,7 +72,8 @@ impl Store {
             .set_condition_expression(condition.condition_text())
             .set_expression_attribute_names(condition.names())
             .set_expression_attribute_values(condition.values());
-        written(request.send().await.map(drop).map_err(|error| self.fail("PutItem", error)))
+        let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("PutItem", error)) };
+        unhindered(send).await
     }
 
     /// Changes an item. The SDK may repeat it: for changes that mean the same when they are done twice.
@@ -71,7 +87,8 @@ impl Store {
             .set_condition_expression(change.condition_text())
             .set_expression_attribute_names(change.names())
             .set_expression_attribute_values(change.values());
-        written(request.send().await.map(drop).map_err(|error| self.fail("UpdateItem", error)))
+        let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("UpdateItem", error)) };
+        unhindered(send).await
     }
 
     /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.
@@ -122,8 +139,12 @@ impl Store {
                 return Ok(Committed::Refused(refused));
             }
             let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-            if tries == CONFLICTS || !reasons.iter().any(|code| passing.contains(&code.as_str())) {
+            if !reasons.iter().any(|code| passing.contains(&code.as_str())) {
                 return Err(self.fail("TransactWriteItems", error));
+            }
+            if tries == CONFLICTS {
+                let error = StoreError::from_sdk("TransactWriteItems", error);
+                return Err(StoreError { kind: StoreErrorKind::NotApplied, ..error }.into());
             }
             tries += 1;
             backoff.pause().await;
