@@ -87,7 +87,8 @@ impl Repository {
             }
             let Some(limits) = config.limits else { continue };
             let lifetime = match bucket::ttl_seconds(&limits, self.bucket_ttl_multiplier()) {
-                Some(seconds) if index > 0 => Lifetime::Seconds(seconds),
+                // A bucket that fills in no time is not worth removing; an expiry of now would only stop neighbours.
+                Some(seconds) if index > 0 && seconds > 0 => Lifetime::Seconds(seconds),
                 Some(_) | None => Lifetime::Unlimited,
             };
             return Ok(Some(Effective { limits, lifetime }));

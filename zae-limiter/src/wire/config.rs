@@ -26,6 +26,8 @@ const UNSUPPORTED: [&str; 3] = [DISABLED, "cascade", "sched_tz"];
 /// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
 const WINDOW_PREFIX: &str = "w_";
 const LIMIT_PREFIX: &str = "l_";
+/// Capacity, refill amount and period.
+const FIELDS: [&str; 3] = ["cp", "ra", "rp"];
 
 /// Which configuration item.
 #[derive(Clone, Copy, Debug)]
@@ -80,29 +82,15 @@ pub(crate) struct StoredConfig {
 }
 
 impl StoredConfig {
-    /// Reads an item of any level.
+    /// Reads an item of any level. Of one that uses a feature of newer clients only that is read: the feature may be what
+    /// makes sense of its limits (a quota that is only ever reset has a refill of 0).
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a limit is incomplete or invalid.
     pub(crate) fn decode(item: &Item) -> Result<Self, RepositoryError> {
         let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
-        let mut found: BTreeMap<&str, [Option<u64>; 3]> = BTreeMap::new();
-        for (name, value) in item {
-            let Some((limit, field)) = keys::parse_limit_attr(name) else { continue };
-            let Some(index) = ["cp", "ra", "rp"].iter().position(|known| *known == field) else { continue };
-            let number = value.as_n().ok().and_then(|text| text.parse().ok());
-            let number = number.ok_or_else(|| malformed(format!("attribute {name} is not a whole number")))?;
-            found.entry(limit).or_default()[index] = Some(number);
-        }
-        let mut limits = Vec::with_capacity(found.len());
-        for (name, fields) in found {
-            let [Some(capacity), Some(refill), Some(period)] = fields else {
-                return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
-            };
-            let limit = Limit::custom(name, capacity, refill, period);
-            limits.push(limit.map_err(|error| malformed(format!("limit {name}: {error}")))?);
-        }
-        let limits = if limits.is_empty() { None } else { Some(Limits::new(limits)?) };
+        let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
+        let limits = if unsupported.is_some() { None } else { decode_limits(item)? };
         let on_unavailable = match get_s(item, ON_UNAVAILABLE) {
             None => None,
             Some("allow") => Some(OnUnavailable::Allow),
@@ -110,7 +98,6 @@ impl StoredConfig {
             Some(other) => return Err(malformed(format!("{ON_UNAVAILABLE} is {other:?}, neither allow nor block"))),
         };
         let days = super::values::get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
-        let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
         Ok(Self { limits, on_unavailable, audit_retention_days: days, unsupported })
     }
 
@@ -131,6 +118,30 @@ impl StoredConfig {
     }
 }
 
+fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
+    let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
+    let mut found: BTreeMap<&str, [Option<u64>; 3]> = BTreeMap::new();
+    for (name, value) in item {
+        let Some((limit, field)) = keys::parse_limit_attr(name) else { continue };
+        let Some(index) = FIELDS.iter().position(|known| *known == field) else { continue };
+        let number = value.as_n().ok().and_then(|text| text.parse().ok());
+        let number = number.ok_or_else(|| malformed(format!("attribute {name} is not a whole number")))?;
+        found.entry(limit).or_default()[index] = Some(number);
+    }
+    let mut limits = Vec::with_capacity(found.len());
+    for (name, fields) in found {
+        let [Some(capacity), Some(refill), Some(period)] = fields else {
+            return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
+        };
+        let limit = Limit::custom(name, capacity, refill, period);
+        limits.push(limit.map_err(|error| malformed(format!("limit {name}: {error}")))?);
+    }
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    Limits::new(limits).map(Some).map_err(|error| malformed(error.to_string()))
+}
+
 fn key_text(item: &Item) -> String {
     format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
 }
@@ -141,7 +152,7 @@ fn unsupported(item: &Item) -> Option<String> {
             // Explicitly enabled is what everything is here.
             return *value != AttributeValue::Bool(false);
         }
-        let field = || keys::parse_limit_attr(name).is_none_or(|(_, field)| !["cp", "ra", "rp"].contains(&field));
+        let field = || keys::parse_limit_attr(name).is_none_or(|(_, field)| !FIELDS.contains(&field));
         UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
     };
     item.iter().filter(|(name, value)| foreign(name, value)).map(|(name, _)| name).min().cloned()
@@ -231,12 +242,17 @@ mod tests {
             ("l_rpm_sched", s("x")),
             ("l_rpm_soft", AttributeValue::Bool(true)),
             ("w_rpm_cp", n(5)),
+            // Limits that make sense to newer clients alone.
+            ("l_rpm_rsched", s("0 0 * * *")),
         ] {
             let mut attributes = rpm().to_vec();
             attributes.push((name, value));
             let read = StoredConfig::decode(&config(&attributes)).unwrap();
             assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some(name));
         }
+        let quota = [("l_q_cp", n(100)), ("l_q_ra", n(0)), ("l_q_rp", n(1)), ("l_q_rsched", s("x"))];
+        let read = StoredConfig::decode(&config(&quota)).unwrap();
+        assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some("l_q_rsched"));
         let mut enabled = rpm().to_vec();
         enabled.push(("disabled", AttributeValue::Bool(false)));
         assert_eq!(StoredConfig::decode(&config(&enabled)).unwrap().unsupported, None);
