@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use support::{Bench, Fault, Wire, limits, rpm, tpm};
-use zae_limiter::{AcquireError, Cost, EntityId, NewEntity, RateLimiter};
+use support::{Bench, DEADLINE, Fault, Wire, limits, rpm, tpm};
+use zae_limiter::{AcquireError, Cost, EntityId, Limit, NewEntity, RateLimiter, Repository};
 
 /// A cheap deterministic mixer: the same seed fails the same requests.
 fn mix(seed: u64, number: u64) -> u64 {
@@ -125,10 +125,8 @@ async fn lost_answers_err_towards_granting_less() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropped_acquires_and_leases_leave_nothing_taken() {
-    let bench = Bench::new();
-    let (wire, limiter) = bench.limiter(&limits([rpm(1_000)])).await;
+/// Acquires that are dropped somewhere on the way, or granted and dropped without a commit, beside 3 tokens that are kept.
+async fn drop_many(wire: &Wire, limiter: &RateLimiter) {
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
     limiter.repository().create_entity(child, None).await.unwrap();
     let committed = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 3)).await.unwrap();
@@ -138,7 +136,6 @@ async fn dropped_acquires_and_leases_leave_nothing_taken() {
         let limiter = limiter.clone();
         tokio::spawn(async move {
             let patience = Duration::from_micros(mix(7, task) % 6_000);
-            // Dropped somewhere on the way, or granted and dropped without a commit.
             let _ = tokio::time::timeout(patience, limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 2))).await;
         })
     });
@@ -146,8 +143,31 @@ async fn dropped_acquires_and_leases_leave_nothing_taken() {
         task.await.unwrap();
     }
     limiter.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_acquires_and_leases_leave_nothing_taken() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(1_000)])).await;
+    drop_many(&wire, &limiter).await;
     for entity in ["key-1", "proj-1"] {
         assert_eq!(stored(&bench, entity, "rpm").await, (997_000, 3_000), "{entity}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_do_they_in_real_time() {
+    let bench = Bench::new();
+    let (wire, client) = Wire::tap(&bench.store.client());
+    let repository = Repository::builder().client(client).create_table().build().await.unwrap();
+    // A token in a day: what is gained while the test runs is well below one.
+    let slow = Limit::custom("rpm", 1_000, 1, 86_400).unwrap();
+    repository.set_system_defaults(&slow.into(), None, None).await.unwrap();
+    drop_many(&wire, &RateLimiter::builder(repository).deadline(DEADLINE).build()).await;
+    for entity in ["key-1", "proj-1"] {
+        let (tokens, consumed) = stored(&bench, entity, "rpm").await;
+        assert_eq!(consumed, 3_000, "{entity}");
+        assert!((997_000..998_000).contains(&tokens), "{entity}: {tokens}");
     }
 }
 

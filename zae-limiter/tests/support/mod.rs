@@ -47,6 +47,12 @@ pub enum Fault {
     LostAfter,
     /// DynamoDB refuses it as too much.
     Throttled,
+    /// DynamoDB refuses it because a transaction is in its way.
+    Conflict,
+    /// DynamoDB does not allow it.
+    Denied,
+    /// DynamoDB fails in a way that no client knows.
+    Broken,
     /// It arrives, and the answer takes this many ms.
     Slow(u64),
 }
@@ -111,9 +117,12 @@ fn broken() -> ConnectorError {
     ConnectorError::io("connection reset by the test".into())
 }
 
-fn throttled() -> HttpResponse {
-    let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
-    HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body))
+fn refused(status: u16, code: &str) -> HttpResponse {
+    let body = format!(
+        r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"the test's",
+        "CancellationReasons":[{{"Code":"None"}},{{"Code":"TransactionConflict"}}]}}"#
+    );
+    HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
 impl HttpConnector for Tap {
@@ -129,7 +138,13 @@ impl HttpConnector for Tap {
                 Fault::None => connector.call(request).await,
                 Fault::LostBefore => Err(broken()),
                 Fault::LostAfter => connector.call(request).await.and(Err(broken())),
-                Fault::Throttled => Ok(throttled()),
+                Fault::Throttled => Ok(refused(400, "ThrottlingException")),
+                Fault::Conflict if operation == "TransactWriteItems" => {
+                    Ok(refused(400, "TransactionCanceledException"))
+                }
+                Fault::Conflict => Ok(refused(400, "TransactionConflictException")),
+                Fault::Denied => Ok(refused(400, "AccessDeniedException")),
+                Fault::Broken => Ok(refused(503, "NeverHeardOf")),
                 Fault::Slow(ms) => {
                     let answer = connector.call(request).await;
                     tokio::time::sleep(Duration::from_millis(ms)).await;
