@@ -54,7 +54,8 @@ async fn the_sixth_request_is_refused_and_it_stops_gracefully() {
         assert_eq!(status, 200, "{head}");
         assert!(head.contains("ratelimit-policy: \"rpm\";q=5;w=60"), "{head}");
         assert!(head.contains(&format!("ratelimit: \"rpm\";r={left};t=")), "{head}");
-        assert!(body.contains(&format!("{left} requests left")), "{body}");
+        let requests = if left == 1 { "request" } else { "requests" };
+        assert!(body.contains(&format!(" {left} {requests} left")), "{body}");
     }
 
     let (status, head, body) = get(&server.address).await;

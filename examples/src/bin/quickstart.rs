@@ -7,7 +7,7 @@ use std::{env, error::Error, net::SocketAddr, process::ExitCode};
 
 use axum::{Router, routing::get};
 use tokio::{net::TcpListener, signal};
-use zae_axum::{Limit, RateLimited, Repository, ResourceName, ZaeLimit, resource};
+use zae_axum::{Limit, Limits, RateLimited, Repository, ResourceName, ZaeLimit, resource};
 
 const RESOURCE: &str = "quickstart";
 const REQUESTS_PER_MINUTE: u64 = 5;
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let repository = open().await?;
-    seed(&repository).await?;
+    let limits = limits(&repository).await?;
 
     let limit = ZaeLimit::new(repository).resource(resource::fixed(ResourceName::new(RESOURCE)?));
     let app = Router::new().route("/", get(hello)).layer(limit.clone());
@@ -41,7 +41,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let address = env::var("ZAE_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(&address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let address = listener.local_addr()?;
-    println!("Listening on http://{address}/ with {REQUESTS_PER_MINUTE} requests per minute and client. Try:");
+    println!("Listening on http://{address}/. Each client has:");
+    for limit in &limits {
+        println!("  {}: {} per {} s", limit.name(), limit.capacity(), limit.fill_seconds());
+    }
+    println!("Try:");
     println!();
     println!("  curl -i http://{address}/");
     println!("  for i in 1 2 3 4 5 6; do curl -s -o /dev/null -w '%{{http_code}}\\n' http://{address}/; done");
@@ -66,19 +70,21 @@ async fn open() -> Result<Repository, Box<dyn Error>> {
     Ok(Repository::embedded().await?)
 }
 
-/// Limits of its own for this server's resource, unless somebody has set some.
-async fn seed(repository: &Repository) -> Result<(), Box<dyn Error>> {
+/// The limits of this server's resource; its own, unless somebody has set some.
+async fn limits(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
     let resource = ResourceName::new(RESOURCE)?;
-    if repository.resource_defaults(&resource).await?.is_none() {
-        let limits = Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?.into();
-        repository.set_resource_defaults(&resource, &limits, None).await?;
+    if let Some(limits) = repository.resource_defaults(&resource).await? {
+        return Ok(limits);
     }
-    Ok(())
+    let limits = Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?.into();
+    repository.set_resource_defaults(&resource, &limits, None).await?;
+    Ok(limits)
 }
 
 async fn hello(limited: RateLimited) -> String {
     let left = limited.remaining("rpm").unwrap_or(0);
-    format!("Hello! {left} requests left for now.\n")
+    let requests = if left == 1 { "request" } else { "requests" };
+    format!("Hello! {left} {requests} left for now.\n")
 }
 
 async fn stop_signal() {
