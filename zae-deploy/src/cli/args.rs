@@ -1,4 +1,4 @@
-//! Options that several commands share, each a struct to flatten into the command's own.
+//! Options that several commands share, each a struct to flatten into the group's or the command's own.
 
 use clap::{Args, ValueEnum};
 
@@ -13,6 +13,7 @@ pub(crate) enum Format {
 
 /// `--output`.
 #[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Common options")]
 pub(crate) struct OutputArgs {
     /// How to write the result
     #[arg(
@@ -28,6 +29,7 @@ pub(crate) struct OutputArgs {
 
 /// `--namespace`.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
 pub(crate) struct NamespaceArgs {
     /// The namespace [default: default]
     #[arg(short = 'N', long, global = true, env = "ZAEL_NAMESPACE", hide_env_values = true)]
@@ -44,6 +46,7 @@ pub(crate) struct YesArgs {
 
 /// `--principal`.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
 pub(crate) struct PrincipalArgs {
     /// Who the audit trail says did it [default: the ARN of the AWS credentials]
     #[arg(long, global = true, value_name = "WHO")]

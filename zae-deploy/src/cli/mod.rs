@@ -15,13 +15,20 @@
 #![allow(dead_code, reason = "the commands that use all of it follow")]
 
 mod args;
+mod audit;
 mod context;
+mod entity;
 mod error;
+mod limit;
 mod namespace;
 mod output;
 mod prompt;
+mod resource;
 mod root;
+mod shell;
 mod suggest;
+mod system;
+mod usage;
 
 use std::process::ExitCode;
 

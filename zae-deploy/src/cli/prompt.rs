@@ -13,8 +13,9 @@ pub(crate) fn confirm(question: &str, losses: &[String], yes: YesArgs) -> Result
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(CliError::problem(format!("{question} There is no terminal to answer on, so nothing was done"))
-            .next("repeat it with --yes to do it without being asked"));
+        let losses: String = losses.iter().map(|loss| format!("\n  - {loss}")).collect();
+        let problem = format!("Refused, as there is no terminal to ask on: {question}{losses}");
+        return Err(CliError::problem(problem).next("repeat it with --yes to do it without being asked"));
     }
     ask(question, losses, &mut io::stdin().lock(), &mut io::stderr().lock())
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CliError, Context, namespace};
+use super::{CliError, Context, audit, entity, namespace, resource, shell, system, usage};
 
 /// Deploys and runs the zae rate limiter.
 #[derive(Debug, Parser)]
@@ -31,11 +31,21 @@ Environment:
 Exit codes: 0 done · 1 failed, or a question was answered with no · 2 wrong command line · 130 interrupted";
 
 /// The options of every command.
+///
+/// A command's own arguments must not have their ids: clap would give it the value of the global one.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The stack, which is also the table's name [default: limiter]
-    #[arg(short, long, global = true, env = "ZAEL_STACK", hide_env_values = true, value_name = "STACK")]
+    #[arg(
+        id = "global_name",
+        short = 'n',
+        long = "name",
+        global = true,
+        env = "ZAEL_STACK",
+        hide_env_values = true,
+        value_name = "STACK"
+    )]
     pub(crate) name: Option<String>,
     /// The AWS region [default: as for every AWS tool]
     #[arg(long, global = true)]
@@ -62,14 +72,35 @@ pub(crate) enum ColorChoice {
 /// One variant per command or group of commands, each in a file of its own.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Set, show and delete the limits that hold for everybody
+    System(system::Group),
+    /// Set, show and delete default limits of resources
+    Resource(resource::Group),
+    /// Create, show and limit entities
+    Entity(entity::Group),
+    /// Show what was used
+    Usage(usage::Group),
+    /// Show who changed what
+    Audit(audit::Group),
     /// Register, list, delete and recover namespaces
     Namespace(namespace::Group),
+    /// Print the script that completes commands in a shell
+    Completions(shell::Completions),
+    /// Print the manual page, or write those of all commands
+    Man(shell::Man),
 }
 
 impl Command {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
         match self {
+            Self::System(group) => group.run(cx).await,
+            Self::Resource(group) => group.run(cx).await,
+            Self::Entity(group) => group.run(cx).await,
+            Self::Usage(group) => group.run(cx).await,
+            Self::Audit(group) => group.run(cx).await,
             Self::Namespace(group) => group.run(cx).await,
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
         }
     }
 }

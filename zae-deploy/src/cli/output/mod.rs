@@ -14,7 +14,6 @@ use super::{args::Format, error::CliError};
 
 pub(crate) use page::Page;
 pub(crate) use style::{Colour, Stream, Tone, shown_in_colour};
-#[allow(unused_imports, reason = "the commands that use all of it follow")]
 pub(crate) use table::{Align, Cell, Table};
 
 /// What a command has found out or done. Its fields are the JSON and YAML; [`Report::page`] is the text.

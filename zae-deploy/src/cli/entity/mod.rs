@@ -1,0 +1,109 @@
+//! `entity …`: who is limited, and by what of their own.
+
+mod limits;
+mod record;
+
+use clap::{Args, Subcommand};
+use zae_limiter::{EntityId, LimitScope};
+
+use super::{
+    CliError, Context,
+    args::{NamespaceArgs, OutputArgs, PrincipalArgs, YesArgs},
+    limit::LimitArgs,
+};
+
+/// Entities are users, API keys, projects: whoever is limited.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Limits are looked up in this order: entity and resource, entity, resource, system.
+
+Examples:
+  zae-deploy entity create proj-1 --display-name \"Project One\"
+  zae-deploy entity create key-1 --parent proj-1 --cascade
+  zae-deploy entity set-limits user-premium --resource gpt-4 -l rpm:500 -l tpm:500000
+  zae-deploy entity list --with-custom-limits gpt-4")]
+pub(crate) struct Group {
+    #[command(flatten)]
+    pub(super) namespace: NamespaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    pub(super) principal: PrincipalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create an entity
+    Create(record::Create),
+    /// Show an entity
+    Show {
+        /// Its id
+        entity_id: String,
+    },
+    /// Delete an entity with its limits, buckets and usage; its audit events and children stay
+    Delete {
+        /// Its id
+        entity_id: String,
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+    /// Set limits of an entity's own, in place of all that were there
+    SetLimits {
+        #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
+        limits: LimitArgs,
+    },
+    /// Show limits of an entity's own
+    GetLimits {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Delete limits of an entity's own; what the lower levels say holds then
+    DeleteLimits {
+        #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+    /// List the entities that have limits of their own for a resource
+    List(limits::List),
+    /// List the resources for which any entity has limits of its own
+    ListResources,
+}
+
+/// Whose limits, for what.
+#[derive(Args, Debug)]
+struct Of {
+    /// The entity's id
+    entity_id: String,
+    /// The resource; `_default_` stands for all that have none of their own
+    #[arg(short, long, default_value = LimitScope::DEFAULT)]
+    resource: String,
+}
+
+impl Of {
+    fn parse(&self) -> Result<(EntityId, LimitScope), CliError> {
+        Ok((EntityId::new(&self.entity_id)?, LimitScope::try_from(self.resource.as_str())?))
+    }
+}
+
+impl Group {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let out = cx.output(self.output);
+        match &self.command {
+            Command::Create(create) => create.run(&self, cx, &out).await,
+            Command::Show { entity_id } => record::show(&self, cx, &out, &EntityId::new(entity_id)?).await,
+            Command::Delete { entity_id, yes } => {
+                record::delete(&self, cx, &out, EntityId::new(entity_id)?, *yes).await
+            }
+            Command::SetLimits { of, limits } => limits::set(&self, cx, &out, of.parse()?, &limits.parse()?).await,
+            Command::GetLimits { of } => limits::get(&self, cx, &out, of.parse()?).await,
+            Command::DeleteLimits { of, yes } => limits::delete(&self, cx, &out, of.parse()?, *yes).await,
+            Command::List(list) => list.run(&self, cx, &out).await,
+            Command::ListResources => limits::list_resources(&self, cx, &out).await,
+        }
+    }
+}

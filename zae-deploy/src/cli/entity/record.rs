@@ -1,0 +1,163 @@
+//! Creating, showing and deleting an entity.
+
+use clap::Args;
+use serde::Serialize;
+use zae_limiter::{Entity, EntityId, NewEntity, RepositoryError};
+
+use super::Group;
+use crate::cli::{
+    CliError, Context,
+    args::YesArgs,
+    error::Doing,
+    output::{Output, Page, Report, units::count},
+    prompt::confirm,
+};
+
+#[derive(Args, Debug)]
+pub(super) struct Create {
+    /// Its id: letters, digits and _ . : @ -
+    entity_id: String,
+    /// A name for people [default: the id]
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+    /// The entity above it, which need not exist yet
+    #[arg(long, value_name = "ENTITY_ID")]
+    parent: Option<String>,
+    /// Charge the parent, too
+    #[arg(long, overrides_with = "no_cascade")]
+    cascade: bool,
+    /// Do not charge the parent (the default)
+    #[arg(long)]
+    no_cascade: bool,
+    /// A free-form fact; repeat it for more
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    metadata: Vec<String>,
+}
+
+impl Create {
+    pub(super) async fn run(&self, group: &Group, cx: &Context, out: &Output) -> Result<(), CliError> {
+        let mut entity = NewEntity::new(EntityId::new(&self.entity_id)?);
+        if let Some(name) = &self.display_name {
+            entity = entity.name(name);
+        }
+        if let Some(parent) = &self.parent {
+            entity = entity.parent(EntityId::new(parent)?);
+        }
+        if self.cascade {
+            if self.parent.is_none() {
+                return Err(CliError::Usage("--cascade charges the parent: name it with --parent".to_owned()));
+            }
+            entity = entity.cascading();
+        }
+        for fact in &self.metadata {
+            let wrong = || CliError::Invalid(format!("Invalid metadata '{fact}'. Use KEY=VALUE."));
+            let (key, value) = fact.split_once('=').ok_or_else(wrong)?;
+            entity = entity.metadata(key, value);
+        }
+        let repository = cx.repository(&group.namespace).await?;
+        let principal = cx.principal(&group.principal).await?;
+        match repository.create_entity(entity, principal.as_ref()).await {
+            Ok(entity) => out.show(&Created(entity)),
+            Err(RepositoryError::EntityExists(id)) => Err(CliError::problem(format!("Entity already exists: {id}"))
+                .next(format!("{} shows it", cx.command(&format!("entity show {id}"))))),
+            Err(error) => Err(error).doing("create entity"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Created(Entity);
+
+impl Report for Created {
+    fn page(&self, page: &mut Page) {
+        let Self(entity) = self;
+        page.line(format!("Created entity '{}'", entity.id));
+        let name = (entity.name != entity.id.as_str()).then(|| ("Name", entity.name.clone()));
+        let parent = entity.parent_id.as_ref().map(|parent| ("Parent", parent.to_string()));
+        let cascade = ("Cascade", yes_or_no(entity.cascade));
+        page.fields(2, name.into_iter().chain(parent).chain([cascade]));
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    entity: Entity,
+    children: Vec<EntityId>,
+}
+
+impl Report for Shown {
+    fn page(&self, page: &mut Page) {
+        let Self { entity, children } = self;
+        page.line(format!("Entity: {}", entity.id));
+        let none = || "(none)".to_owned();
+        let name = (entity.name != entity.id.as_str()).then(|| ("Name", entity.name.clone()));
+        let created = entity.created_at.as_deref().map(|at| ("Created", page.when(at)));
+        let children = (!children.is_empty()).then(|| {
+            let names: Vec<&str> = children.iter().map(EntityId::as_str).collect();
+            ("Children", names.join(", "))
+        });
+        let metadata = (!entity.metadata.is_empty()).then(|| {
+            let facts = entity.metadata.iter().map(|(key, value)| match value.as_str() {
+                Some(text) => format!("{key}={text}"),
+                None => format!("{key}={value}"),
+            });
+            ("Metadata", facts.collect::<Vec<_>>().join(", "))
+        });
+        let known = [
+            ("Parent", entity.parent_id.as_ref().map_or_else(none, ToString::to_string)),
+            ("Cascade", yes_or_no(entity.cascade)),
+        ];
+        page.fields(2, name.into_iter().chain(known).chain(created).chain(children).chain(metadata));
+    }
+}
+
+pub(super) async fn show(group: &Group, cx: &Context, out: &Output, id: &EntityId) -> Result<(), CliError> {
+    let repository = cx.repository(&group.namespace).await?;
+    let Some(entity) = repository.entity(id).await.doing("show entity")? else {
+        return Err(CliError::problem(format!("Entity '{id}' not found"))
+            .next("limits and buckets work without an entity record; it only holds name, parent and metadata"));
+    };
+    let children = repository.children(id).await.doing("show entity")?;
+    out.show(&Shown { entity, children: children.into_iter().map(|child| child.id).collect() })
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    entity_id: EntityId,
+    records_deleted: usize,
+}
+
+impl Report for Deleted {
+    fn page(&self, page: &mut Page) {
+        if self.records_deleted == 0 {
+            return page.line(format!("Entity '{}' has no records; nothing to delete", self.entity_id));
+        }
+        page.line(format!("Deleted entity '{}': {} record(s)", self.entity_id, count(self.records_deleted as i128)));
+    }
+}
+
+pub(super) async fn delete(
+    group: &Group,
+    cx: &Context,
+    out: &Output,
+    id: EntityId,
+    yes: YesArgs,
+) -> Result<(), CliError> {
+    let action = "delete entity";
+    let repository = cx.repository(&group.namespace).await?;
+    let children = repository.children(&id).await.doing(action)?;
+    let mut losses = vec!["its record, its own limits, its buckets for all resources, and its usage".to_owned()];
+    if !children.is_empty() {
+        losses.push(format!("the parent of {} entities, which stay", count(children.len() as i128)));
+    }
+    confirm(&format!("Delete entity '{id}'? This cannot be undone."), &losses, yes)?;
+    let principal = cx.principal(&group.principal).await?;
+    let records_deleted = repository.delete_entity(&id, principal.as_ref()).await.doing(action)?;
+    out.show(&Deleted { entity_id: id, records_deleted })
+}
+
+fn yes_or_no(value: bool) -> String {
+    if value { "true" } else { "false" }.to_owned()
+}

@@ -1,0 +1,195 @@
+//! Limits as they are typed and shown: `name:rate[/period][:burst]`.
+
+use clap::Args;
+use serde::Serialize;
+use zae_limiter::{Limit, Limits};
+
+use super::{
+    CliError,
+    output::{Page, Report, Tone, units::count},
+};
+
+/// `--limit`, repeatable.
+#[derive(Args, Debug)]
+pub(crate) struct LimitArgs {
+    /// A limit as name:rate[/period][:burst], such as tpm:10000/min:15000; repeat it for more
+    #[arg(
+        short,
+        long = "limit",
+        required = true,
+        value_name = "LIMIT",
+        long_help = "\
+A limit as name:rate[/period][:burst]; repeat the option for more limits.
+
+  rpm:100                100 per minute, holding at most 100
+  rps:5/sec              per sec, min, hour or day
+  rpm:100/5min           per several of them
+  tpm:10000/min:15000    a burst: holding at most 15000"
+    )]
+    limits: Vec<String>,
+}
+
+impl LimitArgs {
+    /// The limits, if all of them are well formed.
+    pub(crate) fn parse(&self) -> Result<Limits, CliError> {
+        let limits: Vec<Limit> = self.limits.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
+        Ok(Limits::new(limits)?)
+    }
+}
+
+fn parse(text: &str) -> Result<Limit, CliError> {
+    let format = || {
+        let expected = "Expected 'name:rate[/period]' or 'name:rate[/period]:burst'";
+        CliError::Invalid(format!("Invalid limit format: {text}. {expected}"))
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (name, rate, burst) = match parts.as_slice() {
+        [name, rate] => (*name, *rate, None),
+        [name, rate, burst] => (*name, *rate, Some(*burst)),
+        _ => return Err(format()),
+    };
+    let (rate, period) = match rate.split_once('/') {
+        Some((rate, period)) => (rate, seconds(period).ok_or_else(|| bad_period(period))?),
+        None => (rate, 60),
+    };
+    let number = |digits: &str| {
+        let cause = |cause: String| CliError::Invalid(format!("Invalid limit values in '{text}': {cause}"));
+        digits.parse::<u64>().map_err(|_| cause(format!("'{digits}' is not a whole number")))
+    };
+    let rate = number(rate)?;
+    let capacity = burst.map(number).transpose()?.unwrap_or(rate);
+    Limit::custom(name, capacity, rate, period).map_err(|error| CliError::Invalid(format!("'{text}': {error}")))
+}
+
+fn bad_period(period: &str) -> CliError {
+    CliError::Invalid(format!("Invalid period: '/{period}'. Use /[N]sec, /[N]min, /[N]hour, or /[N]day"))
+}
+
+const UNITS: [(&str, u64); 4] = [("day", 86_400), ("hour", 3_600), ("min", 60), ("sec", 1)];
+
+fn seconds(period: &str) -> Option<u64> {
+    let digits = period.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = period.split_at(digits);
+    let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let number = if number.is_empty() { 1 } else { number.parse::<u64>().ok()? };
+    number.checked_mul(*length)
+}
+
+/// A limit as people read it: `tpm: 10,000/min (burst: 15,000)`.
+pub(crate) fn shown(limit: &Limit) -> String {
+    let burst = if limit.capacity() == limit.refill_amount() {
+        String::new()
+    } else {
+        format!(" (burst: {})", count(limit.capacity()))
+    };
+    format!("{}: {}{burst}", limit.name(), rate(limit))
+}
+
+/// What a limit gains: `10,000/min`.
+pub(crate) fn rate(limit: &Limit) -> String {
+    let seconds = limit.refill_period_seconds();
+    let (unit, length) = UNITS.into_iter().find(|(_, length)| seconds.is_multiple_of(*length)).unwrap_or(("sec", 1));
+    let number = match seconds / length {
+        1 => String::new(),
+        several => several.to_string(),
+    };
+    format!("{}/{number}{unit}", count(limit.refill_amount()))
+}
+
+/// Limits of something, shown or just set.
+#[derive(Serialize)]
+pub(crate) struct LimitList<S> {
+    /// What they are the limits of.
+    #[serde(flatten)]
+    pub(crate) subject: S,
+    pub(crate) limits: Vec<Limit>,
+    /// The line above them, or instead of them.
+    #[serde(skip)]
+    pub(crate) heading: String,
+    /// The lines below them.
+    #[serde(skip)]
+    pub(crate) notes: Vec<String>,
+}
+
+impl<S: Serialize> Report for LimitList<S> {
+    fn page(&self, page: &mut Page) {
+        page.line(&self.heading);
+        for limit in &self.limits {
+            page.line(format!("  {}", shown(limit)));
+        }
+        for note in &self.notes {
+            let note = page.paint(Tone::Dim, note);
+            page.line(format!("  {note}"));
+        }
+    }
+}
+
+/// What replacing `before` by `after` has taken away, as notes.
+pub(crate) fn dropped(before: Option<&Limits>, after: &Limits) -> Vec<String> {
+    let gone = before.into_iter().flatten().filter(|limit| after.get(limit.name().as_str()).is_none());
+    gone.map(|limit| format!("no longer: {}", shown(limit))).collect()
+}
+
+/// What deleting something has done.
+#[derive(Serialize)]
+pub(crate) struct Deletion<S> {
+    /// What was deleted.
+    #[serde(flatten)]
+    pub(crate) subject: S,
+    /// Whether there was anything.
+    pub(crate) deleted: bool,
+    #[serde(skip)]
+    pub(crate) text: String,
+}
+
+impl<S: Serialize> Report for Deletion<S> {
+    fn page(&self, page: &mut Page) {
+        page.line(&self.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, shown};
+
+    #[test]
+    fn what_is_typed_is_shown_in_the_shortest_form() {
+        for (typed, expected) in [
+            ("tpm:10000", "tpm: 10,000/min"),
+            ("tpm:10000:15000", "tpm: 10,000/min (burst: 15,000)"),
+            ("rps:50/sec", "rps: 50/sec"),
+            ("tph:100000/hour", "tph: 100,000/hour"),
+            ("rpd:1000000/day", "rpd: 1,000,000/day"),
+            ("rpm:100/5min", "rpm: 100/5min"),
+            ("x:1/90sec", "x: 1/90sec"),
+            ("x:1/90min", "x: 1/90min"),
+            ("x:1/60min", "x: 1/hour"),
+            ("x:1/2day", "x: 1/2day"),
+            ("x:10/min:5", "x: 10/min (burst: 5)"),
+        ] {
+            assert_eq!(shown(&parse(typed).unwrap()), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (typed, expected) in [
+            ("rpm", "Invalid limit format: rpm. Expected"),
+            ("rpm:1:2:3", "Invalid limit format"),
+            ("rpm:many", "Invalid limit values in 'rpm:many': 'many' is not a whole number"),
+            ("rpm:1:x", "Invalid limit values in 'rpm:1:x'"),
+            ("rpm:-1", "Invalid limit values"),
+            ("rpm:1/week", "Invalid period: '/week'. Use /[N]sec, /[N]min, /[N]hour, or /[N]day"),
+            ("rpm:1/", "Invalid period: '/'"),
+            ("rpm:1/99999999999999999999day", "Invalid period"),
+            ("rpm:1/999999999999999999day", "Invalid period"),
+            ("rpm:0", "'rpm:0': invalid capacity: must be at least 1"),
+            ("rpm:1/0min", "invalid refill_period_seconds"),
+            ("wcu:1", "'wcu:1': invalid name: is reserved"),
+            (":1", "invalid name: must not be empty"),
+        ] {
+            let error = parse(typed).unwrap_err().to_string();
+            assert!(error.contains(expected), "{typed}: {error}");
+        }
+    }
+}

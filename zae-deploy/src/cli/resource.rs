@@ -1,0 +1,154 @@
+//! `resource …`: what holds for a resource.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use zae_limiter::{Limits, Repository, ResourceName};
+
+use super::{
+    CliError, Context,
+    args::{NamespaceArgs, OutputArgs, PrincipalArgs, YesArgs},
+    error::Doing,
+    limit::{Deletion, LimitArgs, LimitList, dropped, shown},
+    output::{Output, Page, Report},
+    prompt::confirm,
+    suggest::closest,
+};
+
+/// Default limits of resources: models, routes, APIs.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Limits are looked up in this order: entity and resource, entity, resource, system.
+
+Examples:
+  zae-deploy resource set-defaults gpt-4 -l rpm:50 -l tpm:100000
+  zae-deploy resource set-defaults gpt-3.5-turbo -l rpm:200 -l tpm:500000:750000
+  zae-deploy resource list --namespace tenant-alpha")]
+pub(crate) struct Group {
+    #[command(flatten)]
+    namespace: NamespaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    principal: PrincipalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set a resource's defaults, in place of all that were there
+    SetDefaults {
+        /// The resource's name
+        resource: String,
+        #[command(flatten)]
+        limits: LimitArgs,
+    },
+    /// Show a resource's defaults
+    GetDefaults {
+        /// The resource's name
+        resource: String,
+    },
+    /// Delete a resource's defaults
+    DeleteDefaults {
+        /// The resource's name
+        resource: String,
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+    /// List the resources that have defaults
+    List,
+}
+
+impl Group {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let out = cx.output(self.output);
+        match &self.command {
+            Command::SetDefaults { resource, limits } => {
+                self.set(cx, &out, ResourceName::new(resource)?, &limits.parse()?).await
+            }
+            Command::GetDefaults { resource } => self.get(cx, &out, ResourceName::new(resource)?).await,
+            Command::DeleteDefaults { resource, yes } => {
+                self.delete(cx, &out, ResourceName::new(resource)?, *yes).await
+            }
+            Command::List => self.list(cx, &out).await,
+        }
+    }
+
+    async fn set(&self, cx: &Context, out: &Output, resource: ResourceName, limits: &Limits) -> Result<(), CliError> {
+        let action = "set resource defaults";
+        let repository = cx.repository(&self.namespace).await?;
+        let before = repository.resource_defaults(&resource).await.doing(action)?;
+        let principal = cx.principal(&self.principal).await?;
+        repository.set_resource_defaults(&resource, limits, principal.as_ref()).await.doing(action)?;
+        out.show(&LimitList {
+            heading: format!("Set {} default(s) for resource '{resource}':", limits.as_slice().len()),
+            limits: limits.as_slice().to_vec(),
+            notes: dropped(before.as_ref(), limits),
+            subject: Subject { resource },
+        })
+    }
+
+    async fn get(&self, cx: &Context, out: &Output, resource: ResourceName) -> Result<(), CliError> {
+        let repository = cx.repository(&self.namespace).await?;
+        let limits = repository.resource_defaults(&resource).await.doing("get resource defaults")?;
+        let (heading, notes) = match &limits {
+            Some(_) => (format!("Defaults for resource '{resource}':"), Vec::new()),
+            None => (none(&resource), alike(&repository, &resource).await),
+        };
+        let limits = limits.iter().flatten().cloned().collect();
+        out.show(&LimitList { subject: Subject { resource }, limits, heading, notes })
+    }
+
+    async fn delete(&self, cx: &Context, out: &Output, resource: ResourceName, yes: YesArgs) -> Result<(), CliError> {
+        let action = "delete resource defaults";
+        let repository = cx.repository(&self.namespace).await?;
+        let Some(limits) = repository.resource_defaults(&resource).await.doing(action)? else {
+            let lines = [format!("{}; nothing to delete", none(&resource))];
+            let text = lines.into_iter().chain(alike(&repository, &resource).await).collect::<Vec<_>>().join("\n  ");
+            return out.show(&Deletion { subject: Subject { resource }, deleted: false, text });
+        };
+        let losses: Vec<String> = limits.iter().map(shown).collect();
+        confirm(&format!("Delete all defaults for resource '{resource}'?"), &losses, yes)?;
+        let principal = cx.principal(&self.principal).await?;
+        let deleted = repository.delete_resource_defaults(&resource, principal.as_ref()).await.doing(action)?;
+        let text = format!("Deleted defaults for resource '{resource}'");
+        out.show(&Deletion { subject: Subject { resource }, deleted, text })
+    }
+
+    async fn list(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
+        let repository = cx.repository(&self.namespace).await?;
+        let resources = repository.resources_with_defaults().await.doing("list resources")?;
+        out.show(&Resources { resources })
+    }
+}
+
+fn none(resource: &ResourceName) -> String {
+    format!("No defaults configured for resource '{resource}'")
+}
+
+/// A resource of that kind of name that has defaults, as a note.
+async fn alike(repository: &Repository, resource: &ResourceName) -> Vec<String> {
+    let known = repository.resources_with_defaults().await.unwrap_or_default();
+    let closest = closest(resource.as_str(), known.iter().map(ResourceName::as_str));
+    closest.map(|name| format!("did you mean '{name}'?")).into_iter().collect()
+}
+
+#[derive(Serialize)]
+struct Subject {
+    resource: ResourceName,
+}
+
+#[derive(Serialize)]
+struct Resources {
+    resources: Vec<ResourceName>,
+}
+
+impl Report for Resources {
+    fn page(&self, page: &mut Page) {
+        if self.resources.is_empty() {
+            return page.line("No resources with configured defaults");
+        }
+        page.line("Resources with configured defaults:");
+        self.resources.iter().for_each(|resource| page.line(format!("  {resource}")));
+    }
+}

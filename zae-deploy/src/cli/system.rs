@@ -1,0 +1,167 @@
+//! `system …`: what holds for everybody who has no limits of their own.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use zae_limiter::{Limits, OnUnavailable};
+
+use super::{
+    CliError, Context,
+    args::{NamespaceArgs, OutputArgs, PrincipalArgs, YesArgs},
+    error::Doing,
+    limit::{Deletion, LimitArgs, dropped, shown},
+    output::{Output, Page, Report, Tone},
+    prompt::confirm,
+};
+
+/// The namespace's own defaults: the last level at which limits are looked up.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Limits are looked up in this order: entity and resource, entity, resource, system.
+
+Examples:
+  zae-deploy system set-defaults -l rpm:100 -l tpm:10000 --on-unavailable block
+  zae-deploy system get-defaults --output json")]
+pub(crate) struct Group {
+    #[command(flatten)]
+    namespace: NamespaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    principal: PrincipalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set the defaults, in place of all that were there
+    SetDefaults {
+        #[command(flatten)]
+        limits: LimitArgs,
+        /// What acquires do while DynamoDB cannot be reached; left out, a stored choice is removed
+        #[arg(long)]
+        on_unavailable: Option<Policy>,
+    },
+    /// Show the defaults
+    GetDefaults,
+    /// Delete the defaults
+    DeleteDefaults {
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Policy {
+    Allow,
+    Block,
+}
+
+impl From<Policy> for OnUnavailable {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Allow => Self::Allow,
+            Policy::Block => Self::Block,
+        }
+    }
+}
+
+impl Group {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let out = cx.output(self.output);
+        match &self.command {
+            Command::SetDefaults { limits, on_unavailable } => {
+                let policy = on_unavailable.map(OnUnavailable::from);
+                self.set(cx, &out, &limits.parse()?, policy).await
+            }
+            Command::GetDefaults => self.get(cx, &out).await,
+            Command::DeleteDefaults { yes } => self.delete(cx, &out, *yes).await,
+        }
+    }
+
+    async fn set(
+        &self,
+        cx: &Context,
+        out: &Output,
+        limits: &Limits,
+        policy: Option<OnUnavailable>,
+    ) -> Result<(), CliError> {
+        let action = "set system defaults";
+        let repository = cx.repository(&self.namespace).await?;
+        let (before, policy_before) = repository.system_defaults().await.doing(action)?;
+        let principal = cx.principal(&self.principal).await?;
+        repository.set_system_defaults(limits, policy, principal.as_ref()).await.doing(action)?;
+        let mut notes = dropped(before.as_ref(), limits);
+        if let (Some(gone), None) = (policy_before, policy) {
+            notes.push(format!("no longer: on_unavailable: {}", gone.as_str()));
+        }
+        let limits = Some(limits.clone());
+        out.show(&Defaults { limits, on_unavailable: policy, told: Told::Set(notes) })
+    }
+
+    async fn get(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
+        let repository = cx.repository(&self.namespace).await?;
+        let (limits, on_unavailable) = repository.system_defaults().await.doing("get system defaults")?;
+        out.show(&Defaults { limits, on_unavailable, told: Told::Got })
+    }
+
+    async fn delete(&self, cx: &Context, out: &Output, yes: YesArgs) -> Result<(), CliError> {
+        let action = "delete system defaults";
+        let repository = cx.repository(&self.namespace).await?;
+        let (limits, policy) = repository.system_defaults().await.doing(action)?;
+        if limits.is_none() && policy.is_none() {
+            let text = "No system defaults configured; nothing to delete".to_owned();
+            return out.show(&Deletion { subject: System {}, deleted: false, text });
+        }
+        let policy = policy.map(|policy| format!("on_unavailable: {}", policy.as_str()));
+        let losses: Vec<String> = limits.iter().flatten().map(shown).chain(policy).collect();
+        confirm("Delete all system-wide defaults?", &losses, yes)?;
+        let principal = cx.principal(&self.principal).await?;
+        let deleted = repository.delete_system_defaults(principal.as_ref()).await.doing(action)?;
+        let text = "Deleted all system-wide defaults".to_owned();
+        out.show(&Deletion { subject: System {}, deleted, text })
+    }
+}
+
+#[derive(Serialize)]
+struct System {}
+
+enum Told {
+    Set(Vec<String>),
+    Got,
+}
+
+#[derive(Serialize)]
+struct Defaults {
+    limits: Option<Limits>,
+    on_unavailable: Option<OnUnavailable>,
+    #[serde(skip)]
+    told: Told,
+}
+
+impl Report for Defaults {
+    fn page(&self, page: &mut Page) {
+        let limits = self.limits.iter().flatten().map(shown);
+        let policy = self.on_unavailable.map(|policy| format!("  on_unavailable: {}", policy.as_str()));
+        match &self.told {
+            Told::Set(notes) => {
+                page.line(format!("Set {} system-wide default(s):", self.limits.iter().flatten().count()));
+                limits.for_each(|limit| page.line(format!("  {limit}")));
+                policy.iter().for_each(|policy| page.line(policy));
+                for note in notes {
+                    let note = page.paint(Tone::Dim, note);
+                    page.line(format!("  {note}"));
+                }
+            }
+            Told::Got if self.limits.is_none() && policy.is_none() => page.line("No system defaults configured"),
+            Told::Got => {
+                page.line("System-wide defaults:");
+                if self.limits.is_some() {
+                    page.line("  Limits:");
+                    limits.for_each(|limit| page.line(format!("    {limit}")));
+                }
+                policy.iter().for_each(|policy| page.line(policy));
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `audit list`.
+
+use crate::stage::Stage;
+
+fn with_history() -> Stage {
+    let stage = Stage::deployed();
+    let by = ["--principal", "ops@example.com"];
+    let arn = "arn:aws:sts::123456789012:assumed-role/a-role-with-quite-a-long-name/somebody@example.com";
+    let run = |args: &[&str]| drop(stage.ok(args));
+    run(&[&["entity", "create", "user-1", "--parent", "proj-1", "--cascade", "-m", "team=a"][..], &by].concat());
+    run(&["entity", "set-limits", "user-1", "-r", "gpt-4", "-l", "rpm:5", "-l", "tpm:10000:15000", "--principal", arn]);
+    run(&["entity", "delete-limits", "user-1", "-r", "gpt-4", "--yes"]);
+    run(&[&["resource", "set-defaults", "gpt-4", "-l", "rpm:50"][..], &by].concat());
+    run(&[&["system", "set-defaults", "-l", "rpm:9", "--on-unavailable", "allow"][..], &by].concat());
+    run(&[&["system", "delete-defaults", "--yes"][..], &by].concat());
+    stage
+}
+
+#[test]
+fn changes_are_listed_newest_first_with_who_made_them() {
+    let stage = with_history();
+    stage.shows("audit-entity", &["audit", "list", "--entity-id", "user-1"]);
+    stage.shows("audit-resource", &["audit", "list", "--for-resource", "gpt-4"]);
+    stage.shows("audit-system", &["audit", "list", "--for-system"]);
+    stage.shows("audit-none", &["audit", "list", "-e", "nobody"]);
+    // The names that the table uses work as well.
+    assert_eq!(stage.ok(&["audit", "list", "-e", "$SYSTEM"]), stage.ok(&["audit", "list", "--for-system"]));
+    assert_eq!(
+        stage.ok(&["audit", "list", "-e", "$RESOURCE:gpt-4"]),
+        stage.ok(&["audit", "list", "--for-resource", "gpt-4"])
+    );
+}
+
+#[test]
+fn pages_follow_each_other() {
+    let stage = with_history();
+    let list = ["audit", "list", "-e", "user-1"];
+    let all = stage.json(&list)["events"].as_array().unwrap().clone();
+    assert_eq!(all.len(), 3);
+    let first = stage.json(&[&list[..], &["--limit", "2"]].concat());
+    let next = first["next"].as_str().unwrap();
+    let hint = stage.ok(&[&list[..], &["-l", "2"]].concat());
+    assert!(hint.contains(&format!("More events may exist. Use --start-event-id {next}")), "{hint}");
+    let second = stage.json(&[&list[..], &["--start-event-id", next]].concat());
+    assert_eq!(
+        [first["events"].as_array().unwrap().clone(), second["events"].as_array().unwrap().clone()].concat(),
+        all
+    );
+}

@@ -1,0 +1,70 @@
+//! `entity …`.
+
+use crate::stage::Stage;
+
+#[test]
+fn entities_are_created_shown_and_deleted() {
+    let stage = Stage::deployed();
+    stage.snapshot("entity-create.json", &stage.ok(&["entity", "create", "proj-0", "--output", "json"]));
+    let parent = ["entity", "create", "proj-1", "--display-name", "Project One", "-m", "team=a"];
+    stage.snapshot("entity-create.txt", &stage.ok(&parent));
+    let child = ["entity", "create", "key-1", "--parent", "proj-1", "--cascade"];
+    stage.snapshot("entity-create-child.txt", &stage.ok(&child));
+    stage.shows("entity-show", &["entity", "show", "proj-1"]);
+    stage.shows("entity-show-child", &["entity", "show", "key-1"]);
+    stage.fails("entity-create-twice", &["entity", "create", "key-1"], 1);
+    stage.fails("entity-show-unknown", &["entity", "show", "nobody"], 1);
+    stage.fails("entity-cascade-alone", &["entity", "create", "key-2", "--cascade"], 2);
+    let before = stage.items();
+    stage.fails("entity-delete-unasked", &["entity", "delete", "proj-1"], 1);
+    assert_eq!(stage.items(), before);
+    stage.ok(&["entity", "set-limits", "proj-1", "-l", "rpm:1"]);
+    stage.snapshot("entity-delete.txt", &stage.ok(&["entity", "delete", "proj-1", "--yes"]));
+    stage.shows("entity-delete-none", &["entity", "delete", "proj-1", "--yes"]);
+    assert_eq!(stage.run(&["entity", "show", "proj-1"]).code, 1);
+}
+
+#[test]
+fn limits_of_their_own_are_set_shown_listed_and_deleted() {
+    let stage = Stage::deployed();
+    let set = ["entity", "set-limits", "user-premium", "--resource", "gpt-4", "-l", "rpm:500", "-l", "tpm:500000"];
+    stage.shows("entity-set-limits", &set);
+    stage.shows("entity-set-limits-default", &["entity", "set-limits", "user-premium", "-l", "rpm:20/5min"]);
+    stage.shows("entity-get-limits", &["entity", "get-limits", "user-premium", "-r", "gpt-4"]);
+    stage.shows("entity-get-limits-none", &["entity", "get-limits", "user-premium", "-r", "gpt-3.5-turbo"]);
+    stage.ok(&["entity", "set-limits", "user-basic", "-r", "gpt-4", "-l", "rpm:5"]);
+    stage.ok(&["entity", "set-limits", "user-third", "-r", "gpt-4", "-l", "rpm:5"]);
+    stage.shows("entity-list", &["entity", "list", "--with-custom-limits", "gpt-4"]);
+    stage.shows("entity-list-none", &["entity", "list", "--with-custom-limits", "claude"]);
+    stage.shows("entity-list-resources", &["entity", "list-resources"]);
+    let before = stage.items();
+    let delete = ["entity", "delete-limits", "user-premium", "-r", "gpt-4"];
+    stage.fails("entity-delete-limits-unasked", &delete, 1);
+    assert_eq!(stage.items(), before);
+    stage.snapshot("entity-delete-limits.txt", &stage.ok(&[&delete[..], &["--yes"]].concat()));
+    stage.shows("entity-delete-limits-none", &[&delete[..], &["--yes"]].concat());
+}
+
+#[test]
+fn a_limit_on_the_list_is_a_limit_and_the_cursor_goes_on() {
+    let stage = Stage::deployed();
+    for entity in ["a", "b", "c", "d", "e"] {
+        stage.ok(&["entity", "set-limits", entity, "-r", "gpt-4", "-l", "rpm:5"]);
+    }
+    let list = ["entity", "list", "--with-custom-limits", "gpt-4", "--limit", "2"];
+    let mut found = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let next: Vec<&str> = cursor.iter().flat_map(|cursor| ["--cursor", cursor.as_str()]).collect();
+        let page = stage.json(&[&list[..], &next].concat());
+        let entities = page["entities"].as_array().unwrap();
+        assert!(entities.len() <= 2, "{page}");
+        found.extend(entities.iter().map(|entity| entity.as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(found, ["a", "b", "c", "d", "e"]);
+    assert!(stage.ok(&list).contains("More entities exist. Use --cursor "));
+}

@@ -1,0 +1,15 @@
+//! The `zae-deploy` binary as its users run it, on a table in this process that is served over loopback HTTP.
+//!
+//! What it prints is compared with the files in `snapshots/`; `UPDATE_SNAPSHOTS=1` writes them anew.
+
+mod audit;
+mod bad_input;
+mod entities;
+mod errors;
+mod help;
+mod namespaces;
+mod read_only;
+mod resources;
+mod stage;
+mod system;
+mod usage;

@@ -1,0 +1,66 @@
+//! `namespace …`.
+
+use crate::stage::Stage;
+
+#[test]
+fn a_namespace_lives_is_deleted_recovered_and_purged() {
+    let stage = Stage::deployed();
+    stage.shows("namespace-register-one", &["namespace", "register", "tenant-alpha"]);
+    stage.shows("namespace-register-several", &["namespace", "register", "tenant-alpha", "tenant-beta"]);
+    let ids = |stage: &Stage| stage.json(&["namespace", "list"])["namespaces"].clone();
+    let before = ids(&stage);
+    assert_eq!(before.as_array().unwrap().len(), 3, "registering twice changes nothing: {before}");
+    stage.shows("namespace-list", &["namespace", "list"]);
+    stage.shows("namespace-show", &["namespace", "show", "tenant-alpha"]);
+
+    stage.ok(&["system", "set-defaults", "-N", "tenant-beta", "-l", "rpm:10"]);
+    let id = stage.json(&["namespace", "show", "tenant-beta"])["id"].as_str().unwrap().to_owned();
+    stage.fails("namespace-purge-active", &["namespace", "purge", &id, "--yes"], 1);
+    let deleted = stage.ok(&["namespace", "delete", "tenant-beta", "--yes"]);
+    stage.snapshot("namespace-delete.txt", &deleted);
+    stage.shows("namespace-orphans", &["namespace", "orphans"]);
+    stage.fails("namespace-deleted", &["system", "get-defaults", "-N", "tenant-beta"], 1);
+    assert!(!stage.ok(&["namespace", "list"]).contains("tenant-beta"));
+
+    stage.snapshot("namespace-recover.txt", &stage.ok(&["namespace", "recover", &id]));
+    assert!(stage.ok(&["system", "get-defaults", "-N", "tenant-beta"]).contains("rpm: 10/min"));
+    stage.fails("namespace-recover-active", &["namespace", "recover", &id], 1);
+
+    let json = stage.json(&["namespace", "delete", "tenant-beta", "--yes"]);
+    assert_eq!(json, serde_json::json!({"name": "tenant-beta", "id": id}));
+    stage.snapshot("namespace-purge.txt", &stage.ok(&["namespace", "purge", &id, "--yes"]));
+    stage.shows("namespace-orphans-none", &["namespace", "orphans"]);
+    stage.fails("namespace-purge-unknown", &["namespace", "purge", &id, "--yes"], 1);
+    stage.fails("namespace-recover-unknown", &["namespace", "recover", "AAAAAAAAAAA"], 1);
+}
+
+#[test]
+fn a_table_without_any_namespace_can_be_repaired() {
+    let stage = Stage::deployed();
+    stage.ok(&["namespace", "delete", "default", "--yes"]);
+    stage.shows("namespace-list-none", &["namespace", "list"]);
+    stage.ok(&["namespace", "register", "default"]);
+    stage.ok(&["system", "get-defaults"]);
+}
+
+#[test]
+fn what_does_not_exist_is_said_with_the_name_that_was_meant() {
+    let stage = Stage::deployed();
+    stage.ok(&["namespace", "register", "tenant-alpha"]);
+    stage.fails("namespace-show-unknown", &["namespace", "show", "tenant-alhpa"], 1);
+    stage.fails("namespace-delete-unknown", &["namespace", "delete", "nobody", "--yes"], 1);
+    stage.fails("namespace-unknown", &["resource", "list", "-N", "tenant-alhpa"], 1);
+}
+
+#[test]
+fn deleting_and_purging_refuse_without_a_terminal() {
+    let stage = Stage::deployed();
+    let id = stage.json(&["namespace", "register", "tenant-alpha"])["registered"][0]["id"].as_str().unwrap().to_owned();
+    let before = stage.items();
+    stage.fails("namespace-delete-unasked", &["namespace", "delete", "tenant-alpha"], 1);
+    assert_eq!(stage.items(), before);
+    stage.ok(&["namespace", "delete", "tenant-alpha", "-y"]);
+    let before = stage.items();
+    stage.fails("namespace-purge-unasked", &["namespace", "purge", &id], 1);
+    assert_eq!(stage.items(), before);
+}

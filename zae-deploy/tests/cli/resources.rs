@@ -1,0 +1,33 @@
+//! `resource …`.
+
+use crate::stage::Stage;
+
+#[test]
+fn defaults_are_set_shown_listed_and_deleted() {
+    let stage = Stage::deployed();
+    stage.shows("resource-list-none", &["resource", "list"]);
+    stage.shows("resource-set", &["resource", "set-defaults", "gpt-4", "-l", "rpm:50", "-l", "tpm:100000"]);
+    // Options may stand before the name, and names may have dots.
+    stage.ok(&["resource", "set-defaults", "-l", "rpm:200", "--limit", "tpm:500000", "gpt-3.5-turbo"]);
+    stage.shows("resource-get", &["resource", "get-defaults", "gpt-4"]);
+    stage.shows("resource-get-unknown", &["resource", "get-defaults", "gtp-4"]);
+    stage.shows("resource-list", &["resource", "list"]);
+    stage.snapshot("resource-replace.txt", &stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:60"]));
+    let before = stage.items();
+    stage.fails("resource-delete-unasked", &["resource", "delete-defaults", "gpt-4"], 1);
+    assert_eq!(stage.items(), before);
+    stage.snapshot("resource-delete.txt", &stage.ok(&["resource", "delete-defaults", "gpt-4", "--yes"]));
+    stage.shows("resource-delete-none", &["resource", "delete-defaults", "gpt-4", "--yes"]);
+    assert_eq!(stage.json(&["resource", "list"])["resources"], serde_json::json!(["gpt-3.5-turbo"]));
+}
+
+#[test]
+fn yaml_says_what_json_says() {
+    let stage = Stage::deployed();
+    stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:50", "-l", "tpm:100000"]);
+    let args = ["resource", "get-defaults", "gpt-4", "--output", "yaml"];
+    let text = stage.ok(&args);
+    let yaml: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(yaml, stage.json(&args[..3]));
+    stage.snapshot("resource-get.yaml", &text);
+}
