@@ -33,6 +33,7 @@ pub(crate) struct Group {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::enum_variant_names, reason = "they are the commands' names")]
 enum Command {
     /// Set the defaults, in place of all that were there
     SetDefaults {

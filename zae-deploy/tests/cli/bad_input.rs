@@ -8,9 +8,9 @@ fn a_rule_of_names_and_values_is_broken() {
     let before = stage.items();
     let long = "x".repeat(300);
     for (args, message) in [
-        (&["resource", "list", "-n", "my_stack"][..], "invalid name: must not contain underscores; use hyphens"),
-        (&["resource", "list", "-n", "my.stack"], "invalid name: must not contain periods; use hyphens"),
-        (&["namespace", "list", "-n", "my stack"], "invalid name: must not contain spaces; use hyphens"),
+        (&["resource", "list", "-n", "my_stack"][..], "invalid stack name: must not contain underscores; use hyphens"),
+        (&["resource", "list", "-n", "my.stack"], "invalid stack name: must not contain periods; use hyphens"),
+        (&["namespace", "list", "-n", "my stack"], "invalid stack name: must not contain spaces; use hyphens"),
         (&["resource", "list", "-N", "_"], "invalid namespace: is reserved"),
         (&["namespace", "register", "_"], "invalid namespace: is reserved"),
         (&["namespace", "register", "ok", "_"], "invalid namespace: is reserved"),
