@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLimiter, ResourceName};
 
 use crate::{
@@ -55,6 +56,8 @@ pub(crate) struct Gate<E, Rs, C, L> {
     pub(crate) render: Option<Render>,
     pub(crate) settle: Arc<dyn SettleRule>,
     pub(crate) notices: Arc<Notices>,
+    /// Requests whose leases are not settled.
+    pub(crate) open: TaskTracker,
 }
 
 impl<E, Rs, C, L> Clone for Gate<E, Rs, C, L> {
@@ -70,6 +73,7 @@ impl<E, Rs, C, L> Clone for Gate<E, Rs, C, L> {
             render: self.render.clone(),
             settle: Arc::clone(&self.settle),
             notices: Arc::clone(&self.notices),
+            open: self.open.clone(),
             ..*self
         }
     }
@@ -146,7 +150,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         request.extensions_mut().insert(decision.clone());
         let guard = lease.map_or_else(SettleGuard::nothing, |lease| {
             request.extensions_mut().insert(lease.clone());
-            SettleGuard::new(lease, Arc::clone(&self.settle))
+            SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token())
         });
         // Clients are not told about limits that do not hold yet.
         let dialect = match self.mode {

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
 use crate::{
     decision::LeaseHandle,
     settle::{End, ResponseHead, SettleRule, Verdict},
@@ -18,11 +20,13 @@ struct Open {
     lease: LeaseHandle,
     rule: Arc<dyn SettleRule>,
     planned: Verdict,
+    /// Counts among the layer's open requests.
+    open: TaskTrackerToken,
 }
 
 impl SettleGuard {
-    pub(crate) fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>) -> Self {
-        Self { open: Some(Open { lease, rule, planned: Verdict::Keep }) }
+    pub(crate) fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>, open: TaskTrackerToken) -> Self {
+        Self { open: Some(Open { lease, rule, planned: Verdict::Keep, open }) }
     }
 
     pub(crate) fn nothing() -> Self {
@@ -37,7 +41,8 @@ impl SettleGuard {
 
     /// The request ended so; only the first call counts. The settlement is queued, never waited for.
     pub fn finish(&mut self, end: End) {
-        let Some(Open { lease, rule, planned }) = self.open.take() else { return };
+        // Open until it is queued.
+        let Some(Open { lease, rule, planned, open: _until_here }) = self.open.take() else { return };
         if lease.is_settled() {
             return telemetry::settled(end, "by_handler");
         }

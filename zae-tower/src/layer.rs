@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Response;
+use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
 use zae_limiter::{Cost, EntityId, Limits, OnUnavailable, RateLimiter, ResourceName};
 
@@ -20,6 +21,9 @@ use crate::{
     settle::{SettleRule, Standard},
     telemetry::Notices,
 };
+
+/// How long a shutdown waits for requests that are still being served.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// Limits the requests of the services it wraps.
 ///
@@ -72,6 +76,7 @@ impl ZaeLimit {
                 render: None,
                 settle: Arc::new(Standard),
                 notices: Arc::new(Notices::default()),
+                open: TaskTracker::new(),
             },
         }
     }
@@ -96,6 +101,7 @@ macro_rules! with {
                 render: gate.render,
                 settle: gate.settle,
                 notices: gate.notices,
+                open: gate.open,
             },
         }
     }};
@@ -237,10 +243,21 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call it
     /// after the server has stopped.
     ///
+    /// Requests that are still being served get a second to end: servers may say that they have stopped before their last
+    /// connections are gone.
+    ///
     /// Cancel-safe: dropped early, the writing goes on.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {
-        let limiter = self.gate.limiter.clone();
-        async move { limiter.shutdown().await }
+        let (limiter, open) = (self.gate.limiter.clone(), self.gate.open.clone());
+        async move {
+            // From now on nobody gets in.
+            limiter.shutdown().await;
+            open.close();
+            if tokio::time::timeout(LAST_REQUESTS, open.wait()).await.is_err() {
+                tracing::debug!(requests = open.len(), "still being served; what they are charged stays as it is");
+            }
+            limiter.shutdown().await;
+        }
     }
 }
 

@@ -202,3 +202,24 @@ fn what_axum_and_others_demand_of_services() {
         })));
     }
 }
+
+/// As where a server says that it has stopped before its last connection is gone.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_the_last_requests_but_not_for_ever() {
+    let limiter = limiter([rpm(10)]).await;
+    let layer = ZaeLimit::new(&limiter);
+    let response = layer.layer(service_fn(|request: Request<Text>| async move {
+        request.extensions().get::<LeaseHandle>().unwrap().adjust("rpm", 3).unwrap();
+        Ok::<_, Infallible>(Response::new(Text::from("late")))
+    }));
+    let (late, never) = (response.clone().oneshot(from("late")).await, response.oneshot(from("never")).await);
+    let started = tokio::time::Instant::now();
+    let shutdown = tokio::spawn(layer.shutdown());
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    drop(late);
+    shutdown.await.unwrap();
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(left(&limiter, "late", "rpm").await, 6);
+    assert_eq!(left(&limiter, "never", "rpm").await, 9);
+    drop(never);
+}
