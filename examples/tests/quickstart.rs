@@ -1,4 +1,4 @@
-//! The quickstart program as a newcomer runs it.
+//! The quickstart programs as a newcomer runs them.
 
 use std::process::Stdio;
 
@@ -8,14 +8,17 @@ use tokio::{
     process::{Child, Command},
 };
 
+/// The same server on axum and on actix-web.
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_quickstart"), env!("CARGO_BIN_EXE_actix")];
+
 struct Quickstart {
     child: Child,
     address: String,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
 }
 
-async fn start() -> Quickstart {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_quickstart"))
+async fn start(program: &str) -> Quickstart {
+    let mut child = Command::new(program)
         .env("ZAE_LISTEN", "127.0.0.1:0")
         .env_remove("ZAEL_STACK")
         .stdout(Stdio::piped())
@@ -48,7 +51,13 @@ async fn get(address: &str) -> (u16, String, String) {
 
 #[tokio::test]
 async fn the_sixth_request_is_refused_and_it_stops_gracefully() {
-    let mut server = start().await;
+    for program in PROGRAMS {
+        refuses_the_sixth_request_and_stops_gracefully(program).await;
+    }
+}
+
+async fn refuses_the_sixth_request_and_stops_gracefully(program: &str) {
+    let mut server = start(program).await;
     for left in (0..5).rev() {
         let (status, head, body) = get(&server.address).await;
         assert_eq!(status, 200, "{head}");
@@ -82,13 +91,11 @@ async fn the_sixth_request_is_refused_and_it_stops_gracefully() {
 
 #[tokio::test]
 async fn a_bad_address_is_said_and_fails() {
-    let output = Command::new(env!("CARGO_BIN_EXE_quickstart"))
-        .env("ZAE_LISTEN", "not an address")
-        .env_remove("ZAEL_STACK")
-        .output()
-        .await
-        .unwrap();
-    assert!(!output.status.success());
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("cannot listen on not an address"), "{text}");
+    for program in PROGRAMS {
+        let output =
+            Command::new(program).env("ZAE_LISTEN", "not an address").env_remove("ZAEL_STACK").output().await.unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("cannot listen on not an address"), "{text}");
+    }
 }

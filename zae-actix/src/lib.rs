@@ -1,1 +1,90 @@
-//! Rate limits for actix-web.
+//! Rate limits for [actix-web](https://docs.rs/actix-web), shared by all workers and processes through one DynamoDB table.
+//!
+//! [`ZaeLimit`] as a middleware is a limiter already: it knows who asks (an [`EntityId`] that an earlier middleware put into
+//! the request's extensions, else the peer's address), what is asked (the pattern of the route), and takes one request from
+//! every limit that counts requests.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use actix_web::{App, HttpServer, web};
+//! use zae_actix::{Limit, Repository, ZaeLimit};
+//!
+//! let repository = Repository::embedded().await?; // in production `Repository::open("default").await?`
+//! let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", 60)?.into());
+//!
+//! let shared = limit.clone(); // made once, cloned into every worker
+//! let server = HttpServer::new(move || {
+//!     App::new().wrap(shared.clone()).route("/users/{id}", web::get().to(|| async { "hello" }))
+//! });
+//! # let _ = server;
+//! // server.bind(("127.0.0.1", 8080))?.run().await?;
+//! limit.shutdown().await; // settles what is still open
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "embedded"))]
+//! # fn main() {}
+//! ```
+//!
+//! # In handlers
+//!
+//! [`Lease`] is what was taken for the request being served: adjust it when the real cost is known. [`RateLimited`] is
+//! what was decided. [`LimitError`] turns an answer of the limiter into the response that the middleware would give.
+//!
+//! # Where to wrap
+//!
+//! [`App::wrap`](actix_web::App::wrap) limits everything, paths that no route matches included (resource `default`);
+//! [`Scope::wrap`](actix_web::Scope::wrap) and [`Resource::wrap`](actix_web::Resource::wrap) limit what is in them. The
+//! middleware wrapped last runs first: wrap this one before authentication (which tells who), CORS and compression, so that they
+//! are around it. Where several limits are around a handler, all of them must agree, and all of their headers are sent.
+//!
+//! # Workers
+//!
+//! An actix-web server has a runtime per worker, and workers end before the program does. A limiter works on the runtime
+//! that it was made on: make it before the server, under `#[actix_web::main]` or `#[tokio::main]` (whose threads then share the
+//! work), clone it into the workers, and call [`ZaeLimit::shutdown`] after the server has stopped. What workers had not
+//! settled is settled then, also of connections that outlived the server's shutdown timeout.
+//!
+//! # Errors
+//!
+//! A handler's error is a response, and charged as one. Where a middleware inside of this one fails with an [`Error`], its
+//! response will carry the rate-limit headers, and the [settle rule](settle) sees it: a 5xx counts as
+//! [`End::ServiceFailed`](settle::End::ServiceFailed), which gives back what was taken unless the rule says otherwise; anything
+//! else is an answer, and counts.
+//!
+//! # The rest
+//!
+//! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where actix-web knows more than a plain Tower
+//! service does, [`entity`], [`resource`], [`cost`], [`limits`] and [`skip`] have versions for actix-web under the same names.
+//! The shared parts speak [`http`] 1, and actix-web its predecessor: settle rules see statuses and headers of [`http`].
+//!
+//! [`Error`]: actix_web::Error
+
+mod body;
+pub mod cost;
+mod current;
+mod decision;
+pub mod entity;
+mod error;
+mod future;
+mod layer;
+pub mod limits;
+pub mod resource;
+mod service;
+pub mod skip;
+mod translate;
+
+pub use body::ResponseBody;
+pub use decision::{Lease, RateLimited};
+pub use error::{LimitError, NotLimited};
+pub use future::ResponseFuture;
+pub use http;
+pub use layer::ZaeLimit;
+pub use service::ZaeLimitService;
+pub use zae_tower::{self, *};
+
+/// A request as extractors see it: method, target and headers, and of the extensions [`EntityId`], [`PeerIp`] and
+/// [`MatchedRoute`]. An extractor of your own implements [`Extract<Head>`](extract::Extract); closures see the whole
+/// request, see [`entity::from_fn`].
+pub type Head = http::Request<()>;

@@ -1,0 +1,82 @@
+//! The body of a limited service's responses: [`ResponseBody`].
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use zae_tower::{adapter::SettleGuard, settle::End};
+
+pin_project! {
+    /// The inner service's body, whose end settles the lease.
+    ///
+    /// A body ends in one of four ways, and all count: it says so, it fails, the last of its bytes is taken, or it is dropped.
+    pub struct ResponseBody<B> {
+        #[pin]
+        body: B,
+        guard: SettleGuard,
+        // Bytes to come, where that is known.
+        left: Option<u64>,
+    }
+}
+
+impl<B: MessageBody> ResponseBody<B> {
+    pub(crate) fn new(body: B, mut guard: SettleGuard) -> Self {
+        let size = body.size();
+        // Nobody polls a body that has nothing to give.
+        if size.is_eof() {
+            guard.finish(End::Complete);
+        }
+        let left = match size {
+            BodySize::Sized(bytes) => Some(bytes),
+            BodySize::None | BodySize::Stream => None,
+        };
+        Self { body, guard, left }
+    }
+}
+
+impl<B: MessageBody> MessageBody for ResponseBody<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        let this = self.project();
+        let chunk = ready!(this.body.poll_next(context));
+        match &chunk {
+            None => this.guard.finish(End::Complete),
+            Some(Err(_)) => this.guard.finish(End::BodyFailed),
+            Some(Ok(bytes)) => {
+                *this.left = this.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                if *this.left == Some(0) {
+                    this.guard.finish(End::Complete);
+                }
+            }
+        }
+        Poll::Ready(chunk)
+    }
+
+    /// Whoever takes the whole at once (compression does) has it all.
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, mut guard, left } = self;
+        match body.try_into_bytes() {
+            Ok(bytes) => {
+                guard.finish(End::Complete);
+                Ok(bytes)
+            }
+            Err(body) => Err(Self { body, guard, left }),
+        }
+    }
+}
+
+impl<B> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}

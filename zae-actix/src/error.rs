@@ -1,0 +1,77 @@
+//! The limiter's errors as responses: [`LimitError`], [`NotLimited`].
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use zae_tower::{
+    AcquireError, LeaseError, Problem, Refusal, ValidationError,
+    zae_limiter::{RepositoryError, SettleError},
+};
+
+use crate::translate;
+
+/// Anything that the limiter can answer a handler besides yes, as a response; [`zae_tower::LimitError`] inside.
+///
+/// For handlers that ask the limiter themselves: `?` turns its errors into what the middleware would have answered, for
+/// example a 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and a 500
+/// that tells nothing.
+///
+/// ```
+/// use actix_web::{App, web};
+/// use zae_actix::{Cost, LimitError, RateLimiter};
+///
+/// async fn send_mail(limiter: web::Data<RateLimiter>) -> Result<&'static str, LimitError> {
+///     let lease = limiter.acquire("tenant-1", "mail", Cost::of("mails", 1)).await?;
+///     // …send it…
+///     lease.commit().await?;
+///     Ok("sent")
+/// }
+/// # let _ = App::new().route("/mail", web::post().to(send_mail));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct LimitError(pub zae_tower::LimitError);
+
+macro_rules! from {
+    ($($error:ty),*) => {$(
+        impl From<$error> for LimitError {
+            fn from(error: $error) -> Self {
+                Self(error.into())
+            }
+        }
+    )*};
+}
+
+from!(zae_tower::LimitError, Refusal, AcquireError, LeaseError, SettleError, ValidationError, RepositoryError);
+
+impl ResponseError for LimitError {
+    fn status_code(&self) -> StatusCode {
+        translate::status(self.0.problem().status())
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        translate::response(self.0.problem().into_response())
+    }
+}
+
+/// An extractor was used where nothing is limited: the program's mistake, answered with a 500 that does not say so; the log
+/// does. Where that may be, extract an [`Option`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the handler extracts {extractor}, but its route has no limit: add `.wrap(ZaeLimit::new(…))` around it, or extract an Option"
+)]
+#[non_exhaustive]
+pub struct NotLimited {
+    extractor: &'static str,
+}
+
+impl NotLimited {
+    pub(crate) fn new(extractor: &'static str) -> Self {
+        Self { extractor }
+    }
+}
+
+impl ResponseError for NotLimited {
+    fn error_response(&self) -> HttpResponse {
+        tracing::error!("{self}");
+        translate::response(Problem::internal().into_response())
+    }
+}

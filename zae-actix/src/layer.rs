@@ -1,0 +1,189 @@
+//! The middleware and its settings: [`ZaeLimit`].
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use actix_web::{HttpResponse, dev::ServiceRequest};
+use zae_tower::{
+    Cost, EntityId, HeaderDialect, Limits, OnUnavailable, RateLimiter, Refusal, ResourceName,
+    entity::DefaultEntity,
+    extract::{Extractor, StoredLimits},
+    resource::DefaultResource,
+    settle::SettleRule,
+};
+
+use crate::current;
+
+pub(crate) type Render = Arc<dyn Fn(&Refusal, HttpResponse) -> HttpResponse + Send + Sync>;
+
+/// Limits the requests of the apps, scopes and resources that it is wrapped around.
+///
+/// Make it once, before the server, and give each worker's app a clone: all state (the limiter, its caches, what was logged)
+/// is shared by the clones. See the [crate's documentation](crate) for the defaults.
+///
+/// ```
+/// # #[cfg(feature = "embedded")]
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use actix_web::{App, web};
+/// use zae_actix::{Cost, EntityId, Limit, Repository, ZaeLimit, entity, settle, skip};
+///
+/// #[derive(Clone)]
+/// struct User { id: u64 } // what an authentication middleware leaves in the request's extensions
+///
+/// let repository = Repository::embedded().await?;
+/// let limit = ZaeLimit::new(repository)
+///     .entity(entity::from_fn(|request| {
+///         use actix_web::HttpMessage;
+///         request.extensions().get::<User>().map(|user| EntityId::new(format!("user:{}", user.id)))
+///     }))
+///     .require_entity()
+///     .cost(Cost::of("rpm", 1))
+///     .default_limits(Limit::per_minute("rpm", 600)?.into())
+///     .skip(skip::cors_preflight)
+///     .settle(settle::refund_on(|status| status.is_server_error()));
+/// let app = App::new().wrap(limit.clone()).route("/", web::get().to(|| async { "hello" }));
+/// # let _ = app;
+/// // …serve…
+/// limit.shutdown().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded"))]
+/// # fn main() {}
+/// ```
+#[must_use = "a middleware does nothing until something is wrapped in it"]
+pub struct ZaeLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = StoredLimits> {
+    limit: zae_tower::ZaeLimit<E, Rs, C, L>,
+    render: Option<Render>,
+}
+
+impl ZaeLimit {
+    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of your
+    /// own settings. Call it on the program's own runtime, not in the closure that makes each worker's app: the limiter
+    /// works where it is made, and workers end before it has settled everything.
+    pub fn new(limiter: impl Into<RateLimiter>) -> Self {
+        Self { limit: zae_tower::ZaeLimit::new(limiter), render: None }
+    }
+}
+
+impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
+    /// Who is limited; see [`entity`](crate::entity). Requests in which it finds nobody share one entity, or are refused
+    /// with [`require_entity`](ZaeLimit::require_entity).
+    pub fn entity<X: Extractor<Output = EntityId>>(self, extractor: X) -> ZaeLimit<X, Rs, C, L> {
+        ZaeLimit { limit: self.limit.entity(extractor), render: self.render }
+    }
+
+    /// What is limited; see [`resource`](crate::resource). Where it finds nothing, the resource is `default`.
+    pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
+        ZaeLimit { limit: self.limit.resource(extractor), render: self.render }
+    }
+
+    /// How much a request takes: a [`Cost`], or an extractor; see [`cost`](crate::cost). Where it finds nothing, 1 of
+    /// each limit that counts requests.
+    pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
+        ZaeLimit { limit: self.limit.cost(extractor), render: self.render }
+    }
+
+    /// Limits in place of the stored ones: a [`Limits`], or an extractor; see [`limits`](crate::limits). Where it finds
+    /// nothing, what is stored applies.
+    pub fn limits<X: Extractor<Output = Limits>>(self, extractor: X) -> ZaeLimit<E, Rs, C, X> {
+        ZaeLimit { limit: self.limit.limits(extractor), render: self.render }
+    }
+
+    fn with(self, change: impl FnOnce(zae_tower::ZaeLimit<E, Rs, C, L>) -> zae_tower::ZaeLimit<E, Rs, C, L>) -> Self {
+        Self { limit: change(self.limit), render: self.render }
+    }
+
+    /// Limits that apply where nothing is stored.
+    pub fn default_limits(self, limits: Limits) -> Self {
+        self.with(|limit| limit.default_limits(limits))
+    }
+
+    /// Requests without identity are answered with 401, in place of sharing one entity.
+    pub fn require_entity(self) -> Self {
+        self.with(zae_tower::ZaeLimit::require_entity)
+    }
+
+    /// Requests for which `predicate` is true are not limited. Given several times, one of them suffices.
+    pub fn skip<F>(self, predicate: F) -> Self
+    where
+        F: Fn(&ServiceRequest) -> bool + Send + Sync + 'static,
+    {
+        self.with(|limit| limit.skip(move |_| current::with(&predicate).unwrap_or(false)))
+    }
+
+    /// Decides and takes tokens as always, but refuses nothing: what would have been refused is passed on, and said so
+    /// in the [`Decision`](crate::Decision), the log and the metrics. Clients see no rate-limit headers.
+    pub fn shadow(self) -> Self {
+        self.with(zae_tower::ZaeLimit::shadow)
+    }
+
+    /// What happens to requests while the store is away; before the limiter's own and the stored policy.
+    pub fn on_unavailable(self, policy: OnUnavailable) -> Self {
+        self.with(|limit| limit.on_unavailable(policy))
+    }
+
+    /// How long the limiter may take to decide, extractors not included; before the limiter's own deadline.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.with(|limit| limit.deadline(deadline))
+    }
+
+    /// Which rate-limit headers responses carry.
+    pub fn headers(self, dialect: HeaderDialect) -> Self {
+        self.with(|limit| limit.headers(dialect))
+    }
+
+    /// Builds the response of a refused request from the reason and the response that would be sent.
+    ///
+    /// ```
+    /// # use zae_actix::{Refusal, Repository, ZaeLimit};
+    /// # fn example(repository: Repository) {
+    /// let limit = ZaeLimit::new(repository)
+    ///     .refusal(|_: &Refusal, response| response.set_body("{\"error\":\"slow down\"}").map_into_boxed_body());
+    /// # }
+    /// ```
+    pub fn refusal<F>(mut self, render: F) -> Self
+    where
+        F: Fn(&Refusal, HttpResponse) -> HttpResponse + Send + Sync + 'static,
+    {
+        self.render = Some(Arc::new(render));
+        self
+    }
+
+    /// What becomes of the charge in the end; see [`settle`](crate::settle).
+    pub fn settle(self, rule: impl SettleRule) -> Self {
+        self.with(|limit| limit.settle(rule))
+    }
+
+    /// The limiter that decides.
+    pub fn limiter(&self) -> &RateLimiter {
+        self.limit.limiter()
+    }
+
+    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call it
+    /// after the server has stopped.
+    ///
+    /// Requests that are still being served get a second to end: workers drop their last connections after the server says
+    /// that it has stopped.
+    ///
+    /// Cancel-safe: dropped early, the writing goes on.
+    pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {
+        self.limit.shutdown()
+    }
+
+    pub(crate) fn parts(&self) -> (zae_tower::ZaeLimit<E, Rs, C, L>, Option<Render>) {
+        (self.limit.clone(), self.render.clone())
+    }
+}
+
+impl<E, Rs, C, L> Clone for ZaeLimit<E, Rs, C, L> {
+    fn clone(&self) -> Self {
+        let (limit, render) = self.parts();
+        Self { limit, render }
+    }
+}
+
+impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for ZaeLimit<E, Rs, C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.limit.fmt(f)
+    }
+}

@@ -1,0 +1,111 @@
+//! Between the vocabularies: actix-web speaks `http` 0.2, and the shared parts `http` 1.
+
+use actix_web::{
+    HttpMessage, HttpResponse,
+    dev::ServiceRequest,
+    http::{
+        StatusCode,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use bytes::Bytes;
+use zae_tower::{Decision, EntityId, LeaseHandle, MatchedRoute, PeerIp};
+
+use crate::Head;
+
+/// What a request looks like to the extractors of [`zae_tower`].
+pub(crate) fn head(request: &ServiceRequest) -> Head {
+    let mut head = Head::new(());
+    // What one version accepts as a method, a target or a header, the other does too; if it did not, the extractors would
+    // see less, and nothing else would come of it.
+    *head.method_mut() = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or_default();
+    *head.uri_mut() = request.uri().to_string().parse().unwrap_or_default();
+    *head.headers_mut() = new_headers(request.headers());
+    let theirs = request.extensions();
+    if let Some(entity) = theirs.get::<EntityId>() {
+        head.extensions_mut().insert(entity.clone());
+    }
+    let peer = theirs.get::<PeerIp>().copied().or_else(|| request.peer_addr().map(|peer| PeerIp(peer.ip())));
+    if let Some(peer) = peer {
+        head.extensions_mut().insert(peer);
+    }
+    let route = theirs.get::<MatchedRoute>().cloned();
+    if let Some(route) = route.or_else(|| request.match_pattern().map(MatchedRoute::new)) {
+        head.extensions_mut().insert(route);
+    }
+    head
+}
+
+/// What was decided, for handlers and for middleware around them.
+pub(crate) fn tell(request: &ServiceRequest, decided: &http::Extensions) {
+    let mut theirs = request.extensions_mut();
+    if let Some(decision) = decided.get::<Decision>() {
+        theirs.insert(decision.clone());
+    }
+    if let Some(lease) = decided.get::<LeaseHandle>() {
+        theirs.insert(lease.clone());
+    }
+}
+
+/// The head of a response, as settle rules and headers want it.
+pub(crate) fn response_head<B>(response: &HttpResponse<B>) -> http::Response<()> {
+    let mut head = http::Response::new(());
+    *head.status_mut() = http::StatusCode::from_u16(response.status().as_u16()).unwrap_or_default();
+    *head.headers_mut() = new_headers(response.headers());
+    if let Some(decision) = response.extensions().get::<Decision>() {
+        head.extensions_mut().insert(decision.clone());
+    }
+    head
+}
+
+/// A refusal as it is sent.
+pub(crate) fn response(refusal: http::Response<Bytes>) -> HttpResponse {
+    let (head, body) = refusal.into_parts();
+    let mut response = HttpResponse::new(status(head.status)).set_body(body).map_into_boxed_body();
+    write(&changes(&head.headers, response.headers()), response.headers_mut());
+    if let Some(decision) = head.extensions.get::<Decision>() {
+        response.extensions_mut().insert(decision.clone());
+    }
+    response
+}
+
+pub(crate) fn status(status: http::StatusCode) -> StatusCode {
+    StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Headers that are to be set to other values than they have.
+pub(crate) type Changes = Vec<(HeaderName, Vec<HeaderValue>)>;
+
+pub(crate) fn changes(wanted: &http::HeaderMap, present: &HeaderMap) -> Changes {
+    let mut changes = Changes::new();
+    for name in wanted.keys() {
+        let values = wanted.get_all(name);
+        let same = values
+            .iter()
+            .map(http::HeaderValue::as_bytes)
+            .eq(present.get_all(name.as_str()).map(HeaderValue::as_bytes));
+        if let (false, Ok(name)) = (same, HeaderName::from_bytes(name.as_str().as_bytes())) {
+            let values = values.iter().flat_map(|value| HeaderValue::from_bytes(value.as_bytes()));
+            changes.push((name, values.collect()));
+        }
+    }
+    changes
+}
+
+pub(crate) fn write(changes: &Changes, headers: &mut HeaderMap) {
+    for (name, values) in changes {
+        headers.remove(name);
+        values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+    }
+}
+
+fn new_headers(headers: &HeaderMap) -> http::HeaderMap {
+    let mut new = http::HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_bytes(value.as_bytes())) {
+            let _full = new.try_append(name, value);
+        }
+    }
+    new
+}
