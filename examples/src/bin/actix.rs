@@ -37,5 +37,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn hello(limited: RateLimited) -> String {
     let left = limited.remaining("rpm").unwrap_or(0);
-    format!("Hello! {left} requests left for now.\n")
+    let requests = if left == 1 { "request" } else { "requests" };
+    format!("Hello! {left} {requests} left for now.\n")
 }
