@@ -41,6 +41,9 @@ pub(crate) enum CliError {
     /// The question was answered with no.
     #[error("Aborted! Nothing was changed.")]
     Declined,
+    /// Ctrl-C; what happens now with what was begun. Exit code 130.
+    #[error("Interrupted. {0}")]
+    Interrupted(String),
     /// The result that was shown is itself the bad news.
     #[error("see the result")]
     Shown,
@@ -81,6 +84,7 @@ impl CliError {
             Self::Shown => {}
             Self::OutputClosed => return ExitCode::SUCCESS,
             Self::Declined => eprintln!("{self}"),
+            Self::Interrupted(_) => eprintln!("\n{self}"),
             _ => {
                 let mut text = format!("{} {self}", paint(Tone::Bad, "Error:"));
                 for cause in causes(self) {
@@ -92,7 +96,11 @@ impl CliError {
                 eprintln!("{text}");
             }
         }
-        ExitCode::from(if matches!(self, Self::Usage(_)) { 2 } else { 1 })
+        ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::Interrupted(_) => 130,
+            _ => 1,
+        })
     }
 
     fn advice(&self) -> &[String] {

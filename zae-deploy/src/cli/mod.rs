@@ -26,6 +26,7 @@ mod prompt;
 mod resource;
 mod root;
 mod shell;
+mod stack;
 mod suggest;
 mod system;
 mod usage;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CliError, Context, audit, entity, namespace, resource, shell, system, usage};
+use super::{CliError, Context, audit, entity, namespace, resource, shell, stack, system, usage};
 
 /// Deploys and runs the zae rate limiter.
 #[derive(Debug, Parser)]
@@ -72,6 +72,8 @@ pub(crate) enum ColorChoice {
 /// One variant per command or group of commands, each in a file of its own.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Stack(stack::Command),
     /// Set, show and delete the limits that hold for everybody
     System(system::Group),
     /// Set, show and delete default limits of resources
@@ -98,6 +100,7 @@ impl Command {
             Self::Entity(group) => group.run(cx).await,
             Self::Usage(group) => group.run(cx).await,
             Self::Audit(group) => group.run(cx).await,
+            Self::Stack(command) => command.run(cx).await,
             Self::Namespace(group) => group.run(cx).await,
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),

@@ -1,5 +1,7 @@
 //! Creating and updating a stack: [`Deployment`].
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType};
 use zae_limiter::StackName;
 
@@ -9,7 +11,7 @@ use super::{
     describe::{DeployedStack, describe, is_limiter},
     error::StackError,
     options::StackOptions,
-    parameters::{self, CodeLocation, Wanted},
+    parameters::{self, CodeLocation, Parameters, Wanted},
     progress::{Follow, Watch, outcome},
     setup, tags,
 };
@@ -28,8 +30,8 @@ use crate::{
 /// let options = StackOptions::builder().log_retention_days(90).pitr_recovery_days(7).build()?;
 /// let deployment = Deployment::new(&cloud, StackName::new("limiter")?, options, Packages::none());
 /// let plan = deployment.plan(&LogWatch).await?;
-/// if let Plan::Update(changes) = &plan {
-///     assert_eq!(changes.losses().count(), 0, "nothing is replaced");
+/// if let Plan::Update(update) = &plan {
+///     assert_eq!(update.changes().losses().count(), 0, "nothing is replaced");
 /// }
 /// let stack = deployment.apply(plan, &LogWatch).await?;
 /// println!("{} is {}", stack.name, stack.state);
@@ -42,7 +44,21 @@ pub struct Deployment<'a> {
     stack: StackName,
     options: StackOptions,
     packages: Packages,
+    scope: Scope,
 }
+
+/// What of a stack is brought up to date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Everything.
+    #[default]
+    Stack,
+    /// The code of the functions; template and parameters stay as they are deployed.
+    Code,
+}
+
+type AllWanted = BTreeMap<&'static str, Wanted>;
 
 /// What it takes to make a stack what it shall be.
 #[derive(Debug)]
@@ -51,7 +67,7 @@ pub enum Plan {
     /// It is created.
     Create(NewStack),
     /// It is updated.
-    Update(ChangeSet),
+    Update(Update),
     /// It is what it shall be.
     Unchanged(DeployedStack),
 }
@@ -59,14 +75,46 @@ pub enum Plan {
 /// A stack that is about to be created.
 #[derive(Debug)]
 pub struct NewStack {
-    parameters: std::collections::BTreeMap<&'static str, Wanted>,
+    wanted: AllWanted,
+}
+
+/// A stack that is about to be updated.
+#[derive(Debug)]
+pub struct Update {
+    changes: ChangeSet,
+    parameters: Parameters,
+}
+
+impl Update {
+    /// What changes.
+    pub fn changes(&self) -> &ChangeSet {
+        &self.changes
+    }
+}
+
+impl Plan {
+    /// The parameters of the stack once the plan is carried out, without those that have the template's defaults.
+    pub fn parameters(&self) -> Parameters {
+        match self {
+            Self::Create(new) => parameters::effective(&new.wanted, None),
+            Self::Update(update) => update.parameters.clone(),
+            Self::Unchanged(stack) => stack.parameters.clone(),
+        }
+    }
 }
 
 impl<'a> Deployment<'a> {
     /// The stack `stack`, with what `options` and `packages` say. Without packages the functions of a new stack are
     /// placeholders, and those of an existing one keep their code.
     pub fn new(cloud: &'a Cloud, stack: StackName, options: StackOptions, packages: Packages) -> Self {
-        Self { cloud, stack, options, packages }
+        Self { cloud, stack, options, packages, scope: Scope::default() }
+    }
+
+    /// What of the stack is brought up to date; everything, unless this says otherwise.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
     }
 
     /// Works out what has to be done; waits first, if another operation is under way. Only the packages are sent.
@@ -79,8 +127,8 @@ impl<'a> Deployment<'a> {
             // What is wrong shall be said before anything is uploaded.
             parameters::wanted(&self.options, None, &self.stack, None)?;
             let code = self.upload(watch).await?;
-            let parameters = parameters::wanted(&self.options, code.as_ref(), &self.stack, None)?;
-            return Ok(Plan::Create(NewStack { parameters }));
+            let wanted = parameters::wanted(&self.options, code.as_ref(), &self.stack, None)?;
+            return Ok(Plan::Create(NewStack { wanted }));
         };
         if !current.state.is_usable() {
             let (state, reason) = (current.state, current.reason);
@@ -91,9 +139,18 @@ impl<'a> Deployment<'a> {
         }
         parameters::wanted(&self.options, None, &self.stack, Some(&current.parameters))?;
         let code = self.upload(watch).await?;
-        let wanted = parameters::wanted(&self.options, code.as_ref(), &self.stack, Some(&current.parameters))?;
-        match self.change_set(&current, wanted).await? {
-            Some(changes) => Ok(Plan::Update(changes)),
+        let wanted = match (self.scope, code) {
+            (Scope::Code, Some(code)) => parameters::code_only(&code, &current.parameters)?,
+            (Scope::Code, None) => return Ok(Plan::Unchanged(current)),
+            (Scope::Stack, code) => {
+                parameters::wanted(&self.options, code.as_ref(), &self.stack, Some(&current.parameters))?
+            }
+        };
+        match self.change_set(&current, &wanted).await? {
+            Some(changes) => {
+                let parameters = parameters::effective(&wanted, Some(&current.parameters));
+                Ok(Plan::Update(Update { changes, parameters }))
+            }
             None => Ok(Plan::Unchanged(current)),
         }
     }
@@ -113,7 +170,7 @@ impl<'a> Deployment<'a> {
                 let deployed = follow.until_done(watch).await?;
                 (outcome(&self.stack, deployed, follow.take_failure())?, true)
             }
-            Plan::Update(changes) => {
+            Plan::Update(Update { changes, .. }) => {
                 let mut follow = Follow::from_now(self.cloud, &self.stack, &changes.stack_id).await?;
                 self.execute(&changes).await?;
                 let deployed = follow.until_done(watch).await?;
@@ -134,15 +191,15 @@ impl<'a> Deployment<'a> {
     pub async fn start(&self, plan: Plan) -> Result<(), StackError> {
         match plan {
             Plan::Create(new) => self.create(new).await.map(drop),
-            Plan::Update(changes) => self.execute(&changes).await,
+            Plan::Update(update) => self.execute(&update.changes).await,
             Plan::Unchanged(_) => Ok(()),
         }
     }
 
     /// Gives up what was planned.
     pub async fn discard(&self, plan: Plan) {
-        if let Plan::Update(changes) = plan {
-            changes::discard(self.cloud, &self.stack, &changes.id).await;
+        if let Plan::Update(update) = plan {
+            changes::discard(self.cloud, &self.stack, &update.changes.id).await;
         }
     }
 
@@ -164,25 +221,21 @@ impl<'a> Deployment<'a> {
 
     async fn create(&self, new: NewStack) -> Result<String, StackError> {
         let operation = "cloudformation:CreateStack";
-        let tags = tags::all(self.stack.as_str(), &Default::default(), self.options.tags());
+        let tags = tags::all(self.stack.as_str(), &BTreeMap::new(), self.options.tags());
         let request = self
             .cloud
             .cloudformation()
             .create_stack()
             .stack_name(self.stack.as_str())
             .template_body(TEMPLATE)
-            .set_parameters(Some(parameters::requests(new.parameters)))
+            .set_parameters(Some(parameters::requests(&new.wanted)))
             .set_tags(Some(tags::requests(&tags)))
             .capabilities(Capability::CapabilityNamedIam);
         let answer = request.send().await.map_err(|error| StackError::from_sdk(operation, error))?;
         Ok(answer.stack_id.unwrap_or_else(|| self.stack.to_string()))
     }
 
-    async fn change_set(
-        &self,
-        current: &DeployedStack,
-        wanted: std::collections::BTreeMap<&'static str, Wanted>,
-    ) -> Result<Option<ChangeSet>, StackError> {
+    async fn change_set(&self, current: &DeployedStack, wanted: &AllWanted) -> Result<Option<ChangeSet>, StackError> {
         let operation = "cloudformation:CreateChangeSet";
         let tags = tags::all(self.stack.as_str(), &current.tags, self.options.tags());
         let request = self
@@ -192,7 +245,8 @@ impl<'a> Deployment<'a> {
             .stack_name(self.stack.as_str())
             .change_set_name(format!("zae-deploy-{}", ulid::Ulid::new()))
             .change_set_type(ChangeSetType::Update)
-            .template_body(TEMPLATE)
+            .set_template_body((self.scope == Scope::Stack).then(|| TEMPLATE.to_owned()))
+            .set_use_previous_template((self.scope == Scope::Code).then_some(true))
             .set_parameters(Some(parameters::requests(wanted)))
             .set_tags(Some(tags::requests(&tags)))
             .capabilities(Capability::CapabilityNamedIam);

@@ -23,7 +23,7 @@ mod tags;
 pub use changes::{Action, Change, ChangeSet};
 pub use cloud::Cloud;
 pub use delete::{Deleted, deletable, delete, start_delete};
-pub use deploy::{Deployment, NewStack, Plan};
+pub use deploy::{Deployment, NewStack, Plan, Scope, Update};
 pub use describe::{DeployedStack, describe};
 pub use discovery::{LimiterInfo, list_deployed};
 pub use error::{OptionError, Protected, ResourceFailure, StackError};

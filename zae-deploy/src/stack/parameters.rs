@@ -27,6 +27,18 @@ pub(crate) struct CodeLocation {
     pub(crate) architecture: &'static str,
 }
 
+impl CodeLocation {
+    fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let rows = [
+            ("CodeBucket", self.bucket.as_str()),
+            ("AggregatorCodeKey", &self.aggregator),
+            ("ProvisionerCodeKey", &self.provisioner),
+            ("LambdaArchitecture", self.architecture),
+        ];
+        rows.map(|(name, value)| (name, value.to_owned())).into_iter()
+    }
+}
+
 /// What is asked of the template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -47,10 +59,7 @@ pub(super) fn wanted(
 ) -> Result<BTreeMap<&'static str, Wanted>, OptionError> {
     let mut given = given(&options.set, stack, current)?;
     if let Some(code) = code {
-        given.insert("CodeBucket", code.bucket.clone());
-        given.insert("AggregatorCodeKey", code.aggregator.clone());
-        given.insert("ProvisionerCodeKey", code.provisioner.clone());
-        given.insert("LambdaArchitecture", code.architecture.to_owned());
+        given.extend(code.parameters());
     }
     match current {
         None => defaults(&mut given),
@@ -168,14 +177,42 @@ fn check_functions(
     Ok(())
 }
 
+/// The values that a stack will have, without the template's own defaults.
+pub(super) fn effective(wanted: &BTreeMap<&'static str, Wanted>, current: Option<&Parameters>) -> Parameters {
+    let value = |name: &str, wanted: &Wanted| match wanted {
+        Wanted::Value(value) => Some(value.clone()),
+        Wanted::Previous => current?.get(name).cloned(),
+    };
+    wanted.iter().filter_map(|(name, wanted)| Some(((*name).to_owned(), value(name, wanted)?))).collect()
+}
+
+/// What is asked of a stack whose code alone shall change.
+///
+/// # Errors
+/// [`OptionError`] when its template takes no code from S3.
+pub(super) fn code_only(
+    code: &CodeLocation,
+    current: &Parameters,
+) -> Result<BTreeMap<&'static str, Wanted>, OptionError> {
+    if !current.contains_key("CodeBucket") {
+        let problem =
+            "cannot be used here: the deployed template is another's and takes no code from S3; upgrade all of it";
+        return Err(OptionError::new("lambda_only", problem));
+    }
+    let known = crate::template::parameter_names().filter(|name| current.contains_key(*name));
+    let mut wanted: BTreeMap<_, _> = known.map(|name| (name, Wanted::Previous)).collect();
+    wanted.extend(code.parameters().map(|(name, value)| (name, Wanted::Value(value))));
+    Ok(wanted)
+}
+
 /// As CloudFormation takes them.
-pub(super) fn requests(wanted: BTreeMap<&'static str, Wanted>) -> Vec<types::Parameter> {
+pub(super) fn requests(wanted: &BTreeMap<&'static str, Wanted>) -> Vec<types::Parameter> {
     wanted
-        .into_iter()
+        .iter()
         .map(|(name, wanted)| {
-            let parameter = types::Parameter::builder().parameter_key(name);
+            let parameter = types::Parameter::builder().parameter_key(*name);
             match wanted {
-                Wanted::Value(value) => parameter.parameter_value(value),
+                Wanted::Value(value) => parameter.parameter_value(value.as_str()),
                 Wanted::Previous => parameter.use_previous_value(true),
             }
             .build()
@@ -187,8 +224,8 @@ pub(super) fn requests(wanted: BTreeMap<&'static str, Wanted>) -> Vec<types::Par
 mod tests {
     use super::*;
 
-    fn new(options: StackOptions) -> BTreeMap<&'static str, Wanted> {
-        wanted(&options, None, &StackName::new("mystack").unwrap(), None).unwrap()
+    fn new(options: &StackOptions) -> BTreeMap<&'static str, Wanted> {
+        wanted(options, None, &StackName::new("mystack").unwrap(), None).unwrap()
     }
 
     fn value(text: &str) -> Wanted {
@@ -197,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_new_stack_gets_what_differs_from_the_template() {
-        let sent = new(StackOptions::default());
+        let sent = new(&StackOptions::default());
         assert_eq!(sent, BTreeMap::from([("SchemaVersion", value("0.10.0")), ("LogRetentionDays", value("30"))]));
     }
 
@@ -209,7 +246,7 @@ mod tests {
             .create_iam(false)
             .role_name_format("app-{}")
             .alarm_sns_topic("arn:aws:sns:us-east-1:123456789012:ops");
-        let sent = new(options.build().unwrap());
+        let sent = new(&options.build().unwrap());
         assert_eq!(sent["LambdaDurationThreshold"], value("96000"));
         assert_eq!((&sent["EnablePITR"], &sent["PITRRecoveryPeriodDays"]), (&value("true"), &value("7")));
         assert_eq!(sent["EnableIAM"], value("false"));

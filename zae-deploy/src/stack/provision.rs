@@ -63,10 +63,10 @@ impl StackProvisioner {
         let (options, packages) = (self.options.clone(), self.packages.clone());
         let deployment = Deployment::new(&cloud, target.stack.clone(), options, packages);
         let plan = deployment.plan(&LogWatch).await?;
-        if let Plan::Update(changes) = &plan {
+        if let Plan::Update(update) = &plan {
             // A stack that somebody else has just made is what was missing.
             let left_alone = self.occasion == ProvisionOccasion::TableMissing;
-            let losses: Vec<_> = changes.losses().map(|change| change.logical_id.clone()).collect();
+            let losses: Vec<_> = update.changes().losses().map(|change| change.logical_id.clone()).collect();
             if left_alone || !losses.is_empty() {
                 deployment.discard(plan).await;
                 return if left_alone {

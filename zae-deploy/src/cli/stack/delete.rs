@@ -1,0 +1,106 @@
+//! `delete`: removes a stack.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{cloud, failed, watch};
+use crate::{
+    cli::{
+        CliError, Context,
+        args::{OutputArgs, YesArgs},
+        output::{Page, Report, units},
+        prompt::confirm,
+    },
+    stack::{Cloud, DeployedStack, StackError, deletable, delete, start_delete},
+};
+
+/// Removes a stack, its table and all data in it. What was archived to S3 stays, and so does the bucket with the Lambda
+/// packages, which other stacks use.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  zae-deploy delete --name limiter --region us-east-1
+  zae-deploy delete --name limiter --yes")]
+pub(crate) struct Delete {
+    /// Wait until CloudFormation is done [default]
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Do not wait
+    #[arg(long, overrides_with = "wait")]
+    no_wait: bool,
+    #[command(flatten)]
+    yes: YesArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Serialize)]
+struct Gone {
+    stack: String,
+    /// Whether it is gone, or only about to be.
+    deleted: bool,
+    archive_bucket: Option<String>,
+    #[serde(skip)]
+    status: String,
+}
+
+impl Report for Gone {
+    fn page(&self, page: &mut Page) {
+        if !self.deleted {
+            page.line(format!("Stack deletion initiated. {} shows how it fares.", self.status));
+            return;
+        }
+        page.done(&format!("Stack '{}' deleted successfully", self.stack));
+        if let Some(bucket) = &self.archive_bucket {
+            page.line(format!("  Kept:   s3://{bucket}, with the archived audit events"));
+            page.line(format!("  Remove: `aws s3 rb s3://{bucket} --force`"));
+        }
+    }
+}
+
+impl Delete {
+    pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let stack = cx.named_stack()?;
+        let out = cx.output(self.output);
+        let cloud = cloud(cx).await?;
+        let action = format!("delete stack '{stack}'");
+        let fail = |error: StackError| failed(&action, error);
+        let found = deletable(&cloud, &stack).await.map_err(fail)?;
+        confirm(&format!("Are you sure you want to delete stack '{stack}'?"), &losses(&cloud, &found).await, self.yes)?;
+        out.progress(&format!("Deleting stack: {stack}"));
+        let status = cx.command("status");
+        if self.no_wait {
+            start_delete(&cloud, &stack).await.map_err(fail)?;
+            return out.show(&Gone { stack: stack.to_string(), deleted: false, archive_bucket: None, status });
+        }
+        let watch = watch::Shown::new(cx, &out);
+        let work = async { delete(&cloud, &stack, &watch).await.map_err(fail) };
+        let left = || format!("CloudFormation goes on deleting stack {stack}: {status} shows how it fares.");
+        let deleted = watch::unless_interrupted(work, left).await?;
+        let archive_bucket = deleted.archive_bucket;
+        out.show(&Gone { stack: stack.to_string(), deleted: true, archive_bucket, status })
+    }
+}
+
+/// What will be gone, and what will not.
+async fn losses(cloud: &Cloud, stack: &DeployedStack) -> Vec<String> {
+    let table = cloud.dynamodb().describe_table().table_name(&stack.name).send().await.ok().and_then(|t| t.table);
+    let mut losses = Vec::new();
+    if let Some(table) = table {
+        let items = units::roughly(table.item_count.unwrap_or_default().unsigned_abs());
+        let size = units::bytes_roughly(table.table_size_bytes.unwrap_or_default().unsigned_abs());
+        losses.push(format!(
+            "table {} with {items} items ({size}): limits, entities, buckets, usage and audit of all its namespaces",
+            stack.name
+        ));
+    }
+    let policies = stack.outputs.keys().filter(|name| name.ends_with("PolicyArn")).count();
+    let roles = stack.outputs.keys().filter(|name| name.ends_with("RoleArn")).count();
+    if policies + roles > 0 {
+        losses.push(format!("{policies} IAM policies and {roles} roles that applications may be using"));
+    }
+    if let Some(bucket) = stack.outputs.get("AuditArchiveBucketName") {
+        losses.push(format!("not the archived audit events: s3://{bucket} stays unless it is empty"));
+    }
+    losses
+}

@@ -1,0 +1,222 @@
+//! `deploy`: creates a stack, or brings it up to date.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde::Serialize;
+use zae_limiter::StackName;
+
+use super::{cloud, failed, options::StackArgs, summary, watch};
+use crate::{
+    artifact::Packages,
+    cli::{
+        CliError, Context,
+        args::{OutputArgs, YesArgs},
+        output::{Output, Page, Report},
+        prompt::confirm,
+    },
+    stack::{Action, Change, Cloud, DeployedStack, Deployment, Plan},
+};
+
+/// Creates a stack, or brings an existing one to what the options say and leaves the rest of it as it is. What will change is
+/// shown before it happens, and nothing is removed or replaced without being asked for.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  zae-deploy deploy --name limiter --region us-east-1
+  zae-deploy deploy --name limiter --log-retention-days 90 --pitr-recovery-days 7
+  zae-deploy deploy --name limiter --create-iam-roles --role-name-format 'PowerUserPB-{}'
+
+A stack that exists is changed by a change set; that nothing changes is said and is no error.")]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    stack: StackArgs,
+    /// Wait until CloudFormation is done [default]
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Do not wait; another deploy then prepares the table
+    #[arg(long, overrides_with = "wait")]
+    no_wait: bool,
+    #[command(flatten)]
+    yes: YesArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// How a stack came to be what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Started,
+}
+
+#[derive(Serialize)]
+pub(super) struct Deployed {
+    stack: String,
+    region: String,
+    outcome: Outcome,
+    status: Option<String>,
+    stack_id: Option<String>,
+    changes: Vec<Change>,
+    outputs: BTreeMap<String, String>,
+    #[serde(skip)]
+    next: String,
+}
+
+impl Report for Deployed {
+    fn page(&self, page: &mut Page) {
+        let words = |status: &str| status.to_lowercase().replace('_', " ");
+        match (self.outcome, &self.status) {
+            (Outcome::Started, _) | (_, None) => {
+                page.done(&format!("Stack '{}' is under way", self.stack));
+                page.line(format!("  {} shows how it fares; deploy again to prepare its table", self.next));
+            }
+            (Outcome::Unchanged, Some(_)) => {
+                page.done(&format!("Stack '{}' is up to date; nothing was changed", self.stack));
+            }
+            (_, Some(status)) => {
+                page.done(&format!("Stack {}", words(status)));
+                page.line(format!("  Stack ID: {}", self.stack_id.as_deref().unwrap_or("-")));
+            }
+        }
+        if self.outcome != Outcome::Started {
+            page.done("Version record and namespace 'default' are in place");
+        }
+    }
+}
+
+impl Deploy {
+    pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let stack = cx.stack()?;
+        let options = self.stack.options()?;
+        let out = cx.output(self.output);
+        if options.creates_iam() == Some(false) && !options.has_aggregator_role() {
+            let note = "Note: --no-iam disables aggregator (no IAM role). Use --aggregator-role-arn to provide an external role.";
+            out.progress(note);
+        }
+        let cloud = cloud(cx).await?;
+        out.progress(&format!("Deploying stack: {stack}"));
+        out.progress(&format!("  Table name: {stack}"));
+        out.progress(&format!("  Region: {}", cloud.region()));
+        let action = format!("deploy stack '{stack}'");
+        let deployment = Deployment::new(&cloud, stack.clone(), options.clone(), packages(&out));
+        let run = Run { cx, out: &out, cloud: &cloud, stack: &stack, action: &action, deployment: &deployment };
+        let plan = run.plan().await?;
+        summary::show(&out, &plan.parameters(), &options);
+        let plan = run.approve(plan, self.yes).await?;
+        let deployed = if self.no_wait { run.start(plan).await? } else { run.apply(plan).await? };
+        out.show(&deployed)
+    }
+}
+
+/// One deployment on the command line.
+pub(super) struct Run<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) out: &'a Output,
+    pub(super) cloud: &'a Cloud,
+    pub(super) stack: &'a StackName,
+    /// What follows "Failed to".
+    pub(super) action: &'a str,
+    pub(super) deployment: &'a Deployment<'a>,
+}
+
+impl Run<'_> {
+    pub(super) async fn plan(&self) -> Result<Plan, CliError> {
+        let watch = watch::Shown::new(self.cx, self.out);
+        let plan = async { self.deployment.plan(&watch).await.map_err(|error| failed(self.action, error)) };
+        watch::unless_interrupted(plan, || "Nothing was changed.".to_owned()).await
+    }
+
+    /// Shows what changes, and asks before something is removed or replaced.
+    pub(super) async fn approve(&self, plan: Plan, yes: YesArgs) -> Result<Plan, CliError> {
+        let Plan::Update(update) = &plan else { return Ok(plan) };
+        let changes = update.changes();
+        self.out.progress(&format!("Changes to stack {}:", self.stack));
+        changes.changes().iter().for_each(|change| self.out.progress(&shown(change)));
+        self.out.progress("");
+        let losses: Vec<String> = changes.losses().map(loss).collect();
+        if losses.is_empty() {
+            return Ok(plan);
+        }
+        let question = format!("Update stack '{}' and lose what is removed or replaced?", self.stack);
+        match confirm(&question, &losses, yes) {
+            Ok(()) => Ok(plan),
+            Err(error) => {
+                self.deployment.discard(plan).await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn apply(&self, plan: Plan) -> Result<Deployed, CliError> {
+        let (outcome, changes) = told(&plan);
+        let watch = watch::Shown::new(self.cx, self.out);
+        let apply = async { self.deployment.apply(plan, &watch).await.map_err(|error| failed(self.action, error)) };
+        let status = self.cx.command("status");
+        let left = || format!("CloudFormation goes on with stack {}: {status} shows how it fares.", self.stack);
+        let stack = watch::unless_interrupted(apply, left).await?;
+        Ok(self.deployed(outcome, changes, Some(stack)))
+    }
+
+    async fn start(&self, plan: Plan) -> Result<Deployed, CliError> {
+        if let Plan::Unchanged(_) = plan {
+            return self.apply(plan).await;
+        }
+        let (_, changes) = told(&plan);
+        self.deployment.start(plan).await.map_err(|error| failed(self.action, error))?;
+        Ok(self.deployed(Outcome::Started, changes, None))
+    }
+
+    fn deployed(&self, outcome: Outcome, changes: Vec<Change>, stack: Option<DeployedStack>) -> Deployed {
+        Deployed {
+            stack: self.stack.to_string(),
+            region: self.cloud.region().to_owned(),
+            outcome,
+            status: stack.as_ref().map(|stack| stack.state.to_string()),
+            stack_id: stack.as_ref().map(|stack| stack.id.clone()),
+            changes,
+            outputs: stack.map(|stack| stack.outputs).unwrap_or_default(),
+            next: self.cx.command("status"),
+        }
+    }
+}
+
+fn told(plan: &Plan) -> (Outcome, Vec<Change>) {
+    match plan {
+        Plan::Create(_) => (Outcome::Created, Vec::new()),
+        Plan::Update(update) => (Outcome::Updated, update.changes().changes().to_vec()),
+        Plan::Unchanged(_) => (Outcome::Unchanged, Vec::new()),
+    }
+}
+
+fn verb(action: Action) -> (&'static str, &'static str) {
+    match action {
+        Action::Add => ("+", "add"),
+        Action::Modify => ("~", "modify"),
+        Action::Replace => ("!", "replace"),
+        Action::MayReplace => ("!", "may replace"),
+        Action::Remove => ("-", "remove"),
+    }
+}
+
+fn shown(change: &Change) -> String {
+    let (symbol, verb) = verb(change.action);
+    let properties = match change.properties.as_slice() {
+        [] => String::new(),
+        properties => format!(": {}", properties.join(", ")),
+    };
+    format!("  {symbol} {verb:<11} {} ({}){properties}", change.logical_id, change.resource_type)
+}
+
+fn loss(change: &Change) -> String {
+    format!("{} {} ({})", verb(change.action).1, change.logical_id, change.resource_type)
+}
+
+/// The Lambda packages to deploy.
+pub(super) fn packages(out: &Output) -> Packages {
+    let _ = out;
+    Packages::none()
+}

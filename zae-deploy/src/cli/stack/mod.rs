@@ -1,0 +1,91 @@
+//! Commands about the stack as a whole.
+
+mod compat;
+mod delete;
+mod deploy;
+mod list;
+mod options;
+mod status;
+mod summary;
+mod template;
+mod upgrade;
+mod version;
+mod watch;
+
+use clap::{Args, Subcommand};
+
+use super::{CliError, Context, args::OutputArgs, error::BoxError};
+use crate::stack::{Cloud, StackError};
+
+/// One variant per command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a stack, or bring it up to date
+    Deploy(Box<deploy::Deploy>),
+    /// Remove a stack with all its data
+    Delete(delete::Delete),
+    /// Show how a stack is
+    Status(Plain),
+    /// List the stacks of a region
+    List(Plain),
+    /// Print the CloudFormation template
+    CfnTemplate(template::CfnTemplate),
+    /// Compare the versions of this tool and of a stack
+    Version(Plain),
+    /// Bring template and Lambda code of a stack to this tool's version
+    Upgrade(upgrade::Upgrade),
+    /// Tell by exit code whether this tool and a stack fit together
+    Check(Plain),
+}
+
+/// A command without options of its own.
+#[derive(Args, Debug)]
+pub(crate) struct Plain {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Command {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Deploy(deploy) => deploy.run(cx).await,
+            Self::Delete(delete) => delete.run(cx).await,
+            Self::Status(plain) => status::run(cx, &cx.output(plain.output)).await,
+            Self::List(plain) => list::run(cx, &cx.output(plain.output)).await,
+            Self::CfnTemplate(template) => template.run(),
+            Self::Version(plain) => version::run(cx, &cx.output(plain.output)).await,
+            Self::Upgrade(upgrade) => upgrade.run(cx).await,
+            Self::Check(plain) => version::check(cx, &cx.output(plain.output)).await,
+        }
+    }
+}
+
+/// The account and region of the command line.
+async fn cloud(cx: &Context) -> Result<Cloud, CliError> {
+    Cloud::new(cx.sdk_config().await).map_err(|error| failed("connect", error))
+}
+
+/// The error of a step that follows "Failed to".
+fn failed(action: &str, error: StackError) -> CliError {
+    let advice = error.advice();
+    let error = match error {
+        StackError::Invalid(error) => return error.into(),
+        StackError::Option(error) => return CliError::Invalid(format!("{}", Spelled(&error))),
+        other => CliError::failed(action, BoxError::from(other)),
+    };
+    advice.into_iter().fold(error, CliError::next)
+}
+
+/// An option's error with the option as it is typed.
+struct Spelled<'a>(&'a crate::stack::OptionError);
+
+impl std::fmt::Display for Spelled<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.to_string();
+        let option = self.0.option();
+        let rest = text.strip_prefix(option).unwrap_or(&text);
+        // Tags are given one by one.
+        let option = if option == "tags" { "tag" } else { option };
+        write!(f, "--{}{rest}", option.replace('_', "-"))
+    }
+}

@@ -1,0 +1,188 @@
+//! The options of `deploy`.
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    cli::CliError,
+    stack::{IndexProjection, LOG_RETENTION_DAYS, StackOptions},
+};
+
+/// What the stack shall be. What is not given stays as it is in an existing stack.
+#[derive(Args, Debug)]
+pub(super) struct StackArgs {
+    /// Days after which usage snapshots expire [default: 90]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650), help_heading = "Data")]
+    usage_retention_days: Option<u32>,
+    /// Days after which audit events of the namespace `default` expire [default: 90]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data")]
+    audit_retention_days: Option<u32>,
+    /// Recover the table to any point of that many days, 1-35 [default: no recovery]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=35), help_heading = "Data")]
+    pitr_recovery_days: Option<u32>,
+    /// No point-in-time recovery
+    #[arg(long, conflicts_with = "pitr_recovery_days", help_heading = "Data")]
+    no_pitr: bool,
+    /// Refuse to delete the table
+    #[arg(long, overrides_with = "no_deletion_protection", help_heading = "Data")]
+    enable_deletion_protection: bool,
+    /// Allow to delete the table [default]
+    #[arg(long, overrides_with = "enable_deletion_protection", help_heading = "Data")]
+    no_deletion_protection: bool,
+    /// What the index over buckets holds; lean halves the write units of an acquire, and can only be chosen when the stack is
+    /// created [default: full]
+    #[arg(long, value_name = "KIND", help_heading = "Data")]
+    index_projection: Option<Projection>,
+
+    /// Deploy the Lambda aggregator: usage snapshots, refills, audit archive [default]
+    #[arg(long, overrides_with = "no_aggregator", help_heading = "Aggregator")]
+    enable_aggregator: bool,
+    /// No aggregator
+    #[arg(long, overrides_with = "enable_aggregator", help_heading = "Aggregator")]
+    no_aggregator: bool,
+    /// Windows of usage snapshots: hourly, daily, monthly [default: hourly,daily]
+    #[arg(long, value_name = "LIST", help_heading = "Aggregator")]
+    snapshot_windows: Option<String>,
+    /// Timeout of the aggregator, 1-900 [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=900), help_heading = "Aggregator")]
+    lambda_timeout: Option<u32>,
+    /// Memory of the aggregator, 128-3008 [default: 256]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=3008), help_heading = "Aggregator")]
+    lambda_memory: Option<u32>,
+    /// Days that CloudWatch keeps the functions' logs [default: 30]
+    #[arg(long, value_name = "DAYS", value_parser = log_retention, help_heading = "Aggregator")]
+    log_retention_days: Option<u32>,
+    /// Trace the aggregator with X-Ray
+    #[arg(long, overrides_with = "no_tracing", help_heading = "Aggregator")]
+    enable_tracing: bool,
+    /// No traces [default]
+    #[arg(long, overrides_with = "enable_tracing", help_heading = "Aggregator")]
+    no_tracing: bool,
+    /// Archive expired audit events to S3 [default]
+    #[arg(long, overrides_with = "no_audit_archival", help_heading = "Aggregator")]
+    enable_audit_archival: bool,
+    /// No archive: expired audit events are gone
+    #[arg(long, overrides_with = "enable_audit_archival", help_heading = "Aggregator")]
+    no_audit_archival: bool,
+    /// Days after which archived events move to Glacier Instant Retrieval, 1-3650 [default: 90]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650), help_heading = "Aggregator")]
+    audit_archive_glacier_days: Option<u32>,
+
+    /// Create CloudWatch alarms [default]
+    #[arg(long, overrides_with = "no_alarms", help_heading = "Alarms")]
+    enable_alarms: bool,
+    /// No alarms
+    #[arg(long, overrides_with = "enable_alarms", help_heading = "Alarms")]
+    no_alarms: bool,
+    /// SNS topic that alarms notify; "" for none
+    #[arg(long, value_name = "ARN", help_heading = "Alarms")]
+    alarm_sns_topic: Option<String>,
+    /// Share of its timeout that the aggregator may take before an alarm, 1-100 [default: 80]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Alarms")]
+    lambda_duration_threshold_pct: Option<u32>,
+
+    /// Create managed policies, and roles for the functions [default]
+    #[arg(long, overrides_with = "no_iam", help_heading = "IAM")]
+    iam: bool,
+    /// No IAM resources; then there is no provisioner, and an aggregator only with --aggregator-role-arn
+    #[arg(long, overrides_with = "iam", help_heading = "IAM")]
+    no_iam: bool,
+    /// Create roles for applications, administrators and monitoring
+    #[arg(long, visible_alias = "enable-iam-roles", overrides_with = "no_create_iam_roles", help_heading = "IAM")]
+    create_iam_roles: bool,
+    /// No such roles [default]
+    #[arg(long, visible_alias = "no-iam-roles", overrides_with = "create_iam_roles", help_heading = "IAM")]
+    no_create_iam_roles: bool,
+    /// Existing role for the aggregator; "" for a new one
+    #[arg(long, value_name = "ARN", help_heading = "IAM")]
+    aggregator_role_arn: Option<String>,
+    /// Permissions boundary of all roles, by name or ARN; "" for none
+    #[arg(long, value_name = "POLICY", help_heading = "IAM")]
+    permission_boundary: Option<String>,
+    /// Names of roles, with {} for STACK-part, such as 'PowerUserPB-{}'
+    #[arg(long, value_name = "FORMAT", help_heading = "IAM")]
+    role_name_format: Option<String>,
+    /// Names of managed policies, with {} for STACK-part
+    #[arg(long, value_name = "FORMAT", help_heading = "IAM")]
+    policy_name_format: Option<String>,
+
+    /// Tag of the stack and what is in it; repeatable
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    tag: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Projection {
+    Full,
+    Lean,
+}
+
+fn log_retention(text: &str) -> Result<u32, String> {
+    let known = || LOG_RETENTION_DAYS.map(|days| days.to_string()).join(", ");
+    let days = text.parse().ok().filter(|days| LOG_RETENTION_DAYS.contains(days));
+    days.ok_or_else(|| format!("CloudWatch keeps logs for {} days", known()))
+}
+
+/// What two opposite flags say together.
+fn toggle(on: bool, off: bool) -> Option<bool> {
+    match (on, off) {
+        (false, false) => None,
+        (on, _) => Some(on),
+    }
+}
+
+impl StackArgs {
+    /// The tags, each of which is `KEY=VALUE`.
+    fn tags(&self) -> Result<Vec<(&str, &str)>, CliError> {
+        let wrong = |tag: &String| format!("Invalid tag format '{tag}'. Use KEY=VALUE.");
+        self.tag.iter().map(|tag| tag.split_once('=').ok_or_else(|| CliError::Invalid(wrong(tag)))).collect()
+    }
+
+    /// Checks what was given.
+    pub(super) fn options(&self) -> Result<StackOptions, CliError> {
+        let iam = toggle(self.iam, self.no_iam);
+        let roles = toggle(self.create_iam_roles, self.no_create_iam_roles);
+        if iam == Some(false) && roles == Some(true) {
+            return Err(CliError::Invalid("--create-iam-roles cannot be used with --no-iam".to_owned()));
+        }
+        let mut builder = StackOptions::builder();
+        macro_rules! given {
+            ($($option:ident = $value:expr;)*) => {
+                $(if let Some(value) = $value { builder = builder.$option(value); })*
+            };
+        }
+        given! {
+            usage_retention_days = self.usage_retention_days;
+            audit_retention_days = self.audit_retention_days;
+            pitr_recovery_days = self.pitr_recovery_days;
+            enable_deletion_protection = toggle(self.enable_deletion_protection, self.no_deletion_protection);
+            index_projection = self.index_projection.map(|projection| match projection {
+                Projection::Full => IndexProjection::Full,
+                Projection::Lean => IndexProjection::Lean,
+            });
+            enable_aggregator = toggle(self.enable_aggregator, self.no_aggregator);
+            snapshot_windows = self.snapshot_windows.as_ref();
+            lambda_timeout = self.lambda_timeout;
+            lambda_memory = self.lambda_memory;
+            log_retention_days = self.log_retention_days;
+            enable_tracing = toggle(self.enable_tracing, self.no_tracing);
+            enable_audit_archival = toggle(self.enable_audit_archival, self.no_audit_archival);
+            audit_archive_glacier_days = self.audit_archive_glacier_days;
+            enable_alarms = toggle(self.enable_alarms, self.no_alarms);
+            alarm_sns_topic = self.alarm_sns_topic.as_ref();
+            lambda_duration_threshold_pct = self.lambda_duration_threshold_pct;
+            create_iam = iam;
+            create_iam_roles = roles;
+            aggregator_role_arn = self.aggregator_role_arn.as_ref();
+            permission_boundary = self.permission_boundary.as_ref();
+            role_name_format = self.role_name_format.as_ref();
+            policy_name_format = self.policy_name_format.as_ref();
+        }
+        if self.no_pitr {
+            builder = builder.no_pitr();
+        }
+        for (key, value) in self.tags()? {
+            builder = builder.tag(key, value);
+        }
+        builder.build().map_err(|error| super::failed("deploy", error.into()))
+    }
+}

@@ -1,0 +1,42 @@
+//! `cfn-template`: the template, for those who deploy by other means.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    cli::{CliError, output::write_all},
+    template::TEMPLATE,
+};
+
+/// Prints the CloudFormation template that `deploy` uses, for those who deploy by other means. Works offline.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Deploying it with the AWS CLI:
+  zae-deploy cfn-template > template.yaml
+  aws cloudformation deploy --template-file template.yaml --stack-name limiter \\
+      --parameter-overrides SnapshotRetentionDays=90 EnablePITR=true --capabilities CAPABILITY_NAMED_IAM
+  zae-deploy lambda-export --output lambda.zip
+  aws lambda update-function-configuration --function-name limiter-aggregator \\
+      --runtime provided.al2023 --handler bootstrap
+  aws lambda wait function-updated-v2 --function-name limiter-aggregator
+  aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
+
+The function starts as a Python placeholder, because CloudFormation takes inline code for no other runtime that fits; the
+second of the Lambda commands makes it one for the exported code. The provisioner goes the same way: lambda-export
+--function provisioner, and limiter-limits-provisioner. With the packages in a bucket of yours neither is needed: give the
+parameters CodeBucket, AggregatorCodeKey and ProvisionerCodeKey.")]
+pub(crate) struct CfnTemplate {
+    /// Write it to a file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl CfnTemplate {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let Some(path) = self.output else { return write_all(TEMPLATE) };
+        std::fs::write(&path, TEMPLATE)
+            .map_err(|error| CliError::failed(format!("write the template to {}", path.display()), error))?;
+        write_all(&format!("✓ Template exported to: {}\n", path.display()))
+    }
+}

@@ -1,0 +1,64 @@
+//! CloudFormation's steps on the terminal.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use super::super::{
+    CliError, Context,
+    output::{Output, Stream, Tone},
+};
+use crate::stack::{StackEvent, Watch};
+
+/// Shows each step once: that a resource is begun, and how it ended.
+pub(super) struct Shown<'a> {
+    cx: &'a Context,
+    out: &'a Output,
+    begun: Mutex<HashSet<(String, String)>>,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn new(cx: &'a Context, out: &'a Output) -> Self {
+        Self { cx, out, begun: Mutex::default() }
+    }
+}
+
+impl Watch for Shown<'_> {
+    fn event(&self, event: &StackEvent) {
+        // CloudFormation says twice that it begins: before and after the service has accepted it.
+        let key = (event.logical_id.clone(), event.status.clone());
+        if !self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+            return;
+        }
+        let failed = event.status.contains("FAILED") || event.status.contains("ROLLBACK");
+        let (symbol, tone) = match event.status.as_str() {
+            _ if failed => ("✗", Tone::Bad),
+            status if status.ends_with("_COMPLETE") => ("✓", Tone::Good),
+            _ => ("·", Tone::Dim),
+        };
+        let symbol = self.cx.paint(Stream::Stdout, tone, symbol);
+        let (status, id, kind) = (&event.status, &event.logical_id, &event.resource_type);
+        let kind = self.cx.paint(Stream::Stdout, Tone::Dim, kind);
+        let reason = event.reason.as_ref().filter(|_| failed).map(|reason| format!(": {reason}")).unwrap_or_default();
+        self.out.progress(&format!("  {symbol} {status:<28} {id} {kind}{reason}"));
+    }
+
+    fn step(&self, text: &str) {
+        self.out.progress(&format!("{text}..."));
+    }
+}
+
+/// Does `work`, unless Ctrl-C comes first; `left` says what goes on without us.
+pub(super) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, CliError>>,
+    left: impl FnOnce() -> String,
+) -> Result<T, CliError> {
+    tokio::select! {
+        done = work => done,
+        signal = tokio::signal::ctrl_c() => match signal {
+            Ok(()) => Err(CliError::Interrupted(left())),
+            Err(error) => Err(CliError::failed("listen for Ctrl-C", error)),
+        },
+    }
+}

@@ -1,0 +1,134 @@
+//! From deploy to delete, against `moto`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    moto::Moto,
+    resolve::{self, Parameters},
+};
+
+/// The resources that `moto` has of a stack, by their names in the template.
+async fn resources(moto: &Moto, stack: &str) -> BTreeSet<String> {
+    let program = format!(
+        "import boto3, os, json; c = boto3.client('cloudformation', endpoint_url=os.environ['ENDPOINT']); \
+         print(json.dumps([r['LogicalResourceId'] for r in c.list_stack_resources(StackName='{stack}')['StackResourceSummaries']]))"
+    );
+    serde_json::from_str(&moto.python(&program).await).unwrap()
+}
+
+/// The resources that the template has for these parameters, without those that `moto` cannot make.
+fn expected(given: &[(&str, &str)]) -> BTreeSet<String> {
+    let given: Parameters = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let resolved = resolve::resolve(&resolve::template(), &given);
+    let resources = resolved["Resources"].as_object().unwrap().iter();
+    let made = resources.filter(|(_, resource)| resource["Type"] != "AWS::CloudWatch::Alarm");
+    made.map(|(name, _)| name.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_stack_is_deployed_shown_listed_and_deleted() {
+    let Some(moto) = Moto::start().await else { return };
+    moto.zae_deploy(&["status", "--name", "prod"]).await.failed(1, &["not available", "zae-deploy deploy --name prod"]);
+    let list = moto.zae_deploy(&["list"]).await.ok();
+    assert!(list.stdout.contains("No rate limiter instances found"), "{}", list.stdout);
+
+    let deploy = ["deploy", "--name", "prod", "--lambda-timeout", "120", "--lambda-memory", "512", "--tag", "env=prod"];
+    let ran = moto.zae_deploy(&[&deploy[..], &["--no-alarms", "--audit-retention-days", "30"]].concat()).await.ok();
+    for line in
+        ["Deploying stack: prod", "Lambda timeout: 120s", "Lambda memory: 512MB", "Alarms: disabled", "env=prod"]
+    {
+        assert!(ran.stdout.contains(line), "no {line:?} in {}", ran.stdout);
+    }
+    assert!(ran.stdout.contains("✓ Stack create complete"), "{}", ran.stdout);
+    assert_eq!(resources(&moto, "prod").await, expected(&[("EnableAlarms", "false")]));
+
+    let status = moto.zae_deploy(&["status", "--name", "prod"]).await.ok();
+    println!("{}", status.stdout);
+    for line in [
+        "  Available:     ✓ Yes",
+        "  Stack:         CREATE_COMPLETE",
+        "  Aggregator:    Enabled",
+        "  Schema:        0.10.0",
+        "  Lambda:        0.17.0",
+        "IAM Policies",
+        "  AcquireOnly:   arn:aws:iam::123456789012:policy/prod-acq",
+        "  FullAccess:    arn:aws:iam::123456789012:policy/prod-full",
+        "  ReadOnly:      arn:aws:iam::123456789012:policy/prod-read",
+        "✓ Infrastructure is ready",
+    ] {
+        assert!(status.stdout.lines().any(|shown| shown == line), "no {line:?} in {}", status.stdout);
+    }
+    let list = moto.zae_deploy(&["list"]).await.ok();
+    println!("{}", list.stdout);
+    assert!(list.stdout.starts_with("Rate Limiter Instances (us-east-1)\n====="), "{}", list.stdout);
+    assert!(
+        list.stdout
+            .contains("\nprod                 ✓ CREATE_COMPLETE         0.1.0        0.17.0       0.10.0     20")
+    );
+    let namespaces = moto.zae_deploy(&["namespace", "list", "--name", "prod", "--output", "json"]).await.ok().json();
+    assert_eq!(namespaces["namespaces"][0]["name"], "default");
+
+    moto.zae_deploy(&["delete", "--name", "prod"]).await.failed(1, &["--yes"]);
+    let gone = moto.zae_deploy(&["delete", "--name", "prod", "--yes"]).await.ok();
+    assert!(gone.stdout.contains("✓ Stack 'prod' deleted successfully"), "{}", gone.stdout);
+    moto.zae_deploy(&["delete", "--name", "prod", "--yes"]).await.failed(1, &["stack prod does not exist"]);
+    moto.zae_deploy(&["status", "--name", "prod"]).await.failed(1, &["not available"]);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_not_made() {
+    let Some(moto) = Moto::start().await else { return };
+    for (stack, args, given) in [
+        ("no-aggregator", &["--no-aggregator"][..], &[("EnableAggregator", "false")][..]),
+        ("no-iam", &["--no-iam"][..], &[("EnableIAM", "false")][..]),
+        ("no-archive", &["--no-audit-archival"][..], &[("EnableAuditArchival", "false")][..]),
+        ("roles", &["--enable-iam-roles"][..], &[("EnableIAMRoles", "true")][..]),
+    ] {
+        let ran = moto.zae_deploy(&[&["deploy", "--name", stack, "--output", "json"][..], args].concat()).await.ok();
+        let deployed: Value = ran.json();
+        assert_eq!((&deployed["outcome"], &deployed["status"]), (&"created".into(), &"CREATE_COMPLETE".into()));
+        assert_eq!(resources(&moto, stack).await, expected(given), "{stack}");
+        let status = moto.zae_deploy(&["status", "--name", stack, "--output", "json"]).await.ok().json();
+        assert_eq!(status["aggregator"], stack != "no-aggregator" && stack != "no-iam", "{stack}");
+        assert_eq!(status["policies"].as_array().unwrap().len(), if stack == "no-iam" { 0 } else { 6 }, "{stack}");
+        assert_eq!(status["roles"].as_array().unwrap().len(), if stack == "roles" { 3 } else { 0 }, "{stack}");
+        moto.zae_deploy(&["delete", "--name", stack, "--yes"]).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn this_tool_and_the_python_one_list_each_others_stacks() {
+    let Some(moto) = Moto::start().await else { return };
+    moto.zae_deploy(&["deploy", "--name", "ours"]).await.ok();
+    let list = "\
+import asyncio, os
+from zae_limiter import RateLimiter
+found = asyncio.run(RateLimiter.list_deployed(region='us-east-1', endpoint_url=os.environ['ENDPOINT']))
+for info in found:
+    print(info.user_name, info.stack_status, info.version, info.lambda_version, info.schema_version, info.is_healthy)
+";
+    let listed = moto.python(list).await;
+    assert_eq!(listed.trim(), "ours CREATE_COMPLETE 0.1.0 0.17.0 0.10.0 True");
+
+    // Its template has conditions in a form that only CloudFormation reads; what is found are its tags.
+    let theirs = "\
+import boto3, os
+from zae_limiter.infra.stack_manager import StackManager
+tags = StackManager('theirs', 'us-east-1', os.environ['ENDPOINT'])._get_all_tags({'team': 'a'})
+body = '{\"Resources\": {\"Queue\": {\"Type\": \"AWS::SQS::Queue\"}}}'
+client = boto3.client('cloudformation', endpoint_url=os.environ['ENDPOINT'])
+client.create_stack(StackName='theirs', TemplateBody=body, Tags=tags)
+client.create_stack(StackName='other', TemplateBody=body)
+";
+    moto.python(theirs).await;
+    let listed = moto.zae_deploy(&["list", "--output", "json"]).await.ok().json();
+    let names: Vec<_> = listed["limiters"].as_array().unwrap().iter().map(|info| &info["user_name"]).collect();
+    assert_eq!(names, ["ours", "theirs"]);
+    let info = &listed["limiters"][1];
+    assert_eq!((&info["version"], &info["schema_version"]), (&"0.17.0".into(), &"0.10.0".into()));
+
+    moto.zae_deploy(&["deploy", "--name", "other"]).await.failed(1, &["is not a rate limiter", "--name"]);
+    moto.zae_deploy(&["delete", "--name", "other", "--yes"]).await.failed(1, &["is not a rate limiter"]);
+}

@@ -1,0 +1,67 @@
+//! `zae-deploy` as a process.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
+
+/// What a run of the command line came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn from_output(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The JSON on stdout.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32, needles: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        for needle in needles {
+            assert!(self.stderr.contains(needle), "no {needle:?} in: {}", self.stderr);
+        }
+        self
+    }
+}
+
+/// An environment in which nothing of the machine's own AWS set-up is used, least of all its credentials.
+pub(crate) fn clean(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
+    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "ZAEL_STACK", "ZAEL_NAMESPACE", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command
+        .env("AWS_CONFIG_FILE", "/nonexistent")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null())
+}
+
+/// Runs `zae-deploy` against the AWS at `endpoint`.
+pub(crate) async fn zae_deploy(endpoint: &str, args: &[&str]) -> Ran {
+    let mut command = tokio::process::Command::new(Path::new(env!("CARGO_BIN_EXE_zae-deploy")));
+    clean(&mut command).args(args).args(["--endpoint-url", endpoint]);
+    Ran::from_output(command.output().await.unwrap())
+}
