@@ -59,6 +59,9 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match self.project().kind.project() {
             KindProjection::Limited { mut body, guard } => {
                 let frame = ready!(body.as_mut().poll_frame(context));
+                if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                    guard.see(data);
+                }
                 match &frame {
                     None => guard.finish(End::Complete),
                     Some(Err(_)) => guard.finish(End::BodyFailed),

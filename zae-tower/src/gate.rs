@@ -11,9 +11,10 @@ use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLim
 use crate::{
     decision::{Decision, LeaseHandle, Outcome, Subject},
     entity,
-    extract::{Extract, ExtractError, Extractor},
+    extract::{BodyLost, Extract, ExtractError, Extractor, Peeked},
     guard::SettleGuard,
     headers::HeaderDialect,
+    llm::Accounting,
     passage::{Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
@@ -55,6 +56,7 @@ pub(crate) struct Gate<E, Rs, C, L> {
     pub(crate) skip: Vec<Skip>,
     pub(crate) render: Option<Render>,
     pub(crate) settle: Arc<dyn SettleRule>,
+    pub(crate) accounting: Option<Accounting>,
     pub(crate) notices: Arc<Notices>,
     /// Requests whose leases are not settled.
     pub(crate) open: TaskTracker,
@@ -72,6 +74,7 @@ impl<E, Rs, C, L> Clone for Gate<E, Rs, C, L> {
             skip: self.skip.clone(),
             render: self.render.clone(),
             settle: Arc::clone(&self.settle),
+            accounting: self.accounting.clone(),
             notices: Arc::clone(&self.notices),
             open: self.open.clone(),
             ..*self
@@ -91,6 +94,7 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
             .field("unidentified", &self.unidentified)
             .field("mode", &self.mode)
             .field("dialect", &self.dialect)
+            .field("accounting", &self.accounting)
             .finish_non_exhaustive()
     }
 }
@@ -112,7 +116,10 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         }
         let style = RequestStyle::of(request.headers());
         let mut subject = Subject::default();
-        let refusal = match self.admit(request, &mut subject).await {
+        let admitted = self.admit(request, &mut subject).await;
+        // Whoever comes next may change the body.
+        request.extensions_mut().remove::<Peeked>();
+        let refusal = match admitted {
             Ok(lease) => {
                 let decision = Decision::new(subject, lease.statuses(), Outcome::Admitted(lease.origin()));
                 return self.through(request, Some(LeaseHandle::new(lease)), decision, started);
@@ -120,12 +127,13 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
             Err(refusal) => Arc::new(refusal),
         };
         match self.mode {
-            Mode::Shadow => {
+            // Without its body, the request cannot go on.
+            Mode::Shadow if request.extensions().get::<BodyLost>().is_none() => {
                 let outcome = Outcome::WouldRefuse(Arc::clone(&refusal));
                 let decision = Decision::new(subject, refusal.statuses(), outcome);
                 self.through(request, None, decision, started)
             }
-            Mode::Enforce => {
+            Mode::Shadow | Mode::Enforce => {
                 let outcome = Outcome::Refused(Arc::clone(&refusal));
                 let decision = Decision::new(subject, refusal.statuses(), outcome);
                 self.notices.decided(&decision, started.elapsed());
@@ -150,7 +158,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         request.extensions_mut().insert(decision.clone());
         let guard = lease.map_or_else(SettleGuard::nothing, |lease| {
             request.extensions_mut().insert(lease.clone());
-            SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token())
+            SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token()).metered(self.accounting.as_ref())
         });
         // Clients are not told about limits that do not hold yet.
         let dialect = match self.mode {

@@ -6,6 +6,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     decision::LeaseHandle,
+    llm::{Accounting, Meter},
     settle::{End, ResponseHead, SettleRule, Verdict},
     telemetry,
 };
@@ -22,11 +23,19 @@ struct Open {
     planned: Verdict,
     /// Counts among the layer's open requests.
     open: TaskTrackerToken,
+    meter: Option<Box<Meter>>,
 }
 
 impl SettleGuard {
     pub(crate) fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>, open: TaskTrackerToken) -> Self {
-        Self { open: Some(Open { lease, rule, planned: Verdict::Keep, open }) }
+        Self { open: Some(Open { lease, rule, planned: Verdict::Keep, open, meter: None }) }
+    }
+
+    pub(crate) fn metered(mut self, accounting: Option<&Accounting>) -> Self {
+        if let (Some(open), Some(accounting)) = (&mut self.open, accounting) {
+            open.meter = Some(Box::new(accounting.meter()));
+        }
+        self
     }
 
     pub(crate) fn nothing() -> Self {
@@ -36,15 +45,30 @@ impl SettleGuard {
     pub(crate) fn plan(&mut self, response: &ResponseHead<'_>) {
         if let Some(open) = &mut self.open {
             open.planned = open.rule.on_response(response, &open.lease);
+            if let Some(meter) = &mut open.meter {
+                meter.start(response.status, response.headers);
+            }
+        }
+    }
+
+    /// The next bytes of the response's body, for [usage](crate::llm) in them.
+    pub fn see(&mut self, bytes: &[u8]) {
+        if let Some(Open { meter: Some(meter), .. }) = &mut self.open {
+            meter.push(bytes);
         }
     }
 
     /// The request ended so; only the first call counts. The settlement is queued, never waited for.
     pub fn finish(&mut self, end: End) {
         // Open until it is queued.
-        let Some(Open { lease, rule, planned, open: _until_here }) = self.open.take() else { return };
+        let Some(Open { lease, rule, planned, open: _until_here, meter }) = self.open.take() else { return };
         if lease.is_settled() {
             return telemetry::settled(end, "by_handler");
+        }
+        if let Some(meter) = meter
+            && end != End::ServiceFailed
+        {
+            meter.settle(&lease, end);
         }
         let verdict = rule.on_end(end, planned, &lease);
         // Queued by the call; nobody waits for it here.

@@ -13,6 +13,7 @@ use crate::{
     extract::{Extract, Extractor, StoredLimits},
     gate::{Gate, Mode, Unidentified},
     headers::HeaderDialect,
+    llm::{Accounting, LlmCost},
     passage::Passage,
     refusal::Refusal,
     request::RequestHead,
@@ -75,6 +76,7 @@ impl ZaeLimit {
                 skip: Vec::new(),
                 render: None,
                 settle: Arc::new(Standard),
+                accounting: None,
                 notices: Arc::new(Notices::default()),
                 open: TaskTracker::new(),
             },
@@ -100,6 +102,7 @@ macro_rules! with {
                 skip: gate.skip,
                 render: gate.render,
                 settle: gate.settle,
+                accounting: gate.accounting,
                 notices: gate.notices,
                 open: gate.open,
             },
@@ -195,6 +198,51 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     {
         self.gate.render = Some(Arc::new(render));
         self
+    }
+
+    /// Accounts for calls to language models: takes an estimate by the request's JSON body in place of
+    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
+    /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm).
+    ///
+    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the response's
+    /// bytes pass as they come. Put the layer inside of compression. The [`settle`](crate::settle) rule still decides
+    /// whether the charge stays at all.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::convert::Infallible;
+    /// # use bytes::Bytes;
+    /// # use http::{Request, Response};
+    /// # use http_body_util::{BodyExt, Full};
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// use zae_tower::{EntityId, Limit, Limits, Repository, ResourceName, ZaeLimit, llm::Tariff, resource};
+    /// # let repository = Repository::embedded().await?;
+    /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
+    /// repository.set_system_defaults(&limits, None, None).await?;
+    /// let layer = ZaeLimit::new(repository).resource(resource::json_field("model")).llm(Tariff::openai());
+    /// # let layer = layer.deadline(std::time::Duration::from_secs(10));
+    /// # let model = |_: Request<Full<Bytes>>| async {
+    /// #     let answer = r#"{"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":100}}"#;
+    /// #     Ok::<_, Infallible>(Response::builder().header("content-type", "application/json").body(Full::from(answer)).unwrap())
+    /// # };
+    /// # let request = Request::new(Full::from(r#"{"model":"gpt-5","max_tokens":500,"messages":[]}"#));
+    /// let response = layer.layer(service_fn(model)).oneshot(request).await?;
+    /// response.into_body().collect().await?; // prompt_tokens: 20, completion_tokens: 100
+    /// layer.shutdown().await;
+    /// let (who, what) = (EntityId::new("anonymous")?, ResourceName::new("gpt-5")?);
+    /// assert!(layer.limiter().available(&who, &what).await?["tpm"] >= 10_000 - 120); // and not 10 000 - 500
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
+        let accounting = accounting.into();
+        let mut limit = self.cost(LlmCost::new(accounting.clone()));
+        limit.gate.accounting = Some(accounting);
+        limit
     }
 
     /// What becomes of the charge in the end; see [`settle`](crate::settle).

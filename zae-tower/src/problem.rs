@@ -223,6 +223,11 @@ pub(crate) fn bad_request(kind: &str, detail: &str) -> Problem {
     Draft { kind: Some(kind), ..Draft::plain(StatusCode::BAD_REQUEST, detail) }.finish()
 }
 
+/// The request is larger than what is read of it: 413.
+pub(crate) fn content_too_large(detail: &str) -> Problem {
+    Draft::plain(StatusCode::PAYLOAD_TOO_LARGE, detail).finish()
+}
+
 /// Nobody is known to have sent the request: 401. RFC 9110 (section 15.5.2) demands a challenge, and a bearer token is
 /// what a service without another layer's challenge most likely means.
 pub(crate) fn unauthorized(detail: &str) -> Problem {

@@ -21,6 +21,7 @@ use crate::{
 /// | the amount is larger than the capacity | 429 | `RESOURCE_EXHAUSTED` | no: waiting does not help |
 /// | the store is away, and the policy is to block | 503 | `UNAVAILABLE` | yes |
 /// | a value in the request cannot be used | 400 | `INVALID_ARGUMENT` | no |
+/// | the request is larger than its extractors read | 413 | `INVALID_ARGUMENT` | no |
 /// | no identity, and one is required | 401 | `UNAUTHENTICATED` | no |
 /// | no limits apply, or the cost names none that do | 500 | `INTERNAL` | no |
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +93,7 @@ impl Refusal {
             }
             Self::Limiter(_) => Answer::Misconfigured,
             Self::Request(error) => match error.kind() {
-                Kind::BadRequest => Answer::BadRequest,
+                Kind::BadRequest | Kind::ContentTooLarge => Answer::BadRequest,
                 Kind::Unauthorized => Answer::Unauthorized,
                 Kind::Unavailable { .. } => Answer::Unavailable,
             },
@@ -103,6 +104,9 @@ impl Refusal {
         match (self, self.answer()) {
             (Self::Limiter(AcquireError::Exceeded(exceeded)), _) => problem::quota_exceeded(exceeded),
             (Self::Limiter(AcquireError::NeverFits(never)), _) => problem::never_fits(never),
+            (Self::Request(error), _) if error.kind() == Kind::ContentTooLarge => {
+                problem::content_too_large(error.detail())
+            }
             (_, Answer::Unavailable) => problem::unavailable(self.retry_after().unwrap_or(Duration::from_secs(1))),
             (_, Answer::BadRequest) => problem::bad_request("bad-request", &self.to_string()),
             (_, Answer::Unauthorized) => problem::unauthorized(&self.to_string()),

@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 use zae_limiter::{MAX_NAME_LEN, ResourceName};
 
 use crate::{
-    extract::{Extract, Extracted, Extractor, FromAsyncFn, FromFn, Header, IntoExtracted, found, header_name},
+    extract::{
+        Extract, Extracted, Extractor, FromAsyncFn, FromFn, Header, IntoExtracted, JsonField, found, header_name,
+    },
     request::{MatchedRoute, RequestHead},
 };
 
@@ -40,6 +42,22 @@ pub fn matched_route() -> Route {
 /// When `name` is no header name; it is a constant of the program.
 pub fn header(name: &'static str) -> Header<ResourceName> {
     Header::new(header_name(name))
+}
+
+/// The text in the member `name` of a JSON body: `json_field("model")` for requests to models. A name with a leading `/`
+/// is a JSON pointer (RFC 6901). Where there is none, nothing is found; a text that is no [`ResourceName`] is a 400.
+///
+/// The body is read, up to a limit (a longer one is a 413), and handed on unchanged. Its content is the client's choice:
+/// [`among`](JsonField::among) bounds how many buckets it can choose from.
+///
+/// ```
+/// use zae_tower::{ResourceName, resource};
+/// let any = resource::json_field("model");
+/// let ours = resource::json_field("model").among([ResourceName::new("gpt-5")?, ResourceName::new("gpt-5-mini")?]);
+/// # Ok::<(), zae_tower::ValidationError>(())
+/// ```
+pub fn json_field(name: &'static str) -> JsonField {
+    JsonField::new(name)
 }
 
 /// Always the same resource.

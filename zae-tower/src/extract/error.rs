@@ -23,6 +23,7 @@ pub struct ExtractError {
 pub(crate) enum Kind {
     BadRequest,
     Unauthorized,
+    ContentTooLarge,
     Unavailable { retry_after: Duration },
 }
 
@@ -35,6 +36,11 @@ impl ExtractError {
     /// The request does not say who sends it, or not credibly: 401.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self { kind: Kind::Unauthorized, detail: detail.into() }
+    }
+
+    /// The request is larger than the extractor reads: 413.
+    pub fn content_too_large(detail: impl Into<String>) -> Self {
+        Self { kind: Kind::ContentTooLarge, detail: detail.into() }
     }
 
     /// What the extractor itself depends on is away: 503 with `Retry-After`.

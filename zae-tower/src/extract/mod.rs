@@ -8,6 +8,8 @@
 mod combine;
 mod error;
 mod from_fn;
+mod json;
+mod peek;
 mod text;
 
 use std::future::{Future, Ready, ready};
@@ -16,6 +18,9 @@ pub use combine::{Map, Or};
 pub use error::ExtractError;
 pub(crate) use error::Kind;
 pub use from_fn::{FromAsyncFn, FromFn, IntoExtracted};
+pub use json::JsonField;
+pub(crate) use peek::BodyLost;
+pub use peek::{PeekBody, Peeked};
 pub use text::Header;
 pub(crate) use text::{header_name, header_text};
 use zae_limiter::{Cost, EntityId, Limits, ResourceName};

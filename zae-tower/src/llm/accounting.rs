@@ -21,7 +21,7 @@ pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 
 /// How calls to models are accounted for: estimated by their request, charged by a tariff, settled by their response.
 ///
-/// All adapters use it: `ZaeLimit::llm` for requests that come in, `zae-actix`, and
+/// All adapters use it: [`ZaeLimit::llm`](crate::ZaeLimit::llm) for requests that come in, `zae-actix`, and
 /// `zae-reqwest` for those that go out. By itself it serves clients of other kinds:
 ///
 /// ```
@@ -32,7 +32,8 @@ pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// # let repository = Repository::embedded().await?;
 /// # let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
 /// # repository.set_system_defaults(&limits, None, None).await?;
-/// let limiter = RateLimiter::new(repository);
+/// let limiter = RateLimiter::new(repository.clone());
+/// # let limiter = RateLimiter::builder(repository).deadline(std::time::Duration::from_secs(10)).build();
 /// let accounting = Accounting::new(Tariff::openai());
 ///
 /// let request = br#"{"model":"gpt-5","max_completion_tokens":500,"messages":[{"role":"user","content":"Hi"}]}"#;
@@ -122,14 +123,14 @@ impl Accounting {
 
     /// What the call with this request body is expected to cost.
     pub fn quote(&self, body: &[u8]) -> Quote {
-        self.quote_request(LlmRequest::parse(body))
+        let request = LlmRequest::parse(body);
+        let estimate = self.estimate(&request);
+        Quote { cost: self.tariff.cost(&estimate), request, estimate }
     }
 
-    /// As [`quote`](Accounting::quote), of a request that was read already.
-    pub fn quote_request(&self, request: LlmRequest) -> Quote {
-        let estimate = self.estimator.estimate(&request);
-        let cost = self.tariff.cost(&estimate);
-        Quote { request, estimate, cost }
+    /// What `request` is expected to use.
+    pub fn estimate(&self, request: &LlmRequest) -> Usage {
+        self.estimator.estimate(request)
     }
 
     /// The request body to send in place of `body`, where [`include_usage`](Accounting::include_usage) asks for another.

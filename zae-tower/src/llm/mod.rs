@@ -3,7 +3,7 @@
 //! - [`Usage`] is what a call used, the same for all providers.
 //! - [`Tariff`] says which limits are charged for it.
 //! - [`estimate`] guesses it from the request; [`UsageReader`] reads it from the response, streamed or not.
-//! - [`Accounting`] is the three together, and what `ZaeLimit::llm` takes.
+//! - [`Accounting`] is the three together, and what [`ZaeLimit::llm`](crate::ZaeLimit::llm) takes.
 //! - [`SettleFrom`] settles a lease where a client offers no seam but the place of the call.
 //!
 //! # What is charged
@@ -27,6 +27,7 @@
 //! | `a response told no usage …` | `WARN` once per resource and reason, then `DEBUG` | `resource`, `reason` | each response without |
 
 mod accounting;
+mod cost;
 pub mod estimate;
 mod inject;
 mod notices;
@@ -36,6 +37,7 @@ mod tariff;
 mod usage;
 
 pub use accounting::{Accounting, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
+pub use cost::LlmCost;
 pub use inject::include_usage;
 pub use read::{ApiFormat, Reading, Unseen, UsageReader};
 pub use request::LlmRequest;

@@ -34,19 +34,35 @@ const TOKEN_ID: u64 = 4;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlmRequest {
-    json: Option<Value>,
+    body: Body,
     bytes: u64,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+enum Body {
+    Json(Value),
+    Text { characters: u64 },
+    Binary,
+}
+
 impl LlmRequest {
-    /// Reads a request's body. One that is no JSON is taken for text.
+    /// Reads a request's body. One that is no JSON is taken for text, and one that is no text for a file.
     pub fn parse(body: &[u8]) -> Self {
-        Self { json: serde_json::from_slice(body).ok(), bytes: body.len() as u64 }
+        let bytes = body.len() as u64;
+        let body = match (serde_json::from_slice(body), std::str::from_utf8(body)) {
+            (Ok(json), _) => Body::Json(json),
+            (Err(_), Ok(text)) => Body::Text { characters: text.chars().count() as u64 },
+            (Err(_), Err(_)) => Body::Binary,
+        };
+        Self { body, bytes }
     }
 
     /// The body, if it is JSON.
     pub fn json(&self) -> Option<&Value> {
-        self.json.as_ref()
+        match &self.body {
+            Body::Json(json) => Some(json),
+            Body::Text { .. } | Body::Binary => None,
+        }
     }
 
     /// The length of the body, in bytes.
@@ -55,7 +71,7 @@ impl LlmRequest {
     }
 
     fn get(&self, pointer: &str) -> Option<&Value> {
-        self.json.as_ref()?.pointer(pointer)
+        self.json()?.pointer(pointer)
     }
 
     /// The model that is asked, where the body says it. Gemini and Bedrock have it in the path.
@@ -102,14 +118,15 @@ impl LlmRequest {
 
     /// All that the model is to read, piece by piece.
     pub(super) fn walk(&self, reader: &mut impl Pieces) {
-        match &self.json {
-            None => reader.opaque(self.bytes),
-            Some(Value::Object(members)) => {
+        match &self.body {
+            Body::Text { characters } => reader.opaque(*characters),
+            Body::Binary => reader.media(),
+            Body::Json(Value::Object(members)) => {
                 for (key, value) in members.iter().filter(|(key, _)| !SETTINGS.contains(&key.as_str())) {
                     walk(value, SCHEMAS.contains(&key.as_str()), reader);
                 }
             }
-            Some(other) => walk(other, false, reader),
+            Body::Json(other) => walk(other, false, reader),
         }
     }
 }
@@ -122,8 +139,8 @@ pub(super) trait Pieces {
     fn token(&mut self);
     /// A picture, a sound, a file.
     fn media(&mut self);
-    /// A body that is no JSON, by its length.
-    fn opaque(&mut self, bytes: u64);
+    /// Text of so many characters that was not kept.
+    fn opaque(&mut self, characters: u64);
 }
 
 #[derive(Debug, Default)]
@@ -145,8 +162,8 @@ impl Pieces for Size {
         self.media += 1;
     }
 
-    fn opaque(&mut self, bytes: u64) {
-        self.characters += bytes;
+    fn opaque(&mut self, characters: u64) {
+        self.characters += characters;
     }
 }
 
@@ -224,6 +241,8 @@ mod tests {
         ] {
             assert_eq!(size(&text), (0, 1), "{}", &text[..60]);
         }
+        let binary = LlmRequest::parse(&[0xFF; 5_000]);
+        assert_eq!((binary.characters(), binary.media(), binary.bytes()), (0, 1, 5_000));
         assert_eq!(size(r#"{"m":[{"source":{"type":"text","data":"1234"}}]}"#), (8, 0), "a text is none");
     }
 

@@ -178,10 +178,13 @@ impl Tariff {
         Self { requests: names(["rpm"]), charges: charges([("itpm", input), ("otpm", Weights::output_only())]) }
     }
 
-    /// What `usage` costs in one call.
+    /// What `usage` costs in one call; at least 1 of something, as a cost of nothing is none.
     pub fn cost(&self, usage: &Usage) -> Cost {
         let requests = self.requests.iter().map(|limit| (limit, 1));
         let tokens = self.charges.iter().map(|charge| (&charge.limit, charge.weights.of(usage)));
+        if self.requests.is_empty() && tokens.clone().all(|(_, tokens)| tokens == 0) {
+            return self.charges.first().map_or(Cost::requests(1), |charge| Cost::of(&charge.limit, 1));
+        }
         let mut amounts = requests.chain(tokens);
         let Some((first, amount)) = amounts.next() else { return Cost::requests(1) };
         amounts.fold(Cost::of(first, amount), |cost, (limit, amount)| cost.and(limit, amount))
@@ -342,7 +345,8 @@ pub trait SettleFrom {
     /// let repository = Repository::embedded().await?;
     /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
     /// repository.set_system_defaults(&limits, None, None).await?;
-    /// let limiter = RateLimiter::new(repository);
+    /// let limiter = RateLimiter::new(repository.clone());
+    /// # let limiter = RateLimiter::builder(repository).deadline(std::time::Duration::from_secs(10)).build();
     ///
     /// let tariff = Tariff::openai();
     /// let lease = limiter.acquire("user-1", "gpt-5", tariff.cost(&Usage::new(120, 500))).await?;
@@ -384,6 +388,7 @@ mod tests {
         assert_eq!(Tariff::anthropic().cost(&usage).to_string(), "rpm:1,itpm:110,otpm:50");
         assert_eq!(Tariff::openai().cost(&usage).to_string(), "rpm:1,tpm:1160");
         let weights = Weights::output_only().output(2.0);
+        assert_eq!(cost(tariff().input("itpm").output("otpm"), Usage::default()), "itpm:1");
         assert_eq!(cost(tariff().charge("x", weights), usage), "x:100", "reasoning follows the output");
         assert_eq!(cost(tariff().charge("x", weights.reasoning(0.0)), usage), "x:60");
         assert_eq!(cost(tariff().charge("x", Weights::input().uncached(0.0).cache_write(0.0)), usage), "x:1000");

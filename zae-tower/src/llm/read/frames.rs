@@ -13,13 +13,13 @@ const CHECKSUM: usize = 4;
 const MAX_FRAME: usize = 24 * 1024 * 1024;
 
 /// The scanner. It keeps the prelude, and of a payload what [`JsonScan`] keeps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FrameScan {
     state: State,
     json: JsonScan,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Prelude {
         bytes: [u8; PRELUDE],

@@ -53,7 +53,7 @@ pub(super) trait Found {
 }
 
 /// The scanner. One or more documents, or one list of them, separated by nothing or white space.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct JsonScan {
     state: State,
     /// The containers of interest that are open, outermost first. Never more than list, document, wrapper.
@@ -69,7 +69,7 @@ enum Level {
     Inside(Wrapper),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum State {
     /// Before a document.
     #[default]
@@ -105,7 +105,7 @@ enum Escape {
     Yes,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Capture {
     place: Option<Place>,
     bytes: Vec<u8>,

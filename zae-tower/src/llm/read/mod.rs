@@ -123,7 +123,7 @@ impl fmt::Display for Unseen {
 /// reader.push(b"ens\":12,\"completion_tokens\":30}}");
 /// assert_eq!(reader.finish(End::Complete), Reading::Final(Usage::new(12, 30)));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UsageReader {
     wire: Wire,
     tally: Tally,
@@ -131,7 +131,7 @@ pub struct UsageReader {
     head: Option<Usage>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Wire {
     /// One document, or a list of them.
     Json(Box<JsonScan>),

@@ -20,7 +20,7 @@ pub(super) trait Events: Found {
 }
 
 /// The scanner. Of an event it keeps the name, and of its data what [`JsonScan`] keeps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SseScan {
     line: Line,
     after_cr: bool,
@@ -215,7 +215,8 @@ fn is_interesting(object: &[u8]) -> bool {
     static USAGE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"usage"));
     USAGE.find_iter(object).any(|at| {
         let after = &object[at + "\"usage".len()..];
-        !after.strip_prefix(b"\":").is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
+        let null = after.strip_prefix(b"\":").and_then(|value| value.trim_ascii_start().strip_prefix(b"null"));
+        !null.is_some_and(|rest| matches!(rest.first(), Some(b',' | b'}')))
     })
 }
 

@@ -12,7 +12,7 @@ use super::{
 /// Of most providers the last usage counts, as each repeats the ones before. Anthropic's parts complement each other:
 /// input comes first, output last. Bedrock's own metrics repeat what a provider's usage in the same stream says, so they
 /// count only where there is none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tally {
     format: ApiFormat,
     /// Whether documents arrive as events, and may be passed over unread.
@@ -24,7 +24,7 @@ pub(super) struct Tally {
     lost: Option<Unseen>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Document {
     found: Option<(Place, Counted)>,
     ends_answer: bool,

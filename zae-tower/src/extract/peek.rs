@@ -1,0 +1,130 @@
+//! Reading a request's body ahead of its handler: [`PeekBody`], [`Peeked`].
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    pin::pin,
+    sync::Arc,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderValue, Request,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use http_body::Body;
+
+use super::ExtractError;
+use crate::{llm::LlmRequest, request::RequestHead};
+
+/// A request whose body extractors can read, and leave for the handler. [`http::Request`] is one where its body can be
+/// made of bytes, as `axum::body::Body` and `http_body_util::Full` can; for others there is
+/// [`Peeked`].
+pub trait PeekBody: RequestHead {
+    /// Reads the body, at most `limit` bytes, and leaves an equal one in its place.
+    ///
+    /// # Errors
+    /// [`ExtractError`] when the body is longer (413) or breaks off (400).
+    fn peek_body(&mut self, limit: usize) -> impl Future<Output = Result<Bytes, ExtractError>> + Send;
+
+    /// Puts another body in its place, of the same type of content.
+    fn replace_body(&mut self, body: Bytes);
+}
+
+impl<B> PeekBody for Request<B>
+where
+    B: Body<Data = Bytes> + From<Bytes> + Send,
+{
+    async fn peek_body(&mut self, limit: usize) -> Result<Bytes, ExtractError> {
+        if self.body().is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        if self.body().size_hint().lower() > limit as u64 {
+            return Err(too_large(limit));
+        }
+        let body = mem::replace(self.body_mut(), B::from(Bytes::new()));
+        // Until it is whole, there is none to leave for the handler.
+        self.extensions_mut().insert(BodyLost);
+        let bytes = collect(body, limit).await?;
+        self.extensions_mut().remove::<BodyLost>();
+        *self.body_mut() = B::from(bytes.clone());
+        Ok(bytes)
+    }
+
+    fn replace_body(&mut self, body: Bytes) {
+        if self.headers().contains_key(CONTENT_LENGTH) || !self.headers().contains_key(TRANSFER_ENCODING) {
+            self.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        *self.body_mut() = B::from(body);
+    }
+}
+
+/// The mark of a request whose body was read in part, and cannot be handed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLost;
+
+fn too_large(limit: usize) -> ExtractError {
+    ExtractError::content_too_large(format!("the request's body must be at most {limit} bytes"))
+}
+
+async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize) -> Result<Bytes, ExtractError> {
+    let mut body = pin!(body);
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let frame = frame.map_err(|_| ExtractError::bad_request("the request's body broke off"))?;
+        // Trailers: nobody sends them with JSON.
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + all.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        all.extend_from_slice(&mem::take(&mut first));
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// A request's body that was read ahead, in the request's extensions while extractors look at it.
+///
+/// An adapter whose requests are not [`PeekBody`] by themselves (because their bodies are not `Send`, say) reads the body
+/// before it asks the limiter, and leaves it here.
+#[derive(Clone, Debug)]
+pub struct Peeked {
+    bytes: Bytes,
+    request: Arc<LlmRequest>,
+}
+
+impl Peeked {
+    /// A body, read.
+    pub fn new(bytes: Bytes) -> Self {
+        let request = Arc::new(LlmRequest::parse(&bytes));
+        Self { bytes, request }
+    }
+
+    /// All of the body.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The body as a request to a model, or other JSON.
+    pub fn request(&self) -> &LlmRequest {
+        &self.request
+    }
+
+    /// The body of `request`, from its extensions if it was read already.
+    ///
+    /// # Errors
+    /// As [`PeekBody::peek_body`].
+    pub async fn of<R: PeekBody + Send>(request: &mut R, limit: usize) -> Result<Self, ExtractError> {
+        if let Some(peeked) = request.extensions().get::<Self>() {
+            return if peeked.bytes.len() <= limit { Ok(peeked.clone()) } else { Err(too_large(limit)) };
+        }
+        let peeked = Self::new(request.peek_body(limit).await?);
+        request.extensions_mut().insert(peeked.clone());
+        Ok(peeked)
+    }
+}

@@ -1,0 +1,13 @@
+//! Accounting for calls to language models: what is read of responses, and what is charged.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod charges;
+mod corpus;
+mod generated;
+mod ratio;
+mod recorded;
+mod requests;
+mod splits;

@@ -1,0 +1,59 @@
+//! Responses of providers, one file each: status line, headers, an empty line, and the body byte for byte.
+//!
+//! They are written after the providers' documentation; no file was taken from a provider.
+
+use std::{fs, path::PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use zae_tower::{
+    llm::{ApiFormat, Reading, UsageReader},
+    settle::End,
+};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) name: String,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Recorded {
+    pub(crate) fn load(name: &str) -> Self {
+        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/llm/corpus", &format!("{name}.http")].iter().collect();
+        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap();
+        let mut lines = std::str::from_utf8(&bytes[..end]).unwrap().lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        Self { name: name.to_owned(), status, headers, body: bytes[end + 2..].to_vec() }
+    }
+
+    /// All of them, by name.
+    pub(crate) fn all() -> Vec<Self> {
+        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/llm/corpus"].iter().collect();
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap().strip_suffix(".http").unwrap().to_owned())
+            .collect();
+        names.sort();
+        names.iter().map(|name| Self::load(name)).collect()
+    }
+
+    pub(crate) fn reader(&self, format: ApiFormat) -> UsageReader {
+        UsageReader::new(format, self.status, &self.headers)
+    }
+
+    /// What is read when the body arrives in `chunks` and ends in `end`.
+    pub(crate) fn read<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>, end: End) -> Reading {
+        let mut reader = self.reader(ApiFormat::Auto);
+        for chunk in chunks {
+            reader.push(chunk);
+        }
+        reader.finish(end)
+    }
+}

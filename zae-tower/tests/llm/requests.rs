@@ -1,0 +1,181 @@
+//! What the layer reads of requests, and hands on.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tower::{Layer, ServiceExt, service_fn};
+use zae_tower::{
+    RateLimiter, ResourceName, ZaeLimit,
+    llm::{Accounting, Tariff, Usage, estimate},
+    resource,
+};
+
+use crate::support::{left_of, limiter, rpm, tpm};
+
+const CAPACITY: i64 = 100_000;
+
+async fn new_limiter() -> RateLimiter {
+    limiter([rpm(100), tpm(100_000)]).await
+}
+
+fn accounting() -> Accounting {
+    Accounting::new(Tariff::openai())
+}
+
+/// A body of which nobody knows the length, and that may fail; axum's, as it can be made of bytes and of streams.
+fn chunked(chunks: &[&'static str], fails: Option<std::io::Error>) -> axum::body::Body {
+    let frames: Vec<_> =
+        chunks.iter().map(|chunk| Ok(http_body::Frame::data(Bytes::from_static(chunk.as_bytes())))).collect();
+    let frames = frames.into_iter().chain(fails.map(Err));
+    axum::body::Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+}
+
+type Seen = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
+
+/// Sends `request` through the layer that `accounting` makes, and returns the status and what the service got.
+async fn send(
+    limiter: &RateLimiter,
+    accounting: Accounting,
+    request: Request<axum::body::Body>,
+) -> (StatusCode, Vec<(HeaderMap, Bytes)>) {
+    let layer = ZaeLimit::new(limiter).resource(resource::json_field("model")).llm(accounting);
+    let seen = Seen::default();
+    let service = service_fn(|request: Request<axum::body::Body>| async {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        seen.lock().unwrap().push((head.headers, body));
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let status = layer.layer(service).oneshot(request).await.unwrap().status();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    (status, seen)
+}
+
+#[tokio::test]
+async fn the_body_is_read_once_and_handed_on_unchanged() {
+    let limiter = new_limiter().await;
+    let text =
+        " { \"model\" : \"gpt-5\", \"max_tokens\": 1e2, \"max_completion_tokens\":500 ,\"prompt\":\"12345678\" }\n";
+    let chunks = [
+        " { \"model\" : \"gpt-5\", \"max_tok",
+        "ens\": 1e2, \"max_completion_tokens\":500 ,",
+        "\"prompt\":\"12345678\" }\n",
+    ];
+    for body in [axum::body::Body::from(text), chunked(&chunks, None)] {
+        let (status, seen) = send(&limiter, accounting(), Request::new(body)).await;
+        assert_eq!((status, seen.len()), (StatusCode::OK, 1));
+        assert_eq!(seen[0].1, text);
+    }
+    assert_eq!(left_of(&limiter, "anonymous", "gpt-5", "tpm").await, CAPACITY - 2 * 502, "by the model's own bucket");
+}
+
+#[tokio::test]
+async fn requests_without_a_body_are_no_calls() {
+    let limiter = new_limiter().await;
+    let (status, _) = send(&limiter, accounting(), Request::new(axum::body::Body::empty())).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(left_of(&limiter, "anonymous", "default", "tpm").await, CAPACITY);
+}
+
+#[tokio::test]
+async fn requests_that_are_no_json_are_estimated_by_their_text() {
+    for (body, tokens) in [("{\"model\":\"gpt-5\",", 1_000 + 5), ("hello", 1_000 + 2)] {
+        let limiter = new_limiter().await;
+        let (status, seen) = send(&limiter, accounting(), Request::new(axum::body::Body::from(body))).await;
+        assert_eq!((status, &*seen[0].1), (StatusCode::OK, body.as_bytes()), "to refuse it is the service's to do");
+        assert_eq!(left_of(&limiter, "anonymous", "default", "tpm").await, CAPACITY - tokens);
+    }
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused_and_costs_nothing() {
+    let limiter = new_limiter().await;
+    for body in [axum::body::Body::from("x".repeat(101)), chunked(&["x"; 101], None)] {
+        let (status, seen) = send(&limiter, accounting().body_limit(100), Request::new(body)).await;
+        assert_eq!((status, seen.len()), (StatusCode::PAYLOAD_TOO_LARGE, 0));
+    }
+    let (status, _) =
+        send(&limiter, accounting(), Request::new(chunked(&["{"], Some(std::io::Error::other("gone"))))).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "it broke off");
+    assert_eq!(left_of(&limiter, "anonymous", "default", "rpm").await, 100);
+}
+
+#[tokio::test]
+async fn a_shadow_passes_what_it_cannot_read_as_long_as_it_is_whole() {
+    let limiter = new_limiter().await;
+    let layer = ZaeLimit::new(&limiter).llm(accounting().body_limit(100)).shadow();
+    let service = service_fn(|request: Request<axum::body::Body>| async {
+        Ok::<_, Infallible>(Response::new(Full::from(request.into_body().collect().await.unwrap().to_bytes())))
+    });
+    let service = layer.layer(service);
+    let response = service.clone().oneshot(Request::new(axum::body::Body::from("x".repeat(101)))).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 101);
+    let response = service.oneshot(Request::new(chunked(&["x"; 101], None))).await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE, "half of it is read, and cannot be given back");
+}
+
+#[tokio::test]
+async fn usage_is_asked_for_where_that_is_wanted() {
+    let limiter = new_limiter().await;
+    let text = r#"{"messages":[],"stream":true}"#;
+    let asking = r#"{"stream_options":{"include_usage":true},"messages":[],"stream":true}"#;
+    let request =
+        || Request::builder().header("content-length", text.len()).body(axum::body::Body::from(text)).unwrap();
+    let length =
+        |seen: &[(HeaderMap, Bytes)]| -> usize { seen[0].0["content-length"].to_str().unwrap().parse().unwrap() };
+    let (_, seen) = send(&limiter, accounting(), request()).await;
+    assert_eq!((&*seen[0].1, length(&seen)), (text.as_bytes(), text.len()));
+    let (_, seen) = send(&limiter, accounting().include_usage(), request()).await;
+    assert_eq!((&*seen[0].1, length(&seen)), (asking.as_bytes(), asking.len()));
+    let mut chunked = Request::new(chunked(&[text], None));
+    chunked.headers_mut().insert("transfer-encoding", "chunked".parse().unwrap());
+    let (_, seen) = send(&limiter, accounting().include_usage(), chunked).await;
+    assert_eq!((&*seen[0].1, seen[0].0.get("content-length")), (asking.as_bytes(), None));
+}
+
+#[tokio::test]
+async fn clients_choose_among_known_models_only() {
+    let limiter = new_limiter().await;
+    let known = resource::json_field("/model").among([ResourceName::new("gpt-5").unwrap()]);
+    let layer = ZaeLimit::new(&limiter).resource(known).llm(accounting().estimator(estimate::fixed(Usage::new(10, 0))));
+    let service = layer.layer(service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    }));
+    for body in [r#"{"model":"gpt-5"}"#, r#"{"model":"x1"}"#, r##"{"model":"# no name"}"##, r#"{"model":7}"#, "{}", "x"]
+    {
+        let response = service.clone().oneshot(Request::new(Full::from(body))).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{body}");
+    }
+    assert_eq!(left_of(&limiter, "anonymous", "gpt-5", "tpm").await, CAPACITY - 10);
+    let (who, what) = ("anonymous".parse().unwrap(), "default".parse().unwrap());
+    assert_eq!(limiter.available(&who, &what).await.unwrap()["tpm"], CAPACITY - 50);
+
+    let any = ZaeLimit::new(&limiter).resource(resource::json_field("model"));
+    let service = any.layer(service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    }));
+    let response = service.oneshot(Request::new(Full::from(r##"{"model":"# no name"}"##))).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn an_estimate_that_can_never_fit_is_refused_without_a_wait() {
+    let limiter = new_limiter().await;
+    let request = || Request::new(axum::body::Body::from(r#"{"model":"gpt-5","max_tokens":200000,"prompt":"x"}"#));
+    let (status, _) = send(&limiter, accounting(), request()).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    let capped = estimate::Estimator::at_most(estimate::input_and_max_output(1_000), 50_000, 4_000);
+    let (status, _) = send(&limiter, accounting().estimator(capped), request()).await;
+    assert_eq!(status, StatusCode::OK);
+    for absurd in ["18446744073709551615", "1e300", "-5", "null", "\"many\""] {
+        let body = format!(r#"{{"max_tokens":{absurd},"prompt":"x"}}"#);
+        let (status, _) = send(&limiter, accounting(), Request::new(axum::body::Body::from(body))).await;
+        assert!(status == StatusCode::OK || status == StatusCode::TOO_MANY_REQUESTS, "{absurd}: {status}");
+    }
+}
