@@ -4,6 +4,8 @@
 //! bucket has, and of the indexes it is in the namespace's alone, so that a purge finds it: neither an aggregator nor a list
 //! of buckets comes across it.
 
+use std::time::Duration;
+
 use super::{
     keys,
     values::{get_n, get_s, n, s},
@@ -23,19 +25,22 @@ pub(crate) fn key(ns: &str, scope: &str) -> Key {
     Key::new(keys::pk_bucket(ns, ENTITY, scope, 0), SORT_KEY)
 }
 
-/// `None` when the item is none that we wrote.
-pub(crate) fn decode(item: &Item) -> Option<Pause> {
-    Some(Pause { until_ms: get_n(item, "z_until")?, reason: get_s(item, "z_reason").unwrap_or_default().to_owned() })
+/// `None` when it is over by `now_ms`, or the item is none that we wrote.
+pub(crate) fn decode(item: &Item, now_ms: i64) -> Option<Pause> {
+    let until_ms = get_n(item, "z_until")?;
+    let left = u64::try_from(until_ms.saturating_sub(now_ms)).ok().filter(|left| *left > 0)?;
+    let reason = get_s(item, "z_reason").unwrap_or_default().to_owned();
+    Some(Pause { until_ms, left: Duration::from_millis(left), reason })
 }
 
 /// Writes the pause where there is none that ends as late.
-pub(crate) fn extend(ns: &str, scope: &str, pause: &Pause) -> Expression {
+pub(crate) fn extend(ns: &str, scope: &str, until_ms: i64, reason: &str) -> Expression {
     Expression::update("SET z_until = :until, z_reason = :reason, #ttl = :ttl, GSI4PK = :gsi4pk, GSI4SK = :gsi4sk")
         .when("attribute_not_exists(z_until) OR z_until < :until")
         .name("#ttl", "ttl")
-        .value(":until", n(pause.until_ms))
-        .value(":reason", s(&pause.reason))
-        .value(":ttl", n(pause.until_ms.div_euclid(1000).saturating_add(KEPT)))
+        .value(":until", n(until_ms))
+        .value(":reason", s(reason))
+        .value(":ttl", n(until_ms.div_euclid(1000).saturating_add(KEPT)))
         .value(":gsi4pk", s(ns))
         .value(":gsi4sk", s(keys::gsi4_sk_bucket(ENTITY, scope, 0)))
 }

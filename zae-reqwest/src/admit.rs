@@ -1,0 +1,168 @@
+//! The way of a call past the limiter: pause, line, tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+use zae_tower::{AcquireError, Lease, zae_limiter::Acquire};
+
+use crate::{
+    error::{CallError, NotYet},
+    outgoing::{OutgoingLimit, Subject},
+    wait::{Place, Wait, WaitReason, jittered},
+};
+
+/// The earliest time to retry that is told to those whose time was up before they came to be the first.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
+
+/// A call that may be made, and its tokens. Dropped, it gives them back.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) lease: Lease,
+    pub(crate) waited: Duration,
+}
+
+/// How one came to be the first in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    First,
+    BehindOthers,
+}
+
+/// The time that a call may wait, and its telling.
+struct Patience<'a> {
+    limit: &'a OutgoingLimit,
+    subject: &'a Subject,
+    started: Instant,
+    end: Instant,
+    waited: bool,
+}
+
+impl OutgoingLimit {
+    /// Waits for the tokens of `subject`, as long as it may.
+    ///
+    /// Cancel-safe: dropped at any point, it leaves its place in the line, and what was taken is given back.
+    pub(crate) async fn admit(&self, subject: &Subject) -> Result<Admitted, CallError> {
+        let started = Instant::now();
+        // Beyond what a clock can tell, for ever will do.
+        let end = started.checked_add(subject.max_wait).unwrap_or_else(|| started + Duration::from_secs(86_400 * 365));
+        let mut patience = Patience { limit: self, subject, started, end, waited: false };
+        let admitted = self.wait_for_tokens(&mut patience).await;
+        let waited = if patience.waited { started.elapsed() } else { Duration::ZERO };
+        let outcome = match &admitted {
+            Ok(_) if patience.waited => "waited",
+            Ok(_) => "at_once",
+            Err(CallError::NotYet(_)) => "not_yet",
+            Err(_) => "failed",
+        };
+        metrics::counter!("zae_client_calls_total", "outcome" => outcome).increment(1);
+        metrics::histogram!("zae_client_wait_seconds").record(waited.as_secs_f64());
+        match admitted {
+            Ok(lease) => Ok(Admitted { lease, waited }),
+            Err(error) => {
+                tracing::debug!(entity = %subject.entity, resource = %subject.resource, %error, "call not made");
+                Err(error)
+            }
+        }
+    }
+
+    async fn wait_for_tokens(&self, patience: &mut Patience<'_>) -> Result<Lease, CallError> {
+        let subject = patience.subject;
+        let key = (subject.entity.clone(), subject.resource.clone());
+        let mut place = match self.lines.is_busy(&key) {
+            true => Some(patience.line_up().await?.0),
+            false => None,
+        };
+        loop {
+            if let Some(pause) = self.pauses.current(&subject.scope).await {
+                let left = pause.until.saturating_duration_since(Instant::now());
+                let reason = WaitReason::Provider { said: pause.said };
+                patience.wait(&mut place, reason, left).await?;
+                continue;
+            }
+            let mut acquire = Acquire::new(subject.entity.clone(), subject.resource.clone(), subject.cost.clone());
+            if let Some(limits) = &self.default_limits {
+                acquire = acquire.default_limits(limits.clone());
+            }
+            match self.limiter.acquire_with(acquire).await {
+                Ok(lease) => {
+                    if let Some(place) = place {
+                        place.served();
+                    }
+                    return Ok(lease);
+                }
+                Err(AcquireError::Exceeded(exceeded)) => {
+                    let left = exceeded.retry_after();
+                    patience.wait(&mut place, WaitReason::Limit(Arc::new(exceeded)), left).await?;
+                }
+                Err(error) => return Err(CallError::Limiter(error)),
+            }
+        }
+    }
+}
+
+impl Patience<'_> {
+    fn not_yet(&self, reason: WaitReason, retry_after: Duration) -> CallError {
+        let waited = if self.waited { self.started.elapsed() } else { Duration::ZERO };
+        let Self { subject, .. } = self;
+        let (entity, resource) = (subject.entity.clone(), subject.resource.clone());
+        NotYet { entity, resource, reason, retry_after, waited }.into()
+    }
+
+    fn tell(&mut self, reason: &WaitReason, expected: Duration) {
+        let Self { subject, limit, .. } = self;
+        let waited = if self.waited { self.started.elapsed() } else { Duration::ZERO };
+        self.waited = true;
+        metrics::counter!("zae_client_waits_total", "reason" => reason.as_str()).increment(1);
+        tracing::debug!(entity = %subject.entity, resource = %subject.resource, %reason, ?expected, "call waits");
+        if let Some(tell) = &limit.on_wait {
+            tell(&Wait { entity: &subject.entity, resource: &subject.resource, reason, expected, waited });
+        }
+    }
+
+    /// Goes to the end of the line, and waits until it is at the head.
+    async fn line_up(&mut self) -> Result<(Place, Arrival), CallError> {
+        let mut place = self.limit.lines.join((self.subject.entity.clone(), self.subject.resource.clone()));
+        if place.is_at_head() {
+            place.head().await;
+            return Ok((place, Arrival::First));
+        }
+        // Those who may not wait as long as the head must, need not wait at all.
+        if let Some((reason, until)) = place.reason().filter(|(_, until)| *until > self.end) {
+            return Err(self.not_yet(reason, until.saturating_duration_since(Instant::now())));
+        }
+        self.tell(&WaitReason::Line, self.end.saturating_duration_since(Instant::now()));
+        match timeout_at(self.end, place.head()).await {
+            Ok(()) => Ok((place, Arrival::BehindOthers)),
+            Err(_) => {
+                let (reason, until) = place.reason().unwrap_or((WaitReason::Line, Instant::now()));
+                let left = until.saturating_duration_since(Instant::now());
+                Err(self.not_yet(reason, left.max(SHORTEST_RETRY)))
+            }
+        }
+    }
+
+    /// Waits for `left` at the head of the line. Where others were there before, it waits for them and says so by coming
+    /// back at once: things have changed meanwhile.
+    async fn wait(&mut self, place: &mut Option<Place>, reason: WaitReason, left: Duration) -> Result<(), CallError> {
+        if left > self.end.saturating_duration_since(Instant::now()) {
+            return Err(self.not_yet(reason, left));
+        }
+        let head = match place {
+            Some(head) => head,
+            None => {
+                let (head, arrival) = self.line_up().await?;
+                let head = place.insert(head);
+                if arrival == Arrival::BehindOthers {
+                    return Ok(());
+                }
+                head
+            }
+        };
+        let now = Instant::now();
+        let expected = jittered(left).min(self.end.saturating_duration_since(now));
+        head.blocked(&reason, now + expected);
+        self.tell(&reason, expected);
+        sleep(expected).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! A request on its way out, as extractors see it: [`Call`].
+
+use std::{fmt, sync::OnceLock};
+
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, Method, header::CONTENT_LENGTH};
+use reqwest::{Body, Request};
+use serde_json::Value;
+use zae_tower::{RequestHead, llm::LlmRequest};
+
+/// The largest body that is read as JSON, in bytes.
+const MAX_JSON: usize = 10 * 1024 * 1024;
+
+/// A request on its way out. All extractors of [`zae_tower`] that look at heads work on it, and those of
+/// [`find`](crate::find) look at the rest.
+///
+/// ```
+/// use zae_reqwest::{Call, ResourceName, find};
+/// let by_model = find::from_fn(|call: &Call| {
+///     let model = call.json()?.get("model")?.as_str()?;
+///     Some(ResourceName::new(format!("{}/{model}", call.host())))
+/// });
+/// ```
+pub struct Call {
+    request: Request,
+    extensions: Extensions,
+    read: OnceLock<LlmRequest>,
+}
+
+impl Call {
+    pub(crate) fn new(request: Request, extensions: Extensions) -> Self {
+        Self { request, extensions, read: OnceLock::new() }
+    }
+
+    pub(crate) fn into_parts(self) -> (Request, Extensions) {
+        (self.request, self.extensions)
+    }
+
+    /// The request itself.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The host of its URL; empty where it has none.
+    pub fn host(&self) -> &str {
+        self.request.url().host_str().unwrap_or_default()
+    }
+
+    /// Its body; `None` where it has none, or streams one, which can be sent only once and is not looked at.
+    pub fn body(&self) -> Option<&[u8]> {
+        self.request.body()?.as_bytes()
+    }
+
+    /// Its body as JSON; `None` where it is none, or larger than 10 MiB. Parsed once.
+    pub fn json(&self) -> Option<&Value> {
+        self.llm().json()
+    }
+
+    /// Its body as a request to a model. Parsed once.
+    pub fn llm(&self) -> &LlmRequest {
+        self.read.get_or_init(|| {
+            let body = self.body().unwrap_or_default();
+            LlmRequest::parse(if body.len() <= MAX_JSON { body } else { &[] })
+        })
+    }
+
+    /// Sends `body` in place of the one it has.
+    pub(crate) fn replace_body(&mut self, body: Bytes) {
+        // The length of the other one, if somebody set it by hand.
+        self.request.headers_mut().remove(CONTENT_LENGTH);
+        *self.request.body_mut() = Some(Body::from(body));
+    }
+}
+
+impl RequestHead for Call {
+    fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    fn path(&self) -> &str {
+        self.request.url().path()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// With `reqwest-middleware`, what [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) put there;
+    /// otherwise empty, for `reqwest` shows nobody its requests' extensions.
+    fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither query nor headers: they may hold keys.
+        f.debug_struct("Call")
+            .field("method", self.request.method())
+            .field("host", &self.host())
+            .field("path", &self.request.url().path())
+            .finish_non_exhaustive()
+    }
+}

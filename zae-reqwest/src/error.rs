@@ -1,0 +1,162 @@
+//! Why a call was not made: [`CallError`], and [`ServiceError`] where the inner service may fail as well.
+
+use std::{error::Error, fmt, time::Duration};
+
+use zae_tower::{AcquireError, EntityId, ResourceName, extract::ExtractError};
+
+use crate::wait::WaitReason;
+
+/// Why a call was not made, or not answered.
+///
+/// [`retry_after`](CallError::retry_after) says when to try again; where it says nothing, trying again does not help.
+///
+/// Clients wrap it into errors of their own, and `reqwest-retry` wraps those; [`CallError::find`] gets it out again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// Not yet: it would have had to wait longer than it may. Nothing was sent.
+    #[error(transparent)]
+    NotYet(#[from] NotYet),
+    /// The limiter said never, could not be asked, or is set up wrongly. Nothing was sent.
+    #[error("the call was not made: {0}")]
+    Limiter(#[source] AcquireError),
+    /// An extractor found something in the request that it cannot use. Nothing was sent.
+    #[error("the call was not made: {0}")]
+    Unusable(#[source] ExtractError),
+    /// The provider refused for good, and [`Refusals::Fail`](crate::Refusals::Fail) is set.
+    #[error(transparent)]
+    RefusedForGood(#[from] RefusedForGood),
+}
+
+impl CallError {
+    /// How long to wait before trying again makes sense; `None` when waiting does not help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotYet(not_yet) => Some(not_yet.retry_after),
+            Self::Limiter(error) => error.retry_after(),
+            Self::Unusable(_) | Self::RefusedForGood(_) => None,
+        }
+    }
+
+    /// The `CallError` among `error` and its causes.
+    ///
+    /// ```
+    /// # async fn example(client: reqwest_middleware::ClientWithMiddleware) -> Result<(), reqwest_middleware::Error> {
+    /// use zae_reqwest::CallError;
+    /// match client.get("https://api.example.com/").send().await {
+    ///     Err(error) => match CallError::find(&error) {
+    ///         Some(limited) => println!("try again in {:?}", limited.retry_after()),
+    ///         None => return Err(error),
+    ///     },
+    ///     Ok(response) => println!("{}", response.status()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<Self>() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+/// A call that would have had to wait longer than it may.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NotYet {
+    /// Who was to call.
+    pub entity: EntityId,
+    /// What was to be called.
+    pub resource: ResourceName,
+    /// What it would have waited for.
+    pub reason: WaitReason,
+    /// How long until that is over, if nobody else takes the tokens.
+    pub retry_after: Duration,
+    /// How long it has waited.
+    pub waited: Duration,
+}
+
+impl fmt::Display for NotYet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entity, resource, reason, retry_after, waited } = self;
+        write!(
+            f,
+            "the call of {entity} to {resource} was not made: {reason}. Retry after {:.1}s",
+            retry_after.as_secs_f64()
+        )?;
+        if waited.as_millis() > 0 {
+            write!(f, " (it waited {:.1}s)", waited.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for NotYet {}
+
+/// The provider refused for good.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RefusedForGood {
+    /// The status of its answer, 429 usually.
+    pub status: http::StatusCode,
+    /// Its word for it: `insufficient_quota`.
+    pub reason: String,
+    /// The beginning of its answer's body, at most 64 KiB.
+    pub body: bytes::Bytes,
+}
+
+impl fmt::Display for RefusedForGood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the provider refused with {} and will go on to refuse: {}", self.status, self.reason)
+    }
+}
+
+impl Error for RefusedForGood {}
+
+/// What a limited service fails with: the limiter's error, or the inner service's own.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServiceError<E> {
+    /// The call was not made, or refused for good.
+    Limited(CallError),
+    /// The inner service failed.
+    Inner(E),
+}
+
+impl<E> From<CallError> for ServiceError<E> {
+    fn from(error: CallError) -> Self {
+        Self::Limited(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for ServiceError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limited(error) => error.fmt(f),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for ServiceError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Limited(error) => Some(error),
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+/// Whether a request surely never reached the other side.
+pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
+    let reqwest = match error.downcast_ref::<reqwest_middleware::Error>() {
+        Some(reqwest_middleware::Error::Reqwest(error)) => Some(error),
+        _ => error.downcast_ref::<reqwest::Error>(),
+    };
+    reqwest.is_some_and(|error| error.is_connect() || error.is_builder())
+}

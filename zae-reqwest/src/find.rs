@@ -1,0 +1,151 @@
+//! Who, what and how much, found in a [`Call`]: extractors for [`OutgoingLimit`](crate::OutgoingLimit).
+//!
+//! Fixed values ([`EntityId`](crate::EntityId), [`ResourceName`], [`Cost`](crate::Cost)) are extractors too, and so are
+//! those of [`zae_tower::entity`], [`zae_tower::resource`] and [`zae_tower::cost`] that look at a request's head.
+//!
+//! ```
+//! use zae_reqwest::{Call, Cost, EntityId, RequestHead, ResourceName, extract::Extractor, find};
+//! let what = find::json::<ResourceName>("/model").or(find::host());
+//! let who = find::from_fn(|call: &Call| Some(EntityId::new(call.headers().get("openai-organization")?.to_str().ok()?)));
+//! let how_much = find::from_fn(|call: &Call| Cost::of("rpm", if call.path() == "/v1/files" { 5 } else { 1 }));
+//! ```
+
+use std::{
+    any::type_name,
+    fmt,
+    future::{Future, ready},
+    marker::PhantomData,
+    pin::Pin,
+    str::FromStr,
+};
+
+use zae_tower::{
+    ResourceName, ValidationError,
+    extract::{Extract, ExtractError, Extracted, Extractor, IntoExtracted},
+    resource::route_name,
+};
+
+use crate::call::Call;
+
+/// What `function` finds; it may return the value, an [`Option`] of it, or a [`Result`] of either.
+pub fn from_fn<F, O>(function: F) -> FromCall<F, O>
+where
+    F: Fn(&Call) -> O + Send + Sync + 'static,
+    O: IntoExtracted + 'static,
+{
+    FromCall { function, output: PhantomData }
+}
+
+/// The host of the request's URL as a resource: `api.openai.com`. Addresses in figures get a hash, because names begin
+/// with a letter.
+pub fn host() -> Host {
+    Host
+}
+
+/// The text at `pointer` (RFC 6901) in the request's JSON body: `/model`, say. Absent where there is no such text; a text
+/// that is no valid name is an error.
+pub fn json<T>(pointer: &'static str) -> Json<T>
+where
+    T: FromStr<Err = ValidationError> + Send + 'static,
+{
+    Json { pointer, output: PhantomData }
+}
+
+/// A closure as an extractor. Made by [`from_fn`].
+pub struct FromCall<F, O> {
+    function: F,
+    output: PhantomData<fn() -> O>,
+}
+
+/// The host. Made by [`host`].
+#[derive(Clone, Copy, Debug)]
+pub struct Host;
+
+/// A text in a JSON body. Made by [`json`].
+pub struct Json<T> {
+    pointer: &'static str,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<F: Clone, O> Clone for FromCall<F, O> {
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), output: PhantomData }
+    }
+}
+
+impl<F, O> fmt::Debug for FromCall<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FromCall").field(&type_name::<F>()).finish()
+    }
+}
+
+impl<T> Clone for Json<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Json<T> {}
+
+impl<T> fmt::Debug for Json<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Json").field(&self.pointer).finish()
+    }
+}
+
+impl<F, O> Extractor for FromCall<F, O>
+where
+    F: Fn(&Call) -> O + Send + Sync + 'static,
+    O: IntoExtracted + 'static,
+{
+    type Output = O::Value;
+}
+
+impl<F, O> Extract<Call> for FromCall<F, O>
+where
+    F: Fn(&Call) -> O + Send + Sync + 'static,
+    O: IntoExtracted + 'static,
+{
+    fn extract(&self, call: &mut Call) -> impl Future<Output = Extracted<O::Value>> + Send {
+        ready((self.function)(call).into_extracted())
+    }
+}
+
+impl Extractor for Host {
+    type Output = ResourceName;
+}
+
+impl Extract<Call> for Host {
+    fn extract(&self, call: &mut Call) -> impl Future<Output = Extracted<ResourceName>> + Send {
+        ready(named(call.host()).map(Some))
+    }
+}
+
+impl<T: Send + 'static> Extractor for Json<T> {
+    type Output = T;
+}
+
+impl<T: FromStr<Err = ValidationError> + Send + 'static> Extract<Call> for Json<T> {
+    fn extract(&self, call: &mut Call) -> impl Future<Output = Extracted<T>> + Send {
+        let text = call.json().and_then(|json| json.pointer(self.pointer)?.as_str());
+        ready(text.map(str::parse).transpose().map_err(ExtractError::from))
+    }
+}
+
+/// A resource name that stands for `text` and for no other.
+pub(crate) fn named(text: &str) -> Result<ResourceName, ExtractError> {
+    Ok(route_name(&format!("/{text}"))?)
+}
+
+type Finding<'a, T> = Pin<Box<dyn Future<Output = Extracted<T>> + Send + 'a>>;
+
+/// An extractor whose type is forgotten, so that a client is of one type however it is set up.
+pub(crate) trait Find<T>: Send + Sync {
+    fn find<'a>(&'a self, call: &'a mut Call) -> Finding<'a, T>;
+}
+
+impl<T: Send + 'static, X: Extract<Call> + Extractor<Output = T>> Find<T> for X {
+    fn find<'a>(&'a self, call: &'a mut Call) -> Finding<'a, T> {
+        Box::pin(self.extract(call))
+    }
+}

@@ -1,0 +1,55 @@
+//! The limit as a middleware of `reqwest-middleware`.
+
+use std::{convert::Infallible, sync::Arc};
+
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next, Result};
+
+use crate::{
+    call::Call,
+    error::{CallError, ServiceError},
+    outgoing::OutgoingLimit,
+};
+
+/// Each time it is run is one call, whatever the request's extensions hold of earlier ones: inside of a retry middleware it
+/// charges each attempt, outside all of them together once.
+#[async_trait]
+impl Middleware for OutgoingLimit {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        let mut call = Call::new(request, std::mem::take(extensions));
+        let prepared = self.prepare(&mut call).await;
+        let (request, ours) = call.into_parts();
+        *extensions = ours;
+        let sent = prepared.map_err(limited)?;
+        match next.run(request, extensions).await {
+            Ok(response) => self.receive(sent, response).await.map_err(limited),
+            Err(error) => {
+                sent.failed(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// One layer more than seems needed: errors around it show its causes and not itself.
+fn limited(error: CallError) -> Error {
+    Error::middleware(ServiceError::<Infallible>::Limited(error))
+}
+
+impl OutgoingLimit {
+    /// Decides about a call that is sent next. Dropped before it returns, nothing stays taken; from then on the call
+    /// counts.
+    pub(crate) async fn prepare(&self, call: &mut Call) -> std::result::Result<crate::response::Sent, CallError> {
+        let subject = self.look(call).await.map_err(CallError::Unusable)?;
+        let admitted = self.admit(&subject).await?;
+        let lease = Arc::new(admitted.lease);
+        let meter = self.accounting.as_ref().map(zae_tower::llm::Accounting::meter);
+        Ok(crate::response::Sent {
+            charge: crate::charge::Charge::new(Arc::clone(&lease), Arc::clone(&self.settle), meter),
+            admission: crate::response::Admission::new(lease, admitted.waited),
+            scope: subject.scope,
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! The limit on what goes out, and its settings: [`OutgoingLimit`].
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use zae_tower::{
+    Cost, EntityId, Limits, RateLimiter, ResourceName,
+    extract::{Extract, Extractor},
+    llm::Accounting,
+    settle::{SettleRule, Standard},
+};
+
+use crate::{
+    call::Call,
+    find::{self, Find},
+    pause::{PauseBook, Pauses},
+    wait::{Lines, Wait},
+};
+
+/// Whom calls are charged to that do not say who makes them: the program as a whole, and so the whole fleet.
+pub const DEFAULT_ENTITY: &str = "outgoing";
+/// How long a call waits unless the limit is told otherwise.
+pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30);
+/// The longest pause that is kept unless the limit is told otherwise.
+pub const DEFAULT_MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long one call may wait, in place of the limit's own time: an extension of its request.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use zae_reqwest::MaxWait;
+/// # fn example(client: reqwest_middleware::ClientWithMiddleware) {
+/// let request = client.get("https://api.example.com/").with_extension(MaxWait(Duration::ZERO)); // now or not at all
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxWait(pub Duration);
+
+/// What becomes of the provider's answer when it refuses for good (`insufficient_quota`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusals {
+    /// It is passed on as it is, with its [`Answer`](crate::provider::Answer) in the extensions.
+    #[default]
+    PassOn,
+    /// The call fails with [`RefusedForGood`](crate::RefusedForGood), so that no retry layer outside tries it again.
+    Fail,
+}
+
+pub(crate) type OnWait = Arc<dyn Fn(&Wait<'_>) + Send + Sync>;
+
+/// Limits the calls that a program makes to others: acquires before sending, waits where it must, learns from what the
+/// provider answers, and settles when the response has ended.
+///
+/// It is a middleware of [`reqwest_middleware`], a [`Layer`](tower_layer::Layer) over services of [`reqwest::Request`], and
+/// has [`acquire`](OutgoingLimit::acquire) for clients that offer no seam; see the [crate's documentation](crate) for which
+/// client takes which. Clones share everything that was learned.
+///
+/// ```
+/// # #[cfg(feature = "embedded")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use zae_reqwest::{Limit, Limits, OutgoingLimit, Repository, ResourceName, find, llm::{Accounting, Tariff}};
+///
+/// let repository = Repository::embedded().await?;
+/// let limits = Limits::new([Limit::per_minute("rpm", 500)?, Limit::per_minute("tpm", 200_000)?])?;
+/// repository.set_system_defaults(&limits, None, None).await?;
+///
+/// let limit = OutgoingLimit::new(repository)
+///     .resource(find::json::<ResourceName>("/model"))
+///     .llm(Accounting::new(Tariff::openai()))
+///     .max_wait(Duration::from_secs(20))
+///     .on_wait(|wait| println!("waiting {:?}: {}", wait.expected, wait.reason));
+/// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(limit.clone()).build();
+/// // …call…
+/// limit.shutdown().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone)]
+#[must_use = "a limit does nothing until a client uses it"]
+pub struct OutgoingLimit {
+    pub(crate) limiter: RateLimiter,
+    pub(crate) entity: Option<Arc<dyn Find<EntityId>>>,
+    pub(crate) resource: Option<Arc<dyn Find<ResourceName>>>,
+    pub(crate) cost: Option<Arc<dyn Find<Cost>>>,
+    pub(crate) pause_scope: Option<Arc<dyn Find<ResourceName>>>,
+    pub(crate) default_limits: Option<Limits>,
+    pub(crate) accounting: Option<Accounting>,
+    pub(crate) settle: Arc<dyn SettleRule>,
+    pub(crate) max_wait: Duration,
+    pub(crate) on_wait: Option<OnWait>,
+    pub(crate) refusals: Refusals,
+    pub(crate) pauses: Arc<PauseBook>,
+    pub(crate) lines: Lines,
+}
+
+impl OutgoingLimit {
+    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of your
+    /// own settings.
+    ///
+    /// Who: the [`EntityId`] in the request's extensions, else [`DEFAULT_ENTITY`]. What: the host. How much: 1 of each limit
+    /// that counts requests.
+    pub fn new(limiter: impl Into<RateLimiter>) -> Self {
+        let limiter = limiter.into();
+        let pauses = PauseBook::new(limiter.repository().clone(), Pauses::default(), DEFAULT_MAX_PAUSE);
+        Self {
+            limiter,
+            entity: None,
+            resource: None,
+            cost: None,
+            pause_scope: None,
+            default_limits: None,
+            accounting: None,
+            settle: Arc::new(Standard),
+            max_wait: DEFAULT_MAX_WAIT,
+            on_wait: None,
+            refusals: Refusals::default(),
+            pauses: Arc::new(pauses),
+            lines: Lines::default(),
+        }
+    }
+
+    /// Who is charged; see [`find`]. Where it finds nobody, it is [`DEFAULT_ENTITY`].
+    pub fn entity<X: Extract<Call> + Extractor<Output = EntityId>>(mut self, extractor: X) -> Self {
+        self.entity = Some(Arc::new(extractor));
+        self
+    }
+
+    /// For what; see [`find`]. Where it finds nothing, it is the host.
+    pub fn resource<X: Extract<Call> + Extractor<Output = ResourceName>>(mut self, extractor: X) -> Self {
+        self.resource = Some(Arc::new(extractor));
+        self
+    }
+
+    /// How much a call takes: a [`Cost`], or an extractor; see [`find`]. Before what [`llm`](OutgoingLimit::llm) estimates.
+    /// Where it finds nothing, that, or 1 of each limit that counts requests.
+    pub fn cost<X: Extract<Call> + Extractor<Output = Cost>>(mut self, extractor: X) -> Self {
+        self.cost = Some(Arc::new(extractor));
+        self
+    }
+
+    /// Limits that apply where nothing is stored.
+    pub fn default_limits(mut self, limits: Limits) -> Self {
+        self.default_limits = Some(limits);
+        self
+    }
+
+    /// Accounts for calls to language models: estimates each by its body, and settles it with the usage that the provider
+    /// reports, streamed or not.
+    pub fn llm(mut self, accounting: impl Into<Accounting>) -> Self {
+        self.accounting = Some(accounting.into());
+        self
+    }
+
+    /// What becomes of the charge in the end; see [`settle`](zae_tower::settle). By default it stays, whatever the status;
+    /// what the provider refused costs the request and no tokens, and what never reached it costs nothing.
+    pub fn settle(mut self, rule: impl SettleRule) -> Self {
+        self.settle = Arc::new(rule);
+        self
+    }
+
+    /// How long a call may wait, in all; zero is now or not at all. Default: [`DEFAULT_MAX_WAIT`], 30 s. One that would have
+    /// to wait longer fails at once with [`NotYet`](crate::NotYet).
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = wait;
+        self
+    }
+
+    /// Told of each wait as it begins. Must not block.
+    pub fn on_wait<F>(mut self, tell: F) -> Self
+    where
+        F: Fn(&Wait<'_>) + Send + Sync + 'static,
+    {
+        self.on_wait = Some(Arc::new(tell));
+        self
+    }
+
+    /// What becomes of the pauses that the provider asks for. Default: [`Pauses::Shared`].
+    pub fn pauses(mut self, pauses: Pauses) -> Self {
+        self.pauses = Arc::new(self.pauses.with(pauses, self.pauses.cap));
+        self
+    }
+
+    /// The longest pause that is kept, whoever asks for it; after it, one call finds out whether it is over. Default:
+    /// [`DEFAULT_MAX_PAUSE`], 60 s.
+    pub fn max_pause(mut self, pause: Duration) -> Self {
+        self.pauses = Arc::new(self.pauses.with(self.pauses.mode, pause));
+        self
+    }
+
+    /// What a pause is for: all calls with the same scope keep it. By default the host and the resource together.
+    pub fn pause_scope<X: Extract<Call> + Extractor<Output = ResourceName>>(mut self, extractor: X) -> Self {
+        self.pause_scope = Some(Arc::new(extractor));
+        self
+    }
+
+    /// What becomes of the provider's answer when it refuses for good.
+    pub fn refusals(mut self, refusals: Refusals) -> Self {
+        self.refusals = refusals;
+        self
+    }
+
+    /// The limiter that decides.
+    pub fn limiter(&self) -> &RateLimiter {
+        &self.limiter
+    }
+
+    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`].
+    ///
+    /// Cancel-safe: dropped early, the writing goes on.
+    pub async fn shutdown(&self) {
+        self.limiter.shutdown().await;
+    }
+}
+
+impl fmt::Debug for OutgoingLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingLimit")
+            .field("default_limits", &self.default_limits)
+            .field("accounting", &self.accounting)
+            .field("max_wait", &self.max_wait)
+            .field("refusals", &self.refusals)
+            .field("pauses", &self.pauses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a call is: who makes it, what for, and which pauses hold for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) entity: EntityId,
+    pub(crate) resource: ResourceName,
+    pub(crate) cost: Cost,
+    pub(crate) scope: ResourceName,
+    pub(crate) max_wait: Duration,
+}
+
+impl OutgoingLimit {
+    /// Looks at a call, and asks for the usage of its stream where that is wished for.
+    pub(crate) async fn look(&self, call: &mut Call) -> Result<Subject, zae_tower::extract::ExtractError> {
+        use zae_tower::RequestHead;
+        let entity = match found(self.entity.as_deref(), call).await? {
+            Some(entity) => entity,
+            None => match call.extensions().get::<EntityId>() {
+                Some(entity) => entity.clone(),
+                None => EntityId::new(DEFAULT_ENTITY)?,
+            },
+        };
+        let resource = match found(self.resource.as_deref(), call).await? {
+            Some(resource) => resource,
+            None => find::named(call.host())?,
+        };
+        let scope = match found(self.pause_scope.as_deref(), call).await? {
+            Some(scope) => scope,
+            None => find::named(&format!("{}/{resource}", call.host()))?,
+        };
+        let cost = match found(self.cost.as_deref(), call).await? {
+            Some(cost) => cost,
+            None => match &self.accounting {
+                Some(accounting) => accounting.quote_request(call.llm().clone()).cost().clone(),
+                None => Cost::requests(1),
+            },
+        };
+        // Others speak of `messages` and `stream` too, but do not know what is asked for here.
+        if call.path().ends_with("/completions")
+            && let Some(accounting) = &self.accounting
+            && let Some(body) = call.body().and_then(|body| accounting.rewrite(body))
+        {
+            call.replace_body(body);
+        }
+        let max_wait = call.extensions().get::<MaxWait>().map_or(self.max_wait, |wait| wait.0);
+        Ok(Subject { entity, resource, cost, scope, max_wait })
+    }
+}
+
+async fn found<T>(extractor: Option<&dyn Find<T>>, call: &mut Call) -> zae_tower::extract::Extracted<T> {
+    match extractor {
+        Some(extractor) => extractor.find(call).await,
+        None => Ok(None),
+    }
+}

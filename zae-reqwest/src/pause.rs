@@ -1,0 +1,199 @@
+//! Pauses that the provider asked for: kept in this process, and shared through the table.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout};
+use zae_tower::{Repository, ResourceName};
+
+use crate::provider::{Answer, Verdict};
+
+/// How long what was read of the table is believed.
+const BELIEVED: Duration = Duration::from_secs(1);
+/// From this age on it is read again, while callers still believe it.
+const STALE: Duration = Duration::from_millis(500);
+/// How long a read or a write of the table may hold up a call.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Shorter pauses are nobody else's business: they are over before others could know.
+const WORTH_SHARING: Duration = Duration::from_millis(500);
+/// How many scopes are remembered; beyond, those that are of no use any more go.
+const MAX_SCOPES: usize = 10_000;
+/// The first pause after a refusal without a time; it doubles with each further one.
+const FIRST_GUESS: Duration = Duration::from_secs(1);
+
+/// What becomes of the pauses that a provider asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Pauses {
+    /// All processes on the table keep them: the one that is told writes them there, and each reads at most once a second
+    /// and scope whether there is one.
+    #[default]
+    Shared,
+    /// This process keeps them.
+    Local,
+    /// Nobody keeps them.
+    Ignored,
+}
+
+/// A pause to be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Pausing {
+    pub(crate) until: Instant,
+    pub(crate) said: Arc<str>,
+}
+
+#[derive(Default)]
+struct Scope {
+    pause: Option<Pausing>,
+    read_at: Option<Instant>,
+    /// Held by whoever reads; the others wait for the answer.
+    reading: Arc<tokio::sync::Mutex<()>>,
+    /// Refusals without a time since the last success.
+    guesses: u32,
+}
+
+/// The pauses of one client.
+pub(crate) struct PauseBook {
+    pub(crate) mode: Pauses,
+    pub(crate) cap: Duration,
+    repository: Repository,
+    scopes: Mutex<HashMap<ResourceName, Scope>>,
+}
+
+impl PauseBook {
+    pub(crate) fn new(repository: Repository, mode: Pauses, cap: Duration) -> Self {
+        Self { mode, cap, repository, scopes: Mutex::default() }
+    }
+
+    /// The same settings but for these, with nothing learned yet.
+    pub(crate) fn with(&self, mode: Pauses, cap: Duration) -> Self {
+        Self::new(self.repository.clone(), mode, cap)
+    }
+
+    fn scopes(&self) -> MutexGuard<'_, HashMap<ResourceName, Scope>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pause that `scope` has to keep now, if any; reads the table if what is known of it is too old.
+    ///
+    /// Cancel-safe: nothing is lost but the answer.
+    pub(crate) async fn current(self: &Arc<Self>, scope: &ResourceName) -> Option<Pausing> {
+        let now = Instant::now();
+        let age = {
+            let mut scopes = self.scopes();
+            self.make_room(&mut scopes, now);
+            let known = scopes.entry(scope.clone()).or_default();
+            match (self.mode, known.live(now)) {
+                (Pauses::Ignored, _) => return None,
+                (_, Some(pause)) => return Some(pause),
+                (Pauses::Local, None) => return None,
+                (Pauses::Shared, None) => known.read_at.map(|at| now - at),
+            }
+        };
+        match age {
+            Some(age) if age < STALE => {}
+            Some(age) if age < BELIEVED => {
+                let (this, scope) = (Arc::clone(self), scope.clone());
+                drop(tokio::spawn(async move { this.read(&scope, STALE).await }));
+            }
+            _ => self.read(scope, BELIEVED).await,
+        }
+        self.scopes().get(scope)?.live(Instant::now())
+    }
+
+    /// Reads the table, unless somebody else did so lately or is about to.
+    async fn read(&self, scope: &ResourceName, older_than: Duration) {
+        let reading = Arc::clone(&self.scopes().entry(scope.clone()).or_default().reading);
+        let _reading = reading.lock().await;
+        let read_at = self.scopes().get(scope).and_then(|known| known.read_at);
+        if read_at.is_some_and(|at| at.elapsed() < older_than) {
+            return;
+        }
+        let answer = timeout(PATIENCE, self.repository.pause(scope)).await;
+        let left = match answer {
+            Ok(Ok(pause)) => pause
+                .map(|pause| Pausing { until: Instant::now() + pause.left.min(self.cap), said: pause.reason.into() }),
+            Ok(Err(error)) => {
+                tracing::debug!(%scope, %error, "the pauses of other processes could not be read");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%scope, "the pauses of other processes could not be read in time");
+                None
+            }
+        };
+        let mut scopes = self.scopes();
+        let known = scopes.entry(scope.clone()).or_default();
+        known.read_at = Some(Instant::now());
+        if let Some(pause) = left {
+            known.extend(pause);
+        }
+    }
+
+    /// Keeps the pause that `answer` asks for, and tells the others. Returns it, capped.
+    pub(crate) async fn learn(&self, scope: &ResourceName, answer: &Answer, said: &str) -> Option<Duration> {
+        let now = Instant::now();
+        let (pause, before) = {
+            let mut scopes = self.scopes();
+            let known = scopes.entry(scope.clone()).or_default();
+            let asked = match (&answer.verdict, answer.pause()) {
+                (_, Some(pause)) => Some(pause),
+                (Verdict::NotYet { .. }, None) => {
+                    known.guesses = known.guesses.saturating_add(1);
+                    Some(FIRST_GUESS.saturating_mul(1 << (known.guesses - 1).min(16)))
+                }
+                (_, None) => None,
+            };
+            if answer.verdict == Verdict::Served {
+                known.guesses = 0;
+            }
+            let pause = asked?.min(self.cap);
+            if self.mode == Pauses::Ignored || pause.is_zero() {
+                return None;
+            }
+            let before = known.live(now).map(|pause| pause.until - now);
+            known.extend(Pausing { until: now + pause, said: said.into() });
+            (pause, before)
+        };
+        // Many calls are refused together, and one of them is enough to tell the others.
+        let news = before.is_none_or(|before| pause > before + WORTH_SHARING);
+        if self.mode == Pauses::Shared && news && pause >= WORTH_SHARING {
+            metrics::counter!("zae_client_pauses_shared_total").increment(1);
+            tracing::info!(%scope, ?pause, said, "the provider asked for a pause; all processes on the table keep it");
+            match timeout(PATIENCE, self.repository.extend_pause(scope, pause, said)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(%scope, %error, "other processes could not be told of a pause"),
+                Err(_) => tracing::warn!(%scope, "other processes could not be told of a pause in time"),
+            }
+        }
+        Some(pause)
+    }
+
+    fn make_room(&self, scopes: &mut HashMap<ResourceName, Scope>, now: Instant) {
+        if scopes.len() >= MAX_SCOPES {
+            scopes.retain(|_, known| known.live(now).is_some() || known.read_at.is_some_and(|at| now - at < BELIEVED));
+        }
+    }
+}
+
+impl Scope {
+    fn live(&self, now: Instant) -> Option<Pausing> {
+        self.pause.clone().filter(|pause| pause.until > now)
+    }
+
+    fn extend(&mut self, pause: Pausing) {
+        if self.pause.as_ref().is_none_or(|known| known.until < pause.until) {
+            self.pause = Some(pause);
+        }
+    }
+}
+
+impl fmt::Debug for PauseBook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PauseBook").field("mode", &self.mode).field("cap", &self.cap).finish_non_exhaustive()
+    }
+}

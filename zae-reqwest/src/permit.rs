@@ -1,0 +1,99 @@
+//! The call-site form, for clients that offer no seam: [`OutgoingLimit::acquire`] and [`Permit`].
+
+use std::{ops::Deref, time::Duration};
+
+use http::{HeaderMap, StatusCode};
+use zae_tower::{Cost, EntityId, Lease, ResourceName, ValidationError};
+
+use crate::{
+    error::CallError,
+    outgoing::{OutgoingLimit, Subject},
+    provider::Answer,
+};
+
+/// Tokens for one call, made at the place of the call. A [`Lease`], and so it is ended as one: with
+/// [`settle_from`](zae_tower::llm::SettleFrom::settle_from) where the usage is known, else with
+/// [`commit`](Lease::commit). Dropped without, it gives everything back.
+#[must_use = "a permit that is dropped without `commit` gives its tokens back"]
+#[derive(Debug)]
+pub struct Permit {
+    lease: Lease,
+    waited: Duration,
+}
+
+impl Permit {
+    /// How long it was waited for.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl Deref for Permit {
+    type Target = Lease;
+
+    fn deref(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+impl OutgoingLimit {
+    /// Takes `cost` for one call, and waits for it as the limit's middleware does: in the same lines, and for the pauses of
+    /// the scope called as the resource is.
+    ///
+    /// Cancel-safe: dropped at any point, nothing stays taken.
+    ///
+    /// # Errors
+    /// [`CallError::NotYet`] when it would take longer than [`max_wait`](OutgoingLimit::max_wait), [`CallError::Limiter`]
+    /// when the limiter says never or cannot be asked, or a name is not valid.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_reqwest::{Cost, Limit, Limits, OutgoingLimit, Repository, llm::{SettleFrom, Tariff, Usage}};
+    /// # let repository = Repository::embedded().await?;
+    /// # let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
+    /// # repository.set_system_defaults(&limits, None, None).await?;
+    /// let limit = OutgoingLimit::new(repository);
+    /// let tariff = Tariff::openai();
+    ///
+    /// let permit = limit.acquire("team-1", "gpt-5", tariff.cost(&Usage::new(200, 300))).await?;
+    /// let used = Usage::new(180, 95); // what the client of your choice reports
+    /// permit.settle_from(&used, &tariff)?.await?; // adjusted and committed
+    /// assert_eq!(permit.consumed()["tpm"], 275);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub async fn acquire<E, R>(&self, entity: E, resource: R, cost: Cost) -> Result<Permit, CallError>
+    where
+        E: TryInto<EntityId> + Send,
+        ValidationError: From<E::Error>,
+        R: TryInto<ResourceName> + Send,
+        ValidationError: From<R::Error>,
+    {
+        let invalid = |error: ValidationError| CallError::Limiter(error.into());
+        let entity = entity.try_into().map_err(|error| invalid(error.into()))?;
+        let resource: ResourceName = resource.try_into().map_err(|error| invalid(error.into()))?;
+        let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait: self.max_wait };
+        let admitted = self.admit(&subject).await?;
+        Ok(Permit { lease: admitted.lease, waited: admitted.waited })
+    }
+
+    /// Learns from an answer that another client got: from its status, its headers, and the body of an error, as far as that
+    /// client shows them. Calls for `scope` then keep the pause that the provider asks for; returned is how long.
+    ///
+    /// [`acquire`](OutgoingLimit::acquire) keeps the pauses of the scope called as its resource is; the middleware keeps those
+    /// of `{host}/{resource}`, unless [`pause_scope`](OutgoingLimit::pause_scope) says otherwise.
+    pub async fn learn(
+        &self,
+        scope: &ResourceName,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Option<Duration> {
+        let answer = Answer::read(status, headers, body);
+        self.pauses.learn(scope, &answer, status.as_str()).await
+    }
+}

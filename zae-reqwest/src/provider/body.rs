@@ -1,0 +1,128 @@
+//! What the JSON body of a refusal says: Gemini's `RetryInfo`, OpenAI's `insufficient_quota`, Stripe's `lock_timeout`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::time;
+
+/// Codes of refusals that no waiting ends: somebody has to pay, or to raise a limit.
+const PERMANENT: [&str; 6] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "account_deactivated",
+    "access_terminated",
+    "credit_balance_exhausted",
+];
+/// Stripe's 429 for an object that is locked: no limit was met.
+const LOCK: &str = "lock_timeout";
+
+/// What the body of a refusal says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// The refusal is for good, for this reason.
+    pub(super) permanent: Option<String>,
+    /// It is about something else than a limit.
+    pub(super) unrelated: bool,
+    /// When to come back.
+    pub(super) retry_after: Option<Duration>,
+    /// GitHub's secondary limits, which come without a time.
+    pub(super) secondary: bool,
+}
+
+/// Reads an error's body; what is no JSON, or not of a known form, says nothing.
+pub(super) fn read(body: &[u8]) -> Said {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return Said::default() };
+    // Gemini's streams wrap the error into an array.
+    let value = value.get(0).unwrap_or(&value);
+    let error = value.get("error").unwrap_or(value);
+    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
+    let message = text("message");
+    let codes = [text("code"), text("type")];
+    Said {
+        permanent: codes.into_iter().find(|code| PERMANENT.contains(code)).map(str::to_owned),
+        unrelated: codes.contains(&LOCK),
+        retry_after: retry_info(error).or_else(|| try_again_in(message)),
+        secondary: message.to_ascii_lowercase().contains("secondary rate limit"),
+    }
+}
+
+/// `google.rpc.RetryInfo` among the details, with a duration as protobuf writes it in JSON.
+fn retry_info(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    let info = details.iter().find(|detail| {
+        detail.get("@type").and_then(Value::as_str).is_some_and(|name| name.ends_with("google.rpc.RetryInfo"))
+    })?;
+    time::go_duration(info.get("retryDelay")?.as_str()?)
+}
+
+/// `Please try again in 1.5s.`, which OpenAI says also where its headers say nothing.
+fn try_again_in(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("try again in ")?;
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+    time::go_duration(rest[..end].trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(body: &Value) -> Said {
+        read(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn gemini_says_when() {
+        let error = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "quota", "details": [
+            {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []},
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "38.5s"},
+        ]}});
+        assert_eq!(said(&error).retry_after, Some(Duration::from_millis(38_500)));
+        assert_eq!(said(&json!([error])).retry_after, Some(Duration::from_millis(38_500)));
+    }
+
+    #[test]
+    fn openai_says_for_good_or_in_words() {
+        let quota = json!({"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}});
+        assert_eq!(said(&quota).permanent.as_deref(), Some("insufficient_quota"));
+        for (message, millis) in [
+            ("Limit 3, Used 3. Please try again in 20s. Visit https://…", Some(20_000)),
+            ("Please try again in 1.242s.", Some(1_242)),
+            ("Please try again in 6ms", Some(6)),
+            ("Please try again in 1m2s.", Some(62_000)),
+            ("Please try again in a while.", None),
+            ("Please try again in ", None),
+        ] {
+            let said = said(&json!({"error": {"message": message, "type": "tokens", "code": "rate_limit_exceeded"}}));
+            assert_eq!(said.retry_after.map(|after| after.as_millis()), millis, "{message}");
+            assert_eq!(said.permanent, None);
+        }
+    }
+
+    #[test]
+    fn stripe_locks_and_github_secondary_limits() {
+        assert!(said(&json!({"error": {"code": "lock_timeout", "type": "invalid_request_error"}})).unrelated);
+        assert!(said(&json!({"message": "You have exceeded a secondary rate limit."})).secondary);
+    }
+
+    #[test]
+    fn anything_else_says_nothing() {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "[[]]",
+            "{\"error\":null}",
+            "{\"error\":{\"code\":429,\"details\":{}}}",
+            "\u{0}",
+            "<html>",
+            "{\"error\":{\"details\":[1,{\"@type\":\"google.rpc.RetryInfo\",\"retryDelay\":\"-3s\"}]}}",
+        ] {
+            assert_eq!(read(body.as_bytes()), Said::default(), "{body}");
+        }
+    }
+}

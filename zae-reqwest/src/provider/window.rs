@@ -1,0 +1,225 @@
+//! One limit as a provider reports it: [`Window`].
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+
+use super::{draft, time};
+
+/// More windows than any provider reports.
+const MAX_WINDOWS: usize = 64;
+
+/// One of the provider's limits, as its answer reports it. A hint: providers round, omit, and send nonsense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Window {
+    /// Its name, as in the header: `requests`, `input-tokens`, a policy's name, or the header's own name where the
+    /// provider has only one.
+    pub name: String,
+    /// How much it holds, in its own unit.
+    pub limit: Option<u64>,
+    /// How much is left, in its own unit.
+    pub remaining: Option<u64>,
+    /// How long until it is full again (or, under [`Refill::AtOnce`], until anything is there again).
+    pub reset: Option<Duration>,
+    /// How it refills.
+    pub refill: Refill,
+}
+
+/// How a provider's limit refills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refill {
+    /// Bit by bit: something is there long before the reset.
+    Gradual,
+    /// All at the reset.
+    AtOnce,
+}
+
+impl Window {
+    /// How long until something is there again; `None` when something is there now, or it does not say.
+    ///
+    /// Gradual windows only tell when they are full. Of their requests, one is there after `reset / limit`; how many
+    /// tokens the next call needs is not known, so of them nothing follows.
+    pub fn pause(&self) -> Option<Duration> {
+        let (Some(0), Some(reset)) = (self.remaining, self.reset) else { return None };
+        match (self.refill, self.limit) {
+            (Refill::AtOnce, _) => Some(reset),
+            (Refill::Gradual, Some(limit)) if self.name.starts_with("requests") => {
+                Some(reset / u32::try_from(limit).unwrap_or(u32::MAX).max(1))
+            }
+            (Refill::Gradual, _) => None,
+        }
+        .filter(|pause| !pause.is_zero())
+    }
+}
+
+/// All windows that the headers report. `now` is the time by the provider's clock, where that is known.
+pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    let mut nonsense: Vec<&str> = Vec::new();
+    for (name, value) in headers {
+        let Some((window, field, refill)) = place(name.as_str()) else { continue };
+        let index = windows.iter().position(|known| known.name == window).unwrap_or_else(|| {
+            windows.push(Window { name: window.to_owned(), limit: None, remaining: None, reset: None, refill });
+            windows.len() - 1
+        });
+        let text = value.to_str().unwrap_or_default();
+        match field {
+            "reset" => windows[index].reset = time::reset(text, now),
+            _ => match (field, count(text)) {
+                // What some models get that have no such limit: 0 or -1 of 0 or -1.
+                (_, None) | ("limit", Some(0)) => nonsense.push(window),
+                ("limit", count) => windows[index].limit = count,
+                (_, count) => windows[index].remaining = count,
+            },
+        }
+        if windows.len() == MAX_WINDOWS {
+            break;
+        }
+    }
+    windows.retain(|window| !nonsense.contains(&window.name.as_str()) && window.remaining.is_some());
+    windows.extend(draft::windows(headers));
+    windows.extend(draft::draft7(headers));
+    windows
+}
+
+/// Which window a header belongs to, which part of it it is, and how such windows refill.
+fn place(header: &str) -> Option<(&str, &'static str, Refill)> {
+    const FIELDS: [&str; 3] = ["limit", "remaining", "reset"];
+    // x-ratelimit-remaining-requests (OpenAI, Groq, Cerebras, Azure); x-ratelimit-remaining (GitHub and many others).
+    if let Some(rest) = header.strip_prefix("x-ratelimit-") {
+        return FIELDS.into_iter().find_map(|field| {
+            let rest = rest.strip_prefix(field)?;
+            match rest.strip_prefix('-') {
+                Some(name) if !name.is_empty() => Some((name, field, Refill::Gradual)),
+                None if rest.is_empty() => Some(("x-ratelimit", field, Refill::AtOnce)),
+                _ => None,
+            }
+        });
+    }
+    // anthropic-ratelimit-input-tokens-remaining, anthropic-priority-input-tokens-remaining.
+    if let Some(rest) = header.strip_prefix("anthropic-") {
+        let rest = rest.strip_prefix("ratelimit-").unwrap_or(rest);
+        return FIELDS.into_iter().find_map(|field| {
+            let name = rest.strip_suffix(field)?.strip_suffix('-')?;
+            let refill = if name.starts_with("unified") { Refill::AtOnce } else { Refill::Gradual };
+            (!name.is_empty()).then_some((name, field, refill))
+        });
+    }
+    // ratelimit-remaining: the draft before it was one field.
+    let field = header.strip_prefix("ratelimit-")?;
+    FIELDS.into_iter().find(|known| *known == field).map(|field| ("ratelimit", field, Refill::AtOnce))
+}
+
+/// A count; fractions, signs and words are none. Some gateways send `100, 100;w=60`: the first number counts.
+fn count(text: &str) -> Option<u64> {
+    let text = text.split([',', ';']).next()?.trim();
+    let plain = !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&'static str, &str)]) -> Vec<Window> {
+        let pairs = pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
+        windows(&pairs.collect(), "2026-01-01T00:00:00Z".parse().unwrap())
+    }
+
+    fn one(pairs: &[(&'static str, &str)]) -> Window {
+        let mut windows = read(pairs);
+        assert_eq!(windows.len(), 1, "{windows:?}");
+        windows.remove(0)
+    }
+
+    #[test]
+    fn openai_groq_and_cerebras() {
+        let openai = read(&[
+            ("x-ratelimit-limit-requests", "60"),
+            ("x-ratelimit-limit-tokens", "150000"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-remaining-tokens", "149984"),
+            ("x-ratelimit-reset-requests", "1m0s"),
+            ("x-ratelimit-reset-tokens", "6m0s"),
+        ]);
+        let [requests, tokens] = &openai[..] else { panic!("{openai:?}") };
+        assert_eq!((requests.name.as_str(), requests.limit, requests.remaining), ("requests", Some(60), Some(0)));
+        assert_eq!(requests.pause(), Some(Duration::from_secs(1)), "one request is there long before all are");
+        assert_eq!(
+            (tokens.remaining, tokens.reset, tokens.pause()),
+            (Some(149_984), Some(Duration::from_secs(360)), None)
+        );
+
+        let groq = one(&[
+            ("x-ratelimit-limit-tokens", "18000"),
+            ("x-ratelimit-remaining-tokens", "17997"),
+            ("x-ratelimit-reset-tokens", "7.66s"),
+        ]);
+        assert_eq!(groq.reset, Some(Duration::from_millis(7_660)));
+
+        let cerebras = one(&[
+            ("x-ratelimit-limit-requests-day", "1000"),
+            ("x-ratelimit-remaining-requests-day", "0"),
+            ("x-ratelimit-reset-requests-day", "33011.382867"),
+        ]);
+        assert_eq!(cerebras.name, "requests-day");
+        assert_eq!(cerebras.reset.unwrap().as_secs(), 33_011);
+    }
+
+    #[test]
+    fn anthropic_dates_and_epochs() {
+        let tokens = one(&[
+            ("anthropic-ratelimit-input-tokens-limit", "50000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "49000"),
+            ("anthropic-ratelimit-input-tokens-reset", "2026-01-01T00:00:12Z"),
+        ]);
+        assert_eq!((tokens.name.as_str(), tokens.reset), ("input-tokens", Some(Duration::from_secs(12))));
+        let unified =
+            one(&[("anthropic-ratelimit-unified-remaining", "0"), ("anthropic-ratelimit-unified-reset", "1767225630")]);
+        assert_eq!(unified.pause(), Some(Duration::from_secs(30)));
+        let priority = one(&[("anthropic-priority-output-tokens-remaining", "8000")]);
+        assert_eq!(priority.name, "priority-output-tokens");
+    }
+
+    #[test]
+    fn github_counts_to_an_instant() {
+        let github = one(&[
+            ("x-ratelimit-limit", "5000"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-used", "5000"),
+            ("x-ratelimit-resource", "core"),
+            ("x-ratelimit-reset", "1767229200"),
+        ]);
+        assert_eq!(github.pause(), Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn the_draft_in_all_its_forms() {
+        let short = Some(Duration::from_secs(7));
+        assert_eq!(one(&[("ratelimit", r#""burst";r=0;t=7"#)]).pause(), short);
+        assert_eq!(one(&[("ratelimit", r#""burst";a=0;w=7"#)]).pause(), short);
+        assert_eq!(one(&[("ratelimit", "limit=10, remaining=0, reset=7")]).pause(), short);
+        let single = [("ratelimit-limit", "10, 10;w=60"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "7")];
+        assert_eq!(one(&single).pause(), short);
+    }
+
+    #[test]
+    fn nonsense_is_no_window() {
+        for (limit, remaining) in
+            [("-1", "-1"), ("0", "0"), ("-1", "0"), ("60", "-1"), ("", "0"), ("NaN", "0"), ("1e9", "0")]
+        {
+            let windows = read(&[
+                ("x-ratelimit-limit-requests", limit),
+                ("x-ratelimit-remaining-requests", remaining),
+                ("x-ratelimit-reset-requests", "1h"),
+            ]);
+            assert_eq!(windows, [], "{limit} {remaining}");
+        }
+        let absurd = one(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "99999999999999999999999999")]);
+        assert_eq!((absurd.reset, absurd.pause()), (None, None));
+        assert_eq!(one(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0s")]).pause(), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! What becomes of a response: read, learned from, charged, and handed on with all that it had.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http_body_util::BodyExt;
+use reqwest::{Body, Response, ResponseBuilderExt};
+use tokio::time::{Instant, timeout_at};
+use zae_tower::{
+    EntityId, Lease, LimitStatus, ResourceName,
+    settle::{End, ResponseHead},
+};
+
+use crate::{
+    charge::{Charge, MeteredBody},
+    error::{CallError, RefusedForGood, never_sent},
+    outgoing::{OutgoingLimit, Refusals},
+    peek::Peeked,
+    provider::{Answer, Verdict},
+};
+
+/// The longest beginning of a refusal's body that is looked at, in bytes.
+const MAX_PEEK: usize = 64 * 1024;
+/// How long the answer may be held back to read that.
+const PEEK_TIME: Duration = Duration::from_secs(1);
+
+/// How a call got past the limiter. In the extensions of its response.
+///
+/// ```
+/// # fn example(response: &reqwest::Response) {
+/// use zae_reqwest::Admission;
+/// if let Some(admission) = response.extensions().get::<Admission>() {
+///     println!("{} waited {:?}", admission.resource(), admission.waited());
+/// }
+/// # }
+/// ```
+///
+/// It names entity ids: keep it inside.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    lease: Arc<Lease>,
+    waited: Duration,
+}
+
+impl Admission {
+    pub(crate) fn new(lease: Arc<Lease>, waited: Duration) -> Self {
+        Self { lease, waited }
+    }
+
+    /// Who was charged.
+    pub fn entity(&self) -> &EntityId {
+        self.lease.entity()
+    }
+
+    /// For what.
+    pub fn resource(&self) -> &ResourceName {
+        self.lease.resource()
+    }
+
+    /// How long the call waited before it was sent.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Every limit's status right after the tokens were taken.
+    pub fn statuses(&self) -> &[LimitStatus] {
+        self.lease.statuses()
+    }
+
+    /// The lease, open until the response's body has ended: adjust it where the real cost is known otherwise.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+/// A call that was sent.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) charge: Charge,
+    pub(crate) admission: Admission,
+    pub(crate) scope: ResourceName,
+}
+
+impl Sent {
+    /// There is no response. What never reached the provider costs nothing; of everything else that is not certain, and the
+    /// estimate stands.
+    pub(crate) fn failed(mut self, error: &(dyn Error + 'static)) {
+        self.charge.finish(if never_sent(error) { End::ServiceFailed } else { End::Dropped });
+    }
+}
+
+impl OutgoingLimit {
+    /// Learns from a response, and ties the charge to the end of its body.
+    pub(crate) async fn receive(&self, sent: Sent, response: Response) -> Result<Response, CallError> {
+        let Sent { mut charge, admission, scope } = sent;
+        // The conversions of `reqwest` lose the URL but for this extension.
+        let url = http::Response::builder().url(response.url().clone()).body(());
+        let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
+        if let Ok(url) = url {
+            parts.extensions.extend(url.into_parts().0.extensions);
+        }
+        let matters = Answer::body_matters(parts.status) && !parts.headers.contains_key(CONTENT_ENCODING);
+        let textual = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_none_or(|value| value.to_str().is_ok_and(|text| text.contains("json") || text.starts_with("text/")));
+        let body = if matters && textual { peek(body).await } else { Peeked::new(Bytes::new(), body) };
+        let answer = Answer::read(parts.status, &parts.headers, body.beginning());
+        let said = match answer.verdict {
+            Verdict::Served => "nothing left",
+            _ => parts.status.as_str(),
+        };
+        self.pauses.learn(&scope, &answer, said).await;
+        let mut response = http::Response::from_parts(parts, ());
+        charge.start(&ResponseHead::from(&response));
+        let status = response.status();
+        match &answer.verdict {
+            Verdict::Served => {}
+            Verdict::NotYet { .. } => {
+                metrics::counter!("zae_client_provider_refusals_total", "verdict" => "not_yet").increment(1);
+                tracing::debug!(%scope, %status, "the provider refused");
+                charge.refused();
+            }
+            Verdict::Never { reason } => {
+                metrics::counter!("zae_client_provider_refusals_total", "verdict" => "never").increment(1);
+                tracing::warn!(%scope, %status, reason, "the provider refuses for good");
+                charge.refused();
+                if self.refusals == Refusals::Fail {
+                    let (reason, body) = (reason.clone(), body.beginning().clone());
+                    return Err(RefusedForGood { status, reason, body }.into());
+                }
+            }
+        }
+        response.extensions_mut().insert(answer);
+        response.extensions_mut().insert(admission);
+        Ok(Response::from(response.map(|()| Body::wrap(MeteredBody::new(body, charge)))))
+    }
+}
+
+/// Reads the beginning of a body, and leaves the rest for later.
+async fn peek(mut body: Body) -> Peeked<Body> {
+    let (mut beginning, until) = (BytesMut::new(), Instant::now() + PEEK_TIME);
+    while beginning.len() < MAX_PEEK {
+        // Dropping the future of a frame loses none.
+        match timeout_at(until, body.frame()).await {
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => beginning.extend_from_slice(&data),
+                // What comes after trailers is nothing.
+                Err(_) => break,
+            },
+            Ok(Some(Err(error))) => return Peeked::failing(beginning.freeze(), body, error),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    Peeked::new(beginning.freeze(), body)
+}

@@ -1,0 +1,266 @@
+//! First come, first served: [`Lines`].
+//!
+//! Those at the head of a line ask the limiter, all of them at once, so that one write can serve them together. How many
+//! that are grows with each one that is served, and halves when one is refused; and while somebody who was refused waits
+//! for tokens, nobody else comes to the head. So a line moves as fast as tokens come, whatever a round trip takes, and a
+//! large call cannot be overtaken for ever by small ones.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use tokio::time::Instant;
+use zae_tower::{EntityId, ResourceName};
+
+use super::WaitReason;
+
+/// Whose line it is.
+pub(crate) type Key = (EntityId, ResourceName);
+
+/// The most that ask at once.
+const MAX_HEADS: usize = 64;
+
+/// The lines of a process, one per entity and resource for which somebody waits. As many entries as there are different
+/// waiters, and gone with them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Arc<Mutex<HashMap<Key, Line>>>);
+
+#[derive(Debug)]
+struct Line {
+    next_ticket: u64,
+    queue: VecDeque<(u64, Option<Waker>)>,
+    /// How many are at the head.
+    heads: usize,
+    /// How many of those wait for tokens or for a pause to end.
+    blocked: usize,
+    /// How many may be at the head.
+    room: usize,
+    /// What the last of the blocked waits for, and until when.
+    reason: Option<(WaitReason, Instant)>,
+}
+
+/// A place in a line: first in its queue, then at its head. Dropped, it is given up.
+#[derive(Debug)]
+pub(crate) struct Place {
+    lines: Lines,
+    key: Key,
+    ticket: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// In the queue, or called to the head without knowing it yet.
+    Queued,
+    Asking,
+    Blocked,
+    Served,
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn is_busy(&self, key: &Key) -> bool {
+        self.lock().contains_key(key)
+    }
+
+    /// Goes to the end of the line.
+    pub(crate) fn join(&self, key: Key) -> Place {
+        let mut lines = self.lock();
+        let line = lines.entry(key.clone()).or_insert_with(Line::new);
+        let ticket = line.next_ticket;
+        line.next_ticket += 1;
+        line.queue.push_back((ticket, None));
+        line.call();
+        drop(lines);
+        Place { lines: self.clone(), key, ticket, stage: Stage::Queued }
+    }
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { next_ticket: 0, queue: VecDeque::new(), heads: 0, blocked: 0, room: 1, reason: None }
+    }
+
+    /// Lets those come to the head for whom there is room.
+    fn call(&mut self) {
+        while self.blocked == 0 && self.heads < self.room {
+            let Some((_, waker)) = self.queue.pop_front() else { return };
+            self.heads += 1;
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Whether it is at the head already; then nobody is waited for.
+    pub(crate) fn is_at_head(&self) -> bool {
+        self.lines.lock().get(&self.key).is_none_or(|line| line.queue.iter().all(|(ticket, _)| *ticket != self.ticket))
+    }
+
+    /// Waits until it is at the head.
+    ///
+    /// Cancel-safe: dropped, nothing has changed.
+    pub(crate) async fn head(&mut self) {
+        poll_fn(|context| {
+            let mut lines = self.lines.lock();
+            let queue = lines.get_mut(&self.key).map(|line| &mut line.queue);
+            let own = queue.and_then(|queue| queue.iter_mut().find(|(ticket, _)| *ticket == self.ticket));
+            match own {
+                Some((_, waker)) => {
+                    *waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
+            }
+        })
+        .await;
+        if self.stage == Stage::Queued {
+            self.stage = Stage::Asking;
+        }
+    }
+
+    /// At the head, it has to wait for this: nobody else comes to the head meanwhile.
+    pub(crate) fn blocked(&mut self, reason: &WaitReason, until: Instant) {
+        let mut lines = self.lines.lock();
+        let Some(line) = lines.get_mut(&self.key) else { return };
+        if self.stage == Stage::Asking {
+            self.stage = Stage::Blocked;
+            line.blocked += 1;
+            line.room = (line.room / 2).max(1);
+        }
+        line.reason = Some((reason.clone(), until));
+    }
+
+    /// It has what it came for, and leaves.
+    pub(crate) fn served(mut self) {
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.get_mut(&self.key) {
+            line.room = (line.room + 1).min(MAX_HEADS);
+            if self.stage == Stage::Blocked {
+                line.blocked -= 1;
+            }
+        }
+        drop(lines);
+        self.stage = Stage::Served;
+    }
+
+    /// What those at the head wait for, and until when, as far as they do.
+    pub(crate) fn reason(&self) -> Option<(WaitReason, Instant)> {
+        self.lines.lock().get(&self.key).filter(|line| line.blocked > 0).and_then(|line| line.reason.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut lines = self.lines.lock();
+        let Some(line) = lines.get_mut(&self.key) else { return };
+        match line.queue.iter().position(|(ticket, _)| *ticket == self.ticket) {
+            Some(queued) => drop(line.queue.remove(queued)),
+            None => {
+                line.heads -= 1;
+                if self.stage == Stage::Blocked {
+                    line.blocked -= 1;
+                }
+            }
+        }
+        line.call();
+        if line.heads == 0 && line.queue.is_empty() {
+            lines.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, time::Duration};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn key() -> Key {
+        (EntityId::new("e").unwrap(), ResourceName::new("r").unwrap())
+    }
+
+    fn reason() -> (WaitReason, Instant) {
+        (WaitReason::Provider { said: "429".into() }, Instant::now() + Duration::from_secs(9))
+    }
+
+    fn comes(place: &mut Place) -> bool {
+        place.head().now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn first_come_first_served_and_those_who_leave_hold_nobody_up() {
+        let lines = Lines::default();
+        let mut places: Vec<Place> = (0..4).map(|_| lines.join(key())).collect();
+        assert!(places[0].is_at_head() && !places[1].is_at_head());
+        assert!(comes(&mut places[0]));
+        assert!(!comes(&mut places[1]) && !comes(&mut places[2]) && !comes(&mut places[3]));
+        drop(places.remove(1));
+        drop(places.remove(0));
+        assert!(!comes(&mut places[1]), "the third is before it");
+        assert!(comes(&mut places[0]));
+        drop(places.remove(0));
+        assert!(comes(&mut places[0]));
+        assert!(lines.is_busy(&key()));
+        drop(places);
+        assert!(!lines.is_busy(&key()), "nothing is kept of a line that nobody stands in");
+    }
+
+    #[tokio::test]
+    async fn more_come_to_the_head_with_each_one_served_and_none_while_one_is_blocked() {
+        let lines = Lines::default();
+        let mut places: VecDeque<Place> = (0..20).map(|_| lines.join(key())).collect();
+        let heads = |places: &VecDeque<Place>| places.iter().filter(|place| place.is_at_head()).count();
+        for asking in [1, 2, 4, 8] {
+            assert_eq!(heads(&places), asking);
+            for _ in 0..asking {
+                let mut place = places.pop_front().unwrap();
+                assert!(comes(&mut place));
+                place.served();
+            }
+        }
+        assert_eq!(heads(&places), 5, "there are no more");
+        places.extend((0..50).map(|_| lines.join(key())));
+        assert_eq!(heads(&places), 16);
+        let (why, until) = reason();
+        assert!(comes(&mut places[0]));
+        places[0].blocked(&why, until);
+        drop(places.remove(1));
+        assert_eq!(heads(&places), 15, "nobody follows");
+        places.pop_front().unwrap().served();
+        assert_eq!(heads(&places), 14, "room for nine, and there are more than that");
+    }
+
+    #[tokio::test]
+    async fn those_behind_know_what_the_head_waits_for() {
+        let lines = Lines::default();
+        let (mut head, mut behind) = (lines.join(key()), lines.join(key()));
+        assert!(comes(&mut head) && behind.reason().is_none());
+        let (why, until) = reason();
+        head.blocked(&why, until);
+        assert!(matches!(behind.reason(), Some((WaitReason::Provider { .. }, at)) if at == until));
+        drop(head);
+        assert!(comes(&mut behind) && behind.reason().is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken() {
+        let lines = Lines::default();
+        let (head, mut behind) = (lines.join(key()), lines.join(key()));
+        let mut waiting = pin!(behind.head());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(head);
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+    }
+}

@@ -1,0 +1,79 @@
+//! A limiter on a table of its own in memory, and what tests ask of it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use zae_reqwest::{
+    EntityId, Limit, Limits, OutgoingLimit, RateLimiter, Repository, ResourceName,
+    llm::{Accounting, Tariff},
+    zae_tower::zae_limiter::{EmbeddedStore, ManualClock},
+};
+
+/// 2026-01-01T00:00:00Z in epoch ms.
+pub(crate) const START: i64 = 1_767_225_600_000;
+/// Long enough that a busy machine is never mistaken for a dead store.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A store, and as many processes on it as a test likes.
+#[derive(Clone)]
+pub(crate) struct Bench {
+    store: EmbeddedStore,
+    clock: Option<Arc<ManualClock>>,
+}
+
+impl Bench {
+    /// Buckets do not refill.
+    pub(crate) fn at_a_standstill() -> Self {
+        Self { store: EmbeddedStore::memory().unwrap(), clock: Some(Arc::new(ManualClock::at(START))) }
+    }
+
+    /// Buckets refill as time passes.
+    pub(crate) fn running() -> Self {
+        Self { store: EmbeddedStore::memory().unwrap(), clock: None }
+    }
+
+    /// Another process's limiter, with these limits for all.
+    pub(crate) async fn limiter(&self, limits: impl IntoIterator<Item = Limit>) -> RateLimiter {
+        let mut builder = Repository::builder().client(self.store.client()).create_table();
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(Arc::clone(clock) as _);
+        }
+        let repository = builder.build().await.unwrap();
+        repository.set_system_defaults(&Limits::new(limits).unwrap(), None, None).await.unwrap();
+        RateLimiter::builder(repository).deadline(DEADLINE).build()
+    }
+}
+
+pub(crate) fn per_minute(requests: u64, tokens: u64) -> [Limit; 2] {
+    [Limit::per_minute("rpm", requests).unwrap(), Limit::per_minute("tpm", tokens).unwrap()]
+}
+
+/// A limiter with so many requests and tokens, in a world at a standstill.
+pub(crate) async fn limiter(requests: u64, tokens: u64) -> RateLimiter {
+    Bench::at_a_standstill().limiter(per_minute(requests, tokens)).await
+}
+
+/// Accounts for chats by their model.
+pub(crate) fn llm(limiter: &RateLimiter) -> OutgoingLimit {
+    let accounting = Accounting::new(Tariff::openai());
+    OutgoingLimit::new(limiter).resource(zae_reqwest::find::json::<ResourceName>("/model")).llm(accounting)
+}
+
+/// A request to chat: 8 characters of text, and room for an answer of `most` tokens, of which half will be used.
+pub(crate) fn chat(most: u64) -> Value {
+    json!({ "model": "gpt-5", "max_tokens": most, "messages": [{ "role": "user", "content": "Hi there" }] })
+}
+
+pub(crate) fn streaming(mut chat: Value) -> Value {
+    chat["stream"] = true.into();
+    chat["stream_options"] = json!({ "include_usage": true });
+    chat
+}
+
+/// What is left once everything is settled; afterwards the limiter takes no more.
+pub(crate) async fn left(limiter: &RateLimiter, resource: &str) -> (i64, i64) {
+    limiter.shutdown().await;
+    let entity = EntityId::new(zae_reqwest::DEFAULT_ENTITY).unwrap();
+    let left = limiter.available(&entity, &ResourceName::new(resource).unwrap()).await.unwrap();
+    (left["rpm"], left["tpm"])
+}

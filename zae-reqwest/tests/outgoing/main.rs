@@ -1,0 +1,11 @@
+//! The limit on outgoing calls, through real clients against a real server on loopback.
+
+mod bench;
+mod contract;
+mod ends;
+mod load;
+mod openai;
+mod pauses;
+mod provider;
+mod retry;
+mod waiting;
