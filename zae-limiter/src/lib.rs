@@ -99,6 +99,7 @@ pub use lease::{Lease, LeaseOrigin, Settlement};
 pub use limiter::{Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, RateLimiter, RateLimiterBuilder};
 pub use model::{
     audit::{AuditAction, AuditEvent, AuditPage, AuditTarget},
+    bucket::{BucketLimit, BucketState, FoldedBucket},
     capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
     cost::{Cost, REQUEST_LIMIT_NAMES},
     entity::{Entity, NewEntity},

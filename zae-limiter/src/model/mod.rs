@@ -1,6 +1,7 @@
 //! The model: validated values without I/O.
 
 pub(crate) mod audit;
+pub(crate) mod bucket;
 pub(crate) mod capacity;
 pub(crate) mod cost;
 pub(crate) mod entity;

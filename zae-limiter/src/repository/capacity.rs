@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// One entity's shards, by index.
-type Shards = BTreeMap<u32, Image>;
+pub(super) type Shards = BTreeMap<u32, Image>;
 
 impl Repository {
     /// What all entities with a bucket for `resource` have left of `limit` at this moment, refills included.
@@ -114,7 +114,7 @@ fn address(item: &Item) -> Option<(EntityId, u32)> {
 }
 
 /// What is left of `limit` in the shards of one entity's bucket; `None` when they do not have that limit.
-fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now: i64) -> Option<EntityCapacity> {
+pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now: i64) -> Option<EntityCapacity> {
     // Shard 0 is the authority on count and parameters; it may be missing when its time is over first.
     let authority = shards.get(&0).or_else(|| shards.values().next())?;
     let count = authority.shards();

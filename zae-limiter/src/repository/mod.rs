@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod buckets;
 mod builder;
 mod capacity;
 mod changes;
@@ -10,6 +11,7 @@ mod configs;
 mod connect;
 mod defaults;
 mod entities;
+mod fold;
 mod limits;
 mod namespaces;
 mod open;

@@ -20,8 +20,8 @@ use crate::{
     repository::store::{Expression, Item},
 };
 
-const REFILL: &str = "rf";
-const SHARDS: &str = "shard_count";
+pub(super) const REFILL: &str = "rf";
+pub(super) const SHARDS: &str = "shard_count";
 const VALID_UNTIL: &str = "vu";
 const INCARNATION: &str = "z_inc";
 /// Features of newer clients that a plain conditional write would enforce wrongly.
@@ -31,7 +31,7 @@ const UNSUPPORTED_FIELDS: [&str; 10] =
 /// The reserved limit on a new bucket: 1000 write units, refilled at 1000 per second.
 const WCU_PARAMS: Params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
 
-fn fraction_attr(limit: &str) -> String {
+pub(super) fn fraction_attr(limit: &str) -> String {
     format!("z_{limit}_fr")
 }
 

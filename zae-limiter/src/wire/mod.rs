@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod bucket;
 pub(crate) mod config;
+pub(crate) mod fold;
 pub(crate) mod keys;
 pub(crate) mod namespace;
 pub(crate) mod pause;

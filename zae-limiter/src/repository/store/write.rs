@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::{
     error::BuildError,
-    types::{ConditionCheck, Delete, DeleteRequest, Put, TransactWriteItem, Update, WriteRequest},
+    types::{ConditionCheck, Delete, DeleteRequest, Put, ReturnValue, TransactWriteItem, Update, WriteRequest},
 };
 
 use super::{Expression, Item, Key, Store, read::Backoff, rejected};
@@ -89,6 +89,13 @@ impl Store {
             .set_expression_attribute_values(change.values());
         let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("UpdateItem", error)) };
         unhindered(send).await
+    }
+
+    /// Removes an item and answers what it was; `None` when there was none (or when a repetition found it gone).
+    pub(crate) async fn take(&self, key: &Key) -> Result<Option<Item>, RepositoryError> {
+        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.attributes()));
+        let answer = request.return_values(ReturnValue::AllOld).send().await;
+        Ok(answer.map_err(|error| self.fail("DeleteItem", error))?.attributes.filter(|item| !item.is_empty()))
     }
 
     /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.

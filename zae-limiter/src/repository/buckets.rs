@@ -1,0 +1,110 @@
+//! Looking into buckets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Repository,
+    capacity::{self, Shards},
+    store::{Consistency, Item, Key, Query},
+};
+use crate::{
+    bucket::MILLI,
+    error::RepositoryError,
+    model::{
+        bucket::{BucketLimit, BucketState},
+        name::{EntityId, LimitName, ResourceName},
+    },
+    wire::{bucket, keys, values::get_s},
+};
+
+impl Repository {
+    /// The buckets of an entity, by resource. Read from an index, which lags behind by moments, and then item by item.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's numbers are
+    /// none.
+    ///
+    /// ```
+    /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
+    /// for bucket in repository.buckets(&zae_limiter::EntityId::new("key-1")?).await? {
+    ///     for limit in &bucket.limits {
+    ///         println!("{} {}: {} of {}", bucket.resource, limit.name, limit.available, limit.capacity);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn buckets(&self, entity: &EntityId) -> Result<Vec<BucketState>, RepositoryError> {
+        let keys = self.bucket_keys(entity, "BUCKET#".to_owned()).await?;
+        let mut by_resource: BTreeMap<ResourceName, BTreeMap<u32, Item>> = BTreeMap::new();
+        for (key, item) in self.store().batch_get(&keys, Consistency::Strong).await? {
+            let Some(address) = keys::parse_bucket_pk(&key.pk) else { continue };
+            let Ok(resource) = ResourceName::new(address.resource) else { continue };
+            by_resource.entry(resource).or_default().insert(address.shard, item);
+        }
+        let now = self.now_ms();
+        let state = |(resource, items): (ResourceName, BTreeMap<u32, Item>)| state(entity, resource, &items, now);
+        by_resource.into_iter().map(state).filter_map(Result::transpose).collect()
+    }
+
+    /// The keys of an entity's bucket items whose place in the index begins with `prefix`.
+    pub(super) async fn bucket_keys(&self, entity: &EntityId, prefix: String) -> Result<Vec<Key>, RepositoryError> {
+        let listed = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), entity.as_str())).prefix(prefix);
+        Ok(self.store().query_all(listed).await?.iter().filter_map(Key::of).collect())
+    }
+}
+
+/// `None` when no item is a bucket.
+fn state(
+    entity: &EntityId,
+    resource: ResourceName,
+    items: &BTreeMap<u32, Item>,
+    now: i64,
+) -> Result<Option<BucketState>, RepositoryError> {
+    let mut shards = Shards::new();
+    let mut unsupported = None;
+    for (shard, item) in items {
+        match bucket::decode(item) {
+            Ok(Some(image)) => drop(shards.insert(*shard, image)),
+            Ok(None) => {}
+            Err(RepositoryError::Unsupported(feature)) => unsupported = Some(feature.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(authority) = shards.get(&0).or_else(|| shards.values().next()) else {
+        let count = items.values().filter(|item| get_s(item, "resource").is_some()).count();
+        let shards_stored = u32::try_from(count).unwrap_or(u32::MAX);
+        return Ok(unsupported.map(|reason| BucketState {
+            entity_id: entity.clone(),
+            resource,
+            shard_count: shards_stored,
+            shards_stored,
+            limits: Vec::new(),
+            unsupported: Some(reason),
+        }));
+    };
+    let count = authority.shards();
+    let names: BTreeSet<&LimitName> = authority.limits.iter().map(|limit| &limit.name).collect();
+    let limit = |name: &LimitName| {
+        let params = authority.limit(name.as_str())?.params.complete()?;
+        let left = capacity::left(entity.clone(), &shards, name, now)?;
+        let consumed = shards.values().filter_map(|image| image.limit(name.as_str())?.consumed);
+        Some(BucketLimit {
+            name: name.clone(),
+            capacity: left.capacity,
+            refill_amount: params.refill / MILLI,
+            refill_period_seconds: params.period / 1_000,
+            available: left.available,
+            consumed: consumed.fold(0_i64, i64::saturating_add).div_euclid(MILLI),
+        })
+    };
+    Ok(Some(BucketState {
+        entity_id: entity.clone(),
+        resource,
+        shard_count: count,
+        shards_stored: u32::try_from(shards.range(..count).count()).unwrap_or(u32::MAX),
+        // A sum over some of the shards would say too little.
+        limits: if unsupported.is_some() { Vec::new() } else { names.into_iter().filter_map(limit).collect() },
+        unsupported,
+    }))
+}

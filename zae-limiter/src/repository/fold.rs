@@ -1,0 +1,135 @@
+//! Making one bucket of a sharded one.
+//!
+//! Shards go first, each in a write that tells what it held in that very moment; then what they held is given to shard 0,
+//! together with the count of one, in a write on the condition that shard 0 was not refilled since it was read. Until
+//! then capacity and refill stay divided. So nothing is granted twice: what an interruption loses is tokens, which refill.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Repository,
+    store::{Consistency, Key, Written},
+};
+use crate::{
+    bucket::{MILLI, Params},
+    engine::image::{Image, Level},
+    error::{RepositoryError, StoreError, StoreErrorKind},
+    model::{
+        bucket::FoldedBucket,
+        name::{EntityId, LimitName, ResourceName},
+    },
+    wire::{
+        bucket,
+        fold::{self, Share},
+        keys,
+    },
+};
+
+/// How often shard 0 is tried against those who use it.
+const TRIES: u32 = 50;
+
+impl Repository {
+    /// Makes one bucket of one that reference clients have sharded, with what its shards held, and removes their items;
+    /// also those that an earlier call or a change of the count has left behind. `None` when there is no bucket.
+    ///
+    /// Best done while little uses the bucket: refunds of leases that hold tokens of a removed shard are lost, and a
+    /// process that still has an older picture of the bucket may, once, create a further shard anew, with no more than that
+    /// picture shows beyond shard 0's own share. An aggregator of the reference may shard the bucket again.
+    /// Net consumption (`tc`) of removed shards is not carried over: it was counted as usage already.
+    ///
+    /// Not cancel safe, but repeatable: an interrupted call may lose tokens, which refill, and the next one completes it.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unsupported`] when the bucket uses a feature of newer clients, before anything is changed;
+    /// [`RepositoryError::Store`] when the table cannot be read or written, or others keep changing the bucket.
+    pub async fn fold_bucket(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<Option<FoldedBucket>, RepositoryError> {
+        let first = self.shard_key(entity, resource, 0);
+        let others = self.bucket_keys(entity, format!("BUCKET#{resource}#")).await?;
+        let others: Vec<Key> = others.into_iter().filter(|key| *key != first).collect();
+        for (_, item) in self.store().batch_get(&others, Consistency::Strong).await? {
+            bucket::decode(&item)?;
+        }
+        let Some(image) = self.shard(&first).await? else {
+            // Shard 0 has lapsed: the bucket starts anew, and what is left of it must not be taken for a part of it.
+            self.store().batch_delete(&others).await?;
+            return Ok(None);
+        };
+        let shards_before = image.shards();
+        let (items_removed, moved) = self.take_shards(&others, &image).await?;
+        let available = self.give(&first, moved).await?;
+        Ok(Some(FoldedBucket { shards_before, items_removed, available }))
+    }
+
+    fn shard_key(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> Key {
+        Key::new(keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard), keys::sk_state())
+    }
+
+    async fn shard(&self, key: &Key) -> Result<Option<Image>, RepositoryError> {
+        let item = self.store().get(key, Consistency::Strong).await?;
+        Ok(item.as_ref().map(bucket::decode).transpose()?.flatten())
+    }
+
+    /// Removes shards, and answers how many there were and what those that count held, in mt by limit.
+    async fn take_shards(
+        &self,
+        keys: &[Key],
+        first: &Image,
+    ) -> Result<(u64, BTreeMap<LimitName, i64>), RepositoryError> {
+        let (mut removed, mut moved) = (0, BTreeMap::new());
+        for key in keys {
+            let Some(item) = self.store().take(key).await? else { continue };
+            removed += 1;
+            let counts = keys::parse_bucket_pk(&key.pk).is_some_and(|address| address.shard < first.shards());
+            let image = if counts { bucket::decode(&item)? } else { None };
+            let Some(image) = image else { continue };
+            for (name, tokens) in levels(&image, first, self.now_ms()) {
+                let sum: &mut i64 = moved.entry(name).or_default();
+                *sum = sum.saturating_add(tokens);
+            }
+        }
+        Ok((removed, moved))
+    }
+
+    /// Gives shard 0 what the others held, and the count of one; answers its balances in tokens.
+    async fn give(
+        &self,
+        key: &Key,
+        moved: BTreeMap<LimitName, i64>,
+    ) -> Result<BTreeMap<LimitName, i64>, RepositoryError> {
+        for _ in 0..TRIES {
+            let Some(image) = self.shard(key).await? else { return Ok(BTreeMap::new()) };
+            let now = self.now_ms();
+            let own = levels(&image, &image, now);
+            let mut shares: Vec<Share<'_>> = Vec::new();
+            let mut available = BTreeMap::new();
+            for limit in &image.limits {
+                let (Some(stored), Some(whole)) = (limit.tokens, limit.params.complete()) else { continue };
+                // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still its own.
+                let own = own.get(&limit.name).copied().unwrap_or(stored).max(stored);
+                let moved = moved.get(&limit.name).copied().unwrap_or(0);
+                let tokens = own.saturating_add(moved).min(whole.capacity);
+                shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored) });
+                available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
+            }
+            if self.store().update(key, fold::encode(&image, &shares, now)).await? == Written::Done {
+                return Ok(available);
+            }
+        }
+        let source = "others keep changing this bucket; try again when it is less used".into();
+        Err(StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source }.into())
+    }
+}
+
+/// What one shard holds at `now`, in mt by limit, under the parameters of shard 0.
+fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, i64> {
+    let level = |limit: &crate::engine::image::LimitImage| {
+        let whole: Params = first.limit(limit.name.as_str())?.params.complete()?;
+        limit.tokens?;
+        Some((limit.name.clone(), Level::at(image, Some(limit), whole, first.shards(), now).tokens))
+    };
+    image.limits.iter().filter_map(level).collect()
+}
