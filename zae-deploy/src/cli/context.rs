@@ -53,6 +53,11 @@ impl Context {
         tone.paint(text, shown_in_colour(self.global.color, stream))
     }
 
+    /// Says on stderr what the user should know before going on.
+    pub(crate) fn warn(&self, text: &str) {
+        eprintln!("{} {text}", self.paint(Stream::Stderr, Tone::Warn, "Warning:"));
+    }
+
     /// Sends warnings, and with `-v` more, to stderr.
     pub(crate) fn log(&self) {
         let wanted = match self.global.verbose {

@@ -82,18 +82,20 @@ pub(crate) fn shown(limit: &Limit) -> String {
     } else {
         format!(" (burst: {})", count(limit.capacity()))
     };
-    format!("{}: {}{burst}", limit.name(), rate(limit))
+    let rate = per_period(limit.refill_amount(), limit.refill_period_seconds());
+    format!("{}: {rate}{burst}", limit.name())
 }
 
-/// What a limit gains: `10,000/min`.
-pub(crate) fn rate(limit: &Limit) -> String {
-    let seconds = limit.refill_period_seconds();
-    let (unit, length) = UNITS.into_iter().find(|(_, length)| seconds.is_multiple_of(*length)).unwrap_or(("sec", 1));
+/// What a limit gains: `10,000/min`. The unit is the largest that the period, in seconds, is a multiple of.
+pub(crate) fn per_period<N: Into<i128>>(amount: N, seconds: N) -> String {
+    let seconds = seconds.into();
+    let units = UNITS.map(|(unit, length)| (unit, i128::from(length)));
+    let (unit, length) = units.into_iter().find(|(_, length)| seconds % length == 0).unwrap_or(("sec", 1));
     let number = match seconds / length {
         1 => String::new(),
         several => several.to_string(),
     };
-    format!("{}/{number}{unit}", count(limit.refill_amount()))
+    format!("{}/{number}{unit}", count(amount))
 }
 
 /// Limits of something, shown or just set.

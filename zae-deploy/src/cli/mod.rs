@@ -16,6 +16,7 @@
 
 mod args;
 mod audit;
+mod bucket;
 mod context;
 mod entity;
 mod error;

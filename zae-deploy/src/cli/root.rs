@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CliError, Context, audit, entity, namespace, resource, shell, stack, system, usage};
+use super::{CliError, Context, audit, bucket, entity, namespace, resource, shell, stack, system, usage};
 
 /// Deploys and runs the zae rate limiter.
 #[derive(Debug, Parser)]
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Resource(resource::Group),
     /// Create, show and limit entities
     Entity(entity::Group),
+    /// Show what is left in buckets, and fold sharded ones
+    Bucket(bucket::Group),
     /// Show what was used
     Usage(usage::Group),
     /// Show who changed what
@@ -98,6 +100,7 @@ impl Command {
             Self::System(group) => group.run(cx).await,
             Self::Resource(group) => group.run(cx).await,
             Self::Entity(group) => group.run(cx).await,
+            Self::Bucket(group) => group.run(cx).await,
             Self::Usage(group) => group.run(cx).await,
             Self::Audit(group) => group.run(cx).await,
             Self::Stack(command) => command.run(cx).await,

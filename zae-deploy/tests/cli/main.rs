@@ -4,6 +4,7 @@
 
 mod audit;
 mod bad_input;
+mod buckets;
 mod entities;
 mod errors;
 mod help;

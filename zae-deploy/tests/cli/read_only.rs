@@ -2,7 +2,7 @@
 
 use crate::stage::Stage;
 
-const READ_ONLY: [&[&str]; 17] = [
+const READ_ONLY: [&[&str]; 19] = [
     &["namespace", "list"],
     &["namespace", "show", "default"],
     &["namespace", "show", "nobody"],
@@ -16,6 +16,8 @@ const READ_ONLY: [&[&str]; 17] = [
     &["entity", "get-limits", "user-1", "-r", "gpt-4"],
     &["entity", "list", "--with-custom-limits", "gpt-4"],
     &["entity", "list-resources"],
+    &["bucket", "show", "user-1"],
+    &["bucket", "show", "user-1", "-r", "gpt-4"],
     &["audit", "list", "-e", "user-1"],
     &["audit", "list", "--for-system"],
     &["usage", "list", "-e", "user-1"],

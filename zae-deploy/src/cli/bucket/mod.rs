@@ -1,0 +1,73 @@
+//! `bucket …`: what is left, and folding what reference clients have sharded.
+
+mod aggregator;
+mod fold;
+mod show;
+
+use clap::{Args, Subcommand};
+use zae_limiter::{EntityId, ResourceName};
+
+use super::{
+    CliError, Context,
+    args::{NamespaceArgs, OutputArgs, YesArgs},
+};
+
+/// Token buckets: what an entity has left of each limit, right now.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  zae-deploy bucket show user-premium
+  zae-deploy bucket show user-premium --resource gpt-4 --output json
+  zae-deploy bucket fold user-premium --resource gpt-4")]
+pub(crate) struct Group {
+    #[command(flatten)]
+    pub(super) namespace: NamespaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what an entity has left of each limit
+    Show {
+        /// The entity's id
+        entity_id: String,
+        /// Only for this resource
+        #[arg(short, long)]
+        resource: Option<String>,
+    },
+    /// Make one bucket of one that clients of the Python package have sharded
+    #[command(long_about = "\
+Make one bucket of one that clients of the Python package have sharded.
+
+Clients of the Python package, and its aggregator, split a bucket that is written to very often into shards, and never put them \
+together again. This does, with what the shards hold. Best done while the bucket is little used: refunds for tokens that were \
+taken from a removed shard are lost.")]
+    Fold {
+        /// The entity's id
+        entity_id: String,
+        /// The resource
+        #[arg(short, long)]
+        resource: String,
+        #[command(flatten)]
+        yes: YesArgs,
+    },
+}
+
+impl Group {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let out = cx.output(self.output);
+        match &self.command {
+            Command::Show { entity_id, resource } => {
+                let resource = resource.as_ref().map(ResourceName::new).transpose()?;
+                show::run(&self, cx, &out, EntityId::new(entity_id)?, resource).await
+            }
+            Command::Fold { entity_id, resource, yes } => {
+                let of = (EntityId::new(entity_id)?, ResourceName::new(resource)?);
+                fold::run(&self, cx, &out, of, *yes).await
+            }
+        }
+    }
+}
