@@ -260,7 +260,7 @@ impl OutgoingLimit {
         let cost = match found(self.cost.as_deref(), call).await? {
             Some(cost) => cost,
             None => match &self.accounting {
-                Some(accounting) => accounting.quote_request(call.llm().clone()).cost().clone(),
+                Some(accounting) => accounting.tariff().cost(&accounting.estimate(call.llm())),
                 None => Cost::requests(1),
             },
         };
