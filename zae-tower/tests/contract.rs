@@ -216,6 +216,7 @@ async fn a_shutdown_waits_for_the_last_requests_but_not_for_ever() {
     let started = tokio::time::Instant::now();
     let shutdown = tokio::spawn(layer.shutdown());
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!shutdown.is_finished());
     drop(late);
     shutdown.await.unwrap();
     assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());

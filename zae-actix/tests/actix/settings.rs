@@ -1,9 +1,10 @@
 //! What can be set, by closures over actix-web's request.
 
 use actix_web::{
-    App, HttpMessage, HttpRequest,
+    App, HttpMessage, HttpRequest, HttpResponse,
     dev::Service,
     http::Method,
+    middleware::Condition,
     test::{TestRequest, init_service},
     web,
 };
@@ -131,28 +132,35 @@ async fn skipped_requests_cost_nothing() {
 
 #[actix_web::test]
 async fn refusals_can_be_made_ones_own() {
-    let limit = ZaeLimit::new(limiter([rpm(1)]).await).refusal(|refusal, mut response| {
+    let limiter = limiter([rpm(1)]).await;
+    let changed = ZaeLimit::new(limiter.clone()).refusal(|refusal, mut response| {
         let wait = refusal.retry_after().map_or(0, |wait| wait.as_secs());
         *response.status_mut() = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
         response.set_body(format!("wait {wait} s")).map_into_boxed_body()
     });
+    let replaced = ZaeLimit::new(limiter).refusal(|_, _| HttpResponse::ImATeapot().body("short and stout"));
     let app = App::new()
-        .wrap(limit)
+        .service(web::resource("/changed").wrap(changed).to(hello))
+        // A middleware that may be there or not.
+        .service(web::resource("/replaced").wrap(Condition::new(true, replaced)).to(hello))
         .wrap_fn(|request, next| {
             let response = next.call(request);
             async move {
                 let response = response.await?;
                 let decision = response.response().extensions().get::<zae_actix::Decision>().cloned();
-                assert_eq!(decision.unwrap().is_refused(), response.status().is_server_error());
+                assert_eq!(decision.unwrap().is_refused(), !response.status().is_success());
                 Ok(response)
             }
-        })
-        .route("/", web::get().to(hello));
+        });
     let app = init_service(app).await;
-    assert_eq!(get(&app, "/", ALICE).await.status, 200);
-    let refused = get(&app, "/", ALICE).await;
+    assert_eq!(get(&app, "/changed", ALICE).await.status, 200);
+    let refused = get(&app, "/changed", ALICE).await;
     assert_eq!((refused.status, refused.body.as_str()), (503, "wait 60 s"));
     assert_eq!(refused.header("retry-after"), Some("60"), "what is not changed stays");
+    assert_eq!(get(&app, "/replaced", ALICE).await.status, 200);
+    let refused = get(&app, "/replaced", ALICE).await;
+    assert_eq!((refused.status, refused.body.as_str()), (418, "short and stout"));
+    assert_eq!(refused.header("retry-after"), None);
 }
 
 #[actix_web::test]
