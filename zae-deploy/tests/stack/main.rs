@@ -9,6 +9,7 @@
 //! script says in the shapes of the API's documentation.
 
 mod fake;
+mod flows;
 mod form;
 mod lifecycle;
 mod moto;
