@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     bucket::MILLI,
     engine::{
-        acquire::{self, Denied, Level},
+        acquire::{self, Denied, Level, Resolved},
         hold::{Booked, Hold},
         lane::Lane,
     },
@@ -70,42 +70,58 @@ pub enum LeaseOrigin {
 #[derive(Debug)]
 pub struct Lease {
     limiter: RateLimiter,
-    entity: EntityId,
-    parent: Option<EntityId>,
-    resource: ResourceName,
+    whose: Whose,
     origin: LeaseOrigin,
-    levels: Vec<Level>,
-    statuses: Vec<LimitStatus>,
+    /// Read from the holds when first asked for: most leases are never asked.
+    statuses: OnceLock<Vec<LimitStatus>>,
     state: Mutex<State>,
 }
 
+/// Who was charged, and where.
 #[derive(Debug)]
-enum State {
-    Open { holds: Vec<Hold>, blind: Vec<(LimitName, i64)>, deltas: Vec<(LimitName, i64)> },
-    Settled { consumed: BTreeMap<LimitName, i64> },
+pub(crate) enum Whose {
+    /// Buckets of the table.
+    Buckets(Arc<Resolved>),
+    /// None: the store was away.
+    Nowhere(EntityId, ResourceName),
 }
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Child before parent.
+    holds: Holds,
+    /// What was granted without a bucket, in whole tokens.
+    blind: Vec<(LimitName, i64)>,
+    /// What was adjusted since, in whole tokens.
+    deltas: Vec<(LimitName, i64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Settled,
+}
+
+/// One hold for each level: two at the most.
+pub(crate) type Holds = smallvec::SmallVec<[Hold; 1]>;
 
 /// What a lease is made of.
 pub(crate) struct Grant {
     pub(crate) limiter: RateLimiter,
-    pub(crate) entity: EntityId,
-    pub(crate) resource: ResourceName,
+    pub(crate) whose: Whose,
     pub(crate) origin: LeaseOrigin,
-    /// Child before parent; as many as `holds` when the tokens came from the table.
-    pub(crate) levels: Vec<Level>,
-    pub(crate) holds: Vec<Hold>,
+    pub(crate) holds: Holds,
     /// What was granted without a bucket, in whole tokens.
     pub(crate) blind: Vec<(LimitName, u64)>,
 }
 
 impl Lease {
     pub(crate) fn new(grant: Grant) -> Self {
-        let Grant { limiter, entity, resource, origin, levels, holds, blind } = grant;
-        let statuses = holds.iter().flat_map(|hold| hold.statuses().iter().cloned()).collect();
+        let Grant { limiter, whose, origin, holds, blind } = grant;
         let blind = blind.into_iter().map(|(name, tokens)| (name, i64::try_from(tokens).unwrap_or(i64::MAX)));
-        let state = State::Open { holds, blind: blind.collect(), deltas: Vec::new() };
-        let parent = levels.get(1).map(|level| level.entity().clone());
-        Self { limiter, entity, parent, resource, origin, levels, statuses, state: Mutex::new(state) }
+        let state = State { phase: Phase::Open, holds, blind: blind.collect(), deltas: Vec::new() };
+        Self { limiter, whose, origin, statuses: OnceLock::new(), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,17 +130,26 @@ impl Lease {
 
     /// Who was charged.
     pub fn entity(&self) -> &EntityId {
-        &self.entity
+        match &self.whose {
+            Whose::Buckets(resolved) => resolved.child.entity(),
+            Whose::Nowhere(entity, _) => entity,
+        }
     }
 
     /// Who was charged too, when the entity cascades.
     pub fn parent(&self) -> Option<&EntityId> {
-        self.parent.as_ref()
+        match &self.whose {
+            Whose::Buckets(resolved) if self.lock().holds.len() > 1 => resolved.parent.as_ref().map(Level::entity),
+            _ => None,
+        }
     }
 
     /// What it was charged for.
     pub fn resource(&self) -> &ResourceName {
-        &self.resource
+        match &self.whose {
+            Whose::Buckets(resolved) => resolved.child.resource(),
+            Whose::Nowhere(_, resource) => resource,
+        }
     }
 
     /// Whether the table was asked.
@@ -134,57 +159,56 @@ impl Lease {
 
     /// Every limit's status right after the grant, the entity's before its parent's; empty for a blind lease.
     pub fn statuses(&self) -> &[LimitStatus] {
-        &self.statuses
+        self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }
 
     /// Whole tokens per limit that the lease stands for, adjustments included; each level is counted once.
     pub fn consumed(&self) -> BTreeMap<LimitName, i64> {
-        match &*self.lock() {
-            State::Open { holds, blind, deltas } => consumed(holds, blind, deltas),
-            State::Settled { consumed } => consumed.clone(),
-        }
+        self.lock().consumed()
     }
 
-    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none.
+    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none. Always decided
+    /// by the table.
     ///
     /// Units: whole tokens. Cancel-safe: dropped before it is done, it takes nothing.
     ///
     /// # Errors
     /// As [`RateLimiter::acquire_with`]; the lease is unchanged then. [`AcquireError::Invalid`] on a settled lease.
     pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
-        let Some(first) = self.levels.first() else {
+        let Whose::Buckets(resolved) = &self.whose else {
             cost.check()?;
             return Ok(());
         };
-        let cost = cost.resolve(first.limits())?;
-        let lanes: Option<Vec<Arc<Lane>>> = match &*self.lock() {
-            State::Open { holds, .. } => Some(holds.iter().map(|hold| Arc::clone(hold.lane())).collect()),
-            State::Settled { .. } => None,
+        let cost = cost.resolve(resolved.child.limits())?;
+        // As they were before this took more.
+        self.statuses();
+        let lanes: Option<Vec<Arc<Lane>>> = {
+            let state = self.lock();
+            (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
         };
         let lanes = lanes.ok_or_else(settled)?;
-        let asks = self.levels.iter().zip(lanes).map(|(level, lane)| (lane, level.terms(), level.amounts(&cost)));
+        let levels = std::iter::once(&resolved.child).chain(&resolved.parent);
+        let asks = levels.zip(lanes).map(|(level, lane)| (lane, Arc::clone(level.terms()), level.amounts(&cost)));
         let asks = asks.filter(|(_, _, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
-        let deadline = self.limiter.deadline();
-        let taken =
-            tokio::time::timeout_at(Instant::now() + deadline, acquire::take_more(asks, Instant::now() + deadline));
+        let deadline = Instant::now() + self.limiter.deadline();
+        let taken = tokio::time::timeout_at(deadline, acquire::take_more(asks, deadline));
         let more = match taken.await {
             Ok(Ok(more)) => more,
             Ok(Err(Denied::Error(error))) => return Err(error),
             Ok(Err(Denied::Outage(reason, source))) => return Err(self.unavailable(reason, source)),
             Err(_) => return Err(self.unavailable(crate::UnavailableReason::DeadlineExceeded, None)),
         };
-        match &mut *self.lock() {
-            State::Open { holds, .. } => {
-                for hold in more {
-                    if let Some(held) = holds.iter_mut().find(|held| Arc::ptr_eq(held.lane(), hold.lane())) {
-                        held.absorb(hold);
-                    }
-                }
-                Ok(())
-            }
+        let mut state = self.lock();
+        if state.phase == Phase::Settled {
             // Settled while we asked: the new holds are dropped, and so give back what they took.
-            State::Settled { .. } => Err(settled()),
+            return Err(settled());
         }
+        for hold in more {
+            if let Some(held) = state.holds.iter_mut().find(|held| Arc::ptr_eq(held.lane(), hold.lane())) {
+                held.absorb(hold);
+            }
+        }
+        Ok(())
     }
 
     fn unavailable(
@@ -192,7 +216,7 @@ impl Lease {
         reason: crate::UnavailableReason,
         source: Option<Arc<crate::RepositoryError>>,
     ) -> AcquireError {
-        let error = Unavailable::new(reason, self.entity.clone(), self.resource.clone());
+        let error = Unavailable::new(reason, self.entity().clone(), self.resource().clone());
         match source {
             Some(source) => error.with_source(source).into(),
             None => error.into(),
@@ -206,9 +230,11 @@ impl Lease {
     /// # Errors
     /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply.
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
-        let State::Open { holds, blind, deltas } = &mut *self.lock() else { return Err(LeaseError::Settled) };
+        let mut state = self.lock();
+        let State { phase: Phase::Open, holds, blind, deltas } = &mut *state else { return Err(LeaseError::Settled) };
         let limit = limit.as_ref();
-        let known = || holds.iter().flat_map(Hold::taken).chain(blind.iter()).map(|(name, _)| name);
+        let taken = || holds.iter().flat_map(Hold::taken).map(|(name, _)| name);
+        let known = || taken().chain(blind.iter().map(|(name, _)| name));
         let Some(name) = known().find(|name| name.as_str() == limit).cloned() else {
             let mut names: Vec<&str> = known().map(LimitName::as_str).collect();
             names.dedup();
@@ -241,23 +267,22 @@ impl Lease {
         self.settle(|hold, _| hold.give_back())
     }
 
-    fn settle(&self, end: impl Fn(Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
+    fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
         let mut state = self.lock();
-        let State::Open { holds, blind, deltas } = &mut *state else { return Settlement::nothing() };
-        let consumed = consumed(holds, blind, deltas);
-        let (holds, deltas) = (std::mem::take(holds), std::mem::take(deltas));
-        *state = State::Settled { consumed };
-        drop(state);
-        let booked = holds.into_iter().filter_map(|hold| {
-            let lane = Arc::clone(hold.lane());
-            end(hold, &deltas).map(|booked| (lane, booked))
+        let State { phase, holds, deltas, .. } = &mut *state;
+        if std::mem::replace(phase, Phase::Settled) == Phase::Settled {
+            return Settlement::nothing();
+        }
+        let booked = holds.iter_mut().filter_map(|hold| {
+            let booked = end(hold, deltas)?;
+            Some((Arc::clone(hold.lane()), booked))
         });
         Settlement { booked: booked.collect(), asked: false, failed: None }
     }
 
     /// Whether it was committed or rolled back.
     pub fn is_settled(&self) -> bool {
-        matches!(&*self.lock(), State::Settled { .. })
+        self.lock().phase == Phase::Settled
     }
 }
 
@@ -266,19 +291,21 @@ fn settled() -> AcquireError {
         .into()
 }
 
-fn consumed(holds: &[Hold], blind: &[(LimitName, i64)], deltas: &[(LimitName, i64)]) -> BTreeMap<LimitName, i64> {
-    let mut sums: BTreeMap<LimitName, i64> = blind.iter().cloned().collect();
-    for (name, taken) in holds.iter().flat_map(Hold::taken) {
-        // The same amount was taken at each level that knows the limit.
-        let entry = sums.entry(name.clone()).or_default();
-        *entry = (*entry).max(taken / MILLI);
+impl State {
+    fn consumed(&self) -> BTreeMap<LimitName, i64> {
+        let mut sums: BTreeMap<LimitName, i64> = self.blind.iter().cloned().collect();
+        for (name, taken) in self.holds.iter().flat_map(Hold::taken) {
+            // The same amount was taken at each level that knows the limit.
+            let entry = sums.entry(name.clone()).or_default();
+            *entry = (*entry).max(taken / MILLI);
+        }
+        for (name, delta) in &self.deltas {
+            let entry = sums.entry(name.clone()).or_default();
+            *entry = entry.saturating_add(*delta).max(0);
+        }
+        sums.retain(|_, tokens| *tokens != 0);
+        sums
     }
-    for (name, delta) in deltas {
-        let entry = sums.entry(name.clone()).or_default();
-        *entry = entry.saturating_add(*delta).max(0);
-    }
-    sums.retain(|_, tokens| *tokens != 0);
-    sums
 }
 
 /// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.

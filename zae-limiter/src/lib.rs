@@ -96,7 +96,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use embedded::EmbeddedStore;
 pub use error::*;
 pub use lease::{Lease, LeaseOrigin, Settlement};
-pub use limiter::{Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, RateLimiter, RateLimiterBuilder};
+pub use limiter::{
+    Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_RESERVE_LIFE, RateLimiter, RateLimiterBuilder,
+};
 pub use model::{
     audit::{AuditAction, AuditEvent, AuditPage, AuditTarget},
     bucket::{BucketLimit, BucketState, FoldedBucket},
@@ -112,6 +114,7 @@ pub use model::{
     namespace::NamespaceInfo,
     pause::Pause,
     provisioner::ProvisionerState,
+    reserve::Reserve,
     status::{LimitStatus, OnUnavailable},
     usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},
     version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},

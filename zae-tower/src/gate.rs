@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLimiter, ResourceName};
+use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLimiter, Reserve, ResourceName};
 
 use crate::{
     decision::{Decision, LeaseHandle, Outcome, Subject},
@@ -50,6 +50,7 @@ pub(crate) struct Gate<E, Rs, C, L> {
     pub(crate) default_limits: Option<Limits>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_unavailable: Option<OnUnavailable>,
+    pub(crate) reserve: Option<Reserve>,
     pub(crate) unidentified: Unidentified,
     pub(crate) mode: Mode,
     pub(crate) dialect: HeaderDialect,
@@ -91,6 +92,7 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
             .field("limits", &self.limits)
             .field("default_limits", &self.default_limits)
             .field("on_unavailable", &self.on_unavailable)
+            .field("reserve", &self.reserve)
             .field("unidentified", &self.unidentified)
             .field("mode", &self.mode)
             .field("dialect", &self.dialect)
@@ -205,6 +207,9 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         }
         if let Some(policy) = self.on_unavailable {
             acquire = acquire.on_unavailable(policy);
+        }
+        if let Some(reserve) = self.reserve {
+            acquire = acquire.reserve(reserve);
         }
         Ok(self.limiter.acquire_with(acquire).await?)
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
-use zae_limiter::{Cost, EntityId, Limits, OnUnavailable, RateLimiter, ResourceName};
+use zae_limiter::{Cost, EntityId, Limits, OnUnavailable, RateLimiter, Reserve, ResourceName};
 
 use crate::{
     entity::DefaultEntity,
@@ -70,6 +70,7 @@ impl ZaeLimit {
                 default_limits: None,
                 deadline: None,
                 on_unavailable: None,
+                reserve: None,
                 unidentified: Unidentified::Share,
                 mode: Mode::Enforce,
                 dialect: HeaderDialect::default(),
@@ -96,6 +97,7 @@ macro_rules! with {
                 default_limits: gate.default_limits,
                 deadline: gate.deadline,
                 on_unavailable: gate.on_unavailable,
+                reserve: gate.reserve,
                 unidentified: gate.unidentified,
                 mode: gate.mode,
                 dialect: gate.dialect,
@@ -165,6 +167,21 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// What happens to requests while the store is away; before the limiter's own and the stored policy.
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.gate.on_unavailable = Some(policy);
+        self
+    }
+
+    /// Whether tokens debited ahead of use will do; before the limiter's own setting. For the parents that many keys
+    /// share, it saves most of the writes:
+    ///
+    /// ```
+    /// # use zae_tower::{Repository, ZaeLimit};
+    /// # fn example(repository: Repository) {
+    /// use zae_tower::Reserve;
+    /// let layer = ZaeLimit::new(repository).reserve(Reserve::Parents);
+    /// # }
+    /// ```
+    pub fn reserve(mut self, reserve: Reserve) -> Self {
+        self.gate.reserve = Some(reserve);
         self
     }
 

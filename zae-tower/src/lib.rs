@@ -137,5 +137,5 @@ pub use request::{MatchedRoute, PeerIp, RequestHead};
 pub use service::ZaeLimitService;
 pub use zae_limiter::{
     self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
-    RateLimiter, Repository, ResourceName, ValidationError,
+    RateLimiter, Repository, Reserve, ResourceName, ValidationError,
 };

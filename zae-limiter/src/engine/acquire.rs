@@ -6,24 +6,29 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     hold::Hold,
-    image::Owner,
-    lane::{Answer, Ask, Failure, Lane, Refusal},
+    image::{Image, Owner},
+    lane::{Answer, Ask, Failure, FromStock, Lane, Refusal},
     lanes::Lanes,
     plan::Lifetime,
     refuse::{self, Remembered},
     round::Terms,
     send::BucketKey,
+    telemetry::{self, Refuser},
 };
 use crate::{
-    bucket::{self, MILLI, Params},
+    bucket::{self, Amounts, MILLI, Params},
     error::{AcquireError, NeverFits, RateLimitExceeded, RepositoryError, UnavailableReason, ValidationError},
     model::{
         cost::Cost,
         limit::Limits,
         name::{EntityId, LimitName, ResourceName},
+        reserve::{Exactness, Reserve},
         status::LimitStatus,
     },
-    repository::{Repository, resolution::ConfigSource},
+    repository::{
+        Repository,
+        resolution::{ConfigSource, Validity},
+    },
     wire,
 };
 
@@ -37,15 +42,16 @@ pub(crate) struct Wish {
     pub(crate) limits: Option<Limits>,
     /// Hold where nothing is stored.
     pub(crate) default_limits: Option<Limits>,
+    pub(crate) reserve: Reserve,
     pub(crate) deadline: Instant,
 }
 
 /// The limits of one level and the bucket they are kept in.
 #[derive(Clone, Debug)]
 pub(crate) struct Level {
-    entity: EntityId,
-    resource: ResourceName,
     terms: Arc<Terms>,
+    /// Of shard 0, where everybody asks unless a neighbour has sharded the bucket.
+    lane: Arc<Lane>,
 }
 
 /// Why an acquire gave nothing: a policy may turn an outage into something else, and nothing but an outage.
@@ -103,20 +109,38 @@ fn hard(error: Arc<RepositoryError>) -> AcquireError {
 pub(crate) struct Resolved {
     pub(crate) child: Level,
     pub(crate) parent: Option<Level>,
+    /// Until when it may be believed.
+    pub(crate) validity: Validity,
+}
+
+impl Resolved {
+    /// Whether it can still be believed.
+    pub(crate) fn still_holds(&self, repository: &Repository) -> bool {
+        let entities = std::iter::once(&self.child).chain(&self.parent).map(Level::entity);
+        repository.still_holds(&self.validity, entities)
+    }
+
+    /// Child before parent, each with the way it is to be asked.
+    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Level, Exactness)> {
+        let parent = self.parent.as_ref().map(|level| (level, reserve.parent()));
+        std::iter::once((&self.child, reserve.child())).chain(parent)
+    }
 }
 
 /// Finds the limits of the entity and, if it cascades, of its parent.
 pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish) -> Result<Resolved, Denied> {
-    let (child, owner) = level(repository, lanes, wish, &wish.entity).await?;
+    let (child, owner, mut validity) = level(repository, lanes, wish, &wish.entity).await?;
     let parent = match owner.parent.filter(|_| owner.cascade) {
         // Two levels, never three: the parent's own cascade is not followed.
         Some(parent) => {
             let parent = EntityId::new(&*parent)?;
-            Some(level(repository, lanes, wish, &parent).await?.0)
+            let (parent, _, also) = level(repository, lanes, wish, &parent).await?;
+            validity = validity.and(&also);
+            Some(parent)
         }
         None => None,
     };
-    Ok(Resolved { child, parent })
+    Ok(Resolved { child, parent, validity })
 }
 
 async fn level(
@@ -124,7 +148,7 @@ async fn level(
     lanes: &Lanes,
     wish: &Wish,
     entity: &EntityId,
-) -> Result<(Level, Owner), Denied> {
+) -> Result<(Level, Owner, Validity), Denied> {
     let resolved = repository.resolve(entity, &wish.resource).await?;
     let resolution = resolved.resolution;
     if let Some(unsupported) = &resolution.unsupported {
@@ -146,28 +170,33 @@ async fn level(
         };
     let owner =
         Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
-    let level = Level {
-        entity: entity.clone(),
-        resource: wish.resource.clone(),
-        terms: Arc::new(Terms::new(limits, lifetime, owner.clone())),
-    };
+    let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
+    let terms = lane.intern(Arc::new(Terms::new(limits, lifetime, owner.clone())));
     if let Some(image) = resolved.bucket.as_ref().map(wire::bucket::decode).transpose()?.flatten() {
-        level.lane(lanes, 0).offer(image);
+        lane.offer(image);
     }
-    Ok((level, owner))
+    Ok((Level { terms, lane }, owner, resolved.validity))
 }
 
 impl Level {
-    pub(crate) fn lane(&self, lanes: &Lanes, shard: u32) -> Arc<Lane> {
-        lanes.lane(BucketKey { entity: self.entity.clone(), resource: self.resource.clone(), shard })
+    fn shard(&self, lanes: &Lanes, shard: u32) -> Arc<Lane> {
+        if shard == 0 { Arc::clone(&self.lane) } else { lanes.lane(BucketKey { shard, ..self.lane.key.clone() }) }
     }
 
     pub(crate) fn entity(&self) -> &EntityId {
-        &self.entity
+        &self.lane.key.entity
     }
 
-    pub(crate) fn terms(&self) -> Arc<Terms> {
-        Arc::clone(&self.terms)
+    pub(crate) fn resource(&self) -> &ResourceName {
+        &self.lane.key.resource
+    }
+
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        &self.terms
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -175,12 +204,24 @@ impl Level {
     }
 
     /// The amounts in the order of the limits, in mt; names that this level does not limit are left out.
-    pub(crate) fn amounts(&self, cost: &[(LimitName, u64)]) -> Vec<i64> {
+    pub(crate) fn amounts(&self, cost: &[(LimitName, u64)]) -> Amounts {
         let amount = |name: &LimitName| {
             let tokens = cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
             i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLI)
         };
         self.terms.params.iter().map(|(name, _)| amount(name)).collect()
+    }
+
+    /// The amounts that `child` asks, in the order of this level's own limits; names that it does not limit are left out.
+    pub(crate) fn amounts_like(&self, child: &Self, amounts: &[i64]) -> Amounts {
+        if self.terms.limits.same(&child.terms.limits) {
+            return amounts.into();
+        }
+        let asked = |name: &LimitName| {
+            let index = child.terms.params.iter().position(|(known, _)| known == name);
+            index.and_then(|index| amounts.get(index)).copied().unwrap_or(0)
+        };
+        self.terms.params.iter().map(|(name, _)| asked(name)).collect()
     }
 
     /// The limits whose capacity is smaller than what is asked.
@@ -189,8 +230,8 @@ impl Level {
         let too_large = limits.filter(|(limit, amount)| **amount > Params::from(*limit).capacity);
         too_large
             .map(|(limit, amount)| LimitStatus {
-                entity_id: self.entity.clone(),
-                resource: self.resource.clone(),
+                entity_id: self.entity().clone(),
+                resource: self.resource().clone(),
                 limit: limit.clone(),
                 available: i64::try_from(limit.capacity()).unwrap_or(i64::MAX),
                 requested: u64::try_from(amount / MILLI).unwrap_or(0),
@@ -201,41 +242,41 @@ impl Level {
     }
 
     /// Asks this level's bucket, shard after shard where a neighbour has sharded it.
-    async fn ask(&self, lanes: &Lanes, amounts: &[i64], deadline: Instant) -> Answer {
-        let mut shards = self.lane(lanes, 0).image().map_or(1, |image| image.shards());
+    async fn ask(&self, lanes: &Lanes, amounts: &[i64], exactness: Exactness, deadline: Instant) -> Answer {
+        let mut shards = self.lane.image().map_or(1, |image| image.shards());
         let start = if shards > 1 { rand::random_range(0..shards) } else { 0 };
         let mut best: Option<Refusal> = None;
         let mut tried = 0;
         while tried < shards {
             let shard = (start + tried) % shards;
-            match self.ask_shard(lanes, shard, shards, amounts, deadline).await {
+            let first_shard = if shard > 0 { self.lane.image() } else { None };
+            let asking = Asking { terms: &self.terms, exactness, shards, first_shard, deadline };
+            match ask_lane(&self.shard(lanes, shard), amounts.into(), asking).await {
                 Answer::Refused(refusal) => best = Some(sooner(best, refusal)),
                 other => return other,
             }
             tried += 1;
             // What the bucket looked like before the first ask may be out of date.
-            shards = shards.max(self.lane(lanes, 0).image().map_or(1, |image| image.shards()));
+            shards = shards.max(self.lane.image().map_or(1, |image| image.shards()));
         }
         best.map_or(Answer::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), Answer::Refused)
     }
+}
 
-    async fn ask_shard(&self, lanes: &Lanes, shard: u32, shards: u32, amounts: &[i64], deadline: Instant) -> Answer {
-        let lane = self.lane(lanes, shard);
-        let first_shard = if shard > 0 { self.lane(lanes, 0).image() } else { None };
-        ask_lane(&lane, &self.terms, amounts.to_vec(), (shards, first_shard), deadline).await
-    }
+/// How a lane is asked.
+struct Asking<'a> {
+    terms: &'a Arc<Terms>,
+    exactness: Exactness,
+    shards: u32,
+    first_shard: Option<Arc<Image>>,
+    deadline: Instant,
 }
 
 /// Puts one ask into a lane's queue and waits for the answer. Dropped before that, whatever was granted goes back.
-async fn ask_lane(
-    lane: &Arc<Lane>,
-    terms: &Arc<Terms>,
-    amounts: Vec<i64>,
-    (shards, first_shard): (u32, Option<Arc<super::image::Image>>),
-    deadline: Instant,
-) -> Answer {
+async fn ask_lane(lane: &Arc<Lane>, amounts: Amounts, asking: Asking<'_>) -> Answer {
+    let Asking { terms, exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
-    lane.submit(Ask { terms: Arc::clone(terms), amounts, shards, first_shard, deadline, reply });
+    lane.submit(Ask { terms: Arc::clone(terms), amounts, exactness, shards, first_shard, deadline, reply });
     answer.await.unwrap_or(Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
@@ -248,60 +289,90 @@ fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
     }
 }
 
-/// Asks child and parent at once: tokens from both, or from none once the refund of the other has settled.
+/// One level of an acquire under way.
+struct Part<'a> {
+    level: &'a Level,
+    exactness: Exactness,
+    amounts: Amounts,
+    /// What its stock gave.
+    hold: Option<Hold>,
+}
+
+/// Takes from child and parent: from both, or from none once the refund of the other has settled.
 pub(crate) async fn take(
     lanes: &Lanes,
     resolved: &Resolved,
     cost: &[(LimitName, u64)],
+    reserve: Reserve,
     deadline: Instant,
 ) -> Result<Vec<Hold>, Denied> {
-    let child = resolved.child.amounts(cost);
-    let parent = resolved.parent.as_ref().map(|level| (level, level.amounts(cost)));
+    let parts = resolved.levels(reserve).map(|(level, exactness)| {
+        let amounts = level.amounts(cost);
+        Part { level, exactness, amounts, hold: None }
+    });
+    let mut parts: Vec<Part<'_>> = parts.collect();
     // A parent that limits nothing of what is asked has nothing to say.
-    let parent = parent.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0));
-    let mut too_large = resolved.child.too_large(&child);
-    too_large.extend(parent.iter().flat_map(|(level, amounts)| level.too_large(amounts)));
+    parts.retain(|part| part.amounts.iter().any(|amount| *amount > 0));
+    let too_large = parts.iter().flat_map(|part| part.level.too_large(&part.amounts)).collect();
     if let Some(never) = NeverFits::new(too_large) {
         return Err(AcquireError::from(never).into());
     }
-    if let Some(exceeded) = remembered_refusal(lanes, &resolved.child, &child, parent.as_ref()) {
-        metrics::counter!("zae_refusals_total", "by" => "memory").increment(1);
-        return Err(exceeded.into());
-    }
-    let answers = match &parent {
-        Some((level, amounts)) => {
-            let both = tokio::join!(resolved.child.ask(lanes, &child, deadline), level.ask(lanes, amounts, deadline));
-            vec![both.0, both.1]
+    for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
+        match part.level.lane.ask_stock(&part.level.terms, &part.amounts) {
+            FromStock::Granted(hold) => part.hold = Some(hold),
+            FromStock::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses)),
+            FromStock::Ask => {}
         }
-        None => vec![resolved.child.ask(lanes, &child, deadline).await],
+    }
+    if let Some(denied) = remembered_refusal(&parts) {
+        return Err(denied);
+    }
+    let mut asks: Vec<_> = parts
+        .iter_mut()
+        .map(|part| async {
+            match part.hold.take() {
+                Some(hold) => Answer::Granted(hold),
+                None => part.level.ask(lanes, &part.amounts, part.exactness, deadline).await,
+            }
+        })
+        .collect();
+    let answers = match (asks.pop(), asks.pop()) {
+        (Some(parent), Some(child)) => {
+            let (child, parent) = tokio::join!(child, parent);
+            vec![child, parent]
+        }
+        (Some(only), None) => vec![only.await],
+        (None, _) => Vec::new(),
     };
     all_or_nothing(answers)
 }
 
+fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
+    telemetry::refused(by);
+    RateLimitExceeded::new(statuses).map_or_else(nothing, |exceeded| AcquireError::from(exceeded).into())
+}
+
 /// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked either.
-fn remembered_refusal(
-    lanes: &Lanes,
-    child: &Level,
-    amounts: &[i64],
-    parent: Option<&(&Level, Vec<i64>)>,
-) -> Option<AcquireError> {
-    let ask = |level: &Level, amounts: &[i64]| refuse::from_memory(&level.lane(lanes, 0), &level.terms, amounts);
-    let answers = [ask(child, amounts), parent.and_then(|(level, amounts)| ask(level, amounts))];
-    let statuses = answers.into_iter().flatten().flat_map(|answer| match answer {
+fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
+    let asked = parts.iter().filter(|part| part.hold.is_none());
+    let answers = asked.filter_map(|part| refuse::from_memory(&part.level.lane, &part.level.terms, &part.amounts));
+    let statuses = answers.flat_map(|answer| match answer {
         Remembered::No(refusal) => refusal.statuses,
         Remembered::Perhaps(statuses) => statuses,
     });
-    RateLimitExceeded::new(statuses.collect()).map(AcquireError::from)
+    let statuses: Vec<LimitStatus> = statuses.collect();
+    statuses.iter().any(|status| status.exceeded).then(|| refused(Refuser::Memory, statuses))
 }
 
 /// Takes more from buckets that a lease holds tokens of: from the same shards, or from none.
 pub(crate) async fn take_more(
-    holds: Vec<(Arc<Lane>, Arc<Terms>, Vec<i64>)>,
+    holds: Vec<(Arc<Lane>, Arc<Terms>, Amounts)>,
     deadline: Instant,
 ) -> Result<Vec<Hold>, Denied> {
     let asks = holds.iter().map(|(lane, terms, amounts)| {
         let shards = lane.image().map_or(1, |image| image.shards());
-        ask_lane(lane, terms, amounts.clone(), (shards, None), deadline)
+        let asking = Asking { terms, exactness: Exactness::Strict, shards, first_shard: None, deadline };
+        ask_lane(lane, amounts.clone(), asking)
     });
     let mut answers = Vec::new();
     for ask in asks.map(Box::pin).collect::<Vec<_>>() {
@@ -311,31 +382,35 @@ pub(crate) async fn take_more(
 }
 
 fn all_or_nothing(answers: Vec<Answer>) -> Result<Vec<Hold>, Denied> {
-    let (mut holds, mut refused, mut failure, mut never) = (Vec::new(), Vec::new(), None, false);
-    let mut any_refused = false;
-    for answer in answers {
-        match answer {
-            Answer::Granted(hold) => {
-                refused.extend_from_slice(hold.statuses());
-                holds.push(hold);
+    let mut refuser = None;
+    let mut never = false;
+    if answers.iter().any(|answer| matches!(answer, Answer::Refused(_))) {
+        let mut statuses = Vec::new();
+        for answer in &answers {
+            match answer {
+                Answer::Granted(hold) => statuses.extend(hold.statuses()),
+                Answer::Refused(refusal) => {
+                    refuser = Some(refusal.by);
+                    never |= refusal.never;
+                    statuses.extend(refusal.statuses.iter().cloned());
+                }
+                Answer::Failed(_) => {}
             }
-            Answer::Refused(refusal) => {
-                any_refused = true;
-                never |= refusal.never;
-                refused.extend(refusal.statuses);
-            }
-            Answer::Failed(failed) => failure = Some(failed),
         }
-    }
-    // Leaving early drops the holds, which gives back what the other level granted.
-    if any_refused {
+        // Leaving drops the holds, which gives back what the other level granted.
         if never {
-            let violations = refused.into_iter().filter(|status| status.exceeded).collect();
+            let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
             return Err(NeverFits::new(violations).map_or_else(nothing, |never| AcquireError::from(never).into()));
         }
-        return Err(
-            RateLimitExceeded::new(refused).map_or_else(nothing, |exceeded| AcquireError::from(exceeded).into())
-        );
+        return Err(refused(refuser.unwrap_or(Refuser::Store), statuses));
+    }
+    let (mut holds, mut failure) = (Vec::new(), None);
+    for answer in answers {
+        match answer {
+            Answer::Granted(hold) => holds.push(hold),
+            Answer::Failed(failed) => failure = Some(failed),
+            Answer::Refused(_) => {}
+        }
     }
     match failure {
         Some(failure) => Err(failure.into()),

@@ -5,17 +5,20 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    hold::Hold,
+    hold::{Hold, Tokens},
     image::Image,
-    lane::{Answer, Ask, Failure, Lane, Pending, Round},
-    refuse::{At, answer_refused, booked, in_line, shards, whole},
-    round::{Decision, Freshness, Opening, Terms, decide, decide_new},
-    send::{self, Outcome},
+    lane::{Answer, Ask, Failure, FromStock, Lane, Pending, Round, returned},
+    queue::Fetch,
+    refuse::{At, answer_refused, booked, in_line, shards},
+    round::{Decision, Freshness, Known, Opening, Terms, decide, decide_new},
+    send::{self, Outcome, Sent},
+    stock::Term,
+    telemetry::{self, Over, Stocked, Under},
 };
 use crate::{
-    bucket::{MILLI, Params},
+    bucket::{Amounts, Params},
     error::{RepositoryError, StoreError, StoreErrorKind, UnavailableReason},
-    model::{name::LimitName, status::LimitStatus},
+    model::{name::LimitName, reserve::Exactness},
 };
 
 /// How long a write of nothing but settlements may take: nobody waits, so it gets more time than an acquire.
@@ -27,39 +30,52 @@ const MAX_LOST: u32 = 64;
 /// Lost conditions in a row after which neighbours are given way, by a random pause.
 const PATIENCE: u32 = 3;
 
+/// Everything about one write that its answer is read with.
+struct Written {
+    sent_at: Instant,
+    /// Epoch ms.
+    now: i64,
+    served: Vec<usize>,
+    ahead: Amounts,
+    adjust: Vec<(LimitName, i64)>,
+}
+
 /// Brings `round` to its end: everybody in it is answered.
 pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
-    let Round { terms, mut asks, mut pending } = round;
+    let Round { terms, mut asks, mut pending, mut fetch } = round;
+    serve_from_stock(lane, &terms, &mut asks, &mut pending);
+    let reserving = fetch == Fetch::Yes || asks.iter().any(|ask| ask.exactness == Exactness::Reserved);
+    let began = Instant::now();
+    pending.iter().for_each(|pending| telemetry::settling(began.saturating_duration_since(pending.booked_at)));
     let mut freshness = match lane.image() {
         Some(image) if in_line(&image, &terms) => lane.freshness(),
         _ => Freshness::Stale,
     };
-    let (mut lost, mut busy) = (0_u32, 0_u32);
-    while !asks.is_empty() || !pending.is_empty() {
+    let (mut lost, mut busy, mut writes) = (0_u32, 0_u32, 0_u32);
+    while !asks.is_empty() || !pending.is_empty() || fetch == Fetch::Yes {
         let now = lane.shared.clock.now_ms();
         let timeout = if asks.is_empty() { SETTLE_TIMEOUT } else { lane.shared.options.write_timeout };
-        let (outcome, served) = match lane.image() {
+        let (sent, written) = match lane.image() {
             Some(image) => {
                 drop_strangers(&mut pending, &image);
                 let adjust = booked(&pending);
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let shards = shards(&asks, &image);
-                let decision = decide(&image, &terms, &amounts, &adjust, shards, now, freshness);
-                let Decision { served, refused, write } = decision;
-                let kept = answer_refused(
-                    lane,
-                    &terms,
-                    &mut asks,
-                    &adjust,
-                    &served,
-                    &refused,
-                    &At { image: &image, shards, now },
-                );
+                let known = Known { image: &image, freshness, terms: &terms, shards, now };
+                let mut order = |left: &[i64]| {
+                    let may = reserving && shards == 1 && in_line(&image, &terms);
+                    if may { lane.stock()?.order(left, Instant::now()) } else { None }
+                };
+                let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
+                let at = At { image: &image, shards, now };
+                let served = answer_refused(lane, &terms, &mut asks, &adjust, &served, &refused, &at);
                 let Some(write) = write else {
                     finish(pending, &Ok(()));
-                    return;
+                    return rest(lane, &terms, &image, now, writes);
                 };
-                (send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, timeout).await, kept)
+                let sent_at = Instant::now();
+                let sent = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, timeout).await;
+                (sent, Written { sent_at, now, served, ahead, adjust })
             }
             None => {
                 // There is no bucket: what was owed to it or by it is void.
@@ -69,25 +85,33 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 }
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let (served, image) = decide_new(&terms, &amounts, opening(lane, &terms, &asks, now), now);
-                (send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image, timeout).await, served)
+                let sent_at = Instant::now();
+                let sent = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image, timeout).await;
+                (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
             }
         };
-        metrics::counter!("zae_store_writes_total", "kind" => kind(&outcome)).increment(1);
+        let Sent { outcome, units } = sent;
+        writes += 1;
+        telemetry::wrote(kind(&outcome), units, written.sent_at.elapsed());
         match outcome {
             Outcome::Done(image) => {
                 lane.shared.breaker.succeeded();
                 let image = Arc::new(image);
                 lane.remember(Some(Arc::clone(&image)));
-                metrics::histogram!("zae_batch_size").record(served.len() as f64);
-                grant(lane, &terms, &mut asks, &served, &image, now);
+                telemetry::served(written.served.len());
+                debts(&image, &written.adjust);
+                stock_up(lane, &terms, &image, &written);
+                grant(lane, &terms, &mut asks, &written.served, &image, written.now);
                 finish(std::mem::take(&mut pending), &Ok(()));
                 freshness = Freshness::Fresh;
+                fetch = Fetch::No;
                 (lost, busy) = (0, 0);
             }
             Outcome::Lost(image) => {
                 lane.shared.breaker.succeeded();
                 lane.remember(image.map(Arc::new));
                 freshness = Freshness::Fresh;
+                telemetry::again("condition");
                 lost += 1;
                 if lost > MAX_LOST {
                     return fail(asks, pending, contended());
@@ -97,22 +121,96 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 }
             }
             Outcome::NotApplied(error) => {
+                // What nobody waits for is not worth pressing a busy store.
+                fetch = Fetch::No;
                 busy += 1;
                 let patience = asks.iter().any(|ask| Instant::now() < ask.deadline);
                 if (asks.is_empty() && busy >= SETTLE_ATTEMPTS) || (!asks.is_empty() && !patience) {
                     lane.shared.breaker.failed(Instant::now());
                     return fail(asks, pending, error.into());
                 }
-                pause(busy).await;
+                if !asks.is_empty() || !pending.is_empty() {
+                    telemetry::again("throttled");
+                    pause(busy).await;
+                }
             }
             Outcome::Failed(error) => {
                 if is_outage(&error) {
                     lane.shared.breaker.failed(Instant::now());
+                    unknown(&terms, &asks, &written);
                 }
                 return fail(asks, pending, error);
             }
         }
         asks.retain(|ask| !ask.reply.is_closed());
+    }
+    telemetry::answered(writes);
+}
+
+/// Answers those whom the stock can serve after all: it was filled while they waited.
+fn serve_from_stock(lane: &Arc<Lane>, terms: &Arc<Terms>, asks: &mut Vec<Ask>, pending: &mut Vec<Pending>) {
+    if !asks.iter().any(|ask| ask.exactness == Exactness::Reserved) {
+        return;
+    }
+    if let Some(mut stock) = lane.stock() {
+        pending.extend(stock.adopt(terms, Instant::now()).and_then(returned));
+    }
+    for ask in std::mem::take(asks) {
+        if ask.exactness == Exactness::Strict {
+            asks.push(ask);
+            continue;
+        }
+        match lane.ask_stock_again(terms, &ask.amounts) {
+            FromStock::Granted(hold) => drop(ask.reply.send(Answer::Granted(hold))),
+            FromStock::Refused(refusal) => drop(ask.reply.send(Answer::Refused(refusal))),
+            FromStock::Ask => asks.push(ask),
+        }
+    }
+}
+
+/// Notes that there is nothing to write.
+fn rest(lane: &Lane, terms: &Terms, image: &Image, now: i64, writes: u32) {
+    if let Some(mut stock) = lane.stock() {
+        let left = left(terms, image, now);
+        stock.rest(Instant::now());
+        stock.observe(&left, Instant::now());
+    }
+    if writes > 0 {
+        telemetry::answered(writes);
+    }
+}
+
+fn left(terms: &Terms, image: &Image, now: i64) -> Amounts {
+    super::plan::levels(image, &terms.goal(&[], &[], image.shards(), now)).iter().map(|level| level.tokens).collect()
+}
+
+/// Puts what was debited ahead into the stock, and tells it what the bucket holds.
+fn stock_up(lane: &Lane, terms: &Terms, image: &Image, written: &Written) {
+    let Some(mut stock) = lane.stock() else { return };
+    let now = Instant::now();
+    if !written.ahead.is_empty() {
+        let names = terms.params.iter().map(|(name, _)| name);
+        telemetry::reserve_tokens(Stocked::Debited, names.zip(written.ahead.iter().copied()));
+        let term = Term::starting(written.sent_at, lane.shared.options.reserve_life);
+        stock.stock_up(written.ahead.clone(), image.incarnation.as_ref(), term, now);
+    }
+    stock.observe(&left(terms, image, written.now), now);
+}
+
+/// Counts what adjustments took from balances that did not have it.
+fn debts(image: &Image, adjust: &[(LimitName, i64)]) {
+    for (name, amount) in adjust {
+        let tokens = image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
+        telemetry::over(Over::Debt, name, (-tokens).min(*amount));
+    }
+}
+
+/// Counts what a write of unknown outcome may have taken for nobody.
+fn unknown(terms: &Terms, asks: &[Ask], written: &Written) {
+    for (slot, (name, _)) in terms.params.iter().enumerate() {
+        let taken: i64 = written.served.iter().filter_map(|index| asks.get(*index)).map(|ask| ask.amounts[slot]).sum();
+        let ahead = written.ahead.get(slot).copied().unwrap_or(0);
+        telemetry::under(Under::UnknownWrite, name, taken.saturating_add(ahead));
     }
 }
 
@@ -175,36 +273,28 @@ fn opening(lane: &Arc<Lane>, terms: &Terms, asks: &[Ask], now: i64) -> Opening {
 fn grant(lane: &Arc<Lane>, terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {
     let shards = shards(asks, image);
     let levels = super::plan::levels(image, &terms.goal(&[], &[], shards, now));
+    let available: Amounts = levels.iter().map(|level| level.tokens).collect();
+    let mut served = served.iter().copied().peekable();
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
-        if !served.contains(&index) {
+        if served.next_if_eq(&index).is_none() {
             asks.push(ask);
             continue;
         }
-        let names = terms.params.iter().map(|(name, _)| name.clone());
-        let taken: Vec<(LimitName, i64)> = names.zip(ask.amounts.iter().copied()).collect();
-        let statuses = terms.limits.iter().zip(&levels).zip(&ask.amounts);
-        let statuses = statuses
-            .map(|((limit, level), amount)| LimitStatus {
-                entity_id: lane.key.entity.clone(),
-                resource: lane.key.resource.clone(),
-                limit: limit.clone(),
-                available: level.tokens.div_euclid(MILLI),
-                requested: whole(*amount),
-                exceeded: false,
-                retry_after: Duration::ZERO,
-            })
-            .collect();
-        let hold = Hold::new(Arc::clone(lane), image.incarnation.clone(), taken, statuses);
+        let Ask { terms, amounts, reply, .. } = ask;
+        let incarnation = image.incarnation.clone();
+        let tokens = Tokens { incarnation, taken: amounts, available: available.clone(), term: None };
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
-        let _ = ask.reply.send(Answer::Granted(hold));
+        let _ = reply.send(Answer::Granted(Hold::new(Arc::clone(lane), terms, tokens)));
     }
 }
 
 fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError) {
     let error = Arc::new(error);
     if !pending.is_empty() {
-        metrics::counter!("zae_settlements_lost_total").increment(pending.len() as u64);
-        tracing::warn!(error = %error, settlements = pending.len(), "settlements may be lost");
+        telemetry::settlements_lost(pending.len(), &error);
+        for (name, amount) in booked(&pending) {
+            telemetry::under(Under::LostRefund, &name, -amount);
+        }
         finish(pending, &Err(error.to_string().into()));
     }
     let failure = if is_outage(&error) {

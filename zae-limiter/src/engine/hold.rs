@@ -1,12 +1,16 @@
 //! Tokens taken from one bucket: [`Hold`].
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::lane::{Lane, Pending};
+use super::{
+    lane::{Lane, Pending},
+    round::Terms,
+    stock::Term,
+};
 use crate::{
-    bucket::MILLI,
+    bucket::{Amounts, MILLI},
     model::{name::LimitName, status::LimitStatus},
 };
 
@@ -15,22 +19,40 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Hold {
     lane: Arc<Lane>,
+    /// Whose limits the amounts are aligned with.
+    terms: Arc<Terms>,
     incarnation: Option<Arc<str>>,
-    taken: Vec<(LimitName, i64)>,
-    statuses: Vec<LimitStatus>,
+    /// In mt; 0 for limits that the cost did not name.
+    taken: Amounts,
+    /// What the bucket held right after, in mt.
+    available: Amounts,
+    /// Until when the tokens may go back into the stock they came from.
+    term: Option<Term>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Settled,
 }
 
 /// Resolves when a booking is stored.
 pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<str>>>;
 
+/// What was taken from a bucket.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) taken: Amounts,
+    pub(crate) available: Amounts,
+    pub(crate) term: Option<Term>,
+}
+
 impl Hold {
-    pub(crate) fn new(
-        lane: Arc<Lane>,
-        incarnation: Option<Arc<str>>,
-        taken: Vec<(LimitName, i64)>,
-        statuses: Vec<LimitStatus>,
-    ) -> Self {
-        Self { lane, incarnation, taken, statuses }
+    pub(crate) fn new(lane: Arc<Lane>, terms: Arc<Terms>, tokens: Tokens) -> Self {
+        let Tokens { incarnation, taken, available, term } = tokens;
+        Self { lane, terms, incarnation, taken, available, term, state: State::Open }
     }
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
@@ -38,73 +60,93 @@ impl Hold {
     }
 
     /// Each limit's status right after the tokens were taken.
-    pub(crate) fn statuses(&self) -> &[LimitStatus] {
-        &self.statuses
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
+        let amounts = self.taken.iter().zip(&self.available);
+        self.terms.limits.iter().zip(amounts).map(|(limit, (taken, available))| LimitStatus {
+            entity_id: self.lane.key.entity.clone(),
+            resource: self.lane.key.resource.clone(),
+            limit: limit.clone(),
+            available: available.div_euclid(MILLI),
+            requested: u64::try_from(taken / MILLI).unwrap_or(0),
+            exceeded: false,
+            retry_after: Duration::ZERO,
+        })
     }
 
     /// What was taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
-    pub(crate) fn taken(&self) -> &[(LimitName, i64)] {
-        &self.taken
+    pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
+        self.terms.params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
     }
 
-    /// Adds what `more` took from the same bucket. What was taken from a bucket that was deleted meanwhile is forgotten:
-    /// there is nothing left to give it back to.
+    /// Adds what `more` took from the same bucket under the same terms. What was taken from a bucket that was deleted
+    /// meanwhile is forgotten: there is nothing left to give it back to.
     pub(crate) fn absorb(&mut self, mut more: Self) {
-        let added = mem::take(&mut more.taken);
-        self.statuses = mem::take(&mut more.statuses);
+        more.state = State::Settled;
+        self.available = mem::take(&mut more.available);
+        // The mixture goes back to the bucket, not into a stock.
+        self.term = None;
         if self.incarnation != more.incarnation {
             self.incarnation = more.incarnation.take();
-            self.taken = added;
+            self.taken = mem::take(&mut more.taken);
             return;
         }
-        for (name, amount) in added {
-            match self.taken.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, taken)) => *taken = taken.saturating_add(amount),
-                None => self.taken.push((name, amount)),
-            }
-        }
+        self.taken.iter_mut().zip(&more.taken).for_each(|(taken, added)| *taken = taken.saturating_add(*added));
     }
 
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
-    pub(crate) fn keep(mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
-        let taken = mem::take(&mut self.taken);
-        let mut amounts = Vec::new();
-        for (name, delta) in deltas {
-            let Some((_, held)) = taken.iter().find(|(taken, _)| taken == name) else { continue };
-            let delta = delta.saturating_mul(MILLI).max(-held);
-            if delta != 0 {
-                amounts.push((name.clone(), delta));
-            }
+    pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
+        if mem::replace(&mut self.state, State::Settled) == State::Settled || deltas.is_empty() {
+            return None;
         }
-        self.book(amounts)
+        let delta = |(name, held): (&LimitName, i64)| {
+            let delta = deltas.iter().find(|(adjusted, _)| adjusted == name).map_or(0, |(_, delta)| *delta);
+            delta.saturating_mul(MILLI).max(-held)
+        };
+        let amounts: Amounts = self.taken().map(delta).collect();
+        self.book(amounts, Told::WhenStored)
     }
 
     /// Gives everything back.
-    pub(crate) fn give_back(mut self) -> Option<Booked> {
-        let taken = mem::take(&mut self.taken);
-        self.book(refund(taken))
-    }
-
-    fn book(&self, amounts: Vec<(LimitName, i64)>) -> Option<Booked> {
-        if amounts.is_empty() {
+    pub(crate) fn give_back(&mut self) -> Option<Booked> {
+        if mem::replace(&mut self.state, State::Settled) == State::Settled {
             return None;
         }
-        let (done, booked) = oneshot::channel();
-        self.lane.book(Pending { amounts, incarnation: self.incarnation.clone(), done: Some(done) });
-        Some(booked)
+        let amounts = self.taken.iter().map(|taken| -taken).collect();
+        self.book(amounts, Told::WhenStored)
+    }
+
+    /// Books what a stock cannot take up.
+    fn book(&self, mut amounts: Amounts, told: Told) -> Option<Booked> {
+        self.lane.settle_from_stock(&self.terms, &mut amounts, self.incarnation.as_ref(), self.term);
+        if amounts.iter().all(|amount| *amount == 0) {
+            return None;
+        }
+        let names = self.terms.params.iter().map(|(name, _)| name.clone());
+        let amounts = names.zip(amounts).filter(|(_, amount)| *amount != 0).collect();
+        let (done, booked) = match told {
+            Told::WhenStored => {
+                let (done, booked) = oneshot::channel();
+                (Some(done), Some(booked))
+            }
+            Told::Never => (None, None),
+        };
+        self.lane.book(Pending::new(amounts, self.incarnation.clone(), done));
+        booked
     }
 }
 
-fn refund(taken: Vec<(LimitName, i64)>) -> Vec<(LimitName, i64)> {
-    taken.into_iter().map(|(name, amount)| (name, -amount)).filter(|(_, amount)| *amount != 0).collect()
+/// Whether somebody wants to know that a booking is stored.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    WhenStored,
+    Never,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let amounts = refund(mem::take(&mut self.taken));
         // A lease, a cancelled acquire or a refused sibling: all of them only owe.
-        if !amounts.is_empty() {
-            self.lane.book(Pending { amounts, incarnation: self.incarnation.clone(), done: None });
+        if self.state == State::Open {
+            self.book(self.taken.iter().map(|taken| -taken).collect(), Told::Never);
         }
     }
 }

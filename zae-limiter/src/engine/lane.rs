@@ -1,14 +1,13 @@
 //! A lane: one bucket's queue in this process.
 //!
 //! At most one write per lane is in flight; acquires that arrive meanwhile go together in the next one. A lone acquire is
-//! sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none.
+//! sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none. In
+//! reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
 //!
 //! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others.
 
 use std::{
-    collections::VecDeque,
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -19,19 +18,22 @@ use tokio::{
 };
 
 use super::{
-    hold::Hold,
+    hold::{Hold, Tokens},
     image::Image,
+    queue::{Fetch, Next, Queue, Start, Waiting},
+    refuse,
     round::{Freshness, Terms},
     send::BucketKey,
     shared::Shared,
+    stock::{Cause, Returned, Serves, Stock, Term},
+    telemetry::{self, Refuser, Stocked, Under},
 };
 use crate::{
+    bucket::Amounts,
     error::{RepositoryError, UnavailableReason},
-    model::{name::LimitName, status::LimitStatus},
+    model::{name::LimitName, reserve::Exactness, status::LimitStatus},
 };
 
-/// How many asks one write serves at most; more would only make its answer slower to compute.
-const MAX_BATCH: usize = 1_024;
 /// How long an image may say no without the store being asked: what others give back is seen after this time.
 const RECHECK: Duration = Duration::from_secs(1);
 
@@ -40,13 +42,24 @@ const RECHECK: Duration = Duration::from_secs(1);
 pub(crate) struct Ask {
     pub(crate) terms: Arc<Terms>,
     /// Aligned with the terms' limits, in mt.
-    pub(crate) amounts: Vec<i64>,
+    pub(crate) amounts: Amounts,
+    pub(crate) exactness: Exactness,
     /// Shards the bucket is known to have.
     pub(crate) shards: u32,
     /// Shard 0 as last seen, for creating another one.
     pub(crate) first_shard: Option<Arc<Image>>,
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<Answer>,
+}
+
+impl Waiting for Ask {
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    fn goes_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.terms, &other.terms) || self.terms.same(&other.terms)
+    }
 }
 
 /// What a bucket answers.
@@ -66,6 +79,7 @@ pub(crate) struct Refusal {
     pub(crate) statuses: Vec<LimitStatus>,
     /// Whether some amount is larger than what this bucket (or its shard) can ever hold.
     pub(crate) never: bool,
+    pub(crate) by: Refuser,
 }
 
 /// Why a bucket could not be asked. Cloneable, because one write answers many.
@@ -83,11 +97,20 @@ pub(crate) struct Pending {
     pub(crate) amounts: Vec<(LimitName, i64)>,
     /// The creation of the bucket that it belongs to.
     pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) booked_at: Instant,
     /// Told when it is stored; `None` when nobody asks.
-    pub(crate) done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
+    done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
 }
 
 impl Pending {
+    pub(crate) fn new(
+        amounts: Vec<(LimitName, i64)>,
+        incarnation: Option<Arc<str>>,
+        done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
+    ) -> Self {
+        Self { amounts, incarnation, booked_at: Instant::now(), done }
+    }
+
     pub(crate) fn finish(self, result: Result<(), Arc<str>>) {
         if let Some(done) = self.done {
             let _ = done.send(result);
@@ -101,43 +124,20 @@ pub(crate) struct Lane {
     pub(crate) key: BucketKey,
     pub(crate) shared: Arc<Shared>,
     state: Mutex<State>,
+    /// Only lanes that were asked in reserve mode have one. Locked after `state`, where both are.
+    stock: OnceLock<Box<Mutex<Stock>>>,
     wake: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Ask>,
-    pending: Vec<Pending>,
+    queue: Queue<Ask, Pending>,
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
     trusted_until: Option<Instant>,
     /// Whether the write in flight books settlements, which the image does not show yet.
     settling: bool,
     terms: Option<Arc<Terms>>,
-    worker: Worker,
-    flush: Flush,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Worker {
-    #[default]
-    Idle,
-    Running,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Flush {
-    /// Wait a little for company.
-    #[default]
-    Later,
-    Now,
-}
-
-/// What a worker does next.
-enum Next {
-    Drive(Round),
-    Linger(Duration),
-    Stop,
 }
 
 /// What goes into one write (or a few attempts at it).
@@ -146,6 +146,7 @@ pub(crate) struct Round {
     pub(crate) terms: Arc<Terms>,
     pub(crate) asks: Vec<Ask>,
     pub(crate) pending: Vec<Pending>,
+    pub(crate) fetch: Fetch,
 }
 
 /// A bucket as it was a moment ago.
@@ -156,87 +157,76 @@ pub(crate) struct Recent {
     pub(crate) booked: Vec<(LimitName, i64)>,
 }
 
+/// What a stock says to an ask.
+#[derive(Debug)]
+pub(crate) enum FromStock {
+    Granted(Hold),
+    Refused(Refusal),
+    /// The bucket is to be asked.
+    Ask,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics under these locks; if something did, what they guard is still whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Lane {
     pub(crate) fn new(key: BucketKey, shared: Arc<Shared>) -> Self {
-        Self { key, shared, state: Mutex::default(), wake: Notify::new() }
+        Self { key, shared, state: Mutex::default(), stock: OnceLock::new(), wake: Notify::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under this lock; if something did, the state is still whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The terms that equal `terms` and that this lane has seen already, so that equal terms are mostly the same.
+    pub(crate) fn intern(&self, terms: Arc<Terms>) -> Arc<Terms> {
+        let mut state = lock(&self.state);
+        match &state.terms {
+            Some(known) if known.same(&terms) => Arc::clone(known),
+            _ => {
+                state.terms = Some(Arc::clone(&terms));
+                terms
+            }
+        }
     }
 
     /// Joins the queue. The answer comes through the ask's `reply`.
     pub(crate) fn submit(self: &Arc<Self>, ask: Ask) {
-        let mut state = self.lock();
-        if state.queue.len() >= self.shared.options.max_waiting {
-            drop(state);
-            let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
-            return;
+        let mut state = lock(&self.state);
+        let terms = Arc::clone(&ask.terms);
+        match state.queue.submit(ask, self.shared.options.max_waiting) {
+            Ok(start) => {
+                state.terms = Some(terms);
+                drop(state);
+                self.began(start);
+            }
+            Err(ask) => {
+                drop(state);
+                let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
+            }
         }
-        state.terms = Some(Arc::clone(&ask.terms));
-        state.queue.push_back(ask);
-        drop(state);
-        self.resume();
-        self.wake.notify_one();
     }
 
     /// Books a settlement.
     pub(crate) fn book(self: &Arc<Self>, pending: Pending) {
-        self.lock().pending.push(pending);
-        self.resume();
+        let now = pending.booked_at;
+        let start = lock(&self.state).queue.book(pending, now, self.shared.options.flush_delay);
+        self.began(start);
     }
 
-    /// Writes what is booked without waiting for company: somebody waits for it.
-    pub(crate) fn flush(&self) {
-        let mut state = self.lock();
-        if !state.pending.is_empty() {
-            state.flush = Flush::Now;
-            drop(state);
-            self.wake.notify_one();
+    fn began(self: &Arc<Self>, start: Start) {
+        match start {
+            Start::Worker => self.begin(),
+            Start::Nothing => self.wake.notify_one(),
         }
-    }
-
-    /// The bucket as last seen.
-    pub(crate) fn image(&self) -> Option<Arc<Image>> {
-        self.lock().image.clone()
-    }
-
-    /// Remembers the bucket as a write returned it (`None`: there is none).
-    pub(crate) fn remember(&self, image: Option<Arc<Image>>) {
-        let mut state = self.lock();
-        state.image = image;
-        // Not all processes should ask again at the same moment.
-        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
-    }
-
-    /// Whether the image is new enough to say no.
-    pub(crate) fn freshness(&self) -> Freshness {
-        let trusted = self.lock().trusted_until.is_some_and(|until| Instant::now() < until);
-        if trusted { Freshness::Fresh } else { Freshness::Stale }
-    }
-
-    /// The bucket as last seen and what is booked on top, if that is all there is to know.
-    pub(crate) fn recent(&self) -> Option<Recent> {
-        let state = self.lock();
-        let trusted = state.trusted_until.is_some_and(|until| Instant::now() < until);
-        if !trusted || state.settling {
-            return None;
-        }
-        Some(Recent { image: state.image.clone()?, booked: super::refuse::booked(&state.pending) })
-    }
-
-    /// Takes an image that came along with another read, unless a write has shown a better one.
-    pub(crate) fn offer(&self, image: Image) {
-        self.lock().image.get_or_insert_with(|| Arc::new(image));
     }
 
     /// Makes sure that somebody does what there is to do.
     pub(crate) fn resume(self: &Arc<Self>) {
-        if mem::replace(&mut self.lock().worker, Worker::Running) == Worker::Running {
-            return;
-        }
-        // Not under the lock: a runtime that has ended drops the worker at once.
+        let start = lock(&self.state).queue.start();
+        self.began(start);
+    }
+
+    /// Not under the lock: a runtime that has ended drops the worker at once.
+    fn begin(self: &Arc<Self>) {
         match self.shared.home.handle() {
             Some(home) => {
                 let shift = Shift { lane: Arc::clone(self), runtime: home.id(), ended: false };
@@ -247,44 +237,172 @@ impl Lane {
     }
 
     fn wait_for_a_runtime(self: &Arc<Self>) {
-        let mut state = self.lock();
-        state.worker = Worker::Idle;
+        let mut state = lock(&self.state);
         state.settling = false;
-        if !state.queue.is_empty() || !state.pending.is_empty() {
+        let holds = self.stock().is_some_and(|stock| stock.due(Instant::now()).is_some());
+        if state.queue.abandon() || holds {
             drop(state);
             tracing::debug!(bucket = %self.key, "its runtime has ended; the next one goes on");
             self.shared.strand(Arc::clone(self));
         }
     }
 
-    fn next(&self, lingered: bool) -> Next {
-        let mut state = self.lock();
-        state.settling = false;
-        // Whoever stopped waiting needs no write.
-        state.queue.retain(|ask| !ask.reply.is_closed());
-        if let Some(terms) = state.queue.front().map(|ask| Arc::clone(&ask.terms)) {
-            let same = state.queue.iter().take(MAX_BATCH).take_while(|ask| ask.terms.same(&terms)).count();
-            let asks = state.queue.drain(..same).collect();
-            let pending = mem::take(&mut state.pending);
-            state.flush = Flush::Later;
-            state.settling = !pending.is_empty();
-            return Next::Drive(Round { terms, asks, pending });
+    /// Writes what is booked without waiting for company: somebody waits for it.
+    pub(crate) fn flush(&self) {
+        if lock(&self.state).queue.flush(Instant::now()) {
+            self.wake.notify_one();
         }
-        if state.pending.is_empty() {
-            state.worker = Worker::Idle;
-            return Next::Stop;
+    }
+
+    /// The bucket as last seen.
+    pub(crate) fn image(&self) -> Option<Arc<Image>> {
+        lock(&self.state).image.clone()
+    }
+
+    /// Remembers the bucket as a write returned it (`None`: there is none).
+    pub(crate) fn remember(&self, image: Option<Arc<Image>>) {
+        let mut state = lock(&self.state);
+        state.image = image;
+        // Not all processes should ask again at the same moment.
+        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
+    }
+
+    /// Whether the image is new enough to say no.
+    pub(crate) fn freshness(&self) -> Freshness {
+        let trusted = lock(&self.state).trusted_until.is_some_and(|until| Instant::now() < until);
+        if trusted { Freshness::Fresh } else { Freshness::Stale }
+    }
+
+    /// The bucket as last seen and what is booked on top, if that is all there is to know.
+    pub(crate) fn recent(&self) -> Option<Recent> {
+        let state = lock(&self.state);
+        let trusted = state.trusted_until.is_some_and(|until| Instant::now() < until);
+        if !trusted || state.settling {
+            return None;
         }
-        if !lingered && state.flush == Flush::Later && !self.shared.closing.is_cancelled() {
-            return Next::Linger(self.shared.options.flush_delay);
+        Some(Recent { image: state.image.clone()?, booked: refuse::booked(state.queue.pending()) })
+    }
+
+    /// Takes an image that came along with another read, unless a write has shown a better one.
+    pub(crate) fn offer(&self, image: Image) {
+        lock(&self.state).image.get_or_insert_with(|| Arc::new(image));
+    }
+
+    /// Grants from the stock without a write, if it can.
+    pub(crate) fn grant_from_stock(
+        self: &Arc<Self>,
+        terms: &Arc<Terms>,
+        amounts: &[i64],
+        serves: Serves,
+        now: Instant,
+    ) -> Option<Hold> {
+        let taken = lock(self.stock.get()?).take(terms, amounts, serves, now)?;
+        if taken.low {
+            let start = lock(&self.state).queue.fetch();
+            self.began(start);
         }
-        state.flush = Flush::Later;
-        let pending = mem::take(&mut state.pending);
-        state.settling = true;
-        // A settlement comes from a lease, and a lease from an ask: there always are terms.
-        match state.terms.clone() {
-            Some(terms) => Next::Drive(Round { terms, asks: Vec::new(), pending }),
-            None => Next::Stop,
+        let tokens = Tokens {
+            incarnation: taken.incarnation,
+            taken: amounts.into(),
+            available: taken.available,
+            term: Some(taken.term),
+        };
+        Some(Hold::new(Arc::clone(self), Arc::clone(terms), tokens))
+    }
+
+    /// What the stock says to an ask: it grants, or knows that the bucket is nearly empty, or does not know.
+    pub(crate) fn ask_stock(self: &Arc<Self>, terms: &Arc<Terms>, amounts: &[i64]) -> FromStock {
+        let now = Instant::now();
+        if self.shared.closing.is_cancelled() {
+            return FromStock::Ask;
         }
+        let stock = self
+            .stock
+            .get_or_init(|| Box::new(Mutex::new(Stock::new(Arc::clone(terms), self.shared.options.reserve_life, now))));
+        if let Some(hold) = self.grant_from_stock(terms, amounts, Serves::Level, now) {
+            return FromStock::Granted(hold);
+        }
+        let mut stock = lock(stock);
+        stock.missed(terms, amounts);
+        self.rationed(&stock, terms, amounts, now)
+    }
+
+    /// As [`ask_stock`](Lane::ask_stock), for an ask that found too little before and has waited since.
+    pub(super) fn ask_stock_again(self: &Arc<Self>, terms: &Arc<Terms>, amounts: &[i64]) -> FromStock {
+        let now = Instant::now();
+        if let Some(hold) = self.grant_from_stock(terms, amounts, Serves::Again, now) {
+            return FromStock::Granted(hold);
+        }
+        self.stock().map_or(FromStock::Ask, |stock| self.rationed(&stock, terms, amounts, now))
+    }
+
+    fn rationed(&self, stock: &Stock, terms: &Arc<Terms>, amounts: &[i64], now: Instant) -> FromStock {
+        match stock.ration(terms, amounts, now) {
+            Some(wait) => FromStock::Refused(refuse::rationed(&self.key, terms, amounts, stock.held(), wait)),
+            None => FromStock::Ask,
+        }
+    }
+
+    /// Settles `amounts` (positive for more consumption, negative for refunds) with the stock, and leaves in them what
+    /// has to be written.
+    pub(crate) fn settle_from_stock(
+        self: &Arc<Self>,
+        terms: &Arc<Terms>,
+        amounts: &mut Amounts,
+        incarnation: Option<&Arc<str>>,
+        term: Option<Term>,
+    ) {
+        let Some(stock) = self.stock.get() else { return };
+        if self.shared.closing.is_cancelled() {
+            return;
+        }
+        let now = Instant::now();
+        let mut stock = lock(stock);
+        if amounts.iter().any(|amount| *amount > 0) {
+            let more: Amounts = amounts.iter().map(|amount| (*amount).max(0)).collect();
+            let left = stock.pay(terms, &more, incarnation, now);
+            amounts.iter_mut().zip(left).filter(|(amount, _)| **amount > 0).for_each(|(amount, left)| *amount = left);
+        }
+        if let (Some(term), true) = (term, amounts.iter().any(|amount| *amount < 0)) {
+            let back: Amounts = amounts.iter().map(|amount| (-*amount).max(0)).collect();
+            if stock.put_back(terms, &back, incarnation, term, now) {
+                amounts.iter_mut().for_each(|amount| *amount = (*amount).max(0));
+                drop(stock);
+                // Somebody has to return it in time.
+                let start = lock(&self.state).queue.start();
+                self.began(start);
+            }
+        }
+    }
+
+    /// The stock, for a worker that has just written.
+    pub(super) fn stock(&self) -> Option<MutexGuard<'_, Stock>> {
+        self.stock.get().map(|stock| lock(stock))
+    }
+
+    /// The terms of a round. A settlement or a fetch comes from an ask, so there always are some.
+    fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
+        let first = asks.first().map(|ask| Arc::clone(&ask.terms));
+        first.or_else(|| lock(&self.state).terms.clone())
+    }
+
+    fn next(&self) -> Next<Ask, Pending> {
+        let now = Instant::now();
+        let closing = self.shared.closing.is_cancelled();
+        let mut state = lock(&self.state);
+        let mut wake_at = None;
+        if let Some(mut stock) = self.stock() {
+            telemetry::reserve_grants(stock.report());
+            let cause = if closing { Cause::End } else { Cause::Time };
+            if let Some(pending) = stock.give_up(cause, now).and_then(returned) {
+                // We run already, and it is to be stored before its life ends.
+                let _ = state.queue.book(pending, now, Duration::ZERO);
+            }
+            wake_at = stock.due(now);
+        }
+        let next = state.queue.next(now, wake_at, closing);
+        state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());
+        next
     }
 }
 
@@ -298,18 +416,19 @@ struct Shift {
 impl Shift {
     async fn work(mut self) {
         let lane = &self.lane;
-        let mut lingered = false;
         loop {
-            match lane.next(lingered) {
-                Next::Drive(round) => {
-                    lingered = false;
-                    super::drive::drive(lane, round).await;
+            match lane.next() {
+                Next::Drive { asks, pending, fetch } => {
+                    if let Some(terms) = lane.terms_of(&asks) {
+                        super::drive::drive(lane, Round { terms, asks, pending, fetch }).await;
+                    }
                 }
-                Next::Linger(delay) => {
+                Next::Wait(until) => {
+                    let closing = &lane.shared.closing;
                     tokio::select! {
-                        () = tokio::time::sleep(delay) => lingered = true,
+                        () = tokio::time::sleep_until(until) => {}
                         () = lane.wake.notified() => {}
-                        () = lane.shared.closing.cancelled() => lingered = true,
+                        () = closing.cancelled(), if !closing.is_cancelled() => {}
                     }
                 }
                 Next::Stop => break,
@@ -330,4 +449,14 @@ impl Drop for Shift {
         }
         self.lane.wait_for_a_runtime();
     }
+}
+
+/// What a stock gives up, as a settlement; counted either way.
+pub(super) fn returned(returned: Returned) -> Option<Pending> {
+    let Returned { amounts, incarnation, forfeited } = returned;
+    telemetry::reserve_tokens(Stocked::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));
+    forfeited.iter().for_each(|(name, amount)| telemetry::under(Under::Forfeited, name, *amount));
+    telemetry::reserve_tokens(Stocked::Returned, amounts.iter().map(|(name, amount)| (name, *amount)));
+    let amounts: Vec<_> = amounts.into_iter().map(|(name, amount)| (name, -amount)).collect();
+    (!amounts.is_empty()).then(|| Pending::new(amounts, incarnation, None))
 }

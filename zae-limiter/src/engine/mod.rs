@@ -2,7 +2,9 @@
 
 pub(crate) mod acquire;
 pub(crate) mod breaker;
+pub(crate) mod demand;
 pub(crate) mod drive;
+pub(crate) mod front;
 pub(crate) mod hold;
 pub(crate) mod home;
 pub(crate) mod image;
@@ -13,7 +15,12 @@ pub(crate) mod plan;
 #[cfg(test)]
 mod plan_tests;
 pub(crate) mod query;
+pub(crate) mod queue;
 pub(crate) mod refuse;
 pub(crate) mod round;
 pub(crate) mod send;
 pub(crate) mod shared;
+pub(crate) mod stock;
+#[cfg(test)]
+mod stock_tests;
+pub(crate) mod telemetry;

@@ -6,6 +6,8 @@ use super::{
     image::Image,
     lane::{Answer, Ask, Lane, Pending, Recent, Refusal},
     round::Terms,
+    send::BucketKey,
+    telemetry::Refuser,
 };
 use crate::{
     bucket::MILLI,
@@ -103,6 +105,20 @@ pub(super) fn whole(amount: i64) -> u64 {
     u64::try_from(amount / MILLI).unwrap_or(0)
 }
 
+/// What a stock says while the bucket is known to be nearly empty: wait until it is asked again.
+pub(super) fn rationed(key: &BucketKey, terms: &Terms, amounts: &[i64], held: &[i64], wait: Duration) -> Refusal {
+    let statuses = terms.limits.iter().zip(held).zip(amounts).map(|((limit, held), amount)| LimitStatus {
+        entity_id: key.entity.clone(),
+        resource: key.resource.clone(),
+        limit: limit.clone(),
+        available: held.div_euclid(MILLI),
+        requested: whole(*amount),
+        exceeded: amount > held,
+        retry_after: if amount > held { wait } else { Duration::ZERO },
+    });
+    Refusal { statuses: statuses.collect(), never: false, by: Refuser::Ration }
+}
+
 /// What an image says to amounts that do not fit.
 fn refusal(lane: &Lane, terms: &Terms, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
     let levels = super::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
@@ -122,5 +138,5 @@ fn refusal(lane: &Lane, terms: &Terms, amounts: &[i64], adjust: &[(LimitName, i6
         }
     });
     let statuses = statuses.collect();
-    Refusal { statuses, never }
+    Refusal { statuses, never, by: Refuser::Store }
 }

@@ -5,7 +5,7 @@ use super::{
     plan::{BucketWrite, Goal, Lifetime, guards_itself, levels, plan},
 };
 use crate::{
-    bucket::Params,
+    bucket::{Amounts, Params},
     engine::image::LimitImage,
     model::{limit::Limits, name::LimitName},
 };
@@ -61,16 +61,29 @@ pub(crate) struct Decision {
     pub(crate) served: Vec<usize>,
     /// Which of them are refused whatever the write does.
     pub(crate) refused: Vec<usize>,
+    /// What the write takes ahead of use, aligned with the terms' limits, in mt; empty when nothing.
+    pub(crate) ahead: Amounts,
     /// The write; `None` when nothing is to be written.
     pub(crate) write: Option<BucketWrite>,
 }
+
+/// How much to take ahead of use, given what is left once everybody is served (in mt, by limit).
+pub(crate) type Order<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
 
 fn fits(left: &[i64], amounts: &[i64]) -> bool {
     left.iter().zip(amounts).all(|(left, amount)| *amount == 0 || left >= amount)
 }
 
+/// Who is served, who is not, what they take, and what is left.
+struct Serving {
+    served: Vec<usize>,
+    unserved: Vec<usize>,
+    take: Vec<i64>,
+    left: Vec<i64>,
+}
+
 /// Serves in order of arrival and skips what does not fit, so that a large ask does not block small ones.
-fn serve(levels: &[Level], asks: &[&[i64]]) -> (Vec<usize>, Vec<usize>, Vec<i64>) {
+fn serve(levels: &[Level], asks: &[&[i64]]) -> Serving {
     let mut left: Vec<i64> = levels.iter().map(|level| level.tokens).collect();
     let mut take = vec![0_i64; left.len()];
     let (mut served, mut unserved) = (Vec::new(), Vec::new());
@@ -85,34 +98,42 @@ fn serve(levels: &[Level], asks: &[&[i64]]) -> (Vec<usize>, Vec<usize>, Vec<i64>
             unserved.push(index);
         }
     }
-    (served, unserved, take)
+    Serving { served, unserved, take, left }
+}
+
+/// An existing bucket as it is known, and under which terms it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) freshness: Freshness,
+    pub(crate) terms: &'a Terms,
+    pub(crate) shards: u32,
+    /// Epoch ms.
+    pub(crate) now: i64,
 }
 
 /// Decides about `asks` on an existing bucket.
-pub(crate) fn decide(
-    image: &Image,
-    terms: &Terms,
-    asks: &[&[i64]],
-    adjust: &[(LimitName, i64)],
-    shards: u32,
-    now: i64,
-    freshness: Freshness,
-) -> Decision {
-    let (served, unserved, take) = serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
+pub(crate) fn decide(known: Known<'_>, asks: &[&[i64]], adjust: &[(LimitName, i64)], order: Order<'_>) -> Decision {
+    let Known { image, freshness, terms, shards, now } = known;
+    let Serving { served, unserved, mut take, left } =
+        serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
     let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
-    if !served.is_empty() || !adjust.is_empty() {
-        return Decision { served, refused, write: Some(plan(image, &terms.goal(&take, adjust, shards, now))) };
+    let ahead = order(&left).unwrap_or_default();
+    take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
+    if !served.is_empty() || !adjust.is_empty() || !ahead.is_empty() {
+        let write = Some(plan(image, &terms.goal(&take, adjust, shards, now)));
+        return Decision { served, refused, ahead, write };
     }
     if freshness == Freshness::Fresh || asks.is_empty() {
-        return Decision { served, refused, write: None };
+        return Decision { served, refused, ahead, write: None };
     }
     // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the
     // image is right, and serves the first when it is not, answers in one call either way.
     let first = terms.goal(asks[0], adjust, shards, now);
     if guards_itself(image, &first) {
-        return Decision { served: vec![0], refused, write: Some(plan(image, &first)) };
+        return Decision { served: vec![0], refused, ahead, write: Some(plan(image, &first)) };
     }
-    Decision { served, refused, write: Some(plan(image, &terms.goal(&[], adjust, shards, now))) }
+    Decision { served, refused, ahead, write: Some(plan(image, &terms.goal(&[], adjust, shards, now))) }
 }
 
 /// What a bucket that does not exist yet starts with.
@@ -140,7 +161,7 @@ pub(crate) fn decide_new(terms: &Terms, asks: &[&[i64]], opening: Opening, now: 
         .enumerate()
         .map(|(index, params)| Level { tokens: start(index, params), params: *params, basis: super::image::Basis::New })
         .collect();
-    let (served, _, take) = serve(&levels, asks);
+    let Serving { served, take, .. } = serve(&levels, asks);
     let limits = terms.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
         name: name.clone(),
         tokens: Some(levels[index].tokens - take[index]),
@@ -184,11 +205,20 @@ mod tests {
         decide_new(terms, &[], opening, 0).1
     }
 
+    fn known<'a>(image: &'a Image, terms: &'a Terms, freshness: Freshness) -> Known<'a> {
+        Known { image, freshness, terms, shards: 1, now: 0 }
+    }
+
     #[test]
     fn a_large_ask_does_not_block_small_ones() {
         let terms = terms(10);
         let image = bucket(&terms, 3_000);
-        let decision = decide(&image, &terms, &[&[5_000], &[1_000], &[2_000], &[1_000]], &[], 1, 0, Freshness::Fresh);
+        let decision = decide(
+            known(&image, &terms, Freshness::Fresh),
+            &[&[5_000], &[1_000], &[2_000], &[1_000]],
+            &[],
+            &mut |_| None,
+        );
         assert_eq!((decision.served, decision.refused), (vec![1, 2], vec![0, 3]));
     }
 
@@ -196,7 +226,7 @@ mod tests {
     fn a_stale_no_is_checked_with_one_write_that_serves_the_first() {
         let terms = terms(10);
         let image = bucket(&terms, 0);
-        let decision = decide(&image, &terms, &[&[1_000], &[1_000]], &[], 1, 0, Freshness::Stale);
+        let decision = decide(known(&image, &terms, Freshness::Stale), &[&[1_000], &[1_000]], &[], &mut |_| None);
         assert_eq!((decision.served, decision.refused), (vec![0], vec![]));
         assert!(!super::super::plan_tests::apply(&mut image.clone(), &decision.write.unwrap()));
     }
@@ -204,15 +234,30 @@ mod tests {
     #[test]
     fn a_fresh_no_needs_no_write() {
         let terms = terms(10);
-        let decision = decide(&bucket(&terms, 0), &terms, &[&[1_000]], &[], 1, 0, Freshness::Fresh);
-        assert_eq!(decision, Decision { served: vec![], refused: vec![0], write: None });
+        let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Fresh), &[&[1_000]], &[], &mut |_| None);
+        assert_eq!(decision, Decision { served: vec![], refused: vec![0], ahead: Amounts::new(), write: None });
     }
 
     #[test]
     fn a_refund_that_rides_along_serves_those_who_wait() {
         let terms = terms(10);
         let refund = [(LimitName::new("rpm").unwrap(), -1_000)];
-        let decision = decide(&bucket(&terms, 0), &terms, &[&[1_000]], &refund, 1, 0, Freshness::Stale);
+        let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Stale), &[&[1_000]], &refund, &mut |_| None);
         assert_eq!(decision.served, [0]);
+    }
+
+    #[test]
+    fn what_is_taken_ahead_comes_after_those_who_wait() {
+        let terms = terms(10);
+        let image = bucket(&terms, 5_000);
+        let mut seen = Vec::new();
+        let decision = decide(known(&image, &terms, Freshness::Stale), &[&[1_000], &[2_000]], &[], &mut |left| {
+            seen.extend_from_slice(left);
+            Some([1_000].as_slice().into())
+        });
+        assert_eq!((seen, decision.ahead.as_slice()), (vec![2_000], [1_000].as_slice()));
+        let mut after = image;
+        assert!(super::super::plan_tests::apply(&mut after, &decision.write.unwrap()));
+        assert_eq!(after.limits[0].tokens, Some(1_000));
     }
 }

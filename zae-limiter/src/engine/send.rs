@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{ConsumedCapacity, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
 use super::{image::Image, plan::BucketWrite};
@@ -27,6 +27,15 @@ pub(crate) struct BucketKey {
     pub(crate) shard: u32,
 }
 
+/// A write and what it cost.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) outcome: Outcome,
+    /// Write units, indexes included. DynamoDB does not report those of a lost condition: the one that an item of less
+    /// than a KiB costs is assumed.
+    pub(crate) units: f64,
+}
+
 /// What became of a write.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -38,6 +47,17 @@ pub(crate) enum Outcome {
     NotApplied(StoreError),
     /// It failed, perhaps with an effect; it must not be repeated.
     Failed(RepositoryError),
+}
+
+impl From<Outcome> for Sent {
+    fn from(outcome: Outcome) -> Self {
+        let units = if matches!(outcome, Outcome::Lost(_)) { 1.0 } else { 0.0 };
+        Self { outcome, units }
+    }
+}
+
+fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
+    consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }
 
 fn read(item: Option<&Item>) -> Result<Option<Image>, RepositoryError> {
@@ -70,7 +90,7 @@ pub(crate) async fn update(
     key: &BucketKey,
     write: &BucketWrite,
     timeout: Duration,
-) -> Outcome {
+) -> Sent {
     let update = bucket::encode_update(write);
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     let request = store
@@ -84,20 +104,24 @@ pub(crate) async fn update(
         .set_expression_attribute_names(Some(update.names))
         .set_expression_attribute_values(Some(update.values))
         .return_values(ReturnValue::AllNew)
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let Ok(answer) = tokio::time::timeout(timeout, request.send()).await else {
-        return timed_out("UpdateItem", timeout);
+        return timed_out("UpdateItem", timeout).into();
     };
-    match answer {
-        Ok(output) => match read(output.attributes()) {
-            Ok(Some(image)) => Outcome::Done(image),
-            // The write did go through; only what it left is of another making.
-            Ok(None) => Outcome::Failed(RepositoryError::Malformed {
-                key: key.to_string(),
-                problem: "the bucket lost its refill instant".to_owned(),
-            }),
-            Err(error) => Outcome::Failed(error),
-        },
+    let outcome = match answer {
+        Ok(output) => {
+            let outcome = match read(output.attributes()) {
+                Ok(Some(image)) => Outcome::Done(image),
+                // The write did go through; only what it left is of another making.
+                Ok(None) => Outcome::Failed(RepositoryError::Malformed {
+                    key: key.to_string(),
+                    problem: "the bucket lost its refill instant".to_owned(),
+                }),
+                Err(error) => Outcome::Failed(error),
+            };
+            return Sent { outcome, units: units(output.consumed_capacity()) };
+        }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
                 UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
@@ -105,7 +129,8 @@ pub(crate) async fn update(
             }
         }
         Err(error) => failed(StoreError::from_sdk("UpdateItem", error)),
-    }
+    };
+    outcome.into()
 }
 
 /// Creates a bucket that does not exist.
@@ -115,7 +140,7 @@ pub(crate) async fn create(
     key: &BucketKey,
     image: Image,
     timeout: Duration,
-) -> Outcome {
+) -> Sent {
     let item = bucket::encode_new(&NewBucket {
         namespace,
         entity: &key.entity,
@@ -130,12 +155,15 @@ pub(crate) async fn create(
         .set_item(Some(item))
         // Also true of the skeleton that an adjustment of the reference leaves where a bucket was deleted.
         .condition_expression("attribute_not_exists(rf)")
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let Ok(answer) = tokio::time::timeout(timeout, request.send()).await else {
-        return timed_out("PutItem", timeout);
+        return timed_out("PutItem", timeout).into();
     };
-    match answer {
-        Ok(_) => Outcome::Done(image),
+    let outcome = match answer {
+        Ok(output) => {
+            return Sent { outcome: Outcome::Done(image), units: units(output.consumed_capacity()) };
+        }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
                 PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
@@ -143,7 +171,8 @@ pub(crate) async fn create(
             }
         }
         Err(error) => failed(StoreError::from_sdk("PutItem", error)),
-    }
+    };
+    outcome.into()
 }
 
 /// A stamp that tells one creation of a bucket from another: 64 random bits.

@@ -18,6 +18,8 @@ pub(crate) struct EngineOptions {
     pub(crate) write_timeout: Duration,
     /// How long a settlement waits for company.
     pub(crate) flush_delay: Duration,
+    /// How long tokens that were debited ahead live, returning them included.
+    pub(crate) reserve_life: Duration,
     /// How many acquires may wait at one bucket.
     pub(crate) max_waiting: usize,
     /// How many lanes are kept.

@@ -11,18 +11,22 @@ use tokio::time::Instant;
 
 use crate::{
     engine::{
-        acquire::{self, Denied, Wish},
+        acquire::{self, Denied, Resolved, Wish},
         breaker::Gate,
+        front::Front,
         home::{Errand, Gone},
         lanes::Lanes,
         local::LocalShares,
+        stock::Serves,
+        telemetry::{self, Ending, Over, Refuser},
     },
     error::{AcquireError, RepositoryError, Unavailable, UnavailableReason, ValidationError},
-    lease::{Grant, Lease, LeaseOrigin},
+    lease::{Grant, Holds, Lease, LeaseOrigin, Whose},
     model::{
         cost::Cost,
         limit::Limits,
         name::{EntityId, LimitName, ResourceName},
+        reserve::{Exactness, Reserve},
         status::OnUnavailable,
     },
     repository::Repository,
@@ -32,6 +36,9 @@ use crate::{
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
 /// How long a settlement waits for company unless the limiter is told otherwise.
 pub const DEFAULT_FLUSH_DELAY: Duration = Duration::from_millis(50);
+
+/// How long tokens that were debited ahead of use live unless the limiter is told otherwise.
+pub const DEFAULT_RESERVE_LIFE: Duration = Duration::from_secs(1);
 
 /// Takes tokens from the buckets of one namespace. Cheap to clone: all clones share lanes and caches.
 ///
@@ -63,7 +70,9 @@ pub struct RateLimiter {
 struct Inner {
     repository: Repository,
     lanes: Lanes,
+    front: Front,
     local: LocalShares,
+    reserve: Reserve,
     deadline: Duration,
     on_unavailable: Option<OnUnavailable>,
     default_limits: Option<Limits>,
@@ -74,7 +83,10 @@ impl Drop for Inner {
         let shared = &self.lanes.shared;
         let lanes = shared.tasks.len();
         if lanes > 0 && !shared.closing.is_cancelled() {
-            tracing::debug!(lanes, "flushing what the limiter's last handle left");
+            tracing::info!(
+                lanes,
+                "the last handle of a limiter was dropped without `shutdown`; what is booked is written as long as the runtime lives"
+            );
         }
         // Settlements stop waiting for company; they are written as long as the runtime lives.
         shared.closing.cancel();
@@ -140,6 +152,38 @@ impl RateLimiter {
     /// [`AcquireError::Invalid`] and [`AcquireError::NoLimits`] when the request or the configuration is wrong.
     pub async fn acquire_with(&self, request: Acquire) -> Result<Lease, AcquireError> {
         request.cost.check()?;
+        if let Some(lease) = self.acquire_from_stock(&request) {
+            return Ok(lease);
+        }
+        // Boxed, so that what holds this future stays small.
+        Box::pin(self.acquire_through_lanes(request)).await
+    }
+
+    /// The whole acquire from tokens debited ahead: no call, no waiting. `None` when it takes more than that.
+    fn acquire_from_stock(&self, request: &Acquire) -> Option<Lease> {
+        let inner = &self.inner;
+        let reserve = request.reserve.unwrap_or(inner.reserve);
+        if reserve.child() == Exactness::Strict || request.limits.is_some() || inner.lanes.shared.closing.is_cancelled()
+        {
+            return None;
+        }
+        let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
+        let resolved = inner.front.get(&request.entity, &request.resource, default_limits)?;
+        if !resolved.still_holds(&inner.repository) {
+            return None;
+        }
+        let now = Instant::now();
+        let mut holds = Holds::new();
+        let child = request.cost.amounts(resolved.child.limits())?;
+        let parent = resolved.parent.as_ref().map(|level| (level, level.amounts_like(&resolved.child, &child)));
+        if let Some((level, amounts)) = parent.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)) {
+            holds.push(level.lane().grant_from_stock(level.terms(), &amounts, Serves::Level, now)?);
+        }
+        holds.insert(0, resolved.child.lane().grant_from_stock(resolved.child.terms(), &child, Serves::Acquire, now)?);
+        Some(self.lease(resolved, holds))
+    }
+
+    async fn acquire_through_lanes(&self, request: Acquire) -> Result<Lease, AcquireError> {
         let inner = &self.inner;
         let shared = &inner.lanes.shared;
         shared.recover();
@@ -150,6 +194,7 @@ impl RateLimiter {
             resource: request.resource,
             cost: request.cost,
             limits: request.limits,
+            reserve: request.reserve.unwrap_or(inner.reserve),
             deadline,
         };
         let policy = request.on_unavailable.or(inner.on_unavailable);
@@ -160,7 +205,7 @@ impl RateLimiter {
         let denied = if gate == Gate::Open {
             match tokio::time::timeout_at(deadline, self.try_at_home(&wish)).await {
                 Ok(Ok(lease)) => {
-                    metrics::counter!("zae_acquires_total", "outcome" => "granted").increment(1);
+                    telemetry::acquires(Ending::Granted, 1);
                     return Ok(lease);
                 }
                 Ok(Err(denied)) => denied,
@@ -174,9 +219,8 @@ impl RateLimiter {
         };
         match denied {
             Denied::Error(error) => {
-                let outcome = if error.is_refusal() { "refused" } else { "error" };
-                metrics::counter!("zae_acquires_total", "outcome" => outcome).increment(1);
-                tracing::debug!(entity = %wish.entity, resource = %wish.resource, %error, "acquire refused");
+                telemetry::acquires(if error.is_refusal() { Ending::Refused } else { Ending::Error }, 1);
+                telemetry::acquire_refused(&wish.entity, &wish.resource, &error);
                 Err(error)
             }
             Denied::Outage(reason, source) => self.without_store(&wish, policy, reason, source),
@@ -197,23 +241,38 @@ impl RateLimiter {
     }
 
     async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
-        let inner = &self.inner;
-        let resolved = acquire::resolve(&inner.repository, &inner.lanes, wish).await?;
-        inner.local.learn(wish, &resolved);
+        let resolved = self.resolve(wish).await?;
         let cost = wish.cost.resolve(resolved.child.limits())?;
-        let holds = acquire::take(&inner.lanes, &resolved, &cost, wish.deadline).await?;
-        let mut levels = vec![resolved.child];
-        levels.extend(resolved.parent);
-        levels.truncate(holds.len());
-        Ok(Lease::new(Grant {
+        let holds = acquire::take(&self.inner.lanes, &resolved, &cost, wish.reserve, wish.deadline).await?;
+        Ok(self.lease(resolved, holds.into()))
+    }
+
+    async fn resolve(&self, wish: &Wish) -> Result<Arc<Resolved>, Denied> {
+        let inner = &self.inner;
+        let defaults = wish.default_limits.as_ref();
+        // Limits given with the call are only this call's.
+        let known = || inner.front.get(&wish.entity, &wish.resource, defaults);
+        if let Some(resolved) = wish.limits.is_none().then(known).flatten()
+            && resolved.still_holds(&inner.repository)
+        {
+            return Ok(resolved);
+        }
+        let resolved = Arc::new(acquire::resolve(&inner.repository, &inner.lanes, wish).await?);
+        inner.local.learn(wish, &resolved);
+        if wish.limits.is_none() {
+            inner.front.put(Arc::clone(&resolved), wish.default_limits.clone());
+        }
+        Ok(resolved)
+    }
+
+    fn lease(&self, resolved: Arc<Resolved>, holds: Holds) -> Lease {
+        Lease::new(Grant {
             limiter: self.clone(),
-            entity: wish.entity.clone(),
-            resource: wish.resource.clone(),
+            whose: Whose::Buckets(resolved),
             origin: LeaseOrigin::Stored,
-            levels,
             holds,
             blind: Vec::new(),
-        }))
+        })
     }
 
     /// What the policy says while the store cannot be asked.
@@ -226,36 +285,31 @@ impl RateLimiter {
     ) -> Result<Lease, AcquireError> {
         let inner = &self.inner;
         let policy = policy.or_else(|| inner.repository.last_on_unavailable()).unwrap_or(OnUnavailable::Block);
-        let outcome = match policy {
-            OnUnavailable::Allow => "blind",
-            OnUnavailable::Local => "local",
-            OnUnavailable::Block => "unavailable",
-        };
-        metrics::counter!("zae_acquires_total", "outcome" => outcome).increment(1);
-        tracing::debug!(entity = %wish.entity, resource = %wish.resource, %reason, outcome, "store not asked");
-        let grant = |origin, blind: Vec<(LimitName, u64)>| {
-            Lease::new(Grant {
-                limiter: self.clone(),
-                entity: wish.entity.clone(),
-                resource: wish.resource.clone(),
-                origin,
-                levels: Vec::new(),
-                holds: Vec::new(),
-                blind,
-            })
-        };
-        match policy {
-            OnUnavailable::Allow => Ok(grant(LeaseOrigin::Blind, wish.cost.named())),
-            OnUnavailable::Local => {
-                let now = inner.lanes.shared.clock.now_ms();
-                match inner.local.take(wish, now) {
-                    Some(taken) => Ok(grant(LeaseOrigin::Local, taken?)),
-                    // Nothing is known of this entity's limits: there is no share to grant from.
-                    None => Err(unavailable(wish, reason, source).into()),
-                }
+        let grant = |origin, over, blind: Vec<(LimitName, u64)>| {
+            for (limit, tokens) in &blind {
+                let tokens = i64::try_from(*tokens).unwrap_or(i64::MAX);
+                telemetry::over(over, limit, tokens.saturating_mul(crate::bucket::MILLI));
             }
-            OnUnavailable::Block => Err(unavailable(wish, reason, source).into()),
-        }
+            let whose = Whose::Nowhere(wish.entity.clone(), wish.resource.clone());
+            Lease::new(Grant { limiter: self.clone(), whose, origin, holds: Holds::new(), blind })
+        };
+        let (ending, result) = match policy {
+            OnUnavailable::Allow => (Ending::Blind, Ok(grant(LeaseOrigin::Blind, Over::Blind, wish.cost.named()))),
+            OnUnavailable::Local => match inner.local.take(wish, inner.lanes.shared.clock.now_ms()) {
+                Some(Ok(taken)) => (Ending::Local, Ok(grant(LeaseOrigin::Local, Over::Local, taken))),
+                Some(Err(error)) if error.is_refusal() => {
+                    telemetry::refused(Refuser::Share);
+                    (Ending::Refused, Err(error))
+                }
+                Some(Err(error)) => (Ending::Error, Err(error)),
+                // Nothing is known of this entity's limits: there is no share to grant from.
+                None => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
+            },
+            OnUnavailable::Block => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
+        };
+        telemetry::acquires(ending, 1);
+        telemetry::store_not_asked(&wish.entity, &wish.resource, reason, ending);
+        result
     }
 
     /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.

@@ -6,6 +6,7 @@ use crate::model::{
     cost::Cost,
     limit::Limits,
     name::{EntityId, ResourceName},
+    reserve::Reserve,
     status::OnUnavailable,
 };
 
@@ -29,13 +30,23 @@ pub struct Acquire {
     pub(super) limits: Option<Limits>,
     pub(super) default_limits: Option<Limits>,
     pub(super) on_unavailable: Option<OnUnavailable>,
+    pub(super) reserve: Option<Reserve>,
     pub(super) deadline: Option<Duration>,
 }
 
 impl Acquire {
     /// Takes `cost` from the buckets of `entity` for `resource`.
     pub fn new(entity: EntityId, resource: ResourceName, cost: Cost) -> Self {
-        Self { entity, resource, cost, limits: None, default_limits: None, on_unavailable: None, deadline: None }
+        Self {
+            entity,
+            resource,
+            cost,
+            limits: None,
+            default_limits: None,
+            on_unavailable: None,
+            reserve: None,
+            deadline: None,
+        }
     }
 
     /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in line
@@ -54,6 +65,13 @@ impl Acquire {
     /// What happens when the store cannot be asked; before the limiter's own and the stored policy.
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.on_unavailable = Some(policy);
+        self
+    }
+
+    /// Whether tokens debited ahead of use will do; before the limiter's own setting. With
+    /// [`Reserve::Off`] the table decides, whatever other calls on the same bucket hold.
+    pub fn reserve(mut self, reserve: Reserve) -> Self {
+        self.reserve = Some(reserve);
         self
     }
 

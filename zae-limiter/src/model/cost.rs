@@ -3,8 +3,12 @@
 use std::fmt;
 
 use crate::{
+    bucket::{Amounts, MILLI},
     error::{ValidationError, ValidationReason},
-    model::{limit::Limits, limit::MAX_TOKENS, name::LimitName},
+    model::{
+        limit::{Limit, Limits, MAX_TOKENS},
+        name::LimitName,
+    },
 };
 
 /// Names that a cost of [`Cost::requests`] looks for among the limits that apply.
@@ -102,6 +106,26 @@ impl Cost {
         Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
     }
 
+    /// The amounts in the order of `limits`, in mt, of a cost that was checked; `None` when it names others.
+    pub(crate) fn amounts(&self, limits: &Limits) -> Option<Amounts> {
+        let mt = |tokens: u64| i64::try_from(tokens).map_or(i64::MAX, |tokens| tokens.saturating_mul(MILLI));
+        match &self.kind {
+            Kind::Requests(count) => {
+                let counts = |limit: &Limit| REQUEST_LIMIT_NAMES.contains(&limit.name().as_str());
+                let amounts: Amounts = limits.iter().map(|l| if counts(l) { mt(*count) } else { 0 }).collect();
+                amounts.iter().any(|amount| *amount > 0).then_some(amounts)
+            }
+            Kind::Named(entries) => {
+                let mut amounts = Amounts::from_elem(0, limits.as_slice().len());
+                for (name, tokens) in entries {
+                    let slot = limits.iter().position(|limit| limit.name() == name)?;
+                    amounts[slot] = mt(*tokens);
+                }
+                Some(amounts)
+            }
+        }
+    }
+
     /// The amounts by name, as far as they are known without the limits.
     pub(crate) fn named(&self) -> Vec<(LimitName, u64)> {
         match &self.kind {
@@ -154,7 +178,6 @@ impl fmt::Display for Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Limit;
 
     fn limits() -> Limits {
         Limits::new([Limit::per_minute("rpm", 10).unwrap(), Limit::per_minute("tpm", 100).unwrap()]).unwrap()

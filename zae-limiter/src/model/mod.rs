@@ -10,6 +10,7 @@ pub(crate) mod name;
 pub(crate) mod namespace;
 pub(crate) mod pause;
 pub(crate) mod provisioner;
+pub(crate) mod reserve;
 pub(crate) mod status;
 pub(crate) mod usage;
 pub(crate) mod version;

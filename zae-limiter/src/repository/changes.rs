@@ -22,6 +22,8 @@ const SETTLING_MS: i64 = 5_000;
 #[derive(Debug)]
 pub(crate) struct Changes {
     count: AtomicU64,
+    /// How many of them can be seen here.
+    noted: AtomicU64,
     last_ms: AtomicI64,
     everything: Arc<AtomicU64>,
     entities: Cache<(NamespaceId, EntityId), u64>,
@@ -36,7 +38,13 @@ impl Changes {
                 forgotten.fetch_max(change, SeqCst);
             }
         });
-        Self { count: AtomicU64::new(0), last_ms: AtomicI64::new(i64::MIN), everything, entities: entities.build() }
+        Self {
+            count: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
+            last_ms: AtomicI64::new(i64::MIN),
+            everything,
+            entities: entities.build(),
+        }
     }
 
     /// The changes so far: what a reading that starts now has seen.
@@ -46,10 +54,17 @@ impl Changes {
 
     pub(crate) fn of_everything(&self, now_ms: i64) {
         self.everything.fetch_max(self.next(now_ms), SeqCst);
+        self.noted.fetch_add(1, SeqCst);
     }
 
     pub(crate) fn of_entity(&self, namespace: &NamespaceId, entity: &EntityId, now_ms: i64) {
         self.entities.insert((namespace.clone(), entity.clone()), self.next(now_ms));
+        self.noted.fetch_add(1, SeqCst);
+    }
+
+    /// Grows with every change, once [`since`](Changes::since) knows of it: as long as it stays the same, so do the answers.
+    pub(crate) fn noted(&self) -> u64 {
+        self.noted.load(SeqCst)
     }
 
     /// Whether a reading that had seen the first `seen` changes lacks one that concerns `entity`.

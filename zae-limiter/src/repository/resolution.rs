@@ -64,6 +64,33 @@ pub(crate) struct Resolution {
 pub(crate) struct Resolved {
     pub(crate) resolution: Arc<Resolution>,
     pub(crate) bucket: Option<Item>,
+    pub(crate) validity: Validity,
+}
+
+/// Until when what was resolved may be believed by somebody who keeps it.
+#[derive(Debug)]
+pub(crate) struct Validity {
+    /// Epoch ms when it was read: a clock that was set back makes it old, not eternal.
+    since: i64,
+    /// Epoch ms.
+    until: i64,
+    /// The changes made before it was read.
+    seen: u64,
+    /// The changes noted when it was last found to hold; the largest number until then.
+    checked: AtomicU64,
+}
+
+impl Validity {
+    /// The time in which both hold.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        let seen = self.seen.min(other.seen);
+        Self {
+            since: self.since.max(other.since),
+            until: self.until.min(other.until),
+            seen,
+            checked: AtomicU64::new(u64::MAX),
+        }
+    }
 }
 
 /// How the cache of resolved limits has done.
@@ -111,6 +138,12 @@ impl Resolutions {
         }
     }
 
+    fn validity(&self, remembered: &Remembered) -> Validity {
+        let Remembered { read_at, seen, .. } = *remembered;
+        let ttl = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
+        Validity { since: read_at, until: read_at.saturating_add(ttl), seen, checked: AtomicU64::new(u64::MAX) }
+    }
+
     fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
         // A clock that was set back makes an entry old, not eternal.
         let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < self.ttl.as_millis());
@@ -133,7 +166,8 @@ impl Repository {
         if let Some(remembered) = known.cache.get(&key).await {
             if known.is_fresh(&key, &remembered, now) {
                 known.hits.fetch_add(1, Ordering::Relaxed);
-                return Ok(Resolved { resolution: remembered.resolution, bucket: None });
+                let validity = known.validity(&remembered);
+                return Ok(Resolved { resolution: remembered.resolution, bucket: None, validity });
             }
             known.cache.invalidate(&key).await;
         }
@@ -152,7 +186,8 @@ impl Repository {
             let remembered = read.map_err(|error: Arc<RepositoryError>| error)?;
             // Somebody else's read may have begun before a change that was made before this call.
             if remembered.seen >= called || !known.changes.since(remembered.seen, &key.0, &key.1) {
-                return Ok(Resolved { resolution: remembered.resolution, bucket });
+                let validity = known.validity(&remembered);
+                return Ok(Resolved { resolution: remembered.resolution, bucket, validity });
             }
             known.cache.invalidate(&key).await;
         }
@@ -236,6 +271,28 @@ impl Repository {
     /// The same for one entity: others' limits are still what they were.
     pub(super) fn forget_limits_of(&self, entity: &EntityId) {
         self.resolutions().changes.of_entity(self.namespace_id(), entity, self.now_ms());
+    }
+
+    /// Whether what was resolved earlier for these entities still holds; counted as an answer from memory if it does.
+    pub(crate) fn still_holds<'a>(
+        &self,
+        validity: &Validity,
+        mut entities: impl Iterator<Item = &'a EntityId>,
+    ) -> bool {
+        let known = self.resolutions();
+        if !(validity.since..validity.until).contains(&self.now_ms()) {
+            return false;
+        }
+        let changes = known.changes.noted();
+        if validity.checked.load(Ordering::Relaxed) != changes {
+            let namespace = self.namespace_id();
+            if entities.any(|entity| known.changes.since(validity.seen, namespace, entity)) {
+                return false;
+            }
+            validity.checked.store(changes, Ordering::Relaxed);
+        }
+        known.hits.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// How often resolved limits were answered from memory.

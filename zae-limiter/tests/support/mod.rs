@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
 
+pub mod driven;
 pub mod ideal;
 pub mod table;
 
@@ -55,9 +56,20 @@ pub enum Fault {
     Broken,
     /// It arrives, and the answer takes this many ms.
     Slow(u64),
+    /// There and back again takes this many ms, half of them each way.
+    Trip(u64),
 }
 
 type Script = dyn Fn(&str, u64) -> Fault + Send + Sync;
+
+/// What the writes of buckets cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Units {
+    /// Writes sent, those whose condition did not hold included.
+    pub writes: u64,
+    /// Write units, indexes included: as the store reports them, and one for each lost condition, which it does not report.
+    pub units: f64,
+}
 
 /// Counts requests by operation and decides which of them fail.
 #[derive(Clone)]
@@ -65,6 +77,7 @@ pub struct Wire {
     inner: SharedHttpClient,
     calls: Arc<Mutex<BTreeMap<String, u64>>>,
     total: Arc<AtomicU64>,
+    units: Arc<Mutex<Units>>,
     script: Arc<Mutex<Arc<Script>>>,
 }
 
@@ -79,7 +92,13 @@ impl Wire {
     pub fn tap(client: &Client) -> (Self, Client) {
         let inner = client.config().http_client().expect("an HTTP client");
         let script: Arc<Script> = Arc::new(|_: &str, _| Fault::None);
-        let wire = Self { inner, calls: Arc::default(), total: Arc::default(), script: Arc::new(Mutex::new(script)) };
+        let wire = Self {
+            inner,
+            calls: Arc::default(),
+            total: Arc::default(),
+            units: Arc::default(),
+            script: Arc::new(Mutex::new(script)),
+        };
         let config = client.config().to_builder().http_client(wire.clone()).build();
         (wire, Client::from_conf(config))
     }
@@ -92,6 +111,29 @@ impl Wire {
     /// The calls since the last time, by operation.
     pub fn take(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// What the writes of buckets have cost since the last time.
+    pub fn units(&self) -> Units {
+        std::mem::take(&mut *self.units.lock().unwrap())
+    }
+
+    /// Counts from here.
+    pub fn reset(&self) {
+        self.take();
+        self.units();
+    }
+
+    fn weigh(&self, response: &HttpResponse) {
+        let body: serde_json::Value = serde_json::from_slice(response.body().bytes().unwrap_or_default()).unwrap();
+        let mut units = self.units.lock().unwrap();
+        units.writes += 1;
+        units.units += match body["__type"].as_str() {
+            Some(kind) if kind.ends_with("ConditionalCheckFailedException") => 1.0,
+            Some(_) => 0.0,
+            // The engine always asks; what tests write by themselves does not count.
+            None => body["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or(0.0),
+        };
     }
 
     /// The number of calls since the last time.
@@ -132,25 +174,39 @@ impl HttpConnector for Tap {
         *self.wire.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
         let number = self.wire.total.fetch_add(1, Ordering::SeqCst);
         let script = Arc::clone(&self.wire.script.lock().unwrap());
-        let connector = self.connector.clone();
+        let (connector, wire) = (self.connector.clone(), self.wire.clone());
+        let body = request.body().bytes().unwrap_or_default();
+        let is_bucket =
+            matches!(operation.as_str(), "UpdateItem" | "PutItem") && body.windows(8).any(|part| part == b"/BUCKET#");
         HttpConnectorFuture::new(async move {
-            match script(&operation, number) {
-                Fault::None => connector.call(request).await,
-                Fault::LostBefore => Err(broken()),
-                Fault::LostAfter => connector.call(request).await.and(Err(broken())),
-                Fault::Throttled => Ok(refused(400, "ThrottlingException")),
+            let fault = script(&operation, number);
+            match fault {
+                Fault::LostBefore => return Err(broken()),
+                Fault::Throttled => return Ok(refused(400, "ThrottlingException")),
                 Fault::Conflict if operation == "TransactWriteItems" => {
-                    Ok(refused(400, "TransactionCanceledException"))
+                    return Ok(refused(400, "TransactionCanceledException"));
                 }
-                Fault::Conflict => Ok(refused(400, "TransactionConflictException")),
-                Fault::Denied => Ok(refused(400, "AccessDeniedException")),
-                Fault::Broken => Ok(refused(503, "NeverHeardOf")),
-                Fault::Slow(ms) => {
-                    let answer = connector.call(request).await;
-                    tokio::time::sleep(Duration::from_millis(ms)).await;
-                    answer
-                }
+                Fault::Conflict => return Ok(refused(400, "TransactionConflictException")),
+                Fault::Denied => return Ok(refused(400, "AccessDeniedException")),
+                Fault::Broken => return Ok(refused(503, "NeverHeardOf")),
+                Fault::None | Fault::LostAfter | Fault::Slow(_) | Fault::Trip(_) => {}
             }
+            let (there, back) = match fault {
+                Fault::Slow(ms) => (0, ms * 1_000),
+                Fault::Trip(ms) => (ms * 500, ms * 500),
+                _ => (0, 0),
+            };
+            if there > 0 {
+                tokio::time::sleep(Duration::from_micros(there)).await;
+            }
+            let answer = connector.call(request).await?;
+            if is_bucket {
+                wire.weigh(&answer);
+            }
+            if back > 0 {
+                tokio::time::sleep(Duration::from_micros(back)).await;
+            }
+            if fault == Fault::LostAfter { Err(broken()) } else { Ok(answer) }
         })
     }
 }

@@ -1,0 +1,75 @@
+//! How much is asked of a bucket in this process: [`Demand`].
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::bucket::Amounts;
+
+/// Asks a second below which nothing is debited ahead.
+const STEADY: f64 = 2.0;
+
+/// What was offered lately, whether granted or not: an exponentially weighted mean over about one `memory`.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    memory: Duration,
+    /// Mt per second, by limit.
+    rates: Vec<f64>,
+    /// Asks per second, by limit.
+    asks: Vec<f64>,
+    /// Since the last folding, in mt by limit, and how many asks named the limit.
+    offered: Amounts,
+    counts: Amounts,
+    folded_at: Instant,
+}
+
+impl Demand {
+    pub(crate) fn new(limits: usize, memory: Duration, now: Instant) -> Self {
+        Self {
+            memory,
+            rates: vec![0.0; limits],
+            asks: vec![0.0; limits],
+            offered: Amounts::from_elem(0, limits),
+            counts: Amounts::from_elem(0, limits),
+            folded_at: now,
+        }
+    }
+
+    pub(crate) fn offered(&mut self, amounts: &[i64]) {
+        for (slot, amount) in amounts.iter().enumerate() {
+            self.offered[slot] += amount;
+            self.counts[slot] += i64::from(*amount > 0);
+        }
+    }
+
+    /// Works what was offered since the last time into the means.
+    pub(crate) fn fold(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.folded_at).as_secs_f64();
+        let memory = self.memory.as_secs_f64();
+        let kept = (-elapsed / memory).exp();
+        // Of a stream of x per second this adds x·(1 − kept); of a burst out of nothing, its size over the memory.
+        let gain = if elapsed > 0.0 { (1.0 - kept) / elapsed } else { 1.0 / memory };
+        for slot in 0..self.rates.len() {
+            self.rates[slot] = self.rates[slot] * kept + self.offered[slot] as f64 * gain;
+            self.asks[slot] = self.asks[slot] * kept + self.counts[slot] as f64 * gain;
+            self.offered[slot] = 0;
+            self.counts[slot] = 0;
+        }
+        self.folded_at = now;
+    }
+
+    /// Mt that this process will ask of a limit during `time`, if things go on as they do.
+    pub(crate) fn during(&self, slot: usize, time: Duration) -> i64 {
+        (self.rates[slot] * time.as_secs_f64()) as i64
+    }
+
+    /// The size of an ask, in mt; 0 for a limit that nobody names.
+    pub(crate) fn unit(&self, slot: usize) -> i64 {
+        if self.asks[slot] > 0.01 { (self.rates[slot] / self.asks[slot]) as i64 } else { 0 }
+    }
+
+    /// Whether there are enough asks to keep tokens for the next ones.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.asks.iter().copied().fold(0.0, f64::max) >= STEADY
+    }
+}

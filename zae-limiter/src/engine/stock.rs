@@ -1,0 +1,391 @@
+//! Tokens debited ahead of use: a lane's stock in reserve mode. Pure decisions; the lane keeps it under a lock.
+//!
+//! A lot is what one write debited. Its life L is counted from the moment that write was sent, on the local monotonic
+//! clock. It is granted from during the first 7/8 of L; what is left is returned in the last eighth, and what could not be
+//! returned by the end of L is forfeited: refill replaces it. So whatever is granted from a stock at an instant was debited
+//! within L before it, which is what the bound of reserve mode rests on (`docs/engine.md`).
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{demand::Demand, round::Terms};
+use crate::{
+    bucket::{Amounts, MILLI},
+    model::name::LimitName,
+};
+
+/// One part in this many of the capacity is the most that one process holds.
+const SHARE: i64 = 200;
+
+/// What one write debited and is not yet used.
+#[derive(Debug)]
+struct Lot {
+    tokens: Amounts,
+    term: Term,
+}
+
+/// Until when the tokens of a lot may be used, and until when they may be returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Term {
+    pub(crate) use_until: Instant,
+    return_until: Instant,
+}
+
+impl Term {
+    /// The term of what a write debits that is sent at `sent`.
+    pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
+        Self { use_until: sent + life.mul_f64(0.875), return_until: sent + life }
+    }
+}
+
+/// Tokens debited ahead of use.
+#[derive(Debug)]
+pub(crate) struct Stock {
+    life: Duration,
+    terms: Arc<Terms>,
+    /// The creation of the bucket that the lots came from.
+    incarnation: Option<Arc<str>>,
+    /// The one that ends first comes first.
+    lots: VecDeque<Lot>,
+    /// The sum of the lots.
+    total: Amounts,
+    /// Past their use, not yet on their way back.
+    spent: Vec<Lot>,
+    demand: Demand,
+    /// More is fetched when less than this is left.
+    low: Amounts,
+    /// What the bucket held after the last write.
+    left: Amounts,
+    /// The bucket is nearly empty: it is not asked before.
+    rationed_until: Option<Instant>,
+    /// A fetch is under way, or would be of no use before.
+    next_fetch: Instant,
+    used_at: Instant,
+    /// Grants since the last report.
+    grants: Grants,
+}
+
+/// Grants that were not counted one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grants {
+    /// From this stock.
+    pub(crate) levels: u64,
+    /// Of them, those that were the last thing an acquire needed.
+    pub(crate) acquires: u64,
+}
+
+/// What a grant is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// All that an acquire asks for: nobody else counts it.
+    Acquire,
+    /// One of its buckets.
+    Level,
+    /// The same, for an ask whose demand was noted when it found too little.
+    Again,
+}
+
+/// Tokens from the stock.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) term: Term,
+    /// What bucket and stock are known to hold after this, in mt.
+    pub(crate) available: Amounts,
+    /// Whether the stock runs low.
+    pub(crate) low: bool,
+}
+
+/// What a stock gives up.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) amounts: Vec<(LimitName, i64)>,
+    pub(crate) incarnation: Option<Arc<str>>,
+    /// What was too old to be returned, in mt.
+    pub(crate) forfeited: Vec<(LimitName, i64)>,
+}
+
+/// Why a stock is emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Time went by: only what is past its use, and everything where nothing was used for half a life.
+    Time,
+    /// The limiter is shut down, or other limits apply.
+    End,
+}
+
+impl Stock {
+    pub(crate) fn new(terms: Arc<Terms>, life: Duration, now: Instant) -> Self {
+        let zeros: Amounts = terms.params.iter().map(|_| 0).collect();
+        Self {
+            life,
+            incarnation: None,
+            lots: VecDeque::new(),
+            total: zeros.clone(),
+            spent: Vec::new(),
+            demand: Demand::new(zeros.len(), life, now),
+            low: zeros.clone(),
+            left: zeros,
+            rationed_until: None,
+            next_fetch: now,
+            used_at: now,
+            grants: Grants::default(),
+            terms,
+        }
+    }
+
+    /// Whether the stock is for these terms.
+    fn is_for(&self, terms: &Arc<Terms>) -> bool {
+        Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
+    }
+
+    /// Takes `amounts` if they are there.
+    pub(crate) fn take(&mut self, terms: &Arc<Terms>, amounts: &[i64], serves: Serves, now: Instant) -> Option<Taken> {
+        if !self.is_for(terms) {
+            return None;
+        }
+        self.expire(now);
+        let term = self.lots.front()?.term;
+        if !self.total.iter().zip(amounts).all(|(held, amount)| *amount == 0 || held >= amount) {
+            return None;
+        }
+        self.remove(amounts);
+        if serves != Serves::Again {
+            self.demand.offered(amounts);
+        }
+        self.used_at = now;
+        self.grants.levels += 1;
+        self.grants.acquires += u64::from(serves == Serves::Acquire);
+        let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
+        let low = now >= self.next_fetch
+            && self.rationed(now).is_none()
+            && self.total.iter().zip(&self.low).zip(amounts).any(runs_low);
+        if low {
+            // Whoever sees it first fetches for all.
+            self.next_fetch = now + self.life / 8;
+        }
+        let available = self.left.iter().zip(&self.total).map(|(left, held)| left.saturating_add(*held)).collect();
+        Some(Taken { incarnation: self.incarnation.clone(), term, available, low })
+    }
+
+    /// Notes an ask that found too little here.
+    pub(crate) fn missed(&mut self, terms: &Arc<Terms>, amounts: &[i64]) {
+        if self.is_for(terms) {
+            self.demand.offered(amounts);
+        }
+    }
+
+    /// How long an ask has to wait because the bucket was nearly empty a moment ago; `None` when it is to be asked.
+    pub(crate) fn ration(&self, terms: &Arc<Terms>, amounts: &[i64], now: Instant) -> Option<Duration> {
+        let wait = self.rationed(now)?;
+        // What no stock can hold is always for the bucket to decide.
+        let mut limits = self.terms.params.iter().zip(amounts);
+        let fits = limits.all(|((_, params), amount)| *amount <= most(params.capacity));
+        (fits && self.is_for(terms)).then_some(wait)
+    }
+
+    fn rationed(&self, now: Instant) -> Option<Duration> {
+        self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Whole tokens here, by limit.
+    pub(crate) fn held(&self) -> &[i64] {
+        &self.total
+    }
+
+    /// Takes back what was granted from here and is not used after all, within its term.
+    pub(crate) fn put_back(
+        &mut self,
+        terms: &Arc<Terms>,
+        amounts: &[i64],
+        incarnation: Option<&Arc<str>>,
+        term: Term,
+        now: Instant,
+    ) -> bool {
+        if now >= term.use_until || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+            return false;
+        }
+        self.insert(Lot { tokens: amounts.into(), term });
+        true
+    }
+
+    /// Pays for consumption beyond what was taken, as far as the stock goes: what is left to be booked.
+    pub(crate) fn pay(
+        &mut self,
+        terms: &Arc<Terms>,
+        amounts: &[i64],
+        incarnation: Option<&Arc<str>>,
+        now: Instant,
+    ) -> Amounts {
+        self.expire(now);
+        if !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+            return amounts.into();
+        }
+        let paid: Amounts = amounts.iter().zip(&self.total).map(|(amount, held)| (*amount).clamp(0, *held)).collect();
+        self.remove(&paid);
+        self.demand.offered(&paid);
+        amounts.iter().zip(&paid).map(|(amount, paid)| amount - paid).collect()
+    }
+
+    /// How much to debit ahead, given what the bucket has `left` once everybody is served; `None` when nothing.
+    ///
+    /// Half a life's demand, less what is here; no more than the share of the capacity and half of what is left. Where
+    /// half of what is left would not last a life, all of that half. Nothing where asks are rare, or so large that a
+    /// process's share would serve but a few of them: there a stock would only keep tokens from others.
+    pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
+        self.expire(now);
+        self.demand.fold(now);
+        if !self.is_worthwhile() {
+            self.low.iter_mut().for_each(|low| *low = 0);
+            return None;
+        }
+        let mut order = Amounts::new();
+        for (slot, (_, params)) in self.terms.params.iter().enumerate() {
+            let most = most(params.capacity);
+            let life = self.demand.during(slot, self.life).min(most);
+            let goal = self.demand.during(slot, self.life / 2).min(most);
+            let half = left.get(slot).copied().unwrap_or(0) / 2;
+            // What is scarce has to last until the bucket is asked again.
+            let wanted = if half < life { life } else { goal };
+            let missing = wanted.saturating_sub(self.total[slot]).min(half);
+            order.push((missing.max(0) / MILLI) * MILLI);
+            self.low[slot] = goal / 2;
+        }
+        order.iter().any(|amount| *amount > 0).then_some(order)
+    }
+
+    fn is_worthwhile(&self) -> bool {
+        let limits = self.terms.params.iter().enumerate();
+        self.demand.is_steady()
+            && limits.map(|(slot, (_, params))| (slot, most(params.capacity))).all(|(slot, most)| {
+                let goal = self.demand.during(slot, self.life / 2).min(most);
+                goal >= self.demand.unit(slot).saturating_mul(4)
+            })
+    }
+
+    /// A lot has arrived.
+    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Arc<str>>, term: Term, now: Instant) {
+        if self.incarnation.as_ref() != incarnation {
+            // The bucket was made anew: the old lots belong to nobody.
+            self.lots.clear();
+            self.spent.clear();
+            self.total.iter_mut().for_each(|held| *held = 0);
+            self.incarnation = incarnation.cloned();
+        }
+        self.insert(Lot { tokens, term });
+        self.next_fetch = now;
+        self.used_at = now;
+    }
+
+    /// What a write or a lost condition has just shown: `left` once everybody is served.
+    pub(crate) fn observe(&mut self, left: &[i64], now: Instant) {
+        self.demand.fold(now);
+        self.left = left.into();
+        let limits = self.terms.params.iter().enumerate();
+        let scarce = self.is_worthwhile()
+            && limits.map(|(slot, (_, params))| (slot, params)).any(|(slot, params)| {
+                let life = self.demand.during(slot, self.life).min(most(params.capacity));
+                left.get(slot).is_some_and(|left| *left < life)
+            });
+        self.rationed_until = scarce.then(|| now + self.life.mul_f64(rand::random_range(0.5..=1.5)));
+    }
+
+    /// When somebody should look after the stock; `None` when it is empty.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        if !self.spent.is_empty() {
+            return Some(now);
+        }
+        let first = self.lots.front()?.term.use_until;
+        Some(first.min(self.used_at + self.life / 2))
+    }
+
+    /// Gives up what `cause` says; `None` when that is nothing.
+    pub(crate) fn give_up(&mut self, cause: Cause, now: Instant) -> Option<Returned> {
+        self.expire(now);
+        if cause == Cause::End || now >= self.used_at + self.life / 2 {
+            self.spent.extend(self.lots.drain(..));
+            self.total.iter_mut().for_each(|held| *held = 0);
+        }
+        if self.spent.is_empty() {
+            return None;
+        }
+        let mut sums = [Amounts::from_elem(0, self.total.len()), Amounts::from_elem(0, self.total.len())];
+        for lot in self.spent.drain(..) {
+            let sum = &mut sums[usize::from(now > lot.term.return_until)];
+            sum.iter_mut().zip(&lot.tokens).for_each(|(sum, tokens)| *sum += tokens);
+        }
+        let named = |amounts: &Amounts| {
+            let names = self.terms.params.iter().map(|(name, _)| name.clone());
+            names.zip(amounts.iter().copied()).filter(|(_, amount)| *amount > 0).collect()
+        };
+        let returned =
+            Returned { amounts: named(&sums[0]), incarnation: self.incarnation.clone(), forfeited: named(&sums[1]) };
+        (!returned.amounts.is_empty() || !returned.forfeited.is_empty()).then_some(returned)
+    }
+
+    /// Starts over under other terms; what is here is to be given up before.
+    pub(crate) fn adopt(&mut self, terms: &Arc<Terms>, now: Instant) -> Option<Returned> {
+        if self.is_for(terms) {
+            return None;
+        }
+        let returned = self.give_up(Cause::End, now);
+        *self = Self { grants: self.grants, ..Self::new(Arc::clone(terms), self.life, now) };
+        returned
+    }
+
+    /// Grants since the last time this was asked.
+    pub(crate) fn report(&mut self) -> Grants {
+        std::mem::take(&mut self.grants)
+    }
+
+    /// Nothing is fetched for a while: the last attempt brought nothing.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        self.next_fetch = now + self.life / 8;
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(lot) = self.lots.front() {
+            let is_empty = lot.tokens.iter().all(|tokens| *tokens == 0);
+            if now < lot.term.use_until && !is_empty {
+                return;
+            }
+            let Some(lot) = self.lots.pop_front() else { return };
+            self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total -= tokens);
+            if !is_empty {
+                self.spent.push(lot);
+            }
+        }
+    }
+
+    fn insert(&mut self, lot: Lot) {
+        self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
+        if let Some(same) = self.lots.iter_mut().find(|known| known.term == lot.term) {
+            same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
+            return;
+        }
+        let at = self.lots.partition_point(|known| known.term.use_until <= lot.term.use_until);
+        self.lots.insert(at, lot);
+    }
+
+    /// Takes from the lots that end first; the caller has checked that there is enough.
+    fn remove(&mut self, amounts: &[i64]) {
+        for (slot, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount > 0) {
+            let mut missing = *amount;
+            for lot in &mut self.lots {
+                let part = missing.min(lot.tokens[slot]);
+                lot.tokens[slot] -= part;
+                missing -= part;
+                if missing == 0 {
+                    break;
+                }
+            }
+            self.total[slot] -= amount - missing;
+        }
+    }
+}
+
+/// The most that one process holds of a limit, in mt: one token less than its share of the capacity.
+fn most(capacity: i64) -> i64 {
+    (capacity / SHARE / MILLI * MILLI - MILLI).max(0)
+}

@@ -1,0 +1,222 @@
+//! Everything that is counted about acquires, in one place. `docs/observability.md` has the same table for people, and
+//! `tests/observability.rs` compares the two.
+
+use std::{sync::Once, time::Duration};
+
+use metrics::{Unit, counter, histogram};
+
+use super::stock::Grants;
+use crate::{
+    bucket::MILLI,
+    error::{RepositoryError, UnavailableReason},
+    model::name::{EntityId, LimitName, ResourceName},
+};
+
+const ACQUIRES: &str = "zae_acquires_total";
+const REFUSALS: &str = "zae_refusals_total";
+const WRITES: &str = "zae_store_writes_total";
+const WRITE_SECONDS: &str = "zae_store_write_seconds";
+const WRITE_UNITS: &str = "zae_store_write_units_total";
+const RETRIES: &str = "zae_store_retries_total";
+const ROUND_TRIPS: &str = "zae_round_trips";
+const BATCH: &str = "zae_batch_size";
+const FLUSH_SECONDS: &str = "zae_settlement_delay_seconds";
+const LOST: &str = "zae_settlements_lost_total";
+const RESERVE_GRANTS: &str = "zae_reserve_grants_total";
+const RESERVE_TOKENS: &str = "zae_reserve_tokens_total";
+const OVER: &str = "zae_over_admission_tokens_total";
+const UNDER: &str = "zae_under_admission_tokens_total";
+
+/// Tells the recorder what the names mean, once per process.
+pub(crate) fn describe() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let counters = [
+            (ACQUIRES, Unit::Count, "acquires, by how they ended"),
+            (REFUSALS, Unit::Count, "refused acquires, by who said no"),
+            (WRITES, Unit::Count, "writes of buckets, by what became of them"),
+            (WRITE_UNITS, Unit::Count, "write units that DynamoDB counted, indexes included"),
+            (RETRIES, Unit::Count, "writes that had to be sent again, by why"),
+            (LOST, Unit::Count, "adjustments and refunds that could not be written"),
+            (RESERVE_GRANTS, Unit::Count, "grants from tokens debited ahead"),
+            (RESERVE_TOKENS, Unit::Count, "tokens debited ahead, by what became of them"),
+            (OVER, Unit::Count, "tokens granted beyond what the table had, by cause"),
+            (UNDER, Unit::Count, "tokens taken from the table that nobody was granted, by cause"),
+        ];
+        for (name, unit, text) in counters {
+            metrics::describe_counter!(name, unit, text);
+        }
+        let histograms = [
+            (WRITE_SECONDS, Unit::Seconds, "how long a write took"),
+            (ROUND_TRIPS, Unit::Count, "writes that a batch needed until everybody in it was answered"),
+            (BATCH, Unit::Count, "acquires served by one write"),
+            (FLUSH_SECONDS, Unit::Seconds, "how long a settlement waited for its write to begin"),
+        ];
+        for (name, unit, text) in histograms {
+            metrics::describe_histogram!(name, unit, text);
+        }
+    });
+}
+
+/// How an acquire ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    Granted,
+    Refused,
+    Error,
+    Blind,
+    Local,
+    Unavailable,
+}
+
+impl Ending {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Refused => "refused",
+            Self::Error => "error",
+            Self::Blind => "blind",
+            Self::Local => "local",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+pub(crate) fn acquires(ending: Ending, count: u64) {
+    counter!(ACQUIRES, "outcome" => ending.as_str()).increment(count);
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refuser {
+    /// The answer to a write.
+    Store,
+    /// What an answer of a moment ago showed.
+    Memory,
+    /// A bucket known to be nearly empty, in reserve mode.
+    Ration,
+    /// This process's own share, while the store is away.
+    Share,
+}
+
+pub(crate) fn refused(by: Refuser) {
+    let by = match by {
+        Refuser::Store => "store",
+        Refuser::Memory => "memory",
+        Refuser::Ration => "ration",
+        Refuser::Share => "share",
+    };
+    counter!(REFUSALS, "by" => by).increment(1);
+}
+
+/// One write.
+pub(crate) fn wrote(kind: &'static str, units: f64, took: Duration) {
+    counter!(WRITES, "kind" => kind).increment(1);
+    histogram!(WRITE_SECONDS).record(took.as_secs_f64());
+    // A counter counts whole units; only reads cost halves.
+    counter!(WRITE_UNITS).increment(units.ceil() as u64);
+}
+
+pub(crate) fn again(reason: &'static str) {
+    counter!(RETRIES, "reason" => reason).increment(1);
+}
+
+pub(crate) fn served(count: usize) {
+    histogram!(BATCH).record(count as f64);
+}
+
+pub(crate) fn answered(round_trips: u32) {
+    histogram!(ROUND_TRIPS).record(f64::from(round_trips));
+}
+
+pub(crate) fn settling(waited: Duration) {
+    histogram!(FLUSH_SECONDS).record(waited.as_secs_f64());
+}
+
+/// Grants from a stock since the last report: counted here, and not one by one, because they are to cost nothing.
+pub(crate) fn reserve_grants(grants: Grants) {
+    if grants.levels > 0 {
+        counter!(RESERVE_GRANTS).increment(grants.levels);
+    }
+    if grants.acquires > 0 {
+        acquires(Ending::Granted, grants.acquires);
+    }
+}
+
+/// What became of tokens that were debited ahead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stocked {
+    Debited,
+    Returned,
+    Forfeited,
+}
+
+pub(crate) fn reserve_tokens<'a>(what: Stocked, amounts: impl IntoIterator<Item = (&'a LimitName, i64)>) {
+    let event = match what {
+        Stocked::Debited => "debited",
+        Stocked::Returned => "returned",
+        Stocked::Forfeited => "forfeited",
+    };
+    for (limit, amount) in amounts {
+        count(RESERVE_TOKENS, "event", event, limit, amount);
+    }
+}
+
+/// Why more was granted than the table had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Over {
+    Blind,
+    Local,
+    /// Adjustments took a balance below zero.
+    Debt,
+}
+
+pub(crate) fn over(cause: Over, limit: &LimitName, amount: i64) {
+    let cause = match cause {
+        Over::Blind => "blind",
+        Over::Local => "local",
+        Over::Debt => "debt",
+    };
+    count(OVER, "cause", cause, limit, amount);
+}
+
+/// Why less was granted than the table gave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Under {
+    /// The outcome of a write is unknown; it counts as done, and nobody was granted what it took.
+    UnknownWrite,
+    /// A refund could not be written, or its outcome is unknown.
+    LostRefund,
+    /// A stock could not be returned in time.
+    Forfeited,
+}
+
+pub(crate) fn under(cause: Under, limit: &LimitName, amount: i64) {
+    let cause = match cause {
+        Under::UnknownWrite => "unknown_write",
+        Under::LostRefund => "lost_refund",
+        Under::Forfeited => "forfeited",
+    };
+    count(UNDER, "cause", cause, limit, amount);
+}
+
+/// Counts `amount` mt as whole tokens, a started one included.
+fn count(name: &'static str, label: &'static str, value: &'static str, limit: &LimitName, amount: i64) {
+    let tokens = u64::try_from(amount).unwrap_or(0).div_ceil(MILLI.unsigned_abs());
+    if tokens > 0 {
+        counter!(name, label => value, "limit" => limit.to_string()).increment(tokens);
+    }
+}
+
+pub(crate) fn settlements_lost(count: usize, error: &RepositoryError) {
+    counter!(LOST).increment(count as u64);
+    tracing::warn!(error = %error, settlements = count, "settlements may be lost");
+}
+
+pub(crate) fn acquire_refused(entity: &EntityId, resource: &ResourceName, error: &crate::AcquireError) {
+    tracing::debug!(%entity, %resource, %error, "acquire refused");
+}
+
+pub(crate) fn store_not_asked(entity: &EntityId, resource: &ResourceName, reason: UnavailableReason, ending: Ending) {
+    tracing::debug!(%entity, %resource, %reason, outcome = ending.as_str(), "store not asked");
+}

@@ -1,0 +1,57 @@
+//! Processes in driven time: the wall clock and tokio's paused clock are one, so a sleep of ten minutes takes no time and
+//! every run of a test is the same in what it asks when.
+
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use zae_limiter::{Clock, EmbeddedStore, Limits, RateLimiter, RateLimiterBuilder, Repository};
+
+use super::{DEADLINE, Fault, START, Wire};
+
+/// Shows the time that tokio's clock shows, counted from [`START`].
+#[derive(Debug)]
+pub struct Driven(Instant);
+
+impl Clock for Driven {
+    fn now_ms(&self) -> i64 {
+        START + i64::try_from(self.0.elapsed().as_millis()).unwrap()
+    }
+}
+
+/// A table that answers in a given time, and the processes on it. For tests with `start_paused`.
+pub struct Fleet {
+    pub store: EmbeddedStore,
+    pub clock: Arc<Driven>,
+    pub delay: Duration,
+}
+
+impl Fleet {
+    pub fn new(delay: Duration) -> Self {
+        Self { store: EmbeddedStore::memory().unwrap(), clock: Arc::new(Driven(Instant::now())), delay }
+    }
+
+    pub async fn repository(&self) -> (Wire, Repository) {
+        let (wire, client) = Wire::tap(&self.store.client());
+        let builder = Repository::builder().client(client).clock(self.clock.clone()).create_table();
+        let repository = builder.build().await.unwrap();
+        (wire, repository)
+    }
+
+    /// A process whose limiter is set up by `with`; `limits` are the system's defaults.
+    pub async fn process(
+        &self,
+        limits: &Limits,
+        with: impl FnOnce(RateLimiterBuilder) -> RateLimiterBuilder,
+    ) -> (Wire, RateLimiter) {
+        let (wire, repository) = self.repository().await;
+        repository.set_system_defaults(limits, None, None).await.unwrap();
+        wire.reset();
+        if !self.delay.is_zero() {
+            let ms = u64::try_from(self.delay.as_millis()).unwrap();
+            wire.fail(move |_, _| Fault::Trip(ms));
+        }
+        (wire, with(RateLimiter::builder(repository).deadline(DEADLINE)).build())
+    }
+}
