@@ -87,6 +87,7 @@
 //! |---|---|---|
 //! | `aws` | yes | connect to AWS: credentials, region, TLS |
 //! | `embedded` | no | an in-process store, for development and tests |
+//! | `tiktoken` | no | OpenAI's tokenizers as an estimator of [`llm`] requests: `llm::estimate::tokens` |
 
 mod api_key;
 mod body;

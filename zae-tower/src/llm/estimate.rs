@@ -17,6 +17,8 @@
 
 use std::{any::type_name, fmt};
 
+#[cfg(feature = "tiktoken")]
+pub use super::tokens::Tokens;
 use super::{LlmRequest, Usage};
 
 /// What a picture, a sound or a file counts in tokens, where nothing better is known.
@@ -61,6 +63,23 @@ pub fn max_output(default: u64) -> MaxOutput {
 /// [`characters`] and [`max_output`]: the call's upper bound, more or less.
 pub fn input_and_max_output(default: u64) -> Plus<Characters, MaxOutput> {
     characters().plus(max_output(default))
+}
+
+/// The text's tokens as OpenAI's tokenizer of the model has them (of its newest models where the model is another), and
+/// [`MEDIA_TOKENS`] per picture, sound or file; no output.
+///
+/// The first use of each tokenizer takes a moment, and some memory for good. The first 64 kB of a text are counted, the
+/// rest is taken to be like it.
+///
+/// ```
+/// use zae_tower::llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// let request = LlmRequest::parse(br#"{"model":"gpt-5","prompt":"antidisestablishmentarianism"}"#);
+/// assert_eq!(estimate::tokens().estimate(&request), Usage::new(6, 0));
+/// let bound = estimate::tokens().plus(estimate::max_output(1_000));
+/// ```
+#[cfg(feature = "tiktoken")]
+pub fn tokens() -> Tokens {
+    Tokens::new()
 }
 
 /// Always the same.

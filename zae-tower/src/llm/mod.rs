@@ -34,6 +34,8 @@ mod notices;
 mod read;
 mod request;
 mod tariff;
+#[cfg(feature = "tiktoken")]
+mod tokens;
 mod usage;
 
 pub use accounting::{Accounting, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
