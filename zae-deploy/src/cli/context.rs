@@ -124,7 +124,8 @@ impl Context {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
         let region = self.region().map(str::to_owned);
-        let local = self.endpoint_url().is_some_and(is_loopback);
+        let environment = std::env::var("AWS_ENDPOINT_URL").ok();
+        let local = self.endpoint_url().or(environment.as_deref()).is_some_and(is_loopback);
         let region = region.or_else(|| (local && !is_set(&REGION)).then(|| "us-east-1".to_owned()));
         if let Some(region) = region {
             loader = loader.region(Region::new(region));

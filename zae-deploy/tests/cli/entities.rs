@@ -68,3 +68,13 @@ fn a_limit_on_the_list_is_a_limit_and_the_cursor_goes_on() {
     assert_eq!(found, ["a", "b", "c", "d", "e"]);
     assert!(stage.ok(&list).contains("More entities exist. Use --cursor "));
 }
+
+#[test]
+fn a_resource_that_looks_like_a_typo_is_pointed_out() {
+    let stage = Stage::deployed();
+    stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:50"]);
+    let set = |resource: &str| stage.ok(&["entity", "set-limits", "user-1", "-r", resource, "-l", "rpm:5"]);
+    stage.snapshot("entity-set-limits-doubt.txt", &set("gtp-4"));
+    assert!(!set("gpt-4").contains("did you mean"));
+    assert!(!set("claude").contains("did you mean"));
+}

@@ -8,9 +8,12 @@ mod buckets;
 mod entities;
 mod errors;
 mod help;
+mod interop;
 mod namespaces;
 mod read_only;
 mod resources;
 mod stage;
 mod system;
 mod usage;
+#[path = "../../../zae-limiter/tests/interop/venv.rs"]
+mod venv;

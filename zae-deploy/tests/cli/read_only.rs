@@ -2,7 +2,11 @@
 
 use crate::stage::Stage;
 
-const READ_ONLY: [&[&str]; 19] = [
+const READ_ONLY: [&[&str]; 23] = [
+    &["status", "--name", "limiter"],
+    &["list"],
+    &["version"],
+    &["check"],
     &["namespace", "list"],
     &["namespace", "show", "default"],
     &["namespace", "show", "nobody"],

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{EntityId, LimitScope, Limits};
+use zae_limiter::{EntityId, LimitScope, Limits, Repository, ResourceName};
 
 use super::Group;
 use crate::cli::{
@@ -12,6 +12,7 @@ use crate::cli::{
     limit::{Deletion, LimitList, dropped, shown},
     output::{Output, Page, Report},
     prompt::confirm,
+    suggest::closest,
 };
 
 #[derive(Serialize)]
@@ -38,11 +39,15 @@ pub(super) async fn set(
     let before = repository.limits(&entity, &scope).await.doing(action)?;
     let principal = cx.principal(&group.principal).await?;
     repository.set_limits(&entity, &scope, limits, principal.as_ref()).await.doing(action)?;
+    let mut notes = dropped(before.as_ref(), limits);
+    if let LimitScope::Resource(resource) = &scope {
+        notes.extend(doubt(&repository, resource).await);
+    }
     let number = limits.as_slice().len();
     out.show(&LimitList {
         heading: format!("Set {number} limit(s) for entity '{entity}' on resource '{scope}':"),
         limits: limits.as_slice().to_vec(),
-        notes: dropped(before.as_ref(), limits),
+        notes,
         subject: Subject::new(entity, &scope),
     })
 }
@@ -61,6 +66,16 @@ pub(super) async fn get(
     };
     let limits = limits.iter().flatten().cloned().collect();
     out.show(&LimitList { subject: Subject::new(entity, &scope), limits, heading, notes: Vec::new() })
+}
+
+/// A note when nobody else knows the resource, but one that is written like it.
+async fn doubt(repository: &Repository, resource: &ResourceName) -> Option<String> {
+    let known = repository.resources_with_defaults().await.ok()?;
+    if known.contains(resource) {
+        return None;
+    }
+    let alike = closest(resource.as_str(), known.iter().map(ResourceName::as_str))?;
+    Some(format!("resource '{resource}' has no defaults; did you mean '{alike}'?"))
 }
 
 fn none(entity: &EntityId, scope: &LimitScope) -> String {
