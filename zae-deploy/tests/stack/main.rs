@@ -11,6 +11,7 @@
 mod fake;
 mod flows;
 mod form;
+mod iam;
 mod lifecycle;
 mod moto;
 mod resolve;

@@ -1,0 +1,9 @@
+//! What the policies allow of what is really called.
+//!
+//! Runs on an embedded store are recorded on the wire ([`calls`]) and put to the policies of the template ([`policy`]), as a
+//! principal with or without the namespace tag would.
+
+mod calls;
+mod matrix;
+mod policy;
+mod runs;

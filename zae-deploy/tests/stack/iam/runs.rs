@@ -1,0 +1,175 @@
+//! What applications, administrators, monitoring and the provisioner do, recorded.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use zae_deploy::{manifest::Manifest, provisioner::Provisioner};
+use zae_limiter::{
+    AuditTarget, Cost, EmbeddedStore, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, OnUnavailable,
+    RateLimiter, Repository, ResourceName, UsageQuery, VersionUpdate,
+};
+
+use super::calls::{Call, Recorder};
+
+/// A deployed table with the namespaces `default` and `other`.
+pub(crate) struct Table {
+    store: EmbeddedStore,
+    /// The id of `default`.
+    pub(crate) id: String,
+    /// The id of `other`.
+    pub(crate) other: String,
+}
+
+pub(crate) type Calls = BTreeSet<Call>;
+
+fn entity(name: &str) -> EntityId {
+    EntityId::new(name).unwrap()
+}
+
+fn model() -> ResourceName {
+    ResourceName::new("gpt-4").unwrap()
+}
+
+fn limits(rate: u64) -> Limits {
+    Limits::new([Limit::per_minute("rpm", rate).unwrap(), Limit::per_minute("tpm", rate * 100).unwrap()]).unwrap()
+}
+
+impl Table {
+    pub(crate) async fn new() -> Self {
+        let store = EmbeddedStore::memory().unwrap();
+        let repository = Repository::builder().embedded_store(&store).build().await.unwrap();
+        let other = Repository::builder().embedded_store(&store).namespace("other").build().await.unwrap();
+        let table = Self {
+            store,
+            id: repository.namespace_id().as_str().to_owned(),
+            other: other.namespace_id().as_str().to_owned(),
+        };
+        repository.set_system_defaults(&limits(100), Some(OnUnavailable::Block), None).await.unwrap();
+        repository.set_resource_defaults(&model(), &limits(50), None).await.unwrap();
+        let child = NewEntity::new(entity("key-1")).parent(entity("proj-1")).cascading();
+        repository.create_entity(child, None).await.unwrap();
+        table
+    }
+
+    /// An open repository of `default` whose calls are recorded, opening included.
+    async fn open(&self) -> (Recorder, Repository) {
+        let (recorder, client) = Recorder::tap(&self.store.client());
+        let builder = Repository::builder().client(client).config_cache_ttl(Duration::ZERO);
+        (recorder, builder.build().await.unwrap())
+    }
+
+    /// An application's: open, acquire in all its kinds, settle, ask what is left.
+    pub(crate) async fn acquire(&self) -> Calls {
+        let (recorder, repository) = self.open().await;
+        assert!(repository.ping().await);
+        let limiter = RateLimiter::new(repository.clone());
+        for name in ["key-1", "user-1"] {
+            let lease = limiter.acquire(name, "gpt-4", Cost::of("rpm", 1).and("tpm", 100)).await.unwrap();
+            lease.consume(Cost::of("tpm", 50)).await.unwrap();
+            lease.adjust("tpm", -40).unwrap();
+            lease.commit().await.unwrap();
+            let lease = limiter.acquire(name, "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+            lease.roll_back().await.unwrap();
+            let all = limiter.acquire(name, "gpt-4", Cost::of("rpm", 49)).await.unwrap();
+            assert!(limiter.acquire(name, "gpt-4", Cost::of("rpm", 10)).await.is_err());
+            drop(all);
+        }
+        limiter.available(&entity("user-1"), &model()).await.unwrap();
+        limiter.limits_for(&entity("user-2"), &model()).await.unwrap();
+        // Changed limits reach the bucket with the next write.
+        let admin = Repository::builder().client(self.store.client()).build().await.unwrap();
+        admin.set_resource_defaults(&model(), &limits(60), None).await.unwrap();
+        limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
+        limiter.shutdown().await;
+        recorder.take()
+    }
+
+    /// An administrator's of one namespace.
+    pub(crate) async fn administer(&self) -> Calls {
+        let (recorder, repository) = self.open().await;
+        let user = entity("user-9");
+        repository.create_entity(NewEntity::new(user.clone()), None).await.unwrap();
+        repository.set_system_defaults(&limits(10), None, None).await.unwrap();
+        repository.set_system_policy(Some(OnUnavailable::Allow), None).await.unwrap();
+        repository.set_resource_defaults(&model(), &limits(20), None).await.unwrap();
+        for scope in [LimitScope::Default, LimitScope::Resource(model())] {
+            repository.set_limits(&user, &scope, &limits(30), None).await.unwrap();
+            repository.set_limits(&user, &scope, &limits(40), None).await.unwrap();
+            repository.delete_limits(&user, &scope, None).await.unwrap();
+        }
+        let limiter = RateLimiter::new(repository.clone());
+        drop(limiter.acquire("user-9", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await);
+        limiter.shutdown().await;
+        repository.delete_resource_defaults(&model(), None).await.unwrap();
+        repository.delete_system_defaults(None).await.unwrap();
+        repository.delete_entity(&user, None).await.unwrap();
+        recorder.take()
+    }
+
+    /// An administrator's of the table: namespaces and the version record.
+    pub(crate) async fn administer_table(&self) -> Calls {
+        let (recorder, repository) = self.open().await;
+        let name = NamespaceName::new("fleeting").unwrap();
+        let id = repository.register_namespace(&name).await.unwrap();
+        let scoped = repository.scoped(&name).await.unwrap();
+        scoped.set_system_defaults(&limits(1), None, None).await.unwrap();
+        repository.delete_namespace(&name).await.unwrap();
+        repository.orphan_namespaces().await.unwrap();
+        repository.recover_namespace(&id).await.unwrap();
+        repository.delete_namespace(&name).await.unwrap();
+        repository.registry().purge_namespace(&id, |_| ()).await.unwrap();
+        repository.set_version_record(&VersionUpdate::default()).await.unwrap();
+        recorder.take()
+    }
+
+    /// A dashboard's in one namespace.
+    pub(crate) async fn monitor(&self) -> Calls {
+        let (recorder, repository) = self.open().await;
+        let user = entity("user-1");
+        repository.ping().await;
+        repository.entity(&user).await.unwrap();
+        repository.children(&entity("proj-1")).await.unwrap();
+        repository.limits(&user, &LimitScope::Default).await.unwrap();
+        repository.resource_defaults(&model()).await.unwrap();
+        repository.system_defaults().await.unwrap();
+        repository.resources_with_defaults().await.unwrap();
+        repository.resources_with_entity_limits().await.unwrap();
+        repository.entities_with_limits(&LimitScope::Resource(model())).await.unwrap();
+        repository
+            .resource_capacity(&model(), &"rpm".parse().unwrap(), zae_limiter::CapacityScope::default())
+            .await
+            .unwrap();
+        repository.usage_snapshots(&UsageQuery::entity(user.clone())).await.unwrap();
+        repository.usage_summary(&UsageQuery::of_resource(model())).await.unwrap();
+        repository.audit_events(&AuditTarget::Entity(user.clone()), 10, None).await.unwrap();
+        repository.buckets(&user).await.unwrap();
+        repository.version_record().await.unwrap();
+        recorder.take()
+    }
+
+    /// A dashboard's over all namespaces.
+    pub(crate) async fn monitor_table(&self) -> Calls {
+        let (recorder, repository) = self.open().await;
+        repository.namespaces().await.unwrap();
+        repository.orphan_namespaces().await.unwrap();
+        repository.client().describe_table().table_name("limiter").send().await.unwrap();
+        repository.client().scan().table_name("limiter").send().await.unwrap();
+        recorder.take()
+    }
+
+    /// The provisioner's: a manifest applied, changed, and withdrawn.
+    pub(crate) async fn provision(&self) -> Calls {
+        let (recorder, repository) = self.open().await;
+        let provisioner = Provisioner::new(repository);
+        for manifest in [
+            "{system: {on_unavailable: block, limits: {rpm: {capacity: 10}}}, resources: {gpt-4: {limits: {rpm: {capacity: 5}}}},
+              entities: {user-1: {resources: {gpt-4: {limits: {rpm: {capacity: 7}}}, _default_: {limits: {rpm: {capacity: 7}}}}}}}",
+            "{system: {limits: {rpm: {capacity: 11}}}, entities: {user-1: {resources: {gpt-4: {limits: {rpm: {capacity: 8}}}}}}}",
+            "{}",
+        ] {
+            let manifest = Manifest::from_yaml(manifest).unwrap();
+            provisioner.plan(&manifest).await.unwrap();
+            provisioner.apply(&manifest).await.unwrap();
+        }
+        recorder.take()
+    }
+}
