@@ -283,6 +283,24 @@ async fn an_entity_that_cannot_be_deleted_whole_keeps_everything() {
 }
 
 #[tokio::test]
+async fn nothing_that_is_debugged_shows_credentials() {
+    let bench = Bench::new();
+    let secret =
+        aws_sdk_dynamodb::config::Credentials::new("AKIDSHOWN", "s3cr3t-key", Some("s3cr3t-token".into()), None, "t");
+    let config = bench.store.client().config().to_builder().credentials_provider(secret).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    let builder = Repository::builder().client(client).create_table();
+    let mut said = format!("{builder:?}");
+    let r = builder.build().await.unwrap();
+    r.set_system_defaults(&rpm(1).into(), None, None).await.unwrap();
+    let limiter = limiter(&r);
+    let lease = limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    let refused = limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
+    said += &format!("{r:?} {limiter:?} {lease:?} {refused:?} {:?}", bench.store);
+    assert!(!said.contains("s3cr3t"), "{said}");
+}
+
+#[tokio::test]
 async fn nobody_is_their_own_parent() {
     let (wire, r) = Bench::new().process().await;
     let own_parent = NewEntity::new(id("e")).parent(id("e")).cascading();

@@ -312,8 +312,11 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     }
     let shards = e.name(SHARDS);
     e.expect(&shards, write.expect_shards.map(|count| n(i64::from(count))));
-    let disabled = e.name("disabled");
-    e.expect(&disabled, None);
+    // These two are stamped onto buckets without anything else that would stop a plain write.
+    for feature in ["disabled", "bypass"] {
+        let feature = e.name(feature);
+        e.expect(&feature, None);
+    }
     let valid = e.name(VALID_UNTIL);
     match write.expect_valid {
         Validity::AbsentOrAfter(now) => {

@@ -129,18 +129,3 @@ async fn they_follow_our_changes_of_a_limit() {
 async fn we_follow_their_changes_of_a_limit() {
     changes(By::Them).await;
 }
-
-/// A feature of newer clients that a plain write would enforce wrongly: we say so instead of granting.
-#[tokio::test(flavor = "multi_thread")]
-async fn we_refuse_to_guess_what_their_disabled_resource_means() {
-    let Some(table) = Table::open(By::Them).await else { return };
-    let rows = rows(10);
-    table.theirs.ok("set_resource_defaults", json!({ "resource": "gpt-4", "rows": rows, "principal": "ops" })).await;
-    let one = json!({ "entity_id": "user-1", "resource": "gpt-4", "consume": { "rpm": 1 } });
-    table.ours.ok("acquire", one.clone()).await;
-    table.theirs.ok("disable_resource", json!({ "resource": "gpt-4", "principal": "ops" })).await;
-    let failure = table.ours.call("acquire", one).await.unwrap_err();
-    assert_eq!(failure.class, "Unsupported", "{failure:?}");
-    assert!(failure.message.contains("disabled"), "{failure:?}");
-    assert_eq!(table.bucket("user-1", "gpt-4").await["rpm"], (9_000, 1_000));
-}

@@ -10,8 +10,10 @@ import json
 import os
 import sys
 import time
+from datetime import timedelta
 
 from zae_limiter import Limit, OnUnavailable, RateLimiter, Repository, RateLimitExceeded
+from zae_limiter.schedule import ScheduleEntry
 
 STACK = "limiter"
 ENDPOINT = os.environ["ZAE_DRIVER_ENDPOINT"]
@@ -194,8 +196,48 @@ async def purge_namespace(session, ns, name, **_):
             await repository.purge_namespace(orphan["namespace_id"])
 
 
-async def disable_resource(session, ns, resource, principal=None, **_):
-    await (await session.repository(ns)).disable_resource(resource, principal=principal)
+async def use_feature(session, ns, feature, entity_id, resource, **_):
+    """Uses a feature that releases up to 0.11 do not have."""
+    repository, limiter = await session.repository(ns), await session.limiter(ns)
+    plain = Limit.per_minute("rpm", 10)
+    replaced = {
+        "soft": Limit.per_minute("rpm", 10, soft=True),
+        "schedule": plain.with_schedule((ScheduleEntry(cron="* 0-8 * * *", scale=0.5),)),
+        "quota": Limit.quota("rpm", 10, cron="0 0 * * *"),
+        "session": Limit.quota("rpm", 10, reset_after=timedelta(hours=1)),
+    }
+    if feature in replaced:
+        await limiter.set_limits(entity_id, [replaced[feature]], resource=resource)
+    elif feature == "disabled resource":
+        await repository.disable_resource(resource)
+    elif feature == "disabled entity":
+        await repository.disable_entity(entity_id, resource=resource)
+    elif feature == "bypassed resource":
+        await repository.bypass_resource(resource)
+    elif feature == "bypassed entity":
+        await repository.bypass_entity(entity_id, resource=resource)
+    elif feature == "resource cascade":
+        await repository.set_resource_cascade(resource, True)
+    elif feature == "entity cascade":
+        await repository.set_entity_cascade(entity_id, True, resource=resource)
+    else:
+        raise ValueError(feature)
+
+
+async def enable_resource(session, ns, resource, **_):
+    await (await session.repository(ns)).enable_resource(resource)
+
+
+async def reset_bucket(session, ns, entity_id, resource, **_):
+    await (await session.repository(ns)).reset_bucket(entity_id, resource)
+
+
+async def top_up(session, ns, entity_id, resource, amounts, **_):
+    await (await session.repository(ns)).top_up(entity_id, resource, amounts)
+
+
+async def set_parent(session, ns, entity_id, parent_id, **_):
+    await (await session.repository(ns)).set_parent(entity_id, parent_id)
 
 
 async def audit(session, ns, entity_id, limit=100, start_event_id=None, **_):
@@ -278,7 +320,11 @@ OPERATIONS = {
         get_provisioner_state,
         recover_namespace,
         purge_namespace,
-        disable_resource,
+        use_feature,
+        enable_resource,
+        reset_bucket,
+        top_up,
+        set_parent,
         audit,
         available,
         wait,

@@ -11,6 +11,7 @@ mod accounts;
 mod buckets;
 mod compare;
 mod configuration;
+mod newer;
 mod ours;
 mod pauses;
 mod python;

@@ -1,0 +1,106 @@
+//! Features of the package that this crate does not have: what it says of them, and what it goes on with.
+
+use std::time::Duration;
+
+use serde_json::json;
+use zae_limiter::{AcquireError, Cost, RateLimiter, Repository};
+
+use super::table::{By, STACK, Table};
+
+const FEATURES: [&str; 10] = [
+    "soft",
+    "schedule",
+    "quota",
+    "session",
+    "disabled resource",
+    "disabled entity",
+    "bypassed resource",
+    "bypassed entity",
+    "resource cascade",
+    "entity cascade",
+];
+
+/// A table on which entities below `org-1` have 10 a minute of any resource.
+async fn with_limits() -> Option<Table> {
+    let table = Table::open(By::Them).await?;
+    let rows = json!([{ "name": "rpm", "capacity": 10, "refill_amount": 10, "refill_period_seconds": 60 }]);
+    table.theirs.ok("create_entity", json!({ "entity": { "entity_id": "org-1" } })).await;
+    table.theirs.ok("create_entity", json!({ "entity": { "entity_id": "user-1", "parent_id": "org-1" } })).await;
+    table.theirs.ok("set_system_defaults", json!({ "rows": rows, "principal": "ops" })).await;
+    Some(table)
+}
+
+/// Another of our processes, which knows nothing yet and then remembers limits for a minute.
+async fn process(table: &Table) -> RateLimiter {
+    let builder = Repository::builder().embedded_store(&table.store).stack(STACK).clock(table.clock.clone());
+    RateLimiter::builder(builder.build().await.unwrap()).deadline(Duration::from_secs(10)).build()
+}
+
+async fn take(limiter: &RateLimiter, resource: &str, tokens: u64) -> Result<(), AcquireError> {
+    limiter.acquire("user-1", resource, Cost::of("rpm", tokens)).await?.commit().await.unwrap();
+    Ok(())
+}
+
+/// A plain write would enforce them wrongly: we say so instead of granting.
+#[tokio::test(flavor = "multi_thread")]
+async fn we_refuse_to_guess_what_their_newer_features_mean() {
+    let Some(table) = with_limits().await else { return };
+    for feature in FEATURES {
+        let resource = feature.replace(' ', "-");
+        let (remembering, new) = (process(&table).await, process(&table).await);
+        take(&remembering, &resource, 2).await.unwrap();
+        let used = json!({ "feature": feature, "entity_id": "user-1", "resource": resource });
+        table.theirs.ok("use_feature", used).await;
+
+        let answer = take(&new, &resource, 1).await;
+        assert!(matches!(answer, Err(AcquireError::Unsupported(_))), "{feature}: {answer:?}");
+        // Who remembers the old limits learns of it from the bucket, unless only a parent is concerned.
+        if !feature.ends_with("cascade") {
+            let answer = take(&remembering, &resource, 1).await;
+            assert!(matches!(answer, Err(AcquireError::Unsupported(_))), "{feature}: {answer:?}");
+            assert_eq!(table.bucket("user-1", &resource).await["rpm"].1, 2_000, "{feature}");
+        }
+    }
+}
+
+/// What was used once and is over does not lock us out.
+#[tokio::test(flavor = "multi_thread")]
+async fn we_go_on_after_their_resets_top_ups_and_pauses() {
+    let Some(table) = with_limits().await else { return };
+    let bucket = json!({ "entity_id": "user-1", "resource": "gpt-4", "amounts": { "rpm": 4 } });
+    // By a process that knows nothing: what another one remembers may say no for up to a second.
+    let exactly = async |tokens| {
+        take(&process(&table).await, "gpt-4", tokens).await.unwrap();
+        let refused = take(&process(&table).await, "gpt-4", 1).await.unwrap_err();
+        assert!(refused.is_refusal(), "{refused}");
+    };
+    exactly(10).await;
+    table.theirs.ok("reset_bucket", bucket.clone()).await;
+    exactly(10).await;
+    table.theirs.ok("top_up", bucket.clone()).await;
+    exactly(4).await;
+    let disabled = json!({ "feature": "disabled resource", "entity_id": "user-1", "resource": "gpt-4" });
+    table.theirs.ok("use_feature", disabled).await;
+    assert!(matches!(take(&process(&table).await, "gpt-4", 1).await, Err(AcquireError::Unsupported(_))));
+    table.theirs.ok("enable_resource", json!({ "resource": "gpt-4" })).await;
+    // Their operations may move the refill instant by a little, to be seen.
+    table.advance(31);
+    exactly(5).await;
+}
+
+/// A moved child charges its new parent, on buckets that carry the package's stamps.
+#[tokio::test(flavor = "multi_thread")]
+async fn we_charge_the_parent_that_they_move_a_child_to() {
+    let Some(table) = with_limits().await else { return };
+    let child = json!({ "entity_id": "key-1", "parent_id": "org-1", "cascade": true });
+    table.theirs.ok("create_entity", json!({ "entity": child })).await;
+    table.theirs.ok("create_entity", json!({ "entity": { "entity_id": "org-2" } })).await;
+    let take = json!({ "entity_id": "key-1", "resource": "gpt-4", "consume": { "rpm": 3 } });
+    table.theirs.ok("acquire", take.clone()).await;
+    table.ours.ok("acquire", take.clone()).await;
+    assert_eq!(table.bucket("org-1", "gpt-4").await["rpm"], (4_000, 6_000));
+    table.theirs.ok("set_parent", json!({ "entity_id": "key-1", "parent_id": "org-2" })).await;
+    table.ours.ok("acquire", take).await;
+    assert_eq!(table.bucket("org-1", "gpt-4").await["rpm"].1, 6_000);
+    assert_eq!(table.bucket("org-2", "gpt-4").await["rpm"], (7_000, 3_000));
+}
