@@ -1,7 +1,9 @@
 //! The stack, its Lambda functions, and every admin command.
 
+pub mod aggregator;
 pub mod artifact;
 pub mod cli;
+pub mod function;
 pub mod manifest;
 pub mod provisioner;
 pub mod stack;

@@ -89,6 +89,7 @@ mod lease;
 mod limiter;
 mod model;
 mod repository;
+pub mod stream;
 mod wire;
 
 pub use clock::{Clock, ManualClock, SystemClock};

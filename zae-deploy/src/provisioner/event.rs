@@ -1,5 +1,7 @@
 //! The Lambda function: what the command line sends, and what CloudFormation sends.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use zae_limiter::{NamespaceName, Principal, Repository, RepositoryError, ValidationError};
@@ -43,6 +45,9 @@ pub enum HandlerError {
     /// The event asks for something that there is not.
     #[error("the event's action is '{0}': it must be plan or apply")]
     Action(String),
+    /// The function's time was over; applying again finishes the work.
+    #[error("the function's time was over before everything was applied: give it more time, and apply again")]
+    NoTime,
     /// Applying to a custom resource failed in part.
     #[error("{0}")]
     Incomplete(String),
@@ -64,13 +69,17 @@ impl Functions {
     }
 
     /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest"}`, or a
-    /// custom resource's, which is answered at its `ResponseURL` as well.
+    /// custom resource's, which is answered at its `ResponseURL` as well. What is not done within `time` has failed; telling
+    /// CloudFormation comes on top of that.
     ///
     /// # Errors
     /// [`HandlerError`], which the function returns to its caller. What CloudFormation was told has been dealt with and is
     /// no error: it would only make Lambda repeat the work.
-    pub async fn handle(&self, event: &Value) -> Result<Value, HandlerError> {
-        if event.get("RequestType").is_some() { resource::handle(self, event).await } else { self.direct(event).await }
+    pub async fn handle(&self, event: &Value, time: Duration) -> Result<Value, HandlerError> {
+        if event.get("RequestType").is_some() {
+            return resource::handle(self, event, time).await;
+        }
+        tokio::time::timeout(time, self.direct(event)).await.unwrap_or(Err(HandlerError::NoTime))
     }
 
     async fn direct(&self, event: &Value) -> Result<Value, HandlerError> {

@@ -1,5 +1,7 @@
 //! The custom resource `Custom::ZaeLimiterLimits`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use zae_limiter::{NamespaceName, Principal, RepositoryError};
 
@@ -14,8 +16,8 @@ use crate::manifest::Manifest;
 const NEVER_CREATED: &str = "failed";
 
 /// Does what the event asks for and tells CloudFormation, whatever comes of it.
-pub(super) async fn handle(functions: &Functions, event: &Value) -> Result<Value, HandlerError> {
-    let outcome = act(functions, event).await;
+pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration) -> Result<Value, HandlerError> {
+    let outcome = tokio::time::timeout(time, act(functions, event)).await.unwrap_or(Err(HandlerError::NoTime));
     let response = match &outcome {
         Ok(done) => Response::new(event, Outcome::Success { id: &done.id, applied: &done.applied }),
         Err(error) => {

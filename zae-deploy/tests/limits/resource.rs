@@ -10,6 +10,8 @@ use zae_deploy::{
 };
 use zae_limiter::{AuditTarget, Repository, ResourceName};
 
+const TIME: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// The bodies that arrived, with their lengths, and how many more are to be refused.
 #[derive(Clone, Default)]
 struct Inbox {
@@ -81,7 +83,7 @@ fn one(capacity: &str) -> Value {
 async fn a_resource_lives_and_dies() {
     let (repository, functions) = open().await;
     let cloudformation = CloudFormation::start(0).await;
-    functions.handle(&cloudformation.event("Create", None, properties(one("500")))).await.unwrap();
+    functions.handle(&cloudformation.event("Create", None, properties(one("500"))), TIME).await.unwrap();
     let (_, answer) = cloudformation.take();
     let id = format!("limiter/{}/limits-provisioner", repository.namespace_id());
     assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
@@ -97,11 +99,11 @@ async fn a_resource_lives_and_dies() {
         Some("arn:aws:cloudformation:us-east-1:123456789012:stack/my-app-limits/guid")
     );
 
-    functions.handle(&cloudformation.event("Update", Some(&id), properties(one("600")))).await.unwrap();
+    functions.handle(&cloudformation.event("Update", Some(&id), properties(one("600"))), TIME).await.unwrap();
     assert_eq!(cloudformation.take().1["Data"]["updated"], "1");
     assert_eq!(repository.resource_defaults(&gpt4).await.unwrap().unwrap().as_slice()[0].capacity(), 600);
 
-    functions.handle(&cloudformation.event("Delete", Some(&id), properties(one("600")))).await.unwrap();
+    functions.handle(&cloudformation.event("Delete", Some(&id), properties(one("600"))), TIME).await.unwrap();
     assert_eq!(cloudformation.take().1["Data"]["deleted"], "1");
     assert_eq!(repository.resource_defaults(&gpt4).await.unwrap(), None);
 }
@@ -112,13 +114,13 @@ async fn a_failed_creation_is_deleted_without_touching_what_others_manage() {
     let others = Manifest::from_yaml("resources: {gpt-4: {limits: {rpm: {capacity: 5}}}}").unwrap();
     Provisioner::new(repository.clone()).apply(&others).await.unwrap();
     let cloudformation = CloudFormation::start(0).await;
-    functions.handle(&cloudformation.event("Create", None, properties(one("-1")))).await.unwrap();
+    functions.handle(&cloudformation.event("Create", None, properties(one("-1"))), TIME).await.unwrap();
     let (_, answer) = cloudformation.take();
     assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("FAILED"), &json!("failed")));
     let reason = answer["Reason"].as_str().unwrap();
     assert!(reason.contains("Resources.gpt-4.Limits.rpm.Capacity: must be a whole number"), "{reason}");
 
-    functions.handle(&cloudformation.event("Delete", Some("failed"), properties(one("-1")))).await.unwrap();
+    functions.handle(&cloudformation.event("Delete", Some("failed"), properties(one("-1"))), TIME).await.unwrap();
     assert_eq!(cloudformation.take().1["Status"], "SUCCESS");
     let gpt4 = ResourceName::new("gpt-4").unwrap();
     assert!(repository.resource_defaults(&gpt4).await.unwrap().is_some());
@@ -131,9 +133,9 @@ async fn what_is_gone_is_deleted_with_success() {
     let mut unknown = properties(one("1"));
     unknown["Namespace"] = "never-registered".into();
     let id = "limiter/aB3x_9QwZ1k/limits-provisioner";
-    functions.handle(&cloudformation.event("Delete", Some(id), unknown.clone())).await.unwrap();
+    functions.handle(&cloudformation.event("Delete", Some(id), unknown.clone()), TIME).await.unwrap();
     assert_eq!(cloudformation.take().1["Status"], "SUCCESS");
-    functions.handle(&cloudformation.event("Create", None, unknown)).await.unwrap();
+    functions.handle(&cloudformation.event("Create", None, unknown), TIME).await.unwrap();
     let (_, answer) = cloudformation.take();
     assert_eq!(answer["Status"], "FAILED");
     assert!(answer["Reason"].as_str().unwrap().contains("never-registered"), "{answer}");
@@ -149,7 +151,7 @@ async fn answers_are_short_and_sent_until_they_arrive() {
         .into();
     let mut many = properties(json!({}));
     many["Entities"] = entities;
-    functions.handle(&cloudformation.event("Create", None, many.clone())).await.unwrap();
+    functions.handle(&cloudformation.event("Create", None, many.clone()), TIME).await.unwrap();
     let (length, answer) = cloudformation.take();
     assert_eq!((&answer["Status"], &answer["Data"]["created"]), (&json!("SUCCESS"), &json!("200")));
     assert!(length < 4096, "{length} bytes");
@@ -157,7 +159,7 @@ async fn answers_are_short_and_sent_until_they_arrive() {
     for entity in many["Entities"].as_object_mut().unwrap().values_mut() {
         entity["Resources"] = one("\u{1}\"nonsense\"");
     }
-    functions.handle(&cloudformation.event("Update", Some("x"), many)).await.unwrap();
+    functions.handle(&cloudformation.event("Update", Some("x"), many), TIME).await.unwrap();
     let (length, answer) = cloudformation.take();
     assert_eq!(answer["Status"], "FAILED");
     assert!(length < 4096, "{length} bytes");
@@ -171,7 +173,7 @@ async fn direct_events_plan_and_apply() {
         let id = repository.namespace_id().as_str();
         json!({"action": action, "table_name": "limiter", "namespace_id": id, "manifest": manifest, "principal": "ci"})
     };
-    let planned = functions.handle(&event("plan")).await.unwrap();
+    let planned = functions.handle(&event("plan"), TIME).await.unwrap();
     assert_eq!(planned["status"], "planned");
     let change = &planned["changes"][0];
     assert_eq!(
@@ -179,19 +181,19 @@ async fn direct_events_plan_and_apply() {
         (&json!("create"), &json!("system"), &Value::Null)
     );
     assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
-    let applied = functions.handle(&event("apply")).await.unwrap();
+    let applied = functions.handle(&event("apply"), TIME).await.unwrap();
     assert_eq!(
         (&applied["status"], &applied["created"], &applied["errors"]),
         (&json!("applied"), &json!(1), &json!([]))
     );
-    assert_eq!(functions.handle(&event("plan")).await.unwrap()["changes"], json!([]));
+    assert_eq!(functions.handle(&event("plan"), TIME).await.unwrap()["changes"], json!([]));
 
-    let error = functions.handle(&event("destroy")).await.unwrap_err().to_string();
+    let error = functions.handle(&event("destroy"), TIME).await.unwrap_err().to_string();
     assert!(error.contains("destroy"), "{error}");
     let mut other = event("apply");
     other["namespace_id"] = "aB3x_9QwZ1k".into();
-    let error = functions.handle(&other).await.unwrap_err().to_string();
+    let error = functions.handle(&other, TIME).await.unwrap_err().to_string();
     assert!(error.contains("aB3x_9QwZ1k"), "{error}");
-    let error = functions.handle(&json!({"action": "plan"})).await.unwrap_err().to_string();
+    let error = functions.handle(&json!({"action": "plan"}), TIME).await.unwrap_err().to_string();
     assert!(error.starts_with("the manifest is wrong"), "{error}");
 }

@@ -218,6 +218,32 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     }
 }
 
+/// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is nothing
+/// to gain, or when newer clients have to look at the bucket first.
+pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite> {
+    if now <= image.last_refill || image.valid_until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };
+    let parts = parts(image, &goal);
+    let gains = |part: &Part<'_>| part.level.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
+    let wcu_credit = wcu_credit(image, now);
+    if wcu_credit == 0 && !parts.iter().any(gains) {
+        return None;
+    }
+    Some(BucketWrite {
+        expect_refill: Some(image.last_refill),
+        expect_shards: image.shard_count,
+        expect_incarnation: None,
+        expect_valid: Validity::AbsentOrAfter(now),
+        limits: parts.iter().filter_map(|part| part.write(true)).collect(),
+        set_refill: Some(now),
+        wcu_credit,
+        set_ttl: None,
+        set_owner: None,
+    })
+}
+
 /// Whether a plan with this `take` only adds to the balances of the limits it takes from, so that it fails by its own
 /// conditions when there is not enough.
 pub(crate) fn guards_itself(image: &Image, goal: &Goal<'_>) -> bool {

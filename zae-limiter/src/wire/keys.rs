@@ -100,7 +100,6 @@ pub(crate) fn gsi2_sk_bucket(entity: &str, shard: u32) -> String {
     format!("BUCKET#{entity}#{shard}")
 }
 
-#[cfg(test)]
 pub(crate) fn gsi2_sk_usage(window_start: &str, entity: &str) -> String {
     format!("USAGE#{window_start}#{entity}")
 }

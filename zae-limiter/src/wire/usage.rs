@@ -4,21 +4,29 @@
 //! all three up in one item. So the keys of days and months end in the length as well (`#USAGE#{resource}#{start}#daily`);
 //! readers of either kind look for what a key begins with, and find both.
 
+use std::collections::HashMap;
+
 use jiff::{
     ToSpan,
     civil::{Date, DateTime},
 };
 
-use super::values::{get_n, get_s};
+use super::{
+    keys,
+    table::is_key_attribute,
+    time,
+    values::{get_n, get_s, n, s},
+};
 use crate::{
     model::{
         name::{EntityId, LimitName, ResourceName},
         usage::{UsageSnapshot, UsageWindow},
     },
-    repository::store::Item,
+    repository::store::{Expression, Item, Key},
+    stream::{Addition, SequenceNumber, Snapshot, usage_pk},
 };
 
-const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+pub(crate) const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// The last second of a window. An unknown length, or a start that is none, gives the start.
 pub(crate) fn window_end(start: &str, window: &UsageWindow) -> String {
@@ -62,6 +70,82 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
         window,
         window_start,
     })
+}
+
+/// In front of a bucket's shard: until where its records are counted in the snapshot. No limit can have such a name, and
+/// being text it is no counter to any reader.
+const MARK: &str = "z#";
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// The key of a snapshot.
+pub(crate) fn key(snapshot: &Snapshot) -> Key {
+    let start = keys::sk_usage(&snapshot.resource, &snapshot.start);
+    let sk = match &snapshot.window {
+        UsageWindow::Hourly => start,
+        longer => format!("{start}#{longer}"),
+    };
+    Key::new(usage_pk(snapshot), sk)
+}
+
+/// Whether a counter of this name would be another attribute of a snapshot; there is no counting it.
+fn is_taken(limit: &str) -> bool {
+    let own = ["entity_id", "resource", "window", "window_start", "total_events", "ttl"];
+    own.contains(&limit) || is_key_attribute(limit)
+}
+
+/// Adds to a snapshot, on the condition that none of the records was counted.
+pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, retention_days: u32) -> Expression {
+    let expires = time::epoch_seconds(now_ms).saturating_add(i64::from(retention_days) * SECONDS_PER_DAY);
+    let pk = usage_pk(snapshot);
+    let mut change = Expression::default();
+    let mut sets = Vec::new();
+    let always = [
+        ("entity_id", s(&snapshot.entity)),
+        ("GSI2PK", s(keys::gsi2_pk_resource(&snapshot.namespace, &snapshot.resource))),
+        ("GSI2SK", s(keys::gsi2_sk_usage(&snapshot.start, &snapshot.entity))),
+    ];
+    let once = [
+        ("resource", s(&snapshot.resource)),
+        ("window", s(snapshot.window.as_str())),
+        ("window_start", s(&snapshot.start)),
+        ("GSI4PK", s(&snapshot.namespace)),
+        ("GSI4SK", s(&pk)),
+        ("ttl", n(expires)),
+    ];
+    for (name, value) in always {
+        sets.push(format!("#{name} = :{name}"));
+        change = change.name(&format!("#{name}"), name).value(&format!(":{name}"), value);
+    }
+    for (name, value) in once {
+        sets.push(format!("#{name} = if_not_exists(#{name}, :{name})"));
+        change = change.name(&format!("#{name}"), name).value(&format!(":{name}"), value);
+    }
+    let mut conditions = Vec::new();
+    for (shard, (first, last)) in &addition.marks {
+        sets.push(format!("#m{shard} = :l{shard}"));
+        conditions.push(format!("(attribute_not_exists(#m{shard}) OR #m{shard} < :f{shard})"));
+        change = change
+            .name(&format!("#m{shard}"), format!("{MARK}{shard}"))
+            .value(&format!(":f{shard}"), s(first.stored()))
+            .value(&format!(":l{shard}"), s(last.stored()));
+    }
+    let mut adds = vec!["#events :events".to_owned()];
+    change = change.name("#events", "total_events").value(":events", n(addition.events));
+    for (index, (limit, tokens)) in addition.tokens.iter().filter(|(limit, _)| !is_taken(limit)).enumerate() {
+        adds.push(format!("#c{index} :c{index}"));
+        change = change.name(&format!("#c{index}"), limit).value(&format!(":c{index}"), n(*tokens));
+    }
+    change.update = format!("SET {} ADD {}", sets.join(", "), adds.join(", "));
+    change.when(conditions.join(" AND "))
+}
+
+/// Until where the records of each of a bucket's shards are counted.
+pub(crate) fn marks(item: &Item) -> HashMap<u32, SequenceNumber> {
+    let mark = |name: &String| {
+        let shard = name.strip_prefix(MARK)?.parse().ok()?;
+        Some((shard, SequenceNumber::new(get_s(item, name)?)?))
+    };
+    item.keys().filter_map(mark).collect()
 }
 
 #[cfg(test)]

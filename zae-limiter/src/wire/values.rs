@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Number, Value};
 
 use crate::repository::store::Item;
@@ -71,6 +72,40 @@ pub(crate) fn from_attribute(value: &AttributeValue) -> Value {
 
 pub(crate) fn from_map(map: &HashMap<String, AttributeValue>) -> BTreeMap<String, Value> {
     map.iter().map(|(name, value)| (name.clone(), from_attribute(value))).collect()
+}
+
+/// An item in DynamoDB's own JSON, as streams deliver it.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(crate) fn from_wire(item: &Value) -> Result<Item, String> {
+    let item = item.as_object().ok_or("it is no item")?;
+    item.iter()
+        .map(|(name, value)| {
+            let value = attribute_from_wire(value).ok_or_else(|| format!("attribute {name} is no attribute value"))?;
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
+
+fn attribute_from_wire(value: &Value) -> Option<AttributeValue> {
+    let (kind, value) = value.as_object()?.iter().next()?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let texts = || value.as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
+    let binary = |value: &Value| Some(Blob::new(STANDARD.decode(value.as_str()?).ok()?));
+    Some(match kind.as_str() {
+        "S" => AttributeValue::S(text(value)?),
+        "N" => AttributeValue::N(text(value)?),
+        "BOOL" => AttributeValue::Bool(value.as_bool()?),
+        "NULL" => AttributeValue::Null(value.as_bool()?),
+        "M" => AttributeValue::M(from_wire(value).ok()?),
+        "L" => AttributeValue::L(value.as_array()?.iter().map(attribute_from_wire).collect::<Option<_>>()?),
+        "SS" => AttributeValue::Ss(texts()?),
+        "NS" => AttributeValue::Ns(texts()?),
+        "B" => AttributeValue::B(binary(value)?),
+        "BS" => AttributeValue::Bs(value.as_array()?.iter().map(binary).collect::<Option<_>>()?),
+        _ => return None,
+    })
 }
 
 fn number(text: &str) -> Value {

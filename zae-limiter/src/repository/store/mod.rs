@@ -20,7 +20,7 @@ use crate::error::{BoxError, RepositoryError, Said, StoreError, StoreErrorKind};
 pub(crate) use admin::EMBEDDED_REGION;
 pub(crate) use expression::{Expression, Key};
 pub(crate) use read::{Consistency, Order, Query};
-pub(crate) use write::{Committed, Part, Written};
+pub(crate) use write::{Committed, Part, Seen, Written};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;

@@ -1,8 +1,12 @@
 //! Writes: one item, many deletions, a transaction.
 
 use aws_sdk_dynamodb::{
-    error::BuildError,
-    types::{ConditionCheck, Delete, DeleteRequest, Put, ReturnValue, TransactWriteItem, Update, WriteRequest},
+    error::{BuildError, SdkError},
+    operation::update_item::UpdateItemError,
+    types::{
+        ConditionCheck, Delete, DeleteRequest, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+        WriteRequest,
+    },
 };
 
 use super::{Expression, Item, Key, Store, read::Backoff, rejected};
@@ -20,6 +24,14 @@ pub(crate) enum Written {
     Done,
     /// Its condition did not hold; nothing was written.
     Refused,
+}
+
+/// Whether a conditional write was done, and what was in its way.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Seen {
+    Done,
+    /// Its condition did not hold; the item as it is, `None` when there is none.
+    Refused(Option<Item>),
 }
 
 /// Whether a transaction was done.
@@ -96,6 +108,30 @@ impl Store {
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.attributes()));
         let answer = request.return_values(ReturnValue::AllOld).send().await;
         Ok(answer.map_err(|error| self.fail("DeleteItem", error))?.attributes.filter(|item| !item.is_empty()))
+    }
+
+    /// Changes an item like [`Store::update`], and tells what was in the way.
+    pub(crate) async fn update_or_see(&self, key: &Key, change: Expression) -> Result<Seen, RepositoryError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(&change.update)
+            .set_condition_expression(change.condition_text())
+            .set_expression_attribute_names(change.names())
+            .set_expression_attribute_values(change.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(Seen::Done),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                match error.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(failure) => Ok(Seen::Refused(failure.item)),
+                    _ => Ok(Seen::Refused(None)),
+                }
+            }
+            Err(error) => Err(self.fail("UpdateItem", error)),
+        }
     }
 
     /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.

@@ -1,0 +1,47 @@
+//! Trying again, as long as there is time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use zae_limiter::{RepositoryError, StoreErrorKind};
+
+/// How often a write is tried, each try being several of the SDK's.
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a piece of work was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Undone {
+    #[error("there was no time left")]
+    NoTime,
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+/// Does `work` until it works, is refused for good, or time is over. The work must be one that may be repeated.
+pub(super) async fn persistently<T, F>(deadline: Option<Instant>, work: impl Fn() -> F + Send) -> Result<T, Undone>
+where
+    F: Future<Output = Result<T, RepositoryError>> + Send,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut tried = 1;
+    loop {
+        let attempt = match deadline {
+            Some(deadline) if Instant::now() >= deadline => return Err(Undone::NoTime),
+            Some(deadline) => tokio::time::timeout_at(deadline, work()).await.map_err(|_| Undone::NoTime)?,
+            None => work().await,
+        };
+        match attempt {
+            Ok(done) => return Ok(done),
+            Err(error) if tried < TRIES && is_passing(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(pause).await;
+        (pause, tried) = (pause * 2, tried + 1);
+    }
+}
+
+fn is_passing(error: &RepositoryError) -> bool {
+    let RepositoryError::Store(error) = error else { return false };
+    matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::Ambiguous)
+}

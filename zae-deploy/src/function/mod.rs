@@ -1,0 +1,17 @@
+//! What both Lambda functions need around their work: clients, logs, metrics and traces.
+
+mod clients;
+mod log;
+mod metrics;
+mod xray;
+
+pub use clients::{archive_client, sdk_config, table_client};
+pub use log::init as init_log;
+pub use metrics::{Metric, emit as emit_metrics};
+pub use xray::Tracer;
+
+/// How a function's process ends when it cannot even start: a line that its log shows, and a code that is not 0.
+pub fn fail_to_start(error: &dyn std::error::Error) -> std::process::ExitCode {
+    tracing::error!(error = %error, "the function cannot start");
+    std::process::ExitCode::FAILURE
+}

@@ -1,0 +1,12 @@
+//! The Lambda functions as they run: the real binaries, polling a runtime API that is a socket here, writing to a
+//! DynamoDB and an S3 on other sockets. (The DynamoDB is the embedded one over HTTP; the S3 knows how to keep an object.)
+
+mod archive;
+mod batches;
+mod cost;
+mod crashes;
+mod failures;
+mod provisioner;
+mod refill;
+mod shards;
+mod support;

@@ -1,0 +1,99 @@
+//! The world around a function.
+
+pub(crate) mod function;
+pub(crate) mod records;
+pub(crate) mod s3;
+pub(crate) mod steps;
+pub(crate) mod store;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Value, json};
+
+use function::Function;
+use s3::S3;
+use steps::Steps;
+use store::Store;
+
+/// The stack's, and so the table's, name.
+pub(crate) const TABLE: &str = "limiter";
+
+/// A table, a bucket, and a way to start functions that use them.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) s3: S3,
+    pub(crate) steps: Arc<Steps>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let steps = Arc::new(Steps::default());
+        Self { store: Store::start(Arc::clone(&steps)).await, s3: S3::start(Arc::clone(&steps)).await, steps }
+    }
+
+    /// A running aggregator, with archival on and `windows`.
+    pub(crate) async fn aggregator_for(&self, windows: &str) -> Function {
+        let mut environment = self.environment();
+        environment.extend([("SNAPSHOT_WINDOWS", windows.to_owned())]);
+        Function::start(env!("CARGO_BIN_EXE_zae-aggregator"), &environment).await
+    }
+
+    /// A running aggregator with the default windows.
+    pub(crate) async fn aggregator(&self) -> Function {
+        self.aggregator_for("hourly,daily").await
+    }
+
+    /// A running provisioner.
+    pub(crate) async fn provisioner(&self) -> Function {
+        Function::start(env!("CARGO_BIN_EXE_zae-provisioner"), &self.environment()).await
+    }
+
+    fn environment(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("TABLE_NAME", TABLE.to_owned()),
+            ("ENABLE_ARCHIVAL", "true".to_owned()),
+            ("ARCHIVE_BUCKET_NAME", "archive".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.store.endpoint.clone()),
+            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint.clone()),
+        ])
+    }
+
+    /// The snapshots in the table: `entity resource window start` → its counters and `total_events`.
+    pub(crate) async fn usage(&self) -> BTreeMap<String, BTreeMap<String, i64>> {
+        let mut found = BTreeMap::new();
+        for item in self.store.items().await {
+            let text = |name: &str| item[name]["S"].as_str().unwrap_or_default();
+            if !text("SK").starts_with("#USAGE#") {
+                continue;
+            }
+            let numbers = item.as_object().unwrap().iter().filter(|(name, _)| *name != "ttl");
+            let numbers = numbers.filter_map(|(name, value)| Some((name.clone(), value["N"].as_str()?.parse().ok()?)));
+            let name =
+                format!("{} {} {} {}", text("entity_id"), text("resource"), text("window"), text("window_start"));
+            assert!(found.insert(name, numbers.collect()).is_none(), "{item}");
+        }
+        found
+    }
+}
+
+/// An event of these records.
+pub(crate) fn event(records: &[Value]) -> Value {
+    json!({ "Records": records })
+}
+
+/// The numbers that an answer says failed.
+pub(crate) fn failures(answer: &Value) -> Vec<&str> {
+    let failures = answer["batchItemFailures"].as_array().expect("an answer names what failed");
+    failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
+}
+
+/// Usage as [`World::usage`] has it.
+pub(crate) fn counted(entries: &[(&str, &[(&str, i64)])]) -> BTreeMap<String, BTreeMap<String, i64>> {
+    entries
+        .iter()
+        .map(|(name, counters)| {
+            ((*name).to_owned(), counters.iter().map(|(limit, n)| ((*limit).to_owned(), *n)).collect())
+        })
+        .collect()
+}

@@ -1,0 +1,66 @@
+//! Audit events that leave the table.
+
+use std::fmt::Write;
+
+use crate::{
+    repository::store::Item,
+    wire::{keys, values},
+};
+
+/// The attributes of an event that are archived, in the order in which they are written.
+const FIELDS: [&str; 6] = ["event_id", "entity_id", "action", "timestamp", "principal", "resource"];
+
+/// An audit event that was removed from the table.
+#[derive(Clone, Debug)]
+pub struct RemovedAuditEvent {
+    namespace: String,
+    event_id: String,
+    timestamp: String,
+    line: String,
+}
+
+impl RemovedAuditEvent {
+    pub(super) fn new(item: Item) -> Result<Self, String> {
+        let text = |name: &str| values::get_s(&item, name).unwrap_or_default().to_owned();
+        let pk = text("PK");
+        let namespace = keys::parse_namespace(&pk).map(|(namespace, _)| namespace.to_owned()).unwrap_or_default();
+        let sk = text("SK");
+        let event_id = sk.strip_prefix(keys::AUDIT_PREFIX).unwrap_or(&sk).to_owned();
+        if values::get_s(&item, "action").is_none() {
+            return Err(format!("audit event {event_id} has no action"));
+        }
+        let mut line = String::from("{");
+        for name in FIELDS {
+            if let Some(value) = item.get(name) {
+                // Writing to a string cannot fail.
+                let _ = write!(line, "\"{name}\":{},", values::from_attribute(value));
+            }
+        }
+        let details = item.get("details").filter(|value| value.is_m()).map(values::from_attribute);
+        let details = details.unwrap_or_else(|| serde_json::json!({}));
+        let _ =
+            write!(line, "\"details\":{details},\"namespace_id\":{}}}", serde_json::Value::from(namespace.as_str()));
+        Ok(Self { namespace, event_id, timestamp: text("timestamp"), line })
+    }
+
+    /// Its id, a ULID.
+    pub fn event_id(&self) -> &str {
+        &self.event_id
+    }
+
+    /// The namespace's id.
+    pub fn namespace_id(&self) -> &str {
+        &self.namespace
+    }
+
+    /// When the change was made, as it is stored: `YYYY-MM-DDTHH:MM:SSZ`.
+    pub fn timestamp(&self) -> &str {
+        &self.timestamp
+    }
+
+    /// The event as one line of JSON, without its end: id, entity, action, time, principal, resource, details, and the
+    /// namespace's id, which an archive of many tenants needs.
+    pub fn json_line(&self) -> &str {
+        &self.line
+    }
+}

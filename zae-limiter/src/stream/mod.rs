@@ -1,0 +1,49 @@
+//! The table's change stream: what a record says, and the writes that follow from it.
+//!
+//! This is the half of the aggregator that knows keys and attributes. [`StreamRecord`] reads one record, [`UsageCounts`]
+//! collects what a batch consumed, and [`StreamTable`] makes the writes.
+
+mod archive;
+mod propagate;
+mod record;
+mod refill;
+mod sequence;
+mod usage;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+
+pub use archive::RemovedAuditEvent;
+pub use propagate::Propagated;
+pub use record::{BucketChange, StreamChange, StreamRecord, StreamRecordError};
+pub use refill::{BucketActivity, Refill};
+pub use sequence::SequenceNumber;
+pub(crate) use usage::{Addition, Snapshot, pk as usage_pk};
+pub use usage::{Counted, UsageCounts, UsageWrite};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    model::name::StackName,
+    repository::store::Store,
+};
+
+/// A table as its aggregator sees it: all namespaces at once, told apart by the records.
+#[derive(Clone, Debug)]
+pub struct StreamTable {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+impl StreamTable {
+    /// The table of the stack `name`. All writes made here may be repeated, so that `client` should retry.
+    pub fn new(client: Client, name: &StackName) -> Self {
+        Self { store: Store::new(name.as_str().to_owned(), client), clock: Arc::new(SystemClock) }
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+}

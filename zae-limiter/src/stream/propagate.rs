@@ -1,0 +1,106 @@
+//! Telling the shards of a bucket how many they are.
+//!
+//! We never raise the number; clients of the reference do, on the first shard. Others learn it here: existing shards get
+//! the number, missing ones are created with their part of what the first holds beyond its own share, so that all
+//! together never hold more than the one bucket did.
+
+use super::{BucketChange, StreamTable};
+use crate::{
+    engine::{
+        image::{Image, Level},
+        send::new_incarnation,
+    },
+    error::{RepositoryError, ValidationError},
+    model::name::{EntityId, NamespaceId, ResourceName},
+    repository::store::{Expression, Key, Written},
+    wire::{
+        bucket::{NewBucket, encode_new, new_wcu},
+        keys,
+        values::n,
+    },
+};
+
+/// A number of shards beyond which something is wrong; no client gets there by load.
+const MOST_SHARDS: u32 = 1_024;
+
+/// What telling the shards changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Propagated {
+    /// Shards that learned the number.
+    pub updated: u32,
+    /// Shards that were created.
+    pub created: u32,
+}
+
+impl BucketChange {
+    /// The number of shards, when this change of the first shard raised it.
+    pub fn raised_shards(&self) -> Option<u32> {
+        let now = self.image.as_ref()?.shards();
+        let before = self.shards_before?;
+        (self.shard == 0 && now > before && now <= MOST_SHARDS).then_some(now)
+    }
+}
+
+impl StreamTable {
+    /// Tells the other shards that there are more of them now. Nothing is done for a change that did not raise the number.
+    /// May be repeated.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be written.
+    pub async fn propagate_shards(&self, change: &BucketChange) -> Result<Propagated, RepositoryError> {
+        let mut done = Propagated::default();
+        let (Some(shards), Some(image), Some(before)) = (change.raised_shards(), &change.image, change.shards_before)
+        else {
+            return Ok(done);
+        };
+        let owner = owner(change)?;
+        for shard in 1..before {
+            let pk = keys::pk_bucket(&change.namespace, &change.entity, &change.resource, shard);
+            let raise = Expression::update("SET shard_count = :shards")
+                .when("attribute_exists(rf) AND (attribute_not_exists(shard_count) OR shard_count < :shards)")
+                .value(":shards", n(i64::from(shards)));
+            if self.store.update(&Key::new(pk, keys::sk_state()), raise).await? == Written::Done {
+                done.updated += 1;
+            }
+        }
+        // Newer clients stamp their buckets; they know best what a further one has to look like.
+        if image.owner_stamped || image.valid_until.is_some() {
+            return Ok(done);
+        }
+        let opening = opening(image, shards, self.clock.now_ms());
+        for shard in before..shards {
+            let (namespace, entity, resource) = &owner;
+            let item = encode_new(&NewBucket { namespace, entity, resource, shard, image: &opening });
+            if self.store.put(item, Expression::condition("attribute_not_exists(rf)")).await? == Written::Done {
+                done.created += 1;
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn owner(change: &BucketChange) -> Result<(NamespaceId, EntityId, ResourceName), ValidationError> {
+    Ok((NamespaceId::new(&change.namespace)?, EntityId::new(&change.entity)?, ResourceName::new(&change.resource)?))
+}
+
+/// What a further shard starts with.
+fn opening(first: &Image, shards: u32, now: i64) -> Image {
+    let limits = first.limits.iter().filter_map(|limit| {
+        let whole = limit.params.complete()?;
+        let level = Level::at(first, Some(limit), whole, 1, now);
+        let beyond = level.tokens.saturating_sub(whole.share(shards).capacity).max(0);
+        let part = beyond / i64::from(shards.saturating_sub(1).max(1));
+        let mut opened = limit.clone();
+        (opened.tokens, opened.consumed, opened.fraction) = (Some(part), Some(0), 0);
+        Some(opened)
+    });
+    Image {
+        last_refill: now,
+        shard_count: Some(shards),
+        limits: limits.collect(),
+        incarnation: Some(new_incarnation()),
+        wcu: Some(new_wcu()),
+        ..first.clone()
+    }
+}

@@ -1,0 +1,196 @@
+//! One record of the stream.
+
+use serde_json::Value;
+
+use super::{archive::RemovedAuditEvent, sequence::SequenceNumber};
+use crate::{
+    engine::image::Image,
+    error::RepositoryError,
+    model::name::WCU,
+    repository::store::Item,
+    wire::{bucket, keys, values},
+};
+
+/// A record with its place in the stream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamRecord {
+    /// Its place, by which a failed record is named to Lambda.
+    pub sequence: SequenceNumber,
+    /// What changed.
+    pub change: StreamChange,
+}
+
+/// What a record is about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StreamChange {
+    /// A bucket was created or changed.
+    Bucket(Box<BucketChange>),
+    /// An audit event is gone, mostly because its time was over.
+    AuditRemoved(RemovedAuditEvent),
+    /// An item whose key has no namespace: a table from before there were namespaces.
+    Foreign(String),
+    /// Anything else; nothing follows from it.
+    Other,
+}
+
+/// A created or changed bucket.
+#[derive(Clone, Debug)]
+pub struct BucketChange {
+    pub(super) namespace: String,
+    pub(super) entity: String,
+    pub(super) resource: String,
+    pub(super) shard: u32,
+    /// Epoch ms.
+    pub(super) at: i64,
+    /// By limit, in mt; without those that did not change.
+    pub(super) consumed: Vec<(String, i64)>,
+    /// How many shards it had before, where it was there.
+    pub(super) shards_before: Option<u32>,
+    /// The item as it became; `None` when it is no bucket, or uses features of newer clients.
+    pub(super) image: Option<Image>,
+}
+
+impl BucketChange {
+    /// Whose bucket it is.
+    pub fn entity(&self) -> &str {
+        &self.entity
+    }
+
+    /// For which resource.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// Whether anything was consumed or given back.
+    pub fn has_consumption(&self) -> bool {
+        !self.consumed.is_empty()
+    }
+
+    /// When it was changed, in epoch ms.
+    pub fn at_ms(&self) -> i64 {
+        self.at
+    }
+}
+
+/// A record that cannot be read, and never will be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stream record {record} cannot be read: {problem}")]
+#[non_exhaustive]
+pub struct StreamRecordError {
+    /// Its sequence number, or `without a sequence number`.
+    pub record: String,
+    /// The place, where it has one.
+    pub sequence: Option<SequenceNumber>,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl StreamRecord {
+    /// Reads a record as Lambda delivers it: `eventName`, and `dynamodb` with images in DynamoDB's JSON.
+    ///
+    /// # Errors
+    /// [`StreamRecordError`] when numbers are none, or what a record must have is missing.
+    pub fn parse(record: &Value) -> Result<Self, StreamRecordError> {
+        let dynamodb = &record["dynamodb"];
+        let text = dynamodb["SequenceNumber"].as_str();
+        let sequence = text.and_then(SequenceNumber::new);
+        let fail = |problem: String| StreamRecordError {
+            record: text.unwrap_or("without a sequence number").to_owned(),
+            sequence: sequence.clone(),
+            problem,
+        };
+        let Some(sequence) = sequence.clone() else { return Err(fail("it has no place in the stream".to_owned())) };
+        let image = |name: &str| match dynamodb.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(image) => values::from_wire(image).map(Some).map_err(|problem| fail(format!("{name}: {problem}"))),
+        };
+        let change = match record["eventName"].as_str() {
+            Some(kind @ ("INSERT" | "MODIFY")) => {
+                let Some(new) = image("NewImage")? else { return Err(fail("it has no new image".to_owned())) };
+                let pk = values::get_s(&new, "PK").unwrap_or_default();
+                if keys::parse_namespace(pk).is_none() {
+                    StreamChange::Foreign(pk.to_owned())
+                } else if values::get_s(&new, "SK") != Some(keys::sk_state()) {
+                    StreamChange::Other
+                } else if keys::parse_bucket_pk(pk).is_some() {
+                    let old = image("OldImage")?;
+                    if kind == "MODIFY" && old.is_none() {
+                        let problem = "a change without the old image: the stream must have new and old images";
+                        return Err(fail(problem.to_owned()));
+                    }
+                    let at = creation(&dynamodb["ApproximateCreationDateTime"]);
+                    StreamChange::Bucket(Box::new(bucket_change(&new, old.as_ref(), at).map_err(fail)?))
+                } else {
+                    StreamChange::Other
+                }
+            }
+            Some("REMOVE") => match image("OldImage")? {
+                Some(old) => match keys::parse_namespace(values::get_s(&old, "PK").unwrap_or_default()) {
+                    Some((_, rest)) if rest.starts_with("AUDIT#") => {
+                        StreamChange::AuditRemoved(RemovedAuditEvent::new(old).map_err(fail)?)
+                    }
+                    _ => StreamChange::Other,
+                },
+                None => StreamChange::Other,
+            },
+            Some(other) => return Err(fail(format!("its kind is '{other}'"))),
+            None => return Err(fail("it has no kind".to_owned())),
+        };
+        Ok(Self { sequence, change })
+    }
+}
+
+/// Seconds since 1970, whole or not, as ms. The stream's own clock is coarse; so are the windows that are counted.
+fn creation(value: &Value) -> Option<i64> {
+    let seconds = value.as_f64().filter(|seconds| seconds.is_finite())?;
+    Some((seconds * 1_000.0) as i64)
+}
+
+fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<BucketChange, String> {
+    let number = |item: &Item, name: &str| match item.get(name) {
+        None => Ok(None),
+        Some(value) => {
+            let parsed = value.as_n().ok().and_then(|text| text.parse::<i64>().ok());
+            parsed.map(Some).ok_or_else(|| format!("attribute {name} is not a whole number of 64 bits"))
+        }
+    };
+    let pk = values::get_s(new, "PK").unwrap_or_default();
+    let address = keys::parse_bucket_pk(pk).ok_or_else(|| format!("{pk} is no bucket's key"))?;
+    let mut consumed = Vec::new();
+    for name in new.keys() {
+        let Some((limit, "tc")) = keys::parse_bucket_attr(name) else { continue };
+        if limit == WCU {
+            continue;
+        }
+        let now = number(new, name)?.unwrap_or(0);
+        // A limit that was not there before had consumed nothing.
+        let before = old.map(|old| number(old, name)).transpose()?.flatten().unwrap_or(0);
+        let delta = now.checked_sub(before).ok_or_else(|| format!("attribute {name} jumped by more than 64 bits"))?;
+        if delta != 0 {
+            consumed.push((limit.to_owned(), delta));
+        }
+    }
+    consumed.sort_unstable();
+    let image = match bucket::decode(new) {
+        Ok(image) => image,
+        // What newer clients do with their buckets is theirs; what was consumed is counted all the same.
+        Err(RepositoryError::Unsupported(_)) => None,
+        Err(error) => return Err(error.to_string()),
+    };
+    let shards_before = old.map(|old| number(old, "shard_count")).transpose()?.map(|count| count.unwrap_or(1));
+    let shards_before = shards_before.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX));
+    let refilled = image.as_ref().map(|image| image.last_refill);
+    Ok(BucketChange {
+        namespace: address.namespace.to_owned(),
+        entity: address.entity.to_owned(),
+        resource: address.resource.to_owned(),
+        shard: address.shard,
+        // Without the time of the event, the last refill is the best that is known.
+        at: at.or(refilled).ok_or_else(|| "it does not say when".to_owned())?,
+        consumed,
+        shards_before,
+        image,
+    })
+}

@@ -1,0 +1,140 @@
+//! Refilling buckets in use before those who use them have to.
+
+use std::collections::BTreeMap;
+
+use super::{BucketChange, SequenceNumber, StreamChange, StreamRecord, StreamTable};
+use crate::{
+    engine::{image::Image, plan::refill},
+    error::RepositoryError,
+    repository::store::{Consistency, Expression, Key, Seen},
+    wire::{bucket, keys},
+};
+
+/// How often a refill is tried against those who use the bucket: who is that busy refills it on the way.
+const TRIES: u32 = 2;
+/// Of the reserved limit, what is left when it is time to fill it: a half, in which a batch of writes has room.
+const WCU_DUE: i64 = 2;
+
+/// What a batch showed of one bucket.
+#[derive(Clone, Debug)]
+pub struct BucketActivity {
+    newest: SequenceNumber,
+    namespace: String,
+    entity: String,
+    resource: String,
+    shard: u32,
+    image: Image,
+    /// Net consumption by limit in the batch, in mt.
+    demand: BTreeMap<String, i64>,
+}
+
+/// What became of a refill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refill {
+    /// Every limit was credited for the time since the last refill.
+    Done,
+    /// There is enough for another batch like this one, or nothing was gained.
+    NotNeeded,
+    /// Somebody else was faster, which is as good.
+    Overtaken,
+}
+
+impl BucketActivity {
+    /// What the records of a batch show, bucket by bucket: the newest image, and how much was taken in all.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a StreamRecord>) -> Vec<Self> {
+        let mut found: BTreeMap<(&str, &str, &str, u32), Self> = BTreeMap::new();
+        for record in records {
+            let StreamChange::Bucket(change) = &record.change else { continue };
+            let BucketChange { namespace, entity, resource, shard, image: Some(image), .. } = &**change else {
+                continue;
+            };
+            let activity = found.entry((namespace, entity, resource, *shard)).or_insert_with(|| Self {
+                newest: record.sequence.clone(),
+                namespace: namespace.clone(),
+                entity: entity.clone(),
+                resource: resource.clone(),
+                shard: *shard,
+                image: image.clone(),
+                demand: BTreeMap::new(),
+            });
+            if record.sequence > activity.newest {
+                activity.newest = record.sequence.clone();
+                activity.image = image.clone();
+            }
+            for (limit, mt) in &change.consumed {
+                let demand = activity.demand.entry(limit.clone()).or_default();
+                *demand = demand.saturating_add(*mt);
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// Whose bucket it is.
+    pub fn entity(&self) -> &str {
+        &self.entity
+    }
+
+    /// For which resource.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// Whether what is in the bucket would not last for another such batch.
+    fn is_due(&self, image: &Image) -> bool {
+        let short = |(name, demand): (&String, &i64)| {
+            let tokens = image.limit(name).and_then(|limit| limit.tokens);
+            tokens.is_some_and(|tokens| tokens < (*demand).max(0))
+        };
+        self.demand.iter().any(short) || image.wcu.is_some_and(|wcu| wcu.tokens < wcu.params.capacity / WCU_DUE)
+    }
+}
+
+impl StreamTable {
+    /// Refills a bucket if what it holds would not last for another batch like the one that was seen.
+    ///
+    /// All its limits are credited for the same time, by the arithmetic and under the conditions of an acquire, so that
+    /// nothing is lost and nothing is credited twice. May be repeated.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    pub async fn refill(&self, activity: &BucketActivity) -> Result<Refill, RepositoryError> {
+        let BucketActivity { namespace, entity, resource, shard, .. } = activity;
+        let key = |shard| Key::new(keys::pk_bucket(namespace, entity, resource, shard), keys::sk_state());
+        if !activity.is_due(&activity.image) {
+            return Ok(Refill::NotNeeded);
+        }
+        let mut shards = 1;
+        if *shard > 0 {
+            // The first shard is the authority on how many there are, and a share is credited according to it.
+            let first = self.store.get(&key(0), Consistency::Strong).await?;
+            let first = first.as_ref().map(bucket::decode).transpose()?.flatten();
+            shards = first.map_or(1, |image| image.shards());
+        }
+        let mut image = activity.image.clone();
+        for _ in 0..TRIES {
+            if !activity.is_due(&image) {
+                return Ok(Refill::NotNeeded);
+            }
+            let Some(write) = refill(&image, shards, self.clock.now_ms()) else { return Ok(Refill::NotNeeded) };
+            let update = bucket::encode_update(&write);
+            let change = Expression {
+                update: update.expression,
+                condition: update.condition,
+                names: update.names,
+                values: update.values,
+            };
+            let seen = match self.store.update_or_see(&key(*shard), change).await? {
+                Seen::Done => return Ok(Refill::Done),
+                Seen::Refused(seen) => seen,
+            };
+            match seen.as_ref().map(bucket::decode) {
+                Some(Ok(Some(current))) => image = current,
+                // It is gone, or its owner uses what we leave alone.
+                None | Some(Ok(None) | Err(RepositoryError::Unsupported(_))) => return Ok(Refill::Overtaken),
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        Ok(Refill::Overtaken)
+    }
+}

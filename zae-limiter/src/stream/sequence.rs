@@ -1,0 +1,87 @@
+//! The order of a stream's records.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+/// Digits in the longest sequence number that DynamoDB hands out.
+const DIGITS: usize = 40;
+
+/// Where a record stands in the stream. The records of one item rise; those of different shards of the stream say
+/// nothing about each other.
+#[derive(Clone, Debug)]
+pub struct SequenceNumber {
+    /// With zeros in front, so that text compares like numbers; that is how it is stored.
+    padded: String,
+    /// As the stream has it.
+    text: String,
+}
+
+impl SequenceNumber {
+    /// Reads the text of a record; `None` when it is no number of up to 40 digits.
+    pub fn new(text: &str) -> Option<Self> {
+        let digits = !text.is_empty() && text.len() <= DIGITS && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| Self { padded: format!("{text:0>DIGITS$}"), text: text.to_owned() })
+    }
+
+    /// As the stream has it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn stored(&self) -> &str {
+        &self.padded
+    }
+}
+
+// Zeros in front make no other number.
+impl PartialEq for SequenceNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.padded == other.padded
+    }
+}
+
+impl Eq for SequenceNumber {}
+
+impl Ord for SequenceNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.padded.cmp(&other.padded)
+    }
+}
+
+impl PartialOrd for SequenceNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for SequenceNumber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.padded.hash(state);
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_different_lengths_compare_as_numbers() {
+        let number = |text| SequenceNumber::new(text).unwrap();
+        assert!(number("99999999999999999999") < number("100000000000000000000"));
+        assert!(number("4421584500000000017450439091") > number("421584500000000017450439092"));
+        let stored = number("400000000000000000001");
+        assert_eq!(SequenceNumber::new(stored.stored()), Some(stored), "as it is read back");
+        for wrong in ["", "12a", "-1", "٣", &"1".repeat(41)] {
+            assert_eq!(SequenceNumber::new(wrong), None, "{wrong}");
+        }
+    }
+}

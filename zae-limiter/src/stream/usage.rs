@@ -1,0 +1,238 @@
+//! Counting consumption, so that every record counts once however often and in whatever cuts it is delivered.
+//!
+//! A snapshot remembers, for every shard of the bucket, the last record that was counted in it, in an attribute that
+//! changes with the counters in one write. Records of one item arrive in order; a batch that comes again, whole or in
+//! part, finds that its records are not newer than that and adds nothing. A process that ends between two snapshots
+//! leaves one counted and the other not, and the next delivery completes it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+
+use super::{BucketChange, SequenceNumber, StreamTable};
+use crate::{
+    bucket::MILLI,
+    error::{RepositoryError, StoreError, StoreErrorKind},
+    model::usage::UsageWindow,
+    repository::store::{Seen, Store},
+    wire::{keys, usage},
+};
+
+/// How often a snapshot is tried while others count in it, too.
+const TRIES: u32 = 8;
+
+/// What a batch of records consumed, by snapshot.
+#[derive(Debug, Default)]
+pub struct UsageCounts {
+    windows: Vec<UsageWindow>,
+    writes: BTreeMap<Snapshot, BTreeMap<u32, Vec<Piece>>>,
+}
+
+/// Which snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Snapshot {
+    pub(crate) namespace: String,
+    pub(crate) entity: String,
+    pub(crate) resource: String,
+    pub(crate) window: UsageWindow,
+    pub(crate) start: String,
+}
+
+/// What one record adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    sequence: SequenceNumber,
+    tokens: Vec<(String, i64)>,
+}
+
+/// What is to be added to one snapshot, in one write.
+#[derive(Clone, Debug)]
+pub struct UsageWrite {
+    snapshot: Snapshot,
+    shards: BTreeMap<u32, Vec<Piece>>,
+}
+
+/// What became of a [`UsageWrite`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counted {
+    /// Whether anything was written.
+    pub written: bool,
+    /// Records that were counted now.
+    pub records: u64,
+    /// Records that had been counted before.
+    pub duplicates: u64,
+}
+
+/// What one write does to a snapshot.
+#[derive(Debug)]
+pub(crate) struct Addition {
+    /// Whole tokens by limit.
+    pub(crate) tokens: BTreeMap<String, i64>,
+    pub(crate) events: i64,
+    /// By shard: the last record counted before, and the last one counted with this.
+    pub(crate) marks: BTreeMap<u32, (SequenceNumber, SequenceNumber)>,
+}
+
+impl UsageCounts {
+    /// Counts for snapshots of these lengths; unknown ones are left out.
+    pub fn new(windows: impl IntoIterator<Item = UsageWindow>) -> Self {
+        let known = |window: &UsageWindow| !matches!(window, UsageWindow::Other(_));
+        Self { windows: windows.into_iter().filter(known).collect(), writes: BTreeMap::new() }
+    }
+
+    /// Adds what a record consumed. It belongs to the windows in which it happened.
+    ///
+    /// Whole tokens are counted record by record, rounded down, so that the sum does not depend on how records were cut
+    /// into batches.
+    pub fn add(&mut self, sequence: &SequenceNumber, change: &BucketChange) {
+        if change.consumed.is_empty() {
+            return;
+        }
+        let tokens = change.consumed.iter().map(|(limit, mt)| (limit.clone(), mt.div_euclid(MILLI))).collect();
+        let piece = Piece { sequence: sequence.clone(), tokens };
+        for window in &self.windows {
+            let Some(start) = window_start(change.at, window) else { continue };
+            let snapshot = Snapshot {
+                namespace: change.namespace.clone(),
+                entity: change.entity.clone(),
+                resource: change.resource.clone(),
+                window: window.clone(),
+                start,
+            };
+            let pieces = self.writes.entry(snapshot).or_default().entry(change.shard).or_default();
+            // The same record twice in one batch is one record.
+            if pieces.iter().all(|other| other.sequence != piece.sequence) {
+                pieces.push(piece.clone());
+            }
+        }
+    }
+
+    /// One write per snapshot.
+    pub fn into_writes(self) -> Vec<UsageWrite> {
+        let sorted = |mut shards: BTreeMap<u32, Vec<Piece>>| {
+            shards.values_mut().for_each(|pieces| pieces.sort_by(|a, b| a.sequence.cmp(&b.sequence)));
+            shards
+        };
+        self.writes.into_iter().map(|(snapshot, shards)| UsageWrite { snapshot, shards: sorted(shards) }).collect()
+    }
+}
+
+/// The first second of the window that `at` (epoch ms) lies in.
+fn window_start(at: i64, window: &UsageWindow) -> Option<String> {
+    let at: DateTime = Timestamp::from_millisecond(at).ok()?.to_zoned(TimeZone::UTC).datetime();
+    let start = match window {
+        UsageWindow::Hourly => at.with().minute(0).second(0).subsec_nanosecond(0).build().ok()?,
+        UsageWindow::Daily => at.date().to_datetime(jiff::civil::Time::midnight()),
+        UsageWindow::Monthly => at.date().first_of_month().to_datetime(jiff::civil::Time::midnight()),
+        UsageWindow::Other(_) => return None,
+    };
+    Some(start.strftime(usage::FORMAT).to_string())
+}
+
+impl UsageWrite {
+    /// Whose consumption it is.
+    pub fn entity(&self) -> &str {
+        &self.snapshot.entity
+    }
+
+    /// Of which resource.
+    pub fn resource(&self) -> &str {
+        &self.snapshot.resource
+    }
+
+    /// In windows of which length.
+    pub fn window(&self) -> &UsageWindow {
+        &self.snapshot.window
+    }
+
+    /// The window's first second.
+    pub fn window_start(&self) -> &str {
+        &self.snapshot.start
+    }
+
+    /// The first record in it, from which it must be delivered again if it cannot be written.
+    pub fn first_sequence(&self) -> Option<&SequenceNumber> {
+        self.shards.values().filter_map(|pieces| pieces.first()).map(|piece| &piece.sequence).min()
+    }
+
+    fn records(&self) -> u64 {
+        self.shards.values().map(|pieces| pieces.len() as u64).sum()
+    }
+
+    /// What is left to add when `counted` says how far each shard was counted.
+    fn addition(&self, counted: &HashMap<u32, SequenceNumber>) -> Option<(Addition, u64)> {
+        let mut addition = Addition { tokens: BTreeMap::new(), events: 0, marks: BTreeMap::new() };
+        let mut records = 0;
+        for (shard, pieces) in &self.shards {
+            let known = counted.get(shard);
+            let open: Vec<&Piece> =
+                pieces.iter().filter(|piece| known.is_none_or(|known| piece.sequence > *known)).collect();
+            let (Some(first), Some(last)) = (open.first(), open.last()) else { continue };
+            addition.marks.insert(*shard, (first.sequence.clone(), last.sequence.clone()));
+            records += open.len() as u64;
+            for (limit, tokens) in open.iter().flat_map(|piece| &piece.tokens) {
+                addition.events += 1;
+                let sum = addition.tokens.entry(limit.clone()).or_default();
+                *sum = sum.saturating_add(*tokens);
+            }
+        }
+        (!addition.marks.is_empty()).then_some((addition, records))
+    }
+}
+
+impl StreamTable {
+    /// Adds to a snapshot what was not counted in it before. A new snapshot is kept for `retention_days`.
+    ///
+    /// May be repeated: records that were counted are told from those that were not. Cancel safe for the same reason.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be written; whether it was is then not known, and does not matter.
+    pub async fn count(&self, write: &UsageWrite, retention_days: u32) -> Result<Counted, RepositoryError> {
+        let all = write.records();
+        let mut counted = HashMap::new();
+        let key = usage::key(&write.snapshot);
+        for _ in 0..TRIES {
+            let Some((addition, records)) = write.addition(&counted) else {
+                return Ok(Counted { written: false, records: 0, duplicates: all });
+            };
+            let change = usage::encode(&write.snapshot, &addition, self.clock.now_ms(), retention_days);
+            match self.store.update_or_see(&key, change).await? {
+                Seen::Done => return Ok(Counted { written: true, records, duplicates: all - records }),
+                Seen::Refused(item) => counted = usage::marks(&item.unwrap_or_default()),
+            }
+        }
+        Err(busy(&self.store, &key.pk))
+    }
+}
+
+fn busy(store: &Store, pk: &str) -> RepositoryError {
+    let problem = format!("{pk} in {} was changed by others {TRIES} times in a row", store.table);
+    StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source: problem.into() }.into()
+}
+
+/// The partition key is the entity's, so that what is in the way of one entity is not in the way of others.
+pub(crate) fn pk(snapshot: &Snapshot) -> String {
+    keys::pk_entity(&snapshot.namespace, &snapshot.entity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_start_where_the_reference_says() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        for (moment, hourly, daily, monthly) in [
+            ("2024-01-15T14:35:22Z", "2024-01-15T14:00:00Z", "2024-01-15T00:00:00Z", "2024-01-01T00:00:00Z"),
+            ("2024-12-31T23:59:59.999Z", "2024-12-31T23:00:00Z", "2024-12-31T00:00:00Z", "2024-12-01T00:00:00Z"),
+            ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ] {
+            let start = |window| window_start(at(moment), &window).unwrap();
+            assert_eq!(start(UsageWindow::Hourly), hourly);
+            assert_eq!(start(UsageWindow::Daily), daily);
+            assert_eq!(start(UsageWindow::Monthly), monthly);
+        }
+        assert_eq!(window_start(at("2024-01-01T00:00:00Z"), &UsageWindow::Other("weekly".to_owned())), None);
+    }
+}
