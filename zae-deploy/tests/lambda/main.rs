@@ -3,10 +3,14 @@
 
 mod archive;
 mod batches;
+mod cold_start;
 mod cost;
 mod crashes;
 mod failures;
 mod provisioner;
+mod reference;
 mod refill;
 mod shards;
 mod support;
+#[path = "../../../zae-limiter/tests/interop/venv.rs"]
+mod venv;

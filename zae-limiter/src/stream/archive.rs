@@ -20,13 +20,13 @@ pub struct RemovedAuditEvent {
 }
 
 impl RemovedAuditEvent {
-    pub(super) fn new(item: Item) -> Result<Self, String> {
-        let text = |name: &str| values::get_s(&item, name).unwrap_or_default().to_owned();
+    pub(super) fn new(item: &Item) -> Result<Self, String> {
+        let text = |name: &str| values::get_s(item, name).unwrap_or_default().to_owned();
         let pk = text("PK");
         let namespace = keys::parse_namespace(&pk).map(|(namespace, _)| namespace.to_owned()).unwrap_or_default();
         let sk = text("SK");
         let event_id = sk.strip_prefix(keys::AUDIT_PREFIX).unwrap_or(&sk).to_owned();
-        if values::get_s(&item, "action").is_none() {
+        if values::get_s(item, "action").is_none() {
             return Err(format!("audit event {event_id} has no action"));
         }
         let mut line = String::from("{");

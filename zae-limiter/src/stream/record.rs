@@ -129,7 +129,7 @@ impl StreamRecord {
             Some("REMOVE") => match image("OldImage")? {
                 Some(old) => match keys::parse_namespace(values::get_s(&old, "PK").unwrap_or_default()) {
                     Some((_, rest)) if rest.starts_with("AUDIT#") => {
-                        StreamChange::AuditRemoved(RemovedAuditEvent::new(old).map_err(fail)?)
+                        StreamChange::AuditRemoved(RemovedAuditEvent::new(&old).map_err(fail)?)
                     }
                     _ => StreamChange::Other,
                 },

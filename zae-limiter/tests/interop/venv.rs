@@ -47,9 +47,9 @@ fn notice(reason: &str) {
 
 fn install() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target directory has no parent")?;
-    let home = target.join(format!("interop-venv-{VERSION}"));
-    let lock =
-        File::create(target.join(format!("interop-venv-{VERSION}.lock"))).map_err(|e| format!("{target:?}: {e}"))?;
+    let home = target.join(format!("interop-venv-lambda-{VERSION}"));
+    let lock = File::create(target.join(format!("interop-venv-lambda-{VERSION}.lock")))
+        .map_err(|e| format!("{target:?}: {e}"))?;
     // Other test processes wait here until the first has installed everything.
     lock.lock().map_err(|e| format!("the lock of {home:?} cannot be taken: {e}"))?;
     let stamp = home.join("complete");
@@ -62,7 +62,7 @@ fn install() -> Result<PathBuf, String> {
     }
     let base = base_interpreter()?;
     run(Command::new(base).args(["-m", "venv"]).arg(&home))?;
-    let package = format!("zae-limiter=={VERSION}");
+    let package = format!("zae-limiter[lambda]=={VERSION}");
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--timeout", "20"];
     run(Command::new(&python).args(pip).arg(package))?;
     run(Command::new(&python).args(["-c", "import zae_limiter"]))?;

@@ -41,11 +41,14 @@ pub(crate) struct Function {
 struct Api {
     work: mpsc::UnboundedSender<Work>,
     queue: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Work>>>,
-    open: Arc<Mutex<HashMap<String, oneshot::Sender<Result<Value, Value>>>>>,
+    open: Arc<Mutex<HashMap<String, Waiting>>>,
     polls: Arc<AtomicU64>,
     polled: Arc<tokio::sync::Notify>,
     numbers: Arc<AtomicU64>,
 }
+
+/// Who waits for an answer, or an error.
+type Waiting = oneshot::Sender<Result<Value, Value>>;
 
 #[derive(Debug)]
 struct Work {

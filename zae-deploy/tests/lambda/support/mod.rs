@@ -6,9 +6,10 @@ pub(crate) mod s3;
 pub(crate) mod steps;
 pub(crate) mod store;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use function::Function;
 use s3::S3;
@@ -42,6 +43,13 @@ impl World {
     /// A running aggregator with the default windows.
     pub(crate) async fn aggregator(&self) -> Function {
         self.aggregator_for("hourly,daily").await
+    }
+
+    /// The published package's aggregator, with the same settings, run by `python`.
+    pub(crate) async fn reference(&self, python: &Path) -> Function {
+        let mut command = Command::new(python);
+        command.args(["-W", "ignore", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lambda/runtime.py")]);
+        Function::start_command(command, &self.environment()).await
     }
 
     /// A running provisioner.

@@ -67,15 +67,14 @@ async fn pass(State(door): State<Door>, request: Request) -> Response {
     if stop == Some(When::Before) {
         door.steps.end().await;
     }
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_else(|_| Bytes::new());
+    let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     parts.uri = door.inside.parse().unwrap();
     let answer = door.client.request(http::Request::from_parts(parts, Body::from(body))).await;
     if stop == Some(When::After) {
         door.steps.end().await;
     }
-    answer
-        .map(IntoResponse::into_response)
-        .unwrap_or_else(|error| (http::StatusCode::BAD_GATEWAY, error.to_string()).into_response())
+    let lost = |error: legacy::Error| (http::StatusCode::BAD_GATEWAY, error.to_string()).into_response();
+    answer.map_or_else(lost, IntoResponse::into_response)
 }
 
 impl Store {

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::{
     error::{BuildError, SdkError},
     operation::update_item::UpdateItemError,
     types::{
-        ConditionCheck, Delete, DeleteRequest, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-        WriteRequest,
+        ConditionCheck, Delete, DeleteRequest, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update, WriteRequest,
     },
 };
 
