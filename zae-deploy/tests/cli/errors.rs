@@ -71,3 +71,9 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
     let ran = run(stage.command(&["namespace", "list", "--color", "never"]).env("TERM", "xterm"));
     assert!(!ran.stdout.contains('\x1b'));
 }
+
+#[test]
+fn the_stack_is_limiter_unless_it_is_named() {
+    let ran = Stage::empty().run(&["resource", "list"]);
+    assert!(ran.stderr.contains("Stack 'limiter' not found"), "{ran:?}");
+}

@@ -5,6 +5,7 @@
 mod audit;
 mod bad_input;
 mod buckets;
+mod docs;
 mod entities;
 mod errors;
 mod help;
