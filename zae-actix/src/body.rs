@@ -49,6 +49,9 @@ impl<B: MessageBody> MessageBody for ResponseBody<B> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
         let this = self.project();
         let chunk = ready!(this.body.poll_next(context));
+        if let Some(Ok(bytes)) = &chunk {
+            this.guard.see(bytes);
+        }
         match &chunk {
             None => this.guard.finish(End::Complete),
             Some(Err(_)) => this.guard.finish(End::BodyFailed),
@@ -67,6 +70,7 @@ impl<B: MessageBody> MessageBody for ResponseBody<B> {
         let Self { body, mut guard, left } = self;
         match body.try_into_bytes() {
             Ok(bytes) => {
+                guard.see(&bytes);
                 guard.finish(End::Complete);
                 Ok(bytes)
             }

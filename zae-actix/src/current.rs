@@ -1,16 +1,23 @@
 //! actix-web's request, for extractors.
 //!
 //! What the extractors of [`zae_tower`] are handed must be [`Send`], and actix-web's request is not. So they get a
-//! [`Head`](crate::Head), and the request itself lies beside them while the decision is made, in a local of the task.
+//! [`Head`](crate::Head), and the request and its payload lie beside them while the decision is made, in a local of the task.
 
 use std::{
+    cell::RefCell,
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use actix_web::dev::ServiceRequest;
+use actix_web::{
+    HttpMessage,
+    dev::{Payload, ServiceRequest},
+};
+use bytes::Bytes;
+use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 use zae_tower::{
@@ -19,7 +26,12 @@ use zae_tower::{
 };
 
 tokio::task_local! {
-    static REQUEST: ServiceRequest;
+    static CURRENT: Current;
+}
+
+struct Current {
+    request: ServiceRequest,
+    payload: RefCell<Payload>,
 }
 
 type Deciding<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -28,13 +40,14 @@ pin_project! {
     /// Work during which extractors find the request, and after which it is there again.
     pub(crate) struct With<T> {
         #[pin]
-        work: TaskLocalFuture<ServiceRequest, Deciding<T>>,
+        work: TaskLocalFuture<Current, Deciding<T>>,
     }
 }
 
 impl<T> With<T> {
-    pub(crate) fn new(request: ServiceRequest, work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { work: REQUEST.scope(request, Box::pin(work)) }
+    pub(crate) fn new(mut request: ServiceRequest, work: impl Future<Output = T> + Send + 'static) -> Self {
+        let payload = RefCell::new(request.take_payload());
+        Self { work: CURRENT.scope(Current { request, payload }, Box::pin(work)) }
     }
 }
 
@@ -45,13 +58,26 @@ impl<T> Future for With<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut work = self.project().work;
         let done = ready!(work.as_mut().poll(context));
-        Poll::Ready((done, work.take_value()))
+        let request = work.take_value().map(|Current { mut request, payload }| {
+            request.set_payload(payload.into_inner());
+            request
+        });
+        Poll::Ready((done, request))
     }
 }
 
 /// What `look` sees in the request that is decided about.
 pub(crate) fn with<T>(look: impl FnOnce(&ServiceRequest) -> T) -> Option<T> {
-    REQUEST.try_with(look).ok()
+    CURRENT.try_with(|current| look(&current.request)).ok()
+}
+
+/// The next bytes of its payload.
+pub(crate) fn poll_payload(context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    let poll = |current: &Current| Pin::new(&mut *current.payload.borrow_mut()).poll_next(context);
+    match CURRENT.try_with(poll) {
+        Ok(chunk) => chunk.map(|chunk| chunk.map(|chunk| chunk.map_err(io::Error::other))),
+        Err(_) => Poll::Ready(Some(Err(io::Error::other("no request is being decided about here")))),
+    }
 }
 
 fn not_here() -> ExtractError {

@@ -20,7 +20,7 @@ use zae_tower::{
     settle::End,
 };
 
-use crate::{body::ResponseBody, current::With, layer::Render, translate};
+use crate::{Head, body::ResponseBody, current::With, layer::Render, translate};
 
 pin_project! {
     /// Decides about a request, then, if it may pass, waits for the inner service's response.
@@ -43,7 +43,7 @@ pin_project! {
     enum State<F> {
         Deciding {
             #[pin]
-            deciding: With<(Passage, http::Extensions)>,
+            deciding: With<(Passage, Head)>,
         },
         Serving {
             #[pin]
@@ -54,7 +54,7 @@ pin_project! {
 }
 
 impl<S: Service<ServiceRequest>> ResponseFuture<S> {
-    pub(crate) fn new(deciding: With<(Passage, http::Extensions)>, inner: Rc<S>, render: Option<Render>) -> Self {
+    pub(crate) fn new(deciding: With<(Passage, Head)>, inner: Rc<S>, render: Option<Render>) -> Self {
         Self { state: State::Deciding { deciding }, inner, render }
     }
 }
@@ -71,15 +71,15 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Deciding { deciding } => {
-                    let ((passage, decided), request) = ready!(deciding.poll(context));
-                    let request = request.expect("a future is not polled after its end");
+                    let ((passage, head), request) = ready!(deciding.poll(context));
+                    let mut request = request.expect("a future is not polled after its end");
                     match passage {
                         Passage::Answered(refusal) => {
                             let response = refuse(refusal, this.render.as_ref());
                             return Poll::Ready(Ok(request.into_response(response).map_into_right_body()));
                         }
                         Passage::Through(through) => {
-                            translate::tell(&request, &decided);
+                            translate::tell(&mut request, head);
                             let serving = this.inner.call(request);
                             this.state.set(State::Serving { serving, through: Some(through) });
                         }

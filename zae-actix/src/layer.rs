@@ -7,6 +7,7 @@ use zae_tower::{
     Cost, EntityId, HeaderDialect, Limits, OnUnavailable, RateLimiter, Refusal, ResourceName,
     entity::DefaultEntity,
     extract::{Extractor, StoredLimits},
+    llm::{Accounting, LlmCost},
     resource::DefaultResource,
     settle::SettleRule,
 };
@@ -147,6 +148,29 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     {
         self.render = Some(Arc::new(render));
         self
+    }
+
+    /// Accounts for calls to language models: takes an estimate by the request's JSON body in place of
+    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
+    /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm).
+    ///
+    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the response's
+    /// bytes pass as they come. Wrap it before compression, so that compression is around it. The [`settle`](crate::settle)
+    /// rule still decides whether the charge stays at all.
+    ///
+    /// ```
+    /// # use actix_web::{App, web};
+    /// # use zae_actix::{Repository, ZaeLimit};
+    /// # async fn chat() -> &'static str { "…" }
+    /// # fn example(repository: Repository) {
+    /// use zae_actix::{llm::Tariff, resource};
+    /// let limit = ZaeLimit::new(repository).resource(resource::json_field("model")).llm(Tariff::openai());
+    /// let app = App::new().service(web::resource("/v1/chat/completions").wrap(limit).route(web::post().to(chat)));
+    /// # let _ = app;
+    /// # }
+    /// ```
+    pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
+        ZaeLimit { limit: self.limit.llm(accounting), render: self.render }
     }
 
     /// What becomes of the charge in the end; see [`settle`](crate::settle).

@@ -32,6 +32,11 @@
 //! [`Lease`] is what was taken for the request being served: adjust it when the real cost is known. [`RateLimited`] is
 //! what was decided. [`LimitError`] turns an answer of the limiter into the response that the middleware would give.
 //!
+//! # Language models
+//!
+//! [`ZaeLimit::llm`] estimates what a call will cost by its JSON body, and settles with the usage that the response tells, streamed
+//! or not; see [`llm`].
+//!
 //! # Where to wrap
 //!
 //! [`App::wrap`](actix_web::App::wrap) limits everything, paths that no route matches included (resource `default`);
@@ -70,6 +75,7 @@ mod error;
 mod future;
 mod layer;
 pub mod limits;
+mod payload;
 pub mod resource;
 mod service;
 pub mod skip;
@@ -81,10 +87,11 @@ pub use error::{LimitError, NotLimited};
 pub use future::ResponseFuture;
 pub use http;
 pub use layer::ZaeLimit;
+pub use payload::RequestBody;
 pub use service::ZaeLimitService;
 pub use zae_tower::{self, *};
 
 /// A request as extractors see it: method, target and headers, and of the extensions [`EntityId`], [`PeerIp`] and
-/// [`MatchedRoute`]. An extractor of your own implements [`Extract<Head>`](extract::Extract); closures see the whole
-/// request, see [`entity::from_fn`].
-pub type Head = http::Request<()>;
+/// [`MatchedRoute`]. An extractor of your own implements [`Extract<Head>`](extract::Extract), and may read the body, see
+/// [`extract::PeekBody`]; closures see all of actix-web's request but the body, see [`entity::from_fn`].
+pub type Head = http::Request<RequestBody>;

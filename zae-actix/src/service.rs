@@ -79,7 +79,7 @@ where
         let mut head = translate::head(&request);
         let deciding = With::new(request, async move {
             let passage = limit.pass(&mut head).await;
-            (passage, std::mem::take(head.extensions_mut()))
+            (passage, head)
         });
         ResponseFuture::new(deciding, Rc::clone(&self.inner), self.render.clone())
     }

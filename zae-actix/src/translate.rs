@@ -5,17 +5,17 @@ use actix_web::{
     dev::ServiceRequest,
     http::{
         StatusCode,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use bytes::Bytes;
 use zae_tower::{Decision, EntityId, LeaseHandle, MatchedRoute, PeerIp};
 
-use crate::Head;
+use crate::{Head, RequestBody};
 
 /// What a request looks like to the extractors of [`zae_tower`].
 pub(crate) fn head(request: &ServiceRequest) -> Head {
-    let mut head = Head::new(());
+    let mut head = Head::new(RequestBody::of(request));
     // What one version accepts as a method, a target or a header, the other does too; if it did not, the extractors would
     // see less, and nothing else would come of it.
     *head.method_mut() = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or_default();
@@ -36,14 +36,26 @@ pub(crate) fn head(request: &ServiceRequest) -> Head {
     head
 }
 
-/// What was decided, for handlers and for middleware around them.
-pub(crate) fn tell(request: &ServiceRequest, decided: &http::Extensions) {
-    let mut theirs = request.extensions_mut();
-    if let Some(decision) = decided.get::<Decision>() {
-        theirs.insert(decision.clone());
+/// What was decided, and the body that was read for it, for the handler and for middleware around it.
+pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
+    let (head, body) = head.into_parts();
+    {
+        let mut theirs = request.extensions_mut();
+        if let Some(decision) = head.extensions.get::<Decision>() {
+            theirs.insert(decision.clone());
+        }
+        if let Some(lease) = head.extensions.get::<LeaseHandle>() {
+            theirs.insert(lease.clone());
+        }
     }
-    if let Some(lease) = decided.get::<LeaseHandle>() {
-        theirs.insert(lease.clone());
+    let Some(body) = body.replacement() else { return };
+    request.set_payload(body.into());
+    // An extractor may have put a longer body in its place.
+    let length = head.headers.get(http::header::CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
+    let length =
+        length.filter(|length| request.headers().get(CONTENT_LENGTH).is_none_or(|old| old.as_bytes() != *length));
+    if let Some(Ok(length)) = length.map(HeaderValue::from_bytes) {
+        request.headers_mut().insert(CONTENT_LENGTH, length);
     }
 }
 

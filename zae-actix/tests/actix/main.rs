@@ -7,6 +7,7 @@ mod body_end;
 mod defaults;
 mod errors;
 mod handlers;
+mod llm;
 mod parity;
 mod server;
 mod settings;

@@ -1,0 +1,91 @@
+//! A request's body, for extractors that read it ahead of the handler: [`RequestBody`].
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{dev::ServiceRequest, http::header::CONTENT_LENGTH};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::current;
+
+/// The body of a [`Head`](crate::Head): what has been read of it, or a way to the payload, which stays with actix-web's
+/// request because it cannot leave its thread.
+///
+/// An extractor that reads it puts one made of bytes in its place, and that is what the handler gets; see
+/// [`PeekBody`](crate::extract::PeekBody).
+pub struct RequestBody(State);
+
+enum State {
+    /// At least so many bytes, where the request says it.
+    Unread {
+        at_least: u64,
+    },
+    Read(Bytes),
+}
+
+impl RequestBody {
+    pub(crate) fn of(request: &ServiceRequest) -> Self {
+        if let (_, actix_web::dev::Payload::None) = request.parts() {
+            return Self(State::Read(Bytes::new()));
+        }
+        let length = request.headers().get(CONTENT_LENGTH);
+        let at_least = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+        Self(State::Unread { at_least })
+    }
+
+    /// What an extractor has put in the payload's place.
+    pub(crate) fn replacement(self) -> Option<Bytes> {
+        match self.0 {
+            State::Read(bytes) if !bytes.is_empty() => Some(bytes),
+            State::Read(_) | State::Unread { .. } => None,
+        }
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self(State::Read(bytes))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let chunk = match &mut self.0 {
+            State::Read(bytes) if bytes.is_empty() => None,
+            State::Read(bytes) => Some(Ok(std::mem::take(bytes))),
+            State::Unread { .. } => ready!(current::poll_payload(context)),
+        };
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, State::Read(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            State::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            State::Unread { at_least } => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(*at_least);
+                hint
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Unread { .. } => "RequestBody(unread)",
+            State::Read(_) => "RequestBody(read)",
+        })
+    }
+}
