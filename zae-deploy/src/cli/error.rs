@@ -47,6 +47,9 @@ pub(crate) enum CliError {
     /// The result that was shown is itself the bad news.
     #[error("see the result")]
     Shown,
+    /// The result that was shown has differences in it, and the command was told to say so. Exit code 2.
+    #[error("there are differences")]
+    Differences,
     /// Nobody reads the output any more.
     #[error("the output was closed")]
     OutputClosed,
@@ -81,7 +84,7 @@ impl CliError {
     pub(crate) fn report(&self, cx: &Context) -> ExitCode {
         let paint = |tone, text: &str| cx.paint(Stream::Stderr, tone, text);
         match self {
-            Self::Shown => {}
+            Self::Shown | Self::Differences => {}
             Self::OutputClosed => return ExitCode::SUCCESS,
             Self::Declined => eprintln!("{self}"),
             Self::Interrupted(_) => eprintln!("\n{self}"),
@@ -97,7 +100,7 @@ impl CliError {
             }
         }
         ExitCode::from(match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Differences => 2,
             Self::Interrupted(_) => 130,
             _ => 1,
         })

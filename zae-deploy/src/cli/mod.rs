@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | done |
 //! | 1 | it failed, a name or value breaks a rule, or a question was answered with no |
-//! | 2 | the command line itself is wrong: unknown command or option, a missing one, a value outside its choices or range |
+//! | 2 | the command line itself is wrong: unknown command or option, a missing one, a value outside its choices or range; or there are differences and `--detailed-exitcode` asked |
 //! | 130 | interrupted |
 //!
 //! Results go to stdout; errors, questions and warnings to stderr. With `--output json` or `yaml`, stdout holds one
@@ -21,6 +21,9 @@ mod context;
 mod entity;
 mod error;
 mod limit;
+mod limits;
+mod local;
+
 mod namespace;
 mod output;
 mod prompt;

@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CliError, Context, audit, bucket, entity, namespace, resource, shell, stack, system, usage};
+use super::{
+    CliError, Context, audit, bucket, entity, limits, local, namespace, resource, shell, stack, system, usage,
+};
 
 /// Deploys and runs the zae rate limiter.
 #[derive(Debug, Parser)]
@@ -80,6 +82,8 @@ pub(crate) enum Command {
     Resource(resource::Group),
     /// Create, show and limit entities
     Entity(entity::Group),
+    /// Plan and apply limits as code
+    Limits(limits::Group),
     /// Show what is left in buckets, and fold sharded ones
     Bucket(bucket::Group),
     /// Show what was used
@@ -88,6 +92,8 @@ pub(crate) enum Command {
     Audit(audit::Group),
     /// Register, list, delete and recover namespaces
     Namespace(namespace::Group),
+    /// Run the whole stack on this machine
+    Local(local::Group),
     /// Print the script that completes commands in a shell
     Completions(shell::Completions),
     /// Print the manual page, or write those of all commands
@@ -100,11 +106,13 @@ impl Command {
             Self::System(group) => group.run(cx).await,
             Self::Resource(group) => group.run(cx).await,
             Self::Entity(group) => group.run(cx).await,
+            Self::Limits(group) => group.run(cx).await,
             Self::Bucket(group) => group.run(cx).await,
             Self::Usage(group) => group.run(cx).await,
             Self::Audit(group) => group.run(cx).await,
             Self::Stack(command) => command.run(cx).await,
             Self::Namespace(group) => group.run(cx).await,
+            Self::Local(group) => group.run(cx).await,
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

@@ -1,6 +1,7 @@
 //! Limits as code: what manifests are refused and why, what a plan finds, what applying does.
 
 mod bad_manifests;
+mod commands;
 mod manifests;
 mod provisioning;
 mod resource;

@@ -1,0 +1,194 @@
+//! `limits …`: limits as code.
+
+mod report;
+mod runner;
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use zae_limiter::NamespaceName;
+
+use super::{
+    CliError, Context,
+    args::{NamespaceArgs, OutputArgs, PrincipalArgs},
+    output::write_all,
+};
+use crate::manifest::{self, Manifest};
+
+use report::{ApplyReport, DiffReport, PlanReport};
+use runner::Runner;
+
+/// Limits as code: one YAML file holds all limits of a namespace.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Only the capacity of a limit is required; refill_amount is then the same, refill_period 60 seconds:
+
+  namespace: default
+  system:
+    on_unavailable: block
+    limits:
+      rpm: { capacity: 1000 }
+  resources:
+    gpt-4:
+      limits:
+        tpm: { capacity: 50000, refill_amount: 10000, refill_period: 12 }
+  entities:
+    user-premium:
+      resources:
+        gpt-4: { limits: { rpm: { capacity: 1000 } } }
+
+What a file no longer names is removed; what others set is left alone. `limits schema` prints the JSON Schema of the
+file for editors, which find it through a first line like
+  # yaml-language-server: $schema=limits.schema.json
+
+Examples:
+  zae-deploy limits plan -n my-app -f limits.yaml
+  zae-deploy limits apply -n my-app -f limits.yaml
+  zae-deploy limits diff -n my-app -f limits.yaml --detailed-exitcode
+  zae-deploy limits apply -n my-app -N tenant-alpha -f alpha-limits.yaml
+  zae-deploy limits cfn-template -n my-app -f limits.yaml > limits-stack.yaml")]
+pub(crate) struct Group {
+    #[command(flatten)]
+    namespace: NamespaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    principal: PrincipalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what applying a file would change
+    Plan {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        way: WayArgs,
+        #[command(flatten)]
+        exit: ExitArgs,
+    },
+    /// Make the namespace's limits what a file says
+    Apply {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        way: WayArgs,
+    },
+    /// Show where the stored limits differ from a file
+    Diff {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        way: WayArgs,
+        #[command(flatten)]
+        exit: ExitArgs,
+    },
+    /// Print a CloudFormation template that carries a file's limits
+    CfnTemplate {
+        #[command(flatten)]
+        file: FileArgs,
+    },
+    /// Print the JSON Schema of the file
+    Schema,
+}
+
+#[derive(Args, Debug)]
+struct FileArgs {
+    /// The limits, in YAML or JSON; - reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+struct WayArgs {
+    /// Read and write the table from here, without the stack's provisioner function
+    #[arg(long)]
+    direct: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+struct ExitArgs {
+    /// End with code 2 when there are differences, for scripts
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+impl Group {
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let out = cx.output(self.output);
+        match &self.command {
+            Command::Plan { file, way, exit } => {
+                let (manifest, namespace) = self.read(file)?;
+                let runner = Runner::new(cx, &namespace, way.direct).await?;
+                let plan = runner.plan(&manifest).await?;
+                let changes = !plan.changes.is_empty();
+                out.show(&PlanReport::new(cx.stack()?, namespace, plan))?;
+                exit.result(changes)
+            }
+            Command::Apply { file, way } => {
+                let (manifest, namespace) = self.read(file)?;
+                let principal = cx.principal(&self.principal).await?;
+                let runner = Runner::for_apply(cx, &namespace, way.direct).await?;
+                let applied = runner.apply(&manifest, principal).await?;
+                let report = ApplyReport::new(cx.stack()?, namespace, applied);
+                out.show(&report)?;
+                report.result()
+            }
+            Command::Diff { file, way, exit } => {
+                let (manifest, namespace) = self.read(file)?;
+                let runner = Runner::new(cx, &namespace, way.direct).await?;
+                let report = DiffReport::new(cx.stack()?, namespace, runner.plan(&manifest).await?);
+                out.show(&report)?;
+                exit.result(report.has_drifted())
+            }
+            Command::CfnTemplate { file } => {
+                let (manifest, namespace) = self.read(file)?;
+                write_all(&manifest::template(&manifest, &cx.named_stack()?, &namespace))
+            }
+            Command::Schema => write_all(manifest::SCHEMA),
+        }
+    }
+
+    /// The file's limits and whose they are: as the command line says, else as the file does.
+    fn read(&self, args: &FileArgs) -> Result<(Manifest, NamespaceName), CliError> {
+        let shown = args.file.display().to_string();
+        let text = text(&args.file).map_err(|error| CliError::failed(format!("read {shown}"), error))?;
+        let mut manifest =
+            Manifest::from_yaml(&text).map_err(|error| CliError::Invalid(error.in_file(&shown).to_string()))?;
+        let given = self.namespace.namespace.as_deref().filter(|name| !name.is_empty());
+        let given = given.map(NamespaceName::new).transpose()?;
+        if let (Some(given), Some(written)) = (&given, &manifest.namespace)
+            && given != written
+        {
+            tracing::warn!("{shown} is written for namespace '{written}'; --namespace '{given}' goes first");
+        }
+        let Some(namespace) = given.or_else(|| manifest.namespace.clone()) else {
+            let problem = format!("{shown} does not say which namespace its limits are for");
+            return Err(CliError::problem(problem)
+                .next("add a line like `namespace: default` to it")
+                .next("or name it on the command line: --namespace <NAMESPACE>"));
+        };
+        manifest.namespace = Some(namespace.clone());
+        Ok((manifest, namespace))
+    }
+}
+
+impl ExitArgs {
+    fn result(self, differences: bool) -> Result<(), CliError> {
+        if self.detailed_exitcode && differences { Err(CliError::Differences) } else { Ok(()) }
+    }
+}
+
+fn text(file: &Path) -> std::io::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file)
+}

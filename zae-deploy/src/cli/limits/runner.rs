@@ -1,0 +1,118 @@
+//! Who compares and changes: the stack's provisioner function, or this process.
+
+use aws_sdk_lambda::{Client, error::SdkError, operation::invoke::InvokeError, primitives::Blob};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use zae_limiter::{NamespaceName, Principal, Repository};
+
+use crate::{
+    cli::{CliError, Context, args::NamespaceArgs, error::Doing},
+    manifest::Manifest,
+    provisioner::{Applied, Plan, ProvisionError, Provisioner},
+};
+
+/// A namespace, and the way to its limits.
+#[derive(Debug)]
+pub(super) struct Runner {
+    repository: Repository,
+    function: Option<Function>,
+}
+
+#[derive(Debug)]
+struct Function {
+    client: Client,
+    name: String,
+    direct: String,
+}
+
+impl Runner {
+    /// Plans in a namespace that exists. Nothing is created.
+    pub(super) async fn new(cx: &Context, namespace: &NamespaceName, direct: bool) -> Result<Self, CliError> {
+        let args = NamespaceArgs { namespace: Some(namespace.to_string()) };
+        let repository = cx.repository(&args).await?;
+        let function = if direct {
+            None
+        } else {
+            let name = format!("{}-limits-provisioner", repository.stack());
+            let client = Client::new(&cx.sdk_config().await);
+            Some(Function { client, name, direct: cx.command("limits … --direct") })
+        };
+        Ok(Self { repository, function })
+    }
+
+    /// Applies in a namespace, which is registered if its name is new.
+    pub(super) async fn for_apply(cx: &Context, namespace: &NamespaceName, direct: bool) -> Result<Self, CliError> {
+        let registry = cx.registry().await?;
+        if registry.namespace_info(namespace).await.doing("look up the namespace")?.is_none() {
+            registry.register_namespace(namespace).await.doing("register the namespace")?;
+        }
+        Self::new(cx, namespace, direct).await
+    }
+
+    pub(super) async fn plan(&self, manifest: &Manifest) -> Result<Plan, CliError> {
+        match &self.function {
+            Some(function) => function.call("plan", &self.repository, manifest, None).await,
+            None => Provisioner::new(self.repository.clone()).plan(manifest).await.map_err(|e| failed("plan", e)),
+        }
+    }
+
+    pub(super) async fn apply(&self, manifest: &Manifest, principal: Option<Principal>) -> Result<Applied, CliError> {
+        match &self.function {
+            Some(function) => function.call("apply", &self.repository, manifest, principal.as_ref()).await,
+            None => {
+                let provisioner = Provisioner::new(self.repository.clone()).principal(principal);
+                provisioner.apply(manifest).await.map_err(|error| failed("apply", error))
+            }
+        }
+    }
+}
+
+fn failed(action: &str, error: ProvisionError) -> CliError {
+    match error {
+        ProvisionError::Repository(error) => match Err::<(), _>(error).doing(&format!("{action} the limits")) {
+            Err(error) => error,
+            Ok(()) => CliError::problem(action),
+        },
+        other => CliError::problem(other.to_string()),
+    }
+}
+
+impl Function {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        repository: &Repository,
+        manifest: &Manifest,
+        principal: Option<&Principal>,
+    ) -> Result<T, CliError> {
+        let event = json!({
+            "action": action,
+            "table_name": repository.stack().as_str(),
+            "namespace_id": repository.namespace_id().as_str(),
+            "principal": principal.map(Principal::as_str),
+            "manifest": manifest.to_json(),
+        });
+        let doing = format!("{action} the limits through {}", self.name);
+        let request = self.client.invoke().function_name(&self.name).payload(Blob::new(event.to_string()));
+        let answer = request.send().await.map_err(|error| self.unreachable(&doing, error))?;
+        let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        let payload: Value = serde_json::from_slice(&payload).map_err(|error| CliError::failed(&doing, error))?;
+        if let Some(message) = payload.get("errorMessage").and_then(Value::as_str) {
+            return Err(CliError::problem(format!("Lambda execution failed: {message}"))
+                .next("the function's log has more: /aws/lambda/".to_owned() + &self.name)
+                .next(format!("{} does without the function", self.direct)));
+        }
+        serde_json::from_value(payload).map_err(|error| CliError::failed(doing, error))
+    }
+
+    fn unreachable(&self, doing: &str, error: SdkError<InvokeError>) -> CliError {
+        let missing = error.as_service_error().is_some_and(InvokeError::is_resource_not_found_exception);
+        let cause = if missing {
+            CliError::problem(format!("The stack has no function {}", self.name))
+                .next("`zae-deploy upgrade` brings a stack without it up to date".to_owned())
+        } else {
+            CliError::failed(doing, aws_sdk_lambda::error::DisplayErrorContext(error).to_string())
+        };
+        cause.next(format!("{} does without the function", self.direct))
+    }
+}

@@ -1,0 +1,56 @@
+//! `local env`.
+
+use clap::{Args, ValueEnum};
+
+use super::up::running;
+use crate::{
+    cli::{CliError, Context, output::write_all},
+    local::{DEFAULT_PORT, control},
+};
+
+#[derive(Args, Debug)]
+pub(super) struct Env {
+    /// In which language
+    #[arg(short = 'f', long = "format", value_name = "LANGUAGE", default_value = "eval", ignore_case = true)]
+    language: Language,
+    /// The port, if it is not the one of the stack that runs
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Language {
+    /// For a POSIX shell: eval "$(zae-deploy local env)"
+    Eval,
+    /// For an .envrc or .env file
+    Direnv,
+    /// For PowerShell
+    Powershell,
+}
+
+/// What tells AWS tools to use `endpoint`, and ours to use `stack`.
+pub(super) fn variables(endpoint: &str, stack: &str) -> [(&'static str, String); 6] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("ZAEL_STACK", stack.to_owned()),
+    ]
+}
+
+impl Env {
+    pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let (endpoint, stack) = match (self.port, running(&control::folder()).await?) {
+            (None, Some((running, status))) => (running.endpoint, status.stack),
+            (port, _) => (format!("http://localhost:{}", port.unwrap_or(DEFAULT_PORT)), cx.stack()?.to_string()),
+        };
+        let line = |(name, value): (&str, String)| match self.language {
+            Language::Eval => format!("export {name}={value}\n"),
+            Language::Direnv => format!("{name}={value}\n"),
+            Language::Powershell => format!("$env:{name} = \"{value}\"\n"),
+        };
+        write_all(&variables(&endpoint, &stack).into_iter().map(line).collect::<String>())
+    }
+}

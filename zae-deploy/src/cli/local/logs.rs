@@ -1,0 +1,59 @@
+//! `local logs`.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::up::running;
+use crate::{
+    cli::{CliError, output::write_all},
+    local::control,
+};
+
+const POLL: Duration = Duration::from_millis(200);
+
+#[derive(Args, Debug)]
+pub(super) struct Logs {
+    /// Go on as long as it runs
+    #[arg(short, long)]
+    follow: bool,
+    /// How many of the last lines
+    #[arg(long, default_value_t = 100, value_name = "LINES")]
+    tail: usize,
+}
+
+impl Logs {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let folder = control::folder();
+        let path = control::log_file(&folder);
+        let doing = "read the local stack's log";
+        let is_running = running(&folder).await?.is_some();
+        let Ok(text) = fs::read(&path) else {
+            return Err(CliError::problem("There is no log of a local stack").next("`zae-deploy local up` starts one"));
+        };
+        let shown = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = shown.lines().collect();
+        let last: String =
+            lines[lines.len().saturating_sub(self.tail)..].iter().map(|line| format!("{line}\n")).collect();
+        write_all(&last)?;
+        if !self.follow || !is_running {
+            return Ok(());
+        }
+        let mut file = File::open(&path).map_err(|error| CliError::failed(doing, error))?;
+        file.seek(SeekFrom::Start(text.len() as u64)).map_err(|error| CliError::failed(doing, error))?;
+        loop {
+            let ended = running(&folder).await?.is_none();
+            let mut more = Vec::new();
+            file.read_to_end(&mut more).map_err(|error| CliError::failed(doing, error))?;
+            write_all(&String::from_utf8_lossy(&more))?;
+            if ended {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `local up`.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::environment::variables;
+use crate::{
+    cli::{
+        CliError, Context,
+        output::{Output, Page, Report},
+    },
+    local::{
+        DEFAULT_PORT, Data, Local, Options,
+        control::{self, Running, Status},
+    },
+};
+
+/// How long starting may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(20);
+/// Lines of the log that explain why it did not start.
+const SHOWN: usize = 10;
+
+#[derive(Args, Debug)]
+pub(super) struct Up {
+    /// The port, on this machine only; 0 takes any that is free
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Keep the data in a file until the next start
+    #[arg(long)]
+    keep: bool,
+    /// Stay in the foreground until Ctrl-C
+    #[arg(long)]
+    foreground: bool,
+}
+
+#[derive(Serialize)]
+struct Started {
+    endpoint: String,
+    already_running: bool,
+    ready_after_ms: Option<u64>,
+    #[serde(flatten)]
+    status: Status,
+    #[serde(skip)]
+    hint: String,
+}
+
+impl Report for Started {
+    fn page(&self, page: &mut Page) {
+        match self.ready_after_ms {
+            None => page.line(format!("Local stack is already running at {}", self.endpoint)),
+            Some(ms) => page.done(&format!("Local stack is ready at {} ({ms} ms)", self.endpoint)),
+        }
+        let (stack, data) = (self.status.stack.clone(), self.status.data.clone());
+        page.fields(2, [("Stack", stack), ("Data", data)]);
+        page.blank();
+        page.line("To configure your shell:");
+        page.line(&self.hint);
+    }
+}
+
+impl Up {
+    pub(super) async fn run(self, cx: &Context, out: &Output) -> Result<(), CliError> {
+        let folder = control::folder();
+        if let Some((running, status)) = running(&folder).await? {
+            return out.show(&started(running, status, None));
+        }
+        if self.foreground { self.foreground(cx, &folder).await } else { self.background(cx, out, &folder).await }
+    }
+
+    async fn foreground(&self, cx: &Context, folder: &Path) -> Result<(), CliError> {
+        let data = if self.keep { Data::File(control::data_file(folder)) } else { Data::Memory };
+        let options = Options::default().port(self.port).stack(cx.stack()?).data(data);
+        let mut local =
+            Local::start(options).await.map_err(|error| CliError::failed("start the local stack", error))?;
+        local.announce(folder).map_err(|error| CliError::failed("write the local stack's file", error))?;
+        println!("Local stack is ready at {}", local.endpoint());
+        tokio::select! {
+            () = local.stopped() => {}
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.map_err(|error| CliError::failed("wait for Ctrl-C", error))?;
+                local.stop().await;
+            }
+        }
+        Running::forget(folder).map_err(|error| CliError::failed("remove the local stack's file", error))?;
+        println!("Local stack stopped");
+        Ok(())
+    }
+
+    /// Starts this program once more, in the background.
+    async fn background(&self, cx: &Context, out: &Output, folder: &Path) -> Result<(), CliError> {
+        let doing = "start the local stack";
+        let start = Instant::now();
+        let log = control::log_file(folder);
+        let open = || -> std::io::Result<(File, File)> {
+            fs::create_dir_all(folder)?;
+            Running::forget(folder)?;
+            let file = File::create(&log)?;
+            Ok((file.try_clone()?, file))
+        };
+        let (stdout, stderr) = open().map_err(|error| CliError::failed(doing, error))?;
+        let program = std::env::current_exe().map_err(|error| CliError::failed(doing, error))?;
+        let mut command = Command::new(program);
+        command
+            .args(["local", "up", "--foreground", "--color", "never", "--port", &self.port.to_string()])
+            .args(["--name", cx.stack()?.as_str()])
+            .args(self.keep.then_some("--keep"))
+            .env_remove("ZAEL_OUTPUT")
+            .env("RUST_LOG", "info,aws_config=warn,aws_smithy_runtime=warn,hyper=warn,dynoxide=error")
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr);
+        // What is typed into this terminal, Ctrl-C above all, is not meant for it.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().map_err(|error| CliError::failed(doing, error))?;
+        while start.elapsed() < PATIENCE {
+            if let Some((running, status)) = running(folder).await? {
+                let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return out.show(&started(running, status, Some(ms)));
+            }
+            if child.try_wait().map_err(|error| CliError::failed(doing, error))?.is_some() {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let end = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
+        Err(CliError::problem(format!("The local stack did not start:\n{end}"))
+            .next(format!("its log is {}", log.display())))
+    }
+}
+
+/// The stack that runs, if one does.
+pub(super) async fn running(folder: &Path) -> Result<Option<(Running, Status)>, CliError> {
+    let found = Running::find(folder).map_err(|error| CliError::failed("read the local stack's file", error))?;
+    let Some(running) = found else { return Ok(None) };
+    Ok(running.status().await.map(|status| (running, status)))
+}
+
+fn started(running: Running, status: Status, ready_after_ms: Option<u64>) -> Started {
+    let hint = variables(&running.endpoint, &status.stack);
+    let hint: Vec<String> = hint.iter().map(|(name, value)| format!("  export {name}={value}")).collect();
+    let hint = format!("  eval \"$(zae-deploy local env)\"\n\nwhich is\n{}", hint.join("\n"));
+    Started { endpoint: running.endpoint, already_running: ready_after_ms.is_none(), ready_after_ms, status, hint }
+}

@@ -1,0 +1,137 @@
+//! Finding, asking and stopping a local stack that runs in another process.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+pub(super) const STATUS_PATH: &str = "/_zae/status";
+pub(super) const STOP_PATH: &str = "/_zae/stop";
+pub(super) const TOKEN_HEADER: &str = "x-zae-token";
+/// How long a stack on this machine may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running stack, as its file describes it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Where it answers, for example `http://localhost:4566`.
+    pub endpoint: String,
+    /// Its port.
+    pub port: u16,
+    /// What stopping it takes.
+    pub(super) token: String,
+}
+
+/// What a running stack says of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// The stack's name.
+    pub stack: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where its data is: a file, or `memory`.
+    pub data: String,
+    /// When it started, `YYYY-MM-DDTHH:MM:SSZ`.
+    pub started_at: String,
+    /// Records that the aggregator has read.
+    pub records: u64,
+    /// Records that it could not use.
+    pub dead_letters: u64,
+}
+
+/// The folder of the local stack's files: `ZAEL_LOCAL_DIR`, else `zae/local` under `XDG_STATE_HOME` or `~/.local/state`.
+pub fn folder() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("ZAEL_LOCAL_DIR").unwrap_or_else(|| {
+        let home = || std::env::home_dir().map(|home| home.join(".local").join("state"));
+        set("XDG_STATE_HOME").or_else(home).unwrap_or_else(std::env::temp_dir).join("zae").join("local")
+    })
+}
+
+/// The file that the stack's process writes its log to.
+pub fn log_file(folder: &Path) -> PathBuf {
+    folder.join("local.log")
+}
+
+/// The file that data is kept in.
+pub fn data_file(folder: &Path) -> PathBuf {
+    folder.join("data.sqlite")
+}
+
+fn state_file(folder: &Path) -> PathBuf {
+    folder.join("running.json")
+}
+
+impl Running {
+    /// The stack that was started last from this folder, which need not run any more.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find(folder: &Path) -> io::Result<Option<Self>> {
+        match fs::read(state_file(folder)) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        // Whole or not at all: somebody may be reading it.
+        let new = folder.join("running.json.new");
+        fs::write(&new, serde_json::to_vec(self)?)?;
+        fs::rename(new, state_file(folder))
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn forget(folder: &Path) -> io::Result<()> {
+        match fs::remove_file(state_file(folder)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What it says of itself; `None` when it does not run.
+    pub async fn status(&self) -> Option<Status> {
+        let body = self.ask("GET", STATUS_PATH).await.ok()?;
+        serde_json::from_str(&body).ok()
+    }
+
+    /// Asks it to stop; it is gone soon afterwards.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub async fn stop(&self) -> io::Result<()> {
+        self.ask("POST", STOP_PATH).await.map(drop)
+    }
+
+    async fn ask(&self, method: &str, path: &str) -> io::Result<String> {
+        let Self { port, token, .. } = self;
+        let asked = async {
+            let mut connection = TcpStream::connect(("127.0.0.1", *port)).await?;
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{TOKEN_HEADER}: {token}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+            connection.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).await?;
+            match answer.split_once("\r\n\r\n") {
+                Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
+                _ => Err(io::Error::other("something else answers there")),
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+    }
+}

@@ -1,0 +1,27 @@
+//! The whole stack on a laptop: one process, no Docker, no AWS account.
+//!
+//! An embedded DynamoDB answers over HTTP with the table, a stream, and expiry of items; the aggregator reads the stream in
+//! this process, and the provisioner is called as it is on AWS. Any AWS SDK can use the endpoint.
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use zae_deploy::local::{Local, Options};
+//! let local = Local::start(Options::default().port(0)).await?;
+//! println!("AWS_ENDPOINT_URL={}", local.endpoint());
+//! local.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod control;
+mod database;
+mod front;
+mod functions;
+mod options;
+mod ports;
+mod start;
+mod stream;
+
+pub use options::{DEFAULT_PORT, Data, Options};
+pub use start::{Local, LocalError};

@@ -1,0 +1,48 @@
+//! What a local stack is like.
+
+use std::path::PathBuf;
+
+use zae_limiter::StackName;
+
+/// The port where the reference's local stack listens, too.
+pub const DEFAULT_PORT: u16 = 4566;
+
+/// Where the data is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Data {
+    /// In memory, gone with the process.
+    #[default]
+    Memory,
+    /// In this file, kept.
+    File(PathBuf),
+}
+
+/// Settings of a local stack.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    pub(super) port: Option<u16>,
+    pub(super) stack: Option<StackName>,
+    pub(super) data: Data,
+}
+
+impl Options {
+    /// The port on the loopback interface; 0 takes any that is free. [`DEFAULT_PORT`] otherwise.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        Self { port: Some(port), ..self }
+    }
+
+    /// The stack's, and so the table's, name; `limiter` otherwise.
+    #[must_use]
+    pub fn stack(self, stack: StackName) -> Self {
+        Self { stack: Some(stack), ..self }
+    }
+
+    /// Where the data is; in memory otherwise.
+    #[must_use]
+    pub fn data(self, data: Data) -> Self {
+        Self { data, ..self }
+    }
+}

@@ -1,0 +1,121 @@
+//! Lambda packages from binaries: [`build`].
+//!
+//! The same binary gives the same bytes, whenever and wherever it is packed: the only file is `bootstrap`, with a fixed
+//! date and permissions. Before that, the binary is looked at: the right machine, and a C library no newer than the one
+//! that Lambda's `provided.al2023` has.
+
+mod elf;
+mod find;
+
+use std::{
+    io::{Cursor, Write},
+    path::PathBuf,
+};
+
+use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::SimpleFileOptions};
+
+pub use elf::{GLIBC_ON_LAMBDA, GlibcVersion};
+pub use find::find;
+
+use crate::artifact::{Architecture, Package};
+
+/// The name that `provided.al2023` starts.
+const BOOTSTRAP: &str = "bootstrap";
+/// Whoever unpacks it may read and start it.
+const MODE: u32 = 0o755;
+
+/// One of the stack's functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Function {
+    /// Reads the change stream.
+    Aggregator,
+    /// Applies limits as code.
+    Provisioner,
+}
+
+impl Function {
+    /// The binary's name.
+    pub fn binary(self) -> &'static str {
+        match self {
+            Self::Aggregator => "zae-aggregator",
+            Self::Provisioner => "zae-provisioner",
+        }
+    }
+
+    /// The function's name in the stack `stack`.
+    pub fn name_in(self, stack: &str) -> String {
+        match self {
+            Self::Aggregator => format!("{stack}-aggregator"),
+            Self::Provisioner => format!("{stack}-limits-provisioner"),
+        }
+    }
+}
+
+/// Why there is no package.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// There is no binary.
+    #[error("there is no {binary} for {architecture} in {}: build it as the documentation says, or name its place", paths(.looked))]
+    Missing {
+        /// The binary.
+        binary: &'static str,
+        /// The machine it was wanted for.
+        architecture: &'static str,
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// It cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is no program for Linux.
+    #[error("this is no program for 64-bit Linux: {0}")]
+    NoProgram(&'static str),
+    /// It is for another machine.
+    #[error("the binary is for {found}, the package is to be for {wanted}")]
+    OtherMachine {
+        /// What the binary is for.
+        found: String,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// It needs a C library that Lambda has not.
+    #[error(
+        "the binary needs glibc {needed}, Lambda's provided.al2023 has {GLIBC_ON_LAMBDA}: build it with cargo-lambda, or on an older system"
+    )]
+    Glibc {
+        /// The newest version that it names.
+        needed: GlibcVersion,
+    },
+    /// It cannot be packed.
+    #[error("the binary cannot be packed")]
+    Zip(#[from] ZipError),
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Checks the program `binary` and packs it for `architecture`.
+///
+/// # Errors
+/// [`PackageError`] when it would not start on Lambda.
+pub fn build(binary: &[u8], architecture: Architecture) -> Result<Package, PackageError> {
+    elf::check(binary, architecture)?;
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(9))
+        .last_modified_time(DateTime::default())
+        .unix_permissions(MODE);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file(BOOTSTRAP, options)?;
+    zip.write_all(binary).map_err(ZipError::Io)?;
+    Ok(Package::new(zip.finish()?.into_inner()))
+}

@@ -1,0 +1,238 @@
+//! `zae-deploy local …`: the whole stack on this machine, used as its users do.
+
+use std::{
+    collections::BTreeMap,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use zae_limiter::{Cost, RateLimiter, Repository};
+
+#[path = "../../../zae-limiter/tests/interop/venv.rs"]
+mod venv;
+
+/// A local stack with a folder of its own, stopped with this value.
+struct Stack {
+    folder: tempfile::TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+/// What a command did.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn command(folder: &std::path::Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zae-deploy"));
+    command
+        .args(words)
+        .env_clear()
+        .env("HOME", folder)
+        .env("USER", "ada")
+        .env("ZAEL_LOCAL_DIR", folder.join("local"))
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+impl Stack {
+    fn up(options: &[&str]) -> (Self, Ran) {
+        Self::up_in(tempfile::tempdir().unwrap(), options)
+    }
+
+    fn up_in(folder: tempfile::TempDir, options: &[&str]) -> (Self, Ran) {
+        let up = run(&mut command(folder.path(), &[&["local", "up", "--port", "0"], options].concat()));
+        assert_eq!((up.code, up.stderr.as_str()), (0, ""), "{up:?}");
+        let env = run(&mut command(folder.path(), &["local", "env", "--format", "direnv"]));
+        let variable = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = env.stdout.lines().filter_map(variable).collect();
+        (Self { folder, environment }, up)
+    }
+
+    /// Runs a command in a shell that `local env` has set up.
+    fn run(&self, words: &[&str]) -> Ran {
+        run(command(self.folder.path(), words).envs(&self.environment))
+    }
+
+    /// The same, for one that must work.
+    fn ok(&self, words: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, 0, "{words:?}: {ran:?}");
+        ran.stdout
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.environment["AWS_ENDPOINT_URL"]
+    }
+
+    /// A repository as an application opens it, with its own client.
+    async fn repository(&self) -> Repository {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .region(aws_sdk_dynamodb::config::Region::from_static("us-east-1"))
+            .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(self.endpoint())
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        Repository::builder().client(client).stack("limiter").config_cache_ttl(Duration::ZERO).build().await.unwrap()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let _ = command(self.folder.path(), &["local", "down"]).output();
+    }
+}
+
+const MANIFEST: &str = "\
+namespace: default
+resources:
+  gpt-4:
+    limits:
+      rpm: { capacity: 5 }
+";
+
+/// Traffic, usage, limits as code and the audit trail, on one command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn end_to_end() {
+    let (stack, up) = Stack::up(&[]);
+    let ready = up.stdout.split(['(', ')']).nth(1).and_then(|ms| ms.strip_suffix(" ms")).unwrap().parse::<u64>();
+    assert!(ready.unwrap() < 1_000, "{}", up.stdout);
+
+    stack.ok(&["system", "set-defaults", "-l", "rpm:100", "-l", "tpm:10000"]);
+    let limiter = RateLimiter::new(stack.repository().await);
+    for _ in 0..20 {
+        let lease = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1).and("tpm", 50)).await.unwrap();
+        lease.commit().await.unwrap();
+    }
+    // Usage appears without anybody doing anything for it.
+    let started = Instant::now();
+    loop {
+        let usage = stack.ok(&["usage", "summary", "-e", "key-1", "--window", "daily", "--output", "json"]);
+        let usage: Value = serde_json::from_str(&usage).unwrap();
+        if usage["totals"]["rpm"]["total"] == 20 && usage["totals"]["tpm"]["total"] == 1_000 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{usage}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let plot = stack.ok(&["usage", "list", "-e", "key-1", "-r", "gpt-4", "--window", "hourly", "--plot"]);
+    assert!(plot.contains("Usage Plot: gpt-4") && plot.contains("RPM"), "{plot}");
+
+    // What is applied holds for the next request.
+    let file = stack.folder.path().join("limits.yaml");
+    std::fs::write(&file, MANIFEST).unwrap();
+    let file = file.to_str().unwrap();
+    assert!(stack.ok(&["limits", "apply", "-f", file]).contains("Applied: 1 created"));
+    let refused = limiter.acquire("key-2", "gpt-4", Cost::of("rpm", 6)).await.unwrap_err();
+    assert!(matches!(refused, zae_limiter::AcquireError::NeverFits(_)), "{refused}");
+    assert!(limiter.acquire("key-2", "gpt-4", Cost::of("rpm", 5)).await.is_ok());
+
+    // What somebody changes by hand is found, and who it was.
+    stack.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:7", "--principal", "mallory@example.com"]);
+    let diff = stack.run(&["limits", "diff", "-f", file, "--detailed-exitcode"]);
+    assert_eq!(diff.code, 2);
+    assert!(diff.stdout.contains("~ rpm.capacity: 7 stored, 5 in the file"), "{}", diff.stdout);
+    let audit = stack.ok(&["audit", "list", "-e", "$RESOURCE:gpt-4", "--output", "json"]);
+    assert!(audit.contains("mallory@example.com") && audit.contains("user/ada"), "{audit}");
+    limiter.shutdown().await;
+
+    let status: Value = serde_json::from_str(&stack.ok(&["local", "status", "--output", "json"])).unwrap();
+    assert_eq!((&status["running"], &status["dead_letters"]), (&true.into(), &0.into()));
+    let log = stack.ok(&["local", "logs"]);
+    assert!(log.contains("batch aggregated"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_started_once_and_stopped_once() {
+    let (stack, _) = Stack::up(&["--name", "my-stack"]);
+    assert_eq!(stack.environment["ZAEL_STACK"], "my-stack");
+    assert!(stack.ok(&["local", "up"]).starts_with("Local stack is already running at"));
+    assert!(stack.ok(&["local", "status"]).starts_with("Local stack: running\n"));
+    assert!(stack.ok(&["local", "env"]).contains("export AWS_ACCESS_KEY_ID=test\n"));
+    assert!(stack.ok(&["local", "env", "-f", "PowerShell"]).contains("$env:AWS_DEFAULT_REGION = \"us-east-1\"\n"));
+    assert_eq!(stack.ok(&["local", "down"]), "Local stack stopped.\n");
+    assert_eq!(stack.ok(&["local", "down"]), "Local stack is not running.\n");
+    assert_eq!(stack.ok(&["local", "status"]), "Local stack: not running\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_is_kept_on_request() {
+    let (stack, _) = Stack::up(&["--keep"]);
+    stack.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:7"]);
+    stack.ok(&["local", "down"]);
+    let folder = std::mem::replace(&mut { stack }.folder, tempfile::tempdir().unwrap());
+    let (stack, up) = Stack::up_in(folder, &["--keep"]);
+    assert!(up.stdout.contains("data.sqlite"), "{}", up.stdout);
+    assert!(stack.ok(&["resource", "get-defaults", "gpt-4"]).contains("rpm: 7/min"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_port_is_an_error_that_says_so() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let up = run(&mut command(folder.path(), &["local", "up", "--port", &port]));
+    assert_eq!(up.code, 1);
+    assert!(up.stderr.contains(&format!("port {port} cannot be used")), "{}", up.stderr);
+}
+
+/// Only who can read the stack's own file may stop it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_cannot_stop_it() {
+    use std::io::{Read, Write};
+    let (stack, _) = Stack::up(&[]);
+    let address = stack.endpoint().strip_prefix("http://localhost:").unwrap();
+    let mut connection = std::net::TcpStream::connect(format!("127.0.0.1:{address}")).unwrap();
+    let request = "POST /_zae/stop HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(stack.ok(&["local", "status"]).contains("running"));
+}
+
+/// The published Python package on the same endpoint: it acquires, and its consumption is aggregated, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_package_can_use_it() {
+    let python = tokio::task::spawn_blocking(venv::interpreter).await;
+    let python = python.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let Some(python) = python else { return };
+    let (stack, _) = Stack::up(&[]);
+    stack.ok(&["system", "set-defaults", "-l", "rpm:100"]);
+    let program = "\
+import asyncio
+from zae_limiter import RateLimiter, Repository
+async def main():
+    repository = await Repository.open(stack='limiter', endpoint_url='ENDPOINT')
+    limiter = RateLimiter(repository=repository)
+    for _ in range(3):
+        async with limiter.acquire(entity_id='key-py', resource='gpt-4', consume={'rpm': 1}):
+            pass
+    await repository.close()
+asyncio.run(main())
+";
+    let mut command = Command::new(python);
+    command.args(["-W", "ignore", "-c", &program.replace("ENDPOINT", stack.endpoint())]).envs(&stack.environment);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_PROXY", "localhost,127.0.0.1");
+    let ran = run(&mut command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let started = Instant::now();
+    loop {
+        let usage = stack.ok(&["usage", "summary", "-e", "key-py", "--output", "json"]);
+        if serde_json::from_str::<Value>(&usage).unwrap()["totals"]["rpm"]["total"] == 3 {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{usage}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
