@@ -127,7 +127,7 @@ impl Group {
                 let runner = Runner::new(cx, &namespace, way.direct).await?;
                 let plan = runner.plan(&manifest).await?;
                 let changes = !plan.changes.is_empty();
-                out.show(&PlanReport::new(cx.stack()?, namespace, plan))?;
+                out.show(&PlanReport::new(cx.named_stack()?, namespace, plan))?;
                 exit.result(changes)
             }
             Command::Apply { file, way } => {
@@ -135,14 +135,14 @@ impl Group {
                 let principal = cx.principal(&self.principal).await?;
                 let runner = Runner::for_apply(cx, &namespace, way.direct).await?;
                 let applied = runner.apply(&manifest, principal).await?;
-                let report = ApplyReport::new(cx.stack()?, namespace, applied);
+                let report = ApplyReport::new(cx.named_stack()?, namespace, applied);
                 out.show(&report)?;
                 report.result()
             }
             Command::Diff { file, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
                 let runner = Runner::new(cx, &namespace, way.direct).await?;
-                let report = DiffReport::new(cx.stack()?, namespace, runner.plan(&manifest).await?);
+                let report = DiffReport::new(cx.named_stack()?, namespace, runner.plan(&manifest).await?);
                 out.show(&report)?;
                 exit.result(report.has_drifted())
             }
