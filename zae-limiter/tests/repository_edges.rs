@@ -122,6 +122,21 @@ async fn a_transaction_in_the_way_is_waited_for() {
     assert_eq!(kind(&error), StoreErrorKind::Ambiguous, "an unknown failure of a server");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_dynamodb_leaves_of_a_batch_is_asked_for_again() {
+    let bench = Bench::new();
+    let (wire, r) = bench.process().await;
+    r.set_system_defaults(&rpm(5).into(), None, None).await.unwrap();
+    r.create_entity(NewEntity::new(id("e")), None).await.unwrap();
+    raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &[("rpm", 0, 5_000, 5_000, 60_000)])).await;
+    fail_first(&wire, "BatchGetItem", 3, Fault::Unprocessed);
+    let found = limiter(&r).limits_for(&id("e"), &resource("gpt-4")).await.unwrap();
+    assert_eq!((found, wire.take()["BatchGetItem"]), (Some(rpm(5).into()), 4));
+    fail_first(&wire, "BatchWriteItem", 3, Fault::Unprocessed);
+    r.delete_entity(&id("e"), None).await.unwrap();
+    assert_eq!((bucket(&r, "e").await, wire.take()["BatchWriteItem"]), (Value::Null, 4));
+}
+
 #[tokio::test]
 async fn what_could_not_be_sent_or_was_not_allowed_says_what_to_check() {
     let bench = Bench::new();

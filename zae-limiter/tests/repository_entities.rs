@@ -126,7 +126,7 @@ async fn a_deleted_entity_leaves_nothing_but_its_trail() {
 async fn an_interrupted_deletion_is_completed_by_the_next() {
     let bench = Bench::new();
     let (wire, repository) = bench.process().await;
-    for calls in 0..6 {
+    for calls in 0.. {
         let entity = id(&format!("key-{calls}"));
         repository.create_entity(NewEntity::new(entity.clone()), None).await.unwrap();
         repository.set_limits(&entity, &scope("gpt-4"), &rpm(1).into(), None).await.unwrap();
@@ -139,7 +139,10 @@ async fn an_interrupted_deletion_is_completed_by_the_next() {
         });
         let interrupted = repository.delete_entity(&entity, None).await;
         wire.fail(|_, _| support::Fault::None);
-        assert!(interrupted.is_err(), "cut after {calls} calls");
+        if interrupted.is_ok() {
+            assert!(calls > 6, "it takes more than {calls} calls");
+            break;
+        }
         assert!(repository.entity(&entity).await.unwrap().is_some(), "the entity goes last");
         repository.delete_entity(&entity, None).await.unwrap();
         assert!(

@@ -16,8 +16,8 @@ use serde_json::json;
 use support::{Bench, limits, rpm};
 use tokio::net::TcpListener;
 use zae_limiter::{
-    EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, ProvisionOccasion, ProvisionTarget, Provisioner,
-    Provisioning, Repository, RepositoryError, ResourceName, StackName,
+    AuditTarget, EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, ProvisionOccasion, ProvisionTarget,
+    Provisioner, Provisioning, Repository, RepositoryError, ResourceName, StackName,
 };
 
 fn name(text: &str) -> NamespaceName {
@@ -114,6 +114,9 @@ async fn what_the_builder_stores_is_kept_by_later_changes() {
     builder().on_unavailable(OnUnavailable::Allow).build().await.unwrap();
     let both = (Some(limits([rpm(5)])), Some(OnUnavailable::Allow));
     assert_eq!(repository.system_defaults().await.unwrap(), both);
+    let events = repository.audit_events(&AuditTarget::System, 1, None).await.unwrap().events;
+    assert_eq!(events[0].details["on_unavailable"], "allow", "the builder's changes are recorded like others");
+    assert_eq!(events[0].details["limits"][0]["capacity"], 5);
 
     assert!(repository.delete_system_defaults(None).await.unwrap());
     assert!(!repository.delete_system_defaults(None).await.unwrap());

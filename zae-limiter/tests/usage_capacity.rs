@@ -112,7 +112,8 @@ async fn shards_share_one_capacity() {
     assert_eq!(by_entity(&left(&repository, CapacityScope::All).await), [("key-1", 100, 5 + 10 + 5 + 25 + 25)]);
     // The reference leaves shard 0 with all it had when it splits a bucket; a shard beyond the count is not asked.
     table.put(bucket(&repository, "key-1", (0, 4), 100)).await;
-    table.put(bucket(&repository, "key-1", (7, 8), 1_000)).await;
+    table.put(bucket(&repository, "key-1", (7, 8), 0)).await;
+    assert_eq!(by_entity(&left(&repository, CapacityScope::All).await), [("key-1", 100, 25 + 12 + 25 + 25)]);
     bench.advance(600_000);
     assert_eq!(by_entity(&left(&repository, CapacityScope::All).await), [("key-1", 100, 100)]);
 }

@@ -162,12 +162,15 @@ async fn an_upgrade_never_lowers_the_minimum() {
     assert_eq!(record.lambda_version.as_deref(), Some("0.18.0"), "an aggregator that is not mentioned stays");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn concurrent_raises_end_at_the_highest() {
     let (bench, repository, _) = bench().await;
     let mut tasks = tokio::task::JoinSet::new();
     for minor in 1..=4 {
-        let (_, repository) = bench.process().await;
+        let (wire, repository) = bench.process().await;
+        // All have read before anybody writes, and the highest is written first.
+        let read = support::Fault::Slow(100 - 10 * minor);
+        wire.fail(move |operation, _| if operation == "GetItem" { read } else { support::Fault::None });
         tasks.spawn(async move {
             let update = VersionUpdate::default().raise_client_min_version(version(&format!("0.{minor}.0")));
             repository.set_version_record(&update).await.unwrap();

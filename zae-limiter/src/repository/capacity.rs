@@ -124,7 +124,7 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
     // A shard that nobody needed yet starts with its share.
     let missing = i64::from(count).saturating_sub(i64::try_from(existing.len()).unwrap_or(i64::MAX));
     let untouched = whole.share(count).capacity.saturating_mul(missing);
-    let tokens = existing.into_iter().fold(untouched, i64::saturating_add).min(whole.capacity);
+    let tokens = existing.into_iter().fold(untouched, i64::saturating_add);
     let (capacity, available) = (whole.capacity / MILLI, tokens.div_euclid(MILLI));
     Some(EntityCapacity { entity_id, capacity, available, utilization_pct: utilization(capacity, available) })
 }

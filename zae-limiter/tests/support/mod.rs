@@ -50,6 +50,8 @@ pub enum Fault {
     Throttled,
     /// DynamoDB refuses it because a transaction is in its way.
     Conflict,
+    /// DynamoDB leaves all of a batch for later.
+    Unprocessed,
     /// DynamoDB does not allow it.
     Denied,
     /// DynamoDB fails in a way that no client knows.
@@ -167,6 +169,13 @@ fn refused(status: u16, code: &str) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
+fn unprocessed(request: &HttpRequest) -> HttpResponse {
+    let asked: serde_json::Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
+    let left = &asked["RequestItems"];
+    let body = serde_json::json!({ "Responses": {}, "UnprocessedKeys": left, "UnprocessedItems": left });
+    HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::from(body.to_string()))
+}
+
 impl HttpConnector for Tap {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or("").to_owned();
@@ -187,6 +196,7 @@ impl HttpConnector for Tap {
                     return Ok(refused(400, "TransactionCanceledException"));
                 }
                 Fault::Conflict => return Ok(refused(400, "TransactionConflictException")),
+                Fault::Unprocessed => return Ok(unprocessed(&request)),
                 Fault::Denied => return Ok(refused(400, "AccessDeniedException")),
                 Fault::Broken => return Ok(refused(503, "NeverHeardOf")),
                 Fault::None | Fault::LostAfter | Fault::Slow(_) | Fault::Trip(_) => {}

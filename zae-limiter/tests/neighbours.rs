@@ -1,0 +1,209 @@
+//! What neighbours do to a bucket between two of our writes, and what we leave to them.
+
+#[path = "support/raw.rs"]
+mod raw;
+mod support;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use support::{Bench, Fault, START, limits, rpm, tpm};
+use zae_limiter::{AcquireError, Cost, EntityId, Limit, LimitScope, NewEntity, RateLimiter, Repository, ResourceName};
+
+fn id(text: &str) -> EntityId {
+    EntityId::new(text).unwrap()
+}
+
+fn scope() -> LimitScope {
+    ResourceName::new("gpt-4").unwrap().into()
+}
+
+async fn shard(r: &Repository, shard: u32) -> Value {
+    raw::get(r, &format!("{}/BUCKET#e#gpt-4#{shard}", r.namespace_id()), "#STATE").await
+}
+
+/// Changes attributes of the bucket; null removes one.
+async fn change(r: &Repository, attributes: &Value) {
+    let mut bucket = shard(r, 0).await;
+    for (name, value) in attributes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(bucket.as_object_mut().unwrap().remove(name)),
+            value => bucket[name] = value.clone(),
+        }
+    }
+    raw::put(r, &bucket).await;
+}
+
+async fn take(limiter: &RateLimiter, limit: &str, tokens: u64) -> Result<(), AcquireError> {
+    limiter.acquire("e", "gpt-4", Cost::of(limit, tokens)).await?.commit().await.unwrap();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_feature_stamped_onto_a_bucket_that_we_remember_stops_us() {
+    for stamp in [
+        json!({"disabled": {"BOOL": true}}),
+        json!({"bypass": {"N": (START + 60_000).to_string()}}),
+        json!({"vu": {"N": "0"}, "sched": {"S": "x"}}),
+        json!({"vu": {"N": "0"}, "b_rpm_soft": {"N": (START + 60_000).to_string()}}),
+        json!({"vu": {"N": "0"}, "b_rpm_gc": {"N": "1"}}),
+    ] {
+        let bench = Bench::new();
+        let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+        let r = limiter.repository().clone();
+        take(&limiter, "rpm", 1).await.unwrap();
+        change(&r, &stamp).await;
+        let before = shard(&r, 0).await;
+        let answer = take(&limiter, "rpm", 1).await;
+        assert!(
+            matches!(&answer, Err(AcquireError::Unsupported(u)) if stamp.get(&u.attribute).is_some()),
+            "{answer:?}"
+        );
+        assert_eq!(shard(&r, 0).await, before, "nothing was taken");
+    }
+}
+
+#[tokio::test]
+async fn a_validity_that_is_over_takes_one_more_write_and_is_gone() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let r = limiter.repository().clone();
+    take(&limiter, "rpm", 1).await.unwrap();
+    for (stamp, calls, left) in [(START + 1, 1, Some(START + 1)), (START, 2, None), (0, 2, None)] {
+        change(&r, &json!({"vu": {"N": stamp.to_string()}})).await;
+        wire.take();
+        take(&limiter, "rpm", 1).await.unwrap();
+        assert_eq!(wire.count(), calls, "{stamp}");
+        assert_eq!(raw::number(&shard(&r, 0).await, "vu"), left, "{stamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_a_neighbour_shards_grants_no_more_than_before() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let r = limiter.repository().clone();
+    take(&limiter, "rpm", 1).await.unwrap();
+    change(&r, &json!({"shard_count": {"N": "2"}})).await;
+    let mut granted = 1;
+    for _ in 0..20 {
+        granted += i32::from(take(&limiter, "rpm", 1).await.is_ok());
+    }
+    limiter.shutdown().await;
+    assert!((6..=10).contains(&granted), "{granted} of 10: its own half at least, and never more than the whole");
+    for number in [0, 1] {
+        let tokens = raw::number(&shard(&r, number).await, "b_rpm_tk").unwrap();
+        assert!((0..=5_000).contains(&tokens), "shard {number} holds {tokens}");
+    }
+}
+
+#[tokio::test]
+async fn a_neighbours_clock_that_is_ahead_is_not_turned_back() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let r = limiter.repository().clone();
+    take(&limiter, "rpm", 4).await.unwrap();
+    change(&r, &json!({"rf": {"N": (START + 5_000).to_string()}})).await;
+    r.set_limits(&id("e"), &scope(), &limits([rpm(20)]), None).await.unwrap();
+    take(&limiter, "rpm", 1).await.unwrap();
+    let bucket = shard(&r, 0).await;
+    assert_eq!((raw::number(&bucket, "rf"), raw::number(&bucket, "b_rpm_tk")), (Some(START + 5_000), Some(5_000)));
+}
+
+#[tokio::test]
+async fn a_refill_reaches_the_reserved_limit_and_renews_the_lifetime() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(60)])).await;
+    let r = limiter.repository().clone();
+    take(&limiter, "rpm", 60).await.unwrap();
+    change(&r, &json!({"b_wcu_tk": {"N": "3000"}})).await;
+    // The first write brings what the neighbour changed, the second refills it.
+    for _ in 0..2 {
+        bench.advance(1_000);
+        take(&limiter, "rpm", 1).await.unwrap();
+    }
+    let bucket = shard(&r, 0).await;
+    assert_eq!(raw::number(&bucket, "b_wcu_tk"), Some(1_000_000), "1000 units a second, up to 1000");
+    // Seven times the minute that it takes to fill.
+    assert_eq!(raw::number(&bucket, "ttl"), Some((START + 2_000) / 1_000 + 420));
+}
+
+#[tokio::test]
+async fn copies_of_the_owners_facts_are_repaired_unless_a_newer_client_keeps_them() {
+    for stamped in [true, false] {
+        let bench = Bench::new();
+        let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+        let r = limiter.repository().clone();
+        r.create_entity(NewEntity::new(id("e")).parent(id("p")).cascading(), None).await.unwrap();
+        take(&limiter, "rpm", 1).await.unwrap();
+        let stamp = if stamped { json!({"N": "7"}) } else { Value::Null };
+        change(&r, &json!({"cascade": {"BOOL": false}, "parent_id": {"S": "other"}, "pgen": stamp})).await;
+        for _ in 0..2 {
+            take(&limiter, "rpm", 1).await.unwrap();
+        }
+        let bucket = shard(&r, 0).await;
+        let copies = (bucket["cascade"]["BOOL"].as_bool(), bucket["parent_id"]["S"].as_str());
+        let expected = if stamped { (Some(false), Some("other")) } else { (Some(true), Some("p")) };
+        assert_eq!(copies, expected, "stamped: {stamped}");
+        let pk = format!("{}/BUCKET#p#gpt-4#0", r.namespace_id());
+        assert_eq!(
+            raw::number(&raw::get(&r, &pk, "#STATE").await, "b_rpm_tc"),
+            Some(3_000),
+            "the entity's record decides"
+        );
+    }
+}
+
+#[tokio::test]
+async fn changed_limits_take_what_is_over_and_give_shards_their_part() {
+    let (_, r) = Bench::new().process().await;
+    for number in [0, 1] {
+        let stored = [("rpm", 50_000, 100_000, 100_000, 60_000)];
+        raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (number, 2), START, &stored)).await;
+    }
+    r.set_limits(&id("e"), &scope(), &limits([rpm(10), tpm(100)]), None).await.unwrap();
+    for number in [0, 1] {
+        let bucket = shard(&r, number).await;
+        let tokens = ["rpm", "tpm"].map(|limit| raw::number(&bucket, &format!("b_{limit}_tk")));
+        assert_eq!(tokens, [Some(5_000), Some(50_000)], "shard {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_somebody_still_uses_is_not_taken_off_its_bucket() {
+    let old = Limit::per_minute("old", 5).unwrap();
+    let (mut reads, mut left) = (u64::MAX, Vec::new());
+    for used in [false, true] {
+        let bench = Bench::new();
+        let (wire, r) = bench.process().await;
+        r.set_system_defaults(&rpm(10).into(), None, None).await.unwrap();
+        r.set_limits(&id("e"), &scope(), &limits([rpm(10), old.clone()]), None).await.unwrap();
+        let stored = [("rpm", 9_000, 10_000, 10_000, 60_000), ("old", 3_000, 5_000, 5_000, 60_000)];
+        raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &stored)).await;
+        wire.take();
+        // The bucket is what is read last; its answer is on its way while a neighbour takes a token.
+        let number = AtomicU64::new(0);
+        wire.fail(move |operation, _| {
+            let last = operation == "GetItem" && number.fetch_add(1, Ordering::SeqCst) + 1 == reads;
+            if last { Fault::Slow(1_000) } else { Fault::None }
+        });
+        let neighbour = async {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            if used {
+                change(&r, &json!({"b_old_tk": {"N": "2000"}, "b_old_tc": {"N": "1000"}})).await;
+            }
+        };
+        let entity = id("e");
+        let (deleted, ()) = tokio::join!(
+            async {
+                let deleted = r.delete_limits(&entity, &scope(), None).await.unwrap();
+                reads = wire.take()["GetItem"];
+                deleted
+            },
+            neighbour
+        );
+        assert!(deleted);
+        left.push(raw::number(&shard(&r, 0).await, "b_old_tk"));
+    }
+    assert_eq!(left, [None, Some(2_000)]);
+}
