@@ -96,19 +96,20 @@ fn newest_glibc(bytes: &Bytes<'_>) -> Option<Option<GlibcVersion>> {
     let mut newest = None;
     for index in 0..count {
         let header = section(index)?;
-        if bytes.u32(header + 4)? != VERSION_NEEDS {
+        if bytes.u32(header.saturating_add(4))? != VERSION_NEEDS {
             continue;
         }
-        let (mut need, texts) = (bytes.u64(header + 24)?, section(u64::from(bytes.u32(header + 40)?))?);
-        let (texts, needs) = (bytes.u64(texts + 24)?, bytes.u32(header + 44)?);
+        let (mut need, texts) =
+            (bytes.u64(header.saturating_add(24))?, section(u64::from(bytes.u32(header.saturating_add(40))?))?);
+        let (texts, needs) = (bytes.u64(texts.saturating_add(24))?, bytes.u32(header.saturating_add(44))?);
         for _ in 0..needs {
-            let mut version = need.checked_add(u64::from(bytes.u32(need + 8)?))?;
-            for _ in 0..bytes.u16(need + 2)? {
-                let name = bytes.text(texts.checked_add(u64::from(bytes.u32(version + 8)?))?)?;
+            let mut version = need.checked_add(u64::from(bytes.u32(need.saturating_add(8))?))?;
+            for _ in 0..bytes.u16(need.saturating_add(2))? {
+                let name = bytes.text(texts.checked_add(u64::from(bytes.u32(version.saturating_add(8))?))?)?;
                 newest = newest.max(GlibcVersion::of(name));
-                version = version.checked_add(u64::from(bytes.u32(version + 12)?))?;
+                version = version.checked_add(u64::from(bytes.u32(version.saturating_add(12))?))?;
             }
-            need = need.checked_add(u64::from(bytes.u32(need + 12)?))?;
+            need = need.checked_add(u64::from(bytes.u32(need.saturating_add(12))?))?;
         }
     }
     Some(newest)

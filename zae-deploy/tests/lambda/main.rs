@@ -7,6 +7,7 @@ mod cold_start;
 mod cost;
 mod crashes;
 mod failures;
+mod package;
 mod provisioner;
 mod reference;
 mod refill;
