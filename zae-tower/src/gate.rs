@@ -158,6 +158,8 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     ) -> Passage {
         self.notices.decided(&decision, started.elapsed());
         request.extensions_mut().insert(decision.clone());
+        // An outer layer's lease holds other limits than the handler of this one expects.
+        request.extensions_mut().remove::<LeaseHandle>();
         let guard = lease.map_or_else(SettleGuard::nothing, |lease| {
             request.extensions_mut().insert(lease.clone());
             SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token()).metered(self.accounting.as_ref())

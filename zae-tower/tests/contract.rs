@@ -146,6 +146,28 @@ async fn nested_layers_add_their_headers_and_both_settle() {
     assert_eq!(left(&outer, "user-1", "rpm").await, 2);
 }
 
+/// An inner layer that takes nothing leaves no lease, not even that of an outer layer with other limits.
+#[tokio::test]
+async fn the_lease_is_the_innermost_layers_or_none() {
+    let (outer, inner) = (limiter([rpm(9)]).await, limiter([tpm(1)]).await);
+    let tokens = || ZaeLimit::new(&inner).cost(Cost::of("tpm", 400));
+    let handler = || {
+        service_fn(|request: Request<Text>| async move {
+            Ok::<_, Infallible>(Response::new(Text::from(match request.extensions().get::<LeaseHandle>() {
+                Some(lease) => format!("{:?}", lease.consumed()),
+                None => "none".to_owned(),
+            })))
+        })
+    };
+    let outer = ZaeLimit::new(&outer);
+    let shadowed = outer.layer(tokens().shadow().layer(handler())).oneshot(get()).await.unwrap();
+    assert_eq!(support::read(shadowed.into_body()).await, "none");
+    let skipped = outer.layer(tokens().skip(|_| true).layer(handler())).oneshot(get()).await.unwrap();
+    assert_eq!(support::read(skipped.into_body()).await, "none");
+    let alone = outer.layer(handler()).oneshot(get()).await.unwrap();
+    assert_eq!(support::read(alone.into_body()).await, "{\"rpm\": 1}");
+}
+
 #[tokio::test]
 async fn errors_are_the_inner_services_and_give_back() {
     let limiter = limiter([rpm(5)]).await;
