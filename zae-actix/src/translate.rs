@@ -44,6 +44,8 @@ pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
         if let Some(decision) = head.extensions.get::<Decision>() {
             theirs.insert(decision.clone());
         }
+        // An outer limit's lease is not the handler's.
+        theirs.remove::<LeaseHandle>();
         if let Some(lease) = head.extensions.get::<LeaseHandle>() {
             theirs.insert(lease.clone());
         }
@@ -112,7 +114,8 @@ pub(crate) fn write(changes: &Changes, headers: &mut HeaderMap) {
 }
 
 fn new_headers(headers: &HeaderMap) -> http::HeaderMap {
-    let mut new = http::HeaderMap::with_capacity(headers.len());
+    // No more than is usual at first: a map has its bounds, and a client may not know them.
+    let mut new = http::HeaderMap::with_capacity(headers.len().min(64));
     for (name, value) in headers {
         let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
         if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_bytes(value.as_bytes())) {
@@ -120,4 +123,22 @@ fn new_headers(headers: &HeaderMap) -> http::HeaderMap {
         }
     }
     new
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn more_headers_than_a_map_holds_lose_some_and_nothing_else() {
+        let mut request = TestRequest::get().uri("/a?b=c");
+        for number in 0..40_000 {
+            request = request.append_header((format!("x-{number}"), "value"));
+        }
+        let head = head(&request.to_srv_request());
+        assert!(head.headers().len() > 10_000);
+        assert_eq!(head.uri(), "/a?b=c");
+    }
 }

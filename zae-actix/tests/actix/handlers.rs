@@ -85,6 +85,19 @@ async fn skipped_and_shadowed_requests_have_a_lease_that_holds_nothing() {
 }
 
 #[actix_web::test]
+async fn the_lease_is_the_innermost_limits_or_holds_nothing() {
+    async fn handler(lease: Lease) -> Result<String, LimitError> {
+        lease.adjust("tpm", 1)?;
+        Ok(lease.handle().is_some().to_string())
+    }
+    let tokens = ZaeLimit::new(limiter([tpm(1)]).await).cost(Cost::of("tpm", 400)).shadow();
+    let requests = ZaeLimit::new(limiter([rpm(9)]).await);
+    let app = App::new().wrap(tokens).wrap(requests).route("/", web::get().to(handler));
+    let answer = get(&init_service(app).await, "/", ALICE).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "false"));
+}
+
+#[actix_web::test]
 async fn without_a_limit_extractors_fail_and_options_are_none() {
     async fn optional(lease: Option<Lease>, limited: Option<RateLimited>) -> String {
         format!("{} {}", lease.is_some(), limited.is_some())
