@@ -37,17 +37,30 @@ pub struct StackProvisioner {
     occasion: ProvisionOccasion,
     options: StackOptions,
     packages: Packages,
+    cloud: Option<Cloud>,
 }
 
 impl StackProvisioner {
     /// Creates a missing stack with the default options, and leaves an existing one alone.
     pub fn if_missing() -> Self {
-        Self { occasion: ProvisionOccasion::TableMissing, options: StackOptions::default(), packages: Packages::none() }
+        Self::new(ProvisionOccasion::TableMissing, StackOptions::default())
     }
 
     /// Brings the stack to what `options` say whenever a repository is opened.
     pub fn declaring(options: StackOptions) -> Self {
-        Self { occasion: ProvisionOccasion::Always, options, packages: Packages::none() }
+        Self::new(ProvisionOccasion::Always, options)
+    }
+
+    fn new(occasion: ProvisionOccasion, options: StackOptions) -> Self {
+        Self { occasion, options, packages: Packages::none(), cloud: None }
+    }
+
+    /// The account and region to deploy to, for repositories whose client was made elsewhere. Otherwise they are found as the
+    /// repository's own.
+    #[must_use]
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.cloud = Some(cloud);
+        self
     }
 
     /// The Lambda packages of the functions. Without them a new stack's functions are placeholders until
@@ -59,7 +72,10 @@ impl StackProvisioner {
     }
 
     async fn deploy(&self, target: &ProvisionTarget) -> Result<(), StackError> {
-        let cloud = Cloud::connect(target.region.clone(), target.endpoint_url.clone()).await?;
+        let cloud = match &self.cloud {
+            Some(cloud) => cloud.clone(),
+            None => Cloud::connect(target.region.clone(), target.endpoint_url.clone()).await?,
+        };
         let (options, packages) = (self.options.clone(), self.packages.clone());
         let deployment = Deployment::new(&cloud, target.stack.clone(), options, packages);
         let plan = deployment.plan(&LogWatch).await?;

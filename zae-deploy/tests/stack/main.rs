@@ -16,5 +16,6 @@ mod lifecycle;
 mod moto;
 mod resolve;
 mod run;
+mod session;
 mod template;
 mod venv;
