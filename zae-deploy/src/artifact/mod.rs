@@ -4,12 +4,14 @@
 //! of the account and region that all stacks share: the same code is sent once, a stack that goes back to an older version
 //! finds it, and CloudFormation sees a change of code as a change of its key.
 
+mod load;
 mod upload;
 
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
+pub use load::load_one;
 pub(crate) use upload::upload;
 
 /// The instruction set that a package is built for.

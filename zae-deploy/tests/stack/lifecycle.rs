@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
 use serde_json::Value;
+use zae_deploy::artifact::load_one;
 
 use super::{
     moto::Moto,
     resolve::{self, Parameters},
+    run::lambda_dir,
 };
 
 /// The resources that `moto` has of a stack, by their names in the template.
@@ -43,6 +46,14 @@ async fn a_stack_is_deployed_shown_listed_and_deleted() {
     }
     assert!(ran.stdout.contains("✓ Stack create complete"), "{}", ran.stdout);
     assert_eq!(resources(&moto, "prod").await, expected(&[("EnableAlarms", "false")]));
+    assert!(ran.stdout.contains("Uploading the aggregator"), "{}", ran.stdout);
+    functions_have_their_code(&moto).await;
+    let scan = "import boto3, os; t = boto3.client('dynamodb', endpoint_url=os.environ['ENDPOINT']); \
+                print([i['audit_retention_days']['N'] for i in t.scan(TableName='prod')['Items'] if 'audit_retention_days' in i])";
+    assert_eq!(moto.python(scan).await.trim(), "['30']", "kept in the table");
+    let again = moto.zae_deploy(&["deploy", "--name", "second"]).await.ok();
+    assert!(!again.stdout.contains("Uploading"), "the same code is sent once: {}", again.stdout);
+    moto.zae_deploy(&["delete", "--name", "second", "--yes"]).await.ok();
 
     let status = moto.zae_deploy(&["status", "--name", "prod"]).await.ok();
     println!("{}", status.stdout);
@@ -75,6 +86,35 @@ async fn a_stack_is_deployed_shown_listed_and_deleted() {
     assert!(gone.stdout.contains("✓ Stack 'prod' deleted successfully"), "{}", gone.stdout);
     moto.zae_deploy(&["delete", "--name", "prod", "--yes"]).await.failed(1, &["stack prod does not exist"]);
     moto.zae_deploy(&["status", "--name", "prod"]).await.failed(1, &["not available"]);
+}
+
+/// What runs in the stack is what was packed, from a bucket of this account and region.
+async fn functions_have_their_code(moto: &Moto) {
+    let program = "\
+import boto3, os, json
+f = boto3.client('lambda', endpoint_url=os.environ['ENDPOINT'])
+out = []
+for name in ['prod-aggregator', 'prod-limits-provisioner']:
+    c = f.get_function(FunctionName=name)['Configuration']
+    out.append([c['Runtime'], c['Handler'], c['Architectures'], c['CodeSha256']])
+s = boto3.client('s3', endpoint_url=os.environ['ENDPOINT'])
+keys = [o['Key'] for o in s.list_objects_v2(Bucket='zae-deploy-123456789012-us-east-1')['Contents']]
+print(json.dumps([out, keys]))
+";
+    let found: Value = serde_json::from_str(&moto.python(program).await).unwrap();
+    let packages = [zae_deploy::package::Function::Aggregator, zae_deploy::package::Function::Provisioner]
+        .map(|function| load_one(function, Some(lambda_dir()), None).unwrap().1);
+    for (function, package) in found[0].as_array().unwrap().iter().zip(&packages) {
+        assert_eq!(function[0], "provided.al2023");
+        assert_eq!(function[1], "bootstrap");
+        assert_eq!(function[2], serde_json::json!(["x86_64"]));
+        let hash: Vec<u8> = base64::engine::general_purpose::STANDARD.decode(function[3].as_str().unwrap()).unwrap();
+        let hash = hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        assert_eq!(hash, package.sha256());
+    }
+    let keys: Vec<String> = serde_json::from_value(found[1].clone()).unwrap();
+    let [aggregator, provisioner] = packages.map(|package| package.sha256().to_owned());
+    assert_eq!(keys, [format!("aggregator/{aggregator}.zip"), format!("provisioner/{provisioner}.zip")]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! conditions are resolved ([`resolve`]), and [`flows`] plays updates and failures against [`fake`], which answers what a
 //! script says in the shapes of the API's documentation.
 
+mod export;
 mod fake;
 mod flows;
 mod form;

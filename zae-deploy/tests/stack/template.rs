@@ -113,6 +113,72 @@ fn tables_recover_protect_and_index_as_asked() {
     assert_eq!(lean["DeletionProtectionEnabled"], true);
 }
 
+#[test]
+fn parameters_and_table_are_as_the_guide_has_them() {
+    let template = resolve::template();
+    let default = |name: &str| template["Parameters"][name]["Default"].to_string().trim_matches('"').to_owned();
+    assert_eq!(default("SnapshotWindows"), "hourly,daily");
+    assert_eq!(default("SnapshotRetentionDays"), "90");
+    assert_eq!(default("EnablePITR"), "false");
+    assert_eq!(default("LogRetentionDays"), "14");
+    // The overrides of the guide's `aws cloudformation deploy`; unknown ones would be refused.
+    resolve::values(&template, &given(&[("SnapshotRetentionDays", "90"), ("EnablePITR", "true")]));
+    let resolved = resolve::resolve(&template, &Parameters::new());
+    let table = &resolved["Resources"]["RateLimitsTable"]["Properties"];
+    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert!(table.get("SSESpecification").is_none(), "AWS's own encryption");
+    for (group, function) in [("AggregatorLogGroup", "aggregator"), ("ProvisionerLogGroup", "limits-provisioner")] {
+        let name = &resolved["Resources"][group]["Properties"]["LogGroupName"]["Fn::Sub"];
+        assert_eq!(*name, format!("/aws/lambda/${{AWS::StackName}}-{function}"));
+    }
+}
+
+#[test]
+fn tracing_and_archive_bring_their_own_permissions_and_go_with_them() {
+    let template = resolve::template();
+    let policies = |pairs: &[(&str, &str)]| -> Vec<String> {
+        let resolved = resolve::resolve(&template, &given(pairs));
+        let mode = &resolved["Resources"]["AggregatorFunction"]["Properties"]["TracingConfig"]["Mode"];
+        let policies = resolved["Resources"]["AggregatorRole"]["Properties"]["Policies"].as_array().unwrap();
+        let names = policies.iter().map(|policy| policy["PolicyName"].as_str().unwrap().to_owned());
+        names.chain([mode.as_str().unwrap().to_owned()]).collect()
+    };
+    assert_eq!(policies(&[]), ["DynamoDBAccess", "S3ArchiveAccess", "PassThrough"]);
+    assert_eq!(policies(&[("EnableAuditArchival", "false")]), ["DynamoDBAccess", "PassThrough"]);
+    let traced = policies(&[("EnableTracing", "true"), ("EnableAuditArchival", "false")]);
+    assert_eq!(traced, ["DynamoDBAccess", "XRayAccess", "Active"]);
+    let role = &template["Resources"]["AggregatorRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0];
+    let actions = ["GetItem", "PutItem", "UpdateItem", "Query"].map(|name| format!("dynamodb:{name}"));
+    assert_eq!(role["Action"], serde_json::json!(actions));
+}
+
+#[test]
+fn roles_take_the_boundary_and_names_the_formats() {
+    let template = resolve::template();
+    let property = |pairs: &[(&str, &str)], resource: &str, name: &str| {
+        let mut all = vec![("EnableIAMRoles", "true")];
+        all.extend(pairs);
+        resolve::resolve(&template, &given(&all))["Resources"][resource]["Properties"][name].clone()
+    };
+    let arn = "arn:aws:iam::123456789012:policy/B";
+    for role in ["AggregatorRole", "ProvisionerRole", "AppRole", "AdminRole", "ReadOnlyRole"] {
+        assert!(property(&[], role, "PermissionsBoundary").is_null(), "{role}");
+        let named = property(&[("PermissionBoundary", "B")], role, "PermissionsBoundary");
+        assert!(named["Fn::Sub"].as_str().unwrap().ends_with(":policy/${PermissionBoundary}"), "{role}");
+        let by_arn = property(&[("PermissionBoundary", arn)], role, "PermissionsBoundary");
+        assert_eq!(by_arn, serde_json::json!({"Ref": "PermissionBoundary"}), "{role}");
+    }
+    let names = [("AcquireOnlyPolicy", "acq"), ("FullAccessPolicy", "full"), ("ReadOnlyPolicy", "read")];
+    for (policy, suffix) in names {
+        let name = property(&[], policy, "ManagedPolicyName");
+        assert_eq!(name["Fn::Sub"], format!("${{AWS::StackName}}-{suffix}"));
+        let custom = format!("{policy}Name");
+        let named = property(&[(&custom, "mine")], policy, "ManagedPolicyName");
+        assert_eq!(named, serde_json::json!({ "Ref": custom }));
+    }
+}
+
 /// Lambda's filter rules, as far as the template uses them: lists of alternatives, and prefixes.
 fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {

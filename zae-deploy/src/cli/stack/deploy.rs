@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use zae_limiter::StackName;
 
-use super::{cloud, failed, options::StackArgs, summary, watch};
+use super::{cloud, failed, options::StackArgs, packages::Binaries, summary, watch};
 use crate::{
     artifact::Packages,
     cli::{
@@ -15,7 +15,7 @@ use crate::{
         output::{Output, Page, Report},
         prompt::confirm,
     },
-    stack::{Action, Change, Cloud, DeployedStack, Deployment, Plan},
+    stack::{Action, Change, Cloud, DeployedStack, Deployment, Plan, StackOptions},
 };
 
 /// Creates a stack, or brings an existing one to what the options say and leaves the rest of it as it is. What will change is
@@ -31,6 +31,11 @@ A stack that exists is changed by a change set; that nothing changes is said and
 pub(crate) struct Deploy {
     #[command(flatten)]
     stack: StackArgs,
+    /// Leave the functions' code as it is; those of a new stack are placeholders that fail
+    #[arg(long, help_heading = "Lambda code")]
+    no_code: bool,
+    #[command(flatten)]
+    binaries: Binaries,
     /// Wait until CloudFormation is done [default]
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
@@ -93,16 +98,21 @@ impl Deploy {
         let stack = cx.stack()?;
         let options = self.stack.options()?;
         let out = cx.output(self.output);
-        if options.creates_iam() == Some(false) && !options.has_aggregator_role() {
+        if has_no_functions(&options) {
             let note = "Note: --no-iam disables aggregator (no IAM role). Use --aggregator-role-arn to provide an external role.";
             out.progress(note);
         }
+        let packages = if self.no_code || has_no_functions(&options) {
+            Packages::none()
+        } else {
+            self.binaries.packages().map_err(|error| error.next("--no-code deploys without them"))?
+        };
         let cloud = cloud(cx).await?;
         out.progress(&format!("Deploying stack: {stack}"));
         out.progress(&format!("  Table name: {stack}"));
         out.progress(&format!("  Region: {}", cloud.region()));
         let action = format!("deploy stack '{stack}'");
-        let deployment = Deployment::new(&cloud, stack.clone(), options.clone(), packages(&out));
+        let deployment = Deployment::new(&cloud, stack.clone(), options.clone(), packages);
         let run = Run { cx, out: &out, cloud: &cloud, stack: &stack, action: &action, deployment: &deployment };
         let plan = run.plan().await?;
         summary::show(&out, &plan.parameters(), &options);
@@ -110,6 +120,11 @@ impl Deploy {
         let deployed = if self.no_wait { run.start(plan).await? } else { run.apply(plan).await? };
         out.show(&deployed)
     }
+}
+
+/// Whether nobody is there whom functions could run as.
+fn has_no_functions(options: &StackOptions) -> bool {
+    options.creates_iam() == Some(false) && !options.has_aggregator_role()
 }
 
 /// One deployment on the command line.
@@ -213,10 +228,4 @@ fn shown(change: &Change) -> String {
 
 fn loss(change: &Change) -> String {
     format!("{} {} ({})", verb(change.action).1, change.logical_id, change.resource_type)
-}
-
-/// The Lambda packages to deploy.
-pub(super) fn packages(out: &Output) -> Packages {
-    let _ = out;
-    Packages::none()
 }

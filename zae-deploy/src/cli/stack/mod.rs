@@ -3,8 +3,10 @@
 mod compat;
 mod delete;
 mod deploy;
+mod export;
 mod list;
 mod options;
+mod packages;
 mod status;
 mod summary;
 mod template;
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     List(Plain),
     /// Print the CloudFormation template
     CfnTemplate(template::CfnTemplate),
+    /// Pack a Lambda function as a zip file
+    LambdaExport(export::LambdaExport),
     /// Compare the versions of this tool and of a stack
     Version(Plain),
     /// Bring template and Lambda code of a stack to this tool's version
@@ -53,6 +57,7 @@ impl Command {
             Self::Status(plain) => status::run(cx, &cx.output(plain.output)).await,
             Self::List(plain) => list::run(cx, &cx.output(plain.output)).await,
             Self::CfnTemplate(template) => template.run(),
+            Self::LambdaExport(export) => export.run(),
             Self::Version(plain) => version::run(cx, &cx.output(plain.output)).await,
             Self::Upgrade(upgrade) => upgrade.run(cx).await,
             Self::Check(plain) => version::check(cx, &cx.output(plain.output)).await,

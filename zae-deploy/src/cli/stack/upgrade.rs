@@ -6,7 +6,8 @@ use zae_limiter::COMPATIBILITY_LEVEL;
 use super::{
     cloud,
     compat::{Fit, Versions},
-    deploy::{Run, packages},
+    deploy::Run,
+    packages::Binaries,
 };
 use crate::{
     cli::{
@@ -26,6 +27,8 @@ pub(crate) struct Upgrade {
     /// Upgrade also where the version record is newer than this tool
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    binaries: Binaries,
     #[command(flatten)]
     yes: YesArgs,
     #[command(flatten)]
@@ -51,10 +54,11 @@ impl Upgrade {
         }
         out.progress(&format!("  Current: Lambda {}", versions.lambda()));
         out.progress(&format!("  Target:  Lambda {COMPATIBILITY_LEVEL}"));
+        let packages = self.binaries.packages()?;
         let cloud = cloud(cx).await?;
         let scope = if self.lambda_only { Scope::Code } else { Scope::Stack };
         let options = StackOptions::default();
-        let deployment = Deployment::new(&cloud, stack.clone(), options, packages(&out)).scope(scope);
+        let deployment = Deployment::new(&cloud, stack.clone(), options, packages).scope(scope);
         let action = format!("upgrade stack '{stack}'");
         let run = Run { cx, out: &out, cloud: &cloud, stack: &stack, action: &action, deployment: &deployment };
         let plan = run.approve(run.plan().await?, self.yes).await?;

@@ -166,6 +166,17 @@ async fn nobody_with_a_namespace_policy_writes_the_registry_or_reads_all() {
 }
 
 #[tokio::test]
+async fn the_aggregator_reads_and_writes_items_and_removes_none() {
+    let table = Table::new().await;
+    let policy = inline("AggregatorRole");
+    let calls = table.aggregate().await;
+    all_allowed(&policy, &NOBODY(), &calls);
+    assert!(calls.iter().any(writes), "{calls:?}");
+    none_allowed(&policy, &NOBODY(), &["DeleteItem", "BatchWriteItem"].map(|name| call(name, &["a7x/ENTITY#user-1"])));
+    none_allowed(&policy, &NOBODY(), &["Scan", "DescribeTable", "DeleteTable"].map(|name| call(name, &[])));
+}
+
+#[tokio::test]
 async fn the_provisioner_applies_manifests() {
     let table = Table::new().await;
     let policy = inline("ProvisionerRole");

@@ -2,13 +2,20 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use zae_deploy::{manifest::Manifest, provisioner::Provisioner};
+use zae_deploy::{
+    aggregator::{Aggregator, Settings},
+    manifest::Manifest,
+    provisioner::Provisioner,
+};
 use zae_limiter::{
     AuditTarget, Cost, EmbeddedStore, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, OnUnavailable,
-    RateLimiter, Repository, ResourceName, UsageQuery, VersionUpdate,
+    RateLimiter, Repository, ResourceName, UsageQuery, VersionUpdate, stream::StreamTable,
 };
 
-use super::calls::{Call, Recorder};
+use super::{
+    calls::{Call, Recorder},
+    records::{Bucket, NEW_YEAR},
+};
 
 /// A deployed table with the namespaces `default` and `other`.
 pub(crate) struct Table {
@@ -170,6 +177,20 @@ impl Table {
             provisioner.plan(&manifest).await.unwrap();
             provisioner.apply(&manifest).await.unwrap();
         }
+        recorder.take()
+    }
+
+    /// The aggregator's: usage, a refill, and a shard that has to be told.
+    pub(crate) async fn aggregate(&self) -> Calls {
+        let (recorder, client) = Recorder::tap(&self.store.client());
+        let settings = Settings::from_environment(|name| (name == "TABLE_NAME").then(|| "limiter".to_owned())).unwrap();
+        let aggregator = Aggregator::new(StreamTable::new(client, &settings.table), settings);
+        let before = Bucket { shards: 2, ..Bucket::new("key-1", "gpt-4") };
+        let mut after = Bucket { shards: 4, ..before.clone() };
+        after.take(&[("rpm", 900_000), ("tpm", 5_000)]);
+        let records = [before.created(1, NEW_YEAR), after.changed(&before, 2, NEW_YEAR)];
+        let outcome = aggregator.process(&records, None).await;
+        assert!(outcome.failed.is_empty() && outcome.snapshots_updated > 0, "{outcome:?}");
         recorder.take()
     }
 }

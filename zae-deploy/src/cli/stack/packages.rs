@@ -1,0 +1,56 @@
+//! Where commands take the Lambda packages from.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    artifact::{Architecture, Packages},
+    cli::CliError,
+    package::PackageError,
+};
+
+/// Where the binaries of the functions are.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Lambda code")]
+pub(super) struct Binaries {
+    /// Folder with the binaries zae-aggregator and zae-provisioner [default: that of this program]
+    #[arg(long, value_name = "DIR", env = "ZAEL_LAMBDA_DIR", hide_env_values = true)]
+    lambda_dir: Option<PathBuf>,
+    /// What the binaries are built for [default: what is there, arm64 first]
+    #[arg(long, value_name = "ARCH")]
+    lambda_architecture: Option<Machine>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Machine {
+    Arm64,
+    #[value(name = "x86_64")]
+    X86_64,
+}
+
+impl Binaries {
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.lambda_dir.as_deref()
+    }
+
+    pub(super) fn architecture(&self) -> Option<Architecture> {
+        self.lambda_architecture.map(|machine| match machine {
+            Machine::Arm64 => Architecture::Arm64,
+            Machine::X86_64 => Architecture::X86_64,
+        })
+    }
+
+    /// Packs both.
+    pub(super) fn packages(&self) -> Result<Packages, CliError> {
+        Packages::load(self.folder(), self.architecture()).map_err(unusable)
+    }
+}
+
+/// The error of binaries that cannot be packed.
+pub(super) fn unusable(error: PackageError) -> CliError {
+    CliError::failed("pack the Lambda functions", error).next(
+        "`cargo lambda build --release --arm64 --bin zae-aggregator --bin zae-provisioner` builds them for Lambda; give \
+         their folder with --lambda-dir",
+    )
+}

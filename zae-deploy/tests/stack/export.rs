@@ -1,0 +1,62 @@
+//! What is written for those who deploy by other means.
+
+use std::{fs, process::Command};
+
+use super::run::{self, Ran};
+
+/// `zae-deploy` in `folder`, offline.
+fn offline(folder: &std::path::Path, args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zae-deploy"));
+    command.args(args).current_dir(folder).env_clear().env("ZAEL_LAMBDA_DIR", run::lambda_dir());
+    Ran::from_output(command.output().unwrap())
+}
+
+#[test]
+fn the_template_is_printed_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = offline(folder.path(), &["cfn-template"]).ok();
+    assert_eq!(printed.stdout, zae_deploy::template::TEMPLATE);
+    let ran = offline(folder.path(), &["cfn-template", "-o", "stack.yaml"]).ok();
+    assert_eq!(ran.stdout, "✓ Template exported to: stack.yaml\n");
+    assert_eq!(fs::read_to_string(folder.path().join("stack.yaml")).unwrap(), printed.stdout);
+    offline(folder.path(), &["cfn-template", "--output", "no/such/folder"]).failed(1, &["no/such/folder"]);
+}
+
+#[test]
+fn a_package_is_exported_and_an_existing_file_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let info = offline(folder.path(), &["lambda-export", "--info"]).ok();
+    for line in ["Lambda Package Information", "Architecture:   x86_64", "Runtime:        provided.al2023"] {
+        assert!(info.stdout.contains(line), "{}", info.stdout);
+    }
+    assert!(!folder.path().join("lambda.zip").exists());
+
+    let ran = offline(folder.path(), &["lambda-export"]).ok();
+    assert!(ran.stdout.starts_with("✓ Exported Lambda package to: lambda.zip ("), "{}", ran.stdout);
+    let exported = fs::read(folder.path().join("lambda.zip")).unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&exported)).unwrap();
+    assert_eq!(zip.len(), 1);
+    assert_eq!(zip.by_index(0).unwrap().name().unwrap(), "bootstrap");
+
+    fs::write(folder.path().join("lambda.zip"), "mine").unwrap();
+    offline(folder.path(), &["lambda-export", "-o", "lambda.zip"]).failed(1, &["File already exists", "--force"]);
+    assert_eq!(fs::read(folder.path().join("lambda.zip")).unwrap(), b"mine");
+    offline(folder.path(), &["lambda-export", "-f"]).ok();
+    assert_eq!(fs::read(folder.path().join("lambda.zip")).unwrap(), exported);
+
+    let ran = offline(folder.path(), &["lambda-export", "--function", "provisioner", "-o", "out/p.zip"]).ok();
+    assert!(ran.stdout.contains("out/p.zip"), "{}", ran.stdout);
+    assert_ne!(fs::read(folder.path().join("out/p.zip")).unwrap(), exported);
+}
+
+#[test]
+fn binaries_that_lambda_cannot_start_are_refused_with_the_command_that_builds_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().to_str().unwrap().to_owned();
+    let build = "cargo lambda build --release --arm64";
+    offline(folder.path(), &["lambda-export", "--lambda-dir", &empty]).failed(1, &["zae-aggregator", build]);
+    let other = ["lambda-export", "--lambda-architecture", "arm64"];
+    offline(folder.path(), &other).failed(1, &["the binary is for x86_64, the package is to be for arm64", build]);
+    let deploy = ["deploy", "--name", "prod", "--lambda-dir", &empty, "--endpoint-url", "http://127.0.0.1:1"];
+    offline(folder.path(), &deploy).failed(1, &["zae-aggregator", build, "--no-code"]);
+}
