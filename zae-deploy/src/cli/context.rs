@@ -104,10 +104,10 @@ impl Context {
 
     /// A command for the same stack in the same place, as the user would type it.
     pub(crate) fn command(&self, words: &str) -> String {
-        let stack = self.given_stack().map(|name| format!(" --name {name}"));
+        let stack = self.given_stack().map(|name| format!(" --name {}", word(name)));
         let rest = [
-            self.region().map(|it| format!(" --region {it}")),
-            self.endpoint_url().map(|it| format!(" --endpoint-url {it}")),
+            self.region().map(|it| format!(" --region {}", word(it))),
+            self.endpoint_url().map(|it| format!(" --endpoint-url {}", word(it))),
         ];
         let options: String = [stack].into_iter().chain(rest).flatten().collect();
         format!("`zae-deploy {words}{options}`")
@@ -168,7 +168,7 @@ impl Context {
             Err(RepositoryError::NamespaceNotFound(_)) => Err(self.namespace_missing(&registry, &namespace).await),
             Err(RepositoryError::NamespaceState { id, .. }) => {
                 let recover = self.command(&format!("namespace recover {id}"));
-                let register = self.command(&format!("namespace register {namespace}"));
+                let register = self.command(&format!("namespace register {}", word(namespace.as_str())));
                 Err(CliError::problem(format!(
                     "Namespace '{namespace}' was deleted; its data is still there (id {id})"
                 ))
@@ -225,10 +225,10 @@ impl Context {
         let known = registry.namespaces().await.unwrap_or_default();
         let mut error = CliError::problem(format!("Namespace '{name}' not found in stack '{}'", registry.stack()));
         if let Some(name) = closest(name.as_str(), known.iter().map(|info| info.name.as_str())) {
-            error = error.next(format!("did you mean `--namespace {name}`?"));
+            error = error.next(format!("did you mean `--namespace {}`?", word(name)));
         }
         error
-            .next(format!("{} creates it", self.command(&format!("namespace register {name}"))))
+            .next(format!("{} creates it", self.command(&format!("namespace register {}", word(name.as_str())))))
             .next(format!("{} shows those that exist", self.command("namespace list")))
     }
 }
@@ -249,6 +249,13 @@ fn is_set(variables: &[&str]) -> bool {
     configured || variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
+/// A text as it is typed in a shell.
+pub(crate) fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
+    let quoted = || format!("'{}'", text.replace('\'', "'\\''"));
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted() }
+}
+
 fn is_loopback(url: &str) -> bool {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = authority.split(['/', '?']).next().unwrap_or_default();
@@ -262,7 +269,16 @@ fn is_loopback(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::{is_loopback, word};
+
+    #[test]
+    fn commands_can_be_pasted_into_a_shell() {
+        for (text, typed) in
+            [("tenant-a", "tenant-a"), ("a b", "'a b'"), ("", "''"), ("it's", "'it'\\''s'"), ("$X", "'$X'")]
+        {
+            assert_eq!(word(text), typed);
+        }
+    }
 
     #[test]
     fn only_this_machine_is_loopback() {

@@ -12,20 +12,8 @@ use super::{
 /// `--limit`, repeatable.
 #[derive(Args, Debug)]
 pub(crate) struct LimitArgs {
-    /// A limit as name:rate[/period][:burst], such as tpm:10000/min:15000; repeat it for more
-    #[arg(
-        short,
-        long = "limit",
-        required = true,
-        value_name = "LIMIT",
-        long_help = "\
-A limit as name:rate[/period][:burst]; repeat the option for more limits.
-
-  rpm:100                100 per minute, holding at most 100
-  rps:5/sec              per sec, min, hour or day
-  rpm:100/5min           per several of them
-  tpm:10000/min:15000    a burst: holding at most 15000"
-    )]
+    /// A limit as name:rate[/period][:burst], such as rpm:100, rps:5/sec, rpm:100/5min or tpm:10000/min:15000; repeat it for more
+    #[arg(short, long = "limit", required = true, value_name = "LIMIT")]
     limits: Vec<String>,
 }
 

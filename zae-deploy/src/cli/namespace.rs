@@ -7,8 +7,9 @@ use zae_limiter::{NamespaceId, NamespaceInfo, NamespaceName, RepositoryError};
 use super::{
     CliError, Context,
     args::{OutputArgs, YesArgs},
+    context::word,
     error::Doing,
-    output::{Cell, Output, Page, Report, Table},
+    output::{Cell, Output, Page, Report, Table, units::count},
     prompt::confirm,
     suggest::closest,
 };
@@ -284,9 +285,12 @@ impl Report for Purged {
     fn page(&self, page: &mut Page) {
         page.line(format!("Purged namespace '{}'. All data permanently deleted.", self.id));
         page.line(format!("  Name:          {}", self.name));
-        page.line(format!("  Items removed: {}", super::output::units::count(self.items_removed)));
+        page.line(format!("  Items removed: {}", count(i128::from(self.items_removed))));
     }
 }
+
+/// After how many items a purge says that it goes on.
+const PROGRESS: u64 = 1_000;
 
 async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(), CliError> {
     let id = NamespaceId::new(id)?;
@@ -296,11 +300,18 @@ async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(),
     let losses = [format!("namespace '{}'{deleted}: every entity, limit, bucket, usage and audit record", info.name)];
     let question = format!("PERMANENTLY delete ALL data for namespace ID '{id}'? This cannot be undone.");
     confirm(&question, &losses, yes)?;
-    match registry.purge_namespace(&id, |removed| tracing::debug!(removed, "purging")).await {
+    let mut told = 0;
+    let progress = |removed: u64| {
+        if removed / PROGRESS > told {
+            told = removed / PROGRESS;
+            out.progress(&format!("  {} items removed…", count(i128::from(removed))));
+        }
+    };
+    match registry.purge_namespace(&id, progress).await {
         Ok(items_removed) => out.show(&Purged { name: info.name, id, items_removed }),
         Err(RepositoryError::NamespaceState { state: zae_limiter::NamespaceState::Active, .. }) => {
             Err(CliError::problem(format!("Cannot purge active namespace '{}'", info.name))
-                .next(format!("{} first", cx.command(&format!("namespace delete {}", info.name)))))
+                .next(format!("{} first", cx.command(&format!("namespace delete {}", word(info.name.as_str()))))))
         }
         Err(error @ RepositoryError::NamespaceState { .. }) => Err(CliError::problem(error.to_string())),
         Err(error) => Err(error).doing("purge namespace"),

@@ -6,15 +6,13 @@ use super::{
     CliError, Context, audit, bucket, entity, limits, local, namespace, resource, shell, stack, system, usage,
 };
 
-/// Deploys and runs the zae rate limiter.
+/// Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them
 #[derive(Debug, Parser)]
 #[command(
     name = "zae-deploy",
     version,
-    long_about = "Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them.",
     after_help = AFTER,
     arg_required_else_help = true,
-    infer_long_args = false,
     max_term_width = 110
 )]
 pub(crate) struct Root {

@@ -47,3 +47,27 @@ fn pages_follow_each_other() {
         all
     );
 }
+
+/// An STS that knows who calls.
+async fn sts(listener: tokio::net::TcpListener) {
+    let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+                <Arn>arn:aws:iam::123456789012:user/ops</Arn><UserId>A</UserId><Account>123456789012</Account>\
+                </GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let answer = axum::Router::new().fallback(async move || ([("content-type", "text/xml")], body));
+    axum::serve(listener, answer).await.unwrap();
+}
+
+#[test]
+fn without_a_name_the_owner_of_the_credentials_did_it() {
+    let stage = Stage::deployed();
+    let listener = stage.runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    stage.runtime.spawn(sts(listener));
+    let mut command = crate::stage::binary();
+    command.args(["resource", "set-defaults", "gpt-4", "-l", "rpm:50"]);
+    command.env("AWS_ENDPOINT_URL_DYNAMODB", &stage.endpoint).env("AWS_ENDPOINT_URL_STS", endpoint);
+    let ran = crate::stage::run(&mut command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let events = stage.json(&["audit", "list", "--for-resource", "gpt-4"]);
+    assert_eq!(events["events"][0]["principal"], "arn:aws:iam::123456789012:user/ops");
+}

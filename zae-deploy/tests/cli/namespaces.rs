@@ -64,3 +64,13 @@ fn deleting_and_purging_refuse_without_a_terminal() {
     stage.fails("namespace-purge-unasked", &["namespace", "purge", &id], 1);
     assert_eq!(stage.items(), before);
 }
+
+#[test]
+fn hostile_names_stay_text() {
+    let stage = Stage::deployed();
+    let name = "a\u{1b}[2J\nb";
+    stage.ok(&["namespace", "register", name]);
+    let list = stage.ok(&["namespace", "list"]);
+    assert!(!list.contains('\u{1b}') && list.contains(r"a\u{1b}[2J\nb"), "{list}");
+    assert_eq!(stage.json(&["namespace", "show", name])["name"], name);
+}

@@ -49,7 +49,7 @@ impl Output {
             Format::Table => {
                 let mut page = Page::new(self.colour, self.now_ms);
                 report.page(&mut page);
-                page.into_text()
+                harmless(&page.into_text())
             }
             Format::Json => {
                 serde_json::to_string_pretty(report).map_err(|error| CliError::failed("write JSON", error))? + "\n"
@@ -69,6 +69,24 @@ impl Output {
     }
 }
 
+/// `text` without control characters, other than line ends and the colours of [`Tone`]: stored texts must not reach the
+/// terminal as commands.
+fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let painted = Tone::codes().find(|code| rest.starts_with(code.as_str()));
+        let taken = painted.as_ref().map_or(next.len_utf8(), String::len);
+        if next.is_control() && next != '\n' && painted.is_none() {
+            harmless.extend(next.escape_debug());
+        } else {
+            harmless.push_str(&rest[..taken]);
+        }
+        rest = &rest[taken..];
+    }
+    harmless
+}
+
 /// Writes text to stdout.
 ///
 /// # Errors
@@ -79,5 +97,16 @@ pub(crate) fn write_all(text: &str) -> Result<(), CliError> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CliError::OutputClosed),
         Err(error) => Err(CliError::failed("write the result", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Colour, Tone, harmless};
+
+    #[test]
+    fn stored_texts_cannot_command_the_terminal() {
+        let painted = format!("{} a\u{1b}[2Jb\u{7}c\r\n", Tone::Good.paint("ok", Colour::On));
+        assert_eq!(harmless(&painted), "\u{1b}[32mok\u{1b}[0m a\\u{1b}[2Jb\\u{7}c\\r\n");
     }
 }

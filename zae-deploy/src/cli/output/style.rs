@@ -24,6 +24,9 @@ pub(crate) enum Stream {
     Stderr,
 }
 
+/// Back to plain.
+const END: &str = "\x1b[0m";
+
 /// What text means; its colour follows from that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -39,18 +42,27 @@ pub(crate) enum Tone {
 impl Tone {
     /// `text` in this tone.
     pub(crate) fn paint(self, text: &str, colour: Colour) -> String {
-        let code = match self {
-            Self::Plain => return text.to_owned(),
-            Self::Good => "32",
-            Self::Bad => "31",
-            Self::Warn => "33",
-            Self::Dim => "2",
-            Self::Strong => "1",
-        };
-        match colour {
-            Colour::On if !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
-            Colour::On | Colour::Off => text.to_owned(),
+        match (colour, self.code()) {
+            (Colour::On, Some(code)) if !text.is_empty() => format!("\x1b[{code}m{text}{END}"),
+            _ => text.to_owned(),
         }
+    }
+
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Good => Some("32"),
+            Self::Bad => Some("31"),
+            Self::Warn => Some("33"),
+            Self::Dim => Some("2"),
+            Self::Strong => Some("1"),
+        }
+    }
+
+    /// All that painting puts around a text.
+    pub(super) fn codes() -> impl Iterator<Item = String> {
+        let tones = [Self::Good, Self::Bad, Self::Warn, Self::Dim, Self::Strong];
+        tones.into_iter().filter_map(Self::code).map(|code| format!("\x1b[{code}m")).chain([END.to_owned()])
     }
 }
 

@@ -20,7 +20,10 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), tone: Tone::Plain }
+        // A line break in a stored text must not look like another row.
+        let text: String = text.into();
+        let text = if text.contains(char::is_control) { text.escape_debug().to_string() } else { text };
+        Self { text, tone: Tone::Plain }
     }
 
     pub(crate) fn tone(mut self, tone: Tone) -> Self {
