@@ -17,8 +17,8 @@ use std::sync::Arc;
 use super::image::{Basis, Image, Level, LimitImage, Owner, StoredParams};
 use crate::{bucket::Params, model::name::LimitName};
 
-/// How many limits one write can name within DynamoDB's 4 KB for an expression (at most 82 bytes for each).
-const MAX_NAMED: usize = 44;
+/// How many limits one write can name within DynamoDB's 4 KB for an expression (at most 98 bytes for each).
+const MAX_NAMED: usize = 38;
 
 /// What a write is to achieve.
 #[derive(Clone, Debug)]
@@ -95,6 +95,9 @@ pub(crate) struct LimitWrite {
     pub(crate) expect_params: StoredParams,
     /// New parameters.
     pub(crate) set_params: Option<Params>,
+    /// The fraction that the numbers were computed from, where there is one: a condition. The refill instant does not stand
+    /// for it, because a bucket filled within the ms of its refill loses the fraction and keeps the instant.
+    pub(crate) expect_fraction: Option<i64>,
     /// The new fraction: `Some(0)` removes it.
     pub(crate) set_fraction: Option<i64>,
 }
@@ -192,6 +195,7 @@ impl Part<'_> {
             consumed: out,
             expect_params,
             set_params: changed.then_some(self.wanted),
+            expect_fraction: (moving && old_fraction != 0).then_some(old_fraction),
             set_fraction: (fraction != old_fraction).then_some(fraction),
         })
     }

@@ -25,6 +25,7 @@ pub(super) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         let tokens = stored.and_then(|s| s.tokens);
         let params = stored.map(|s| s.params).unwrap_or_default();
         params == limit.expect_params
+            && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
             && match limit.tokens {
                 TokenWrite::Add { at_least, at_most, .. } => {
                     tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
@@ -250,6 +251,33 @@ fn a_refund_stops_at_the_ceiling_and_at_another_creation() {
     assert!(!apply(&mut recreated, &write));
     assert!(apply(&mut item, &write));
     assert_eq!(item.limits[0].tokens, Some(10_000));
+}
+
+#[test]
+fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_older_image() {
+    // 5/3 mt per ms, seen by one process at 9 and 2/3 of 10.
+    let (limits, mut item) = one_limit(10, 5, 3);
+    (item.limits[0].tokens, item.limits[0].fraction, item.last_refill) = (Some(9), 2, 1);
+    let older = item.clone();
+    let goal =
+        |take, adjust, now| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+    // A refund fills it in the same ms, and somebody takes one again: 9, and nothing over.
+    let refund = [(limits[0].0.clone(), -1)];
+    let write = plan(&item, &goal(&[], &refund, 1));
+    assert!(apply(&mut item, &write));
+    let write = plan(&item, &goal(&[1], &[], 1));
+    assert!(apply(&mut item, &write));
+    assert_eq!((item.limits[0].tokens, item.limits[0].fraction, item.last_refill), (Some(9), 0, 1));
+    // What the older image says of the balance and the refill is true, of the fraction it is not.
+    let mut changed = older.clone();
+    changed.limits[0].params.capacity = Some(30);
+    item.limits[0].params.capacity = Some(30);
+    let wider = [(limits[0].0.clone(), Params { capacity: 30, ..limits[0].1 })];
+    let goal = Goal { limits: &wider, take: &[10], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 2 };
+    assert!(!apply(&mut item, &plan(&changed, &goal)));
+    let write = plan(&item, &goal);
+    assert!(apply(&mut item, &write));
+    assert_eq!((item.limits[0].tokens, item.limits[0].fraction), (Some(0), 2));
 }
 
 #[test]

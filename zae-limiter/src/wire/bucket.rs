@@ -281,8 +281,14 @@ impl Expressions {
                 self.set(&name, n(wanted));
             }
         }
+        if limit.expect_fraction.is_none() && limit.set_fraction.is_none() {
+            return;
+        }
+        let name = self.name(fraction_attr(limit.name.as_str()));
+        if let Some(fraction) = limit.expect_fraction {
+            self.expect(&name, Some(n(fraction)));
+        }
         if let Some(fraction) = limit.set_fraction {
-            let name = self.name(fraction_attr(limit.name.as_str()));
             self.set_or_remove(&name, (fraction != 0).then(|| n(fraction)));
         }
     }
