@@ -61,6 +61,8 @@
 //! Put the layer inside of authentication (which tells who), CORS and compression, and outside of everything that costs.
 //! Inside of a retry layer each attempt is charged; outside, all attempts together once.
 //!
+//! Calls to language models are estimated and settled with [`ZaeLimit::llm`]; see [`llm`].
+//!
 //! # What can be seen
 //!
 //! | metric | kind | labels | counts |

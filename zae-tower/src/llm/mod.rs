@@ -45,3 +45,8 @@ pub use read::{ApiFormat, Reading, Unseen, UsageReader};
 pub use request::LlmRequest;
 pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError, Weights};
 pub use usage::Usage;
+
+/// The programs in the guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/llm.md")]
+struct Guide;

@@ -1,0 +1,195 @@
+//! A gateway to a language model that limits each key by requests and tokens: an estimate is taken before the call, and
+//! settled with what the model reports, streamed or not.
+//!
+//! Without settings it needs nothing: a model that makes up answers is built in, buckets are kept in this process, and
+//! two keys are known.
+//!
+//! | variable | what |
+//! |---|---|
+//! | `OPENAI_BASE_URL`, `OPENAI_API_KEY` | the real model, as `https://api.openai.com/v1`, and the key to use there |
+//! | `GATEWAY_KEYS` | who may ask: `alice=sk-alice,bob=sk-bob` if it is not set |
+//! | `ZAEL_STACK` | a stack in AWS to keep the buckets in, shared by all gateways |
+//! | `ZAE_LISTEN` | the address, `127.0.0.1:3000` if it is not set |
+
+mod keys;
+mod model;
+mod upstream;
+
+use std::{env, error::Error, process::ExitCode, sync::Arc};
+
+use axum::{
+    Extension, Json, Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{any, get},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, signal};
+use zae_axum::{
+    EntityId, Limit, LimitError, Limits, RateLimiter, Repository, ResourceName, ZaeLimit,
+    extract::{Extractor, JsonField, Or},
+    llm::{Accounting, Tariff, estimate},
+    resource, settle,
+};
+
+use self::{keys::Keys, upstream::Upstream};
+
+/// Models with limits of their own; all others share the limits of `other-models`.
+const MODELS: [&str; 2] = ["gpt-5", "gpt-5-mini"];
+const OTHER_MODELS: &str = "other-models";
+const REQUESTS_PER_MINUTE: u64 = 20;
+const TOKENS_PER_MINUTE: u64 = 2_000;
+/// The output that a request without a bound of its own is taken to have.
+const TYPICAL_OUTPUT: u64 = 300;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("llm_gateway: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let keys = Arc::new(Keys::from_env()?);
+    let repository = open().await?;
+    let limits = seed(&repository).await?;
+    let limiter = RateLimiter::new(repository);
+    let limit = ZaeLimit::new(&limiter)
+        .require_entity()
+        .resource(model_resource()?)
+        .llm(
+            Accounting::new(Tariff::openai())
+                .estimator(estimate::input_and_max_output(TYPICAL_OUTPUT))
+                // Without it OpenAI's streams end without a word about their usage.
+                .include_usage(),
+        )
+        // Nobody pays for our faults or the model's.
+        .settle(settle::refund_on(|status| status.is_server_error()));
+
+    let calls = match Upstream::from_env()? {
+        Some(upstream) => {
+            println!("Calls go to {upstream}.");
+            Router::new().route("/v1/{*path}", any(upstream::forward)).with_state(upstream)
+        }
+        None => {
+            println!("Calls go to a model that makes up its answers; set OPENAI_BASE_URL for a real one.");
+            Router::new().route("/v1/chat/completions", axum::routing::post(model::chat))
+        }
+    };
+    let app = calls
+        .route_layer(limit.clone())
+        .route("/usage", get(usage))
+        .layer(Extension(limiter))
+        // Authentication comes first: it tells the limiter who asks.
+        .layer(middleware::from_fn_with_state(keys, keys::authenticate))
+        .layer(DefaultBodyLimit::disable());
+
+    let address = env::var("ZAE_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(&address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let address = listener.local_addr()?;
+    println!("Listening on http://{address}/. Each key has, of each model:");
+    for limit in &limits {
+        println!("  {}: {} per {} s", limit.name(), limit.capacity(), limit.fill_seconds());
+    }
+    println!("Try:");
+    println!();
+    println!("  ask() {{ curl -i http://{address}/v1/chat/completions -H 'authorization: Bearer sk-alice' \\");
+    println!("    -H 'content-type: application/json' -d \"$1\"; }}");
+    println!(r#"  ask '{{"model":"gpt-5","max_tokens":200,"messages":[{{"role":"user","content":"Hi!"}}]}}'"#);
+    println!(r#"  ask '{{"model":"gpt-5","stream":true,"messages":[{{"role":"user","content":"Tell me more."}}]}}'"#);
+    println!("  curl http://{address}/usage -H 'authorization: Bearer sk-alice'");
+    println!();
+    println!("Ctrl-C stops it.");
+
+    axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
+    // What was consumed but not written yet is written now.
+    limit.shutdown().await;
+    println!("All settled.");
+    Ok(())
+}
+
+fn model_resource() -> Result<Or<JsonField, ResourceName>, Box<dyn Error>> {
+    let known = MODELS.into_iter().map(ResourceName::new).collect::<Result<Vec<_>, _>>()?;
+    Ok(resource::json_field("model").among(known).or(resource::fixed(ResourceName::new(OTHER_MODELS)?)))
+}
+
+async fn open() -> Result<Repository, Box<dyn Error>> {
+    if env::var_os("ZAEL_STACK").is_some() {
+        let repository = Repository::builder().build().await?;
+        println!("Using stack {}, namespace {}.", repository.stack(), repository.namespace_name());
+        return Ok(repository);
+    }
+    println!("Using an embedded store in memory; set ZAEL_STACK to use a stack in AWS.");
+    Ok(Repository::embedded().await?)
+}
+
+/// The limits of each model; ours, where nobody has set some. Returns those of the first.
+async fn seed(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
+    let ours =
+        Limits::new([Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?, Limit::per_minute("tpm", TOKENS_PER_MINUTE)?])?;
+    let mut first = None;
+    for model in resources() {
+        let model = ResourceName::new(model)?;
+        let limits = match repository.resource_defaults(&model).await? {
+            Some(limits) => limits,
+            None => {
+                repository.set_resource_defaults(&model, &ours, None).await?;
+                ours.clone()
+            }
+        };
+        first.get_or_insert(limits);
+    }
+    Ok(first.unwrap_or(ours))
+}
+
+fn resources() -> impl Iterator<Item = &'static str> {
+    MODELS.into_iter().chain([OTHER_MODELS])
+}
+
+/// What the caller has left of each model.
+async fn usage(
+    Extension(limiter): Extension<RateLimiter>,
+    Extension(who): Extension<EntityId>,
+) -> Result<Json<Value>, LimitError> {
+    let mut left = serde_json::Map::new();
+    for model in resources() {
+        let available = limiter.available(&who, &ResourceName::new(model)?).await?;
+        let available = available.iter().map(|(limit, tokens)| (limit.as_str().to_owned(), json!(tokens)));
+        left.insert(model.to_owned(), Value::Object(available.collect()));
+    }
+    Ok(Json(json!({"key": who.as_str(), "left": left})))
+}
+
+async fn stop_signal() {
+    let interrupt = async {
+        // Without a handler there is nothing to wait for; the process then ends the hard way.
+        if signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

@@ -1,0 +1,132 @@
+//! The gateway as a newcomer runs it, without a model of their own and with one.
+
+use std::{process::Stdio, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command},
+};
+
+struct Gateway {
+    address: String,
+    _child: Child,
+    /// It prints as long as it runs.
+    _lines: Lines<BufReader<ChildStdout>>,
+}
+
+async fn start(upstream: Option<&str>) -> Gateway {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llm_gateway"));
+    command.env("ZAE_LISTEN", "127.0.0.1:0").env("GATEWAY_KEYS", "alice=sk-alice,bob=sk-bob");
+    for unset in ["ZAEL_STACK", "OPENAI_BASE_URL", "OPENAI_API_KEY"] {
+        command.env_remove(unset);
+    }
+    if let Some(upstream) = upstream {
+        // Another gateway is model enough.
+        command.env("OPENAI_BASE_URL", format!("http://{upstream}/v1")).env("OPENAI_API_KEY", "sk-bob");
+    }
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    loop {
+        let line = lines.next_line().await.unwrap().expect("it says where it listens");
+        if let Some(rest) = line.strip_prefix("Listening on http://") {
+            let address = rest.split('/').next().unwrap().to_owned();
+            return Gateway { address, _child: child, _lines: lines };
+        }
+    }
+}
+
+impl Gateway {
+    /// A connection on which the request was sent.
+    async fn send(&self, key: &str, line: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let request = format!(
+            "{line} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\naccept-encoding: gzip\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn call(&self, key: &str, line: &str, body: &str) -> (u16, String, String) {
+        let mut text = String::new();
+        self.send(key, line, body).await.read_to_string(&mut text).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned())
+    }
+
+    async fn chat(&self, key: &str, request: &Value) -> (u16, String, String) {
+        self.call(key, "POST /v1/chat/completions", &request.to_string()).await
+    }
+
+    /// What `key` has left of `model`'s tokens.
+    async fn left(&self, key: &str, model: &str) -> i64 {
+        let (status, head, body) = self.call(key, "GET /usage", "").await;
+        assert_eq!(status, 200, "{head}");
+        serde_json::from_str::<Value>(&body).unwrap()["left"][model]["tpm"].as_i64().unwrap()
+    }
+
+    /// Waits until `key` has at least `tokens` left, as settlements are written a moment after the answer. Estimates of a
+    /// thousand tokens would take half a minute to come back by themselves.
+    async fn settles_at(&self, key: &str, model: &str, tokens: i64) {
+        let settled = async {
+            while self.left(key, model).await < tokens {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), settled).await.expect("it is settled");
+    }
+}
+
+fn request(model: &str, max_tokens: u64, stream: bool) -> Value {
+    json!({"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": "Hi!"}]})
+}
+
+#[tokio::test]
+async fn keys_pay_for_what_the_model_reports() {
+    let gateway = start(None).await;
+    let (status, ..) = gateway.call("sk-eve", "GET /usage", "").await;
+    assert_eq!(status, 401);
+
+    // Half of the tokens are taken, and nearly all of them given back.
+    let (status, head, body) = gateway.chat("sk-alice", &request("gpt-5", 1_000, false)).await;
+    assert_eq!(status, 200, "{head}");
+    assert!(head.contains("\"tpm\";q=2000;qu=\"tokens\";w=60"), "{head}");
+    assert!(body.contains("\"total_tokens\":41"), "{body}");
+    gateway.settles_at("sk-alice", "gpt-5", 2_000 - 41).await;
+
+    let (_, head, body) = gateway.chat("sk-alice", &request("gpt-5-mini", 1_000, true)).await;
+    assert!(head.contains("text/event-stream"), "{head}");
+    assert!(body.contains("\"total_tokens\":41") && body.trim_end().ends_with("0"), "{body}");
+    gateway.settles_at("sk-alice", "gpt-5-mini", 2_000 - 41).await;
+
+    // Whoever hangs up in the middle pays the estimate.
+    let mut hung_up =
+        gateway.send("sk-bob", "POST /v1/chat/completions", &request("gpt-5", 1_900, true).to_string()).await;
+    let mut some = [0; 300];
+    hung_up.read_exact(&mut some).await.unwrap();
+    drop(hung_up);
+    let (status, head, body) = gateway.chat("sk-bob", &request("gpt-5", 1_900, false)).await;
+    assert_eq!(status, 429, "{head}");
+    assert!(head.contains("retry-after: "), "{head}");
+    assert!(body.contains("\"violated-policies\":[\"tpm\"]") && !body.contains("bob"), "{body}");
+
+    let (status, head, _) = gateway.chat("sk-bob", &request("gpt-5", 2_001, false)).await;
+    assert_eq!(status, 429, "{head}");
+    assert!(!head.contains("retry-after"), "it never fits: {head}");
+}
+
+#[tokio::test]
+async fn calls_go_to_the_model_that_is_set() {
+    let model = start(None).await;
+    let gateway = start(Some(&model.address)).await;
+    let (status, head, body) = gateway.chat("sk-alice", &request("gpt-5", 1_500, true)).await;
+    assert_eq!(status, 200, "{head}{body}");
+    assert!(body.contains("\"total_tokens\":41"), "{body}");
+    gateway.settles_at("sk-alice", "gpt-5", 2_000 - 41).await;
+    assert_eq!(model.left("sk-alice", "gpt-5").await, 2_000, "the call went there with the gateway's own key");
+    let (status, ..) = gateway.call("sk-alice", "POST /v1/unknown", "{}").await;
+    assert_eq!(status, 404);
+}
