@@ -9,7 +9,8 @@ use crate::bucket::Amounts;
 /// Asks a second below which nothing is debited ahead.
 const STEADY: f64 = 2.0;
 
-/// What was offered lately, whether granted or not: an exponentially weighted mean over about one `memory`.
+/// What was offered lately, whether granted or not: an exponentially weighted mean over about one `memory`. It begins with
+/// the first ask.
 #[derive(Debug)]
 pub(crate) struct Demand {
     memory: Duration,
@@ -21,6 +22,8 @@ pub(crate) struct Demand {
     offered: Amounts,
     counts: Amounts,
     folded_at: Instant,
+    /// How much of the memory is filled: 1 in the long run.
+    filled: f64,
 }
 
 impl Demand {
@@ -32,6 +35,7 @@ impl Demand {
             offered: Amounts::from_elem(0, limits),
             counts: Amounts::from_elem(0, limits),
             folded_at: now,
+            filled: 0.0,
         }
     }
 
@@ -55,12 +59,18 @@ impl Demand {
             self.offered[slot] = 0;
             self.counts[slot] = 0;
         }
+        self.filled = self.filled * kept + 1.0 - kept;
         self.folded_at = now;
+    }
+
+    /// What the means lack while the memory is young: a stream is to be seen for what it is after a tenth of it.
+    fn young(&self) -> f64 {
+        self.filled.clamp(0.1, 1.0).recip()
     }
 
     /// Mt that this process will ask of a limit during `time`, if things go on as they do.
     pub(crate) fn during(&self, slot: usize, time: Duration) -> i64 {
-        (self.rates[slot] * time.as_secs_f64()) as i64
+        (self.rates[slot] * self.young() * time.as_secs_f64()) as i64
     }
 
     /// The size of an ask, in mt; 0 for a limit that nobody names.
@@ -70,6 +80,6 @@ impl Demand {
 
     /// Whether there are enough asks to keep tokens for the next ones.
     pub(crate) fn is_steady(&self) -> bool {
-        self.asks.iter().copied().fold(0.0, f64::max) >= STEADY
+        self.asks.iter().copied().fold(0.0, f64::max) * self.young() >= STEADY
     }
 }

@@ -25,10 +25,10 @@ use crate::{
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often settlements are tried while the store is busy.
 const SETTLE_ATTEMPTS: u32 = 8;
-/// How often a round starts over because a neighbour was faster, before the store counts as too contended to ask.
-const MAX_LOST: u32 = 64;
+/// How often a round that nobody waits for starts over because a neighbour was faster.
+const MAX_LOST: u32 = 256;
 /// Lost conditions in a row after which neighbours are given way, by a random pause.
-const PATIENCE: u32 = 3;
+const PATIENCE: u32 = 8;
 
 /// Everything about one write that its answer is read with.
 struct Written {
@@ -113,11 +113,15 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 freshness = Freshness::Fresh;
                 telemetry::again("condition");
                 lost += 1;
-                if lost > MAX_LOST {
+                // Those who wait have their deadlines; what nobody waits for must end some time.
+                let patience = asks.iter().any(|ask| Instant::now() < ask.deadline);
+                if lost > MAX_LOST && !patience {
                     return fail(asks, pending, contended());
                 }
-                if lost > PATIENCE {
-                    pause(lost - PATIENCE).await;
+                // The image is the newest there is, and grows old with every moment: a pause makes the next attempt a lost
+                // one too. Only now and then is way given, so that attempts that keep step fall out of it.
+                if lost.is_multiple_of(PATIENCE) {
+                    pause(lost / PATIENCE).await;
                 }
             }
             Outcome::NotApplied(error) => {

@@ -208,7 +208,11 @@ impl Lane {
     /// Books a settlement.
     pub(crate) fn book(self: &Arc<Self>, pending: Pending) {
         let now = pending.booked_at;
-        let start = lock(&self.state).queue.book(pending, now, self.shared.options.flush_delay);
+        let options = &self.shared.options;
+        // A stock that is in use will be filled up: until then there is company to come.
+        let stocked = self.stock().is_some_and(|stock| stock.is_in_use(now));
+        let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
+        let start = lock(&self.state).queue.book(pending, now, delay);
         self.began(start);
     }
 
@@ -421,6 +425,9 @@ impl Shift {
                 Next::Drive { asks, pending, fetch } => {
                     if let Some(terms) = lane.terms_of(&asks) {
                         super::drive::drive(lane, Round { terms, asks, pending, fetch }).await;
+                        // Those who were answered and ask again at once come along with those who wait: one turn of the
+                        // scheduler, and no delay.
+                        tokio::task::yield_now().await;
                     }
                 }
                 Next::Wait(until) => {

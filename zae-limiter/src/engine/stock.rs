@@ -230,7 +230,7 @@ impl Stock {
 
     /// How much to debit ahead, given what the bucket has `left` once everybody is served; `None` when nothing.
     ///
-    /// Half a life's demand, less what is here; no more than the share of the capacity and half of what is left. Where
+    /// The demand of three quarters of a life, less what is here; no more than the share of the capacity and half of what is left. Where
     /// half of what is left would not last a life, all of that half. Nothing where asks are rare, or so large that a
     /// process's share would serve but a few of them: there a stock would only keep tokens from others.
     pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
@@ -244,22 +244,28 @@ impl Stock {
         for (slot, (_, params)) in self.terms.params.iter().enumerate() {
             let most = most(params.capacity);
             let life = self.demand.during(slot, self.life).min(most);
-            let goal = self.demand.during(slot, self.life / 2).min(most);
+            let goal = self.goal(slot, most);
             let half = left.get(slot).copied().unwrap_or(0) / 2;
             // What is scarce has to last until the bucket is asked again.
             let wanted = if half < life { life } else { goal };
             let missing = wanted.saturating_sub(self.total[slot]).min(half);
             order.push((missing.max(0) / MILLI) * MILLI);
-            self.low[slot] = goal / 2;
+            self.low[slot] = goal / 3;
         }
         order.iter().any(|amount| *amount > 0).then_some(order)
+    }
+
+    /// How much to hold. It is filled up again when a third is left, so the last of a lot is used after three quarters of
+    /// its life.
+    fn goal(&self, slot: usize, most: i64) -> i64 {
+        self.demand.during(slot, self.life * 3 / 4).min(most)
     }
 
     fn is_worthwhile(&self) -> bool {
         let limits = self.terms.params.iter().enumerate();
         self.demand.is_steady()
             && limits.map(|(slot, (_, params))| (slot, most(params.capacity))).all(|(slot, most)| {
-                let goal = self.demand.during(slot, self.life / 2).min(most);
+                let goal = self.goal(slot, most);
                 goal >= self.demand.unit(slot).saturating_mul(4)
             })
     }
@@ -289,6 +295,11 @@ impl Stock {
                 left.get(slot).is_some_and(|left| *left < life)
             });
         self.rationed_until = scarce.then(|| now + self.life.mul_f64(rand::random_range(0.5..=1.5)));
+    }
+
+    /// Whether it is granted from, and so will be filled up again before long.
+    pub(crate) fn is_in_use(&self, now: Instant) -> bool {
+        !self.lots.is_empty() && now < self.used_at + self.life / 4
     }
 
     /// When somebody should look after the stock; `None` when it is empty.

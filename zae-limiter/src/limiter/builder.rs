@@ -57,7 +57,9 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// How long a settlement that nobody waits for may wait for company. Default: [`DEFAULT_FLUSH_DELAY`], 50 ms.
+    /// How long a settlement that nobody waits for may wait for company. Default: [`DEFAULT_FLUSH_DELAY`], 50 ms. Where
+    /// tokens are held in reserve and in use it is half of the [`reserve_life`](RateLimiterBuilder::reserve_life), if that
+    /// is longer: the reserve is filled up at least that often.
     pub fn flush_delay(mut self, delay: Duration) -> Self {
         self.flush_delay = delay;
         self

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Meant for buckets that many processes ask many times a second, above all parents: a thousand keys of one project meet
 /// in one item. Such a bucket then costs a few writes per second and process in place of one per acquire, and a grant takes
-/// no round trip. How much is held follows the demand: what this process needs in half of the reserve's life, at most 0.5 %
+/// no round trip. How much is held follows the demand: what this process needs in three quarters of the reserve's life, at most 0.5 %
 /// of the capacity and half of what the bucket holds. Buckets with little demand or a small capacity are asked as ever.
 ///
 /// Tokens leave the bucket before they are used, so in the long run never more is granted than the limit allows. In an

@@ -50,7 +50,8 @@ impl Fleet {
         wire.reset();
         if !self.delay.is_zero() {
             let ms = u64::try_from(self.delay.as_millis()).unwrap();
-            wire.fail(move |_, _| Fault::Trip(ms));
+            // No two trips in a row take the same time, as on a network: processes in lockstep would be an artefact.
+            wire.fail(move |_, _| Fault::Trip(rand::random_range(ms - ms * 2 / 5..=ms + ms * 2 / 5)));
         }
         (wire, with(RateLimiter::builder(repository).deadline(DEADLINE)).build())
     }

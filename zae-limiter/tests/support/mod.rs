@@ -4,6 +4,7 @@
 
 pub mod driven;
 pub mod ideal;
+pub mod measures;
 pub mod table;
 
 use std::{

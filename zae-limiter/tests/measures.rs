@@ -1,0 +1,69 @@
+//! What acquires cost, held to a bound. `cargo bench -p zae-limiter --bench acquire` prints the same numbers, and times.
+
+mod support;
+
+use std::time::Duration;
+
+use support::measures;
+use zae_limiter::Reserve;
+
+#[track_caller]
+fn at_most(what: &str, measured: f64, bound: f64) {
+    assert!(measured <= bound, "{what}: {measured}, allowed {bound}");
+    // Seen with `--nocapture`.
+    println!("{what}: {measured:.4} of {bound}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_write_serves_all_who_wait_at_a_bucket() {
+    at_most("writes per acquire, one hot bucket", measures::hot_bucket(100).await, 0.03);
+    at_most("writes per acquire, one hot parent", measures::hot_parent(30).await, 1.05);
+    at_most("writes per acquire and adjustment", measures::adjusted(60).await, 0.06);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_entity_takes_one_read_and_one_write_for_each_level() {
+    assert_eq!(measures::first_acquire().await, (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_take_next_to_no_calls() {
+    at_most("calls per refusal", measures::refusals().await, 0.001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refill_takes_one_round_trip_or_two() {
+    assert_eq!(measures::refill().await, (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_to_a_model_takes_few_write_units() {
+    let time = Duration::from_secs(2);
+    at_most("write units per LLM call, strict", measures::llm_call(Reserve::Off, time).await, 4.0);
+    at_most("write units per LLM call, reserved parent", measures::llm_call(Reserve::Parents, time).await, 2.3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_project_of_ten_thousand_acquires_a_second_needs_no_shards() {
+    at_most("writes a second", measures::project(Duration::from_secs(4)).await, 500.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overload_is_refused_without_writing_and_everything_permitted_is_granted() {
+    let (writes, granted) = measures::overload(8, 250, Duration::from_secs(120)).await;
+    at_most("writes per request at twice the rate", writes, 0.05);
+    assert!((0.99..=1.0).contains(&granted), "{granted} of what is permitted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn neighbours_on_a_full_bucket_do_not_starve_each_other() {
+    // Every write moves the refill instant here, so that each of them can only follow the one before.
+    let crowd = measures::contended(8, 1_600, Duration::from_secs(2)).await;
+    assert_eq!(crowd.granted, crowd.asked);
+    at_most("longest wait in round trips", crowd.longest.div_duration_f64(measures::ROUND_TRIP), 200.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserve_is_filled_once_in_hundreds_of_acquires() {
+    at_most("writes per acquire from a reserve", measures::reserved(50_000).await, 0.002);
+}

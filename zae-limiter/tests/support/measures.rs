@@ -1,0 +1,297 @@
+//! What acquires cost, in calls, writes and write units. Counted on the wire in driven time, so the numbers are exact and
+//! the same in the tests that hold them to a bound and in the benchmark that prints them.
+
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use zae_limiter::{AcquireError, Cost, EntityId, Limit, Limits, NewEntity, RateLimiter, RateLimiterBuilder, Reserve};
+
+use super::{Units, Wire, driven::Fleet, limits, rpm, tpm};
+
+/// How long the store takes to answer.
+pub const ROUND_TRIP: Duration = Duration::from_millis(5);
+/// Tasks that acquire at the same time.
+pub const TASKS: u64 = 64;
+
+const ENDLESS: u64 = 1_000_000_000;
+
+fn strict(builder: RateLimiterBuilder) -> RateLimiterBuilder {
+    builder
+}
+
+async fn cascade(limiter: &RateLimiter, keys: u64) {
+    for key in 0..keys {
+        let child = NewEntity::new(EntityId::new(format!("key-{key}")).unwrap());
+        let child = child.parent(EntityId::new("proj-1").unwrap()).cascading();
+        limiter.repository().create_entity(child, None).await.unwrap();
+    }
+}
+
+/// Whether `cost` was granted, and kept.
+pub async fn spend(limiter: &RateLimiter, entity: &str, cost: Cost) -> bool {
+    match limiter.acquire(entity, "gpt-4", cost).await {
+        Ok(lease) => {
+            drop(lease.commit());
+            true
+        }
+        Err(AcquireError::Exceeded(_)) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Every task makes `turns` acquires one after the other, for the entity that `entity` says.
+async fn tasks(limiter: &RateLimiter, turns: u64, entity: impl Fn(u64) -> String) {
+    let tasks = (0..TASKS).map(|task| {
+        let (limiter, entity) = (limiter.clone(), entity(task));
+        tokio::spawn(async move {
+            for _ in 0..turns {
+                assert!(spend(&limiter, &entity, Cost::of("rpm", 1)).await);
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+/// Writes per acquire on one hot bucket.
+pub async fn hot_bucket(turns: u64) -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
+    tasks(&limiter, turns, |_| "user-1".to_owned()).await;
+    wire.units().writes as f64 / (TASKS * turns) as f64
+}
+
+/// Writes per acquire of distinct children of one hot parent.
+pub async fn hot_parent(turns: u64) -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
+    cascade(&limiter, TASKS).await;
+    wire.reset();
+    tasks(&limiter, turns, |task| format!("key-{task}")).await;
+    wire.units().writes as f64 / (TASKS * turns) as f64
+}
+
+/// Calls of the first acquire of a new entity: alone, and with a parent that is as new.
+pub async fn first_acquire() -> (u64, u64) {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
+    assert!(spend(&limiter, "user-1", Cost::of("rpm", 1)).await);
+    let alone = wire.count();
+    cascade(&limiter, 1).await;
+    // Long after, when a read of any replica shows it.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    wire.reset();
+    assert!(spend(&limiter, "key-0", Cost::of("rpm", 1)).await);
+    (alone, wire.count())
+}
+
+/// Calls per refused acquire: 10 000 of them in five seconds.
+pub async fn refusals() -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let limit = Limit::custom("rpm", 5, 1, 3_600).unwrap();
+    let (wire, limiter) = fleet.process(&limits([limit]), strict).await;
+    assert!(spend(&limiter, "user-1", Cost::of("rpm", 5)).await);
+    wire.reset();
+    let start = Instant::now();
+    for turn in 0..10_000_u32 {
+        assert!(!spend(&limiter, "user-1", Cost::of("rpm", 1)).await);
+        tokio::time::sleep_until(start + Duration::from_micros(500) * (turn + 1)).await;
+    }
+    wire.count() as f64 / 10_000.0
+}
+
+/// Writes per pair of an acquire and its adjustment, whose commit is waited for.
+pub async fn adjusted(turns: u64) -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([tpm(ENDLESS)]), strict).await;
+    let tasks = (0..TASKS).map(|_| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move {
+            for _ in 0..turns {
+                let lease = limiter.acquire("user-1", "gpt-4", Cost::of("tpm", 500)).await.unwrap();
+                lease.adjust("tpm", -120).unwrap();
+                lease.commit().await.unwrap();
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    wire.units().writes as f64 / (TASKS * turns) as f64
+}
+
+/// Round trips of an acquire that a refill makes possible: with a fresh image, and with one that a neighbour made stale.
+pub async fn refill() -> (u64, u64) {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let limits = limits([rpm(60)]);
+    let (wire, limiter) = fleet.process(&limits, strict).await;
+    let (other_wire, other) = fleet.process(&limits, strict).await;
+    assert!(spend(&limiter, "user-1", Cost::of("rpm", 60)).await);
+    assert!(!spend(&other, "user-1", Cost::of("rpm", 60)).await);
+    wire.reset();
+    other_wire.reset();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(spend(&limiter, "user-1", Cost::of("rpm", 10)).await);
+    assert!(spend(&other, "user-1", Cost::of("rpm", 10)).await);
+    (wire.count(), other_wire.count())
+}
+
+/// Write units per LLM call (estimate taken from key and project, adjusted when the answer is there) on busy keys: 4
+/// processes, 4 keys each, 25 calls a second and key of 300 ms each.
+pub async fn llm_call(reserve: Reserve, time: Duration) -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let limits = limits([rpm(600_000), tpm(600_000_000)]);
+    let (mut wires, mut running) = (Vec::new(), Vec::new());
+    for process in 0..4_u64 {
+        let (wire, limiter) = fleet.process(&limits, |b| b.reserve(reserve)).await;
+        if process == 0 {
+            cascade(&limiter, 16).await;
+        }
+        for key in process * 4..process * 4 + 4 {
+            // Busy keys exist already.
+            assert!(spend(&limiter, &format!("key-{key}"), Cost::of("rpm", 1)).await);
+        }
+        wire.reset();
+        for key in process * 4..process * 4 + 4 {
+            running.push(tokio::spawn(calls(limiter.clone(), key, time)));
+        }
+        wires.push((wire, limiter));
+    }
+    // Until then: when traffic ends, the last adjustments have no company.
+    tokio::time::sleep(time).await;
+    let units: f64 = wires.iter().map(|(wire, _)| wire.units().units).sum();
+    let mut calls = 0;
+    for task in running {
+        calls += task.await.unwrap();
+    }
+    units / calls as f64
+}
+
+async fn calls(limiter: RateLimiter, key: u64, time: Duration) -> u64 {
+    let start = Instant::now();
+    // Not all at the same moment.
+    tokio::time::sleep(Duration::from_micros(key * 2_503)).await;
+    let mut calls = Vec::new();
+    while start.elapsed() < time {
+        let limiter = limiter.clone();
+        calls.push(tokio::spawn(async move {
+            let cost = Cost::of("rpm", 1).and("tpm", 800);
+            let lease = limiter.acquire(format!("key-{key}"), "gpt-4", cost).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            lease.adjust("tpm", -350).unwrap();
+            drop(lease.commit());
+        }));
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    let count = calls.len() as u64;
+    for call in calls {
+        call.await.unwrap();
+    }
+    count
+}
+
+/// What many processes on one bucket did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Crowd {
+    pub asked: u64,
+    pub granted: u64,
+    pub units: Units,
+    pub seconds: f64,
+    /// The longest that an acquire took.
+    pub longest: Duration,
+}
+
+/// `processes` ask one bucket `per_second` times a second together, evenly, for `time`.
+pub async fn crowd(
+    fleet: &Fleet,
+    limit: &Limits,
+    processes: u64,
+    per_second: u64,
+    reserve: Reserve,
+    time: Duration,
+) -> Crowd {
+    let mut members: Vec<(Wire, RateLimiter)> = Vec::new();
+    for _ in 0..processes {
+        members.push(fleet.process(limit, |b| b.reserve(reserve)).await);
+    }
+    let gap = Duration::from_secs(processes).div_f64(per_second as f64);
+    let start = Instant::now();
+    let running = members.iter().enumerate().map(|(index, (_, limiter))| {
+        let limiter = Arc::new(limiter.clone());
+        tokio::spawn(async move {
+            let mut next = start + gap.mul_f64(index as f64 / processes as f64);
+            let mut asks = Vec::new();
+            while next < start + time {
+                tokio::time::sleep_until(next).await;
+                next += gap;
+                let limiter = Arc::clone(&limiter);
+                asks.push(tokio::spawn(async move {
+                    let asked_at = Instant::now();
+                    (spend(&limiter, "proj-1", Cost::of("rpm", 1)).await, asked_at.elapsed())
+                }));
+            }
+            let mut own = Crowd { asked: asks.len() as u64, ..Crowd::default() };
+            for ask in asks {
+                let (granted, took) = ask.await.unwrap();
+                own.granted += u64::from(granted);
+                own.longest = own.longest.max(took);
+            }
+            own
+        })
+    });
+    let mut crowd = Crowd::default();
+    for task in running.collect::<Vec<_>>() {
+        let own = task.await.unwrap();
+        crowd.asked += own.asked;
+        crowd.granted += own.granted;
+        crowd.longest = crowd.longest.max(own.longest);
+    }
+    crowd.seconds = start.elapsed().as_secs_f64();
+    for (wire, _) in &members {
+        let units = wire.units();
+        crowd.units.writes += units.writes;
+        crowd.units.units += units.units;
+    }
+    crowd
+}
+
+/// Strict processes on a bucket that is always full.
+pub async fn contended(processes: u64, per_second: u64, time: Duration) -> Crowd {
+    let fleet = Fleet::new(ROUND_TRIP);
+    crowd(&fleet, &limits([rpm(600_000_000)]), processes, per_second, Reserve::Off, time).await
+}
+
+/// Writes a second on one project's item: 32 processes, 10 000 acquires a second together.
+pub async fn project(time: Duration) -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let crowd = crowd(&fleet, &limits([rpm(1_200_000)]), 32, 10_000, Reserve::All, time).await;
+    assert_eq!(crowd.granted, crowd.asked, "half of the limit");
+    crowd.units.writes as f64 / crowd.seconds
+}
+
+/// Twice what is permitted by many processes, from an empty bucket: writes per request, and granted / permitted.
+pub async fn overload(processes: u64, per_second: u64, time: Duration) -> (f64, f64) {
+    let limit = limits([Limit::custom("rpm", per_second * 60, per_second, 1).unwrap()]);
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (_, drain) = fleet.process(&limit, strict).await;
+    assert!(spend(&drain, "proj-1", Cost::of("rpm", per_second * 60)).await);
+    let crowd = crowd(&fleet, &limit, processes, per_second * 2, Reserve::All, time).await;
+    let permitted = per_second as f64 * crowd.seconds;
+    (crowd.units.writes as f64 / crowd.asked as f64, crowd.granted as f64 / permitted)
+}
+
+/// Writes per acquire from a reserve: one task after another on one hot bucket, `acquires` in all, 1 000 a millisecond.
+pub async fn reserved(acquires: u64) -> f64 {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), |b| b.reserve(Reserve::All)).await;
+    for turn in 0..acquires {
+        assert!(spend(&limiter, "user-1", Cost::of("rpm", 1)).await);
+        if turn % 100 == 99 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    wire.units().writes as f64 / acquires as f64
+}
