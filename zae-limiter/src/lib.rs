@@ -49,27 +49,19 @@
 //! | refused | none while the bucket was seen within the last second, else 1 write |
 //! | adjustment, refund | rides along with the next write, or 1 write after 50 ms |
 //!
+//! In [reserve mode](Reserve) a busy bucket is written a few times a second and process, however many acquires there are.
+//!
 //! # What can be seen
 //!
-//! Through the [`metrics`](https://docs.rs/metrics) facade; no label ever holds an entity.
+//! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, events through [`tracing`](https://docs.rs/tracing);
+//! no label ever holds an entity. The repository's `docs/observability.md` has them all, with units and labels. First to look at:
 //!
-//! | metric | kind | labels | counts |
-//! |---|---|---|---|
-//! | `zae_acquires_total` | counter | `outcome` = `granted`, `refused`, `error`, `blind`, `local`, `unavailable` | acquires |
-//! | `zae_refusals_total` | counter | `by` = `memory` | refusals that needed no call |
-//! | `zae_store_writes_total` | counter | `kind` = `done`, `condition_failed`, `throttled`, `failed` | writes of buckets |
-//! | `zae_batch_size` | histogram | | acquires served by one write |
-//! | `zae_settlements_lost_total` | counter | | adjustments and refunds that could not be written |
-//!
-//! Through [`tracing`](https://docs.rs/tracing):
-//!
-//! | event | level | when |
+//! | metric | labels | says |
 //! |---|---|---|
-//! | `acquire refused` | `DEBUG` | an acquire was refused or failed; with entity, resource and reason |
-//! | `store not asked` | `DEBUG` | a policy decided in the store's place |
-//! | `DynamoDB keeps failing and is given a rest` | `WARN` | the breaker opened; `DynamoDB answers again …` (`INFO`) when it closed |
-//! | `settlements may be lost` | `WARN` | a write of adjustments failed |
-//! | `flushing what the limiter's last handle left` | `DEBUG` | it was dropped without `shutdown` |
+//! | `zae_acquires_total` | `outcome` | how acquires ended: `granted`, `refused`, `error`, `blind`, `local`, `unavailable` |
+//! | `zae_store_write_units_total` | | what they cost |
+//! | `zae_store_retries_total` | `reason` | how often neighbours (`condition`) or DynamoDB (`throttled`) were in the way |
+//! | `zae_settlements_lost_total` | | adjustments and refunds that could not be written |
 //!
 //! # Features
 //!

@@ -1,0 +1,194 @@
+//! Many processes at three times the permitted rate, in driven time: what an ideal bucket would have granted is granted, and
+//! no interval gets more than its bound (invariants I1 and I1b).
+//!
+//! `ZAE_LONG=1` drives every case for ten minutes with up to 64 processes; without it the cases are shorter.
+
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use support::{START, driven::Fleet, ideal::Ideal, limits};
+use tokio::time::Instant;
+use zae_limiter::{AcquireError, Clock, Cost, Limit, RateLimiter, Reserve};
+
+const ROUND_TRIP: Duration = Duration::from_millis(5);
+/// The longest that an answer is on its way, for grants are seen where they were asked for.
+const LATE: f64 = 0.007;
+
+fn long() -> bool {
+    std::env::var_os("ZAE_LONG").is_some()
+}
+
+async fn spend(limiter: &RateLimiter, cost: Cost) -> bool {
+    match limiter.acquire("user-1", "gpt-4", cost).await {
+        Ok(lease) => {
+            drop(lease.commit());
+            true
+        }
+        Err(AcquireError::Exceeded(_)) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// A bucket of the same size that may go below zero: how far is how much more than C + r·τ was granted in some interval.
+#[derive(Debug)]
+struct Meter {
+    capacity: f64,
+    rate: f64,
+    level: f64,
+    at: Instant,
+    lowest: f64,
+    granted: u64,
+}
+
+impl Meter {
+    fn new(limit: &Limit) -> Self {
+        let (capacity, rate) = (limit.capacity() as f64, limit.refill_rate());
+        Self { capacity, rate, level: capacity, at: Instant::now(), lowest: capacity, granted: 0 }
+    }
+
+    fn grant(&mut self) {
+        let now = Instant::now();
+        self.level = (self.level + self.rate * (now - self.at).as_secs_f64()).min(self.capacity) - 1.0;
+        self.at = now;
+        self.lowest = self.lowest.min(self.level);
+        self.granted += 1;
+    }
+}
+
+struct Case {
+    limit: Limit,
+    processes: u32,
+    reserve: Reserve,
+    /// How long they ask, and how long nobody does, in turn.
+    phases: Vec<(Duration, Duration)>,
+}
+
+#[derive(Debug)]
+struct Outcome {
+    granted: u64,
+    /// What an ideal bucket grants when it is asked as often.
+    ideal: u64,
+    excess: f64,
+}
+
+async fn drive(case: &Case) -> Outcome {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let mut limiters = Vec::new();
+    for _ in 0..case.processes {
+        limiters.push(fleet.process(&limits([case.limit.clone()]), |b| b.reserve(case.reserve)).await.1);
+    }
+    let gap = Duration::from_secs_f64(1.0 / (3.0 * case.limit.refill_rate()));
+    let meter = Arc::new(Mutex::new(Meter::new(&case.limit)));
+    let mut ideal = Ideal::full(&case.limit, fleet.clock.now_ms());
+    let (mut ideal_granted, mut turn) = (0, 0_usize);
+    let mut asks = Vec::new();
+    for (busy, idle) in &case.phases {
+        let start = Instant::now();
+        let mut next = start;
+        while next < start + *busy {
+            tokio::time::sleep_until(next).await;
+            next += gap;
+            ideal.advance(fleet.clock.now_ms());
+            if ideal.fits(1) {
+                ideal.take(1);
+                ideal_granted += 1;
+            }
+            let (limiter, meter) = (limiters[turn % limiters.len()].clone(), Arc::clone(&meter));
+            turn += 1;
+            asks.push(tokio::spawn(async move {
+                if spend(&limiter, Cost::of("rpm", 1)).await {
+                    meter.lock().unwrap().grant();
+                }
+            }));
+        }
+        tokio::time::sleep(*idle).await;
+    }
+    for ask in asks {
+        ask.await.unwrap();
+    }
+    let meter = meter.lock().unwrap();
+    Outcome { granted: meter.granted, ideal: ideal_granted, excess: -meter.lowest }
+}
+
+#[track_caller]
+fn holds(case: &Case, outcome: &Outcome, life: f64) {
+    println!("{} processes, {:?}, {:?}: {outcome:?}", case.processes, case.reserve, case.limit);
+    let ratio = outcome.granted as f64 / outcome.ideal as f64;
+    assert!((0.99..=1.0).contains(&ratio) || outcome.granted.abs_diff(outcome.ideal) <= 1, "{ratio}: {outcome:?}");
+    let (rate, share) = (case.limit.refill_rate(), (case.limit.capacity() / 200) as f64);
+    let bound = (rate * life).min(f64::from(case.processes) * (share - 1.0)).max(0.0);
+    assert!(outcome.excess <= bound + rate * LATE + 1e-6, "{} over, {bound} allowed", outcome.excess);
+}
+
+fn minutes(short: u64) -> Duration {
+    Duration::from_secs(if long() { 600 } else { short })
+}
+
+#[tokio::test(start_paused = true)]
+async fn strict_processes_get_what_is_permitted_and_no_more() {
+    for (processes, rate) in [(1, 1), (16, 2), (64, 1)] {
+        let rate = if long() { rate * 10 } else { rate };
+        let limit = Limit::custom("rpm", rate * 30, rate, 1).unwrap();
+        let case = Case { limit, processes, reserve: Reserve::Off, phases: vec![(minutes(300), Duration::ZERO)] };
+        holds(&case, &drive(&case).await, 0.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reserving_processes_get_what_is_permitted_within_the_bound() {
+    let cases: &[(u32, u64)] = if long() { &[(4, 10), (16, 100), (64, 400)] } else { &[(4, 10)] };
+    for (processes, rate) in cases {
+        let limit = Limit::custom("rpm", rate * 120, *rate, 1).unwrap();
+        let phases = vec![(minutes(300), Duration::ZERO)];
+        let case = Case { limit, processes: *processes, reserve: Reserve::All, phases };
+        holds(&case, &drive(&case).await, 1.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_time_of_any_length_is_worth_what_it_refills() {
+    let idle = [1, 20, 300, 1_000, 5_000, 30_000, 60_000, 300_000, 86_400_000];
+    for reserve in [Reserve::Off, Reserve::All] {
+        let phases = idle.map(|ms| (Duration::from_secs(15), Duration::from_millis(ms))).to_vec();
+        let limit = Limit::custom("rpm", 120, 4, 1).unwrap();
+        let case = Case { limit, processes: 3, reserve, phases };
+        holds(&case, &drive(&case).await, 0.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_ten_a_day_beside_one_of_five_a_second_loses_nothing() {
+    let fleet = Fleet::new(Duration::ZERO);
+    let (second, day) = (Limit::per_second("rps", 5).unwrap(), Limit::per_day("rpd", 10).unwrap());
+    let mut limiters = Vec::new();
+    for _ in 0..3 {
+        limiters.push(fleet.process(&limits([second.clone(), day.clone()]), |b| b).await.1);
+    }
+    let mut ideal = Ideal::full(&day, START);
+    let (mut granted, mut permitted, mut busy) = (0, 0, 0);
+    for turn in 0..2 * 24 * 20_usize {
+        tokio::time::sleep(Duration::from_secs(180)).await;
+        let limiter = &limiters[turn % 3];
+        // More than a second gives, at once: five of them fit.
+        let mut burst = 0;
+        while spend(limiter, Cost::of("rps", 1)).await {
+            burst += 1;
+        }
+        assert_eq!(burst, 5);
+        busy += burst;
+        if turn % 8 == 0 {
+            granted += u64::from(spend(limiter, Cost::of("rpd", 1)).await);
+            ideal.advance(fleet.clock.now_ms());
+            if ideal.fits(1) {
+                ideal.take(1);
+                permitted += 1;
+            }
+        }
+    }
+    assert_eq!(granted, permitted, "beside {busy} of the other");
+    assert!(permitted >= 29, "a full bucket and two days");
+}

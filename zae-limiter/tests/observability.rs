@@ -1,0 +1,144 @@
+//! The table of metrics in `docs/observability.md` is what the code emits: names, kinds and labels.
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use metrics_util::{
+    MetricKind,
+    debugging::{DebuggingRecorder, Snapshotter},
+};
+use support::{Bench, Fault, limits, rpm};
+use zae_limiter::{Cost, Limits, OnUnavailable, RateLimiter, Reserve};
+
+/// By name: the kind, and the labels with their values (`limit` has any).
+type Table = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
+
+/// The texts in backticks.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn documented() -> Table {
+    let text = include_str!("../../docs/observability.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `zae_"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let labels = cells[4].split(';').map(quoted).filter(|names| !names.is_empty());
+        let labels = labels.map(|names| (names[0].clone(), names[1..].iter().cloned().collect())).collect();
+        (quoted(cells[1])[0].clone(), (cells[2].to_owned(), labels))
+    };
+    rows.map(row).collect()
+}
+
+fn emitted(snapshotter: &Snapshotter) -> Table {
+    let mut table = Table::new();
+    for (key, _, _, _) in snapshotter.snapshot().into_vec() {
+        let kind = match key.kind() {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+        };
+        let entry = table.entry(key.key().name().to_owned()).or_insert_with(|| (kind.to_owned(), BTreeMap::new()));
+        for label in key.key().labels() {
+            let values = entry.1.entry(label.key().to_owned()).or_default();
+            if label.key() != "limit" {
+                values.insert(label.value().to_owned());
+            }
+        }
+    }
+    table
+}
+
+async fn spend(limiter: &RateLimiter, entity: &str, tokens: u64) -> bool {
+    let lease = limiter.acquire(entity, "gpt-4", Cost::of("rpm", tokens)).await;
+    lease.map(|lease| drop(lease.commit())).is_ok()
+}
+
+/// Everything that can happen to an acquire, once.
+async fn everything() {
+    let (bench, limits): (_, Limits) = (Bench::new(), limits([rpm(100_000)]));
+    let (wire, limiter) = bench.limiter(&limits).await;
+    let (_, other) = bench.limiter(&limits).await;
+    // Granted, refused by memory and by the store, an error, a lost condition, debt.
+    assert!(spend(&limiter, "user-1", 100_000).await);
+    assert!(!spend(&limiter, "user-1", 1).await);
+    assert!(!spend(&other, "user-1", 1).await);
+    assert!(limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 0)).await.is_err());
+    assert!(limiter.acquire("user-1", "gpt-4", Cost::of("tpm", 1)).await.is_err());
+    bench.advance(1_000);
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    lease.adjust("rpm", 10_000).unwrap();
+    lease.commit().await.unwrap();
+
+    // Throttled, and an answer that is lost: to an acquire, and to a refund.
+    let (wire_2, unlucky) = bench.limiter(&limits).await;
+    assert!(spend(&unlucky, "user-2", 1).await);
+    let first = wire_2.clone();
+    wire_2.fail(move |_, _| {
+        first.fail(|_, _| Fault::None);
+        Fault::Throttled
+    });
+    assert!(spend(&unlucky, "user-2", 1).await);
+    let lease = unlucky.acquire("user-2", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    wire_2.fail(|_, _| Fault::LostAfter);
+    assert!(!spend(&unlucky, "user-2", 1).await);
+    lease.roll_back().await.unwrap_err();
+
+    // The store is away, under both policies, until the local share is used up.
+    for policy in [OnUnavailable::Allow, OnUnavailable::Local] {
+        let (wire, repository) = bench.process().await;
+        let alone = RateLimiter::builder(repository).on_unavailable(policy).deadline(support::DEADLINE).build();
+        assert!(spend(&alone, "user-3", 1).await);
+        wire.fail(|_, _| Fault::LostBefore);
+        assert!(spend(&alone, "user-3", 1).await);
+        assert!(policy == OnUnavailable::Allow || !spend(&alone, "user-3", 10_000).await);
+    }
+    drop(wire);
+
+    reserve(&bench).await;
+}
+
+/// Debited ahead, granted from, returned, forfeited, and rationed.
+async fn reserve(bench: &Bench) {
+    let (wire, repository) = bench.process().await;
+    let busy = RateLimiter::builder(repository).reserve(Reserve::All).deadline(support::DEADLINE).build();
+    let stream = async |entity: &str| {
+        for _ in 0..200 {
+            spend(&busy, entity, 1).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    stream("user-4").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // A process that stands still for a minute finds its reserve too old to be returned.
+    stream("user-4").await;
+    wire.fail(|_, _| Fault::None);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Somebody takes nearly everything.
+    stream("user-5").await;
+    let (_, other) = bench.limiter(&limits([rpm(100_000)])).await;
+    let (entity, resource) = ("user-5".try_into().unwrap(), "gpt-4".try_into().unwrap());
+    let left = other.available(&entity, &resource).await.unwrap()["rpm"].unsigned_abs();
+    assert!(spend(&other, "user-5", left - 20).await);
+    stream("user-5").await;
+    busy.shutdown().await;
+}
+
+#[test]
+fn the_table_is_what_is_emitted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(everything()));
+    let (documented, emitted) = (documented(), emitted(&snapshotter));
+    for (name, what) in &documented {
+        assert_eq!(emitted.get(name), Some(what), "{name}: emitted, and in the table");
+    }
+    let names = |table: &Table| table.keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&emitted), names(&documented));
+}
