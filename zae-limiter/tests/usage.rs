@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use support::{
     Bench,
-    table::{Item, Table, item, n, s},
+    table::{Item, Table, item, lean_table, n, s},
 };
 use zae_limiter::{
     EntityId, LimitName, NamespaceName, Repository, RepositoryError, ResourceName, UsageQuery, UsageSnapshot,
@@ -274,4 +274,47 @@ async fn a_summary_adds_up_everything_of_one_window() {
     let nothing = repository.usage_summary(&query("nobody")).await.unwrap();
     assert_eq!((nothing.window, nothing.snapshot_count, nothing.totals.len()), (None, 0, 0));
     assert_eq!((nothing.min_window_start, nothing.max_window_start), (None, None));
+}
+
+/// Everything that is asked of a resource, by `repository`.
+async fn answers(repository: &Repository) -> (Vec<UsageSnapshot>, Vec<UsageSnapshot>, String) {
+    let all = UsageQuery::of_resource(resource("gpt-4"));
+    let (mut paged, mut query) = (Vec::new(), all.clone().window(UsageWindow::Hourly).limit(50));
+    loop {
+        let page = repository.usage_snapshots(&query).await.unwrap();
+        paged.extend(page.snapshots);
+        let Some(next) = page.next else { break };
+        query = query.cursor(next);
+    }
+    let summary = repository.usage_summary(&all).await.unwrap();
+    (read(repository, &all).await, paged, serde_json::to_string(&summary).unwrap())
+}
+
+#[tokio::test]
+async fn a_lean_index_gives_the_same_answers() {
+    let bench = Bench::new();
+    lean_table(&bench.store, "limiter").await;
+    let (wire, lean) = bench.process().await;
+    let lean_items = Table::of(&bench.store, &lean);
+    let (full, items) = self::bench().await;
+    for (repository, table) in [(&lean, &lean_items), (&full, &items)] {
+        let hours = (0..130).map(|index| {
+            let window = if index % 13 == 0 { "daily" } else { "hourly" };
+            snapshot(repository, "key-1", "gpt-4", window, &hour(index), &[("rpm", index)])
+        });
+        table.put_all(hours.collect()).await;
+    }
+    let (found, paged, summary) = answers(&lean).await;
+    assert_eq!((found.len(), paged.len()), (130, 120));
+    assert_eq!((found, paged, summary), answers(&full).await);
+
+    // The index knows when a window starts: what nobody asked for is not read.
+    let between =
+        UsageQuery::of_resource(resource("gpt-4")).since_ms(NEW_YEAR + 5 * HOUR).until_ms(NEW_YEAR + 8 * HOUR);
+    wire.take();
+    assert_eq!(starts(&read(&lean, &between).await), [hour(8), hour(7), hour(6), hour(5)]);
+    assert_eq!(wire.take().get("BatchGetItem"), Some(&1));
+    let nothing = UsageQuery::of_resource(resource("gpt-4")).since_ms(NEW_YEAR + 500 * HOUR);
+    assert_eq!(lean.usage_summary(&nothing).await.unwrap().snapshot_count, 0);
+    assert_eq!(wire.take().get("BatchGetItem"), None);
 }

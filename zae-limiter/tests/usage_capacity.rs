@@ -2,17 +2,12 @@
 
 mod support;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
-};
 use support::{
     Bench, START,
-    table::{Item, Table, item, n, s},
+    table::{Item, Table, item, lean_table, n, s},
 };
 use zae_limiter::{
-    CapacityScope, EmbeddedStore, EntityId, LimitName, NewEntity, ProvisionerState, Repository, ResourceCapacity,
-    ResourceName,
+    CapacityScope, EntityId, LimitName, NewEntity, ProvisionerState, Repository, ResourceCapacity, ResourceName,
 };
 
 async fn bench() -> (Bench, Repository, Table) {
@@ -152,35 +147,6 @@ async fn pages_are_followed() {
     table.put_all(padded.collect()).await;
     let left = left(&repository, CapacityScope::All).await;
     assert_eq!((left.entities.len(), left.total_available), (60, 3_000));
-}
-
-/// A table whose GSI2 holds keys only, as a lean deployment has it.
-async fn lean_table(store: &EmbeddedStore, name: &str) {
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let mut request = store
-        .client()
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(key("PK", KeyType::Hash))
-        .key_schema(key("SK", KeyType::Range));
-    let mut attributes = vec!["PK".to_owned(), "SK".to_owned()];
-    for index in ["GSI1", "GSI2", "GSI3", "GSI4"] {
-        let (pk, sk) = (format!("{index}PK"), format!("{index}SK"));
-        let definition = GlobalSecondaryIndex::builder()
-            .index_name(index)
-            .key_schema(key(&pk, KeyType::Hash))
-            .key_schema(key(&sk, KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
-        request = request.global_secondary_indexes(definition.build().unwrap());
-        attributes.extend([pk, sk]);
-    }
-    for attribute in attributes {
-        let definition =
-            AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
-        request = request.attribute_definitions(definition.build().unwrap());
-    }
-    request.send().await.unwrap();
 }
 
 #[tokio::test]

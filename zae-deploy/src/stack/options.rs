@@ -21,7 +21,8 @@ pub enum IndexProjection {
     /// Whole buckets, as the Python package reads them.
     #[default]
     Full,
-    /// Their keys only: an acquire costs half the write units, and Python clients cannot list capacities.
+    /// Their keys only: an acquire costs half the write units, and Python clients cannot list capacities or usage by
+    /// resource.
     Lean,
 }
 

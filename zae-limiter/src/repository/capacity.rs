@@ -84,14 +84,11 @@ impl Repository {
         })
     }
 
-    /// The bucket items of a resource. Where the index has not all of an item, the item itself is read.
+    /// The bucket items of a resource.
     async fn resource_buckets(&self, resource: &ResourceName) -> Result<Vec<Item>, RepositoryError> {
         let partition = keys::gsi2_pk_resource(self.ns(), resource.as_str());
         let listed = self.store().query_all(Query::index("GSI2", partition).prefix("BUCKET#")).await?;
-        let (mut whole, lean): (Vec<Item>, Vec<Item>) = listed.into_iter().partition(|item| item.contains_key("rf"));
-        let keys: Vec<Key> = lean.iter().filter_map(Key::of).collect();
-        whole.extend(self.store().batch_get(&keys, Consistency::Eventual).await?.into_values());
-        Ok(whole)
+        self.store().whole(listed, "rf").await
     }
 
     /// Those of `entities` that are registered and have no parent.

@@ -104,6 +104,11 @@ pub(crate) fn gsi2_sk_usage(window_start: &str, entity: &str) -> String {
     format!("USAGE#{window_start}#{entity}")
 }
 
+/// The start of the window in such a key.
+pub(crate) fn parse_gsi2_sk_usage(sk: &str) -> Option<&str> {
+    Some(sk.strip_prefix("USAGE#")?.split_once('#')?.0)
+}
+
 pub(crate) fn gsi3_pk_entity(ns: &str, entity: &str) -> String {
     pk_entity(ns, entity)
 }

@@ -46,13 +46,21 @@ fn end(start: &str, window: &UsageWindow) -> Option<DateTime> {
     }
 }
 
+/// The attribute that every whole snapshot has.
+pub(crate) const START: &str = "window_start";
+
+/// When a snapshot's window starts, also where an index has its keys only.
+pub(crate) fn start(item: &Item) -> Option<&str> {
+    get_s(item, START).filter(|start| !start.is_empty()).or_else(|| keys::parse_gsi2_sk_usage(get_s(item, "GSI2SK")?))
+}
+
 /// Reads a snapshot; `None` for an item that lacks who, what or when.
 ///
 /// Every number under the name of a limit is a counter, but for the two that a snapshot has itself.
 pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
     let entity_id = EntityId::new(get_s(item, "entity_id")?).ok()?;
     let resource = ResourceName::new(get_s(item, "resource")?).ok()?;
-    let window_start = get_s(item, "window_start").filter(|start| !start.is_empty())?.to_owned();
+    let window_start = get_s(item, START).filter(|start| !start.is_empty())?.to_owned();
     let window = get_s(item, "window").unwrap_or_default();
     let window: UsageWindow = window.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
     let counter = |name: &String| {

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, PutRequest, WriteRequest},
+    types::{
+        AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+        ProjectionType, PutRequest, ScalarAttributeType, WriteRequest,
+    },
 };
-use zae_limiter::Repository;
+use zae_limiter::{EmbeddedStore, Repository};
 
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -20,7 +23,7 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn of(store: &zae_limiter::EmbeddedStore, repository: &Repository) -> Self {
+    pub fn of(store: &EmbeddedStore, repository: &Repository) -> Self {
         Self { client: store.client(), name: repository.stack().to_string() }
     }
 
@@ -75,6 +78,35 @@ impl Table {
             }
         }
     }
+}
+
+/// A table whose GSI2 holds keys only, as a lean deployment has it.
+pub async fn lean_table(store: &EmbeddedStore, name: &str) {
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let mut request = store
+        .client()
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(key("PK", KeyType::Hash))
+        .key_schema(key("SK", KeyType::Range));
+    let mut attributes = vec!["PK".to_owned(), "SK".to_owned()];
+    for index in ["GSI1", "GSI2", "GSI3", "GSI4"] {
+        let (pk, sk) = (format!("{index}PK"), format!("{index}SK"));
+        let definition = GlobalSecondaryIndex::builder()
+            .index_name(index)
+            .key_schema(key(&pk, KeyType::Hash))
+            .key_schema(key(&sk, KeyType::Range))
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+        request = request.global_secondary_indexes(definition.build().unwrap());
+        attributes.extend([pk, sk]);
+    }
+    for attribute in attributes {
+        let definition =
+            AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
+        request = request.attribute_definitions(definition.build().unwrap());
+    }
+    request.send().await.unwrap();
 }
 
 pub fn s(value: impl Into<String>) -> AttributeValue {

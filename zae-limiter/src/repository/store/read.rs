@@ -183,6 +183,16 @@ impl Store {
         Ok(found)
     }
 
+    /// The items that an index listed, whole and in the same order. Those without the attribute `sign` are there by their
+    /// keys only, and are read; what is gone by then is left out.
+    pub(crate) async fn whole(&self, listed: Vec<Item>, sign: &str) -> Result<Vec<Item>, RepositoryError> {
+        let lean = listed.iter().filter(|item| !item.contains_key(sign));
+        let keys: Vec<Key> = lean.filter_map(Key::of).collect();
+        let mut read = self.batch_get(&keys, Consistency::Eventual).await?;
+        let whole = |item: Item| if item.contains_key(sign) { Some(item) } else { read.remove(&Key::of(&item)?) };
+        Ok(listed.into_iter().filter_map(whole).collect())
+    }
+
     /// One page.
     pub(crate) async fn query_page(&self, query: &Query) -> Result<Page, RepositoryError> {
         let names = query.key_names();
