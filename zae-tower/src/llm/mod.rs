@@ -12,13 +12,14 @@
 //! |---|---|
 //! | is read to its end and has usage | the usage, in place of the estimate |
 //! | breaks off (the client hangs up, the provider dies) after usage came that is not final | the larger of the two |
+//! | has an error event, wherever it stands | the larger of the usage so far and the estimate |
 //! | breaks off before, is compressed, is no success, or has no usage | the estimate |
 //!
 //! # What can be seen
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
-//! | `zae_llm_readings_total` | counter | `reading` = `final`, `so_far`, `unseen`; `reason` = `none`, `error_status`, `compressed`, `unknown_format`, `broke_off`, `absent`, `malformed`, `absurd` | responses |
+//! | `zae_llm_readings_total` | counter | `reading` = `final`, `so_far`, `unseen`; `reason` = `none`, `error_status`, `compressed`, `unknown_format`, `broke_off`, `absent`, `malformed`, `error_event`, `absurd` | responses |
 //! | `zae_llm_tokens_total` | counter | `kind` = `input_uncached`, `cache_read`, `cache_write`, `output` | tokens that providers reported |
 //!
 //! | event | level | fields | when |

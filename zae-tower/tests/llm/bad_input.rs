@@ -134,6 +134,65 @@ fn what_cannot_be_read_says_why() {
     assert_eq!(Recorded::load("openai_chat.stream").read([], End::Dropped), Reading::Unseen(Unseen::BrokeOff));
 }
 
+#[test]
+fn after_an_error_event_no_usage_is_final() {
+    for (whole, failed) in [
+        ("openai_chat.stream", "openai_chat.stream_error"),
+        ("groq_chat.stream", "openai_chat.stream_error"),
+        ("vllm_chat.stream", "gemini.stream_error"),
+        ("openai_responses.stream", "openai_responses.stream_error"),
+        ("openai_responses.stream", "openai_responses.stream_failed"),
+        ("anthropic_messages.stream", "anthropic_messages.stream_error"),
+        ("gemini.stream", "gemini.stream_error"),
+        ("bedrock_converse.stream", "bedrock_converse.stream_error"),
+        ("bedrock_invoke.stream", "bedrock_invoke.stream_error"),
+        ("bedrock_invoke_llama.stream", "bedrock_invoke.stream_error"),
+    ] {
+        let (whole, failed) = (Recorded::load(whole), Recorded::load(failed));
+        let Reading::Final(usage) = whole.read([&*whole.body], End::Complete) else { panic!("{}", whole.name) };
+        let error = failed.events().last().unwrap();
+        for end in [End::Complete, End::Dropped] {
+            assert_eq!(whole.read([&*whole.body, error], end), Reading::SoFar(usage), "{} {end:?}", whole.name);
+        }
+        assert_eq!(whole.read([error, &*whole.body], End::Complete), Reading::SoFar(usage), "{} before", whole.name);
+        let by_byte = whole.body.chunks(1).chain(error.chunks(1));
+        assert_eq!(whole.read(by_byte, End::Complete), Reading::SoFar(usage), "{} by byte", whole.name);
+    }
+
+    let used = "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}";
+    let so_far = Reading::SoFar(Usage::new(1, 2));
+    for error in [
+        "data: {\"error\":{\"code\":502}}\n\n",
+        "data: {\"error\" : \"overloaded\"}\n\n",
+        "data: {\"type\":\"error\"}\n\n",
+        "data: {\"type\":\"error\"}",
+        "event: error\ndata: overloaded\n\n",
+        "event: error\ndata: overloaded",
+    ] {
+        let text = format!("data: {{{used}}}\n\n{error}");
+        assert_eq!(read(EVENTS, text.as_bytes()), so_far, "{error}");
+    }
+    assert_eq!(read(JSON, format!("{{{used},\"error\":{{}}}}").as_bytes()), so_far);
+    let list = "[{\"usageMetadata\":{\"promptTokenCount\":1,\"candidatesTokenCount\":2}},{\"error\":{\"code\":503}}]";
+    assert_eq!(read(JSON, list.as_bytes()), so_far);
+    let long = format!("{{{used},\"error\":\"{}\"}}", "x".repeat(1 << 20));
+    assert_eq!(read(JSON, long.as_bytes()), so_far);
+
+    for none in ["\"error\":null,", "\"error\": false,", "\"error\":\"\",", "\"x\":{\"error\":1},"] {
+        let read = [read(JSON, format!("{{{none}{used}}}").as_bytes()), {
+            read(EVENTS, format!("data: {{{none}{used}}}\n\n").as_bytes())
+        }];
+        assert_eq!(read, [Reading::Final(Usage::new(1, 2)); 2], "{none}");
+    }
+}
+
+#[test]
+fn an_error_makes_less_of_bedrocks_headers() {
+    let mut recorded = Recorded::load("bedrock_invoke_titan.json");
+    recorded.body = b"{\"error\":{}}".to_vec();
+    assert_eq!(recorded.read([&*recorded.body], End::Complete), Reading::SoFar(Usage::new(17, 88)));
+}
+
 proptest! {
     #[test]
     fn nothing_makes_a_reader_panic(

@@ -47,9 +47,7 @@ enum Provider {
 
 /// The recorded response as a body of one frame per event, as providers stream it.
 fn respond(recorded: &Recorded, provider: Provider) -> Response<Script> {
-    let text = String::from_utf8_lossy(&recorded.body).into_owned();
-    let mut frames: Vec<_> =
-        text.split_inclusive("\n\n").map(|event| Ok(Frame::data(Bytes::from(event.to_owned())))).collect();
+    let mut frames: Vec<_> = recorded.events().map(|event| Ok(Frame::data(Bytes::copy_from_slice(event)))).collect();
     if let Provider::DiesAfter(events) = provider {
         frames.truncate(events);
         frames.push(Err(io::Error::other("connection reset")));
@@ -102,10 +100,11 @@ async fn a_response_that_is_read_to_its_end_costs_what_it_says() {
         ("anthropic_messages.stream_restated", 11_192),
         ("gemini.stream", 279),
         ("bedrock_converse.json", 1_558),
+        ("bedrock_converse.stream", 1_558),
     ] {
         assert_eq!(charged(&Recorded::load(name), Provider::SendsAll, Client::All).await, tokens, "{name}");
     }
-    // Frames of binary data are not lossy text.
+    // Bytes pass as they are.
     let converse = Recorded::load("bedrock_converse.stream");
     let limiter = limiter([rpm(100), tpm(CAPACITY)]).await;
     let service = service_fn(|_: Request<Full<Bytes>>| async {
@@ -123,7 +122,7 @@ async fn a_response_that_is_read_to_its_end_costs_what_it_says() {
 async fn a_client_that_hangs_up_pays_no_less_than_the_estimate() {
     let chat = Recorded::load("openai_chat.stream");
     let claude = Recorded::load("anthropic_messages.stream");
-    let events = chat.body.windows(2).filter(|two| two == b"\n\n").count();
+    let events = chat.events().count();
     for read in 0..events - 1 {
         // Even when the usage has passed: it is less than the estimate, and only the end makes it final.
         assert_eq!(charged(&chat, Provider::SendsAll, Client::Frames(read)).await, ESTIMATE, "after {read}");
@@ -149,7 +148,15 @@ async fn a_provider_that_dies_mid_stream_leaves_the_estimate() {
         }
     }
     // It says so, and closes in good order.
-    for name in ["openai_chat.stream_error", "anthropic_messages.stream_error", "openai_responses.stream_error"] {
+    for name in [
+        "openai_chat.stream_error",
+        "openai_responses.stream_error",
+        "openai_responses.stream_failed",
+        "anthropic_messages.stream_error",
+        "gemini.stream_error",
+        "bedrock_converse.stream_error",
+        "bedrock_invoke.stream_error",
+    ] {
         let charged = charged(&Recorded::load(name), Provider::SendsAll, Client::All).await;
         assert_eq!(charged, ESTIMATE, "{name}");
     }

@@ -14,7 +14,7 @@ fn expected(name: &str) -> Reading {
     let converse = Usage::new(30, 628).cache_read_beside(900);
     match name {
         "openai_chat.json" | "openai_chat.stream" => Reading::Final(chat),
-        "openai_chat.stream_without_usage" | "openai_chat.stream_error" => Reading::Unseen(Unseen::Absent),
+        "openai_chat.stream_without_usage" => Reading::Unseen(Unseen::Absent),
         "groq_chat.stream" => Reading::Final(Usage::new(18, 556)),
         "vllm_chat.stream" => Reading::Final(Usage::new(21, 4)),
         "openai_responses.json" | "openai_responses.stream" => {
@@ -23,7 +23,10 @@ fn expected(name: &str) -> Reading {
         "openai_responses.stream_incomplete" => {
             Reading::Final(Usage::new(328, 16).cache_read_within(256).reasoning_within(16))
         }
-        "openai_responses.stream_failed" | "openai_responses.stream_error" => Reading::Unseen(Unseen::Absent),
+        "openai_chat.stream_error"
+        | "openai_responses.stream_failed"
+        | "openai_responses.stream_error"
+        | "bedrock_converse.stream_error" => Reading::Unseen(Unseen::ErrorEvent),
         "openai_embeddings.json" => Reading::Final(Usage::new(8, 0)),
         "anthropic_messages.json" | "bedrock_invoke.json" => Reading::Final(claude),
         "anthropic_messages.stream" | "bedrock_invoke.stream" => {
@@ -35,9 +38,8 @@ fn expected(name: &str) -> Reading {
             Reading::SoFar(Usage::new(25, 1).cache_read_beside(1_000))
         }
         "gemini.json" | "gemini.stream" | "gemini.stream_array" => Reading::Final(gemini),
-        "gemini.stream_error" => Reading::Final(Usage::new(120, 0).reasoning_beside(82)),
+        "gemini.stream_error" => Reading::SoFar(Usage::new(120, 0).reasoning_beside(82)),
         "bedrock_converse.json" | "bedrock_converse.stream" => Reading::Final(converse),
-        "bedrock_converse.stream_error" => Reading::Unseen(Unseen::Absent),
         "bedrock_invoke_titan.json" => Reading::Final(Usage::new(17, 88)),
         "bedrock_invoke_llama.stream" => Reading::Final(Usage::new(31, 9)),
         error if error.ends_with(".error") => Reading::Unseen(Unseen::ErrorStatus),

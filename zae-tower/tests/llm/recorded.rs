@@ -44,6 +44,24 @@ impl Recorded {
         names.iter().map(|name| Self::load(name)).collect()
     }
 
+    /// The events of the body: of AWS its frames, of others what ends in an empty line.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &[u8]> {
+        let frames = self.headers["content-type"] == "application/vnd.amazon.eventstream";
+        let mut rest = &*self.body;
+        std::iter::from_fn(move || {
+            let length = match rest {
+                [] => return None,
+                [a, b, c, d, ..] if frames => u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+                text => (1..=text.len())
+                    .find(|end| text[..*end].ends_with(b"\n\n") || text[..*end].ends_with(b"\r\n\r\n"))
+                    .unwrap_or(text.len()),
+            };
+            let (event, others) = rest.split_at(length);
+            rest = others;
+            Some(event)
+        })
+    }
+
     pub(crate) fn reader(&self, format: ApiFormat) -> UsageReader {
         UsageReader::new(format, self.status, &self.headers)
     }

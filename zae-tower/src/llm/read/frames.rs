@@ -5,17 +5,27 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::json::{Found, JsonScan, Place};
+use memchr::memmem;
+
+use super::{
+    json::{Found, JsonScan, Place},
+    sse::Events,
+};
 
 const PRELUDE: usize = 12;
 const CHECKSUM: usize = 4;
 /// The largest frame that AWS sends, and then some.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
+/// How much of a frame's headers is kept; AWS sends some hundred bytes.
+const MAX_HEADERS: usize = 1024;
+/// A header's name, its length before it and its type (text) behind. Its value is `event`, `exception` or `error`.
+const MESSAGE_TYPE: &[u8] = b"\x0d:message-type\x07";
 
-/// The scanner. It keeps the prelude, and of a payload what [`JsonScan`] keeps.
+/// The scanner. It keeps the prelude and headers, and of a payload what [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FrameScan {
     state: State,
+    headers: Vec<u8>,
     json: JsonScan,
 }
 
@@ -46,8 +56,8 @@ impl Default for State {
 }
 
 impl FrameScan {
-    /// Looks at the next bytes.
-    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Found) {
+    /// Looks at the next bytes. A frame's type is told as an event's name.
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Events) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
                 State::Broken => return,
@@ -60,6 +70,7 @@ impl FrameScan {
                         if matches!(self.state, State::Broken) {
                             found.broken(false);
                         }
+                        self.headers.clear();
                         self.json.reset();
                     }
                     taken
@@ -67,8 +78,13 @@ impl FrameScan {
                 State::Headers { left, payload } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
+                    let room = MAX_HEADERS - self.headers.len();
+                    self.headers.extend_from_slice(&bytes[..taken.min(room)]);
                     if *left == 0 {
-                        self.state = State::Payload { left: *payload };
+                        self.state = after_headers(*payload);
+                        if let Some(message_type) = message_type(&self.headers) {
+                            found.event(message_type);
+                        }
                     }
                     taken
                 }
@@ -113,12 +129,20 @@ fn frame(prelude: &[u8; PRELUDE]) -> State {
     };
     match (headers, payload) {
         _ if total > MAX_FRAME => State::Broken,
-        (0, 0) => State::Checksum { left: CHECKSUM },
-        // A frame of headers only has an empty payload, which takes no bytes: its end is told with the checksum.
-        (headers, 0) => State::Checksum { left: headers + CHECKSUM },
-        (0, payload) => State::Payload { left: payload },
+        (0, payload) => after_headers(payload),
         (left, payload) => State::Headers { left, payload },
     }
+}
+
+fn after_headers(payload: usize) -> State {
+    // An empty payload takes no bytes, which would have to come for it to end.
+    if payload == 0 { State::Checksum { left: CHECKSUM } } else { State::Payload { left: payload } }
+}
+
+fn message_type(headers: &[u8]) -> Option<&[u8]> {
+    let value = &headers[memmem::find(headers, MESSAGE_TYPE)? + MESSAGE_TYPE.len()..];
+    let (length, value) = value.split_first_chunk()?;
+    value.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
 /// Passes on what is found, and what is found in the provider's own JSON that InvokeModel wraps in base64.

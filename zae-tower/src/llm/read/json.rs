@@ -28,6 +28,8 @@ pub(super) enum Place {
     Type,
     /// `/bytes`
     Bytes,
+    /// `/error`, also within `response`; `null` in what is none.
+    Error,
 }
 
 /// The members of a document in which its usage may stand one level deeper.
@@ -155,7 +157,8 @@ impl JsonScan {
     /// No more bytes will come for this document.
     pub(super) fn end(&mut self, found: &mut impl Found) {
         if !matches!(self.state, State::Start | State::Broken) {
-            let lost = self.value.place.is_some_and(|place| !matches!(place, Place::Type | Place::Bytes));
+            let lost =
+                self.value.place.is_some_and(|place| !matches!(place, Place::Type | Place::Bytes | Place::Error));
             found.broken(lost);
         }
         self.reset();
@@ -291,6 +294,7 @@ impl JsonScan {
             (Level::Document, b"amazon-bedrock-invocationMetrics") => Some(Place::Metrics),
             (Level::Document, b"type") => Some(Place::Type),
             (Level::Document, b"bytes") => Some(Place::Bytes),
+            (Level::Document | Level::Inside(Wrapper::Response), b"error") => Some(Place::Error),
             (Level::Inside(wrapper), b"usage") => Some(Place::NestedUsage(*wrapper)),
             _ => None,
         }

@@ -40,7 +40,8 @@ pub enum ApiFormat {
 pub enum Reading {
     /// All that the call used.
     Final(Usage),
-    /// What the call had used when the response broke off, or became unreadable: it was at least that.
+    /// What the call had used when the response broke off, became unreadable, or turned out to be an error: it was at least
+    /// that.
     SoFar(Usage),
     /// Nothing, and why.
     Unseen(Unseen),
@@ -73,6 +74,8 @@ pub enum Unseen {
     Absent,
     /// It cannot be read as what it says it is.
     Malformed,
+    /// The provider reported an error in place of the rest of its answer.
+    ErrorEvent,
     /// Its usage cannot be: negative, fractional, or beyond a billion tokens.
     Absurd,
 }
@@ -87,6 +90,7 @@ impl Unseen {
             Self::BrokeOff => "broke_off",
             Self::Absent => "absent",
             Self::Malformed => "malformed",
+            Self::ErrorEvent => "error_event",
             Self::Absurd => "absurd",
         }
     }
@@ -101,6 +105,7 @@ impl fmt::Display for Unseen {
             Self::BrokeOff => "the response broke off before its usage came",
             Self::Absent => "the response has no usage; OpenAI streams need `stream_options.include_usage`",
             Self::Malformed => "the response cannot be read",
+            Self::ErrorEvent => "the provider reported an error in the midst of the response",
             Self::Absurd => "the response's usage is negative, fractional or absurdly large",
         })
     }
@@ -192,6 +197,7 @@ impl UsageReader {
         let read = self.tally.reading(complete);
         match (read, self.head, self.wire) {
             (Some(Reading::Final(usage)), _, _) => Reading::Final(usage),
+            (_, Some(usage), _) if self.tally.has_failed() => Reading::SoFar(usage),
             (_, Some(usage), _) => Reading::Final(usage),
             (Some(reading), None, _) => reading,
             (None, None, Wire::Skip(reason)) => Reading::Unseen(reason),

@@ -170,20 +170,21 @@ impl SseScan {
         }
     }
 
-    /// No more bytes will come. An event that was not ended by an empty line has counted as far as its data goes.
+    /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
     pub(super) fn end(&mut self, events: &mut impl Events) {
-        if self.data == Data::Json {
-            self.json.end(events);
-        }
+        self.event_end(events);
     }
 
     fn line_end(&mut self, events: &mut impl Events) {
         let line = std::mem::take(&mut self.line);
         let empty = line == Line::Field && self.field.is_empty();
         self.field.clear();
-        if !empty {
-            return;
+        if empty {
+            self.event_end(events);
         }
+    }
+
+    fn event_end(&mut self, events: &mut impl Events) {
         match std::mem::take(&mut self.data) {
             Data::Json => {
                 self.json.end(events);
@@ -210,12 +211,18 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
-/// Whether an object may have usage that is not `null`.
+/// Whether an object may have usage or an error that is not `null`.
 fn is_interesting(object: &[u8]) -> bool {
     static USAGE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"usage"));
-    USAGE.find_iter(object).any(|at| {
-        let after = &object[at + "\"usage".len()..];
-        let null = after.strip_prefix(b"\":").and_then(|value| value.trim_ascii_start().strip_prefix(b"null"));
+    // A member's name, or the type of the document.
+    static ERROR: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"error\""));
+    has_more_than_null(object, &USAGE, b"\":") || has_more_than_null(object, &ERROR, b":")
+}
+
+fn has_more_than_null(object: &[u8], name: &memmem::Finder<'_>, end: &[u8]) -> bool {
+    name.find_iter(object).any(|at| {
+        let after = &object[at + name.needle().len()..];
+        let null = after.strip_prefix(end).and_then(|value| value.trim_ascii_start().strip_prefix(b"null"));
         !null.is_some_and(|rest| matches!(rest.first(), Some(b',' | b'}')))
     })
 }

@@ -20,7 +20,7 @@ pub(super) struct Tally {
     document: Document,
     seen: Option<Counted>,
     progress: Progress,
-    /// Something was lost that may have said more.
+    /// Something was lost that may have said more, or the provider gave up before it did.
     lost: Option<Unseen>,
 }
 
@@ -56,7 +56,19 @@ impl Tally {
     }
 
     pub(super) fn absurd(&mut self) {
-        self.lost = Some(Unseen::Absurd);
+        self.lose(Unseen::Absurd);
+    }
+
+    /// Whether the provider said that it failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.lost == Some(Unseen::ErrorEvent)
+    }
+
+    /// From here on no usage is final. An error explains everything else.
+    fn lose(&mut self, reason: Unseen) {
+        if self.lost.is_none() || reason == Unseen::ErrorEvent {
+            self.lost = Some(reason);
+        }
     }
 
     /// What the response says, given whether it is complete; `None` when it says nothing, and nothing was lost.
@@ -92,10 +104,15 @@ impl Found for Tally {
         match (place, bytes) {
             (Place::Bytes, _) => {}
             (Place::Type, bytes) => {
-                let ends: [&[u8]; 3] = [b"\"response.completed\"", b"\"response.incomplete\"", b"\"response.failed\""];
+                let ends: [&[u8]; 2] = [b"\"response.completed\"", b"\"response.incomplete\""];
                 self.document.ends_answer = bytes.is_some_and(|bytes| ends.contains(&bytes));
+                if bytes == Some(b"\"error\"") {
+                    self.lose(Unseen::ErrorEvent);
+                }
             }
-            (_, None) => self.lost = Some(Unseen::Malformed),
+            (Place::Error, Some(b"null" | b"false" | b"\"\"")) => {}
+            (Place::Error, _) => self.lose(Unseen::ErrorEvent),
+            (_, None) => self.lose(Unseen::Malformed),
             (place, Some(bytes)) => match shape::parse(place, bytes) {
                 None => {}
                 Some(Err(shape::Absurd)) => self.absurd(),
@@ -119,15 +136,18 @@ impl Found for Tally {
         let Document { found, .. } = std::mem::take(&mut self.document);
         // An event that may have been passed over unread must not make a difference when it is read.
         if within_usage || found.is_some() || !self.events {
-            self.lost.get_or_insert(Unseen::Malformed);
+            self.lose(Unseen::Malformed);
         }
     }
 }
 
 impl Events for Tally {
     fn event(&mut self, name: &[u8]) {
-        if name == b"message_stop" && self.progress == Progress::Under {
-            self.progress = Progress::Over;
+        match name {
+            b"message_stop" => self.done(),
+            // Of AWS's frames too; OpenAI's Responses say it in their own way.
+            b"error" | b"exception" | b"response.failed" => self.lose(Unseen::ErrorEvent),
+            _ => {}
         }
     }
 
