@@ -1,0 +1,174 @@
+//! Choosing options.
+
+use super::{IndexProjection, NameFormat, OptionError, Recovery, Set, StackOptions, check};
+
+/// Chooses [`StackOptions`]; [`build`](Self::build) checks them.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct StackOptionsBuilder {
+    set: Set,
+    role_name_format: Option<String>,
+    policy_name_format: Option<String>,
+}
+
+impl StackOptionsBuilder {
+    /// The windows of usage snapshots, separated by commas: `hourly`, `daily`, `monthly`.
+    pub fn snapshot_windows(mut self, windows: impl Into<String>) -> Self {
+        self.set.snapshot_windows = Some(windows.into());
+        self
+    }
+
+    /// Days after which usage snapshots expire, 1 to 3650.
+    pub fn usage_retention_days(mut self, days: u32) -> Self {
+        self.set.usage_retention_days = Some(days);
+        self
+    }
+
+    /// Days after which audit events of the namespace `default` expire, 1 to 36500. Kept in the table, not in the stack.
+    pub fn audit_retention_days(mut self, days: u32) -> Self {
+        self.set.audit_retention_days = Some(days);
+        self
+    }
+
+    /// Whether there is a Lambda function that turns the table's stream into usage snapshots.
+    pub fn enable_aggregator(mut self, enable: bool) -> Self {
+        self.set.enable_aggregator = Some(enable);
+        self
+    }
+
+    /// Point-in-time recovery of the table, for this many days back: 1 to 35.
+    pub fn pitr_recovery_days(mut self, days: u32) -> Self {
+        self.set.recovery = Some(Recovery::Days(days));
+        self
+    }
+
+    /// No point-in-time recovery of the table.
+    pub fn no_pitr(mut self) -> Self {
+        self.set.recovery = Some(Recovery::Off);
+        self
+    }
+
+    /// Days that logs of the functions are kept: one of [`LOG_RETENTION_DAYS`].
+    pub fn log_retention_days(mut self, days: u32) -> Self {
+        self.set.log_retention_days = Some(days);
+        self
+    }
+
+    /// Timeout of the aggregator in seconds, 1 to 900.
+    pub fn lambda_timeout(mut self, seconds: u32) -> Self {
+        self.set.lambda_timeout = Some(seconds);
+        self
+    }
+
+    /// Memory of the aggregator in MB, 128 to 3008.
+    pub fn lambda_memory(mut self, megabytes: u32) -> Self {
+        self.set.lambda_memory = Some(megabytes);
+        self
+    }
+
+    /// Whether there are CloudWatch alarms.
+    pub fn enable_alarms(mut self, enable: bool) -> Self {
+        self.set.enable_alarms = Some(enable);
+        self
+    }
+
+    /// The ARN of the SNS topic that alarms notify; empty for none.
+    pub fn alarm_sns_topic(mut self, arn: impl Into<String>) -> Self {
+        self.set.alarm_sns_topic = Some(arn.into());
+        self
+    }
+
+    /// The share of its timeout, in percent, that the aggregator may take on average before an alarm: 1 to 100.
+    pub fn lambda_duration_threshold_pct(mut self, percent: u32) -> Self {
+        self.set.lambda_duration_threshold_pct = Some(percent);
+        self
+    }
+
+    /// Name or ARN of the permissions boundary of all roles; empty for none. IAM knows no boundaries of policies.
+    pub fn permission_boundary(mut self, boundary: impl Into<String>) -> Self {
+        self.set.permission_boundary = Some(boundary.into());
+        self
+    }
+
+    /// Names of roles, with `{}` where `STACK-part` goes, for example `PowerUserPB-{}`.
+    pub fn role_name_format(mut self, format: impl Into<String>) -> Self {
+        self.role_name_format = Some(format.into());
+        self
+    }
+
+    /// Names of managed policies, with `{}` where `STACK-part` goes.
+    pub fn policy_name_format(mut self, format: impl Into<String>) -> Self {
+        self.policy_name_format = Some(format.into());
+        self
+    }
+
+    /// Whether audit events are archived to S3 when they expire.
+    pub fn enable_audit_archival(mut self, enable: bool) -> Self {
+        self.set.enable_audit_archival = Some(enable);
+        self
+    }
+
+    /// Days after which archived events move to Glacier Instant Retrieval, 1 to 3650.
+    pub fn audit_archive_glacier_days(mut self, days: u32) -> Self {
+        self.set.audit_archive_glacier_days = Some(days);
+        self
+    }
+
+    /// Whether the aggregator is traced with X-Ray.
+    pub fn enable_tracing(mut self, enable: bool) -> Self {
+        self.set.enable_tracing = Some(enable);
+        self
+    }
+
+    /// Whether there are roles for applications, administrators and monitoring.
+    pub fn create_iam_roles(mut self, create: bool) -> Self {
+        self.set.create_iam_roles = Some(create);
+        self
+    }
+
+    /// Whether there are managed policies, and roles for the functions. Without, there is no provisioner, and an aggregator
+    /// only with [`aggregator_role_arn`](Self::aggregator_role_arn).
+    pub fn create_iam(mut self, create: bool) -> Self {
+        self.set.create_iam = Some(create);
+        self
+    }
+
+    /// An existing role for the aggregator; empty for a new one.
+    pub fn aggregator_role_arn(mut self, arn: impl Into<String>) -> Self {
+        self.set.aggregator_role_arn = Some(arn.into());
+        self
+    }
+
+    /// Whether the table refuses to be deleted.
+    pub fn enable_deletion_protection(mut self, enable: bool) -> Self {
+        self.set.enable_deletion_protection = Some(enable);
+        self
+    }
+
+    /// What the index over buckets holds; for new stacks only.
+    pub fn index_projection(mut self, projection: IndexProjection) -> Self {
+        self.set.index_projection = Some(projection);
+        self
+    }
+
+    /// A tag for the stack and what is in it. The last value of a key counts.
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set.tags.insert(key.into(), value.into());
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`OptionError`] naming the first option that cannot be used.
+    pub fn build(self) -> Result<StackOptions, OptionError> {
+        let Self { mut set, role_name_format, policy_name_format } = self;
+        check::numbers(&set)?;
+        set.snapshot_windows = set.snapshot_windows.map(|windows| check::windows(&windows)).transpose()?;
+        set.role_name_format = role_name_format.map(|format| NameFormat::role(&format)).transpose()?;
+        set.policy_name_format = policy_name_format.map(|format| NameFormat::policy(&format)).transpose()?;
+        check::roles(&set)?;
+        check::tags(&set.tags)?;
+        Ok(StackOptions { set })
+    }
+}
