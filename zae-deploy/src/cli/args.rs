@@ -52,3 +52,14 @@ pub(crate) struct PrincipalArgs {
     #[arg(long, global = true, value_name = "WHO")]
     pub(crate) principal: Option<String>,
 }
+
+/// What commands on the limits of a namespace share: where they work, how they answer, and who they are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    pub(crate) namespace: NamespaceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) principal: PrincipalArgs,
+}

@@ -6,7 +6,7 @@ use zae_limiter::{Limits, Repository, ResourceName};
 
 use super::{
     CliError, Context,
-    args::{NamespaceArgs, OutputArgs, PrincipalArgs, YesArgs},
+    args::{ChangeArgs, YesArgs},
     error::Doing,
     limit::{Deletion, LimitArgs, LimitList, dropped, shown},
     output::{Output, Page, Report},
@@ -25,11 +25,7 @@ Examples:
   zae-deploy resource list --namespace tenant-alpha")]
 pub(crate) struct Group {
     #[command(flatten)]
-    namespace: NamespaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    principal: PrincipalArgs,
+    with: ChangeArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,7 +57,7 @@ enum Command {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output(self.with.output);
         match &self.command {
             Command::SetDefaults { resource, limits } => {
                 self.set(cx, &out, ResourceName::new(resource)?, &limits.parse()?).await
@@ -76,9 +72,9 @@ impl Group {
 
     async fn set(&self, cx: &Context, out: &Output, resource: ResourceName, limits: &Limits) -> Result<(), CliError> {
         let action = "set resource defaults";
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let before = repository.resource_defaults(&resource).await.doing(action)?;
-        let principal = cx.principal(&self.principal).await?;
+        let principal = cx.principal(&self.with.principal).await?;
         repository.set_resource_defaults(&resource, limits, principal.as_ref()).await.doing(action)?;
         out.show(&LimitList {
             heading: format!("Set {} default(s) for resource '{resource}':", limits.as_slice().len()),
@@ -89,7 +85,7 @@ impl Group {
     }
 
     async fn get(&self, cx: &Context, out: &Output, resource: ResourceName) -> Result<(), CliError> {
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let limits = repository.resource_defaults(&resource).await.doing("get resource defaults")?;
         let (heading, notes) = match &limits {
             Some(_) => (format!("Defaults for resource '{resource}':"), Vec::new()),
@@ -101,7 +97,7 @@ impl Group {
 
     async fn delete(&self, cx: &Context, out: &Output, resource: ResourceName, yes: YesArgs) -> Result<(), CliError> {
         let action = "delete resource defaults";
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let Some(limits) = repository.resource_defaults(&resource).await.doing(action)? else {
             let lines = [format!("{}; nothing to delete", none(&resource))];
             let text = lines.into_iter().chain(alike(&repository, &resource).await).collect::<Vec<_>>().join("\n  ");
@@ -109,14 +105,14 @@ impl Group {
         };
         let losses: Vec<String> = limits.iter().map(shown).collect();
         confirm(&format!("Delete all defaults for resource '{resource}'?"), &losses, yes)?;
-        let principal = cx.principal(&self.principal).await?;
+        let principal = cx.principal(&self.with.principal).await?;
         let deleted = repository.delete_resource_defaults(&resource, principal.as_ref()).await.doing(action)?;
         let text = format!("Deleted defaults for resource '{resource}'");
         out.show(&Deletion { subject: Subject { resource }, deleted, text })
     }
 
     async fn list(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let resources = repository.resources_with_defaults().await.doing("list resources")?;
         out.show(&Resources { resources })
     }

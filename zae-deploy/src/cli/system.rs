@@ -6,7 +6,7 @@ use zae_limiter::{Limits, OnUnavailable};
 
 use super::{
     CliError, Context,
-    args::{NamespaceArgs, OutputArgs, PrincipalArgs, YesArgs},
+    args::{ChangeArgs, YesArgs},
     error::Doing,
     limit::{Deletion, LimitArgs, dropped, shown},
     output::{Output, Page, Report, Tone},
@@ -23,11 +23,7 @@ Examples:
   zae-deploy system get-defaults --output json")]
 pub(crate) struct Group {
     #[command(flatten)]
-    namespace: NamespaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    principal: PrincipalArgs,
+    with: ChangeArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -69,7 +65,7 @@ impl From<Policy> for OnUnavailable {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output(self.with.output);
         match &self.command {
             Command::SetDefaults { limits, on_unavailable } => {
                 let policy = on_unavailable.map(OnUnavailable::from);
@@ -88,9 +84,9 @@ impl Group {
         policy: Option<OnUnavailable>,
     ) -> Result<(), CliError> {
         let action = "set system defaults";
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let (before, policy_before) = repository.system_defaults().await.doing(action)?;
-        let principal = cx.principal(&self.principal).await?;
+        let principal = cx.principal(&self.with.principal).await?;
         repository.set_system_defaults(limits, policy, principal.as_ref()).await.doing(action)?;
         let mut notes = dropped(before.as_ref(), limits);
         if let (Some(gone), None) = (policy_before, policy) {
@@ -101,14 +97,14 @@ impl Group {
     }
 
     async fn get(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let (limits, on_unavailable) = repository.system_defaults().await.doing("get system defaults")?;
         out.show(&Defaults { limits, on_unavailable, told: Told::Got })
     }
 
     async fn delete(&self, cx: &Context, out: &Output, yes: YesArgs) -> Result<(), CliError> {
         let action = "delete system defaults";
-        let repository = cx.repository(&self.namespace).await?;
+        let repository = cx.repository(&self.with.namespace).await?;
         let (limits, policy) = repository.system_defaults().await.doing(action)?;
         if limits.is_none() && policy.is_none() {
             let text = "No system defaults configured; nothing to delete".to_owned();
@@ -117,7 +113,7 @@ impl Group {
         let policy = policy.map(|policy| format!("on_unavailable: {}", policy.as_str()));
         let losses: Vec<String> = limits.iter().flatten().map(shown).chain(policy).collect();
         confirm("Delete all system-wide defaults?", &losses, yes)?;
-        let principal = cx.principal(&self.principal).await?;
+        let principal = cx.principal(&self.with.principal).await?;
         let deleted = repository.delete_system_defaults(principal.as_ref()).await.doing(action)?;
         let text = "Deleted all system-wide defaults".to_owned();
         out.show(&Deletion { subject: System {}, deleted, text })

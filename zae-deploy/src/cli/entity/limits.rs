@@ -35,9 +35,9 @@ pub(super) async fn set(
     limits: &Limits,
 ) -> Result<(), CliError> {
     let action = "set entity limits";
-    let repository = cx.repository(&group.namespace).await?;
+    let repository = cx.repository(&group.with.namespace).await?;
     let before = repository.limits(&entity, &scope).await.doing(action)?;
-    let principal = cx.principal(&group.principal).await?;
+    let principal = cx.principal(&group.with.principal).await?;
     repository.set_limits(&entity, &scope, limits, principal.as_ref()).await.doing(action)?;
     let mut notes = dropped(before.as_ref(), limits);
     if let LimitScope::Resource(resource) = &scope {
@@ -58,7 +58,7 @@ pub(super) async fn get(
     out: &Output,
     (entity, scope): (EntityId, LimitScope),
 ) -> Result<(), CliError> {
-    let repository = cx.repository(&group.namespace).await?;
+    let repository = cx.repository(&group.with.namespace).await?;
     let limits = repository.limits(&entity, &scope).await.doing("get entity limits")?;
     let heading = match limits {
         Some(_) => format!("Limits for entity '{entity}' on resource '{scope}':"),
@@ -90,14 +90,14 @@ pub(super) async fn delete(
     yes: YesArgs,
 ) -> Result<(), CliError> {
     let action = "delete entity limits";
-    let repository = cx.repository(&group.namespace).await?;
+    let repository = cx.repository(&group.with.namespace).await?;
     let Some(limits) = repository.limits(&entity, &scope).await.doing(action)? else {
         let text = format!("{}; nothing to delete", none(&entity, &scope));
         return out.show(&Deletion { subject: Subject::new(entity, &scope), deleted: false, text });
     };
     let losses: Vec<String> = limits.iter().map(shown).collect();
     confirm(&format!("Delete limits for entity '{entity}' on resource '{scope}'?"), &losses, yes)?;
-    let principal = cx.principal(&group.principal).await?;
+    let principal = cx.principal(&group.with.principal).await?;
     let deleted = repository.delete_limits(&entity, &scope, principal.as_ref()).await.doing(action)?;
     let text = format!("Deleted limits for entity '{entity}' on resource '{scope}'");
     out.show(&Deletion { subject: Subject::new(entity, &scope), deleted, text })
@@ -120,7 +120,7 @@ impl List {
     pub(super) async fn run(&self, group: &Group, cx: &Context, out: &Output) -> Result<(), CliError> {
         let action = "list entities";
         let scope = LimitScope::try_from(self.with_custom_limits.as_str())?;
-        let repository = cx.repository(&group.namespace).await?;
+        let repository = cx.repository(&group.with.namespace).await?;
         let mut entities: Vec<EntityId> = Vec::new();
         let mut cursor = self.cursor.clone();
         loop {
@@ -164,7 +164,7 @@ impl Report for Entities {
 }
 
 pub(super) async fn list_resources(group: &Group, cx: &Context, out: &Output) -> Result<(), CliError> {
-    let repository = cx.repository(&group.namespace).await?;
+    let repository = cx.repository(&group.with.namespace).await?;
     let scopes = repository.resources_with_entity_limits().await.doing("list resources")?;
     out.show(&Resources { resources: scopes.iter().map(ToString::to_string).collect() })
 }

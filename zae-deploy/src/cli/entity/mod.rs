@@ -8,7 +8,7 @@ use zae_limiter::{EntityId, LimitScope};
 
 use super::{
     CliError, Context,
-    args::{NamespaceArgs, OutputArgs, PrincipalArgs, YesArgs},
+    args::{ChangeArgs, YesArgs},
     limit::LimitArgs,
 };
 
@@ -24,11 +24,7 @@ Examples:
   zae-deploy entity list --with-custom-limits gpt-4")]
 pub(crate) struct Group {
     #[command(flatten)]
-    pub(super) namespace: NamespaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    pub(super) principal: PrincipalArgs,
+    pub(super) with: ChangeArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -92,7 +88,7 @@ impl Of {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output(self.with.output);
         match &self.command {
             Command::Create(create) => create.run(&self, cx, &out).await,
             Command::Show { entity_id } => record::show(&self, cx, &out, &EntityId::new(entity_id)?).await,

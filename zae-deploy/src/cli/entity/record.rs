@@ -54,8 +54,8 @@ impl Create {
             let (key, value) = fact.split_once('=').ok_or_else(wrong)?;
             entity = entity.metadata(key, value);
         }
-        let repository = cx.repository(&group.namespace).await?;
-        let principal = cx.principal(&group.principal).await?;
+        let repository = cx.repository(&group.with.namespace).await?;
+        let principal = cx.principal(&group.with.principal).await?;
         match repository.create_entity(entity, principal.as_ref()).await {
             Ok(entity) => out.show(&Created(entity)),
             Err(RepositoryError::EntityExists(id)) => Err(CliError::problem(format!("Entity already exists: {id}"))
@@ -114,7 +114,7 @@ impl Report for Shown {
 }
 
 pub(super) async fn show(group: &Group, cx: &Context, out: &Output, id: &EntityId) -> Result<(), CliError> {
-    let repository = cx.repository(&group.namespace).await?;
+    let repository = cx.repository(&group.with.namespace).await?;
     let Some(entity) = repository.entity(id).await.doing("show entity")? else {
         return Err(CliError::problem(format!("Entity '{id}' not found"))
             .next("limits and buckets work without an entity record; it only holds name, parent and metadata"));
@@ -146,14 +146,14 @@ pub(super) async fn delete(
     yes: YesArgs,
 ) -> Result<(), CliError> {
     let action = "delete entity";
-    let repository = cx.repository(&group.namespace).await?;
+    let repository = cx.repository(&group.with.namespace).await?;
     let children = repository.children(&id).await.doing(action)?;
     let mut losses = vec!["its record, its own limits, its buckets for all resources, and its usage".to_owned()];
     if !children.is_empty() {
         losses.push(format!("the parent of {} entities, which stay", count(children.len() as i128)));
     }
     confirm(&format!("Delete entity '{id}'? This cannot be undone."), &losses, yes)?;
-    let principal = cx.principal(&group.principal).await?;
+    let principal = cx.principal(&group.with.principal).await?;
     let records_deleted = repository.delete_entity(&id, principal.as_ref()).await.doing(action)?;
     out.show(&Deleted { entity_id: id, records_deleted })
 }

@@ -11,11 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use zae_limiter::NamespaceName;
 
-use super::{
-    CliError, Context,
-    args::{NamespaceArgs, OutputArgs, PrincipalArgs},
-    output::write_all,
-};
+use super::{CliError, Context, args::ChangeArgs, output::write_all};
 use crate::manifest::{self, Manifest};
 
 use report::{ApplyReport, DiffReport, PlanReport};
@@ -52,11 +48,7 @@ Examples:
   zae-deploy limits cfn-template -n my-app -f limits.yaml > limits-stack.yaml")]
 pub(crate) struct Group {
     #[command(flatten)]
-    namespace: NamespaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    principal: PrincipalArgs,
+    with: ChangeArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -120,7 +112,7 @@ struct ExitArgs {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output(self.with.output);
         match &self.command {
             Command::Plan { file, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
@@ -132,7 +124,7 @@ impl Group {
             }
             Command::Apply { file, way } => {
                 let (manifest, namespace) = self.read(file)?;
-                let principal = cx.principal(&self.principal).await?;
+                let principal = cx.principal(&self.with.principal).await?;
                 let runner = Runner::for_apply(cx, &namespace, way.direct).await?;
                 let applied = runner.apply(&manifest, principal).await?;
                 let report = ApplyReport::new(cx.named_stack()?, namespace, applied);
@@ -160,7 +152,7 @@ impl Group {
         let text = text(&args.file).map_err(|error| CliError::failed(format!("read {shown}"), error))?;
         let mut manifest =
             Manifest::from_yaml(&text).map_err(|error| CliError::Invalid(error.in_file(&shown).to_string()))?;
-        let given = self.namespace.namespace.as_deref().filter(|name| !name.is_empty());
+        let given = self.with.namespace.namespace.as_deref().filter(|name| !name.is_empty());
         let given = given.map(NamespaceName::new).transpose()?;
         if let (Some(given), Some(written)) = (&given, &manifest.namespace)
             && given != written

@@ -8,8 +8,9 @@ use crate::cli::{
     output::{Output, Page, Report},
 };
 
+/// Two versions, and the commands that may be next.
 #[derive(Serialize)]
-struct Version {
+struct Compared {
     #[serde(flatten)]
     versions: Versions,
     #[serde(skip)]
@@ -18,9 +19,19 @@ struct Version {
     upgrade: String,
 }
 
+impl Compared {
+    async fn read(cx: &Context, doing: &str) -> Result<Self, CliError> {
+        let versions = Versions::read(cx, doing).await?;
+        Ok(Self { versions, deploy: cx.command("deploy"), upgrade: cx.command("upgrade") })
+    }
+}
+
+#[derive(Serialize)]
+struct Version(Compared);
+
 impl Report for Version {
     fn page(&self, page: &mut Page) {
-        let Self { versions, deploy, upgrade } = self;
+        let Compared { versions, deploy, upgrade } = &self.0;
         page.blank();
         page.heading("zae-limiter Infrastructure Version");
         page.line("=".repeat(36));
@@ -58,25 +69,18 @@ impl Report for Version {
 }
 
 pub(super) async fn run(cx: &Context, out: &Output) -> Result<(), CliError> {
-    let versions = Versions::read(cx, "get version info").await?;
-    let failed = matches!(versions.result, Fit::Incompatible(_));
-    out.show(&Version { versions, deploy: cx.command("deploy"), upgrade: cx.command("upgrade") })?;
+    let compared = Compared::read(cx, "get version info").await?;
+    let failed = matches!(compared.versions.result, Fit::Incompatible(_));
+    out.show(&Version(compared))?;
     if failed { Err(CliError::Shown) } else { Ok(()) }
 }
 
 #[derive(Serialize)]
-struct Check {
-    #[serde(flatten)]
-    versions: Versions,
-    #[serde(skip)]
-    deploy: String,
-    #[serde(skip)]
-    upgrade: String,
-}
+struct Check(Compared);
 
 impl Report for Check {
     fn page(&self, page: &mut Page) {
-        let Self { versions, deploy, upgrade } = self;
+        let Compared { versions, deploy, upgrade } = &self.0;
         page.blank();
         page.heading("Compatibility Check");
         page.line("=".repeat(20));
@@ -106,8 +110,8 @@ impl Report for Check {
 }
 
 pub(super) async fn check(cx: &Context, out: &Output) -> Result<(), CliError> {
-    let versions = Versions::read(cx, "check").await?;
-    let failed = matches!(versions.result, Fit::Incompatible(_) | Fit::NotInitialized);
-    out.show(&Check { versions, deploy: cx.command("deploy"), upgrade: cx.command("upgrade") })?;
+    let compared = Compared::read(cx, "check").await?;
+    let failed = matches!(compared.versions.result, Fit::Incompatible(_) | Fit::NotInitialized);
+    out.show(&Check(compared))?;
     if failed { Err(CliError::Shown) } else { Ok(()) }
 }
