@@ -1,73 +1,105 @@
-//! The published package in a virtual environment of its own.
+//! Python packages in virtual environments of their own, first of all the published one.
 
 use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::OnceLock,
+    sync::{LazyLock, OnceLock},
 };
 
 /// The release that the tests are about. Another one needs another look at the differences that `records` lists.
 pub(crate) const VERSION: &str = "0.17.0";
 
-/// The interpreter that has the package, or `None` after a notice that says why there is none.
-///
-/// # Panics
-/// Instead of the notice, when `ZAE_REQUIRE_INTEROP` is set (to anything but 0).
+/// The interpreter that has the published package, as [`Venv::interpreter`] has it.
 pub(crate) fn interpreter() -> Option<PathBuf> {
-    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let required = std::env::var("ZAE_REQUIRE_INTEROP").is_ok_and(|value| !value.is_empty() && value != "0");
-    let found = FOUND.get_or_init(|| {
-        let found = install();
-        if let (Err(reason), false) = (&found, required) {
-            notice(reason);
-        }
-        found
+    static PACKAGE: LazyLock<Venv> = LazyLock::new(|| {
+        let packages = vec![format!("zae-limiter[lambda]=={VERSION}")];
+        Venv::new(
+            format!("interop-venv-lambda-{VERSION}"),
+            packages,
+            "zae_limiter",
+            "INTEROP TESTS SKIPPED: nothing was tested against the published Python package.",
+        )
     });
-    match found {
-        Ok(path) => Some(path.clone()),
-        Err(reason) if required => panic!("ZAE_REQUIRE_INTEROP is set, but: {reason}"),
-        Err(_) => None,
+    PACKAGE.interpreter()
+}
+
+/// An environment that is made once and kept in the target directory.
+#[derive(Debug)]
+pub(crate) struct Venv {
+    /// The folder's name. Other packages need another one.
+    folder: String,
+    packages: Vec<String>,
+    /// What can be imported when all went well, separated by commas.
+    modules: &'static str,
+    /// What is not tested without it, for the notice.
+    without: &'static str,
+    found: OnceLock<Result<PathBuf, String>>,
+}
+
+impl Venv {
+    pub(crate) fn new(folder: String, packages: Vec<String>, modules: &'static str, without: &'static str) -> Self {
+        Self { folder, packages, modules, without, found: OnceLock::new() }
+    }
+
+    /// The interpreter that has the packages, or `None` after a notice that says why there is none.
+    ///
+    /// # Panics
+    /// Instead of the notice, when `ZAE_REQUIRE_INTEROP` is set (to anything but 0).
+    pub(crate) fn interpreter(&self) -> Option<PathBuf> {
+        let required = std::env::var("ZAE_REQUIRE_INTEROP").is_ok_and(|value| !value.is_empty() && value != "0");
+        let found = self.found.get_or_init(|| {
+            let found = self.install();
+            if let (Err(reason), false) = (&found, required) {
+                notice(self.without, reason);
+            }
+            found
+        });
+        match found {
+            Ok(path) => Some(path.clone()),
+            Err(reason) if required => panic!("ZAE_REQUIRE_INTEROP is set, but: {reason}"),
+            Err(_) => None,
+        }
+    }
+
+    fn install(&self) -> Result<PathBuf, String> {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target directory has no parent")?;
+        let home = target.join(&self.folder);
+        let lock =
+            File::create(target.join(format!("{}.lock", self.folder))).map_err(|e| format!("{target:?}: {e}"))?;
+        // Other test processes wait here until the first has installed everything.
+        lock.lock().map_err(|e| format!("the lock of {home:?} cannot be taken: {e}"))?;
+        let stamp = home.join("complete");
+        let python = if cfg!(windows) { home.join("Scripts/python.exe") } else { home.join("bin/python") };
+        if stamp.exists() && is_new_enough(&python) {
+            return Ok(python);
+        }
+        if home.exists() {
+            fs::remove_dir_all(&home).map_err(|e| format!("the unfinished {home:?} cannot be removed: {e}"))?;
+        }
+        let base = base_interpreter()?;
+        run(Command::new(base).args(["-m", "venv"]).arg(&home))?;
+        let pip =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--timeout", "20"];
+        run(Command::new(&python).args(pip).args(&self.packages))?;
+        run(Command::new(&python).args(["-c", &format!("import {}", self.modules)]))?;
+        fs::write(&stamp, self.packages.join("\n")).map_err(|e| format!("{stamp:?} cannot be written: {e}"))?;
+        Ok(python)
     }
 }
 
 /// The test harness swallows what `eprintln!` prints in a test that passes; it does not swallow this.
-fn notice(reason: &str) {
+fn notice(without: &str, reason: &str) {
     let bar = "!".repeat(100);
     let lines = [
         &bar,
-        "!!  INTEROP TESTS SKIPPED: nothing was tested against the published Python package.",
+        &format!("!!  {without}"),
         &format!("!!  The reason: {reason}"),
         "!!  Set ZAE_REQUIRE_INTEROP=1 to make this a failure, ZAE_PYTHON to name an interpreter (3.11 or newer).",
         &bar,
     ];
     let _ = writeln!(std::io::stderr().lock(), "\n{}\n", lines.join("\n"));
-}
-
-fn install() -> Result<PathBuf, String> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target directory has no parent")?;
-    let home = target.join(format!("interop-venv-lambda-{VERSION}"));
-    let lock = File::create(target.join(format!("interop-venv-lambda-{VERSION}.lock")))
-        .map_err(|e| format!("{target:?}: {e}"))?;
-    // Other test processes wait here until the first has installed everything.
-    lock.lock().map_err(|e| format!("the lock of {home:?} cannot be taken: {e}"))?;
-    let stamp = home.join("complete");
-    let python = if cfg!(windows) { home.join("Scripts/python.exe") } else { home.join("bin/python") };
-    if stamp.exists() && is_new_enough(&python) {
-        return Ok(python);
-    }
-    if home.exists() {
-        fs::remove_dir_all(&home).map_err(|e| format!("the unfinished {home:?} cannot be removed: {e}"))?;
-    }
-    let base = base_interpreter()?;
-    run(Command::new(base).args(["-m", "venv"]).arg(&home))?;
-    let package = format!("zae-limiter[lambda]=={VERSION}");
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--timeout", "20"];
-    run(Command::new(&python).args(pip).arg(package))?;
-    run(Command::new(&python).args(["-c", "import zae_limiter"]))?;
-    fs::write(&stamp, VERSION).map_err(|e| format!("{stamp:?} cannot be written: {e}"))?;
-    Ok(python)
 }
 
 fn base_interpreter() -> Result<PathBuf, String> {

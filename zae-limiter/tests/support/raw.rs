@@ -78,7 +78,17 @@ pub fn bucket(
     last_refill: i64,
     limits: &[(&str, i64, i64, i64, i64)],
 ) -> Value {
-    let ns = repository.namespace_id();
+    bucket_in(repository.namespace_id().as_str(), (entity, resource), (shard, shards), last_refill, limits)
+}
+
+/// Such a bucket in the namespace with the id `ns`.
+pub fn bucket_in(
+    ns: &str,
+    (entity, resource): (&str, &str),
+    (shard, shards): (u32, u32),
+    last_refill: i64,
+    limits: &[(&str, i64, i64, i64, i64)],
+) -> Value {
     let mut bucket = json!({
         "PK": {"S": format!("{ns}/BUCKET#{entity}#{resource}#{shard}")}, "SK": {"S": "#STATE"},
         "entity_id": {"S": entity}, "resource": {"S": resource},
@@ -86,7 +96,7 @@ pub fn bucket(
         "cascade": {"BOOL": false}, "ttl": {"N": (last_refill / 1_000 + 420).to_string()},
         "GSI2PK": {"S": format!("{ns}/RESOURCE#{resource}")}, "GSI2SK": {"S": format!("BUCKET#{entity}#{shard}")},
         "GSI3PK": {"S": format!("{ns}/ENTITY#{entity}")}, "GSI3SK": {"S": format!("BUCKET#{resource}#{shard}")},
-        "GSI4PK": {"S": ns.as_str()}, "GSI4SK": {"S": format!("BUCKET#{entity}#{resource}#{shard}")},
+        "GSI4PK": {"S": ns}, "GSI4SK": {"S": format!("BUCKET#{entity}#{resource}#{shard}")},
     });
     let wcu = ("wcu", 1_000_000, 1_000_000, 1_000_000, 1_000);
     for (name, tokens, capacity, refill, period) in limits.iter().chain([&wcu]) {

@@ -1,14 +1,12 @@
 //! Records of the stream, as DynamoDB makes them.
 
-use std::collections::HashMap;
+use serde_json::{Value, json};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::{Map, Value, json};
+#[path = "../../../../zae-limiter/tests/support/raw.rs"]
+pub(crate) mod raw;
 
 /// The namespace's id in records made here.
 pub(crate) const NS: &str = "aB3x_9QwZ1k";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// 2026-01-01T00:00:00Z in epoch s.
 pub(crate) const NEW_YEAR: i64 = 1_767_225_600;
@@ -57,21 +55,11 @@ impl Bucket {
 
     /// The item.
     pub(crate) fn item(&self) -> Value {
-        let (entity, resource, shard) = (self.entity, self.resource, self.shard);
-        let mut item = json!({
-            "PK": {"S": self.pk()}, "SK": {"S": "#STATE"}, "entity_id": {"S": entity}, "resource": {"S": resource},
-            "rf": {"N": self.last_refill.to_string()}, "shard_count": {"N": self.shards.to_string()},
-            "cascade": {"BOOL": false},
-            "GSI2PK": {"S": format!("{NS}/RESOURCE#{resource}")}, "GSI2SK": {"S": format!("BUCKET#{entity}#{shard}")},
-            "GSI3PK": {"S": format!("{NS}/ENTITY#{entity}")}, "GSI3SK": {"S": format!("BUCKET#{resource}#{shard}")},
-            "GSI4PK": {"S": NS}, "GSI4SK": {"S": format!("BUCKET#{entity}#{resource}#{shard}")},
-        });
-        let wcu = ("wcu", 1_000_000, 1_000_000, 1_000_000, 1_000, 0);
-        for (name, tokens, capacity, refill, period, consumed) in self.limits.iter().chain([&wcu]) {
-            let fields = [("tk", tokens), ("cp", capacity), ("ra", refill), ("rp", period), ("tc", consumed)];
-            for (field, value) in fields {
-                item[format!("b_{name}_{field}")] = json!({"N": value.to_string()});
-            }
+        let limits: Vec<_> = self.limits.iter().map(|&(name, tk, cp, ra, rp, _)| (name, tk, cp, ra, rp)).collect();
+        let (of, shards) = ((self.entity, self.resource), (self.shard, self.shards));
+        let mut item = raw::bucket_in(NS, of, shards, self.last_refill, &limits);
+        for (name, .., consumed) in &self.limits {
+            item[format!("b_{name}_tc")] = json!({"N": consumed.to_string()});
         }
         item
     }
@@ -127,39 +115,4 @@ pub(crate) fn expired(number: u64, event_id: &str, timestamp: &str) -> Value {
     let mut record = record("REMOVE", number, NEW_YEAR, Some(old), None);
     record["userIdentity"] = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
     record
-}
-
-fn attribute(value: &Value) -> AttributeValue {
-    let (kind, value) = value.as_object().and_then(|map| map.iter().next()).expect("one kind");
-    let text = || value.as_str().expect("text").to_owned();
-    match kind.as_str() {
-        "S" => AttributeValue::S(text()),
-        "N" => AttributeValue::N(text()),
-        "BOOL" => AttributeValue::Bool(value.as_bool().expect("a flag")),
-        "NULL" => AttributeValue::Null(true),
-        "M" => AttributeValue::M(from_json(value)),
-        "L" => AttributeValue::L(value.as_array().expect("a list").iter().map(attribute).collect()),
-        other => panic!("kind {other}"),
-    }
-}
-
-pub(crate) fn from_json(value: &Value) -> Item {
-    value.as_object().expect("an item").iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
-}
-
-fn json_attribute(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::S(text) => json!({ "S": text }),
-        AttributeValue::N(number) => json!({ "N": number }),
-        AttributeValue::Bool(flag) => json!({ "BOOL": flag }),
-        AttributeValue::Null(_) => json!({ "NULL": true }),
-        AttributeValue::M(map) => json!({ "M": to_json(map) }),
-        AttributeValue::L(values) => json!({ "L": values.iter().map(json_attribute).collect::<Vec<_>>() }),
-        AttributeValue::Ss(texts) => json!({ "SS": texts }),
-        other => panic!("{other:?}"),
-    }
-}
-
-pub(crate) fn to_json(item: &Item) -> Value {
-    Value::Object(item.iter().map(|(name, value)| (name.clone(), json_attribute(value))).collect::<Map<_, _>>())
 }

@@ -131,7 +131,7 @@ impl Store {
         let mut items = Vec::new();
         let mut pages = self.client().scan().table_name(TABLE).consistent_read(true).into_paginator().send();
         while let Some(page) = pages.next().await {
-            items.extend(page.unwrap().items().iter().map(super::records::to_json));
+            items.extend(page.unwrap().items().iter().map(super::records::raw::json_item));
         }
         items.sort_by_key(|item| format!("{} {}", item["PK"]["S"], item["SK"]["S"]));
         items
@@ -139,7 +139,7 @@ impl Store {
 
     /// Stores an item.
     pub(crate) async fn put(&self, item: &Value) {
-        let item = super::records::from_json(item);
+        let item = super::records::raw::item(item);
         self.client().put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
     }
 
