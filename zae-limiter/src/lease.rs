@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::{
     bucket::MILLI,
     engine::{
-        acquire::{self, Denied, Level, Resolved},
+        acquire::{self, Level, Resolved},
+        denied::{Denied, NotTaken},
         hold::{Booked, Hold},
         lane::Lane,
     },
@@ -189,14 +190,19 @@ impl Lease {
         let lanes = lanes.ok_or_else(settled)?;
         let levels = std::iter::once(&resolved.child).chain(&resolved.parent);
         let asks = levels.zip(lanes).map(|(level, lane)| (lane, Arc::clone(level.terms()), level.amounts(&cost)));
-        let asks = asks.filter(|(_, _, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
+        let asks: Vec<_> = asks.filter(|(_, _, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
         let deadline = Instant::now() + self.limiter.deadline();
-        let taken = tokio::time::timeout_at(deadline, acquire::take_more(asks, deadline));
-        let more = match taken.await {
-            Ok(Ok(more)) => more,
-            Ok(Err(Denied::Error(error))) => return Err(error),
-            Ok(Err(Denied::Outage(reason, source))) => return Err(self.unavailable(reason, source)),
-            Err(_) => return Err(self.unavailable(crate::UnavailableReason::DeadlineExceeded, None)),
+        let more = loop {
+            match tokio::time::timeout_at(deadline, acquire::take_more(asks.clone(), deadline)).await {
+                Ok(Ok(more)) => break more,
+                // A lease keeps the limits that it was granted under; the next acquire brings the new ones back.
+                Ok(Err(NotTaken::Outdated)) => self.limiter.forget(resolved),
+                Ok(Err(NotTaken::Denied(Denied::Error(error)))) => return Err(error),
+                Ok(Err(NotTaken::Denied(Denied::Outage(reason, source)))) => {
+                    return Err(self.unavailable(reason, source));
+                }
+                Err(_) => return Err(self.unavailable(crate::UnavailableReason::DeadlineExceeded, None)),
+            }
         };
         let mut state = self.lock();
         if state.phase == Phase::Settled {

@@ -207,3 +207,41 @@ async fn a_limit_that_somebody_still_uses_is_not_taken_off_its_bucket() {
     }
     assert_eq!(left, [None, Some(2_000)]);
 }
+
+/// Two processes that both know the bucket, and what the first makes of its limits.
+async fn a_raise_that_the_other_has_not_heard_of(bench: &Bench) -> (RateLimiter, RateLimiter) {
+    let limits_before = limits([rpm(10)]);
+    let (_, ours) = bench.limiter(&limits_before).await;
+    let (_, theirs) = bench.limiter(&limits_before).await;
+    take(&ours, "rpm", 1).await.unwrap();
+    take(&theirs, "rpm", 1).await.unwrap();
+    (ours, theirs)
+}
+
+#[tokio::test]
+async fn limits_that_a_neighbour_changed_are_read_anew_and_not_written_back() {
+    let bench = Bench::new();
+    let (ours, theirs) = a_raise_that_the_other_has_not_heard_of(&bench).await;
+    let r = ours.repository().clone();
+    r.set_limits(&id("e"), &scope(), &limits([rpm(100)]), None).await.unwrap();
+    let lease = theirs.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    assert_eq!(lease.statuses()[0].limit.capacity(), 100);
+    lease.commit().await.unwrap();
+    assert_eq!(raw::number(&shard(&r, 0).await, "b_rpm_cp"), Some(100_000));
+}
+
+#[tokio::test]
+async fn a_settlement_changes_no_limits() {
+    let bench = Bench::new();
+    let (ours, theirs) = a_raise_that_the_other_has_not_heard_of(&bench).await;
+    let r = ours.repository().clone();
+    let lease = theirs.acquire("e", "gpt-4", Cost::of("rpm", 3)).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([rpm(100)]), None).await.unwrap();
+    let before = shard(&r, 0).await;
+    lease.adjust("rpm", -2).unwrap();
+    lease.commit().await.unwrap();
+    let after = shard(&r, 0).await;
+    assert_eq!(raw::number(&after, "b_rpm_cp"), Some(100_000));
+    let gained = |name| raw::number(&after, name).unwrap() - raw::number(&before, name).unwrap();
+    assert_eq!((gained("b_rpm_tk"), gained("b_rpm_tc")), (2_000, -2_000));
+}

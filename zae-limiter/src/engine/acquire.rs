@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    ask::{Answer, Ask, Failure, Refusal},
+    denied::{Denied, NotTaken, nothing},
     hold::Hold,
     image::{Image, Owner},
-    lane::{Answer, Ask, Failure, FromStock, Lane, Refusal},
+    lane::{FromStock, Lane},
     lanes::Lanes,
     plan::Lifetime,
     refuse::{self, Remembered},
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     bucket::{self, Amounts, MILLI, Params},
-    error::{AcquireError, NeverFits, RateLimitExceeded, RepositoryError, UnavailableReason, ValidationError},
+    error::{AcquireError, NeverFits, RateLimitExceeded, UnavailableReason},
     model::{
         cost::Cost,
         limit::Limits,
@@ -54,56 +56,6 @@ pub(crate) struct Level {
     lane: Arc<Lane>,
 }
 
-/// Why an acquire gave nothing: a policy may turn an outage into something else, and nothing but an outage.
-#[derive(Debug)]
-pub(crate) enum Denied {
-    Outage(UnavailableReason, Option<Arc<RepositoryError>>),
-    Error(AcquireError),
-}
-
-impl From<AcquireError> for Denied {
-    fn from(error: AcquireError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<ValidationError> for Denied {
-    fn from(error: ValidationError) -> Self {
-        Self::Error(error.into())
-    }
-}
-
-impl From<Arc<RepositoryError>> for Denied {
-    fn from(error: Arc<RepositoryError>) -> Self {
-        if super::drive::is_outage(&error) {
-            return Self::Outage(UnavailableReason::StoreFailed, Some(error));
-        }
-        Self::Error(hard(error))
-    }
-}
-
-impl From<RepositoryError> for Denied {
-    fn from(error: RepositoryError) -> Self {
-        Arc::new(error).into()
-    }
-}
-
-impl From<Failure> for Denied {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unavailable(reason, source) => Self::Outage(reason, source),
-            Failure::Hard(error) => Self::Error(hard(error)),
-        }
-    }
-}
-
-fn hard(error: Arc<RepositoryError>) -> AcquireError {
-    match &*error {
-        RepositoryError::Unsupported(unsupported) => unsupported.clone().into(),
-        _ => AcquireError::Repository(error),
-    }
-}
-
 /// What resolving found.
 #[derive(Debug)]
 pub(crate) struct Resolved {
@@ -118,6 +70,13 @@ impl Resolved {
     pub(crate) fn still_holds(&self, repository: &Repository) -> bool {
         let entities = std::iter::once(&self.child).chain(&self.parent).map(Level::entity);
         repository.still_holds(&self.validity, entities)
+    }
+
+    /// Makes the next acquires of those involved read their limits anew.
+    pub(crate) fn forget(&self, repository: &Repository) {
+        for level in std::iter::once(&self.child).chain(&self.parent) {
+            repository.forget_limits_of(level.entity());
+        }
     }
 
     /// Child before parent, each with the way it is to be asked.
@@ -305,7 +264,7 @@ pub(crate) async fn take(
     cost: &[(LimitName, u64)],
     reserve: Reserve,
     deadline: Instant,
-) -> Result<Vec<Hold>, Denied> {
+) -> Result<Vec<Hold>, NotTaken> {
     let parts = resolved.levels(reserve).map(|(level, exactness)| {
         let amounts = level.amounts(cost);
         Part { level, exactness, amounts, hold: None }
@@ -315,17 +274,17 @@ pub(crate) async fn take(
     parts.retain(|part| part.amounts.iter().any(|amount| *amount > 0));
     let too_large = parts.iter().flat_map(|part| part.level.too_large(&part.amounts)).collect();
     if let Some(never) = NeverFits::new(too_large) {
-        return Err(AcquireError::from(never).into());
+        return Err(Denied::from(AcquireError::from(never)).into());
     }
     for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
         match part.level.lane.ask_stock(&part.level.terms, &part.amounts) {
             FromStock::Granted(hold) => part.hold = Some(hold),
-            FromStock::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses)),
+            FromStock::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses).into()),
             FromStock::Ask => {}
         }
     }
     if let Some(denied) = remembered_refusal(&parts) {
-        return Err(denied);
+        return Err(denied.into());
     }
     let mut asks: Vec<_> = parts
         .iter_mut()
@@ -368,7 +327,7 @@ fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
 pub(crate) async fn take_more(
     holds: Vec<(Arc<Lane>, Arc<Terms>, Amounts)>,
     deadline: Instant,
-) -> Result<Vec<Hold>, Denied> {
+) -> Result<Vec<Hold>, NotTaken> {
     let asks = holds.iter().map(|(lane, terms, amounts)| {
         let shards = lane.image().map_or(1, |image| image.shards());
         let asking = Asking { terms, exactness: Exactness::Strict, shards, first_shard: None, deadline };
@@ -381,7 +340,11 @@ pub(crate) async fn take_more(
     all_or_nothing(answers)
 }
 
-fn all_or_nothing(answers: Vec<Answer>) -> Result<Vec<Hold>, Denied> {
+fn all_or_nothing(answers: Vec<Answer>) -> Result<Vec<Hold>, NotTaken> {
+    if answers.iter().any(|answer| matches!(answer, Answer::Outdated)) {
+        // Leaving drops the holds, here as below.
+        return Err(NotTaken::Outdated);
+    }
     let mut refuser = None;
     let mut never = false;
     if answers.iter().any(|answer| matches!(answer, Answer::Refused(_))) {
@@ -394,31 +357,27 @@ fn all_or_nothing(answers: Vec<Answer>) -> Result<Vec<Hold>, Denied> {
                     never |= refusal.never;
                     statuses.extend(refusal.statuses.iter().cloned());
                 }
-                Answer::Failed(_) => {}
+                Answer::Failed(_) | Answer::Outdated => {}
             }
         }
         // Leaving drops the holds, which gives back what the other level granted.
         if never {
             let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
-            return Err(NeverFits::new(violations).map_or_else(nothing, |never| AcquireError::from(never).into()));
+            let never = NeverFits::new(violations);
+            return Err(never.map_or_else(nothing, |never| AcquireError::from(never).into()).into());
         }
-        return Err(refused(refuser.unwrap_or(Refuser::Store), statuses));
+        return Err(refused(refuser.unwrap_or(Refuser::Store), statuses).into());
     }
     let (mut holds, mut failure) = (Vec::new(), None);
     for answer in answers {
         match answer {
             Answer::Granted(hold) => holds.push(hold),
             Answer::Failed(failed) => failure = Some(failed),
-            Answer::Refused(_) => {}
+            Answer::Refused(_) | Answer::Outdated => {}
         }
     }
     match failure {
         Some(failure) => Err(failure.into()),
         None => Ok(holds),
     }
-}
-
-/// A refusal without a violation: cannot be, and must not be granted if it is.
-fn nothing() -> Denied {
-    Denied::Outage(UnavailableReason::StoreFailed, None)
 }

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    ask::{Answer, Ask, Failure, Pending},
     hold::{Hold, Tokens},
     image::Image,
-    lane::{Answer, Ask, Failure, FromStock, Lane, Pending, Round, returned},
+    lane::{FromStock, Lane, Round, returned},
     queue::Fetch,
     refuse::{At, answer_refused, booked, in_line, shards},
     round::{Decision, Freshness, Known, Opening, Terms, decide, decide_new},
@@ -55,7 +56,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
     while !asks.is_empty() || !pending.is_empty() || fetch == Fetch::Yes {
         let now = lane.shared.clock.now_ms();
         let timeout = if asks.is_empty() { SETTLE_TIMEOUT } else { lane.shared.options.write_timeout };
-        let (sent, written) = match lane.image() {
+        let image = lane.image();
+        let was_in_line = image.as_ref().is_none_or(|image| in_line(image, &terms));
+        let (sent, written) = match image {
             Some(image) => {
                 drop_strangers(&mut pending, &image);
                 let adjust = booked(&pending);
@@ -109,6 +112,12 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
             }
             Outcome::Lost(image) => {
                 lane.shared.breaker.succeeded();
+                if was_in_line && image.as_ref().is_some_and(|image| !in_line(image, &terms)) {
+                    // The limits were changed by somebody who knows better than a resolution from before. Whoever asks again
+                    // in spite of it knows better still.
+                    asks.drain(..).for_each(|ask| drop(ask.reply.send(Answer::Outdated)));
+                    fetch = Fetch::No;
+                }
                 lane.remember(image.map(Arc::new));
                 freshness = Freshness::Fresh;
                 telemetry::again("condition");

@@ -4,11 +4,7 @@ use std::{mem, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{
-    lane::{Lane, Pending},
-    round::Terms,
-    stock::Term,
-};
+use super::{ask::Pending, lane::Lane, round::Terms, stock::Term};
 use crate::{
     bucket::{Amounts, MILLI},
     model::{name::LimitName, status::LimitStatus},

@@ -11,112 +11,25 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Id,
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    ask::{Answer, Ask, Failure, Pending, Refusal},
     hold::{Hold, Tokens},
     image::Image,
-    queue::{Fetch, Next, Queue, Start, Waiting},
+    queue::{Fetch, Next, Queue, Start},
     refuse,
     round::{Freshness, Terms},
     send::BucketKey,
     shared::Shared,
+    shift::Shift,
     stock::{Cause, Returned, Serves, Stock, Term},
-    telemetry::{self, Refuser, Stocked, Under},
+    telemetry::{self, Stocked, Under},
 };
-use crate::{
-    bucket::Amounts,
-    error::{RepositoryError, UnavailableReason},
-    model::{name::LimitName, reserve::Exactness, status::LimitStatus},
-};
+use crate::{bucket::Amounts, error::UnavailableReason, model::name::LimitName};
 
 /// How long an image may say no without the store being asked: what others give back is seen after this time.
 const RECHECK: Duration = Duration::from_secs(1);
-
-/// One acquire's wish at one bucket.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) terms: Arc<Terms>,
-    /// Aligned with the terms' limits, in mt.
-    pub(crate) amounts: Amounts,
-    pub(crate) exactness: Exactness,
-    /// Shards the bucket is known to have.
-    pub(crate) shards: u32,
-    /// Shard 0 as last seen, for creating another one.
-    pub(crate) first_shard: Option<Arc<Image>>,
-    pub(crate) deadline: Instant,
-    pub(crate) reply: oneshot::Sender<Answer>,
-}
-
-impl Waiting for Ask {
-    fn is_wanted(&self) -> bool {
-        !self.reply.is_closed()
-    }
-
-    fn goes_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.terms, &other.terms) || self.terms.same(&other.terms)
-    }
-}
-
-/// What a bucket answers.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// The tokens.
-    Granted(Hold),
-    /// Each limit's status, at least one of them exceeded.
-    Refused(Refusal),
-    /// It could not be asked.
-    Failed(Failure),
-}
-
-/// A bucket's no.
-#[derive(Clone, Debug)]
-pub(crate) struct Refusal {
-    pub(crate) statuses: Vec<LimitStatus>,
-    /// Whether some amount is larger than what this bucket (or its shard) can ever hold.
-    pub(crate) never: bool,
-    pub(crate) by: Refuser,
-}
-
-/// Why a bucket could not be asked. Cloneable, because one write answers many.
-#[derive(Clone, Debug)]
-pub(crate) enum Failure {
-    Unavailable(UnavailableReason, Option<Arc<RepositoryError>>),
-    /// An error that no policy may turn into a grant.
-    Hard(Arc<RepositoryError>),
-}
-
-/// A settlement on its way to a bucket.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    /// In mt: positive for more consumption, negative for refunds.
-    pub(crate) amounts: Vec<(LimitName, i64)>,
-    /// The creation of the bucket that it belongs to.
-    pub(crate) incarnation: Option<Arc<str>>,
-    pub(crate) booked_at: Instant,
-    /// Told when it is stored; `None` when nobody asks.
-    done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
-}
-
-impl Pending {
-    pub(crate) fn new(
-        amounts: Vec<(LimitName, i64)>,
-        incarnation: Option<Arc<str>>,
-        done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
-    ) -> Self {
-        Self { amounts, incarnation, booked_at: Instant::now(), done }
-    }
-
-    pub(crate) fn finish(self, result: Result<(), Arc<str>>) {
-        if let Some(done) = self.done {
-            let _ = done.send(result);
-        }
-    }
-}
 
 /// One bucket's queue.
 #[derive(Debug)]
@@ -126,7 +39,7 @@ pub(crate) struct Lane {
     state: Mutex<State>,
     /// Only lanes that were asked in reserve mode have one. Locked after `state`, where both are.
     stock: OnceLock<Box<Mutex<Stock>>>,
-    wake: Notify,
+    pub(super) wake: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -233,14 +146,14 @@ impl Lane {
     fn begin(self: &Arc<Self>) {
         match self.shared.home.handle() {
             Some(home) => {
-                let shift = Shift { lane: Arc::clone(self), runtime: home.id(), ended: false };
+                let shift = Shift::new(Arc::clone(self), home.id());
                 drop(self.shared.tasks.spawn_on(shift.work(), &home));
             }
             None => self.wait_for_a_runtime(),
         }
     }
 
-    fn wait_for_a_runtime(self: &Arc<Self>) {
+    pub(super) fn wait_for_a_runtime(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.settling = false;
         let holds = self.stock().is_some_and(|stock| stock.due(Instant::now()).is_some());
@@ -385,12 +298,12 @@ impl Lane {
     }
 
     /// The terms of a round. A settlement or a fetch comes from an ask, so there always are some.
-    fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
+    pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
         let first = asks.first().map(|ask| Arc::clone(&ask.terms));
         first.or_else(|| lock(&self.state).terms.clone())
     }
 
-    fn next(&self) -> Next<Ask, Pending> {
+    pub(super) fn next(&self) -> Next<Ask, Pending> {
         let now = Instant::now();
         let closing = self.shared.closing.is_cancelled();
         let mut state = lock(&self.state);
@@ -407,54 +320,6 @@ impl Lane {
         let next = state.queue.next(now, wake_at, closing);
         state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());
         next
-    }
-}
-
-/// One worker's time at a lane.
-struct Shift {
-    lane: Arc<Lane>,
-    runtime: Id,
-    ended: bool,
-}
-
-impl Shift {
-    async fn work(mut self) {
-        let lane = &self.lane;
-        loop {
-            match lane.next() {
-                Next::Drive { asks, pending, fetch } => {
-                    if let Some(terms) = lane.terms_of(&asks) {
-                        super::drive::drive(lane, Round { terms, asks, pending, fetch }).await;
-                        // Those who were answered and ask again at once come along with those who wait: one turn of the
-                        // scheduler, and no delay.
-                        tokio::task::yield_now().await;
-                    }
-                }
-                Next::Wait(until) => {
-                    let closing = &lane.shared.closing;
-                    tokio::select! {
-                        () = tokio::time::sleep_until(until) => {}
-                        () = lane.wake.notified() => {}
-                        () = closing.cancelled(), if !closing.is_cancelled() => {}
-                    }
-                }
-                Next::Stop => break,
-            }
-        }
-        self.ended = true;
-    }
-}
-
-impl Drop for Shift {
-    /// Before its end, the runtime has ended: what the write under way was about is lost, the rest waits for another.
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        if !std::thread::panicking() {
-            self.lane.shared.home.lost(self.runtime);
-        }
-        self.lane.wait_for_a_runtime();
     }
 }
 

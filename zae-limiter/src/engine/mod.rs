@@ -1,8 +1,10 @@
 //! The acquire path: resolve, choose a shard, decide with one write, hand out a lease.
 
 pub(crate) mod acquire;
+pub(crate) mod ask;
 pub(crate) mod breaker;
 pub(crate) mod demand;
+pub(crate) mod denied;
 pub(crate) mod drive;
 pub(crate) mod front;
 pub(crate) mod hold;
@@ -20,6 +22,7 @@ pub(crate) mod refuse;
 pub(crate) mod round;
 pub(crate) mod send;
 pub(crate) mod shared;
+mod shift;
 pub(crate) mod stock;
 #[cfg(test)]
 mod stock_tests;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    ask::{Answer, Ask, Pending, Refusal},
     image::Image,
-    lane::{Answer, Ask, Lane, Pending, Recent, Refusal},
+    lane::{Lane, Recent},
     round::Terms,
     send::BucketKey,
     telemetry::Refuser,

@@ -33,6 +33,12 @@ impl Terms {
         self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
     }
 
+    /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may come
+    /// long after its limits were resolved.
+    fn settlement<'a>(&self, adjust: &'a [(LimitName, i64)], shards: u32, now: i64) -> Goal<'a> {
+        Goal { limits: &[], take: &[], adjust, shards, ttl: self.lifetime, owner: None, now }
+    }
+
     /// The goal of booking `adjust` and taking `take` at `now`.
     pub(crate) fn goal<'a>(
         &'a self,
@@ -120,11 +126,15 @@ pub(crate) fn decide(known: Known<'_>, asks: &[&[i64]], adjust: &[(LimitName, i6
     let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
     let ahead = order(&left).unwrap_or_default();
     take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
+    if asks.is_empty() && ahead.is_empty() {
+        let write = (!adjust.is_empty()).then(|| plan(image, &terms.settlement(adjust, shards, now)));
+        return Decision { served, refused, ahead, write };
+    }
     if !served.is_empty() || !adjust.is_empty() || !ahead.is_empty() {
         let write = Some(plan(image, &terms.goal(&take, adjust, shards, now)));
         return Decision { served, refused, ahead, write };
     }
-    if freshness == Freshness::Fresh || asks.is_empty() {
+    if freshness == Freshness::Fresh {
         return Decision { served, refused, ahead, write: None };
     }
     // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::{
     engine::{
-        acquire::{self, Denied, Resolved, Wish},
+        acquire::{self, Resolved, Wish},
         breaker::Gate,
+        denied::{Denied, NotTaken},
         front::Front,
         home::{Errand, Gone},
         lanes::Lanes,
@@ -241,10 +242,21 @@ impl RateLimiter {
     }
 
     async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
-        let resolved = self.resolve(wish).await?;
-        let cost = wish.cost.resolve(resolved.child.limits())?;
-        let holds = acquire::take(&self.inner.lanes, &resolved, &cost, wish.reserve, wish.deadline).await?;
-        Ok(self.lease(resolved, holds.into()))
+        loop {
+            let resolved = self.resolve(wish).await?;
+            let cost = wish.cost.resolve(resolved.child.limits())?;
+            match acquire::take(&self.inner.lanes, &resolved, &cost, wish.reserve, wish.deadline).await {
+                // Once for each change that a lane sees: this ends, and the deadline is kept by the caller.
+                Err(NotTaken::Outdated) => self.forget(&resolved),
+                Err(NotTaken::Denied(denied)) => return Err(denied),
+                Ok(holds) => return Ok(self.lease(resolved, holds.into())),
+            }
+        }
+    }
+
+    /// Makes the next acquires of those in `resolved` read their limits anew.
+    pub(crate) fn forget(&self, resolved: &Resolved) {
+        resolved.forget(&self.inner.repository);
     }
 
     async fn resolve(&self, wish: &Wish) -> Result<Arc<Resolved>, Denied> {

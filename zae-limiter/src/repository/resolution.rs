@@ -269,7 +269,7 @@ impl Repository {
     }
 
     /// The same for one entity: others' limits are still what they were.
-    pub(super) fn forget_limits_of(&self, entity: &EntityId) {
+    pub(crate) fn forget_limits_of(&self, entity: &EntityId) {
         self.resolutions().changes.of_entity(self.namespace_id(), entity, self.now_ms());
     }
 
