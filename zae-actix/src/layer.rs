@@ -158,6 +158,11 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// bytes pass as they come. Wrap it before compression, so that compression is around it. The [`settle`](crate::settle)
     /// rule still decides whether the charge stays at all.
     ///
+    /// [`Accounting::include_usage`] changes the length of requests. Where a middleware around this one holds a clone of the
+    /// `HttpRequest`, actix-web lets nobody change its head: such a request is handed on as it came, with a warning in the
+    /// log, and its estimate stands. (actix-web finds it out by a panic of its own, which is caught; programs built with
+    /// `panic = "abort"` must not do both.)
+    ///
     /// ```
     /// # use actix_web::{App, web};
     /// # use zae_actix::{Repository, ZaeLimit};

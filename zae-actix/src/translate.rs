@@ -1,5 +1,7 @@
 //! Between the vocabularies: actix-web speaks `http` 0.2, and the shared parts `http` 1.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use actix_web::{
     HttpMessage, HttpResponse,
     dev::ServiceRequest,
@@ -9,7 +11,7 @@ use actix_web::{
     },
 };
 use bytes::Bytes;
-use zae_tower::{Decision, EntityId, LeaseHandle, MatchedRoute, PeerIp};
+use zae_tower::{Decision, EntityId, LeaseHandle, MatchedRoute, PeerIp, extract::Peeked};
 
 use crate::{Head, RequestBody};
 
@@ -51,14 +53,36 @@ pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
         }
     }
     let Some(body) = body.replacement() else { return };
-    request.set_payload(body.into());
     // An extractor may have put a longer body in its place.
     let length = head.headers.get(http::header::CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
     let length =
         length.filter(|length| request.headers().get(CONTENT_LENGTH).is_none_or(|old| old.as_bytes() != *length));
-    if let Some(Ok(length)) = length.map(HeaderValue::from_bytes) {
-        request.headers_mut().insert(CONTENT_LENGTH, length);
-    }
+    let body = match length.map(HeaderValue::from_bytes) {
+        Some(Ok(length)) if set_length(request, &length).is_err() => as_it_came(&head.extensions, body),
+        _ => body,
+    };
+    request.set_payload(body.into());
+}
+
+/// Somebody else has a clone of the request, and actix-web changes no head that is shared.
+#[derive(Clone, Copy, Debug)]
+struct Shared;
+
+fn set_length(request: &mut ServiceRequest, length: &HeaderValue) -> Result<(), Shared> {
+    // actix-web panics, before it changes anything, and has no way to ask first.
+    let set = AssertUnwindSafe(|| {
+        request.headers_mut().insert(CONTENT_LENGTH, length.clone());
+    });
+    panic::catch_unwind(set).map_err(|_| Shared)
+}
+
+/// The body that the request's length is true of, if it is still known.
+fn as_it_came(extensions: &http::Extensions, body: Bytes) -> Bytes {
+    tracing::warn!(
+        "a request's body is handed on unchanged, without asking for its stream's usage: a middleware around the limit \
+         holds a clone of the HttpRequest, so that its content-length cannot be set; drop the clone before calling on"
+    );
+    extensions.get::<Peeked>().map_or(body, |peeked| peeked.bytes().clone())
 }
 
 /// The head of a response, as settle rules and headers want it.

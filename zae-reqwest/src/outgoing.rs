@@ -264,10 +264,8 @@ impl OutgoingLimit {
                 None => Cost::requests(1),
             },
         };
-        // Others speak of `messages` and `stream` too, but do not know what is asked for here.
-        if call.path().ends_with("/completions")
-            && let Some(accounting) = &self.accounting
-            && let Some(body) = call.body().and_then(|body| accounting.rewrite(body))
+        if let Some(accounting) = &self.accounting
+            && let Some(body) = call.body().and_then(|body| accounting.rewrite(call.path(), body))
         {
             call.replace_body(body);
         }

@@ -11,7 +11,7 @@ use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLim
 use crate::{
     decision::{Decision, LeaseHandle, Outcome, Subject},
     entity,
-    extract::{BodyLost, Extract, ExtractError, Extractor, Peeked},
+    extract::{BodyLost, Extract, ExtractError, Extractor},
     guard::SettleGuard,
     headers::HeaderDialect,
     llm::Accounting,
@@ -119,8 +119,6 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         let style = RequestStyle::of(request.headers());
         let mut subject = Subject::default();
         let admitted = self.admit(request, &mut subject).await;
-        // Whoever comes next may change the body.
-        request.extensions_mut().remove::<Peeked>();
         let refusal = match admitted {
             Ok(lease) => {
                 let decision = Decision::new(subject, lease.statuses(), Outcome::Admitted(lease.origin()));

@@ -271,6 +271,9 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// Decides about `request`: what the layer does before it calls the inner service, for [adapters](crate::adapter) of
     /// frameworks that are not made of Tower services.
     ///
+    /// A body that extractors read stays in the request's extensions as it came ([`Peeked`](crate::extract::Peeked)), for the
+    /// adapter to take out before others can change the body.
+    ///
     /// Cancel-safe: dropped before the decision, nothing stays taken.
     ///
     /// ```

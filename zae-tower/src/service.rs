@@ -12,7 +12,7 @@ use zae_limiter::{Cost, EntityId, Limits, ResourceName};
 
 use crate::{
     body::ResponseBody,
-    extract::{Extract, Extractor},
+    extract::{Extract, Extractor, Peeked},
     future::ResponseFuture,
     gate::Gate,
     request::RequestHead,
@@ -86,6 +86,8 @@ where
         let gate = Arc::clone(&self.gate);
         ResponseFuture::new(ready, async move {
             let passage = gate.pass(&mut request).await;
+            // Whoever comes next may change the body.
+            request.extensions_mut().remove::<Peeked>();
             (request, passage)
         })
     }

@@ -168,12 +168,40 @@ async fn the_handler_gets_the_longer_body_that_asks_for_usage() {
     }
     let limiter = limits().await;
     let limit = limit(&limiter, Accounting::new(Tariff::openai()).include_usage());
-    let app = init_service(App::new().wrap(limit).route("/chat", web::post().to(echo))).await;
-    let answer = ask(&app, post(REQUEST).insert_header(("content-length", REQUEST.len()))).await;
+    let v1 =
+        web::scope("/v1").route("/chat/completions", web::post().to(echo)).route("/messages", web::post().to(echo));
+    let app = init_service(App::new().service(v1.wrap(limit))).await;
+    let to = |path| post(REQUEST).uri(path).insert_header(("content-length", REQUEST.len()));
+    assert_eq!(ask(&app, to("/v1/messages")).await.body, REQUEST, "Anthropic does not know it");
+    let answer = ask(&app, to("/v1/chat/completions")).await;
     let (sent, got): (serde_json::Value, serde_json::Value) =
         (serde_json::from_str(REQUEST).unwrap(), serde_json::from_str(&answer.body).unwrap());
     assert_eq!(got["stream_options"]["include_usage"], true, "{got}");
     assert_eq!(got["messages"], sent["messages"]);
+}
+
+/// A middleware that takes an `HttpRequest` of its own, as `from_fn` offers, keeps the head from being changed.
+#[actix_web::test]
+async fn a_request_that_an_outer_middleware_holds_on_to_is_handed_on_as_it_came() {
+    async fn echo(request: actix_web::HttpRequest, body: String) -> String {
+        format!("{} {body}", request.headers().get("content-length").unwrap().to_str().unwrap())
+    }
+    let limiter = limits().await;
+    let limit = limit(&limiter, Accounting::new(Tariff::openai()).include_usage());
+    let resource = web::resource("/v1/chat/completions").wrap(limit).wrap_fn(|request, next| {
+        let held = request.request().clone();
+        let passed_on = next.call(request);
+        async move {
+            let response = passed_on.await;
+            drop(held);
+            response
+        }
+    });
+    let app = init_service(App::new().service(resource.route(web::post().to(echo)))).await;
+    let request = post(REQUEST).uri("/v1/chat/completions").insert_header(("content-length", REQUEST.len()));
+    let answer = ask(&app, request).await;
+    assert_eq!((answer.status, answer.body), (200, format!("{} {REQUEST}", REQUEST.len())));
+    assert_eq!(spent(&limiter, "anonymous").await, ESTIMATE);
 }
 
 #[tokio::test]

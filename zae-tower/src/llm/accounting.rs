@@ -100,6 +100,9 @@ impl Accounting {
 
     /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`]. The client that streams
     /// gets one chunk more, without choices.
+    ///
+    /// Only requests whose path ends in `/completions` are changed, as `/v1/chat/completions` does: the bodies of other
+    /// providers look the same, and some of these refuse what they do not know.
     pub fn include_usage(mut self) -> Self {
         self.usage_in_streams = UsageInStreams::Always;
         self
@@ -133,11 +136,20 @@ impl Accounting {
         self.estimator.estimate(request)
     }
 
-    /// The request body to send in place of `body`, where [`include_usage`](Accounting::include_usage) asks for another.
-    pub fn rewrite(&self, body: &[u8]) -> Option<Bytes> {
+    /// The body to send to `path` (without the query) in place of `body`, where
+    /// [`include_usage`](Accounting::include_usage) asks for another.
+    ///
+    /// ```
+    /// use zae_tower::llm::{Accounting, Tariff};
+    /// let accounting = Accounting::new(Tariff::openai()).include_usage();
+    /// let body = br#"{"stream":true,"messages":[]}"#;
+    /// assert!(accounting.rewrite("/v1/chat/completions", body).is_some());
+    /// assert_eq!(accounting.rewrite("/v1/messages", body), None); // Anthropic's
+    /// ```
+    pub fn rewrite(&self, path: &str, body: &[u8]) -> Option<Bytes> {
         match self.usage_in_streams {
-            UsageInStreams::AsAsked => None,
-            UsageInStreams::Always => include_usage(body),
+            UsageInStreams::Always if path.ends_with("/completions") => include_usage(body),
+            UsageInStreams::Always | UsageInStreams::AsAsked => None,
         }
     }
 

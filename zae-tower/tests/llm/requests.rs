@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
     RateLimiter, ResourceName, ZaeLimit,
+    extract::Peeked,
     llm::{Accounting, Tariff, Usage, estimate},
     resource,
 };
@@ -47,6 +48,7 @@ async fn send(
     let seen = Seen::default();
     let service = service_fn(|request: Request<axum::body::Body>| async {
         let (head, body) = request.into_parts();
+        assert!(head.extensions.get::<Peeked>().is_none(), "later layers may change the body");
         let body = body.collect().await.unwrap().to_bytes();
         seen.lock().unwrap().push((head.headers, body));
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
@@ -125,15 +127,23 @@ async fn usage_is_asked_for_where_that_is_wanted() {
     let limiter = new_limiter().await;
     let text = r#"{"messages":[],"stream":true}"#;
     let asking = r#"{"stream_options":{"include_usage":true},"messages":[],"stream":true}"#;
-    let request =
-        || Request::builder().header("content-length", text.len()).body(axum::body::Body::from(text)).unwrap();
+    let to = |path: &str| {
+        let request = Request::post(path).header("content-length", text.len());
+        request.body(axum::body::Body::from(text)).unwrap()
+    };
+    let request = || to("/v1/chat/completions?api-version=1");
     let length =
         |seen: &[(HeaderMap, Bytes)]| -> usize { seen[0].0["content-length"].to_str().unwrap().parse().unwrap() };
     let (_, seen) = send(&limiter, accounting(), request()).await;
     assert_eq!((&*seen[0].1, length(&seen)), (text.as_bytes(), text.len()));
     let (_, seen) = send(&limiter, accounting().include_usage(), request()).await;
     assert_eq!((&*seen[0].1, length(&seen)), (asking.as_bytes(), asking.len()));
+    for path in ["/v1/messages", "/v1beta/models/gemini-2.5-flash:streamGenerateContent", "/v1/completions/x"] {
+        let (_, seen) = send(&limiter, accounting().include_usage(), to(path)).await;
+        assert_eq!((&*seen[0].1, length(&seen)), (text.as_bytes(), text.len()), "{path}");
+    }
     let mut chunked = Request::new(chunked(&[text], None));
+    *chunked.uri_mut() = "/v1/completions".parse().unwrap();
     chunked.headers_mut().insert("transfer-encoding", "chunked".parse().unwrap());
     let (_, seen) = send(&limiter, accounting().include_usage(), chunked).await;
     assert_eq!((&*seen[0].1, seen[0].0.get("content-length")), (asking.as_bytes(), None));
