@@ -25,6 +25,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 const CLIENTS: [&str; 5] = ["reqwest", "middleware", "async-openai", "rig", "call-site"];
 const MODEL: &str = "small-talk-1";
 const CALLS: usize = 10;
+const TOKENS: u64 = 100_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -55,7 +56,9 @@ async fn limit() -> Result<OutgoingLimit, Failure> {
     // In production `Repository::open("default")`: all processes on one table share the buckets.
     let repository = Repository::embedded().await?;
     let requests = Limit::custom("rpm", 3, 4, 1)?;
-    repository.set_system_defaults(&Limits::new([requests, Limit::per_minute("tpm", 100_000)?])?, None, None).await?;
+    // Hardly refills, so that what was charged can be read off in the end.
+    let tokens = Limit::custom("tpm", TOKENS, 1, 86_400)?;
+    repository.set_system_defaults(&Limits::new([requests, tokens])?, None, None).await?;
     Ok(OutgoingLimit::new(repository)
         .resource(find::json::<ResourceName>("/model"))
         .llm(Accounting::new(Tariff::openai())))
@@ -73,7 +76,7 @@ async fn show(client: &str) -> Result<(), Failure> {
     }
     let took = started.elapsed().as_secs_f64();
     limit.shutdown().await;
-    let charged = 100_000 - left(&limit).await?;
+    let charged = i64::try_from(TOKENS)? - left(&limit).await?;
     let (served, refused, used) = provider.counts();
     println!("{client}: {served} calls in {took:.1} s, {refused} refused; {used} tokens used, {charged} charged");
     Ok(())
