@@ -38,14 +38,16 @@ mod tariff;
 #[cfg(feature = "tiktoken")]
 mod tokens;
 mod usage;
+mod weights;
 
 pub use accounting::{Accounting, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
 pub use cost::LlmCost;
 pub use inject::include_usage;
 pub use read::{ApiFormat, Reading, Unseen, UsageReader};
 pub use request::LlmRequest;
-pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError, Weights};
+pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError};
 pub use usage::Usage;
+pub use weights::Weights;
 
 /// The programs in the guide compile.
 #[cfg(doctest)]

@@ -1,84 +1,11 @@
 //! What usage costs: [`Tariff`].
 
-use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
+use zae_limiter::{Cost, Lease, LeaseError, LimitName, Settlement};
 
-use super::{Reading, Usage};
-
-/// Millionths: fine enough for price lists, and exact sums.
-const UNIT: u64 = 1_000_000;
-/// The heaviest weight; far beyond any provider's.
-const MAX_WEIGHT: f64 = 1_000_000.0;
-
-/// What one token of each kind counts towards a limit; 1 is a token, 0 is free.
-///
-/// ```
-/// use zae_tower::llm::Weights;
-/// // Bedrock's burndown of Claude: output counts five times, cache reads are free.
-/// let burndown = Weights::total().cache_read(0.0).output(5.0);
-/// // OpenAI's cached input at half the price.
-/// let half_price_cache = Weights::total().cache_read(0.5);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weights {
-    input_uncached: f64,
-    cache_read: f64,
-    cache_write: f64,
-    output: f64,
-    /// As `output` where it is not set.
-    reasoning: Option<f64>,
-}
-
-impl Weights {
-    /// Every token counts 1.
-    pub const fn total() -> Self {
-        Self { input_uncached: 1.0, cache_read: 1.0, cache_write: 1.0, output: 1.0, reasoning: None }
-    }
-
-    /// Every input token counts 1, cached or not; output is free.
-    pub const fn input() -> Self {
-        Self { output: 0.0, ..Self::total() }
-    }
-
-    /// Every output token counts 1, reasoning included; input is free.
-    pub const fn output_only() -> Self {
-        Self { input_uncached: 0.0, cache_read: 0.0, cache_write: 0.0, ..Self::total() }
-    }
-
-    /// What an input token counts that is neither read from nor written to a cache.
-    #[must_use]
-    pub const fn uncached(mut self, weight: f64) -> Self {
-        self.input_uncached = weight;
-        self
-    }
-
-    /// What an input token counts that is read from the provider's cache.
-    #[must_use]
-    pub const fn cache_read(mut self, weight: f64) -> Self {
-        self.cache_read = weight;
-        self
-    }
-
-    /// What an input token counts that is written to the provider's cache.
-    #[must_use]
-    pub const fn cache_write(mut self, weight: f64) -> Self {
-        self.cache_write = weight;
-        self
-    }
-
-    /// What an output token counts; reasoning too, unless it has a weight of its own.
-    #[must_use]
-    pub const fn output(mut self, weight: f64) -> Self {
-        self.output = weight;
-        self
-    }
-
-    /// What a reasoning token counts.
-    #[must_use]
-    pub const fn reasoning(mut self, weight: f64) -> Self {
-        self.reasoning = Some(weight);
-        self
-    }
-}
+use super::{
+    Reading, Usage, Weights,
+    weights::{Millionths, OutOfRange},
+};
 
 /// Why a [`Tariff`] cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -108,7 +35,7 @@ pub enum TariffError {
 
 /// What usage costs: which limits are charged for which tokens.
 ///
-/// Amounts are rounded up to whole tokens, and are at most [`MAX_TOKENS`].
+/// Amounts are rounded up to whole tokens, and are at most [`MAX_TOKENS`](zae_limiter::MAX_TOKENS).
 ///
 /// ```
 /// use zae_tower::llm::{Tariff, Usage, Weights};
@@ -132,33 +59,6 @@ pub struct Tariff {
 struct Charge {
     limit: LimitName,
     weights: Millionths,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Millionths {
-    input_uncached: u64,
-    cache_read: u64,
-    cache_write: u64,
-    answer: u64,
-    reasoning: u64,
-}
-
-impl Millionths {
-    fn of(&self, usage: &Usage) -> u64 {
-        let reasoning = usage.reasoning.min(usage.output);
-        let sum: u128 = [
-            (self.input_uncached, usage.input_uncached),
-            (self.cache_read, usage.cache_read),
-            (self.cache_write, usage.cache_write),
-            (self.answer, usage.output - reasoning),
-            (self.reasoning, reasoning),
-        ]
-        .into_iter()
-        .map(|(weight, tokens)| u128::from(weight) * u128::from(tokens))
-        .sum();
-        let tokens = sum.div_ceil(u128::from(UNIT));
-        u64::try_from(tokens).unwrap_or(u64::MAX).min(MAX_TOKENS)
-    }
 }
 
 impl Tariff {
@@ -255,23 +155,11 @@ fn charges<const N: usize>(charges: [(&'static str, Weights); N]) -> Vec<Charge>
 }
 
 fn charge(limit: LimitName, weights: Weights) -> Result<Charge, TariffError> {
-    let millionths = |weight: f64| {
-        if (0.0..=MAX_WEIGHT).contains(&weight) {
-            // In range, so the cast is exact to a millionth.
-            Ok((weight * UNIT as f64).round() as u64)
-        } else {
-            Err(TariffError::Weight { limit: limit.clone(), weight })
-        }
-    };
-    let weights = Millionths {
-        input_uncached: millionths(weights.input_uncached)?,
-        cache_read: millionths(weights.cache_read)?,
-        cache_write: millionths(weights.cache_write)?,
-        answer: millionths(weights.output)?,
-        reasoning: millionths(weights.reasoning.unwrap_or(weights.output))?,
-    };
-    let free = Millionths { input_uncached: 0, cache_read: 0, cache_write: 0, answer: 0, reasoning: 0 };
-    if weights == free { Err(TariffError::Free(limit)) } else { Ok(Charge { limit, weights }) }
+    match weights.millionths() {
+        Ok(weights) if weights == Millionths::default() => Err(TariffError::Free(limit)),
+        Ok(weights) => Ok(Charge { limit, weights }),
+        Err(OutOfRange(weight)) => Err(TariffError::Weight { limit, weight }),
+    }
 }
 
 /// Builds a [`Tariff`]; see there for an example.
@@ -373,7 +261,10 @@ impl SettleFrom for Lease {
 
 #[cfg(test)]
 mod tests {
+    use zae_limiter::MAX_TOKENS;
+
     use super::*;
+    use crate::llm::weights::MAX_WEIGHT;
 
     fn cost(builder: TariffBuilder, usage: Usage) -> String {
         builder.build().unwrap().cost(&usage).to_string()

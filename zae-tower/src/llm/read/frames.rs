@@ -8,8 +8,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use memchr::memmem;
 
 use super::{
-    json::{Found, JsonScan, Place},
-    sse::Events,
+    found::{Events, Found, Place},
+    json::JsonScan,
 };
 
 const PRELUDE: usize = 12;

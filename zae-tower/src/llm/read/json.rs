@@ -6,53 +6,14 @@
 
 use memchr::memchr2;
 
+use super::found::{Found, Place, Wrapper};
+
 /// How much of a value of interest is kept; a usage object is a few hundred bytes.
 const MAX_VALUE: usize = 16 * 1024;
 /// How much of a chunk that Bedrock wraps in base64 is kept.
 const MAX_WRAPPED: usize = 64 * 1024;
 /// No known key or type is longer.
 const MAX_KEY: usize = 40;
-
-/// Where a value of interest stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// `/usage`
-    Usage,
-    /// `/usage` within one of `response`, `message` and `x_groq`.
-    NestedUsage(Wrapper),
-    /// `/usageMetadata`
-    Metadata,
-    /// `/amazon-bedrock-invocationMetrics`
-    Metrics,
-    /// `/type`
-    Type,
-    /// `/bytes`
-    Bytes,
-    /// `/error`, also within `response`; `null` in what is none.
-    Error,
-}
-
-/// The members of a document in which its usage may stand one level deeper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrapper {
-    /// OpenAI Responses, in a stream; Gemini behind some proxies.
-    Response,
-    /// Anthropic's `message_start`.
-    Message,
-    /// Groq's own.
-    Groq,
-}
-
-/// What the scanner tells.
-pub(super) trait Found {
-    /// A value stands at `place`: all of its bytes, or `None` when it is too long.
-    fn value(&mut self, place: Place, bytes: Option<&[u8]>);
-    /// The document (or the element of the list of documents) is complete.
-    fn document(&mut self);
-    /// The bytes are no JSON, or end early; what was found in this document does not count. `within_usage` when a value of
-    /// interest was lost with it.
-    fn broken(&mut self, within_usage: bool);
-}
 
 /// The scanner. One or more documents, or one list of them, separated by nothing or white space.
 #[derive(Clone, Debug, Default)]
@@ -353,37 +314,10 @@ fn container_end(bytes: &[u8], depth: &mut u32, string: &mut Option<Escape>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, Default, PartialEq)]
-    struct Seen(Vec<String>);
-
-    impl Found for Seen {
-        fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
-            let text = bytes.map_or("too long".into(), String::from_utf8_lossy);
-            self.0.push(format!("{place:?}={text}"));
-        }
-
-        fn document(&mut self) {
-            self.0.push("document".into());
-        }
-
-        fn broken(&mut self, within_usage: bool) {
-            assert!(!within_usage);
-            self.0.push("broken".into());
-        }
-    }
+    use crate::llm::read::seen::{Seen, seen_however_cut};
 
     fn scan(text: &str) -> Vec<String> {
-        let mut whole = Seen::default();
-        let mut scanner = JsonScan::default();
-        scanner.push(text.as_bytes(), &mut whole);
-        for at in 0..text.len() {
-            let (mut parts, mut scanner) = (Seen::default(), JsonScan::default());
-            scanner.push(&text.as_bytes()[..at], &mut parts);
-            scanner.push(&text.as_bytes()[at..], &mut parts);
-            assert_eq!(parts, whole, "split at {at}");
-        }
-        whole.0
+        seen_however_cut(text, JsonScan::push)
     }
 
     #[test]
@@ -413,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_said_once() {
         for text in ["x", "{x}", "{\"a\" 1}", "{\"a\":}", "{]", "[}", "{\"a\":1,,}", "[DONE] {\"usage\":1}"] {
-            assert_eq!(scan(text), ["broken"], "{text}");
+            assert_eq!(scan(text), ["broken false"], "{text}");
         }
     }
 

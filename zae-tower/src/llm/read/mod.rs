@@ -1,7 +1,10 @@
 //! Reading usage from responses as they pass by: [`UsageReader`].
 
+mod found;
 mod frames;
 mod json;
+#[cfg(test)]
+mod seen;
 mod shape;
 mod sse;
 mod tally;

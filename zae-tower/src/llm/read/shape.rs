@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     ApiFormat,
-    json::{Place, Wrapper},
+    found::{Place, Wrapper},
 };
 use crate::llm::Usage;
 

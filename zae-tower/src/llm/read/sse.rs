@@ -4,20 +4,12 @@ use std::sync::LazyLock;
 
 use memchr::{memchr2, memmem};
 
-use super::json::{Found, JsonScan};
+use super::{found::Events, json::JsonScan};
 
 /// Longer event names are none that we know.
 const MAX_NAME: usize = 40;
 const DONE: &[u8] = b"[DONE]";
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
-
-/// What is told about events, beside the documents in them.
-pub(super) trait Events: Found {
-    /// An event has ended.
-    fn event(&mut self, name: &[u8]);
-    /// The event that says that no more will come.
-    fn done(&mut self);
-}
 
 /// The scanner. Of an event it keeps the name, and of its data what [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
@@ -230,44 +222,10 @@ fn has_more_than_null(object: &[u8], name: &memmem::Finder<'_>, end: &[u8]) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::read::json::Place;
-
-    #[derive(Debug, Default, PartialEq)]
-    struct Seen(Vec<String>);
-
-    impl Found for Seen {
-        fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
-            let text = bytes.map_or("too long".into(), String::from_utf8_lossy);
-            self.0.push(format!("{place:?}={text}"));
-        }
-
-        fn document(&mut self) {}
-
-        fn broken(&mut self, within_usage: bool) {
-            self.0.push(format!("broken {within_usage}"));
-        }
-    }
-
-    impl Events for Seen {
-        fn event(&mut self, name: &[u8]) {
-            self.0.push(format!("event {}", String::from_utf8_lossy(name)));
-        }
-
-        fn done(&mut self) {
-            self.0.push("done".into());
-        }
-    }
+    use crate::llm::read::seen::{Seen, seen_however_cut};
 
     fn scan(text: &str) -> Vec<String> {
-        let mut whole = Seen::default();
-        SseScan::default().push(text.as_bytes(), &mut whole);
-        for at in 0..text.len() {
-            let (mut parts, mut scanner) = (Seen::default(), SseScan::default());
-            scanner.push(&text.as_bytes()[..at], &mut parts);
-            scanner.push(&text.as_bytes()[at..], &mut parts);
-            assert_eq!(parts, whole, "split at {at}");
-        }
-        whole.0
+        seen_however_cut(text, SseScan::push)
     }
 
     #[test]
@@ -276,7 +234,7 @@ mod tests {
             let text = ":comment\nevent: a\nid: 7\ndata:{\"usage\":1}\n\ndata: {\"x\":\ndata: 1,\ndata:\"usage\":2}\n\n\
                         : ping\n\ndata: [DONE]\n\n";
             let seen = scan(&text.replace('\n', ending));
-            assert_eq!(seen, ["Usage=1", "event a", "Usage=2", "event ", "done"], "{ending:?}");
+            assert_eq!(seen, ["Usage=1", "document", "event a", "Usage=2", "document", "event ", "done"], "{ending:?}");
         }
     }
 
@@ -290,8 +248,8 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_and_a_missing_space_do_no_harm() {
-        assert_eq!(scan("\u{feff}data:{\"usage\":1}\n\n"), ["Usage=1", "event "]);
-        assert_eq!(scan("data:\ndata:  {\"usage\":1}\n\n"), ["Usage=1", "event "]);
+        assert_eq!(scan("\u{feff}data:{\"usage\":1}\n\n"), ["Usage=1", "document", "event "]);
+        assert_eq!(scan("data:\ndata:  {\"usage\":1}\n\n"), ["Usage=1", "document", "event "]);
         assert_eq!(scan("data: hello\n\ndata\n\ndataset: {\"usage\":1}\n\n"), ["event "]);
     }
 
@@ -299,7 +257,7 @@ mod tests {
     fn what_is_cut_short_is_broken() {
         assert_eq!(
             scan("data: {\"usage\":{\"a\"\n\ndata: {\"usage\":1}\n\n"),
-            ["broken true", "event ", "Usage=1", "event "]
+            ["broken true", "event ", "Usage=1", "document", "event "]
         );
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{
     ApiFormat, Reading, Unseen,
-    json::{Found, Place, Wrapper},
+    found::{Events, Found, Place, Wrapper},
     shape::{self, Counted},
-    sse::Events,
 };
 
 /// The account of one response.

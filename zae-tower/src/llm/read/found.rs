@@ -1,0 +1,50 @@
+//! What scanners tell of a response: [`Found`], [`Events`].
+
+/// Where a value of interest stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `/usage`
+    Usage,
+    /// `/usage` within one of `response`, `message` and `x_groq`.
+    NestedUsage(Wrapper),
+    /// `/usageMetadata`
+    Metadata,
+    /// `/amazon-bedrock-invocationMetrics`
+    Metrics,
+    /// `/type`
+    Type,
+    /// `/bytes`
+    Bytes,
+    /// `/error`, also within `response`; `null` in what is none.
+    Error,
+}
+
+/// The members of a document in which its usage may stand one level deeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrapper {
+    /// OpenAI Responses, in a stream; Gemini behind some proxies.
+    Response,
+    /// Anthropic's `message_start`.
+    Message,
+    /// Groq's own.
+    Groq,
+}
+
+/// What the scanner tells.
+pub(super) trait Found {
+    /// A value stands at `place`: all of its bytes, or `None` when it is too long.
+    fn value(&mut self, place: Place, bytes: Option<&[u8]>);
+    /// The document (or the element of the list of documents) is complete.
+    fn document(&mut self);
+    /// The bytes are no JSON, or end early; what was found in this document does not count. `within_usage` when a value of
+    /// interest was lost with it.
+    fn broken(&mut self, within_usage: bool);
+}
+
+/// What is told about events, beside the documents in them.
+pub(super) trait Events: Found {
+    /// An event has ended.
+    fn event(&mut self, name: &[u8]);
+    /// The event that says that no more will come.
+    fn done(&mut self);
+}

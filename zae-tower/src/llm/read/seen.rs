@@ -1,0 +1,44 @@
+//! What scanners tell, in words, for their tests: [`Seen`].
+
+use super::found::{Events, Found, Place};
+
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Seen(pub(super) Vec<String>);
+
+impl Found for Seen {
+    fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
+        let text = bytes.map_or("too long".into(), String::from_utf8_lossy);
+        self.0.push(format!("{place:?}={text}"));
+    }
+
+    fn document(&mut self) {
+        self.0.push("document".into());
+    }
+
+    fn broken(&mut self, within_usage: bool) {
+        self.0.push(format!("broken {within_usage}"));
+    }
+}
+
+impl Events for Seen {
+    fn event(&mut self, name: &[u8]) {
+        self.0.push(format!("event {}", String::from_utf8_lossy(name)));
+    }
+
+    fn done(&mut self) {
+        self.0.push("done".into());
+    }
+}
+
+/// What a scanner tells of `text`, the same wherever it is cut.
+pub(super) fn seen_however_cut<S: Default>(text: &str, push: fn(&mut S, &[u8], &mut Seen)) -> Vec<String> {
+    let mut whole = Seen::default();
+    push(&mut S::default(), text.as_bytes(), &mut whole);
+    for at in 0..text.len() {
+        let (mut parts, mut scanner) = (Seen::default(), S::default());
+        push(&mut scanner, &text.as_bytes()[..at], &mut parts);
+        push(&mut scanner, &text.as_bytes()[at..], &mut parts);
+        assert_eq!(parts, whole, "split at {at}");
+    }
+    whole.0
+}
