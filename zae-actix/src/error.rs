@@ -1,10 +1,7 @@
 //! The limiter's errors as responses: [`LimitError`], [`NotLimited`].
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use zae_tower::{
-    AcquireError, LeaseError, Problem, Refusal, ValidationError,
-    zae_limiter::{RepositoryError, SettleError},
-};
+use zae_tower::Problem;
 
 use crate::translate;
 
@@ -30,17 +27,15 @@ use crate::translate;
 #[error(transparent)]
 pub struct LimitError(pub zae_tower::LimitError);
 
-macro_rules! from {
-    ($($error:ty),*) => {$(
-        impl From<$error> for LimitError {
-            fn from(error: $error) -> Self {
-                Self(error.into())
-            }
-        }
-    )*};
+/// From whatever becomes the error inside: refusals, and what the limiter, its leases and the repository fail with.
+impl<E> From<E> for LimitError
+where
+    zae_tower::LimitError: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
 }
-
-from!(zae_tower::LimitError, Refusal, AcquireError, LeaseError, SettleError, ValidationError, RepositoryError);
 
 impl ResponseError for LimitError {
     fn status_code(&self) -> StatusCode {

@@ -1,10 +1,6 @@
 //! The limiter's errors as responses: [`LimitError`].
 
 use axum::response::{IntoResponse, Response};
-use zae_tower::{
-    AcquireError, LeaseError, Refusal, ValidationError,
-    zae_limiter::{RepositoryError, SettleError},
-};
 
 /// Anything that the limiter can answer a handler besides yes, as a response; [`zae_tower::LimitError`] inside.
 ///
@@ -28,17 +24,15 @@ use zae_tower::{
 #[error(transparent)]
 pub struct LimitError(pub zae_tower::LimitError);
 
-macro_rules! from {
-    ($($error:ty),*) => {$(
-        impl From<$error> for LimitError {
-            fn from(error: $error) -> Self {
-                Self(error.into())
-            }
-        }
-    )*};
+/// From whatever becomes the error inside: refusals, and what the limiter, its leases and the repository fail with.
+impl<E> From<E> for LimitError
+where
+    zae_tower::LimitError: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
 }
-
-from!(zae_tower::LimitError, Refusal, AcquireError, LeaseError, SettleError, ValidationError, RepositoryError);
 
 impl IntoResponse for LimitError {
     fn into_response(self) -> Response {
