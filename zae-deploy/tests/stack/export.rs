@@ -53,10 +53,23 @@ fn a_package_is_exported_and_an_existing_file_is_kept() {
 fn binaries_that_lambda_cannot_start_are_refused_with_the_command_that_builds_others() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().to_str().unwrap().to_owned();
-    let build = "cargo lambda build --release --arm64";
+    let build = "cargo lambda build --profile dist --arm64";
     offline(folder.path(), &["lambda-export", "--lambda-dir", &empty]).failed(1, &["zae-aggregator", build]);
     let other = ["lambda-export", "--lambda-architecture", "arm64"];
     offline(folder.path(), &other).failed(1, &["the binary is for x86_64, the package is to be for arm64", build]);
     let deploy = ["deploy", "--name", "prod", "--lambda-dir", &empty, "--endpoint-url", "http://127.0.0.1:1"];
     offline(folder.path(), &deploy).failed(1, &["zae-aggregator", build, "--no-code"]);
+}
+
+#[test]
+fn the_profile_that_builds_for_lambda_exists_and_lets_panics_be_answered() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let profile = |name: &str| {
+        let (_, after) = manifest.split_once(&format!("[profile.{name}]\n")).unwrap();
+        after.lines().take_while(|line| line.contains('=')).collect::<Vec<_>>()
+    };
+    assert_eq!(profile("release"), ["panic = \"unwind\""]);
+    let dist = profile("dist");
+    assert!(dist.contains(&"inherits = \"release\""), "{dist:?}");
+    assert!(!dist.iter().any(|line| line.starts_with("panic")), "{dist:?}");
 }
