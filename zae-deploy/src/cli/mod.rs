@@ -12,8 +12,6 @@
 //! Results go to stdout; errors, questions and warnings to stderr. With `--output json` or `yaml`, stdout holds one
 //! document and nothing else.
 
-#![allow(dead_code, reason = "the commands that use all of it follow")]
-
 mod args;
 mod audit;
 mod bucket;
@@ -23,7 +21,6 @@ mod error;
 mod limit;
 mod limits;
 mod local;
-
 mod namespace;
 mod output;
 mod prompt;

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use zae_limiter::StackName;
 
 use crate::{aggregator::Aggregator, package::Function, provisioner::Functions};
 
@@ -17,7 +18,7 @@ const TIME: Duration = Duration::from_secs(300);
 /// The functions.
 #[derive(Clone, Debug)]
 pub(super) struct Lambda {
-    pub(super) stack: String,
+    pub(super) stack: StackName,
     pub(super) provisioner: Functions,
     pub(super) aggregator: Aggregator,
 }

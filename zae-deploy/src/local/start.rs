@@ -108,7 +108,7 @@ impl Local {
             ..Status::default()
         };
         let provisioner = Functions::new(client, stack.as_str());
-        let lambda = Lambda { stack: stack.to_string(), provisioner, aggregator };
+        let lambda = Lambda { stack, provisioner, aggregator };
         let inside: Uri = format!("http://{address}/").parse().map_err(|error| LocalError::Table(Box::new(error)))?;
         let front = Front::new(inside, lambda, progress, (status, running.token.clone()), Arc::clone(&stop));
         let ended = Arc::clone(&stop);

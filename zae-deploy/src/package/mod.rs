@@ -12,6 +12,7 @@ use std::{
     path::PathBuf,
 };
 
+use zae_limiter::StackName;
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 pub use elf::{GLIBC_ON_LAMBDA, GlibcVersion};
@@ -44,7 +45,7 @@ impl Function {
     }
 
     /// The function's name in the stack `stack`.
-    pub fn name_in(self, stack: &str) -> String {
+    pub fn name_in(self, stack: &StackName) -> String {
         match self {
             Self::Aggregator => format!("{stack}-aggregator"),
             Self::Provisioner => format!("{stack}-limits-provisioner"),

@@ -27,7 +27,6 @@ pub use deploy::{Deployment, NewStack, Plan, Scope, Update};
 pub use describe::{DeployedStack, describe};
 pub use discovery::{LimiterInfo, list_deployed};
 pub use error::{OptionError, Protected, ResourceFailure, StackError};
-pub use names::{aggregator_function, provisioner_function};
 pub use options::{IndexProjection, LOG_RETENTION_DAYS, StackOptions, StackOptionsBuilder};
 pub use parameters::Parameters;
 pub use progress::{LogWatch, StackEvent, Watch};

@@ -3,6 +3,7 @@
 use zae_limiter::StackName;
 
 use super::error::OptionError;
+use crate::package::Function;
 
 /// How long the name of an IAM role may be, and of a Lambda function.
 const MAX_ROLE: usize = 64;
@@ -30,16 +31,6 @@ pub(super) const POLICIES: [(&str, &str); 6] = [
     ("NamespaceFullAccessPolicyName", "ns-full"),
     ("NamespaceReadOnlyPolicyName", "ns-read"),
 ];
-
-/// The aggregator's function in the stack.
-pub fn aggregator_function(stack: &StackName) -> String {
-    format!("{stack}-aggregator")
-}
-
-/// The provisioner's function in the stack.
-pub fn provisioner_function(stack: &StackName) -> String {
-    format!("{stack}-limits-provisioner")
-}
 
 /// A pattern for names, with one `{}` where `STACK-part` goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +91,9 @@ impl NameFormat {
     }
 }
 
-/// Whether the names of the functions fit; Lambda allows fewer characters than a stack may have.
-pub(super) fn check_function(name: &str) -> Result<(), OptionError> {
+/// Whether the name of a function fits; Lambda allows fewer characters than a stack may have.
+pub(super) fn check_function(function: Function, stack: &StackName) -> Result<(), OptionError> {
+    let name = function.name_in(stack);
     let over = name.len().saturating_sub(MAX_FUNCTION);
     if over == 0 {
         return Ok(());
@@ -157,8 +149,8 @@ mod tests {
 
     #[test]
     fn functions_have_shorter_names_than_stacks() {
-        assert!(check_function(&provisioner_function(&stack(&"s".repeat(45)))).is_ok());
-        assert!(check_function(&provisioner_function(&stack(&"s".repeat(46)))).is_err());
-        assert!(check_function(&aggregator_function(&stack(&"s".repeat(53)))).is_ok());
+        assert!(check_function(Function::Provisioner, &stack(&"s".repeat(45))).is_ok());
+        assert!(check_function(Function::Provisioner, &stack(&"s".repeat(46))).is_err());
+        assert!(check_function(Function::Aggregator, &stack(&"s".repeat(53))).is_ok());
     }
 }

@@ -10,6 +10,7 @@ use super::{
     names::{self, POLICIES, ROLES},
     options::{Recovery, Set, StackOptions},
 };
+use crate::package::Function;
 
 const DEFAULT_LOG_RETENTION_DAYS: u32 = 30;
 const DEFAULT_TIMEOUT: u32 = 60;
@@ -169,10 +170,10 @@ fn check_functions(
     let on = |name: &str| value(name).is_none_or(|value| value == "true");
     let named = |name: &str| value(name).is_some_and(|value| !value.is_empty());
     if on("EnableAggregator") && (on("EnableIAM") || named("AggregatorRoleArn")) {
-        names::check_function(&names::aggregator_function(stack))?;
+        names::check_function(Function::Aggregator, stack)?;
     }
     if on("EnableProvisioner") && on("EnableIAM") {
-        names::check_function(&names::provisioner_function(stack))?;
+        names::check_function(Function::Provisioner, stack)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationError as Failure;
 use zae_limiter::{Registry, StackName};
 
-use crate::cli::Context;
+use crate::{cli::Context, package::Function};
 
 /// What to say when the Python package's aggregator is attached, or seems to be: it may shard buckets again.
 ///
@@ -11,7 +11,7 @@ use crate::cli::Context;
 pub(super) async fn warning(cx: &Context, stack: &StackName, registry: &Registry) -> Option<String> {
     let again = "may shard the bucket again";
     let lambda = aws_sdk_lambda::Client::new(&cx.sdk_config().await);
-    let name = format!("{stack}-aggregator");
+    let name = Function::Aggregator.name_in(stack);
     match lambda.get_function_configuration().function_name(&name).send().await {
         Ok(function) => {
             let runtime = function.runtime.as_ref().map(aws_sdk_lambda::types::Runtime::as_str).unwrap_or_default();

@@ -116,7 +116,7 @@ impl Group {
         match &self.command {
             Command::Plan { file, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
-                let runner = Runner::new(cx, &namespace, way.direct).await?;
+                let runner = Runner::new(cx, &namespace, *way).await?;
                 let plan = runner.plan(&manifest).await?;
                 let changes = !plan.changes.is_empty();
                 out.show(&PlanReport::new(cx.named_stack()?, namespace, plan))?;
@@ -125,7 +125,7 @@ impl Group {
             Command::Apply { file, way } => {
                 let (manifest, namespace) = self.read(file)?;
                 let principal = cx.principal(&self.with.principal).await?;
-                let runner = Runner::for_apply(cx, &namespace, way.direct).await?;
+                let runner = Runner::for_apply(cx, &namespace, *way).await?;
                 let applied = runner.apply(&manifest, principal).await?;
                 let report = ApplyReport::new(cx.named_stack()?, namespace, applied);
                 out.show(&report)?;
@@ -133,7 +133,7 @@ impl Group {
             }
             Command::Diff { file, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
-                let runner = Runner::new(cx, &namespace, way.direct).await?;
+                let runner = Runner::new(cx, &namespace, *way).await?;
                 let report = DiffReport::new(cx.named_stack()?, namespace, runner.plan(&manifest).await?);
                 out.show(&report)?;
                 exit.result(report.has_drifted())

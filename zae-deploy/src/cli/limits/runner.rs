@@ -5,9 +5,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zae_limiter::{NamespaceName, Principal, Repository};
 
+use super::WayArgs;
 use crate::{
     cli::{CliError, Context, args::NamespaceArgs, error::Doing},
     manifest::Manifest,
+    package::Function,
     provisioner::{Applied, Plan, ProvisionError, Provisioner},
 };
 
@@ -15,38 +17,40 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Runner {
     repository: Repository,
-    function: Option<Function>,
+    function: Option<Remote>,
 }
 
 #[derive(Debug)]
-struct Function {
+struct Remote {
     client: Client,
     name: String,
+    /// The commands that go on without it, and that bring it.
     direct: String,
+    upgrade: String,
 }
 
 impl Runner {
     /// Plans in a namespace that exists. Nothing is created.
-    pub(super) async fn new(cx: &Context, namespace: &NamespaceName, direct: bool) -> Result<Self, CliError> {
+    pub(super) async fn new(cx: &Context, namespace: &NamespaceName, way: WayArgs) -> Result<Self, CliError> {
         let args = NamespaceArgs { namespace: Some(namespace.to_string()) };
         let repository = cx.repository(&args).await?;
-        let function = if direct {
+        let function = if way.direct {
             None
         } else {
-            let name = format!("{}-limits-provisioner", repository.stack());
+            let name = Function::Provisioner.name_in(repository.stack());
             let client = Client::new(&cx.sdk_config().await);
-            Some(Function { client, name, direct: cx.command("limits … --direct") })
+            Some(Remote { client, name, direct: cx.command("limits … --direct"), upgrade: cx.command("upgrade") })
         };
         Ok(Self { repository, function })
     }
 
     /// Applies in a namespace, which is registered if its name is new.
-    pub(super) async fn for_apply(cx: &Context, namespace: &NamespaceName, direct: bool) -> Result<Self, CliError> {
+    pub(super) async fn for_apply(cx: &Context, namespace: &NamespaceName, way: WayArgs) -> Result<Self, CliError> {
         let registry = cx.registry().await?;
         if registry.namespace_info(namespace).await.doing("look up the namespace")?.is_none() {
             registry.register_namespace(namespace).await.doing("register the namespace")?;
         }
-        Self::new(cx, namespace, direct).await
+        Self::new(cx, namespace, way).await
     }
 
     pub(super) async fn plan(&self, manifest: &Manifest) -> Result<Plan, CliError> {
@@ -77,7 +81,7 @@ fn failed(action: &str, error: ProvisionError) -> CliError {
     }
 }
 
-impl Function {
+impl Remote {
     async fn call<T: DeserializeOwned>(
         &self,
         action: &str,
@@ -109,7 +113,7 @@ impl Function {
         let missing = error.as_service_error().is_some_and(InvokeError::is_resource_not_found_exception);
         let cause = if missing {
             CliError::problem(format!("The stack has no function {}", self.name))
-                .next("`zae-deploy upgrade` brings a stack without it up to date".to_owned())
+                .next(format!("{} brings a stack without it up to date", self.upgrade))
         } else {
             CliError::failed(doing, aws_sdk_lambda::error::DisplayErrorContext(error).to_string())
         };
