@@ -26,14 +26,14 @@ pub fn include_usage(body: &[u8]) -> Option<Bytes> {
         return None;
     }
     match request.get(OPTIONS) {
-        None => insert(text, 0, &format!("\"{OPTIONS}\":{{\"{INCLUDE}\":true}}"), true),
+        None => insert(text, 0, &format!("\"{OPTIONS}\":{{\"{INCLUDE}\":true}}")),
         Some(Value::Null) => replace(text, member(text, 0, OPTIONS)?, &format!("{{\"{INCLUDE}\":true}}")),
         Some(Value::Object(options)) => {
             let (start, _) = member(text, 0, OPTIONS)?;
             match options.get(INCLUDE) {
                 Some(Value::Bool(true)) => None,
                 Some(_) => replace(text, member(text, start, INCLUDE)?, "true"),
-                None => insert(text, start, &format!("\"{INCLUDE}\":true"), !options.is_empty()),
+                None => insert(text, start, &format!("\"{INCLUDE}\":true")),
             }
         }
         Some(_) => None,
@@ -41,9 +41,9 @@ pub fn include_usage(body: &[u8]) -> Option<Bytes> {
 }
 
 /// `text` with `member` as the first one of the object that begins at or after `at`.
-fn insert(text: &str, at: usize, member: &str, others: bool) -> Option<Bytes> {
+fn insert(text: &str, at: usize, member: &str) -> Option<Bytes> {
     let inside = at + text[at..].find('{')? + 1;
-    let comma = if others { "," } else { "" };
+    let comma = if text[inside..].trim_start().starts_with('}') { "" } else { "," };
     Some(format!("{}{member}{comma}{}", &text[..inside], &text[inside..]).into())
 }
 

@@ -30,15 +30,23 @@ pub(super) enum Wrapper {
     Groq,
 }
 
+/// What went with a document that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// A value of interest, or what may have been one.
+    Usage,
+    /// Nothing that counts.
+    Nothing,
+}
+
 /// What the scanner tells.
 pub(super) trait Found {
     /// A value stands at `place`: all of its bytes, or `None` when it is too long.
     fn value(&mut self, place: Place, bytes: Option<&[u8]>);
     /// The document (or the element of the list of documents) is complete.
     fn document(&mut self);
-    /// The bytes are no JSON, or end early; what was found in this document does not count. `within_usage` when a value of
-    /// interest was lost with it.
-    fn broken(&mut self, within_usage: bool);
+    /// The bytes are no JSON, or end early; what was found in this document does not count.
+    fn broken(&mut self, lost: Lost);
 }
 
 /// What is told about events, beside the documents in them.

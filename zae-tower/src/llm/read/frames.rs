@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use memchr::memmem;
 
 use super::{
-    found::{Events, Found, Place},
+    found::{Events, Found, Lost, Place},
     json::JsonScan,
 };
 
@@ -68,7 +68,7 @@ impl FrameScan {
                     if *len == PRELUDE {
                         self.state = frame(prelude);
                         if matches!(self.state, State::Broken) {
-                            found.broken(false);
+                            found.broken(Lost::Nothing);
                         }
                         self.headers.clear();
                         self.json.reset();
@@ -115,7 +115,7 @@ impl FrameScan {
     /// No more bytes will come.
     pub(super) fn end(&mut self, found: &mut impl Found) {
         if !matches!(self.state, State::Prelude { len: 0, .. } | State::Broken) {
-            found.broken(true);
+            found.broken(Lost::Usage);
         }
     }
 }
@@ -165,7 +165,7 @@ impl<F: Found> Found for Unwrap<'_, F> {
         self.0.document();
     }
 
-    fn broken(&mut self, within_usage: bool) {
-        self.0.broken(within_usage);
+    fn broken(&mut self, lost: Lost) {
+        self.0.broken(lost);
     }
 }

@@ -6,7 +6,7 @@
 
 use memchr::memchr2;
 
-use super::found::{Found, Place, Wrapper};
+use super::found::{Found, Lost, Place, Wrapper};
 
 /// How much of a value of interest is kept; a usage object is a few hundred bytes.
 const MAX_VALUE: usize = 16 * 1024;
@@ -118,8 +118,10 @@ impl JsonScan {
     /// No more bytes will come for this document.
     pub(super) fn end(&mut self, found: &mut impl Found) {
         if !matches!(self.state, State::Start | State::Broken) {
-            let lost =
-                self.value.place.is_some_and(|place| !matches!(place, Place::Type | Place::Bytes | Place::Error));
+            let lost = match self.value.place {
+                None | Some(Place::Type | Place::Bytes | Place::Error) => Lost::Nothing,
+                Some(_) => Lost::Usage,
+            };
             found.broken(lost);
         }
         self.reset();
@@ -214,7 +216,7 @@ impl JsonScan {
             (State::AfterValue, b']') if within == Some(Level::List) => self.close(found),
             (State::AfterValue | State::BeforeKey, b'}') if within != Some(Level::List) => self.close(found),
             _ => {
-                found.broken(false);
+                found.broken(Lost::Nothing);
                 State::Broken
             }
         };
@@ -347,7 +349,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_said_once() {
         for text in ["x", "{x}", "{\"a\" 1}", "{\"a\":}", "{]", "[}", "{\"a\":1,,}", "[DONE] {\"usage\":1}"] {
-            assert_eq!(scan(text), ["broken false"], "{text}");
+            assert_eq!(scan(text), ["broken Nothing"], "{text}");
         }
     }
 

@@ -16,7 +16,13 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-use self::{frames::FrameScan, json::JsonScan, shape::Counts, sse::SseScan, tally::Tally};
+use self::{
+    frames::FrameScan,
+    json::JsonScan,
+    shape::Counts,
+    sse::SseScan,
+    tally::{Documents, Tally},
+};
 use super::Usage;
 use crate::settle::End;
 
@@ -152,6 +158,12 @@ enum Wire {
     Skip(Unseen),
 }
 
+impl Wire {
+    fn documents(&self) -> Documents {
+        if matches!(self, Self::Events(_)) { Documents::InEvents } else { Documents::Alone }
+    }
+}
+
 impl UsageReader {
     /// A reader for a response with this head.
     pub fn new(format: ApiFormat, status: StatusCode, headers: &HeaderMap) -> Self {
@@ -162,7 +174,7 @@ impl UsageReader {
         } else {
             wire(headers)
         };
-        let mut tally = Tally::new(format, matches!(wire, Wire::Events(_)));
+        let mut tally = Tally::new(format, wire.documents());
         let head = if status.is_success() { invoke_headers(headers, &mut tally) } else { None };
         Self { wire, tally, head }
     }
@@ -175,7 +187,7 @@ impl UsageReader {
                 b'd' | b'e' | b'i' | b'r' | b':' | 0xEF => Wire::Events(Box::default()),
                 _ => Wire::Skip(Unseen::UnknownFormat),
             };
-            self.tally.set_events(matches!(self.wire, Wire::Events(_)));
+            self.tally.set_documents(self.wire.documents());
         }
         match &mut self.wire {
             Wire::Json(scan) | Wire::Lines(scan) => scan.push(bytes, &mut self.tally),

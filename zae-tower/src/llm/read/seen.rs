@@ -1,6 +1,6 @@
 //! What scanners tell, in words, for their tests: [`Seen`].
 
-use super::found::{Events, Found, Place};
+use super::found::{Events, Found, Lost, Place};
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Seen(pub(super) Vec<String>);
@@ -15,8 +15,8 @@ impl Found for Seen {
         self.0.push("document".into());
     }
 
-    fn broken(&mut self, within_usage: bool) {
-        self.0.push(format!("broken {within_usage}"));
+    fn broken(&mut self, lost: Lost) {
+        self.0.push(format!("broken {lost:?}"));
     }
 }
 

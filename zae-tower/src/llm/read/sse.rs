@@ -257,7 +257,7 @@ mod tests {
     fn what_is_cut_short_is_broken() {
         assert_eq!(
             scan("data: {\"usage\":{\"a\"\n\ndata: {\"usage\":1}\n\n"),
-            ["broken true", "event ", "Usage=1", "document", "event "]
+            ["broken Usage", "event ", "Usage=1", "document", "event "]
         );
     }
 }

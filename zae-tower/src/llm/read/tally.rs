@@ -2,7 +2,7 @@
 
 use super::{
     ApiFormat, Reading, Unseen,
-    found::{Events, Found, Place, Wrapper},
+    found::{Events, Found, Lost, Place, Wrapper},
     shape::{self, Counted},
 };
 
@@ -14,13 +14,21 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     format: ApiFormat,
-    /// Whether documents arrive as events, and may be passed over unread.
-    events: bool,
+    documents: Documents,
     document: Document,
     seen: Option<Counted>,
     progress: Progress,
     /// Something was lost that may have said more, or the provider gave up before it did.
     lost: Option<Unseen>,
+}
+
+/// How documents arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Documents {
+    /// By themselves; all are read.
+    Alone,
+    /// As events, which may be passed over unread.
+    InEvents,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,13 +48,13 @@ enum Progress {
 }
 
 impl Tally {
-    pub(super) fn new(format: ApiFormat, events: bool) -> Self {
+    pub(super) fn new(format: ApiFormat, documents: Documents) -> Self {
         let document = Document::default();
-        Self { format, events, document, seen: None, progress: Progress::Under, lost: None }
+        Self { format, documents, document, seen: None, progress: Progress::Under, lost: None }
     }
 
-    pub(super) fn set_events(&mut self, events: bool) {
-        self.events = events;
+    pub(super) fn set_documents(&mut self, documents: Documents) {
+        self.documents = documents;
     }
 
     /// Whether usage of this format is to be read.
@@ -131,10 +139,10 @@ impl Found for Tally {
         }
     }
 
-    fn broken(&mut self, within_usage: bool) {
+    fn broken(&mut self, lost: Lost) {
         let Document { found, .. } = std::mem::take(&mut self.document);
         // An event that may have been passed over unread must not make a difference when it is read.
-        if within_usage || found.is_some() || !self.events {
+        if lost == Lost::Usage || found.is_some() || self.documents == Documents::Alone {
             self.lose(Unseen::Malformed);
         }
     }
