@@ -30,7 +30,7 @@ pub enum SettingsError {
     #[error("SNAPSHOT_TTL_DAYS is '{0}': it must be a whole number of at least 1")]
     Retention(String),
     /// Archival is on and there is nowhere to archive to.
-    #[error("ENABLE_ARCHIVAL is true and ARCHIVE_BUCKET_NAME is empty")]
+    #[error("ENABLE_ARCHIVAL is true and ARCHIVE_BUCKET_NAME is empty: name the bucket, or turn archival off")]
     NoBucket,
 }
 

@@ -47,7 +47,8 @@ async fn run() -> Result<(), Error> {
                 ),
                 Err(error) => tracing::error!(
                     target: "zae_limiter_provisioner.handler",
-                    request_id = context.request_id, action, exception = %error, "Lambda invocation failed"
+                    request_id = context.request_id, action, exception = function::with_causes(error),
+                    "Lambda invocation failed"
                 ),
             }
             answer.map_err(Error::from)

@@ -10,7 +10,7 @@ use super::{
     event::{Functions, HandlerError},
     respond::{Outcome, Response},
 };
-use crate::manifest::Manifest;
+use crate::{function::with_causes, manifest::Manifest};
 
 /// What a resource that was never created is called. Its deletion must not touch what others manage.
 const NEVER_CREATED: &str = "failed";
@@ -22,7 +22,7 @@ pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration)
         Ok(done) => Response::new(event, Outcome::Success { id: &done.id, applied: &done.applied }),
         Err(error) => {
             let id = physical_id(event).unwrap_or(NEVER_CREATED);
-            tracing::error!(error = %error, "custom resource failed");
+            tracing::error!(error = with_causes(error), "custom resource failed");
             Response::new(event, Outcome::Failed { id, reason: &error.to_string() })
         }
     };

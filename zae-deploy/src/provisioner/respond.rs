@@ -14,6 +14,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
 use super::Applied;
+use crate::function::with_causes;
 
 /// CloudFormation's own limit is 4096 bytes; ids of its own take up to 2 KiB of them.
 const LONGEST_REASON: usize = 1_000;
@@ -130,7 +131,9 @@ impl Responder {
                 Ok(()) => return Ok(()),
                 Err(error @ ResponseError::Url(_)) => return Err(error),
                 Err(error) if tried == TRIES => return Err(error),
-                Err(error) => tracing::warn!(error = %error, tried, "answer to CloudFormation is sent again"),
+                Err(error) => {
+                    tracing::warn!(error = with_causes(&error), tried, "answer to CloudFormation is sent again");
+                }
             }
             tokio::time::sleep(pause).await;
             (pause, tried) = (pause * 2, tried + 1);

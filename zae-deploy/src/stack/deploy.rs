@@ -163,23 +163,27 @@ impl<'a> Deployment<'a> {
     /// # Errors
     /// [`StackError::Failed`] with the resource that failed and its reason.
     pub async fn apply(&self, plan: Plan, watch: &dyn Watch) -> Result<DeployedStack, StackError> {
-        let (deployed, new) = match plan {
+        let asked = self.options.audit_retention();
+        let (deployed, retention) = match plan {
             Plan::Create(new) => {
                 let id = self.create(new).await?;
                 let mut follow = Follow::new(self.cloud, &self.stack, &id);
                 let deployed = follow.until_done(watch).await?;
-                (outcome(&self.stack, deployed, follow.take_failure())?, true)
+                (
+                    outcome(&self.stack, deployed, follow.take_failure())?,
+                    asked.or(Some(setup::DEFAULT_AUDIT_RETENTION_DAYS)),
+                )
             }
             Plan::Update(Update { changes, .. }) => {
                 let mut follow = Follow::from_now(self.cloud, &self.stack, &changes.stack_id).await?;
                 self.execute(&changes).await?;
                 let deployed = follow.until_done(watch).await?;
-                (outcome(&self.stack, deployed, follow.take_failure())?, false)
+                (outcome(&self.stack, deployed, follow.take_failure())?, asked)
             }
-            Plan::Unchanged(deployed) => (deployed, false),
+            Plan::Unchanged(deployed) => (deployed, asked),
         };
         watch.step("Preparing the table");
-        setup::prepare(self.cloud, &self.stack, &self.options, new).await?;
+        setup::prepare(self.cloud, &self.stack, retention).await?;
         Ok(deployed)
     }
 

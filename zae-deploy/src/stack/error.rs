@@ -6,6 +6,7 @@ use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use zae_limiter::{BoxError, RepositoryError, StackName, ValidationError};
 
 use super::state::StackState;
+use crate::function::with_causes;
 
 /// Why an operation on a stack failed. [`StackError::advice`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +174,8 @@ impl StackError {
         let code = error.code().map(str::to_owned);
         let message = match error.message() {
             Some(message) => message.to_owned(),
-            None => innermost(&error),
+            // AWS sent none: there are no credentials, no connection, or no endpoint.
+            None => with_causes(&error),
         };
         match code.as_deref() {
             Some(code) if DENIED.contains(&code) => Self::Denied { operation, message },
@@ -217,16 +219,4 @@ impl StackError {
             Self::Invalid(_) | Self::Option(_) | Self::Service { .. } | Self::Repository(_) => None,
         }
     }
-}
-
-/// The last cause of an error that AWS did not send: no credentials, no connection, no endpoint.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        texts.push(cause.to_string());
-        next = cause.source();
-    }
-    texts.dedup();
-    texts.join(": ")
 }

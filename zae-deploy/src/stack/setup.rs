@@ -2,24 +2,19 @@
 
 use zae_limiter::{COMPATIBILITY_LEVEL, DEFAULT_NAMESPACE, Repository, RepositoryError, StackName, VersionUpdate};
 
-use super::{cloud::Cloud, error::StackError, options::StackOptions};
+use super::{cloud::Cloud, error::StackError};
 
-const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 90;
+/// How long a new stack keeps audit events, unless it is told.
+pub(super) const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 90;
 
 /// Who writes the version record.
 fn own_name() -> String {
     concat!("zae-deploy:", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-/// Registers `default`, writes the version record, and stores how long audit events are kept: in a `new` stack always, in
-/// an existing one when it was asked for.
-pub(super) async fn prepare(
-    cloud: &Cloud,
-    stack: &StackName,
-    options: &StackOptions,
-    new: bool,
-) -> Result<(), StackError> {
-    let retention = options.audit_retention().or_else(|| new.then_some(DEFAULT_AUDIT_RETENTION_DAYS));
+/// Registers `default`, writes the version record, and stores for how many days audit events are kept; without
+/// `retention` that stays as it is.
+pub(super) async fn prepare(cloud: &Cloud, stack: &StackName, retention: Option<u32>) -> Result<(), StackError> {
     let mut builder =
         Repository::builder().client(cloud.dynamodb()).stack(stack).namespace(DEFAULT_NAMESPACE).create_table();
     if let Some(days) = retention {

@@ -109,3 +109,17 @@ async fn a_table_that_is_gone_fails_the_batch() {
     let answer = aggregator.invoke(&event(&records)).await;
     assert_eq!(failures(&answer), [sequence(1)]);
 }
+
+#[tokio::test]
+async fn a_function_that_cannot_start_says_why() {
+    for (settings, reasons) in [
+        (vec![("TABLE_NAME", "a_b")], ["TABLE_NAME cannot be used", "must not contain underscores"]),
+        (vec![("ENABLE_ARCHIVAL", "true")], ["ARCHIVE_BUCKET_NAME is empty", "turn archival off"]),
+    ] {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_zae-aggregator"));
+        let output = command.env_clear().envs(settings).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let log = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(reasons.iter().all(|reason| log.contains(reason)), "{log}");
+    }
+}
