@@ -48,7 +48,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Days that logs of the functions are kept: one of [`LOG_RETENTION_DAYS`].
+    /// Days that logs of the functions are kept: one of [`LOG_RETENTION_DAYS`](crate::stack::LOG_RETENTION_DAYS).
     pub fn log_retention_days(mut self, days: u32) -> Self {
         self.set.log_retention_days = Some(days);
         self
