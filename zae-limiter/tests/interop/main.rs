@@ -9,6 +9,7 @@
 
 mod accounts;
 mod buckets;
+mod child;
 mod compare;
 mod configuration;
 mod newer;

@@ -1,6 +1,10 @@
 //! The Python package as a child process that answers JSON lines.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
@@ -8,6 +12,8 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::{Mutex, OnceCell},
 };
+
+use super::child;
 
 /// Longer than anything a healthy child is asked to do.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,23 +50,8 @@ impl Python {
     }
 
     fn start(&self) -> Running {
-        let driver = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/driver.py");
-        let mut child = Command::new(&self.interpreter)
-            .args(["-W", "ignore", driver])
-            // Nothing of the machine's own AWS set-up may be used, least of all its credentials.
-            .env_remove("AWS_PROFILE")
-            .env_remove("AWS_SESSION_TOKEN")
-            .env_remove("AWS_ENDPOINT_URL")
-            .env("AWS_CONFIG_FILE", "/nonexistent")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-            .env("AWS_ACCESS_KEY_ID", "embedded")
-            .env("AWS_SECRET_ACCESS_KEY", "embedded")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            // A call without a principal asks STS who it is; that must not leave this machine.
-            .env("AWS_ENDPOINT_URL_STS", &self.endpoint)
-            .env("NO_PROXY", "127.0.0.1")
-            .env("ZAE_DRIVER_ENDPOINT", &self.endpoint)
+        let driver = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/driver.py"));
+        let mut child = Command::from(child::command(&self.interpreter, driver, &self.endpoint))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -1,0 +1,103 @@
+//! Grants from a reserve, timed one by one.
+
+use std::time::{Duration, Instant};
+
+use zae_limiter::{Acquire, Cost, EmbeddedStore, EntityId, RateLimiter, Repository, Reserve, ResourceName};
+
+use super::{
+    Effort, quantile,
+    support::{Wire, limits, rpm},
+    table::{Bound, Row, short},
+    threads,
+};
+
+/// Tokens a minute. A process's share of its burst lasts for seconds even when nothing else is done.
+const ENDLESS: u64 = 1_000_000_000;
+/// How long the limiter sees the demand before anything is measured.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+pub(crate) fn rows(effort: Effort) -> Vec<Row> {
+    let work = measure(effort.of(1_000_000, 20_000));
+    let runtime = threads();
+    let mut seen = runtime.block_on(async { runtime.spawn(work).await }).expect("a measurement without a panic");
+    let grants = seen.grants.len();
+    let timer = quantile(&mut seen.timer, 0.5);
+    let note = format!("an empty pair of clock readings takes {} ns of it", short(timer));
+    let time = |what: &str, part: f64, bound: Bound, times: &mut Vec<f64>| {
+        Row::time(format!("{what}, {}", if part == 0.5 { "median" } else { "p99" }), "ns", bound, quantile(times, part))
+    };
+    vec![
+        Row::count(
+            "writes per acquire from a reserve, in real time",
+            "",
+            Bound::AtMost(0.002),
+            seen.writes / grants as f64,
+        )
+        .note(format!("{grants} acquires")),
+        time("grant from a reserve", 0.5, Bound::Below(200.0), &mut seen.grants).note(note.clone()),
+        time("grant from a reserve", 0.99, Bound::Below(1_000.0), &mut seen.grants).note(note),
+        time("grant from a reserve by names, with its commit", 0.5, Bound::Told, &mut seen.whole)
+            .note("entity, resource and cost are given as text and checked"),
+        time("grant from a reserve by names, with its commit", 0.99, Bound::Told, &mut seen.whole),
+    ]
+}
+
+/// Nanoseconds.
+struct Seen {
+    writes: f64,
+    grants: Vec<f64>,
+    whole: Vec<f64>,
+    timer: Vec<f64>,
+}
+
+async fn limiter() -> (Wire, RateLimiter) {
+    let (wire, client) = Wire::tap(&EmbeddedStore::memory().expect("a store in memory").client());
+    let repository = Repository::builder().client(client).create_table().build().await.expect("a repository");
+    repository.set_system_defaults(&limits([rpm(ENDLESS)]), None, None).await.expect("stored limits");
+    let deadline = Duration::from_secs(10);
+    (wire, RateLimiter::builder(repository).reserve(Reserve::All).deadline(deadline).build())
+}
+
+async fn by_names(limiter: &RateLimiter) {
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.expect("a grant");
+    drop(lease.commit());
+}
+
+async fn measure(acquires: usize) -> Seen {
+    let (wire, limiter) = limiter().await;
+    let start = Instant::now();
+    while start.elapsed() < WARM_UP {
+        by_names(&limiter).await;
+        tokio::task::yield_now().await;
+    }
+    let entity = EntityId::new("user-1").expect("a valid id");
+    let resource = ResourceName::new("gpt-4").expect("a valid name");
+    let cost = Cost::of("rpm", 1);
+    let samples = || Vec::with_capacity(acquires);
+    let (mut grants, mut whole, mut timer) = (samples(), samples(), samples());
+    wire.reset();
+    for turn in 0..acquires {
+        let request = Acquire::new(entity.clone(), resource.clone(), cost.clone());
+        let start = Instant::now();
+        let lease = limiter.acquire_with(request).await;
+        grants.push(start.elapsed().as_nanos() as f64);
+        drop(lease.expect("a grant").commit());
+        let start = Instant::now();
+        timer.push(start.elapsed().as_nanos() as f64);
+        // As often as a server's task would let others have a turn.
+        if turn % 128 == 127 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let writes = wire.units().writes as f64;
+    for turn in 0..acquires {
+        let start = Instant::now();
+        by_names(&limiter).await;
+        whole.push(start.elapsed().as_nanos() as f64);
+        if turn % 128 == 127 {
+            tokio::task::yield_now().await;
+        }
+    }
+    limiter.shutdown().await;
+    Seen { writes, grants, whole, timer }
+}

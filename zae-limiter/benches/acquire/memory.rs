@@ -1,0 +1,105 @@
+//! What is remembered of entities, in bytes: of those that are known, and of those that come and never come back.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use zae_limiter::{Cost, EmbeddedStore, ManualClock, RateLimiter, Repository};
+
+use super::{
+    Effort,
+    recorder::Recorder,
+    rss::resident,
+    support::{START, limits, rpm},
+    table::{Bound, Row, short},
+    threads,
+};
+
+/// Tasks that acquire at the same time.
+const TASKS: u64 = 16;
+const MIB: f64 = 1024.0 * 1024.0;
+
+pub(crate) fn rows(effort: Effort) -> Vec<Row> {
+    let per_lane = Row::count("memory per live lane", "bytes", Bound::AtMost(1_024.0), 0.0);
+    let flat = Row::count("memory after 1 000 000 identities / after 200 000", "", Bound::AtMost(1.05), 0.0);
+    if resident().is_none() {
+        let reason = "this system does not tell how much memory a process has";
+        return vec![per_lane.without(reason), flat.without(reason)];
+    }
+    threads().block_on(async {
+        let bound = effort.of(100_000, 2_000);
+        let (bytes, note) = lanes(bound).await;
+        let per_lane = Row::time("memory per live lane", "bytes", Bound::AtMost(1_024.0), bytes).note(note);
+        let (growth, note) = strangers(bound).await;
+        let name = format!("memory after {} identities / after {}", bound * 10, bound * 2);
+        vec![per_lane, Row::time(name, "", Bound::AtMost(1.05), growth).note(note)]
+    })
+}
+
+/// A limiter on a store that takes no room, warm.
+async fn limiter(max_lanes: u64) -> RateLimiter {
+    let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
+    let builder = Repository::builder().client(client).clock(Arc::new(ManualClock::at(START))).create_table();
+    let repository = builder.build().await.expect("a repository");
+    repository.set_system_defaults(&limits([rpm(1_000)]), None, None).await.expect("stored limits");
+    let limiter = RateLimiter::builder(repository).deadline(Duration::from_secs(10)).max_lanes(max_lanes).build();
+    // One of each call that is to be answered from memory.
+    acquire(&limiter, "user-1".to_owned()).await;
+    acquire(&limiter, "user-1".to_owned()).await;
+    recorder.replay();
+    limiter
+}
+
+async fn acquire(limiter: &RateLimiter, entity: String) {
+    let lease = limiter.acquire(entity, "gpt-4", Cost::of("rpm", 1)).await.expect("a grant");
+    drop(lease.commit());
+}
+
+/// One acquire for each of the entities numbered `from` to `to`.
+async fn visit(limiter: &RateLimiter, from: u64, to: u64) {
+    let next = Arc::new(AtomicU64::new(from));
+    let tasks = (0..TASKS).map(|_| {
+        let (limiter, next) = (limiter.clone(), Arc::clone(&next));
+        tokio::spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= to {
+                    return;
+                }
+                acquire(&limiter, format!("visitor-{number:010}")).await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("a task without a panic");
+    }
+}
+
+/// What the kernel gives this process more for each entity that it knows.
+async fn lanes(count: u64) -> (f64, String) {
+    let limiter = limiter(count * 2).await;
+    // What everybody needs once, and a connection's worth of buffers.
+    visit(&limiter, 0, 1_000).await;
+    let before = resident().unwrap_or_default();
+    visit(&limiter, 1_000, 1_000 + count).await;
+    let after = resident().unwrap_or_default();
+    let note = format!("{} MiB for {count} lanes, limits and caches included", short((after - before) / MIB));
+    ((after - before) / count as f64, note)
+}
+
+/// How much more there is after ten times as many entities as are remembered, than after twice as many.
+async fn strangers(bound: u64) -> (f64, String) {
+    let limiter = limiter(bound).await;
+    let mut course = Vec::new();
+    for tenth in 0..10 {
+        visit(&limiter, tenth * bound, (tenth + 1) * bound).await;
+        course.push(resident().unwrap_or_default());
+    }
+    let told: Vec<String> = course.iter().map(|bytes| short(bytes / MIB)).collect();
+    let note = format!("at most {bound} lanes; MiB after each {bound}: {}", told.join(", "));
+    (course[9] / course[1], note)
+}

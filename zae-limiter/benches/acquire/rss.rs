@@ -1,0 +1,9 @@
+//! How much memory this process has.
+
+/// Resident bytes, as the kernel counts them; `None` where it does not say.
+pub(crate) fn resident() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0)
+}

@@ -1,0 +1,56 @@
+//! The store, in a process of its own: this program, started once more.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use tokio::net::TcpListener;
+use zae_limiter::EmbeddedStore;
+
+const ASKED: &str = "ZAE_BENCH_SERVER";
+
+/// A store in memory that answers over loopback HTTP. It ends with this value.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) endpoint: String,
+    process: Child,
+    /// Open as long as it is to live.
+    _life: ChildStdin,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let program = std::env::current_exe().expect("the path of this program");
+        let mut command = Command::new(program);
+        let mut process =
+            command.env(ASKED, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+        let life = process.stdin.take().expect("stdin is piped");
+        let mut endpoint = String::new();
+        BufReader::new(process.stdout.take().expect("stdout is piped")).read_line(&mut endpoint).expect("its address");
+        Self { endpoint: endpoint.trim().to_owned(), process, _life: life }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Whether this process is to be the server.
+pub(crate) fn is_asked_for() -> bool {
+    std::env::var_os(ASKED).is_some()
+}
+
+/// Serves until whoever started this closes its end.
+pub(crate) fn run() {
+    super::threads().block_on(async {
+        let store = EmbeddedStore::memory().expect("a store in memory");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        println!("http://{}", listener.local_addr().expect("its address"));
+        let closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        store.serve(listener, async move { drop(closed.await) }).await.expect("a server");
+    });
+}
