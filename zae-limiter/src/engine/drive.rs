@@ -76,6 +76,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                     finish(pending, &Ok(()));
                     return rest(lane, &terms, &image, now, writes);
                 };
+                let write = if lane.is_crowded() { write.leaving_room(shards) } else { write };
                 let sent_at = Instant::now();
                 let sent = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, timeout).await;
                 (sent, Written { sent_at, now, served, ahead, adjust })
@@ -122,6 +123,10 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 freshness = Freshness::Fresh;
                 telemetry::again("condition");
                 lost += 1;
+                if lost > 1 {
+                    // The first may have been the fault of an old image.
+                    lane.crowd();
+                }
                 // Those who wait have their deadlines; what nobody waits for must end some time.
                 let patience = asks.iter().any(|ask| Instant::now() < ask.deadline);
                 if lost > MAX_LOST && !patience {

@@ -30,6 +30,8 @@ use crate::{bucket::Amounts, error::UnavailableReason, model::name::LimitName};
 
 /// How long an image may say no without the store being asked: what others give back is seen after this time.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How long a bucket counts as contended for after its writes met those of others.
+const CROWDED: Duration = Duration::from_secs(1);
 
 /// One bucket's queue.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ struct State {
     trusted_until: Option<Instant>,
     /// Whether the write in flight books settlements, which the image does not show yet.
     settling: bool,
+    /// Until when neighbours are expected to write in between.
+    crowded_until: Option<Instant>,
     terms: Option<Arc<Terms>>,
 }
 
@@ -182,6 +186,16 @@ impl Lane {
         state.image = image;
         // Not all processes should ask again at the same moment.
         state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
+    }
+
+    /// Notes that one write after the other met those of neighbours.
+    pub(super) fn crowd(&self) {
+        lock(&self.state).crowded_until = Some(Instant::now() + CROWDED);
+    }
+
+    /// Whether neighbours are expected to write in between.
+    pub(super) fn is_crowded(&self) -> bool {
+        lock(&self.state).crowded_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Whether the image is new enough to say no.

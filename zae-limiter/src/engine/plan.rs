@@ -15,10 +15,18 @@
 use std::sync::Arc;
 
 use super::image::{Basis, Image, Level, LimitImage, Owner, StoredParams};
-use crate::{bucket::Params, model::name::LimitName};
+use crate::{
+    bucket::{Accrual, Params},
+    model::name::LimitName,
+};
 
 /// How many limits one write can name within DynamoDB's 4 KB for an expression (at most 98 bytes for each).
 const MAX_NAMED: usize = 38;
+
+/// How much of a full limit is given up where neighbours contend for it: what it gains in this many ms ...
+const ROOM_MS: i64 = 250;
+/// ... and at most one part in this many of its capacity.
+const ROOM_SHARE: i64 = 100;
 
 /// What a write is to achieve.
 #[derive(Clone, Debug)]
@@ -71,6 +79,26 @@ pub(crate) struct BucketWrite {
     pub(crate) set_ttl: Option<Option<i64>>,
     /// The owner's facts, when the copies differ.
     pub(crate) set_owner: Option<Owner>,
+}
+
+impl BucketWrite {
+    /// The same write, but a limit that it would leave at its ceiling is left a little below.
+    ///
+    /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many writers
+    /// only one at a time gets through. Until it is full again they all can write plainly, side by side.
+    pub(crate) fn leaving_room(mut self, shards: u32) -> Self {
+        for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
+            let (TokenWrite::Set { to, .. }, Some(params)) = (&mut limit.tokens, limit.expect_params.complete()) else {
+                continue;
+            };
+            let share = params.share(shards);
+            let gained = Accrual::between(share, 0, ROOM_MS, 0).whole;
+            let ceiling = share.capacity - gained.min(share.capacity / ROOM_SHARE);
+            // Never below nothing: whoever is served is served in full.
+            *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
+        }
+        self
+    }
 }
 
 /// What the validity stamp of newer clients must say for a write to go through.
@@ -307,7 +335,7 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
 /// never charged by us and decides nothing, so no condition guards it.
 fn wcu_credit(image: &Image, now: i64) -> i64 {
     let Some(wcu) = image.wcu else { return 0 };
-    let gained = crate::bucket::Accrual::between(wcu.params, image.last_refill, now, 0).whole;
+    let gained = Accrual::between(wcu.params, image.last_refill, now, 0).whole;
     gained.min(wcu.params.capacity.saturating_sub(wcu.tokens)).max(0)
 }
 
