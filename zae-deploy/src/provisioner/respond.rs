@@ -1,6 +1,9 @@
 //! Telling CloudFormation how it went.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_smithy_http_client::{
     Connector,
@@ -27,7 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Sends answers to CloudFormation's presigned URLs.
 #[derive(Clone, Debug)]
 pub struct Responder {
-    connector: Arc<Connector>,
+    /// Reads the system's certificates when it is first used: most events are not CloudFormation's.
+    connector: Arc<LazyLock<Connector>>,
 }
 
 /// Why an answer did not arrive.
@@ -47,8 +51,8 @@ pub enum ResponseError {
 
 impl Default for Responder {
     fn default() -> Self {
-        let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-        Self { connector: Arc::new(connector) }
+        let connector = || Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+        Self { connector: Arc::new(LazyLock::new(connector)) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    World, event, failures,
+    World, aggregator, event, failures,
     records::{Bucket, NEW_YEAR, expired, record, sequence},
 };
 
@@ -116,7 +116,7 @@ async fn a_function_that_cannot_start_says_why() {
         (vec![("TABLE_NAME", "a_b")], ["TABLE_NAME cannot be used", "must not contain underscores"]),
         (vec![("ENABLE_ARCHIVAL", "true")], ["ARCHIVE_BUCKET_NAME is empty", "turn archival off"]),
     ] {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_zae-aggregator"));
+        let mut command = tokio::process::Command::new(aggregator());
         let output = command.env_clear().envs(settings).output().await.unwrap();
         assert_eq!(output.status.code(), Some(1));
         let log = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

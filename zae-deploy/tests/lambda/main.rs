@@ -1,5 +1,7 @@
 //! The Lambda functions as they run: the real binaries, polling a runtime API that is a socket here, writing to a
 //! DynamoDB and an S3 on other sockets. (The DynamoDB is the embedded one over HTTP; the S3 knows how to keep an object.)
+//!
+//! `ZAE_LAMBDA_BINARIES` names a folder whose binaries are tested instead, for example that of a `--profile dist` build.
 
 mod archive;
 mod batches;
@@ -13,5 +15,6 @@ mod reference;
 mod refill;
 mod shards;
 mod support;
+mod traces;
 #[path = "../../../zae-limiter/tests/interop/venv.rs"]
 mod venv;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::Path,
     process::Stdio,
     sync::{
         Arc, Mutex,
@@ -13,7 +14,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{self, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -28,6 +29,10 @@ use tokio::{
 
 /// Longer than anything a healthy function does here.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the trusted certificates may all be in one file, as they are on Lambda. Other systems have each in a file besides,
+/// which takes more time to read than all else at a function's start.
+const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// A running function.
 #[derive(Debug)]
@@ -55,7 +60,12 @@ struct Work {
     id: String,
     event: Value,
     ends_at_ms: u128,
+    /// The trace's header.
+    trace: Option<String>,
 }
+
+/// The header of an invocation that is traced.
+pub(crate) const SAMPLED: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 async fn next(State(api): State<Api>) -> Response {
     api.polls.fetch_add(1, Ordering::SeqCst);
@@ -65,19 +75,19 @@ async fn next(State(api): State<Api>) -> Response {
         ("lambda-runtime-aws-request-id", work.id),
         ("lambda-runtime-deadline-ms", work.ends_at_ms.to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:test".to_owned()),
-        (
-            "lambda-runtime-trace-id",
-            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1".to_owned(),
-        ),
     ];
-    (headers, Json(work.event)).into_response()
+    let mut answer = (headers, Json(work.event)).into_response();
+    if let Some(trace) = work.trace {
+        answer.headers_mut().insert("lambda-runtime-trace-id", trace.parse().unwrap());
+    }
+    answer
 }
 
-async fn response(State(api): State<Api>, Path(id): Path<String>, answer: Bytes) -> StatusCode {
+async fn response(State(api): State<Api>, extract::Path(id): extract::Path<String>, answer: Bytes) -> StatusCode {
     settle(&api, &id, Ok(read(&answer)))
 }
 
-async fn error(State(api): State<Api>, Path(id): Path<String>, answer: Bytes) -> StatusCode {
+async fn error(State(api): State<Api>, extract::Path(id): extract::Path<String>, answer: Bytes) -> StatusCode {
     settle(&api, &id, Err(read(&answer)))
 }
 
@@ -95,7 +105,7 @@ fn settle(api: &Api, id: &str, answer: Result<Value, Value>) -> StatusCode {
 
 impl Function {
     /// Starts `program` with `environment` and nothing of this process's own AWS set-up.
-    pub(crate) async fn start(program: &str, environment: &BTreeMap<&str, String>) -> Self {
+    pub(crate) async fn start(program: &Path, environment: &BTreeMap<&str, String>) -> Self {
         Self::start_command(Command::new(program), environment).await
     }
 
@@ -133,6 +143,7 @@ impl Function {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("NO_PROXY", "127.0.0.1")
+            .envs(CERTIFICATES.iter().find(|file| Path::new(file).exists()).map(|file| ("SSL_CERT_FILE", file)))
             .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -172,11 +183,22 @@ impl Function {
 
     /// The same, for an invocation that may take `time`.
     pub(crate) async fn invoke_within(&self, event: &Value, time: Duration) -> Result<Value, Value> {
+        self.answer(event, time, Some(SAMPLED)).await
+    }
+
+    /// Hands over an event whose invocation has the header `trace`, and waits for the answer.
+    pub(crate) async fn invoke_traced(&self, event: &Value, trace: Option<&str>) -> Value {
+        let answer = self.answer(event, Duration::from_secs(60), trace).await;
+        answer.unwrap_or_else(|error| panic!("the function failed: {error}\n{}", self.log()))
+    }
+
+    async fn answer(&self, event: &Value, time: Duration, trace: Option<&str>) -> Result<Value, Value> {
         let id = format!("request-{}", self.api.numbers.fetch_add(1, Ordering::SeqCst));
         let (sender, answer) = oneshot::channel();
         self.api.open.lock().unwrap().insert(id.clone(), sender);
         let ends_at_ms = (SystemTime::now() + time).duration_since(UNIX_EPOCH).unwrap().as_millis();
-        self.api.work.send(Work { id, event: event.clone(), ends_at_ms }).unwrap();
+        let trace = trace.map(str::to_owned);
+        self.api.work.send(Work { id, event: event.clone(), ends_at_ms, trace }).unwrap();
         let answer = tokio::time::timeout(PATIENCE, answer).await;
         answer.unwrap_or_else(|_| panic!("no answer in {PATIENCE:?}: {}", self.log())).unwrap()
     }

@@ -6,7 +6,11 @@ pub(crate) mod s3;
 pub(crate) mod steps;
 pub(crate) mod store;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -37,7 +41,14 @@ impl World {
     pub(crate) async fn aggregator_for(&self, windows: &str) -> Function {
         let mut environment = self.environment();
         environment.extend([("SNAPSHOT_WINDOWS", windows.to_owned())]);
-        Function::start(env!("CARGO_BIN_EXE_zae-aggregator"), &environment).await
+        Function::start(&aggregator(), &environment).await
+    }
+
+    /// A running aggregator that counts by the hour and sends its traces to `daemon`.
+    pub(crate) async fn traced_aggregator(&self, daemon: &str) -> Function {
+        let mut environment = self.environment();
+        environment.extend([("SNAPSHOT_WINDOWS", "hourly".to_owned()), ("AWS_XRAY_DAEMON_ADDRESS", daemon.to_owned())]);
+        Function::start(&aggregator(), &environment).await
     }
 
     /// A running aggregator with the default windows.
@@ -54,7 +65,7 @@ impl World {
 
     /// A running provisioner.
     pub(crate) async fn provisioner(&self) -> Function {
-        Function::start(env!("CARGO_BIN_EXE_zae-provisioner"), &self.environment()).await
+        Function::start(&provisioner(), &self.environment()).await
     }
 
     fn environment(&self) -> BTreeMap<&'static str, String> {
@@ -83,6 +94,21 @@ impl World {
         }
         found
     }
+}
+
+/// The aggregator's binary.
+pub(crate) fn aggregator() -> PathBuf {
+    shipped("zae-aggregator").unwrap_or_else(|| env!("CARGO_BIN_EXE_zae-aggregator").into())
+}
+
+/// The provisioner's binary.
+fn provisioner() -> PathBuf {
+    shipped("zae-provisioner").unwrap_or_else(|| env!("CARGO_BIN_EXE_zae-provisioner").into())
+}
+
+/// The binary `name` in the folder that `ZAE_LAMBDA_BINARIES` names, so that what is shipped is what is tested.
+fn shipped(name: &str) -> Option<PathBuf> {
+    Some(Path::new(&std::env::var_os("ZAE_LAMBDA_BINARIES")?).join(name))
 }
 
 /// An event of these records.
