@@ -1,48 +1,45 @@
 //! What it costs to read the usage of a stream of a megabyte while it passes by. The ratio to the plain stream is what
-//! counts, as both are measured in one run; `in_memory` has no network that could hide anything.
+//! counts, as both are measured in one run: through a gateway that writes event by event, as models make them, or in
+//! blocks, as a proxy that buffers does. `in_memory` has no network, and the copy that it is beside moves bytes faster
+//! than any can be looked at.
 
 use bytes::BytesMut;
 use divan::{Bencher, counter::BytesCount};
-use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
 use zae_tower::{llm::UsageReader, settle::End};
 
 mod stream;
 
+use stream::{Gateway, Passing, Writes};
+
 fn main() {
     divan::main();
 }
 
-async fn receive(server: &stream::Server, mut reader: Option<UsageReader>) -> usize {
-    let mut body = server.get().await;
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        let data = frame.unwrap().into_data().unwrap();
-        bytes += data.len();
-        if let Some(reader) = &mut reader {
-            reader.push(&data);
-        }
-    }
-    if let Some(reader) = reader {
-        assert_eq!(reader.finish(End::Complete), stream::READING);
-    }
-    bytes
-}
-
-fn over_loopback(bencher: Bencher<'_, '_>, reader: fn() -> Option<UsageReader>) {
+fn through_gateway(bencher: Bencher<'_, '_>, writes: Writes, passing: Passing) {
     let runtime = Runtime::new().unwrap();
-    let server = runtime.block_on(stream::Server::start());
-    bencher.counter(BytesCount::new(stream::BODY.len())).bench(|| runtime.block_on(receive(&server, reader())));
+    let gateway = runtime.block_on(Gateway::start(writes));
+    bencher.counter(BytesCount::new(stream::BODY.len())).bench(|| runtime.block_on(gateway.receive(passing)));
+}
+
+#[divan::bench(sample_count = 100)]
+fn gateway_events_plain(bencher: Bencher<'_, '_>) {
+    through_gateway(bencher, Writes::Events, Passing::Plain);
+}
+
+#[divan::bench(sample_count = 100)]
+fn gateway_events_read(bencher: Bencher<'_, '_>) {
+    through_gateway(bencher, Writes::Events, Passing::Read);
 }
 
 #[divan::bench(sample_count = 200)]
-fn loopback_plain(bencher: Bencher<'_, '_>) {
-    over_loopback(bencher, || None);
+fn gateway_blocks_plain(bencher: Bencher<'_, '_>) {
+    through_gateway(bencher, Writes::Blocks, Passing::Plain);
 }
 
 #[divan::bench(sample_count = 200)]
-fn loopback_read(bencher: Bencher<'_, '_>) {
-    over_loopback(bencher, || Some(stream::reader()));
+fn gateway_blocks_read(bencher: Bencher<'_, '_>) {
+    through_gateway(bencher, Writes::Blocks, Passing::Read);
 }
 
 fn in_memory(bencher: Bencher<'_, '_>, reader: fn() -> Option<UsageReader>) {
@@ -69,7 +66,7 @@ fn in_memory_copied_and_read(bencher: Bencher<'_, '_>) {
     in_memory(bencher, || Some(stream::reader()));
 }
 
-/// The slow way, for events that are cut in two: every byte is looked at.
+/// Events that are cut in two or more.
 #[divan::bench(sample_count = 200)]
 fn in_memory_read_in_odd_pieces(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(stream::BODY.len())).bench(|| {

@@ -3,6 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../../benches/stream/mod.rs"]
+mod stream;
+
 mod bad_input;
 mod charges;
 mod corpus;

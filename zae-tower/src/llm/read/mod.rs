@@ -6,6 +6,7 @@ mod json;
 #[cfg(test)]
 mod seen;
 mod shape;
+mod skim;
 mod sse;
 mod tally;
 
@@ -20,7 +21,7 @@ use self::{
     frames::FrameScan,
     json::JsonScan,
     shape::Counts,
-    sse::SseScan,
+    skim::Skim,
     tally::{Documents, Tally},
 };
 use super::Usage;
@@ -151,7 +152,7 @@ enum Wire {
     Json(Box<JsonScan>),
     /// One document after the other.
     Lines(Box<JsonScan>),
-    Events(Box<SseScan>),
+    Events(Box<Skim>),
     Frames(Box<FrameScan>),
     /// The first byte tells.
     Guess,
@@ -208,6 +209,8 @@ impl UsageReader {
                 Wire::Frames(scan) => scan.end(&mut self.tally),
                 Wire::Guess | Wire::Skip(_) => {}
             }
+        } else if let Wire::Events(scan) = &mut self.wire {
+            scan.stop(&mut self.tally);
         }
         let read = self.tally.reading(complete);
         match (read, self.head, self.wire) {

@@ -1,8 +1,6 @@
 //! Server-sent events (WHATWG HTML, section 9.2) that arrive in pieces: [`SseScan`].
 
-use std::sync::LazyLock;
-
-use memchr::{memchr2, memmem};
+use memchr::memchr2;
 
 use super::{found::Events, json::JsonScan};
 
@@ -72,8 +70,6 @@ enum Data {
     None,
     /// An object.
     Json,
-    /// An object that need not be looked at.
-    Passed,
     /// Something else.
     Text,
 }
@@ -96,7 +92,7 @@ impl SseScan {
             }
             let end = memchr2(b'\n', b'\r', bytes);
             let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            self.part(line, ends_event(rest), events);
+            self.part(line, events);
             bytes = match rest.split_first() {
                 Some((ending, rest)) => {
                     self.after_cr = *ending == b'\r';
@@ -108,8 +104,8 @@ impl SseScan {
         }
     }
 
-    /// The next bytes of a line. `last` when they end it, and the event with it.
-    fn part(&mut self, mut bytes: &[u8], last: bool, events: &mut impl Events) {
+    /// The next bytes of a line.
+    fn part(&mut self, mut bytes: &[u8], events: &mut impl Events) {
         if self.line == Line::Field {
             let colon = bytes.iter().position(|byte| *byte == b':');
             let (name, rest) = bytes.split_at(colon.unwrap_or(bytes.len()));
@@ -120,31 +116,31 @@ impl SseScan {
             self.line = Line::Colon(Field::of(&self.field));
             bytes = &rest[1..];
         }
-        let mut whole = false;
         if let (Line::Colon(field), Some(first)) = (self.line, bytes.first()) {
             if *first == b' ' {
                 bytes = &bytes[1..];
             }
             self.line = Line::Value(field);
-            whole = last;
-            if field == Field::Event {
-                self.name.clear();
+            match field {
+                Field::Event => self.name.clear(),
+                // Lines of data are joined by line ends, so that no word goes over two of them.
+                Field::Data => self.data(b"\n", events),
+                Field::Other => {}
             }
         }
         match self.line {
-            Line::Value(Field::Data) => self.data(bytes, whole, events),
+            Line::Value(Field::Data) => self.data(bytes, events),
             Line::Value(Field::Event) => keep(&mut self.name, bytes),
             _ => {}
         }
     }
 
-    /// The next bytes of data. `whole` when they are a line, and the event's last one.
-    fn data(&mut self, mut bytes: &[u8], whole: bool, events: &mut impl Events) {
+    /// The next bytes of data.
+    fn data(&mut self, mut bytes: &[u8], events: &mut impl Events) {
         if self.data == Data::None {
             bytes = bytes.trim_ascii_start();
             self.data = match bytes.first() {
                 None => Data::None,
-                Some(b'{') if whole && !is_interesting(bytes) => Data::Passed,
                 Some(b'{') => {
                     self.json.reset();
                     Data::Json
@@ -158,8 +154,18 @@ impl SseScan {
         match self.data {
             Data::Json => self.json.push(bytes, events),
             Data::Text => keep(&mut self.text, bytes),
-            Data::None | Data::Passed => {}
+            Data::None => {}
         }
+    }
+
+    /// Whether no event has begun that is not complete.
+    pub(super) fn is_between_events(&self) -> bool {
+        self.bom == Bom::Over
+            && !self.after_cr
+            && self.line == Line::Field
+            && self.field.is_empty()
+            && self.data == Data::None
+            && self.name.is_empty()
     }
 
     /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
@@ -182,7 +188,6 @@ impl SseScan {
                 self.json.end(events);
                 events.event(&self.name);
             }
-            Data::Passed => events.event(&self.name),
             Data::Text if self.text.trim_ascii_end() == DONE => events.done(),
             Data::Text => events.event(&self.name),
             Data::None => {}
@@ -191,38 +196,16 @@ impl SseScan {
     }
 }
 
-/// Whether an empty line follows the line ending that `rest` begins with.
-fn ends_event(rest: &[u8]) -> bool {
-    let next = rest.strip_prefix(b"\r\n").or(rest.get(1..));
-    next.is_some_and(|next| matches!(next.first(), Some(b'\n' | b'\r')))
-}
-
 fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
     // One more than the longest, so that a longer one is no known one.
     let room = (MAX_NAME + 1).saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
-/// Whether an object may have usage or an error that is not `null`.
-fn is_interesting(object: &[u8]) -> bool {
-    static USAGE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"usage"));
-    // A member's name, or the type of the document.
-    static ERROR: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"error\""));
-    has_more_than_null(object, &USAGE, b"\":") || has_more_than_null(object, &ERROR, b":")
-}
-
-fn has_more_than_null(object: &[u8], name: &memmem::Finder<'_>, end: &[u8]) -> bool {
-    name.find_iter(object).any(|at| {
-        let after = &object[at + name.needle().len()..];
-        let null = after.strip_prefix(end).and_then(|value| value.trim_ascii_start().strip_prefix(b"null"));
-        !null.is_some_and(|rest| matches!(rest.first(), Some(b',' | b'}')))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::read::seen::{Seen, seen_however_cut};
+    use crate::llm::read::seen::seen_however_cut;
 
     fn scan(text: &str) -> Vec<String> {
         seen_however_cut(text, SseScan::push)
@@ -236,14 +219,6 @@ mod tests {
             let seen = scan(&text.replace('\n', ending));
             assert_eq!(seen, ["Usage=1", "document", "event a", "Usage=2", "document", "event ", "done"], "{ending:?}");
         }
-    }
-
-    #[test]
-    fn events_without_usage_are_passed_over_and_still_named() {
-        let text = "event: message_stop\ndata: {\"a\":1}\n\ndata: {\"usage\": null}\n\n";
-        let mut seen = Seen::default();
-        SseScan::default().push(text.as_bytes(), &mut seen);
-        assert_eq!(seen.0, ["event message_stop", "event "]);
     }
 
     #[test]

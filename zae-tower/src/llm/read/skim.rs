@@ -1,0 +1,249 @@
+//! Server-sent events, of which all but a few tell nothing: [`Skim`].
+//!
+//! Of a stream's thousands of events two or three count. So whole events are passed over at the speed of a search for
+//! the words without which an event tells nothing, and only what has one of them goes to [`SseScan`], byte by byte.
+
+use std::sync::LazyLock;
+
+use aho_corasick::packed::Searcher;
+use memchr::{memchr_iter, memrchr_iter};
+
+use super::{found::Events, sse::SseScan};
+
+/// The longest beginning of an event that waits for its end. A longer event goes to the scanner as it comes.
+const MAX_HELD: usize = 4 * 1024;
+
+/// One of these stands in each event of which the scanner tells anything but its name, or of which the name says
+/// something: all keys under which it looks, types and names of errors, and what ends a stream.
+const MARKERS: [&str; 6] =
+    ["\"usage", "error", "[DONE]", "message_stop", "response.failed", "\"amazon-bedrock-invocationMetrics"];
+
+/// The scanner for events, behind what passes events over. It tells the same however the stream is cut, but for the
+/// names of events that say nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Skim {
+    events: SseScan,
+    /// An event that has begun; empty unless the scanner is between events.
+    held: Vec<u8>,
+}
+
+impl Skim {
+    /// Looks at the next bytes.
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Events) {
+        if !self.held.is_empty() {
+            let (first, rest) = bytes.split_at(first_event_end(bytes).unwrap_or(bytes.len()));
+            if self.held.len() + first.len() > MAX_HELD {
+                self.release(found);
+            } else {
+                // Ends of lines may be parted by the cut.
+                let seam = self.held.len().saturating_sub(2);
+                self.held.extend_from_slice(first);
+                if first_event_end(&self.held[seam..]).is_none() {
+                    return;
+                }
+                bytes = rest;
+                let mut held = std::mem::take(&mut self.held);
+                self.all(&held, found);
+                if self.held.is_empty() {
+                    held.clear();
+                    self.held = held;
+                }
+            }
+        }
+        self.all(bytes, found);
+    }
+
+    fn all(&mut self, mut bytes: &[u8], found: &mut impl Events) {
+        while !bytes.is_empty() {
+            bytes = self.next(bytes, found);
+        }
+    }
+
+    /// Looks at some of the next bytes, and returns the rest.
+    fn next<'b>(&mut self, bytes: &'b [u8], found: &mut impl Events) -> &'b [u8] {
+        if !self.events.is_between_events() {
+            let (event, rest) = bytes.split_at(first_event_end(bytes).unwrap_or(bytes.len()));
+            self.events.push(event, found);
+            return rest;
+        }
+        let marker = first_marker(bytes);
+        let (passed, bytes) = bytes.split_at(last_event_end(&bytes[..marker.unwrap_or(bytes.len())]));
+        // Counted from the end of what was passed over, in which there is none.
+        let end = marker.and_then(|at| Some(at - passed.len() + first_event_end(&bytes[at - passed.len()..])?));
+        match end {
+            None if bytes.len() <= MAX_HELD => {
+                self.held.extend_from_slice(bytes);
+                &[]
+            }
+            end => {
+                let (event, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+                self.events.push(event, found);
+                rest
+            }
+        }
+    }
+
+    fn release(&mut self, found: &mut impl Events) {
+        self.events.push(&self.held, found);
+        self.held.clear();
+    }
+
+    /// No more bytes came. What did come counts.
+    pub(super) fn stop(&mut self, found: &mut impl Events) {
+        self.release(found);
+    }
+
+    /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
+    pub(super) fn end(&mut self, found: &mut impl Events) {
+        self.release(found);
+        self.events.end(found);
+    }
+}
+
+/// Where the first word stands that may tell something, but for keys whose value is `null`.
+fn first_marker(bytes: &[u8]) -> Option<usize> {
+    // There is none where the processor cannot search for several words at once; then nothing is passed over.
+    static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(MARKERS));
+    let Some(searcher) = &*SEARCHER else { return Some(0) };
+    let is_null = |end: usize| {
+        let value = bytes[end..].strip_prefix(b"\":").unwrap_or_default().trim_ascii_start();
+        value.strip_prefix(b"null").is_some_and(|rest| matches!(rest.first(), Some(b',' | b'}')))
+    };
+    searcher.find_iter(bytes).find(|found| !is_null(found.end())).map(|found| found.start())
+}
+
+/// Where the first event ends whose end is seen. Empty lines after a lone carriage return are not: they are rare, and
+/// the scanner knows them.
+fn first_event_end(bytes: &[u8]) -> Option<usize> {
+    memchr_iter(b'\n', bytes).find(|at| is_empty_line(bytes, *at)).map(|at| at + 1)
+}
+
+/// How many of `bytes` are events whose ends are seen.
+fn last_event_end(bytes: &[u8]) -> usize {
+    memrchr_iter(b'\n', bytes).find(|at| is_empty_line(bytes, *at)).map_or(0, |at| at + 1)
+}
+
+fn is_empty_line(bytes: &[u8], end: usize) -> bool {
+    bytes[..end].ends_with(b"\n") || bytes[..end].ends_with(b"\n\r")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+    use crate::llm::read::{
+        ApiFormat, Reading,
+        seen::Seen,
+        tally::{Documents, Tally},
+    };
+
+    #[test]
+    fn events_that_tell_nothing_are_passed_over() {
+        let quiet = "event: ping\ndata: {\"a\":1,\"usage\": null,\"error\":null}\r\n\r\ndata: {\"x\":\n\n: comment\n\n";
+        let telling = "event: a\ndata: {\"usage\":1}\n\ndata: [DONE]\n\nevent: error\ndata: x\n\n";
+        let text = format!("{quiet}{telling}{quiet}{telling}");
+        let expected = ["Usage=1", "document", "event a", "done", "event error"].repeat(2);
+        for size in 1..text.len() {
+            let (mut seen, mut skim) = (Seen::default(), Skim::default());
+            // The scanner looks whether the stream begins with a byte order mark.
+            skim.push(b"\n", &mut seen);
+            text.as_bytes().chunks(size).for_each(|piece| skim.push(piece, &mut seen));
+            assert_eq!(seen.0, expected, "by {size}");
+        }
+    }
+
+    #[test]
+    fn little_is_held_back_from_the_scanner() {
+        let mut skim = Skim::default();
+        let mut seen = Seen::default();
+        skim.push(b"\n", &mut seen);
+        skim.push(b"data: {\"text\":\"", &mut seen);
+        for _ in 0..1_000 {
+            skim.push(&[b'x'; 1_000], &mut seen);
+            assert!(skim.held.capacity() <= 2 * MAX_HELD);
+        }
+        skim.push(b"\",\"usage\":1}\n\n", &mut seen);
+        assert_eq!(seen.0, ["Usage=1", "document", "event "]);
+    }
+
+    /// Pieces of which streams may be made that tell something, nothing, or the wrong thing.
+    const PIECES: [&str; 36] = [
+        "\n",
+        "\n\n",
+        "\r",
+        "\r\n",
+        "\r\n\r\n",
+        "data:",
+        "data: ",
+        "event: ",
+        ": comment",
+        "{",
+        "}",
+        "{\"x\":[1,",
+        "\"usage\":",
+        "\"us",
+        "age\":",
+        "null",
+        ",",
+        "{\"prompt_tokens\":3}",
+        "\"error\":",
+        "[DONE]",
+        "event: error\n",
+        "event: message_stop\r\n",
+        "event: response.failed\n",
+        "event: ping\n",
+        "data: {\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n",
+        "data: {\"usage\":{\"output_tokens\":9}}\n\n",
+        "data: {\"usage\":{\"output_tokens\":9},\"type\":\"response.completed\"}\n\n",
+        "data: {\"amazon-bedrock-invocationMetrics\":{\"inputTokenCount\":5,\"outputTokenCount\":6}}\n\n",
+        "data: {\"choices\":[],\"usage\":null}\n\n",
+        "data: {\"error\":null,\"usage\":nullx}\n\n",
+        "data: {\"type\":\"error\"}\n\n",
+        "data: {}\r\n\r\n",
+        "data: {\r\n",
+        "data: \"usage\":{\"output_tokens\":9}}\r\n",
+        "data: [DONE]\n\n",
+        "data: x\n\n",
+    ];
+
+    fn reading(mut push: impl FnMut(&mut Tally)) -> [Option<Reading>; 2] {
+        let mut tally = Tally::new(ApiFormat::Auto, Documents::InEvents);
+        push(&mut tally);
+        [tally.reading(false), tally.reading(true)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn what_is_passed_over_would_have_told_nothing(
+            pieces in vec(select(&PIECES), 1..40),
+            long in 0..40usize,
+            sizes in vec(1..60usize, 1..8),
+        ) {
+            let mut pieces = pieces;
+            let padding = format!(": {}", "x".repeat(MAX_HELD));
+            if long < pieces.len() {
+                pieces.insert(long, &padding);
+            }
+            let stream = pieces.concat();
+            let all = reading(|tally| {
+                let mut scan = SseScan::default();
+                scan.push(stream.as_bytes(), tally);
+                scan.end(tally);
+            });
+            let skimmed = reading(|tally| {
+                let mut skim = Skim::default();
+                let (mut rest, mut sizes) = (stream.as_bytes(), sizes.iter().cycle());
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+                    skim.push(piece, tally);
+                    rest = after;
+                }
+                skim.end(tally);
+            });
+            prop_assert_eq!(skimmed, all, "{}", stream);
+        }
+    }
+}
