@@ -9,6 +9,7 @@ pub mod cli;
 pub mod function;
 #[doc = include_str!("../docs/deployment.md")]
 pub mod guide {}
+#[cfg(feature = "local")]
 pub mod local;
 pub mod manifest;
 pub mod package;

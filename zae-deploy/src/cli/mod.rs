@@ -20,6 +20,7 @@ mod entity;
 mod error;
 mod limit;
 mod limits;
+#[cfg(feature = "local")]
 mod local;
 mod namespace;
 mod output;

@@ -2,9 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{
-    CliError, Context, audit, bucket, entity, limits, local, namespace, resource, shell, stack, system, usage,
-};
+use super::{CliError, Context, audit, bucket, entity, limits, namespace, resource, shell, stack, system, usage};
 
 /// Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them
 #[derive(Debug, Parser)]
@@ -91,7 +89,8 @@ pub(crate) enum Command {
     /// Register, list, delete and recover namespaces
     Namespace(namespace::Group),
     /// Run the whole stack on this machine
-    Local(local::Group),
+    #[cfg(feature = "local")]
+    Local(super::local::Group),
     /// Print the script that completes commands in a shell
     Completions(shell::Completions),
     /// Print the manual page, or write those of all commands
@@ -110,6 +109,7 @@ impl Command {
             Self::Audit(group) => group.run(cx).await,
             Self::Stack(command) => command.run(cx).await,
             Self::Namespace(group) => group.run(cx).await,
+            #[cfg(feature = "local")]
             Self::Local(group) => group.run(cx).await,
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
