@@ -1,6 +1,10 @@
-//! Audit events that leave the table go to S3: gzip JSON lines, one object per batch.
+//! Audit events that leave the table go to S3, or on a laptop to a folder: gzip JSON lines, one object per batch.
 
-use std::io::Write;
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use flate2::{Compression, GzBuilder};
@@ -11,8 +15,13 @@ use zae_limiter::stream::RemovedAuditEvent;
 /// Where events go.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    client: Client,
-    bucket: String,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Bucket { client: Client, name: String },
+    Folder(PathBuf),
 }
 
 /// Why events are not archived yet.
@@ -21,9 +30,18 @@ pub struct Archive {
 pub enum ArchiveError {
     /// They could not be compressed.
     #[error("the events cannot be compressed")]
-    Compress(#[source] std::io::Error),
+    Compress(#[source] io::Error),
+    /// The folder did not take them.
+    #[error("{} cannot be written", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// S3 did not take them.
-    #[error("S3 did not take {key}")]
+    #[error("S3 did not take {key}: may the function's role put objects into the archive's bucket?")]
     Put {
         /// The object.
         key: String,
@@ -36,7 +54,12 @@ pub enum ArchiveError {
 impl Archive {
     /// Archives to `bucket`.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into() }
+        Self { place: Place::Bucket { client, name: bucket.into() } }
+    }
+
+    /// Archives to files in `folder`, named as the objects would be. It is created with the first of them.
+    pub fn folder(folder: impl Into<PathBuf>) -> Self {
+        Self { place: Place::Folder(folder.into()) }
     }
 
     /// Writes `events` to one object and answers its key.
@@ -50,22 +73,37 @@ impl Archive {
         let key = key(events);
         let body = compress(events).map_err(ArchiveError::Compress)?;
         let size = body.len();
-        let request = self.client.put_object().bucket(&self.bucket).key(&key).body(ByteStream::from(body));
-        let request = request.content_type("application/x-ndjson").content_encoding("gzip");
-        match request.send().await {
-            Ok(_) => {
-                tracing::info!(
-                    target: "zae_limiter_aggregator.archiver",
-                    bucket = self.bucket, key, events_count = events.len(), size_bytes = size, "S3 object created"
-                );
-                Ok(key)
+        let place = match &self.place {
+            Place::Bucket { client, name } => {
+                let request = client.put_object().bucket(name).key(&key).body(ByteStream::from(body));
+                let request = request.content_type("application/x-ndjson").content_encoding("gzip");
+                let put = request.send().await;
+                put.map_err(|error| ArchiveError::Put { key: key.clone(), source: Box::new(error) })?;
+                name.clone()
             }
-            Err(error) => Err(ArchiveError::Put { key, source: Box::new(error) }),
-        }
+            Place::Folder(folder) => {
+                let file = folder.join(&key);
+                write(&file, &body).map_err(|source| ArchiveError::Write { file, source })?;
+                folder.display().to_string()
+            }
+        };
+        tracing::info!(
+            target: "zae_limiter_aggregator.archiver",
+            bucket = place, key, events_count = events.len(), size_bytes = size, "S3 object created"
+        );
+        Ok(key)
     }
 }
 
-fn compress(events: &[&RemovedAuditEvent]) -> Result<Vec<u8>, std::io::Error> {
+/// Whole or not at all.
+fn write(file: &Path, body: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(file.parent().unwrap_or(file))?;
+    let new = file.with_extension("new");
+    fs::write(&new, body)?;
+    fs::rename(new, file)
+}
+
+fn compress(events: &[&RemovedAuditEvent]) -> io::Result<Vec<u8>> {
     // No time stamp in it: the same events make the same bytes.
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
     for event in events {

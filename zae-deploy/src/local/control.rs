@@ -40,6 +40,8 @@ pub struct Status {
     pub pid: u32,
     /// Where its data is: a file, or `memory`.
     pub data: String,
+    /// The folder of expired audit events.
+    pub archive: Option<String>,
     /// When it started, `YYYY-MM-DDTHH:MM:SSZ`.
     pub started_at: String,
     /// Records that the aggregator has read.
@@ -65,6 +67,11 @@ pub fn log_file(folder: &Path) -> PathBuf {
 /// The file that data is kept in.
 pub fn data_file(folder: &Path) -> PathBuf {
     folder.join("data.sqlite")
+}
+
+/// The folder that expired audit events go to.
+pub fn archive_folder(folder: &Path) -> PathBuf {
+    folder.join("archive")
 }
 
 fn state_file(folder: &Path) -> PathBuf {

@@ -20,6 +20,7 @@ mod front;
 mod functions;
 mod options;
 mod ports;
+mod position;
 mod start;
 mod stream;
 

@@ -25,6 +25,7 @@ pub struct Options {
     pub(super) port: Option<u16>,
     pub(super) stack: Option<StackName>,
     pub(super) data: Data,
+    pub(super) archive: Option<PathBuf>,
 }
 
 impl Options {
@@ -44,5 +45,11 @@ impl Options {
     #[must_use]
     pub fn data(self, data: Data) -> Self {
         Self { data, ..self }
+    }
+
+    /// The folder to which audit events go when they expire, as they go to S3 on AWS; nowhere otherwise.
+    #[must_use]
+    pub fn archive(self, folder: impl Into<PathBuf>) -> Self {
+        Self { archive: Some(folder.into()), ..self }
     }
 }

@@ -16,10 +16,11 @@ use super::{
     functions::Lambda,
     options::{DEFAULT_PORT, Data, Options},
     ports,
+    position::Position,
     stream::{self, Progress},
 };
 use crate::{
-    aggregator::{Aggregator, Settings},
+    aggregator::{Aggregator, Archive, Settings},
     provisioner::Functions,
 };
 
@@ -83,6 +84,7 @@ impl Local {
             Data::Memory => "memory".to_owned(),
             Data::File(path) => path.display().to_string(),
         };
+        let position = Position::of(&options.data, &stack);
         let database = open(options.data, &place).await?;
         let inside =
             TcpListener::bind(("127.0.0.1", 0)).await.map_err(|source| LocalError::Port { port: 0, source })?;
@@ -92,9 +94,14 @@ impl Local {
         create(&client, &stack).await?;
 
         let table = StreamTable::new(client.clone(), &stack);
-        let aggregator = Aggregator::new(table, Settings::new(stack.clone()));
+        let mut aggregator = Aggregator::new(table, Settings::new(stack.clone()));
+        let archive = options.archive.as_ref().map(|folder| folder.display().to_string());
+        if let Some(folder) = options.archive {
+            aggregator = aggregator.archive(Archive::folder(folder));
+        }
         let progress = Arc::new(Progress::default());
-        let followed = stream::follow(database.clone(), stack.to_string(), aggregator.clone(), Arc::clone(&progress));
+        let (table, read) = (stack.to_string(), aggregator.clone());
+        let followed = stream::follow(database.clone(), table, read, position, Arc::clone(&progress));
         let tasks = vec![served, tokio::spawn(followed), tokio::spawn(stream::sweep(database))];
 
         let stop = Arc::new(Notify::new());
@@ -104,6 +111,7 @@ impl Local {
             stack: stack.to_string(),
             pid: std::process::id(),
             data: place,
+            archive,
             started_at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             ..Status::default()
         };

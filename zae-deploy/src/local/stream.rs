@@ -17,6 +17,7 @@ use dynoxide::{
 };
 use serde_json::Value;
 
+use super::position::Position;
 use crate::aggregator::Aggregator;
 
 /// Records per batch, as deployed.
@@ -36,20 +37,30 @@ pub(super) struct Progress {
     pub(super) dead_letters: AtomicU64,
 }
 
-/// Reads the stream from its beginning, for ever. What was counted in an earlier run is not counted again.
-pub(super) async fn follow(database: Database, table: String, aggregator: Aggregator, progress: Arc<Progress>) {
-    let mut position: Option<String> = None;
+/// Reads the stream from `position` on, for ever. What was counted before is not counted again.
+pub(super) async fn follow(
+    database: Database,
+    table: String,
+    aggregator: Aggregator,
+    mut position: Position,
+    progress: Arc<Progress>,
+) {
     loop {
         let read = {
-            let (database, table, position) = (database.clone(), table.clone(), position.clone());
+            let (database, table) = (database.clone(), table.clone());
+            let position = position.last().map(str::to_owned);
             tokio::task::spawn_blocking(move || read(&database, &table, position.as_deref())).await
         };
         match read {
             Ok(Ok(records)) if records.is_empty() => tokio::time::sleep(IDLE).await,
-            Ok(Ok(records)) => {
+            Ok(Ok(mut records)) => {
+                let last = records.last().and_then(sequence).map(str::to_owned);
+                records.retain(is_delivered);
                 deliver(&aggregator, &records, &progress).await;
                 progress.records.fetch_add(records.len() as u64, Ordering::Relaxed);
-                position = records.last().and_then(sequence).map(str::to_owned);
+                if let Some(last) = last {
+                    position.advance(&last);
+                }
             }
             Ok(Err(error)) => {
                 tracing::warn!(error = %error.to_json(), "the stream cannot be read");
@@ -59,6 +70,16 @@ pub(super) async fn follow(database: Database, table: String, aggregator: Aggreg
             Err(_) => return,
         }
     }
+}
+
+/// What the filters of the stack's event source let through: buckets, and audit events that expired. One that somebody
+/// removed, with its namespace for example, is not archived.
+fn is_delivered(record: &Value) -> bool {
+    let key = record["dynamodb"]["Keys"]["SK"]["S"].as_str().unwrap_or_default();
+    if record["eventName"] == "REMOVE" {
+        return key.starts_with("#AUDIT#") && record["userIdentity"]["principalId"] == "dynamodb.amazonaws.com";
+    }
+    key == "#STATE"
 }
 
 fn sequence(record: &Value) -> Option<&str> {
@@ -71,11 +92,12 @@ async fn deliver(aggregator: &Aggregator, records: &[Value], progress: &Progress
     let mut tried = 0;
     while !left.is_empty() {
         let outcome = aggregator.process(left, None).await;
-        if outcome.snapshots_updated + outcome.refills_written + outcome.shards_told > 0 {
+        if outcome.snapshots_updated + outcome.refills_written + outcome.shards_told + outcome.events_archived > 0 {
             tracing::info!(
                 records = left.len(),
                 snapshots_updated = outcome.snapshots_updated,
                 refills_written = outcome.refills_written,
+                events_archived = outcome.events_archived,
                 "batch aggregated"
             );
         }

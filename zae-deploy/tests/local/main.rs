@@ -9,6 +9,9 @@ use std::{
 use serde_json::Value;
 use zae_limiter::{Cost, RateLimiter, Repository};
 
+mod archive;
+mod quickstart;
+mod refill;
 #[path = "../../../zae-limiter/tests/interop/venv.rs"]
 mod venv;
 
@@ -74,17 +77,46 @@ impl Stack {
         &self.environment["AWS_ENDPOINT_URL"]
     }
 
-    /// A repository as an application opens it, with its own client.
-    async fn repository(&self) -> Repository {
-        let config = aws_sdk_dynamodb::Config::builder()
+    /// An application's own client.
+    fn client(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::from_conf(self.config().build())
+    }
+
+    fn config(&self) -> aws_sdk_dynamodb::config::Builder {
+        aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(aws_sdk_dynamodb::config::Region::from_static("us-east-1"))
             .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(self.endpoint())
-            .http_client(aws_smithy_http_client::Builder::new().build_http());
-        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+    }
+
+    /// A repository as an application opens it, with its own client.
+    async fn repository(&self) -> Repository {
+        Self::repository_of(self.client()).await
+    }
+
+    async fn repository_of(client: aws_sdk_dynamodb::Client) -> Repository {
         Repository::builder().client(client).stack("limiter").config_cache_ttl(Duration::ZERO).build().await.unwrap()
     }
+
+    /// What `words` print as JSON, once `is_there` finds what it looks for in it.
+    async fn until(&self, words: &[&str], is_there: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let found: Value = serde_json::from_str(&self.ok(&[words, &["--output", "json"]].concat())).unwrap();
+            if is_there(&found) {
+                return found;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{words:?}: {found}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A limiter that waits for a machine that does a lot besides.
+fn patient(repository: Repository) -> RateLimiter {
+    RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build()
 }
 
 impl Drop for Stack {
@@ -109,22 +141,16 @@ async fn end_to_end() {
     assert!(ready.unwrap() < 1_000, "{}", up.stdout);
 
     stack.ok(&["system", "set-defaults", "-l", "rpm:100", "-l", "tpm:10000"]);
-    let limiter = RateLimiter::new(stack.repository().await);
+    let limiter = patient(stack.repository().await);
     for _ in 0..20 {
         let lease = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1).and("tpm", 50)).await.unwrap();
         lease.commit().await.unwrap();
     }
     // Usage appears without anybody doing anything for it.
-    let started = Instant::now();
-    loop {
-        let usage = stack.ok(&["usage", "summary", "-e", "key-1", "--window", "daily", "--output", "json"]);
-        let usage: Value = serde_json::from_str(&usage).unwrap();
-        if usage["totals"]["rpm"]["total"] == 20 && usage["totals"]["tpm"]["total"] == 1_000 {
-            break;
-        }
-        assert!(started.elapsed() < Duration::from_secs(20), "{usage}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let usage = ["usage", "summary", "-e", "key-1", "--window", "daily"];
+    stack
+        .until(&usage, |usage| usage["totals"]["rpm"]["total"] == 20 && usage["totals"]["tpm"]["total"] == 1_000)
+        .await;
     let plot = stack.ok(&["usage", "list", "-e", "key-1", "-r", "gpt-4", "--window", "hourly", "--plot"]);
     assert!(plot.contains("Usage Plot: gpt-4") && plot.contains("RPM"), "{plot}");
 
@@ -226,13 +252,5 @@ asyncio.run(main())
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_PROXY", "localhost,127.0.0.1");
     let ran = run(&mut command);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let started = Instant::now();
-    loop {
-        let usage = stack.ok(&["usage", "summary", "-e", "key-py", "--output", "json"]);
-        if serde_json::from_str::<Value>(&usage).unwrap()["totals"]["rpm"]["total"] == 3 {
-            return;
-        }
-        assert!(started.elapsed() < Duration::from_secs(20), "{usage}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    stack.until(&["usage", "summary", "-e", "key-py"], |usage| usage["totals"]["rpm"]["total"] == 3).await;
 }

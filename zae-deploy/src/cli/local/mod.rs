@@ -23,7 +23,8 @@ Examples:
   zae-deploy local down
 
 Environment:
-  ZAEL_LOCAL_DIR   the folder of its log and of kept data [default: ~/.local/state/zae/local]")]
+  ZAEL_LOCAL_DIR   the folder of its log, of kept data, and of audit events that expired
+                   [default: ~/.local/state/zae/local]")]
 pub(crate) struct Group {
     #[command(flatten)]
     output: OutputArgs,

@@ -38,6 +38,7 @@ impl Report for State {
             ("Endpoint", endpoint.clone()),
             ("Stack", status.stack.clone()),
             ("Data", status.data.clone()),
+            ("Archive", status.archive.clone().unwrap_or_else(|| "none".to_owned())),
             ("Process", status.pid.to_string()),
             ("Started", since),
             ("Stream", format!("{} record(s) read", units::count(status.records))),

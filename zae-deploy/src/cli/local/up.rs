@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -36,6 +36,9 @@ pub(super) struct Up {
     /// Keep the data in a file until the next start
     #[arg(long)]
     keep: bool,
+    /// The folder to which audit events go when they expire [default: archive, beside kept data]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    archive: Option<PathBuf>,
     /// Stay in the foreground until Ctrl-C
     #[arg(long)]
     foreground: bool,
@@ -78,6 +81,7 @@ impl Up {
     async fn foreground(&self, cx: &Context, folder: &Path) -> Result<(), CliError> {
         let data = if self.keep { Data::File(control::data_file(folder)) } else { Data::Memory };
         let options = Options::default().port(self.port).stack(cx.stack()?).data(data);
+        let options = options.archive(self.archive(folder)?);
         let mut local =
             Local::start(options).await.map_err(|error| CliError::failed("start the local stack", error))?;
         local.announce(folder).map_err(|error| CliError::failed("write the local stack's file", error))?;
@@ -92,6 +96,11 @@ impl Up {
         Running::forget(folder).map_err(|error| CliError::failed("remove the local stack's file", error))?;
         println!("Local stack stopped");
         Ok(())
+    }
+
+    fn archive(&self, folder: &Path) -> Result<PathBuf, CliError> {
+        let chosen = self.archive.clone().unwrap_or_else(|| control::archive_folder(folder));
+        std::path::absolute(chosen).map_err(|error| CliError::failed("find the archive's folder", error))
     }
 
     /// Starts this program once more, in the background.
@@ -112,6 +121,8 @@ impl Up {
             .args(["local", "up", "--foreground", "--color", "never", "--port", &self.port.to_string()])
             .args(["--name", cx.stack()?.as_str()])
             .args(self.keep.then_some("--keep"))
+            .arg("--archive")
+            .arg(self.archive(folder)?)
             .env_remove("ZAEL_OUTPUT")
             .env("RUST_LOG", "info,aws_config=warn,aws_smithy_runtime=warn,hyper=warn,dynoxide=error")
             .stdin(Stdio::null())

@@ -1,0 +1,48 @@
+//! Up to where the stream was read, which is kept where the data is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use zae_limiter::StackName;
+
+use super::options::Data;
+
+/// A place in the stream.
+#[derive(Debug)]
+pub(super) struct Position {
+    file: Option<PathBuf>,
+    last: Option<String>,
+}
+
+impl Position {
+    /// Where the last run ended, if its data was kept and is still there.
+    pub(super) fn of(data: &Data, stack: &StackName) -> Self {
+        let Data::File(data) = data else { return Self { file: None, last: None } };
+        let file = data.with_extension(format!("{stack}.position"));
+        let last = data.exists().then(|| read(&file)).flatten();
+        Self { file: Some(file), last }
+    }
+
+    /// The number of the last record that was read; `None`: the stream's beginning.
+    pub(super) fn last(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Goes on to the record with this number.
+    pub(super) fn advance(&mut self, to: &str) {
+        if let Some(file) = &self.file
+            && let Err(error) = fs::write(file, to)
+        {
+            // It counts nothing twice when it reads again; it may archive again.
+            tracing::warn!(error = %error, file = %file.display(), "the stream's position cannot be written");
+        }
+        self.last = Some(to.to_owned());
+    }
+}
+
+/// What a torn write left is no number, or an earlier place.
+fn read(file: &Path) -> Option<String> {
+    fs::read_to_string(file).ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+}
