@@ -1,11 +1,13 @@
 //! What the crates promise to those who depend on them: the Rust version, the facts crates.io shows, and who does not
 //! come along.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 
 const PUBLISHED: [&str; 6] = ["zae-limiter", "zae-tower", "zae-axum", "zae-actix", "zae-reqwest", "zae-deploy"];
+
+const TLS: [&str; 6] = ["rustls", "ring", "aws-lc-rs", "native-tls", "openssl", "boring"];
 
 /// What cargo prints. Offline: everything it asks about was downloaded to build this very test.
 fn cargo(arguments: &[&str]) -> String {
@@ -98,23 +100,41 @@ fn the_layer_needs_towers_traits_but_not_tower() {
     assert_eq!(service, [Value::Null], "its service traits are a normal dependency");
 }
 
+/// The names of the crates that `package` is linked from, when it is built with `features`.
+fn linked(package: &str, features: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"];
+    arguments.extend(features);
+    let text = cargo(&arguments);
+    text.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
+}
+
 #[test]
 fn without_features_neither_the_embedded_store_nor_tls_comes_along() {
-    let tree = |features: &[&str]| {
-        let mut arguments = vec!["tree", "-p", "zae-limiter", "-e", "normal", "--prefix", "none", "--format", "{p}"];
-        arguments.extend(["--no-default-features"]);
-        arguments.extend(features);
-        let text = cargo(&arguments);
-        text.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect::<Vec<_>>()
-    };
     let heavy = ["dynoxide-rs", "rusqlite", "rustls", "ring", "aws-lc-rs", "native-tls", "openssl", "aws-config"];
-    let lean = tree(&[]);
+    let lean = linked("zae-limiter", &["--no-default-features"]);
     assert!(lean.iter().any(|name| name == "aws-sdk-dynamodb"), "{lean:?}");
     let found: Vec<_> = lean.iter().filter(|name| heavy.contains(&name.as_str())).collect();
     assert!(found.is_empty(), "{found:?}");
     // The same question about the features that bring them, so that the names above are not just wrong.
-    let full = tree(&["--features", "aws,embedded"]);
+    let full = linked("zae-limiter", &["--no-default-features", "--features", "aws,embedded"]);
     for name in ["dynoxide-rs", "rustls", "ring", "aws-config"] {
         assert!(full.iter().any(|found| found == name), "{name} is not where it is expected");
     }
+}
+
+#[test]
+fn the_deploy_tool_has_the_clients_of_the_services_it_calls_and_one_tls() {
+    let linked = linked("zae-deploy", &[]);
+    let clients: BTreeSet<_> = linked.iter().filter_map(|name| name.strip_prefix("aws-sdk-")).collect();
+    let called = ["cloudformation", "dynamodb", "lambda", "resourcegroupstagging", "s3", "sts"];
+    assert_eq!(clients, BTreeSet::from(called));
+    let tls: BTreeSet<_> = linked.iter().map(String::as_str).filter(|name| TLS.contains(name)).collect();
+    assert_eq!(tls, BTreeSet::from(["ring", "rustls"]));
+}
+
+#[test]
+fn the_functions_have_no_embedded_store() {
+    let store = |features: &[&str]| linked("zae-deploy", features).iter().any(|name| name == "dynoxide-rs");
+    assert!(store(&[]));
+    assert!(!store(&["--no-default-features"]));
 }

@@ -54,7 +54,7 @@ fn binaries_that_lambda_cannot_start_are_refused_with_the_command_that_builds_ot
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().to_str().unwrap().to_owned();
     let build = "cargo lambda build --profile dist --arm64";
-    offline(folder.path(), &["lambda-export", "--lambda-dir", &empty]).failed(1, &["zae-aggregator", build]);
+    offline(folder.path(), &["lambda-export", "--from", &empty]).failed(1, &["zae-aggregator", build]);
     let other = ["lambda-export", "--lambda-architecture", "arm64"];
     offline(folder.path(), &other).failed(1, &["the binary is for x86_64, the package is to be for arm64", build]);
     let deploy = ["deploy", "--name", "prod", "--lambda-dir", &empty, "--endpoint-url", "http://127.0.0.1:1"];

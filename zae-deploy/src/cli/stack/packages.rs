@@ -15,7 +15,7 @@ use crate::{
 #[command(next_help_heading = "Lambda code")]
 pub(super) struct Binaries {
     /// Folder with the binaries zae-aggregator and zae-provisioner [default: that of this program]
-    #[arg(long, value_name = "DIR", env = "ZAEL_LAMBDA_DIR", hide_env_values = true)]
+    #[arg(long, visible_alias = "from", value_name = "DIR", env = "ZAEL_LAMBDA_DIR", hide_env_values = true)]
     lambda_dir: Option<PathBuf>,
     /// What the binaries are built for [default: what is there, arm64 first]
     #[arg(long, value_name = "ARCH")]
