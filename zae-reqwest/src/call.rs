@@ -8,9 +8,6 @@ use reqwest::{Body, Request};
 use serde_json::Value;
 use zae_tower::{RequestHead, llm::LlmRequest};
 
-/// The largest body that is read as JSON, in bytes.
-const MAX_JSON: usize = 10 * 1024 * 1024;
-
 /// A request on its way out. All extractors of [`zae_tower`] that look at heads work on it, and those of
 /// [`find`](crate::find) look at the rest.
 ///
@@ -24,12 +21,14 @@ const MAX_JSON: usize = 10 * 1024 * 1024;
 pub struct Call {
     request: Request,
     extensions: Extensions,
+    /// The largest body that is parsed, in bytes.
+    max_parsed: usize,
     read: OnceLock<LlmRequest>,
 }
 
 impl Call {
-    pub(crate) fn new(request: Request, extensions: Extensions) -> Self {
-        Self { request, extensions, read: OnceLock::new() }
+    pub(crate) fn new(request: Request, extensions: Extensions, max_parsed: usize) -> Self {
+        Self { request, extensions, max_parsed, read: OnceLock::new() }
     }
 
     pub(crate) fn into_parts(self) -> (Request, Extensions) {
@@ -51,16 +50,20 @@ impl Call {
         self.request.body()?.as_bytes()
     }
 
-    /// Its body as JSON; `None` where it is none, or larger than 10 MiB. Parsed once.
+    /// Its body as JSON; `None` where it is none, or larger than [`Accounting::body_limit`] allows (10 MiB unless set
+    /// otherwise). Parsed once.
+    ///
+    /// [`Accounting::body_limit`]: crate::llm::Accounting::body_limit
     pub fn json(&self) -> Option<&Value> {
         self.llm().json()
     }
 
-    /// Its body as a request to a model. Parsed once.
+    /// Its body as a request to a model. Parsed once; one that is too large for [`json`](Call::json) is
+    /// [estimated unparsed](LlmRequest::unparsed).
     pub fn llm(&self) -> &LlmRequest {
-        self.read.get_or_init(|| {
-            let body = self.body().unwrap_or_default();
-            LlmRequest::parse(if body.len() <= MAX_JSON { body } else { &[] })
+        self.read.get_or_init(|| match self.body().unwrap_or_default() {
+            body if body.len() <= self.max_parsed => LlmRequest::parse(body),
+            body => LlmRequest::unparsed(body),
         })
     }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
+use zae_tower::llm::DEFAULT_BODY_LIMIT;
 
 use crate::{
     call::Call,
@@ -18,7 +19,7 @@ use crate::{
 #[async_trait]
 impl Middleware for OutgoingLimit {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        let mut call = Call::new(request, std::mem::take(extensions));
+        let mut call = self.look_at(request, std::mem::take(extensions));
         let prepared = self.prepare(&mut call).await;
         let (request, ours) = call.into_parts();
         *extensions = ours;
@@ -39,6 +40,11 @@ fn limited(error: CallError) -> Error {
 }
 
 impl OutgoingLimit {
+    pub(crate) fn look_at(&self, request: Request, extensions: Extensions) -> Call {
+        let max_parsed = self.accounting.as_ref().map_or(DEFAULT_BODY_LIMIT, zae_tower::llm::Accounting::max_body);
+        Call::new(request, extensions, max_parsed)
+    }
+
     /// Decides about a call that is sent next. Dropped before it returns, nothing stays taken; from then on the call
     /// counts.
     pub(crate) async fn prepare(&self, call: &mut Call) -> std::result::Result<crate::response::Sent, CallError> {

@@ -265,7 +265,7 @@ impl OutgoingLimit {
             },
         };
         if let Some(accounting) = &self.accounting
-            && let Some(body) = call.body().and_then(|body| accounting.rewrite(call.path(), body))
+            && let Some(body) = call.body().and_then(|body| accounting.rewrite(call.path(), body, call.llm()))
         {
             call.replace_body(body);
         }

@@ -13,7 +13,7 @@ use reqwest::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{call::Call, error::ServiceError, outgoing::OutgoingLimit};
+use crate::{error::ServiceError, outgoing::OutgoingLimit};
 
 /// A service of requests that are limited; made by [`OutgoingLimit`] as a layer.
 ///
@@ -70,7 +70,7 @@ where
         let mut ready = std::mem::replace(&mut self.inner, not_ready);
         let limit = self.limit.clone();
         ResponseFuture(Box::pin(async move {
-            let mut call = Call::new(request, Extensions::new());
+            let mut call = limit.look_at(request, Extensions::new());
             let sent = limit.prepare(&mut call).await?;
             let (request, _) = call.into_parts();
             match ready.call(request).await {

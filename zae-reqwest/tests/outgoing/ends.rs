@@ -5,7 +5,12 @@ use axum::{http::StatusCode, response::IntoResponse};
 use futures_util::StreamExt;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::{Value, json};
-use zae_reqwest::{Admission, OutgoingLimit, RateLimiter, zae_tower::zae_limiter::Lease};
+use tower::{Layer, ServiceExt};
+use zae_reqwest::{
+    Admission, OutgoingLimit, RateLimiter, ResourceName,
+    llm::{Accounting, DEFAULT_OUTPUT, Tariff},
+    zae_tower::zae_limiter::Lease,
+};
 
 use crate::{
     bench::{chat, left, limiter, llm, streaming},
@@ -17,6 +22,30 @@ const USED: i64 = 5 + 50;
 
 fn client(limit: OutgoingLimit) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::builder().no_gzip().build().unwrap()).with(limit).build()
+}
+
+/// The ways in which a call gets to the limit.
+#[derive(Clone, Copy, Debug)]
+enum Seam {
+    Middleware,
+    Layer,
+}
+
+impl Seam {
+    const ALL: [Self; 2] = [Self::Middleware, Self::Layer];
+
+    async fn send(self, inner: reqwest::Client, limit: OutgoingLimit, request: reqwest::Request) -> reqwest::Response {
+        match self {
+            Self::Middleware => ClientBuilder::new(inner).with(limit).build().execute(request).await.unwrap(),
+            Self::Layer => limit.layer(inner).oneshot(request).await.unwrap(),
+        }
+    }
+
+    async fn post(self, limit: OutgoingLimit, url: String, body: &Value) -> reqwest::Response {
+        let inner = reqwest::Client::builder().no_gzip().build().unwrap();
+        let request = inner.post(url).json(body).build().unwrap();
+        self.send(inner, limit, request).await
+    }
 }
 
 async fn charged(limiter: &RateLimiter) -> (i64, i64) {
@@ -45,20 +74,24 @@ async fn read_to_the_end_the_usage_counts() {
 #[tokio::test]
 async fn hanging_up_early_pays_the_estimate() {
     let provider = Provider::boundless().await;
-    let limiter = limiter(100, 10_000).await;
-    let response = client(llm(&limiter)).post(provider.chat_url()).json(&streaming(chat(100))).send().await.unwrap();
-    let mut stream = response.bytes_stream();
-    stream.next().await.unwrap().unwrap();
-    drop(stream);
-    assert_eq!(charged(&limiter).await, (1, ESTIMATE));
+    for seam in Seam::ALL {
+        let limiter = limiter(100, 10_000).await;
+        let response = seam.post(llm(&limiter), provider.chat_url(), &streaming(chat(100))).await;
+        let mut stream = response.bytes_stream();
+        stream.next().await.unwrap().unwrap();
+        drop(stream);
+        assert_eq!(charged(&limiter).await, (1, ESTIMATE), "{seam:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_body_that_nobody_reads_pays_the_estimate() {
     let provider = Provider::boundless().await;
-    let limiter = limiter(100, 10_000).await;
-    drop(client(llm(&limiter)).post(provider.chat_url()).json(&chat(100)).send().await.unwrap());
-    assert_eq!(charged(&limiter).await, (1, ESTIMATE));
+    for seam in Seam::ALL {
+        let limiter = limiter(100, 10_000).await;
+        drop(seam.post(llm(&limiter), provider.chat_url(), &chat(100)).await);
+        assert_eq!(charged(&limiter).await, (1, ESTIMATE), "{seam:?}");
+    }
 }
 
 fn usage_so_far(input: u64) -> String {
@@ -71,28 +104,28 @@ fn usage_so_far(input: u64) -> String {
 async fn a_provider_that_dies_is_paid_the_estimate_or_what_it_said_if_that_is_more() {
     for (input, tokens) in [(5, ESTIMATE), (400, 401)] {
         let provider = Provider::scripted(move |_| Some(broken_stream(vec![usage_so_far(input)]))).await;
-        let limiter = limiter(100, 10_000).await;
-        let response =
-            client(llm(&limiter)).post(provider.messages_url()).json(&streaming(chat(100))).send().await.unwrap();
-        response.bytes().await.unwrap_err();
-        assert_eq!(charged(&limiter).await, (1, tokens), "{input}");
+        for seam in Seam::ALL {
+            let limiter = limiter(100, 10_000).await;
+            let response = seam.post(llm(&limiter), provider.messages_url(), &streaming(chat(100))).await;
+            response.bytes().await.unwrap_err();
+            assert_eq!(charged(&limiter).await, (1, tokens), "{input} {seam:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_compressed_body_is_read_where_the_client_unpacks_it() {
     let provider = Provider::boundless().await;
-    for (unpack, tokens) in [(true, USED), (false, ESTIMATE)] {
+    for (seam, unpack, tokens) in Seam::ALL.into_iter().flat_map(|seam| [(seam, true, USED), (seam, false, ESTIMATE)]) {
         let limiter = limiter(100, 10_000).await;
         let inner = reqwest::Client::builder().gzip(unpack).build().unwrap();
-        let client = ClientBuilder::new(inner).with(llm(&limiter)).build();
-        let request = client.post(provider.chat_url()).json(&chat(100));
+        let request = inner.post(provider.chat_url()).json(&chat(100));
         let request = if unpack { request } else { request.header("accept-encoding", "gzip") };
-        let response = request.send().await.unwrap();
+        let response = seam.send(inner, llm(&limiter), request.build().unwrap()).await;
         assert_eq!(response.headers().contains_key("content-encoding"), !unpack);
         let bytes = response.bytes().await.unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&bytes).is_ok(), unpack);
-        assert_eq!(charged(&limiter).await, (1, tokens), "unpacked: {unpack}");
+        assert_eq!(charged(&limiter).await, (1, tokens), "{seam:?}, unpacked: {unpack}");
     }
 }
 
@@ -146,6 +179,20 @@ async fn whoever_stops_waiting_for_the_answer_pays_the_estimate() {
     call.abort();
     call.await.unwrap_err();
     assert_eq!(charged(&limiter).await, (1, ESTIMATE));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_to_parse_is_estimated_by_its_strings() {
+    let provider = Provider::scripted(|_| Some(StatusCode::BAD_GATEWAY.into_response())).await;
+    let limiter = limiter(100, 10_000).await;
+    let limit = OutgoingLimit::new(&limiter)
+        .resource(ResourceName::new("gpt-5").unwrap())
+        .llm(Accounting::new(Tariff::openai()).body_limit(1_000));
+    let mut body = chat(100);
+    body["messages"][0]["content"] = "word ".repeat(400).into();
+    client(limit).post(provider.chat_url()).json(&body).send().await.unwrap();
+    let characters = "gpt-5".len() + "user".len() + 5 * 400;
+    assert_eq!(charged(&limiter).await, (1, (characters.div_ceil(4) as u64 + DEFAULT_OUTPUT) as i64));
 }
 
 #[tokio::test]

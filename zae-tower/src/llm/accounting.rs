@@ -9,7 +9,7 @@ use zae_limiter::{Cost, Lease};
 use super::{
     ApiFormat, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader,
     estimate::{self, Estimator},
-    include_usage,
+    inject::include_usage_in,
     notices::Notices,
 };
 use crate::settle::End;
@@ -108,7 +108,8 @@ impl Accounting {
         self
     }
 
-    /// The largest request body that is read, in bytes; [`DEFAULT_BODY_LIMIT`] if it is not set.
+    /// The largest request body that is read and parsed, in bytes; [`DEFAULT_BODY_LIMIT`] if it is not set. Larger ones are
+    /// refused where they come in, and [not parsed](LlmRequest::unparsed) where they go out.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
@@ -137,18 +138,19 @@ impl Accounting {
     }
 
     /// The body to send to `path` (without the query) in place of `body`, where
-    /// [`include_usage`](Accounting::include_usage) asks for another.
+    /// [`include_usage`](Accounting::include_usage) asks for another. `request` is what `body` was parsed to.
     ///
     /// ```
-    /// use zae_tower::llm::{Accounting, Tariff};
+    /// use zae_tower::llm::{Accounting, LlmRequest, Tariff};
     /// let accounting = Accounting::new(Tariff::openai()).include_usage();
     /// let body = br#"{"stream":true,"messages":[]}"#;
-    /// assert!(accounting.rewrite("/v1/chat/completions", body).is_some());
-    /// assert_eq!(accounting.rewrite("/v1/messages", body), None); // Anthropic's
+    /// let request = LlmRequest::parse(body);
+    /// assert!(accounting.rewrite("/v1/chat/completions", body, &request).is_some());
+    /// assert_eq!(accounting.rewrite("/v1/messages", body, &request), None); // Anthropic's
     /// ```
-    pub fn rewrite(&self, path: &str, body: &[u8]) -> Option<Bytes> {
+    pub fn rewrite(&self, path: &str, body: &[u8], request: &LlmRequest) -> Option<Bytes> {
         match self.usage_in_streams {
-            UsageInStreams::Always if path.ends_with("/completions") => include_usage(body),
+            UsageInStreams::Always if path.ends_with("/completions") => include_usage_in(body, request.json()?),
             UsageInStreams::Always | UsageInStreams::AsAsked => None,
         }
     }

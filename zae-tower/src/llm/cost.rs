@@ -28,7 +28,7 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         if peeked.bytes().is_empty() {
             return Ok(Some(accounting.tariff().cost(&Usage::default())));
         }
-        if let Some(changed) = accounting.rewrite(request.path(), peeked.bytes()) {
+        if let Some(changed) = accounting.rewrite(request.path(), peeked.bytes(), peeked.request()) {
             request.replace_body(changed);
         }
         Ok(Some(accounting.tariff().cost(&accounting.estimate(peeked.request()))))

@@ -19,8 +19,12 @@ const INCLUDE: &str = "include_usage";
 /// assert_eq!(include_usage(br#"{"messages":[]}"#), None);
 /// ```
 pub fn include_usage(body: &[u8]) -> Option<Bytes> {
+    include_usage_in(body, &serde_json::from_slice(body).ok()?)
+}
+
+/// As [`include_usage`], of a body that was parsed.
+pub(super) fn include_usage_in(body: &[u8], request: &Value) -> Option<Bytes> {
     let text = std::str::from_utf8(body).ok()?;
-    let request: Value = serde_json::from_str(text).ok()?;
     let is_completion = request.get("messages").is_some() || request.get("prompt").is_some();
     if !is_completion || request.get("stream") != Some(&Value::Bool(true)) {
         return None;
@@ -77,7 +81,7 @@ fn skip(bytes: &[u8], at: usize, over: impl Fn(u8) -> bool) -> usize {
 }
 
 /// The end of the string whose opening quote is at `at`.
-fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += 1;
         match bytes.get(at)? {

@@ -1,6 +1,9 @@
 //! What a request to a model says about its size: [`LlmRequest`].
 
+use memchr::memchr;
 use serde_json::Value;
+
+use super::inject::string_end;
 
 /// Members of a request that are no part of what the model reads.
 const SETTINGS: [&str; 8] = [
@@ -20,6 +23,8 @@ const MEDIA: [&str; 9] =
     ["data", "url", "image_url", "file_data", "file_id", "fileUri", "file_uri", "bytes", "s3Location"];
 /// What a number counts in characters: it is the id of a token.
 const TOKEN_ID: u64 = 4;
+/// From this length on, in bytes, a string without a space is a file and no text.
+const LONG: usize = 4 * 1024;
 
 /// A request to a model, of whichever provider, as far as estimates need it.
 ///
@@ -41,8 +46,7 @@ pub struct LlmRequest {
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
     Json(Value),
-    Text { characters: u64 },
-    Binary,
+    Unparsed { characters: u64, media: u64 },
 }
 
 impl LlmRequest {
@@ -51,17 +55,32 @@ impl LlmRequest {
         let bytes = body.len() as u64;
         let body = match (serde_json::from_slice(body), std::str::from_utf8(body)) {
             (Ok(json), _) => Body::Json(json),
-            (Err(_), Ok(text)) => Body::Text { characters: text.chars().count() as u64 },
-            (Err(_), Err(_)) => Body::Binary,
+            (Err(_), Ok(text)) => Body::Unparsed { characters: text.chars().count() as u64, media: 0 },
+            (Err(_), Err(_)) => Body::Unparsed { characters: 0, media: 1 },
         };
         Self { body, bytes }
     }
 
-    /// The body, if it is JSON.
+    /// A request whose body is too long to be parsed: its size is told by the strings in it, and it has no
+    /// [`model`](Self::model) and no bound of its [output](Self::max_output).
+    ///
+    /// Strings without a space that are longer than 4 KiB count as files, as those of which bodies become so long mostly
+    /// are; all others as text.
+    ///
+    /// ```
+    /// use zae_tower::llm::LlmRequest;
+    /// let request = LlmRequest::unparsed(br#"{"model":"gpt-5","prompt":"How are you?"}"#);
+    /// assert_eq!((request.model(), request.characters()), (None, "gpt-5How are you?".len() as u64));
+    /// ```
+    pub fn unparsed(body: &[u8]) -> Self {
+        Self { body: sketch(body), bytes: body.len() as u64 }
+    }
+
+    /// The body, if it is JSON and was parsed.
     pub fn json(&self) -> Option<&Value> {
         match &self.body {
             Body::Json(json) => Some(json),
-            Body::Text { .. } | Body::Binary => None,
+            Body::Unparsed { .. } => None,
         }
     }
 
@@ -119,14 +138,16 @@ impl LlmRequest {
     /// All that the model is to read, piece by piece.
     pub(super) fn walk(&self, reader: &mut impl Pieces) {
         match &self.body {
-            Body::Text { characters } => reader.opaque(*characters),
-            Body::Binary => reader.media(),
+            Body::Unparsed { characters, media } => {
+                reader.opaque(*characters);
+                (0..*media).for_each(|_| reader.media());
+            }
             Body::Json(Value::Object(members)) => {
                 for (key, value) in members.iter().filter(|(key, _)| !SETTINGS.contains(&key.as_str())) {
-                    walk(value, SCHEMAS.contains(&key.as_str()), reader);
+                    walk(value, Names::of(key), reader);
                 }
             }
-            Body::Json(other) => walk(other, false, reader),
+            Body::Json(other) => walk(other, Names::Unread, reader),
         }
     }
 }
@@ -167,8 +188,22 @@ impl Pieces for Size {
     }
 }
 
+/// Whether the model reads the names of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Read,
+    Unread,
+}
+
+impl Names {
+    /// Below the member `key` of the request.
+    fn of(key: &str) -> Self {
+        if SCHEMAS.contains(&key) { Self::Read } else { Self::Unread }
+    }
+}
+
 /// The recursion is bounded: the parser refuses more than 128 levels.
-fn walk(value: &Value, schema: bool, reader: &mut impl Pieces) {
+fn walk(value: &Value, names: Names, reader: &mut impl Pieces) {
     match value {
         Value::String(text) if is_data_url(text) => reader.media(),
         Value::String(text) => reader.text(text),
@@ -176,24 +211,47 @@ fn walk(value: &Value, schema: bool, reader: &mut impl Pieces) {
             for item in items {
                 match item {
                     Value::Number(_) => reader.token(),
-                    item => walk(item, schema, reader),
+                    item => walk(item, names, reader),
                 }
             }
         }
         Value::Object(members) => {
             let is_text = members.get("type").and_then(Value::as_str) == Some("text");
             for (key, value) in members {
-                if schema {
+                if names == Names::Read {
                     reader.text(key);
                 }
                 match value {
                     Value::String(_) if MEDIA.contains(&key.as_str()) && !is_text => reader.media(),
-                    value => walk(value, schema, reader),
+                    value => walk(value, names, reader),
                 }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// What the strings of a JSON text hold, but for names of members; a text that is no JSON is one of them.
+fn sketch(body: &[u8]) -> Body {
+    let (mut characters, mut media) = (0, 0);
+    let mut count = |text: &[u8]| match text.len() >= LONG && memchr(b' ', text).is_none() {
+        true => media += 1,
+        // Bytes that continue a character of UTF-8 are none of their own.
+        false => characters += text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64,
+    };
+    if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        count(body);
+    } else {
+        let mut at = 0;
+        while let Some(start) = memchr(b'"', &body[at..]).map(|quote| at + quote) {
+            let end = string_end(body, start).unwrap_or(body.len());
+            if body[end..].trim_ascii_start().first() != Some(&b':') {
+                count(&body[start + 1..(end - 1).max(start + 1)]);
+            }
+            at = end;
+        }
+    }
+    Body::Unparsed { characters, media }
 }
 
 fn is_data_url(text: &str) -> bool {
@@ -244,6 +302,27 @@ mod tests {
         let binary = LlmRequest::parse(&[0xFF; 5_000]);
         assert_eq!((binary.characters(), binary.media(), binary.bytes()), (0, 1, 5_000));
         assert_eq!(size(r#"{"m":[{"source":{"type":"text","data":"1234"}}]}"#), (8, 0), "a text is none");
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_parsed_is_told_by_its_strings() {
+        let sketch = |text: &str| {
+            let request = LlmRequest::unparsed(text.as_bytes());
+            (request.characters(), request.media())
+        };
+        let words = "Who are you? ".repeat(1_000);
+        let base64 = "A/+z".repeat(2_000);
+        let body = format!(
+            r#"{{"messages" : [{{"content":[{{"text" : "{words}"}},{{"image_url":{{"url":"data:image/png;base64,{base64}"}}}}]}}]}}"#
+        );
+        assert_eq!(sketch(&body), (13_000, 1));
+        assert_eq!(sketch(&body), size(&body));
+        assert_eq!(sketch(r#"["äöü\"!", {}]"#), (6, 0));
+        assert_eq!(sketch(&words), (13_000, 0));
+        assert_eq!(sketch(&base64), (0, 1));
+        for broken in ["", "{", "{\"", "{\"\\", "{\"a\\\"", "[\"\"", "\"", "{\"a\""] {
+            assert!(sketch(broken).0 <= broken.len() as u64, "{broken}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use self::{
     json::JsonScan,
     shape::Counts,
     skim::Skim,
-    tally::{Documents, Tally},
+    tally::{Came, Documents, Tally},
 };
 use super::Usage;
 use crate::settle::End;
@@ -201,7 +201,11 @@ impl UsageReader {
     /// What was read, now that the response has ended in this way.
     pub fn finish(mut self, end: End) -> Reading {
         // A document says itself where it ends; everything else needs to be read to its end.
-        let complete = end == End::Complete || matches!(&self.wire, Wire::Json(scan) if scan.is_between_documents());
+        let came = match &self.wire {
+            Wire::Json(scan) if scan.is_between_documents() => Came::Whole,
+            _ if end == End::Complete => Came::Whole,
+            _ => Came::Part,
+        };
         if end == End::Complete {
             match &mut self.wire {
                 Wire::Json(scan) | Wire::Lines(scan) => scan.end(&mut self.tally),
@@ -212,7 +216,7 @@ impl UsageReader {
         } else if let Wire::Events(scan) = &mut self.wire {
             scan.stop(&mut self.tally);
         }
-        let read = self.tally.reading(complete);
+        let read = self.tally.reading(came);
         match (read, self.head, self.wire) {
             (Some(Reading::Final(usage)), _, _) => Reading::Final(usage),
             (_, Some(usage), _) if self.tally.has_failed() => Reading::SoFar(usage),

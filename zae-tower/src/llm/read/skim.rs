@@ -135,7 +135,7 @@ mod tests {
     use crate::llm::read::{
         ApiFormat, Reading,
         seen::Seen,
-        tally::{Documents, Tally},
+        tally::{Came, Documents, Tally},
     };
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
     fn reading(mut push: impl FnMut(&mut Tally)) -> [Option<Reading>; 2] {
         let mut tally = Tally::new(ApiFormat::Auto, Documents::InEvents);
         push(&mut tally);
-        [tally.reading(false), tally.reading(true)]
+        [Came::Part, Came::Whole].map(|came| tally.reading(came))
     }
 
     proptest! {

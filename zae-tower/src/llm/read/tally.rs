@@ -31,6 +31,14 @@ pub(super) enum Documents {
     InEvents,
 }
 
+/// How much of a response came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    Whole,
+    /// Its beginning, for all that is known.
+    Part,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Document {
     found: Option<(Place, Counted)>,
@@ -78,13 +86,13 @@ impl Tally {
         }
     }
 
-    /// What the response says, given whether it is complete; `None` when it says nothing, and nothing was lost.
-    pub(super) fn reading(&self, complete: bool) -> Option<Reading> {
+    /// What the response says, given how much of it came; `None` when it says nothing, and nothing was lost.
+    pub(super) fn reading(&self, came: Came) -> Option<Reading> {
         let Some(Counted { format, counts }) = self.seen else { return self.lost.map(Reading::Unseen) };
         let usage = counts.usage(format);
         let all = match self.progress {
             Progress::Started => false,
-            Progress::Under => complete,
+            Progress::Under => came == Came::Whole,
             Progress::Over => true,
         };
         Some(if all && self.lost.is_none() { Reading::Final(usage) } else { Reading::SoFar(usage) })
