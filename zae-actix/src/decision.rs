@@ -64,7 +64,8 @@ impl FromRequest for RateLimited {
 /// It can be cloned and moved, for example into the stream that a response is made of.
 ///
 /// # Errors
-/// [`NotLimited`] where nothing limits the route; `Option<Lease>` is `None` there.
+/// [`NotLimited`] where nothing limits the route; `Option<Lease>` is `None` there, and only there: actix-web makes options of
+/// extractors by itself. Whether something is held, [`handle`](Held::handle) tells.
 #[derive(Clone, Debug)]
 pub struct Lease(Held);
 

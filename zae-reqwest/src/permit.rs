@@ -86,6 +86,39 @@ impl OutgoingLimit {
     ///
     /// [`acquire`](OutgoingLimit::acquire) keeps the pauses of the scope called as its resource is; the middleware keeps those
     /// of `{host}/{resource}`, unless [`pause_scope`](OutgoingLimit::pause_scope) says otherwise.
+    ///
+    /// Returned is the pause from now on, never longer than [`max_pause`](OutgoingLimit::max_pause); `None` where the answer
+    /// asks for none, or pauses are [ignored](crate::Pauses::Ignored). Values that cannot be are taken for none. Where the
+    /// table cannot be written, or takes longer than 250 ms, this process keeps the pause alone, and the log says so.
+    ///
+    /// Cancel-safe: dropped at any point, this process keeps the pause; the others are told of it or not.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use http::{HeaderMap, HeaderValue, StatusCode};
+    /// use zae_reqwest::{CallError, Cost, OutgoingLimit, ResourceName};
+    /// # use zae_reqwest::{Limit, Limits, Repository};
+    /// # let repository = Repository::embedded().await?;
+    /// # repository.set_system_defaults(&Limits::new([Limit::per_minute("rpm", 100)?])?, None, None).await?;
+    /// let limit = OutgoingLimit::new(repository).max_wait(Duration::from_secs(5));
+    ///
+    /// // What some other client got from the provider:
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("retry-after", HeaderValue::from_static("20"));
+    /// let scope = ResourceName::new("gpt-5")?;
+    /// let pause = limit.learn(&scope, StatusCode::TOO_MANY_REQUESTS, &headers, b"").await;
+    /// assert_eq!(pause, Some(Duration::from_secs(20)));
+    ///
+    /// let refused = limit.acquire("team-1", "gpt-5", Cost::requests(1)).await.unwrap_err();
+    /// assert!(matches!(refused, CallError::NotYet(_)));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
     pub async fn learn(
         &self,
         scope: &ResourceName,

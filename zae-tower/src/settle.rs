@@ -6,6 +6,10 @@
 //! everything but the last bytes, hang up, and pay nothing). Only when the inner service failed with an error instead of
 //! a response is it given back.
 //!
+//! A response that switches protocols (101, a WebSocket) has no body, and is settled as its head is there: what goes over the
+//! connection from then on is another matter, and takes leases of its own from the
+//! [`RateLimiter`](crate::RateLimiter), for example one per message.
+//!
 //! The handler comes first under every rule: what it commits or rolls back itself through its
 //! [`LeaseHandle`](crate::LeaseHandle) stays so, and its adjustments are part of the charge.
 //!

@@ -68,7 +68,8 @@ async fn the_decision_tells_what_is_left() {
 
 #[actix_web::test]
 async fn skipped_and_shadowed_requests_have_a_lease_that_holds_nothing() {
-    async fn handler(lease: Lease, limited: RateLimited) -> Result<String, LimitError> {
+    async fn handler(lease: Lease, option: Option<Lease>, limited: RateLimited) -> Result<String, LimitError> {
+        assert!(option.is_some_and(|lease| lease.handle().is_none()));
         lease.adjust("whatever", 1)?;
         lease.consume(Cost::of("whatever", 1)).await?;
         let shadowed = matches!(limited.outcome(), Outcome::WouldRefuse(_));

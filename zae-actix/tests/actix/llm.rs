@@ -105,6 +105,22 @@ async fn whoever_does_not_read_to_the_end_pays_the_estimate() {
 }
 
 #[actix_web::test]
+async fn a_provider_that_dies_mid_stream_leaves_the_estimate() {
+    for events in 0..3 {
+        let limiter = limits().await;
+        let dying = move |_: web::Bytes| async move {
+            let events = EVENTS[..events].iter().map(|event| Ok(Bytes::from_static(event.as_bytes())));
+            let broken = events.chain([Err(io::Error::other("connection reset"))]);
+            HttpResponse::Ok().content_type("text/event-stream").streaming(stream::iter(broken))
+        };
+        let app = App::new().wrap(limit(&limiter, Tariff::openai())).route("/chat", web::post().to(dying));
+        let response = init_service(app).await.call(post(REQUEST).to_request()).await.unwrap();
+        assert!(actix_web::body::to_bytes(response.into_body()).await.is_err());
+        assert_eq!(spent(&limiter, "anonymous").await, ESTIMATE, "after {events}");
+    }
+}
+
+#[actix_web::test]
 async fn compression_around_the_limit_is_no_obstacle_and_inside_leaves_the_estimate() {
     async fn whole(_: web::Bytes) -> HttpResponse {
         HttpResponse::Ok().content_type("application/json").body(

@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use zae_reqwest::{
     EntityId, Limit, Limits, OutgoingLimit, RateLimiter, Repository, ResourceName,
     llm::{Accounting, Tariff},
     zae_tower::zae_limiter::{EmbeddedStore, ManualClock},
 };
+
+use crate::wire::Wire;
 
 /// 2026-01-01T00:00:00Z in epoch ms.
 pub(crate) const START: i64 = 1_767_225_600_000;
@@ -17,30 +20,42 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// A store, and as many processes on it as a test likes.
 #[derive(Clone)]
 pub(crate) struct Bench {
-    store: EmbeddedStore,
+    client: Client,
     clock: Option<Arc<ManualClock>>,
 }
 
 impl Bench {
     /// Buckets do not refill.
     pub(crate) fn at_a_standstill() -> Self {
-        Self { store: EmbeddedStore::memory().unwrap(), clock: Some(Arc::new(ManualClock::at(START))) }
+        Self { clock: Some(Arc::new(ManualClock::at(START))), ..Self::running() }
     }
 
     /// Buckets refill as time passes.
     pub(crate) fn running() -> Self {
-        Self { store: EmbeddedStore::memory().unwrap(), clock: None }
+        Self { client: EmbeddedStore::memory().unwrap().client(), clock: None }
+    }
+
+    /// The same store, at the other end of a wire.
+    pub(crate) fn on_a_wire(self) -> (Self, Wire) {
+        let wire = Wire::new(self.client.config().http_client().unwrap());
+        let client = Client::from_conf(self.client.config().to_builder().http_client(wire.clone()).build());
+        (Self { client, ..self }, wire)
     }
 
     /// Another process's limiter, with these limits for all.
     pub(crate) async fn limiter(&self, limits: impl IntoIterator<Item = Limit>) -> RateLimiter {
-        let mut builder = Repository::builder().client(self.store.client()).create_table();
+        RateLimiter::builder(self.repository(limits).await).deadline(DEADLINE).build()
+    }
+
+    /// Another process's repository, with these limits for all.
+    pub(crate) async fn repository(&self, limits: impl IntoIterator<Item = Limit>) -> Repository {
+        let mut builder = Repository::builder().client(self.client.clone()).create_table();
         if let Some(clock) = &self.clock {
             builder = builder.clock(Arc::clone(clock) as _);
         }
         let repository = builder.build().await.unwrap();
         repository.set_system_defaults(&Limits::new(limits).unwrap(), None, None).await.unwrap();
-        RateLimiter::builder(repository).deadline(DEADLINE).build()
+        repository
     }
 }
 

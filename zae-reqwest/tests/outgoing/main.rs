@@ -8,4 +8,6 @@ mod openai;
 mod pauses;
 mod provider;
 mod retry;
+mod store;
 mod waiting;
+mod wire;

@@ -55,6 +55,11 @@ impl Provider {
         Self::serve([(requests_per_second / 2.0, requests_per_second), (1e9, 1e9)], None).await
     }
 
+    /// With so many tokens a second, and half of that at once; requests abound.
+    pub(crate) async fn limited_in_tokens(tokens_per_second: f64) -> Self {
+        Self::serve([(1e9, 1e9), (tokens_per_second / 2.0, tokens_per_second)], None).await
+    }
+
     /// Without limits.
     pub(crate) async fn boundless() -> Self {
         Self::serve([(1e9, 1e9); 2], None).await
