@@ -3,6 +3,7 @@
 //! [`guide`] tells how to deploy, from the command line and from programs. [`stack`] creates, updates, finds and removes
 //! stacks; [`template`] is what they are made of.
 
+mod advice;
 pub mod aggregator;
 pub mod artifact;
 pub mod cli;

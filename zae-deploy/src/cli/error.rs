@@ -2,12 +2,13 @@
 
 use std::{error::Error, fmt::Write as _, process::ExitCode};
 
-use zae_limiter::{RepositoryError, StoreErrorKind, ValidationError};
+use zae_limiter::{RepositoryError, ValidationError};
 
 use super::{
     Context,
     output::{Stream, Tone},
 };
+use crate::advice;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -140,42 +141,10 @@ impl<T> Doing<T> for Result<T, RepositoryError> {
         self.map_err(|error| match error {
             RepositoryError::Invalid(error) => error.into(),
             error => {
-                let advice = advice(&error);
+                let advice = advice::for_repository(&error);
                 let failed = CliError::failed(action, error);
                 advice.into_iter().fold(failed, CliError::next)
             }
         })
-    }
-}
-
-/// What to do about a failed call.
-pub(crate) fn advice(error: &RepositoryError) -> Option<String> {
-    let RepositoryError::Store(store) = error else { return None };
-    let mut chain = String::new();
-    let mut cause: Option<&(dyn Error + 'static)> = Some(store);
-    while let Some(error) = cause {
-        let _ = write!(chain, "{error} {error:?} ");
-        cause = error.source();
-    }
-    let has = |words: &[&str]| words.iter().any(|word| chain.contains(word));
-    if has(&["CredentialsNotLoaded", "no providers in chain provided credentials", "ProviderError"]) {
-        return Some("no usable AWS credentials: `aws configure`, `aws sso login`, or set AWS_PROFILE".to_owned());
-    }
-    if has(&["MissingRegion", "region must be set"]) {
-        return Some("no AWS region: pass --region, or set AWS_REGION".to_owned());
-    }
-    if has(&["ExpiredToken"]) {
-        return Some("the AWS credentials have expired: log in again".to_owned());
-    }
-    match store.kind() {
-        StoreErrorKind::AccessDenied => {
-            let policy = "reading needs the stack's ReadOnlyPolicy (…-read), changing its FullAccessPolicy (…-full)";
-            Some(policy.to_owned())
-        }
-        StoreErrorKind::NotApplied => Some("nothing was written; try again in a moment".to_owned()),
-        StoreErrorKind::Ambiguous => {
-            Some("is the endpoint right, and reachable from here? --endpoint-url, --region".to_owned())
-        }
-        _ => None,
     }
 }

@@ -47,7 +47,7 @@ pub enum LocalError {
         source: io::Error,
     },
     /// The data's folder or file cannot be used.
-    #[error("{place} cannot be used")]
+    #[error("{place} cannot be used: move it away, or name another folder with ZAEL_LOCAL_DIR")]
     Data {
         /// Which.
         place: String,
@@ -59,7 +59,7 @@ pub enum LocalError {
     #[error(transparent)]
     Name(#[from] zae_limiter::ValidationError),
     /// The table cannot be created.
-    #[error("the table cannot be created")]
+    #[error("the table cannot be created: if data of an earlier run is kept, move it away or start without it")]
     Table(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -77,10 +77,12 @@ pub enum PackageError {
         source: std::io::Error,
     },
     /// It is no program for Linux.
-    #[error("this is no program for 64-bit Linux: {0}")]
+    #[error("this is no program for 64-bit Linux: {0}; build one for Linux, as the documentation says")]
     NoProgram(&'static str),
     /// It is for another machine.
-    #[error("the binary is for {found}, the package is to be for {wanted}")]
+    #[error(
+        "the binary is for {found}, the package is to be for {wanted}: build it for that, or choose the other architecture"
+    )]
     OtherMachine {
         /// What the binary is for.
         found: String,

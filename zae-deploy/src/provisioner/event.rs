@@ -31,7 +31,9 @@ pub enum HandlerError {
     #[error(transparent)]
     Provision(#[from] ProvisionError),
     /// The id in the event is not the one of the namespace's name.
-    #[error("namespace '{name}' of table {table} has id {actual}, the event says {given}: nothing was changed")]
+    #[error(
+        "namespace '{name}' of table {table} has id {actual}, the event says {given}: nothing was changed; leave the id out, or name the namespace that it belongs to"
+    )]
     OtherNamespace {
         /// The name in the event.
         name: String,

@@ -39,13 +39,17 @@ pub struct Responder {
 #[non_exhaustive]
 pub enum ResponseError {
     /// The URL in the event is none.
-    #[error("the event's ResponseURL cannot be used")]
+    #[error("the event's ResponseURL cannot be used: send the event as CloudFormation makes it")]
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Nobody answered there.
-    #[error("CloudFormation could not be told the outcome")]
+    #[error(
+        "CloudFormation could not be told the outcome: a function in a VPC needs a way to S3, a gateway endpoint for example"
+    )]
     Unreachable(#[source] ConnectorError),
     /// It was refused.
-    #[error("CloudFormation refused the outcome with HTTP status {0}")]
+    #[error(
+        "CloudFormation refused the outcome with HTTP status {0}: it waits an hour for one, unless the stack's update is cancelled"
+    )]
     Refused(u16),
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use zae_limiter::{BoxError, RepositoryError, StackName, ValidationError};
 
 use super::state::StackState;
-use crate::function::with_causes;
+use crate::{advice, function::with_causes};
 
 /// Why an operation on a stack failed. [`StackError::advice`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -213,10 +213,13 @@ impl StackError {
             Self::TimedOut { stack, .. } => {
                 Some(format!("CloudFormation goes on; `zae-deploy status --name {stack}` shows how it fares."))
             }
-            Self::Denied { operation, .. } => {
-                Some(format!("Use credentials that allow {operation}, or have someone deploy who holds them."))
-            }
-            Self::Invalid(_) | Self::Option(_) | Self::Service { .. } | Self::Repository(_) => None,
+            Self::Denied { operation, .. } => Some(format!(
+                "Use credentials that allow the action {operation}, or have someone deploy who holds them."
+            )),
+            Self::Service { code, source, .. } => Some(advice::for_call(code.as_deref(), &**source).to_owned()),
+            Self::Repository(error) => advice::for_repository(error),
+            // They say what is allowed.
+            Self::Invalid(_) | Self::Option(_) => None,
         }
     }
 }

@@ -171,6 +171,24 @@ async fn a_missing_permission_is_named() {
 }
 
 #[tokio::test]
+async fn what_aws_refuses_is_told_with_what_to_do_about_it() {
+    for (code, advice) in [
+        ("ExpiredToken", "the AWS credentials have expired: log in again"),
+        ("InvalidClientTokenId", "`aws sts get-caller-identity` shows whose they are"),
+        ("SignatureDoesNotMatch", "this machine's clock is wrong"),
+        ("LimitExceeded", "a quota of the account is used up"),
+        ("ValidationError", "correct the option that it names"),
+        ("Throttling", "wait a minute and repeat the command"),
+        ("SomethingNew", "-vv shows the calls to AWS one by one"),
+    ] {
+        let fails = Some(["CreateStack", code, "what AWS says"]);
+        let fake = Fake::start(None, Script { fails, ..Script::default() }).await;
+        let ran = fake.zae_deploy(&DEPLOY).await;
+        ran.failed(1, &["cloudformation:CreateStack failed: what AWS says", "→", advice]);
+    }
+}
+
+#[tokio::test]
 async fn another_stack_of_that_name_is_left_alone() {
     let fake = Fake::start(Some("CREATE_COMPLETE"), Script { foreign: true, ..Script::default() }).await;
     fake.zae_deploy(&DEPLOY).await.failed(1, &["a stack named prod exists, and it is not a rate limiter", "--name"]);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use zae_deploy::artifact::load_one;
 
 use super::{
+    inventory,
     moto::Moto,
     resolve::{self, Parameters},
     run::lambda_dir,
@@ -47,6 +48,7 @@ async fn a_stack_is_deployed_shown_listed_and_deleted() {
     assert!(ran.stdout.contains("✓ Stack create complete"), "{}", ran.stdout);
     assert_eq!(resources(&moto, "prod").await, expected(&[("EnableAlarms", "false")]));
     assert!(ran.stdout.contains("Uploading the aggregator"), "{}", ran.stdout);
+    inventory::is_as_the_template_says(&moto, "prod").await;
     functions_have_their_code(&moto).await;
     let scan = "import boto3, os; t = boto3.client('dynamodb', endpoint_url=os.environ['ENDPOINT']); \
                 print([i['audit_retention_days']['N'] for i in t.scan(TableName='prod')['Items'] if 'audit_retention_days' in i])";
@@ -125,11 +127,13 @@ async fn what_is_switched_off_is_not_made() {
         ("no-iam", &["--no-iam"][..], &[("EnableIAM", "false")][..]),
         ("no-archive", &["--no-audit-archival"][..], &[("EnableAuditArchival", "false")][..]),
         ("roles", &["--enable-iam-roles"][..], &[("EnableIAMRoles", "true")][..]),
+        ("traced", &["--enable-tracing", "--index-projection", "lean"][..], &[("EnableTracing", "true")][..]),
     ] {
         let ran = moto.zae_deploy(&[&["deploy", "--name", stack, "--output", "json"][..], args].concat()).await.ok();
         let deployed: Value = ran.json();
         assert_eq!((&deployed["outcome"], &deployed["status"]), (&"created".into(), &"CREATE_COMPLETE".into()));
         assert_eq!(resources(&moto, stack).await, expected(given), "{stack}");
+        inventory::is_as_the_template_says(&moto, stack).await;
         let status = moto.zae_deploy(&["status", "--name", stack, "--output", "json"]).await.ok().json();
         assert_eq!(status["aggregator"], stack != "no-aggregator" && stack != "no-iam", "{stack}");
         assert_eq!(status["policies"].as_array().unwrap().len(), if stack == "no-iam" { 0 } else { 6 }, "{stack}");

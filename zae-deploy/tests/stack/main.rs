@@ -8,11 +8,13 @@
 //! conditions are resolved ([`resolve`]), and [`flows`] plays updates and failures against [`fake`], which answers what a
 //! script says in the shapes of the API's documentation.
 
+mod archive;
 mod export;
 mod fake;
 mod flows;
 mod form;
 mod iam;
+mod inventory;
 mod lifecycle;
 mod moto;
 mod resolve;

@@ -1,0 +1,118 @@
+//! What to do about an error of AWS's, by its code or, where AWS was never reached, by what the SDK says.
+
+use std::{error::Error, fmt::Write as _};
+
+use zae_limiter::{RepositoryError, StoreErrorKind};
+
+const NO_CREDENTIALS: &str = "no usable AWS credentials: `aws configure`, `aws sso login`, or set AWS_PROFILE";
+const NO_REGION: &str = "no AWS region: pass --region, or set AWS_REGION";
+const EXPIRED: &str = "the AWS credentials have expired: log in again, for example with `aws sso login`";
+const UNREACHED: &str = "is the endpoint right, and reachable from here? --endpoint-url, --region";
+
+/// What AWS's error codes ask for.
+const BY_CODE: [(&[&str], &str); 7] = [
+    (&["ExpiredToken", "ExpiredTokenException", "RequestExpired"], EXPIRED),
+    (
+        &["InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure"],
+        "AWS does not know these credentials: `aws sts get-caller-identity` shows whose they are; is AWS_PROFILE right?",
+    ),
+    (
+        &["SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"],
+        "the secret key is not the one of the access key, or this machine's clock is wrong",
+    ),
+    (
+        &["Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"],
+        "AWS limits how often that may be asked: wait a minute and repeat the command, which goes on from where it is",
+    ),
+    (
+        &["LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException", "TooManyBuckets"],
+        "a quota of the account is used up: remove what is not needed, or have it raised under Service Quotas",
+    ),
+    (
+        &[
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "InternalFailure",
+            "InternalError",
+            "InternalServerError",
+        ],
+        "the trouble is on AWS's side: repeat the command; https://health.aws.amazon.com/health/status tells of outages",
+    ),
+    (
+        &["ValidationError", "ValidationException", "InvalidParameterValueException", "InvalidRequest"],
+        "AWS refuses what was asked for the reason it gives: correct the option that it names, see --help",
+    ),
+];
+
+/// What to do about the error code of a service.
+pub(crate) fn for_code(code: &str) -> &'static str {
+    let found = BY_CODE.iter().find(|(codes, _)| codes.contains(&code));
+    found.map_or("-vv shows the calls to AWS one by one", |(_, advice)| advice)
+}
+
+/// What to do about an error that AWS sent no code for, or none that says enough.
+pub(crate) fn for_chain(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut chain = String::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let _ = write!(chain, "{error} {error:?} ");
+        cause = error.source();
+    }
+    let has = |words: &[&str]| words.iter().any(|word| chain.contains(word));
+    if has(&["CredentialsNotLoaded", "no providers in chain provided credentials", "ProviderError"]) {
+        return Some(NO_CREDENTIALS);
+    }
+    if has(&["MissingRegion", "region must be set"]) {
+        return Some(NO_REGION);
+    }
+    has(&["ExpiredToken"]).then_some(EXPIRED)
+}
+
+/// What to do about a call whose error has this code, or none.
+pub(crate) fn for_call(code: Option<&str>, error: &(dyn Error + 'static)) -> &'static str {
+    match code {
+        Some(code) => for_code(code),
+        None => for_chain(error).unwrap_or(UNREACHED),
+    }
+}
+
+/// What to do about a failed call of the repository's.
+pub(crate) fn for_repository(error: &RepositoryError) -> Option<String> {
+    let RepositoryError::Store(store) = error else { return None };
+    if let Some(advice) = for_chain(store) {
+        return Some(advice.to_owned());
+    }
+    let advice = match store.kind() {
+        StoreErrorKind::AccessDenied => {
+            "reading needs the stack's ReadOnlyPolicy (…-read), changing its FullAccessPolicy (…-full)"
+        }
+        StoreErrorKind::NotApplied => "nothing was written; try again in a moment",
+        StoreErrorKind::Ambiguous => UNREACHED,
+        StoreErrorKind::Rejected => return store.code().map(|code| for_code(code).to_owned()),
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_next_step_and_none_has_two() {
+        for (codes, advice) in BY_CODE {
+            for code in codes {
+                assert_eq!(for_code(code), advice, "{code}");
+            }
+        }
+        assert_eq!(for_code("SomethingNew"), "-vv shows the calls to AWS one by one");
+    }
+
+    #[test]
+    fn what_never_reached_aws_is_told_by_its_cause() {
+        let told = |text: &str| for_call(None, &*Box::<dyn Error>::from(text.to_owned()));
+        assert_eq!(told("no providers in chain provided credentials"), NO_CREDENTIALS);
+        assert_eq!(told("region must be set"), NO_REGION);
+        assert_eq!(told("dispatch failure: connection refused"), UNREACHED);
+    }
+}
