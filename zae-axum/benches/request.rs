@@ -1,42 +1,83 @@
-//! What a request costs on its way through layer, axum and store: `cargo bench -p zae-axum --bench request`.
+//! What a request costs on its way through layer and axum: `cargo bench -p zae-axum --bench request`.
 //!
-//! The three routers of [`routers`] are asked one request after the other in one process. Read the medians of one run
-//! against each other; differences between runs are the machine's.
+//! The routers of [`routers`] take turns in one process, so what is busy beside them is busy for all; the medians of their
+//! turns are compared. Ends with an error when the layer costs more than twice what `tower_governor` does. Without the
+//! `--bench` that cargo passes, everything runs once and nothing is judged.
 
 mod routers;
 
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
 use axum::Router;
-use divan::{Bencher, black_box};
-use tokio::runtime::Runtime;
 
-fn main() {
-    divan::main();
+/// Requests in a turn, one after the other.
+const TURN: u32 = 100;
+/// The most that a grant from a reserve may cost, in times of what `tower_governor` does.
+const ALLOWED: f64 = 2.0;
+
+/// One way to be asked.
+struct Case {
+    name: &'static str,
+    app: Router,
+    /// Time per request, in each turn.
+    turns: Vec<Duration>,
 }
 
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+impl Case {
+    fn new(name: &'static str, app: Router) -> Self {
+        Self { name, app, turns: Vec::new() }
+    }
+
+    async fn turn(&mut self) {
+        let requests: Vec<_> = (0..TURN).map(|_| (self.app.clone(), routers::request())).collect();
+        let start = Instant::now();
+        for (app, request) in requests {
+            routers::ask(app, request).await;
+        }
+        self.turns.push(start.elapsed() / TURN);
+    }
+
+    /// The median of the turns, in µs.
+    fn median(&mut self) -> f64 {
+        self.turns.sort();
+        self.turns[self.turns.len() / 2].as_secs_f64() * 1e6
+    }
 }
 
-fn measure(bencher: Bencher<'_, '_>, runtime: &Runtime, app: &Router) {
-    bencher
-        .with_inputs(|| (app.clone(), routers::request()))
-        .bench_local_values(|(app, request)| black_box(runtime.block_on(routers::ask(app, request))));
-}
-
-#[divan::bench(sample_count = 1000)]
-fn no_layer(bencher: Bencher<'_, '_>) {
-    measure(bencher, &runtime(), &routers::plain());
-}
-
-#[divan::bench(sample_count = 1000)]
-fn tower_governor(bencher: Bencher<'_, '_>) {
-    measure(bencher, &runtime(), &routers::governed());
-}
-
-#[divan::bench(sample_count = 1000)]
-fn zae_embedded(bencher: Bencher<'_, '_>) {
-    let runtime = runtime();
-    let (app, layer) = runtime.block_on(routers::limited());
-    measure(bencher, &runtime, &app);
-    runtime.block_on(layer.shutdown());
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let measured = std::env::args().any(|argument| argument == "--bench");
+    let (one_write, strict) = routers::limited().await;
+    let (from_stock, reserving) = routers::reserving().await;
+    let mut cases = [
+        Case::new("no layer", routers::plain()),
+        Case::new("tower_governor", routers::governed()),
+        Case::new("zae, grant from a reserve", from_stock),
+        Case::new("zae, one write to the embedded store", one_write),
+    ];
+    let rounds = if measured { 2_000 } else { 2 };
+    for round in 0..rounds + rounds / 10 {
+        for case in &mut cases {
+            case.turn().await;
+        }
+        if round < rounds / 10 {
+            // The first turns warm up.
+            cases.iter_mut().for_each(|case| case.turns.clear());
+        }
+    }
+    strict.shutdown().await;
+    reserving.shutdown().await;
+    let medians = cases.each_mut().map(Case::median);
+    let [none, governor, reserve, _] = medians;
+    println!("{:<36} | µs per request | µs of the layer | beside tower_governor", "router");
+    for (case, median) in cases.iter().zip(medians) {
+        let (own, beside) = (median - none, (median - none) / (governor - none));
+        println!("{:<36} | {median:>14.2} | {own:>15.2} | {beside:>20.2}×", case.name);
+    }
+    let ratio = (reserve - none) / (governor - none);
+    println!("\na grant from a reserve costs {ratio:.2} times what tower_governor does; allowed: {ALLOWED}");
+    if measured && ratio > ALLOWED { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

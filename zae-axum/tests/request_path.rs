@@ -6,15 +6,19 @@ mod routers;
 #[tokio::test]
 async fn the_benchmarked_path_is_the_whole_path() {
     let (limited, layer) = routers::limited().await;
+    let (reserving, other) = routers::reserving().await;
     for (app, policy) in [
         (routers::plain(), None),
         (routers::governed(), None),
         (limited.clone(), Some("\"rpm\";q=1000000000;w=60")),
         (limited, Some("\"rpm\";q=1000000000;w=60")),
+        (reserving.clone(), Some("\"rpm\";q=1000000000;w=60")),
+        (reserving, Some("\"rpm\";q=1000000000;w=60")),
     ] {
         let (headers, body) = routers::ask(app, routers::request()).await;
         assert_eq!(body, "hello");
         assert_eq!(headers.get("ratelimit-policy").map(|value| value.to_str().unwrap()), policy);
     }
     layer.shutdown().await;
+    other.shutdown().await;
 }

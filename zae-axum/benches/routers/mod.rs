@@ -1,4 +1,4 @@
-//! Three routers that differ in their layer only, and the request that they are asked.
+//! Four routers that differ in their layer only, and the request that they are asked.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -12,7 +12,7 @@ use axum::{
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
-use zae_axum::{AxumLimit, Limit, Repository, ZaeLimit};
+use zae_axum::{AxumLimit, Limit, Repository, Reserve, ZaeLimit};
 
 /// So many that no request is ever refused.
 const ENDLESS: u64 = 1_000_000_000;
@@ -30,11 +30,23 @@ pub(crate) fn governed() -> Router {
 
 /// [`ZaeLimit`] on the embedded store, as it comes; the layer is to be shut down in the end.
 pub(crate) async fn limited() -> (Router, AxumLimit) {
+    through(ZaeLimit::new(endless().await))
+}
+
+/// The same with tokens debited ahead of use: mostly there is no write.
+pub(crate) async fn reserving() -> (Router, AxumLimit) {
+    through(ZaeLimit::new(endless().await).reserve(Reserve::All))
+}
+
+fn through(layer: AxumLimit) -> (Router, AxumLimit) {
+    (plain().layer(layer.clone()), layer)
+}
+
+async fn endless() -> Repository {
     let repository = Repository::embedded().await.expect("a table in memory");
     let limits = Limit::per_minute("rpm", ENDLESS).expect("a valid limit").into();
     repository.set_system_defaults(&limits, None, None).await.expect("a table that takes limits");
-    let layer = ZaeLimit::new(repository);
-    (plain().layer(layer.clone()), layer)
+    repository
 }
 
 /// A request as the server hands it over.
