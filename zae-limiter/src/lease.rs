@@ -114,14 +114,14 @@ pub(crate) struct Grant {
     pub(crate) origin: LeaseOrigin,
     pub(crate) holds: Holds,
     /// What was granted without a bucket, in whole tokens.
-    pub(crate) blind: Vec<(LimitName, u64)>,
+    pub(crate) blind: Vec<(LimitName, i64)>,
 }
 
 impl Lease {
+    #[inline]
     pub(crate) fn new(grant: Grant) -> Self {
         let Grant { limiter, whose, origin, holds, blind } = grant;
-        let blind = blind.into_iter().map(|(name, tokens)| (name, i64::try_from(tokens).unwrap_or(i64::MAX)));
-        let state = State { phase: Phase::Open, holds, blind: blind.collect(), deltas: Vec::new() };
+        let state = State { phase: Phase::Open, holds, blind, deltas: Vec::new() };
         Self { limiter, whose, origin, statuses: OnceLock::new(), state: Mutex::new(state) }
     }
 

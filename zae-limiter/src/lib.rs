@@ -80,6 +80,7 @@ pub mod error;
 mod lease;
 mod limiter;
 mod model;
+mod recent;
 mod repository;
 pub mod stream;
 mod wire;

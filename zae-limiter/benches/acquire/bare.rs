@@ -42,14 +42,13 @@ impl Bare {
         Self(update)
     }
 
-    /// Sends it; how long that took.
+    /// Makes a request of it and sends that; how long both took.
     ///
     /// # Panics
     /// When it does not go through.
     pub(crate) async fn timed(&self) -> Duration {
-        let update = self.0.clone();
         let start = Instant::now();
-        update.send().await.expect("an update that goes through");
+        self.0.clone().send().await.expect("an update that goes through");
         start.elapsed()
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use zae_limiter::{Cost, EmbeddedStore, ManualClock, RateLimiter, Repository};
+use zae_limiter::{Cost, EmbeddedStore, EntityId, ManualClock, RateLimiter, Repository, ResourceName};
 
 use super::{
     Effort,
@@ -32,11 +32,14 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     }
     threads().block_on(async {
         let bound = effort.of(100_000, 2_000);
-        let (bytes, note) = lanes(bound).await;
-        let per_lane = Row::time("memory per live lane", "bytes", Bound::AtMost(1_024.0), bytes).note(note);
+        let (cache, all) = entities(bound).await;
+        let note = format!("{bound} lanes; the cache of limits not counted");
+        let per_lane = Row::time("memory per live lane", "bytes", Bound::AtMost(1_024.0), all - cache).note(note);
+        let note = format!("{} of it in the cache of limits, which has its own bound", short(cache));
+        let all = Row::time("all that is remembered of an entity", "bytes", Bound::Told, all).note(note);
         let (growth, note) = strangers(bound).await;
         let name = format!("memory after {} identities / after {}", bound * 10, bound * 2);
-        vec![per_lane, Row::time(name, "", Bound::AtMost(1.05), growth).note(note)]
+        vec![per_lane, all, Row::time(name, "", Bound::AtMost(1.05), growth).note(note)]
     })
 }
 
@@ -59,8 +62,16 @@ async fn acquire(limiter: &RateLimiter, entity: String) {
     drop(lease.commit());
 }
 
-/// One acquire for each of the entities numbered `from` to `to`.
-async fn visit(limiter: &RateLimiter, from: u64, to: u64) {
+/// What is done for an entity.
+#[derive(Clone, Copy, Debug)]
+enum Visit {
+    Acquires,
+    /// Its limits are looked up, and that is all.
+    Looks,
+}
+
+/// One visit by each of the entities numbered `from` to `to`.
+async fn visit(limiter: &RateLimiter, visit: Visit, from: u64, to: u64) {
     let next = Arc::new(AtomicU64::new(from));
     let tasks = (0..TASKS).map(|_| {
         let (limiter, next) = (limiter.clone(), Arc::clone(&next));
@@ -70,7 +81,15 @@ async fn visit(limiter: &RateLimiter, from: u64, to: u64) {
                 if number >= to {
                     return;
                 }
-                acquire(&limiter, format!("visitor-{number:010}")).await;
+                let entity = format!("visitor-{number:010}");
+                match visit {
+                    Visit::Acquires => acquire(&limiter, entity).await,
+                    Visit::Looks => {
+                        let (entity, resource) = (EntityId::new(entity), ResourceName::new("gpt-4"));
+                        let (entity, resource) = (entity.expect("a valid id"), resource.expect("a valid name"));
+                        limiter.limits_for(&entity, &resource).await.expect("limits").expect("stored ones");
+                    }
+                }
             }
         })
     });
@@ -79,16 +98,21 @@ async fn visit(limiter: &RateLimiter, from: u64, to: u64) {
     }
 }
 
-/// What the kernel gives this process more for each entity that it knows.
-async fn lanes(count: u64) -> (f64, String) {
-    let limiter = limiter(count * 2).await;
-    // What everybody needs once, and a connection's worth of buffers.
-    visit(&limiter, 0, 1_000).await;
-    let before = resident().unwrap_or_default();
-    visit(&limiter, 1_000, 1_000 + count).await;
-    let after = resident().unwrap_or_default();
-    let note = format!("{} MiB for {count} lanes, limits and caches included", short((after - before) / MIB));
-    ((after - before) / count as f64, note)
+/// What the kernel gives this process more for each entity: whose limits it has looked up, and that has acquired.
+async fn entities(count: u64) -> (f64, f64) {
+    let mut limiters = Vec::new();
+    let mut more = Vec::new();
+    for kind in [Visit::Looks, Visit::Acquires] {
+        let limiter = limiter(count * 2).await;
+        // What everybody needs once, and a connection's worth of buffers.
+        visit(&limiter, kind, 0, 1_000).await;
+        let before = resident().unwrap_or_default();
+        visit(&limiter, kind, 1_000, 1_000 + count).await;
+        more.push((resident().unwrap_or_default() - before) / count as f64);
+        // Kept, so that the next does not live in what it leaves.
+        limiters.push(limiter);
+    }
+    (more[0], more[1])
 }
 
 /// How much more there is after ten times as many entities as are remembered, than after twice as many.
@@ -96,7 +120,7 @@ async fn strangers(bound: u64) -> (f64, String) {
     let limiter = limiter(bound).await;
     let mut course = Vec::new();
     for tenth in 0..10 {
-        visit(&limiter, tenth * bound, (tenth + 1) * bound).await;
+        visit(&limiter, Visit::Acquires, tenth * bound, (tenth + 1) * bound).await;
         course.push(resident().unwrap_or_default());
     }
     let told: Vec<String> = course.iter().map(|bytes| short(bytes / MIB)).collect();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use zae_limiter::EmbeddedStore;
+use zae_limiter::{EmbeddedStore, StackName};
 
 const ASKED: &str = "ZAE_BENCH_SERVER";
 
@@ -48,6 +48,9 @@ pub(crate) fn is_asked_for() -> bool {
 pub(crate) fn run() {
     super::threads().block_on(async {
         let store = EmbeddedStore::memory().expect("a store in memory");
+        // Without a stream: nobody reads it, and the store would scan all of it at every write.
+        let stack = StackName::new("limiter").expect("a valid name");
+        store.create_table(&stack).await.expect("a table");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         println!("http://{}", listener.local_addr().expect("its address"));
         let closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));

@@ -15,8 +15,9 @@ use crate::model::limit::{Limit, Limits};
 /// Millitokens in a token.
 pub(crate) const MILLI: i64 = 1_000;
 
-/// Amounts by limit, in the order of the limits that they belong to, in mt.
-pub(crate) type Amounts = smallvec::SmallVec<[i64; 4]>;
+/// Amounts by limit, in the order of the limits that they belong to, in mt. Three fit without an allocation: requests and
+/// tokens a minute, and one more.
+pub(crate) type Amounts = smallvec::SmallVec<[i64; 3]>;
 
 /// A limit's parameters as a bucket stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

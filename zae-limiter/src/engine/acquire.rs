@@ -25,7 +25,7 @@ use crate::{
         limit::Limits,
         name::{EntityId, LimitName, ResourceName},
         reserve::{Exactness, Reserve},
-        status::LimitStatus,
+        status::{LimitStatus, OnUnavailable},
     },
     repository::{
         Repository,
@@ -45,6 +45,8 @@ pub(crate) struct Wish {
     /// Hold where nothing is stored.
     pub(crate) default_limits: Option<Limits>,
     pub(crate) reserve: Reserve,
+    /// What happens when the store cannot be asked, unless the stored policy is to say.
+    pub(crate) on_unavailable: Option<OnUnavailable>,
     pub(crate) deadline: Instant,
 }
 
@@ -130,7 +132,7 @@ async fn level(
     let owner =
         Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
-    let terms = lane.intern(Arc::new(Terms::new(limits, lifetime, owner.clone())));
+    let terms = lane.intern(lanes.intern(Terms::new(limits, lifetime, owner.clone())));
     if let Some(image) = resolved.bucket.as_ref().map(wire::bucket::decode).transpose()?.flatten() {
         lane.offer(image);
     }

@@ -39,6 +39,7 @@ impl Demand {
         }
     }
 
+    #[inline]
     pub(crate) fn offered(&mut self, amounts: &[i64]) {
         for (slot, amount) in amounts.iter().enumerate() {
             self.offered[slot] += amount;

@@ -90,7 +90,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let (served, image) = decide_new(&terms, &amounts, opening(lane, &terms, &asks, now), now);
                 let sent_at = Instant::now();
-                let sent = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image, timeout).await;
+                // Boxed: it is rare, and would make every worker larger.
+                let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image, timeout);
+                let sent = Box::pin(create).await;
                 (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
             }
         };

@@ -1,9 +1,11 @@
 //! The limits and lanes of those who acquire most, found without waiting: [`Front`].
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Arc, PoisonError, RwLock},
 };
+
+use foldhash::fast::RandomState;
 
 use super::acquire::Resolved;
 use crate::model::{
@@ -32,7 +34,7 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn new() -> Self {
-        Self { hasher: RandomState::new(), slots: (0..SLOTS).map(|_| RwLock::default()).collect() }
+        Self { hasher: RandomState::default(), slots: (0..SLOTS).map(|_| RwLock::default()).collect() }
     }
 
     fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<Known>> {
@@ -41,6 +43,7 @@ impl Front {
     }
 
     /// What was resolved for them with these defaults.
+    #[inline]
     pub(crate) fn get(
         &self,
         entity: &EntityId,

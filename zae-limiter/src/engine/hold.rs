@@ -46,6 +46,7 @@ pub(crate) struct Tokens {
 }
 
 impl Hold {
+    #[inline]
     pub(crate) fn new(lane: Arc<Lane>, terms: Arc<Terms>, tokens: Tokens) -> Self {
         let Tokens { incarnation, taken, available, term } = tokens;
         Self { lane, terms, incarnation, taken, available, term, state: State::Open }

@@ -220,6 +220,7 @@ impl Lane {
     }
 
     /// Grants from the stock without a write, if it can.
+    #[inline]
     pub(crate) fn grant_from_stock(
         self: &Arc<Self>,
         terms: &Arc<Terms>,
@@ -234,7 +235,7 @@ impl Lane {
         }
         let tokens = Tokens {
             incarnation: taken.incarnation,
-            taken: amounts.into(),
+            taken: Amounts::from_slice(amounts),
             available: taken.available,
             term: Some(taken.term),
         };
@@ -244,7 +245,7 @@ impl Lane {
     /// What the stock says to an ask: it grants, or knows that the bucket is nearly empty, or does not know.
     pub(crate) fn ask_stock(self: &Arc<Self>, terms: &Arc<Terms>, amounts: &[i64]) -> FromStock {
         let now = Instant::now();
-        if self.shared.closing.is_cancelled() {
+        if self.shared.closing.has_begun() {
             return FromStock::Ask;
         }
         let stock = self
@@ -284,7 +285,7 @@ impl Lane {
         term: Option<Term>,
     ) {
         let Some(stock) = self.stock.get() else { return };
-        if self.shared.closing.is_cancelled() {
+        if self.shared.closing.has_begun() {
             return;
         }
         let now = Instant::now();
@@ -319,7 +320,7 @@ impl Lane {
 
     pub(super) fn next(&self) -> Next<Ask, Pending> {
         let now = Instant::now();
-        let closing = self.shared.closing.is_cancelled();
+        let closing = self.shared.closing.has_begun();
         let mut state = lock(&self.state);
         let mut wake_at = None;
         if let Some(mut stock) = self.stock() {

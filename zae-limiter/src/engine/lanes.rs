@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
-use super::{lane::Lane, send::BucketKey, shared::Shared};
+use super::{lane::Lane, round::Terms, send::BucketKey, shared::Shared};
+use crate::recent::Recent;
 
 /// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
 const IDLE: Duration = Duration::from_secs(600);
@@ -14,13 +15,19 @@ const IDLE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Cache<BucketKey, Arc<Lane>>,
+    terms: Recent<Arc<Terms>>,
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Lanes {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
-        Self { lanes, shared }
+        Self { lanes, terms: Recent::default(), shared }
+    }
+
+    /// The same terms as others have, if they are equal.
+    pub(crate) fn intern(&self, terms: Terms) -> Arc<Terms> {
+        self.terms.intern(Arc::new(terms), |known, terms| known.same(terms))
     }
 
     /// The lane of a bucket.

@@ -11,7 +11,7 @@ use crate::{
     model::{
         limit::Limits,
         name::{EntityId, LimitName, ResourceName},
-        status::LimitStatus,
+        status::{LimitStatus, OnUnavailable},
     },
 };
 
@@ -54,9 +54,9 @@ impl LocalShares {
         Self { share, buckets: Cache::builder().max_capacity(entities).build() }
     }
 
-    /// Remembers which limits apply, for a time when they cannot be read.
+    /// Remembers which limits apply, for a time when they cannot be read and this share is asked for.
     pub(crate) fn learn(&self, wish: &Wish, resolved: &Resolved) {
-        if self.share <= 0.0 {
+        if self.share <= 0.0 || wish.on_unavailable != Some(OnUnavailable::Local) {
             return;
         }
         let key = (wish.entity.clone(), wish.resource.clone());

@@ -161,6 +161,8 @@ impl<A: Waiting, P> Queue<A, P> {
         earliest.map_or_else(
             || {
                 self.worker = Worker::Idle;
+                // Most lanes are idle: their memory is for others.
+                self.asks = VecDeque::new();
                 Next::Stop
             },
             Next::Wait,

@@ -2,7 +2,10 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,12 +37,36 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) breaker: Breaker,
     pub(crate) options: EngineOptions,
-    /// Cancelled at shutdown: settlements stop waiting for company.
-    pub(crate) closing: CancellationToken,
+    pub(crate) closing: Closing,
     pub(crate) tasks: TaskTracker,
     pub(crate) home: Home,
     /// Lanes with work whose runtime ended where there was no other.
     pub(crate) stranded: Mutex<Vec<Arc<Lane>>>,
+}
+
+/// The end of a limiter: settlements stop waiting for company, and nothing is granted any more.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    /// The same as the token says, for those who only look: it would take a lock.
+    has_begun: AtomicBool,
+    token: CancellationToken,
+}
+
+impl Closing {
+    pub(crate) fn begin(&self) {
+        self.has_begun.store(true, Ordering::SeqCst);
+        self.token.cancel();
+    }
+
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::SeqCst)
+    }
+
+    /// Waits for it.
+    pub(crate) async fn begun(&self) {
+        self.token.cancelled().await;
+    }
 }
 
 impl Shared {

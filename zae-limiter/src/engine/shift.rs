@@ -38,7 +38,7 @@ impl Shift {
                     tokio::select! {
                         () = tokio::time::sleep_until(until) => {}
                         () = lane.wake.notified() => {}
-                        () = closing.cancelled(), if !closing.is_cancelled() => {}
+                        () = closing.begun(), if !closing.has_begun() => {}
                     }
                 }
                 Next::Stop => break,

@@ -141,6 +141,7 @@ impl Stock {
     }
 
     /// Takes `amounts` if they are there.
+    #[inline]
     pub(crate) fn take(&mut self, terms: &Arc<Terms>, amounts: &[i64], serves: Serves, now: Instant) -> Option<Taken> {
         if !self.is_for(terms) {
             return None;
@@ -165,7 +166,8 @@ impl Stock {
             // Whoever sees it first fetches for all.
             self.next_fetch = now + self.life / 8;
         }
-        let available = self.left.iter().zip(&self.total).map(|(left, held)| left.saturating_add(*held)).collect();
+        let mut available = Amounts::from_slice(&self.left);
+        available.iter_mut().zip(&self.total).for_each(|(left, held)| *left = left.saturating_add(*held));
         Some(Taken { incarnation: self.incarnation.clone(), term, available, low })
     }
 

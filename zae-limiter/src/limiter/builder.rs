@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_RESERVE_LIFE, Inner, RateLimiter};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         home::Home,
         lanes::Lanes,
         local::LocalShares,
-        shared::{EngineOptions, Shared},
+        shared::{Closing, EngineOptions, Shared},
         telemetry,
     },
     model::{limit::Limits, reserve::Reserve, status::OnUnavailable},
@@ -130,7 +130,7 @@ impl RateLimiterBuilder {
             clock: Arc::clone(self.repository.clock()),
             breaker: Breaker::default(),
             options,
-            closing: CancellationToken::new(),
+            closing: Closing::default(),
             tasks: TaskTracker::new(),
             home: Home::here(),
             stranded: std::sync::Mutex::default(),

@@ -83,14 +83,14 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let shared = &self.lanes.shared;
         let lanes = shared.tasks.len();
-        if lanes > 0 && !shared.closing.is_cancelled() {
+        if lanes > 0 && !shared.closing.has_begun() {
             tracing::info!(
                 lanes,
                 "the last handle of a limiter was dropped without `shutdown`; what is booked is written as long as the runtime lives"
             );
         }
         // Settlements stop waiting for company; they are written as long as the runtime lives.
-        shared.closing.cancel();
+        shared.closing.begin();
     }
 }
 
@@ -164,8 +164,7 @@ impl RateLimiter {
     fn acquire_from_stock(&self, request: &Acquire) -> Option<Lease> {
         let inner = &self.inner;
         let reserve = request.reserve.unwrap_or(inner.reserve);
-        if reserve.child() == Exactness::Strict || request.limits.is_some() || inner.lanes.shared.closing.is_cancelled()
-        {
+        if reserve.child() == Exactness::Strict || request.limits.is_some() || inner.lanes.shared.closing.has_begun() {
             return None;
         }
         let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
@@ -174,13 +173,18 @@ impl RateLimiter {
             return None;
         }
         let now = Instant::now();
-        let mut holds = Holds::new();
-        let child = request.cost.amounts(resolved.child.limits())?;
-        let parent = resolved.parent.as_ref().map(|level| (level, level.amounts_like(&resolved.child, &child)));
-        if let Some((level, amounts)) = parent.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)) {
-            holds.push(level.lane().grant_from_stock(level.terms(), &amounts, Serves::Level, now)?);
+        let amounts = request.cost.amounts(resolved.child.limits())?;
+        let mut of_parent = None;
+        if let Some(level) = &resolved.parent {
+            let amounts = level.amounts_like(&resolved.child, &amounts);
+            if amounts.iter().any(|amount| *amount > 0) {
+                of_parent = Some(level.lane().grant_from_stock(level.terms(), &amounts, Serves::Level, now)?);
+            }
         }
-        holds.insert(0, resolved.child.lane().grant_from_stock(resolved.child.terms(), &child, Serves::Acquire, now)?);
+        let child = &resolved.child;
+        let mut holds = Holds::new();
+        holds.push(child.lane().grant_from_stock(child.terms(), &amounts, Serves::Acquire, now)?);
+        holds.extend(of_parent);
         Some(self.lease(resolved, holds))
     }
 
@@ -196,10 +200,10 @@ impl RateLimiter {
             cost: request.cost,
             limits: request.limits,
             reserve: request.reserve.unwrap_or(inner.reserve),
+            on_unavailable: request.on_unavailable.or(inner.on_unavailable),
             deadline,
         };
-        let policy = request.on_unavailable.or(inner.on_unavailable);
-        if shared.closing.is_cancelled() {
+        if shared.closing.has_begun() {
             return Err(unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
         }
         let gate = shared.breaker.gate(Instant::now());
@@ -224,7 +228,7 @@ impl RateLimiter {
                 telemetry::acquire_refused(&wish.entity, &wish.resource, &error);
                 Err(error)
             }
-            Denied::Outage(reason, source) => self.without_store(&wish, policy, reason, source),
+            Denied::Outage(reason, source) => self.without_store(&wish, reason, source),
         }
     }
 
@@ -267,9 +271,12 @@ impl RateLimiter {
         if let Some(resolved) = wish.limits.is_none().then(known).flatten()
             && resolved.still_holds(&inner.repository)
         {
+            inner.local.learn(wish, &resolved);
             return Ok(resolved);
         }
-        let resolved = Arc::new(acquire::resolve(&inner.repository, &inner.lanes, wish).await?);
+        // Boxed: it is rare, and its calls would make every acquire's future large.
+        let resolved = Box::pin(acquire::resolve(&inner.repository, &inner.lanes, wish)).await?;
+        let resolved = Arc::new(resolved);
         inner.local.learn(wish, &resolved);
         if wish.limits.is_none() {
             inner.front.put(Arc::clone(&resolved), wish.default_limits.clone());
@@ -277,6 +284,7 @@ impl RateLimiter {
         Ok(resolved)
     }
 
+    #[inline]
     fn lease(&self, resolved: Arc<Resolved>, holds: Holds) -> Lease {
         Lease::new(Grant {
             limiter: self.clone(),
@@ -291,15 +299,16 @@ impl RateLimiter {
     fn without_store(
         &self,
         wish: &Wish,
-        policy: Option<OnUnavailable>,
         reason: UnavailableReason,
         source: Option<Arc<RepositoryError>>,
     ) -> Result<Lease, AcquireError> {
         let inner = &self.inner;
-        let policy = policy.or_else(|| inner.repository.last_on_unavailable()).unwrap_or(OnUnavailable::Block);
+        let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable());
+        let policy = policy.unwrap_or(OnUnavailable::Block);
         let grant = |origin, over, blind: Vec<(LimitName, u64)>| {
+            let signed = |(limit, tokens)| (limit, i64::try_from(tokens).unwrap_or(i64::MAX));
+            let blind: Vec<(LimitName, i64)> = blind.into_iter().map(signed).collect();
             for (limit, tokens) in &blind {
-                let tokens = i64::try_from(*tokens).unwrap_or(i64::MAX);
                 telemetry::over(over, limit, tokens.saturating_mul(crate::bucket::MILLI));
             }
             let whose = Whose::Nowhere(wish.entity.clone(), wish.resource.clone());
@@ -372,7 +381,7 @@ impl RateLimiter {
     /// Cancel-safe: dropped early, the writing goes on.
     pub async fn shutdown(&self) {
         let shared = &self.inner.lanes.shared;
-        shared.closing.cancel();
+        shared.closing.begin();
         shared.recover();
         shared.tasks.close();
         shared.tasks.wait().await;

@@ -32,14 +32,17 @@ pub struct Cost {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Named(Vec<(LimitName, u64)>),
+    Named(Entries),
     Requests(u64),
 }
+
+/// Two without an allocation: requests and tokens.
+type Entries = smallvec::SmallVec<[(LimitName, u64); 2]>;
 
 impl Cost {
     /// A cost of `tokens` from the limit called `name`.
     pub fn of(name: impl AsRef<str>, tokens: u64) -> Self {
-        Self { kind: Kind::Named(Vec::with_capacity(2)), invalid: None }.and(name, tokens)
+        Self { kind: Kind::Named(Entries::new()), invalid: None }.and(name, tokens)
     }
 
     /// A cost of `count` from every limit that counts requests ([`REQUEST_LIMIT_NAMES`]), whichever of them apply.
@@ -60,7 +63,7 @@ impl Cost {
             }
         };
         if let Kind::Requests(count) = self.kind {
-            self.kind = Kind::Named(Vec::with_capacity(2));
+            self.kind = Kind::Named(Entries::new());
             self = self.and("requests", count);
         }
         let Kind::Named(entries) = &mut self.kind else { return self };
@@ -100,13 +103,14 @@ impl Cost {
                         ValidationReason::UnknownLimit { known },
                     ));
                 }
-                entries.clone()
+                entries.to_vec()
             }
         };
         Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
     }
 
     /// The amounts in the order of `limits`, in mt, of a cost that was checked; `None` when it names others.
+    #[inline]
     pub(crate) fn amounts(&self, limits: &Limits) -> Option<Amounts> {
         let mt = |tokens: u64| i64::try_from(tokens).map_or(i64::MAX, |tokens| tokens.saturating_mul(MILLI));
         match &self.kind {
@@ -129,7 +133,7 @@ impl Cost {
     /// The amounts by name, as far as they are known without the limits.
     pub(crate) fn named(&self) -> Vec<(LimitName, u64)> {
         match &self.kind {
-            Kind::Named(entries) => entries.clone(),
+            Kind::Named(entries) => entries.to_vec(),
             Kind::Requests(_) => Vec::new(),
         }
     }

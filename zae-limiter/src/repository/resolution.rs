@@ -23,6 +23,7 @@ use crate::{
         name::{EntityId, LimitScope, NamespaceId, ResourceName},
         status::OnUnavailable,
     },
+    recent::Recent,
     wire::{
         config::StoredConfig,
         keys,
@@ -123,6 +124,8 @@ pub(crate) struct Resolutions {
     hits: AtomicU64,
     misses: AtomicU64,
     policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
+    /// Most entities have the limits of a level above them, which are read anew for each.
+    limits: Recent<Limits>,
     changes: Changes,
 }
 
@@ -134,6 +137,7 @@ impl Resolutions {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             policies: moka::sync::Cache::new(MAX_NAMESPACES),
+            limits: Recent::default(),
             changes: Changes::new(),
         }
     }
@@ -232,8 +236,8 @@ impl Repository {
             if *level == ConfigSource::System {
                 resolution.on_unavailable = config.on_unavailable;
             }
-            if resolution.limits.is_none() && config.limits.is_some() {
-                resolution.limits = config.limits;
+            if let (None, Some(limits)) = (&resolution.limits, config.limits) {
+                resolution.limits = Some(self.resolutions().limits.intern(limits, Limits::same));
                 resolution.source = Some(*level);
             }
         }
@@ -274,6 +278,7 @@ impl Repository {
     }
 
     /// Whether what was resolved earlier for these entities still holds; counted as an answer from memory if it does.
+    #[inline]
     pub(crate) fn still_holds<'a>(
         &self,
         validity: &Validity,

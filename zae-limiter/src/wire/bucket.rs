@@ -187,18 +187,49 @@ pub(crate) struct Update {
     pub(crate) values: HashMap<String, AttributeValue>,
 }
 
-/// Collects names and values under numbered placeholders: limit names may have characters that placeholders may not.
-#[derive(Default)]
+/// Collects names and values under numbered placeholders: limit names may have characters that placeholders may not. On the
+/// way of every write, so the clauses are put together as they come.
 struct Expressions {
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
-    conditions: Vec<String>,
-    set: Vec<String>,
-    add: Vec<String>,
-    remove: Vec<String>,
+    condition: Clause,
+    set: Clause,
+    add: Clause,
+    remove: Clause,
+}
+
+/// Parts with something between them.
+struct Clause {
+    text: String,
+    between: &'static str,
+}
+
+impl Clause {
+    fn new(capacity: usize, between: &'static str) -> Self {
+        Self { text: String::with_capacity(capacity), between }
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        if !self.text.is_empty() {
+            self.text.push_str(self.between);
+        }
+        parts.iter().for_each(|part| self.text.push_str(part));
+    }
 }
 
 impl Expressions {
+    /// Room for a plain write of two limits.
+    fn new() -> Self {
+        Self {
+            names: HashMap::with_capacity(20),
+            values: HashMap::with_capacity(20),
+            condition: Clause::new(320, " AND "),
+            set: Clause::new(64, ", "),
+            add: Clause::new(64, ", "),
+            remove: Clause::new(0, ", "),
+        }
+    }
+
     fn name(&mut self, attribute: impl Into<String>) -> String {
         let placeholder = format!("#{}", self.names.len());
         self.names.insert(placeholder.clone(), attribute.into());
@@ -213,27 +244,29 @@ impl Expressions {
 
     /// The attribute must have this value, or be absent.
     fn expect(&mut self, name: &str, value: Option<AttributeValue>) {
-        let condition = match value {
-            Some(value) => format!("{name} = {}", self.value(value)),
-            None => format!("attribute_not_exists({name})"),
-        };
-        self.conditions.push(condition);
+        match value {
+            Some(value) => {
+                let value = self.value(value);
+                self.condition.push(&[name, " = ", &value]);
+            }
+            None => self.condition.push(&["attribute_not_exists(", name, ")"]),
+        }
     }
 
     fn set(&mut self, name: &str, value: AttributeValue) {
         let value = self.value(value);
-        self.set.push(format!("{name} = {value}"));
+        self.set.push(&[name, " = ", &value]);
     }
 
     fn add(&mut self, name: &str, value: i64) {
         let value = self.value(n(value));
-        self.add.push(format!("{name} {value}"));
+        self.add.push(&[name, " ", &value]);
     }
 
     fn set_or_remove(&mut self, name: &str, value: Option<AttributeValue>) {
         match value {
             Some(value) => self.set(name, value),
-            None => self.remove.push(name.to_owned()),
+            None => self.remove.push(&[name]),
         }
     }
 
@@ -244,10 +277,10 @@ impl Expressions {
             TokenWrite::Add { delta, at_least, at_most } => {
                 if let Some(least) = at_least {
                     let least = self.value(n(least));
-                    self.conditions.push(format!("{tokens} >= {least}"));
+                    self.condition.push(&[&tokens, " >= ", &least]);
                 }
                 let most = self.value(n(at_most));
-                self.conditions.push(format!("{tokens} <= {most}"));
+                self.condition.push(&[&tokens, " <= ", &most]);
                 self.add(&tokens, delta);
             }
             TokenWrite::Set { to, from } => {
@@ -294,27 +327,24 @@ impl Expressions {
     }
 
     fn finish(self) -> Update {
-        let clause = |keyword: &str, parts: &[String]| {
-            if parts.is_empty() { String::new() } else { format!("{keyword} {} ", parts.join(", ")) }
-        };
-        let expression = [clause("SET", &self.set), clause("ADD", &self.add), clause("REMOVE", &self.remove)].concat();
-        Update {
-            condition: self.conditions.join(" AND "),
-            expression: expression.trim_end().to_owned(),
-            names: self.names,
-            values: self.values,
+        let mut expression = Clause::new(160, " ");
+        for (keyword, clause) in [("SET ", &self.set), ("ADD ", &self.add), ("REMOVE ", &self.remove)] {
+            if !clause.text.is_empty() {
+                expression.push(&[keyword, &clause.text]);
+            }
         }
+        Update { condition: self.condition.text, expression: expression.text, names: self.names, values: self.values }
     }
 }
 
 /// Turns a write into an update. The expression is empty when there is nothing to change.
 pub(crate) fn encode_update(write: &BucketWrite) -> Update {
-    let mut e = Expressions::default();
+    let mut e = Expressions::new();
     let refill = e.name(REFILL);
     match write.expect_refill {
         Some(at) => e.expect(&refill, Some(n(at))),
         // Whatever it is, it must be there: an item without it is no bucket.
-        None => e.conditions.push(format!("attribute_exists({refill})")),
+        None => e.condition.push(&["attribute_exists(", &refill, ")"]),
     }
     let shards = e.name(SHARDS);
     e.expect(&shards, write.expect_shards.map(|count| n(i64::from(count))));
@@ -327,11 +357,11 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     match write.expect_valid {
         Validity::AbsentOrAfter(now) => {
             let now = e.value(n(now));
-            e.conditions.push(format!("(attribute_not_exists({valid}) OR {valid} > {now})"));
+            e.condition.push(&["(attribute_not_exists(", &valid, ") OR ", &valid, " > ", &now, ")"]);
         }
         Validity::Expired(stamp) => {
             e.expect(&valid, Some(n(stamp)));
-            e.remove.push(valid);
+            e.remove.push(&[&valid]);
         }
     }
     if let Some(incarnation) = &write.expect_incarnation {

@@ -1,0 +1,52 @@
+//! Equal values become the same one: [`Recent`].
+
+use std::sync::{Mutex, PoisonError};
+
+/// How many it looks through. Most entities have one of a few sets of limits.
+const KEPT: usize = 16;
+
+/// The values that were seen last, so that thousands who have equal ones share them.
+#[derive(Debug)]
+pub(crate) struct Recent<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T: Clone> Recent<T> {
+    /// One that was seen lately and is the `same` as `value`, else `value`.
+    pub(crate) fn intern(&self, value: T, same: impl Fn(&T, &T) -> bool) -> T {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = values.iter().position(|known| same(known, &value)) {
+            values[..=index].rotate_right(1);
+            return values[0].clone();
+        }
+        values.truncate(KEPT - 1);
+        values.insert(0, value.clone());
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn equal_values_become_the_same_until_they_were_not_seen_for_long() {
+        let recent = Recent::default();
+        let intern = |value: usize| recent.intern(Arc::new(value), |a, b| a == b);
+        let first = intern(0);
+        for value in 1..KEPT {
+            intern(value);
+            assert!(Arc::ptr_eq(&first, &intern(0)), "seen between {KEPT} others");
+        }
+        for value in 1..=KEPT {
+            intern(value);
+        }
+        assert!(!Arc::ptr_eq(&first, &intern(0)), "others came since");
+    }
+}
