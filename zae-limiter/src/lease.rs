@@ -180,29 +180,14 @@ impl Lease {
             cost.check()?;
             return Ok(());
         };
-        let cost = cost.resolve(resolved.child.limits())?;
         // As they were before this took more.
         self.statuses();
-        let lanes: Option<Vec<Arc<Lane>>> = {
-            let state = self.lock();
-            (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
-        };
-        let lanes = lanes.ok_or_else(settled)?;
-        let levels = std::iter::once(&resolved.child).chain(&resolved.parent);
-        let asks = levels.zip(lanes).map(|(level, lane)| (lane, Arc::clone(level.terms()), level.amounts(&cost)));
-        let asks: Vec<_> = asks.filter(|(_, _, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
         let deadline = Instant::now() + self.limiter.deadline();
-        let more = loop {
-            match tokio::time::timeout_at(deadline, acquire::take_more(asks.clone(), deadline)).await {
-                Ok(Ok(more)) => break more,
-                // A lease keeps the limits that it was granted under; the next acquire brings the new ones back.
-                Ok(Err(NotTaken::Outdated)) => self.limiter.forget(resolved),
-                Ok(Err(NotTaken::Denied(Denied::Error(error)))) => return Err(error),
-                Ok(Err(NotTaken::Denied(Denied::Outage(reason, source)))) => {
-                    return Err(self.unavailable(reason, source));
-                }
-                Err(_) => return Err(self.unavailable(crate::UnavailableReason::DeadlineExceeded, None)),
-            }
+        let more = match tokio::time::timeout_at(deadline, self.take_more(resolved, cost, deadline)).await {
+            Ok(Ok(more)) => more,
+            Ok(Err(Denied::Error(error))) => return Err(error),
+            Ok(Err(Denied::Outage(reason, source))) => return Err(self.unavailable(reason, source)),
+            Err(_) => return Err(self.unavailable(crate::UnavailableReason::DeadlineExceeded, None)),
         };
         let mut state = self.lock();
         if state.phase == Phase::Settled {
@@ -215,6 +200,33 @@ impl Lease {
             }
         }
         Ok(())
+    }
+
+    /// From the shards that the lease holds tokens of; under other limits, where they were changed since.
+    async fn take_more(&self, resolved: &Arc<Resolved>, cost: Cost, deadline: Instant) -> Result<Vec<Hold>, Denied> {
+        let lanes: Option<Vec<Arc<Lane>>> = {
+            let state = self.lock();
+            (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
+        };
+        let lanes = lanes.ok_or_else(settled)?;
+        let mut now = Arc::clone(resolved);
+        loop {
+            let mut asked = cost.resolve(now.child.limits())?;
+            // Of a limit that was added since, the lease holds nothing that it could give back.
+            asked.retain(|(name, _)| resolved.child.limits().iter().any(|limit| limit.name() == name));
+            let asks = lanes.iter().filter_map(|lane| {
+                let mut levels = std::iter::once(&now.child).chain(&now.parent);
+                let level = levels.find(|level| *level.entity() == lane.key.entity)?;
+                Some((Arc::clone(lane), Arc::clone(level.terms()), level.amounts(&asked)))
+            });
+            let asks = asks.filter(|(_, _, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
+            match acquire::take_more(asks, deadline).await {
+                Ok(more) => return Ok(more),
+                Err(NotTaken::Denied(denied)) => return Err(denied),
+                Err(NotTaken::Outdated) => self.limiter.forget(&now),
+            }
+            now = self.limiter.resolve(&now.wish(cost.clone(), deadline)).await?;
+        }
     }
 
     fn unavailable(

@@ -3,8 +3,10 @@
 
 mod support;
 
-use support::{Bench, START, ideal::Ideal, limits, rpm};
-use zae_limiter::{AcquireError, Cost, Limit, RateLimiter};
+use std::time::Duration;
+
+use support::{Bench, Fault, START, ideal::Ideal, limits, rpm};
+use zae_limiter::{AcquireError, Cost, EntityId, Limit, NewEntity, RateLimiter, ResourceName};
 
 /// A limiter beside the ideal buckets that it must equal.
 struct Pair {
@@ -136,4 +138,67 @@ async fn a_refund_stops_at_the_ceiling() {
         granted += 1;
     }
     assert_eq!(granted, 10);
+}
+
+#[tokio::test]
+async fn a_lease_takes_more_from_both_levels_or_from_none() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let (child, parent) = (EntityId::new("user-1").unwrap(), EntityId::new("proj-1").unwrap());
+    let entity = NewEntity::new(child.clone()).parent(parent.clone()).cascading();
+    limiter.repository().create_entity(entity, None).await.unwrap();
+    let resource = ResourceName::new("gpt-4").unwrap();
+    let left = async || {
+        let left = [limiter.available(&child, &resource).await, limiter.available(&parent, &resource).await];
+        left.map(|level| level.unwrap()["rpm"])
+    };
+    limiter.acquire("proj-1", "gpt-4", Cost::of("rpm", 4)).await.unwrap().commit().await.unwrap();
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 2)).await.unwrap();
+    assert_eq!(left().await, [8, 4]);
+    lease.consume(Cost::of("rpm", 3)).await.unwrap();
+    assert_eq!(left().await, [5, 1]);
+    assert_eq!(lease.consumed()["rpm"], 5, "each level counts once");
+    // The parent has one.
+    let more = lease.consume(Cost::of("rpm", 2)).await;
+    assert!(matches!(more, Err(AcquireError::Exceeded(_))), "{more:?}");
+    // What the child gave for it is on its way back.
+    lease.adjust("rpm", -1).unwrap();
+    lease.commit().await.unwrap();
+    assert_eq!(left().await, [6, 2]);
+    assert!(lease.consume(Cost::of("rpm", 1)).await.is_err(), "it is settled");
+    assert_eq!(left().await, [6, 2]);
+}
+
+#[tokio::test]
+async fn the_whole_capacity_fits_later_and_what_is_told_is_what_is_left() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let take = async |tokens| {
+        let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", tokens)).await;
+        lease.map(|lease| drop(lease.commit()))
+    };
+    let exceeded = |answer| match answer {
+        Err(AcquireError::Exceeded(exceeded)) => (exceeded.primary().available, exceeded.retry_after().as_millis()),
+        other => panic!("{other:?}"),
+    };
+    take(1).await.unwrap();
+    assert_eq!(exceeded(take(10).await), (9, 6_000));
+    assert!(matches!(take(11).await, Err(AcquireError::NeverFits(_))));
+    // Both fit by what is known, and go into one write, which has enough for the first.
+    let (first, second) = tokio::join!(take(7), take(6));
+    first.unwrap();
+    assert_eq!(exceeded(second), (2, 24_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_refused_for_what_is_on_its_way_back() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await.unwrap();
+    wire.fail(|_, _| Fault::Slow(100));
+    let settled = tokio::spawn(lease.roll_back());
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(wire.take().contains_key("UpdateItem"), "it was sent");
+    limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 5)).await.unwrap().commit().await.unwrap();
+    settled.await.unwrap().unwrap();
 }

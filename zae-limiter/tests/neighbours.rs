@@ -95,6 +95,14 @@ async fn a_bucket_that_a_neighbour_shards_grants_no_more_than_before() {
         let tokens = raw::number(&shard(&r, number).await, "b_rpm_tk").unwrap();
         assert!((0..=5_000).contains(&tokens), "shard {number} holds {tokens}");
     }
+    // What was lost comes back: both are full after a minute.
+    bench.advance(60_000);
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let mut full = 0;
+    while take(&limiter, "rpm", 1).await.is_ok() {
+        full += 1;
+    }
+    assert_eq!(full, 10);
 }
 
 #[tokio::test]
@@ -244,4 +252,40 @@ async fn a_settlement_changes_no_limits() {
     assert_eq!(raw::number(&after, "b_rpm_cp"), Some(100_000));
     let gained = |name| raw::number(&after, name).unwrap() - raw::number(&before, name).unwrap();
     assert_eq!((gained("b_rpm_tk"), gained("b_rpm_tc")), (2_000, -2_000));
+}
+
+#[tokio::test]
+async fn a_lease_takes_more_under_the_limits_of_today() {
+    let bench = Bench::new();
+    let (ours, theirs) = a_raise_that_the_other_has_not_heard_of(&bench).await;
+    let r = ours.repository().clone();
+    let lease = theirs.acquire("e", "gpt-4", Cost::of("rpm", 3)).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([tpm(7), rpm(100)]), None).await.unwrap();
+    let before = raw::number(&shard(&r, 0).await, "b_rpm_tk").unwrap();
+    lease.consume(Cost::of("rpm", 2)).await.unwrap();
+    let bucket = shard(&r, 0).await;
+    assert_eq!(raw::number(&bucket, "b_rpm_cp"), Some(100_000));
+    assert_eq!(raw::number(&bucket, "b_rpm_tk"), Some(before - 2_000));
+    assert_eq!(lease.consumed().into_values().collect::<Vec<_>>(), [5]);
+    lease.roll_back().await.unwrap();
+    let bucket = shard(&r, 0).await;
+    assert_eq!(
+        ["b_rpm_tk", "b_rpm_tc", "b_tpm_tc"].map(|name| raw::number(&bucket, name)),
+        [Some(before + 3_000), Some(2_000), Some(0)]
+    );
+}
+
+#[tokio::test]
+async fn what_one_shard_says_is_no_answer_for_the_others() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(40)])).await;
+    let r = limiter.repository().clone();
+    for (number, tokens) in [(0, 0), (1, 20_000)] {
+        raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (number, 2), START, &[("rpm", tokens, 40_000, 40_000, 60_000)]))
+            .await;
+    }
+    for turn in 0..20 {
+        take(&limiter, "rpm", 1).await.unwrap_or_else(|error| panic!("{turn}: {error}"));
+    }
+    assert!(matches!(take(&limiter, "rpm", 1).await, Err(AcquireError::Exceeded(_))));
 }

@@ -40,10 +40,7 @@ pub(crate) struct Wish {
     pub(crate) entity: EntityId,
     pub(crate) resource: ResourceName,
     pub(crate) cost: Cost,
-    /// Replace the stored limits, for the entity and its parent.
-    pub(crate) limits: Option<Limits>,
-    /// Hold where nothing is stored.
-    pub(crate) default_limits: Option<Limits>,
+    pub(crate) said: Said,
     pub(crate) reserve: Reserve,
     /// What happens when the store cannot be asked, unless the stored policy is to say.
     pub(crate) on_unavailable: Option<OnUnavailable>,
@@ -65,6 +62,17 @@ pub(crate) struct Resolved {
     pub(crate) parent: Option<Level>,
     /// Until when it may be believed.
     pub(crate) validity: Validity,
+    /// What was said about limits by whoever asked.
+    said: Said,
+}
+
+/// What an acquire says about limits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// Replace the stored limits, for the entity and its parent.
+    pub(crate) limits: Option<Limits>,
+    /// Hold where nothing is stored.
+    pub(crate) default_limits: Option<Limits>,
 }
 
 impl Resolved {
@@ -79,6 +87,12 @@ impl Resolved {
         for level in std::iter::once(&self.child).chain(&self.parent) {
             repository.forget_limits_of(level.entity());
         }
+    }
+
+    /// The same question, for taking `cost` more.
+    pub(crate) fn wish(&self, cost: Cost, deadline: Instant) -> Wish {
+        let (entity, resource) = (self.child.entity().clone(), self.child.resource().clone());
+        Wish { entity, resource, cost, said: self.said.clone(), reserve: Reserve::Off, deadline }
     }
 
     /// Child before parent, each with the way it is to be asked.
@@ -101,7 +115,7 @@ pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish)
         }
         None => None,
     };
-    Ok(Resolved { child, parent, validity })
+    Ok(Resolved { child, parent, validity, said: wish.said.clone() })
 }
 
 async fn level(
@@ -115,8 +129,8 @@ async fn level(
     if let Some(unsupported) = &resolution.unsupported {
         return Err(AcquireError::from(unsupported.clone()).into());
     }
-    let stored = resolution.limits.as_ref().filter(|_| wish.limits.is_none());
-    let limits = wish.limits.as_ref().or(stored).or(wish.default_limits.as_ref());
+    let stored = resolution.limits.as_ref().filter(|_| wish.said.limits.is_none());
+    let limits = wish.said.limits.as_ref().or(stored).or(wish.said.default_limits.as_ref());
     let Some(limits) = limits.cloned() else {
         let (entity, resource) = (entity.clone(), wish.resource.clone());
         return Err(AcquireError::NoLimits { entity, resource }.into());

@@ -75,19 +75,21 @@ impl Hold {
         self.terms.params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
     }
 
-    /// Adds what `more` took from the same bucket under the same terms. What was taken from a bucket that was deleted
-    /// meanwhile is forgotten: there is nothing left to give it back to.
+    /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What was
+    /// taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
     pub(crate) fn absorb(&mut self, mut more: Self) {
         more.state = State::Settled;
-        self.available = mem::take(&mut more.available);
         // The mixture goes back to the bucket, not into a stock.
         self.term = None;
         if self.incarnation != more.incarnation {
             self.incarnation = more.incarnation.take();
-            self.taken = mem::take(&mut more.taken);
-            return;
+            self.taken.iter_mut().for_each(|taken| *taken = 0);
         }
-        self.taken.iter_mut().zip(&more.taken).for_each(|(taken, added)| *taken = taken.saturating_add(*added));
+        for (index, (name, _)) in self.terms.params.iter().enumerate() {
+            let Some(other) = more.terms.params.iter().position(|(known, _)| known == name) else { continue };
+            self.taken[index] = self.taken[index].saturating_add(more.taken[other]);
+            self.available[index] = more.available[other];
+        }
     }
 
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.

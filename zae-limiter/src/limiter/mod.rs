@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     engine::{
-        acquire::{self, Resolved, Wish},
+        acquire::{self, Resolved, Said, Wish},
         breaker::Gate,
         denied::{Denied, NotTaken},
         front::Front,
@@ -194,11 +194,13 @@ impl RateLimiter {
         shared.recover();
         let deadline = Instant::now() + request.deadline.unwrap_or(inner.deadline);
         let wish = Wish {
-            default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
+            said: Said {
+                default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
+                limits: request.limits,
+            },
             entity: request.entity,
             resource: request.resource,
             cost: request.cost,
-            limits: request.limits,
             reserve: request.reserve.unwrap_or(inner.reserve),
             on_unavailable: request.on_unavailable.or(inner.on_unavailable),
             deadline,
@@ -263,12 +265,12 @@ impl RateLimiter {
         resolved.forget(&self.inner.repository);
     }
 
-    async fn resolve(&self, wish: &Wish) -> Result<Arc<Resolved>, Denied> {
+    pub(crate) async fn resolve(&self, wish: &Wish) -> Result<Arc<Resolved>, Denied> {
         let inner = &self.inner;
-        let defaults = wish.default_limits.as_ref();
+        let defaults = wish.said.default_limits.as_ref();
         // Limits given with the call are only this call's.
         let known = || inner.front.get(&wish.entity, &wish.resource, defaults);
-        if let Some(resolved) = wish.limits.is_none().then(known).flatten()
+        if let Some(resolved) = wish.said.limits.is_none().then(known).flatten()
             && resolved.still_holds(&inner.repository)
         {
             inner.local.learn(wish, &resolved);
@@ -278,8 +280,8 @@ impl RateLimiter {
         let resolved = Box::pin(acquire::resolve(&inner.repository, &inner.lanes, wish)).await?;
         let resolved = Arc::new(resolved);
         inner.local.learn(wish, &resolved);
-        if wish.limits.is_none() {
-            inner.front.put(Arc::clone(&resolved), wish.default_limits.clone());
+        if wish.said.limits.is_none() {
+            inner.front.put(Arc::clone(&resolved), wish.said.default_limits.clone());
         }
         Ok(resolved)
     }
