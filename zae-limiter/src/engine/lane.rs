@@ -52,6 +52,8 @@ struct State {
     trusted_until: Option<Instant>,
     /// Whether the write in flight books settlements, which the image does not show yet.
     settling: bool,
+    /// Whether a neighbour was seen to write between two of our writes.
+    shared: bool,
     /// Until when neighbours are expected to write in between.
     crowded_until: Option<Instant>,
     terms: Option<Arc<Terms>>,
@@ -72,6 +74,13 @@ pub(crate) struct Recent {
     pub(crate) image: Arc<Image>,
     /// What is booked but not written, summed by limit.
     pub(crate) booked: Vec<(LimitName, i64)>,
+}
+
+/// Whether a write or a read found the bucket as it was last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    Nobody,
+    Somebody,
 }
 
 /// What a stock says to an ask.
@@ -186,6 +195,16 @@ impl Lane {
         state.image = image;
         // Not all processes should ask again at the same moment.
         state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
+    }
+
+    /// Notes whether a neighbour has written since the last image.
+    pub(super) fn met(&self, neighbour: Met) {
+        lock(&self.state).shared = neighbour == Met::Somebody;
+    }
+
+    /// Whether a neighbour was seen the last time.
+    pub(super) fn is_shared(&self) -> bool {
+        lock(&self.state).shared
     }
 
     /// Notes that one write after the other met those of neighbours.

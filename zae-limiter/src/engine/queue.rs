@@ -174,3 +174,84 @@ impl<A: Waiting, P> Queue<A, P> {
         self.asks.iter().take(MAX_BATCH).take_while(|ask| ask.goes_with(first)).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_millis(50);
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Ask {
+        number: u32,
+        terms: u32,
+        wanted: bool,
+    }
+
+    impl Waiting for Ask {
+        fn is_wanted(&self) -> bool {
+            self.wanted
+        }
+
+        fn goes_with(&self, other: &Self) -> bool {
+            self.terms == other.terms
+        }
+    }
+
+    fn ask(number: u32) -> Ask {
+        Ask { number, terms: 0, wanted: true }
+    }
+
+    fn queue(asks: impl IntoIterator<Item = Ask>) -> Queue<Ask, u32> {
+        let mut queue = Queue::default();
+        for ask in asks {
+            let _ = queue.submit(ask, usize::MAX).unwrap();
+        }
+        queue
+    }
+
+    /// Who is driven next.
+    fn numbers(queue: &mut Queue<Ask, u32>) -> Vec<u32> {
+        match queue.next(Instant::now(), None, false) {
+            Next::Drive { asks, .. } => asks.iter().map(|ask| ask.number).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_comes_first_is_served_first_with_those_of_the_same_terms() {
+        let other = |number| Ask { terms: 1, ..ask(number) };
+        let mut queue = queue([ask(0), ask(1), other(2), ask(3)]);
+        assert_eq!([numbers(&mut queue), numbers(&mut queue), numbers(&mut queue)], [vec![0, 1], vec![2], vec![3]]);
+    }
+
+    #[test]
+    fn one_write_serves_no_more_than_a_batch() {
+        let mut queue = queue((0..1_500).map(ask));
+        assert_eq!([numbers(&mut queue).len(), numbers(&mut queue).len()], [1_024, 476]);
+    }
+
+    #[test]
+    fn who_gave_up_needs_no_write_and_makes_room() {
+        let gone = |number| Ask { wanted: false, ..ask(number) };
+        let mut queue = queue([gone(0), ask(1), gone(2)]);
+        assert_eq!(queue.submit(ask(3), 2), Ok(Start::Nothing), "two of the three do not count");
+        assert_eq!(queue.submit(ask(4), 2), Err(ask(4)));
+        assert_eq!(numbers(&mut queue), [1, 3]);
+        let _ = queue.submit(gone(5), 2);
+        assert!(matches!(queue.next(Instant::now(), None, false), Next::Stop));
+    }
+
+    #[test]
+    fn a_settlement_waits_no_longer_than_the_first_of_them() {
+        let (mut queue, start) = (queue([]), Instant::now());
+        for turn in 0..4 {
+            let _ = queue.book(turn, start + DELAY / 2 * turn, DELAY);
+        }
+        assert!(matches!(queue.next(start, None, false), Next::Wait(until) if until == start + DELAY));
+        let Next::Drive { pending, .. } = queue.next(start + DELAY, None, false) else { panic!("it is due") };
+        assert_eq!(pending, [0, 1, 2, 3]);
+        let _ = queue.book(4, start, DELAY);
+        assert!(matches!(queue.next(start, None, true), Next::Drive { .. }), "at the end nothing waits");
+    }
+}

@@ -12,7 +12,7 @@ use super::{image::Image, plan::BucketWrite};
 use crate::{
     error::{BoxError, RepositoryError, StoreError, StoreErrorKind},
     model::name::{EntityId, NamespaceId, ResourceName},
-    repository::store::{Item, Store},
+    repository::store::{Consistency, Item, Key, Store},
     wire::{
         bucket::{self, NewBucket},
         keys,
@@ -60,12 +60,12 @@ fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
     consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }
 
-fn read(item: Option<&Item>) -> Result<Option<Image>, RepositoryError> {
+fn decode(item: Option<&Item>) -> Result<Option<Image>, RepositoryError> {
     item.map_or(Ok(None), bucket::decode)
 }
 
 fn lost(item: Option<&Item>) -> Outcome {
-    match read(item) {
+    match decode(item) {
         Ok(image) => Outcome::Lost(image),
         Err(error) => Outcome::Failed(error),
     }
@@ -81,6 +81,17 @@ fn failed(error: StoreError) -> Outcome {
 fn timed_out(operation: &'static str, after: Duration) -> Outcome {
     let source = BoxError::from(format!("no answer within {} ms", after.as_millis()));
     Outcome::Failed(StoreError { operation, kind: StoreErrorKind::Ambiguous, code: None, source }.into())
+}
+
+/// The bucket as it is now; `None` when there is none.
+pub(crate) async fn read(
+    store: &Store,
+    namespace: &NamespaceId,
+    key: &BucketKey,
+) -> Result<Option<Image>, RepositoryError> {
+    let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
+    let item = store.get(&Key::new(pk, keys::sk_state()), Consistency::Strong).await?;
+    decode(item.as_ref())
 }
 
 /// Updates an existing bucket.
@@ -111,7 +122,7 @@ pub(crate) async fn update(
     };
     let outcome = match answer {
         Ok(output) => {
-            let outcome = match read(output.attributes()) {
+            let outcome = match decode(output.attributes()) {
                 Ok(Some(image)) => Outcome::Done(image),
                 // The write did go through; only what it left is of another making.
                 Ok(None) => Outcome::Failed(RepositoryError::Malformed {

@@ -191,6 +191,11 @@ impl Stock {
         self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
+    /// Whether the bucket had too little the last time, so that whoever asks it competes for what comes in.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.rationed_until.is_some()
+    }
+
     /// Whole tokens here, by limit.
     pub(crate) fn held(&self) -> &[i64] {
         &self.total
