@@ -197,3 +197,30 @@ async fn acquires_that_wait_share_a_write() {
     }
     assert!(wire.count() <= 2, "one in flight, everybody else in the next");
 }
+
+#[tokio::test(start_paused = true)]
+async fn processes_that_were_refused_together_do_not_ask_again_together() {
+    let bench = Bench::new();
+    let limits = limits([rpm(5)]);
+    let mut processes = Vec::new();
+    for _ in 0..20 {
+        processes.push(bench.limiter(&limits).await);
+    }
+    spend(&processes[0].1, "user-1", 5).await.unwrap();
+    for (wire, limiter) in &processes {
+        spend(limiter, "user-1", 1).await.unwrap_err();
+        wire.take();
+    }
+    let mut asked_at = BTreeMap::<u64, u32>::new();
+    for ms in (0..1_100).step_by(10) {
+        for (wire, limiter) in &processes {
+            spend(limiter, "user-1", 1).await.unwrap_err();
+            *asked_at.entry(ms).or_default() += u32::try_from(wire.count()).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asked_at.retain(|_, calls| *calls > 0);
+    assert!(asked_at.len() >= 5, "{asked_at:?}");
+    assert!(asked_at.keys().all(|ms| (750..=1_000).contains(ms)), "{asked_at:?}");
+    assert_eq!(asked_at.values().sum::<u32>(), 20, "each once");
+}

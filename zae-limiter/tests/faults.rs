@@ -207,3 +207,30 @@ async fn a_late_refund_does_not_reach_a_bucket_that_was_made_anew() {
     late.roll_back().await.unwrap();
     assert_eq!(stored(&bench, "user-1", "rpm").await, (20_000, 80_000));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_outlasts_a_store_that_is_busy_for_a_moment() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap();
+    wire.take();
+    let tries = AtomicU64::new(0);
+    wire.fail(move |_, _| if tries.fetch_add(1, Ordering::SeqCst) < 3 { Fault::Throttled } else { Fault::None });
+    lease.roll_back().await.unwrap();
+    assert_eq!(wire.count(), 4);
+    assert_eq!(stored(&bench, "user-1", "rpm").await, (100_000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_for_who_gives_up_between_two_attempts() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    exhaust(&limiter, "user-1", 1).await;
+    wire.fail(|_, _| Fault::Throttled);
+    let acquire = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1));
+    assert!(tokio::time::timeout(Duration::from_millis(20), acquire).await.is_err());
+    assert!(wire.count() > 1, "it was tried more than once");
+    wire.fail(|_, _| Fault::None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(wire.count(), 0);
+}

@@ -2,9 +2,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use support::{driven::Fleet, limits, rpm, tpm};
+use aws_sdk_dynamodb::types::AttributeValue;
+use support::{Fault, driven::Fleet, limits, rpm, tpm};
 use tokio::time::Instant;
 use zae_limiter::{Acquire, AcquireError, Cost, EntityId, Limit, NewEntity, RateLimiter, RateLimiterBuilder, Reserve};
 
@@ -233,9 +237,112 @@ async fn a_process_that_ends_without_a_word_strands_little_and_for_a_while() {
     let gone = 20_000 - stored(&fleet, "user-1").await - i64::try_from(granted).unwrap();
     assert!((1..100).contains(&gone), "{gone}: less than half a percent of the capacity");
     // Nothing of it reaches the table any more.
-    wire.fail(|_, _| support::Fault::LostBefore);
+    wire.fail(|_, _| Fault::LostBefore);
     tokio::time::sleep(LIFE * 3).await;
     let (_, other) = fleet.process(&limits([limit]), |b| b).await;
     let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
     assert_eq!(other.available(&entity, &resource).await.unwrap()["rpm"], 20_000, "refill has replaced it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_held_of_a_sharded_bucket() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
+    assert!(spend(&limiter, "user-1").await);
+    let client = fleet.store.client();
+    let items = client.scan().table_name("limiter").send().await.unwrap();
+    let mut bucket = items.items().iter().find(|item| item.contains_key("b_rpm_tk")).unwrap().clone();
+    bucket.insert("shard_count".to_owned(), AttributeValue::N("2".to_owned()));
+    client.put_item().table_name("limiter").set_item(Some(bucket)).send().await.unwrap();
+    wire.reset();
+    let granted = stream(&limiter, 100, LIFE * 2).await;
+    let writes = wire.units().writes;
+    assert!((granted..granted + 5).contains(&writes), "{writes} writes for {granted}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_store_is_not_pressed_for_what_nobody_waits_for() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
+    stream(&limiter, 1_000, LIFE).await;
+    wire.fail(|_, _| Fault::Throttled);
+    wire.reset();
+    let mut asked_for_more = 0;
+    // A third is left when more is asked for, and that lasts longer than this.
+    for turn in 0..1_000 {
+        asked_for_more += wire.count();
+        if asked_for_more > 0 && turn % 100 == 99 {
+            break;
+        }
+        assert!(spend(&limiter, "user-1").await);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!((1..=2).contains(&asked_for_more), "{asked_for_more}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserve_ages_from_the_moment_it_was_asked_for() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
+    let sent = Arc::new(Mutex::new(Instant::now()));
+    let last = Arc::clone(&sent);
+    wire.fail(move |_, _| {
+        *last.lock().unwrap() = Instant::now();
+        Fault::Trip(400)
+    });
+    for _ in 0..300 {
+        let limiter = limiter.clone();
+        tokio::spawn(async move { spend(&limiter, "user-1").await });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // From here on there is no more of it.
+    wire.fail(|_, _| Fault::LostBefore);
+    let sent = *sent.lock().unwrap();
+    let mut granted_at = sent;
+    while sent.elapsed() < LIFE * 2 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if let Ok(lease) = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await {
+            drop(lease.commit());
+            granted_at = Instant::now();
+        }
+    }
+    let age = granted_at - sent;
+    assert!(age > LIFE * 3 / 4 && age < LIFE * 7 / 8, "the oldest was used {age:?} after it was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_into_an_empty_reserve_finds_its_way_to_the_table() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let long = |b: RateLimiterBuilder| b.reserve(Reserve::All).reserve_life(LIFE * 10);
+    let (_, limiter) = fleet.process(&limits([slow(1_000_000)]), long).await;
+    let granted = stream(&limiter, 1_000, LIFE / 2).await;
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap();
+    // Unused for half a life, the rest has gone back.
+    tokio::time::sleep(LIFE * 6).await;
+    let left = 1_000_000 - i64::try_from(granted).unwrap();
+    assert_eq!(stored(&fleet, "user-1").await, left - 50);
+    drop(lease);
+    tokio::time::sleep(LIFE).await;
+    assert_eq!(stored(&fleet, "user-1").await, left);
+}
+
+#[tokio::test(start_paused = true)]
+async fn adjustments_wait_for_the_next_filling() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
+    stream(&limiter, 1_000, LIFE).await;
+    let strict = async || {
+        let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
+        let request = Acquire::new(entity, resource, Cost::of("rpm", 2)).reserve(Reserve::Off);
+        limiter.acquire_with(request).await.unwrap()
+    };
+    let leases = [strict().await, strict().await, strict().await, strict().await, strict().await, strict().await];
+    wire.reset();
+    for lease in leases {
+        lease.adjust("rpm", -1).unwrap();
+        drop(lease.commit());
+        stream(&limiter, 1_000, LIFE / 10).await;
+    }
+    let writes = wire.units().writes;
+    assert!((1..=3).contains(&writes), "{writes} in {:?}", LIFE * 6 / 10);
 }

@@ -143,3 +143,34 @@ async fn dropping_the_last_handle_writes_what_is_booked() {
     };
     tokio::time::timeout(DEADLINE, written).await.expect("35 tokens are gone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_is_told_at_once() {
+    let bench = Bench::new();
+    let (wire, repository) = bench.process().await;
+    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    let limiter = RateLimiter::builder(repository).deadline(DEADLINE).max_waiting(3).build();
+    ask(&limiter).await.unwrap();
+    wire.fail(|_, _| Fault::Slow(100));
+    let first = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { ask(&limiter).await }
+    });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    // One is on its way. Three wait.
+    let waiting = [0, 1, 2].map(|_| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move { ask(&limiter).await })
+    });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let start = Instant::now();
+    let error = ask(&limiter).await.unwrap_err();
+    assert!(
+        matches!(&error, AcquireError::Unavailable(unavailable) if unavailable.reason == UnavailableReason::Overloaded),
+        "{error:?}"
+    );
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    for waits in [first].into_iter().chain(waiting) {
+        waits.await.unwrap().unwrap();
+    }
+}

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use zae_limiter::{
     AcquireError, AuditEvent, Clock, Cost, EmbeddedStore, Entity, EntityId, LimitScope, Limits, ManualClock,
-    NamespaceName, NewEntity, OnUnavailable, Principal, RateLimiter, Repository, RepositoryError, ResourceName,
-    SystemClock, ValidationError, VersionUpdate,
+    NamespaceName, NewEntity, OnUnavailable, Principal, RateLimiter, Repository, RepositoryError, Reserve,
+    ResourceName, SystemClock, ValidationError, VersionUpdate,
 };
 
 use super::{
@@ -89,9 +89,9 @@ impl Ours {
     }
 
     /// A limiter of the namespace `default` on the machine's clock.
-    pub(crate) async fn limiter_in_real_time(&self) -> RateLimiter {
+    pub(crate) async fn limiter_in_real_time(&self, reserve: Reserve) -> RateLimiter {
         let repository = self.repository("default", Arc::new(SystemClock)).await.unwrap();
-        RateLimiter::builder(repository).deadline(DEADLINE).build()
+        RateLimiter::builder(repository).reserve(reserve).deadline(DEADLINE).build()
     }
 
     pub(crate) async fn call(&self, op: &str, arguments: &Value) -> Answer {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use zae_limiter::{AcquireError, Cost, RateLimiter};
+use zae_limiter::{AcquireError, Cost, RateLimiter, Reserve};
 
 use super::{
     ours::Ours,
@@ -88,13 +88,51 @@ async fn at_a_standstill_the_sum_is_bounded_and_our_part_exact() {
     assert_eq!(table.bucket("shared", "gpt-4").await["rps"].1, i64::try_from(total).unwrap() * 1_000);
 }
 
+/// In driven time, three times the rate for ten minutes, asked by turns: everything permitted is granted, and the reference
+/// adds at most the one bucket that it can hide.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_minutes_of_overload_grant_what_is_permitted_and_at_most_one_bucket_more() {
+    let (capacity, per_second, seconds) = (20, 1, 600);
+    let Some(table) = Table::open(By::Them).await else { return };
+    table.theirs.ok("set_system_defaults", json!({ "rows": rows(capacity, per_second), "principal": "ops" })).await;
+    let ask = json!({ "entity_id": "shared", "resource": "gpt-4", "consume": { "rps": 1 } });
+    let (mut granted, mut lowest, mut level) = ([0_u64; 2], f64::MAX, capacity as f64);
+    for turn in 0..3 * per_second * seconds {
+        table.clock.advance(Duration::from_millis(if turn % 3 == 0 { 334 } else { 333 }));
+        level = (level + if turn % 3 == 0 { 0.334 } else { 0.333 } * per_second as f64).min(capacity as f64);
+        // Two of three asks are theirs.
+        let (side, number) = if turn % 3 == 0 { (&table.ours, 0) } else { (&table.theirs, 1) };
+        match side.call("acquire", ask.clone()).await {
+            Ok(_) => {
+                granted[number] += 1;
+                level -= 1.0;
+                lowest = f64::min(lowest, level);
+            }
+            Err(failure) => assert!(failure.map.is_some(), "{failure:?}"),
+        }
+    }
+    let (sum, permitted) = (granted[0] + granted[1], capacity + per_second * seconds);
+    assert!(sum as f64 >= 0.99 * permitted as f64, "{granted:?} of {permitted}");
+    assert!(lowest >= -(capacity as f64) - 1e-6, "{granted:?}: {lowest} in some interval");
+    assert!(granted.iter().all(|part| *part > 0), "both sides took part: {granted:?}");
+}
+
 /// In real time: granted ≤ 2·C + r·τ, and the bucket's counter is the sum of what both sides say they were granted.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_real_time_the_sum_is_bounded_and_accounted_for() {
-    let (capacity, per_second) = (100, 50);
+    race(100, 50, Reserve::Off).await;
+}
+
+/// The same with ours debiting ahead: the bound of reserve mode comes on top.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_real_time_reserves_add_no_more_than_their_bound() {
+    race(2_000, 200, Reserve::All).await;
+}
+
+async fn race(capacity: u64, per_second: u64, reserve: Reserve) {
     let Some(table) = Table::open(By::Them).await else { return };
     table.theirs.ok("set_system_defaults", json!({ "rows": rows(capacity, per_second), "principal": "ops" })).await;
-    let limiter = ours(&table).limiter_in_real_time().await;
+    let limiter = ours(&table).limiter_in_real_time(reserve).await;
     let Side::Theirs(python, _) = &table.theirs else { unreachable!("`theirs` is theirs") };
 
     // Both have opened the table, and the bucket is there and empty, before the time starts.
@@ -124,12 +162,16 @@ async fn in_real_time_the_sum_is_bounded_and_accounted_for() {
     let yours = read(yours).unwrap().as_u64().unwrap();
     let granted = capacity + mine + yours;
     let refilled = per_second as f64 * started.elapsed().as_secs_f64();
+    // One process of ours, whose share is half a percent less a token.
+    let ahead = if reserve == Reserve::All { (capacity / 200 - 1) as f64 } else { 0.0 };
     assert!(
-        granted as f64 <= 2.0 * capacity as f64 + refilled,
+        granted as f64 <= 2.0 * capacity as f64 + refilled + ahead,
         "{capacity} + {mine} + {yours} with {refilled} refilled"
     );
     assert!(mine > 0 && yours > 0, "both sides took part: {mine} + {yours}");
 
+    // What is still held goes back.
+    limiter.shutdown().await;
     let consumed = table.bucket("shared", "gpt-4").await["rps"].1;
     assert_eq!(consumed, i64::try_from(granted).unwrap() * 1_000);
 }
