@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use tokio::time::{Instant, timeout};
 use zae_tower::{Repository, ResourceName};
 
@@ -135,8 +136,12 @@ impl PauseBook {
     }
 
     /// Keeps the pause that `answer` asks for, and tells the others. Returns it, capped.
-    pub(crate) async fn learn(&self, scope: &ResourceName, answer: &Answer, said: &str) -> Option<Duration> {
+    pub(crate) async fn learn(&self, scope: &ResourceName, status: StatusCode, answer: &Answer) -> Option<Duration> {
         let now = Instant::now();
+        let said = match answer.verdict {
+            Verdict::Served => "nothing left",
+            _ => status.as_str(),
+        };
         let (pause, before) = {
             let mut scopes = self.scopes();
             let known = scopes.entry(scope.clone()).or_default();
@@ -148,7 +153,8 @@ impl PauseBook {
                 }
                 (_, None) => None,
             };
-            if answer.verdict == Verdict::Served {
+            // A provider that fails says nothing about its limits.
+            if answer.verdict == Verdict::Served && status.is_success() {
                 known.guesses = 0;
             }
             let pause = asked?.min(self.cap);

@@ -127,6 +127,6 @@ impl OutgoingLimit {
         body: &[u8],
     ) -> Option<Duration> {
         let answer = Answer::read(status, headers, body);
-        self.pauses.learn(scope, &answer, status.as_str()).await
+        self.pauses.learn(scope, status, &answer).await
     }
 }

@@ -107,11 +107,7 @@ impl OutgoingLimit {
             .is_none_or(|value| value.to_str().is_ok_and(|text| text.contains("json") || text.starts_with("text/")));
         let body = if matters && textual { peek(body).await } else { Peeked::new(Bytes::new(), body) };
         let answer = Answer::read(parts.status, &parts.headers, body.beginning());
-        let said = match answer.verdict {
-            Verdict::Served => "nothing left",
-            _ => parts.status.as_str(),
-        };
-        self.pauses.learn(&scope, &answer, said).await;
+        self.pauses.learn(&scope, parts.status, &answer).await;
         let mut response = http::Response::from_parts(parts, ());
         charge.start(&ResponseHead::from(&response));
         let status = response.status();

@@ -64,7 +64,7 @@ pub enum Verdict {
     Served,
     /// A limit was met; later it will be served.
     NotYet {
-        /// When, as far as the provider says so. Not capped.
+        /// When, as far as the provider says so: more than zero, and not capped.
         retry_after: Option<Duration>,
     },
     /// It will not be served however long one waits: a quota is used up, or the provider says not to retry.
@@ -110,13 +110,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], windows: &[Window], now: Timestamp) -> Verdict {
-    let told = text(headers, "retry-after-ms").and_then(time::milliseconds).or_else(|| {
+    // "Again at once" beside a refusal is a time that was rounded down, or no time at all.
+    let some = |span: &Duration| !span.is_zero();
+    let told = text(headers, "retry-after-ms").and_then(time::milliseconds).filter(some).or_else(|| {
         let text = text(headers, header::RETRY_AFTER.as_str())?;
-        time::seconds(text).or_else(|| time::until_http_date(text, now))
+        time::seconds(text).or_else(|| time::until_http_date(text, now)).filter(some)
     });
     let exhausted = || {
         let empty = windows.iter().filter(|window| window.remaining == Some(0));
-        empty.filter_map(|window| window.pause().or(window.reset)).max()
+        empty.filter_map(|window| window.pause().or(window.reset)).max().filter(some)
     };
     match status.as_u16() {
         429 => {
@@ -133,7 +135,7 @@ fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], windows: &[Wind
                 return Verdict::Never { reason: format!("{name}: false") };
             }
             let github = said.secondary.then_some(GITHUB_SECONDARY);
-            Verdict::NotYet { retry_after: told.or(said.retry_after).or_else(exhausted).or(github) }
+            Verdict::NotYet { retry_after: told.or(said.retry_after.filter(some)).or_else(exhausted).or(github) }
         }
         // GitHub refuses with 403; one that has nothing to do with limits says none of this.
         403 => {
@@ -167,6 +169,23 @@ mod tests {
         assert_eq!(read(429, &[("retry-after-ms", "-5"), ("retry-after", "1.5")], "").verdict, not_yet(1_500));
         assert_eq!(read(429, &[("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT")], "").verdict, not_yet(30_000));
         assert_eq!(read(429, &[], "").verdict, Verdict::NotYet { retry_after: None });
+    }
+
+    #[test]
+    fn no_time_is_not_at_once() {
+        let nothing = Verdict::NotYet { retry_after: None };
+        for (name, value) in [
+            ("retry-after", "0"),
+            ("retry-after", "0.0"),
+            ("retry-after-ms", "0"),
+            ("retry-after", "Wed, 31 Dec 2025 23:59:59 GMT"),
+        ] {
+            assert_eq!(read(429, &[(name, value)], "").verdict, nothing, "{name}: {value}");
+            assert_eq!(read(503, &[(name, value)], "").verdict, Verdict::Served, "{name}: {value}");
+        }
+        assert_eq!(read(429, &[("retry-after-ms", "0"), ("retry-after", "2")], "").verdict, not_yet(2_000));
+        let window = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0")];
+        assert_eq!(read(429, &window, "").verdict, nothing);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::{
+    Timestamp,
+    fmt::{rfc2822, strtime},
+    tz::TimeZone,
+};
 
 /// Numbers from here on are instants since 1970 and not spans: 2001-09-09, or 31 years.
 const EPOCH_FROM: f64 = 1_000_000_000.0;
@@ -64,12 +68,19 @@ pub(super) fn until_http_date(text: &str, now: Timestamp) -> Option<Duration> {
     Some(until(http_date(text)?, now))
 }
 
-/// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// A date as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT`, or wrote it once: `Sunday, 06-Nov-94 08:49:37 GMT`,
+/// `Sun Nov  6 08:49:37 1994`.
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
     if text.len() > MAX_LEN {
         return None;
     }
-    Some(rfc2822::parse(text.trim()).ok()?.timestamp())
+    let in_utc = |format: &str| {
+        let date = strtime::parse(format, text).ok()?.to_datetime().ok()?;
+        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
+    let today = rfc2822::parse(text).ok().map(|date| date.timestamp());
+    today.or_else(|| in_utc("%A, %d-%b-%y %H:%M:%S GMT")).or_else(|| in_utc("%a %b %e %H:%M:%S %Y"))
 }
 
 /// When a window ends: a Go duration, seconds, an instant since 1970, or an RFC 3339 date.
@@ -124,6 +135,16 @@ mod tests {
             ["", "s", "1", "-1s", "1x", "1s2", "1..5s", "NaNs", "infs", "1e9s", "9999999999999999999999h", "1 s", "é"]
         {
             assert_eq!(go_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_in_all_three_forms() {
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(http_date(text).unwrap().to_string(), "1994-11-06T08:49:37Z", "{text}");
+        }
+        for text in ["", "Sun", "06-Nov-94", "Sun Nov 99 08:49:37 1994", "Someday, 06-Nov-94 08:49:37 GMT"] {
+            assert_eq!(http_date(text), None, "{text}");
         }
     }
 

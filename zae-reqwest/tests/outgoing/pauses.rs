@@ -138,6 +138,7 @@ async fn refusals_without_a_time_pause_longer_and_longer() {
     let mut pauses = Vec::new();
     for _ in 0..8 {
         pauses.push(learn().await.unwrap().as_secs());
+        assert_eq!(limit.learn(&scope, StatusCode::BAD_GATEWAY, &none, b"").await, None, "neither pause nor success");
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     assert_eq!(limit.learn(&scope, StatusCode::OK, &none, b"").await, None);

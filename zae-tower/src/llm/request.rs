@@ -116,9 +116,11 @@ impl LlmRequest {
             "/max_tokens_to_sample",
             "/max_gen_len",
         ];
-        let choices = ["/n", "/generationConfig/candidateCount"];
-        let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| self.get(pointer)?.as_u64());
-        Some(first(&bounds)?.saturating_mul(first(&choices).unwrap_or(1).max(1)))
+        // Of legacy completions all are paid for from which the best are answered.
+        let choices = ["/n", "/best_of", "/generationConfig/candidateCount"];
+        let number = |pointer: &&str| self.get(pointer)?.as_u64();
+        let most = choices.iter().filter_map(number).max().unwrap_or(1);
+        Some(bounds.iter().find_map(number)?.saturating_mul(most.max(1)))
     }
 
     /// How many characters of text the model is to read. Pictures and files are not among them.
@@ -330,6 +332,7 @@ mod tests {
         let bound = |text: &str| LlmRequest::parse(text.as_bytes()).max_output();
         assert_eq!(bound(r#"{"max_tokens":5,"max_completion_tokens":7}"#), Some(7));
         assert_eq!(bound(r#"{"max_output_tokens":5,"n":0}"#), Some(5));
+        assert_eq!(bound(r#"{"max_tokens":5,"n":2,"best_of":4}"#), Some(20));
         assert_eq!(bound(r#"{"generationConfig":{"maxOutputTokens":5,"candidateCount":3}}"#), Some(15));
         assert_eq!(bound(r#"{"inferenceConfig":{"maxTokens":5}}"#), Some(5));
         assert_eq!(bound(r#"{"max_tokens":18446744073709551615,"n":9}"#), Some(u64::MAX));
