@@ -92,7 +92,7 @@ impl Resolved {
     /// The same question, for taking `cost` more.
     pub(crate) fn wish(&self, cost: Cost, deadline: Instant) -> Wish {
         let (entity, resource) = (self.child.entity().clone(), self.child.resource().clone());
-        Wish { entity, resource, cost, said: self.said.clone(), reserve: Reserve::Off, deadline }
+        Wish { entity, resource, cost, said: self.said.clone(), reserve: Reserve::Off, on_unavailable: None, deadline }
     }
 
     /// Child before parent, each with the way it is to be asked.
