@@ -9,8 +9,12 @@ const NO_REGION: &str = "no AWS region: pass --region, or set AWS_REGION";
 const EXPIRED: &str = "the AWS credentials have expired: log in again, for example with `aws sso login`";
 const UNREACHED: &str = "is the endpoint right, and reachable from here? --endpoint-url, --region";
 
+/// What a local stack answers to calls of services that it has not.
+pub(crate) const NOT_LOCAL: &str = "NotOnThisMachine";
+
 /// What AWS's error codes ask for.
-const BY_CODE: [(&[&str], &str); 7] = [
+const BY_CODE: [(&[&str], &str); 8] = [
+    (&[NOT_LOCAL], "without AWS_ENDPOINT_URL, and without --endpoint-url, the command goes to AWS"),
     (&["ExpiredToken", "ExpiredTokenException", "RequestExpired"], EXPIRED),
     (
         &["InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure"],

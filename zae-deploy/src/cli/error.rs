@@ -8,7 +8,7 @@ use super::{
     Context,
     output::{Stream, Tone},
 };
-use crate::advice;
+use crate::{advice, stack::StackError};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -124,6 +124,10 @@ fn causes(error: &CliError) -> Vec<String> {
         let told = causes.iter().any(|before| before.contains(&text) || text.contains(before.as_str()));
         if !text.is_empty() && !told {
             causes.push(text);
+        }
+        // It has said what AWS says; below it are the SDK's structures.
+        if matches!(cause.downcast_ref(), Some(StackError::Service { .. })) {
+            break;
         }
         next = cause.source();
     }

@@ -9,7 +9,10 @@ use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, Request, State},
-    http::{HeaderMap, StatusCode, Uri, header::HOST},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::{CONTENT_TYPE, HOST},
+    },
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -18,6 +21,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::sync::Notify;
+
+use crate::advice::NOT_LOCAL;
 
 use super::{
     control::{STATUS_PATH, STOP_PATH, Status, TOKEN_HEADER},
@@ -114,7 +119,13 @@ async fn database(State(front): State<Front>, request: Request) -> Response {
     }
 }
 
+/// An error as the services of AWS that speak XML make it, which the SDKs can read.
 fn unknown() -> Response {
-    let body = "the local stack has DynamoDB, its streams, the Invoke call of its functions, and GetCallerIdentity";
-    (StatusCode::NOT_IMPLEMENTED, body).into_response()
+    let message = "a local stack has DynamoDB, its streams, the Invoke call of its functions, and GetCallerIdentity; `local \
+                   up` makes it and `local down` removes it";
+    let body = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{NOT_LOCAL}</Code><Message>{message}</Message></Error>\
+         <RequestId>local</RequestId></ErrorResponse>"
+    );
+    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "text/xml")], body).into_response()
 }

@@ -1,6 +1,9 @@
 //! Help, version, completions and manual pages.
 
-use crate::stage::{binary, compare, run};
+use crate::{
+    snapshot::compare,
+    stage::{binary, run},
+};
 
 /// Every command and group, by the words that call it.
 fn all(command: &clap::Command, words: &[String]) -> Vec<Vec<String>> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use zae_limiter::{EmbeddedStore, Limit, NamespaceName, Repository, ResourceName};
 
-use crate::manifests::SEED;
+use crate::{manifests::SEED, snapshot};
 
 /// An embedded store over HTTP, and a folder for files.
 struct Stage {
@@ -64,6 +64,32 @@ impl Stage {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
+}
+
+/// What the commands print, to the letter.
+#[tokio::test]
+async fn what_they_show() {
+    let stage = Stage::new().await;
+    let seed = stage.file("limits.yaml", SEED);
+    let shows = async |name: &str, words: &[&str], file| {
+        for (output, end) in [("table", "txt"), ("json", "json")] {
+            let ran = stage.run(&[words, &["--direct", "--output", output]].concat(), file).await;
+            assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{words:?}");
+            snapshot::compare(&format!("{name}.{end}"), &ran.stdout);
+        }
+    };
+    shows("limits-plan", &["plan"], &seed).await;
+    shows("limits-diff", &["diff"], &seed).await;
+    let apply = stage.run(&["apply", "--direct"], &seed).await;
+    snapshot::compare("limits-apply.txt", &apply.stdout);
+    shows("limits-apply-none", &["apply"], &seed).await;
+    shows("limits-plan-none", &["plan"], &seed).await;
+    shows("limits-diff-none", &["diff"], &seed).await;
+    let other = stage.file("other.yaml", "namespace: default\nsystem:\n  limits:\n    rpm: { capacity: 1 }\n");
+    shows("limits-plan-change", &["plan"], &other).await;
+    shows("limits-diff-change", &["diff"], &other).await;
+    let apply = stage.run(&["apply", "--direct", "--output", "json"], &other).await;
+    snapshot::compare("limits-apply.json", &apply.stdout);
 }
 
 #[tokio::test]

@@ -5,3 +5,6 @@ mod commands;
 mod manifests;
 mod provisioning;
 mod resource;
+#[allow(dead_code, reason = "nothing here differs from run to run")]
+#[path = "../cli/snapshot.rs"]
+mod snapshot;

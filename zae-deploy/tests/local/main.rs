@@ -1,7 +1,7 @@
 //! `zae-deploy local …`: the whole stack on this machine, used as its users do.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,6 +12,8 @@ use zae_limiter::{Cost, RateLimiter, Repository};
 mod archive;
 mod quickstart;
 mod refill;
+#[path = "../cli/snapshot.rs"]
+mod snapshot;
 #[path = "../../../zae-limiter/tests/interop/venv.rs"]
 mod venv;
 
@@ -178,6 +180,32 @@ async fn end_to_end() {
     assert!(log.contains("batch aggregated"), "{log}");
 }
 
+/// What it prints, to the letter, but for what differs from run to run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_shows() {
+    let (stack, up) = Stack::up(&[]);
+    let compare = |name: &str, text: &str| {
+        let text = text.replace(stack.endpoint(), "http://localhost:PORT");
+        let text = text.replace(&*stack.folder.path().to_string_lossy(), "/home/ada");
+        let text = snapshot::without(&text, &["Process:", "\"pid\":", "http://localhost:PORT (", "ready_after_ms\":"]);
+        snapshot::compare(name, &snapshot::normal(&text, &BTreeSet::new()));
+    };
+    compare("local-up.txt", &up.stdout);
+    compare("local-env.txt", &stack.ok(&["local", "env"]));
+    for (name, command) in [("local-up-again", "up"), ("local-status", "status"), ("local-down", "down")] {
+        compare(&format!("{name}.txt"), &stack.ok(&["local", command]));
+        if command == "down" {
+            let up = run(&mut self::command(stack.folder.path(), &["local", "up", "--port", "0"]));
+            assert_eq!(up.code, 0, "{up:?}");
+        }
+        compare(&format!("{name}.json"), &stack.ok(&["local", command, "--output", "json"]));
+    }
+    for (name, command) in [("local-status-none", "status"), ("local-down-none", "down")] {
+        compare(&format!("{name}.txt"), &stack.ok(&["local", command]));
+        compare(&format!("{name}.json"), &stack.ok(&["local", command, "--output", "json"]));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_started_once_and_stopped_once() {
     let (stack, _) = Stack::up(&["--name", "my-stack"]);
@@ -210,6 +238,19 @@ async fn a_taken_port_is_an_error_that_says_so() {
     let up = run(&mut command(folder.path(), &["local", "up", "--port", &port]));
     assert_eq!(up.code, 1);
     assert!(up.stderr.contains(&format!("port {port} cannot be used")), "{}", up.stderr);
+}
+
+/// Commands on stacks in AWS have nothing to do with it, and say so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_in_aws_is_something_else() {
+    let (stack, _) = Stack::up(&[]);
+    for words in [&["deploy", "--no-code"][..], &["list"], &["delete", "--name", "limiter", "--yes"]] {
+        let ran = stack.run(words);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let told = ["a local stack has DynamoDB", "without AWS_ENDPOINT_URL"];
+        assert!(told.iter().all(|text| ran.stderr.contains(text)), "{}", ran.stderr);
+    }
+    assert!(stack.ok(&["status", "--name", "limiter"]).contains("Available:     ✓ Yes"));
 }
 
 /// Only who can read the stack's own file may stop it.

@@ -105,11 +105,12 @@ impl Fake {
         let dynamo = tokio::spawn(async move { served.serve(listener, std::future::pending()).await.unwrap() });
         let parameters =
             [("EnablePITR", "false"), ("SnapshotRetentionDays", "90"), ("EnableDeletionProtection", "true")];
+        let before = Event { id: 0, resource: "prod", kind: STACK, status: "CREATE_COMPLETE", reason: "" };
         let world = Arc::new(Mutex::new(World {
             state,
             coming: script.steps.clone().into(),
             script,
-            events: vec![Event { id: 0, resource: "prod", kind: STACK, status: "CREATE_COMPLETE", reason: "" }],
+            events: state.map(|_| before).into_iter().collect(),
             calls: Vec::new(),
             parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }));

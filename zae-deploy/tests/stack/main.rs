@@ -9,6 +9,7 @@
 //! script says in the shapes of the API's documentation.
 
 mod archive;
+mod commands;
 mod export;
 mod fake;
 mod flows;
@@ -20,5 +21,6 @@ mod moto;
 mod resolve;
 mod run;
 mod session;
+mod shown;
 mod template;
 mod venv;
