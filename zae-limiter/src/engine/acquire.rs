@@ -273,6 +273,15 @@ struct Part<'a> {
     hold: Option<Hold>,
 }
 
+impl Part<'_> {
+    async fn ask(self, lanes: &Lanes, deadline: Instant) -> Answer {
+        match self.hold {
+            Some(hold) => Answer::Granted(hold),
+            None => self.level.ask(lanes, &self.amounts, self.exactness, deadline).await,
+        }
+    }
+}
+
 /// Takes from child and parent: from both, or from none once the refund of the other has settled.
 pub(crate) async fn take(
     lanes: &Lanes,
@@ -302,21 +311,14 @@ pub(crate) async fn take(
     if let Some(denied) = remembered_refusal(&parts) {
         return Err(denied.into());
     }
-    let mut asks: Vec<_> = parts
-        .iter_mut()
-        .map(|part| async {
-            match part.hold.take() {
-                Some(hold) => Answer::Granted(hold),
-                None => part.level.ask(lanes, &part.amounts, part.exactness, deadline).await,
-            }
-        })
-        .collect();
-    let answers = match (asks.pop(), asks.pop()) {
+    let answers = match (parts.pop(), parts.pop()) {
         (Some(parent), Some(child)) => {
-            let (child, parent) = tokio::join!(child, parent);
+            // Boxed: two of them would make the future of those who ask one bucket large.
+            let both = async { tokio::join!(child.ask(lanes, deadline), parent.ask(lanes, deadline)) };
+            let (child, parent) = Box::pin(both).await;
             vec![child, parent]
         }
-        (Some(only), None) => vec![only.await],
+        (Some(only), None) => vec![only.ask(lanes, deadline).await],
         (None, _) => Vec::new(),
     };
     all_or_nothing(answers)

@@ -156,8 +156,21 @@ impl RateLimiter {
         if let Some(lease) = self.acquire_from_stock(&request) {
             return Ok(lease);
         }
+        let inner = &self.inner;
+        let wish = Wish {
+            said: Said {
+                default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
+                limits: request.limits,
+            },
+            entity: request.entity,
+            resource: request.resource,
+            cost: request.cost,
+            reserve: request.reserve.unwrap_or(inner.reserve),
+            on_unavailable: request.on_unavailable.or(inner.on_unavailable),
+            deadline: Instant::now() + request.deadline.unwrap_or(inner.deadline),
+        };
         // Boxed, so that what holds this future stays small.
-        Box::pin(self.acquire_through_lanes(request)).await
+        Box::pin(self.acquire_through_lanes(wish)).await
     }
 
     /// The whole acquire from tokens debited ahead: no call, no waiting. `None` when it takes more than that.
@@ -184,33 +197,21 @@ impl RateLimiter {
         let child = &resolved.child;
         let mut holds = Holds::new();
         holds.push(child.lane().grant_from_stock(child.terms(), &amounts, Serves::Acquire, now)?);
-        holds.extend(of_parent);
+        if let Some(hold) = of_parent {
+            holds.push(hold);
+        }
         Some(self.lease(resolved, holds))
     }
 
-    async fn acquire_through_lanes(&self, request: Acquire) -> Result<Lease, AcquireError> {
-        let inner = &self.inner;
-        let shared = &inner.lanes.shared;
+    async fn acquire_through_lanes(&self, wish: Wish) -> Result<Lease, AcquireError> {
+        let shared = &self.inner.lanes.shared;
         shared.recover();
-        let deadline = Instant::now() + request.deadline.unwrap_or(inner.deadline);
-        let wish = Wish {
-            said: Said {
-                default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
-                limits: request.limits,
-            },
-            entity: request.entity,
-            resource: request.resource,
-            cost: request.cost,
-            reserve: request.reserve.unwrap_or(inner.reserve),
-            on_unavailable: request.on_unavailable.or(inner.on_unavailable),
-            deadline,
-        };
         if shared.closing.has_begun() {
             return Err(unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
         }
         let gate = shared.breaker.gate(Instant::now());
         let denied = if gate == Gate::Open {
-            match tokio::time::timeout_at(deadline, self.try_at_home(&wish)).await {
+            match tokio::time::timeout_at(wish.deadline, self.try_at_home(&wish)).await {
                 Ok(Ok(lease)) => {
                     telemetry::acquires(Ending::Granted, 1);
                     return Ok(lease);
@@ -238,7 +239,7 @@ impl RateLimiter {
         let home = &self.inner.lanes.shared.home;
         if let Some(elsewhere) = home.elsewhere() {
             let (limiter, wish) = (self.clone(), wish.clone());
-            let errand = Errand::start(&elsewhere, async move { limiter.try_acquire(&wish).await });
+            let errand = Errand::start(&elsewhere, Box::pin(async move { limiter.try_acquire(&wish).await }));
             match errand.await {
                 Ok(result) => return result,
                 Err(Gone) => home.lost(elsewhere.id()),

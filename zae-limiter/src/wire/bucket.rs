@@ -4,7 +4,7 @@
 //! `z_{limit}_fr` (N), the fraction of a millitoken left over by the last refill in 1/period mt, and `z_inc` (S), which
 //! creation of the bucket this is, so that a refund does not reach a bucket that was deleted and made anew.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -105,12 +105,9 @@ fn unsupported(item: &Item) -> Option<String> {
     if let Some(name) = UNSUPPORTED.iter().find(|name| item.contains_key(**name)) {
         return Some((*name).to_owned());
     }
-    let per_limit = |name: &&String| {
-        UNSUPPORTED_FIELDS.iter().any(|field| {
-            // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
-            name.starts_with("b_") && name.ends_with(field)
-        })
-    };
+    // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
+    let per_limit =
+        |name: &&String| name.starts_with("b_") && UNSUPPORTED_FIELDS.iter().any(|field| name.ends_with(field));
     item.keys().find(per_limit).cloned()
 }
 
@@ -198,6 +195,16 @@ struct Expressions {
     remove: Clause,
 }
 
+type Placeholder = Cow<'static, str>;
+
+/// The first placeholders, more than a write usually needs, made once.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..64).map(|number| format!("#{number}")).collect());
+static VALUES: LazyLock<Vec<String>> = LazyLock::new(|| (0..64).map(|number| format!(":{number}")).collect());
+
+fn placeholder(number: usize, made: &'static LazyLock<Vec<String>>, sign: &str) -> Placeholder {
+    made.get(number).map_or_else(|| Cow::Owned(format!("{sign}{number}")), |made| Cow::Borrowed(made.as_str()))
+}
+
 /// Parts with something between them.
 struct Clause {
     text: String,
@@ -230,15 +237,15 @@ impl Expressions {
         }
     }
 
-    fn name(&mut self, attribute: impl Into<String>) -> String {
-        let placeholder = format!("#{}", self.names.len());
-        self.names.insert(placeholder.clone(), attribute.into());
+    fn name(&mut self, attribute: impl Into<String>) -> Placeholder {
+        let placeholder = placeholder(self.names.len(), &NAMES, "#");
+        self.names.insert(placeholder.to_string(), attribute.into());
         placeholder
     }
 
-    fn value(&mut self, value: AttributeValue) -> String {
-        let placeholder = format!(":{}", self.values.len());
-        self.values.insert(placeholder.clone(), value);
+    fn value(&mut self, value: AttributeValue) -> Placeholder {
+        let placeholder = placeholder(self.values.len(), &VALUES, ":");
+        self.values.insert(placeholder.to_string(), value);
         placeholder
     }
 
