@@ -14,11 +14,7 @@ use zae_limiter::stream::StreamTable;
 // One record after another of one shard: threads would wait for each other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    function::init_log();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => function::fail_to_start(error.as_ref()),
-    }
+    function::run(run()).await
 }
 
 async fn run() -> Result<(), Error> {

@@ -16,11 +16,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    function::init_log();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => function::fail_to_start(error.as_ref()),
-    }
+    function::run(run()).await
 }
 
 async fn run() -> Result<(), Error> {

@@ -15,7 +15,7 @@ use tracing_subscriber::{
 
 /// Starts logging. The level is that of `LOG_LEVEL` or `AWS_LAMBDA_LOG_LEVEL`, else `INFO`; what the SDK says is shown
 /// from warnings up.
-pub fn init() {
+pub(super) fn init() {
     let level = ["LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"].iter().find_map(|name| std::env::var(name).ok());
     let level = level.filter(|level| level.parse::<Level>().is_ok()).unwrap_or_else(|| "info".to_owned());
     let ours = ["zae_limiter_aggregator", "zae_limiter_provisioner", "zae_limiter", "zae_deploy"];

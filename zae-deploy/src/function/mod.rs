@@ -5,8 +5,9 @@ mod log;
 mod metrics;
 mod xray;
 
+use std::process::ExitCode;
+
 pub use clients::{archive_client, sdk_config, table_client};
-pub use log::init as init_log;
 pub use metrics::{Metric, emit as emit_metrics};
 pub use xray::Tracer;
 
@@ -22,8 +23,15 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-/// How a function's process ends when it cannot even start: a line that its log shows, and a code that is not 0.
-pub fn fail_to_start(error: &dyn std::error::Error) -> std::process::ExitCode {
-    tracing::error!(error = with_causes(error), "the function cannot start");
-    std::process::ExitCode::FAILURE
+/// Runs a function's process: its log is ready before anything else, and what keeps it from starting is a line there and an
+/// exit code that is not 0.
+pub async fn run(function: impl Future<Output = Result<(), lambda_runtime::Error>>) -> ExitCode {
+    log::init();
+    match function.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = with_causes(error.as_ref()), "the function cannot start");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -66,7 +66,7 @@ impl Provisioner {
                 },
                 Err(error) => {
                     applied.errors.push(failure(&change, &error));
-                    remain(&mut managed, &compared.item, compared.managed);
+                    remain(&mut managed, compared);
                 }
             }
         }
@@ -145,24 +145,23 @@ fn union(a: &ProvisionerState, b: &ProvisionerState) -> ProvisionerState {
 }
 
 /// Takes an item that could not be changed back to the side of management on which it was.
-fn remain(state: &mut ProvisionerState, item: &Item, managed: bool) {
-    match item {
-        Item::System => state.managed_system = managed,
-        Item::Resource(resource) => set(&mut state.managed_resources, resource.as_str(), managed),
+fn remain(state: &mut ProvisionerState, compared: &Compared) {
+    let put_back = |names: &mut Vec<String>, name: &str| {
+        names.retain(|other| other != name);
+        if compared.managed {
+            names.push(name.to_owned());
+            names.sort_unstable();
+        }
+    };
+    match &compared.item {
+        Item::System => state.managed_system = compared.managed,
+        Item::Resource(resource) => put_back(&mut state.managed_resources, resource.as_str()),
         Item::Entity(entity, scope) => {
             let names = state.managed_entities.entry(entity.to_string()).or_default();
-            set(names, scope.as_str(), managed);
+            put_back(names, scope.as_str());
             if names.is_empty() {
                 state.managed_entities.remove(entity.as_str());
             }
         }
-    }
-}
-
-fn set(names: &mut Vec<String>, name: &str, present: bool) {
-    names.retain(|other| other != name);
-    if present {
-        names.push(name.to_owned());
-        names.sort_unstable();
     }
 }

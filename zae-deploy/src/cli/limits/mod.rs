@@ -12,7 +12,10 @@ use clap::{Args, Subcommand};
 use zae_limiter::NamespaceName;
 
 use super::{CliError, Context, args::ChangeArgs, output::write_all};
-use crate::manifest::{self, Manifest};
+use crate::{
+    manifest::{self, Manifest},
+    provisioner::Change,
+};
 
 use report::{ApplyReport, DiffReport, PlanReport};
 use runner::Runner;
@@ -118,9 +121,9 @@ impl Group {
                 let (manifest, namespace) = self.read(file)?;
                 let runner = Runner::new(cx, &namespace, *way).await?;
                 let plan = runner.plan(&manifest).await?;
-                let changes = !plan.changes.is_empty();
-                out.show(&PlanReport::new(cx.named_stack()?, namespace, plan))?;
-                exit.result(changes)
+                let report = PlanReport::new(cx.named_stack()?, namespace, plan);
+                out.show(&report)?;
+                exit.result(report.changes())
             }
             Command::Apply { file, way } => {
                 let (manifest, namespace) = self.read(file)?;
@@ -136,7 +139,7 @@ impl Group {
                 let runner = Runner::new(cx, &namespace, *way).await?;
                 let report = DiffReport::new(cx.named_stack()?, namespace, runner.plan(&manifest).await?);
                 out.show(&report)?;
-                exit.result(report.has_drifted())
+                exit.result(report.changes())
             }
             Command::CfnTemplate { file } => {
                 let (manifest, namespace) = self.read(file)?;
@@ -171,8 +174,8 @@ impl Group {
 }
 
 impl ExitArgs {
-    fn result(self, differences: bool) -> Result<(), CliError> {
-        if self.detailed_exitcode && differences { Err(CliError::Differences) } else { Ok(()) }
+    fn result(self, changes: &[Change]) -> Result<(), CliError> {
+        if self.detailed_exitcode && !changes.is_empty() { Err(CliError::Differences) } else { Ok(()) }
     }
 }
 

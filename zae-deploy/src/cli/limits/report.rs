@@ -23,6 +23,10 @@ impl PlanReport {
     pub(super) fn new(stack: StackName, namespace: NamespaceName, plan: Plan) -> Self {
         Self { stack, namespace, plan }
     }
+
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.plan.changes
+    }
 }
 
 impl Report for PlanReport {
@@ -67,8 +71,8 @@ impl DiffReport {
         Self { stack, namespace, drifted: !changes.is_empty(), changes, plan }
     }
 
-    pub(super) fn has_drifted(&self) -> bool {
-        self.drifted
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
     }
 }
 

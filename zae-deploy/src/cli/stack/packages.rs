@@ -50,7 +50,7 @@ impl Binaries {
 /// The error of binaries that cannot be packed.
 pub(super) fn unusable(error: PackageError) -> CliError {
     CliError::failed("pack the Lambda functions", error).next(
-        "`cargo lambda build --profile dist --arm64 --bin zae-aggregator --bin zae-provisioner` builds them for Lambda; give \
-         their folder with --lambda-dir",
+        "`cargo lambda build --profile dist --arm64 -p zae-deploy --no-default-features --bin zae-aggregator \
+         --bin zae-provisioner` builds them for Lambda; give their folder with --lambda-dir",
     )
 }
