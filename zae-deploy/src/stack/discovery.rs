@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 use super::{
     cloud::Cloud,
@@ -49,10 +50,17 @@ pub struct LimiterInfo {
     pub schema_version: Option<String>,
     /// What kind of stack it is: `limiter`, or `load-test` for those of the Python package.
     pub stack_type: String,
-    /// When it was created, in epoch seconds.
+    /// When it was created, in epoch seconds; serialized as RFC 3339 in UTC.
+    #[serde(serialize_with = "rfc3339")]
     pub created_at: Option<i64>,
-    /// When it was last updated, in epoch seconds.
+    /// When it was last updated, in epoch seconds; serialized as RFC 3339 in UTC.
+    #[serde(serialize_with = "rfc3339")]
     pub updated_at: Option<i64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it like this")]
+fn rfc3339<S: Serializer>(seconds: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).map(|time| time.to_string()).serialize(serializer)
 }
 
 impl LimiterInfo {

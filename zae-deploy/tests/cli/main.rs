@@ -12,6 +12,7 @@ mod help;
 mod interop;
 mod namespaces;
 mod read_only;
+mod removals;
 mod resources;
 mod snapshot;
 mod stage;
