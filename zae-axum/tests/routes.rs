@@ -50,6 +50,19 @@ async fn the_function_says_who_what_how_much_and_by_which_limits() {
 }
 
 #[tokio::test]
+async fn its_shutdown_waits_for_what_is_being_served() {
+    let limiter = limiter([rpm(10)]).await;
+    let layer = limit_route(limiter.clone(), || async { Cost::of("rpm", 1) });
+    let app = Router::new().route("/", on_get(hello).layer(layer.clone()));
+    let response = get(&app, "/", PEER).await;
+    let mut shutdown = std::pin::pin!(layer.shutdown());
+    tokio::time::timeout(std::time::Duration::from_millis(50), &mut shutdown).await.expect_err("the body was not read");
+    drop(response);
+    shutdown.await;
+    assert_eq!(left(&limiter, "ip:203.0.113.7", "root", "rpm").await, 9);
+}
+
+#[tokio::test]
 async fn what_is_not_said_is_as_without_the_function() {
     let limiter = limiter([rpm(10)]).await;
     let app = Router::new()

@@ -19,6 +19,21 @@ use crate::{error::ServiceError, outgoing::OutgoingLimit};
 ///
 /// The limiter is asked in the response's future, never in `poll_ready`; what `poll_ready` reserved in the inner service
 /// stays reserved while a call waits, as long as [`max_wait`](OutgoingLimit::max_wait) allows.
+///
+/// ```
+/// # async fn example(limit: zae_reqwest::OutgoingLimit, request: reqwest::Request) -> Result<(), Box<dyn std::error::Error>> {
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use zae_reqwest::ServiceError;
+///
+/// let service = ServiceBuilder::new().concurrency_limit(64).layer(limit).service(reqwest::Client::new());
+/// match service.oneshot(request).await {
+///     Ok(response) => println!("{}", response.status()),
+///     Err(ServiceError::Limited(error)) => println!("not called; again in {:?}", error.retry_after()),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LimitedService<S> {
     inner: S,

@@ -93,9 +93,17 @@ impl<F, S, T> RouteLimitLayer<F, S, T> {
         Self { limit: change(self.limit), ..self }
     }
 
-    /// The limiter that decides; [`RateLimiter::shutdown`] it after the server has stopped.
+    /// The limiter that decides.
     pub fn limiter(&self) -> &RateLimiter {
         self.limit.limiter()
+    }
+
+    /// Writes everything that is still to be settled, and waits until it is stored; see
+    /// [`ZaeLimit::shutdown`](zae_tower::ZaeLimit::shutdown). Call it after the server has stopped.
+    ///
+    /// Cancel-safe: dropped early, the writing goes on.
+    pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<F, S, T> {
+        self.limit.shutdown()
     }
 }
 
