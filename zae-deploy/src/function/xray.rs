@@ -172,4 +172,19 @@ mod tests {
         assert_eq!(parse(&header.replace("Sampled=1", "Sampled=0")), None);
         assert_eq!(parse(""), None);
     }
+
+    #[test]
+    fn a_call_that_the_service_failed_is_a_fault() {
+        let daemon = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        daemon.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let tracer = Tracer::new(Some(&daemon.local_addr().unwrap().to_string()), "limiter");
+        tracer.invocation(Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"));
+        tracer.record("GetItem", SystemTime::now(), Some(Fault::Failed));
+        let mut buffer = [0; 4_096];
+        let read = daemon.recv(&mut buffer).unwrap();
+        let document = buffer[..read].strip_prefix(HEADER.as_bytes()).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(document).unwrap();
+        assert_eq!((&document["fault"], &document["error"]), (&json!(true), &json!(null)));
+        assert_eq!(document["aws"]["operation"], "GetItem");
+    }
 }
