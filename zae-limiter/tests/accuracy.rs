@@ -154,10 +154,12 @@ async fn reserving_processes_get_what_is_permitted_within_the_bound() {
 async fn an_idle_time_of_any_length_is_worth_what_it_refills() {
     let idle = [1, 20, 300, 1_000, 5_000, 30_000, 60_000, 300_000, 86_400_000];
     // A reserve takes a bucket whose half percent is worth holding.
-    for (reserve, capacity, rate, life) in [(Reserve::Off, 120, 4, 0.0), (Reserve::All, 1_200, 60, 1.0)] {
-        let phases = idle.map(|ms| (Duration::from_secs(15), Duration::from_millis(ms))).to_vec();
+    for (reserve, processes, capacity, rate, life) in
+        [(Reserve::Off, 3, 120, 4, 0.0), (Reserve::All, 2, 1_000, 30, 1.0)]
+    {
+        let phases = idle.map(|ms| (Duration::from_secs(20), Duration::from_millis(ms))).to_vec();
         let limit = Limit::custom("rpm", capacity, rate, 1).unwrap();
-        let case = Case { limit, processes: 3, reserve, phases };
+        let case = Case { limit, processes, reserve, phases };
         holds(&case, &drive(&case).await, life);
     }
 }
@@ -232,10 +234,10 @@ async fn refilled_beside(processes: usize, busy: Limit, reserve: Reserve) -> f64
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_ten_a_day_refills_at_its_rate_beside_one_that_is_written_all_the_time() {
-    let (processes, fast) = if long() { (64, 100) } else { (16, 20) };
+    let (many, few, rate) = if long() { (64, 4, 100) } else { (16, 2, 5) };
     let cases = [
-        (processes, Limit::per_second("rps", 5).unwrap(), Reserve::Off),
-        (4, Limit::custom("rps", fast * 120, fast, 1).unwrap(), Reserve::All),
+        (many, Limit::per_second("rps", 5).unwrap(), Reserve::Off),
+        (few, Limit::custom("rps", rate * 400, rate, 1).unwrap(), Reserve::All),
     ];
     for (processes, busy, reserve) in cases {
         let part = refilled_beside(processes, busy.clone(), reserve).await;

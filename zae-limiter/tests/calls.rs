@@ -5,7 +5,7 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use support::{Bench, limits, rpm, tpm};
-use zae_limiter::{AcquireError, Cost, EntityId, NewEntity, RateLimiter};
+use zae_limiter::{Acquire, AcquireError, Cost, EntityId, NewEntity, RateLimiter, ResourceName};
 
 fn calls<const N: usize>(calls: [(&str, u64); N]) -> BTreeMap<String, u64> {
     calls.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect()
@@ -223,4 +223,47 @@ async fn processes_that_were_refused_together_do_not_ask_again_together() {
     assert!(asked_at.len() >= 5, "{asked_at:?}");
     assert!(asked_at.keys().all(|ms| (750..=1_000).contains(ms)), "{asked_at:?}");
     assert_eq!(asked_at.values().sum::<u32>(), 20, "each once");
+}
+
+#[tokio::test]
+async fn a_parent_that_does_not_limit_what_is_asked_is_not_asked() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    let (r, parent) = (limiter.repository().clone(), EntityId::new("proj-1").unwrap());
+    let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(parent.clone()).cascading();
+    r.create_entity(child, None).await.unwrap();
+    let resource = ResourceName::new("gpt-4").unwrap();
+    r.set_limits(&parent, &resource.into(), &limits([tpm(10)]), None).await.unwrap();
+    spend(&limiter, "key-1", 1).await.unwrap();
+    wire.take();
+    spend(&limiter, "key-1", 1).await.unwrap();
+    assert_eq!(wire.take(), calls([("UpdateItem", 1)]));
+}
+
+#[tokio::test]
+async fn nobody_is_taken_for_somebody_else() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    // So many that some fall into the same place of what remembers those who ask most.
+    for turn in 0..2 {
+        for number in 0..200 {
+            let lease = limiter.acquire(format!("user-{number}"), "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+            assert_eq!(lease.statuses()[0].entity_id.as_str(), format!("user-{number}"));
+            assert_eq!(lease.statuses()[0].available, 99 - turn);
+            drop(lease.commit());
+        }
+    }
+}
+
+#[tokio::test]
+async fn defaults_given_with_a_call_are_that_calls() {
+    let bench = Bench::new();
+    let (_, repository) = bench.process().await;
+    let limiter = RateLimiter::builder(repository).deadline(support::DEADLINE).build();
+    for capacity in [10, 20, 10] {
+        let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+        let lease = limiter.acquire_with(request.default_limits(limits([rpm(capacity)]))).await.unwrap();
+        assert_eq!(lease.statuses()[0].limit.capacity(), capacity);
+        lease.commit().await.unwrap();
+    }
 }

@@ -202,3 +202,15 @@ async fn nobody_is_refused_for_what_is_on_its_way_back() {
     limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 5)).await.unwrap().commit().await.unwrap();
     settled.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_lease_gives_back_no_more_than_it_took() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 60)).await.unwrap().commit().await.unwrap();
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await.unwrap();
+    lease.adjust("rpm", -30).unwrap();
+    lease.commit().await.unwrap();
+    let (entity, resource) = (EntityId::new("user-1").unwrap(), ResourceName::new("gpt-4").unwrap());
+    assert_eq!(limiter.available(&entity, &resource).await.unwrap()["rpm"], 40);
+}

@@ -234,3 +234,17 @@ async fn nothing_is_written_for_who_gives_up_between_two_attempts() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(wire.count(), 0);
 }
+
+#[tokio::test]
+async fn a_lease_gives_back_what_it_took_from_the_bucket_that_is_there() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap();
+    limiter.repository().delete_entity(&EntityId::new("user-1").unwrap(), None).await.unwrap();
+    let (_, other) = bench.limiter(&limits([rpm(100)])).await;
+    exhaust(&other, "user-1", 80).await;
+    lease.consume(Cost::of("rpm", 5)).await.unwrap();
+    assert_eq!(stored(&bench, "user-1", "rpm").await, (15_000, 85_000));
+    lease.roll_back().await.unwrap();
+    assert_eq!(stored(&bench, "user-1", "rpm").await, (20_000, 80_000));
+}

@@ -9,7 +9,7 @@ use std::{
 
 use metrics_util::{
     MetricKind,
-    debugging::{DebuggingRecorder, Snapshotter},
+    debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
 use support::{Bench, Fault, limits, rpm};
 use zae_limiter::{Cost, Limits, OnUnavailable, RateLimiter, Reserve};
@@ -141,4 +141,36 @@ fn the_table_is_what_is_emitted() {
     }
     let names = |table: &Table| table.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(&emitted), names(&documented));
+}
+
+/// What the counter `name` has counted under this label.
+fn counted(snapshotter: &Snapshotter, name: &str, label: &str) -> u64 {
+    let mut sum = 0;
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let is_it = key.key().name() == name && key.key().labels().any(|known| known.value() == label);
+        if let (true, DebugValue::Counter(count)) = (is_it, value) {
+            sum += count;
+        }
+    }
+    sum
+}
+
+#[test]
+fn every_grant_is_counted_once_wherever_it_came_from() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let work = async {
+        let bench = Bench::new();
+        let (_, repository) = bench.process().await;
+        repository.set_system_defaults(&limits([rpm(100_000)]), None, None).await.unwrap();
+        let limiter = RateLimiter::builder(repository).reserve(Reserve::All).deadline(support::DEADLINE).build();
+        for _ in 0..300 {
+            assert!(spend(&limiter, "user-1", 1).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        limiter.shutdown().await;
+    };
+    metrics::with_local_recorder(&recorder, || runtime.block_on(work));
+    assert_eq!(counted(&snapshotter, "zae_acquires_total", "granted"), 300);
 }

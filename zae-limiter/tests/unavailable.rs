@@ -174,3 +174,26 @@ async fn a_full_queue_is_told_at_once() {
         waits.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn limits_that_cannot_be_read_are_an_outage_too() {
+    let (_bench, limiter) = cut_off(None, None, Fault::LostBefore).await;
+    let stranger = limiter.acquire("user-2", "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
+    assert!(matches!(stranger, AcquireError::Unavailable(_)), "{stranger:?}");
+}
+
+#[tokio::test]
+async fn a_local_share_is_a_token_at_least_and_saves_nothing_up() {
+    let bench = Bench::new();
+    let (wire, repository) = bench.process().await;
+    repository.set_system_defaults(&limits([rpm(5)]), None, None).await.unwrap();
+    let policy = OnUnavailable::Local;
+    let limiter = RateLimiter::builder(repository).deadline(DEADLINE).on_unavailable(policy).local_share(0.1).build();
+    assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
+    wire.fail(|_, _| Fault::LostBefore);
+    for _ in 0..2 {
+        assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Local);
+        assert!(matches!(ask(&limiter).await, Err(AcquireError::Exceeded(_))));
+        bench.advance(86_400_000);
+    }
+}

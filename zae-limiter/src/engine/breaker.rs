@@ -97,6 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn neither_a_few_failures_nor_a_short_time_of_them_are_enough() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        for failures in [vec![0, 10_000], (0..400).step_by(10).collect()] {
+            let (breaker, last) = (Breaker::default(), failures.last().copied().unwrap_or(0));
+            failures.into_iter().for_each(|ms| breaker.failed(at(ms)));
+            assert_eq!(breaker.gate(at(last + 1)), Gate::Open);
+        }
+    }
+
+    #[test]
     fn a_success_in_between_starts_the_count_anew() {
         let (breaker, start) = (Breaker::default(), Instant::now());
         for ms in (0..5_000).step_by(100) {

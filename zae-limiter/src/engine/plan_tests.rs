@@ -109,6 +109,8 @@ struct Step {
     adjust: Option<(usize, i64)>,
     /// Whether its writes leave room for neighbours.
     crowded: bool,
+    /// Whether what is adjusted goes into the write that takes.
+    together: bool,
 }
 
 fn params() -> impl Strategy<Value = Params> {
@@ -122,8 +124,16 @@ fn steps(limits: usize, crowded: f64) -> impl Strategy<Value = Vec<Step>> {
         prop::collection::vec(prop_oneof![1 => Just(0_i64), 3 => 1_i64..1_000, 1 => 1_i64..1_000_000], limits);
     let adjust = prop::option::weighted(0.2, (0..limits, -2_000_i64..2_000));
     prop::collection::vec(
-        (pause, 0_usize..4, amounts, adjust, prop::bool::weighted(crowded))
-            .prop_map(|(pause, process, take, adjust, crowded)| Step { pause, process, take, adjust, crowded }),
+        (pause, 0_usize..4, amounts, adjust, prop::bool::weighted(crowded), prop::bool::ANY).prop_map(
+            |(pause, process, take, adjust, crowded, together)| Step {
+                pause,
+                process,
+                take,
+                adjust,
+                crowded,
+                together,
+            },
+        ),
         1..120,
     )
 }
@@ -155,8 +165,9 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         let adjust: Vec<_> = step.adjust.iter().map(|(index, delta)| (limits[*index].0.clone(), *delta)).collect();
         let goal =
             |take, adjust| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
-        // The adjustment first, as a write of its own: it succeeds once the image is fresh.
-        if let Some((index, delta)) = step.adjust {
+        // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is taken.
+        let together = step.together && !adjust.is_empty();
+        if let Some((index, delta)) = step.adjust.filter(|_| !together) {
             while !apply(&mut item, &plan(&images[step.process], &goal(&[], &adjust))) {
                 prop_assert_ne!(&images[step.process], &item, "a fresh image lost its own condition");
                 images[step.process] = item.clone();
@@ -165,9 +176,13 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
             ideals[index].take(delta);
             booked[index] += delta;
         }
+        if let Some((index, delta)) = step.adjust.filter(|_| together) {
+            ideals[index].take(delta);
+            booked[index] += delta;
+        }
         let granted = loop {
             let image = &images[step.process];
-            let goal = goal(&take, &[]);
+            let goal = goal(&take, if together { &adjust } else { &[] });
             let enough = levels(image, &goal).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
             if enough && apply(&mut item, &plan(image, &goal)) {
                 break true;
@@ -178,6 +193,12 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             images[step.process] = item.clone();
         };
+        if together && !granted {
+            // Nobody is served, but what was booked is.
+            let write = plan(&item, &goal(&[], &adjust));
+            prop_assert!(apply(&mut item, &write), "a fresh image lost its own condition");
+            images[step.process] = item.clone();
+        }
         let ideal_grants = ideals.iter().zip(&take).all(|(ideal, t)| *t == 0 || ideal.fits(*t));
         prop_assert!(granted == ideal_grants || (room && !granted), "{}: at {} for {:?}", granted, now, take);
         if granted {
@@ -347,6 +368,22 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
     };
     assert_eq!(left(1_000, 60_000), 100_000 - 416 - 1_000);
     assert_eq!(left(99_900, 60_000), 0, "who is served is served in full");
+    // What is full and not asked for is left full.
+    let (mut both, mut pair) = (limits.clone(), item.clone());
+    both.push((LimitName::new("tpm").unwrap(), limits[0].1));
+    pair.limits.push(LimitImage { name: both[1].0.clone(), ..item.limits[0].clone() });
+    let goal = Goal {
+        limits: &both,
+        take: &[1_000, 0],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        now: 60_000,
+    };
+    let write = plan(&pair, &goal).leaving_room(1);
+    assert!(apply(&mut pair, &write));
+    assert_eq!(pair.limits[1].tokens, Some(100_000));
     // Below the ceiling nothing is given up.
     let (_, mut lower) = one_limit(100_000, 100_000, 60_000);
     lower.limits[0].tokens = Some(500);

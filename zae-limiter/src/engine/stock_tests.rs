@@ -118,6 +118,37 @@ fn tokens_that_come_back_live_no_longer_than_they_would_have() {
     assert!(stock.take(&terms, &[10_000], Serves::Level, now + LIFE).is_some());
 }
 
+#[test]
+fn an_ask_that_waited_for_the_stock_counts_once() {
+    let (terms, now) = (terms(), Instant::now());
+    let (mut waited, mut served) = (busy(&terms, 100, now), busy(&terms, 100, now));
+    for stock in [&mut waited, &mut served] {
+        stock_up(stock, 100_000, now);
+    }
+    for _ in 0..50 {
+        waited.missed(&terms, &[1_000]);
+        assert!(waited.take(&terms, &[1_000], Serves::Again, now).is_some());
+        assert!(served.take(&terms, &[1_000], Serves::Level, now).is_some());
+    }
+    assert_eq!(order(&mut waited, 100_000_000, now), order(&mut served, 100_000_000, now));
+}
+
+#[test]
+fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
+    let (terms, now) = (terms(), Instant::now());
+    let another = Arc::from("another");
+    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    stock_up(&mut stock, 10_000, now);
+    assert_eq!(stock.pay(&terms, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");
+    assert_eq!(stock.pay(&terms, &[3_000], None, now)[0], 0);
+    assert_eq!(stock.pay(&terms, &[9_000], None, now)[0], 2_000, "as far as it goes");
+    stock_up(&mut stock, 5_000, now);
+    stock.stock_up(Amounts::from_elem(1_000, 1), Some(&another), Term::starting(now, LIFE), now);
+    assert_eq!(stock.held(), [1_000]);
+    let returned = stock.give_up(Cause::End, now).unwrap();
+    assert_eq!((returned.incarnation, returned.amounts[0].1), (Some(another), 1_000));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Wait(u64),
