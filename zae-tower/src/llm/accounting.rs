@@ -98,8 +98,8 @@ impl Accounting {
         self
     }
 
-    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`]. The client that streams
-    /// gets one chunk more, without choices.
+    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`](super::include_usage). The
+    /// client that streams gets one chunk more, without choices.
     ///
     /// Only requests whose path ends in `/completions` are changed, as `/v1/chat/completions` does: the bodies of other
     /// providers look the same, and some of these refuse what they do not know.
