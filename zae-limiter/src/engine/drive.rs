@@ -85,7 +85,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 };
                 let write = if lane.is_crowded() { write.leaving_room(shards) } else { write };
                 let sent_at = Instant::now();
-                let sent = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, timeout).await;
+                // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
+                let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, timeout);
+                let sent = Box::pin(update).await;
                 (sent, Written { sent_at, now, served, ahead, adjust })
             }
             None => {
@@ -97,7 +99,6 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let (served, image) = decide_new(&terms, &amounts, opening(lane, &terms, &asks, now), now);
                 let sent_at = Instant::now();
-                // Boxed: it is rare, and would make every worker larger.
                 let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image, timeout);
                 let sent = Box::pin(create).await;
                 (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
