@@ -184,6 +184,10 @@ async fn the_whole_capacity_fits_later_and_what_is_told_is_what_is_left() {
     take(1).await.unwrap();
     assert_eq!(exceeded(take(10).await), (9, 6_000));
     assert!(matches!(take(11).await, Err(AcquireError::NeverFits(_))));
+    // The same from the table's mouth.
+    let (_, other) = bench.limiter(&limits([rpm(10)])).await;
+    let whole = other.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await;
+    assert_eq!(exceeded(whole.map(drop)), (9, 6_000));
     // Both fit by what is known, and go into one write, which has enough for the first.
     let (first, second) = tokio::join!(take(7), take(6));
     first.unwrap();
