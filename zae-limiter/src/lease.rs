@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use crate::{
     bucket::MILLI,
     engine::{
-        acquire::{self, Level, Resolved},
+        acquire,
         denied::{Denied, NotTaken},
         hold::{Booked, Hold},
         lane::Lane,
+        resolve::{Level, Resolved},
     },
     error::{AcquireError, LeaseError, SettleError, Unavailable},
     limiter::RateLimiter,

@@ -7,7 +7,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::acquire::Resolved;
+use super::resolve::Resolved;
 use crate::model::{
     limit::Limits,
     name::{EntityId, ResourceName},

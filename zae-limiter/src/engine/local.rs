@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use moka::sync::Cache;
 
-use super::acquire::{Resolved, Wish};
+use super::resolve::{Resolved, Wish};
 use crate::{
     bucket::{Accrual, MILLI, Params},
     error::{AcquireError, NeverFits, RateLimitExceeded},

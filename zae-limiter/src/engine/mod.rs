@@ -19,6 +19,7 @@ mod plan_tests;
 pub(crate) mod query;
 pub(crate) mod queue;
 pub(crate) mod refuse;
+pub(crate) mod resolve;
 pub(crate) mod round;
 pub(crate) mod send;
 pub(crate) mod shared;

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{demand::Demand, round::Terms};
+use super::{demand::Demand, round::Terms, telemetry::Grants};
 use crate::{
     bucket::{Amounts, MILLI},
     model::name::LimitName,
@@ -64,15 +64,6 @@ pub(crate) struct Stock {
     used_at: Instant,
     /// Grants since the last report.
     grants: Grants,
-}
-
-/// Grants that were not counted one by one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Grants {
-    /// From this stock.
-    pub(crate) levels: u64,
-    /// Of them, those that were the last thing an acquire needed.
-    pub(crate) acquires: u64,
 }
 
 /// What a grant is for.

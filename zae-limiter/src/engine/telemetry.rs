@@ -5,7 +5,6 @@ use std::{sync::Once, time::Duration};
 
 use metrics::{Unit, counter, histogram};
 
-use super::stock::Grants;
 use crate::{
     bucket::MILLI,
     error::{RepositoryError, UnavailableReason},
@@ -131,6 +130,14 @@ pub(crate) fn answered(round_trips: u32) {
 
 pub(crate) fn settling(waited: Duration) {
     histogram!(FLUSH_SECONDS).record(waited.as_secs_f64());
+}
+
+/// Grants from a stock that were not counted one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grants {
+    pub(crate) levels: u64,
+    /// Of them, those that were the last thing an acquire needed.
+    pub(crate) acquires: u64,
 }
 
 /// Grants from a stock since the last report: counted here, and not one by one, because they are to cost nothing.

@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use crate::{
     engine::{
-        acquire::{self, Resolved, Said, Wish},
+        acquire,
         breaker::Gate,
         denied::{Denied, NotTaken},
         front::Front,
         home::{Errand, Gone},
         lanes::Lanes,
         local::LocalShares,
+        resolve::{self, Resolved, Said, Wish},
         stock::Serves,
         telemetry::{self, Ending, Over, Refuser},
     },
@@ -278,7 +279,7 @@ impl RateLimiter {
             return Ok(resolved);
         }
         // Boxed: it is rare, and its calls would make every acquire's future large.
-        let resolved = Box::pin(acquire::resolve(&inner.repository, &inner.lanes, wish)).await?;
+        let resolved = Box::pin(resolve::resolve(&inner.repository, &inner.lanes, wish)).await?;
         let resolved = Arc::new(resolved);
         inner.local.learn(wish, &resolved);
         if wish.said.limits.is_none() {

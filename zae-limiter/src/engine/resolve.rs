@@ -1,0 +1,206 @@
+//! What an acquire means: which limits apply, and the lanes of the buckets that they are kept in.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{denied::Denied, image::Owner, lane::Lane, lanes::Lanes, plan::Lifetime, round::Terms, send::BucketKey};
+use crate::{
+    bucket::{self, Amounts, MILLI, Params},
+    error::AcquireError,
+    model::{
+        cost::Cost,
+        limit::Limits,
+        name::{EntityId, LimitName, ResourceName},
+        reserve::{Exactness, Reserve},
+        status::{LimitStatus, OnUnavailable},
+    },
+    repository::{
+        Repository,
+        resolution::{ConfigSource, Validity},
+    },
+    wire,
+};
+
+/// What an acquire asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) entity: EntityId,
+    pub(crate) resource: ResourceName,
+    pub(crate) cost: Cost,
+    pub(crate) said: Said,
+    pub(crate) reserve: Reserve,
+    /// What happens when the store cannot be asked, unless the stored policy is to say.
+    pub(crate) on_unavailable: Option<OnUnavailable>,
+    pub(crate) deadline: Instant,
+}
+
+/// The limits of one level and the bucket they are kept in.
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    terms: Arc<Terms>,
+    /// Of shard 0, where everybody asks unless a neighbour has sharded the bucket.
+    lane: Arc<Lane>,
+}
+
+/// What resolving found.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) child: Level,
+    pub(crate) parent: Option<Level>,
+    /// Until when it may be believed.
+    pub(crate) validity: Validity,
+    /// What was said about limits by whoever asked.
+    said: Said,
+}
+
+/// What an acquire says about limits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// Replace the stored limits, for the entity and its parent.
+    pub(crate) limits: Option<Limits>,
+    /// Hold where nothing is stored.
+    pub(crate) default_limits: Option<Limits>,
+}
+
+impl Resolved {
+    /// Whether it can still be believed.
+    pub(crate) fn still_holds(&self, repository: &Repository) -> bool {
+        let entities = std::iter::once(&self.child).chain(&self.parent).map(Level::entity);
+        repository.still_holds(&self.validity, entities)
+    }
+
+    /// Makes the next acquires of those involved read their limits anew.
+    pub(crate) fn forget(&self, repository: &Repository) {
+        for level in std::iter::once(&self.child).chain(&self.parent) {
+            repository.forget_limits_of(level.entity());
+        }
+    }
+
+    /// The same question, for taking `cost` more.
+    pub(crate) fn wish(&self, cost: Cost, deadline: Instant) -> Wish {
+        let (entity, resource) = (self.child.entity().clone(), self.child.resource().clone());
+        Wish { entity, resource, cost, said: self.said.clone(), reserve: Reserve::Off, on_unavailable: None, deadline }
+    }
+
+    /// Child before parent, each with the way it is to be asked.
+    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Level, Exactness)> {
+        let parent = self.parent.as_ref().map(|level| (level, reserve.parent()));
+        std::iter::once((&self.child, reserve.child())).chain(parent)
+    }
+}
+
+/// Finds the limits of the entity and, if it cascades, of its parent.
+pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish) -> Result<Resolved, Denied> {
+    let (child, owner, mut validity) = level(repository, lanes, wish, &wish.entity).await?;
+    let parent = match owner.parent.filter(|_| owner.cascade) {
+        // Two levels, never three: the parent's own cascade is not followed.
+        Some(parent) => {
+            let parent = EntityId::new(&*parent)?;
+            let (parent, _, also) = level(repository, lanes, wish, &parent).await?;
+            validity = validity.and(&also);
+            Some(parent)
+        }
+        None => None,
+    };
+    Ok(Resolved { child, parent, validity, said: wish.said.clone() })
+}
+
+async fn level(
+    repository: &Repository,
+    lanes: &Lanes,
+    wish: &Wish,
+    entity: &EntityId,
+) -> Result<(Level, Owner, Validity), Denied> {
+    let resolved = repository.resolve(entity, &wish.resource).await?;
+    let resolution = resolved.resolution;
+    if let Some(unsupported) = &resolution.unsupported {
+        return Err(AcquireError::from(unsupported.clone()).into());
+    }
+    let stored = resolution.limits.as_ref().filter(|_| wish.said.limits.is_none());
+    let limits = wish.said.limits.as_ref().or(stored).or(wish.said.default_limits.as_ref());
+    let Some(limits) = limits.cloned() else {
+        let (entity, resource) = (entity.clone(), wish.resource.clone());
+        return Err(AcquireError::NoLimits { entity, resource }.into());
+    };
+    let lifetime =
+        match (stored.and(resolution.source), bucket::ttl_seconds(&limits, repository.bucket_ttl_multiplier())) {
+            (Some(ConfigSource::Entity), _) => Lifetime::Unlimited,
+            (_, None) => Lifetime::AsIs,
+            // A bucket that fills in no time is not worth removing (and the reference reads 0 as "keep").
+            (_, Some(0)) => Lifetime::Unlimited,
+            (_, Some(seconds)) => Lifetime::Seconds(seconds),
+        };
+    let owner =
+        Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
+    let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
+    let terms = lane.intern(lanes.intern(Terms::new(limits, lifetime, owner.clone())));
+    if let Some(image) = resolved.bucket.as_ref().map(wire::bucket::decode).transpose()?.flatten() {
+        lane.offer(image);
+    }
+    Ok((Level { terms, lane }, owner, resolved.validity))
+}
+
+impl Level {
+    pub(super) fn shard(&self, lanes: &Lanes, shard: u32) -> Arc<Lane> {
+        if shard == 0 { Arc::clone(&self.lane) } else { lanes.lane(BucketKey { shard, ..self.lane.key.clone() }) }
+    }
+
+    pub(crate) fn entity(&self) -> &EntityId {
+        &self.lane.key.entity
+    }
+
+    pub(crate) fn resource(&self) -> &ResourceName {
+        &self.lane.key.resource
+    }
+
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.terms.limits
+    }
+
+    /// The amounts in the order of the limits, in mt; names that this level does not limit are left out.
+    pub(crate) fn amounts(&self, cost: &[(LimitName, u64)]) -> Amounts {
+        let amount = |name: &LimitName| {
+            let tokens = cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
+            i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLI)
+        };
+        self.terms.params.iter().map(|(name, _)| amount(name)).collect()
+    }
+
+    /// The amounts that `child` asks, in the order of this level's own limits; names that it does not limit are left out.
+    pub(crate) fn amounts_like(&self, child: &Self, amounts: &[i64]) -> Amounts {
+        if self.terms.limits.same(&child.terms.limits) {
+            return amounts.into();
+        }
+        let asked = |name: &LimitName| {
+            let index = child.terms.params.iter().position(|(known, _)| known == name);
+            index.and_then(|index| amounts.get(index)).copied().unwrap_or(0)
+        };
+        self.terms.params.iter().map(|(name, _)| asked(name)).collect()
+    }
+
+    /// The limits whose capacity is smaller than what is asked.
+    pub(super) fn too_large(&self, amounts: &[i64]) -> Vec<LimitStatus> {
+        let limits = self.terms.limits.iter().zip(amounts);
+        let too_large = limits.filter(|(limit, amount)| **amount > Params::from(*limit).capacity);
+        too_large
+            .map(|(limit, amount)| LimitStatus {
+                entity_id: self.entity().clone(),
+                resource: self.resource().clone(),
+                limit: limit.clone(),
+                available: i64::try_from(limit.capacity()).unwrap_or(i64::MAX),
+                requested: u64::try_from(amount / MILLI).unwrap_or(0),
+                exceeded: true,
+                retry_after: std::time::Duration::ZERO,
+            })
+            .collect()
+    }
+}
