@@ -56,7 +56,8 @@ fn tell(extensions: &mut Extensions) {
         }
     }
     // Nested routers match again, so the last match counts.
-    if let Some(route) = extensions.get::<MatchedPath>() {
+    let told = extensions.get::<MatchedRoute>().map(MatchedRoute::as_str);
+    if let Some(route) = extensions.get::<MatchedPath>().filter(|route| told != Some(route.as_str())) {
         let route = MatchedRoute::new(route.as_str());
         extensions.insert(route);
     }

@@ -19,13 +19,13 @@ const ENDLESS: u64 = 1_000_000_000;
 
 /// Nothing around the handler.
 pub(crate) fn plain() -> Router {
-    Router::new().route("/users/{id}", get(|| async { "hello" }))
+    ready(Router::new().route("/users/{id}", get(|| async { "hello" })))
 }
 
 /// `tower_governor`: in this process's memory, shared with nobody and gone with it.
 pub(crate) fn governed() -> Router {
     let config = GovernorConfigBuilder::default().per_nanosecond(1).burst_size(u32::MAX).finish();
-    plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero"))))
+    ready(plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero")))))
 }
 
 /// [`ZaeLimit`] on the embedded store, as it comes; the layer is to be shut down in the end.
@@ -39,7 +39,12 @@ pub(crate) async fn reserving() -> (Router, AxumLimit) {
 }
 
 fn through(layer: AxumLimit) -> (Router, AxumLimit) {
-    (plain().layer(layer.clone()), layer)
+    (ready(plain().layer(layer.clone())), layer)
+}
+
+/// As a server has it: layers are put around handlers once, not for every request.
+fn ready(router: Router) -> Router {
+    router.with_state(())
 }
 
 async fn endless() -> Repository {

@@ -1,5 +1,7 @@
 //! draft-ietf-httpapi-ratelimit-headers-07: one limit in a dictionary, policies as a list of integers.
 
+use std::fmt::Write as _;
+
 use http::HeaderMap;
 
 use super::{
@@ -11,15 +13,17 @@ use super::{
 
 pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
     let Some(tightest) = limits.iter().min_by_key(|limit| limit.rank()) else { return };
-    let policies = list(limits, |limit| format!("{};w={}", integer(limit.capacity), integer(limit.window_seconds())));
-    append(headers, RATELIMIT_POLICY, &policies);
+    let policies = list(limits, |text, limit| {
+        let _ = write!(text, "{};w={}", integer(limit.capacity), integer(limit.window_seconds()));
+    });
+    append(headers, RATELIMIT_POLICY, policies);
     if present(headers).outranks(tightest, headers, answer) {
         return;
     }
     // `reset` is required, so it is given even where it ends after `Retry-After`.
     let reset = tightest.effective_seconds(answer).or_else(|| tightest.effective_seconds(Answer::Passed)).unwrap_or(1);
     let (limit, remaining, reset) = (integer(tightest.capacity), integer(tightest.remaining()), integer(reset));
-    replace(headers, RATELIMIT, &format!("limit={limit}, remaining={remaining}, reset={reset}"));
+    replace(headers, RATELIMIT, format!("limit={limit}, remaining={remaining}, reset={reset}"));
 }
 
 /// What is left according to the dictionary that is there; the last of several counts, as in any such dictionary.

@@ -16,32 +16,33 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
     if limits.is_empty() {
         return;
     }
-    append(headers, RATELIMIT_POLICY, &list(limits, |limit| policy(limit)));
-    append(headers, RATELIMIT, &list(limits, |limit| state(limit, answer)));
+    append(headers, RATELIMIT_POLICY, list(limits, |text, limit| push_policy(text, limit)));
+    append(headers, RATELIMIT, list(limits, |text, limit| push_state(text, limit, answer)));
 }
 
-fn policy(limit: &Standing<'_>) -> String {
+fn push_policy(text: &mut String, limit: &Standing<'_>) {
     // `tokens` is not registered, but leaving the unit out would claim requests.
     let unit = if limit.unit() == Unit::Tokens { ";qu=\"tokens\"" } else { "" };
-    format!("{};q={}{unit};w={}", string(limit.name), integer(limit.capacity), integer(limit.window_seconds()))
+    push_string(text, limit.name);
+    // Writing to a string cannot fail.
+    let _ = write!(text, ";q={}{unit};w={}", integer(limit.capacity), integer(limit.window_seconds()));
 }
 
-fn state(limit: &Standing<'_>, answer: Answer) -> String {
-    let mut text = format!("{};r={}", string(limit.name), integer(limit.remaining()));
+fn push_state(text: &mut String, limit: &Standing<'_>, answer: Answer) {
+    push_string(text, limit.name);
+    let _ = write!(text, ";r={}", integer(limit.remaining()));
     if let Some(seconds) = limit.effective_seconds(answer) {
         let _ = write!(text, ";t={}", integer(seconds));
     }
-    text
 }
 
 pub(super) fn integer(value: u64) -> u64 {
     value.min(MAX_INTEGER)
 }
 
-/// A structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names have nothing else; a
+/// Appends a structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names have nothing else; a
 /// character that the grammar lacks would become `?` rather than spoil the field.
-pub(super) fn string(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
+pub(super) fn push_string(quoted: &mut String, text: &str) {
     quoted.push('"');
     for character in text.chars() {
         match character {
@@ -51,5 +52,4 @@ pub(super) fn string(text: &str) -> String {
         }
     }
     quoted.push('"');
-    quoted
 }

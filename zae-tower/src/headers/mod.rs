@@ -94,19 +94,28 @@ impl Present {
 }
 
 /// Adds a line. A full map (32 768 lines) or an impossible value loses the line rather than the response.
-fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         let _full = headers.try_append(name, value);
     }
 }
 
 /// Replaces all lines of that name, with the same exceptions as [`append`].
-fn replace(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn replace(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         let _full = headers.try_insert(name, value);
     }
 }
 
-fn list<T>(items: &[T], member: impl Fn(&T) -> String) -> String {
-    items.iter().map(member).collect::<Vec<_>>().join(", ")
+/// The members that `push` appends, with commas between them.
+fn list<T>(items: &[T], push: impl Fn(&mut String, &T)) -> String {
+    // Room for a member with a short name: every response has such lines.
+    let mut text = String::with_capacity(items.len() * 48);
+    for item in items {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        push(&mut text, item);
+    }
+    text
 }

@@ -92,8 +92,8 @@ impl Standing<'_> {
     /// What the limit counts, as far as its name tells: `rpm` and the like count requests, `tpm`, `input-tokens` and the
     /// like tokens.
     pub(super) fn unit(&self) -> Unit {
-        let name = self.name.to_ascii_lowercase();
-        let has = |words: &[&str]| name.split(['.', '_', '-']).any(|part| words.contains(&part));
+        let is = |part: &str, words: &[&str]| words.iter().any(|word| part.eq_ignore_ascii_case(word));
+        let has = |words: &[&str]| self.name.split(['.', '_', '-']).any(|part| is(part, words));
         if has(&TOKEN_WORDS) {
             Unit::Tokens
         } else if has(&REQUEST_LIMIT_NAMES) || has(&["request"]) {

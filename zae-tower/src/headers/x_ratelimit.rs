@@ -21,12 +21,12 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
         if present(headers, &remaining_name).outranks(limit, headers, answer) {
             continue;
         }
-        replace(headers, limit_name, &limit.capacity.to_string());
-        replace(headers, remaining_name, &limit.remaining().to_string());
-        replace(headers, reset_name, &go_duration(limit.full_in_millis()));
+        replace(headers, limit_name, limit.capacity.to_string());
+        replace(headers, remaining_name, limit.remaining().to_string());
+        replace(headers, reset_name, go_duration(limit.full_in_millis()));
     }
     if let Answer::Refused(wait) = answer {
-        replace(headers, RETRY_AFTER_MS, &millis_up(wait).max(1).to_string());
+        replace(headers, RETRY_AFTER_MS, millis_up(wait).max(1).to_string());
     }
 }
 
