@@ -1,6 +1,7 @@
 //! The limiter's face: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
 
 mod builder;
+mod outage;
 mod request;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -20,9 +21,9 @@ use crate::{
         local::LocalShares,
         resolve::{self, Resolved, Said, Wish},
         stock::Serves,
-        telemetry::{self, Ending, Over, Refuser},
+        telemetry::{self, Ending},
     },
-    error::{AcquireError, RepositoryError, Unavailable, UnavailableReason, ValidationError},
+    error::{AcquireError, UnavailableReason, ValidationError},
     lease::{Grant, Holds, Lease, LeaseOrigin, Whose},
     model::{
         cost::Cost,
@@ -208,7 +209,7 @@ impl RateLimiter {
         let shared = &self.inner.lanes.shared;
         shared.recover();
         if shared.closing.has_begun() {
-            return Err(unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
+            return Err(outage::unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
         }
         let gate = shared.breaker.gate(Instant::now());
         let denied = if gate == Gate::Open {
@@ -299,44 +300,6 @@ impl RateLimiter {
         })
     }
 
-    /// What the policy says while the store cannot be asked.
-    fn without_store(
-        &self,
-        wish: &Wish,
-        reason: UnavailableReason,
-        source: Option<Arc<RepositoryError>>,
-    ) -> Result<Lease, AcquireError> {
-        let inner = &self.inner;
-        let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable());
-        let policy = policy.unwrap_or(OnUnavailable::Block);
-        let grant = |origin, over, blind: Vec<(LimitName, u64)>| {
-            let signed = |(limit, tokens)| (limit, i64::try_from(tokens).unwrap_or(i64::MAX));
-            let blind: Vec<(LimitName, i64)> = blind.into_iter().map(signed).collect();
-            for (limit, tokens) in &blind {
-                telemetry::over(over, limit, tokens.saturating_mul(crate::bucket::MILLI));
-            }
-            let whose = Whose::Nowhere(wish.entity.clone(), wish.resource.clone());
-            Lease::new(Grant { limiter: self.clone(), whose, origin, holds: Holds::new(), blind })
-        };
-        let (ending, result) = match policy {
-            OnUnavailable::Allow => (Ending::Blind, Ok(grant(LeaseOrigin::Blind, Over::Blind, wish.cost.named()))),
-            OnUnavailable::Local => match inner.local.take(wish, inner.lanes.shared.clock.now_ms()) {
-                Some(Ok(taken)) => (Ending::Local, Ok(grant(LeaseOrigin::Local, Over::Local, taken))),
-                Some(Err(error)) if error.is_refusal() => {
-                    telemetry::refused(Refuser::Share);
-                    (Ending::Refused, Err(error))
-                }
-                Some(Err(error)) => (Ending::Error, Err(error)),
-                // Nothing is known of this entity's limits: there is no share to grant from.
-                None => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
-            },
-            OnUnavailable::Block => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
-        };
-        telemetry::acquires(ending, 1);
-        telemetry::store_not_asked(&wish.entity, &wish.resource, reason, ending);
-        result
-    }
-
     /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
     ///
     /// # Errors
@@ -389,13 +352,5 @@ impl RateLimiter {
         shared.recover();
         shared.tasks.close();
         shared.tasks.wait().await;
-    }
-}
-
-fn unavailable(wish: &Wish, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> Unavailable {
-    let error = Unavailable::new(reason, wish.entity.clone(), wish.resource.clone());
-    match source {
-        Some(source) => error.with_source(source),
-        None => error,
     }
 }

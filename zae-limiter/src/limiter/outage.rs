@@ -1,0 +1,63 @@
+//! What an acquire is answered while the store cannot be asked.
+
+use std::sync::Arc;
+
+use super::RateLimiter;
+use crate::{
+    bucket::MILLI,
+    engine::{
+        resolve::Wish,
+        telemetry::{self, Ending, Over, Refuser},
+    },
+    error::{AcquireError, RepositoryError, Unavailable, UnavailableReason},
+    lease::{Grant, Holds, Lease, LeaseOrigin, Whose},
+    model::{name::LimitName, status::OnUnavailable},
+};
+
+impl RateLimiter {
+    /// What the policy says while the store cannot be asked.
+    pub(super) fn without_store(
+        &self,
+        wish: &Wish,
+        reason: UnavailableReason,
+        source: Option<Arc<RepositoryError>>,
+    ) -> Result<Lease, AcquireError> {
+        let inner = &self.inner;
+        let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable());
+        let policy = policy.unwrap_or(OnUnavailable::Block);
+        let grant = |origin, over, blind: Vec<(LimitName, u64)>| {
+            let signed = |(limit, tokens)| (limit, i64::try_from(tokens).unwrap_or(i64::MAX));
+            let blind: Vec<(LimitName, i64)> = blind.into_iter().map(signed).collect();
+            for (limit, tokens) in &blind {
+                telemetry::over(over, limit, tokens.saturating_mul(MILLI));
+            }
+            let whose = Whose::Nowhere(wish.entity.clone(), wish.resource.clone());
+            Lease::new(Grant { limiter: self.clone(), whose, origin, holds: Holds::new(), blind })
+        };
+        let (ending, result) = match policy {
+            OnUnavailable::Allow => (Ending::Blind, Ok(grant(LeaseOrigin::Blind, Over::Blind, wish.cost.named()))),
+            OnUnavailable::Local => match inner.local.take(wish, inner.lanes.shared.clock.now_ms()) {
+                Some(Ok(taken)) => (Ending::Local, Ok(grant(LeaseOrigin::Local, Over::Local, taken))),
+                Some(Err(error)) if error.is_refusal() => {
+                    telemetry::refused(Refuser::Share);
+                    (Ending::Refused, Err(error))
+                }
+                Some(Err(error)) => (Ending::Error, Err(error)),
+                // Nothing is known of this entity's limits: there is no share to grant from.
+                None => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
+            },
+            OnUnavailable::Block => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
+        };
+        telemetry::acquires(ending, 1);
+        telemetry::store_not_asked(&wish.entity, &wish.resource, reason, ending);
+        result
+    }
+}
+
+pub(super) fn unavailable(wish: &Wish, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> Unavailable {
+    let error = Unavailable::new(reason, wish.entity.clone(), wish.resource.clone());
+    match source {
+        Some(source) => error.with_source(source),
+        None => error,
+    }
+}
