@@ -12,6 +12,12 @@ use std::{
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
+
+    /// Whether it goes as fast as tokio's clock, so that a short while may be measured by either. `false` unless an
+    /// implementation knows: then it is read more often.
+    fn keeps_pace(&self) -> bool {
+        false
+    }
 }
 
 /// The system's clock.
@@ -22,6 +28,10 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn keeps_pace(&self) -> bool {
+        true
     }
 }
 

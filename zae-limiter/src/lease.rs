@@ -23,6 +23,7 @@ use crate::{
     limiter::RateLimiter,
     model::{
         cost::Cost,
+        limit::Limit,
         name::{EntityId, LimitName, ResourceName},
         status::LimitStatus,
     },
@@ -162,6 +163,17 @@ impl Lease {
     /// Every limit's status right after the grant, the entity's before its parent's; empty for a blind lease.
     pub fn statuses(&self) -> &[LimitStatus] {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
+    }
+
+    /// Shows each limit with the whole tokens that were left right after the grant, as [`statuses`](Lease::statuses) have
+    /// them and in their order, without putting them together: for what is said in every response.
+    ///
+    /// The lease is locked meanwhile: `see` must not ask it for anything.
+    pub fn left<T>(&self, see: impl for<'a> FnOnce(&mut (dyn Iterator<Item = (&'a Limit, i64)> + 'a)) -> T) -> T {
+        if let Some(statuses) = self.statuses.get() {
+            return see(&mut statuses.iter().map(|status| (&status.limit, status.available)));
+        }
+        see(&mut self.lock().holds.iter().flat_map(Hold::left))
     }
 
     /// Whole tokens per limit that the lease stands for, adjustments included; each level is counted once.

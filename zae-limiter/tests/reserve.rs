@@ -10,7 +10,10 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use support::{Fault, driven::Fleet, limits, rpm, tpm};
 use tokio::time::Instant;
-use zae_limiter::{Acquire, AcquireError, Cost, EntityId, Limit, NewEntity, RateLimiter, RateLimiterBuilder, Reserve};
+use zae_limiter::{
+    Acquire, AcquireError, Cost, EntityId, LeaseOrigin, Limit, NewEntity, OnUnavailable, RateLimiter,
+    RateLimiterBuilder, Reserve,
+};
 
 const LIFE: Duration = Duration::from_secs(1);
 const ROUND_TRIP: Duration = Duration::from_millis(5);
@@ -117,6 +120,54 @@ async fn a_strict_call_is_decided_by_the_table_whatever_is_held() {
     assert_eq!(writes(request.clone()).await, 0);
     assert_eq!(writes(request.clone().reserve(Reserve::Off)).await, 1);
     assert_eq!(writes(request.reserve(Reserve::Parents)).await, 1, "it has no parent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_at_once_takes_from_what_is_held_or_nothing() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
+    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    assert!(limiter.acquire_at_once(&request).is_none(), "nothing is held yet");
+    let spent = i64::try_from(stream(&limiter, 1_000, LIFE).await).unwrap();
+    wire.reset();
+    let lease = limiter.acquire_at_once(&request).expect("there is a reserve");
+    assert_eq!(wire.units().writes, 0);
+    drop(lease.commit());
+    drop(limiter.acquire_at_once(&request).expect("it gives this one back when it is dropped"));
+    assert!(limiter.acquire_at_once(&request.clone().reserve(Reserve::Off)).is_none());
+    let unknown = Acquire::new(request.entity().clone(), request.resource().clone(), Cost::of("tpm", 1));
+    assert!(limiter.acquire_at_once(&unknown).is_none(), "for `acquire_with` to say why");
+    limiter.shutdown().await;
+    assert!(limiter.acquire_at_once(&request).is_none());
+    assert_eq!(stored(&fleet, "user-1").await, 1_000_000 - spent - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_in_two_ways_goes_back_to_the_table() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
+    stream(&limiter, 1_000, LIFE).await;
+    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let lease = limiter.acquire_at_once(&request).expect("there is a reserve");
+    lease.consume(Cost::of("rpm", 5)).await.unwrap();
+    wire.reset();
+    // A reserve would take its own token back without a word; of these six, five are younger than it.
+    lease.roll_back().await.unwrap();
+    assert_eq!(wire.units().writes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_only_served_from_a_reserve_has_a_local_share_too() {
+    let fleet = Fleet::new(ROUND_TRIP);
+    let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), |builder| all(builder).local_share(0.1)).await;
+    stream(&limiter, 1_000, LIFE).await;
+    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = request.on_unavailable(OnUnavailable::Local);
+    let lease = limiter.acquire_at_once(&request).expect("there is a reserve");
+    drop(lease.commit());
+    wire.fail(|_, _| Fault::LostBefore);
+    let lease = limiter.acquire_with(request.reserve(Reserve::Off)).await.unwrap();
+    assert_eq!(lease.origin(), LeaseOrigin::Local);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// One update, ready to be sent any number of times.
 #[derive(Clone, Debug)]
@@ -53,8 +53,8 @@ impl Bare {
     }
 }
 
-fn entries(object: &Value) -> &Map<String, Value> {
-    object.as_object().expect("an object")
+fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
 }
 
 fn attribute(value: &Value) -> AttributeValue {

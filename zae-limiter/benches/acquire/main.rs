@@ -25,7 +25,12 @@ mod venv;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use table::{Row, Table};
+
+/// An allocator as servers with many connections have one; memory is counted with what it needs for itself.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How much time is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

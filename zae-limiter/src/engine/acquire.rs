@@ -208,3 +208,38 @@ fn all_or_nothing(answers: Vec<Answer>) -> Result<Vec<Hold>, NotTaken> {
         None => Ok(holds),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{EntityId, Limit, ResourceName};
+
+    fn refusal(seconds: u64, never: bool) -> Refusal {
+        let status = LimitStatus {
+            entity_id: EntityId::new("user-1").unwrap(),
+            resource: ResourceName::new("gpt-4").unwrap(),
+            limit: Limit::per_minute("rpm", 1).unwrap(),
+            available: 0,
+            requested: 1,
+            exceeded: true,
+            retry_after: Duration::from_secs(seconds),
+        };
+        Refusal { statuses: vec![status], never, by: Refuser::Store }
+    }
+
+    #[test]
+    fn of_several_shards_the_one_with_the_shortest_wait_answers_and_never_is_the_last_word() {
+        for (first, second, wait, never) in [
+            (refusal(1, false), refusal(2, false), 1, false),
+            (refusal(2, false), refusal(1, false), 1, false),
+            (refusal(9, false), refusal(0, true), 9, false),
+            (refusal(0, true), refusal(9, false), 9, false),
+            (refusal(0, true), refusal(0, true), 0, true),
+        ] {
+            let chosen = sooner(Some(first), second);
+            assert_eq!((chosen.statuses[0].retry_after.as_secs(), chosen.never), (wait, never));
+        }
+    }
+}

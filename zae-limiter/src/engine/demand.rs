@@ -84,3 +84,43 @@ impl Demand {
         self.asks.iter().copied().fold(0.0, f64::max) * self.young() >= STEADY
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What is seen of a token every millisecond after so long.
+    fn after(time: Duration) -> Demand {
+        let start = Instant::now();
+        let mut demand = Demand::new(1, SECOND, start);
+        for millis in 1..=u64::try_from(time.as_millis()).unwrap() {
+            demand.offered(&[1_000]);
+            if millis % 50 == 0 {
+                demand.fold(start + Duration::from_millis(millis));
+            }
+        }
+        demand
+    }
+
+    #[test]
+    fn a_stream_is_seen_for_what_it_is_after_a_tenth_of_the_memory() {
+        for time in [SECOND / 10, SECOND / 2, SECOND * 5] {
+            let demand = after(time);
+            let seen = demand.during(0, SECOND);
+            assert!((900_000..=1_050_000).contains(&seen), "{seen} mt a second after {time:?}");
+            assert!((950..=1_050).contains(&demand.unit(0)));
+            assert!(demand.is_steady());
+        }
+    }
+
+    #[test]
+    fn a_single_ask_is_no_stream() {
+        let start = Instant::now();
+        let mut demand = Demand::new(1, SECOND, start);
+        demand.offered(&[1_000]);
+        demand.fold(start + SECOND);
+        assert!(!demand.is_steady());
+    }
+}

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     ask::{Answer, Ask, Failure, Pending},
+    deadlines::Passed,
     hold::{Hold, Tokens},
     image::Image,
     lane::{FromStock, Lane, Met, Round, returned},
@@ -86,8 +87,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let write = if lane.is_crowded() { write.leaving_room(shards) } else { write };
                 let sent_at = Instant::now();
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
-                let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, timeout);
-                let sent = Box::pin(update).await;
+                let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write);
+                let sent = Box::pin(lane.shared.deadlines.until(sent_at + timeout, update)).await;
+                let sent = sent.unwrap_or_else(|Passed| send::timed_out("UpdateItem", timeout));
                 (sent, Written { sent_at, now, served, ahead, adjust })
             }
             None => {
@@ -99,8 +101,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let (served, image) = decide_new(&terms, &amounts, opening(lane, &terms, &asks, now), now);
                 let sent_at = Instant::now();
-                let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image, timeout);
-                let sent = Box::pin(create).await;
+                let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image);
+                let sent = Box::pin(lane.shared.deadlines.until(sent_at + timeout, create)).await;
+                let sent = sent.unwrap_or_else(|Passed| send::timed_out("PutItem", timeout));
                 (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
             }
         };
@@ -181,14 +184,14 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
 async fn look(lane: &Lane) -> Freshness {
     let before = lane.image();
     let read = send::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
-    match tokio::time::timeout(lane.shared.options.write_timeout, read).await {
+    match lane.shared.deadlines.until(Instant::now() + lane.shared.options.write_timeout, read).await {
         Ok(Ok(image)) => {
             lane.met(if image.as_ref() == before.as_deref() { Met::Nobody } else { Met::Somebody });
             lane.remember(image.map(Arc::new));
             Freshness::Fresh
         }
         // What is wrong, the write will tell.
-        Ok(Err(_)) | Err(_) => Freshness::Stale,
+        Ok(Err(_)) | Err(Passed) => Freshness::Stale,
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{ask::Pending, lane::Lane, round::Terms, stock::Term};
 use crate::{
     bucket::{Amounts, MILLI},
-    model::{name::LimitName, status::LimitStatus},
+    model::{limit::Limit, name::LimitName, status::LimitStatus},
 };
 
 /// Tokens taken from one bucket item. Dropped without being settled, it gives them back: so neither a cancelled acquire
@@ -58,16 +58,21 @@ impl Hold {
 
     /// Each limit's status right after the tokens were taken.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
-        let amounts = self.taken.iter().zip(&self.available);
-        self.terms.limits.iter().zip(amounts).map(|(limit, (taken, available))| LimitStatus {
+        self.left().zip(&self.taken).map(|((limit, available), taken)| LimitStatus {
             entity_id: self.lane.key.entity.clone(),
             resource: self.lane.key.resource.clone(),
             limit: limit.clone(),
-            available: available.div_euclid(MILLI),
+            available,
             requested: u64::try_from(taken / MILLI).unwrap_or(0),
             exceeded: false,
             retry_after: Duration::ZERO,
         })
+    }
+
+    /// Each limit with the whole tokens that were left right after the tokens were taken.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (&Limit, i64)> {
+        let available = self.available.iter().map(|available| available.div_euclid(MILLI));
+        self.terms.limits.iter().zip(available)
     }
 
     /// What was taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.

@@ -55,11 +55,15 @@ impl LocalShares {
     }
 
     /// Remembers which limits apply, for a time when they cannot be read and this share is asked for.
-    pub(crate) fn learn(&self, wish: &Wish, resolved: &Resolved) {
-        if self.share <= 0.0 || wish.on_unavailable != Some(OnUnavailable::Local) {
-            return;
+    #[inline]
+    pub(crate) fn learn(&self, policy: Option<OnUnavailable>, resolved: &Resolved) {
+        if self.share > 0.0 && policy == Some(OnUnavailable::Local) {
+            self.remember(resolved);
         }
-        let key = (wish.entity.clone(), wish.resource.clone());
+    }
+
+    fn remember(&self, resolved: &Resolved) {
+        let key = (resolved.child.entity().clone(), resolved.child.resource().clone());
         let limits = resolved.child.limits();
         if self.buckets.get(&key).is_some_and(|bucket| bucket.limits.same(limits)) {
             return;

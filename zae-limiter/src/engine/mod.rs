@@ -3,6 +3,7 @@
 pub(crate) mod acquire;
 pub(crate) mod ask;
 pub(crate) mod breaker;
+pub(crate) mod deadlines;
 pub(crate) mod demand;
 pub(crate) mod denied;
 pub(crate) mod drive;

@@ -65,9 +65,9 @@ pub(crate) struct Said {
 
 impl Resolved {
     /// Whether it can still be believed.
-    pub(crate) fn still_holds(&self, repository: &Repository) -> bool {
+    pub(crate) fn still_holds(&self, repository: &Repository, now: Instant) -> bool {
         let entities = std::iter::once(&self.child).chain(&self.parent).map(Level::entity);
-        repository.still_holds(&self.validity, entities)
+        repository.still_holds(&self.validity, entities, now)
     }
 
     /// Makes the next acquires of those involved read their limits anew.

@@ -78,9 +78,10 @@ fn failed(error: StoreError) -> Outcome {
     }
 }
 
-fn timed_out(operation: &'static str, after: Duration) -> Outcome {
+/// What is made of a write that did not answer in time: it may have been done.
+pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Sent {
     let source = BoxError::from(format!("no answer within {} ms", after.as_millis()));
-    Outcome::Failed(StoreError { operation, kind: StoreErrorKind::Ambiguous, code: None, source }.into())
+    Outcome::Failed(StoreError { operation, kind: StoreErrorKind::Ambiguous, code: None, source }.into()).into()
 }
 
 /// The bucket as it is now; `None` when there is none.
@@ -95,13 +96,7 @@ pub(crate) async fn read(
 }
 
 /// Updates an existing bucket.
-pub(crate) async fn update(
-    store: &Store,
-    namespace: &NamespaceId,
-    key: &BucketKey,
-    write: &BucketWrite,
-    timeout: Duration,
-) -> Sent {
+pub(crate) async fn update(store: &Store, namespace: &NamespaceId, key: &BucketKey, write: &BucketWrite) -> Sent {
     let update = bucket::encode_update(write);
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     let request = store
@@ -112,15 +107,12 @@ pub(crate) async fn update(
         .key("SK", aws_sdk_dynamodb::types::AttributeValue::S(keys::sk_state().to_owned()))
         .set_update_expression((!update.expression.is_empty()).then_some(update.expression))
         .condition_expression(update.condition)
-        .set_expression_attribute_names(Some(update.names))
+        .set_expression_attribute_names((!update.names.is_empty()).then_some(update.names))
         .set_expression_attribute_values(Some(update.values))
         .return_values(ReturnValue::AllNew)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let Ok(answer) = tokio::time::timeout(timeout, request.send()).await else {
-        return timed_out("UpdateItem", timeout).into();
-    };
-    let outcome = match answer {
+    let outcome = match request.send().await {
         Ok(output) => {
             let outcome = match decode(output.attributes()) {
                 Ok(Some(image)) => Outcome::Done(image),
@@ -145,13 +137,7 @@ pub(crate) async fn update(
 }
 
 /// Creates a bucket that does not exist.
-pub(crate) async fn create(
-    store: &Store,
-    namespace: &NamespaceId,
-    key: &BucketKey,
-    image: Image,
-    timeout: Duration,
-) -> Sent {
+pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> Sent {
     let item = bucket::encode_new(&NewBucket {
         namespace,
         entity: &key.entity,
@@ -168,10 +154,7 @@ pub(crate) async fn create(
         .condition_expression("attribute_not_exists(rf)")
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let Ok(answer) = tokio::time::timeout(timeout, request.send()).await else {
-        return timed_out("PutItem", timeout).into();
-    };
-    let outcome = match answer {
+    let outcome = match request.send().await {
         Ok(output) => {
             return Sent { outcome: Outcome::Done(image), units: units(output.consumed_capacity()) };
         }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{breaker::Breaker, home::Home, lane::Lane};
+use super::{breaker::Breaker, deadlines::Deadlines, home::Home, lane::Lane};
 use crate::{clock::Clock, model::name::NamespaceId, repository::store::Store};
 
 /// What can be set about the engine.
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) namespace: NamespaceId,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) breaker: Breaker,
+    pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) options: EngineOptions,
     pub(crate) closing: Closing,
     pub(crate) tasks: TaskTracker,

@@ -129,6 +129,7 @@ impl RateLimiterBuilder {
             namespace: self.repository.namespace_id().clone(),
             clock: Arc::clone(self.repository.clock()),
             breaker: Breaker::default(),
+            deadlines: Arc::default(),
             options,
             closing: Closing::default(),
             tasks: TaskTracker::new(),

@@ -14,12 +14,14 @@ use crate::{
     engine::{
         acquire,
         breaker::Gate,
+        deadlines::Passed,
         denied::{Denied, NotTaken},
         front::Front,
         home::{Errand, Gone},
         lanes::Lanes,
         local::LocalShares,
         resolve::{self, Resolved, Said, Wish},
+        shared::Shared,
         stock::Serves,
         telemetry::{self, Ending},
     },
@@ -175,6 +177,24 @@ impl RateLimiter {
         Box::pin(self.acquire_through_lanes(wish)).await
     }
 
+    /// Takes what `request` asks for from tokens debited ahead ([`Reserve`]), where that needs neither a call nor waiting.
+    /// `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked: nothing was taken. It asks here
+    /// first itself; this is for code that has something cheaper to do than to make a future.
+    ///
+    /// ```
+    /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};
+    /// async fn acquire(limiter: &RateLimiter, request: Acquire) -> Result<Lease, AcquireError> {
+    ///     match limiter.acquire_at_once(&request) {
+    ///         Some(lease) => Ok(lease),
+    ///         None => Box::pin(limiter.acquire_with(request)).await,
+    ///     }
+    /// }
+    /// ```
+    pub fn acquire_at_once(&self, request: &Acquire) -> Option<Lease> {
+        request.cost.check().ok()?;
+        self.acquire_from_stock(request)
+    }
+
     /// The whole acquire from tokens debited ahead: no call, no waiting. `None` when it takes more than that.
     fn acquire_from_stock(&self, request: &Acquire) -> Option<Lease> {
         let inner = &self.inner;
@@ -184,10 +204,10 @@ impl RateLimiter {
         }
         let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
         let resolved = inner.front.get(&request.entity, &request.resource, default_limits)?;
-        if !resolved.still_holds(&inner.repository) {
+        let now = Instant::now();
+        if !resolved.still_holds(&inner.repository, now) {
             return None;
         }
-        let now = Instant::now();
         let amounts = request.cost.amounts(resolved.child.limits())?;
         let mut of_parent = None;
         if let Some(level) = &resolved.parent {
@@ -202,6 +222,7 @@ impl RateLimiter {
         if let Some(hold) = of_parent {
             holds.push(hold);
         }
+        inner.local.learn(request.on_unavailable.or(inner.on_unavailable), &resolved);
         Some(self.lease(resolved, holds))
     }
 
@@ -213,13 +234,13 @@ impl RateLimiter {
         }
         let gate = shared.breaker.gate(Instant::now());
         let denied = if gate == Gate::Open {
-            match tokio::time::timeout_at(wish.deadline, self.try_at_home(&wish)).await {
+            match self.try_at_home(&wish).await {
                 Ok(Ok(lease)) => {
                     telemetry::acquires(Ending::Granted, 1);
                     return Ok(lease);
                 }
                 Ok(Err(denied)) => denied,
-                Err(_) => {
+                Err(Passed) => {
                     shared.breaker.failed(Instant::now());
                     Denied::Outage(UnavailableReason::DeadlineExceeded, None)
                 }
@@ -237,17 +258,19 @@ impl RateLimiter {
         }
     }
 
-    async fn try_at_home(&self, wish: &Wish) -> Result<Lease, Denied> {
-        let home = &self.inner.lanes.shared.home;
+    async fn try_at_home(&self, wish: &Wish) -> Result<Result<Lease, Denied>, Passed> {
+        let Shared { home, deadlines, .. } = &*self.inner.lanes.shared;
         if let Some(elsewhere) = home.elsewhere() {
-            let (limiter, wish) = (self.clone(), wish.clone());
-            let errand = Errand::start(&elsewhere, Box::pin(async move { limiter.try_acquire(&wish).await }));
-            match errand.await {
-                Ok(result) => return result,
-                Err(Gone) => home.lost(elsewhere.id()),
+            let (limiter, asked) = (self.clone(), wish.clone());
+            let errand = Errand::start(&elsewhere, Box::pin(async move { limiter.try_acquire(&asked).await }));
+            // A timer of this runtime: the other one may be busy, or not be driven.
+            match tokio::time::timeout_at(wish.deadline, errand).await {
+                Ok(Ok(result)) => return Ok(result),
+                Ok(Err(Gone)) => home.lost(elsewhere.id()),
+                Err(_) => return Err(Passed),
             }
         }
-        self.try_acquire(wish).await
+        deadlines.until(wish.deadline, self.try_acquire(wish)).await
     }
 
     async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
@@ -274,15 +297,15 @@ impl RateLimiter {
         // Limits given with the call are only this call's.
         let known = || inner.front.get(&wish.entity, &wish.resource, defaults);
         if let Some(resolved) = wish.said.limits.is_none().then(known).flatten()
-            && resolved.still_holds(&inner.repository)
+            && resolved.still_holds(&inner.repository, Instant::now())
         {
-            inner.local.learn(wish, &resolved);
+            inner.local.learn(wish.on_unavailable, &resolved);
             return Ok(resolved);
         }
         // Boxed: it is rare, and its calls would make every acquire's future large.
         let resolved = Box::pin(resolve::resolve(&inner.repository, &inner.lanes, wish)).await?;
         let resolved = Arc::new(resolved);
-        inner.local.learn(wish, &resolved);
+        inner.local.learn(wish.on_unavailable, &resolved);
         if wish.said.limits.is_none() {
             inner.front.put(Arc::clone(&resolved), wish.said.default_limits.clone());
         }

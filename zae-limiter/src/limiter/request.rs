@@ -49,6 +49,16 @@ impl Acquire {
         }
     }
 
+    /// Who asks.
+    pub fn entity(&self) -> &EntityId {
+        &self.entity
+    }
+
+    /// What is asked for.
+    pub fn resource(&self) -> &ResourceName {
+        &self.resource
+    }
+
     /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in line
     /// with them.
     pub fn limits(mut self, limits: Limits) -> Self {

@@ -27,7 +27,8 @@ pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "request
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     kind: Kind,
-    invalid: Option<ValidationError>,
+    /// Boxed: costs are copied a lot, and are hardly ever invalid.
+    invalid: Option<Box<ValidationError>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Cost {
         let name = match LimitName::new(name.as_ref()) {
             Ok(name) => name,
             Err(error) => {
-                self.invalid.get_or_insert(error);
+                self.invalid.get_or_insert_with(|| Box::new(error));
                 return self;
             }
         };
@@ -144,7 +145,7 @@ impl Cost {
     /// As [`Cost::resolve`], but for unknown names.
     pub fn check(&self) -> Result<(), ValidationError> {
         if let Some(error) = &self.invalid {
-            return Err(error.clone());
+            return Err((**error).clone());
         }
         let too_large = |amount: u64| {
             ValidationError::new("cost", amount.to_string(), ValidationReason::TooLarge { max: MAX_TOKENS })

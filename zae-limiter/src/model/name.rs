@@ -20,7 +20,7 @@ pub(crate) const RESERVED_NAMESPACE: &str = "_";
 fn check_common(field: &'static str, value: &str, max: usize) -> Result<(), ValidationError> {
     let reason = if value.is_empty() {
         ValidationReason::Empty
-    } else if value.chars().count() > max {
+    } else if value.len() > max && value.chars().count() > max {
         ValidationReason::TooLong { max }
     } else if value.contains('#') {
         ValidationReason::ContainsHash
@@ -33,12 +33,13 @@ fn check_common(field: &'static str, value: &str, max: usize) -> Result<(), Vali
 fn check_pattern(
     field: &'static str,
     value: &str,
-    first: fn(char) -> bool,
-    rest: fn(char) -> bool,
+    first: impl Fn(u8) -> bool,
+    rest: impl Fn(u8) -> bool,
     allowed: &'static str,
 ) -> Result<(), ValidationError> {
-    let mut chars = value.chars();
-    if chars.next().is_some_and(first) && chars.all(rest) {
+    // All that is allowed is ASCII.
+    let mut bytes = value.bytes();
+    if bytes.next().is_some_and(first) && bytes.all(rest) {
         return Ok(());
     }
     Err(ValidationError::new(field, value, ValidationReason::Pattern { allowed }))
@@ -55,7 +56,7 @@ pub fn validate_identifier(field: &'static str, value: &str) -> Result<(), Valid
         field,
         value,
         |c| c.is_ascii_alphanumeric(),
-        |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '@' | '-'),
+        |c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':' | b'@' | b'-'),
         "a letter or digit first, then letters, digits and _ . : @ -",
     )
 }
@@ -73,7 +74,7 @@ pub fn validate_limit_name(field: &'static str, value: &str) -> Result<(), Valid
         field,
         value,
         |c| c.is_ascii_alphabetic(),
-        |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'),
+        |c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-'),
         "a letter first, then letters, digits and _ . -",
     )
 }
@@ -88,7 +89,7 @@ pub fn validate_resource_name(field: &'static str, value: &str) -> Result<(), Va
         field,
         value,
         |c| c.is_ascii_alphabetic(),
-        |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | ':' | '-'),
+        |c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'/' | b':' | b'-'),
         "a letter first, then letters, digits and _ . / : -",
     )
 }
@@ -115,7 +116,7 @@ pub fn validate_stack_name(value: &str) -> Result<(), ValidationError> {
         "name",
         value,
         |c| c.is_ascii_alphabetic(),
-        |c| c.is_ascii_alphanumeric() || c == '-',
+        |c| c.is_ascii_alphanumeric() || c == b'-',
         "a letter first, then letters, digits and hyphens",
     )?;
     if value.len() > MAX_STACK_NAME_LEN {
@@ -304,8 +305,8 @@ validated_name! {
         _ => check_pattern(
             "namespace_id",
             v,
-            |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
-            |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+            |c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'),
+            |c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'),
             "letters, digits, _ and -",
         ),
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use moka::future::Cache;
+use tokio::time::Instant;
 
 use super::{
     Repository,
@@ -17,6 +18,7 @@ use super::{
     store::{Consistency, Item, Key},
 };
 use crate::{
+    clock::Clock,
     error::{RepositoryError, Unsupported},
     model::{
         limit::Limits,
@@ -75,6 +77,8 @@ pub(crate) struct Validity {
     since: i64,
     /// Epoch ms.
     until: i64,
+    /// The same on the monotonic clock, where the other keeps pace with it.
+    ends_at: Option<Instant>,
     /// The changes made before it was read.
     seen: u64,
     /// The changes noted when it was last found to hold; the largest number until then.
@@ -82,12 +86,20 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
+    fn contains(&self, now: Instant, clock: &dyn Clock) -> bool {
+        match self.ends_at {
+            Some(ends_at) => now < ends_at,
+            None => (self.since..self.until).contains(&clock.now_ms()),
+        }
+    }
+
     /// The time in which both hold.
     pub(crate) fn and(self, other: &Self) -> Self {
         let seen = self.seen.min(other.seen);
         Self {
             since: self.since.max(other.since),
             until: self.until.min(other.until),
+            ends_at: self.ends_at.min(other.ends_at),
             seen,
             checked: AtomicU64::new(u64::MAX),
         }
@@ -142,10 +154,12 @@ impl Resolutions {
         }
     }
 
-    fn validity(&self, remembered: &Remembered) -> Validity {
+    fn validity(&self, remembered: &Remembered, clock: &dyn Clock) -> Validity {
         let Remembered { read_at, seen, .. } = *remembered;
-        let ttl = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
-        Validity { since: read_at, until: read_at.saturating_add(ttl), seen, checked: AtomicU64::new(u64::MAX) }
+        let until = read_at.saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX));
+        let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
+        let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
+        Validity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }
     }
 
     fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
@@ -170,7 +184,7 @@ impl Repository {
         if let Some(remembered) = known.cache.get(&key).await {
             if known.is_fresh(&key, &remembered, now) {
                 known.hits.fetch_add(1, Ordering::Relaxed);
-                let validity = known.validity(&remembered);
+                let validity = known.validity(&remembered, &**self.clock());
                 return Ok(Resolved { resolution: remembered.resolution, bucket: None, validity });
             }
             known.cache.invalidate(&key).await;
@@ -190,7 +204,7 @@ impl Repository {
             let remembered = read.map_err(|error: Arc<RepositoryError>| error)?;
             // Somebody else's read may have begun before a change that was made before this call.
             if remembered.seen >= called || !known.changes.since(remembered.seen, &key.0, &key.1) {
-                let validity = known.validity(&remembered);
+                let validity = known.validity(&remembered, &**self.clock());
                 return Ok(Resolved { resolution: remembered.resolution, bucket, validity });
             }
             known.cache.invalidate(&key).await;
@@ -283,9 +297,10 @@ impl Repository {
         &self,
         validity: &Validity,
         mut entities: impl Iterator<Item = &'a EntityId>,
+        now: Instant,
     ) -> bool {
         let known = self.resolutions();
-        if !(validity.since..validity.until).contains(&self.now_ms()) {
+        if !validity.contains(now, &**self.clock()) {
             return false;
         }
         let changes = known.changes.noted();

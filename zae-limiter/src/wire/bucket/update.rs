@@ -1,179 +1,19 @@
-//! Bucket items: reading them into an [`Image`], creating them, and turning a [`BucketWrite`] into an update.
-//!
-//! Two attributes are our own and unknown to the reference, which keeps what it does not know:
-//! `z_{limit}_fr` (N), the fraction of a millitoken left over by the last refill in 1/period mt, and `z_inc` (S), which
-//! creation of the bucket this is, so that a refund does not reach a bucket that was deleted and made anew.
+//! What is written to a bucket that exists: a [`BucketWrite`] as an update, and a limit's removal.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::keys;
+use super::{CASCADE, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s};
 use crate::{
-    bucket::{MILLI, Params},
     engine::{
-        image::{Image, LimitImage, Owner, StoredParams, WcuImage},
+        image::{LimitImage, StoredParams},
         plan::{BucketWrite, LimitWrite, TokenWrite, Validity},
     },
-    error::{RepositoryError, Unsupported},
-    model::name::{EntityId, LimitName, NamespaceId, ResourceName, WCU},
-    repository::store::{Expression, Item},
+    model::name::WCU,
+    repository::store::Expression,
+    wire::keys,
 };
-
-pub(super) const REFILL: &str = "rf";
-pub(super) const SHARDS: &str = "shard_count";
-const VALID_UNTIL: &str = "vu";
-const INCARNATION: &str = "z_inc";
-/// Features of newer clients that a plain conditional write would enforce wrongly.
-const UNSUPPORTED: [&str; 5] = ["disabled", "bypass", "sched", "rsched", "sched_tz"];
-const UNSUPPORTED_FIELDS: [&str; 10] =
-    ["_soft", "_sched", "_rsched", "_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
-/// The reserved limit on a new bucket: 1000 write units, refilled at 1000 per second.
-const WCU_PARAMS: Params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
-
-pub(super) fn fraction_attr(limit: &str) -> String {
-    format!("z_{limit}_fr")
-}
-
-fn n(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn s(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-/// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
-///
-/// # Errors
-/// `Unsupported` when the item uses a feature of newer clients, `Malformed` when a number is none.
-pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
-    let key = || item.get("PK").and_then(|v| v.as_s().ok()).cloned().unwrap_or_default();
-    let number = |name: &str| -> Result<Option<i64>, RepositoryError> {
-        let Some(value) = item.get(name) else { return Ok(None) };
-        let parsed = value.as_n().ok().and_then(|text| text.parse::<i64>().ok());
-        parsed.map(Some).ok_or_else(|| RepositoryError::Malformed {
-            key: key(),
-            problem: format!("attribute {name} is not a whole number of 64 bits"),
-        })
-    };
-    let Some(last_refill) = number(REFILL)? else { return Ok(None) };
-    if let Some(attribute) = unsupported(item) {
-        return Err(Unsupported { attribute, item: key() }.into());
-    }
-    let mut image = Image {
-        last_refill,
-        shard_count: number(SHARDS)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
-        ttl: number("ttl")?,
-        valid_until: number(VALID_UNTIL)?,
-        owner: Owner {
-            cascade: matches!(item.get("cascade"), Some(AttributeValue::Bool(true))),
-            parent: item.get("parent_id").and_then(|v| v.as_s().ok()).map(|parent| parent.as_str().into()),
-        },
-        owner_stamped: item.contains_key("pgen") || item.contains_key("pinc"),
-        incarnation: item.get(INCARNATION).and_then(|v| v.as_s().ok()).map(|text| text.as_str().into()),
-        ..Image::default()
-    };
-    let stored_params = |name: &str| -> Result<StoredParams, RepositoryError> {
-        let field = |field| number(&keys::bucket_attr(name, field));
-        Ok(StoredParams { capacity: field("cp")?, refill: field("ra")?, period: field("rp")? })
-    };
-    let mut names: Vec<&str> = item.keys().filter_map(|name| keys::parse_bucket_attr(name)).map(|(l, _)| l).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
-        let tokens = number(&keys::bucket_attr(name, "tk"))?;
-        let params = stored_params(name)?;
-        if name == WCU {
-            image.wcu = tokens.zip(params.complete()).map(|(tokens, params)| WcuImage { tokens, params });
-            continue;
-        }
-        // A name that is no limit name cannot have been written by any client; it can't be charged either.
-        let Ok(name) = LimitName::new(name) else { continue };
-        image.limits.push(LimitImage {
-            tokens,
-            params,
-            fraction: number(&fraction_attr(name.as_str()))?.unwrap_or(0),
-            consumed: number(&keys::bucket_attr(name.as_str(), "tc"))?,
-            name,
-        });
-    }
-    Ok(Some(image))
-}
-
-fn unsupported(item: &Item) -> Option<String> {
-    if let Some(name) = UNSUPPORTED.iter().find(|name| item.contains_key(**name)) {
-        return Some((*name).to_owned());
-    }
-    // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
-    let per_limit =
-        |name: &&String| name.starts_with("b_") && UNSUPPORTED_FIELDS.iter().any(|field| name.ends_with(field));
-    item.keys().find(per_limit).cloned()
-}
-
-/// Everything a new bucket starts with.
-#[derive(Debug)]
-pub(crate) struct NewBucket<'a> {
-    pub(crate) namespace: &'a NamespaceId,
-    pub(crate) entity: &'a EntityId,
-    pub(crate) resource: &'a ResourceName,
-    pub(crate) shard: u32,
-    pub(crate) image: &'a Image,
-}
-
-/// The item of a new bucket.
-pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
-    let NewBucket { namespace, entity, resource, shard, image } = bucket;
-    let (ns, id, res) = (namespace.as_str(), entity.as_str(), resource.as_str());
-    let mut item = HashMap::from([
-        ("PK".to_owned(), s(keys::pk_bucket(ns, id, res, *shard))),
-        ("SK".to_owned(), s(keys::sk_state())),
-        ("entity_id".to_owned(), s(id)),
-        ("resource".to_owned(), s(res)),
-        (REFILL.to_owned(), n(image.last_refill)),
-        ("cascade".to_owned(), AttributeValue::Bool(image.owner.cascade)),
-        (SHARDS.to_owned(), n(i64::from(image.shards()))),
-        ("GSI2PK".to_owned(), s(keys::gsi2_pk_resource(ns, res))),
-        ("GSI2SK".to_owned(), s(keys::gsi2_sk_bucket(id, *shard))),
-        ("GSI3PK".to_owned(), s(keys::gsi3_pk_entity(ns, id))),
-        ("GSI3SK".to_owned(), s(keys::gsi3_sk_bucket(res, *shard))),
-        ("GSI4PK".to_owned(), s(ns)),
-        ("GSI4SK".to_owned(), s(keys::gsi4_sk_bucket(id, res, *shard))),
-    ]);
-    if let Some(parent) = &image.owner.parent {
-        item.insert("parent_id".to_owned(), s(&**parent));
-    }
-    if let Some(ttl) = image.ttl {
-        item.insert("ttl".to_owned(), n(ttl));
-    }
-    if let Some(incarnation) = &image.incarnation {
-        item.insert(INCARNATION.to_owned(), s(&**incarnation));
-    }
-    let mut put = |name: &str, tokens: i64, params: StoredParams, consumed: i64| {
-        let fields = [
-            ("tk", Some(tokens)),
-            ("cp", params.capacity),
-            ("ra", params.refill),
-            ("rp", params.period),
-            ("tc", Some(consumed)),
-        ];
-        for (field, value) in fields {
-            if let Some(value) = value {
-                item.insert(keys::bucket_attr(name, field), n(value));
-            }
-        }
-    };
-    put(WCU, WCU_PARAMS.capacity, WCU_PARAMS.into(), 0);
-    for limit in &image.limits {
-        put(limit.name.as_str(), limit.tokens.unwrap_or(0), limit.params, limit.consumed.unwrap_or(0));
-    }
-    item
-}
-
-/// The reserved limit of a new bucket, as an image has it.
-pub(crate) fn new_wcu() -> WcuImage {
-    WcuImage { tokens: WCU_PARAMS.capacity, params: WCU_PARAMS }
-}
 
 /// The parts of an UpdateItem request.
 #[derive(Debug, Default)]
@@ -184,9 +24,11 @@ pub(crate) struct Update {
     pub(crate) values: HashMap<String, AttributeValue>,
 }
 
-/// Collects names and values under numbered placeholders: limit names may have characters that placeholders may not. On the
-/// way of every write, so the clauses are put together as they come.
+/// Collects values under numbered placeholders, and those names that an expression cannot have as they are. On the way of every
+/// write, so the clauses are put together as they come.
 struct Expressions {
+    /// The longest attribute that is called by its name.
+    longest_plain: usize,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
     condition: Clause,
@@ -194,6 +36,12 @@ struct Expressions {
     add: Clause,
     remove: Clause,
 }
+
+/// Up to so many limits, names as they are make a request shorter. Beyond, expressions would outgrow DynamoDB's 4 KB: a
+/// placeholder is shorter than a name wherever it stands.
+const FEW: usize = 4;
+/// The longest attribute that is called by its name: of a limit whose name has 16 characters.
+const LONGEST_PLAIN: usize = 21;
 
 type Placeholder = Cow<'static, str>;
 
@@ -203,6 +51,14 @@ static VALUES: LazyLock<Vec<String>> = LazyLock::new(|| (0..64).map(|number| for
 
 fn placeholder(number: usize, made: &'static LazyLock<Vec<String>>, sign: &str) -> Placeholder {
     made.get(number).map_or_else(|| Cow::Owned(format!("{sign}{number}")), |made| Cow::Borrowed(made.as_str()))
+}
+
+/// Whether an expression can call an attribute by its name: letters, digits and `_`, a letter first, and no reserved word.
+/// Limit names may have other characters. Of DynamoDB's reserved words none has a `_`, and of ours two are reserved.
+fn is_plain(attribute: &str) -> bool {
+    attribute.starts_with(|first: char| first.is_ascii_alphabetic())
+        && attribute.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !matches!(attribute, TTL | CASCADE)
 }
 
 /// Parts with something between them.
@@ -226,9 +82,10 @@ impl Clause {
 
 impl Expressions {
     /// Room for a plain write of two limits.
-    fn new() -> Self {
+    fn new(limits: usize) -> Self {
         Self {
-            names: HashMap::with_capacity(20),
+            longest_plain: if limits <= FEW { LONGEST_PLAIN } else { 0 },
+            names: HashMap::new(),
             values: HashMap::with_capacity(20),
             condition: Clause::new(320, " AND "),
             set: Clause::new(64, ", "),
@@ -237,9 +94,14 @@ impl Expressions {
         }
     }
 
-    fn name(&mut self, attribute: impl Into<String>) -> Placeholder {
+    /// How the expressions call an attribute.
+    fn name(&mut self, attribute: impl Into<Placeholder>) -> Placeholder {
+        let attribute = attribute.into();
+        if attribute.len() <= self.longest_plain && is_plain(&attribute) {
+            return attribute;
+        }
         let placeholder = placeholder(self.names.len(), &NAMES, "#");
-        self.names.insert(placeholder.to_string(), attribute.into());
+        self.names.insert(placeholder.to_string(), attribute.into_owned());
         placeholder
     }
 
@@ -346,7 +208,7 @@ impl Expressions {
 
 /// Turns a write into an update. The expression is empty when there is nothing to change.
 pub(crate) fn encode_update(write: &BucketWrite) -> Update {
-    let mut e = Expressions::new();
+    let mut e = Expressions::new(write.limits.len());
     let refill = e.name(REFILL);
     match write.expect_refill {
         Some(at) => e.expect(&refill, Some(n(at))),
@@ -386,11 +248,11 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
         e.add(&name, write.wcu_credit);
     }
     if let Some(ttl) = write.set_ttl {
-        let name = e.name("ttl");
+        let name = e.name(TTL);
         e.set_or_remove(&name, ttl.map(n));
     }
     if let Some(owner) = &write.set_owner {
-        let cascade = e.name("cascade");
+        let cascade = e.name(CASCADE);
         e.set(&cascade, AttributeValue::Bool(owner.cascade));
         let parent = e.name("parent_id");
         e.set_or_remove(&parent, owner.parent.as_deref().map(s));
@@ -414,5 +276,29 @@ pub(crate) fn encode_removal(limit: &LimitImage) -> Expression {
     match limit.consumed {
         Some(consumed) => removal.when("attribute_exists(PK) AND #4 = :consumed").value(":consumed", n(consumed)),
         None => removal.when("attribute_exists(PK) AND attribute_not_exists(#4)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_calls_by_name_what_it_can() {
+        let mut few = Expressions::new(FEW);
+        for (attribute, called) in [
+            ("b_rpm_tk", "b_rpm_tk"),
+            ("rf", "rf"),
+            ("b_input-tokens_tk", "#0"),
+            ("b_a.b_tk", "#1"),
+            ("ttl", "#2"),
+            ("cascade", "#3"),
+            ("b_tokens_of_this_minute_tk", "#4"),
+        ] {
+            assert_eq!(few.name(attribute.to_owned()), called);
+        }
+        assert_eq!(few.names["#0"], "b_input-tokens_tk");
+        let mut many = Expressions::new(FEW + 1);
+        assert_eq!([many.name("rf"), many.name("b_rpm_tk")], ["#0", "#1"], "4 KB are soon full");
     }
 }

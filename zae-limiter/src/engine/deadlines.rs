@@ -1,0 +1,211 @@
+//! Waiting no longer than until a deadline, for many at once: [`Deadlines`].
+//!
+//! A timer of the runtime takes a system call when nothing else is due before it, which is so for every acquire that is
+//! alone, and a place in a structure that all of the runtime's timers share. Here all waits of a limiter share one timer: their
+//! keeper sleeps until the earliest deadline, and later ones do not disturb it. Most are over long before it wakes.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use pin_project_lite::pin_project;
+use tokio::{sync::Notify, time::Instant};
+
+/// The deadlines of all who wait in one limiter.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    state: Mutex<State>,
+    /// A deadline was set that comes before those that the keeper knows.
+    earlier: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waits: BTreeMap<Place, Waker>,
+    count: u64,
+    /// When the keeper will look next; `None` where there is no keeper.
+    looks_at: Option<Instant>,
+}
+
+/// A deadline, and a number that tells equal ones apart.
+type Place = (Instant, u64);
+
+/// The deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passed;
+
+impl Deadlines {
+    /// What `future` gives, if it does so before `deadline`. To be awaited on a tokio runtime.
+    ///
+    /// Cancel-safe as far as `future` is.
+    pub(crate) fn until<F: Future>(self: &Arc<Self>, deadline: Instant, future: F) -> Until<F> {
+        Until { future, wait: Wait { deadlines: Arc::clone(self), deadline, place: None } }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes those whose time has come; when to look again.
+    fn look(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        let later = state.waits.split_off(&(Instant::now(), u64::MAX));
+        let due = std::mem::replace(&mut state.waits, later);
+        state.looks_at = state.waits.first_key_value().map(|((at, _), _)| *at);
+        let next = state.looks_at;
+        drop(state);
+        due.into_values().for_each(Waker::wake);
+        next
+    }
+
+    async fn keep(self: Arc<Self>) {
+        let keeper = Keeper(&self);
+        while let Some(next) = self.look() {
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = self.earlier.notified() => {}
+            }
+        }
+        std::mem::forget(keeper);
+    }
+}
+
+/// Ends before its time only with its runtime.
+struct Keeper<'a>(&'a Deadlines);
+
+impl Drop for Keeper<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.looks_at = None;
+        // Those on other runtimes find that there is no keeper, and start one.
+        let waits = std::mem::take(&mut state.waits);
+        drop(state);
+        waits.into_values().for_each(Waker::wake);
+    }
+}
+
+pin_project! {
+    /// A wait that ends with its deadline. Made by [`Deadlines::until`].
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub(crate) struct Until<F> {
+        #[pin]
+        future: F,
+        wait: Wait,
+    }
+}
+
+impl<F: Future> Future for Until<F> {
+    type Output = Result<F::Output, Passed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        if Instant::now() >= this.wait.deadline {
+            return Poll::Ready(Err(Passed));
+        }
+        this.wait.remember(context.waker());
+        Poll::Pending
+    }
+}
+
+#[derive(Debug)]
+struct Wait {
+    deadlines: Arc<Deadlines>,
+    deadline: Instant,
+    place: Option<Place>,
+}
+
+impl Wait {
+    fn remember(&mut self, waker: &Waker) {
+        let mut state = self.deadlines.lock();
+        let number = state.count;
+        let place = *self.place.get_or_insert((self.deadline, number));
+        state.count += 1;
+        state.waits.entry(place).and_modify(|known| known.clone_from(waker)).or_insert_with(|| waker.clone());
+        let known = state.looks_at;
+        if known.is_none_or(|at| self.deadline < at) {
+            state.looks_at = Some(self.deadline);
+            drop(state);
+            match known {
+                Some(_) => self.deadlines.earlier.notify_one(),
+                None => drop(tokio::spawn(Arc::clone(&self.deadlines).keep())),
+            }
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = self.deadlines.lock().waits.remove(&place);
+            // Not under the lock: it may be the last to know its task.
+            drop(waker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn waits(deadlines: &Deadlines) -> usize {
+        deadlines.lock().waits.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_wait_ends_with_its_own_deadline() {
+        let (deadlines, start) = (Arc::new(Deadlines::default()), Instant::now());
+        let wait = |millis| {
+            let wait = deadlines.until(start + Duration::from_millis(millis), pending::<()>());
+            tokio::spawn(async move {
+                assert_eq!(wait.await, Err(Passed));
+                start.elapsed().as_millis()
+            })
+        };
+        let tasks = [30, 10, 20, 10, 40].map(wait);
+        let mut ended = Vec::new();
+        for task in tasks {
+            ended.push(task.await.unwrap());
+        }
+        assert_eq!(ended, [30, 10, 20, 10, 40]);
+        assert_eq!(waits(&deadlines), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_ready_in_time_leaves_nothing_behind() {
+        let deadlines = Arc::new(Deadlines::default());
+        let work = tokio::time::sleep(Duration::from_millis(5));
+        assert_eq!(deadlines.until(Instant::now() + Duration::from_millis(10), work).await, Ok(()));
+        assert_eq!(waits(&deadlines), 0);
+        tokio::time::sleep(LONG).await;
+        assert_eq!(deadlines.lock().looks_at, None, "the keeper has gone");
+        let late = deadlines.until(Instant::now() + Duration::from_millis(10), pending::<()>());
+        assert_eq!(late.await, Err(Passed), "and another one comes");
+    }
+
+    #[test]
+    fn those_on_another_runtime_outlive_the_keeper() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (deadlines, [first, second]) = (Arc::new(Deadlines::default()), [runtime(), runtime()]);
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let with_the_keeper = first.spawn(deadlines.until(deadline, pending::<()>()));
+        first.block_on(tokio::task::yield_now());
+        let wait = second.spawn(deadlines.until(deadline, pending::<()>()));
+        second.block_on(tokio::task::yield_now());
+        assert_eq!(waits(&deadlines), 2);
+        drop((with_the_keeper, first));
+        let ended = second.block_on(async { tokio::time::timeout(Duration::from_secs(10), wait).await });
+        assert_eq!(ended.expect("it ends").unwrap(), Err(Passed));
+    }
+}
