@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
-use zae_tower::{Decision, LeaseHandle, adapter::Held};
+use zae_tower::{Decision, adapter::Held};
 
 use crate::NotLimited;
 
@@ -82,7 +82,7 @@ impl FromRequest for Lease {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
-        let held = Held::find(extensions.get::<LeaseHandle>(), extensions.get::<Decision>());
+        let held = Held::find(extensions.get::<Decision>());
         ready(held.map(Self).ok_or(NotLimited::new("Lease")))
     }
 }

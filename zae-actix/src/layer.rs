@@ -118,6 +118,12 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.with(zae_tower::ZaeLimit::shadow)
     }
 
+    /// Leaves the [`Decision`](crate::Decision) in the extensions of every response, of plain grants too, so that middleware around
+    /// this one (an access log, say) finds it there. Handlers always find it in the request's.
+    pub fn announce_grants(self) -> Self {
+        self.with(zae_tower::ZaeLimit::announce_grants)
+    }
+
     /// What happens to requests while the store is away; before the limiter's own and the stored policy.
     pub fn on_unavailable(self, policy: OnUnavailable) -> Self {
         self.with(|limit| limit.on_unavailable(policy))

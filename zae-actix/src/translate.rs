@@ -11,7 +11,7 @@ use actix_web::{
     },
 };
 use bytes::Bytes;
-use zae_tower::{Decision, EntityId, LeaseHandle, MatchedRoute, PeerIp, extract::Peeked};
+use zae_tower::{Decision, EntityId, MatchedRoute, PeerIp, extract::Peeked};
 
 use crate::{Head, RequestBody};
 
@@ -41,16 +41,8 @@ pub(crate) fn head(request: &ServiceRequest) -> Head {
 /// What was decided, and the body that was read for it, for the handler and for middleware around it.
 pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
     let (head, body) = head.into_parts();
-    {
-        let mut theirs = request.extensions_mut();
-        if let Some(decision) = head.extensions.get::<Decision>() {
-            theirs.insert(decision.clone());
-        }
-        // An outer limit's lease is not the handler's.
-        theirs.remove::<LeaseHandle>();
-        if let Some(lease) = head.extensions.get::<LeaseHandle>() {
-            theirs.insert(lease.clone());
-        }
+    if let Some(decision) = head.extensions.get::<Decision>() {
+        request.extensions_mut().insert(decision.clone());
     }
     let Some(body) = body.replacement() else { return };
     // An extractor may have put a longer body in its place.

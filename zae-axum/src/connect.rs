@@ -1,6 +1,9 @@
 //! What axum knows about a request, told to extractors of [`zae_tower`]: [`OnAxum`].
 
-use std::{future::Future, net::SocketAddr};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::extract::{ConnectInfo, MatchedPath, connect_info::MockConnectInfo};
 use http::{Extensions, Request};
@@ -41,19 +44,27 @@ where
     B: Send,
     X: Extract<Request<B>>,
 {
+    const AT_ONCE: bool = X::AT_ONCE;
+
     fn extract(&self, request: &mut Request<B>) -> impl Future<Output = Extracted<X::Output>> + Send {
         tell(request.extensions_mut());
         self.0.extract(request)
     }
 }
 
+/// The address at the other end of the connection.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let told = extensions.get::<PeerIp>().map(|peer| peer.0);
+    let connected = || extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let pretended = || extensions.get::<MockConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    told.or_else(connected).or_else(pretended)
+}
+
 fn tell(extensions: &mut Extensions) {
-    if extensions.get::<PeerIp>().is_none() {
-        let real = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        let peer = real.or_else(|| extensions.get::<MockConnectInfo<SocketAddr>>().map(|info| info.0));
-        if let Some(peer) = peer {
-            extensions.insert(PeerIp(peer.ip()));
-        }
+    if extensions.get::<PeerIp>().is_none()
+        && let Some(peer) = peer(extensions)
+    {
+        extensions.insert(PeerIp(peer));
     }
     // Nested routers match again, so the last match counts.
     let told = extensions.get::<MatchedRoute>().map(MatchedRoute::as_str);

@@ -7,20 +7,54 @@
 //! # Ok::<(), entity::InvalidProxy>(())
 //! ```
 
-use std::future::Future;
+use std::future::{Future, ready};
 
+use http::Request;
 pub use zae_tower::entity::*;
 use zae_tower::{
     EntityId, RequestHead, entity as plain,
-    extract::{FromAsyncFn, FromFn, IntoExtracted},
+    extract::{Extract, Extracted, Extractor, FromAsyncFn, FromFn, IntoExtracted},
 };
 
-use crate::OnAxum;
+use crate::{OnAxum, connect::peer};
+
+/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: [`extension`], else [`peer_ip`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultEntity;
+
+/// The address at the other end of the connection, where axum keeps it. Made by [`peer_ip`].
+#[derive(Clone, Copy, Debug)]
+pub struct Peer;
+
+impl Extractor for DefaultEntity {
+    type Output = EntityId;
+}
+
+impl<B: Send> Extract<Request<B>> for DefaultEntity {
+    const AT_ONCE: bool = true;
+
+    fn extract(&self, request: &mut Request<B>) -> impl Future<Output = Extracted<EntityId>> + Send {
+        let extensions = request.extensions();
+        ready(Ok(extensions.get::<EntityId>().cloned().or_else(|| peer(extensions).map(ip_entity))))
+    }
+}
+
+impl Extractor for Peer {
+    type Output = EntityId;
+}
+
+impl<B: Send> Extract<Request<B>> for Peer {
+    const AT_ONCE: bool = true;
+
+    fn extract(&self, request: &mut Request<B>) -> impl Future<Output = Extracted<EntityId>> + Send {
+        ready(Ok(peer(request.extensions()).map(ip_entity)))
+    }
+}
 
 /// The address at the other end of the connection, IPv6 by /64. Serve with
 /// [`into_make_service_with_connect_info::<SocketAddr>`](axum::Router::into_make_service_with_connect_info).
-pub fn peer_ip() -> OnAxum<Peer> {
-    OnAxum::new(plain::peer_ip())
+pub fn peer_ip() -> Peer {
+    Peer
 }
 
 /// The client's address behind `proxies`, IPv6 by /64; needs the peer's address, as [`peer_ip`] does.

@@ -1,11 +1,14 @@
 //! The layer with axum's defaults: [`ZaeLimit`].
 
-use zae_tower::{Cost, RateLimiter, entity::DefaultEntity, extract::StoredLimits, resource::DefaultResource};
+use zae_tower::{Cost, RateLimiter, extract::StoredLimits};
 
-use crate::{OnAxum, resource};
+use crate::{
+    entity::DefaultEntity,
+    resource::{self, DefaultResource},
+};
 
 /// The layer that [`ZaeLimit::new`] makes: [`zae_tower::ZaeLimit`], with extractors that know axum.
-pub type AxumLimit<E = OnAxum<DefaultEntity>, Rs = OnAxum<DefaultResource>, C = Cost, L = StoredLimits> =
+pub type AxumLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = StoredLimits> =
     zae_tower::ZaeLimit<E, Rs, C, L>;
 
 /// Where limits for axum begin: [`ZaeLimit::new`].
@@ -40,6 +43,6 @@ impl ZaeLimit {
     /// ```
     #[expect(clippy::new_ret_no_self, reason = "the name under which every adapter has its layer")]
     pub fn new(limiter: impl Into<RateLimiter>) -> AxumLimit {
-        zae_tower::ZaeLimit::new(limiter).entity(OnAxum::default()).resource(resource::matched_route())
+        zae_tower::ZaeLimit::new(limiter).entity(DefaultEntity).resource(resource::matched_route())
     }
 }

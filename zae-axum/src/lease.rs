@@ -40,7 +40,7 @@ impl Deref for Lease {
 }
 
 fn held(extensions: &Extensions) -> Option<Held> {
-    Held::find(extensions.get(), extensions.get())
+    Held::find(extensions.get())
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Lease {

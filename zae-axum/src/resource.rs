@@ -6,21 +6,47 @@
 //! # Ok::<(), zae_axum::ValidationError>(())
 //! ```
 
-use std::future::Future;
+use std::future::{Future, ready};
 
+use axum::extract::MatchedPath;
+use http::Request;
 pub use zae_tower::resource::*;
 use zae_tower::{
     RequestHead, ResourceName,
-    extract::{FromAsyncFn, FromFn, IntoExtracted},
+    adapter::RouteNames,
+    extract::{Extract, Extracted, Extractor, FromAsyncFn, FromFn, IntoExtracted},
     resource as plain,
 };
 
 use crate::OnAxum;
 
+/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: [`matched_route`].
+pub type DefaultResource = Route;
+
+/// The route that matched. Made by [`matched_route`].
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    names: RouteNames,
+}
+
+impl Extractor for Route {
+    type Output = ResourceName;
+}
+
+impl<B: Send> Extract<Request<B>> for Route {
+    const AT_ONCE: bool = true;
+
+    fn extract(&self, request: &mut Request<B>) -> impl Future<Output = Extracted<ResourceName>> + Send {
+        // Nested routers match again; this is the last match, the whole route.
+        let route = request.extensions().get::<MatchedPath>();
+        ready(route.map(|route| self.names.name(route.as_str())).transpose().map_err(Into::into))
+    }
+}
+
 /// The route that matched, as [`route_name`] writes it: `users/:id` for `/users/{id}`. Nothing in a fallback, where no
 /// route did.
-pub fn matched_route() -> OnAxum<Route> {
-    OnAxum::new(plain::matched_route())
+pub fn matched_route() -> Route {
+    Route::default()
 }
 
 /// What `function` finds in the head of the request; see [`zae_tower::resource::from_fn`].

@@ -19,6 +19,8 @@ async fn the_benchmarked_path_is_the_whole_path() {
         assert_eq!(body, "hello");
         assert_eq!(headers.get("ratelimit-policy").map(|value| value.to_str().unwrap()), policy);
     }
+    let (told, _) = routers::ask(routers::governed_telling(), routers::request()).await;
+    assert!(told.contains_key("x-ratelimit-remaining"), "{told:?}");
     layer.shutdown().await;
     other.shutdown().await;
 }

@@ -78,6 +78,8 @@ impl<F: Fn(u64) -> Cost + Send + Sync + 'static> Extractor for HeaderCost<F> {
 }
 
 impl<R: RequestHead, F: Fn(u64) -> Cost + Send + Sync + 'static> Extract<R> for HeaderCost<F> {
+    const AT_ONCE: bool = true;
+
     fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<Cost>> + Send {
         let tokens =
             header_text(request.headers(), &self.name).and_then(|text| text.map(|t| self.parse(t)).transpose());

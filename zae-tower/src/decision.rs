@@ -2,11 +2,12 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use zae_limiter::{EntityId, Lease, LeaseOrigin, LimitStatus, ResourceName};
+use zae_limiter::{Acquire, EntityId, Lease, LeaseOrigin, LimitStatus, ResourceName};
 
 use crate::refusal::Refusal;
 
-/// What the layer decided about a request. In the extensions of the request and of the response.
+/// What the layer decided about a request: in the request's extensions for the handler, and in the response's for layers around
+/// this one, where it was more than a plain grant (or always, with [`ZaeLimit::announce_grants`](crate::ZaeLimit::announce_grants)).
 ///
 /// ```
 /// use zae_tower::{Decision, Outcome};
@@ -19,12 +20,21 @@ use crate::refusal::Refusal;
 ///
 /// It names entity ids: keep it inside.
 #[derive(Clone, Debug)]
-pub struct Decision(Arc<Facts>);
+pub struct Decision(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// The lease knows everything else.
+    Admitted {
+        lease: LeaseHandle,
+        outcome: Outcome,
+    },
+    Told(Arc<Facts>),
+}
 
 #[derive(Debug)]
 struct Facts {
-    entity: Option<EntityId>,
-    resource: Option<ResourceName>,
+    subject: Subject,
     statuses: Vec<LimitStatus>,
     outcome: Outcome,
 }
@@ -50,26 +60,55 @@ pub(crate) struct Subject {
     pub(crate) resource: Option<ResourceName>,
 }
 
+impl Subject {
+    pub(crate) fn of(acquire: &Acquire) -> Self {
+        Self { entity: Some(acquire.entity().clone()), resource: Some(acquire.resource().clone()) }
+    }
+}
+
 impl Decision {
-    pub(crate) fn new(subject: Subject, statuses: &[LimitStatus], outcome: Outcome) -> Self {
-        let Subject { entity, resource } = subject;
-        Self(Arc::new(Facts { entity, resource, statuses: statuses.to_vec(), outcome }))
+    #[inline]
+    pub(crate) fn admitted(lease: LeaseHandle) -> Self {
+        let outcome = Outcome::Admitted(lease.origin());
+        Self(Kind::Admitted { lease, outcome })
+    }
+
+    /// One that leads to no lease.
+    pub(crate) fn told(subject: Subject, statuses: &[LimitStatus], outcome: Outcome) -> Self {
+        Self(Kind::Told(Arc::new(Facts { subject, statuses: statuses.to_vec(), outcome })))
+    }
+
+    /// What was taken for the request; `None` when nothing was: it was skipped, refused, or let through in shadow mode.
+    pub fn lease(&self) -> Option<&LeaseHandle> {
+        match &self.0 {
+            Kind::Admitted { lease, .. } => Some(lease),
+            Kind::Told(_) => None,
+        }
     }
 
     /// Who was limited; `None` when the request was skipped, or refused before that was known.
     pub fn entity(&self) -> Option<&EntityId> {
-        self.0.entity.as_ref()
+        match &self.0 {
+            Kind::Admitted { lease, .. } => Some(lease.entity()),
+            Kind::Told(facts) => facts.subject.entity.as_ref(),
+        }
     }
 
     /// What was limited; `None` as for [`entity`](Decision::entity).
     pub fn resource(&self) -> Option<&ResourceName> {
-        self.0.resource.as_ref()
+        match &self.0 {
+            Kind::Admitted { lease, .. } => Some(lease.resource()),
+            Kind::Told(facts) => facts.subject.resource.as_ref(),
+        }
     }
 
     /// Every limit's status right after the decision, the entity's before its parent's; empty where the table was not
     /// asked.
     pub fn statuses(&self) -> &[LimitStatus] {
-        &self.0.statuses
+        match &self.0 {
+            Kind::Admitted { lease, .. } => lease.statuses(),
+            Kind::Told(facts) => &facts.statuses,
+        }
     }
 
     /// Whole tokens left of the limit called `name` after this request, at the level that has the fewest (the entity or its
@@ -79,26 +118,34 @@ impl Decision {
         levels.map(|status| u64::try_from(status.available).unwrap_or(0)).min()
     }
 
+    /// Whether tokens were taken from the table, and that is all there is to say.
+    pub(crate) fn is_plain_grant(&self) -> bool {
+        matches!(self.outcome(), Outcome::Admitted(LeaseOrigin::Stored))
+    }
+
     /// How it went.
     pub fn outcome(&self) -> &Outcome {
-        &self.0.outcome
+        match &self.0 {
+            Kind::Admitted { outcome, .. } => outcome,
+            Kind::Told(facts) => &facts.outcome,
+        }
     }
 
     /// Whether the request was answered by the layer.
     pub fn is_refused(&self) -> bool {
-        matches!(self.0.outcome, Outcome::Refused(_))
+        matches!(self.outcome(), Outcome::Refused(_))
     }
 }
 
-/// A share in the [`Lease`] of the request being served, from the request's extensions.
+/// A share in the [`Lease`] of the request being served, from the [`Decision`] in the request's extensions.
 ///
 /// The layer settles it when the response's body ends; later adjustments fail with
 /// [`LeaseError::Settled`](zae_limiter::LeaseError::Settled). With nested layers it is the innermost one's.
 ///
 /// ```
-/// use zae_tower::LeaseHandle;
+/// use zae_tower::Decision;
 /// fn report(request: &http::Request<()>, tokens: i64) {
-///     if let Some(lease) = request.extensions().get::<LeaseHandle>() {
+///     if let Some(lease) = request.extensions().get::<Decision>().and_then(Decision::lease) {
 ///         // The estimate was 500.
 ///         lease.adjust("tpm", tokens - 500).unwrap_or_else(|error| eprintln!("{error}"));
 ///     }
@@ -108,6 +155,7 @@ impl Decision {
 pub struct LeaseHandle(Arc<Lease>);
 
 impl LeaseHandle {
+    #[inline(always)]
     pub(crate) fn new(lease: Lease) -> Self {
         Self(Arc::new(lease))
     }

@@ -185,6 +185,8 @@ macro_rules! entity_extractor {
         }
 
         impl<R: RequestHead> Extract<R> for $type {
+            const AT_ONCE: bool = true;
+
             fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<EntityId>> + Send {
                 let ($this, $request) = (self, &*request);
                 found($find)

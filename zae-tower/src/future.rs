@@ -17,7 +17,7 @@ use crate::{
     passage::{Passage, Through},
 };
 
-/// The decision is boxed, once per request: it spans the extractors and the limiter, whose futures have no names.
+/// A decision that has to wait is boxed, once per request: it spans the extractors and the limiter, whose futures have no names.
 type Deciding<R> = Pin<Box<dyn Future<Output = (R, Passage)> + Send>>;
 
 pin_project! {
@@ -47,6 +47,11 @@ pin_project! {
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
+    #[inline(always)]
+    pub(crate) fn serving(serving: S::Future, through: Through) -> Self {
+        Self { state: State::Serving { serving, through: Some(through) } }
+    }
+
     pub(crate) fn new(ready: S, deciding: impl Future<Output = (R, Passage)> + Send + 'static) -> Self {
         Self { state: State::Deciding { deciding: Box::pin(deciding), ready } }
     }

@@ -11,11 +11,11 @@ use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLim
 use crate::{
     decision::{Decision, LeaseHandle, Outcome, Subject},
     entity,
-    extract::{BodyLost, Extract, ExtractError, Extractor},
+    extract::{BodyLost, Extract, ExtractError, Extractor, now},
     guard::SettleGuard,
     headers::HeaderDialect,
     llm::Accounting,
-    passage::{Passage, Through},
+    passage::{Announcing, Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
     resource,
@@ -54,6 +54,7 @@ pub(crate) struct Gate<E, Rs, C, L> {
     pub(crate) unidentified: Unidentified,
     pub(crate) mode: Mode,
     pub(crate) dialect: HeaderDialect,
+    pub(crate) announcing: Announcing,
     pub(crate) skip: Vec<Skip>,
     pub(crate) render: Option<Render>,
     pub(crate) settle: Arc<dyn SettleRule>,
@@ -101,6 +102,28 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
     }
 }
 
+/// What could be said about a request without waiting.
+pub(crate) enum AtOnce {
+    /// It may pass.
+    Through(Through),
+    /// What it asks for; the limiter has to be asked.
+    Asks(Result<Acquire, Unasked>),
+    /// Nothing: an extractor has to wait.
+    Nothing,
+}
+
+/// A request that says nothing the limiter could be asked for.
+pub(crate) struct Unasked {
+    subject: Subject,
+    refusal: Refusal,
+}
+
+impl Unasked {
+    fn new(entity: Option<EntityId>, resource: Option<ResourceName>, error: impl Into<Refusal>) -> Self {
+        Self { subject: Subject { entity, resource }, refusal: error.into() }
+    }
+}
+
 impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     /// Decides, and tells the request's later readers.
     pub(crate) async fn pass<R>(&self, request: &mut R) -> Passage
@@ -111,32 +134,79 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         C: Extract<R> + Extractor<Output = Cost>,
         L: Extract<R> + Extractor<Output = Limits>,
     {
-        let started = Instant::now();
+        let known = self.at_once(request);
+        self.pass_from(known, request).await
+    }
+
+    /// Decides as far as that needs no waiting.
+    pub(crate) fn at_once<R>(&self, request: &mut R) -> AtOnce
+    where
+        R: RequestHead + Send,
+        E: Extract<R> + Extractor<Output = EntityId>,
+        Rs: Extract<R> + Extractor<Output = ResourceName>,
+        C: Extract<R> + Extractor<Output = Cost>,
+        L: Extract<R> + Extractor<Output = Limits>,
+    {
         if self.skip.iter().any(|skip| skip(&*request)) {
-            let decision = Decision::new(Subject::default(), &[], Outcome::Skipped);
-            return self.through(request, None, decision, started);
+            let decision = Decision::told(Subject::default(), &[], Outcome::Skipped);
+            return AtOnce::Through(self.through(request, decision, None));
         }
+        if !(E::AT_ONCE && Rs::AT_ONCE && C::AT_ONCE && L::AT_ONCE) {
+            return AtOnce::Nothing;
+        }
+        match now(self.asks(request)) {
+            None => AtOnce::Nothing,
+            Some(Err(unasked)) => AtOnce::Asks(Err(unasked)),
+            Some(Ok(acquire)) => match self.limiter.acquire_at_once(&acquire) {
+                Some(lease) => AtOnce::Through(self.admitted(request, lease, None)),
+                None => AtOnce::Asks(Ok(acquire)),
+            },
+        }
+    }
+
+    /// Decides from what is `known` so far.
+    pub(crate) async fn pass_from<R>(&self, known: AtOnce, request: &mut R) -> Passage
+    where
+        R: RequestHead + Send,
+        E: Extract<R> + Extractor<Output = EntityId>,
+        Rs: Extract<R> + Extractor<Output = ResourceName>,
+        C: Extract<R> + Extractor<Output = Cost>,
+        L: Extract<R> + Extractor<Output = Limits>,
+    {
+        let started = Instant::now();
         let style = RequestStyle::of(request.headers());
-        let mut subject = Subject::default();
-        let admitted = self.admit(request, &mut subject).await;
-        let refusal = match admitted {
-            Ok(lease) => {
-                let decision = Decision::new(subject, lease.statuses(), Outcome::Admitted(lease.origin()));
-                return self.through(request, Some(LeaseHandle::new(lease)), decision, started);
-            }
-            Err(refusal) => Arc::new(refusal),
+        let asks = match known {
+            AtOnce::Through(through) => return Passage::Through(through),
+            AtOnce::Asks(asks) => asks,
+            AtOnce::Nothing => self.asks(request).await,
         };
+        let unasked = match asks {
+            Ok(acquire) => {
+                let subject = Subject::of(&acquire);
+                match self.limiter.acquire_with(acquire).await {
+                    Ok(lease) => return Passage::Through(self.admitted(request, lease, Some(started.elapsed()))),
+                    Err(error) => Unasked { subject, refusal: error.into() },
+                }
+            }
+            Err(unasked) => unasked,
+        };
+        self.refused(request, unasked, style, started.elapsed())
+    }
+
+    fn refused<R: RequestHead>(&self, request: &mut R, why: Unasked, style: RequestStyle, took: Duration) -> Passage {
+        let Unasked { subject, refusal } = why;
+        let refusal = Arc::new(refusal);
         match self.mode {
             // Without its body, the request cannot go on.
             Mode::Shadow if request.extensions().get::<BodyLost>().is_none() => {
                 let outcome = Outcome::WouldRefuse(Arc::clone(&refusal));
-                let decision = Decision::new(subject, refusal.statuses(), outcome);
-                self.through(request, None, decision, started)
+                let decision = Decision::told(subject, refusal.statuses(), outcome);
+                Passage::Through(self.through(request, decision, Some(took)))
             }
             Mode::Shadow | Mode::Enforce => {
                 let outcome = Outcome::Refused(Arc::clone(&refusal));
-                let decision = Decision::new(subject, refusal.statuses(), outcome);
-                self.notices.decided(&decision, started.elapsed());
+                let decision = Decision::told(subject, refusal.statuses(), outcome);
+                self.notices.decided(&decision, Some(took));
                 let mut response = refusal.response(style, self.dialect);
                 if let Some(render) = &self.render {
                     response = render(&refusal, response);
@@ -147,30 +217,30 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         }
     }
 
-    fn through<R: RequestHead>(
-        &self,
-        request: &mut R,
-        lease: Option<LeaseHandle>,
-        decision: Decision,
-        started: Instant,
-    ) -> Passage {
-        self.notices.decided(&decision, started.elapsed());
-        request.extensions_mut().insert(decision.clone());
-        // An outer layer's lease holds other limits than the handler of this one expects.
-        request.extensions_mut().remove::<LeaseHandle>();
-        let guard = lease.map_or_else(SettleGuard::nothing, |lease| {
-            request.extensions_mut().insert(lease.clone());
-            SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token()).metered(self.accounting.as_ref())
-        });
-        // Clients are not told about limits that do not hold yet.
-        let dialect = match self.mode {
-            Mode::Enforce => self.dialect,
-            Mode::Shadow => HeaderDialect::Off,
-        };
-        Passage::Through(Through { guard, decision, dialect })
+    #[inline]
+    fn admitted<R: RequestHead>(&self, request: &mut R, lease: Lease, took: Option<Duration>) -> Through {
+        self.through(request, Decision::admitted(LeaseHandle::new(lease)), took)
     }
 
-    async fn admit<R>(&self, request: &mut R, subject: &mut Subject) -> Result<Lease, Refusal>
+    #[inline]
+    fn through<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
+        self.notices.decided(&decision, took);
+        // In place of an outer layer's: its lease holds other limits than the handler of this one expects.
+        request.extensions_mut().insert(decision.clone());
+        let guard = decision.lease().map_or_else(SettleGuard::nothing, |lease| {
+            let guard = SettleGuard::new(lease.clone(), Arc::clone(&self.settle), self.open.token());
+            guard.metered(self.accounting.as_ref())
+        });
+        // Clients are not told about limits that do not hold yet.
+        let (dialect, announcing) = match self.mode {
+            Mode::Enforce => (self.dialect, self.announcing),
+            Mode::Shadow => (HeaderDialect::Off, Announcing::All),
+        };
+        Through { guard, decision, dialect, announcing }
+    }
+
+    /// What the extractors find that the limiter is to be asked for.
+    async fn asks<R>(&self, request: &mut R) -> Result<Acquire, Unasked>
     where
         R: RequestHead + Send,
         E: Extract<R> + Extractor<Output = EntityId>,
@@ -178,25 +248,26 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         C: Extract<R> + Extractor<Output = Cost>,
         L: Extract<R> + Extractor<Output = Limits>,
     {
-        let entity = match (self.entity.extract(request).await?, self.unidentified) {
-            (Some(entity), _) => entity,
-            (None, Unidentified::Share) => {
-                self.notices.anonymous();
-                EntityId::new(entity::ANONYMOUS).map_err(ExtractError::from)?
-            }
-            (None, Unidentified::Refuse) => {
-                return Err(ExtractError::unauthorized("the request does not say who sends it").into());
-            }
+        let entity = self.entity.extract(request).await.and_then(|found| self.somebody(found));
+        let entity = entity.map_err(|error| Unasked::new(None, None, error))?;
+        let resource = self.resource.extract(request).await.and_then(|found| match found {
+            Some(resource) => Ok(resource),
+            None => Ok(ResourceName::new(resource::DEFAULT)?),
+        });
+        let resource = match resource {
+            Ok(resource) => resource,
+            Err(error) => return Err(Unasked::new(Some(entity), None, error)),
         };
-        subject.entity = Some(entity.clone());
-        let resource = match self.resource.extract(request).await? {
-            Some(resource) => resource,
-            None => ResourceName::new(resource::DEFAULT).map_err(ExtractError::from)?,
+        let cost = match self.cost.extract(request).await {
+            Ok(cost) => cost.unwrap_or_else(|| Cost::requests(1)),
+            Err(error) => return Err(Unasked::new(Some(entity), Some(resource), error)),
         };
-        subject.resource = Some(resource.clone());
-        let cost = self.cost.extract(request).await?.unwrap_or_else(|| Cost::requests(1));
+        let limits = match self.limits.extract(request).await {
+            Ok(limits) => limits,
+            Err(error) => return Err(Unasked::new(Some(entity), Some(resource), error)),
+        };
         let mut acquire = Acquire::new(entity, resource, cost);
-        if let Some(limits) = self.limits.extract(request).await? {
+        if let Some(limits) = limits {
             acquire = acquire.limits(limits);
         }
         if let Some(limits) = &self.default_limits {
@@ -211,6 +282,17 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         if let Some(reserve) = self.reserve {
             acquire = acquire.reserve(reserve);
         }
-        Ok(self.limiter.acquire_with(acquire).await?)
+        Ok(acquire)
+    }
+
+    fn somebody(&self, found: Option<EntityId>) -> Result<EntityId, ExtractError> {
+        match (found, self.unidentified) {
+            (Some(entity), _) => Ok(entity),
+            (None, Unidentified::Share) => {
+                self.notices.anonymous();
+                Ok(EntityId::new(entity::ANONYMOUS)?)
+            }
+            (None, Unidentified::Refuse) => Err(ExtractError::unauthorized("the request does not say who sends it")),
+        }
     }
 }

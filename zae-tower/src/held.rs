@@ -15,10 +15,9 @@ use crate::decision::{Decision, LeaseHandle};
 /// It can be cloned and moved, for example into the stream that a response is made of.
 ///
 /// ```
-/// # use zae_tower::{Decision, LeaseError, LeaseHandle, adapter::Held};
+/// # use zae_tower::{Decision, LeaseError, adapter::Held};
 /// fn correct(request: &http::Request<()>, used: i64) -> Result<(), LeaseError> {
-///     let extensions = request.extensions();
-///     match Held::find(extensions.get::<LeaseHandle>(), extensions.get::<Decision>()) {
+///     match Held::find(request.extensions().get::<Decision>()) {
 ///         Some(held) => held.adjust("tpm", used - 500), // the estimate was 500
 ///         None => Ok(()), // nobody limits this request
 ///     }
@@ -29,8 +28,8 @@ pub struct Held(Option<LeaseHandle>);
 
 impl Held {
     /// What a request's extensions tell of it; `None` where nobody limits the request.
-    pub fn find(lease: Option<&LeaseHandle>, decision: Option<&Decision>) -> Option<Self> {
-        (lease.is_some() || decision.is_some()).then(|| Self(lease.cloned()))
+    pub fn find(decision: Option<&Decision>) -> Option<Self> {
+        decision.map(|decision| Self(decision.lease().cloned()))
     }
 
     /// Notes that `delta` whole tokens more (or, negative, fewer) of `limit` were used than taken.

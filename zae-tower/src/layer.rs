@@ -14,7 +14,7 @@ use crate::{
     gate::{Gate, Mode, Unidentified},
     headers::HeaderDialect,
     llm::{Accounting, LlmCost},
-    passage::Passage,
+    passage::{Announcing, Passage},
     refusal::Refusal,
     request::RequestHead,
     resource::DefaultResource,
@@ -74,6 +74,7 @@ impl ZaeLimit {
                 unidentified: Unidentified::Share,
                 mode: Mode::Enforce,
                 dialect: HeaderDialect::default(),
+                announcing: Announcing::MoreThanGrants,
                 skip: Vec::new(),
                 render: None,
                 settle: Arc::new(Standard),
@@ -101,6 +102,7 @@ macro_rules! with {
                 unidentified: gate.unidentified,
                 mode: gate.mode,
                 dialect: gate.dialect,
+                announcing: gate.announcing,
                 skip: gate.skip,
                 render: gate.render,
                 settle: gate.settle,
@@ -194,6 +196,13 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// Which rate-limit headers responses carry.
     pub fn headers(mut self, dialect: HeaderDialect) -> Self {
         self.gate.dialect = dialect;
+        self
+    }
+
+    /// Leaves the [`Decision`](crate::Decision) in the extensions of every response, of plain grants too, so that layers around this
+    /// one (an access log, say) find it there. Handlers always find it in the request's.
+    pub fn announce_grants(mut self) -> Self {
+        self.gate.announcing = Announcing::All;
         self
     }
 

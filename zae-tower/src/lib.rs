@@ -53,8 +53,8 @@
 //! 2. The limiter takes the cost from the buckets, in the response's future. While it does, what `poll_ready` reserved in
 //!    the inner service stays reserved; the limiter's deadline bounds it.
 //! 3. Refused: the response says which limit and when, see [`Refusal`]. gRPC requests get gRPC statuses.
-//! 4. Admitted: [`Decision`] and [`LeaseHandle`] go into its extensions, and the inner service is called. Its handler may
-//!    adjust the lease when the real cost is known.
+//! 4. Admitted: the [`Decision`], and with it the lease, goes into its extensions, and the inner service is called. Its
+//!    handler may adjust the lease when the real cost is known.
 //! 5. The response carries `RateLimit` and `RateLimit-Policy` (see [`HeaderDialect`]), added to those of other layers.
 //! 6. When its body ends, in whichever way, the lease is settled; see [`settle`].
 //!
@@ -68,7 +68,7 @@
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
 //! | `zae_http_decisions_total` | counter | `outcome` = `admitted`, `blind`, `local`, `refused`, `would_refuse`, `skipped`; `reason` = `none`, `exceeded`, `never_fits`, `unavailable`, `bad_request`, `unauthorized`, `misconfigured` | requests |
-//! | `zae_http_decision_seconds` | histogram | | time until the decision, extractors included, in seconds |
+//! | `zae_http_decision_seconds` | histogram | | time until the decision, extractors included, in seconds, where it was not made at once (from a reserve) |
 //! | `zae_http_settlements_total` | counter | `end` = `complete`, `body_failed`, `dropped`, `service_failed`; `verdict` = `keep`, `refund`, `by_handler` | leases settled |
 //!
 //! | event | level | fields | when |
@@ -107,12 +107,14 @@ mod headers;
 mod held;
 mod layer;
 pub mod limits;
+mod line;
 pub mod llm;
 mod passage;
 mod problem;
 mod refusal;
 mod request;
 pub mod resource;
+mod route_names;
 mod service;
 pub mod settle;
 pub mod skip;
@@ -125,6 +127,7 @@ pub mod adapter {
         guard::SettleGuard,
         held::Held,
         passage::{Passage, Through},
+        route_names::RouteNames,
     };
 }
 

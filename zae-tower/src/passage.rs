@@ -13,8 +13,7 @@ use crate::{
 /// What becomes of a request. From [`ZaeLimit::pass`](crate::ZaeLimit::pass).
 #[derive(Debug)]
 pub enum Passage {
-    /// It goes on to the handler, with [`Decision`] and, where tokens were taken, [`LeaseHandle`](crate::LeaseHandle) in its
-    /// extensions.
+    /// It goes on to the handler, with the [`Decision`] in its extensions.
     Through(Through),
     /// It is answered here, with this response.
     Answered(Response<Bytes>),
@@ -27,20 +26,33 @@ pub struct Through {
     pub(crate) guard: SettleGuard,
     pub(crate) decision: Decision,
     pub(crate) dialect: HeaderDialect,
+    pub(crate) announcing: Announcing,
+}
+
+/// Which decisions are left in the extensions of responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announcing {
+    /// Putting them there costs more than a grant from a reserve.
+    MoreThanGrants,
+    All,
 }
 
 impl Through {
-    /// The response is there: asks the [`SettleRule`](crate::settle::SettleRule), and adds the rate-limit headers and the
-    /// [`Decision`]. The guard settles the lease when it is told how the body ended.
+    /// The response is there: asks the [`SettleRule`](crate::settle::SettleRule), and adds the rate-limit headers and,
+    /// where it was more than a plain grant, the [`Decision`]. The guard settles the lease when it is told how the body ended.
     pub fn respond<B>(self, response: &mut Response<B>) -> SettleGuard {
-        let Self { mut guard, decision, dialect } = self;
+        let Self { mut guard, decision, dialect, announcing } = self;
         guard.plan(&ResponseHead::from(&*response));
         // A redirect's target has limits of its own.
         if !response.status().is_redirection() {
-            dialect.write(response.headers_mut(), decision.statuses(), None);
+            match decision.lease() {
+                Some(lease) => dialect.write_granted(response.headers_mut(), lease),
+                None => dialect.write(response.headers_mut(), decision.statuses(), None),
+            }
         }
+        let silent = announcing == Announcing::MoreThanGrants && decision.is_plain_grant();
         // An inner layer's refusal says more than our consent.
-        if !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
+        if !silent && !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
             response.extensions_mut().insert(decision);
         }
         guard

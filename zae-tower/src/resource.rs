@@ -18,6 +18,7 @@ use crate::{
         Extract, Extracted, Extractor, FromAsyncFn, FromFn, Header, IntoExtracted, JsonField, found, header_name,
     },
     request::{MatchedRoute, RequestHead},
+    route_names::RouteNames,
 };
 
 /// The resource of requests for which the extractor finds none.
@@ -27,12 +28,14 @@ pub const DEFAULT: &str = "default";
 pub type DefaultResource = Route;
 
 /// The route that the framework matched, from [`MatchedRoute`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Route;
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    names: RouteNames,
+}
 
 /// The route that the framework matched, as [`route_name`] writes it, where an adapter provides [`MatchedRoute`].
 pub fn matched_route() -> Route {
-    Route
+    Route::default()
 }
 
 /// The name in header `name`, as it is: for a header that a proxy of yours sets, or where clients may choose the
@@ -95,9 +98,11 @@ impl Extractor for Route {
 }
 
 impl<R: RequestHead> Extract<R> for Route {
+    const AT_ONCE: bool = true;
+
     fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<ResourceName>> + Send {
         let route = request.extensions().get::<MatchedRoute>();
-        found(route.map(|route| route_name(route.as_str())).transpose().map_err(Into::into))
+        found(route.map(|route| self.names.name(route.as_str())).transpose().map_err(Into::into))
     }
 }
 

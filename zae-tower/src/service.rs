@@ -14,7 +14,7 @@ use crate::{
     body::ResponseBody,
     extract::{Extract, Extractor, Peeked},
     future::ResponseFuture,
-    gate::Gate,
+    gate::{AtOnce, Gate},
     request::RequestHead,
 };
 
@@ -80,12 +80,16 @@ where
     }
 
     fn call(&mut self, mut request: R) -> Self::Future {
+        let known = match self.gate.at_once(&mut request) {
+            AtOnce::Through(through) => return ResponseFuture::serving(self.inner.call(request), through),
+            known => known,
+        };
         // The instance that was polled ready is the one that must be called; the clone waits for its own turn.
         let not_ready = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, not_ready);
         let gate = Arc::clone(&self.gate);
         ResponseFuture::new(ready, async move {
-            let passage = gate.pass(&mut request).await;
+            let passage = gate.pass_from(known, &mut request).await;
             // Whoever comes next may change the body.
             request.extensions_mut().remove::<Peeked>();
             (request, passage)

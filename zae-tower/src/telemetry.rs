@@ -58,8 +58,8 @@ impl Notices {
         }
     }
 
-    /// Every decision.
-    pub(crate) fn decided(&self, decision: &Decision, took: Duration) {
+    /// Every decision; `took` where it had to be waited for.
+    pub(crate) fn decided(&self, decision: &Decision, took: Option<Duration>) {
         let (outcome, refusal) = match decision.outcome() {
             Outcome::Admitted(LeaseOrigin::Blind) => ("blind", None),
             Outcome::Admitted(LeaseOrigin::Local) => ("local", None),
@@ -69,8 +69,16 @@ impl Notices {
             Outcome::WouldRefuse(refusal) => ("would_refuse", Some(refusal)),
         };
         let reason = refusal.map_or("none", |refusal| refusal.answer().as_str());
-        metrics::counter!("zae_http_decisions_total", "outcome" => outcome, "reason" => reason).increment(1);
-        if !matches!(decision.outcome(), Outcome::Skipped) {
+        match outcome {
+            // Most requests: with literals, nothing is put together for them.
+            "admitted" => {
+                metrics::counter!("zae_http_decisions_total", "outcome" => "admitted", "reason" => "none").increment(1);
+            }
+            _ => {
+                metrics::counter!("zae_http_decisions_total", "outcome" => outcome, "reason" => reason).increment(1);
+            }
+        }
+        if let Some(took) = took {
             metrics::histogram!("zae_http_decision_seconds").record(took.as_secs_f64());
         }
         let entity = decision.entity().map(tracing::field::display);
@@ -90,6 +98,14 @@ impl Notices {
 
 /// Every settlement.
 pub(crate) fn settled(end: End, verdict: &'static str) {
-    metrics::counter!("zae_http_settlements_total", "end" => end.as_str(), "verdict" => verdict).increment(1);
+    match (end, verdict) {
+        // As above.
+        (End::Complete, "keep") => {
+            metrics::counter!("zae_http_settlements_total", "end" => "complete", "verdict" => "keep").increment(1);
+        }
+        _ => {
+            metrics::counter!("zae_http_settlements_total", "end" => end.as_str(), "verdict" => verdict).increment(1);
+        }
+    }
     tracing::trace!(end = end.as_str(), verdict, "request settled");
 }

@@ -12,7 +12,7 @@ use support::{Ends, Script, Text, from, get, left, limiter, rpm, tpm};
 use tower::{Layer, ServiceExt, service_fn};
 use zae_limiter::RateLimiter;
 use zae_tower::{
-    Cost, LeaseHandle, ResponseBody, ZaeLimit,
+    Cost, Decision, LeaseHandle, ResponseBody, ZaeLimit,
     settle::{self, End, SettleRule, Verdict},
 };
 
@@ -90,7 +90,7 @@ async fn spent(rule: impl SettleRule, status: u16, handle: fn(&LeaseHandle), wai
     let limiter = limiter([rpm(10), tpm(1_000)]).await;
     let layer = ZaeLimit::new(&limiter).cost(Cost::of("rpm", 1).and("tpm", 100)).settle(rule);
     let handler = move |request: Request<Text>| async move {
-        handle(request.extensions().get::<LeaseHandle>().unwrap());
+        handle(request.extensions().get::<Decision>().and_then(Decision::lease).unwrap());
         let mut response = Response::new(Text::from("x"));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.headers_mut().insert("x-cache", http::HeaderValue::from_static("hit"));

@@ -10,12 +10,17 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response};
 use support::{Ends, Text, from, get, hello, left, limiter, rpm, tpm};
 use tower::{Layer, Service, ServiceExt, buffer::Buffer, limit::ConcurrencyLimit, service_fn};
-use zae_tower::{Cost, Decision, LeaseHandle, ZaeLimit, entity, settle::End};
+use zae_tower::{
+    Cost, Decision, EntityId, Limit, Reserve, ZaeLimit, entity,
+    extract::{Extract, Extracted, Extractor},
+    settle::End,
+};
 
 /// Accepts a call only on the very instance that was polled ready, once.
 #[derive(Debug, Default)]
@@ -53,6 +58,78 @@ async fn the_instance_that_was_ready_is_called() {
         assert_eq!(service.ready().await.unwrap().call(get()).await.unwrap().status(), 200);
         assert_eq!(service.clone().ready().await.unwrap().call(get()).await.unwrap().status(), 200);
     }
+}
+
+/// Ready at the second poll, whatever it says.
+struct Late;
+
+impl Extractor for Late {
+    type Output = EntityId;
+}
+
+impl<R: Send> Extract<R> for Late {
+    const AT_ONCE: bool = true;
+
+    async fn extract(&self, _: &mut R) -> Extracted<EntityId> {
+        tokio::task::yield_now().await;
+        Ok(Some(EntityId::new("late")?))
+    }
+}
+
+#[tokio::test]
+async fn a_grant_at_once_is_a_grant_like_any_other() {
+    const CAPACITY: i64 = 1_000_000;
+    let limiter = limiter([Limit::custom("rpm", CAPACITY as u64, 1, 10_000_000).unwrap()]).await;
+    let layer = ZaeLimit::new(&limiter).reserve(Reserve::All).deadline(Duration::from_secs(10)).entity(
+        entity::header("x-user-id").or(entity::extension()).or(Late.map(|_: EntityId| EntityId::new("nobody"))),
+    );
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let mut service = layer.layer(service_fn(move |request: Request<Text>| {
+        let lease = request.extensions().get::<Decision>().and_then(Decision::lease).expect("a lease");
+        assert_eq!((lease.entity().as_str(), lease.resource().as_str()), ("user-1", "default"));
+        count.fetch_add(1, Ordering::SeqCst);
+        ready(Ok::<_, Infallible>(Response::new(Text::from("hello"))))
+    }));
+    let (mut charged, mut at_once) = (0, 0);
+    while at_once < 100 {
+        let before = calls.load(Ordering::SeqCst);
+        let response = service.ready().await.unwrap().call(from("user-1"));
+        if calls.load(Ordering::SeqCst) > before {
+            at_once += 1;
+        }
+        // Every other one is never looked at; where the handler was called, it counts all the same.
+        if at_once % 2 == 1 {
+            charged += i64::from(calls.load(Ordering::SeqCst) > before);
+            drop(response);
+        } else {
+            let response = response.await.unwrap();
+            charged += 1;
+            assert!(response.headers().contains_key("ratelimit"));
+            assert!(response.extensions().get::<Decision>().is_none(), "not announced");
+        }
+        tokio::task::yield_now().await;
+    }
+    layer.shutdown().await;
+    assert_eq!(left(&limiter, "user-1", "rpm").await, CAPACITY - charged);
+}
+
+#[tokio::test]
+async fn an_extractor_that_waits_although_it_said_it_would_not_is_waited_for() {
+    let limiter = limiter([rpm(100)]).await;
+    let layer = ZaeLimit::new(&limiter).entity(Late);
+    let service = layer.layer(service_fn(hello));
+    assert_eq!(service.oneshot(get()).await.unwrap().status(), 200);
+    assert_eq!(left(&limiter, "late", "rpm").await, 99);
+}
+
+#[tokio::test]
+async fn grants_are_announced_where_somebody_wants_to_know() {
+    let layer = ZaeLimit::new(limiter([rpm(100)]).await).announce_grants();
+    let response = layer.layer(service_fn(hello)).oneshot(from("user-1")).await.unwrap();
+    let decision = response.extensions().get::<Decision>().expect("a decision");
+    assert_eq!(decision.entity().map(EntityId::as_str), Some("user-1"));
+    assert_eq!(decision.remaining("rpm"), Some(99));
 }
 
 #[tokio::test]
@@ -127,7 +204,7 @@ async fn nested_layers_add_their_headers_and_both_settle() {
             .cost(Cost::of("tpm", 400))
             .settle(inner_ends.clone())
             .layer(service_fn(|request: Request<Text>| async move {
-                request.extensions().get::<LeaseHandle>().unwrap().adjust("tpm", 100).unwrap();
+                request.extensions().get::<Decision>().and_then(Decision::lease).unwrap().adjust("tpm", 100).unwrap();
                 Ok::<_, Infallible>(Response::new(Text::from("done")))
             })),
     );
@@ -153,10 +230,12 @@ async fn the_lease_is_the_innermost_layers_or_none() {
     let tokens = || ZaeLimit::new(&inner).cost(Cost::of("tpm", 400));
     let handler = || {
         service_fn(|request: Request<Text>| async move {
-            Ok::<_, Infallible>(Response::new(Text::from(match request.extensions().get::<LeaseHandle>() {
-                Some(lease) => format!("{:?}", lease.consumed()),
-                None => "none".to_owned(),
-            })))
+            Ok::<_, Infallible>(Response::new(Text::from(
+                match request.extensions().get::<Decision>().and_then(Decision::lease) {
+                    Some(lease) => format!("{:?}", lease.consumed()),
+                    None => "none".to_owned(),
+                },
+            )))
         })
     };
     let outer = ZaeLimit::new(&outer);
@@ -231,7 +310,7 @@ async fn a_shutdown_waits_for_the_last_requests_but_not_for_ever() {
     let limiter = limiter([rpm(10)]).await;
     let layer = ZaeLimit::new(&limiter);
     let response = layer.layer(service_fn(|request: Request<Text>| async move {
-        request.extensions().get::<LeaseHandle>().unwrap().adjust("rpm", 3).unwrap();
+        request.extensions().get::<Decision>().and_then(Decision::lease).unwrap().adjust("rpm", 3).unwrap();
         Ok::<_, Infallible>(Response::new(Text::from("late")))
     }));
     let (late, never) = (response.clone().oneshot(from("late")).await, response.oneshot(from("never")).await);

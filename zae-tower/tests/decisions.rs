@@ -15,8 +15,8 @@ use http::{HeaderValue, Request, Response};
 use support::{Log, Text, from, get, hello, left, left_of, limiter, limiter_on_a_wire, read, repository, rpm, tpm};
 use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
-    Cost, Decision, EntityId, HeaderDialect, LeaseHandle, LeaseOrigin, Limit, Limits, MatchedRoute, OnUnavailable,
-    Outcome, PeerIp, ResourceName, ZaeLimit, entity,
+    Cost, Decision, EntityId, HeaderDialect, LeaseOrigin, Limit, Limits, MatchedRoute, OnUnavailable, Outcome, PeerIp,
+    ResourceName, ZaeLimit, entity,
     extract::{ExtractError, Extractor},
     limits, resource, skip,
 };
@@ -233,7 +233,7 @@ async fn shadow_decides_and_charges_but_refuses_nothing() {
     let limiter = limiter([rpm(1)]).await;
     let layer = ZaeLimit::new(&limiter).shadow();
     let service = layer.layer(service_fn(|request: Request<Text>| async move {
-        let lease = request.extensions().get::<LeaseHandle>().is_some();
+        let lease = request.extensions().get::<Decision>().and_then(Decision::lease).is_some();
         Ok::<_, Infallible>(Response::new(Text::from(if lease { "lease" } else { "none" })))
     }));
     let admitted = service.clone().oneshot(from("user-1")).await.unwrap();

@@ -96,7 +96,8 @@ async fn secrets_in_headers() {
 async fn a_key_becomes_a_hash_before_anything_sees_it() {
     let (log, _guard) = Log::start();
     let hasher = ApiKeyHasher::new([7_u8; 32]).unwrap();
-    let layer = ZaeLimit::new(limiter([rpm(1)]).await).entity(entity::api_key("x-api-key", hasher.clone()));
+    let layer =
+        ZaeLimit::new(limiter([rpm(1)]).await).announce_grants().entity(entity::api_key("x-api-key", hasher.clone()));
     let service = layer.layer(service_fn(hello));
     for expected in [200, 429] {
         let mut request = get();
@@ -114,7 +115,7 @@ async fn a_key_becomes_a_hash_before_anything_sees_it() {
 #[tokio::test]
 async fn forwarded_addresses_are_believed_of_proxies_only() {
     let proxies: TrustedProxies = "10.0.0.0/8".parse().unwrap();
-    let layer = ZaeLimit::new(limiter([rpm(100)]).await).entity(entity::client_ip(proxies));
+    let layer = ZaeLimit::new(limiter([rpm(100)]).await).announce_grants().entity(entity::client_ip(proxies));
     let service = layer.layer(service_fn(hello));
     for (peer, forwarded, status, entity) in [
         ("10.0.0.1", "192.0.2.7", 200, Some("192.0.2.7")),

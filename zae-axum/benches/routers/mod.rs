@@ -1,4 +1,4 @@
-//! Four routers that differ in their layer only, and the request that they are asked.
+//! Five routers that differ in their layer only, and the request that they are asked.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -25,6 +25,13 @@ pub(crate) fn plain() -> Router {
 /// `tower_governor`: in this process's memory, shared with nobody and gone with it.
 pub(crate) fn governed() -> Router {
     let config = GovernorConfigBuilder::default().per_nanosecond(1).burst_size(u32::MAX).finish();
+    ready(plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero")))))
+}
+
+/// The same, and every response says what is left, as ours do.
+pub(crate) fn governed_telling() -> Router {
+    let mut builder = GovernorConfigBuilder::default();
+    let config = builder.per_nanosecond(1).burst_size(u32::MAX).use_headers().finish();
     ready(plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero")))))
 }
 

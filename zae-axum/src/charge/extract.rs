@@ -55,6 +55,8 @@ macro_rules! part {
         }
 
         impl<R: RequestHead> Extract<R> for Charged<$type> {
+            const AT_ONCE: bool = true;
+
             fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<$type>> + Send {
                 ready(Ok(match request.extensions().get() {
                     Some(Verdict::Charge(charge)) => charge.$field.clone(),

@@ -1,8 +1,14 @@
 //! An address as an entity.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    cell::RefCell,
+    fmt::Write as _,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use zae_limiter::EntityId;
+
+use crate::line::Line;
 
 /// The first 96 bits of an IPv4 address that NAT64 wrote as IPv6 (RFC 6052, section 2.1).
 const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
@@ -17,19 +23,57 @@ const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 pub fn ip_entity(address: IpAddr) -> EntityId {
-    let text = match address.to_canonical() {
-        IpAddr::V4(address) => format!("ip:{address}"),
-        IpAddr::V6(address) => v6_text(address),
-    };
-    // Infallible: at most 23 characters, hexadecimal digits, dots and colons after two letters.
-    EntityId::new(text).expect("letters, digits, . and : after a letter")
+    KNOWN.with_borrow_mut(|known| {
+        let place = &mut known[place(&address)];
+        match place {
+            Some((known, entity)) if *known == address => entity.clone(),
+            _ => place.insert((address, worked_out(address))).1.clone(),
+        }
+    })
 }
 
-fn v6_text(address: Ipv6Addr) -> String {
+/// How many addresses a thread remembers.
+const PLACES: usize = 256;
+
+thread_local! {
+    /// Connections send more than one request. A place for each hash: who comes last has it. Of the thread, so that nobody
+    /// waits for anybody.
+    static KNOWN: RefCell<Vec<Option<(IpAddr, EntityId)>>> = RefCell::new(vec![None; PLACES]);
+}
+
+fn place(address: &IpAddr) -> usize {
+    let bits = match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    // Fibonacci hashing; a place that many share costs them no more than the text.
+    let mixed = ((bits ^ (bits >> 64)) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 56) as usize % PLACES
+}
+
+fn worked_out(address: IpAddr) -> EntityId {
+    let mut text = Line::default();
+    match address.to_canonical() {
+        IpAddr::V4(address) => push_v4(&mut text, address.octets()),
+        IpAddr::V6(address) => push_v6(&mut text, address),
+    }
+    // Infallible: at most 23 characters, hexadecimal digits, dots and colons after two letters.
+    EntityId::new(text.as_str()).expect("letters, digits, . and : after a letter")
+}
+
+fn push_v4(text: &mut Line, octets: [u8; 4]) {
+    for (octet, before) in octets.into_iter().zip(["ip:", ".", ".", "."]) {
+        text.push_str(before);
+        text.push_number(octet.into());
+    }
+}
+
+fn push_v6(text: &mut Line, address: Ipv6Addr) {
     let [a, b, c, d, ..] = address.segments();
     if address.segments().starts_with(&NAT64) {
         let [.., e, f, g, h] = address.octets();
-        return format!("ip:{e}.{f}.{g}.{h}");
+        return push_v4(text, [e, f, g, h]);
     }
-    format!("ip:{a:x}:{b:x}:{c:x}:{d:x}::")
+    // Writing to a line cannot fail.
+    let _ = write!(text, "ip:{a:x}:{b:x}:{c:x}:{d:x}::");
 }

@@ -27,6 +27,8 @@ where
     A: Extract<R>,
     B: Extract<R> + Extractor<Output = A::Output>,
 {
+    const AT_ONCE: bool = A::AT_ONCE && B::AT_ONCE;
+
     async fn extract(&self, request: &mut R) -> Extracted<A::Output> {
         match self.first.extract(request).await? {
             Some(found) => Ok(Some(found)),
@@ -76,6 +78,8 @@ where
     F: Fn(X::Output) -> O + Send + Sync + 'static,
     O: IntoExtracted + 'static,
 {
+    const AT_ONCE: bool = X::AT_ONCE;
+
     async fn extract(&self, request: &mut R) -> Extracted<O::Value> {
         match self.extractor.extract(request).await? {
             Some(found) => (self.change)(found).into_extracted(),

@@ -84,6 +84,8 @@ where
     F: Fn(&dyn RequestHead) -> O + Send + Sync + 'static,
     O: IntoExtracted + 'static,
 {
+    const AT_ONCE: bool = true;
+
     fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<O::Value>> + Send {
         found((self.function)(request).into_extracted())
     }

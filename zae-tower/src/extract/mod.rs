@@ -12,7 +12,11 @@ mod json;
 mod peek;
 mod text;
 
-use std::future::{Future, Ready, ready};
+use std::{
+    future::{Future, Ready, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 pub use combine::{Map, Or};
 pub use error::ExtractError;
@@ -89,6 +93,11 @@ pub trait Extractor: Send + Sync + 'static {
 /// }
 /// ```
 pub trait Extract<R>: Extractor {
+    /// Whether the future is ready when it is polled for the first time, always. Where that is so of all extractors, a grant
+    /// that needs no waiting either is given without making a future of it. One that turns out not to be ready is dropped and
+    /// asked again.
+    const AT_ONCE: bool = false;
+
     /// Looks into `request`.
     ///
     /// # Errors
@@ -103,6 +112,8 @@ macro_rules! fixed {
         }
 
         impl<R: Send> Extract<R> for $type {
+            const AT_ONCE: bool = true;
+
             fn extract(&self, _: &mut R) -> impl Future<Output = Extracted<Self>> + Send {
                 ready(Ok(Some(self.clone())))
             }
@@ -121,8 +132,18 @@ impl Extractor for StoredLimits {
 }
 
 impl<R: Send> Extract<R> for StoredLimits {
+    const AT_ONCE: bool = true;
+
     fn extract(&self, _: &mut R) -> impl Future<Output = Extracted<Limits>> + Send {
         found(Ok(None))
+    }
+}
+
+/// What `future` gives if it is ready.
+pub(crate) fn now<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }
 

@@ -78,6 +78,8 @@ where
     R: RequestHead,
     T: FromStr<Err = zae_limiter::ValidationError> + Send + 'static,
 {
+    const AT_ONCE: bool = true;
+
     fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<T>> + Send {
         let text = header_text(request.headers(), &self.name);
         let value = text.and_then(|text| match text.map(T::from_str).transpose() {

@@ -9,21 +9,26 @@ use super::{
     draft11::integer,
     list, replace,
     standing::{Answer, Standing},
+    value_of,
 };
+use crate::line::Line;
 
 pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
     let Some(tightest) = limits.iter().min_by_key(|limit| limit.rank()) else { return };
     let policies = list(limits, |text, limit| {
         let _ = write!(text, "{};w={}", integer(limit.capacity), integer(limit.window_seconds()));
     });
-    append(headers, RATELIMIT_POLICY, policies);
+    append(headers, RATELIMIT_POLICY, value_of(&policies));
     if present(headers).outranks(tightest, headers, answer) {
         return;
     }
     // `reset` is required, so it is given even where it ends after `Retry-After`.
     let reset = tightest.effective_seconds(answer).or_else(|| tightest.effective_seconds(Answer::Passed)).unwrap_or(1);
     let (limit, remaining, reset) = (integer(tightest.capacity), integer(tightest.remaining()), integer(reset));
-    replace(headers, RATELIMIT, format!("limit={limit}, remaining={remaining}, reset={reset}"));
+    let mut line = Line::default();
+    // Writing to a line cannot fail.
+    let _ = write!(line, "limit={limit}, remaining={remaining}, reset={reset}");
+    replace(headers, RATELIMIT, &line);
 }
 
 /// What is left according to the dictionary that is there; the last of several counts, as in any such dictionary.

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use http::HeaderMap;
 
 use super::{
-    RATELIMIT, RATELIMIT_POLICY, append, list,
+    RATELIMIT, RATELIMIT_POLICY, append, list, policy,
     standing::{Answer, Standing, Unit},
+    value_of,
 };
+use crate::line::Line;
 
 /// The largest integer of a structured field (RFC 9651, section 3.3.1).
 const MAX_INTEGER: u64 = 999_999_999_999_999;
@@ -16,24 +18,32 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
     if limits.is_empty() {
         return;
     }
-    append(headers, RATELIMIT_POLICY, list(limits, |text, limit| push_policy(text, limit)));
-    append(headers, RATELIMIT, list(limits, |text, limit| push_state(text, limit, answer)));
+    let policy = policy::line(limits, || value_of(&list(limits, |line, limit| push_policy(line, limit))));
+    append(headers, RATELIMIT_POLICY, policy);
+    append(headers, RATELIMIT, value_of(&list(limits, |line, limit| push_state(line, limit, answer))));
 }
 
-fn push_policy(text: &mut String, limit: &Standing<'_>) {
+fn push_policy(line: &mut Line, limit: &Standing<'_>) {
+    push_string(line, limit.name);
+    push_parameter(line, ";q=", limit.capacity);
     // `tokens` is not registered, but leaving the unit out would claim requests.
-    let unit = if limit.unit() == Unit::Tokens { ";qu=\"tokens\"" } else { "" };
-    push_string(text, limit.name);
-    // Writing to a string cannot fail.
-    let _ = write!(text, ";q={}{unit};w={}", integer(limit.capacity), integer(limit.window_seconds()));
+    if limit.unit() == Unit::Tokens {
+        line.push_str(";qu=\"tokens\"");
+    }
+    push_parameter(line, ";w=", limit.window_seconds());
 }
 
-fn push_state(text: &mut String, limit: &Standing<'_>, answer: Answer) {
-    push_string(text, limit.name);
-    let _ = write!(text, ";r={}", integer(limit.remaining()));
+fn push_state(line: &mut Line, limit: &Standing<'_>, answer: Answer) {
+    push_string(line, limit.name);
+    push_parameter(line, ";r=", limit.remaining());
     if let Some(seconds) = limit.effective_seconds(answer) {
-        let _ = write!(text, ";t={}", integer(seconds));
+        push_parameter(line, ";t=", seconds);
     }
+}
+
+fn push_parameter(line: &mut Line, name: &str, value: u64) {
+    line.push_str(name);
+    line.push_number(integer(value));
 }
 
 pub(super) fn integer(value: u64) -> u64 {
@@ -42,14 +52,20 @@ pub(super) fn integer(value: u64) -> u64 {
 
 /// Appends a structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names have nothing else; a
 /// character that the grammar lacks would become `?` rather than spoil the field.
-pub(super) fn push_string(quoted: &mut String, text: &str) {
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            ' '..='~' => quoted.push(character),
-            _ => quoted.push('?'),
+pub(super) fn push_string(quoted: &mut Line, text: &str) {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    quoted.push_str("\"");
+    if text.bytes().all(is_plain) {
+        quoted.push_str(text);
+    } else {
+        for character in text.chars() {
+            // Writing to a line cannot fail.
+            let _ = match character {
+                '"' | '\\' => write!(quoted, "\\{character}"),
+                ' '..='~' => write!(quoted, "{character}"),
+                _ => write!(quoted, "?"),
+            };
         }
     }
-    quoted.push('"');
+    quoted.push_str("\"");
 }

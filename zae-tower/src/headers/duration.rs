@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use crate::line::Line;
+
 /// Whole milliseconds, rounded up.
 pub(crate) fn millis_up(wait: Duration) -> u64 {
     let millis = wait.as_nanos().div_ceil(1_000_000);
@@ -19,17 +21,20 @@ pub(crate) fn retry_seconds(wait: Duration) -> u64 {
 }
 
 /// A duration as Go prints it: `0s`, `12ms`, `7.66s`, `6m0s`, `1h0m0.5s`.
-pub(super) fn go_duration(millis: u64) -> String {
-    if millis == 0 {
-        return "0s".to_owned();
+pub(super) fn go_duration(millis: u64) -> Line {
+    let mut text = Line::default();
+    // Writing to a line cannot fail.
+    if millis == 0 || millis >= 1_000 {
+        push_seconds(&mut text, millis);
+    } else {
+        let _ = write!(text, "{millis}ms");
     }
-    if millis < 1_000 {
-        return format!("{millis}ms");
-    }
+    text
+}
+
+fn push_seconds(text: &mut Line, millis: u64) {
     let (seconds, fraction) = (millis / 1_000, millis % 1_000);
     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    let mut text = String::new();
-    // Writing to a string cannot fail.
     if hours > 0 {
         let _ = write!(text, "{hours}h");
     }
@@ -40,6 +45,5 @@ pub(super) fn go_duration(millis: u64) -> String {
     if fraction > 0 {
         text.push_str(format!(".{fraction:03}").trim_end_matches('0'));
     }
-    text.push('s');
-    text
+    text.push_str("s");
 }

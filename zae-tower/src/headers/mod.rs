@@ -3,6 +3,7 @@
 mod draft07;
 mod draft11;
 mod duration;
+mod policy;
 mod standing;
 mod x_ratelimit;
 
@@ -12,11 +13,13 @@ mod tests;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
-use zae_limiter::LimitStatus;
+use zae_limiter::{Lease, LimitStatus};
+
+use crate::line::Line;
 
 pub(crate) use duration::{millis_up, retry_seconds};
 pub(crate) use standing::Standing;
-use standing::{Answer, most_constrained};
+use standing::{Answer, Standings, most_constrained};
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -54,8 +57,19 @@ impl HeaderDialect {
     /// Adds what `statuses` say to `headers`. `retry_after` is the wait that a refusal announces in its `Retry-After`,
     /// `None` on a response that was let through or that no wait helps.
     pub(crate) fn write(self, headers: &mut HeaderMap, statuses: &[LimitStatus], retry_after: Option<Duration>) {
-        let standings: Vec<Standing<'_>> = statuses.iter().map(Standing::from).collect();
+        let standings: Standings<'_> = statuses.iter().map(Standing::from).collect();
         self.write_standings(headers, &standings, retry_after);
+    }
+
+    /// Adds what holds after `lease` was granted to `headers`.
+    pub(crate) fn write_granted(self, headers: &mut HeaderMap, lease: &Lease) {
+        if self == Self::Off {
+            return;
+        }
+        lease.left(|limits| {
+            let standings: Standings<'_> = limits.map(Standing::granted).collect();
+            self.write_standings(headers, &standings, None);
+        });
     }
 
     fn write_standings(self, headers: &mut HeaderMap, standings: &[Standing<'_>], retry_after: Option<Duration>) {
@@ -94,28 +108,38 @@ impl Present {
 }
 
 /// Adds a line. A full map (32 768 lines) or an impossible value loses the line rather than the response.
-fn append(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         let _full = headers.try_append(name, value);
     }
 }
 
 /// Replaces all lines of that name, with the same exceptions as [`append`].
-fn replace(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn replace(headers: &mut HeaderMap, name: HeaderName, value: &Line) {
+    if let Some(value) = value_of(value) {
         let _full = headers.try_insert(name, value);
     }
 }
 
+fn value_of(line: &Line) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(line.as_bytes()).ok()
+}
+
 /// The members that `push` appends, with commas between them.
-fn list<T>(items: &[T], push: impl Fn(&mut String, &T)) -> String {
-    // Room for a member with a short name: every response has such lines.
-    let mut text = String::with_capacity(items.len() * 48);
+fn list<T>(items: &[T], push: impl Fn(&mut Line, &T)) -> Line {
+    let mut line = Line::default();
     for item in items {
-        if !text.is_empty() {
-            text.push_str(", ");
+        if !line.is_empty() {
+            line.push_str(", ");
         }
-        push(&mut text, item);
+        push(&mut line, item);
     }
-    text
+    line
+}
+
+/// A number on its own.
+fn number(number: u64) -> Line {
+    let mut line = Line::default();
+    line.push_number(number);
+    line
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use zae_limiter::{LimitStatus, REQUEST_LIMIT_NAMES};
+use smallvec::SmallVec;
+use zae_limiter::{Limit, LimitStatus, REQUEST_LIMIT_NAMES};
 
 use super::duration::{millis_up, seconds_up};
 
@@ -28,14 +29,29 @@ pub(crate) struct Standing<'a> {
 impl<'a> From<&'a LimitStatus> for Standing<'a> {
     fn from(status: &'a LimitStatus) -> Self {
         Self {
-            name: status.limit.name().as_str(),
-            capacity: status.limit.capacity(),
-            refill_amount: status.limit.refill_amount(),
-            refill_period_seconds: status.limit.refill_period_seconds(),
-            available: status.available,
             requested: status.requested,
             exceeded: status.exceeded,
             retry_after: status.retry_after,
+            ..Self::granted((&status.limit, status.available))
+        }
+    }
+}
+
+/// The standings of one response: two without an allocation, requests and tokens.
+pub(super) type Standings<'a> = SmallVec<[Standing<'a>; 2]>;
+
+impl<'a> Standing<'a> {
+    /// Of a limit that granted and has so much left; how much was requested no longer matters.
+    pub(super) fn granted((limit, available): (&'a Limit, i64)) -> Self {
+        Self {
+            name: limit.name().as_str(),
+            capacity: limit.capacity(),
+            refill_amount: limit.refill_amount(),
+            refill_period_seconds: limit.refill_period_seconds(),
+            available,
+            requested: 0,
+            exceeded: false,
+            retry_after: Duration::ZERO,
         }
     }
 }
@@ -58,6 +74,15 @@ pub(super) enum Unit {
     Other,
 }
 
+/// Rounded up. Where the numbers are small, without the machinery for those of 128 bits.
+fn divided(product: u128, by: u64) -> u64 {
+    let by = by.max(1);
+    match u64::try_from(product) {
+        Ok(product) => product.div_ceil(by),
+        Err(_) => u64::try_from(product.div_ceil(by.into())).unwrap_or(u64::MAX),
+    }
+}
+
 impl Standing<'_> {
     /// Whole tokens left, a debt counted as none.
     pub(crate) fn remaining(&self) -> u64 {
@@ -67,14 +92,13 @@ impl Standing<'_> {
     /// Milliseconds until the bucket is full, if nobody takes anything, rounded up. A debt counts.
     pub(super) fn full_in_millis(&self) -> u64 {
         let missing = (i128::from(self.capacity) - i128::from(self.available)).max(0).unsigned_abs();
-        let millis = missing * u128::from(self.refill_period_seconds) * 1_000;
-        u64::try_from(millis.div_ceil(u128::from(self.refill_amount.max(1)))).unwrap_or(u64::MAX)
+        // Debts are of 64 bits, and periods of far less.
+        divided(missing * u128::from(self.refill_period_seconds) * 1_000, self.refill_amount)
     }
 
     /// Seconds that an empty bucket needs to fill, rounded up.
     pub(super) fn window_seconds(&self) -> u64 {
-        let product = u128::from(self.capacity) * u128::from(self.refill_period_seconds);
-        u64::try_from(product.div_ceil(u128::from(self.refill_amount.max(1)))).unwrap_or(u64::MAX)
+        divided(u128::from(self.capacity) * u128::from(self.refill_period_seconds), self.refill_amount)
     }
 
     /// Seconds for which a client should count on no more than what remains: until the request fits where this limit
@@ -110,8 +134,8 @@ impl Standing<'_> {
 }
 
 /// One standing per limit name, the most constrained of each, in the order in which the names first appear.
-pub(super) fn most_constrained<'s, 'a>(standings: &'s [Standing<'a>]) -> Vec<&'s Standing<'a>> {
-    let mut chosen: Vec<&Standing<'a>> = Vec::with_capacity(standings.len());
+pub(super) fn most_constrained<'s, 'a>(standings: &'s [Standing<'a>]) -> SmallVec<[&'s Standing<'a>; 4]> {
+    let mut chosen = SmallVec::<[&Standing<'a>; 4]>::new();
     for standing in standings {
         match chosen.iter_mut().find(|other| other.name == standing.name) {
             Some(other) if standing.rank() < other.rank() => *other = standing,

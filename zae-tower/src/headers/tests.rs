@@ -9,6 +9,7 @@ use super::{
     duration::{go_duration, millis_up, retry_seconds},
     standing::Unit,
 };
+use crate::line::Line;
 
 fn limit(name: &str, capacity: u64, refill_amount: u64, period: u64, available: i64) -> Standing<'_> {
     let (requested, exceeded, retry_after) = (1, false, Duration::ZERO);
@@ -153,10 +154,10 @@ fn strings_are_escaped_and_stay_in_the_grammar() {
         ("\u{e9}\r\n\u{7f}", "\"????\""),
         ("", "\"\""),
     ] {
-        let mut quoted = String::new();
+        let mut quoted = Line::default();
         draft11::push_string(&mut quoted, text);
-        assert_eq!(quoted, expected);
-        assert_eq!(parsed(&quoted).len(), 1);
+        assert_eq!(quoted.as_str(), expected);
+        assert_eq!(parsed(quoted.as_str()).len(), 1);
     }
 }
 
@@ -294,7 +295,7 @@ fn go_durations() {
         (3_723_000, "1h2m3s"),
         (360_000_000, "100h0m0s"),
     ] {
-        assert_eq!(go_duration(millis), text);
+        assert_eq!(go_duration(millis).as_str(), text);
     }
 }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName};
 use super::{
     Present,
     duration::{go_duration, millis_up},
-    replace,
+    number, replace,
     standing::{Answer, Standing, Unit},
 };
 
@@ -21,12 +21,12 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
         if present(headers, &remaining_name).outranks(limit, headers, answer) {
             continue;
         }
-        replace(headers, limit_name, limit.capacity.to_string());
-        replace(headers, remaining_name, limit.remaining().to_string());
-        replace(headers, reset_name, go_duration(limit.full_in_millis()));
+        replace(headers, limit_name, &number(limit.capacity));
+        replace(headers, remaining_name, &number(limit.remaining()));
+        replace(headers, reset_name, &go_duration(limit.full_in_millis()));
     }
     if let Answer::Refused(wait) = answer {
-        replace(headers, RETRY_AFTER_MS, millis_up(wait).max(1).to_string());
+        replace(headers, RETRY_AFTER_MS, &number(millis_up(wait).max(1)));
     }
 }
 

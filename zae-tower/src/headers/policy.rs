@@ -1,0 +1,68 @@
+//! The policy line of limits that were seen a moment ago: it is the same in every response until limits change.
+
+use std::cell::RefCell;
+
+use http::HeaderValue;
+
+use super::standing::Standing;
+
+/// How many a thread keeps: most services have a few sets of limits.
+const KEPT: usize = 8;
+
+thread_local! {
+    /// The one used last comes last. Of the thread, so that nobody waits for anybody.
+    static KNOWN: RefCell<Vec<Policy>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a line was made of, and the line.
+#[derive(Debug)]
+struct Policy {
+    limits: Vec<Parameters>,
+    value: HeaderValue,
+}
+
+#[derive(Debug)]
+struct Parameters {
+    name: Box<str>,
+    capacity: u64,
+    refill_amount: u64,
+    refill_period_seconds: u64,
+}
+
+impl Policy {
+    fn is_of(&self, limits: &[&Standing<'_>]) -> bool {
+        self.limits.len() == limits.len() && self.limits.iter().zip(limits).all(|(known, limit)| known.are_of(limit))
+    }
+}
+
+impl Parameters {
+    fn of(limit: &Standing<'_>) -> Self {
+        let Standing { name, capacity, refill_amount, refill_period_seconds, .. } = *limit;
+        Self { name: name.into(), capacity, refill_amount, refill_period_seconds }
+    }
+
+    fn are_of(&self, limit: &Standing<'_>) -> bool {
+        self.capacity == limit.capacity
+            && self.refill_amount == limit.refill_amount
+            && self.refill_period_seconds == limit.refill_period_seconds
+            && *self.name == *limit.name
+    }
+}
+
+/// The line for `limits`, made by `make` unless this thread has made it lately.
+pub(super) fn line(limits: &[&Standing<'_>], make: impl FnOnce() -> Option<HeaderValue>) -> Option<HeaderValue> {
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(index) = known.iter().rposition(|policy| policy.is_of(limits)) {
+            let last = known.len() - 1;
+            known.swap(index, last);
+            return Some(known[last].value.clone());
+        }
+        let value = make()?;
+        if known.len() >= KEPT {
+            known.remove(0);
+        }
+        let limits = limits.iter().map(|limit| Parameters::of(limit)).collect();
+        known.push(Policy { limits, value: value.clone() });
+        Some(value)
+    })
+}

@@ -1,0 +1,102 @@
+//! A short text that is written for every request: [`Line`].
+
+use std::fmt;
+
+/// How many bytes need no allocation.
+const SHORT: usize = 120;
+
+/// Text in a buffer that needs no allocation as long as it is short.
+#[derive(Clone)]
+pub(crate) struct Line {
+    short: [u8; SHORT],
+    /// Of `short`, if nothing is in `long`.
+    len: usize,
+    /// All of a text that outgrew `short`.
+    long: Vec<u8>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { short: [0; SHORT], len: 0, long: Vec::new() }
+    }
+}
+
+impl Line {
+    #[inline]
+    pub(crate) fn push_str(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        match self.short.get_mut(self.len..self.len + bytes.len()) {
+            Some(room) if self.long.is_empty() => {
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            _ => self.push_long(bytes),
+        }
+    }
+
+    #[cold]
+    fn push_long(&mut self, bytes: &[u8]) {
+        if self.long.is_empty() {
+            self.long.extend_from_slice(&self.short[..self.len]);
+        }
+        self.long.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    pub(crate) fn push_number(&mut self, number: u64) {
+        match u8::try_from(number) {
+            Ok(digit @ 0..=9) => self.push_str(str::from_utf8(&[b'0' + digit]).unwrap_or_default()),
+            _ => self.push_str(itoa::Buffer::new().format(number)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0 && self.long.is_empty()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Made of whole texts only, so it always is one.
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short[..self.len] } else { &self.long }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_may_outgrow_its_buffer_anywhere() {
+        for before in SHORT - 4..SHORT + 4 {
+            let (mut line, mut text) = (Line::default(), String::new());
+            assert!(line.is_empty());
+            for part in [&*"a".repeat(before), "", "bc", "d"] {
+                line.push_str(part);
+                text.push_str(part);
+            }
+            for number in [0, 9, 10, u64::MAX] {
+                line.push_number(number);
+                text.push_str(&number.to_string());
+            }
+            assert_eq!(line.as_str(), text);
+            assert!(!line.is_empty());
+        }
+    }
+}
