@@ -140,8 +140,11 @@ fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
 
 /// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked either.
 fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
-    let asked = parts.iter().filter(|part| part.hold.is_none());
-    let answers = asked.filter_map(|part| refuse::from_memory(part.level.lane(), part.level.terms(), &part.amounts));
+    let asked = || parts.iter().filter(|part| part.hold.is_none());
+    if !asked().any(|part| refuse::would_refuse(part.level.lane(), part.level.terms(), &part.amounts)) {
+        return None;
+    }
+    let answers = asked().filter_map(|part| refuse::from_memory(part.level.lane(), part.level.terms(), &part.amounts));
     let statuses = answers.flat_map(|answer| match answer {
         Remembered::No(refusal) => refusal.statuses,
         Remembered::Perhaps(statuses) => statuses,

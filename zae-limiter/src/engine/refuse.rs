@@ -15,13 +15,23 @@ use crate::{
     model::{name::LimitName, status::LimitStatus},
 };
 
+/// Whether a bucket seen a moment ago has too little for `amounts`: what [`from_memory`] says, without putting it together, for
+/// mostly there is enough.
+pub(crate) fn would_refuse(lane: &Lane, terms: &Terms, amounts: &[i64]) -> bool {
+    let Some(Recent { image, booked }) = recent(lane, terms) else { return false };
+    let now = lane.shared.clock.now_ms();
+    let levels = super::plan::levels(&image, &terms.goal(&[], &booked, 1, now));
+    levels.iter().zip(amounts).any(|(level, amount)| *amount > 0 && *amount > level.tokens)
+}
+
+fn recent(lane: &Lane, terms: &Terms) -> Option<Recent> {
+    // What one shard says is no answer for all of them, and changed limits should reach the bucket.
+    lane.recent().filter(|recent| recent.image.shards() == 1 && in_line(&recent.image, terms))
+}
+
 /// What a bucket seen a moment ago says to `amounts`; `None` when it should be asked.
 pub(crate) fn from_memory(lane: &Lane, terms: &Terms, amounts: &[i64]) -> Option<Remembered> {
-    let Recent { image, booked } = lane.recent()?;
-    // What one shard says is no answer for all of them, and changed limits should reach the bucket.
-    if image.shards() > 1 || !in_line(&image, terms) {
-        return None;
-    }
+    let Recent { image, booked } = recent(lane, terms)?;
     let now = lane.shared.clock.now_ms();
     let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now });
     let refused = refusal.statuses.iter().any(|status| status.exceeded);

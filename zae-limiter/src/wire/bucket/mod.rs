@@ -24,6 +24,8 @@ pub(in crate::wire) const REFILL: &str = "rf";
 pub(in crate::wire) const SHARDS: &str = "shard_count";
 const VALID_UNTIL: &str = "vu";
 const INCARNATION: &str = "z_inc";
+/// The end of a fraction's attribute.
+const FRACTION: &str = "_fr";
 const TTL: &str = "ttl";
 const CASCADE: &str = "cascade";
 /// Features of newer clients that a plain conditional write would enforce wrongly.
@@ -34,7 +36,7 @@ const UNSUPPORTED_FIELDS: [&str; 10] =
 const WCU_PARAMS: Params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
 
 pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
-    format!("z_{limit}_fr")
+    ["z_", limit, FRACTION].concat()
 }
 
 fn n(value: i64) -> AttributeValue {
@@ -47,70 +49,169 @@ fn s(value: impl Into<String>) -> AttributeValue {
 
 /// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
 ///
+/// On the way of every write, so the item is walked through once and nothing is looked up.
+///
 /// # Errors
 /// `Unsupported` when the item uses a feature of newer clients, `Malformed` when a number is none.
 pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
-    let key = || item.get("PK").and_then(|v| v.as_s().ok()).cloned().unwrap_or_default();
-    let number = |name: &str| -> Result<Option<i64>, RepositoryError> {
-        let Some(value) = item.get(name) else { return Ok(None) };
-        let parsed = value.as_n().ok().and_then(|text| text.parse::<i64>().ok());
-        parsed.map(Some).ok_or_else(|| RepositoryError::Malformed {
-            key: key(),
-            problem: format!("attribute {name} is not a whole number of 64 bits"),
-        })
-    };
-    let Some(last_refill) = number(REFILL)? else { return Ok(None) };
-    if let Some(attribute) = unsupported(item) {
-        return Err(Unsupported { attribute, item: key() }.into());
+    let found = Found::in_item(item);
+    let number = |name: &str, value| whole_number(item, value, || name.to_owned());
+    let Some(last_refill) = number(REFILL, found.last_refill)? else { return Ok(None) };
+    if let Some(attribute) = found.unsupported() {
+        return Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into());
     }
     let mut image = Image {
         last_refill,
-        shard_count: number(SHARDS)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
-        ttl: number(TTL)?,
-        valid_until: number(VALID_UNTIL)?,
+        shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
+        ttl: number(TTL, found.ttl)?,
+        valid_until: number(VALID_UNTIL, found.valid_until)?,
         owner: Owner {
-            cascade: matches!(item.get(CASCADE), Some(AttributeValue::Bool(true))),
-            parent: item.get("parent_id").and_then(|v| v.as_s().ok()).map(|parent| parent.as_str().into()),
+            cascade: matches!(found.cascade, Some(AttributeValue::Bool(true))),
+            parent: text(found.parent).map(Into::into),
         },
-        owner_stamped: item.contains_key("pgen") || item.contains_key("pinc"),
-        incarnation: item.get(INCARNATION).and_then(|v| v.as_s().ok()).map(|text| text.as_str().into()),
+        owner_stamped: found.owner_stamped,
+        incarnation: text(found.incarnation).map(Into::into),
         ..Image::default()
     };
-    let stored_params = |name: &str| -> Result<StoredParams, RepositoryError> {
-        let field = |field| number(&keys::bucket_attr(name, field));
-        Ok(StoredParams { capacity: field("cp")?, refill: field("ra")?, period: field("rp")? })
-    };
-    let mut names: Vec<&str> = item.keys().filter_map(|name| keys::parse_bucket_attr(name)).map(|(l, _)| l).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
-        let tokens = number(&keys::bucket_attr(name, "tk"))?;
-        let params = stored_params(name)?;
-        if name == WCU {
+    for stored in &found.limits {
+        let number = |field, value| whole_number(item, value, || keys::bucket_attr(stored.name, field));
+        let tokens = number("tk", stored.tokens)?;
+        let params = StoredParams {
+            capacity: number("cp", stored.capacity)?,
+            refill: number("ra", stored.refill)?,
+            period: number("rp", stored.period)?,
+        };
+        if stored.name == WCU {
             image.wcu = tokens.zip(params.complete()).map(|(tokens, params)| WcuImage { tokens, params });
             continue;
         }
         // A name that is no limit name cannot have been written by any client; it can't be charged either.
-        let Ok(name) = LimitName::new(name) else { continue };
-        image.limits.push(LimitImage {
-            tokens,
-            params,
-            fraction: number(&fraction_attr(name.as_str()))?.unwrap_or(0),
-            consumed: number(&keys::bucket_attr(name.as_str(), "tc"))?,
-            name,
-        });
+        let Ok(name) = LimitName::new(stored.name) else { continue };
+        let fraction = whole_number(item, stored.fraction, || fraction_attr(stored.name))?.unwrap_or(0);
+        let consumed = number("tc", stored.consumed)?;
+        image.limits.push(LimitImage { name, tokens, params, fraction, consumed });
     }
     Ok(Some(image))
 }
 
-fn unsupported(item: &Item) -> Option<String> {
-    if let Some(name) = UNSUPPORTED.iter().find(|name| item.contains_key(**name)) {
-        return Some((*name).to_owned());
+fn key(item: &Item) -> String {
+    text(item.get("PK")).unwrap_or_default().to_owned()
+}
+
+fn text(value: Option<&AttributeValue>) -> Option<&str> {
+    value?.as_s().ok().map(String::as_str)
+}
+
+fn whole_number(
+    item: &Item,
+    value: Option<&AttributeValue>,
+    name: impl FnOnce() -> String,
+) -> Result<Option<i64>, RepositoryError> {
+    let Some(value) = value else { return Ok(None) };
+    let parsed = value.as_n().ok().and_then(|text| text.parse::<i64>().ok());
+    parsed.map(Some).ok_or_else(|| RepositoryError::Malformed {
+        key: key(item),
+        problem: format!("attribute {} is not a whole number of 64 bits", name()),
+    })
+}
+
+/// What an item has of what a bucket may have.
+#[derive(Debug, Default)]
+struct Found<'a> {
+    last_refill: Option<&'a AttributeValue>,
+    shards: Option<&'a AttributeValue>,
+    ttl: Option<&'a AttributeValue>,
+    valid_until: Option<&'a AttributeValue>,
+    cascade: Option<&'a AttributeValue>,
+    parent: Option<&'a AttributeValue>,
+    incarnation: Option<&'a AttributeValue>,
+    owner_stamped: bool,
+    /// By name.
+    limits: Vec<FoundLimit<'a>>,
+    /// Which of the unsupported features it has, the first of the list.
+    feature: Option<usize>,
+    /// An attribute of an unsupported feature of one limit.
+    limit_feature: Option<&'a str>,
+}
+
+/// What an item has of one limit.
+#[derive(Debug, Default)]
+struct FoundLimit<'a> {
+    name: &'a str,
+    tokens: Option<&'a AttributeValue>,
+    capacity: Option<&'a AttributeValue>,
+    refill: Option<&'a AttributeValue>,
+    period: Option<&'a AttributeValue>,
+    consumed: Option<&'a AttributeValue>,
+    fraction: Option<&'a AttributeValue>,
+}
+
+impl<'a> Found<'a> {
+    fn in_item(item: &'a Item) -> Self {
+        let mut found = Self::default();
+        let mut fractions = Vec::new();
+        for (name, value) in item {
+            match name.as_str() {
+                REFILL => found.last_refill = Some(value),
+                SHARDS => found.shards = Some(value),
+                TTL => found.ttl = Some(value),
+                VALID_UNTIL => found.valid_until = Some(value),
+                CASCADE => found.cascade = Some(value),
+                "parent_id" => found.parent = Some(value),
+                INCARNATION => found.incarnation = Some(value),
+                "pgen" | "pinc" => found.owner_stamped = true,
+                other => match keys::parse_bucket_attr(other) {
+                    Some((limit, field)) => found.limit(limit, field, other, value),
+                    None => match fraction_of(other) {
+                        Some(limit) => fractions.push((limit, value)),
+                        None => found.feature(other),
+                    },
+                },
+            }
+        }
+        for (limit, value) in fractions {
+            if let Some(stored) = found.limits.iter_mut().find(|stored| stored.name == limit) {
+                stored.fraction = Some(value);
+            }
+        }
+        found.limits.sort_unstable_by_key(|stored| stored.name);
+        found
     }
-    // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
-    let per_limit =
-        |name: &&String| name.starts_with("b_") && UNSUPPORTED_FIELDS.iter().any(|field| name.ends_with(field));
-    item.keys().find(per_limit).cloned()
+
+    fn limit(&mut self, name: &'a str, field: &str, attribute: &'a str, value: &'a AttributeValue) {
+        let index = self.limits.iter().position(|stored| stored.name == name).unwrap_or_else(|| {
+            self.limits.push(FoundLimit { name, ..FoundLimit::default() });
+            self.limits.len() - 1
+        });
+        let stored = &mut self.limits[index];
+        match field {
+            "tk" => stored.tokens = Some(value),
+            "cp" => stored.capacity = Some(value),
+            "ra" => stored.refill = Some(value),
+            "rp" => stored.period = Some(value),
+            "tc" => stored.consumed = Some(value),
+            // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
+            _ if UNSUPPORTED_FIELDS.iter().any(|unsupported| attribute.ends_with(unsupported)) => {
+                self.limit_feature = Some(attribute);
+            }
+            _ => {}
+        }
+    }
+
+    fn feature(&mut self, name: &str) {
+        let index = UNSUPPORTED.iter().position(|feature| *feature == name);
+        self.feature = [self.feature, index].into_iter().flatten().min();
+    }
+
+    /// An attribute that says that a plain conditional write would enforce the bucket wrongly.
+    fn unsupported(&self) -> Option<&str> {
+        self.feature.map(|index| UNSUPPORTED[index]).or(self.limit_feature)
+    }
+}
+
+/// Whose fraction an attribute is.
+fn fraction_of(attribute: &str) -> Option<&str> {
+    attribute.strip_prefix("z_")?.strip_suffix(FRACTION)
 }
 
 /// Everything a new bucket starts with.
