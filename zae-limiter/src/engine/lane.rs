@@ -184,6 +184,11 @@ impl Lane {
         }
     }
 
+    /// How many acquires are in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.state).queue.waiting()
+    }
+
     /// The bucket as last seen.
     pub(crate) fn image(&self) -> Option<Arc<Image>> {
         lock(&self.state).image.clone()

@@ -136,6 +136,11 @@ impl<A: Waiting, P> Queue<A, P> {
         !self.asks.is_empty() || !self.pending.is_empty()
     }
 
+    /// How many asks are here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.asks.len()
+    }
+
     /// The settlements that no write has taken up yet.
     pub(crate) fn pending(&self) -> &[P] {
         &self.pending

@@ -9,6 +9,9 @@ use super::{
     queue::Next,
 };
 
+/// How many turns of the scheduler a lane waits for company at most.
+const TURNS: u32 = 4;
+
 /// One worker's time at a lane.
 pub(super) struct Shift {
     lane: Arc<Lane>,
@@ -28,9 +31,7 @@ impl Shift {
                 Next::Drive { asks, pending, fetch } => {
                     if let Some(terms) = lane.terms_of(&asks) {
                         super::drive::drive(lane, Round { terms, asks, pending, fetch }).await;
-                        // Those who were answered and ask again at once come along with those who wait: one turn of the
-                        // scheduler, and no delay.
-                        tokio::task::yield_now().await;
+                        gather(lane).await;
                     }
                 }
                 Next::Wait(until) => {
@@ -45,6 +46,19 @@ impl Shift {
             }
         }
         self.ended = true;
+    }
+}
+
+/// Those who were answered and ask again at once come along with those who wait: who comes a moment too late waits for a whole
+/// write more. Turns of the scheduler as long as they bring somebody, and no delay.
+async fn gather(lane: &Lane) {
+    let mut waiting = 0;
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+        let before = std::mem::replace(&mut waiting, lane.waiting());
+        if waiting <= before {
+            return;
+        }
     }
 }
 
