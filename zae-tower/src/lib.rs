@@ -50,7 +50,7 @@
 //! # The way of a request
 //!
 //! 1. The extractors look at it, one after the other. A bad value is a 400 (or 401) that says what is wrong.
-//! 2. The limiter takes the cost from the buckets, in the response's future. While it does, what `poll_ready` reserved in
+//! 2. The limiter takes the cost from the buckets: in the response's future, or at once from a [`Reserve`]. While it does, what `poll_ready` reserved in
 //!    the inner service stays reserved; the limiter's deadline bounds it.
 //! 3. Refused: the response says which limit and when, see [`Refusal`]. gRPC requests get gRPC statuses.
 //! 4. Admitted: the [`Decision`], and with it the lease, goes into its extensions, and the inner service is called. Its
