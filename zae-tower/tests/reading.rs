@@ -1,10 +1,15 @@
-//! What reading costs, as a share of what it costs to pass a stream on at all.
+//! What reading costs, as a share of what it costs to pass a stream on at all. In a program of its own: it takes time, and other
+//! tests beside it would take it away.
+
+#[path = "../benches/stream/mod.rs"]
+mod stream;
 
 use std::time::Instant;
 
-use crate::stream::{BODY, Gateway, Passing, Writes};
+use stream::{BODY, Gateway, Passing, Writes};
 
-const LEAST: f64 = 0.8;
+/// Unoptimized, our code is slow, and the copying beside it is not.
+const LEAST: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.8 };
 
 /// The throughput of a gateway that reads what it passes on, as a share of one that does not. The best of some runs
 /// each, as other work on the machine only ever slows them, and of some more where that does not suffice.
@@ -33,13 +38,10 @@ async fn ratio(writes: Writes) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_read_is_passed_on_nearly_as_fast() {
-    let ratio = ratio(Writes::Events).await;
-    assert!(ratio >= LEAST, "{ratio:.2}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[cfg_attr(debug_assertions, ignore = "says nothing of an unoptimized build; run it with --release")]
-async fn so_is_one_that_comes_in_blocks() {
-    let ratio = ratio(Writes::Blocks).await;
-    assert!(ratio >= LEAST, "{ratio:.2}");
+    // A block is one copy, which says nothing of an unoptimized reader.
+    let ways: &[Writes] = if cfg!(debug_assertions) { &[Writes::Events] } else { &[Writes::Events, Writes::Blocks] };
+    for writes in ways {
+        let ratio = ratio(*writes).await;
+        assert!(ratio >= LEAST, "{writes:?}: {ratio:.2}");
+    }
 }
