@@ -74,19 +74,28 @@ pub enum LeaseOrigin {
 pub struct Lease {
     limiter: RateLimiter,
     whose: Whose,
-    origin: LeaseOrigin,
     /// Read from the holds when first asked for: most leases are never asked.
-    statuses: OnceLock<Vec<LimitStatus>>,
+    statuses: OnceLock<Box<[LimitStatus]>>,
     state: Mutex<State>,
 }
 
 /// Who was charged, and where.
 #[derive(Debug)]
-pub(crate) enum Whose {
+enum Whose {
     /// Buckets of the table.
     Buckets(Arc<Resolved>),
     /// None: the store was away.
-    Nowhere(EntityId, ResourceName),
+    Nowhere(Box<Blind>),
+}
+
+/// A grant without a bucket.
+#[derive(Debug)]
+pub(crate) struct Blind {
+    pub(crate) entity: EntityId,
+    pub(crate) resource: ResourceName,
+    pub(crate) origin: LeaseOrigin,
+    /// In whole tokens.
+    pub(crate) granted: Vec<(LimitName, i64)>,
 }
 
 #[derive(Debug)]
@@ -94,8 +103,6 @@ struct State {
     phase: Phase,
     /// Child before parent.
     holds: Holds,
-    /// What was granted without a bucket, in whole tokens.
-    blind: Vec<(LimitName, i64)>,
     /// What was adjusted since, in whole tokens.
     deltas: Vec<(LimitName, i64)>,
 }
@@ -109,22 +116,30 @@ enum Phase {
 /// One hold for each level: two at the most.
 pub(crate) type Holds = smallvec::SmallVec<[Hold; 1]>;
 
-/// What a lease is made of.
-pub(crate) struct Grant {
-    pub(crate) limiter: RateLimiter,
-    pub(crate) whose: Whose,
-    pub(crate) origin: LeaseOrigin,
-    pub(crate) holds: Holds,
-    /// What was granted without a bucket, in whole tokens.
-    pub(crate) blind: Vec<(LimitName, i64)>,
-}
-
 impl Lease {
+    /// One of tokens that were taken from the buckets in `resolved`.
     #[inline]
-    pub(crate) fn new(grant: Grant) -> Self {
-        let Grant { limiter, whose, origin, holds, blind } = grant;
-        let state = State { phase: Phase::Open, holds, blind, deltas: Vec::new() };
-        Self { limiter, whose, origin, statuses: OnceLock::new(), state: Mutex::new(state) }
+    pub(crate) fn of(limiter: RateLimiter, resolved: Arc<Resolved>, holds: Holds) -> Self {
+        Self::new(limiter, Whose::Buckets(resolved), holds)
+    }
+
+    /// One that no bucket knows of.
+    pub(crate) fn blind(limiter: RateLimiter, blind: Blind) -> Self {
+        Self::new(limiter, Whose::Nowhere(Box::new(blind)), Holds::new())
+    }
+
+    #[inline]
+    fn new(limiter: RateLimiter, whose: Whose, holds: Holds) -> Self {
+        let state = State { phase: Phase::Open, holds, deltas: Vec::new() };
+        Self { limiter, whose, statuses: OnceLock::new(), state: Mutex::new(state) }
+    }
+
+    /// What was granted without a bucket.
+    fn granted_blindly(&self) -> &[(LimitName, i64)] {
+        match &self.whose {
+            Whose::Buckets(_) => &[],
+            Whose::Nowhere(blind) => &blind.granted,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +150,7 @@ impl Lease {
     pub fn entity(&self) -> &EntityId {
         match &self.whose {
             Whose::Buckets(resolved) => resolved.child.entity(),
-            Whose::Nowhere(entity, _) => entity,
+            Whose::Nowhere(blind) => &blind.entity,
         }
     }
 
@@ -151,13 +166,16 @@ impl Lease {
     pub fn resource(&self) -> &ResourceName {
         match &self.whose {
             Whose::Buckets(resolved) => resolved.child.resource(),
-            Whose::Nowhere(_, resource) => resource,
+            Whose::Nowhere(blind) => &blind.resource,
         }
     }
 
     /// Whether the table was asked.
     pub fn origin(&self) -> LeaseOrigin {
-        self.origin
+        match &self.whose {
+            Whose::Buckets(_) => LeaseOrigin::Stored,
+            Whose::Nowhere(blind) => blind.origin,
+        }
     }
 
     /// Every limit's status right after the grant, the entity's before its parent's; empty for a blind lease.
@@ -178,7 +196,19 @@ impl Lease {
 
     /// Whole tokens per limit that the lease stands for, adjustments included; each level is counted once.
     pub fn consumed(&self) -> BTreeMap<LimitName, i64> {
-        self.lock().consumed()
+        let mut sums: BTreeMap<LimitName, i64> = self.granted_blindly().iter().cloned().collect();
+        let state = self.lock();
+        for (name, taken) in state.holds.iter().flat_map(Hold::taken) {
+            // The same amount was taken at each level that knows the limit.
+            let entry = sums.entry(name.clone()).or_default();
+            *entry = (*entry).max(taken / MILLI);
+        }
+        for (name, delta) in &state.deltas {
+            let entry = sums.entry(name.clone()).or_default();
+            *entry = entry.saturating_add(*delta).max(0);
+        }
+        sums.retain(|_, tokens| *tokens != 0);
+        sums
     }
 
     /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none. Always decided
@@ -262,10 +292,10 @@ impl Lease {
     /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply.
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
         let mut state = self.lock();
-        let State { phase: Phase::Open, holds, blind, deltas } = &mut *state else { return Err(LeaseError::Settled) };
+        let State { phase: Phase::Open, holds, deltas } = &mut *state else { return Err(LeaseError::Settled) };
         let limit = limit.as_ref();
         let taken = || holds.iter().flat_map(Hold::taken).map(|(name, _)| name);
-        let known = || taken().chain(blind.iter().map(|(name, _)| name));
+        let known = || taken().chain(self.granted_blindly().iter().map(|(name, _)| name));
         let Some(name) = known().find(|name| name.as_str() == limit).cloned() else {
             let mut names: Vec<&str> = known().map(LimitName::as_str).collect();
             names.dedup();
@@ -320,23 +350,6 @@ impl Lease {
 fn settled() -> AcquireError {
     crate::ValidationError::new("lease", "", crate::ValidationReason::Other("is settled; take a new one".to_owned()))
         .into()
-}
-
-impl State {
-    fn consumed(&self) -> BTreeMap<LimitName, i64> {
-        let mut sums: BTreeMap<LimitName, i64> = self.blind.iter().cloned().collect();
-        for (name, taken) in self.holds.iter().flat_map(Hold::taken) {
-            // The same amount was taken at each level that knows the limit.
-            let entry = sums.entry(name.clone()).or_default();
-            *entry = (*entry).max(taken / MILLI);
-        }
-        for (name, delta) in &self.deltas {
-            let entry = sums.entry(name.clone()).or_default();
-            *entry = entry.saturating_add(*delta).max(0);
-        }
-        sums.retain(|_, tokens| *tokens != 0);
-        sums
-    }
 }
 
 /// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.

@@ -15,7 +15,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     ask::{Answer, Ask, Failure, Pending, Refusal},
-    hold::{Hold, Tokens},
+    hold::Hold,
     image::Image,
     queue::{Fetch, Next, Queue, Start},
     refuse,
@@ -23,7 +23,7 @@ use super::{
     send::BucketKey,
     shared::Shared,
     shift::Shift,
-    stock::{Cause, Returned, Serves, Stock, Term},
+    stock::{Cause, Rest, Returned, Serves, Stock, Term},
     telemetry::{self, Stocked, Under},
 };
 use crate::{bucket::Amounts, error::UnavailableReason, model::name::LimitName};
@@ -248,21 +248,15 @@ impl Lane {
     pub(crate) fn grant_from_stock(
         self: &Arc<Self>,
         terms: &Arc<Terms>,
-        amounts: &[i64],
+        amounts: Amounts,
         serves: Serves,
         now: Instant,
     ) -> Option<Hold> {
-        let taken = lock(self.stock.get()?).take(terms, amounts, serves, now)?;
-        if taken.low {
+        let (tokens, rest) = lock(self.stock.get()?).take(terms, amounts, serves, now)?;
+        if rest == Rest::Low {
             let start = lock(&self.state).queue.fetch();
             self.began(start);
         }
-        let tokens = Tokens {
-            incarnation: taken.incarnation,
-            taken: Amounts::from_slice(amounts),
-            available: taken.available,
-            term: Some(taken.term),
-        };
         Some(Hold::new(Arc::clone(self), Arc::clone(terms), tokens))
     }
 
@@ -275,7 +269,7 @@ impl Lane {
         let stock = self
             .stock
             .get_or_init(|| Box::new(Mutex::new(Stock::new(Arc::clone(terms), self.shared.options.reserve_life, now))));
-        if let Some(hold) = self.grant_from_stock(terms, amounts, Serves::Level, now) {
+        if let Some(hold) = self.grant_from_stock(terms, amounts.into(), Serves::Level, now) {
             return FromStock::Granted(hold);
         }
         let mut stock = lock(stock);
@@ -286,7 +280,7 @@ impl Lane {
     /// As [`ask_stock`](Lane::ask_stock), for an ask that found too little before and has waited since.
     pub(super) fn ask_stock_again(self: &Arc<Self>, terms: &Arc<Terms>, amounts: &[i64]) -> FromStock {
         let now = Instant::now();
-        if let Some(hold) = self.grant_from_stock(terms, amounts, Serves::Again, now) {
+        if let Some(hold) = self.grant_from_stock(terms, amounts.into(), Serves::Again, now) {
             return FromStock::Granted(hold);
         }
         self.stock().map_or(FromStock::Ask, |stock| self.rationed(&stock, terms, amounts, now))

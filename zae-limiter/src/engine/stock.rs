@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{demand::Demand, round::Terms, telemetry::Grants};
+use super::{demand::Demand, hold::Tokens, round::Terms, telemetry::Grants};
 use crate::{
     bucket::{Amounts, MILLI},
     model::name::LimitName,
@@ -25,17 +25,18 @@ struct Lot {
     term: Term,
 }
 
-/// Until when the tokens of a lot may be used, and until when they may be returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Term {
-    pub(crate) use_until: Instant,
-    return_until: Instant,
-}
+/// Until when the tokens of a lot may be used. They may be returned for an eighth of a life longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Term(Instant);
 
 impl Term {
     /// The term of what a write debits that is sent at `sent`.
     pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
-        Self { use_until: sent + life.mul_f64(0.875), return_until: sent + life }
+        Self(sent + life / 8 * 7)
+    }
+
+    fn lasts(self, now: Instant) -> bool {
+        now < self.0
     }
 }
 
@@ -77,15 +78,13 @@ pub(crate) enum Serves {
     Again,
 }
 
-/// Tokens from the stock.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) incarnation: Option<Arc<str>>,
-    pub(crate) term: Term,
-    /// What bucket and stock are known to hold after this, in mt.
-    pub(crate) available: Amounts,
-    /// Whether the stock runs low.
-    pub(crate) low: bool,
+/// How much is left after a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Enough, or more is on its way.
+    Enough,
+    /// Whoever sees this fetches for all.
+    Low,
 }
 
 /// What a stock gives up.
@@ -133,33 +132,61 @@ impl Stock {
 
     /// Takes `amounts` if they are there.
     #[inline]
-    pub(crate) fn take(&mut self, terms: &Arc<Terms>, amounts: &[i64], serves: Serves, now: Instant) -> Option<Taken> {
+    pub(crate) fn take(
+        &mut self,
+        terms: &Arc<Terms>,
+        amounts: Amounts,
+        serves: Serves,
+        now: Instant,
+    ) -> Option<(Tokens, Rest)> {
         if !self.is_for(terms) {
             return None;
         }
-        self.expire(now);
-        let term = self.lots.front()?.term;
-        if !self.total.iter().zip(amounts).all(|(held, amount)| *amount == 0 || held >= amount) {
-            return None;
-        }
-        self.remove(amounts);
+        let term = match self.take_from_first(&amounts, now) {
+            Some(term) => term,
+            None => self.take_from_all(&amounts, now)?,
+        };
         if serves != Serves::Again {
-            self.demand.offered(amounts);
+            self.demand.offered(&amounts);
         }
         self.used_at = now;
         self.grants.levels += 1;
         self.grants.acquires += u64::from(serves == Serves::Acquire);
-        let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
-        let low = now >= self.next_fetch
-            && self.rationed(now).is_none()
-            && self.total.iter().zip(&self.low).zip(amounts).any(runs_low);
-        if low {
-            // Whoever sees it first fetches for all.
-            self.next_fetch = now + self.life / 8;
-        }
+        let rest = self.rest_after(&amounts, now);
         let mut available = Amounts::from_slice(&self.left);
         available.iter_mut().zip(&self.total).for_each(|(left, held)| *left = left.saturating_add(*held));
-        Some(Taken { incarnation: self.incarnation.clone(), term, available, low })
+        let tokens = Tokens { incarnation: self.incarnation.clone(), taken: amounts, available, term: Some(term) };
+        Some((tokens, rest))
+    }
+
+    /// Nearly always there is enough in one lot.
+    #[inline]
+    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+        let first = self.lots.front_mut().filter(|first| first.term.lasts(now))?;
+        if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
+            return None;
+        }
+        let held = first.tokens.iter_mut().zip(&mut self.total);
+        held.zip(amounts).for_each(|((held, total), amount)| (*held, *total) = (*held - amount, *total - amount));
+        Some(first.term)
+    }
+
+    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+        self.expire(now);
+        let term = self.lots.front()?.term;
+        let enough = self.total.iter().zip(amounts).all(|(held, amount)| held >= amount);
+        enough.then(|| self.remove(amounts)).map(|()| term)
+    }
+
+    #[inline]
+    fn rest_after(&mut self, amounts: &[i64], now: Instant) -> Rest {
+        let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
+        let low = self.total.iter().zip(&self.low).zip(amounts).any(runs_low);
+        if !low || now < self.next_fetch || self.rationed(now).is_some() {
+            return Rest::Enough;
+        }
+        self.next_fetch = now + self.life / 8;
+        Rest::Low
     }
 
     /// Notes an ask that found too little here.
@@ -201,7 +228,7 @@ impl Stock {
         term: Term,
         now: Instant,
     ) -> bool {
-        if now >= term.use_until || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+        if !term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
             return false;
         }
         self.insert(Lot { tokens: amounts.into(), term });
@@ -305,7 +332,7 @@ impl Stock {
         if !self.spent.is_empty() {
             return Some(now);
         }
-        let first = self.lots.front()?.term.use_until;
+        let Term(first) = self.lots.front()?.term;
         Some(first.min(self.used_at + self.life / 2))
     }
 
@@ -321,7 +348,8 @@ impl Stock {
         }
         let mut sums = [Amounts::from_elem(0, self.total.len()), Amounts::from_elem(0, self.total.len())];
         for lot in self.spent.drain(..) {
-            let sum = &mut sums[usize::from(now > lot.term.return_until)];
+            let Term(use_until) = lot.term;
+            let sum = &mut sums[usize::from(now > use_until + self.life / 8)];
             sum.iter_mut().zip(&lot.tokens).for_each(|(sum, tokens)| *sum += tokens);
         }
         let named = |amounts: &Amounts| {
@@ -356,7 +384,7 @@ impl Stock {
     fn expire(&mut self, now: Instant) {
         while let Some(lot) = self.lots.front() {
             let is_empty = lot.tokens.iter().all(|tokens| *tokens == 0);
-            if now < lot.term.use_until && !is_empty {
+            if lot.term.lasts(now) && !is_empty {
                 return;
             }
             let Some(lot) = self.lots.pop_front() else { return };
@@ -373,7 +401,7 @@ impl Stock {
             same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
             return;
         }
-        let at = self.lots.partition_point(|known| known.term.use_until <= lot.term.use_until);
+        let at = self.lots.partition_point(|known| known.term <= lot.term);
         self.lots.insert(at, lot);
     }
 

@@ -36,6 +36,10 @@ fn stock_up(stock: &mut Stock, tokens: i64, sent: Instant) {
     stock.stock_up(Amounts::from_elem(tokens, 1), None, Term::starting(sent, LIFE), sent);
 }
 
+fn take(stock: &mut Stock, terms: &Arc<Terms>, tokens: i64, now: Instant) -> Option<Term> {
+    stock.take(terms, Amounts::from_elem(tokens, 1), Serves::Level, now)?.0.term
+}
+
 fn order(stock: &mut Stock, left: i64, now: Instant) -> i64 {
     stock.order(&[left], now).map_or(0, |order| order[0])
 }
@@ -86,7 +90,7 @@ fn what_was_not_used_for_half_a_life_goes_back() {
     let (terms, now) = (terms(), Instant::now());
     let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
-    assert!(stock.take(&terms, &[3_000], Serves::Level, now + LIFE / 4).is_some());
+    assert!(take(&mut stock, &terms, 3_000, now + LIFE / 4).is_some());
     assert!(stock.give_up(Cause::Time, now + LIFE / 2).is_none());
     assert_eq!(stock.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
     let returned = stock.give_up(Cause::Time, now + LIFE * 3 / 4).unwrap();
@@ -109,13 +113,13 @@ fn tokens_that_come_back_live_no_longer_than_they_would_have() {
     let (terms, now) = (terms(), Instant::now());
     let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
-    let taken = stock.take(&terms, &[4_000], Serves::Level, now).unwrap();
+    let term = take(&mut stock, &terms, 4_000, now).unwrap();
     stock_up(&mut stock, 10_000, now + LIFE / 2);
-    assert!(!stock.put_back(&terms, &[4_000], Some(&"another".into()), taken.term, now));
-    assert!(stock.put_back(&terms, &[4_000], None, taken.term, now + LIFE / 2));
-    assert!(!stock.put_back(&terms, &[4_000], None, taken.term, now + LIFE));
-    assert!(stock.take(&terms, &[11_000], Serves::Level, now + LIFE).is_none(), "only the second lot lives");
-    assert!(stock.take(&terms, &[10_000], Serves::Level, now + LIFE).is_some());
+    assert!(!stock.put_back(&terms, &[4_000], Some(&"another".into()), term, now));
+    assert!(stock.put_back(&terms, &[4_000], None, term, now + LIFE / 2));
+    assert!(!stock.put_back(&terms, &[4_000], None, term, now + LIFE));
+    assert!(take(&mut stock, &terms, 11_000, now + LIFE).is_none(), "only the second lot lives");
+    assert!(take(&mut stock, &terms, 10_000, now + LIFE).is_some());
 }
 
 #[test]
@@ -127,8 +131,8 @@ fn an_ask_that_waited_for_the_stock_counts_once() {
     }
     for _ in 0..50 {
         waited.missed(&terms, &[1_000]);
-        assert!(waited.take(&terms, &[1_000], Serves::Again, now).is_some());
-        assert!(served.take(&terms, &[1_000], Serves::Level, now).is_some());
+        assert!(waited.take(&terms, Amounts::from_elem(1_000, 1), Serves::Again, now).is_some());
+        assert!(take(&mut served, &terms, 1_000, now).is_some());
     }
     assert_eq!(order(&mut waited, 100_000_000, now), order(&mut served, 100_000_000, now));
 }
@@ -185,7 +189,7 @@ proptest! {
             match step {
                 Step::Wait(ms) => now += Duration::from_millis(ms),
                 Step::Ask(tokens) => {
-                    let Some(taken) = stock.take(&terms, &[tokens * 1_000], Serves::Level, now) else {
+                    let Some(term) = take(&mut stock, &terms, tokens * 1_000, now) else {
                         stock.missed(&terms, &[tokens * 1_000]);
                         continue;
                     };
@@ -199,7 +203,7 @@ proptest! {
                         }
                     }
                     prop_assert_eq!(missing, 0, "granted what was not debited within the life");
-                    last = Some((tokens * 1_000, taken.term, parts));
+                    last = Some((tokens * 1_000, term, parts));
                 }
                 Step::Fetch(left) => {
                     let ordered = order(&mut stock, left * 1_000, now);

@@ -26,7 +26,7 @@ use crate::{
         telemetry::{self, Ending},
     },
     error::{AcquireError, UnavailableReason, ValidationError},
-    lease::{Grant, Holds, Lease, LeaseOrigin, Whose},
+    lease::{Holds, Lease},
     model::{
         cost::Cost,
         limit::Limits,
@@ -155,13 +155,21 @@ impl RateLimiter {
     /// [`AcquireError::Exceeded`] when it would fit later, [`AcquireError::NeverFits`] when it never will,
     /// [`AcquireError::Unavailable`] when the store could not be asked in time and the policy is to block,
     /// [`AcquireError::Invalid`] and [`AcquireError::NoLimits`] when the request or the configuration is wrong.
-    pub async fn acquire_with(&self, request: Acquire) -> Result<Lease, AcquireError> {
-        request.cost.check()?;
-        if let Some(lease) = self.acquire_from_stock(&request) {
-            return Ok(lease);
+    #[expect(clippy::manual_async_fn, reason = "an async fn would move the request once more, for every grant")]
+    pub fn acquire_with(&self, request: Acquire) -> impl Future<Output = Result<Lease, AcquireError>> + Send {
+        async move {
+            request.cost.check()?;
+            match self.acquire_from_stock(&request) {
+                Some(lease) => Ok(lease),
+                // Boxed, so that what holds this future stays small.
+                None => Box::pin(self.acquire_through_lanes(self.wish(request))).await,
+            }
         }
+    }
+
+    fn wish(&self, request: Acquire) -> Wish {
         let inner = &self.inner;
-        let wish = Wish {
+        Wish {
             said: Said {
                 default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
                 limits: request.limits,
@@ -172,9 +180,7 @@ impl RateLimiter {
             reserve: request.reserve.unwrap_or(inner.reserve),
             on_unavailable: request.on_unavailable.or(inner.on_unavailable),
             deadline: Instant::now() + request.deadline.unwrap_or(inner.deadline),
-        };
-        // Boxed, so that what holds this future stays small.
-        Box::pin(self.acquire_through_lanes(wish)).await
+        }
     }
 
     /// Takes what `request` asks for from tokens debited ahead ([`Reserve`]), where that needs neither a call nor waiting.
@@ -213,17 +219,17 @@ impl RateLimiter {
         if let Some(level) = &resolved.parent {
             let amounts = level.amounts_like(&resolved.child, &amounts);
             if amounts.iter().any(|amount| *amount > 0) {
-                of_parent = Some(level.lane().grant_from_stock(level.terms(), &amounts, Serves::Level, now)?);
+                of_parent = Some(level.lane().grant_from_stock(level.terms(), amounts, Serves::Level, now)?);
             }
         }
         let child = &resolved.child;
-        let mut holds = Holds::new();
-        holds.push(child.lane().grant_from_stock(child.terms(), &amounts, Serves::Acquire, now)?);
+        let of_child = child.lane().grant_from_stock(child.terms(), amounts, Serves::Acquire, now)?;
+        let mut holds = Holds::from_buf([of_child]);
         if let Some(hold) = of_parent {
             holds.push(hold);
         }
         inner.local.learn(request.on_unavailable.or(inner.on_unavailable), &resolved);
-        Some(self.lease(resolved, holds))
+        Some(Lease::of(self.clone(), resolved, holds))
     }
 
     async fn acquire_through_lanes(&self, wish: Wish) -> Result<Lease, AcquireError> {
@@ -281,7 +287,7 @@ impl RateLimiter {
                 // Once for each change that a lane sees: this ends, and the deadline is kept by the caller.
                 Err(NotTaken::Outdated) => self.forget(&resolved),
                 Err(NotTaken::Denied(denied)) => return Err(denied),
-                Ok(holds) => return Ok(self.lease(resolved, holds.into())),
+                Ok(holds) => return Ok(Lease::of(self.clone(), resolved, holds.into())),
             }
         }
     }
@@ -310,17 +316,6 @@ impl RateLimiter {
             inner.front.put(Arc::clone(&resolved), wish.said.default_limits.clone());
         }
         Ok(resolved)
-    }
-
-    #[inline]
-    fn lease(&self, resolved: Arc<Resolved>, holds: Holds) -> Lease {
-        Lease::new(Grant {
-            limiter: self.clone(),
-            whose: Whose::Buckets(resolved),
-            origin: LeaseOrigin::Stored,
-            holds,
-            blind: Vec::new(),
-        })
     }
 
     /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.

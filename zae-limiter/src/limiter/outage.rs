@@ -10,7 +10,7 @@ use crate::{
         telemetry::{self, Ending, Over, Refuser},
     },
     error::{AcquireError, RepositoryError, Unavailable, UnavailableReason},
-    lease::{Grant, Holds, Lease, LeaseOrigin, Whose},
+    lease::{Blind, Lease, LeaseOrigin},
     model::{name::LimitName, status::OnUnavailable},
 };
 
@@ -25,14 +25,14 @@ impl RateLimiter {
         let inner = &self.inner;
         let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable());
         let policy = policy.unwrap_or(OnUnavailable::Block);
-        let grant = |origin, over, blind: Vec<(LimitName, u64)>| {
+        let grant = |origin, over, granted: Vec<(LimitName, u64)>| {
             let signed = |(limit, tokens)| (limit, i64::try_from(tokens).unwrap_or(i64::MAX));
-            let blind: Vec<(LimitName, i64)> = blind.into_iter().map(signed).collect();
-            for (limit, tokens) in &blind {
+            let granted: Vec<(LimitName, i64)> = granted.into_iter().map(signed).collect();
+            for (limit, tokens) in &granted {
                 telemetry::over(over, limit, tokens.saturating_mul(MILLI));
             }
-            let whose = Whose::Nowhere(wish.entity.clone(), wish.resource.clone());
-            Lease::new(Grant { limiter: self.clone(), whose, origin, holds: Holds::new(), blind })
+            let (entity, resource) = (wish.entity.clone(), wish.resource.clone());
+            Lease::blind(self.clone(), Blind { entity, resource, origin, granted })
         };
         let (ending, result) = match policy {
             OnUnavailable::Allow => (Ending::Blind, Ok(grant(LeaseOrigin::Blind, Over::Blind, wish.cost.named()))),
