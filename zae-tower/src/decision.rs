@@ -25,10 +25,7 @@ pub struct Decision(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     /// The lease knows everything else.
-    Admitted {
-        lease: LeaseHandle,
-        outcome: Outcome,
-    },
+    Admitted(LeaseHandle),
     Told(Arc<Facts>),
 }
 
@@ -69,8 +66,7 @@ impl Subject {
 impl Decision {
     #[inline]
     pub(crate) fn admitted(lease: LeaseHandle) -> Self {
-        let outcome = Outcome::Admitted(lease.origin());
-        Self(Kind::Admitted { lease, outcome })
+        Self(Kind::Admitted(lease))
     }
 
     /// One that leads to no lease.
@@ -81,7 +77,7 @@ impl Decision {
     /// What was taken for the request; `None` when nothing was: it was skipped, refused, or let through in shadow mode.
     pub fn lease(&self) -> Option<&LeaseHandle> {
         match &self.0 {
-            Kind::Admitted { lease, .. } => Some(lease),
+            Kind::Admitted(lease) => Some(lease),
             Kind::Told(_) => None,
         }
     }
@@ -89,7 +85,7 @@ impl Decision {
     /// Who was limited; `None` when the request was skipped, or refused before that was known.
     pub fn entity(&self) -> Option<&EntityId> {
         match &self.0 {
-            Kind::Admitted { lease, .. } => Some(lease.entity()),
+            Kind::Admitted(lease) => Some(lease.entity()),
             Kind::Told(facts) => facts.subject.entity.as_ref(),
         }
     }
@@ -97,7 +93,7 @@ impl Decision {
     /// What was limited; `None` as for [`entity`](Decision::entity).
     pub fn resource(&self) -> Option<&ResourceName> {
         match &self.0 {
-            Kind::Admitted { lease, .. } => Some(lease.resource()),
+            Kind::Admitted(lease) => Some(lease.resource()),
             Kind::Told(facts) => facts.subject.resource.as_ref(),
         }
     }
@@ -106,7 +102,7 @@ impl Decision {
     /// asked.
     pub fn statuses(&self) -> &[LimitStatus] {
         match &self.0 {
-            Kind::Admitted { lease, .. } => lease.statuses(),
+            Kind::Admitted(lease) => lease.statuses(),
             Kind::Told(facts) => &facts.statuses,
         }
     }
@@ -118,15 +114,14 @@ impl Decision {
         levels.map(|status| u64::try_from(status.available).unwrap_or(0)).min()
     }
 
-    /// Whether tokens were taken from the table, and that is all there is to say.
-    pub(crate) fn is_plain_grant(&self) -> bool {
-        matches!(self.outcome(), Outcome::Admitted(LeaseOrigin::Stored))
-    }
-
     /// How it went.
     pub fn outcome(&self) -> &Outcome {
         match &self.0 {
-            Kind::Admitted { outcome, .. } => outcome,
+            Kind::Admitted(lease) => match lease.origin() {
+                LeaseOrigin::Blind => &Outcome::Admitted(LeaseOrigin::Blind),
+                LeaseOrigin::Local => &Outcome::Admitted(LeaseOrigin::Local),
+                _ => &Outcome::Admitted(LeaseOrigin::Stored),
+            },
             Kind::Told(facts) => &facts.outcome,
         }
     }

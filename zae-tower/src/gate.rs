@@ -15,7 +15,7 @@ use crate::{
     guard::SettleGuard,
     headers::HeaderDialect,
     llm::Accounting,
-    passage::{Announcing, Passage, Through},
+    passage::{Announcing, Course, Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
     resource,
@@ -149,7 +149,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     {
         if self.skip.iter().any(|skip| skip(&*request)) {
             let decision = Decision::told(Subject::default(), &[], Outcome::Skipped);
-            return AtOnce::Through(self.through(request, decision, None));
+            return AtOnce::Through(self.unlimited(request, decision, None));
         }
         if !(E::AT_ONCE && Rs::AT_ONCE && C::AT_ONCE && L::AT_ONCE) {
             return AtOnce::Nothing;
@@ -201,7 +201,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
             Mode::Shadow if request.extensions().get::<BodyLost>().is_none() => {
                 let outcome = Outcome::WouldRefuse(Arc::clone(&refusal));
                 let decision = Decision::told(subject, refusal.statuses(), outcome);
-                Passage::Through(self.through(request, decision, Some(took)))
+                Passage::Through(self.unlimited(request, decision, Some(took)))
             }
             Mode::Shadow | Mode::Enforce => {
                 let outcome = Outcome::Refused(Arc::clone(&refusal));
@@ -219,24 +219,28 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
 
     #[inline]
     fn admitted<R: RequestHead>(&self, request: &mut R, lease: Lease, took: Option<Duration>) -> Through {
-        self.through(request, Decision::admitted(LeaseHandle::new(lease)), took)
-    }
-
-    #[inline]
-    fn through<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
+        let lease = LeaseHandle::new(lease);
+        let decision = Decision::admitted(lease.clone());
         self.notices.decided(&decision, took);
         // In place of an outer layer's: its lease holds other limits than the handler of this one expects.
+        request.extensions_mut().insert(decision);
+        let guard = SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token());
+        self.through(Course::Admitted(guard.metered(self.accounting.as_ref())))
+    }
+
+    fn unlimited<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
+        self.notices.decided(&decision, took);
         request.extensions_mut().insert(decision.clone());
-        let guard = decision.lease().map_or_else(SettleGuard::nothing, |lease| {
-            let guard = SettleGuard::new(lease.clone(), Arc::clone(&self.settle), self.open.token());
-            guard.metered(self.accounting.as_ref())
-        });
+        self.through(Course::Unlimited(decision))
+    }
+
+    fn through(&self, course: Course) -> Through {
         // Clients are not told about limits that do not hold yet.
         let (dialect, announcing) = match self.mode {
             Mode::Enforce => (self.dialect, self.announcing),
             Mode::Shadow => (HeaderDialect::Off, Announcing::All),
         };
-        Through { guard, decision, dialect, announcing }
+        Through { course, dialect, announcing }
     }
 
     /// What the extractors find that the limiter is to be asked for.

@@ -42,6 +42,11 @@ impl SettleGuard {
         Self { open: None }
     }
 
+    /// What is to be settled.
+    pub(crate) fn lease(&self) -> Option<&LeaseHandle> {
+        self.open.as_ref().map(|open| &open.lease)
+    }
+
     pub(crate) fn plan(&mut self, response: &ResponseHead<'_>) {
         if let Some(open) = &mut self.open {
             open.planned = open.rule.on_response(response, &open.lease);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Response;
+use zae_limiter::LeaseOrigin;
 
 use crate::{
     decision::Decision,
@@ -23,10 +24,18 @@ pub enum Passage {
 #[derive(Debug)]
 #[must_use = "what the response says decides how the lease is settled"]
 pub struct Through {
-    pub(crate) guard: SettleGuard,
-    pub(crate) decision: Decision,
+    pub(crate) course: Course,
     pub(crate) dialect: HeaderDialect,
     pub(crate) announcing: Announcing,
+}
+
+/// With what a request goes on.
+#[derive(Debug)]
+pub(crate) enum Course {
+    /// With a lease, of which everything else is known.
+    Admitted(SettleGuard),
+    /// Without: it was skipped, or let through in shadow mode.
+    Unlimited(Decision),
 }
 
 /// Which decisions are left in the extensions of responses.
@@ -41,25 +50,39 @@ impl Through {
     /// The response is there: asks the [`SettleRule`](crate::settle::SettleRule), and adds the rate-limit headers and,
     /// where it was more than a plain grant, the [`Decision`]. The guard settles the lease when it is told how the body ended.
     pub fn respond<B>(self, response: &mut Response<B>) -> SettleGuard {
-        let Self { mut guard, decision, dialect, announcing } = self;
-        guard.plan(&ResponseHead::from(&*response));
+        let Self { course, dialect, announcing } = self;
         // A redirect's target has limits of its own.
-        if !response.status().is_redirection() {
-            match decision.lease() {
-                Some(lease) => dialect.write_granted(response.headers_mut(), lease),
-                None => dialect.write(response.headers_mut(), decision.statuses(), None),
+        let dialect = if response.status().is_redirection() { HeaderDialect::Off } else { dialect };
+        match course {
+            Course::Admitted(mut guard) => {
+                guard.plan(&ResponseHead::from(&*response));
+                if let Some(lease) = guard.lease() {
+                    dialect.write_granted(response.headers_mut(), lease);
+                    if announcing == Announcing::All || lease.origin() != LeaseOrigin::Stored {
+                        announce(Decision::admitted(lease.clone()), response);
+                    }
+                }
+                guard
+            }
+            Course::Unlimited(decision) => {
+                dialect.write(response.headers_mut(), decision.statuses(), None);
+                announce(decision, response);
+                SettleGuard::nothing()
             }
         }
-        let silent = announcing == Announcing::MoreThanGrants && decision.is_plain_grant();
-        // An inner layer's refusal says more than our consent.
-        if !silent && !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
-            response.extensions_mut().insert(decision);
-        }
-        guard
     }
 
     /// The handler failed with an error in place of a response: the lease is settled at once.
-    pub fn fail(mut self) {
-        self.guard.finish(End::ServiceFailed);
+    pub fn fail(self) {
+        if let Course::Admitted(mut guard) = self.course {
+            guard.finish(End::ServiceFailed);
+        }
+    }
+}
+
+/// An inner layer's refusal says more than our consent.
+fn announce<B>(decision: Decision, response: &mut Response<B>) {
+    if !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
+        response.extensions_mut().insert(decision);
     }
 }

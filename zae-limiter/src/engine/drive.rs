@@ -88,7 +88,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let sent_at = Instant::now();
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
                 let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write);
-                let sent = Box::pin(lane.shared.deadlines.until(sent_at + timeout, update)).await;
+                let sent = lane.shared.deadlines.until(sent_at + timeout, Box::pin(update)).await;
                 let sent = sent.unwrap_or_else(|Passed| send::timed_out("UpdateItem", timeout));
                 (sent, Written { sent_at, now, served, ahead, adjust })
             }
@@ -102,7 +102,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let (served, image) = decide_new(&terms, &amounts, opening(lane, &terms, &asks, now), now);
                 let sent_at = Instant::now();
                 let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image);
-                let sent = Box::pin(lane.shared.deadlines.until(sent_at + timeout, create)).await;
+                let sent = lane.shared.deadlines.until(sent_at + timeout, Box::pin(create)).await;
                 let sent = sent.unwrap_or_else(|Passed| send::timed_out("PutItem", timeout));
                 (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
             }

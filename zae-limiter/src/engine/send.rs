@@ -103,8 +103,7 @@ pub(crate) async fn update(store: &Store, namespace: &NamespaceId, key: &BucketK
         .once
         .update_item()
         .table_name(&store.table)
-        .key("PK", aws_sdk_dynamodb::types::AttributeValue::S(pk))
-        .key("SK", aws_sdk_dynamodb::types::AttributeValue::S(keys::sk_state().to_owned()))
+        .set_key(Some(Key::new(pk, keys::sk_state()).into_attributes()))
         .set_update_expression((!update.expression.is_empty()).then_some(update.expression))
         .condition_expression(update.condition)
         .set_expression_attribute_names((!update.names.is_empty()).then_some(update.names))

@@ -13,7 +13,7 @@ pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
 }
 
 pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
+    AttributeValue::N(itoa::Buffer::new().format(value.into()).to_owned())
 }
 
 /// Text, or an explicit NULL.

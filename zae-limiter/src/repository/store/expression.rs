@@ -25,7 +25,11 @@ impl Key {
     }
 
     pub(crate) fn attributes(&self) -> Item {
-        item([("PK", s(&self.pk)), ("SK", s(&self.sk))])
+        self.clone().into_attributes()
+    }
+
+    pub(crate) fn into_attributes(self) -> Item {
+        item([("PK", s(self.pk)), ("SK", s(self.sk))])
     }
 }
 
