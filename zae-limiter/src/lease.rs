@@ -15,7 +15,7 @@ use crate::{
     engine::{
         acquire,
         denied::{Denied, NotTaken},
-        hold::{Booked, Hold},
+        hold::{Booked, Hold, Holds},
         lane::Lane,
         resolve::{Level, Resolved},
     },
@@ -112,9 +112,6 @@ enum Phase {
     Open,
     Settled,
 }
-
-/// One hold for each level: two at the most.
-pub(crate) type Holds = smallvec::SmallVec<[Hold; 1]>;
 
 impl Lease {
     /// One of tokens that were taken from the buckets in `resolved`.
@@ -246,7 +243,7 @@ impl Lease {
     }
 
     /// From the shards that the lease holds tokens of; under other limits, where they were changed since.
-    async fn take_more(&self, resolved: &Arc<Resolved>, cost: Cost, deadline: Instant) -> Result<Vec<Hold>, Denied> {
+    async fn take_more(&self, resolved: &Arc<Resolved>, cost: Cost, deadline: Instant) -> Result<Holds, Denied> {
         let lanes: Option<Vec<Arc<Lane>>> = {
             let state = self.lock();
             (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())

@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_sdk_dynamodb::{Client, config::retry::RetryConfig};
 use zae_limiter::{Cost, EmbeddedStore, ManualClock, RateLimiter, Repository};
 
 use super::{
     Effort,
-    bare::Bare,
+    bare::{Bare, ByHand},
     median,
     recorder::Recorder,
     support::{START, limits, rpm},
@@ -19,26 +20,35 @@ use super::{
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let turns = effort.of(30_000, 300);
-    let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let one = alone.block_on(measure(turns));
+    let single = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // In a task, as handlers are: what a runtime blocks on is woken through the kernel.
+    let one = single.block_on(async { tokio::spawn(measure(turns)).await }).expect("a measurement without a panic");
     let runtime = threads();
     let many = runtime.block_on(async { runtime.spawn(measure(turns)).await }).expect("a measurement without a panic");
-    let row = |what: &str, seen: Seen| {
-        let note = format!("acquire {} µs, its UpdateItem bare {} µs", short(seen.lane), short(seen.bare));
-        Row::time(format!("added to a lone acquire, {what}"), "µs", Bound::Below(5.0), seen.lane - seen.bare).note(note)
+    let rows = |what: &str, seen: Seen| {
+        let Seen { by_hand, prepared, acquire } = seen;
+        let note = format!("an acquire takes {} µs, its update by hand {} µs", short(acquire), short(by_hand));
+        let lane = Row::time(format!("added to a lone acquire, {what}"), "µs", Bound::Below(5.0), acquire - by_hand);
+        let name = format!("a lone acquire beside an update that was prepared, {what}");
+        let all = Row::time(name, "µs", Bound::Told, acquire - prepared);
+        [lane.note(note), all.note("which is neither put together nor read")]
     };
-    vec![row("one thread", one), row("two threads", many)]
+    [rows("one thread", one), rows("two threads", many)].into_iter().flatten().collect()
 }
 
 /// Medians in µs.
 struct Seen {
-    bare: f64,
-    lane: f64,
+    by_hand: f64,
+    prepared: f64,
+    acquire: f64,
 }
 
-/// The same update through the same client, made bare and by an acquire in turn; the store takes no time.
+/// The same update through the same client, made by hand, prepared and by an acquire in turn; the store takes no time.
 async fn measure(turns: usize) -> Seen {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
+    // The engine's own calls retry nothing either, so it is one client for all three.
+    let once = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+    let client = Client::from_conf(once);
     let builder = Repository::builder().client(client.clone()).clock(Arc::new(ManualClock::at(START))).create_table();
     let repository = builder.build().await.expect("a repository");
     repository.set_system_defaults(&limits([rpm(1_000_000)]), None, None).await.expect("stored limits");
@@ -46,19 +56,27 @@ async fn measure(turns: usize) -> Seen {
     // The first creates the bucket, the second is the update that repeats itself.
     acquire(&limiter).await;
     acquire(&limiter).await;
-    let bare = Bare::new(&client, recorder.updates("/BUCKET#user-1#").first().expect("an update"));
+    let updates = recorder.updates("/BUCKET#user-1#");
+    let update = updates.first().expect("an update");
+    let (by_hand, prepared) = (ByHand::new(&client, update), Bare::new(&client, update));
     recorder.replay();
-    let (mut bares, mut lanes) = (Vec::with_capacity(turns), Vec::with_capacity(turns));
-    for turn in 0..turns * 2 {
-        let us = if turn % 2 == 0 { bare.timed().await } else { acquire(&limiter).await }.as_secs_f64() * 1e6;
+    let mut times = [const { Vec::new() }; 3];
+    for turn in 0..turns {
+        let took = [alone(by_hand.timed()).await, alone(prepared.timed()).await, alone(acquire(&limiter)).await];
         // The first tenth warms up.
-        if turn >= turns / 5 {
-            if turn % 2 == 0 { &mut bares } else { &mut lanes }.push(us);
+        if turn >= turns / 10 {
+            times.iter_mut().zip(took).for_each(|(times, time)| times.push(time.as_secs_f64() * 1e6));
         }
-        // The worker of the acquire before comes to its end.
-        tokio::task::yield_now().await;
     }
-    Seen { bare: median(&mut bares), lane: median(&mut lanes) }
+    let [by_hand, prepared, acquire] = times.each_mut().map(|times| median(times));
+    Seen { by_hand, prepared, acquire }
+}
+
+async fn alone(work: impl Future<Output = Duration>) -> Duration {
+    let took = work.await;
+    // The worker of an acquire comes to its end.
+    tokio::task::yield_now().await;
+    took
 }
 
 async fn acquire(limiter: &RateLimiter) -> Duration {

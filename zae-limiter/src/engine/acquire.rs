@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     ask::{Answer, Ask, Failure, Refusal},
     denied::{Denied, NotTaken, nothing},
-    hold::Hold,
+    hold::{Hold, Holds},
     image::Image,
     lane::{FromStock, Lane},
     lanes::Lanes,
@@ -20,7 +21,6 @@ use crate::{
     bucket::Amounts,
     error::{AcquireError, NeverFits, RateLimitExceeded, UnavailableReason},
     model::{
-        name::LimitName,
         reserve::{Exactness, Reserve},
         status::LimitStatus,
     },
@@ -91,21 +91,25 @@ impl Part<'_> {
     }
 }
 
-/// Takes from child and parent: from both, or from none once the refund of the other has settled.
+/// The levels that limit something of what is asked, child before parent; the others have nothing to say.
+fn parts(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> SmallVec<[Part<'_>; 1]> {
+    let of_parent = resolved.parent.as_ref().map(|level| level.amounts_like(&resolved.child, &amounts));
+    let asked = std::iter::once(amounts).chain(of_parent);
+    let parts = resolved.levels(reserve).zip(asked);
+    let parts = parts.map(|((level, exactness), amounts)| Part { level, exactness, amounts, hold: None });
+    parts.filter(|part| part.amounts.iter().any(|amount| *amount > 0)).collect()
+}
+
+/// Takes from child and parent: from both, or from none once the refund of the other has settled. `amounts` are in the order of
+/// the child's limits, in mt.
 pub(crate) async fn take(
     lanes: &Lanes,
     resolved: &Resolved,
-    cost: &[(LimitName, u64)],
+    amounts: Amounts,
     reserve: Reserve,
     deadline: Instant,
-) -> Result<Vec<Hold>, NotTaken> {
-    let parts = resolved.levels(reserve).map(|(level, exactness)| {
-        let amounts = level.amounts(cost);
-        Part { level, exactness, amounts, hold: None }
-    });
-    let mut parts: Vec<Part<'_>> = parts.collect();
-    // A parent that limits nothing of what is asked has nothing to say.
-    parts.retain(|part| part.amounts.iter().any(|amount| *amount > 0));
+) -> Result<Holds, NotTaken> {
+    let mut parts = parts(resolved, amounts, reserve);
     let too_large = parts.iter().flat_map(|part| part.level.too_large(&part.amounts)).collect();
     if let Some(never) = NeverFits::new(too_large) {
         return Err(Denied::from(AcquireError::from(never)).into());
@@ -120,17 +124,16 @@ pub(crate) async fn take(
     if let Some(denied) = remembered_refusal(&parts) {
         return Err(denied.into());
     }
-    let answers = match (parts.pop(), parts.pop()) {
+    match (parts.pop(), parts.pop()) {
         (Some(parent), Some(child)) => {
             // Boxed: two of them would make the future of those who ask one bucket large.
             let both = async { tokio::join!(child.ask(lanes, deadline), parent.ask(lanes, deadline)) };
             let (child, parent) = Box::pin(both).await;
-            vec![child, parent]
+            all_or_nothing([child, parent])
         }
-        (Some(only), None) => vec![only.ask(lanes, deadline).await],
-        (None, _) => Vec::new(),
-    };
-    all_or_nothing(answers)
+        (Some(only), None) => all_or_nothing([only.ask(lanes, deadline).await]),
+        (None, _) => Ok(Holds::new()),
+    }
 }
 
 fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
@@ -157,7 +160,7 @@ fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
 pub(crate) async fn take_more(
     holds: Vec<(Arc<Lane>, Arc<Terms>, Amounts)>,
     deadline: Instant,
-) -> Result<Vec<Hold>, NotTaken> {
+) -> Result<Holds, NotTaken> {
     let asks = holds.iter().map(|(lane, terms, amounts)| {
         let shards = lane.image().map_or(1, |image| image.shards());
         let asking = Asking { terms, exactness: Exactness::Strict, shards, first_shard: None, deadline };
@@ -170,45 +173,45 @@ pub(crate) async fn take_more(
     all_or_nothing(answers)
 }
 
-fn all_or_nothing(answers: Vec<Answer>) -> Result<Vec<Hold>, NotTaken> {
-    if answers.iter().any(|answer| matches!(answer, Answer::Outdated)) {
-        // Leaving drops the holds, here as below.
-        return Err(NotTaken::Outdated);
-    }
-    let mut refuser = None;
-    let mut never = false;
-    if answers.iter().any(|answer| matches!(answer, Answer::Refused(_))) {
-        let mut statuses = Vec::new();
-        for answer in &answers {
-            match answer {
-                Answer::Granted(hold) => statuses.extend(hold.statuses()),
-                Answer::Refused(refusal) => {
-                    refuser = Some(refusal.by);
-                    never |= refusal.never;
-                    statuses.extend(refusal.statuses.iter().cloned());
-                }
-                Answer::Failed(_) | Answer::Outdated => {}
-            }
-        }
-        // Leaving drops the holds, which gives back what the other level granted.
-        if never {
-            let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
-            let never = NeverFits::new(violations);
-            return Err(never.map_or_else(nothing, |never| AcquireError::from(never).into()).into());
-        }
-        return Err(refused(refuser.unwrap_or(Refuser::Store), statuses).into());
-    }
-    let (mut holds, mut failure) = (Vec::new(), None);
-    for answer in answers {
+fn all_or_nothing(answers: impl IntoIterator<Item = Answer>) -> Result<Holds, NotTaken> {
+    let mut answers = answers.into_iter();
+    let mut holds = Holds::new();
+    while let Some(answer) = answers.next() {
         match answer {
             Answer::Granted(hold) => holds.push(hold),
-            Answer::Failed(failed) => failure = Some(failed),
-            Answer::Refused(_) | Answer::Outdated => {}
+            other => {
+                let granted = holds.into_iter().map(Answer::Granted);
+                let all: Vec<Answer> = granted.chain([other]).chain(answers).collect();
+                return Err(nothing_of(&all));
+            }
         }
     }
-    match failure {
-        Some(failure) => Err(failure.into()),
-        None => Ok(holds),
+    Ok(holds)
+}
+
+/// What is said where not everybody granted. Leaving drops the holds, which gives back what the others granted.
+fn nothing_of(answers: &[Answer]) -> NotTaken {
+    let (mut refuser, mut never, mut failure) = (None, false, None);
+    let mut statuses = Vec::new();
+    for answer in answers {
+        match answer {
+            Answer::Outdated => return NotTaken::Outdated,
+            Answer::Granted(hold) => statuses.extend(hold.statuses()),
+            Answer::Refused(refusal) => {
+                refuser = Some(refusal.by);
+                never |= refusal.never;
+                statuses.extend(refusal.statuses.iter().cloned());
+            }
+            Answer::Failed(failed) => failure = Some(failed.clone()),
+        }
+    }
+    match (refuser, failure) {
+        (None, Some(failure)) => failure.into(),
+        _ if never => {
+            let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
+            NeverFits::new(violations).map_or_else(nothing, |never| AcquireError::from(never).into()).into()
+        }
+        (refuser, _) => refused(refuser.unwrap_or(Refuser::Store), statuses).into(),
     }
 }
 

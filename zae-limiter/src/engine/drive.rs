@@ -10,11 +10,11 @@ use super::{
     hold::{Hold, Tokens},
     image::Image,
     lane::{FromStock, Lane, Met, Round, returned},
+    lots::Term,
     queue::Fetch,
     refuse::{At, answer_refused, booked, in_line, shards},
     round::{Decision, Freshness, Known, Opening, Terms, decide, decide_new},
     send::{self, Outcome, Sent},
-    stock::Term,
     telemetry::{self, Over, Stocked, Under},
 };
 use crate::{

@@ -2,9 +2,10 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{ask::Pending, lane::Lane, round::Terms, stock::Term};
+use super::{ask::Pending, lane::Lane, lots::Term, round::Terms};
 use crate::{
     bucket::{Amounts, MILLI},
     model::{limit::Limit, name::LimitName, status::LimitStatus},
@@ -26,6 +27,9 @@ pub(crate) struct Hold {
     term: Option<Term>,
     state: State,
 }
+
+/// One hold for each level, child before parent: two at the most.
+pub(crate) type Holds = SmallVec<[Hold; 1]>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -17,13 +17,14 @@ use super::{
     ask::{Answer, Ask, Failure, Pending, Refusal},
     hold::Hold,
     image::Image,
+    lots::Term,
     queue::{Fetch, Next, Queue, Start},
     refuse,
     round::{Freshness, Terms},
     send::BucketKey,
     shared::Shared,
     shift::Shift,
-    stock::{Cause, Rest, Returned, Serves, Stock, Term},
+    stock::{Cause, Rest, Returned, Serves, Stock},
     telemetry::{self, Stocked, Under},
 };
 use crate::{bucket::Amounts, error::UnavailableReason, model::name::LimitName};

@@ -19,9 +19,18 @@ use crate::{
 /// mostly there is enough.
 pub(crate) fn would_refuse(lane: &Lane, terms: &Terms, amounts: &[i64]) -> bool {
     let Some(Recent { image, booked }) = recent(lane, terms) else { return false };
+    if booked.is_empty() && has_without_refill(&image, terms, amounts) {
+        return false;
+    }
     let now = lane.shared.clock.now_ms();
     let levels = super::plan::levels(&image, &terms.goal(&[], &booked, 1, now));
     levels.iter().zip(amounts).any(|(level, amount)| *amount > 0 && *amount > level.tokens)
+}
+
+/// Whether a bucket that has the limits of `terms` held `amounts` as it was stored.
+fn has_without_refill(image: &Image, terms: &Terms, amounts: &[i64]) -> bool {
+    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
+    terms.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
 }
 
 fn recent(lane: &Lane, terms: &Terms) -> Option<Recent> {

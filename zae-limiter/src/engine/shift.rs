@@ -29,8 +29,12 @@ impl Shift {
         loop {
             match lane.next() {
                 Next::Drive { asks, pending, fetch } => {
+                    let served = asks.len();
                     if let Some(terms) = lane.terms_of(&asks) {
                         super::drive::drive(lane, Round { terms, asks, pending, fetch }).await;
+                    }
+                    // Nobody else comes to a lane where one asks at a time.
+                    if served + lane.waiting() > 1 {
                         gather(lane).await;
                     }
                 }

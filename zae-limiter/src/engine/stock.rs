@@ -1,15 +1,19 @@
 //! Tokens debited ahead of use: a lane's stock in reserve mode. Pure decisions; the lane keeps it under a lock.
 //!
-//! A lot is what one write debited. Its life L is counted from the moment that write was sent, on the local monotonic
-//! clock. It is granted from during the first 7/8 of L; what is left is returned in the last eighth, and what could not be
-//! returned by the end of L is forfeited: refill replaces it. So whatever is granted from a stock at an instant was debited
-//! within L before it, which is what the bound of reserve mode rests on (`docs/engine.md`).
+//! What could not be returned by the end of its life is forfeited: refill replaces it. So whatever is granted from a stock at
+//! an instant was debited within a life before it, which is what the bound of reserve mode rests on (`docs/engine.md`).
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{demand::Demand, hold::Tokens, round::Terms, telemetry::Grants};
+use super::{
+    demand::Demand,
+    hold::Tokens,
+    lots::{Lot, Lots, Term},
+    round::Terms,
+    telemetry::Grants,
+};
 use crate::{
     bucket::{Amounts, MILLI},
     model::name::LimitName,
@@ -18,28 +22,6 @@ use crate::{
 /// One part in this many of the capacity is the most that one process holds.
 const SHARE: i64 = 200;
 
-/// What one write debited and is not yet used.
-#[derive(Debug)]
-struct Lot {
-    tokens: Amounts,
-    term: Term,
-}
-
-/// Until when the tokens of a lot may be used. They may be returned for an eighth of a life longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Term(Instant);
-
-impl Term {
-    /// The term of what a write debits that is sent at `sent`.
-    pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
-        Self(sent + life / 8 * 7)
-    }
-
-    fn lasts(self, now: Instant) -> bool {
-        now < self.0
-    }
-}
-
 /// Tokens debited ahead of use.
 #[derive(Debug)]
 pub(crate) struct Stock {
@@ -47,12 +29,7 @@ pub(crate) struct Stock {
     terms: Arc<Terms>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Arc<str>>,
-    /// The one that ends first comes first.
-    lots: VecDeque<Lot>,
-    /// The sum of the lots.
-    total: Amounts,
-    /// Past their use, not yet on their way back.
-    spent: Vec<Lot>,
+    lots: Lots,
     demand: Demand,
     /// More is fetched when less than this is left.
     low: Amounts,
@@ -111,9 +88,7 @@ impl Stock {
         Self {
             life,
             incarnation: None,
-            lots: VecDeque::new(),
-            total: zeros.clone(),
-            spent: Vec::new(),
+            lots: Lots::new(zeros.len()),
             demand: Demand::new(zeros.len(), life, now),
             low: zeros.clone(),
             left: zeros,
@@ -142,10 +117,7 @@ impl Stock {
         if !self.is_for(terms) {
             return None;
         }
-        let term = match self.take_from_first(&amounts, now) {
-            Some(term) => term,
-            None => self.take_from_all(&amounts, now)?,
-        };
+        let term = self.lots.take(&amounts, now)?;
         if serves != Serves::Again {
             self.demand.offered(&amounts);
         }
@@ -154,34 +126,15 @@ impl Stock {
         self.grants.acquires += u64::from(serves == Serves::Acquire);
         let rest = self.rest_after(&amounts, now);
         let mut available = Amounts::from_slice(&self.left);
-        available.iter_mut().zip(&self.total).for_each(|(left, held)| *left = left.saturating_add(*held));
+        available.iter_mut().zip(self.lots.total()).for_each(|(left, held)| *left = left.saturating_add(*held));
         let tokens = Tokens { incarnation: self.incarnation.clone(), taken: amounts, available, term: Some(term) };
         Some((tokens, rest))
-    }
-
-    /// Nearly always there is enough in one lot.
-    #[inline]
-    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
-        let first = self.lots.front_mut().filter(|first| first.term.lasts(now))?;
-        if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
-            return None;
-        }
-        let held = first.tokens.iter_mut().zip(&mut self.total);
-        held.zip(amounts).for_each(|((held, total), amount)| (*held, *total) = (*held - amount, *total - amount));
-        Some(first.term)
-    }
-
-    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
-        self.expire(now);
-        let term = self.lots.front()?.term;
-        let enough = self.total.iter().zip(amounts).all(|(held, amount)| held >= amount);
-        enough.then(|| self.remove(amounts)).map(|()| term)
     }
 
     #[inline]
     fn rest_after(&mut self, amounts: &[i64], now: Instant) -> Rest {
         let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
-        let low = self.total.iter().zip(&self.low).zip(amounts).any(runs_low);
+        let low = self.lots.total().iter().zip(&self.low).zip(amounts).any(runs_low);
         if !low || now < self.next_fetch || self.rationed(now).is_some() {
             return Rest::Enough;
         }
@@ -216,7 +169,7 @@ impl Stock {
 
     /// Whole tokens here, by limit.
     pub(crate) fn held(&self) -> &[i64] {
-        &self.total
+        self.lots.total()
     }
 
     /// Takes back what was granted from here and is not used after all, within its term.
@@ -231,7 +184,7 @@ impl Stock {
         if !term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
             return false;
         }
-        self.insert(Lot { tokens: amounts.into(), term });
+        self.lots.put(Lot { tokens: amounts.into(), term });
         true
     }
 
@@ -243,12 +196,10 @@ impl Stock {
         incarnation: Option<&Arc<str>>,
         now: Instant,
     ) -> Amounts {
-        self.expire(now);
         if !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
             return amounts.into();
         }
-        let paid: Amounts = amounts.iter().zip(&self.total).map(|(amount, held)| (*amount).clamp(0, *held)).collect();
-        self.remove(&paid);
+        let paid = self.lots.take_part(amounts, now);
         self.demand.offered(&paid);
         amounts.iter().zip(&paid).map(|(amount, paid)| amount - paid).collect()
     }
@@ -259,7 +210,7 @@ impl Stock {
     /// half of what is left would not last a life, all of that half. Nothing where asks are rare, or so large that a
     /// process's share would serve but a few of them: there a stock would only keep tokens from others.
     pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
-        self.expire(now);
+        self.lots.expire(now);
         self.demand.fold(now);
         if !self.is_worthwhile() {
             self.low.iter_mut().for_each(|low| *low = 0);
@@ -273,7 +224,7 @@ impl Stock {
             let half = left.get(slot).copied().unwrap_or(0) / 2;
             // What is scarce has to last until the bucket is asked again.
             let wanted = if half < life { life } else { goal };
-            let missing = wanted.saturating_sub(self.total[slot]).min(half);
+            let missing = wanted.saturating_sub(self.lots.total()[slot]).min(half);
             order.push((missing.max(0) / MILLI) * MILLI);
             self.low[slot] = goal / 3;
         }
@@ -300,11 +251,9 @@ impl Stock {
         if self.incarnation.as_ref() != incarnation {
             // The bucket was made anew: the old lots belong to nobody.
             self.lots.clear();
-            self.spent.clear();
-            self.total.iter_mut().for_each(|held| *held = 0);
             self.incarnation = incarnation.cloned();
         }
-        self.insert(Lot { tokens, term });
+        self.lots.put(Lot { tokens, term });
         self.next_fetch = now;
         self.used_at = now;
     }
@@ -329,27 +278,25 @@ impl Stock {
 
     /// When somebody should look after the stock; `None` when it is empty.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        if !self.spent.is_empty() {
+        if self.lots.has_spent() {
             return Some(now);
         }
-        let Term(first) = self.lots.front()?.term;
+        let first = self.lots.first_ends()?;
         Some(first.min(self.used_at + self.life / 2))
     }
 
     /// Gives up what `cause` says; `None` when that is nothing.
     pub(crate) fn give_up(&mut self, cause: Cause, now: Instant) -> Option<Returned> {
-        self.expire(now);
+        self.lots.expire(now);
         if cause == Cause::End || now >= self.used_at + self.life / 2 {
-            self.spent.extend(self.lots.drain(..));
-            self.total.iter_mut().for_each(|held| *held = 0);
+            self.lots.end();
         }
-        if self.spent.is_empty() {
+        if !self.lots.has_spent() {
             return None;
         }
-        let mut sums = [Amounts::from_elem(0, self.total.len()), Amounts::from_elem(0, self.total.len())];
-        for lot in self.spent.drain(..) {
-            let Term(use_until) = lot.term;
-            let sum = &mut sums[usize::from(now > use_until + self.life / 8)];
+        let mut sums = [(); 2].map(|()| Amounts::from_elem(0, self.terms.params.len()));
+        for lot in self.lots.spent() {
+            let sum = &mut sums[usize::from(!lot.term.allows_return(now, self.life))];
             sum.iter_mut().zip(&lot.tokens).for_each(|(sum, tokens)| *sum += tokens);
         }
         let named = |amounts: &Amounts| {
@@ -379,46 +326,6 @@ impl Stock {
     /// Nothing is fetched for a while: the last attempt brought nothing.
     pub(crate) fn rest(&mut self, now: Instant) {
         self.next_fetch = now + self.life / 8;
-    }
-
-    fn expire(&mut self, now: Instant) {
-        while let Some(lot) = self.lots.front() {
-            let is_empty = lot.tokens.iter().all(|tokens| *tokens == 0);
-            if lot.term.lasts(now) && !is_empty {
-                return;
-            }
-            let Some(lot) = self.lots.pop_front() else { return };
-            self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total -= tokens);
-            if !is_empty {
-                self.spent.push(lot);
-            }
-        }
-    }
-
-    fn insert(&mut self, lot: Lot) {
-        self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
-        if let Some(same) = self.lots.iter_mut().find(|known| known.term == lot.term) {
-            same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
-            return;
-        }
-        let at = self.lots.partition_point(|known| known.term <= lot.term);
-        self.lots.insert(at, lot);
-    }
-
-    /// Takes from the lots that end first; the caller has checked that there is enough.
-    fn remove(&mut self, amounts: &[i64]) {
-        for (slot, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount > 0) {
-            let mut missing = *amount;
-            for lot in &mut self.lots {
-                let part = missing.min(lot.tokens[slot]);
-                lot.tokens[slot] -= part;
-                missing -= part;
-                if missing == 0 {
-                    break;
-                }
-            }
-            self.total[slot] -= amount - missing;
-        }
     }
 }
 

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::{
     image::Owner,
+    lots::Term,
     plan::Lifetime,
     round::Terms,
-    stock::{Cause, Serves, Stock, Term},
+    stock::{Cause, Serves, Stock},
 };
 use crate::{Limit, Limits, bucket::Amounts};
 

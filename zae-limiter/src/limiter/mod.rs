@@ -17,6 +17,7 @@ use crate::{
         deadlines::Passed,
         denied::{Denied, NotTaken},
         front::Front,
+        hold::Holds,
         home::{Errand, Gone},
         lanes::Lanes,
         local::LocalShares,
@@ -26,7 +27,7 @@ use crate::{
         telemetry::{self, Ending},
     },
     error::{AcquireError, UnavailableReason, ValidationError},
-    lease::{Holds, Lease},
+    lease::Lease,
     model::{
         cost::Cost,
         limit::Limits,
@@ -282,12 +283,12 @@ impl RateLimiter {
     async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
         loop {
             let resolved = self.resolve(wish).await?;
-            let cost = wish.cost.resolve(resolved.child.limits())?;
-            match acquire::take(&self.inner.lanes, &resolved, &cost, wish.reserve, wish.deadline).await {
+            let amounts = wish.cost.amounts_of(resolved.child.limits())?;
+            match acquire::take(&self.inner.lanes, &resolved, amounts, wish.reserve, wish.deadline).await {
                 // Once for each change that a lane sees: this ends, and the deadline is kept by the caller.
                 Err(NotTaken::Outdated) => self.forget(&resolved),
                 Err(NotTaken::Denied(denied)) => return Err(denied),
-                Ok(holds) => return Ok(Lease::of(self.clone(), resolved, holds.into())),
+                Ok(holds) => return Ok(Lease::of(self.clone(), resolved, holds)),
             }
         }
     }

@@ -82,32 +82,38 @@ impl Cost {
     /// is asked for.
     pub fn resolve(&self, limits: &Limits) -> Result<Vec<(LimitName, u64)>, ValidationError> {
         self.check()?;
-        let entries = match &self.kind {
+        let entries: Vec<_> = match &self.kind {
             Kind::Requests(count) => {
-                let named: Vec<_> = limits
-                    .iter()
-                    .filter(|limit| REQUEST_LIMIT_NAMES.contains(&limit.name().as_str()))
-                    .map(|limit| (limit.name().clone(), *count))
-                    .collect();
-                if named.is_empty() {
-                    let known = join(limits.iter().map(|limit| limit.name().as_str()));
-                    return Err(ValidationError::new("cost", "requests", ValidationReason::UnknownLimit { known }));
-                }
-                named
+                let names = limits.iter().map(Limit::name).filter(|name| REQUEST_LIMIT_NAMES.contains(&name.as_str()));
+                names.map(|name| (name.clone(), *count)).collect()
             }
+            Kind::Named(entries) => entries.to_vec(),
+        };
+        if entries.is_empty() || entries.iter().any(|(name, _)| limits.get(name.as_str()).is_none()) {
+            return Err(self.unknown_among(limits));
+        }
+        Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
+    }
+
+    /// The error of a cost that names something else than `limits`.
+    fn unknown_among(&self, limits: &Limits) -> ValidationError {
+        let named = match &self.kind {
+            Kind::Requests(_) => None,
             Kind::Named(entries) => {
-                if let Some((unknown, _)) = entries.iter().find(|(name, _)| limits.get(name.as_str()).is_none()) {
-                    let known = join(limits.iter().map(|limit| limit.name().as_str()));
-                    return Err(ValidationError::new(
-                        "cost",
-                        unknown.as_str(),
-                        ValidationReason::UnknownLimit { known },
-                    ));
-                }
-                entries.to_vec()
+                entries.iter().map(|(name, _)| name.as_str()).find(|name| limits.get(name).is_none())
             }
         };
-        Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
+        let known = join(limits.iter().map(|limit| limit.name().as_str()));
+        ValidationError::new("cost", named.unwrap_or("requests"), ValidationReason::UnknownLimit { known })
+    }
+
+    /// The amounts in the order of `limits`, in mt.
+    ///
+    /// # Errors
+    /// As [`Cost::resolve`].
+    pub(crate) fn amounts_of(&self, limits: &Limits) -> Result<Amounts, ValidationError> {
+        self.check()?;
+        self.amounts(limits).ok_or_else(|| self.unknown_among(limits))
     }
 
     /// The amounts in the order of `limits`, in mt, of a cost that was checked; `None` when it names others.

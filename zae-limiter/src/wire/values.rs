@@ -13,7 +13,14 @@ pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
 }
 
 pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
-    AttributeValue::N(itoa::Buffer::new().format(value.into()).to_owned())
+    let value: i128 = value.into();
+    let mut digits = itoa::Buffer::new();
+    // Nearly all of them have 64 bits, which is a lot faster.
+    let digits = match i64::try_from(value) {
+        Ok(value) => digits.format(value),
+        Err(_) => digits.format(value),
+    };
+    AttributeValue::N(digits.to_owned())
 }
 
 /// Text, or an explicit NULL.

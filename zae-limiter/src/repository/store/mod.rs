@@ -38,8 +38,14 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(table: String, client: Client) -> Self {
-        let once = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { table, client, once: Client::from_conf(once) }
+        let retries = client.config().retry_config().is_none_or(|retries| retries.max_attempts() > 1);
+        let once = if retries {
+            let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+            Client::from_conf(config.build())
+        } else {
+            client.clone()
+        };
+        Self { table, client, once }
     }
 
     /// The error of a failed call, with the table's name where that is what is missing.

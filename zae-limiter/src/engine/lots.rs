@@ -1,0 +1,172 @@
+//! What writes debited ahead and nobody has used yet: [`Lots`].
+//!
+//! A lot is what one write debited. Its life L is counted from the moment that write was sent, on the local monotonic
+//! clock. It is granted from during the first 7/8 of L; what is left is spent then, and is returned in the last eighth.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::bucket::Amounts;
+
+/// Until when the tokens of a lot may be used. They may be returned for an eighth of a life longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Term(Instant);
+
+impl Term {
+    /// The term of what a write debits that is sent at `sent`.
+    pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
+        Self(sent + life / 8 * 7)
+    }
+
+    pub(super) fn lasts(self, now: Instant) -> bool {
+        now < self.0
+    }
+
+    /// Whether what was not used may be returned at `now`, where lots live as long as `life`.
+    pub(super) fn allows_return(self, now: Instant, life: Duration) -> bool {
+        now <= self.0 + life / 8
+    }
+}
+
+/// What one write debited and is not yet used.
+#[derive(Debug)]
+pub(super) struct Lot {
+    pub(super) tokens: Amounts,
+    pub(super) term: Term,
+}
+
+/// All that is here.
+#[derive(Debug)]
+pub(super) struct Lots {
+    /// The one that ends first comes first.
+    lots: VecDeque<Lot>,
+    /// Their sum.
+    total: Amounts,
+    /// Past their use, not yet on their way back.
+    spent: Vec<Lot>,
+}
+
+impl Lots {
+    pub(super) fn new(limits: usize) -> Self {
+        Self { lots: VecDeque::new(), total: Amounts::from_elem(0, limits), spent: Vec::new() }
+    }
+
+    /// Mt that can be used, by limit.
+    #[inline]
+    pub(super) fn total(&self) -> &[i64] {
+        &self.total
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lots.is_empty()
+    }
+
+    /// When the first lot may no longer be used; `None` when there is none.
+    pub(super) fn first_ends(&self) -> Option<Instant> {
+        self.lots.front().map(|lot| lot.term.0)
+    }
+
+    /// Takes `amounts` if they are there; with the term of the lot that ends first.
+    #[inline]
+    pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+        match self.take_from_first(amounts, now) {
+            Some(term) => Some(term),
+            None => self.take_from_all(amounts, now),
+        }
+    }
+
+    /// Nearly always there is enough in one lot.
+    #[inline]
+    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+        let first = self.lots.front_mut().filter(|first| first.term.lasts(now))?;
+        if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
+            return None;
+        }
+        let held = first.tokens.iter_mut().zip(&mut self.total);
+        held.zip(amounts).for_each(|((held, total), amount)| (*held, *total) = (*held - amount, *total - amount));
+        Some(first.term)
+    }
+
+    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+        self.expire(now);
+        let term = self.lots.front()?.term;
+        if !self.total.iter().zip(amounts).all(|(held, amount)| held >= amount) {
+            return None;
+        }
+        self.remove(amounts);
+        Some(term)
+    }
+
+    /// Takes of `amounts` what is there.
+    pub(super) fn take_part(&mut self, amounts: &[i64], now: Instant) -> Amounts {
+        self.expire(now);
+        let part: Amounts = amounts.iter().zip(&self.total).map(|(amount, held)| (*amount).clamp(0, *held)).collect();
+        self.remove(&part);
+        part
+    }
+
+    /// A lot has arrived, or comes back.
+    pub(super) fn put(&mut self, lot: Lot) {
+        self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
+        if let Some(same) = self.lots.iter_mut().find(|known| known.term == lot.term) {
+            same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
+            return;
+        }
+        let at = self.lots.partition_point(|known| known.term <= lot.term);
+        self.lots.insert(at, lot);
+    }
+
+    /// Those past their use are spent.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some(lot) = self.lots.front() {
+            let is_empty = lot.tokens.iter().all(|tokens| *tokens == 0);
+            if lot.term.lasts(now) && !is_empty {
+                return;
+            }
+            let Some(lot) = self.lots.pop_front() else { return };
+            self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total -= tokens);
+            if !is_empty {
+                self.spent.push(lot);
+            }
+        }
+    }
+
+    /// All of them are spent.
+    pub(super) fn end(&mut self) {
+        self.spent.extend(self.lots.drain(..));
+        self.total.iter_mut().for_each(|held| *held = 0);
+    }
+
+    /// They belong to nobody.
+    pub(super) fn clear(&mut self) {
+        self.lots.clear();
+        self.spent.clear();
+        self.total.iter_mut().for_each(|held| *held = 0);
+    }
+
+    pub(super) fn has_spent(&self) -> bool {
+        !self.spent.is_empty()
+    }
+
+    /// The spent ones, to be returned.
+    pub(super) fn spent(&mut self) -> impl Iterator<Item = Lot> {
+        self.spent.drain(..)
+    }
+
+    /// Takes from those that end first; the caller has checked that there is enough.
+    fn remove(&mut self, amounts: &[i64]) {
+        for (slot, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount > 0) {
+            let mut missing = *amount;
+            for lot in &mut self.lots {
+                let part = missing.min(lot.tokens[slot]);
+                lot.tokens[slot] -= part;
+                missing -= part;
+                if missing == 0 {
+                    break;
+                }
+            }
+            self.total[slot] -= amount - missing;
+        }
+    }
+}
