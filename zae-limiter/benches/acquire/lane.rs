@@ -26,24 +26,32 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let runtime = threads();
     let many = runtime.block_on(async { runtime.spawn(measure(turns)).await }).expect("a measurement without a panic");
     let rows = |what: &str, seen: Seen| {
-        let Seen { by_hand, prepared, acquire } = seen;
-        let note = format!("an acquire takes {} µs, its update by hand {} µs", short(acquire), short(by_hand));
-        let lane = Row::time(format!("added to a lone acquire, {what}"), "µs", Bound::Below(5.0), acquire - by_hand);
+        let note = |beside: &Beside| {
+            format!("an acquire takes {} µs, its update {} µs", short(beside.acquire), short(beside.update))
+        };
+        let Seen { by_hand, prepared } = seen;
+        let added = |beside: &Beside| beside.acquire - beside.update;
+        let lane = Row::time(format!("added to a lone acquire, {what}"), "µs", Bound::Below(5.0), added(&by_hand));
         let name = format!("a lone acquire beside an update that was prepared, {what}");
-        let all = Row::time(name, "µs", Bound::Told, acquire - prepared);
-        [lane.note(note), all.note("which is neither put together nor read")]
+        [lane.note(note(&by_hand)), Row::time(name, "µs", Bound::Told, added(&prepared)).note(note(&prepared))]
     };
     [rows("one thread", one), rows("two threads", many)].into_iter().flatten().collect()
 }
 
-/// Medians in µs.
 struct Seen {
-    by_hand: f64,
-    prepared: f64,
+    /// The update is put together each time, and its answer read.
+    by_hand: Beside,
+    /// Neither is done.
+    prepared: Beside,
+}
+
+/// Medians in µs.
+struct Beside {
+    update: f64,
     acquire: f64,
 }
 
-/// The same update through the same client, made by hand, prepared and by an acquire in turn; the store takes no time.
+/// The same update through the same client, made without the engine and by an acquire; the store takes no time.
 async fn measure(turns: usize) -> Seen {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
     // The engine's own calls retry nothing either, so it is one client for all three.
@@ -60,16 +68,25 @@ async fn measure(turns: usize) -> Seen {
     let update = updates.first().expect("an update");
     let (by_hand, prepared) = (ByHand::new(&client, update), Bare::new(&client, update));
     recorder.replay();
-    let mut times = [const { Vec::new() }; 3];
+    let by_hand = in_turn(turns, &limiter, || by_hand.timed()).await;
+    let prepared = in_turn(turns, &limiter, || prepared.timed()).await;
+    Seen { by_hand, prepared }
+}
+
+async fn in_turn<F>(turns: usize, limiter: &RateLimiter, update: impl Fn() -> F) -> Beside
+where
+    F: Future<Output = Duration>,
+{
+    let mut times = [const { Vec::new() }; 2];
     for turn in 0..turns {
-        let took = [alone(by_hand.timed()).await, alone(prepared.timed()).await, alone(acquire(&limiter)).await];
+        let took = [alone(update()).await, alone(acquire(limiter)).await];
         // The first tenth warms up.
         if turn >= turns / 10 {
             times.iter_mut().zip(took).for_each(|(times, time)| times.push(time.as_secs_f64() * 1e6));
         }
     }
-    let [by_hand, prepared, acquire] = times.each_mut().map(|times| median(times));
-    Seen { by_hand, prepared, acquire }
+    let [update, acquire] = times.each_mut().map(|times| median(times));
+    Beside { update, acquire }
 }
 
 async fn alone(work: impl Future<Output = Duration>) -> Duration {
