@@ -6,6 +6,8 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, config::retry::RetryConfig};
+use serde_json::Value;
+use tokio::runtime::Runtime;
 use zae_limiter::{Cost, EmbeddedStore, ManualClock, RateLimiter, Repository};
 
 use super::{
@@ -16,26 +18,30 @@ use super::{
     support::{START, limits, rpm},
     table::{Bound, Row, short},
     threads,
+    write_time::WriteTime,
 };
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let turns = effort.of(30_000, 300);
+    // In tasks, as handlers are: what a runtime blocks on is woken through the kernel.
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    // In a task, as handlers are: what a runtime blocks on is woken through the kernel.
     let one = single.block_on(async { tokio::spawn(measure(turns)).await }).expect("a measurement without a panic");
+    let (around, whole) = around_the_writes(&single, turns);
     let runtime = threads();
     let many = runtime.block_on(async { runtime.spawn(measure(turns)).await }).expect("a measurement without a panic");
-    let rows = |what: &str, seen: Seen| {
-        let note = |beside: &Beside| {
-            format!("an acquire takes {} µs, its update {} µs", short(beside.acquire), short(beside.update))
-        };
-        let Seen { by_hand, prepared } = seen;
-        let added = |beside: &Beside| beside.acquire - beside.update;
-        let lane = Row::time(format!("added to a lone acquire, {what}"), "µs", Bound::Below(5.0), added(&by_hand));
-        let name = format!("a lone acquire beside an update that was prepared, {what}");
-        [lane.note(note(&by_hand)), Row::time(name, "µs", Bound::Told, added(&prepared)).note(note(&prepared))]
+    let note = format!("of {} µs; the rest is the write: the update put together, sent, its answer read", short(whole));
+    let lane = Row::time("added to a lone acquire, around its write", "µs", Bound::Below(5.0), around).note(note);
+    let beside = |what: &str, beside: &Beside| {
+        let note = format!("an acquire takes {} µs, its update {} µs", short(beside.acquire), short(beside.update));
+        Row::time(format!("a lone acquire beside {what}"), "µs", Bound::Told, beside.acquire - beside.update).note(note)
     };
-    [rows("one thread", one), rows("two threads", many)].into_iter().flatten().collect()
+    vec![
+        lane,
+        beside("its update by hand, one thread", &one.by_hand),
+        beside("its update prepared, one thread", &one.prepared),
+        beside("its update by hand, two threads", &many.by_hand),
+        beside("its update prepared, two threads", &many.prepared),
+    ]
 }
 
 struct Seen {
@@ -51,10 +57,10 @@ struct Beside {
     acquire: f64,
 }
 
-/// The same update through the same client, made without the engine and by an acquire; the store takes no time.
-async fn measure(turns: usize) -> Seen {
+/// A limiter whose next acquires are all the same update, which takes the store no time; its client, and that update.
+async fn limiter() -> (RateLimiter, Client, Value) {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
-    // The engine's own calls retry nothing either, so it is one client for all three.
+    // The engine's own calls retry nothing either, so it is one client for all.
     let once = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
     let client = Client::from_conf(once);
     let builder = Repository::builder().client(client.clone()).clock(Arc::new(ManualClock::at(START))).create_table();
@@ -64,10 +70,38 @@ async fn measure(turns: usize) -> Seen {
     // The first creates the bucket, the second is the update that repeats itself.
     acquire(&limiter).await;
     acquire(&limiter).await;
-    let updates = recorder.updates("/BUCKET#user-1#");
-    let update = updates.first().expect("an update");
-    let (by_hand, prepared) = (ByHand::new(&client, update), Bare::new(&client, update));
+    let update = recorder.updates("/BUCKET#user-1#").remove(0);
     recorder.replay();
+    (limiter, client, update)
+}
+
+/// What of an acquire is not its write, and an acquire: medians in µs. `single` works on this thread, and what it writes is
+/// recorded here.
+fn around_the_writes(single: &Runtime, turns: usize) -> (f64, f64) {
+    let writing = WriteTime::default();
+    let told = writing.clone();
+    let work = async move {
+        let (limiter, ..) = limiter().await;
+        let mut times = [const { Vec::new() }; 2];
+        for turn in 0..turns {
+            let whole = alone(acquire(&limiter)).await;
+            let took = [whole.saturating_sub(told.last()), whole];
+            // The first tenth warms up.
+            if turn >= turns / 10 {
+                keep(&mut times, took);
+            }
+        }
+        times.each_mut().map(|times| median(times))
+    };
+    let seen = metrics::with_local_recorder(&writing, || single.block_on(async { tokio::spawn(work).await }));
+    let [around, whole] = seen.expect("a measurement without a panic");
+    (around, whole)
+}
+
+/// The same update through the same client, made without the engine and by an acquire.
+async fn measure(turns: usize) -> Seen {
+    let (limiter, client, update) = limiter().await;
+    let (by_hand, prepared) = (ByHand::new(&client, &update), Bare::new(&client, &update));
     let by_hand = in_turn(turns, &limiter, || by_hand.timed()).await;
     let prepared = in_turn(turns, &limiter, || prepared.timed()).await;
     Seen { by_hand, prepared }
@@ -82,11 +116,16 @@ where
         let took = [alone(update()).await, alone(acquire(limiter)).await];
         // The first tenth warms up.
         if turn >= turns / 10 {
-            times.iter_mut().zip(took).for_each(|(times, time)| times.push(time.as_secs_f64() * 1e6));
+            keep(&mut times, took);
         }
     }
     let [update, acquire] = times.each_mut().map(|times| median(times));
     Beside { update, acquire }
+}
+
+/// In µs.
+fn keep(times: &mut [Vec<f64>; 2], took: [Duration; 2]) {
+    times.iter_mut().zip(took).for_each(|(times, time)| times.push(time.as_secs_f64() * 1e6));
 }
 
 async fn alone(work: impl Future<Output = Duration>) -> Duration {

@@ -22,6 +22,7 @@ mod support;
 mod table;
 #[path = "../../tests/interop/venv.rs"]
 mod venv;
+mod write_time;
 
 use std::process::ExitCode;
 
