@@ -85,6 +85,7 @@ fn around_the_writes(single: &Runtime, turns: usize) -> (f64, f64) {
         let mut times = [const { Vec::new() }; 2];
         for turn in 0..turns {
             let whole = alone(acquire(&limiter)).await;
+            assert!(!told.last().is_zero(), "the limiter tells how long its writes take");
             let took = [whole.saturating_sub(told.last()), whole];
             // The first tenth warms up.
             if turn >= turns / 10 {

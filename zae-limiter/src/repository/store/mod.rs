@@ -108,3 +108,23 @@ impl StoreError {
         Self { operation, kind, code, source: BoxError::from(error) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::{Config, config::BehaviorVersion};
+    use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+
+    use super::*;
+
+    #[test]
+    fn what_adds_is_never_repeated_whatever_the_client_does() {
+        let attempts = |client: &Client| client.config().retry_config().map(RetryConfig::max_attempts);
+        for retry in [RetryConfig::standard(), RetryConfig::disabled()] {
+            let most = retry.max_attempts();
+            let config = Config::builder().behavior_version(BehaviorVersion::latest()).retry_config(retry);
+            let config = config.sleep_impl(SharedAsyncSleep::new(TokioSleep::new())).build();
+            let store = Store::new("limiter".to_owned(), Client::from_conf(config));
+            assert_eq!((attempts(&store.once), attempts(&store.client)), (Some(1), Some(most)));
+        }
+    }
+}
