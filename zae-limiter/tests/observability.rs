@@ -126,6 +126,11 @@ async fn reserve(bench: &Bench) {
     let left = other.available(&entity, &resource).await.unwrap()["rpm"].unsigned_abs();
     assert!(spend(&other, "user-5", left - 20).await);
     stream("user-5").await;
+    // And comes for more.
+    for _ in 0..5 {
+        spend(&other, "user-5", 500).await;
+        stream("user-5").await;
+    }
     busy.shutdown().await;
 }
 

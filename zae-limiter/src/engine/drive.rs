@@ -182,6 +182,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
 /// Reads a bucket of which an old image is likely out of date: neighbours write it as soon as something has come in. A read costs a
 /// fifth of a lost condition.
 async fn look(lane: &Lane) -> Freshness {
+    telemetry::looked();
     let before = lane.image();
     let read = send::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
     match lane.shared.deadlines.until(Instant::now() + lane.shared.options.write_timeout, read).await {

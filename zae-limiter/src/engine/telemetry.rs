@@ -16,6 +16,7 @@ const REFUSALS: &str = "zae_refusals_total";
 const WRITES: &str = "zae_store_writes_total";
 const WRITE_SECONDS: &str = "zae_store_write_seconds";
 const WRITE_UNITS: &str = "zae_store_write_units_total";
+const READS: &str = "zae_store_reads_total";
 const RETRIES: &str = "zae_store_retries_total";
 const ROUND_TRIPS: &str = "zae_round_trips";
 const BATCH: &str = "zae_batch_size";
@@ -35,6 +36,11 @@ pub(crate) fn describe() {
             (REFUSALS, Unit::Count, "refused acquires, by who said no"),
             (WRITES, Unit::Count, "writes of buckets, by what became of them"),
             (WRITE_UNITS, Unit::Count, "write units that DynamoDB counted, indexes included"),
+            (
+                READS,
+                Unit::Count,
+                "reads of buckets before a write, where reserves of several processes want the same tokens",
+            ),
             (RETRIES, Unit::Count, "writes that had to be sent again, by why"),
             (LOST, Unit::Count, "adjustments and refunds that could not be written"),
             (RESERVE_GRANTS, Unit::Count, "grants from tokens debited ahead"),
@@ -118,6 +124,11 @@ pub(crate) fn wrote(kind: &'static str, units: f64, took: Duration) {
     histogram!(WRITE_SECONDS).record(took.as_secs_f64());
     // A counter counts whole units; only reads cost halves.
     counter!(WRITE_UNITS).increment(units.ceil() as u64);
+}
+
+/// One read of a bucket before its write.
+pub(crate) fn looked() {
+    counter!(READS).increment(1);
 }
 
 pub(crate) fn again(reason: &'static str) {
