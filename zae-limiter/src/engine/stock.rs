@@ -167,7 +167,7 @@ impl Stock {
         self.rationed_until.is_some()
     }
 
-    /// Whole tokens here, by limit.
+    /// Mt here, by limit.
     pub(crate) fn held(&self) -> &[i64] {
         self.lots.total()
     }
