@@ -7,6 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     ask::{Answer, Ask, Failure, Refusal},
+    asked::Asked,
     denied::{Denied, NotTaken, nothing},
     hold::{Hold, Holds},
     image::Image,
@@ -60,8 +61,8 @@ struct Asking<'a> {
 async fn ask_lane(lane: &Arc<Lane>, amounts: Amounts, asking: Asking<'_>) -> Answer {
     let Asking { terms, exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
-    lane.submit(Ask { terms: Arc::clone(terms), amounts, exactness, shards, first_shard, deadline, reply });
-    answer.await.unwrap_or(Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
+    let part = lane.submit(Ask { terms: Arc::clone(terms), amounts, exactness, shards, first_shard, deadline, reply });
+    Asked::new(Arc::clone(lane), part, answer).await
 }
 
 fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {

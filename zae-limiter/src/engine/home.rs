@@ -46,6 +46,12 @@ impl Home {
         home.clone()
     }
 
+    /// The runtime to work on, if it is the current one.
+    pub(crate) fn id_if_here(&self) -> Option<Id> {
+        let here = Handle::try_current().ok()?.id();
+        self.lock().as_ref().is_some_and(|home| home.id() == here).then_some(here)
+    }
+
     /// The runtime to work on, if it is another than the current one.
     pub(crate) fn elsewhere(&self) -> Option<Handle> {
         let here = Handle::try_current().ok().map(|here| here.id());

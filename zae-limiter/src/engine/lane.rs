@@ -4,7 +4,10 @@
 //! sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none. In
 //! reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
 //!
-//! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others.
+//! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. Who asks alone
+//! does it as well, until there are others.
+
+mod worker;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -15,6 +18,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     ask::{Answer, Ask, Failure, Pending, Refusal},
+    asked::Part,
     hold::Hold,
     image::Image,
     lots::Term,
@@ -23,7 +27,7 @@ use super::{
     round::{Freshness, Terms},
     send::BucketKey,
     shared::Shared,
-    shift::Shift,
+    shift::Work,
     stock::{Cause, Rest, Returned, Serves, Stock},
     telemetry::{self, Stocked, Under},
 };
@@ -47,7 +51,7 @@ pub(crate) struct Lane {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue<Ask, Pending>,
+    queue: Queue<Ask, Pending, Work>,
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
     trusted_until: Option<Instant>,
@@ -115,14 +119,19 @@ impl Lane {
         }
     }
 
-    /// Joins the queue. The answer comes through the ask's `reply`.
-    pub(crate) fn submit(self: &Arc<Self>, ask: Ask) {
+    /// Joins the queue. The answer comes through the ask's `reply`, if whoever asks does their part.
+    pub(super) fn submit(self: &Arc<Self>, ask: Ask) -> Part {
         let mut state = lock(&self.state);
         let terms = Arc::clone(&ask.terms);
         match state.queue.submit(ask, self.shared.options.max_waiting) {
             Ok(start) => {
                 state.terms = Some(terms);
+                // Where several come at once, the first should not go without the others.
+                let alone = matches!(start, Start::Worker) && state.queue.is_quiet();
                 drop(state);
+                if let Some(work) = alone.then(|| self.work_here()).flatten() {
+                    return Part::Begins(work);
+                }
                 self.began(start);
             }
             Err(ask) => {
@@ -130,6 +139,7 @@ impl Lane {
                 let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
             }
         }
+        Part::Waits
     }
 
     /// Books a settlement.
@@ -141,41 +151,6 @@ impl Lane {
         let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
         let start = lock(&self.state).queue.book(pending, now, delay);
         self.began(start);
-    }
-
-    fn began(self: &Arc<Self>, start: Start) {
-        match start {
-            Start::Worker => self.begin(),
-            Start::Nothing => self.wake.notify_one(),
-        }
-    }
-
-    /// Makes sure that somebody does what there is to do.
-    pub(crate) fn resume(self: &Arc<Self>) {
-        let start = lock(&self.state).queue.start();
-        self.began(start);
-    }
-
-    /// Not under the lock: a runtime that has ended drops the worker at once.
-    fn begin(self: &Arc<Self>) {
-        match self.shared.home.handle() {
-            Some(home) => {
-                let shift = Shift::new(Arc::clone(self), home.id());
-                drop(self.shared.tasks.spawn_on(shift.work(), &home));
-            }
-            None => self.wait_for_a_runtime(),
-        }
-    }
-
-    pub(super) fn wait_for_a_runtime(self: &Arc<Self>) {
-        let mut state = lock(&self.state);
-        state.settling = false;
-        let holds = self.stock().is_some_and(|stock| stock.due(Instant::now()).is_some());
-        if state.queue.abandon() || holds {
-            drop(state);
-            tracing::debug!(bucket = %self.key, "its runtime has ended; the next one goes on");
-            self.shared.strand(Arc::clone(self));
-        }
     }
 
     /// Writes what is booked without waiting for company: somebody waits for it.
