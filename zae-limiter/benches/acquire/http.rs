@@ -39,6 +39,7 @@ struct Rounds {
     python_hot: Vec<f64>,
     /// An update that is alone, in ms: the median.
     round_trip: Vec<f64>,
+    round_trip_p99: Vec<f64>,
     hot_p99: Vec<f64>,
     python_hot_p99: Vec<f64>,
 }
@@ -115,7 +116,9 @@ impl Peers {
     }
 
     async fn round(&self, time: Duration, seen: &mut Rounds) {
-        seen.round_trip.push(self.round_trip(time / 10).await);
+        let (round_trip, p99) = self.round_trip(time / 3).await;
+        seen.round_trip.push(round_trip);
+        seen.round_trip_p99.push(p99);
         seen.bare.push(self.updates(time).await);
         let (rate, _) = self.acquires(|task| format!("user-{task}"), time).await;
         seen.distinct.push(rate);
@@ -124,14 +127,14 @@ impl Peers {
         seen.hot_p99.push(p99);
     }
 
-    /// Of a lone update, in ms.
-    async fn round_trip(&self, time: Duration) -> f64 {
+    /// Of a lone update, in ms: the median, and what 99 of 100 took at most.
+    async fn round_trip(&self, time: Duration) -> (f64, f64) {
         let start = Instant::now();
         let mut times = Vec::new();
         while start.elapsed() < time {
             times.push(self.bare[0].timed().await.as_secs_f64() * 1e3);
         }
-        median(&mut times)
+        (median(&mut times), quantile(&mut times, 0.99))
     }
 
     /// Bare updates a second.
@@ -235,11 +238,15 @@ fn report(mut seen: Rounds, without: Option<&str>) -> Vec<Row> {
         let (trips, _) = ratio(&seen.python_hot_p99, &seen.round_trip);
         p99 = p99.reference(format!("{} ({} ms)", short(trips), short(median(&mut seen.python_hot_p99))));
     }
+    let (alone, alone_range) = ratio(&seen.round_trip_p99, &seen.round_trip);
+    let note = format!("{} ms{alone_range}", short(median(&mut seen.round_trip_p99)));
+    let alone = Row::time("an UpdateItem that is alone, p99", "round trips", Bound::Told, alone).note(note);
     vec![
         distinct,
         Row::time("the same, of what bare UpdateItems reach", "", Bound::AtLeast(0.9), of_bare)
             .note(format!("{}/s bare{range}", short(median(&mut seen.bare)))),
         hot,
         p99,
+        alone,
     ]
 }
