@@ -15,10 +15,10 @@ use super::{
     bare::{Bare, ByHand},
     median,
     recorder::Recorder,
+    stages::Stages,
     support::{START, limits, rpm},
     table::{Bound, Row, short},
     threads,
-    write_time::WriteTime,
 };
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
@@ -26,17 +26,20 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     // In tasks, as handlers are: what a runtime blocks on is woken through the kernel.
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let one = single.block_on(async { tokio::spawn(measure(turns)).await }).expect("a measurement without a panic");
-    let (around, whole) = around_the_writes(&single, turns);
+    let Alone { lane, around, whole } = measure_alone(&single, turns);
     let runtime = threads();
     let many = runtime.block_on(async { runtime.spawn(measure(turns)).await }).expect("a measurement without a panic");
+    let lane = Row::time("added to a lone acquire by its lane", "µs", Bound::Below(5.0), lane)
+        .note("queue, start of the round, way back to the lease");
     let note = format!("of {} µs; the rest is the write: the update put together, sent, its answer read", short(whole));
-    let lane = Row::time("added to a lone acquire, around its write", "µs", Bound::Below(5.0), around).note(note);
+    let around = Row::time("a lone acquire around its write", "µs", Bound::Told, around).note(note);
     let beside = |what: &str, beside: &Beside| {
         let note = format!("an acquire takes {} µs, its update {} µs", short(beside.acquire), short(beside.update));
         Row::time(format!("a lone acquire beside {what}"), "µs", Bound::Told, beside.acquire - beside.update).note(note)
     };
     vec![
         lane,
+        around,
         beside("its update by hand, one thread", &one.by_hand),
         beside("its update prepared, one thread", &one.prepared),
         beside("its update by hand, two threads", &many.by_hand),
@@ -75,18 +78,27 @@ async fn limiter() -> (RateLimiter, Client, Value) {
     (limiter, client, update)
 }
 
-/// What of an acquire is not its write, and an acquire: medians in µs. `single` works on this thread, and what it writes is
-/// recorded here.
-fn around_the_writes(single: &Runtime, turns: usize) -> (f64, f64) {
-    let writing = WriteTime::default();
-    let told = writing.clone();
+/// Medians in µs.
+struct Alone {
+    /// What its lane adds.
+    lane: f64,
+    /// What is not its write.
+    around: f64,
+    whole: f64,
+}
+
+/// `single` works on this thread, and what the limiter tells is recorded here.
+fn measure_alone(single: &Runtime, turns: usize) -> Alone {
+    let stages = Stages::default();
+    let told = stages.clone();
     let work = async move {
         let (limiter, ..) = limiter().await;
-        let mut times = [const { Vec::new() }; 2];
+        let mut times = [const { Vec::new() }; 3];
         for turn in 0..turns {
             let whole = alone(acquire(&limiter)).await;
-            assert!(!told.last().is_zero(), "the limiter tells how long its writes take");
-            let took = [whole.saturating_sub(told.last()), whole];
+            assert!(!told.write().is_zero(), "the limiter tells how long its writes take");
+            assert!(!told.lane().is_zero(), "and how long its acquires wait");
+            let took = [told.lane(), whole.saturating_sub(told.write()), whole];
             // The first tenth warms up.
             if turn >= turns / 10 {
                 keep(&mut times, took);
@@ -94,9 +106,9 @@ fn around_the_writes(single: &Runtime, turns: usize) -> (f64, f64) {
         }
         times.each_mut().map(|times| median(times))
     };
-    let seen = metrics::with_local_recorder(&writing, || single.block_on(async { tokio::spawn(work).await }));
-    let [around, whole] = seen.expect("a measurement without a panic");
-    (around, whole)
+    let seen = metrics::with_local_recorder(&stages, || single.block_on(async { tokio::spawn(work).await }));
+    let [lane, around, whole] = seen.expect("a measurement without a panic");
+    Alone { lane, around, whole }
 }
 
 /// The same update through the same client, made without the engine and by an acquire.
@@ -125,7 +137,7 @@ where
 }
 
 /// In µs.
-fn keep(times: &mut [Vec<f64>; 2], took: [Duration; 2]) {
+fn keep<const N: usize>(times: &mut [Vec<f64>; N], took: [Duration; N]) {
     times.iter_mut().zip(took).for_each(|(times, time)| times.push(time.as_secs_f64() * 1e6));
 }
 

@@ -17,12 +17,12 @@ mod python;
 mod recorder;
 mod rss;
 mod server;
+mod stages;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;
 #[path = "../../tests/interop/venv.rs"]
 mod venv;
-mod write_time;
 
 use std::process::ExitCode;
 

@@ -61,7 +61,8 @@ struct Asking<'a> {
 async fn ask_lane(lane: &Arc<Lane>, amounts: Amounts, asking: Asking<'_>) -> Answer {
     let Asking { terms, exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
-    let part = lane.submit(Ask { terms: Arc::clone(terms), amounts, exactness, shards, first_shard, deadline, reply });
+    let (terms, asked_at) = (Arc::clone(terms), Instant::now());
+    let part = lane.submit(Ask { terms, amounts, exactness, shards, first_shard, deadline, asked_at, reply });
     Asked::new(Arc::clone(lane), part, answer).await
 }
 

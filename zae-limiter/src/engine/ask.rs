@@ -23,6 +23,7 @@ pub(crate) struct Ask {
     /// Shard 0 as last seen, for creating another one.
     pub(crate) first_shard: Option<Arc<Image>>,
     pub(crate) deadline: Instant,
+    pub(crate) asked_at: Instant,
     pub(crate) reply: oneshot::Sender<Answer>,
 }
 

@@ -48,7 +48,8 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
     serve_from_stock(lane, &terms, &mut asks, &mut pending);
     let reserving = fetch == Fetch::Yes || asks.iter().any(|ask| ask.exactness == Exactness::Reserved);
     let began = Instant::now();
-    pending.iter().for_each(|pending| telemetry::settling(began.saturating_duration_since(pending.booked_at)));
+    telemetry::queued(asks.iter().map(|ask| began.saturating_duration_since(ask.asked_at)));
+    telemetry::settling(pending.iter().map(|pending| began.saturating_duration_since(pending.booked_at)));
     let mut freshness = match lane.image() {
         Some(image) if in_line(&image, &terms) => lane.freshness(),
         _ => Freshness::Stale,
@@ -58,7 +59,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
         && lane.is_shared()
         && lane.stock().is_some_and(|stock| stock.is_scarce())
     {
-        freshness = look(lane).await;
+        freshness = Box::pin(look(lane)).await;
     }
     let (mut lost, mut busy, mut writes) = (0_u32, 0_u32, 0_u32);
     while !asks.is_empty() || !pending.is_empty() || fetch == Fetch::Yes {

@@ -20,6 +20,7 @@ const READS: &str = "zae_store_reads_total";
 const RETRIES: &str = "zae_store_retries_total";
 const ROUND_TRIPS: &str = "zae_round_trips";
 const BATCH: &str = "zae_batch_size";
+const QUEUE_SECONDS: &str = "zae_queue_seconds";
 const FLUSH_SECONDS: &str = "zae_settlement_delay_seconds";
 const LOST: &str = "zae_settlements_lost_total";
 const RESERVE_GRANTS: &str = "zae_reserve_grants_total";
@@ -55,6 +56,7 @@ pub(crate) fn describe() {
             (WRITE_SECONDS, Unit::Seconds, "how long a write took"),
             (ROUND_TRIPS, Unit::Count, "writes that a batch needed until everybody in it was answered"),
             (BATCH, Unit::Count, "acquires served by one write"),
+            (QUEUE_SECONDS, Unit::Seconds, "how long an acquire waited for its bucket's turn"),
             (FLUSH_SECONDS, Unit::Seconds, "how long a settlement waited for its write to begin"),
         ];
         for (name, unit, text) in histograms {
@@ -143,8 +145,19 @@ pub(crate) fn answered(round_trips: u32) {
     histogram!(ROUND_TRIPS).record(f64::from(round_trips));
 }
 
-pub(crate) fn settling(waited: Duration) {
-    histogram!(FLUSH_SECONDS).record(waited.as_secs_f64());
+pub(crate) fn queued(waits: impl ExactSizeIterator<Item = Duration>) {
+    waited(QUEUE_SECONDS, waits);
+}
+
+pub(crate) fn settling(waits: impl ExactSizeIterator<Item = Duration>) {
+    waited(FLUSH_SECONDS, waits);
+}
+
+fn waited(name: &'static str, waits: impl ExactSizeIterator<Item = Duration>) {
+    if waits.len() > 0 {
+        let histogram = histogram!(name);
+        waits.for_each(|waited| histogram.record(waited.as_secs_f64()));
+    }
 }
 
 /// Grants from a stock that were not counted one by one.
