@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{hold::Hold, image::Image, queue::Waiting, round::Terms, telemetry::Refuser};
+use super::{hold::Hold, image::Image, incarnation::Incarnation, queue::Waiting, round::Terms, telemetry::Refuser};
 use crate::{
     bucket::Amounts,
     error::{RepositoryError, UnavailableReason},
@@ -73,7 +73,7 @@ pub(crate) struct Pending {
     /// In mt: positive for more consumption, negative for refunds.
     pub(crate) amounts: Vec<(LimitName, i64)>,
     /// The creation of the bucket that it belongs to.
-    pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) incarnation: Option<Incarnation>,
     pub(crate) booked_at: Instant,
     /// Told when it is stored; `None` when nobody asks.
     done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
@@ -82,7 +82,7 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) fn new(
         amounts: Vec<(LimitName, i64)>,
-        incarnation: Option<Arc<str>>,
+        incarnation: Option<Incarnation>,
         done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
     ) -> Self {
         Self { amounts, incarnation, booked_at: Instant::now(), done }

@@ -9,6 +9,7 @@ use super::{
     deadlines::Passed,
     hold::{Hold, Tokens},
     image::Image,
+    incarnation::Incarnation,
     lane::{FromStock, Lane, Met, Round, returned},
     lots::Term,
     queue::Fetch,
@@ -317,7 +318,7 @@ fn opening(lane: &Arc<Lane>, terms: &Terms, asks: &[Ask], now: i64) -> Opening {
         };
         terms.params.iter().map(surplus).collect()
     });
-    Opening { shards, balances, incarnation: send::new_incarnation(), wcu: crate::wire::bucket::new_wcu() }
+    Opening { shards, balances, incarnation: Incarnation::draw(), wcu: crate::wire::bucket::new_wcu() }
 }
 
 fn grant(lane: &Arc<Lane>, terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {

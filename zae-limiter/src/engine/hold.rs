@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{ask::Pending, lane::Lane, lots::Term, round::Terms};
+use super::{ask::Pending, incarnation::Incarnation, lane::Lane, lots::Term, round::Terms};
 use crate::{
     bucket::{Amounts, MILLI},
     model::{limit::Limit, name::LimitName, status::LimitStatus},
@@ -18,7 +18,7 @@ pub(crate) struct Hold {
     lane: Arc<Lane>,
     /// Whose limits the amounts are aligned with.
     terms: Arc<Terms>,
-    incarnation: Option<Arc<str>>,
+    incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,
     /// What the bucket held right after, in mt.
@@ -43,7 +43,7 @@ pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<str>>>;
 /// What was taken from a bucket.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) incarnation: Option<Incarnation>,
     pub(crate) taken: Amounts,
     pub(crate) available: Amounts,
     pub(crate) term: Option<Term>,

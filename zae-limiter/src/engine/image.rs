@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::incarnation::Incarnation;
 use crate::{
     bucket::{Accrual, Params},
     model::name::LimitName,
@@ -23,7 +24,7 @@ pub(crate) struct Image {
     /// Whether a newer client stamped the copies and keeps them itself.
     pub(crate) owner_stamped: bool,
     /// Which creation of the bucket this is; absent on buckets that the reference created.
-    pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) incarnation: Option<Incarnation>,
     /// Its limits.
     pub(crate) limits: Vec<LimitImage>,
     /// The reference's reserved limit.

@@ -21,6 +21,7 @@ use super::{
     asked::Part,
     hold::Hold,
     image::Image,
+    incarnation::Incarnation,
     lots::Term,
     queue::{Fetch, Next, Queue, Start},
     refuse,
@@ -275,7 +276,7 @@ impl Lane {
         self: &Arc<Self>,
         terms: &Arc<Terms>,
         amounts: &mut Amounts,
-        incarnation: Option<&Arc<str>>,
+        incarnation: Option<&Incarnation>,
         term: Option<Term>,
     ) {
         let Some(stock) = self.stock.get() else { return };

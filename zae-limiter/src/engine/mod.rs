@@ -12,6 +12,7 @@ pub(crate) mod front;
 pub(crate) mod hold;
 pub(crate) mod home;
 pub(crate) mod image;
+pub(crate) mod incarnation;
 pub(crate) mod lane;
 pub(crate) mod lanes;
 pub(crate) mod local;

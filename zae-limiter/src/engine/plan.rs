@@ -12,9 +12,10 @@
 //! Limits of an item share one refill instant, so when one of them has to move it, all others are credited in the same
 //! write. Every number that went into a write is also a condition of it.
 
-use std::sync::Arc;
-
-use super::image::{Basis, Image, Level, LimitImage, Owner, StoredParams};
+use super::{
+    image::{Basis, Image, Level, LimitImage, Owner, StoredParams},
+    incarnation::Incarnation,
+};
 use crate::{
     bucket::{Accrual, Params},
     model::name::LimitName,
@@ -66,7 +67,7 @@ pub(crate) struct BucketWrite {
     /// The shard count must be this one.
     pub(crate) expect_shards: Option<u32>,
     /// The item must be of this creation (only when something is refunded).
-    pub(crate) expect_incarnation: Option<Option<Arc<str>>>,
+    pub(crate) expect_incarnation: Option<Option<Incarnation>>,
     /// What the validity stamp must say.
     pub(crate) expect_valid: Validity,
     /// One entry per limit that the write touches or depends on.

@@ -2,6 +2,7 @@
 
 use super::{
     image::{Image, Level, Owner, WcuImage},
+    incarnation::Incarnation,
     plan::{BucketWrite, Goal, Lifetime, guards_itself, levels, plan},
 };
 use crate::{
@@ -154,7 +155,7 @@ pub(crate) struct Opening {
     /// The balances that a further shard starts with, in mt by limit; `None` for a bucket of its own: full.
     pub(crate) balances: Option<Vec<i64>>,
     /// Which creation this is.
-    pub(crate) incarnation: std::sync::Arc<str>,
+    pub(crate) incarnation: Incarnation,
     /// The reserved limit.
     pub(crate) wcu: WcuImage,
 }

@@ -1,6 +1,6 @@
 //! The two calls of the acquire path: create a bucket, or update it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -166,11 +166,6 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
         Err(error) => failed(StoreError::from_sdk("PutItem", error)),
     };
     outcome.into()
-}
-
-/// A stamp that tells one creation of a bucket from another: 64 random bits.
-pub(crate) fn new_incarnation() -> Arc<str> {
-    format!("{:016x}", rand::random::<u64>()).into()
 }
 
 impl std::fmt::Display for BucketKey {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     demand::Demand,
     hold::Tokens,
+    incarnation::Incarnation,
     lots::{Lot, Lots, Term},
     round::Terms,
     telemetry::Grants,
@@ -28,7 +29,7 @@ pub(crate) struct Stock {
     life: Duration,
     terms: Arc<Terms>,
     /// The creation of the bucket that the lots came from.
-    incarnation: Option<Arc<str>>,
+    incarnation: Option<Incarnation>,
     lots: Lots,
     demand: Demand,
     /// More is fetched when less than this is left.
@@ -68,7 +69,7 @@ pub(crate) enum Rest {
 #[derive(Debug)]
 pub(crate) struct Returned {
     pub(crate) amounts: Vec<(LimitName, i64)>,
-    pub(crate) incarnation: Option<Arc<str>>,
+    pub(crate) incarnation: Option<Incarnation>,
     /// What was too old to be returned, in mt.
     pub(crate) forfeited: Vec<(LimitName, i64)>,
 }
@@ -177,7 +178,7 @@ impl Stock {
         &mut self,
         terms: &Arc<Terms>,
         amounts: &[i64],
-        incarnation: Option<&Arc<str>>,
+        incarnation: Option<&Incarnation>,
         term: Term,
         now: Instant,
     ) -> bool {
@@ -193,7 +194,7 @@ impl Stock {
         &mut self,
         terms: &Arc<Terms>,
         amounts: &[i64],
-        incarnation: Option<&Arc<str>>,
+        incarnation: Option<&Incarnation>,
         now: Instant,
     ) -> Amounts {
         if !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
@@ -247,7 +248,7 @@ impl Stock {
     }
 
     /// A lot has arrived.
-    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Arc<str>>, term: Term, now: Instant) {
+    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Incarnation>, term: Term, now: Instant) {
         if self.incarnation.as_ref() != incarnation {
             // The bucket was made anew: the old lots belong to nobody.
             self.lots.clear();

@@ -13,7 +13,7 @@ use super::{
     round::Terms,
     stock::{Cause, Serves, Stock},
 };
-use crate::{Limit, Limits, bucket::Amounts};
+use crate::{Limit, Limits, bucket::Amounts, engine::incarnation::Incarnation};
 
 const LIFE: Duration = Duration::from_secs(1);
 /// One token less than half a percent, in mt.
@@ -141,7 +141,7 @@ fn an_ask_that_waited_for_the_stock_counts_once() {
 #[test]
 fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
     let (terms, now) = (terms(), Instant::now());
-    let another = Arc::from("another");
+    let another = Incarnation::from("another");
     let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
     assert_eq!(stock.pay(&terms, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");

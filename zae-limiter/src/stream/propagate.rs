@@ -8,7 +8,7 @@ use super::{BucketChange, StreamTable};
 use crate::{
     engine::{
         image::{Image, Level},
-        send::new_incarnation,
+        incarnation::Incarnation,
     },
     error::{RepositoryError, ValidationError},
     model::name::{EntityId, NamespaceId, ResourceName},
@@ -99,7 +99,7 @@ fn opening(first: &Image, shards: u32, now: i64) -> Image {
         last_refill: now,
         shard_count: Some(shards),
         limits: limits.collect(),
-        incarnation: Some(new_incarnation()),
+        incarnation: Some(Incarnation::draw()),
         wcu: Some(new_wcu()),
         ..first.clone()
     }

@@ -250,7 +250,7 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
         item.insert(TTL.to_owned(), n(ttl));
     }
     if let Some(incarnation) = &image.incarnation {
-        item.insert(INCARNATION.to_owned(), s(&**incarnation));
+        item.insert(INCARNATION.to_owned(), s(incarnation.to_string()));
     }
     let mut put = |name: &str, tokens: i64, params: StoredParams, consumed: i64| {
         let fields = [

@@ -235,7 +235,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     }
     if let Some(incarnation) = &write.expect_incarnation {
         let name = e.name(INCARNATION);
-        e.expect(&name, incarnation.as_deref().map(s));
+        e.expect(&name, incarnation.as_ref().map(|incarnation| s(incarnation.to_string())));
     }
     if let Some(at) = write.set_refill {
         e.set(&refill, n(at));
