@@ -37,6 +37,9 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
         .note(format!("{grants} acquires")),
         time("grant from a reserve", 0.5, Bound::Below(200.0), &mut seen.grants).note(note.clone()),
         time("grant from a reserve", 0.99, Bound::Below(1_000.0), &mut seen.grants).note(note),
+        time("grant from a reserve, at once", 0.5, Bound::Told, &mut seen.at_once)
+            .note("by `acquire_at_once`, as the layers do: the request stays with who asks"),
+        time("grant from a reserve, at once", 0.99, Bound::Told, &mut seen.at_once),
         time("grant from a reserve by names, with its commit", 0.5, Bound::Told, &mut seen.whole)
             .note("entity, resource and cost are given as text and checked"),
         time("grant from a reserve by names, with its commit", 0.99, Bound::Told, &mut seen.whole),
@@ -47,6 +50,7 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
 struct Seen {
     writes: f64,
     grants: Vec<f64>,
+    at_once: Vec<f64>,
     whole: Vec<f64>,
     timer: Vec<f64>,
 }
@@ -75,7 +79,7 @@ async fn measure(acquires: usize) -> Seen {
     let resource = ResourceName::new("gpt-4").expect("a valid name");
     let cost = Cost::of("rpm", 1);
     let samples = || Vec::with_capacity(acquires);
-    let (mut grants, mut whole, mut timer) = (samples(), samples(), samples());
+    let [mut grants, mut at_once, mut whole, mut timer] = [(); 4].map(|()| samples());
     wire.reset();
     for turn in 0..acquires {
         let request = Acquire::new(entity.clone(), resource.clone(), cost.clone());
@@ -91,6 +95,23 @@ async fn measure(acquires: usize) -> Seen {
         }
     }
     let writes = wire.units().writes as f64;
+    let request = Acquire::new(entity, resource, cost);
+    for turn in 0..acquires {
+        let start = Instant::now();
+        let lease = limiter.acquire_at_once(&request);
+        let took = start.elapsed();
+        match lease {
+            Some(lease) => {
+                at_once.push(took.as_nanos() as f64);
+                drop(lease.commit());
+            }
+            // The reserve is being filled up.
+            None => by_names(&limiter).await,
+        }
+        if turn % 128 == 127 {
+            tokio::task::yield_now().await;
+        }
+    }
     for turn in 0..acquires {
         let start = Instant::now();
         by_names(&limiter).await;
@@ -100,5 +121,5 @@ async fn measure(acquires: usize) -> Seen {
         }
     }
     limiter.shutdown().await;
-    Seen { writes, grants, whole, timer }
+    Seen { writes, grants, at_once, whole, timer }
 }
