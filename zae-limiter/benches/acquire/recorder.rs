@@ -48,7 +48,7 @@ impl Recorder {
         (recorder, Client::from_conf(config))
     }
 
-    /// From now on every operation is answered at once, as it was answered last.
+    /// From now on every operation is answered in the next turn of the runtime, as it was answered last.
     pub(crate) fn replay(&self) {
         self.memory.replaying.store(true, Ordering::Relaxed);
     }
@@ -81,7 +81,11 @@ impl HttpConnector for Tap {
             let answers = self.memory.answers.lock().unwrap();
             let answer = answers.get(operation).unwrap_or_else(|| panic!("{operation} was never answered")).clone();
             let ok = StatusCode::try_from(200).expect("a status");
-            return HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, SdkBody::from(answer))));
+            return HttpConnectorFuture::new(async move {
+                // As an answer from a network, which nobody has in the same turn.
+                tokio::task::yield_now().await;
+                Ok(HttpResponse::new(ok, SdkBody::from(answer)))
+            });
         }
         if operation == "UpdateItem" {
             let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).expect("JSON");

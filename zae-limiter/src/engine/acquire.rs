@@ -7,7 +7,6 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     ask::{Answer, Ask, Failure, Refusal},
-    asked::Asked,
     denied::{Denied, NotTaken, nothing},
     hold::{Hold, Holds},
     image::Image,
@@ -62,8 +61,8 @@ async fn ask_lane(lane: &Arc<Lane>, amounts: Amounts, asking: Asking<'_>) -> Ans
     let Asking { terms, exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
     let (terms, asked_at) = (Arc::clone(terms), Instant::now());
-    let part = lane.submit(Ask { terms, amounts, exactness, shards, first_shard, deadline, asked_at, reply });
-    Asked::new(Arc::clone(lane), part, answer).await
+    lane.submit(Ask { terms, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
+    answer.await.unwrap_or(Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
 fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {

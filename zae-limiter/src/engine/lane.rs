@@ -5,7 +5,7 @@
 //! reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
 //!
 //! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. Who asks alone
-//! does it as well, until there are others.
+//! only begins it.
 
 mod worker;
 
@@ -18,7 +18,6 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     ask::{Answer, Ask, Failure, Pending, Refusal},
-    asked::Part,
     hold::Hold,
     image::Image,
     incarnation::Incarnation,
@@ -28,7 +27,6 @@ use super::{
     round::{Freshness, Terms},
     send::BucketKey,
     shared::Shared,
-    shift::Work,
     stock::{Cause, Rest, Returned, Serves, Stock},
     telemetry::{self, Stocked, Under},
 };
@@ -52,7 +50,7 @@ pub(crate) struct Lane {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue<Ask, Pending, Work>,
+    queue: Queue<Ask, Pending>,
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
     trusted_until: Option<Instant>,
@@ -89,6 +87,14 @@ pub(super) enum Met {
     Somebody,
 }
 
+/// Who begins the work on what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// Who asked, alone.
+    WhoAsks,
+    Others(Start),
+}
+
 /// What a stock says to an ask.
 #[derive(Debug)]
 pub(crate) enum FromStock {
@@ -120,27 +126,25 @@ impl Lane {
         }
     }
 
-    /// Joins the queue. The answer comes through the ask's `reply`, if whoever asks does their part.
-    pub(super) fn submit(self: &Arc<Self>, ask: Ask) -> Part {
-        let mut state = lock(&self.state);
-        let terms = Arc::clone(&ask.terms);
-        match state.queue.submit(ask, self.shared.options.max_waiting) {
-            Ok(start) => {
-                state.terms = Some(terms);
-                // Where several come at once, the first should not go without the others.
-                let alone = matches!(start, Start::Worker) && state.queue.is_quiet();
-                drop(state);
-                if let Some(work) = alone.then(|| self.work_here()).flatten() {
-                    return Part::Begins(work);
-                }
-                self.began(start);
-            }
+    /// Joins the queue. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, and sends their write at once.
+    pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
+        match self.join(ask) {
+            Ok(Begins::WhoAsks) => self.begin_here().await,
+            Ok(Begins::Others(start)) => self.began(start),
             Err(ask) => {
-                drop(state);
                 let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
             }
         }
-        Part::Waits
+    }
+
+    fn join(&self, ask: Ask) -> Result<Begins, Ask> {
+        let mut state = lock(&self.state);
+        let terms = Arc::clone(&ask.terms);
+        let start = state.queue.submit(ask, self.shared.options.max_waiting)?;
+        state.terms = Some(terms);
+        // Where several come at once, the first should not go without the others.
+        let alone = start == Start::Worker && state.queue.is_quiet();
+        Ok(if alone { Begins::WhoAsks } else { Begins::Others(start) })
     }
 
     /// Books a settlement.

@@ -21,17 +21,8 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let lanes = Cache::builder()
-            .max_capacity(shared.options.max_lanes)
-            .time_to_idle(IDLE)
-            .eviction_listener(|_, lane: Arc<Lane>, _| lane.take_over())
-            .build();
+        let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
         Self { lanes, terms: Recent::default(), shared }
-    }
-
-    /// Leaves nothing to be done by those who ask: the end of a limiter must not wait for them.
-    pub(crate) fn take_over(&self) {
-        self.lanes.iter().for_each(|(_, lane)| lane.take_over());
     }
 
     /// The same terms as others have, if they are equal.

@@ -2,7 +2,6 @@
 
 pub(crate) mod acquire;
 pub(crate) mod ask;
-mod asked;
 pub(crate) mod breaker;
 pub(crate) mod deadlines;
 pub(crate) mod demand;

@@ -3,9 +3,6 @@
 //! The lane keeps it under a lock. Every entry point that gives the worker something to do says whether a worker has to
 //! be started; the worker stops only in the same step that finds nothing left to do. So nothing is forgotten between a
 //! worker that stops and an ask that arrives (`tests/coalescer.rs` plays the interleavings).
-//!
-//! Whoever asks alone may do the work as well: bit by bit, and leaves it here in between. Others who come meanwhile do not depend on
-//! them, and give it to a task.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -22,43 +19,36 @@ pub(crate) trait Waiting {
     fn goes_with(&self, other: &Self) -> bool;
 }
 
-/// A bucket's queue of asks `A` and settlements `P`, and the work `W` of its worker.
+/// A bucket's queue of asks `A` and settlements `P`.
 #[derive(Debug)]
-pub(crate) struct Queue<A, P, W> {
+pub(crate) struct Queue<A, P> {
     asks: VecDeque<A>,
     pending: Vec<P>,
     /// When the settlements are to be written though nobody else writes.
     flush_at: Option<Instant>,
     /// Whether tokens are to be fetched ahead of use.
     fetch: Fetch,
-    worker: Worker<W>,
+    worker: Worker,
     /// How many asks the worker has met, and met the last time when there were any.
     met: usize,
     met_before: usize,
 }
 
-/// Who sees to what was just queued.
+/// Whether a worker has to be started for what was just queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Start<W> {
-    /// There is no worker: the caller starts one.
+pub(crate) enum Start {
+    /// None runs: the caller starts one.
     Worker,
-    /// The work that somebody has left here and may never come back to: the caller gives it to a task.
-    Task(W),
-    /// The worker, when it is woken.
+    /// The one that runs will see to it when it is woken.
     Nothing,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Worker<W> {
+enum Worker {
     #[default]
     Idle,
-    /// Somebody works, or a task waits.
-    Busy,
-    /// The same, and others than the one who began depend on it.
-    Wanted,
-    /// The one who began has left it here, and will come back to it.
-    Left(W),
+    Running,
 }
 
 /// Whether to debit tokens that nobody waits for yet.
@@ -89,7 +79,7 @@ pub(crate) enum Next<A, P> {
     Stop,
 }
 
-impl<A, P, W> Default for Queue<A, P, W> {
+impl<A, P> Default for Queue<A, P> {
     fn default() -> Self {
         Self {
             asks: VecDeque::new(),
@@ -103,9 +93,9 @@ impl<A, P, W> Default for Queue<A, P, W> {
     }
 }
 
-impl<A: Waiting, P, W> Queue<A, P, W> {
+impl<A: Waiting, P> Queue<A, P> {
     /// Joins the queue, or comes back when `max` wait already.
-    pub(crate) fn submit(&mut self, ask: A, max: usize) -> Result<Start<W>, A> {
+    pub(crate) fn submit(&mut self, ask: A, max: usize) -> Result<Start, A> {
         if self.asks.len() >= max {
             // Those who gave up waiting make room.
             self.asks.retain(Waiting::is_wanted);
@@ -119,7 +109,7 @@ impl<A: Waiting, P, W> Queue<A, P, W> {
     }
 
     /// Books a settlement; it is written at the latest `delay` after the first that waits.
-    pub(crate) fn book(&mut self, pending: P, now: Instant, delay: Duration) -> Start<W> {
+    pub(crate) fn book(&mut self, pending: P, now: Instant, delay: Duration) -> Start {
         self.pending.push(pending);
         let at = now + delay;
         self.flush_at = Some(self.flush_at.map_or(at, |earlier| earlier.min(at)));
@@ -136,48 +126,25 @@ impl<A: Waiting, P, W> Queue<A, P, W> {
     }
 
     /// Tokens are wanted ahead of use.
-    pub(crate) fn fetch(&mut self) -> Start<W> {
+    pub(crate) fn fetch(&mut self) -> Start {
         self.fetch = Fetch::Yes;
         self.start()
     }
 
     /// Makes sure that a worker will look at the clock.
-    pub(crate) fn start(&mut self) -> Start<W> {
-        match std::mem::replace(&mut self.worker, Worker::Wanted) {
+    pub(crate) fn start(&mut self) -> Start {
+        match self.worker {
+            Worker::Running => Start::Nothing,
             Worker::Idle => {
-                self.worker = Worker::Busy;
+                self.worker = Worker::Running;
                 Start::Worker
             }
-            Worker::Left(work) => Start::Task(work),
-            Worker::Busy | Worker::Wanted => Start::Nothing,
         }
     }
 
     /// Whether those who ask seem to come one by one.
     pub(crate) fn is_quiet(&self) -> bool {
         self.met <= 1 && self.met_before <= 1
-    }
-
-    /// Leaves the work here until [`resume`](Queue::resume), unless others depend on it: then it comes back, for a task.
-    pub(crate) fn leave(&mut self, work: W) -> Option<W> {
-        match self.worker {
-            Worker::Busy => {
-                self.worker = Worker::Left(work);
-                None
-            }
-            _ => Some(work),
-        }
-    }
-
-    /// Takes up the work that was left here; `None` when a task has it, or it is done.
-    pub(crate) fn resume(&mut self) -> Option<W> {
-        match std::mem::replace(&mut self.worker, Worker::Busy) {
-            Worker::Left(work) => Some(work),
-            other => {
-                self.worker = other;
-                None
-            }
-        }
     }
 
     /// The worker has ended before its time; whether it leaves anything to do.
@@ -261,7 +228,7 @@ mod tests {
         Ask { number, terms: 0, wanted: true }
     }
 
-    fn queue(asks: impl IntoIterator<Item = Ask>) -> Queue<Ask, u32, ()> {
+    fn queue(asks: impl IntoIterator<Item = Ask>) -> Queue<Ask, u32> {
         let mut queue = Queue::default();
         for ask in asks {
             let _ = queue.submit(ask, usize::MAX).unwrap();
@@ -270,7 +237,7 @@ mod tests {
     }
 
     /// Who is driven next.
-    fn numbers(queue: &mut Queue<Ask, u32, ()>) -> Vec<u32> {
+    fn numbers(queue: &mut Queue<Ask, u32>) -> Vec<u32> {
         match queue.next(Instant::now(), None, false) {
             Next::Drive { asks, .. } => asks.iter().map(|ask| ask.number).collect(),
             other => panic!("{other:?}"),
@@ -312,20 +279,6 @@ mod tests {
         assert_eq!(pending, [0, 1, 2, 3]);
         let _ = queue.book(4, start, DELAY);
         assert!(matches!(queue.next(start, None, true), Next::Drive { .. }), "at the end nothing waits");
-    }
-
-    #[test]
-    fn work_that_was_left_is_taken_up_by_whoever_left_it_or_goes_to_a_task_for_others() {
-        let mut queue: Queue<Ask, u32, &str> = Queue::default();
-        assert_eq!(queue.submit(ask(0), 9), Ok(Start::Worker));
-        assert_eq!((queue.resume(), queue.leave("work"), queue.resume()), (None, None, Some("work")));
-        assert_eq!(queue.leave("work"), None);
-        assert_eq!(queue.submit(ask(1), 9), Ok(Start::Task("work")));
-        assert_eq!((queue.start(), queue.resume()), (Start::Nothing, None));
-
-        let mut queue: Queue<Ask, u32, &str> = Queue::default();
-        assert_eq!((queue.start(), queue.fetch()), (Start::Worker, Start::Nothing));
-        assert_eq!(queue.leave("work"), Some("work"), "somebody came while it was done");
     }
 
     #[test]

@@ -1,11 +1,6 @@
-//! What does a lane's work: [`Shift`].
+//! The task that does a lane's work: [`Shift`].
 
-use std::{
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use tokio::runtime::Id;
 
@@ -16,29 +11,6 @@ use super::{
 
 /// How many turns of the scheduler a lane waits for company at most.
 const TURNS: u32 = 4;
-
-/// A shift that is done bit by bit by whoever has it, a task in the end.
-pub(super) struct Work(Pin<Box<dyn Future<Output = ()> + Send>>);
-
-impl Work {
-    pub(super) fn new(shift: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(Box::pin(shift))
-    }
-}
-
-impl Future for Work {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(context)
-    }
-}
-
-impl fmt::Debug for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Work").finish_non_exhaustive()
-    }
-}
 
 /// One worker's time at a lane.
 pub(super) struct Shift {

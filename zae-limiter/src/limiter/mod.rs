@@ -369,7 +369,6 @@ impl RateLimiter {
         let shared = &self.inner.lanes.shared;
         shared.closing.begin();
         shared.recover();
-        self.inner.lanes.take_over();
         shared.tasks.close();
         shared.tasks.wait().await;
     }

@@ -1,23 +1,18 @@
-//! Who does a lane's work: a task, or one who asks alone.
+//! Who does a lane's work: a task, which one who asks alone begins.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use tokio::time::Instant;
 
 use super::{
-    super::{
-        asked::Part,
-        queue::Start,
-        shift::{Shift, Work},
-    },
+    super::{queue::Start, shift::Shift},
     Lane, lock,
 };
 
 impl Lane {
-    pub(super) fn began(self: &Arc<Self>, start: Start<Work>) {
+    pub(super) fn began(self: &Arc<Self>, start: Start) {
         match start {
             Start::Worker => self.begin(),
-            Start::Task(work) => self.hand_over(work),
             Start::Nothing => self.wake.notify_one(),
         }
     }
@@ -50,42 +45,19 @@ impl Lane {
         }
     }
 
-    /// The work of one who asks on the lane's runtime.
-    pub(super) fn work_here(self: &Arc<Self>) -> Option<Work> {
-        let here = self.shared.home.id_if_here()?;
+    /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on its way before
+    /// there is one.
+    pub(super) async fn begin_here(self: &Arc<Self>) {
+        let Some(here) = self.shared.home.id_if_here() else { return self.begin() };
         let shift = Shift::new(Arc::clone(self), here);
-        Some(Work::new(self.shared.tasks.track_future(shift.work())))
-    }
-
-    /// Leaves the work of one who asks here until they are polled again.
-    pub(in crate::engine) fn leave(&self, work: Work) -> Part {
-        let wanted = lock(&self.state).queue.leave(work);
-        match wanted {
-            None => Part::GoesOn,
-            Some(work) => {
-                self.hand_over(work);
-                Part::Waits
+        let mut work = Box::pin(self.shared.tasks.track_future(shift.work()));
+        let begun = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        if begun.is_pending() {
+            match self.shared.home.handle() {
+                Some(home) => drop(home.spawn(work)),
+                // Dropped, it waits for a runtime.
+                None => drop(work),
             }
-        }
-    }
-
-    /// Takes up the work that was left here, if no task has it.
-    pub(in crate::engine) fn resume_work(&self) -> Option<Work> {
-        lock(&self.state).queue.resume()
-    }
-
-    /// Gives the work that one who asks has left here to a task.
-    pub(crate) fn take_over(&self) {
-        if let Some(work) = self.resume_work() {
-            self.hand_over(work);
-        }
-    }
-
-    /// Gives the work of one who asks to a task.
-    pub(in crate::engine) fn hand_over(&self, work: Work) {
-        // Without a runtime it is dropped, and so waits for one.
-        if let Some(home) = self.shared.home.handle() {
-            drop(home.spawn(work));
         }
     }
 }
