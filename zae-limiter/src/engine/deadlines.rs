@@ -128,15 +128,23 @@ impl Wait {
         let number = state.count;
         let place = *self.place.get_or_insert((self.deadline, number));
         state.count += 1;
-        state.waits.entry(place).and_modify(|known| known.clone_from(waker)).or_insert_with(|| waker.clone());
-        let known = state.looks_at;
-        if known.is_none_or(|at| self.deadline < at) {
+        let before = match state.waits.get_mut(&place) {
+            Some(known) if known.will_wake(waker) => None,
+            Some(known) => Some(std::mem::replace(known, waker.clone())),
+            None => state.waits.insert(place, waker.clone()),
+        };
+        let looks_at = state.looks_at;
+        let is_earlier = looks_at.is_none_or(|at| self.deadline < at);
+        if is_earlier {
             state.looks_at = Some(self.deadline);
-            drop(state);
-            match known {
-                Some(_) => self.deadlines.earlier.notify_one(),
-                None => drop(tokio::spawn(Arc::clone(&self.deadlines).keep())),
-            }
+        }
+        drop(state);
+        // Not under the lock: it may be the last to know its task.
+        drop(before);
+        match looks_at {
+            Some(_) if is_earlier => self.deadlines.earlier.notify_one(),
+            None => drop(tokio::spawn(Arc::clone(&self.deadlines).keep())),
+            Some(_) => {}
         }
     }
 }
@@ -145,7 +153,7 @@ impl Drop for Wait {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             let waker = self.deadlines.lock().waits.remove(&place);
-            // Not under the lock: it may be the last to know its task.
+            // As above, not under the lock.
             drop(waker);
         }
     }
@@ -153,7 +161,11 @@ impl Drop for Wait {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
+    use std::{
+        future::{Pending, pending},
+        task::Wake,
+        time::Duration,
+    };
 
     use super::*;
 
@@ -207,5 +219,24 @@ mod tests {
         drop((with_the_keeper, first));
         let ended = second.block_on(async { tokio::time::timeout(Duration::from_secs(10), wait).await });
         assert_eq!(ended.expect("it ends").unwrap(), Err(Passed));
+    }
+
+    /// Who polls a wait may change, and the last to know a task may be what wakes it.
+    #[tokio::test(start_paused = true)]
+    async fn a_waker_that_is_replaced_may_own_another_wait() {
+        struct Task(#[expect(dead_code, reason = "only to be dropped")] Mutex<Until<Pending<()>>>);
+        impl Wake for Task {
+            fn wake(self: Arc<Self>) {}
+        }
+        let (deadlines, at) = (Arc::new(Deadlines::default()), Instant::now() + LONG);
+        let [mut owned, mut wait] = [(); 2].map(|()| deadlines.until(at, pending()));
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut owned).poll(&mut nobody).is_pending());
+        let task = Waker::from(Arc::new(Task(Mutex::new(owned))));
+        assert!(Pin::new(&mut wait).poll(&mut Context::from_waker(&task)).is_pending());
+        drop(task);
+        assert_eq!(waits(&deadlines), 2);
+        assert!(Pin::new(&mut wait).poll(&mut nobody).is_pending());
+        assert_eq!(waits(&deadlines), 1);
     }
 }
