@@ -179,3 +179,23 @@ fn every_grant_is_counted_once_wherever_it_came_from() {
     metrics::with_local_recorder(&recorder, || runtime.block_on(work));
     assert_eq!(counted(&snapshotter, "zae_acquires_total", "granted"), 300);
 }
+
+/// Of two that ask at once, the second waits for the write of the first.
+#[test]
+fn the_time_in_the_queue_is_told() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let work = async {
+        let bench = Bench::new();
+        let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
+        assert!(spend(&limiter, "user-1", 1).await);
+        wire.fail(|_, _| Fault::Slow(50));
+        assert_eq!(tokio::join!(spend(&limiter, "user-1", 1), spend(&limiter, "user-1", 1)), (true, true));
+    };
+    metrics::with_local_recorder(&recorder, || runtime.block_on(work));
+    let told = snapshotter.snapshot().into_vec().into_iter().find(|(key, ..)| key.key().name() == "zae_queue_seconds");
+    let Some((_, _, _, DebugValue::Histogram(waits))) = told else { panic!("{told:?}") };
+    let waits: Vec<u64> = waits.iter().map(|seconds| (seconds.into_inner() * 100.0).round() as u64).collect();
+    assert_eq!(waits, [0, 0, 5], "in hundredths of a second");
+}

@@ -47,9 +47,9 @@ impl Home {
     }
 
     /// The runtime to work on, if it is the current one.
-    pub(crate) fn id_if_here(&self) -> Option<Id> {
-        let here = Handle::try_current().ok()?.id();
-        self.lock().as_ref().is_some_and(|home| home.id() == here).then_some(here)
+    pub(crate) fn if_here(&self) -> Option<Handle> {
+        let here = Handle::try_current().ok()?;
+        self.lock().as_ref().is_some_and(|home| home.id() == here.id()).then_some(here)
     }
 
     /// The runtime to work on, if it is another than the current one.

@@ -126,7 +126,7 @@ impl Lane {
         }
     }
 
-    /// Joins the queue. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, and sends their write at once.
+    /// Joins the queue. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, in one step.
     pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
         match self.join(ask) {
             Ok(Begins::WhoAsks) => self.begin_here().await,

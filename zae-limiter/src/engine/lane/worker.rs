@@ -48,16 +48,12 @@ impl Lane {
     /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on its way before
     /// there is one.
     pub(super) async fn begin_here(self: &Arc<Self>) {
-        let Some(here) = self.shared.home.id_if_here() else { return self.begin() };
-        let shift = Shift::new(Arc::clone(self), here);
+        let Some(home) = self.shared.home.if_here() else { return self.begin() };
+        let shift = Shift::new(Arc::clone(self), home.id());
         let mut work = Box::pin(self.shared.tasks.track_future(shift.work()));
         let begun = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
         if begun.is_pending() {
-            match self.shared.home.handle() {
-                Some(home) => drop(home.spawn(work)),
-                // Dropped, it waits for a runtime.
-                None => drop(work),
-            }
+            drop(home.spawn(work));
         }
     }
 }
