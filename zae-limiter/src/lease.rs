@@ -17,7 +17,8 @@ use crate::{
         denied::{Denied, NotTaken},
         hold::{Booked, Hold, Holds},
         lane::Lane,
-        resolve::{Level, Resolved},
+        level::Level,
+        resolve::Resolved,
     },
     error::{AcquireError, LeaseError, SettleError, Unavailable},
     limiter::RateLimiter,
@@ -154,7 +155,9 @@ impl Lease {
     /// Who was charged too, when the entity cascades.
     pub fn parent(&self) -> Option<&EntityId> {
         match &self.whose {
-            Whose::Buckets(resolved) if self.lock().holds.len() > 1 => resolved.parent.as_ref().map(Level::entity),
+            Whose::Buckets(resolved) if self.lock().holds.len() > 1 => {
+                resolved.parent.as_ref().map(|level| level.entity())
+            }
             _ => None,
         }
     }
@@ -257,9 +260,9 @@ impl Lease {
             let asks = lanes.iter().filter_map(|lane| {
                 let mut levels = std::iter::once(&now.child).chain(&now.parent);
                 let level = levels.find(|level| *level.entity() == lane.key.entity)?;
-                Some((Arc::clone(lane), Arc::clone(level.terms()), level.amounts(&asked)))
+                Some((Arc::new(Level::new(Arc::clone(level.terms()), Arc::clone(lane))), level.amounts(&asked)))
             });
-            let asks = asks.filter(|(_, _, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
+            let asks = asks.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
             match acquire::take_more(asks, deadline).await {
                 Ok(more) => return Ok(more),
                 Err(NotTaken::Denied(denied)) => return Err(denied),

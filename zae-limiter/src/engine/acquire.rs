@@ -10,11 +10,10 @@ use super::{
     denied::{Denied, NotTaken, nothing},
     hold::{Hold, Holds},
     image::Image,
-    lane::{FromStock, Lane},
     lanes::Lanes,
+    level::{FromStock, Level},
     refuse::{self, Remembered},
-    resolve::{Level, Resolved},
-    round::Terms,
+    resolve::Resolved,
     telemetry::{self, Refuser},
 };
 use crate::{
@@ -27,7 +26,13 @@ use crate::{
 };
 
 /// Asks a level's bucket, shard after shard where a neighbour has sharded it.
-async fn ask_level(level: &Level, lanes: &Lanes, amounts: &[i64], exactness: Exactness, deadline: Instant) -> Answer {
+async fn ask_level(
+    level: &Arc<Level>,
+    lanes: &Lanes,
+    amounts: &[i64],
+    exactness: Exactness,
+    deadline: Instant,
+) -> Answer {
     let mut shards = level.lane().image().map_or(1, |image| image.shards());
     let start = if shards > 1 { rand::random_range(0..shards) } else { 0 };
     let mut best: Option<Refusal> = None;
@@ -35,8 +40,9 @@ async fn ask_level(level: &Level, lanes: &Lanes, amounts: &[i64], exactness: Exa
     while tried < shards {
         let shard = (start + tried) % shards;
         let first_shard = if shard > 0 { level.lane().image() } else { None };
-        let asking = Asking { terms: level.terms(), exactness, shards, first_shard, deadline };
-        match ask_lane(&level.shard(lanes, shard), amounts.into(), asking).await {
+        let asking = Asking { exactness, shards, first_shard, deadline };
+        let elsewhere = (shard > 0).then(|| Arc::new(level.at_shard(lanes, shard)));
+        match ask_lane(elsewhere.as_ref().unwrap_or(level), amounts.into(), asking).await {
             Answer::Refused(refusal) => best = Some(sooner(best, refusal)),
             other => return other,
         }
@@ -48,8 +54,7 @@ async fn ask_level(level: &Level, lanes: &Lanes, amounts: &[i64], exactness: Exa
 }
 
 /// How a lane is asked.
-struct Asking<'a> {
-    terms: &'a Arc<Terms>,
+struct Asking {
     exactness: Exactness,
     shards: u32,
     first_shard: Option<Arc<Image>>,
@@ -57,11 +62,11 @@ struct Asking<'a> {
 }
 
 /// Puts one ask into a lane's queue and waits for the answer. Dropped before that, whatever was granted goes back.
-async fn ask_lane(lane: &Arc<Lane>, amounts: Amounts, asking: Asking<'_>) -> Answer {
-    let Asking { terms, exactness, shards, first_shard, deadline } = asking;
+async fn ask_lane(level: &Arc<Level>, amounts: Amounts, asking: Asking) -> Answer {
+    let Asking { exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
-    let (terms, asked_at) = (Arc::clone(terms), Instant::now());
-    lane.submit(Ask { terms, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
+    let (lane, level, asked_at) = (level.lane(), Arc::clone(level), Instant::now());
+    lane.submit(Ask { level, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
     answer.await.unwrap_or(Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
@@ -76,7 +81,7 @@ fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
 
 /// One level of an acquire under way.
 struct Part<'a> {
-    level: &'a Level,
+    level: &'a Arc<Level>,
     exactness: Exactness,
     amounts: Amounts,
     /// What its stock gave.
@@ -116,7 +121,7 @@ pub(crate) async fn take(
         return Err(Denied::from(AcquireError::from(never)).into());
     }
     for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
-        match part.level.lane().ask_stock(part.level.terms(), &part.amounts) {
+        match part.level.ask_stock(&part.amounts) {
             FromStock::Granted(hold) => part.hold = Some(hold),
             FromStock::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses).into()),
             FromStock::Ask => {}
@@ -158,14 +163,10 @@ fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
 }
 
 /// Takes more from buckets that a lease holds tokens of: from the same shards, or from none.
-pub(crate) async fn take_more(
-    holds: Vec<(Arc<Lane>, Arc<Terms>, Amounts)>,
-    deadline: Instant,
-) -> Result<Holds, NotTaken> {
-    let asks = holds.iter().map(|(lane, terms, amounts)| {
-        let shards = lane.image().map_or(1, |image| image.shards());
-        let asking = Asking { terms, exactness: Exactness::Strict, shards, first_shard: None, deadline };
-        ask_lane(lane, amounts.clone(), asking)
+pub(crate) async fn take_more(levels: Vec<(Arc<Level>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
+    let asks = levels.iter().map(|(level, amounts)| {
+        let shards = level.lane().image().map_or(1, |image| image.shards());
+        ask_lane(level, amounts.clone(), Asking { exactness: Exactness::Strict, shards, first_shard: None, deadline })
     });
     let mut answers = Vec::new();
     for ask in asks.map(Box::pin).collect::<Vec<_>>() {

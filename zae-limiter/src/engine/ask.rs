@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{hold::Hold, image::Image, incarnation::Incarnation, queue::Waiting, round::Terms, telemetry::Refuser};
+use super::{hold::Hold, image::Image, incarnation::Incarnation, level::Level, queue::Waiting, telemetry::Refuser};
 use crate::{
     bucket::Amounts,
     error::{RepositoryError, UnavailableReason},
@@ -14,8 +14,8 @@ use crate::{
 /// One acquire's wish at one bucket.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    pub(crate) terms: Arc<Terms>,
-    /// Aligned with the terms' limits, in mt.
+    pub(crate) level: Arc<Level>,
+    /// Aligned with the level's limits, in mt.
     pub(crate) amounts: Amounts,
     pub(crate) exactness: Exactness,
     /// Shards the bucket is known to have.
@@ -33,7 +33,8 @@ impl Waiting for Ask {
     }
 
     fn goes_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.terms, &other.terms) || self.terms.same(&other.terms)
+        let (terms, others) = (self.level.terms(), other.level.terms());
+        Arc::ptr_eq(terms, others) || terms.same(others)
     }
 }
 

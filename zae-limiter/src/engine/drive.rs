@@ -10,7 +10,8 @@ use super::{
     hold::{Hold, Tokens},
     image::Image,
     incarnation::Incarnation,
-    lane::{FromStock, Lane, Met, Round, returned},
+    lane::{Lane, Met, Round, returned},
+    level::FromStock,
     lots::Term,
     queue::Fetch,
     refuse::{At, answer_refused, booked, in_line, shards},
@@ -120,7 +121,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 telemetry::served(written.served.len());
                 debts(&image, &written.adjust);
                 stock_up(lane, &terms, &image, &written);
-                grant(lane, &terms, &mut asks, &written.served, &image, written.now);
+                grant(&terms, &mut asks, &written.served, &image, written.now);
                 finish(std::mem::take(&mut pending), &Ok(()));
                 freshness = Freshness::Fresh;
                 fetch = Fetch::No;
@@ -199,7 +200,7 @@ async fn look(lane: &Lane) -> Freshness {
 }
 
 /// Answers those whom the stock can serve after all: it was filled while they waited.
-fn serve_from_stock(lane: &Arc<Lane>, terms: &Arc<Terms>, asks: &mut Vec<Ask>, pending: &mut Vec<Pending>) {
+fn serve_from_stock(lane: &Lane, terms: &Arc<Terms>, asks: &mut Vec<Ask>, pending: &mut Vec<Pending>) {
     if !asks.iter().any(|ask| ask.exactness == Exactness::Reserved) {
         return;
     }
@@ -211,7 +212,7 @@ fn serve_from_stock(lane: &Arc<Lane>, terms: &Arc<Terms>, asks: &mut Vec<Ask>, p
             asks.push(ask);
             continue;
         }
-        match lane.ask_stock_again(terms, &ask.amounts) {
+        match ask.level.ask_stock_again(&ask.amounts) {
             FromStock::Granted(hold) => drop(ask.reply.send(Answer::Granted(hold))),
             FromStock::Refused(refusal) => drop(ask.reply.send(Answer::Refused(refusal))),
             FromStock::Ask => asks.push(ask),
@@ -321,7 +322,7 @@ fn opening(lane: &Arc<Lane>, terms: &Terms, asks: &[Ask], now: i64) -> Opening {
     Opening { shards, balances, incarnation: Incarnation::draw(), wcu: crate::wire::bucket::new_wcu() }
 }
 
-fn grant(lane: &Arc<Lane>, terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {
+fn grant(terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {
     let shards = shards(asks, image);
     let levels = super::plan::levels(image, &terms.goal(&[], &[], shards, now));
     let available: Amounts = levels.iter().map(|level| level.tokens).collect();
@@ -331,11 +332,11 @@ fn grant(lane: &Arc<Lane>, terms: &Terms, asks: &mut Vec<Ask>, served: &[usize],
             asks.push(ask);
             continue;
         }
-        let Ask { terms, amounts, reply, .. } = ask;
+        let Ask { level, amounts, reply, .. } = ask;
         let incarnation = image.incarnation.clone();
         let tokens = Tokens { incarnation, taken: amounts, available: available.clone(), term: None };
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
-        let _ = reply.send(Answer::Granted(Hold::new(Arc::clone(lane), terms, tokens)));
+        let _ = reply.send(Answer::Granted(Hold::new(level, tokens)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{ask::Pending, incarnation::Incarnation, lane::Lane, lots::Term, round::Terms};
+use super::{ask::Pending, incarnation::Incarnation, lane::Lane, level::Level, lots::Term, round::Terms};
 use crate::{
     bucket::{Amounts, MILLI},
     model::{limit::Limit, name::LimitName, status::LimitStatus},
@@ -15,9 +15,8 @@ use crate::{
 /// nor a forgotten lease leaks tokens.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    lane: Arc<Lane>,
-    /// Whose limits the amounts are aligned with.
-    terms: Arc<Terms>,
+    /// Where, and which limits the amounts are aligned with.
+    level: Arc<Level>,
     incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,
@@ -51,20 +50,24 @@ pub(crate) struct Tokens {
 
 impl Hold {
     #[inline]
-    pub(crate) fn new(lane: Arc<Lane>, terms: Arc<Terms>, tokens: Tokens) -> Self {
+    pub(crate) fn new(level: Arc<Level>, tokens: Tokens) -> Self {
         let Tokens { incarnation, taken, available, term } = tokens;
-        Self { lane, terms, incarnation, taken, available, term, state: State::Open }
+        Self { level, incarnation, taken, available, term, state: State::Open }
     }
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
-        &self.lane
+        self.level.lane()
+    }
+
+    fn terms(&self) -> &Terms {
+        self.level.terms()
     }
 
     /// Each limit's status right after the tokens were taken.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
         self.left().zip(&self.taken).map(|((limit, available), taken)| LimitStatus {
-            entity_id: self.lane.key.entity.clone(),
-            resource: self.lane.key.resource.clone(),
+            entity_id: self.level.entity().clone(),
+            resource: self.level.resource().clone(),
             limit: limit.clone(),
             available,
             requested: u64::try_from(taken / MILLI).unwrap_or(0),
@@ -76,12 +79,12 @@ impl Hold {
     /// Each limit with the whole tokens that were left right after the tokens were taken.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&Limit, i64)> {
         let available = self.available.iter().map(|available| available.div_euclid(MILLI));
-        self.terms.limits.iter().zip(available)
+        self.level.limits().iter().zip(available)
     }
 
     /// What was taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
     pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
-        self.terms.params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
+        self.terms().params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
     }
 
     /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What was
@@ -94,8 +97,8 @@ impl Hold {
             self.incarnation = more.incarnation.take();
             self.taken.iter_mut().for_each(|taken| *taken = 0);
         }
-        for (index, (name, _)) in self.terms.params.iter().enumerate() {
-            let Some(other) = more.terms.params.iter().position(|(known, _)| known == name) else { continue };
+        for (index, (name, _)) in self.level.terms().params.iter().enumerate() {
+            let Some(other) = more.terms().params.iter().position(|(known, _)| known == name) else { continue };
             self.taken[index] = self.taken[index].saturating_add(more.taken[other]);
             self.available[index] = more.available[other];
         }
@@ -125,11 +128,11 @@ impl Hold {
 
     /// Books what a stock cannot take up.
     fn book(&self, mut amounts: Amounts, told: Told) -> Option<Booked> {
-        self.lane.settle_from_stock(&self.terms, &mut amounts, self.incarnation.as_ref(), self.term);
+        self.level.settle_from_stock(&mut amounts, self.incarnation.as_ref(), self.term);
         if amounts.iter().all(|amount| *amount == 0) {
             return None;
         }
-        let names = self.terms.params.iter().map(|(name, _)| name.clone());
+        let names = self.terms().params.iter().map(|(name, _)| name.clone());
         let amounts = names.zip(amounts).filter(|(_, amount)| *amount != 0).collect();
         let (done, booked) = match told {
             Told::WhenStored => {
@@ -138,7 +141,7 @@ impl Hold {
             }
             Told::Never => (None, None),
         };
-        self.lane.book(Pending::new(amounts, self.incarnation.clone(), done));
+        self.lane().book(Pending::new(amounts, self.incarnation.clone(), done));
         booked
     }
 }

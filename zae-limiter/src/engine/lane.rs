@@ -17,20 +17,17 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    ask::{Answer, Ask, Failure, Pending, Refusal},
-    hold::Hold,
+    ask::{Answer, Ask, Failure, Pending},
     image::Image,
-    incarnation::Incarnation,
-    lots::Term,
     queue::{Fetch, Next, Queue, Start},
     refuse,
     round::{Freshness, Terms},
     send::BucketKey,
     shared::Shared,
-    stock::{Cause, Rest, Returned, Serves, Stock},
+    stock::{Cause, Returned, Stock},
     telemetry::{self, Stocked, Under},
 };
-use crate::{bucket::Amounts, error::UnavailableReason, model::name::LimitName};
+use crate::{error::UnavailableReason, model::name::LimitName};
 
 /// How long an image may say no without the store being asked: what others give back is seen after this time.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -95,15 +92,6 @@ enum Begins {
     Others(Start),
 }
 
-/// What a stock says to an ask.
-#[derive(Debug)]
-pub(crate) enum FromStock {
-    Granted(Hold),
-    Refused(Refusal),
-    /// The bucket is to be asked.
-    Ask,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics under these locks; if something did, what they guard is still whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,9 +127,10 @@ impl Lane {
 
     fn join(&self, ask: Ask) -> Result<Begins, Ask> {
         let mut state = lock(&self.state);
-        let terms = Arc::clone(&ask.terms);
+        if !state.terms.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.level.terms())) {
+            state.terms = Some(Arc::clone(ask.level.terms()));
+        }
         let start = state.queue.submit(ask, self.shared.options.max_waiting)?;
-        state.terms = Some(terms);
         // Where several come at once, the first should not go without the others.
         let alone = start == Start::Worker && state.queue.is_quiet();
         Ok(if alone { Begins::WhoAsks } else { Begins::Others(start) })
@@ -224,96 +213,27 @@ impl Lane {
         lock(&self.state).image.get_or_insert_with(|| Arc::new(image));
     }
 
-    /// Grants from the stock without a write, if it can.
+    /// Makes sure that there is a stock: one for `terms` where there is none yet.
+    pub(super) fn keep_stock(&self, terms: &Arc<Terms>, now: Instant) {
+        let new = || Box::new(Mutex::new(Stock::new(Arc::clone(terms), self.shared.options.reserve_life, now)));
+        self.stock.get_or_init(new);
+    }
+
+    /// Makes sure that tokens are debited ahead.
+    pub(super) fn fetch(self: &Arc<Self>) {
+        let start = lock(&self.state).queue.fetch();
+        self.began(start);
+    }
+
+    /// The stock, if somebody asked in reserve mode.
     #[inline]
-    pub(crate) fn grant_from_stock(
-        self: &Arc<Self>,
-        terms: &Arc<Terms>,
-        amounts: Amounts,
-        serves: Serves,
-        now: Instant,
-    ) -> Option<Hold> {
-        let (tokens, rest) = lock(self.stock.get()?).take(terms, amounts, serves, now)?;
-        if rest == Rest::Low {
-            let start = lock(&self.state).queue.fetch();
-            self.began(start);
-        }
-        Some(Hold::new(Arc::clone(self), Arc::clone(terms), tokens))
-    }
-
-    /// What the stock says to an ask: it grants, or knows that the bucket is nearly empty, or does not know.
-    pub(crate) fn ask_stock(self: &Arc<Self>, terms: &Arc<Terms>, amounts: &[i64]) -> FromStock {
-        let now = Instant::now();
-        if self.shared.closing.has_begun() {
-            return FromStock::Ask;
-        }
-        let stock = self
-            .stock
-            .get_or_init(|| Box::new(Mutex::new(Stock::new(Arc::clone(terms), self.shared.options.reserve_life, now))));
-        if let Some(hold) = self.grant_from_stock(terms, amounts.into(), Serves::Level, now) {
-            return FromStock::Granted(hold);
-        }
-        let mut stock = lock(stock);
-        stock.missed(terms, amounts);
-        self.rationed(&stock, terms, amounts, now)
-    }
-
-    /// As [`ask_stock`](Lane::ask_stock), for an ask that found too little before and has waited since.
-    pub(super) fn ask_stock_again(self: &Arc<Self>, terms: &Arc<Terms>, amounts: &[i64]) -> FromStock {
-        let now = Instant::now();
-        if let Some(hold) = self.grant_from_stock(terms, amounts.into(), Serves::Again, now) {
-            return FromStock::Granted(hold);
-        }
-        self.stock().map_or(FromStock::Ask, |stock| self.rationed(&stock, terms, amounts, now))
-    }
-
-    fn rationed(&self, stock: &Stock, terms: &Arc<Terms>, amounts: &[i64], now: Instant) -> FromStock {
-        match stock.ration(terms, amounts, now) {
-            Some(wait) => FromStock::Refused(refuse::rationed(&self.key, terms, amounts, stock.held(), wait)),
-            None => FromStock::Ask,
-        }
-    }
-
-    /// Settles `amounts` (positive for more consumption, negative for refunds) with the stock, and leaves in them what
-    /// has to be written.
-    pub(crate) fn settle_from_stock(
-        self: &Arc<Self>,
-        terms: &Arc<Terms>,
-        amounts: &mut Amounts,
-        incarnation: Option<&Incarnation>,
-        term: Option<Term>,
-    ) {
-        let Some(stock) = self.stock.get() else { return };
-        if self.shared.closing.has_begun() {
-            return;
-        }
-        let now = Instant::now();
-        let mut stock = lock(stock);
-        if amounts.iter().any(|amount| *amount > 0) {
-            let more: Amounts = amounts.iter().map(|amount| (*amount).max(0)).collect();
-            let left = stock.pay(terms, &more, incarnation, now);
-            amounts.iter_mut().zip(left).filter(|(amount, _)| **amount > 0).for_each(|(amount, left)| *amount = left);
-        }
-        if let (Some(term), true) = (term, amounts.iter().any(|amount| *amount < 0)) {
-            let back: Amounts = amounts.iter().map(|amount| (-*amount).max(0)).collect();
-            if stock.put_back(terms, &back, incarnation, term, now) {
-                amounts.iter_mut().for_each(|amount| *amount = (*amount).max(0));
-                drop(stock);
-                // Somebody has to return it in time.
-                let start = lock(&self.state).queue.start();
-                self.began(start);
-            }
-        }
-    }
-
-    /// The stock, for a worker that has just written.
     pub(super) fn stock(&self) -> Option<MutexGuard<'_, Stock>> {
         self.stock.get().map(|stock| lock(stock))
     }
 
     /// The terms of a round. A settlement or a fetch comes from an ask, so there always are some.
     pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
-        let first = asks.first().map(|ask| Arc::clone(&ask.terms));
+        let first = asks.first().map(|ask| Arc::clone(ask.level.terms()));
         first.or_else(|| lock(&self.state).terms.clone())
     }
 

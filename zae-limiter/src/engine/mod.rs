@@ -14,6 +14,7 @@ pub(crate) mod image;
 pub(crate) mod incarnation;
 pub(crate) mod lane;
 pub(crate) mod lanes;
+pub(crate) mod level;
 pub(crate) mod local;
 pub(crate) mod lots;
 pub(crate) mod plan;

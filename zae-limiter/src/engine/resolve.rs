@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{denied::Denied, image::Owner, lane::Lane, lanes::Lanes, plan::Lifetime, round::Terms, send::BucketKey};
+use super::{denied::Denied, image::Owner, lanes::Lanes, level::Level, plan::Lifetime, round::Terms, send::BucketKey};
 use crate::{
-    bucket::{self, Amounts, MILLI, Params},
+    bucket,
     error::AcquireError,
     model::{
         cost::Cost,
         limit::Limits,
-        name::{EntityId, LimitName, ResourceName},
+        name::{EntityId, ResourceName},
         reserve::{Exactness, Reserve},
-        status::{LimitStatus, OnUnavailable},
+        status::OnUnavailable,
     },
     repository::{
         Repository,
@@ -35,19 +35,11 @@ pub(crate) struct Wish {
     pub(crate) deadline: Instant,
 }
 
-/// The limits of one level and the bucket they are kept in.
-#[derive(Clone, Debug)]
-pub(crate) struct Level {
-    terms: Arc<Terms>,
-    /// Of shard 0, where everybody asks unless a neighbour has sharded the bucket.
-    lane: Arc<Lane>,
-}
-
 /// What resolving found.
 #[derive(Debug)]
 pub(crate) struct Resolved {
-    pub(crate) child: Level,
-    pub(crate) parent: Option<Level>,
+    pub(crate) child: Arc<Level>,
+    pub(crate) parent: Option<Arc<Level>>,
     /// Until when it may be believed.
     pub(crate) validity: Validity,
     /// What was said about limits by whoever asked.
@@ -66,7 +58,7 @@ pub(crate) struct Said {
 impl Resolved {
     /// Whether it can still be believed.
     pub(crate) fn still_holds(&self, repository: &Repository, now: Instant) -> bool {
-        let entities = std::iter::once(&self.child).chain(&self.parent).map(Level::entity);
+        let entities = std::iter::once(&self.child).chain(&self.parent).map(|level| level.entity());
         repository.still_holds(&self.validity, entities, now)
     }
 
@@ -84,7 +76,7 @@ impl Resolved {
     }
 
     /// Child before parent, each with the way it is to be asked.
-    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Level, Exactness)> {
+    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Level>, Exactness)> {
         let parent = self.parent.as_ref().map(|level| (level, reserve.parent()));
         std::iter::once((&self.child, reserve.child())).chain(parent)
     }
@@ -111,7 +103,7 @@ async fn level(
     lanes: &Lanes,
     wish: &Wish,
     entity: &EntityId,
-) -> Result<(Level, Owner, Validity), Denied> {
+) -> Result<(Arc<Level>, Owner, Validity), Denied> {
     let resolved = repository.resolve(entity, &wish.resource).await?;
     let resolution = resolved.resolution;
     if let Some(unsupported) = &resolution.unsupported {
@@ -138,69 +130,5 @@ async fn level(
     if let Some(image) = resolved.bucket.as_ref().map(wire::bucket::decode).transpose()?.flatten() {
         lane.offer(image);
     }
-    Ok((Level { terms, lane }, owner, resolved.validity))
-}
-
-impl Level {
-    pub(super) fn shard(&self, lanes: &Lanes, shard: u32) -> Arc<Lane> {
-        if shard == 0 { Arc::clone(&self.lane) } else { lanes.lane(BucketKey { shard, ..self.lane.key.clone() }) }
-    }
-
-    pub(crate) fn entity(&self) -> &EntityId {
-        &self.lane.key.entity
-    }
-
-    pub(crate) fn resource(&self) -> &ResourceName {
-        &self.lane.key.resource
-    }
-
-    pub(crate) fn lane(&self) -> &Arc<Lane> {
-        &self.lane
-    }
-
-    pub(crate) fn terms(&self) -> &Arc<Terms> {
-        &self.terms
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.terms.limits
-    }
-
-    /// The amounts in the order of the limits, in mt; names that this level does not limit are left out.
-    pub(crate) fn amounts(&self, cost: &[(LimitName, u64)]) -> Amounts {
-        let amount = |name: &LimitName| {
-            let tokens = cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
-            i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLI)
-        };
-        self.terms.params.iter().map(|(name, _)| amount(name)).collect()
-    }
-
-    /// The amounts that `child` asks, in the order of this level's own limits; names that it does not limit are left out.
-    pub(crate) fn amounts_like(&self, child: &Self, amounts: &[i64]) -> Amounts {
-        if self.terms.limits.same(&child.terms.limits) {
-            return amounts.into();
-        }
-        let asked = |name: &LimitName| {
-            let index = child.terms.params.iter().position(|(known, _)| known == name);
-            index.and_then(|index| amounts.get(index)).copied().unwrap_or(0)
-        };
-        self.terms.params.iter().map(|(name, _)| asked(name)).collect()
-    }
-
-    /// The limits whose capacity is smaller than what is asked.
-    pub(super) fn too_large(&self, amounts: &[i64]) -> Vec<LimitStatus> {
-        let limits = self.terms.limits.iter().zip(amounts);
-        let too_large = limits.filter(|(limit, amount)| **amount > Params::from(*limit).capacity);
-        too_large
-            .map(|(limit, amount)| LimitStatus {
-                entity_id: self.entity().clone(),
-                resource: self.resource().clone(),
-                limit: limit.clone(),
-                available: i64::try_from(limit.capacity()).unwrap_or(i64::MAX),
-                requested: u64::try_from(amount / MILLI).unwrap_or(0),
-                exceeded: true,
-                retry_after: std::time::Duration::ZERO,
-            })
-            .collect()
-    }
+    Ok((Arc::new(Level::new(terms, lane)), owner, resolved.validity))
 }

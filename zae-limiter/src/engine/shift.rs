@@ -1,6 +1,6 @@
 //! The task that does a lane's work: [`Shift`].
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use tokio::runtime::Id;
 
@@ -31,7 +31,8 @@ impl Shift {
                 Next::Drive { asks, pending, fetch } => {
                     let served = asks.len();
                     if let Some(terms) = lane.terms_of(&asks) {
-                        super::drive::drive(lane, Round { terms, asks, pending, fetch }).await;
+                        // Pinned where it is made: awaited as it is, it would have a second place to be moved to.
+                        pin!(super::drive::drive(lane, Round { terms, asks, pending, fetch })).await;
                     }
                     // Nobody else comes to a lane where one asks at a time.
                     if served + lane.waiting() > 1 {

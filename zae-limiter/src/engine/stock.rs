@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::{
     demand::Demand,
-    hold::Tokens,
     incarnation::Incarnation,
     lots::{Lot, Lots, Term},
     round::Terms,
@@ -106,30 +105,41 @@ impl Stock {
         Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
     }
 
-    /// Takes `amounts` if they are there.
+    /// Takes `amounts` if they are there: until when they may come back.
     #[inline]
     pub(crate) fn take(
         &mut self,
         terms: &Arc<Terms>,
-        amounts: Amounts,
+        amounts: &[i64],
         serves: Serves,
         now: Instant,
-    ) -> Option<(Tokens, Rest)> {
+    ) -> Option<(Term, Rest)> {
         if !self.is_for(terms) {
             return None;
         }
-        let term = self.lots.take(&amounts, now)?;
+        let term = self.lots.take(amounts, now)?;
         if serves != Serves::Again {
-            self.demand.offered(&amounts);
+            self.demand.offered(amounts);
         }
         self.used_at = now;
         self.grants.levels += 1;
         self.grants.acquires += u64::from(serves == Serves::Acquire);
-        let rest = self.rest_after(&amounts, now);
-        let mut available = Amounts::from_slice(&self.left);
-        available.iter_mut().zip(self.lots.total()).for_each(|(left, held)| *left = left.saturating_add(*held));
-        let tokens = Tokens { incarnation: self.incarnation.clone(), taken: amounts, available, term: Some(term) };
-        Some((tokens, rest))
+        Some((term, self.rest_after(amounts, now)))
+    }
+
+    /// Mt that the bucket is known to hold, and what is here, by limit.
+    #[inline]
+    pub(crate) fn available(&self) -> Amounts {
+        let mut available = Amounts::new();
+        // One by one: for the one or two that there are, all else takes longer.
+        self.left.iter().zip(self.lots.total()).for_each(|(left, held)| available.push(left.saturating_add(*held)));
+        available
+    }
+
+    /// The creation of the bucket that all of it came from.
+    #[inline]
+    pub(crate) fn incarnation(&self) -> Option<&Incarnation> {
+        self.incarnation.as_ref()
     }
 
     #[inline]

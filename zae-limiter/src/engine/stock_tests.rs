@@ -38,7 +38,7 @@ fn stock_up(stock: &mut Stock, tokens: i64, sent: Instant) {
 }
 
 fn take(stock: &mut Stock, terms: &Arc<Terms>, tokens: i64, now: Instant) -> Option<Term> {
-    stock.take(terms, Amounts::from_elem(tokens, 1), Serves::Level, now)?.0.term
+    Some(stock.take(terms, &[tokens], Serves::Level, now)?.0)
 }
 
 fn order(stock: &mut Stock, left: i64, now: Instant) -> i64 {
@@ -132,7 +132,7 @@ fn an_ask_that_waited_for_the_stock_counts_once() {
     }
     for _ in 0..50 {
         waited.missed(&terms, &[1_000]);
-        assert!(waited.take(&terms, Amounts::from_elem(1_000, 1), Serves::Again, now).is_some());
+        assert!(waited.take(&terms, &[1_000], Serves::Again, now).is_some());
         assert!(take(&mut served, &terms, 1_000, now).is_some());
     }
     assert_eq!(order(&mut waited, 100_000_000, now), order(&mut served, 100_000_000, now));

@@ -4,7 +4,7 @@ mod builder;
 mod outage;
 mod request;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 pub use builder::RateLimiterBuilder;
 pub use request::Acquire;
@@ -162,8 +162,7 @@ impl RateLimiter {
             request.cost.check()?;
             match self.acquire_from_stock(&request) {
                 Some(lease) => Ok(lease),
-                // Boxed, so that what holds this future stays small.
-                None => Box::pin(self.acquire_through_lanes(self.wish(request))).await,
+                None => self.boxed_through_lanes(request).await,
             }
         }
     }
@@ -203,6 +202,7 @@ impl RateLimiter {
     }
 
     /// The whole acquire from tokens debited ahead: no call, no waiting. `None` when it takes more than that.
+    #[inline]
     fn acquire_from_stock(&self, request: &Acquire) -> Option<Lease> {
         let inner = &self.inner;
         let reserve = request.reserve.unwrap_or(inner.reserve);
@@ -220,17 +220,26 @@ impl RateLimiter {
         if let Some(level) = &resolved.parent {
             let amounts = level.amounts_like(&resolved.child, &amounts);
             if amounts.iter().any(|amount| *amount > 0) {
-                of_parent = Some(level.lane().grant_from_stock(level.terms(), amounts, Serves::Level, now)?);
+                of_parent = Some(level.grant_from_stock(amounts, Serves::Level, now)?);
             }
         }
-        let child = &resolved.child;
-        let of_child = child.lane().grant_from_stock(child.terms(), amounts, Serves::Acquire, now)?;
+        let of_child = resolved.child.grant_from_stock(amounts, Serves::Acquire, now)?;
         let mut holds = Holds::from_buf([of_child]);
         if let Some(hold) = of_parent {
             holds.push(hold);
         }
         inner.local.learn(request.on_unavailable.or(inner.on_unavailable), &resolved);
         Some(Lease::of(self.clone(), resolved, holds))
+    }
+
+    /// Boxed, so that what holds it stays small; out of the way of grants that need none of it.
+    #[cold]
+    #[inline(never)]
+    fn boxed_through_lanes(
+        &self,
+        request: Acquire,
+    ) -> Pin<Box<impl Future<Output = Result<Lease, AcquireError>> + Send + use<'_>>> {
+        Box::pin(self.acquire_through_lanes(self.wish(request)))
     }
 
     async fn acquire_through_lanes(&self, wish: Wish) -> Result<Lease, AcquireError> {
@@ -306,6 +315,7 @@ impl RateLimiter {
         if let Some(resolved) = wish.said.limits.is_none().then(known).flatten()
             && resolved.still_holds(&inner.repository, Instant::now())
         {
+            inner.repository.hit();
             inner.local.learn(wish.on_unavailable, &resolved);
             return Ok(resolved);
         }

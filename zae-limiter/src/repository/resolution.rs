@@ -110,7 +110,7 @@ impl Validity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigCacheStats {
-    /// Answers from memory.
+    /// Answers from memory. Grants from a reserve ask nothing, and are not among them.
     pub hits: u64,
     /// Answers that had to be read.
     pub misses: u64,
@@ -183,7 +183,7 @@ impl Repository {
         let now = self.now_ms();
         if let Some(remembered) = known.cache.get(&key).await {
             if known.is_fresh(&key, &remembered, now) {
-                known.hits.fetch_add(1, Ordering::Relaxed);
+                self.hit();
                 let validity = known.validity(&remembered, &**self.clock());
                 return Ok(Resolved { resolution: remembered.resolution, bucket: None, validity });
             }
@@ -291,7 +291,7 @@ impl Repository {
         self.resolutions().changes.of_entity(self.namespace_id(), entity, self.now_ms());
     }
 
-    /// Whether what was resolved earlier for these entities still holds; counted as an answer from memory if it does.
+    /// Whether what was resolved earlier for these entities still holds.
     #[inline]
     pub(crate) fn still_holds<'a>(
         &self,
@@ -311,8 +311,12 @@ impl Repository {
             }
             validity.checked.store(changes, Ordering::Relaxed);
         }
-        known.hits.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    /// Counts an answer from memory.
+    pub(crate) fn hit(&self) {
+        self.resolutions().hits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How often resolved limits were answered from memory.
