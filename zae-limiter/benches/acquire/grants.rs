@@ -13,8 +13,11 @@ use super::{
 
 /// Tokens a minute. A process's share of its burst lasts for seconds even when nothing else is done.
 const ENDLESS: u64 = 1_000_000_000;
-/// How long the limiter sees the demand before anything is measured.
-const WARM_UP: Duration = Duration::from_millis(500);
+/// How long the limiter sees the demand before anything is measured: it remembers a life or two, and fetches more often until it
+/// knows.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// A server's task would let others have a turn as often.
+const BETWEEN_TURNS: usize = 128;
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let work = measure(effort.of(1_000_000, 20_000));
@@ -68,18 +71,33 @@ async fn by_names(limiter: &RateLimiter) {
     drop(lease.commit());
 }
 
+/// Others have their turn.
+async fn others(turn: usize) {
+    if turn % BETWEEN_TURNS == BETWEEN_TURNS - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Room for `count` of them that was written to before: what is written to for the first time is given by the kernel in that moment.
+fn samples(count: usize) -> Vec<f64> {
+    let mut samples = vec![f64::NAN; count];
+    samples.clear();
+    samples
+}
+
 async fn measure(acquires: usize) -> Seen {
     let (wire, limiter) = limiter().await;
     let start = Instant::now();
     while start.elapsed() < WARM_UP {
-        by_names(&limiter).await;
-        tokio::task::yield_now().await;
+        for turn in 0..BETWEEN_TURNS {
+            by_names(&limiter).await;
+            others(turn).await;
+        }
     }
     let entity = EntityId::new("user-1").expect("a valid id");
     let resource = ResourceName::new("gpt-4").expect("a valid name");
     let cost = Cost::of("rpm", 1);
-    let samples = || Vec::with_capacity(acquires);
-    let [mut grants, mut at_once, mut whole, mut timer] = [(); 4].map(|()| samples());
+    let [mut grants, mut at_once, mut whole, mut timer] = [(); 4].map(|()| samples(acquires));
     wire.reset();
     for turn in 0..acquires {
         let request = Acquire::new(entity.clone(), resource.clone(), cost.clone());
@@ -89,10 +107,7 @@ async fn measure(acquires: usize) -> Seen {
         drop(lease.expect("a grant").commit());
         let start = Instant::now();
         timer.push(start.elapsed().as_nanos() as f64);
-        // As often as a server's task would let others have a turn.
-        if turn % 128 == 127 {
-            tokio::task::yield_now().await;
-        }
+        others(turn).await;
     }
     let writes = wire.units().writes as f64;
     let request = Acquire::new(entity, resource, cost);
@@ -108,17 +123,13 @@ async fn measure(acquires: usize) -> Seen {
             // The reserve is being filled up.
             None => by_names(&limiter).await,
         }
-        if turn % 128 == 127 {
-            tokio::task::yield_now().await;
-        }
+        others(turn).await;
     }
     for turn in 0..acquires {
         let start = Instant::now();
         by_names(&limiter).await;
         whole.push(start.elapsed().as_nanos() as f64);
-        if turn % 128 == 127 {
-            tokio::task::yield_now().await;
-        }
+        others(turn).await;
     }
     limiter.shutdown().await;
     Seen { writes, grants, at_once, whole, timer }
