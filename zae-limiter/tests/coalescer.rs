@@ -64,20 +64,40 @@ impl Desk {
 
     fn began(self: &Arc<Self>, start: Start) {
         if start == Start::Worker {
-            assert_eq!(self.workers.fetch_add(1, SeqCst), 0, "two workers at one lane");
-            let desk = Arc::clone(self);
-            thread::spawn(move || desk.work());
+            self.begin(None);
         } else {
             *self.woken.lock().unwrap() = true;
             self.wake.notify_one();
         }
     }
 
-    fn work(self: Arc<Self>) {
+    fn begin(self: &Arc<Self>, first: Option<Ask>) {
+        assert_eq!(self.workers.fetch_add(1, SeqCst), 0, "two workers at one lane");
+        let desk = Arc::clone(self);
+        thread::spawn(move || desk.work(first));
+    }
+
+    fn submit(self: &Arc<Self>, ask: Ask) {
+        let mut queue = self.queue.lock().unwrap();
+        if queue.begin_alone() {
+            drop(queue);
+            return self.begin(Some(ask));
+        }
+        let start = queue.submit(ask, 2);
+        drop(queue);
+        match start {
+            Ok(start) => self.began(start),
+            // Answered as overloaded by the caller.
+            Err(ask) => assert_eq!(ask.answers.fetch_add(1, SeqCst), 0),
+        }
+    }
+
+    fn work(self: Arc<Self>, first: Option<Ask>) {
         let mut now = self.start;
+        let mut alone = first.map(|ask| Next::Drive { asks: vec![ask], pending: Vec::new(), fetch: Fetch::No });
         loop {
             let mut queue = self.queue.lock().unwrap();
-            match queue.next(now, None, false) {
+            match alone.take().unwrap_or_else(|| queue.next(now, None, false)) {
                 Next::Drive { asks, pending, fetch } => {
                     drop(queue);
                     assert_eq!(self.driving.fetch_add(1, SeqCst), 0, "two writes in flight");
@@ -89,6 +109,11 @@ impl Desk {
                     }
                     self.fetched.fetch_add(usize::from(fetch == Fetch::Yes), SeqCst);
                     self.driving.fetch_sub(1, SeqCst);
+                    let mut queue = self.queue.lock().unwrap();
+                    if asks.len() <= 1 && queue.stop_if_done() {
+                        self.workers.fetch_sub(1, SeqCst);
+                        return;
+                    }
                 }
                 Next::Wait(until) => {
                     drop(queue);
@@ -123,12 +148,7 @@ fn play() {
         let desk = Arc::clone(&desk);
         threads.push(thread::spawn(move || {
             let ask = Ask { answers, given_up: Arc::clone(&given_up), terms: number % 2 };
-            let start = desk.queue.lock().unwrap().submit(ask, 2);
-            match start {
-                Ok(start) => desk.began(start),
-                // Answered as overloaded by the caller.
-                Err(ask) => assert_eq!(ask.answers.fetch_add(1, SeqCst), 0),
-            }
+            desk.submit(ask);
             if number == 1 {
                 given_up.store(true, SeqCst);
             }

@@ -67,7 +67,7 @@ async fn ask_lane(level: &Arc<Level>, amounts: Amounts, asking: Asking) -> Answe
     let (reply, answer) = oneshot::channel();
     let (lane, level, asked_at) = (level.lane(), Arc::clone(level), Instant::now());
     lane.submit(Ask { level, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
-    answer.await.unwrap_or(Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
+    answer.await.unwrap_or_else(|_| Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
 fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
@@ -137,7 +137,10 @@ pub(crate) async fn take(
             let (child, parent) = Box::pin(both).await;
             all_or_nothing([child, parent])
         }
-        (Some(only), None) => all_or_nothing([only.ask(lanes, deadline).await]),
+        (Some(only), None) => match only.ask(lanes, deadline).await {
+            Answer::Granted(hold) => Ok(Holds::from_buf([hold])),
+            other => Err(nothing_of(&[other])),
+        },
         (None, _) => Ok(Holds::new()),
     }
 }

@@ -85,10 +85,9 @@ pub(super) enum Met {
 }
 
 /// Who begins the work on what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begins {
-    /// Who asked, alone.
-    WhoAsks,
+    /// Who asked, alone: it need not join.
+    WhoAsks(Ask),
     Others(Start),
 }
 
@@ -117,7 +116,7 @@ impl Lane {
     /// Joins the queue. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, in one step.
     pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
         match self.join(ask) {
-            Ok(Begins::WhoAsks) => self.begin_here().await,
+            Ok(Begins::WhoAsks(ask)) => self.begin_here(ask).await,
             Ok(Begins::Others(start)) => self.began(start),
             Err(ask) => {
                 let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
@@ -130,10 +129,11 @@ impl Lane {
         if !state.terms.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.level.terms())) {
             state.terms = Some(Arc::clone(ask.level.terms()));
         }
-        let start = state.queue.submit(ask, self.shared.options.max_waiting)?;
         // Where several come at once, the first should not go without the others.
-        let alone = start == Start::Worker && state.queue.is_quiet();
-        Ok(if alone { Begins::WhoAsks } else { Begins::Others(start) })
+        if state.queue.begin_alone() {
+            return Ok(Begins::WhoAsks(ask));
+        }
+        state.queue.submit(ask, self.shared.options.max_waiting).map(Begins::Others)
     }
 
     /// Books a settlement.
@@ -235,6 +235,15 @@ impl Lane {
     pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
         let first = asks.first().map(|ask| Arc::clone(ask.level.terms()));
         first.or_else(|| lock(&self.state).terms.clone())
+    }
+
+    /// Ends the worker if there is nothing left to do; whether it has ended.
+    pub(super) fn stop_if_done(&self) -> bool {
+        let mut state = lock(&self.state);
+        // A stock may have something to return, now or later.
+        let done = self.stock.get().is_none() && state.queue.stop_if_done();
+        state.settling &= !done;
+        done
     }
 
     pub(super) fn next(&self) -> Next<Ask, Pending> {

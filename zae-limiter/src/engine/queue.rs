@@ -108,6 +108,21 @@ impl<A: Waiting, P> Queue<A, P> {
         Ok(self.start())
     }
 
+    /// Starts the worker for an ask that need not join: nobody else is here, and those who ask seem to come one by one. Whether it is so.
+    pub(crate) fn begin_alone(&mut self) -> bool {
+        let alone = self.worker == Worker::Idle && self.has_nothing_to_do() && self.is_quiet();
+        if alone {
+            self.worker = Worker::Running;
+            self.met += 1;
+        }
+        alone
+    }
+
+    /// An ask that was to begin alone joins after all: the worker that counts as running is started by the caller.
+    pub(crate) fn rejoin(&mut self, ask: A) {
+        self.asks.push_back(ask);
+    }
+
     /// Books a settlement; it is written at the latest `delay` after the first that waits.
     pub(crate) fn book(&mut self, pending: P, now: Instant, delay: Duration) -> Start {
         self.pending.push(pending);
@@ -143,8 +158,31 @@ impl<A: Waiting, P> Queue<A, P> {
     }
 
     /// Whether those who ask seem to come one by one.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.met <= 1 && self.met_before <= 1
+    fn is_quiet(&self) -> bool {
+        self.met == 0 && self.met_before <= 1
+    }
+
+    fn has_nothing_to_do(&self) -> bool {
+        self.asks.is_empty() && self.pending.is_empty() && self.fetch == Fetch::No
+    }
+
+    /// Ends the worker if nothing has come; whether it has ended. What [`next`](Queue::next) would do, at a glance.
+    pub(crate) fn stop_if_done(&mut self) -> bool {
+        let done = self.has_nothing_to_do();
+        if done {
+            self.stop();
+        }
+        done
+    }
+
+    fn stop(&mut self) {
+        self.worker = Worker::Idle;
+        match std::mem::take(&mut self.met) {
+            0 => {}
+            met => self.met_before = met,
+        }
+        // Most lanes are idle: their memory is for others.
+        self.asks = VecDeque::new();
     }
 
     /// The worker has ended before its time; whether it leaves anything to do.
@@ -180,19 +218,11 @@ impl<A: Waiting, P> Queue<A, P> {
             };
         }
         let earliest = flush_at.into_iter().chain(wake_at).min();
-        earliest.map_or_else(
-            || {
-                self.worker = Worker::Idle;
-                match std::mem::take(&mut self.met) {
-                    0 => {}
-                    met => self.met_before = met,
-                }
-                // Most lanes are idle: their memory is for others.
-                self.asks = VecDeque::new();
-                Next::Stop
-            },
-            Next::Wait,
-        )
+        let Some(until) = earliest else {
+            self.stop();
+            return Next::Stop;
+        };
+        Next::Wait(until)
     }
 
     fn together(&self) -> usize {
@@ -282,14 +312,44 @@ mod tests {
     }
 
     #[test]
-    fn it_is_quiet_where_no_worker_meets_two() {
+    fn one_begins_alone_where_no_worker_meets_two() {
         let mut queue = queue([]);
-        let mut quiet = |asks: u32| {
-            (0..asks).for_each(|number| drop(queue.submit(ask(number), 9)));
-            let quiet = queue.is_quiet();
+        let mut alone = |asks: u32| {
+            let alone = asks > 0 && queue.begin_alone();
+            (u32::from(alone)..asks).for_each(|number| drop(queue.submit(ask(number), 9)));
             while !matches!(queue.next(Instant::now(), None, true), Next::Stop) {}
-            quiet
+            alone
         };
-        assert_eq!([1, 1, 2, 0, 1, 1].map(&mut quiet), [true, true, false, false, false, true]);
+        assert_eq!([1, 1, 2, 0, 1, 1].map(&mut alone), [true, true, true, false, false, true]);
+    }
+
+    #[test]
+    fn nobody_begins_alone_beside_others() {
+        let fresh = || queue([]);
+        let [mut working, mut settling, mut fetching, mut left] = [(); 4].map(|()| fresh());
+        assert!(working.begin_alone());
+        let _ = settling.book(0, Instant::now(), DELAY);
+        let _ = fetching.fetch();
+        assert!(left.begin_alone());
+        left.rejoin(ask(0));
+        assert!(left.abandon());
+        for mut queue in [working, settling, fetching, left] {
+            assert!(!queue.begin_alone(), "{queue:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_ends_at_a_glance_only_where_nothing_has_come() {
+        for (come, ends) in [
+            ((|_| ()) as fn(&mut Queue<Ask, u32>), true),
+            (|queue| drop(queue.submit(ask(1), 9)), false),
+            (|queue| assert_eq!(queue.book(0, Instant::now(), DELAY), Start::Nothing), false),
+            (|queue| assert_eq!(queue.fetch(), Start::Nothing), false),
+        ] {
+            let mut queue = queue([]);
+            assert!(queue.begin_alone());
+            come(&mut queue);
+            assert_eq!((queue.stop_if_done(), queue.begin_alone()), (ends, ends), "{queue:?}");
+        }
     }
 }

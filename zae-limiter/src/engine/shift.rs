@@ -5,6 +5,7 @@ use std::{pin::pin, sync::Arc};
 use tokio::runtime::Id;
 
 use super::{
+    ask::{Ask, Pending},
     lane::{Lane, Round},
     queue::Next,
 };
@@ -24,10 +25,12 @@ impl Shift {
         Self { lane, runtime, ended: false }
     }
 
-    pub(super) async fn work(mut self) {
+    /// Does what there is to do, `first` before anything else.
+    pub(super) async fn work(mut self, first: Option<Next<Ask, Pending>>) {
         let lane = &self.lane;
+        let mut next = first.unwrap_or_else(|| lane.next());
         loop {
-            match lane.next() {
+            match next {
                 Next::Drive { asks, pending, fetch } => {
                     let served = asks.len();
                     if let Some(terms) = lane.terms_of(&asks) {
@@ -35,6 +38,9 @@ impl Shift {
                         pin!(super::drive::drive(lane, Round { terms, asks, pending, fetch })).await;
                     }
                     // Nobody else comes to a lane where one asks at a time.
+                    if served <= 1 && lane.stop_if_done() {
+                        break;
+                    }
                     if served + lane.waiting() > 1 {
                         gather(lane).await;
                     }
@@ -49,6 +55,7 @@ impl Shift {
                 }
                 Next::Stop => break,
             }
+            next = lane.next();
         }
         self.ended = true;
     }

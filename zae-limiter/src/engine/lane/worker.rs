@@ -5,7 +5,11 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 use tokio::time::Instant;
 
 use super::{
-    super::{queue::Start, shift::Shift},
+    super::{
+        ask::Ask,
+        queue::{Fetch, Next, Start},
+        shift::Shift,
+    },
     Lane, lock,
 };
 
@@ -28,7 +32,7 @@ impl Lane {
         match self.shared.home.handle() {
             Some(home) => {
                 let shift = Shift::new(Arc::clone(self), home.id());
-                drop(self.shared.tasks.spawn_on(shift.work(), &home));
+                drop(self.shared.tasks.spawn_on(shift.work(None), &home));
             }
             None => self.wait_for_a_runtime(),
         }
@@ -47,10 +51,14 @@ impl Lane {
 
     /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on its way before
     /// there is one.
-    pub(super) async fn begin_here(self: &Arc<Self>) {
-        let Some(home) = self.shared.home.if_here() else { return self.begin() };
+    pub(super) async fn begin_here(self: &Arc<Self>, ask: Ask) {
+        let Some(home) = self.shared.home.if_here() else {
+            lock(&self.state).queue.rejoin(ask);
+            return self.begin();
+        };
         let shift = Shift::new(Arc::clone(self), home.id());
-        let mut work = Box::pin(self.shared.tasks.track_future(shift.work()));
+        let first = Next::Drive { asks: vec![ask], pending: Vec::new(), fetch: Fetch::No };
+        let mut work = Box::pin(self.shared.tasks.track_future(shift.work(Some(first))));
         let begun = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
         if begun.is_pending() {
             drop(home.spawn(work));
