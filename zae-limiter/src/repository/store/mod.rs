@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::retry::RetryConfig,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
     types::AttributeValue,
 };
@@ -32,19 +32,16 @@ pub(crate) struct Store {
     pub(crate) table: String,
     /// For reads and for writes that may be repeated: the SDK retries.
     pub(crate) client: Client,
-    /// For writes that add: a repetition would charge or refund twice, so nothing is retried below us.
+    /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below us. And each has a
+    /// deadline of ours: so no stalled streams are watched for, which takes a timer, and wraps both bodies, for every call.
     pub(crate) once: Client,
 }
 
 impl Store {
     pub(crate) fn new(table: String, client: Client) -> Self {
-        let retries = client.config().retry_config().is_none_or(|retries| retries.max_attempts() > 1);
-        let once = if retries {
-            let config = client.config().to_builder().retry_config(RetryConfig::disabled());
-            Client::from_conf(config.build())
-        } else {
-            client.clone()
-        };
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+        let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let once = Client::from_conf(config.build());
         Self { table, client, once }
     }
 
@@ -125,6 +122,8 @@ mod tests {
             let config = config.sleep_impl(SharedAsyncSleep::new(TokioSleep::new())).build();
             let store = Store::new("limiter".to_owned(), Client::from_conf(config));
             assert_eq!((attempts(&store.once), attempts(&store.client)), (Some(1), Some(most)));
+            let watches = |client: &Client| client.config().stalled_stream_protection().map(|it| it.download_enabled());
+            assert_ne!(watches(&store.once), watches(&store.client));
         }
     }
 }
