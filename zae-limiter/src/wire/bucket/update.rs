@@ -24,13 +24,32 @@ pub(crate) struct Update {
     pub(crate) values: HashMap<String, AttributeValue>,
 }
 
-/// Collects values under numbered placeholders, and those names that an expression cannot have as they are. On the way of every
+/// What an expression compares with or assigns.
+enum Operand {
+    Number(i64),
+    Other(AttributeValue),
+}
+
+impl From<i64> for Operand {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<AttributeValue> for Operand {
+    fn from(value: AttributeValue) -> Self {
+        Self::Other(value)
+    }
+}
+
+/// Collects values under numbered placeholders, equal numbers under one, and those names that an expression cannot have as they are. On the way of every
 /// write, so the clauses are put together as they come.
 struct Expressions {
     /// The longest attribute that is called by its name.
     longest_plain: usize,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
+    numbers: Vec<(i64, Placeholder)>,
     condition: Clause,
     set: Clause,
     add: Clause,
@@ -86,7 +105,8 @@ impl Expressions {
         Self {
             longest_plain: if limits <= FEW { LONGEST_PLAIN } else { 0 },
             names: HashMap::new(),
-            values: HashMap::with_capacity(20),
+            values: HashMap::with_capacity(14),
+            numbers: Vec::with_capacity(14),
             condition: Clause::new(320, " AND "),
             set: Clause::new(64, ", "),
             add: Clause::new(64, ", "),
@@ -105,14 +125,29 @@ impl Expressions {
         placeholder
     }
 
-    fn value(&mut self, value: AttributeValue) -> Placeholder {
+    /// How the expressions call a value. Most limits say the same numbers more than once: a capacity is what is refilled in a period,
+    /// and what is taken is what has to be there. Each value costs the SDK and the store more than all that is said about it.
+    fn value(&mut self, operand: impl Into<Operand>) -> Placeholder {
+        let operand = operand.into();
+        if let Operand::Number(number) = operand
+            && let Some((_, placeholder)) = self.numbers.iter().find(|(known, _)| *known == number)
+        {
+            return placeholder.clone();
+        }
         let placeholder = placeholder(self.values.len(), &VALUES, ":");
+        let value = match operand {
+            Operand::Number(number) => {
+                self.numbers.push((number, placeholder.clone()));
+                n(number)
+            }
+            Operand::Other(value) => value,
+        };
         self.values.insert(placeholder.to_string(), value);
         placeholder
     }
 
     /// The attribute must have this value, or be absent.
-    fn expect(&mut self, name: &str, value: Option<AttributeValue>) {
+    fn expect(&mut self, name: &str, value: Option<impl Into<Operand>>) {
         match value {
             Some(value) => {
                 let value = self.value(value);
@@ -122,17 +157,17 @@ impl Expressions {
         }
     }
 
-    fn set(&mut self, name: &str, value: AttributeValue) {
+    fn set(&mut self, name: &str, value: impl Into<Operand>) {
         let value = self.value(value);
         self.set.push(&[name, " = ", &value]);
     }
 
     fn add(&mut self, name: &str, value: i64) {
-        let value = self.value(n(value));
+        let value = self.value(value);
         self.add.push(&[name, " ", &value]);
     }
 
-    fn set_or_remove(&mut self, name: &str, value: Option<AttributeValue>) {
+    fn set_or_remove(&mut self, name: &str, value: Option<impl Into<Operand>>) {
         match value {
             Some(value) => self.set(name, value),
             None => self.remove.push(&[name]),
@@ -145,16 +180,16 @@ impl Expressions {
         match limit.tokens {
             TokenWrite::Add { delta, at_least, at_most } => {
                 if let Some(least) = at_least {
-                    let least = self.value(n(least));
+                    let least = self.value(least);
                     self.condition.push(&[&tokens, " >= ", &least]);
                 }
-                let most = self.value(n(at_most));
+                let most = self.value(at_most);
                 self.condition.push(&[&tokens, " <= ", &most]);
                 self.add(&tokens, delta);
             }
             TokenWrite::Set { to, from } => {
-                self.expect(&tokens, from.map(n));
-                self.set(&tokens, n(to));
+                self.expect(&tokens, from);
+                self.set(&tokens, to);
             }
         }
         // The counter exists on every limit that was ever written, also when nothing is consumed.
@@ -177,10 +212,10 @@ impl Expressions {
             }
             let name = self.name(attribute(field));
             if expected {
-                self.expect(&name, stored.map(n));
+                self.expect(&name, stored);
             }
             if let Some(wanted) = wanted {
-                self.set(&name, n(wanted));
+                self.set(&name, wanted);
             }
         }
         if limit.expect_fraction.is_none() && limit.set_fraction.is_none() {
@@ -188,10 +223,10 @@ impl Expressions {
         }
         let name = self.name(fraction_attr(limit.name.as_str()));
         if let Some(fraction) = limit.expect_fraction {
-            self.expect(&name, Some(n(fraction)));
+            self.expect(&name, Some(fraction));
         }
         if let Some(fraction) = limit.set_fraction {
-            self.set_or_remove(&name, (fraction != 0).then(|| n(fraction)));
+            self.set_or_remove(&name, (fraction != 0).then_some(fraction));
         }
     }
 
@@ -211,25 +246,25 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     let mut e = Expressions::new(write.limits.len());
     let refill = e.name(REFILL);
     match write.expect_refill {
-        Some(at) => e.expect(&refill, Some(n(at))),
+        Some(at) => e.expect(&refill, Some(at)),
         // Whatever it is, it must be there: an item without it is no bucket.
         None => e.condition.push(&["attribute_exists(", &refill, ")"]),
     }
     let shards = e.name(SHARDS);
-    e.expect(&shards, write.expect_shards.map(|count| n(i64::from(count))));
+    e.expect(&shards, write.expect_shards.map(i64::from));
     // These two are stamped onto buckets without anything else that would stop a plain write.
     for feature in ["disabled", "bypass"] {
         let feature = e.name(feature);
-        e.expect(&feature, None);
+        e.expect(&feature, None::<i64>);
     }
     let valid = e.name(VALID_UNTIL);
     match write.expect_valid {
         Validity::AbsentOrAfter(now) => {
-            let now = e.value(n(now));
+            let now = e.value(now);
             e.condition.push(&["(attribute_not_exists(", &valid, ") OR ", &valid, " > ", &now, ")"]);
         }
         Validity::Expired(stamp) => {
-            e.expect(&valid, Some(n(stamp)));
+            e.expect(&valid, Some(stamp));
             e.remove.push(&[&valid]);
         }
     }
@@ -238,7 +273,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
         e.expect(&name, incarnation.as_ref().map(|incarnation| s(incarnation.to_string())));
     }
     if let Some(at) = write.set_refill {
-        e.set(&refill, n(at));
+        e.set(&refill, at);
     }
     for limit in &write.limits {
         e.limit(limit);
@@ -249,7 +284,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     }
     if let Some(ttl) = write.set_ttl {
         let name = e.name(TTL);
-        e.set_or_remove(&name, ttl.map(n));
+        e.set_or_remove(&name, ttl);
     }
     if let Some(owner) = &write.set_owner {
         let cascade = e.name(CASCADE);
@@ -282,6 +317,16 @@ pub(crate) fn encode_removal(limit: &LimitImage) -> Expression {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_twice_is_one_value() {
+        let mut e = Expressions::new(1);
+        let said = [5, -5, 5, 0, -5].map(|number: i64| e.value(number).into_owned());
+        assert_eq!(said, [":0", ":1", ":0", ":2", ":1"]);
+        assert_eq!(e.value(AttributeValue::S("5".to_owned())), ":3", "a text is no number");
+        assert_eq!(e.value(AttributeValue::S("5".to_owned())), ":4");
+        assert_eq!((e.values.len(), &e.values[":1"]), (5, &n(-5)));
+    }
 
     #[test]
     fn an_expression_calls_by_name_what_it_can() {
