@@ -8,7 +8,9 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client, Config,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    },
 };
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use zae_limiter::{Cost, Limit, RateLimiter, Repository};
@@ -193,6 +195,8 @@ fn client(endpoint: &str) -> Client {
         .credentials_provider(Credentials::new("embedded", "embedded", None, None, "bench"))
         .endpoint_url(endpoint)
         .retry_config(RetryConfig::disabled())
+        // As the engine does: whoever updates by hand is to have no more to do.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .http_client(aws_smithy_http_client::Builder::new().build_http())

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_dynamodb::{Client, config::retry::RetryConfig};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig},
+};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use zae_limiter::{Cost, EmbeddedStore, ManualClock, RateLimiter, Repository};
@@ -63,9 +66,10 @@ struct Beside {
 /// A limiter whose next acquires are all the same update, which takes the store no time; its client, and that update.
 async fn limiter() -> (RateLimiter, Client, Value) {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
-    // The engine's own calls retry nothing either, so it is one client for all.
-    let once = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-    let client = Client::from_conf(once);
+    // The engine's own calls retry nothing and watch for no stalled streams either, so it is one client for all.
+    let once = client.config().to_builder().retry_config(RetryConfig::disabled());
+    let once = once.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let client = Client::from_conf(once.build());
     let builder = Repository::builder().client(client.clone()).clock(Arc::new(ManualClock::at(START))).create_table();
     let repository = builder.build().await.expect("a repository");
     repository.set_system_defaults(&limits([rpm(1_000_000)]), None, None).await.expect("stored limits");
