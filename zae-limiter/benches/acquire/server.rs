@@ -46,7 +46,7 @@ pub(crate) fn is_asked_for() -> bool {
 
 /// Serves until whoever started this closes its end.
 pub(crate) fn run() {
-    // A store elsewhere would take no core from those who ask it.
+    // One worker: a store elsewhere would take no core at all from those who ask it.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let store = EmbeddedStore::memory().expect("a store in memory");

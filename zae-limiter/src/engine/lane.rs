@@ -113,7 +113,8 @@ impl Lane {
         }
     }
 
-    /// Joins the queue. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, in one step.
+    /// Asks. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, in one step; all others join the
+    /// queue.
     pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
         match self.join(ask) {
             Ok(Begins::WhoAsks(ask)) => self.begin_here(ask).await,

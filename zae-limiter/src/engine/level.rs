@@ -153,8 +153,8 @@ impl Level {
         }
     }
 
-    /// Settles `amounts` (positive for more consumption, negative for refunds) of tokens that were taken from this creation of
-    /// the bucket with the stock, and leaves in them what has to be written. `term` is that of the stock that they came from.
+    /// Settles `amounts` (positive for more consumption, negative for refunds) with the stock, and leaves in them what has to be
+    /// written. The tokens were taken from the creation of the bucket that `incarnation` tells, and may go back until `term` ends.
     pub(super) fn settle_from_stock(
         &self,
         amounts: &mut Amounts,

@@ -166,7 +166,8 @@ impl<A: Waiting, P> Queue<A, P> {
         self.asks.is_empty() && self.pending.is_empty() && self.fetch == Fetch::No
     }
 
-    /// Ends the worker if nothing has come; whether it has ended. What [`next`](Queue::next) would do, at a glance.
+    /// Ends the worker if nothing has come; whether it has ended. What [`next`](Queue::next) would do at a glance, for one that need not be
+    /// back for another reason.
     pub(crate) fn stop_if_done(&mut self) -> bool {
         let done = self.has_nothing_to_do();
         if done {

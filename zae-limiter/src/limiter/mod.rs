@@ -233,7 +233,6 @@ impl RateLimiter {
     }
 
     /// Boxed, so that what holds it stays small; out of the way of grants that need none of it.
-    #[cold]
     #[inline(never)]
     fn boxed_through_lanes(
         &self,

@@ -33,15 +33,22 @@ pub(crate) struct Store {
     /// For reads and for writes that may be repeated: the SDK retries.
     pub(crate) client: Client,
     /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below us. And each has a
-    /// deadline of ours: so no stalled streams are watched for, which takes a timer, and wraps both bodies, for every call.
+    /// deadline of ours, which ends a call that stalls: so the SDK does not watch for that, which takes a timer, and wraps both bodies,
+    /// for every call.
     pub(crate) once: Client,
 }
 
 impl Store {
     pub(crate) fn new(table: String, client: Client) -> Self {
-        let config = client.config().to_builder().retry_config(RetryConfig::disabled());
-        let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let once = Client::from_conf(config.build());
+        let config = client.config();
+        let retries = config.retry_config().is_none_or(|retries| retries.max_attempts() > 1);
+        let watches = config.stalled_stream_protection().is_none_or(StalledStreamProtectionConfig::is_enabled);
+        let once = if retries || watches {
+            let once = config.to_builder().retry_config(RetryConfig::disabled());
+            Client::from_conf(once.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
+        } else {
+            client.clone()
+        };
         Self { table, client, once }
     }
 
@@ -122,8 +129,8 @@ mod tests {
             let config = config.sleep_impl(SharedAsyncSleep::new(TokioSleep::new())).build();
             let store = Store::new("limiter".to_owned(), Client::from_conf(config));
             assert_eq!((attempts(&store.once), attempts(&store.client)), (Some(1), Some(most)));
-            let watches = |client: &Client| client.config().stalled_stream_protection().map(|it| it.download_enabled());
-            assert_ne!(watches(&store.once), watches(&store.client));
+            let watch = store.once.config().stalled_stream_protection();
+            assert!(watch.is_some_and(|watch| !watch.upload_enabled() && !watch.download_enabled()));
         }
     }
 }
