@@ -4,7 +4,11 @@
 mod raw;
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use support::{Bench, Fault, START, limits, rpm, tpm};
@@ -288,4 +292,38 @@ async fn what_one_shard_says_is_no_answer_for_the_others() {
         take(&limiter, "rpm", 1).await.unwrap_or_else(|error| panic!("{turn}: {error}"));
     }
     assert!(matches!(take(&limiter, "rpm", 1).await, Err(AcquireError::Exceeded(_))));
+}
+
+/// Room is left to neighbours who contend, not to those of an hour ago.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_was_contended_for_an_hour_ago_is_full_again() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(600)])).await;
+    let (_, neighbour) = bench.limiter(&limits([rpm(600)])).await;
+    take(&limiter, "rpm", 1).await.unwrap();
+    take(&neighbour, "rpm", 1).await.unwrap();
+
+    // The bucket is full each time a write of ours is on its way, and each of the first two is overtaken.
+    wire.fail(|_, _| Fault::Trip(10));
+    bench.advance(1_000);
+    let overtaken = async {
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            take(&neighbour, "rpm", 1).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(6)).await;
+            bench.advance(200);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    wire.take();
+    let (granted, ()) = tokio::join!(take(&limiter, "rpm", 1), overtaken);
+    granted.unwrap();
+    assert_eq!(wire.take(), BTreeMap::from([("UpdateItem".to_owned(), 3)]), "two losses and a grant");
+    wire.fail(|_, _| Fault::None);
+    let left = raw::number(&shard(limiter.repository(), 0).await, "b_rpm_tk");
+    assert_eq!(left, Some(600_000 - 2_500 - 1_000), "what it gains in 250 ms is given up");
+
+    bench.advance(3_600_000);
+    take(&limiter, "rpm", 1).await.unwrap();
+    take(&limiter, "rpm", 599).await.unwrap();
 }

@@ -87,7 +87,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                     finish(pending, &Ok(()));
                     return rest(lane, &terms, &image, now, writes);
                 };
-                let write = if lane.is_crowded() { write.leaving_room(shards) } else { write };
+                let write = if lane.is_crowded(now) { write.leaving_room(shards) } else { write };
                 let sent_at = Instant::now();
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
                 let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write);
@@ -142,7 +142,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 lost += 1;
                 if lost > 1 {
                     // The first may have been the fault of an old image.
-                    lane.crowd();
+                    lane.crowd(now);
                 }
                 // Those who wait have their deadlines; what nobody waits for must end some time.
                 let patience = asks.iter().any(|ask| Instant::now() < ask.deadline);

@@ -31,8 +31,9 @@ use crate::{error::UnavailableReason, model::name::LimitName};
 
 /// How long an image may say no without the store being asked: what others give back is seen after this time.
 const RECHECK: Duration = Duration::from_secs(1);
-/// How long a bucket counts as contended for after its writes met those of others.
-const CROWDED: Duration = Duration::from_secs(1);
+/// How long a bucket counts as contended for after its writes met those of others, in ms of the clock that refills it: who
+/// left the bucket alone since has left it full for us.
+const CROWDED_MS: i64 = 1_000;
 
 /// One bucket's queue.
 #[derive(Debug)]
@@ -55,8 +56,8 @@ struct State {
     settling: bool,
     /// Whether a neighbour was seen to write between two of our writes.
     shared: bool,
-    /// Until when neighbours are expected to write in between.
-    crowded_until: Option<Instant>,
+    /// When neighbours were last seen to contend for the bucket, in epoch ms.
+    crowded_at: Option<i64>,
     terms: Option<Arc<Terms>>,
 }
 
@@ -183,14 +184,15 @@ impl Lane {
         lock(&self.state).shared
     }
 
-    /// Notes that one write after the other met those of neighbours.
-    pub(super) fn crowd(&self) {
-        lock(&self.state).crowded_until = Some(Instant::now() + CROWDED);
+    /// Notes that at `now` (epoch ms) one write after the other had met those of neighbours.
+    pub(super) fn crowd(&self, now: i64) {
+        lock(&self.state).crowded_at = Some(now);
     }
 
-    /// Whether neighbours are expected to write in between.
-    pub(super) fn is_crowded(&self) -> bool {
-        lock(&self.state).crowded_until.is_some_and(|until| Instant::now() < until)
+    /// Whether neighbours are expected to write in between at `now` (epoch ms).
+    pub(super) fn is_crowded(&self, now: i64) -> bool {
+        // A clock that was turned back says nothing: the next loss does.
+        lock(&self.state).crowded_at.is_some_and(|at| (0..CROWDED_MS).contains(&now.saturating_sub(at)))
     }
 
     /// Whether the image is new enough to say no.
