@@ -65,7 +65,13 @@ async fn local_grants_this_process_its_share_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_store_costs_the_deadline_and_soon_nothing() {
-    let (_bench, limiter) = cut_off(None, None, Fault::Slow(60_000)).await;
+    for fault in [Fault::Slow(60_000), Fault::Stalled] {
+        costs_the_deadline_and_soon_nothing(fault).await;
+    }
+}
+
+async fn costs_the_deadline_and_soon_nothing(fault: Fault) {
+    let (_bench, limiter) = cut_off(None, None, fault).await;
     let start = Instant::now();
     let mut asked = 0;
     loop {

@@ -137,10 +137,7 @@ pub(crate) async fn take(
             let (child, parent) = Box::pin(both).await;
             all_or_nothing([child, parent])
         }
-        (Some(only), None) => match only.ask(lanes, deadline).await {
-            Answer::Granted(hold) => Ok(Holds::from_buf([hold])),
-            other => Err(nothing_of(&[other])),
-        },
+        (Some(only), None) => all_or_nothing([only.ask(lanes, deadline).await]),
         (None, _) => Ok(Holds::new()),
     }
 }

@@ -102,7 +102,7 @@ impl Level {
                 resource: self.resource().clone(),
                 limit: limit.clone(),
                 available: i64::try_from(limit.capacity()).unwrap_or(i64::MAX),
-                requested: u64::try_from(amount / MILLI).unwrap_or(0),
+                requested: refuse::whole(*amount),
                 exceeded: true,
                 retry_after: Duration::ZERO,
             })

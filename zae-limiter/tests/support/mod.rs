@@ -9,10 +9,12 @@ pub mod table;
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -30,6 +32,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use zae_limiter::{EmbeddedStore, Limit, Limits, ManualClock, RateLimiter, Repository};
 
 /// 2026-01-01T00:00:00Z in epoch ms.
@@ -57,6 +60,8 @@ pub enum Fault {
     Denied,
     /// DynamoDB fails in a way that no client knows.
     Broken,
+    /// It takes effect and the answer begins, but its body never comes.
+    Stalled,
     /// It arrives, and the answer takes this many ms.
     Slow(u64),
     /// There and back again takes this many ms, half of them each way.
@@ -170,6 +175,21 @@ fn refused(status: u16, code: &str) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
+/// A body of which nothing ever comes.
+struct Never;
+
+impl http_body::Body for Never {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Pending
+    }
+}
+
 fn unprocessed(request: &HttpRequest) -> HttpResponse {
     let asked: serde_json::Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
     let left = &asked["RequestItems"];
@@ -200,7 +220,7 @@ impl HttpConnector for Tap {
                 Fault::Unprocessed => return Ok(unprocessed(&request)),
                 Fault::Denied => return Ok(refused(400, "AccessDeniedException")),
                 Fault::Broken => return Ok(refused(503, "NeverHeardOf")),
-                Fault::None | Fault::LostAfter | Fault::Slow(_) | Fault::Trip(_) => {}
+                Fault::None | Fault::LostAfter | Fault::Stalled | Fault::Slow(_) | Fault::Trip(_) => {}
             }
             let (there, back) = match fault {
                 Fault::Slow(ms) => (0, ms * 1_000),
@@ -217,7 +237,11 @@ impl HttpConnector for Tap {
             if back > 0 {
                 tokio::time::sleep(Duration::from_micros(back)).await;
             }
-            if fault == Fault::LostAfter { Err(broken()) } else { Ok(answer) }
+            match fault {
+                Fault::LostAfter => Err(broken()),
+                Fault::Stalled => Ok(answer.map(|_| SdkBody::from_body_1_x(Never))),
+                _ => Ok(answer),
+            }
         })
     }
 }
