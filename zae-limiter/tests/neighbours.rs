@@ -294,6 +294,52 @@ async fn what_one_shard_says_is_no_answer_for_the_others() {
     assert!(matches!(take(&limiter, "rpm", 1).await, Err(AcquireError::Exceeded(_))));
 }
 
+#[tokio::test]
+async fn whoever_learns_of_another_shard_asks_it_too() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(40)])).await;
+    let r = limiter.repository().clone();
+    take(&limiter, "rpm", 1).await.unwrap();
+    for (number, tokens) in [(0, 0), (1, 20_000)] {
+        raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (number, 2), START, &[("rpm", tokens, 40_000, 40_000, 60_000)]))
+            .await;
+    }
+    take(&limiter, "rpm", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refund_to_a_bucket_that_a_neighbour_has_filled_stops_at_the_ceiling() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    let r = limiter.repository().clone();
+    let lease = limiter.acquire("e", "gpt-4", Cost::of("rpm", 40)).await.unwrap();
+    // By a clock that is ahead of ours, so that we expect no refill.
+    let filled = json!({"rf": {"N": (START + 60_000).to_string()}, "b_rpm_tk": {"N": "99000"}});
+    change(&r, &filled).await;
+    lease.roll_back().await.unwrap();
+    assert_eq!(raw::number(&shard(&r, 0).await, "b_rpm_tk"), Some(100_000));
+}
+
+/// Reads may be behind: what the last write has shown is newer.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_comes_along_with_limits_read_anew_does_not_replace_what_a_write_has_shown() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let (_, r) = bench.process().await;
+    take(&limiter, "rpm", 1).await.unwrap();
+    bench.advance(60_000);
+    change(&r, &json!({"b_rpm_tk": {"N": "4000"}})).await;
+    wire.fail(|operation, _| if operation == "BatchGetItem" { Fault::Slow(10) } else { Fault::None });
+    wire.take();
+    let as_it_is = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        change(&r, &json!({"b_rpm_tk": {"N": "9000"}})).await;
+    };
+    let (granted, ()) = tokio::join!(take(&limiter, "rpm", 1), as_it_is);
+    granted.unwrap();
+    assert_eq!(wire.take(), BTreeMap::from([("BatchGetItem".to_owned(), 1), ("UpdateItem".to_owned(), 1)]));
+}
+
 /// Room is left to neighbours who contend, not to those of an hour ago.
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_was_contended_for_an_hour_ago_is_full_again() {
