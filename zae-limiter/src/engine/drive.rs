@@ -224,7 +224,6 @@ fn serve_from_stock(lane: &Lane, terms: &Arc<Terms>, asks: &mut Vec<Ask>, pendin
 fn rest(lane: &Lane, terms: &Terms, image: &Image, now: i64, writes: u32) {
     if let Some(mut stock) = lane.stock() {
         let left = left(terms, image, now);
-        stock.rest(Instant::now());
         stock.observe(&left, Instant::now());
     }
     if writes > 0 {

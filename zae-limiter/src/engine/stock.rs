@@ -333,11 +333,6 @@ impl Stock {
     pub(crate) fn report(&mut self) -> Grants {
         std::mem::take(&mut self.grants)
     }
-
-    /// Nothing is fetched for a while: the last attempt brought nothing.
-    pub(crate) fn rest(&mut self, now: Instant) {
-        self.next_fetch = now + self.life / 8;
-    }
 }
 
 /// The most that one process holds of a limit, in mt: one token less than its share of the capacity.
