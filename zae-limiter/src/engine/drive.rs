@@ -142,7 +142,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 lost += 1;
                 if lost > 1 {
                     // The first may have been the fault of an old image.
-                    lane.crowd(now);
+                    lane.crowd(lane.shared.clock.now_ms());
                 }
                 // Those who wait have their deadlines; what nobody waits for must end some time.
                 let patience = asks.iter().any(|ask| Instant::now() < ask.deadline);
