@@ -107,7 +107,7 @@ pub use model::{
     },
     namespace::NamespaceInfo,
     pause::Pause,
-    provisioner::ProvisionerState,
+    provisioner::{ManifestClaim, ProvisionerState},
     reserve::Reserve,
     status::{LimitStatus, OnUnavailable},
     usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},

@@ -7,7 +7,8 @@ use support::{
     table::{Item, Table, item, lean_table, n, s},
 };
 use zae_limiter::{
-    CapacityScope, EntityId, LimitName, NewEntity, ProvisionerState, Repository, ResourceCapacity, ResourceName,
+    CapacityScope, EntityId, LimitName, ManifestClaim, NewEntity, ProvisionerState, Repository, ResourceCapacity,
+    ResourceName,
 };
 
 async fn bench() -> (Bench, Repository, Table) {
@@ -173,6 +174,8 @@ async fn the_provisioners_state_is_kept_as_a_whole() {
         managed_entities: [("proj-1".to_owned(), vec!["openai/gpt-4".to_owned(), "_default_".to_owned()])].into(),
         last_applied: Some("2026-01-01T00:00:00.000000+00:00".to_owned()),
         applied_hash: Some("sha256:0f3a".to_owned()),
+        claim: Some(ManifestClaim { owner: Some("stack Limits".to_owned()), manifest: Some("{}".to_owned()) }),
+        replaced: Some(ManifestClaim { owner: None, manifest: Some("{}".to_owned()) }),
     };
     repository.put_provisioner_state(&state).await.unwrap();
     assert_eq!(repository.provisioner_state().await.unwrap(), state);
@@ -183,7 +186,7 @@ async fn the_provisioners_state_is_kept_as_a_whole() {
         (&aws_sdk_dynamodb::types::AttributeValue::L(vec![s("openai/gpt-4")]), &s(&pk))
     );
     state.managed_entities.clear();
-    state.applied_hash = None;
+    (state.applied_hash, state.claim, state.replaced) = (None, None, None);
     repository.put_provisioner_state(&state).await.unwrap();
     assert_eq!(repository.provisioner_state().await.unwrap(), state, "what is gone is gone");
 }

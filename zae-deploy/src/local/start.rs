@@ -115,7 +115,7 @@ impl Local {
             started_at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             ..Status::default()
         };
-        let provisioner = Functions::new(client, stack.as_str());
+        let provisioner = Functions::new(client, stack.as_str()).answering_locally();
         let lambda = Lambda { stack, provisioner, aggregator };
         let inside: Uri = format!("http://{address}/").parse().map_err(|error| LocalError::Table(Box::new(error)))?;
         let front = Front::new(inside, lambda, progress, (status, running.token.clone()), Arc::clone(&stop));

@@ -6,6 +6,7 @@ use zae_limiter::{ProvisionerState, RepositoryError};
 
 use super::{
     ProvisionError, Provisioner,
+    owner::Claims,
     plan::{Action, Change, Compared, Item, Plan, Stored},
 };
 use crate::manifest::Manifest;
@@ -38,19 +39,39 @@ impl Provisioner {
     /// [`ProvisionError::Repository`] when the table cannot be read or the record cannot be written,
     /// [`ProvisionError::Busy`] when somebody else applies at the same time. Nothing was changed then.
     pub async fn apply(&self, manifest: &Manifest) -> Result<Applied, ProvisionError> {
-        let namespace = self.repository.namespace_name();
         let seen = self.repository.provisioner_state().await?;
-        let comparison = self.compare(manifest, &seen).await?;
+        let hash = manifest.hash(self.repository.namespace_name());
+        let claims = self.owner.claims(&seen, manifest, &hash);
+        self.apply_over(&seen, manifest, claims.clone(), claims).await
+    }
+
+    /// Applies over the state that was read. The record has the claims `begun` while that lasts and where it fails, and
+    /// `done` in the end.
+    pub(super) async fn apply_over(
+        &self,
+        seen: &ProvisionerState,
+        manifest: &Manifest,
+        begun: Claims,
+        done: Claims,
+    ) -> Result<Applied, ProvisionError> {
+        let namespace = self.repository.namespace_name();
+        let comparison = self.compare(manifest, seen).await?;
         let plan = comparison.plan();
         let hash = manifest.hash(namespace);
         let target = manifest.managed();
-        let same = same_items(&seen, &target) && seen.applied_hash.as_ref() == Some(&hash);
-        if plan.changes.is_empty() && same {
+        let same = same_items(seen, &target) && seen.applied_hash.as_ref() == Some(&hash);
+        if plan.changes.is_empty() && same && Claims::of(seen) == done {
             return Ok(Applied { plan, ..Applied::default() });
         }
         // First the record says more than is true, so that nothing is forgotten when this process ends in between.
-        let intent = ProvisionerState { last_applied: Some(now()), applied_hash: None, ..union(&seen, &target) };
-        if !self.repository.swap_provisioner_state(&seen, &intent).await? {
+        let intent = ProvisionerState {
+            last_applied: Some(now()),
+            applied_hash: None,
+            claim: begun.claim.clone(),
+            replaced: begun.replaced.clone(),
+            ..union(seen, &target)
+        };
+        if !self.repository.swap_provisioner_state(seen, &intent).await? {
             return Err(ProvisionError::Busy(namespace.to_string()));
         }
         let mut applied = Applied { plan, ..Applied::default() };
@@ -71,8 +92,12 @@ impl Provisioner {
             }
         }
         // A manifest that was not wholly applied is not the one in force.
-        let applied_hash = if applied.errors.is_empty() { Some(hash) } else { seen.applied_hash };
-        let done = ProvisionerState { last_applied: Some(now()), applied_hash, ..managed };
+        let (applied_hash, left) = match applied.errors.is_empty() {
+            true => (Some(hash), done),
+            false => (seen.applied_hash.clone(), begun),
+        };
+        let Claims { claim, replaced } = left;
+        let done = ProvisionerState { last_applied: Some(now()), applied_hash, claim, replaced, ..managed };
         if !self.repository.swap_provisioner_state(&intent, &done).await? {
             let problem = "another manifest was applied at the same time: run `limits plan` for both".to_owned();
             applied.errors.push(problem);

@@ -17,6 +17,13 @@ pub struct Functions {
     pub(super) responder: Responder,
 }
 
+/// What to do where the namespace `default` is not registered yet. Other namespaces must always be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unregistered {
+    Fail,
+    Register,
+}
+
 /// Why an event could not be answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -67,7 +74,14 @@ impl From<RepositoryError> for HandlerError {
 impl Functions {
     /// A function for events that name no table, which then are about `table`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), responder: Responder::default() }
+        let region = client.config().region().map(ToString::to_string);
+        Self { client, table: table.into(), responder: Responder::new(region.as_deref()) }
+    }
+
+    /// Functions of a local stack: they answer custom resources at addresses of this machine, and nowhere else.
+    #[must_use]
+    pub fn answering_locally(self) -> Self {
+        Self { responder: Responder::local(), ..self }
     }
 
     /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest"}`, or a
@@ -90,7 +104,8 @@ impl Functions {
         let action = text("action").unwrap_or("plan");
         let principal = text("principal").map(Principal::new).transpose()?;
         let table = text("table_name").unwrap_or(&self.table);
-        let repository = self.open(table, manifest.namespace.as_ref(), text("namespace_id")).await?;
+        let unregistered = if action == "apply" { Unregistered::Register } else { Unregistered::Fail };
+        let repository = self.open(table, manifest.namespace.as_ref(), text("namespace_id"), unregistered).await?;
         let provisioner = Provisioner::new(repository).principal(principal);
         match action {
             "plan" => {
@@ -107,15 +122,20 @@ impl Functions {
         }
     }
 
-    /// Opens a namespace by its name, which the id (where one is given) must belong to. Nothing is created.
+    /// Opens a namespace by its name, which the id (where one is given) must belong to.
     pub(super) async fn open(
         &self,
         table: &str,
         name: Option<&NamespaceName>,
         id: Option<&str>,
+        unregistered: Unregistered,
     ) -> Result<Repository, HandlerError> {
         let name = name.map_or(zae_limiter::DEFAULT_NAMESPACE, NamespaceName::as_str);
         let builder = Repository::builder().client(self.client.clone()).stack(table).namespace(name);
+        let builder = match unregistered {
+            Unregistered::Register => builder,
+            Unregistered::Fail => builder.must_exist(),
+        };
         let repository = builder.build().await?;
         let actual = repository.namespace_id().as_str();
         match id {

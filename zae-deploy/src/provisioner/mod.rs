@@ -21,6 +21,7 @@
 mod apply;
 mod event;
 mod live;
+mod owner;
 mod plan;
 mod resource;
 mod respond;
@@ -39,6 +40,7 @@ use crate::manifest::Manifest;
 pub struct Provisioner {
     repository: Repository,
     principal: Option<Principal>,
+    owner: owner::Owner,
 }
 
 /// Why nothing could be planned or applied.
@@ -56,13 +58,19 @@ pub enum ProvisionError {
 impl Provisioner {
     /// A provisioner for the namespace of `repository`.
     pub fn new(repository: Repository) -> Self {
-        Self { repository, principal: None }
+        Self { repository, principal: None, owner: owner::Owner::default() }
     }
 
     /// Who the audit trail says did it.
     #[must_use]
     pub fn principal(self, principal: Option<Principal>) -> Self {
         Self { principal, ..self }
+    }
+
+    /// On whose behalf manifests are applied.
+    #[must_use]
+    fn owner(self, owner: owner::Owner) -> Self {
+        Self { owner, ..self }
     }
 
     /// What applying `manifest` would change. Nothing is written; the manifest's own namespace is not looked at.

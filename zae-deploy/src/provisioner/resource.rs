@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use zae_limiter::{NamespaceName, Principal, RepositoryError};
+use zae_limiter::{NamespaceName, Principal, Repository, RepositoryError};
 
 use super::{
     Applied, ProvisionError, Provisioner,
-    event::{Functions, HandlerError},
+    event::{Functions, HandlerError, Unregistered},
+    owner::{Owner, Unowned},
     respond::{Outcome, Response},
 };
 use crate::{function::with_causes, manifest::Manifest};
@@ -15,8 +16,11 @@ use crate::{function::with_causes, manifest::Manifest};
 /// What a resource that was never created is called. Its deletion must not touch what others manage.
 const NEVER_CREATED: &str = "failed";
 
-/// Does what the event asks for and tells CloudFormation, whatever comes of it.
+/// Does what the event asks for and tells CloudFormation, whatever comes of it. An event that wants the answer elsewhere is
+/// not CloudFormation's, and nothing is done for it.
 pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration) -> Result<Value, HandlerError> {
+    let url = event.get("ResponseURL").and_then(Value::as_str);
+    url.map_or(Ok(()), |url| functions.responder.check(url))?;
     let outcome = tokio::time::timeout(time, act(functions, event)).await.unwrap_or(Err(HandlerError::NoTime));
     let response = match &outcome {
         Ok(done) => Response::new(event, Outcome::Success { id: &done.id, applied: &done.applied }),
@@ -26,7 +30,7 @@ pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration)
             Response::new(event, Outcome::Failed { id, reason: &error.to_string() })
         }
     };
-    if let Some(url) = event.get("ResponseURL").and_then(Value::as_str) {
+    if let Some(url) = url {
         functions.responder.send(url, &response).await?;
         return Ok(json!({ "status": response.status() }));
     }
@@ -50,39 +54,73 @@ async fn act(functions: &Functions, event: &Value) -> Result<Done, HandlerError>
     let properties = event.get("ResourceProperties").unwrap_or(&nothing);
     let text = |name: &str| properties.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let table = text("TableName").unwrap_or(&functions.table);
-    let deleting = event.get("RequestType").and_then(Value::as_str) == Some("Delete");
-    let given = physical_id(event);
-    if deleting && given == Some(NEVER_CREATED) {
-        return Ok(Done { id: NEVER_CREATED.to_owned(), applied: Applied::default() });
+    if event.get("RequestType").and_then(Value::as_str) == Some("Delete") {
+        let id = physical_id(event).unwrap_or(NEVER_CREATED);
+        let applied = match delete(functions, event, table, properties).await {
+            // Its creation failed, perhaps for the same reason; its stack must be able to end.
+            Err(error) if id == NEVER_CREATED => {
+                tracing::warn!(error = with_causes(&error), "nothing is known of what was never created");
+                Applied::default()
+            }
+            result => result?,
+        };
+        return Ok(Done { id: id.to_owned(), applied });
     }
     let name = text("Namespace").map(NamespaceName::new).transpose()?;
-    let repository = match functions.open(table, name.as_ref(), text("NamespaceId")).await {
+    let repository = functions.open(table, name.as_ref(), text("NamespaceId"), Unregistered::Register).await?;
+    let id = id_of(table, &repository);
+    let manifest = Manifest::from_properties(properties)?;
+    let owner = match Owner::name(event) {
+        // A changed id is a replacement, which may be rolled back.
+        Some(name) if physical_id(event) == Some(id.as_str()) => Owner::SettledResource(name),
+        Some(name) => Owner::Resource(name),
+        None => Owner::Command,
+    };
+    let applied = Provisioner::new(repository).principal(principal(event)).owner(owner).apply(&manifest).await?;
+    complete(&applied)?;
+    Ok(Done { id, applied })
+}
+
+/// Removes what the resource declared. Somebody else's limits stay, and so do those of a namespace that is gone.
+async fn delete(
+    functions: &Functions,
+    event: &Value,
+    table: &str,
+    properties: &Value,
+) -> Result<Applied, HandlerError> {
+    let text = |name: &str| properties.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let name = text("Namespace").map(NamespaceName::new).transpose()?;
+    let repository = match functions.open(table, name.as_ref(), text("NamespaceId"), Unregistered::Fail).await {
         Ok(repository) => repository,
-        // With its namespace, everything of it is gone.
         Err(HandlerError::Provision(ProvisionError::Repository(
             RepositoryError::NamespaceNotFound(_)
             | RepositoryError::NamespaceState { .. }
             | RepositoryError::TableMissing { .. },
-        ))) if deleting => {
-            let id = given.unwrap_or(NEVER_CREATED).to_owned();
-            return Ok(Done { id, applied: Applied::default() });
-        }
+        ))) => return Ok(Applied::default()),
         Err(error) => return Err(error),
     };
-    let id = format!("{table}/{}/limits-provisioner", repository.namespace_id());
-    // A resource that is none of ours, or of a namespace that has since been registered anew, has nothing here.
-    if deleting && given.is_some_and(|given| given != id) {
-        return Ok(Done { id: given.unwrap_or_default().to_owned(), applied: Applied::default() });
-    }
-    let manifest = if deleting { Manifest::default() } else { Manifest::from_properties(properties)? };
+    let unowned = match physical_id(event) {
+        Some(NEVER_CREATED) => Unowned::Foreign,
+        // A resource of a namespace that has since been registered anew has nothing here.
+        Some(given) if given != id_of(table, &repository) => return Ok(Applied::default()),
+        _ => Unowned::Own,
+    };
     let provisioner = Provisioner::new(repository).principal(principal(event));
-    let applied = provisioner.apply(&manifest).await?;
-    if let Some(first) = applied.errors.first() {
-        let more = applied.errors.len() - 1;
-        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        return Err(HandlerError::Incomplete(format!("{first}{more}")));
-    }
-    Ok(Done { id, applied })
+    let applied = provisioner.release(Owner::name(event).as_deref(), unowned).await?;
+    complete(&applied)?;
+    Ok(applied)
+}
+
+/// The id that CloudFormation knows the limits of a namespace by.
+fn id_of(table: &str, repository: &Repository) -> String {
+    format!("{table}/{}/limits-provisioner", repository.namespace_id())
+}
+
+fn complete(applied: &Applied) -> Result<(), HandlerError> {
+    let Some(first) = applied.errors.first() else { return Ok(()) };
+    let more = applied.errors.len() - 1;
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    Err(HandlerError::Incomplete(format!("{first}{more}")))
 }
 
 /// The audit trail names the stack, which is where to look for who changed it.

@@ -1,6 +1,7 @@
 //! Telling CloudFormation how it went.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -30,6 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Sends answers to CloudFormation's presigned URLs.
 #[derive(Clone, Debug)]
 pub struct Responder {
+    hosts: Hosts,
     /// Reads the system's certificates when it is first used: most events are not CloudFormation's.
     connector: Arc<LazyLock<Connector>>,
 }
@@ -41,6 +43,11 @@ pub enum ResponseError {
     /// The URL in the event is none.
     #[error("the event's ResponseURL cannot be used: send the event as CloudFormation makes it")]
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The URL in the event is not CloudFormation's own; nothing was changed, and nothing was sent there.
+    #[error(
+        "the event's ResponseURL leads to '{0}', which is not CloudFormation in this region: nothing was changed; send the event as CloudFormation makes it"
+    )]
+    Foreign(String),
     /// Nobody answered there.
     #[error(
         "CloudFormation could not be told the outcome: a function in a VPC needs a way to S3, a gateway endpoint for example"
@@ -53,10 +60,39 @@ pub enum ResponseError {
     Refused(u16),
 }
 
-impl Default for Responder {
-    fn default() -> Self {
-        let connector = || Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-        Self { connector: Arc::new(LazyLock::new(connector)) }
+/// Where answers may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hosts {
+    /// The bucket that CloudFormation has for them, by its names in S3.
+    CloudFormation(Vec<String>),
+    /// This machine.
+    Loopback,
+}
+
+impl Hosts {
+    /// The names of the bucket of `region`. It is named after the region, without its hyphens, and belongs to AWS.
+    fn of_region(region: &str) -> Self {
+        let bucket = format!("cloudformation-custom-resource-response-{}", region.replace('-', ""));
+        let endpoints = [
+            "s3.amazonaws.com".to_owned(),
+            format!("s3.{region}.amazonaws.com"),
+            format!("s3-{region}.amazonaws.com"),
+            format!("s3.{region}.amazonaws.com.cn"),
+            format!("s3.{region}.amazonaws.eu"),
+        ];
+        Self::CloudFormation(endpoints.map(|endpoint| format!("{bucket}.{endpoint}")).into())
+    }
+
+    /// Whether a URL with that scheme and authority leads there.
+    fn have(&self, scheme: &str, authority: &str) -> bool {
+        match self {
+            Self::CloudFormation(hosts) => scheme == "https" && hosts.iter().any(|host| host == authority),
+            Self::Loopback => {
+                let address = authority.parse::<SocketAddr>().map(|address| address.ip());
+                let address = address.or_else(|_| authority.parse::<IpAddr>());
+                scheme == "http" && address.is_ok_and(|address| address.is_loopback())
+            }
+        }
     }
 }
 
@@ -129,6 +165,33 @@ fn shortened(reason: &str) -> String {
 }
 
 impl Responder {
+    /// Answers CloudFormation in `region`; without one, nobody.
+    pub(super) fn new(region: Option<&str>) -> Self {
+        Self::to(region.map_or(Hosts::CloudFormation(Vec::new()), Hosts::of_region))
+    }
+
+    /// Answers at addresses of this machine.
+    pub(super) fn local() -> Self {
+        Self::to(Hosts::Loopback)
+    }
+
+    fn to(hosts: Hosts) -> Self {
+        let connector = || Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+        Self { hosts, connector: Arc::new(LazyLock::new(connector)) }
+    }
+
+    /// Checks that an answer may go to `url`. Whoever invokes the function chooses it, so a name that only looks like
+    /// CloudFormation's is not enough.
+    pub(super) fn check(&self, url: &str) -> Result<(), ResponseError> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if self.hosts.have(scheme, authority) {
+            return Ok(());
+        }
+        let shown = authority.chars().filter(|c| !c.is_control()).take(100).collect();
+        Err(ResponseError::Foreign(shown))
+    }
+
     pub(super) async fn send(&self, url: &str, response: &Response) -> Result<(), ResponseError> {
         let body = response.body();
         let mut pause = FIRST_PAUSE;
@@ -159,6 +222,74 @@ impl Responder {
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(ResponseError::Refused(status.as_u16())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "https://cloudformation-custom-resource-response";
+
+    #[test]
+    fn answers_go_to_the_bucket_of_the_region_in_every_form_of_its_name() {
+        for (region, host) in [
+            ("us-east-1", "-useast1.s3.amazonaws.com"),
+            ("eu-west-1", "-euwest1.s3-eu-west-1.amazonaws.com"),
+            ("eu-central-1", "-eucentral1.s3.eu-central-1.amazonaws.com"),
+            ("us-gov-west-1", "-usgovwest1.s3.us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", "-cnnorth1.s3.cn-north-1.amazonaws.com.cn"),
+        ] {
+            let responder = Responder::new(Some(region));
+            for rest in ["/arn%3Aaws%3A?X-Amz-Signature=x", "?X-Amz-Signature=x"] {
+                responder.check(&format!("{BUCKET}{host}{rest}")).unwrap();
+            }
+            assert!(responder.check(&format!("{BUCKET}{host}/").replace("https", "http")).is_err());
+            Responder::new(Some("eu-north-1")).check(&format!("{BUCKET}{host}/")).unwrap_err();
+            Responder::new(None).check(&format!("{BUCKET}{host}/")).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn nothing_that_only_looks_like_it_is_answered() {
+        let responder = Responder::new(Some("us-east-1"));
+        for rest in [
+            "-useast1.s3.amazonaws.com.evil.example/",
+            "-useast1.s3.amazonaws.com:8443/",
+            "-useast1.s3.amazonaws.com@evil.example/",
+            "-useast1.s3.amazonaws.com\\@evil.example/",
+            "-useast1-mine.s3.amazonaws.com/",
+            "-mine.s3.amazonaws.com/",
+            "-useast1.evil.example/.s3.amazonaws.com/",
+        ] {
+            responder.check(&format!("{BUCKET}{rest}")).unwrap_err();
+        }
+        for url in [
+            "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x",
+            "https://user@cloudformation-custom-resource-response-useast1.s3.amazonaws.com/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://127.0.0.1:8080/",
+            "",
+        ] {
+            let error = responder.check(url).unwrap_err().to_string();
+            assert!(error.contains("nothing was changed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_local_stack_answers_on_this_machine_alone() {
+        let local = Responder::local();
+        for url in ["http://127.0.0.1:4000/answer", "http://[::1]:4000/", "http://127.0.0.1/"] {
+            local.check(url).unwrap();
+        }
+        for url in [
+            "http://10.0.0.1:80/",
+            "http://example.com/",
+            "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/",
+            "http://127.0.0.1@evil.example/",
+        ] {
+            local.check(url).unwrap_err();
         }
     }
 }

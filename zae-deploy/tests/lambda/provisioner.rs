@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use axum::{Router, body::Bytes, routing::put};
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc};
+use serde_json::json;
+use tokio::net::TcpListener;
 use zae_limiter::ResourceName;
 
 use crate::support::World;
@@ -30,36 +29,27 @@ async fn the_command_line_s_events_are_answered() {
 }
 
 #[tokio::test]
-async fn cloudformation_is_answered_also_when_time_runs_out() {
-    let (answers, mut inbox) = mpsc::unbounded_channel::<Value>();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("http://{}/answer", listener.local_addr().unwrap());
-    let receive = move |body: Bytes| {
-        let answers = answers.clone();
-        async move { answers.send(serde_json::from_slice(&body).unwrap()).unwrap() }
-    };
-    let router = Router::new().route("/answer", put(receive));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-
+async fn a_custom_resource_s_event_ends_in_time_and_answers_cloudformation_alone() {
     let world = World::new().await;
     let provisioner = world.provisioner().await;
-    let event = json!({
-        "RequestType": "Create", "ResponseURL": url, "RequestId": "r", "LogicalResourceId": "TenantLimits",
+    let mut event = json!({
+        "RequestType": "Create", "RequestId": "r", "LogicalResourceId": "TenantLimits",
         "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/s/guid",
         "ResourceProperties": {"TableName": "limiter", "Namespace": "default",
             "Resources": {"gpt-4": {"Limits": {"rpm": {"Capacity": "500"}}}}},
     });
-    provisioner.invoke(&event).await;
-    let answer = inbox.recv().await.unwrap();
-    assert_eq!((&answer["Status"], &answer["Data"]["created"]), (&json!("SUCCESS"), &json!("1")));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    event["ResponseURL"] = format!("http://{}/answer", listener.local_addr().unwrap()).into();
+    let error = provisioner.try_invoke(&event).await.unwrap_err();
+    assert!(error["errorMessage"].as_str().unwrap().contains("is not CloudFormation in this region"), "{error}");
+    let nobody = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+    assert!(nobody.is_err(), "nothing was sent there");
 
+    event.as_object_mut().unwrap().remove("ResponseURL");
+    assert_eq!(provisioner.invoke(&event).await["created"], 1);
     world.store.throttle(usize::MAX);
-    let mut update = event;
-    update["RequestType"] = "Update".into();
-    update["PhysicalResourceId"] = answer["PhysicalResourceId"].clone();
-    update["ResourceProperties"]["Resources"]["gpt-4"]["Limits"]["rpm"]["Capacity"] = "600".into();
-    provisioner.invoke_within(&update, Duration::from_secs(11)).await.unwrap();
-    let answer = inbox.recv().await.unwrap();
-    assert_eq!(answer["Status"], "FAILED");
-    assert!(answer["Reason"].as_str().unwrap().contains("time was over"), "{answer}");
+    event["RequestType"] = "Update".into();
+    event["ResourceProperties"]["Resources"]["gpt-4"]["Limits"]["rpm"]["Capacity"] = "600".into();
+    let error = provisioner.invoke_within(&event, Duration::from_secs(11)).await.unwrap_err();
+    assert!(error["errorMessage"].as_str().unwrap().contains("time was over"), "{error}");
 }

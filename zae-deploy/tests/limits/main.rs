@@ -3,6 +3,7 @@
 mod bad_manifests;
 mod commands;
 mod manifests;
+mod ownership;
 mod provisioning;
 mod resource;
 #[allow(dead_code, reason = "nothing here differs from run to run")]

@@ -10,7 +10,7 @@ use zae_deploy::{
 };
 use zae_limiter::{AuditTarget, Repository, ResourceName};
 
-const TIME: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The bodies that arrived, with their lengths, and how many more are to be refused.
 #[derive(Clone, Default)]
@@ -20,13 +20,13 @@ struct Inbox {
 }
 
 /// Receives answers; the first few may be refused.
-struct CloudFormation {
+pub(crate) struct CloudFormation {
     url: String,
     inbox: Inbox,
 }
 
 impl CloudFormation {
-    async fn start(refusals: usize) -> Self {
+    pub(crate) async fn start(refusals: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/answer?signature=x", listener.local_addr().unwrap());
         let inbox = Inbox { refusals: Arc::new(Mutex::new(refusals)), ..Inbox::default() };
@@ -44,13 +44,13 @@ impl CloudFormation {
         Self { url, inbox }
     }
 
-    fn take(&self) -> (usize, Value) {
+    pub(crate) fn take(&self) -> (usize, Value) {
         let mut answers = self.inbox.answers.lock().unwrap();
         assert_eq!(answers.len(), 1, "{answers:?}");
         answers.remove(0)
     }
 
-    fn event(&self, kind: &str, physical: Option<&str>, properties: impl Into<Value>) -> Value {
+    pub(crate) fn event(&self, kind: &str, physical: Option<&str>, properties: impl Into<Value>) -> Value {
         let properties = properties.into();
         let mut event = json!({
             "RequestType": kind, "ResponseURL": self.url, "RequestId": "request-1", "LogicalResourceId": "TenantLimits",
@@ -64,18 +64,18 @@ impl CloudFormation {
     }
 }
 
-async fn open() -> (Repository, Functions) {
+pub(crate) async fn open() -> (Repository, Functions) {
     let repository = Repository::embedded().await.unwrap();
-    let functions = Functions::new(repository.client().clone(), "limiter");
+    let functions = Functions::new(repository.client().clone(), "limiter").answering_locally();
     (repository, functions)
 }
 
-fn properties(resources: impl Into<Value>) -> Value {
+pub(crate) fn properties(resources: impl Into<Value>) -> Value {
     let resources = resources.into();
     json!({"ServiceToken": "arn", "TableName": "limiter", "Namespace": "default", "Resources": resources})
 }
 
-fn one(capacity: &str) -> Value {
+pub(crate) fn one(capacity: &str) -> Value {
     json!({"gpt-4": {"Limits": {"rpm": {"Capacity": capacity}}}})
 }
 
@@ -196,4 +196,25 @@ async fn direct_events_plan_and_apply() {
     assert!(error.contains("aB3x_9QwZ1k"), "{error}");
     let error = functions.handle(&json!({"action": "plan"}), TIME).await.unwrap_err().to_string();
     assert!(error.starts_with("the manifest is wrong"), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_wants_the_answer_elsewhere_gets_none_and_changes_nothing() {
+    let (repository, local) = open().await;
+    let deployed = Functions::new(repository.client().clone(), "limiter");
+    let cloudformation = CloudFormation::start(0).await;
+    let mut event = cloudformation.event("Create", None, properties(one("500")));
+    for (functions, url) in [
+        (&deployed, cloudformation.url.as_str()),
+        (&deployed, "https://cloudformation-custom-resource-response-mine.s3.amazonaws.com/"),
+        (&local, "http://192.0.2.1/answer"),
+        (&local, "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/"),
+    ] {
+        event["ResponseURL"] = url.into();
+        let error = functions.handle(&event, TIME).await.unwrap_err().to_string();
+        assert!(error.contains("is not CloudFormation in this region"), "{error}");
+    }
+    assert_eq!(cloudformation.inbox.answers.lock().unwrap().len(), 0);
+    let gpt4 = ResourceName::new("gpt-4").unwrap();
+    assert_eq!(repository.resource_defaults(&gpt4).await.unwrap(), None);
 }

@@ -21,4 +21,18 @@ pub struct ProvisionerState {
     pub last_applied: Option<String>,
     /// The hash of that manifest.
     pub applied_hash: Option<String>,
+    /// The manifest in force and its owner; `None` where another tool applied it.
+    pub claim: Option<ManifestClaim>,
+    /// The claim that the one in force replaced, until its owner has released it.
+    pub replaced: Option<ManifestClaim>,
+}
+
+/// A manifest that was applied, and its owner: the only one whose removal removes what it declared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ManifestClaim {
+    /// The owner's name for itself; `None` where another tool applied the manifest.
+    pub owner: Option<String>,
+    /// The manifest as JSON; `None` where it was too long to be kept.
+    pub manifest: Option<String>,
 }

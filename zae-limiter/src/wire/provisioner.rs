@@ -7,7 +7,7 @@ use super::{
     values::{get_bool, get_s, item, s},
 };
 use crate::{
-    model::provisioner::ProvisionerState,
+    model::provisioner::{ManifestClaim, ProvisionerState},
     repository::store::{Expression, Item, Key},
 };
 
@@ -27,6 +27,18 @@ fn list(texts: &[String]) -> AttributeValue {
     AttributeValue::L(texts.iter().map(s).collect())
 }
 
+/// Reads a claim; clients of the reference replace the whole record, and with it these attributes of our own.
+fn claim(item: &Item, owner: &str, manifest: &str) -> ManifestClaim {
+    let text = |name| get_s(item, name).map(str::to_owned);
+    ManifestClaim { owner: text(owner), manifest: text(manifest) }
+}
+
+/// The attributes of a claim that has them.
+fn claimed(claim: &ManifestClaim, owner: &str, manifest: &str) -> Item {
+    let pairs = [(owner, &claim.owner), (manifest, &claim.manifest)];
+    pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), s(value.as_ref()?)))).collect()
+}
+
 /// Reads the state; what is missing is empty.
 pub(crate) fn decode(item: &Item) -> ProvisionerState {
     let entities = item.get("managed_entities").and_then(|value| value.as_m().ok());
@@ -38,6 +50,8 @@ pub(crate) fn decode(item: &Item) -> ProvisionerState {
             .unwrap_or_default(),
         last_applied: get_s(item, "last_applied").map(str::to_owned),
         applied_hash: get_s(item, "applied_hash").map(str::to_owned),
+        claim: item.contains_key("z_owner").then(|| claim(item, "z_owner", "z_manifest")),
+        replaced: item.get("z_replaced").and_then(|value| value.as_m().ok()).map(|map| claim(map, "owner", "manifest")),
     }
 }
 
@@ -58,6 +72,12 @@ pub(crate) fn encode(ns: &str, state: &ProvisionerState) -> Item {
         if let Some(value) = value {
             item.insert(name.to_owned(), s(value));
         }
+    }
+    if let Some(claim) = &state.claim {
+        item.extend(claimed(claim, "z_owner", "z_manifest"));
+    }
+    if let Some(replaced) = &state.replaced {
+        item.insert("z_replaced".to_owned(), AttributeValue::M(claimed(replaced, "owner", "manifest")));
     }
     item
 }

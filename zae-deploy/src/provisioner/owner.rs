@@ -1,0 +1,133 @@
+//! The owner of what is managed: a custom resource removes only what it declared itself, and gives back what it replaced.
+//!
+//! CloudFormation deletes a resource in three situations, and its event does not say in which: the resource left its
+//! template, it was replaced (renamed, or moved to another namespace), or the operation that created it is rolled back.
+//! The record of what is managed therefore names the owner of the manifest in force, and the claim that this owner
+//! replaced, until that one is released or can no longer come back.
+
+use serde_json::Value;
+use zae_limiter::{ManifestClaim, ProvisionerState};
+
+use super::{Applied, ProvisionError, Provisioner};
+use crate::manifest::Manifest;
+
+/// The longest manifest that is kept, in bytes of JSON: two of them and all names fit into an item.
+const LONGEST_KEPT: usize = 100_000;
+
+/// The owner of manifests that the command line applies.
+const COMMAND: &str = "command";
+
+/// On whose behalf manifests are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The command line's, and programs'.
+    #[default]
+    Command,
+    /// A custom resource that may have replaced another one.
+    Resource(String),
+    /// A custom resource whose earlier operations are over: what it once replaced cannot come back.
+    SettledResource(String),
+}
+
+/// The claims that a record is left with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Claims {
+    pub(super) claim: Option<ManifestClaim>,
+    pub(super) replaced: Option<ManifestClaim>,
+}
+
+impl Claims {
+    pub(super) fn of(state: &ProvisionerState) -> Self {
+        Self { claim: state.claim.clone(), replaced: state.replaced.clone() }
+    }
+}
+
+impl Owner {
+    /// A custom resource, by the stack and the name in its template.
+    pub(super) fn name(event: &Value) -> Option<String> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        Some(format!("{} {}", text("StackId")?, text("LogicalResourceId")?))
+    }
+
+    /// The claims once `manifest`, which has `hash`, is applied over `seen`. A command that applies the manifest in force
+    /// takes nothing over.
+    pub(super) fn claims(&self, seen: &ProvisionerState, manifest: &Manifest, hash: &str) -> Claims {
+        let claim = |owner: &str| {
+            let text = Some(manifest.to_json().to_string()).filter(|text| text.len() <= LONGEST_KEPT);
+            Some(ManifestClaim { owner: Some(owner.to_owned()), manifest: text })
+        };
+        match self {
+            Self::Command if seen.applied_hash.as_deref() == Some(hash) => Claims::of(seen),
+            Self::Command => Claims { claim: claim(COMMAND), replaced: None },
+            Self::SettledResource(name) if is_owned_by(seen, name) => Claims { claim: claim(name), replaced: None },
+            Self::Resource(name) if is_owned_by(seen, name) => {
+                Claims { claim: claim(name), replaced: seen.replaced.clone() }
+            }
+            Self::Resource(name) | Self::SettledResource(name) => {
+                let replaced = seen.claim.clone().or_else(|| manages(seen).then(ManifestClaim::default));
+                Claims { claim: claim(name), replaced }
+            }
+        }
+    }
+}
+
+fn is_owned_by(state: &ProvisionerState, name: &str) -> bool {
+    state.claim.as_ref().is_some_and(|claim| claim.owner.as_deref() == Some(name))
+}
+
+fn manages(state: &ProvisionerState) -> bool {
+    state.managed_system || !state.managed_resources.is_empty() || !state.managed_entities.is_empty()
+}
+
+/// What a record without an owner means for a resource that is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unowned {
+    /// The resource's own: another tool, which keeps no owners, created it.
+    Own,
+    /// Somebody else's.
+    Foreign,
+}
+
+impl Provisioner {
+    /// Ends the management by the resource `name`: removes what it declared, or restores what it replaced. For a resource
+    /// that is not the owner, limits stay as they are.
+    pub(super) async fn release(&self, name: Option<&str>, unowned: Unowned) -> Result<Applied, ProvisionError> {
+        let seen = self.repository.provisioner_state().await?;
+        let own = match &seen.claim {
+            None => unowned == Unowned::Own,
+            Some(_) => name.is_some_and(|name| is_owned_by(&seen, name)),
+        };
+        if !own {
+            return self.forget(&seen, name).await;
+        }
+        let Some(previous) = seen.replaced.clone() else {
+            return self.apply_over(&seen, &Manifest::default(), Claims::of(&seen), Claims::default()).await;
+        };
+        let manifest = previous.manifest.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let manifest = manifest.and_then(|value| Manifest::from_json(&value).ok());
+        let claim = previous.owner.is_some().then_some(previous);
+        if let Some(manifest) = manifest {
+            let restored = Claims { claim, replaced: None };
+            return self.apply_over(&seen, &manifest, Claims::of(&seen), restored).await;
+        }
+        // What it declared is not known, but all of it is under management still.
+        self.record(&seen, ProvisionerState { claim, replaced: None, ..seen.clone() }).await?;
+        Ok(Applied::default())
+    }
+
+    /// Forgets a replaced claim whose owner is released: it no longer comes back.
+    async fn forget(&self, seen: &ProvisionerState, name: Option<&str>) -> Result<Applied, ProvisionError> {
+        let released = |claim: &ManifestClaim| claim.owner.is_none() || claim.owner.as_deref() == name;
+        if seen.replaced.as_ref().is_some_and(released) {
+            self.record(seen, ProvisionerState { replaced: None, ..seen.clone() }).await?;
+        }
+        Ok(Applied::default())
+    }
+
+    async fn record(&self, seen: &ProvisionerState, state: ProvisionerState) -> Result<(), ProvisionError> {
+        match self.repository.swap_provisioner_state(seen, &state).await? {
+            true => Ok(()),
+            false => Err(ProvisionError::Busy(self.repository.namespace_name().to_string())),
+        }
+    }
+}
