@@ -40,6 +40,42 @@ async fn what_is_missing_is_named_and_not_created() {
 }
 
 #[tokio::test]
+async fn a_table_that_cloudformation_made_is_opened_like_any_other() {
+    let store = EmbeddedStore::memory().unwrap();
+    store.create_table(&StackName::new("limiter").unwrap()).await.unwrap();
+    let builder = || Repository::builder().client(store.client());
+    // Whoever only looks leaves it as it is, and so does a mistyped name.
+    for (builder, missing) in [(builder().must_exist(), "default"), (builder().namespace("typo"), "typo")] {
+        let error = builder.build().await.unwrap_err();
+        assert!(matches!(&error, RepositoryError::NamespaceNotFound(found) if *found == name(missing)), "{error}");
+    }
+    assert_eq!(store.client().scan().table_name("limiter").send().await.unwrap().count, 0);
+
+    let first = builder().build().await.unwrap();
+    assert!(first.version_record().await.unwrap().is_some());
+    let second = builder().must_exist().build().await.unwrap();
+    assert_eq!(first.namespace_id(), second.namespace_id());
+
+    first.delete_namespace(&name("default")).await.unwrap();
+    let error = builder().build().await.unwrap_err();
+    assert!(matches!(error, RepositoryError::NamespaceState { .. }), "a deletion is somebody's decision: {error}");
+}
+
+#[tokio::test]
+async fn an_application_that_may_not_register_the_default_namespace_says_what_to_run() {
+    let store = EmbeddedStore::memory().unwrap();
+    store.create_table(&StackName::new("limiter").unwrap()).await.unwrap();
+    let (wire, client) = support::Wire::tap(&store.client());
+    wire.fail(|operation, _| match operation {
+        "TransactWriteItems" | "PutItem" | "UpdateItem" => support::Fault::Denied,
+        _ => support::Fault::None,
+    });
+    let error = Repository::builder().client(client).build().await.unwrap_err();
+    assert!(matches!(error, RepositoryError::MayNotRegister { .. }), "{error}");
+    assert!(error.to_string().contains("`zae-deploy namespace register default --name limiter`"), "{error}");
+}
+
+#[tokio::test]
 async fn bad_settings_are_refused_before_anything_is_sent() {
     let bench = Bench::new();
     let (wire, repository) = bench.process().await;

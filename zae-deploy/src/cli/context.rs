@@ -9,8 +9,8 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use zae_limiter::{
-    Clock, DEFAULT_NAMESPACE, DEFAULT_STACK, NamespaceName, Principal, Registry, Repository, RepositoryError,
-    StackName, SystemClock,
+    Clock, DEFAULT_NAMESPACE, DEFAULT_STACK, NamespaceId, NamespaceName, Principal, Registry, Repository,
+    RepositoryBuilder, RepositoryError, StackName, SystemClock, VersionUpdate,
 };
 
 use super::{
@@ -159,11 +159,27 @@ impl Context {
     /// # Errors
     /// [`CliError::Problem`] when there is no such table or namespace.
     pub(crate) async fn repository(&self, args: &NamespaceArgs) -> Result<Repository, CliError> {
+        self.open(args, RepositoryBuilder::must_exist).await
+    }
+
+    /// The same for a command that writes, which registers the namespace `default` of a table that lacks it.
+    ///
+    /// # Errors
+    /// As [`Context::repository`].
+    pub(crate) async fn repository_to_write(&self, args: &NamespaceArgs) -> Result<Repository, CliError> {
+        self.open(args, |builder| builder).await
+    }
+
+    async fn open(
+        &self,
+        args: &NamespaceArgs,
+        missing: impl FnOnce(RepositoryBuilder) -> RepositoryBuilder,
+    ) -> Result<Repository, CliError> {
         let given = args.namespace.as_deref().filter(|name| !name.is_empty());
         let namespace = NamespaceName::new(given.unwrap_or(DEFAULT_NAMESPACE))?;
         let registry = self.registry().await?;
         let builder = Repository::builder().stack(registry.stack()).client(registry.client().clone());
-        match builder.namespace(&namespace).build().await {
+        match missing(builder.namespace(&namespace)).build().await {
             Ok(repository) => Ok(repository),
             Err(RepositoryError::NamespaceNotFound(_)) => Err(self.namespace_missing(&registry, &namespace).await),
             Err(RepositoryError::NamespaceState { id, .. }) => {
@@ -231,6 +247,15 @@ impl Context {
             .next(format!("{} creates it", self.command(&format!("namespace register {}", word(name.as_str())))))
             .next(format!("{} shows those that exist", self.command("namespace list")))
     }
+}
+
+/// Registers a namespace, and writes the version record of a table that has none yet.
+pub(crate) async fn register(registry: &Registry, name: &NamespaceName, doing: &str) -> Result<NamespaceId, CliError> {
+    let id = registry.register_namespace(name).await.doing(doing)?;
+    if registry.version_record().await.doing(doing)?.is_none() {
+        registry.set_version_record(&VersionUpdate::default()).await.doing(doing)?;
+    }
+    Ok(id)
 }
 
 const REGION: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];

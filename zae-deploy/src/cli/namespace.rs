@@ -7,7 +7,7 @@ use zae_limiter::{NamespaceId, NamespaceInfo, NamespaceName, RepositoryError};
 use super::{
     CliError, Context,
     args::{OutputArgs, YesArgs},
-    context::word,
+    context::{register, word},
     error::Doing,
     output::{Cell, Output, Page, Report, Table, units::count},
     prompt::confirm,
@@ -77,7 +77,7 @@ impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let out = cx.output(self.output);
         match self.command {
-            Command::Register { names } => register(cx, &out, &names).await,
+            Command::Register { names } => register_all(cx, &out, &names).await,
             Command::List => list(cx, &out).await,
             Command::Show { name } => show(cx, &out, &name).await,
             Command::Delete { name, yes } => delete(cx, &out, &name, yes).await,
@@ -111,12 +111,12 @@ impl Report for Registered {
     }
 }
 
-async fn register(cx: &Context, out: &Output, names: &[String]) -> Result<(), CliError> {
+async fn register_all(cx: &Context, out: &Output, names: &[String]) -> Result<(), CliError> {
     let names: Vec<NamespaceName> = names.iter().map(NamespaceName::new).collect::<Result<_, _>>()?;
     let registry = cx.registry().await?;
     let mut registered = Vec::new();
     for name in names {
-        let id = registry.register_namespace(&name).await.doing("register namespace(s)")?;
+        let id = register(&registry, &name, "register namespace(s)").await?;
         registered.push(Named { name, id });
     }
     out.show(&Registered { registered })

@@ -72,7 +72,7 @@ impl Group {
 
     async fn set(&self, cx: &Context, out: &Output, resource: ResourceName, limits: &Limits) -> Result<(), CliError> {
         let action = "set resource defaults";
-        let repository = cx.repository(&self.with.namespace).await?;
+        let repository = cx.repository_to_write(&self.with.namespace).await?;
         let before = repository.resource_defaults(&resource).await.doing(action)?;
         let principal = cx.principal(&self.with.principal).await?;
         repository.set_resource_defaults(&resource, limits, principal.as_ref()).await.doing(action)?;

@@ -84,7 +84,7 @@ impl Group {
         policy: Option<OnUnavailable>,
     ) -> Result<(), CliError> {
         let action = "set system defaults";
-        let repository = cx.repository(&self.with.namespace).await?;
+        let repository = cx.repository_to_write(&self.with.namespace).await?;
         let (before, policy_before) = repository.system_defaults().await.doing(action)?;
         let principal = cx.principal(&self.with.principal).await?;
         repository.set_system_defaults(limits, policy, principal.as_ref()).await.doing(action)?;

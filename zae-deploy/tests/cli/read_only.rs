@@ -57,3 +57,32 @@ fn neither_a_table_nor_a_namespace_nor_a_version_is_created_for_them() {
         assert_eq!(stage.items(), [], "{args:?}");
     }
 }
+
+#[test]
+fn the_first_command_that_writes_registers_the_default_namespace() {
+    for args in [
+        &["system", "set-defaults", "-l", "rpm:9"][..],
+        &["resource", "set-defaults", "gpt-4", "-l", "rpm:50"],
+        &["entity", "create", "user-1"],
+        &["entity", "set-limits", "user-1", "-r", "gpt-4", "-l", "rpm:5"],
+    ] {
+        let stage = Stage::empty();
+        let name = zae_limiter::StackName::new(crate::stage::STACK).unwrap();
+        stage.runtime.block_on(stage.store.create_table(&name)).unwrap();
+        stage.run(&[args, &["-N", "typo"]].concat());
+        assert_eq!(stage.items(), [], "{args:?}");
+        assert_eq!(stage.run(args).code, 0, "{args:?}");
+        assert_eq!(stage.json(&["namespace", "list"])["namespaces"][0]["name"], "default", "{args:?}");
+        assert_eq!(stage.run(&["check"]).code, 0, "{args:?}");
+    }
+}
+
+#[test]
+fn registering_a_namespace_makes_a_bare_table_complete() {
+    let stage = Stage::empty();
+    let name = zae_limiter::StackName::new(crate::stage::STACK).unwrap();
+    stage.runtime.block_on(stage.store.create_table(&name)).unwrap();
+    assert_eq!(stage.run(&["check"]).code, 1);
+    stage.ok(&["namespace", "register", "default"]);
+    assert_eq!(stage.run(&["check"]).code, 0);
+}

@@ -37,6 +37,18 @@ pub enum RepositoryError {
         "namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`"
     )]
     NamespaceNotFound(NamespaceName),
+    /// The table has no namespace `default` yet, and the credentials may not register it.
+    #[error(
+        "namespace '{namespace}' is not registered, and these credentials may not register it: run `zae-deploy namespace register {namespace} --name {stack}` with an administrator's once"
+    )]
+    MayNotRegister {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The stack, and so the table.
+        stack: StackName,
+        /// The refused write.
+        source: StoreError,
+    },
     /// No namespace of that id is known.
     #[error("namespace id {0} is unknown: `zae-deploy namespace orphans` lists those that can be recovered")]
     NamespaceIdNotFound(NamespaceId),

@@ -46,11 +46,15 @@ enum Place {
     Store(EmbeddedStore),
 }
 
-/// Whether a missing table is created and a new namespace name registered.
+/// What is created where it is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Missing {
-    #[default]
+    /// Nothing.
     Fail,
+    /// The namespace `default` of a table that is there, and the table's version record.
+    #[default]
+    Default,
+    /// The table, and whatever namespace is asked for.
     Create,
 }
 
@@ -183,6 +187,12 @@ impl RepositoryBuilder {
         self
     }
 
+    /// Creates nothing at all, not even the namespace `default` in a table that nobody has opened yet. For tools that look.
+    pub fn must_exist(mut self) -> Self {
+        self.missing = Missing::Fail;
+        self
+    }
+
     /// Makes the stack with `provisioner` if its table is missing, or brings it to what is declared; then the namespace
     /// `default` is registered where it is missing, and the one asked for where the stack is new.
     pub fn provisioner(mut self, provisioner: impl Provisioner + 'static) -> Self {
@@ -221,12 +231,12 @@ impl RepositoryBuilder {
         self
     }
 
-    /// Opens the table.
+    /// Opens the table. Its namespace `default` is registered where it is missing, unless it was deleted.
     ///
     /// # Errors
     /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
     /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is nothing
-    /// to open; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
+    /// to open; [`RepositoryError::MayNotRegister`] when `default` is missing and the credentials are an application's; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
     /// age; [`RepositoryError::NotProvisioned`] when the provisioner failed; [`RepositoryError::Store`] when the table cannot
     /// be reached.
     pub async fn build(self) -> Result<Repository, RepositoryError> {
@@ -240,7 +250,11 @@ impl RepositoryBuilder {
         let client = connect(self.place, region.clone(), endpoint_url.clone()).await?;
         let store = reach(&stack, client, self.missing).await?;
         let id = match (self.missing, &self.provisioner) {
-            (Missing::Fail, Some(provisioner)) => {
+            (Missing::Create, _) => {
+                store.check_version(&*self.clock, MissingVersion::Initialise).await?;
+                open::require_or_register(&store, &*self.clock, &namespace).await?
+            }
+            (_, Some(provisioner)) => {
                 let region = region.or_else(|| store.client.config().region().map(ToString::to_string));
                 let target = ProvisionTarget { stack: stack.clone(), region, endpoint_url: endpoint_url.clone() };
                 provision::open(&**provisioner, &target, &store, &*self.clock, &namespace).await?
@@ -249,9 +263,9 @@ impl RepositoryBuilder {
                 store.check_version(&*self.clock, MissingVersion::Leave).await?;
                 open::require(&store, &namespace).await?
             }
-            (Missing::Create, _) => {
-                store.check_version(&*self.clock, MissingVersion::Initialise).await?;
-                open::require_or_register(&store, &*self.clock, &namespace).await?
+            (Missing::Default, None) => {
+                store.check_version(&*self.clock, MissingVersion::Leave).await?;
+                open::require_or_register_default(&store, &*self.clock, &stack, &namespace).await?
             }
         };
         let repository = Repository::assemble(Inner {
@@ -336,7 +350,8 @@ impl Repository {
     /// Opens a namespace of a deployed stack. The stack is `ZAEL_STACK` or `limiter`; an empty `namespace` stands for
     /// `ZAEL_NAMESPACE` or `default`. Region, endpoint and credentials are those that every AWS tool would use.
     ///
-    /// Nothing is created: a missing table or namespace is an error that names the command which creates it.
+    /// A missing table or namespace is an error that names the command which creates it; only `default` is registered
+    /// where it is missing, since every stack has it. [`RepositoryBuilder::must_exist`] does without that, too.
     ///
     /// # Errors
     /// As [`RepositoryBuilder::build`].

@@ -1,11 +1,11 @@
 //! The namespace that a repository is opened on. A name that is not in use is never taken into use silently, least of all
 //! one whose namespace was deleted: the same name with empty data would hide it, and keep it from being recovered.
 
-use super::store::Store;
+use super::{MissingVersion, store::Store};
 use crate::{
     clock::Clock,
-    error::{NamespaceState, RepositoryError},
-    model::name::{NamespaceId, NamespaceName},
+    error::{NamespaceState, RepositoryError, StoreErrorKind},
+    model::name::{NamespaceId, NamespaceName, StackName},
 };
 
 /// The id of a namespace in use, which must exist.
@@ -29,6 +29,31 @@ pub(super) async fn require_or_register(
         Some(error) => Err(error),
         None => store.register_namespace(clock, name).await,
     }
+}
+
+/// The id of a namespace in use. `default` is registered in a table that has neither it nor data of a deleted one: one
+/// that CloudFormation has made, and nobody has opened yet.
+pub(super) async fn require_or_register_default(
+    store: &Store,
+    clock: &dyn Clock,
+    stack: &StackName,
+    name: &NamespaceName,
+) -> Result<NamespaceId, RepositoryError> {
+    match require(store, name).await {
+        Err(RepositoryError::NamespaceNotFound(_)) if name.as_str() == super::DEFAULT_NAMESPACE => {}
+        result => return result,
+    }
+    let register = async {
+        let id = store.register_namespace(clock, name).await?;
+        store.check_version(clock, MissingVersion::Initialise).await?;
+        Ok(id)
+    };
+    register.await.map_err(|error| match error {
+        RepositoryError::Store(source) if source.kind() == StoreErrorKind::AccessDenied => {
+            RepositoryError::MayNotRegister { namespace: name.clone(), stack: stack.clone(), source }
+        }
+        error => error,
+    })
 }
 
 /// The error for a name whose namespace was deleted and still has its data.

@@ -35,7 +35,7 @@ pub(super) async fn set(
     limits: &Limits,
 ) -> Result<(), CliError> {
     let action = "set entity limits";
-    let repository = cx.repository(&group.with.namespace).await?;
+    let repository = cx.repository_to_write(&group.with.namespace).await?;
     let before = repository.limits(&entity, &scope).await.doing(action)?;
     let principal = cx.principal(&group.with.principal).await?;
     repository.set_limits(&entity, &scope, limits, principal.as_ref()).await.doing(action)?;

@@ -54,7 +54,7 @@ impl Create {
             let (key, value) = fact.split_once('=').ok_or_else(wrong)?;
             entity = entity.metadata(key, value);
         }
-        let repository = cx.repository(&group.with.namespace).await?;
+        let repository = cx.repository_to_write(&group.with.namespace).await?;
         let principal = cx.principal(&group.with.principal).await?;
         match repository.create_entity(entity, principal.as_ref()).await {
             Ok(entity) => out.show(&Created(entity)),

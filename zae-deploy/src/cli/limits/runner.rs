@@ -13,7 +13,7 @@ use zae_limiter::{NamespaceName, Principal, Repository};
 use super::WayArgs;
 use crate::{
     advice,
-    cli::{CliError, Context, args::NamespaceArgs, error::Doing},
+    cli::{CliError, Context, args::NamespaceArgs, context::register, error::Doing},
     function::with_causes,
     manifest::Manifest,
     package::Function,
@@ -55,7 +55,7 @@ impl Runner {
     pub(super) async fn for_apply(cx: &Context, namespace: &NamespaceName, way: WayArgs) -> Result<Self, CliError> {
         let registry = cx.registry().await?;
         if registry.namespace_info(namespace).await.doing("look up the namespace")?.is_none() {
-            registry.register_namespace(namespace).await.doing("register the namespace")?;
+            register(&registry, namespace, "register the namespace").await?;
         }
         Self::new(cx, namespace, way).await
     }
