@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -14,6 +15,7 @@ use crate::{
     bucket::MILLI,
     engine::{
         acquire,
+        deadlines::after,
         denied::{Denied, NotTaken},
         hold::{Booked, Hold, Holds},
         lane::Lane,
@@ -71,7 +73,6 @@ pub enum LeaseOrigin {
 /// # fn main() {}
 /// ```
 #[must_use = "a lease that is dropped without `commit` gives its tokens back"]
-#[derive(Debug)]
 pub struct Lease {
     limiter: RateLimiter,
     whose: Whose,
@@ -81,7 +82,6 @@ pub struct Lease {
 }
 
 /// Who was charged, and where.
-#[derive(Debug)]
 enum Whose {
     /// Buckets of the table.
     Buckets(Arc<Resolved>),
@@ -90,7 +90,6 @@ enum Whose {
 }
 
 /// A grant without a bucket.
-#[derive(Debug)]
 pub(crate) struct Blind {
     pub(crate) entity: EntityId,
     pub(crate) resource: ResourceName,
@@ -99,7 +98,6 @@ pub(crate) struct Blind {
     pub(crate) granted: Vec<(LimitName, i64)>,
 }
 
-#[derive(Debug)]
 struct State {
     phase: Phase,
     /// Child before parent.
@@ -112,6 +110,18 @@ struct State {
 enum Phase {
     Open,
     Settled,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Lease");
+        fields.field("entity", self.entity()).field("resource", self.resource()).field("origin", &self.origin());
+        // Somebody may print it from where it is locked.
+        if let Ok(state) = self.state.try_lock() {
+            fields.field("phase", &state.phase);
+        }
+        fields.finish_non_exhaustive()
+    }
 }
 
 impl Lease {
@@ -217,15 +227,16 @@ impl Lease {
     /// Units: whole tokens. Cancel-safe: dropped before it is done, it takes nothing.
     ///
     /// # Errors
-    /// As [`RateLimiter::acquire_with`]; the lease is unchanged then. [`AcquireError::Invalid`] on a settled lease.
+    /// As [`RateLimiter::acquire_with`]; the lease is unchanged then. [`AcquireError::Lease`] with
+    /// [`LeaseError::Settled`] after commit or roll back.
     pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
         let Whose::Buckets(resolved) = &self.whose else {
             cost.check()?;
-            return Ok(());
+            return if self.is_settled() { Err(LeaseError::Settled.into()) } else { Ok(()) };
         };
         // As they were before this took more.
         self.statuses();
-        let deadline = Instant::now() + self.limiter.deadline();
+        let deadline = after(Instant::now(), self.limiter.deadline());
         let more = match tokio::time::timeout_at(deadline, self.take_more(resolved, cost, deadline)).await {
             Ok(Ok(more)) => more,
             Ok(Err(Denied::Error(error))) => return Err(error),
@@ -235,7 +246,7 @@ impl Lease {
         let mut state = self.lock();
         if state.phase == Phase::Settled {
             // Settled while we asked: the new holds are dropped, and so give back what they took.
-            return Err(settled());
+            return Err(LeaseError::Settled.into());
         }
         for hold in more {
             if let Some(held) = state.holds.iter_mut().find(|held| Arc::ptr_eq(held.lane(), hold.lane())) {
@@ -251,7 +262,7 @@ impl Lease {
             let state = self.lock();
             (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
         };
-        let lanes = lanes.ok_or_else(settled)?;
+        let lanes = lanes.ok_or_else(|| AcquireError::from(LeaseError::Settled))?;
         let mut now = Arc::clone(resolved);
         loop {
             let mut asked = cost.resolve(now.child.limits())?;
@@ -347,17 +358,17 @@ impl Lease {
     }
 }
 
-fn settled() -> AcquireError {
-    crate::ValidationError::new("lease", "", crate::ValidationReason::Other("is settled; take a new one".to_owned()))
-        .into()
-}
-
 /// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.
-#[derive(Debug)]
 pub struct Settlement {
     booked: Vec<(Arc<Lane>, Booked)>,
     asked: bool,
     failed: Option<SettleError>,
+}
+
+impl fmt::Debug for Settlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settlement").field("buckets", &self.booked.len()).finish_non_exhaustive()
+    }
 }
 
 impl Settlement {

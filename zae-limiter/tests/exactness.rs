@@ -6,7 +6,10 @@ mod support;
 use std::time::Duration;
 
 use support::{Bench, Fault, START, ideal::Ideal, limits, rpm};
-use zae_limiter::{AcquireError, Cost, EntityId, Limit, NewEntity, RateLimiter, ResourceName};
+use zae_limiter::{
+    AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, NewEntity, OnUnavailable, RateLimiter,
+    ResourceName,
+};
 
 /// A limiter beside the ideal buckets that it must equal.
 struct Pair {
@@ -165,8 +168,28 @@ async fn a_lease_takes_more_from_both_levels_or_from_none() {
     lease.adjust("rpm", -1).unwrap();
     lease.commit().await.unwrap();
     assert_eq!(left().await, [6, 2]);
-    assert!(lease.consume(Cost::of("rpm", 1)).await.is_err(), "it is settled");
     assert_eq!(left().await, [6, 2]);
+}
+
+#[tokio::test]
+async fn a_settled_lease_says_so_whatever_it_is_asked() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let blind = RateLimiter::builder(limiter.repository().clone()).on_unavailable(OnUnavailable::Allow).build();
+    for (limiter, origin) in [(&limiter, LeaseOrigin::Stored), (&blind, LeaseOrigin::Blind)] {
+        let fault = if origin == LeaseOrigin::Blind { Fault::LostBefore } else { Fault::None };
+        wire.fail(move |_, _| fault);
+        for settle in [Lease::commit, Lease::roll_back] {
+            let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 2)).await.unwrap();
+            assert_eq!(lease.origin(), origin);
+            settle(&lease).await.unwrap();
+            let error = lease.consume(Cost::of("rpm", 1)).await.unwrap_err();
+            assert!(matches!(error, AcquireError::Lease(LeaseError::Settled)), "{error}");
+            assert_eq!(lease.adjust("rpm", 1), Err(LeaseError::Settled));
+            assert_eq!(lease.release("rpm", 1), Err(LeaseError::Settled));
+            assert!(lease.is_settled());
+        }
+    }
 }
 
 #[tokio::test]

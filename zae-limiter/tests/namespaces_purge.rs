@@ -13,8 +13,8 @@ use support::{
     table::{Item, Table, item, n, s},
 };
 use zae_limiter::{
-    EntityId, Limit, LimitScope, Limits, NamespaceId, NamespaceName, NamespaceState, NewEntity, Repository,
-    RepositoryError, ResourceName,
+    AcquireError, Cost, EntityId, Limit, LimitScope, Limits, NamespaceId, NamespaceName, NamespaceState, NewEntity,
+    RateLimiter, Repository, RepositoryError, ResourceName,
 };
 
 const REGISTRY: &str = "_/SYSTEM#";
@@ -219,4 +219,82 @@ async fn a_purge_can_be_spawned() {
     let (repository, doomed) = (t.repository.clone(), t.doomed.clone());
     let purge = tokio::spawn(async move { repository.purge_namespace(&doomed, |_| ()).await });
     assert!(purge.await.unwrap().unwrap() > 0);
+}
+
+/// A process that has a namespace open, and knows the limits of `user-1` there.
+async fn process(t: &Tenants, name: &str) -> (Wire, RateLimiter) {
+    let (wire, repository) = t.bench.process().await;
+    let limiter = RateLimiter::new(repository.scoped(&NamespaceName::new(name).unwrap()).await.unwrap());
+    assert!(ask(&limiter).await.is_ok());
+    (wire, limiter)
+}
+
+async fn ask(limiter: &RateLimiter) -> Result<(), RepositoryError> {
+    match limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await {
+        Ok(lease) => {
+            drop(lease.commit());
+            Ok(())
+        }
+        Err(AcquireError::Repository(error)) => match &*error {
+            RepositoryError::NamespaceNotFound(name) => Err(RepositoryError::NamespaceNotFound(name.clone())),
+            RepositoryError::NamespaceState { id, state, advice } => {
+                Err(RepositoryError::NamespaceState { id: id.clone(), state: *state, advice })
+            }
+            other => panic!("{other}"),
+        },
+        Err(other) => panic!("{other}"),
+    }
+}
+
+const REFRESH: u64 = 61_000;
+
+#[tokio::test]
+async fn a_purged_namespace_is_served_no_longer_than_its_limits_are_remembered() {
+    let t = tenants().await;
+    let (wire, limiter) = process(&t, "other").await;
+    t.repository.delete_namespace(&NamespaceName::new("other").unwrap()).await.unwrap();
+    t.repository.purge_namespace(&t.other, |_| ()).await.unwrap();
+    t.bench.advance(REFRESH);
+    for _ in 0..3 {
+        let error = ask(&limiter).await.unwrap_err();
+        assert!(matches!(error, RepositoryError::NamespaceNotFound(_)), "{error}");
+    }
+    let stranger = limiter.acquire("user-2", "gpt-4", Cost::of("rpm", 1)).await;
+    assert!(matches!(stranger, Err(AcquireError::Repository(_))), "{stranger:?}");
+    assert!(t.table.all(&format!("{}/", t.other)).await.is_empty(), "no orphans");
+    drop(wire);
+}
+
+#[tokio::test]
+async fn a_deleted_namespace_is_served_again_once_it_is_recovered() {
+    let t = tenants().await;
+    let (wire, limiter) = process(&t, "other").await;
+    t.repository.delete_namespace(&NamespaceName::new("other").unwrap()).await.unwrap();
+    t.bench.advance(REFRESH);
+    wire.take();
+    for _ in 0..3 {
+        let error = ask(&limiter).await.unwrap_err();
+        assert!(matches!(error, RepositoryError::NamespaceState { state: NamespaceState::Deleted, .. }), "{error}");
+    }
+    let calls = wire.take();
+    assert_eq!(calls.values().sum::<u64>(), 3, "the refusal is remembered as limits are: {calls:?}");
+    t.repository.recover_namespace(&t.other).await.unwrap();
+    t.bench.advance(REFRESH);
+    wire.take();
+    ask(&limiter).await.unwrap();
+    assert_eq!(wire.take()["BatchGetItem"], 1);
+}
+
+#[tokio::test]
+async fn a_namespace_whose_record_by_id_is_missing_or_behind_is_served() {
+    let t = tenants().await;
+    let (_, limiter) = process(&t, "other").await;
+    let by_id = format!("#NSID#{}", t.other);
+    // As a recovery of the reference leaves it that was interrupted.
+    t.table.set(REGISTRY, &by_id, &[("status", "deleted")]).await;
+    t.bench.advance(REFRESH);
+    ask(&limiter).await.unwrap();
+    t.table.delete(REGISTRY, &by_id).await;
+    t.bench.advance(REFRESH);
+    ask(&limiter).await.unwrap();
 }

@@ -4,15 +4,17 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use aws_sdk_dynamodb::config::Credentials;
 use metrics_util::{
     MetricKind,
     debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
 use support::{Bench, Fault, limits, rpm};
-use zae_limiter::{Cost, Limits, OnUnavailable, RateLimiter, Reserve};
+use zae_limiter::{Cost, Limits, NewEntity, OnUnavailable, RateLimiter, Repository, Reserve, stream::StreamTable};
 
 /// By name: the kind, and the labels with their values (`limit` has any).
 type Table = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
@@ -87,6 +89,10 @@ async fn everything() {
     wire_2.fail(|_, _| Fault::LostAfter);
     assert!(!spend(&unlucky, "user-2", 1).await);
     lease.roll_back().await.unwrap_err();
+    for fault in [Fault::Broken, Fault::Stalled] {
+        wire_2.fail(move |_, _| fault);
+        assert!(!spend(&unlucky, "user-2", 1).await);
+    }
 
     // The store is away, under both policies, until the local share is used up.
     for policy in [OnUnavailable::Allow, OnUnavailable::Local] {
@@ -198,4 +204,93 @@ fn the_time_in_the_queue_is_told() {
     let Some((_, _, _, DebugValue::Histogram(waits))) = told else { panic!("{told:?}") };
     let waits: Vec<u64> = waits.iter().map(|seconds| (seconds.into_inner() * 100.0).round() as u64).collect();
     assert_eq!(waits, [0, 0, 5], "in hundredths of a second");
+}
+
+#[tokio::test]
+async fn what_holds_a_client_is_debugged_in_a_line_without_a_secret() {
+    let bench = Bench::new();
+    let (wire, client) = support::Wire::tap(&bench.store.client());
+    let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("a-session".to_owned()), None, "test");
+    let config = client.config().to_builder().credentials_provider(keys).endpoint_url("http://localhost").build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    let unbuilt = Repository::builder().client(client.clone()).create_table().endpoint_url("http://localhost");
+    let unopened = format!("{unbuilt:?}");
+    let repository = Repository::builder().client(client.clone()).create_table().build().await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    let builder = RateLimiter::builder(repository.clone()).default_limits(limits([rpm(100)]));
+    let unmade = format!("{builder:?}");
+    let limiter = builder.build();
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    let held = format!("{lease:?}");
+    lease.adjust("rpm", 1).unwrap();
+    let settlement = lease.commit();
+    wire.fail(|_, _| Fault::LostBefore);
+    let blind = RateLimiter::builder(repository.clone()).on_unavailable(OnUnavailable::Allow).build();
+    let blind = blind.acquire("user-2", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    for (what, text) in [
+        ("RepositoryBuilder", unopened),
+        ("Repository", format!("{repository:?}")),
+        ("Registry", format!("{:?}", repository.registry())),
+        ("ProvisionTarget", format!("{:?}", repository.target())),
+        ("StreamTable", format!("{:?}", StreamTable::new(client, repository.stack()))),
+        ("EmbeddedStore", format!("{:?}", bench.store)),
+        ("RateLimiterBuilder", unmade),
+        ("RateLimiter", format!("{limiter:?}")),
+        ("Lease", held),
+        ("Lease", format!("{lease:?}")),
+        ("Lease", format!("{blind:?}")),
+        ("Settlement", format!("{settlement:?}")),
+    ] {
+        assert!(
+            text.starts_with(what) && text.len() <= 400 && !text.contains('\n'),
+            "{} bytes: {text:.800}",
+            text.len()
+        );
+        for secret in ["AKID", "wJalr", "a-session", "secret"] {
+            assert!(!text.contains(secret), "{secret}: {text:.800}");
+        }
+    }
+    blind.commit().await.unwrap();
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_cascades_itself_is_warned_of_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    let id = |name: &str| name.try_into().unwrap();
+    for entity in [
+        NewEntity::new(id("org")),
+        NewEntity::new(id("team")).parent(id("org")).cascading(),
+        NewEntity::new(id("key-1")).parent(id("team")).cascading(),
+        NewEntity::new(id("key-2")).parent(id("team")).cascading(),
+    ] {
+        limiter.repository().create_entity(entity, None).await.unwrap();
+    }
+    let warnings = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap().matches("WARN").count();
+    assert!(spend(&limiter, "team", 1).await && warnings() == 0, "two levels are as many as are charged");
+    for _ in 0..2 {
+        assert!(spend(&limiter, "key-1", 1).await && spend(&limiter, "key-2", 1).await);
+    }
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(warnings(), 1, "{text}");
+    assert!(["key-1", "team", "org"].iter().all(|name| text.contains(name)), "{text}");
 }

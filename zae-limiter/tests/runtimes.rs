@@ -2,11 +2,15 @@
 
 mod support;
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    thread,
+    time::Duration,
+};
 
 use support::{Bench, Fault, limits, rpm};
 use tokio::runtime::{Builder, Runtime};
-use zae_limiter::{AcquireError, Cost, EntityId, RateLimiter, ResourceName};
+use zae_limiter::{AcquireError, Cost, EntityId, ManualClock, RateLimiter, Repository, Reserve, ResourceName};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -117,4 +121,70 @@ async fn a_busy_worker_holds_up_nobody() {
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     worker.await.unwrap();
     assert_eq!(left(&limiter).await, 8);
+}
+
+/// A limiter whose settlements wait for an hour, and its clock: alive as long as anything of the limiter is.
+async fn clocked(bench: &Bench, reserve: Reserve) -> (support::Wire, RateLimiter, Weak<ManualClock>) {
+    let (wire, client) = support::Wire::tap(&bench.store.client());
+    let clock = Arc::new(ManualClock::at(support::START));
+    let alive = Arc::downgrade(&clock);
+    let repository = Repository::builder().client(client).clock(clock).create_table().build().await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100_000)]), None, None).await.unwrap();
+    let limiter = RateLimiter::builder(repository).reserve(reserve).flush_delay(Duration::from_secs(3_600)).build();
+    (wire, limiter, alive)
+}
+
+#[test]
+fn nothing_of_a_limiter_outlives_it_and_its_runtime() {
+    let bench = Bench::new();
+    for reserve in [Reserve::Off, Reserve::All] {
+        // The runtime ends first, with a settlement, a reserve and an ask that nobody serves any more.
+        let runtime = self::runtime();
+        let (wire, limiter, alive) = runtime.block_on(clocked(&bench, reserve));
+        runtime.block_on(async {
+            for _ in 0..100 {
+                drop(take(&limiter, 1).await.unwrap().commit());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let lease = runtime.block_on(take(&limiter, 2)).unwrap();
+        lease.adjust("rpm", 1).unwrap();
+        let settlement = lease.commit();
+        wire.fail(|_, _| Fault::Stalled);
+        let asked = runtime.spawn(async move { take(&limiter, 90_000).await.map(drop) });
+        runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+        drop(runtime);
+        drop((asked, lease, wire));
+        let second = self::runtime();
+        let stored = second.block_on(async { tokio::time::timeout(Duration::from_secs(10), settlement).await });
+        // A reserve takes up what is settled: there is nothing to write.
+        assert_eq!(stored.expect("it ends").is_err(), reserve == Reserve::Off, "{reserve:?}");
+        assert_eq!(alive.strong_count(), 0, "{reserve:?}: the runtime ended first");
+
+        // The limiter is dropped first, and its runtime is not driven any more.
+        let runtime = self::runtime();
+        let (wire, limiter, alive) = runtime.block_on(clocked(&bench, reserve));
+        let lease = runtime.block_on(take(&limiter, 2)).unwrap();
+        lease.adjust("rpm", 1).unwrap();
+        drop((lease.commit(), wire));
+        drop((lease, limiter));
+        assert!(alive.strong_count() > 0, "as long as the runtime lives, it may be written");
+        drop(runtime);
+        assert_eq!(alive.strong_count(), 0, "{reserve:?}: the limiter ended first");
+    }
+}
+
+#[test]
+fn what_is_left_when_a_limiter_is_dropped_is_written_where_it_is_dropped() {
+    let bench = Bench::new();
+    let first = runtime();
+    let (_wire, limiter, _) = first.block_on(clocked(&bench, Reserve::Off));
+    let lease = first.block_on(take(&limiter, 10)).unwrap();
+    lease.adjust("rpm", 5).unwrap();
+    let settlement = lease.commit();
+    drop((lease, first));
+    runtime().block_on(async {
+        drop(limiter);
+        tokio::time::timeout(Duration::from_secs(10), settlement).await.expect("it ends").unwrap();
+    });
 }

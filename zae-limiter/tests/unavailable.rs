@@ -4,9 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Bench, Fault, limits, rpm};
+use support::{
+    Bench, Fault,
+    front::{Divertible, Front},
+    limits, rpm,
+};
 use tokio::time::Instant;
-use zae_limiter::{AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, UnavailableReason};
+use zae_limiter::{
+    Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, UnavailableReason,
+};
 
 const DEADLINE: Duration = Duration::from_millis(250);
 
@@ -38,7 +44,7 @@ async fn block_is_the_default_and_says_what_stood_in_the_way() {
     let (_bench, limiter) = cut_off(None, None, Fault::LostBefore).await;
     let error = ask(&limiter).await.unwrap_err();
     let AcquireError::Unavailable(unavailable) = error else { panic!("{error}") };
-    assert_eq!(unavailable.reason, UnavailableReason::StoreFailed);
+    assert_eq!(unavailable.reason, UnavailableReason::Unreachable);
     let source = std::error::Error::source(&unavailable).unwrap().to_string();
     assert!(source.contains("UpdateItem"), "{source}");
 }
@@ -201,5 +207,100 @@ async fn a_local_share_is_a_token_at_least_and_saves_nothing_up() {
         assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Local);
         assert!(matches!(ask(&limiter).await, Err(AcquireError::Exceeded(_))));
         bench.advance(86_400_000);
+    }
+}
+
+/// Why `entity` got no lease, and all that is said about it.
+async fn reason(limiter: &RateLimiter, entity: &str) -> (UnavailableReason, String) {
+    let error = limiter.acquire(entity, "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
+    let AcquireError::Unavailable(unavailable) = error else { panic!("{error}") };
+    let mut text = unavailable.to_string();
+    let mut source = std::error::Error::source(&unavailable);
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    (unavailable.reason, text)
+}
+
+#[tokio::test]
+async fn only_what_dynamodb_answered_counts_as_its_answer() {
+    use UnavailableReason::{DeadlineExceeded, StoreFailed, Unreachable};
+    for (front, expected) in [
+        (Front::silent().await, DeadlineExceeded),
+        (Front::without_a_body().await, DeadlineExceeded),
+        (Front::breaking_off().await, Unreachable),
+        (Front::hanging_up().await, Unreachable),
+        (Front::refusing().await, Unreachable),
+        (Front::without_a_name(), Unreachable),
+        (Front::failing().await, StoreFailed),
+    ] {
+        let bench = Bench::new();
+        let divertible = Divertible::over(&bench.store.client());
+        let repository = Repository::builder().client(divertible.client()).create_table().build().await.unwrap();
+        repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+        let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
+        assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
+        divertible.to(&front);
+        let (write, text) = reason(&limiter, "user-1").await;
+        assert_eq!(write, expected, "{front:?}: {text}");
+        assert_eq!(text.contains("answered with an error"), expected == StoreFailed, "{front:?}: {text}");
+        // Limits are read first, and that is tried again until the deadline.
+        let (read, text) = reason(&limiter, "user-2").await;
+        assert!([expected, DeadlineExceeded].contains(&read), "{front:?}: {read:?}, {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_s_own_deadline_holds_beyond_the_limiter_s_and_the_client_s() {
+    let bench = Bench::new();
+    let (wire, client) = support::Wire::tap(&bench.store.client());
+    let short = aws_smithy_types::timeout::TimeoutConfig::builder()
+        .operation_attempt_timeout(DEADLINE)
+        .operation_timeout(DEADLINE)
+        .build();
+    let client = aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().timeout_config(short).build());
+    let repository = Repository::builder().client(client).create_table().build().await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
+    assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
+    wire.fail(|operation, _| if operation == "UpdateItem" { Fault::Slow(4_000) } else { Fault::None });
+    let request = || Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let (patient, hasty) =
+        tokio::join!(limiter.acquire_with(request().deadline(Duration::from_secs(5))), ask(&limiter));
+    assert_eq!(patient.unwrap().origin(), LeaseOrigin::Stored);
+    assert!(matches!(hasty, Err(AcquireError::Unavailable(_))), "others keep theirs");
+    let before = Instant::now();
+    wire.fail(|_, _| Fault::Stalled);
+    let late = limiter.acquire_with(request().deadline(Duration::from_secs(5))).await.unwrap_err();
+    assert!(before.elapsed() <= Duration::from_millis(5_002), "{:?}", before.elapsed());
+    assert!(matches!(late, AcquireError::Unavailable(u) if u.reason == UnavailableReason::DeadlineExceeded));
+}
+
+/// A write that nobody waits for any more does not keep the bucket to itself.
+#[tokio::test(start_paused = true)]
+async fn a_patient_acquire_that_is_given_up_holds_up_nobody() {
+    let (_bench, limiter) = cut_off(None, None, Fault::Stalled).await;
+    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let patient = limiter.acquire_with(request.deadline(Duration::MAX));
+    assert!(tokio::time::timeout(Duration::from_millis(10), patient).await.is_err());
+    let before = Instant::now();
+    limiter.shutdown().await;
+    assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn the_longest_duration_is_no_panic() {
+    let bench = Bench::new();
+    let (_, repository) = bench.process().await;
+    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    let builder = || RateLimiter::builder(repository.clone()).reserve_life(Duration::MAX);
+    for limiter in [builder().deadline(Duration::MAX).flush_delay(Duration::MAX).build(), builder().build()] {
+        let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+        let lease = limiter.acquire_with(request.deadline(Duration::MAX)).await.unwrap();
+        lease.consume(Cost::of("rpm", 1)).await.unwrap();
+        lease.adjust("rpm", 1).unwrap();
+        drop(lease.commit());
+        limiter.shutdown().await;
     }
 }

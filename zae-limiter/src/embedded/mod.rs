@@ -115,7 +115,7 @@ impl EmbeddedStore {
         let served = dynoxide::server::serve_with_shutdown(listener, self.database.clone(), shutdown).await;
         served.map_err(|problem| {
             let kind = StoreErrorKind::Ambiguous;
-            StoreError { operation: "serve", kind, code: None, source: problem.into() }.into()
+            StoreError::new("serve", kind, problem).into()
         })
     }
 
@@ -129,5 +129,5 @@ impl EmbeddedStore {
 }
 
 fn open_error(error: impl Into<BoxError>) -> RepositoryError {
-    StoreError { operation: "open", kind: StoreErrorKind::Rejected, code: None, source: error.into() }.into()
+    StoreError::new("open", StoreErrorKind::Rejected, error).into()
 }

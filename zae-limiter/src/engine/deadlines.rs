@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -29,6 +30,14 @@ struct State {
     count: u64,
     /// When the keeper will look next; `None` where there is no keeper.
     looks_at: Option<Instant>,
+}
+
+/// Longer than any process waits. An instant has a largest value, which is not known.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// The instant `wait` after `from`, or one that never comes where that is beyond what instants can say.
+pub(crate) fn after(from: Instant, wait: Duration) -> Instant {
+    from + wait.min(LONGEST)
 }
 
 /// A deadline, and a number that tells equal ones apart.
@@ -164,7 +173,6 @@ mod tests {
     use std::{
         future::{Pending, pending},
         task::Wake,
-        time::Duration,
     };
 
     use super::*;

@@ -40,10 +40,10 @@ impl From<ValidationError> for Denied {
 
 impl From<Arc<RepositoryError>> for Denied {
     fn from(error: Arc<RepositoryError>) -> Self {
-        if super::drive::is_outage(&error) {
-            return Self::Outage(UnavailableReason::StoreFailed, Some(error));
+        match error.outage() {
+            Some(reason) => Self::Outage(reason, Some(error)),
+            None => Self::Error(hard(error)),
         }
-        Self::Error(hard(error))
     }
 }
 

@@ -1,19 +1,19 @@
 //! Brings one round of a lane to its end: a write, and another where the image was out of date.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     ask::{Answer, Ask, Failure, Pending},
-    deadlines::Passed,
+    deadlines::{Passed, after},
     hold::{Hold, Tokens},
     image::Image,
     incarnation::Incarnation,
     lane::{Lane, Met, Round, returned},
     level::FromStock,
     lots::Term,
-    queue::Fetch,
+    queue::{Fetch, Waiting},
     refuse::{At, answer_refused, booked, in_line, shards},
     round::{Decision, Freshness, Known, Opening, Terms, decide, decide_new},
     send::{self, Outcome, Sent},
@@ -91,8 +91,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let sent_at = Instant::now();
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
                 let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write);
-                let sent = lane.shared.deadlines.until(sent_at + timeout, Box::pin(update)).await;
-                let sent = sent.unwrap_or_else(|Passed| send::timed_out("UpdateItem", timeout));
+                let sent = answer(lane, sent_at, timeout, &asks, "UpdateItem", Box::pin(update)).await;
                 (sent, Written { sent_at, now, served, ahead, adjust })
             }
             None => {
@@ -105,8 +104,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let (served, image) = decide_new(&terms, &amounts, opening(lane, &terms, &asks, now), now);
                 let sent_at = Instant::now();
                 let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image);
-                let sent = lane.shared.deadlines.until(sent_at + timeout, Box::pin(create)).await;
-                let sent = sent.unwrap_or_else(|Passed| send::timed_out("PutItem", timeout));
+                let sent = answer(lane, sent_at, timeout, &asks, "PutItem", Box::pin(create)).await;
                 (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
             }
         };
@@ -170,7 +168,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 }
             }
             Outcome::Failed(error) => {
-                if is_outage(&error) {
+                if error.outage().is_some() {
                     lane.shared.breaker.failed(Instant::now());
                     unknown(&terms, &asks, &written);
                 }
@@ -182,13 +180,37 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
     telemetry::answered(writes);
 }
 
+/// Waits for a write's answer: for `timeout`, and for as long as somebody waits whose own deadline is later.
+async fn answer(
+    lane: &Lane,
+    sent_at: Instant,
+    timeout: Duration,
+    asks: &[Ask],
+    operation: &'static str,
+    mut write: Pin<Box<impl Future<Output = Sent>>>,
+) -> Sent {
+    let mut until = after(sent_at, timeout);
+    loop {
+        if let Ok(sent) = lane.shared.deadlines.until(until, write.as_mut()).await {
+            return sent;
+        }
+        let now = Instant::now();
+        let waiting = asks.iter().filter(|ask| ask.is_wanted() && now < ask.deadline);
+        let Some(deadline) = waiting.map(|ask| ask.deadline).max() else {
+            return send::timed_out(operation, now - sent_at);
+        };
+        // In steps, because whoever waits may give up: the bucket's next write does not wait for nobody.
+        until = deadline.min(after(now, timeout));
+    }
+}
+
 /// Reads a bucket of which an old image is likely out of date: neighbours write it as soon as something has come in. A read costs a
 /// fifth of a lost condition.
 async fn look(lane: &Lane) -> Freshness {
     telemetry::looked();
     let before = lane.image();
     let read = send::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
-    match lane.shared.deadlines.until(Instant::now() + lane.shared.options.write_timeout, read).await {
+    match lane.shared.deadlines.until(after(Instant::now(), lane.shared.options.write_timeout), read).await {
         Ok(Ok(image)) => {
             lane.met(if image.as_ref() == before.as_deref() { Met::Nobody } else { Met::Somebody });
             lane.remember(image.map(Arc::new));
@@ -267,7 +289,7 @@ fn unknown(terms: &Terms, asks: &[Ask], written: &Written) {
 
 fn contended() -> RepositoryError {
     let source = format!("{MAX_LOST} attempts in a row met another writer");
-    StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source: source.into() }.into()
+    StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into()
 }
 
 fn kind(outcome: &Outcome) -> &'static str {
@@ -275,14 +297,12 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Done(_) => "done",
         Outcome::Lost(_) => "condition_failed",
         Outcome::NotApplied(_) => "throttled",
-        Outcome::Failed(_) => "failed",
+        Outcome::Failed(error) => match error.outage() {
+            Some(UnavailableReason::DeadlineExceeded) => "timed_out",
+            Some(UnavailableReason::Unreachable) => "unreachable",
+            _ => "failed",
+        },
     }
-}
-
-/// Whether an error says something about the store's health rather than about the request.
-pub(crate) fn is_outage(error: &RepositoryError) -> bool {
-    matches!(error, RepositoryError::Store(error)
-        if matches!(error.kind, StoreErrorKind::Ambiguous | StoreErrorKind::NotApplied | StoreErrorKind::NotSent))
 }
 
 /// A short random pause, longer with each try, so that processes that collided do not collide again.
@@ -339,7 +359,8 @@ fn grant(terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, no
     }
 }
 
-fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError) {
+/// Ends with an error whatever was to be done.
+pub(super) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError) {
     let error = Arc::new(error);
     if !pending.is_empty() {
         telemetry::settlements_lost(pending.len(), &error);
@@ -348,10 +369,9 @@ fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError) {
         }
         finish(pending, &Err(error.to_string().into()));
     }
-    let failure = if is_outage(&error) {
-        Failure::Unavailable(UnavailableReason::StoreFailed, Some(error))
-    } else {
-        Failure::Hard(error)
+    let failure = match error.outage() {
+        Some(reason) => Failure::Unavailable(reason, Some(error)),
+        None => Failure::Hard(error),
     };
     for ask in asks {
         let _ = ask.reply.send(Answer::Failed(failure.clone()));

@@ -1,11 +1,14 @@
 //! The lanes of one limiter, bounded in number.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use moka::sync::Cache;
 
 use super::{lane::Lane, round::Terms, send::BucketKey, shared::Shared};
-use crate::recent::Recent;
+use crate::{model::name::EntityId, recent::Recent};
 
 /// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
 const IDLE: Duration = Duration::from_secs(600);
@@ -16,18 +19,32 @@ const IDLE: Duration = Duration::from_secs(600);
 pub(crate) struct Lanes {
     lanes: Cache<BucketKey, Arc<Lane>>,
     terms: Recent<Arc<Terms>>,
+    /// A parent was met that cascades itself.
+    third_level: Once,
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Lanes {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
-        Self { lanes, terms: Recent::default(), shared }
+        Self { lanes, terms: Recent::default(), third_level: Once::new(), shared }
     }
 
     /// The same terms as others have, if they are equal.
     pub(crate) fn intern(&self, terms: Terms) -> Arc<Terms> {
         self.terms.intern(Arc::new(terms), |known, terms| known.same(terms))
+    }
+
+    /// Warns, once, of a third level: it is never charged.
+    pub(crate) fn warn_of_third_level(&self, entity: &EntityId, parent: &EntityId, grandparent: &str) {
+        self.third_level.call_once(|| {
+            tracing::warn!(
+                %entity,
+                %parent,
+                grandparent,
+                "a parent cascades itself: acquires charge an entity and its parent, the grandparent is not charged"
+            );
+        });
     }
 
     /// The lane of a bucket.

@@ -192,6 +192,12 @@ impl<A: Waiting, P> Queue<A, P> {
         !self.asks.is_empty() || !self.pending.is_empty()
     }
 
+    /// Gives up all that is to be done: the asks, and the settlements.
+    pub(crate) fn empty(&mut self) -> (VecDeque<A>, Vec<P>) {
+        self.fetch = Fetch::No;
+        (std::mem::take(&mut self.asks), std::mem::take(&mut self.pending))
+    }
+
     /// How many asks are here.
     pub(crate) fn waiting(&self) -> usize {
         self.asks.len()

@@ -89,7 +89,10 @@ pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish)
         // Two levels, never three: the parent's own cascade is not followed.
         Some(parent) => {
             let parent = EntityId::new(&*parent)?;
-            let (parent, _, also) = level(repository, lanes, wish, &parent).await?;
+            let (parent, above, also) = level(repository, lanes, wish, &parent).await?;
+            if let Some(grandparent) = above.parent.filter(|_| above.cascade) {
+                lanes.warn_of_third_level(&wish.entity, parent.entity(), &grandparent);
+            }
             validity = validity.and(&also);
             Some(parent)
         }

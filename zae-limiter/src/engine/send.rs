@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 
 use super::{image::Image, plan::BucketWrite};
 use crate::{
-    error::{BoxError, RepositoryError, StoreError, StoreErrorKind},
+    error::{RepositoryError, StoreError, StoreErrorKind},
     model::name::{EntityId, NamespaceId, ResourceName},
     repository::store::{Consistency, Item, Key, Store},
     wire::{
@@ -79,9 +79,8 @@ fn failed(error: StoreError) -> Outcome {
 }
 
 /// What is made of a write that did not answer in time: it may have been done.
-pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Sent {
-    let source = BoxError::from(format!("no answer within {} ms", after.as_millis()));
-    Outcome::Failed(StoreError { operation, kind: StoreErrorKind::Ambiguous, code: None, source }.into()).into()
+pub(super) fn timed_out(operation: &'static str, after: Duration) -> Sent {
+    Outcome::Failed(StoreError::timed_out(operation, after).into()).into()
 }
 
 /// The bucket as it is now; `None` when there is none.

@@ -3,7 +3,7 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -42,7 +42,39 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) home: Home,
     /// Lanes with work whose runtime ended where there was no other.
-    pub(crate) stranded: Mutex<Vec<Arc<Lane>>>,
+    pub(crate) stranded: Stranded,
+}
+
+/// Lanes with work that wait for a runtime. They hold what they have in common, and so themselves: once there is no
+/// limiter any more, none is kept.
+#[derive(Debug)]
+pub(crate) struct Stranded(Mutex<Option<Vec<Arc<Lane>>>>);
+
+impl Default for Stranded {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Stranded {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Arc<Lane>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<Arc<Lane>> {
+        self.lock().as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Keeps `lane`, or gives it back where there is nobody left to go on with it.
+    fn keep(&self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
+        match &mut *self.lock() {
+            Some(lanes) => {
+                lanes.push(lane);
+                None
+            }
+            None => Some(lane),
+        }
+    }
 }
 
 /// The end of a limiter: settlements stop waiting for company, and nothing is granted any more.
@@ -73,11 +105,19 @@ impl Closing {
 impl Shared {
     /// Goes on with what runtimes that ended have left.
     pub(crate) fn recover(&self) {
-        let stranded = mem::take(&mut *self.stranded.lock().unwrap_or_else(PoisonError::into_inner));
+        self.stranded.take().iter().for_each(Lane::resume);
+    }
+
+    /// Ends with the last limiter: what is stranded goes on here if this is a runtime, and is given up otherwise.
+    pub(crate) fn end(&self) {
+        self.closing.begin();
+        let stranded = self.stranded.lock().take().unwrap_or_default();
         stranded.iter().for_each(Lane::resume);
     }
 
     pub(crate) fn strand(&self, lane: Arc<Lane>) {
-        self.stranded.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+        if let Some(lane) = self.stranded.keep(lane) {
+            lane.give_up();
+        }
     }
 }

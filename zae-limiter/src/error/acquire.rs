@@ -21,6 +21,9 @@ pub enum AcquireError {
     /// The request itself is wrong; nothing was sent.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
+    /// More was asked of a lease than it can do.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// No limits are stored for this entity and resource, and none were given.
     #[error(
         "no limits apply to {entity}/{resource}: store some (`zae-deploy system set-defaults -l rpm:100`, \
@@ -100,11 +103,13 @@ impl std::error::Error for Unavailable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnavailableReason {
-    /// No answer within the deadline of the acquire.
+    /// No answer within the deadline.
     DeadlineExceeded,
-    /// The store answered with an error that is not about this request.
+    /// No usable answer: there was no connection, or it broke, or what came was none of DynamoDB's answers.
+    Unreachable,
+    /// DynamoDB answered with an error that is not about this request.
     StoreFailed,
-    /// The store failed so often lately that it is given a rest.
+    /// The store failed or kept silent so often lately that it is given a rest.
     CircuitOpen,
     /// Too many acquires wait already.
     Overloaded,
@@ -116,8 +121,9 @@ impl fmt::Display for UnavailableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DeadlineExceeded => "no answer from DynamoDB within the deadline",
+            Self::Unreachable => "DynamoDB could not be reached, or its answer could not be read",
             Self::StoreFailed => "DynamoDB answered with an error",
-            Self::CircuitOpen => "DynamoDB failed repeatedly and is given a rest",
+            Self::CircuitOpen => "DynamoDB failed or kept silent repeatedly and is given a rest",
             Self::Overloaded => "too many acquires are waiting",
             Self::ShuttingDown => "the limiter is shutting down",
         })

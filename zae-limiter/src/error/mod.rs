@@ -10,7 +10,7 @@ mod validation;
 
 pub use acquire::{AcquireError, LeaseError, SettleError, Unavailable, UnavailableReason};
 pub use exceeded::{NeverFits, RateLimitExceeded};
-pub(crate) use repository::Said;
+pub(crate) use repository::{Heard, Said};
 pub use repository::{NamespaceState, RepositoryError, StoreError, StoreErrorKind, Unsupported};
 pub use validation::{ValidationError, ValidationReason};
 

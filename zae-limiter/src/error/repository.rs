@@ -1,8 +1,8 @@
 //! What reading and writing the table can answer.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use super::{BoxError, ValidationError};
+use super::{BoxError, UnavailableReason, ValidationError};
 use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 
 /// Why an operation on the table failed.
@@ -91,6 +91,20 @@ pub enum RepositoryError {
     Unsupported(#[from] Unsupported),
 }
 
+impl RepositoryError {
+    /// Why the store could not be asked, where the error is about the store's health rather than about the request.
+    pub(crate) fn outage(&self) -> Option<UnavailableReason> {
+        let Self::Store(error) = self else { return None };
+        let is_outage =
+            matches!(error.kind, StoreErrorKind::Ambiguous | StoreErrorKind::NotApplied | StoreErrorKind::NotSent);
+        is_outage.then_some(match error.heard {
+            Heard::Answer => UnavailableReason::StoreFailed,
+            Heard::NothingInTime => UnavailableReason::DeadlineExceeded,
+            Heard::Nothing => UnavailableReason::Unreachable,
+        })
+    }
+}
+
 /// The state of a namespace's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -146,7 +160,19 @@ pub struct StoreError {
     pub(crate) operation: &'static str,
     pub(crate) kind: StoreErrorKind,
     pub(crate) code: Option<Said>,
+    pub(crate) heard: Heard,
     pub(crate) source: BoxError,
+}
+
+/// What came back of a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// An answer of DynamoDB's.
+    Answer,
+    /// Nothing, for as long as was waited.
+    NothingInTime,
+    /// Nothing: no connection, or one that broke, or an answer that is not DynamoDB's.
+    Nothing,
 }
 
 /// What DynamoDB itself said of a failure.
@@ -177,6 +203,22 @@ pub enum StoreErrorKind {
 }
 
 impl StoreError {
+    /// A failure that DynamoDB's answers led to.
+    pub(crate) fn new(operation: &'static str, kind: StoreErrorKind, source: impl Into<BoxError>) -> Self {
+        Self { operation, kind, code: None, heard: Heard::Answer, source: source.into() }
+    }
+
+    /// A call that was not answered in time: it may have had its effect.
+    pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Self {
+        let source = format!("no answer within {} ms", after.as_millis());
+        Self { heard: Heard::NothingInTime, ..Self::new(operation, StoreErrorKind::Ambiguous, source) }
+    }
+
+    /// A write that was never sent.
+    pub(crate) fn unsent(why: &'static str) -> Self {
+        Self { heard: Heard::Nothing, ..Self::new("UpdateItem", StoreErrorKind::NotSent, why) }
+    }
+
     /// The DynamoDB operation, for example `UpdateItem`.
     pub fn operation(&self) -> &'static str {
         self.operation
@@ -195,6 +237,11 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unheard = match self.heard {
+            Heard::Answer => None,
+            Heard::NothingInTime => Some("no answer in time; check region, endpoint and network"),
+            Heard::Nothing => Some("no connection, or no answer of DynamoDB's; check region, endpoint and network"),
+        };
         let meaning = match (self.kind, &self.code) {
             (StoreErrorKind::ConditionFailed, _) => "its condition did not hold",
             (StoreErrorKind::TableMissing, _) => "the table does not exist",
@@ -202,8 +249,7 @@ impl fmt::Display for StoreError {
             (StoreErrorKind::AccessDenied, _) => "the credentials lack a permission",
             (StoreErrorKind::Rejected, _) => "the request was refused",
             (StoreErrorKind::NotSent, _) => "it could not be sent; check credentials, region and endpoint",
-            (StoreErrorKind::Ambiguous, None) => "no clear answer; check region, endpoint and network",
-            (StoreErrorKind::Ambiguous, Some(_)) => "DynamoDB itself failed; try again later",
+            (StoreErrorKind::Ambiguous, _) => unheard.unwrap_or("DynamoDB itself failed; try again later"),
         };
         write!(f, "{} failed: {meaning}", self.operation)?;
         let Some(Said { code, message }) = &self.code else { return Ok(()) };

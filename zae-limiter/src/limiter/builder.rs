@@ -1,6 +1,6 @@
 //! Setting up a limiter: [`RateLimiterBuilder`].
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
@@ -8,11 +8,12 @@ use super::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_RESERVE_LIFE, Inner, 
 use crate::{
     engine::{
         breaker::Breaker,
+        deadlines::LONGEST,
         front::Front,
         home::Home,
         lanes::Lanes,
         local::LocalShares,
-        shared::{Closing, EngineOptions, Shared},
+        shared::{Closing, EngineOptions, Shared, Stranded},
         telemetry,
     },
     model::{limit::Limits, reserve::Reserve, status::OnUnavailable},
@@ -20,7 +21,6 @@ use crate::{
 };
 
 /// Sets up a [`RateLimiter`].
-#[derive(Debug)]
 #[must_use = "call `build`"]
 pub struct RateLimiterBuilder {
     repository: Repository,
@@ -33,6 +33,16 @@ pub struct RateLimiterBuilder {
     reserve_life: Duration,
     on_unavailable: Option<OnUnavailable>,
     default_limits: Option<Limits>,
+}
+
+impl fmt::Debug for RateLimiterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimiterBuilder")
+            .field("repository", &self.repository)
+            .field("reserve", &self.reserve)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RateLimiterBuilder {
@@ -119,7 +129,7 @@ impl RateLimiterBuilder {
         telemetry::describe();
         let options = EngineOptions {
             write_timeout: self.deadline,
-            flush_delay: self.flush_delay,
+            flush_delay: self.flush_delay.min(LONGEST),
             reserve_life: self.reserve_life,
             max_waiting: self.max_waiting,
             max_lanes: self.max_lanes,
@@ -134,7 +144,7 @@ impl RateLimiterBuilder {
             closing: Closing::default(),
             tasks: TaskTracker::new(),
             home: Home::here(),
-            stranded: std::sync::Mutex::default(),
+            stranded: Stranded::default(),
         });
         let inner = Inner {
             local: LocalShares::new(self.local_share, self.max_lanes),

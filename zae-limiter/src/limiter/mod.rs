@@ -4,7 +4,7 @@ mod builder;
 mod outage;
 mod request;
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 pub use builder::RateLimiterBuilder;
 pub use request::Acquire;
@@ -14,7 +14,7 @@ use crate::{
     engine::{
         acquire,
         breaker::Gate,
-        deadlines::Passed,
+        deadlines::{Passed, after},
         denied::{Denied, NotTaken},
         front::Front,
         hold::Holds,
@@ -67,12 +67,22 @@ pub const DEFAULT_RESERVE_LIFE: Duration = Duration::from_secs(1);
 /// # #[cfg(not(feature = "embedded"))]
 /// # fn main() {}
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RateLimiter {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { repository, reserve, deadline, .. } = &*self.inner;
+        f.debug_struct("RateLimiter")
+            .field("repository", repository)
+            .field("reserve", reserve)
+            .field("deadline", deadline)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     repository: Repository,
     lanes: Lanes,
@@ -95,7 +105,7 @@ impl Drop for Inner {
             );
         }
         // Settlements stop waiting for company; they are written as long as the runtime lives.
-        shared.closing.begin();
+        shared.end();
     }
 }
 
@@ -179,7 +189,7 @@ impl RateLimiter {
             cost: request.cost,
             reserve: request.reserve.unwrap_or(inner.reserve),
             on_unavailable: request.on_unavailable.or(inner.on_unavailable),
-            deadline: Instant::now() + request.deadline.unwrap_or(inner.deadline),
+            deadline: after(Instant::now(), request.deadline.unwrap_or(inner.deadline)),
         }
     }
 

@@ -85,7 +85,8 @@ impl Acquire {
         self
     }
 
-    /// How long it may take, resolving included.
+    /// How long it may take, resolving included; in place of the limiter's own deadline, shorter or longer. Where the
+    /// limits have to be read, the client's own timeouts hold for that, too.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self

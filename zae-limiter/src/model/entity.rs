@@ -17,7 +17,7 @@ pub struct Entity {
     pub name: String,
     /// The entity that is charged too when `cascade` is set.
     pub parent_id: Option<EntityId>,
-    /// Whether acquires also charge the parent.
+    /// Whether acquires also charge the parent; never the parent's parent.
     pub cascade: bool,
     /// Free-form facts.
     pub metadata: BTreeMap<String, Value>,
@@ -75,7 +75,11 @@ impl NewEntity {
         self
     }
 
-    /// Acquires of this entity also charge its parent.
+    /// Makes acquires of this entity charge its parent, too.
+    ///
+    /// Two levels are charged and no more: where the parent cascades itself, its own parent is not charged for this entity.
+    /// [`Repository::third_level`](crate::Repository::third_level) finds such chains, and the first acquire that meets one
+    /// logs a warning.
     #[must_use]
     pub fn cascading(mut self) -> Self {
         self.cascade = true;

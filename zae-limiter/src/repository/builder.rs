@@ -268,6 +268,8 @@ impl RepositoryBuilder {
                 open::require_or_register_default(&store, &*self.clock, &stack, &namespace).await?
             }
         };
+        let resolutions = Resolutions::new(self.settings.config_cache_ttl);
+        resolutions.standings.found(&id, self.clock.now_ms()).await;
         let repository = Repository::assemble(Inner {
             store,
             clock: self.clock,
@@ -275,7 +277,7 @@ impl RepositoryBuilder {
             endpoint_url,
             namespace_name: namespace,
             namespace_id: id,
-            resolutions: Arc::new(Resolutions::new(self.settings.config_cache_ttl)),
+            resolutions: Arc::new(resolutions),
             settings: self.settings,
             audit: AuditRetention::new(self.audit_retention_days),
         });

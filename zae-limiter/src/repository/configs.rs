@@ -123,7 +123,7 @@ impl Repository {
     fn forget_limits_at(&self, level: ConfigLevel<'_>) {
         match level {
             ConfigLevel::Entity(entity, _) => self.forget_limits_of(entity),
-            ConfigLevel::Resource(_) | ConfigLevel::System => self.invalidate_config_cache(),
+            ConfigLevel::Resource(_) | ConfigLevel::System => self.forget_all_limits(),
         }
     }
 
@@ -202,6 +202,5 @@ pub(super) fn check_scope(scope: &LimitScope) -> Result<(), ValidationError> {
 
 fn busy(key: &Key) -> RepositoryError {
     let problem = format!("{} {} was changed by others {TRIES} times in a row; try again", key.pk, key.sk);
-    StoreError { operation: "TransactWriteItems", kind: StoreErrorKind::NotApplied, code: None, source: problem.into() }
-        .into()
+    StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, problem).into()
 }

@@ -9,9 +9,9 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-/// How long a connection may take to open. An acquire does not wait for it longer than its own deadline; the connection
-/// then serves the next one.
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long a connection may take to open. Neither an acquire nor an attempt waits for it longer than its own time; the
+/// connection then serves the next one.
+const CONNECT: Duration = Duration::from_secs(10);
 /// How long one attempt may take. Acquires cut theirs shorter; this is for reading configuration and for management.
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// How often reads and repeatable writes are tried; what adds tokens is sent once, whatever this says.

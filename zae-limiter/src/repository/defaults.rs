@@ -167,7 +167,7 @@ impl Repository {
             parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), None).await?);
         }
         self.store().transact(&parts).await?;
-        self.invalidate_config_cache();
+        self.forget_all_limits();
         Ok(())
     }
 }

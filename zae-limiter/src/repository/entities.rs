@@ -21,7 +21,8 @@ use crate::{
 };
 
 impl Repository {
-    /// Stores a new entity. The parent need not exist yet.
+    /// Stores a new entity. The parent need not exist yet. Acquires charge an entity and, if it cascades, its parent; a
+    /// parent's own cascade is not followed ([`Repository::third_level`]).
     ///
     /// `principal` is who the audit trail says did it. Cancel safe: a dropped call has stored all or nothing.
     ///
@@ -77,6 +78,21 @@ impl Repository {
     pub async fn children(&self, parent: &EntityId) -> Result<Vec<Entity>, RepositoryError> {
         let children = Query::index("GSI1", keys::gsi1_pk_parent(self.ns(), parent.as_str()));
         self.store().query_all(children).await?.iter().map(decode).collect()
+    }
+
+    /// Finds the chain of three cascading levels that `entity` is part of, lowest first; `None` where there is none. Acquires
+    /// charge an entity and its parent: the third of them is not charged for the first. Reads the parent and the children.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] when a stored entity cannot be read.
+    pub async fn third_level(&self, entity: &Entity) -> Result<Option<[EntityId; 3]>, RepositoryError> {
+        let above = |entity: &Entity| entity.parent_id.clone().filter(|_| entity.cascade);
+        let Some(parent) = above(entity) else { return Ok(None) };
+        if let Some(grandparent) = self.entity(&parent).await?.as_ref().and_then(above) {
+            return Ok(Some([entity.id.clone(), parent, grandparent]));
+        }
+        let child = self.children(&entity.id).await?.into_iter().find(|child| child.cascade);
+        Ok(child.map(|child| [child.id, entity.id.clone(), parent]))
     }
 
     /// Deletes an entity with its limits, usage and buckets, and answers how many records that were; 0 when there was

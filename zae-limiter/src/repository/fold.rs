@@ -119,8 +119,8 @@ impl Repository {
                 return Ok(available);
             }
         }
-        let source = "others keep changing this bucket; try again when it is less used".into();
-        Err(StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source }.into())
+        let source = "others keep changing this bucket; try again when it is less used";
+        Err(StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into())
     }
 }
 

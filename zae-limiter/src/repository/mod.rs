@@ -21,6 +21,7 @@ mod provisioner;
 mod purge;
 mod registry;
 pub(crate) mod resolution;
+mod standing;
 pub(crate) mod store;
 mod table;
 mod trail;
@@ -110,6 +111,7 @@ impl Repository {
     pub async fn scoped(&self, namespace: &NamespaceName) -> Result<Self, RepositoryError> {
         let Inner { store, clock, stack, endpoint_url, resolutions, settings, .. } = &*self.inner;
         let namespace_id = open::require(store, namespace).await?;
+        resolutions.standings.found(&namespace_id, clock.now_ms()).await;
         Ok(Self::assemble(Inner {
             store: store.clone(),
             clock: Arc::clone(clock),

@@ -33,8 +33,8 @@ const ATTEMPTS: usize = 5;
 
 /// The error when others keep changing a namespace.
 pub(super) fn contended() -> RepositoryError {
-    let source = "others keep changing this namespace; try again".into();
-    StoreError { operation: "TransactWriteItems", kind: StoreErrorKind::NotApplied, code: None, source }.into()
+    let source = "others keep changing this namespace; try again";
+    StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, source).into()
 }
 
 pub(super) fn state_error(info: &NamespaceInfo, state: NamespaceState) -> RepositoryError {
@@ -284,7 +284,9 @@ impl Repository {
     /// Takes the namespace `name` out of use and returns its id; `None` when there is none of that name. Its data
     /// stays: [`Repository::recover_namespace`] brings it back, [`Repository::purge_namespace`] removes it.
     ///
-    /// Repositories that are open keep working on its data, here and in other processes: stop them first.
+    /// Acquires of processes that have it open are granted until their limits are read again (60 s at most, see
+    /// [`RepositoryBuilder::config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)), and are then answered with
+    /// [`RepositoryError::NamespaceState`]; those through this repository at once.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read or written.
@@ -292,7 +294,9 @@ impl Repository {
     /// # Cancel safety
     /// Either all or nothing has been written when the future is dropped.
     pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<Option<NamespaceId>, RepositoryError> {
-        self.store().delete_namespace(&**self.clock(), name).await
+        let deleted = self.store().delete_namespace(&**self.clock(), name).await?;
+        self.invalidate_config_cache();
+        Ok(deleted)
     }
 
     /// Takes a deleted namespace into use again, under the name it had, and returns that name. Also completes a
@@ -306,7 +310,9 @@ impl Repository {
     /// # Cancel safety
     /// Either all or nothing has been written when the future is dropped.
     pub async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
-        self.store().recover_namespace(id).await
+        let name = self.store().recover_namespace(id).await?;
+        self.invalidate_config_cache();
+        Ok(name)
     }
 
     /// All namespaces that are not in use but have data: deleted ones, those whose deletion was interrupted (shown as

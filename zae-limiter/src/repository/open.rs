@@ -5,7 +5,10 @@ use super::{MissingVersion, store::Store};
 use crate::{
     clock::Clock,
     error::{NamespaceState, RepositoryError, StoreErrorKind},
-    model::name::{NamespaceId, NamespaceName, StackName},
+    model::{
+        name::{NamespaceId, NamespaceName, StackName},
+        namespace::NamespaceInfo,
+    },
 };
 
 /// The id of a namespace in use, which must exist.
@@ -58,14 +61,33 @@ pub(super) async fn require_or_register_default(
 
 /// The error for a name whose namespace was deleted and still has its data.
 async fn deleted(store: &Store, name: &NamespaceName) -> Result<Option<RepositoryError>, RepositoryError> {
-    let found = store.find_deleted_namespace(name).await?;
-    Ok(found.map(|info| {
-        let advice = match info.state {
-            NamespaceState::Purging => {
-                "finish with `zae-deploy namespace purge`, or register its name anew to start empty"
-            }
-            _ => "recover it with `zae-deploy namespace recover`, or register its name anew to start empty",
-        };
-        RepositoryError::NamespaceState { id: info.id, state: info.state, advice }
+    Ok(store.find_deleted_namespace(name).await?.map(not_in_use))
+}
+
+fn not_in_use(info: NamespaceInfo) -> RepositoryError {
+    let advice = match info.state {
+        NamespaceState::Purging => "finish with `zae-deploy namespace purge`, or register its name anew to start empty",
+        _ => "recover it with `zae-deploy namespace recover`, or register its name anew to start empty",
+    };
+    RepositoryError::NamespaceState { id: info.id, state: info.state, advice }
+}
+
+/// The error for an open namespace that its name does not lead to any more.
+pub(super) async fn gone(
+    store: &Store,
+    name: &NamespaceName,
+    id: &NamespaceId,
+) -> Result<Option<RepositoryError>, RepositoryError> {
+    if store.find_namespace(name).await?.as_ref() == Some(id) {
+        return Ok(None);
+    }
+    let record = store.namespace_by_id(id).await?;
+    Ok(Some(match record {
+        // The reference takes its name away first.
+        Some(info) if info.state == NamespaceState::Active => {
+            not_in_use(NamespaceInfo { state: NamespaceState::Deleted, ..info })
+        }
+        Some(info) => not_in_use(info),
+        None => RepositoryError::NamespaceNotFound(name.clone()),
     }))
 }

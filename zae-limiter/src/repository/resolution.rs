@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     Repository,
     changes::Changes,
+    standing::Standings,
     store::{Consistency, Item, Key},
 };
 use crate::{
@@ -132,7 +133,8 @@ type ResolutionKey = (NamespaceId, EntityId, ResourceName);
 #[derive(Debug)]
 pub(crate) struct Resolutions {
     cache: Cache<ResolutionKey, Remembered>,
-    ttl: Duration,
+    pub(super) standings: Standings,
+    pub(super) ttl: Duration,
     hits: AtomicU64,
     misses: AtomicU64,
     policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
@@ -145,6 +147,7 @@ impl Resolutions {
     pub(crate) fn new(ttl: Duration) -> Self {
         Self {
             cache: Cache::new(MAX_RESOLUTIONS),
+            standings: Standings::new(),
             ttl,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -154,8 +157,9 @@ impl Resolutions {
         }
     }
 
-    fn validity(&self, remembered: &Remembered, clock: &dyn Clock) -> Validity {
-        let Remembered { read_at, seen, .. } = *remembered;
+    /// How long `remembered` may be believed, with what is known of its namespace since `standing_since`.
+    fn validity(&self, remembered: &Remembered, standing_since: i64, clock: &dyn Clock) -> Validity {
+        let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
         let until = read_at.saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX));
         let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
         let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
@@ -170,7 +174,8 @@ impl Resolutions {
 }
 
 impl Repository {
-    /// The stored limits of `entity` for `resource`, and who else is charged.
+    /// The stored limits of `entity` for `resource`, and who else is charged; an error where the namespace is not in use any
+    /// more.
     ///
     /// Concurrent misses read once.
     pub(crate) async fn resolve(
@@ -178,14 +183,27 @@ impl Repository {
         entity: &EntityId,
         resource: &ResourceName,
     ) -> Result<Resolved, Arc<RepositoryError>> {
+        let (standing, read) = tokio::join!(self.standing(), self.read_or_remember(entity, resource));
+        if let Some(gone) = standing.gone {
+            return Err(gone);
+        }
+        let (remembered, bucket) = read?;
+        let validity = self.resolutions().validity(&remembered, standing.read_at, &**self.clock());
+        Ok(Resolved { resolution: remembered.resolution, bucket, validity })
+    }
+
+    async fn read_or_remember(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<(Remembered, Option<Item>), Arc<RepositoryError>> {
         let known = self.resolutions();
         let key = (self.namespace_id().clone(), entity.clone(), resource.clone());
         let now = self.now_ms();
         if let Some(remembered) = known.cache.get(&key).await {
             if known.is_fresh(&key, &remembered, now) {
                 self.hit();
-                let validity = known.validity(&remembered, &**self.clock());
-                return Ok(Resolved { resolution: remembered.resolution, bucket: None, validity });
+                return Ok((remembered, None));
             }
             known.cache.invalidate(&key).await;
         }
@@ -204,8 +222,7 @@ impl Repository {
             let remembered = read.map_err(|error: Arc<RepositoryError>| error)?;
             // Somebody else's read may have begun before a change that was made before this call.
             if remembered.seen >= called || !known.changes.since(remembered.seen, &key.0, &key.1) {
-                let validity = known.validity(&remembered, &**self.clock());
-                return Ok(Resolved { resolution: remembered.resolution, bucket, validity });
+                return Ok((remembered, bucket));
             }
             known.cache.invalidate(&key).await;
         }
@@ -282,6 +299,12 @@ impl Repository {
     /// Forgets all resolved limits: the next acquires read them anew. Changes made through this repository and its clones
     /// do this by themselves; changes by others are seen after the cache's time.
     pub fn invalidate_config_cache(&self) {
+        self.forget_all_limits();
+        self.resolutions().standings.forget();
+    }
+
+    /// The same, where nothing but limits has changed.
+    pub(super) fn forget_all_limits(&self) {
         self.resolutions().changes.of_everything(self.now_ms());
         self.resolutions().cache.invalidate_all();
     }

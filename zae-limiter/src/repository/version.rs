@@ -73,8 +73,8 @@ impl Store {
                 return Ok(record);
             }
         }
-        let source = "others keep changing the version record; try again".into();
-        let error = StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source };
+        let source = "others keep changing the version record; try again";
+        let error = StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source);
         Err(error.into())
     }
 }

@@ -208,7 +208,7 @@ impl StreamTable {
 
 fn busy(store: &Store, pk: &str) -> RepositoryError {
     let problem = format!("{pk} in {} was changed by others {TRIES} times in a row", store.table);
-    StoreError { operation: "UpdateItem", kind: StoreErrorKind::NotApplied, code: None, source: problem.into() }.into()
+    StoreError::new("UpdateItem", StoreErrorKind::NotApplied, problem).into()
 }
 
 /// The partition key is the entity's, so that what is in the way of one entity is not in the way of others.

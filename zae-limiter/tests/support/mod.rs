@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
 
 pub mod driven;
+pub mod front;
 pub mod ideal;
 pub mod measures;
 pub mod table;

@@ -7,11 +7,14 @@ use tokio::time::Instant;
 use super::{
     super::{
         ask::Ask,
+        drive::fail,
         queue::{Fetch, Next, Start},
         shift::Shift,
+        stock::Cause,
     },
-    Lane, lock,
+    Lane, lock, returned,
 };
+use crate::error::{RepositoryError, StoreError};
 
 impl Lane {
     pub(super) fn began(self: &Arc<Self>, start: Start) {
@@ -47,6 +50,14 @@ impl Lane {
             tracing::debug!(bucket = %self.key, "its runtime has ended; the next one goes on");
             self.shared.strand(Arc::clone(self));
         }
+    }
+
+    /// Ends without a runtime: whoever waits is told that nothing was done.
+    pub(in crate::engine) fn give_up(&self) {
+        let (asks, mut pending) = lock(&self.state).queue.empty();
+        let reserve = self.stock().and_then(|mut stock| stock.give_up(Cause::End, Instant::now()));
+        pending.extend(reserve.and_then(returned));
+        fail(asks.into(), pending, RepositoryError::from(StoreError::unsent("the runtime ended before it was sent")));
     }
 
     /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on its way before

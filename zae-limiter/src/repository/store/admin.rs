@@ -40,8 +40,7 @@ impl Store {
             tokio::time::sleep(POLL).await;
         }
         let slow = "the table did not become active within two minutes";
-        Err(StoreError { operation: "CreateTable", kind: StoreErrorKind::Ambiguous, code: None, source: slow.into() }
-            .into())
+        Err(StoreError::new("CreateTable", StoreErrorKind::Ambiguous, slow).into())
     }
 
     /// Removes the table with all that is in it; a missing one is fine.

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{StalledStreamProtectionConfig, retry::RetryConfig},
+    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     types::AttributeValue,
 };
 
-use crate::error::{BoxError, RepositoryError, Said, StoreError, StoreErrorKind};
+use crate::error::{BoxError, Heard, RepositoryError, Said, StoreError, StoreErrorKind};
 
 #[cfg(feature = "embedded")]
 pub(crate) use admin::EMBEDDED_REGION;
@@ -26,7 +26,7 @@ pub(crate) use write::{Committed, Part, Seen, Written};
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// A table and two ways to reach it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Store {
     /// The table's name, which is also the stack's.
     pub(crate) table: String,
@@ -34,8 +34,15 @@ pub(crate) struct Store {
     pub(crate) client: Client,
     /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below us. And each has a
     /// deadline of ours, which ends a call that stalls: so the SDK does not watch for that, which takes a timer, and wraps both bodies,
-    /// for every call.
+    /// for every call. Nor does it end calls by itself, which a caller may want to wait for longer.
     pub(crate) once: Client,
+}
+
+impl std::fmt::Debug for Store {
+    /// Without the clients: they print all of their settings.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -43,8 +50,14 @@ impl Store {
         let config = client.config();
         let retries = config.retry_config().is_none_or(|retries| retries.max_attempts() > 1);
         let watches = config.stalled_stream_protection().is_none_or(StalledStreamProtectionConfig::is_enabled);
-        let once = if retries || watches {
+        let bounded = config.timeout_config().is_some_and(|timeouts| {
+            timeouts.operation_timeout().is_some() || timeouts.operation_attempt_timeout().is_some()
+        });
+        let once = if retries || watches || bounded {
             let once = config.to_builder().retry_config(RetryConfig::disabled());
+            // What is left unset keeps the client's own value: those of connections, which both clients share.
+            let unbounded = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
+            let once = once.timeout_config(unbounded.build());
             Client::from_conf(once.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
         } else {
             client.clone()
@@ -67,7 +80,7 @@ impl Store {
 
 /// The error of a request that could not even be built.
 pub(super) fn rejected(operation: &'static str, error: impl Into<BoxError>) -> RepositoryError {
-    StoreError { operation, kind: StoreErrorKind::Rejected, code: None, source: error.into() }.into()
+    StoreError::new(operation, StoreErrorKind::Rejected, error).into()
 }
 
 const NOT_APPLIED: [&str; 7] = [
@@ -109,7 +122,13 @@ impl StoreError {
             (SdkError::DispatchFailure(failure), _) if failure.is_other() => StoreErrorKind::NotSent,
             _ => StoreErrorKind::Ambiguous,
         };
-        Self { operation, kind, code, source: BoxError::from(error) }
+        let heard = match &error {
+            SdkError::TimeoutError(_) => Heard::NothingInTime,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Heard::NothingInTime,
+            SdkError::ServiceError(_) if code.is_some() || server_failed => Heard::Answer,
+            _ => Heard::Nothing,
+        };
+        Self { operation, kind, code, heard, source: BoxError::from(error) }
     }
 }
 

@@ -1,0 +1,72 @@
+//! Whether an open namespace is still in use: read as often as its limits are, so that a process stops serving one that was
+//! deleted or purged.
+//!
+//! A call of its own, beside the read of limits and no more than one for each namespace and refresh: policies that are bound
+//! to a namespace allow its own partition and the registry's, but not both in one call.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+
+use super::{Repository, open};
+use crate::{error::RepositoryError, model::name::NamespaceId};
+
+/// Of how many namespaces it is remembered.
+const MAX_NAMESPACES: u64 = 10_000;
+
+/// What was last read of a namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// Epoch ms.
+    pub(super) read_at: i64,
+    /// Why it is not served, where it is not in use any more.
+    pub(super) gone: Option<Arc<RepositoryError>>,
+}
+
+/// What was last read of the namespaces of one table.
+#[derive(Debug)]
+pub(super) struct Standings(Cache<NamespaceId, Standing>);
+
+impl Standings {
+    pub(super) fn new() -> Self {
+        Self(Cache::new(MAX_NAMESPACES))
+    }
+
+    /// Notes that the namespace was found in use.
+    pub(super) async fn found(&self, namespace: &NamespaceId, now: i64) {
+        self.0.insert(namespace.clone(), Standing { read_at: now, gone: None }).await;
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+impl Repository {
+    /// Whether the namespace is in use, as far as is remembered or can be read. Where it cannot be read, what was known
+    /// before holds on: an outage is found by the calls that need the table.
+    pub(super) async fn standing(&self) -> Standing {
+        let (known, namespace, now) = (self.resolutions(), self.namespace_id(), self.now_ms());
+        let before = known.standings.0.get(namespace).await;
+        if let Some(standing) = &before {
+            // A clock that was set back makes it old, not eternal.
+            let age = u128::try_from(now.saturating_sub(standing.read_at));
+            if age.is_ok_and(|age| age < known.ttl.as_millis()) {
+                return standing.clone();
+            }
+            known.standings.0.invalidate(namespace).await;
+        }
+        let read = async {
+            let gone = open::gone(self.store(), self.namespace_name(), namespace).await?;
+            Ok(Standing { read_at: now, gone: gone.map(Arc::new) })
+        };
+        match known.standings.0.try_get_with(namespace.clone(), read).await {
+            Ok(standing) => standing,
+            Err(error) => {
+                let error: Arc<RepositoryError> = error;
+                tracing::debug!(%namespace, %error, "whether the namespace is in use could not be read");
+                Standing { read_at: now, gone: before.and_then(|before| before.gone) }
+            }
+        }
+    }
+}
