@@ -1,11 +1,12 @@
 //! What to do about an error of AWS's, by its code or, where AWS was never reached, by what the SDK says.
 
-use std::{error::Error, fmt::Write as _};
+use std::{error::Error, fmt};
 
-use zae_limiter::{RepositoryError, StoreErrorKind};
+use aws_sdk_cloudformation::error::SdkError;
+use zae_limiter::{NoCredentials, RepositoryError, StoreErrorKind};
 
 const NO_CREDENTIALS: &str = "no usable AWS credentials: `aws configure`, `aws sso login`, or set AWS_PROFILE";
-const NO_REGION: &str = "no AWS region: pass --region, or set AWS_REGION";
+pub(crate) const NO_REGION: &str = "pass --region, or set AWS_REGION";
 const EXPIRED: &str = "the AWS credentials have expired: log in again, for example with `aws sso login`";
 const UNREACHED: &str = "is the endpoint right, and reachable from here? --endpoint-url, --region";
 
@@ -54,37 +55,48 @@ pub(crate) fn for_code(code: &str) -> &'static str {
     found.map_or("-vv shows the calls to AWS one by one", |(_, advice)| advice)
 }
 
-/// What to do about an error that AWS sent no code for, or none that says enough.
-pub(crate) fn for_chain(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let mut chain = String::new();
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let _ = write!(chain, "{error} {error:?} ");
-        cause = error.source();
+/// What to do about credentials that are not there, or come with a caller's own configuration.
+fn for_chain(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(none) = NoCredentials::find(error) {
+        return Some(none.advice().to_owned());
     }
-    let has = |words: &[&str]| words.iter().any(|word| chain.contains(word));
-    if has(&["CredentialsNotLoaded", "no providers in chain provided credentials", "ProviderError"]) {
-        return Some(NO_CREDENTIALS);
-    }
-    if has(&["MissingRegion", "region must be set"]) {
-        return Some(NO_REGION);
-    }
-    has(&["ExpiredToken"]).then_some(EXPIRED)
+    let mut chain = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
+    chain.any(|text| text.contains("no providers in chain provided credentials")).then(|| NO_CREDENTIALS.to_owned())
 }
 
 /// What to do about a call whose error has this code, or none.
-pub(crate) fn for_call(code: Option<&str>, error: &(dyn Error + 'static)) -> &'static str {
+pub(crate) fn for_call(code: Option<&str>, error: &(dyn Error + 'static)) -> String {
     match code {
-        Some(code) => for_code(code),
-        None => for_chain(error).unwrap_or(UNREACHED),
+        Some(code) => for_code(code).to_owned(),
+        None => for_chain(error).unwrap_or_else(|| UNREACHED.to_owned()),
     }
+}
+
+/// Why a call failed that AWS sent no reason for: there are no credentials, no connection, or no endpoint.
+pub(crate) fn reason<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: Error + 'static,
+    R: fmt::Debug + 'static,
+{
+    if let Some(none) = NoCredentials::find(error) {
+        return none.problem().to_owned();
+    }
+    let reason = match error {
+        SdkError::TimeoutError(_) => "no answer came in time",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection came about in time",
+        SdkError::DispatchFailure(failure) if failure.is_io() => "the endpoint could not be reached",
+        SdkError::ResponseError(_) => "the answer is not one of AWS's",
+        SdkError::ServiceError(_) => "the endpoint answered with an error and gave no reason",
+        _ => "the request could not be sent",
+    };
+    reason.to_owned()
 }
 
 /// What to do about a failed call of the repository's.
 pub(crate) fn for_repository(error: &RepositoryError) -> Option<String> {
     let RepositoryError::Store(store) = error else { return None };
     if let Some(advice) = for_chain(store) {
-        return Some(advice.to_owned());
+        return Some(advice);
     }
     let advice = match store.kind() {
         StoreErrorKind::AccessDenied => {
@@ -116,7 +128,6 @@ mod tests {
     fn what_never_reached_aws_is_told_by_its_cause() {
         let told = |text: &str| for_call(None, &*Box::<dyn Error>::from(text.to_owned()));
         assert_eq!(told("no providers in chain provided credentials"), NO_CREDENTIALS);
-        assert_eq!(told("region must be set"), NO_REGION);
         assert_eq!(told("dispatch failure: connection refused"), UNREACHED);
     }
 }

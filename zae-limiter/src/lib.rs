@@ -67,10 +67,13 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `aws` | yes | connect to AWS: credentials, region, TLS (rustls on ring) |
+//! | `aws` | yes | connect to AWS: credentials, region, endpoints, proxies, TLS (rustls on ring); see the module `aws` |
 //! | `sso` | no | credentials of IAM Identity Center as well |
+//! | `login` | no | credentials of `aws login` as well |
 //! | `embedded` | no | an in-process DynamoDB, in memory or in a file: [`Repository::embedded`] |
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod bucket;
 mod clock;
 #[cfg(feature = "embedded")]

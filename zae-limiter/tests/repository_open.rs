@@ -14,7 +14,10 @@ use std::{
 
 use serde_json::json;
 use support::{Bench, limits, rpm};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use zae_limiter::{
     AuditTarget, EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, ProvisionOccasion, ProvisionTarget,
     Provisioner, Provisioning, Repository, RepositoryError, ResourceName, StackName,
@@ -236,6 +239,16 @@ async fn namespaces_share_nothing_but_the_table() {
 #[cfg(feature = "aws")]
 const INNER: &str = "ZAE_TEST_INNER";
 
+/// Runs the test `name` in a process of its own that has only `variables`.
+#[cfg(feature = "aws")]
+async fn inside(name: &str, variables: &[(&str, &str)]) {
+    let mut inner = tokio::process::Command::new(std::env::current_exe().unwrap());
+    inner.args(["--exact", name]).env_clear().env(INNER, "1").envs(variables.iter().copied());
+    let inner = inner.output().await.unwrap();
+    let said = String::from_utf8_lossy(&inner.stdout);
+    assert!(inner.status.success() && said.contains("1 passed"), "{variables:?}: {said}");
+}
+
 /// Opens a repository as a program of its own would, by the environment alone.
 #[cfg(feature = "aws")]
 async fn open_by_environment() {
@@ -261,24 +274,76 @@ async fn open_reads_the_environment_as_aws_tools_do() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { store.serve(listener, std::future::pending()).await });
-    let inner = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "open_reads_the_environment_as_aws_tools_do"])
-        .env_clear()
-        .envs([
-            (INNER, "1"),
-            ("ZAEL_STACK", "from-env"),
-            ("ZAEL_NAMESPACE", "tenant-env"),
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
-        ])
-        .output();
-    let inner = inner.await.unwrap();
-    let said = String::from_utf8_lossy(&inner.stdout);
-    assert!(inner.status.success() && said.contains("1 passed"), "{said}");
+    let known = [("ZAEL_STACK", "from-env"), ("ZAEL_NAMESPACE", "tenant-env"), ("AWS_ENDPOINT_URL_DYNAMODB", &url)];
+    let set = [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    // An endpoint on this machine needs no more than its address, and what is empty is not set.
+    let empty = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let empty = empty.map(|name| (name, ""));
+    let proxied = [("HTTP_PROXY", "http://127.0.0.1:1"), ("HTTPS_PROXY", "nonsense://")];
+    for more in [&set[..], &empty[..], &proxied[..]] {
+        inside("open_reads_the_environment_as_aws_tools_do", &[&known, more].concat()).await;
+    }
     assert_eq!(repository.system_defaults().await.unwrap().0, Some(limits([rpm(42)])));
     server.abort();
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_go_through_the_proxy_that_the_environment_names() {
+    if std::env::var_os(INNER).is_some() {
+        let error = Repository::open("").await.unwrap_err();
+        assert!(matches!(error, RepositoryError::Store(_)), "{error}");
+        return;
+    }
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://ada:word@{}", proxy.local_addr().unwrap());
+    let heads = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = heads.clone();
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = proxy.accept().await {
+            let mut head = vec![0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            seen.lock().unwrap().push(String::from_utf8_lossy(&head[..length]).to_lowercase());
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let known = [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    inside("calls_go_through_the_proxy_that_the_environment_names", &[&known[..], &[("HTTPS_PROXY", &url)]].concat())
+        .await;
+    server.abort();
+    let heads = heads.lock().unwrap();
+    assert!(!heads.is_empty(), "the proxy is never asked");
+    for head in heads.iter() {
+        assert!(head.starts_with("connect dynamodb.eu-west-1.amazonaws.com:443 "), "{head}");
+        assert!(head.contains("proxy-authorization: basic ywrhondvcmq="), "{head}");
+    }
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test]
+async fn a_configuration_that_is_printed_shows_no_secret() {
+    if std::env::var_os(INNER).is_none() {
+        let keys =
+            [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI"), ("AWS_REGION", "eu-west-1")];
+        return inside("a_configuration_that_is_printed_shows_no_secret", &keys).await;
+    }
+    let config = zae_limiter::aws::Connect::to(zae_limiter::aws::Service::DynamoDb).load().await.unwrap();
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    assert!(!format!("{config:?} {client:?}").contains("wJalrXUtnFEMI"));
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test]
+async fn what_cannot_be_called_is_an_error_before_anything_is_sent() {
+    let open = |region: &str, url: &str| Repository::builder().region(region).endpoint_url(url).build();
+    for (region, url, expected) in [
+        ("", "localhost:8000", "the endpoint 'localhost:8000' lacks a scheme: did you mean http://localhost:8000?"),
+        ("us east 1", "http://localhost:1", "the region 'us east 1' is not a region's name: one looks like us-east-1"),
+    ] {
+        let error = open(region, url).await.unwrap_err();
+        assert!(matches!(error, RepositoryError::Connect(_)), "{error:?}");
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 /// Makes the table in an embedded store, and counts how often it was asked.

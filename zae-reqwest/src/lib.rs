@@ -107,7 +107,9 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `aws` | yes | connect to AWS: credentials, region, TLS |
+//! | `aws` | yes | connect to AWS: credentials, region, proxies, TLS |
+//! | `sso` | no | credentials of IAM Identity Center as well |
+//! | `login` | no | credentials of `aws login` as well |
 //! | `embedded` | no | an in-process store, for development and tests |
 //! | `async-openai` | no | `OutgoingLimit::openai` |
 

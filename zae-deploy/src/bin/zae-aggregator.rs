@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let settings = Settings::from_environment(|name| std::env::var(name).ok())?;
-    let config = function::sdk_config().await;
+    let config = function::sdk_config().await?;
     let daemon = std::env::var("AWS_XRAY_DAEMON_ADDRESS").ok();
     let tracer = function::Tracer::new(daemon.as_deref(), settings.table.as_str());
     let table = StreamTable::new(function::table_client(&config, &tracer), &settings.table);

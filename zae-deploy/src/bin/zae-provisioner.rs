@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let table = std::env::var("TABLE_NAME").unwrap_or_else(|_| "rate-limits".to_owned());
-    let config = function::sdk_config().await;
+    let config = function::sdk_config().await?;
     let daemon = std::env::var("AWS_XRAY_DAEMON_ADDRESS").ok();
     let tracer = function::Tracer::new(daemon.as_deref(), &table);
     let functions = Arc::new(Functions::new(function::table_client(&config, &tracer), table));

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::config::Credentials;
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::ProvideCredentials;
 use zae_limiter::{
     Clock, DEFAULT_NAMESPACE, DEFAULT_STACK, NamespaceId, NamespaceName, Principal, Registry, Repository,
     RepositoryBuilder, RepositoryError, StackName, SystemClock, VersionUpdate,
+    aws::{Connect, LOCAL_ACCESS_KEY_ID, Service, is_loopback},
 };
 
 use super::{
@@ -20,6 +17,7 @@ use super::{
     root::Global,
     suggest::closest,
 };
+use crate::stack::SERVICES;
 
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(20);
@@ -94,12 +92,12 @@ impl Context {
 
     /// The region as it was given.
     pub(crate) fn region(&self) -> Option<&str> {
-        self.global.region.as_deref()
+        self.global.region.as_deref().filter(|region| !region.trim().is_empty())
     }
 
     /// The endpoint as it was given.
     pub(crate) fn endpoint_url(&self) -> Option<&str> {
-        self.global.endpoint_url.as_deref()
+        self.global.endpoint_url.as_deref().filter(|url| !url.trim().is_empty())
     }
 
     /// A command for the same stack in the same place, as the user would type it.
@@ -113,30 +111,20 @@ impl Context {
         format!("`zae-deploy {words}{options}`")
     }
 
-    /// Region, endpoint and credentials as every AWS tool finds them, unless they were given.
+    /// Region, endpoint, credentials and proxies as every AWS tool finds them, unless they were given.
     ///
-    /// An endpoint on this machine needs neither a region nor credentials; where none are configured, any will do.
-    pub(crate) async fn sdk_config(&self) -> SdkConfig {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        let region = self.region().map(str::to_owned);
-        let environment = std::env::var("AWS_ENDPOINT_URL").ok();
-        let local = self.endpoint_url().or(environment.as_deref()).is_some_and(is_loopback);
-        let region = region.or_else(|| (local && !is_set(&REGION)).then(|| "us-east-1".to_owned()));
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
-        }
-        if let Some(url) = self.endpoint_url() {
-            loader = loader.endpoint_url(url);
-        }
-        if local && !is_set(&CREDENTIALS) {
-            loader = loader.credentials_provider(Credentials::new("local", "local", None, None, "local endpoint"));
-        }
-        loader.load().await
+    /// # Errors
+    /// As [`Connect::load`].
+    pub(crate) async fn sdk_config(&self, service: Service) -> Result<SdkConfig, CliError> {
+        let others: &[Service] = match service {
+            Service::CloudFormation => &SERVICES,
+            _ => &[],
+        };
+        let connect = Connect::to(service).and(others.iter().copied());
+        let connect = connect.connect_timeout(CONNECT).attempt_timeout(ATTEMPT).attempts(ATTEMPTS);
+        let given =
+            connect.region(self.region().unwrap_or_default()).endpoint_url(self.endpoint_url().unwrap_or_default());
+        Ok(given.load().await?)
     }
 
     /// The table of the stack, whatever its namespaces. Nothing is created or changed.
@@ -145,12 +133,18 @@ impl Context {
     /// [`CliError::Problem`] when there is no such table.
     pub(crate) async fn registry(&self) -> Result<Registry, CliError> {
         let stack = self.stack()?;
-        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config().await);
-        let registry = Repository::builder().stack(&stack).client(client).build_registry().await.doing("connect")?;
+        let config = self.sdk_config(Service::DynamoDb).await?;
+        let place = match Service::DynamoDb.endpoint(&config) {
+            Some(url) => format!("at {url}"),
+            None => config.region().map_or_else(|| "here".to_owned(), |region| format!("in {region}")),
+        };
+        let client = aws_sdk_dynamodb::Client::new(&config);
+        let connect = format!("connect to stack '{stack}' {place}");
+        let registry = Repository::builder().stack(&stack).client(client).build_registry().await.doing(&connect)?;
         match registry.version_record().await {
             Ok(_) => Ok(registry),
-            Err(RepositoryError::TableMissing { .. }) => Err(self.stack_missing(&registry).await),
-            Err(error) => Err(error).doing("connect"),
+            Err(RepositoryError::TableMissing { .. }) => Err(self.stack_missing(&registry, &place).await),
+            Err(error) => Err(error).doing(&connect),
         }
     }
 
@@ -191,7 +185,7 @@ impl Context {
                 .next(format!("{recover} brings it back"))
                 .next(format!("{register} starts an empty one of that name")))
             }
-            Err(error) => Err(error).doing("connect"),
+            Err(error) => Err(error).doing(&format!("open namespace '{namespace}'")),
         }
     }
 
@@ -203,7 +197,12 @@ impl Context {
         if let Some(given) = &args.principal {
             return Ok(Some(Principal::new(given)?));
         }
-        let sts = aws_sdk_sts::Client::new(&self.sdk_config().await);
+        let config = self.sdk_config(Service::DynamoDb).await?;
+        let local = |service: Service| service.endpoint(&config).is_some_and(|url| is_loopback(&url));
+        if local(Service::DynamoDb) && !local(Service::Sts) && has_stand_in(&config).await {
+            return Ok(None);
+        }
+        let sts = aws_sdk_sts::Client::new(&config);
         let identity = tokio::time::timeout(WHO, sts.get_caller_identity().send()).await;
         let arn = identity.ok().and_then(Result::ok).and_then(|identity| identity.arn);
         if arn.is_none() {
@@ -212,13 +211,8 @@ impl Context {
         Ok(arn.and_then(|arn| Principal::new(arn).ok()))
     }
 
-    async fn stack_missing(&self, registry: &Registry) -> CliError {
+    async fn stack_missing(&self, registry: &Registry, place: &str) -> CliError {
         let stack = registry.stack();
-        let place = match (self.endpoint_url(), registry.client().config().region()) {
-            (Some(url), _) => format!("at {url}"),
-            (None, Some(region)) => format!("in {region}"),
-            (None, None) => "here".to_owned(),
-        };
         // Best effort: listing tables is a permission of its own.
         let tables = registry.client().list_tables().send().await.ok().and_then(|tables| tables.table_names);
         let known = tables.unwrap_or_default();
@@ -258,20 +252,11 @@ pub(crate) async fn register(registry: &Registry, name: &NamespaceName, doing: &
     Ok(id)
 }
 
-const REGION: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];
-const CREDENTIALS: [&str; 6] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_PROFILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_SHARED_CREDENTIALS_FILE",
-];
-
-fn is_set(variables: &[&str]) -> bool {
-    let home = std::env::home_dir().map(|home| home.join(".aws"));
-    let configured = home.is_some_and(|aws| aws.join("credentials").exists() || aws.join("config").exists());
-    configured || variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+/// Tells whether calls are signed with a key that AWS does not know.
+async fn has_stand_in(config: &SdkConfig) -> bool {
+    let Some(provider) = config.credentials_provider() else { return true };
+    let credentials = provider.provide_credentials().await;
+    credentials.is_ok_and(|credentials| credentials.access_key_id() == LOCAL_ACCESS_KEY_ID)
 }
 
 /// A text as it is typed in a shell.
@@ -281,20 +266,9 @@ pub(crate) fn word(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted() }
 }
 
-fn is_loopback(url: &str) -> bool {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = authority.split(['/', '?']).next().unwrap_or_default();
-    let host = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |(host, _)| host);
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_loopback, word};
+    use super::word;
 
     #[test]
     fn commands_can_be_pasted_into_a_shell() {
@@ -302,17 +276,6 @@ mod tests {
             [("tenant-a", "tenant-a"), ("a b", "'a b'"), ("", "''"), ("it's", "'it'\\''s'"), ("$X", "'$X'")]
         {
             assert_eq!(word(text), typed);
-        }
-    }
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for url in ["http://localhost:4566", "http://127.0.0.1:8000/", "http://[::1]:8000", "http://127.0.0.1"] {
-            assert!(is_loopback(url), "{url}");
-        }
-        for url in ["https://dynamodb.us-east-1.amazonaws.com", "http://10.0.0.1:8000", "http://localhost.evil.example"]
-        {
-            assert!(!is_loopback(url), "{url}");
         }
     }
 }

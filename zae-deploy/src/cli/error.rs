@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _, process::ExitCode};
 
-use zae_limiter::{RepositoryError, ValidationError};
+use zae_limiter::{ConnectError, NoCredentials, RepositoryError, StoreError, ValidationError};
 
 use super::{
     Context,
@@ -62,6 +62,15 @@ impl From<ValidationError> for CliError {
     }
 }
 
+impl From<ConnectError> for CliError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoRegion => Self::problem("No AWS region is configured").next(advice::NO_REGION),
+            error => Self::Invalid(error.to_string()),
+        }
+    }
+}
+
 impl CliError {
     /// `action` ("list entities") failed because of `source`.
     pub(crate) fn failed(action: impl Into<String>, source: impl Into<BoxError>) -> Self {
@@ -91,8 +100,12 @@ impl CliError {
             Self::Interrupted(_) => eprintln!("\n{self}"),
             _ => {
                 let mut text = format!("{} {self}", paint(Tone::Bad, "Error:"));
-                for cause in causes(self) {
+                let causes = Causes::of(self);
+                for cause in causes.told {
                     let _ = write!(text, ": {cause}");
+                }
+                if let Some(below) = causes.below {
+                    let _ = write!(text, "\n  {}", paint(Tone::Dim, &format!("cause: {below}")));
                 }
                 for advice in self.advice() {
                     let _ = write!(text, "\n  {} {advice}", paint(Tone::Dim, "→"));
@@ -115,23 +128,81 @@ impl CliError {
     }
 }
 
-/// The chain of causes, without those that only repeat the one before.
-fn causes(error: &CliError) -> Vec<String> {
-    let mut causes: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        let told = causes.iter().any(|before| before.contains(&text) || text.contains(before.as_str()));
-        if !text.is_empty() && !told {
-            causes.push(text);
+/// Why it failed.
+struct Causes {
+    /// In this product's words, for the first line.
+    told: Vec<String>,
+    /// In the words of what it stands on, for a line of its own; none where AWS gave its reason, which is among the others.
+    below: Option<String>,
+}
+
+impl Causes {
+    fn of(error: &CliError) -> Self {
+        let mut told = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            next = cause.source();
+            match rank(cause) {
+                Rank::Ours => tell(&mut told, cause.to_string()),
+                Rank::Answered => {
+                    tell(&mut told, cause.to_string());
+                    return Self { told, below: None };
+                }
+                Rank::Unsent => {
+                    let none = NoCredentials::find(cause);
+                    tell(&mut told, none.map_or_else(|| cause.to_string(), ToString::to_string));
+                    next = none.map_or(next, Error::source);
+                    break;
+                }
+            }
         }
-        // It has said what AWS says; below it are the SDK's structures.
-        if matches!(cause.downcast_ref(), Some(StackError::Service { .. })) {
-            break;
+        let mut below = Vec::new();
+        for cause in std::iter::successors(next, |&cause| cause.source()) {
+            tell(&mut below, cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
         }
-        next = cause.source();
+        Self { told, below: Some(below.join(": ")).filter(|text| !text.is_empty()) }
     }
-    causes
+}
+
+/// Adds a cause, unless it only repeats one before.
+fn tell(texts: &mut Vec<String>, text: String) {
+    let told = texts.iter().any(|before| before.contains(&text) || text.contains(before.as_str()));
+    if !text.is_empty() && !told {
+        texts.push(text);
+    }
+}
+
+/// Whose words a cause, and those below it, are in.
+enum Rank {
+    /// This product's, and what is below may be too.
+    Ours,
+    /// This product's around AWS's own; below are the SDK's structures.
+    Answered,
+    /// This product's; below is what the SDK says of a call that got no answer.
+    Unsent,
+}
+
+fn rank(cause: &(dyn Error + 'static)) -> Rank {
+    let repository = |error: &RepositoryError| match error {
+        RepositoryError::Store(store) => Some(store.code().is_some()),
+        _ => None,
+    };
+    let answered = if let Some(error) = cause.downcast_ref::<RepositoryError>() {
+        repository(error)
+    } else if let Some(error) = cause.downcast_ref::<StoreError>() {
+        Some(error.code().is_some())
+    } else {
+        match cause.downcast_ref::<StackError>() {
+            Some(StackError::Service { code, .. }) => Some(code.is_some()),
+            Some(StackError::Repository(error)) => repository(error),
+            _ => None,
+        }
+    };
+    match answered {
+        None => Rank::Ours,
+        Some(true) => Rank::Answered,
+        Some(false) => Rank::Unsent,
+    }
 }
 
 /// Says what a command was doing when the repository failed.
@@ -144,6 +215,7 @@ impl<T> Doing<T> for Result<T, RepositoryError> {
     fn doing(self, action: &str) -> Result<T, CliError> {
         self.map_err(|error| match error {
             RepositoryError::Invalid(error) => error.into(),
+            RepositoryError::Connect(error) => error.into(),
             error => {
                 let advice = advice::for_repository(&error);
                 let failed = CliError::failed(action, error);

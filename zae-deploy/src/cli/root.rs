@@ -24,6 +24,7 @@ const AFTER: &str = "\
 Environment:
   ZAEL_STACK, ZAEL_NAMESPACE   stack and namespace where no option names them
   AWS_PROFILE, AWS_REGION, …   as for every AWS tool
+  HTTPS_PROXY, NO_PROXY, …     proxies on the way to AWS
   NO_COLOR                     no colour, whatever the terminal can do
 
 Exit codes: 0 done · 1 failed, or a question was answered with no · 2 wrong command line · 130 interrupted";

@@ -2,16 +2,20 @@
 
 use std::{fmt, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
+use aws_config::SdkConfig;
+use zae_limiter::{
+    ConnectError,
+    aws::{Connect, Service},
 };
 
 use super::error::StackError;
 
 /// How often a call is tried: management calls are throttled hard, and none of ours does harm when it is repeated.
 const ATTEMPTS: u32 = 5;
+const CONNECT: Duration = Duration::from_secs(3);
+/// Called beside CloudFormation.
+pub(crate) const SERVICES: [Service; 5] =
+    [Service::DynamoDb, Service::Lambda, Service::S3, Service::Sts, Service::Tagging];
 
 /// One AWS account and region, or what answers in their place at an endpoint. Cheap to clone.
 #[derive(Clone)]
@@ -59,22 +63,18 @@ impl Pace {
 }
 
 impl Cloud {
-    /// Finds region and credentials as every AWS tool would, unless they are given.
+    /// Finds region and credentials as every AWS tool would, unless they are given; what is empty is not given.
     ///
     /// # Errors
-    /// [`StackError::NoRegion`] when there is no region.
+    /// [`StackError::NoRegion`] when there is no region; [`StackError::Connect`] for a setting that cannot be right.
     pub async fn connect(region: Option<String>, endpoint_url: Option<String>) -> Result<Self, StackError> {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
+        let connect = Connect::to(Service::CloudFormation).and(SERVICES).connect_timeout(CONNECT).attempts(ATTEMPTS);
+        let connect = connect.region(region.unwrap_or_default()).endpoint_url(endpoint_url.unwrap_or_default());
+        match connect.load().await {
+            Ok(config) => Self::new(config),
+            Err(ConnectError::NoRegion) => Err(StackError::NoRegion),
+            Err(error) => Err(error.into()),
         }
-        if let Some(url) = &endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        Self::new(loader.load().await)
     }
 
     /// Where that configuration leads.
@@ -83,7 +83,7 @@ impl Cloud {
     /// [`StackError::NoRegion`] when it has no region.
     pub fn new(config: SdkConfig) -> Result<Self, StackError> {
         let region = config.region().map(ToString::to_string).ok_or(StackError::NoRegion)?;
-        let endpoint_url = config.endpoint_url().map(str::to_owned);
+        let endpoint_url = Service::CloudFormation.endpoint(&config);
         Ok(Self { config, region, endpoint_url, pace: Pace::default() })
     }
 
@@ -115,7 +115,7 @@ impl Cloud {
 
     /// Stand-ins for S3 seldom answer at a host name per bucket.
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
-        let path_style = self.endpoint_url.is_some();
+        let path_style = Service::S3.endpoint(&self.config).is_some();
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style);
         aws_sdk_s3::Client::from_conf(config.build())
     }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
-use zae_limiter::{BoxError, RepositoryError, StackName, ValidationError};
+use zae_limiter::{BoxError, ConnectError, RepositoryError, StackName, ValidationError};
 
 use super::state::StackState;
-use crate::{advice, function::with_causes};
+use crate::advice;
 
 /// Why an operation on a stack failed. [`StackError::advice`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum StackError {
     /// An option is wrong; nothing was sent.
     #[error(transparent)]
     Option(#[from] OptionError),
+    /// AWS cannot be called with what the environment says; nothing was sent.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// No region was given and none is configured.
     #[error("no AWS region is configured")]
     NoRegion,
@@ -174,8 +177,7 @@ impl StackError {
         let code = error.code().map(str::to_owned);
         let message = match error.message() {
             Some(message) => message.to_owned(),
-            // AWS sent none: there are no credentials, no connection, or no endpoint.
-            None => with_causes(&error),
+            None => advice::reason(&error),
         };
         match code.as_deref() {
             Some(code) if DENIED.contains(&code) => Self::Denied { operation, message },
@@ -216,10 +218,10 @@ impl StackError {
             Self::Denied { operation, .. } => Some(format!(
                 "Use credentials that allow the action {operation}, or have someone deploy who holds them."
             )),
-            Self::Service { code, source, .. } => Some(advice::for_call(code.as_deref(), &**source).to_owned()),
+            Self::Service { code, source, .. } => Some(advice::for_call(code.as_deref(), &**source)),
             Self::Repository(error) => advice::for_repository(error),
             // They say what is allowed.
-            Self::Invalid(_) | Self::Option(_) => None,
+            Self::Invalid(_) | Self::Option(_) | Self::Connect(_) => None,
         }
     }
 }

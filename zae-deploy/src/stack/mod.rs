@@ -22,6 +22,7 @@ mod tags;
 
 pub use changes::{Action, Change, ChangeSet};
 pub use cloud::Cloud;
+pub(crate) use cloud::SERVICES;
 pub use delete::{Deleted, deletable, delete, start_delete};
 pub use deploy::{Deployment, NewStack, Plan, Scope, Update};
 pub use describe::{DeployedStack, describe};

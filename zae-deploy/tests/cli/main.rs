@@ -7,6 +7,7 @@ mod bad_input;
 mod buckets;
 mod docs;
 mod entities;
+mod environment;
 mod errors;
 mod help;
 mod interop;

@@ -4,11 +4,13 @@
 //! ([`NeverFits`], without one) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps them apart.
 
 mod acquire;
+mod connect;
 mod exceeded;
 mod repository;
 mod validation;
 
 pub use acquire::{AcquireError, LeaseError, SettleError, Unavailable, UnavailableReason};
+pub use connect::{ConnectError, NoCredentials};
 pub use exceeded::{NeverFits, RateLimitExceeded};
 pub(crate) use repository::{Heard, Said};
 pub use repository::{NamespaceState, RepositoryError, StoreError, StoreErrorKind, Unsupported};

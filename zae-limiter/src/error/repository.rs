@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{BoxError, UnavailableReason, ValidationError};
+use super::{BoxError, ConnectError, NoCredentials, UnavailableReason, ValidationError};
 use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 
 /// Why an operation on the table failed.
@@ -12,6 +12,9 @@ pub enum RepositoryError {
     /// An argument is wrong; nothing was sent.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
+    /// AWS cannot be called with what the environment says; nothing was sent.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -237,6 +240,9 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(none) = NoCredentials::find(self.source.as_ref()) {
+            return write!(f, "{} could not be sent: {none}: {}", self.operation, none.advice());
+        }
         let unheard = match self.heard {
             Heard::Answer => None,
             Heard::NothingInTime => Some("no answer in time; check region, endpoint and network"),

@@ -14,6 +14,8 @@ use super::{
     resolution::{DEFAULT_CONFIG_CACHE_TTL, Resolutions},
     store::Store,
 };
+#[cfg(feature = "aws")]
+use crate::aws::{Connect, Service};
 #[cfg(feature = "embedded")]
 use crate::embedded::EmbeddedStore;
 use crate::{
@@ -31,6 +33,9 @@ pub const DEFAULT_STACK: &str = "limiter";
 pub const DEFAULT_NAMESPACE: &str = "default";
 /// How many fill times an idle bucket of default limits is kept.
 const DEFAULT_TTL_MULTIPLIER: u32 = 7;
+/// How long one attempt may take. Acquires cut theirs shorter; this is for reading configuration and for management.
+#[cfg(feature = "aws")]
+const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Where the table is.
 #[derive(Default)]
@@ -136,13 +141,14 @@ impl RepositoryBuilder {
         self
     }
 
-    /// The AWS region. Otherwise the one that every AWS tool would use.
+    /// The AWS region. Otherwise, or when it is empty, the one that every AWS tool would use.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Another DynamoDB than AWS's own, for example `http://localhost:8000`.
+    /// Another DynamoDB than AWS's own, for example `http://localhost:8000`. On this machine it needs neither a region nor
+    /// credentials. Otherwise, or when it is empty, the one that every AWS tool would use.
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.endpoint_url = Some(url.into());
         self
@@ -236,7 +242,9 @@ impl RepositoryBuilder {
     /// # Errors
     /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
     /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is nothing
-    /// to open; [`RepositoryError::MayNotRegister`] when `default` is missing and the credentials are an application's; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
+    /// to open; [`RepositoryError::MayNotRegister`] when `default` is missing and the credentials are an application's;
+    /// [`RepositoryError::Connect`] when there is no region or a setting of the environment cannot be right;
+    /// [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
     /// age; [`RepositoryError::NotProvisioned`] when the provisioner failed; [`RepositoryError::Store`] when the table cannot
     /// be reached.
     pub async fn build(self) -> Result<Repository, RepositoryError> {
@@ -290,7 +298,8 @@ impl RepositoryBuilder {
     /// Nothing is read or written, except that [`RepositoryBuilder::create_table`] creates the table.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] for a bad stack name; [`RepositoryError::Store`] when the table cannot be created.
+    /// [`RepositoryError::Invalid`] for a bad stack name; [`RepositoryError::Connect`] as [`RepositoryBuilder::build`];
+    /// [`RepositoryError::Store`] when the table cannot be created.
     pub async fn build_registry(self) -> Result<Registry, RepositoryError> {
         let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
         let client = connect(self.place, self.region, self.endpoint_url).await?;
@@ -333,7 +342,11 @@ async fn connect(
         #[cfg(feature = "embedded")]
         Place::Store(store) => Ok(store.client()),
         #[cfg(feature = "aws")]
-        Place::Aws => Ok(super::connect::client(region, endpoint_url).await),
+        Place::Aws => {
+            let connect = Connect::to(Service::DynamoDb).attempt_timeout(ATTEMPT);
+            let connect = connect.region(region.unwrap_or_default()).endpoint_url(endpoint_url.unwrap_or_default());
+            Ok(Client::new(&connect.load().await?))
+        }
         #[cfg(not(feature = "aws"))]
         Place::Aws => {
             drop((region, endpoint_url));
@@ -350,7 +363,8 @@ impl Repository {
     }
 
     /// Opens a namespace of a deployed stack. The stack is `ZAEL_STACK` or `limiter`; an empty `namespace` stands for
-    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint and credentials are those that every AWS tool would use.
+    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint, credentials and proxies are those that every AWS tool would use, see
+    /// [`aws`](crate::aws).
     ///
     /// A missing table or namespace is an error that names the command which creates it; only `default` is registered
     /// where it is missing, since every stack has it. [`RepositoryBuilder::must_exist`] does without that, too.

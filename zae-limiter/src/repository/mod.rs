@@ -7,8 +7,6 @@ mod builder;
 mod capacity;
 mod changes;
 mod configs;
-#[cfg(feature = "aws")]
-mod connect;
 mod defaults;
 mod entities;
 mod fold;

@@ -1,7 +1,7 @@
 //! Whose aggregator is attached to a table.
 
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationError as Failure;
-use zae_limiter::{Registry, StackName};
+use zae_limiter::{Registry, StackName, aws::Service};
 
 use crate::{cli::Context, package::Function};
 
@@ -10,7 +10,7 @@ use crate::{cli::Context, package::Function};
 /// Its Lambda function tells by its runtime; where that cannot be read, who wrote the version record does.
 pub(super) async fn warning(cx: &Context, stack: &StackName, registry: &Registry) -> Option<String> {
     let again = "may shard the bucket again";
-    let lambda = aws_sdk_lambda::Client::new(&cx.sdk_config().await);
+    let lambda = aws_sdk_lambda::Client::new(&cx.sdk_config(Service::Lambda).await.ok()?);
     let name = Function::Aggregator.name_in(stack);
     match lambda.get_function_configuration().function_name(&name).send().await {
         Ok(function) => {

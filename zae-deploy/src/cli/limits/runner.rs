@@ -1,23 +1,17 @@
 //! Who compares and changes: the stack's provisioner function, or this process.
 
-use aws_sdk_lambda::{
-    Client,
-    error::{ProvideErrorMetadata, SdkError},
-    operation::invoke::InvokeError,
-    primitives::Blob,
-};
+use aws_sdk_lambda::{Client, error::SdkError, operation::invoke::InvokeError, primitives::Blob};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use zae_limiter::{NamespaceName, Principal, Repository};
+use zae_limiter::{BoxError, NamespaceName, Principal, Repository, aws::Service};
 
 use super::WayArgs;
 use crate::{
-    advice,
     cli::{CliError, Context, args::NamespaceArgs, context::register, error::Doing},
-    function::with_causes,
     manifest::Manifest,
     package::Function,
     provisioner::{Applied, Plan, ProvisionError, Provisioner},
+    stack::StackError,
 };
 
 /// A namespace, and the way to its limits.
@@ -45,7 +39,7 @@ impl Runner {
             None
         } else {
             let name = Function::Provisioner.name_in(repository.stack());
-            let client = Client::new(&cx.sdk_config().await);
+            let client = Client::new(&cx.sdk_config(Service::Lambda).await?);
             Some(Remote { client, name, direct: cx.command("limits … --direct"), upgrade: cx.command("upgrade") })
         };
         Ok(Self { repository, function })
@@ -105,7 +99,7 @@ impl Remote {
         });
         let doing = format!("{action} the limits through {}", self.name);
         let request = self.client.invoke().function_name(&self.name).payload(Blob::new(event.to_string()));
-        let answer = request.send().await.map_err(|error| self.unreachable(&doing, &error))?;
+        let answer = request.send().await.map_err(|error| self.unreachable(&doing, error))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let payload: Value = serde_json::from_slice(&payload).map_err(|error| CliError::failed(&doing, error))?;
         if let Some(message) = payload.get("errorMessage").and_then(Value::as_str) {
@@ -116,20 +110,20 @@ impl Remote {
         serde_json::from_value(payload).map_err(|error| CliError::failed(doing, error))
     }
 
-    fn unreachable(&self, doing: &str, error: &SdkError<InvokeError>) -> CliError {
+    fn unreachable(&self, doing: &str, error: SdkError<InvokeError>) -> CliError {
         let missing = error.as_service_error().is_some_and(InvokeError::is_resource_not_found_exception);
         let cause = if missing {
             CliError::problem(format!("The stack has no function {}", self.name))
                 .next(format!("{} brings a stack without it up to date", self.upgrade))
         } else {
-            let denied = error.code().is_some_and(|code| code.starts_with("AccessDenied"));
-            let advice = if denied {
-                "calling it needs lambda:InvokeFunction, which the stack's FullAccessPolicy (…-full) allows"
-            } else {
-                advice::for_call(error.code(), error)
+            let error = StackError::from_sdk("lambda:InvokeFunction", error);
+            let advice = match &error {
+                StackError::Denied { .. } => {
+                    Some("the stack's FullAccessPolicy (…-full) allows calling it (lambda:InvokeFunction)".to_owned())
+                }
+                other => other.advice(),
             };
-            let cause = error.message().map_or_else(|| with_causes(error), str::to_owned);
-            CliError::failed(doing, cause).next(advice)
+            advice.into_iter().fold(CliError::failed(doing, BoxError::from(error)), CliError::next)
         };
         cause.next(format!("{} does without the function", self.direct))
     }

@@ -43,7 +43,7 @@ impl Versions {
             Compatibility::IncompatibleSchema { schema } => Fit::Incompatible(format!(
                 "The table has schema {schema}, and this tool speaks {SCHEMA_VERSION}. Schema migration required."
             )),
-            other => Fit::Incompatible(format!("{other:?}")),
+            _ => Fit::Incompatible("The table asks for what this tool does not know. Please upgrade this tool.".to_owned()),
         });
         Ok(Self {
             client: env!("CARGO_PKG_VERSION"),

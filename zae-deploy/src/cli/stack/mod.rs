@@ -15,6 +15,7 @@ mod version;
 mod watch;
 
 use clap::{Args, Subcommand};
+use zae_limiter::aws::Service;
 
 use super::{CliError, Context, args::OutputArgs, error::BoxError};
 use crate::stack::{Cloud, StackError};
@@ -67,7 +68,7 @@ impl Command {
 
 /// The account and region of the command line.
 async fn cloud(cx: &Context) -> Result<Cloud, CliError> {
-    Cloud::new(cx.sdk_config().await).map_err(|error| failed("connect", error))
+    Cloud::new(cx.sdk_config(Service::CloudFormation).await?).map_err(|error| failed("connect", error))
 }
 
 /// The error of a step that follows "Failed to".
@@ -75,6 +76,7 @@ fn failed(action: &str, error: StackError) -> CliError {
     let advice = error.advice();
     let error = match error {
         StackError::Invalid(error) => return error.into(),
+        StackError::Connect(error) => return error.into(),
         StackError::Option(error) => return CliError::Invalid(format!("{}", Spelled(&error))),
         other => CliError::failed(action, BoxError::from(other)),
     };

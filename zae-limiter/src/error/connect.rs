@@ -1,0 +1,72 @@
+//! Why AWS cannot be called with what the environment says.
+
+use super::BoxError;
+
+/// A setting that cannot be right, or is missing. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// An environment variable's value is no text.
+    #[error("{variable} is not UTF-8 text")]
+    NotText {
+        /// The variable.
+        variable: String,
+    },
+    /// An endpoint cannot be called.
+    #[error("the endpoint '{url}'{} {problem}", found(.origin.as_deref()))]
+    Endpoint {
+        /// The endpoint.
+        url: String,
+        /// The variable or profile that it was found in; none when the caller gave it.
+        origin: Option<String>,
+        /// What is wrong with it, and what it should look like.
+        problem: String,
+    },
+    /// A region's name cannot be part of a host's name.
+    #[error("the region '{region}'{} is not a region's name: one looks like us-east-1", found(*.origin))]
+    Region {
+        /// The region.
+        region: String,
+        /// The variable or file that it was found in; none when the caller gave it.
+        origin: Option<&'static str>,
+    },
+    /// There is no region.
+    #[error("no AWS region is configured: set AWS_REGION, or `region` in the profile")]
+    NoRegion,
+    /// A proxy's address is none. It may have a password in it and is not shown.
+    #[error("{variable} is not the URL of an HTTP proxy: one looks like http://proxy.example:3128")]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+    },
+}
+
+fn found(origin: Option<&str>) -> String {
+    origin.map(|origin| format!(" (from {origin})")).unwrap_or_default()
+}
+
+/// There are no credentials, or their source gave none. Found among the sources of a [`StoreError`](super::StoreError).
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct NoCredentials {
+    pub(crate) problem: String,
+    pub(crate) advice: String,
+    pub(crate) source: BoxError,
+}
+
+impl NoCredentials {
+    /// What is wrong.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// The one among an error and its sources.
+    pub fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |error| error.source()).find_map(<dyn std::error::Error>::downcast_ref)
+    }
+}
