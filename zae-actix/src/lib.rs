@@ -66,6 +66,13 @@
 //!
 //! [`Error`]: actix_web::Error
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// Compiles the examples of the crate's README.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod body;
 pub mod cost;
 mod current;

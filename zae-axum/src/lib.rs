@@ -42,6 +42,13 @@
 //! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where axum knows more than a plain Tower
 //! service does, [`entity`] and [`resource`] have versions for axum under the same names.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// Compiles the examples of the crate's README.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod charge;
 mod connect;
 mod decision;

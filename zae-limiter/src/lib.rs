@@ -72,6 +72,13 @@
 //! | `login` | no | credentials of `aws login` as well |
 //! | `embedded` | no | an in-process DynamoDB, in memory or in a file: [`Repository::embedded`] |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// Compiles the examples of the crate's README.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(feature = "aws")]
 pub mod aws;
 mod bucket;
@@ -80,6 +87,7 @@ mod clock;
 mod embedded;
 mod engine;
 pub mod error;
+pub mod guide;
 mod lease;
 mod limiter;
 mod model;

@@ -113,6 +113,13 @@
 //! | `embedded` | no | an in-process store, for development and tests |
 //! | `async-openai` | no | `OutgoingLimit::openai` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// Compiles the examples of the crate's README.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod admit;
 mod call;
 mod charge;

@@ -93,6 +93,13 @@
 //! | `embedded` | no | an in-process store, for development and tests |
 //! | `tiktoken` | no | OpenAI's tokenizers as an estimator of [`llm`] requests: `llm::estimate::tokens` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// Compiles the examples of the crate's README.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod api_key;
 mod body;
 mod client_ip;
