@@ -49,6 +49,27 @@ fn peer(address: &str) -> PeerIp {
 }
 
 #[tokio::test]
+async fn what_holds_a_limiter_is_debugged_in_a_line() {
+    let told = |request: Request<Text>| async move {
+        let decision = request.extensions().get::<Decision>().unwrap();
+        Ok::<_, Infallible>(Response::new(Text::from(format!("{decision:?}"))))
+    };
+    let layer = ZaeLimit::new(limiter([rpm(100)]).await);
+    let layered = format!("{layer:?}");
+    let future = layer.clone().layer(service_fn(told)).oneshot(from("user-1"));
+    let response = future.await.unwrap();
+    let headed = format!("{:?}", response.body());
+    let decided = String::from_utf8(read(response.into_body()).await.to_vec()).unwrap();
+    for (what, text) in [("ZaeLimit", layered), ("ResponseBody", headed), ("Decision", decided)] {
+        assert!(
+            text.starts_with(what) && text.len() <= 600 && !text.contains('\n'),
+            "{} bytes: {text:.900}",
+            text.len()
+        );
+    }
+}
+
+#[tokio::test]
 async fn defaults_trust_what_was_verified_then_the_network_then_nobody() {
     let (log, _guard) = Log::start();
     let layer = ZaeLimit::new(limiter([rpm(100)]).await);

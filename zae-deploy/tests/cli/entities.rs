@@ -24,6 +24,22 @@ fn entities_are_created_shown_and_deleted() {
     assert_eq!(stage.run(&["entity", "show", "proj-1"]).code, 1);
 }
 
+/// Whichever end of the chain is made last.
+#[test]
+fn a_third_level_that_is_never_charged_is_told_of_where_it_is_made() {
+    let stage = Stage::deployed();
+    let create = |id: &str, parent: &str| stage.ok(&["entity", "create", id, "--parent", parent, "--cascade"]);
+    let note = "acquires of 'key-1' charge 'team-1', but not 'org' above it";
+    assert!(!create("team-1", "org").contains("Note:"));
+    let made = create("key-1", "team-1");
+    assert!(made.contains(note), "{made}");
+    assert!(!create("key-2", "team-2").contains("Note:"));
+    let made = create("team-2", "org");
+    assert!(made.contains("acquires of 'key-2' charge 'team-2', but not 'org' above it"), "{made}");
+    let json = ["entity", "create", "key-3", "--parent", "team-1", "--cascade", "--output", "json"];
+    assert!(stage.ok(&json).contains("\"note\": \"two levels are charged"));
+}
+
 #[test]
 fn limits_of_their_own_are_set_shown_listed_and_deleted() {
     let stage = Stage::deployed();

@@ -1,8 +1,10 @@
 //! Plan and apply against a table.
 
 use zae_deploy::{
+    aggregator::Archive,
     manifest::Manifest,
-    provisioner::{Action, Change, Plan, Provisioner},
+    provisioner::{Action, Change, Functions, Plan, Provisioner},
+    stack::StackProvisioner,
 };
 use zae_limiter::{
     AuditTarget, EntityId, Limit, LimitScope, Limits, OnUnavailable, Principal, ProvisionerState, Repository,
@@ -32,6 +34,25 @@ fn resource(name: &str) -> ResourceName {
 
 fn rpm(capacity: u64) -> Limits {
     Limit::per_minute("rpm", capacity).unwrap().into()
+}
+
+#[tokio::test]
+async fn what_holds_a_client_is_debugged_in_a_line_without_a_secret() {
+    let (repository, provisioner) = open().await;
+    let keys = aws_sdk_dynamodb::config::Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", None, None, "test");
+    let client = repository.client().config().to_builder().credentials_provider(keys.clone()).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(client);
+    let s3 = aws_sdk_s3::Config::builder().behavior_version(aws_sdk_s3::config::BehaviorVersion::latest());
+    let s3 = aws_sdk_s3::Client::from_conf(s3.credentials_provider(keys).build());
+    for (what, text) in [
+        ("Provisioner", format!("{provisioner:?}")),
+        ("Functions", format!("{:?}", Functions::new(client, "limiter"))),
+        ("Archive", format!("{:?}", Archive::new(s3, "archive"))),
+        ("StackProvisioner", format!("{:?}", StackProvisioner::if_missing())),
+    ] {
+        assert!(text.starts_with(what) && text.len() <= 1_200 && !text.contains('\n'), "{}: {text:.1500}", text.len());
+        assert!(!text.contains("AKID") && !text.contains("wJalr"), "{text:.800}");
+    }
 }
 
 #[tokio::test]

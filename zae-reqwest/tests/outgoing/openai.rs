@@ -12,7 +12,7 @@ use async_openai::{
     },
 };
 use futures_util::StreamExt;
-use zae_reqwest::{CallError, OutgoingLimit, RateLimiter};
+use zae_reqwest::{Admission, CallError, OutgoingLimit, RateLimiter};
 
 use crate::{
     bench::{left, limiter, llm},
@@ -34,6 +34,29 @@ fn request(options: Option<ChatCompletionStreamOptions>) -> CreateChatCompletion
         .unwrap();
     request.stream_options = options;
     request
+}
+
+#[tokio::test]
+async fn what_holds_a_client_is_debugged_without_what_it_sends() {
+    let (provider, limiter) = (Provider::boundless().await, limiter(100, 10_000).await);
+    let headers = [(reqwest::header::AUTHORIZATION, "Bearer sk-secret".parse().unwrap())];
+    let client = reqwest::Client::builder().default_headers(headers.into_iter().collect()).build().unwrap();
+    let limit = OutgoingLimit::new(&limiter);
+    let called = reqwest_middleware::ClientBuilder::new(client.clone()).with(limit.clone()).build();
+    let called = called.post(provider.chat_url()).json(&crate::bench::chat(2)).send().await.unwrap();
+    for (what, text) in [
+        ("OutgoingLimit", format!("{limit:?}")),
+        ("LimitedService", format!("{:?}", tower::Layer::layer(&limit, client.clone()))),
+        ("OpenAiService", format!("{:?}", limit.openai(client))),
+        ("Admission", format!("{:?}", called.extensions().get::<Admission>().unwrap())),
+    ] {
+        assert!(
+            text.starts_with(what) && text.len() <= 600 && !text.contains('\n'),
+            "{} bytes: {text:.900}",
+            text.len()
+        );
+        assert!(!text.contains("secret"), "{text}");
+    }
 }
 
 async fn tokens(limiter: &RateLimiter) -> i64 {

@@ -35,6 +35,20 @@ async fn process(bench: &Bench) -> RateLimiter {
     bench.limiter(per_minute(1_000, 1_000_000)).await
 }
 
+#[tokio::test]
+async fn no_pause_and_no_wait_is_too_long_to_be_added() {
+    let provider = Provider::scripted(|_| Some(refusal("18446744073709551615"))).await;
+    for pauses in [Pauses::Local, Pauses::Shared] {
+        let limiter = process(&Bench::running()).await;
+        let limit = OutgoingLimit::new(&limiter).pauses(pauses).max_pause(Duration::MAX);
+        for longest in [Duration::MAX, Duration::from_secs(i64::MAX.unsigned_abs() - 2_000_000_000)] {
+            let client = ClientBuilder::new(reqwest::Client::new()).with(limit.clone().max_wait(longest)).build();
+            let asked = client.post(provider.chat_url()).json(&chat(2)).send();
+            let _ = tokio::time::timeout(Duration::from_millis(300), asked).await;
+        }
+    }
+}
+
 /// Calls once; the status, or why not.
 async fn ask(client: &ClientWithMiddleware, provider: &Provider) -> Result<u16, NotYet> {
     match client.post(provider.chat_url()).json(&chat(2)).send().await {

@@ -57,7 +57,14 @@ impl Create {
         let repository = cx.repository_to_write(&group.with.namespace).await?;
         let principal = cx.principal(&group.with.principal).await?;
         match repository.create_entity(entity, principal.as_ref()).await {
-            Ok(entity) => out.show(&Created(entity)),
+            Ok(entity) => {
+                // It is created: a note that cannot be made is no failure.
+                let chain = repository.third_level(&entity).await.ok().flatten();
+                let note = chain.map(|[lower, middle, top]| {
+                    format!("two levels are charged: acquires of '{lower}' charge '{middle}', but not '{top}' above it")
+                });
+                out.show(&Created { entity, note })
+            }
             Err(RepositoryError::EntityExists(id)) => Err(CliError::problem(format!("Entity already exists: {id}"))
                 .next(format!("{} shows it", cx.command(&format!("entity show {id}"))))),
             Err(error) => Err(error).doing("create entity"),
@@ -66,17 +73,22 @@ impl Create {
 }
 
 #[derive(Serialize)]
-#[serde(transparent)]
-struct Created(Entity);
+struct Created {
+    #[serde(flatten)]
+    entity: Entity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
 
 impl Report for Created {
     fn page(&self, page: &mut Page) {
-        let Self(entity) = self;
+        let Self { entity, note } = self;
         page.line(format!("Created entity '{}'", entity.id));
         let name = (entity.name != entity.id.as_str()).then(|| ("Name", entity.name.clone()));
         let parent = entity.parent_id.as_ref().map(|parent| ("Parent", parent.to_string()));
         let cascade = ("Cascade", yes_or_no(entity.cascade));
         page.fields(2, name.into_iter().chain(parent).chain([cascade]));
+        note.iter().for_each(|note| page.line(format!("  Note: {note}")));
     }
 }
 
