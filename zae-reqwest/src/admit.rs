@@ -8,6 +8,7 @@ use zae_tower::{AcquireError, Lease, zae_limiter::Acquire};
 use crate::{
     error::{CallError, NotYet},
     outgoing::{OutgoingLimit, Subject},
+    pause::LONGEST,
     wait::{Place, Wait, WaitReason, jittered},
 };
 
@@ -43,8 +44,7 @@ impl OutgoingLimit {
     /// Cancel-safe: dropped at any point, it leaves its place in the line, and what was taken is given back.
     pub(crate) async fn admit(&self, subject: &Subject) -> Result<Admitted, CallError> {
         let started = Instant::now();
-        // Beyond what a clock can tell, for ever will do.
-        let end = started.checked_add(subject.max_wait).unwrap_or_else(|| started + Duration::from_secs(86_400 * 365));
+        let end = started + subject.max_wait.min(LONGEST);
         let mut patience = Patience { limit: self, subject, started, end, waited: false };
         let admitted = self.wait_for_tokens(&mut patience).await;
         let waited = if patience.waited { started.elapsed() } else { Duration::ZERO };

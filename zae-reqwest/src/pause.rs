@@ -57,6 +57,9 @@ struct Scope {
     guesses: u32,
 }
 
+/// Longer than any process waits. An instant has a largest value, which is not known.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 /// The pauses of one client.
 pub(crate) struct PauseBook {
     pub(crate) mode: Pauses,
@@ -67,7 +70,7 @@ pub(crate) struct PauseBook {
 
 impl PauseBook {
     pub(crate) fn new(repository: Repository, mode: Pauses, cap: Duration) -> Self {
-        Self { mode, cap, repository, scopes: Mutex::default() }
+        Self { mode, cap: cap.min(LONGEST), repository, scopes: Mutex::default() }
     }
 
     /// The same settings but for these, with nothing learned yet.

@@ -34,10 +34,17 @@ use crate::{error::ServiceError, outgoing::OutgoingLimit};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LimitedService<S> {
     inner: S,
     limit: OutgoingLimit,
+}
+
+impl<S> fmt::Debug for LimitedService<S> {
+    /// Without the inner service: a client prints the headers that it sends with every call, keys included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitedService").field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 impl<S> LimitedService<S> {

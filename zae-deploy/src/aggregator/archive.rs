@@ -1,7 +1,7 @@
 //! Audit events that leave the table go to S3, or on a laptop to a folder: gzip JSON lines, one object per batch.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -18,10 +18,19 @@ pub struct Archive {
     place: Place,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Place {
     Bucket { client: Client, name: String },
     Folder(PathBuf),
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket { name, .. } => f.debug_tuple("Bucket").field(name).finish(),
+            Self::Folder(folder) => f.debug_tuple("Folder").field(folder).finish(),
+        }
+    }
 }
 
 /// Why events are not archived yet.

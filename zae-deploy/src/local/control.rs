@@ -1,7 +1,7 @@
 //! Finding, asking and stopping a local stack that runs in another process.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     time::Duration,
@@ -20,7 +20,7 @@ pub(super) const TOKEN_HEADER: &str = "x-zae-token";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running stack, as its file describes it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Running {
     /// Where it answers, for example `http://localhost:4566`.
     pub endpoint: String,
@@ -28,6 +28,13 @@ pub struct Running {
     pub port: u16,
     /// What stopping it takes.
     pub(super) token: String,
+}
+
+impl fmt::Debug for Running {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 /// What a running stack says of itself.

@@ -1,6 +1,6 @@
 //! The Lambda function: what the command line sends, and what CloudFormation sends.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
@@ -10,11 +10,17 @@ use super::{ProvisionError, Provisioner, resource, respond::Responder, respond::
 use crate::manifest::{Manifest, ManifestError};
 
 /// The provisioner function: a table's client, and the way to CloudFormation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Functions {
     pub(super) client: Client,
     pub(super) table: String,
     pub(super) responder: Responder,
+}
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Functions").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 /// What to do where the namespace `default` is not registered yet. Other namespaces must always be.
