@@ -15,5 +15,6 @@ pub mod local;
 pub mod manifest;
 pub mod package;
 pub mod provisioner;
+mod resource_name;
 pub mod stack;
 pub mod template;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zae_limiter::{AuditEvent, AuditTarget, ResourceName};
+use zae_limiter::{AuditEvent, AuditTarget};
 
 use super::{
     CliError, Context,
@@ -63,7 +63,7 @@ impl Of {
     fn parse(&self) -> Result<AuditTarget, CliError> {
         match (&self.entity_id, &self.for_resource) {
             (Some(entity), _) => Ok(entity.parse()?),
-            (None, Some(resource)) => Ok(ResourceName::new(resource)?.into()),
+            (None, Some(resource)) => Ok(crate::resource_name::named(resource)?.into()),
             (None, None) => Ok(AuditTarget::System),
         }
     }

@@ -26,6 +26,7 @@ mod namespace;
 mod output;
 mod prompt;
 mod resource;
+mod resource_name;
 mod root;
 mod shell;
 mod stack;

@@ -11,6 +11,7 @@ use super::{
     limit::{Deletion, LimitArgs, LimitList, dropped, shown},
     output::{Output, Page, Report},
     prompt::confirm,
+    resource_name,
     suggest::closest,
 };
 
@@ -60,11 +61,11 @@ impl Group {
         let out = cx.output(self.with.output);
         match &self.command {
             Command::SetDefaults { resource, limits } => {
-                self.set(cx, &out, ResourceName::new(resource)?, &limits.parse()?).await
+                self.set(cx, &out, resource_name::resource(resource, &out)?, &limits.parse()?).await
             }
-            Command::GetDefaults { resource } => self.get(cx, &out, ResourceName::new(resource)?).await,
+            Command::GetDefaults { resource } => self.get(cx, &out, resource_name::resource(resource, &out)?).await,
             Command::DeleteDefaults { resource, yes } => {
-                self.delete(cx, &out, ResourceName::new(resource)?, *yes).await
+                self.delete(cx, &out, resource_name::resource(resource, &out)?, *yes).await
             }
             Command::List => self.list(cx, &out).await,
         }

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, btree_map};
 
-use zae_limiter::{
-    EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, OnUnavailable, ResourceName, ValidationError,
-};
+use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, OnUnavailable, ValidationError};
 
 use super::{
     Manifest, SystemSection,
     node::{Entry, Node, Value},
     problem::{ManifestError, Place, Problem},
 };
+use crate::resource_name;
 
 /// How the keys of a document are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +126,7 @@ impl Reader {
                 Key::Namespace => manifest.namespace = self.namespace(&entry.value, &path),
                 Key::System => manifest.system = Some(self.system(&entry.value, &path)),
                 Key::Resources => {
-                    let name = |name: &str| ResourceName::new(name);
+                    let name = resource_name::named;
                     manifest.resources = self.by_name(&entry.value, &path, name, Self::resource);
                 }
                 Key::Entities => {
@@ -210,7 +209,7 @@ impl Reader {
         for (key, entry) in self.known(node, path, ENTITY) {
             if key == Key::Resources {
                 let path = path.at(&entry.key);
-                let scope = |name: &str| LimitScope::try_from(name);
+                let scope = resource_name::scope;
                 scopes = self.by_name(&entry.value, &path, scope, Self::resource);
             }
         }

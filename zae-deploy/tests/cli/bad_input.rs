@@ -15,7 +15,7 @@ fn a_rule_of_names_and_values_is_broken() {
         (&["namespace", "register", "_"], "invalid namespace: is reserved"),
         (&["namespace", "register", "ok", "_"], "invalid namespace: is reserved"),
         (&["namespace", "recover", "a/b"], "invalid namespace_id: must be letters, digits, _ and -"),
-        (&["resource", "get-defaults", "4gpt"], "invalid resource: must be a letter first"),
+        (&["resource", "get-defaults", "4 gpt"], "invalid resource: must be a letter first"),
         (&["resource", "set-defaults", "a#b", "-l", "rpm:1"], "invalid resource: must not contain '#'"),
         (&["entity", "show", "a#b"], "invalid entity_id: must not contain '#'"),
         (&["entity", "create", &long], "invalid entity_id: must be at most 256 characters long"),

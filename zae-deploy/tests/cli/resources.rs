@@ -31,3 +31,17 @@ fn yaml_says_what_json_says() {
     assert_eq!(yaml, stage.json(&args[..3]));
     stage.snapshot("resource-get.yaml", &text);
 }
+
+#[test]
+fn what_a_provider_calls_its_model_names_its_resource() {
+    let stage = Stage::deployed();
+    let (model, name) = ("@cf/meta/llama-3-8b-instruct", "cf/meta/llama-3-8b-instruct-a4e892fb14f757d2ef94");
+    let said = stage.ok(&["resource", "set-defaults", model, "-l", "rpm:5"]);
+    assert!(said.contains(&format!("The model '{model}' is the resource '{name}'.")), "{said}");
+    for spelling in [model, name] {
+        let json = stage.json(&["resource", "get-defaults", spelling]);
+        assert_eq!((&json["resource"], &json["limits"][0]["name"]), (&name.into(), &"rpm".into()), "{json}");
+    }
+    stage.ok(&["entity", "set-limits", "user-1", "-r", model, "-l", "rpm:7"]);
+    assert_eq!(stage.json(&["entity", "get-limits", "user-1", "-r", name])["resource"], name);
+}

@@ -72,8 +72,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     (
         "bad resource name",
-        "resources:\n  4gpt: {limits: {rpm: {capacity: 1}}}\n",
-        "2:3: resources.4gpt: invalid resource: must be a letter first, then letters, digits and _ . / : -",
+        "resources:\n  4#gpt: {limits: {rpm: {capacity: 1}}}\n",
+        "2:3: resources.4#gpt: invalid resource: must not contain '#'",
     ),
     (
         "reserved limit",

@@ -147,6 +147,13 @@ fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
     RateLimitExceeded::new(statuses).map_or_else(nothing, |exceeded| AcquireError::from(exceeded).into())
 }
 
+/// A refusal that needs no call, of what is not taken from a reserve: what is debited ahead is not in the bucket.
+pub(crate) fn refused_from_memory(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> Option<Denied> {
+    let mut parts = parts(resolved, amounts, reserve);
+    parts.retain(|part| part.exactness == Exactness::Strict);
+    remembered_refusal(&parts)
+}
+
 /// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked either.
 fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
     let asked = || parts.iter().filter(|part| part.hold.is_none());

@@ -1,6 +1,7 @@
 //! The limiter's face: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
 
 mod builder;
+mod early;
 mod outage;
 mod request;
 

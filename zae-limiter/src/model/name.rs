@@ -1,5 +1,7 @@
 //! Validated names and ids: what has one of these types can become part of a key.
 
+mod from_model;
+
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};

@@ -73,6 +73,11 @@ impl Changes {
         seen < self.everything.load(SeqCst) || seen < own()
     }
 
+    /// Whether a reading that had seen the first `seen` changes lacks one that concerns everybody.
+    pub(crate) fn of_everything_since(&self, seen: u64) -> bool {
+        seen < self.everything.load(SeqCst)
+    }
+
     /// How to read so that no change made here is missed.
     pub(crate) fn consistency(&self, now_ms: i64) -> Consistency {
         let age = now_ms.saturating_sub(self.last_ms.load(SeqCst));

@@ -7,6 +7,7 @@ mod builder;
 mod capacity;
 mod changes;
 mod configs;
+mod configured;
 mod defaults;
 mod entities;
 mod fold;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     Repository,
     changes::Changes,
+    configured::Configured,
     standing::Standings,
     store::{Consistency, Item, Key},
 };
@@ -141,6 +142,8 @@ pub(crate) struct Resolutions {
     /// Most entities have the limits of a level above them, which are read anew for each.
     limits: Recent<Limits>,
     changes: Changes,
+    /// By namespace.
+    pub(super) configured: Cache<NamespaceId, Configured>,
 }
 
 impl Resolutions {
@@ -154,13 +157,22 @@ impl Resolutions {
             policies: moka::sync::Cache::new(MAX_NAMESPACES),
             limits: Recent::default(),
             changes: Changes::new(),
+            configured: Cache::new(MAX_NAMESPACES),
         }
+    }
+
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    pub(super) fn ttl_ms(&self) -> i64 {
+        i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// How long `remembered` may be believed, with what is known of its namespace since `standing_since`.
     fn validity(&self, remembered: &Remembered, standing_since: i64, clock: &dyn Clock) -> Validity {
         let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
-        let until = read_at.saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX));
+        let until = read_at.saturating_add(self.ttl_ms());
         let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
         let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
         Validity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }

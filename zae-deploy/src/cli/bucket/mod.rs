@@ -5,11 +5,12 @@ mod fold;
 mod show;
 
 use clap::{Args, Subcommand};
-use zae_limiter::{EntityId, ResourceName};
+use zae_limiter::EntityId;
 
 use super::{
     CliError, Context,
     args::{NamespaceArgs, OutputArgs, YesArgs},
+    resource_name,
 };
 
 /// Token buckets: what an entity has left of each limit, right now.
@@ -61,11 +62,11 @@ impl Group {
         let out = cx.output(self.output);
         match &self.command {
             Command::Show { entity_id, resource } => {
-                let resource = resource.as_ref().map(ResourceName::new).transpose()?;
+                let resource = resource.as_ref().map(|text| resource_name::resource(text, &out)).transpose()?;
                 show::run(&self, cx, &out, EntityId::new(entity_id)?, resource).await
             }
             Command::Fold { entity_id, resource, yes } => {
-                let of = (EntityId::new(entity_id)?, ResourceName::new(resource)?);
+                let of = (EntityId::new(entity_id)?, resource_name::resource(resource, &out)?);
                 fold::run(&self, cx, &out, of, *yes).await
             }
         }

@@ -12,6 +12,7 @@ use crate::cli::{
     limit::{Deletion, LimitList, dropped, shown},
     output::{Output, Page, Report},
     prompt::confirm,
+    resource_name,
     suggest::closest,
 };
 
@@ -119,7 +120,7 @@ pub(super) struct List {
 impl List {
     pub(super) async fn run(&self, group: &Group, cx: &Context, out: &Output) -> Result<(), CliError> {
         let action = "list entities";
-        let scope = LimitScope::try_from(self.with_custom_limits.as_str())?;
+        let scope = resource_name::scope(&self.with_custom_limits, out)?;
         let repository = cx.repository(&group.with.namespace).await?;
         let mut entities: Vec<EntityId> = Vec::new();
         let mut cursor = self.cursor.clone();

@@ -10,6 +10,8 @@ use super::{
     CliError, Context,
     args::{ChangeArgs, YesArgs},
     limit::LimitArgs,
+    output::Output,
+    resource_name,
 };
 
 /// Entities are users, API keys, projects: whoever is limited.
@@ -81,8 +83,8 @@ struct Of {
 }
 
 impl Of {
-    fn parse(&self) -> Result<(EntityId, LimitScope), CliError> {
-        Ok((EntityId::new(&self.entity_id)?, LimitScope::try_from(self.resource.as_str())?))
+    fn parse(&self, out: &Output) -> Result<(EntityId, LimitScope), CliError> {
+        Ok((EntityId::new(&self.entity_id)?, resource_name::scope(&self.resource, out)?))
     }
 }
 
@@ -95,9 +97,9 @@ impl Group {
             Command::Delete { entity_id, yes } => {
                 record::delete(&self, cx, &out, EntityId::new(entity_id)?, *yes).await
             }
-            Command::SetLimits { of, limits } => limits::set(&self, cx, &out, of.parse()?, &limits.parse()?).await,
-            Command::GetLimits { of } => limits::get(&self, cx, &out, of.parse()?).await,
-            Command::DeleteLimits { of, yes } => limits::delete(&self, cx, &out, of.parse()?, *yes).await,
+            Command::SetLimits { of, limits } => limits::set(&self, cx, &out, of.parse(&out)?, &limits.parse()?).await,
+            Command::GetLimits { of } => limits::get(&self, cx, &out, of.parse(&out)?).await,
+            Command::DeleteLimits { of, yes } => limits::delete(&self, cx, &out, of.parse(&out)?, *yes).await,
             Command::List(list) => list.run(&self, cx, &out).await,
             Command::ListResources => limits::list_resources(&self, cx, &out).await,
         }

@@ -7,7 +7,7 @@ mod summary;
 mod when;
 
 use clap::{Args, Subcommand, ValueEnum};
-use zae_limiter::{EntityId, ResourceName, UsageQuery, UsageWindow};
+use zae_limiter::{EntityId, UsageQuery, UsageWindow};
 
 use super::{
     CliError, Context,
@@ -80,7 +80,7 @@ impl From<Window> for UsageWindow {
 
 impl Filter {
     fn query(&self, cx: &Context) -> Result<UsageQuery, CliError> {
-        let resource = self.resource.as_ref().map(ResourceName::new).transpose()?;
+        let resource = self.resource.as_deref().map(crate::resource_name::named).transpose()?;
         let mut query = match (&self.entity_id, resource) {
             (Some(entity), None) => UsageQuery::entity(EntityId::new(entity)?),
             (Some(entity), Some(resource)) => UsageQuery::entity(EntityId::new(entity)?).resource(resource),

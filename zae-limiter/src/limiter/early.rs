@@ -1,0 +1,50 @@
+//! Refusals that are known before anything is asked.
+
+use tokio::time::Instant;
+
+use super::{Acquire, RateLimiter};
+use crate::{
+    engine::{
+        acquire,
+        denied::Denied,
+        telemetry::{self, Ending},
+    },
+    error::AcquireError,
+};
+
+impl RateLimiter {
+    /// Refuses `request` where that needs neither a call nor waiting: one of its buckets was seen a moment ago and had too
+    /// little. `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked. It asks here first
+    /// itself; this is for code that can save something by knowing early, such as the reading of a request's body.
+    ///
+    /// ```
+    /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};
+    /// async fn receive(limiter: &RateLimiter, request: Acquire) -> Result<Lease, AcquireError> {
+    ///     if let Some(refusal) = limiter.refused_at_once(&request) {
+    ///         return Err(refusal);
+    ///     }
+    ///     // …read a large body…
+    ///     limiter.acquire_with(request).await
+    /// }
+    /// ```
+    pub fn refused_at_once(&self, request: &Acquire) -> Option<AcquireError> {
+        let inner = &self.inner;
+        if request.cost.check().is_err() || request.limits.is_some() || inner.lanes.shared.closing.has_begun() {
+            return None;
+        }
+        let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
+        let resolved = inner.front.get(&request.entity, &request.resource, default_limits)?;
+        if !resolved.still_holds(&inner.repository, Instant::now()) {
+            return None;
+        }
+        let amounts = request.cost.amounts(resolved.child.limits())?;
+        match acquire::refused_from_memory(&resolved, amounts, request.reserve.unwrap_or(inner.reserve))? {
+            Denied::Error(error) => {
+                telemetry::acquires(Ending::Refused, 1);
+                telemetry::acquire_refused(&request.entity, &request.resource, &error);
+                Some(error)
+            }
+            Denied::Outage(..) => None,
+        }
+    }
+}
