@@ -1,15 +1,14 @@
 //! The middleware and its settings: [`ZaeLimit`].
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use actix_web::{HttpResponse, dev::ServiceRequest};
 use zae_tower::{
-    Cost, EntityId, HeaderDialect, Limits, OnUnavailable, RateLimiter, Refusal, ResourceName,
+    Cost, EntityId, Limits, RateLimiter, Refusal, ResourceName, Settings,
     entity::DefaultEntity,
     extract::{Extractor, StoredLimits},
     llm::{Accounting, LlmCost},
     resource::DefaultResource,
-    settle::SettleRule,
 };
 
 use crate::current;
@@ -94,14 +93,11 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         Self { limit: change(self.limit), render: self.render }
     }
 
-    /// Limits that apply where nothing is stored.
-    pub fn default_limits(self, limits: Limits) -> Self {
-        self.with(|limit| limit.default_limits(limits))
-    }
+    zae_tower::limit_settings!();
 
-    /// Requests without identity are answered with 401, in place of sharing one entity.
-    pub fn require_entity(self) -> Self {
-        self.with(zae_tower::ZaeLimit::require_entity)
+    /// Changes several settings at once, or those that a program keeps in one place; see [`Settings`].
+    pub fn configure(self, change: impl FnOnce(Settings) -> Settings) -> Self {
+        self.with(|limit| limit.configure(change))
     }
 
     /// Requests for which `predicate` is true are not limited. Given several times, one of them suffices.
@@ -110,33 +106,6 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         F: Fn(&ServiceRequest) -> bool + Send + Sync + 'static,
     {
         self.with(|limit| limit.skip(move |_| current::with(&predicate).unwrap_or(false)))
-    }
-
-    /// Decides and takes tokens as always, but refuses nothing: what would have been refused is passed on, and said so
-    /// in the [`Decision`](crate::Decision), the log and the metrics. Clients see no rate-limit headers.
-    pub fn shadow(self) -> Self {
-        self.with(zae_tower::ZaeLimit::shadow)
-    }
-
-    /// Leaves the [`Decision`](crate::Decision) in the extensions of every response, of plain grants too, so that middleware around
-    /// this one (an access log, say) finds it there. Handlers always find it in the request's.
-    pub fn announce_grants(self) -> Self {
-        self.with(zae_tower::ZaeLimit::announce_grants)
-    }
-
-    /// What happens to requests while the store is away; before the limiter's own and the stored policy.
-    pub fn on_unavailable(self, policy: OnUnavailable) -> Self {
-        self.with(|limit| limit.on_unavailable(policy))
-    }
-
-    /// How long the limiter may take to decide, extractors not included; before the limiter's own deadline.
-    pub fn deadline(self, deadline: Duration) -> Self {
-        self.with(|limit| limit.deadline(deadline))
-    }
-
-    /// Which rate-limit headers responses carry.
-    pub fn headers(self, dialect: HeaderDialect) -> Self {
-        self.with(|limit| limit.headers(dialect))
     }
 
     /// Builds the response of a refused request from the reason and the response that would be sent.
@@ -175,18 +144,14 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// # async fn chat() -> &'static str { "…" }
     /// # fn example(repository: Repository) {
     /// use zae_actix::{llm::Tariff, resource};
-    /// let limit = ZaeLimit::new(repository).resource(resource::json_field("model")).llm(Tariff::openai());
+    /// let model = resource::json_field("model").among(["gpt-5"]);
+    /// let limit = ZaeLimit::new(repository).resource(model).llm(Tariff::openai());
     /// let app = App::new().service(web::resource("/v1/chat/completions").wrap(limit).route(web::post().to(chat)));
     /// # let _ = app;
     /// # }
     /// ```
     pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
         ZaeLimit { limit: self.limit.llm(accounting), render: self.render }
-    }
-
-    /// What becomes of the charge in the end; see [`settle`](crate::settle).
-    pub fn settle(self, rule: impl SettleRule) -> Self {
-        self.with(|limit| limit.settle(rule))
     }
 
     /// The limiter that decides.

@@ -2,7 +2,9 @@
 //!
 //! [`ZaeLimit`] as a middleware is a limiter already: it knows who asks (an [`EntityId`] that an earlier middleware put into
 //! the request's extensions, else the peer's address), what is asked (the pattern of the route), and takes one request from
-//! every limit that counts requests.
+//! every limit that counts requests. Limits are stored in the table, or given with
+//! [`default_limits`](ZaeLimit::default_limits); without any, every request is answered with 500, and the log names the
+//! command that stores some.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -63,6 +65,14 @@
 //! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where actix-web knows more than a plain Tower
 //! service does, [`entity`], [`resource`], [`cost`], [`limits`] and [`skip`] have versions for actix-web under the same names.
 //! The shared parts speak [`http`] 1, and actix-web its predecessor: settle rules see statuses and headers of [`http`].
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `aws` | yes | connect to AWS: credentials, region, TLS |
+//! | `embedded` | no | an in-process store, for development and tests |
+//! | `tiktoken` | no | OpenAI's tokenizers as an estimator: `llm::estimate::tokens` |
 //!
 //! [`Error`]: actix_web::Error
 

@@ -25,7 +25,9 @@ impl ZaeLimit {
     ///   the log warns;
     /// - what: the route that matched; `default` where none did;
     /// - how much: 1 of each limit that counts requests;
-    /// - limits: those stored in the table.
+    /// - limits: those stored in the table. Without any, and without
+    ///   [`default_limits`](zae_tower::ZaeLimit::default_limits), every request is answered with 500, and the log names
+    ///   the command that stores some.
     ///
     /// Everything can be changed: see the methods of [`zae_tower::ZaeLimit`]. With `layer` unmatched paths are limited too;
     /// with `route_layer` they are 404s that cost nothing.

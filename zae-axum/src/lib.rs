@@ -37,6 +37,14 @@
 //! [`limit_route`] limits by an async function of extractors, in the manner of [`axum::middleware::from_fn`]: it says
 //! what to [`Charge`].
 //!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `aws` | yes | connect to AWS: credentials, region, TLS |
+//! | `embedded` | no | an in-process store, for development and tests |
+//! | `tiktoken` | no | OpenAI's tokenizers as an estimator: `llm::estimate::tokens` |
+//!
 //! # The rest
 //!
 //! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where axum knows more than a plain Tower

@@ -79,11 +79,8 @@ impl OutgoingLimit {
                 patience.wait(&mut place, reason, left).await?;
                 continue;
             }
-            let mut acquire = Acquire::new(subject.entity.clone(), subject.resource.clone(), subject.cost.clone());
-            if let Some(limits) = &self.default_limits {
-                acquire = acquire.default_limits(limits.clone());
-            }
-            match self.limiter.acquire_with(acquire).await {
+            let acquire = Acquire::new(subject.entity.clone(), subject.resource.clone(), subject.cost.clone());
+            match self.limiter.acquire_with(self.acquire.apply(acquire)).await {
                 Ok(lease) => {
                     if let Some(place) = place {
                         place.served();

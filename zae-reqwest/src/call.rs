@@ -1,9 +1,15 @@
 //! A request on its way out, as extractors see it: [`Call`].
 
-use std::{fmt, sync::OnceLock};
+use std::{
+    fmt,
+    pin::pin,
+    sync::OnceLock,
+    task::{Context, Poll, Waker},
+};
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, header::CONTENT_LENGTH};
+use http_body::Body as _;
 use reqwest::{Body, Request};
 use serde_json::Value;
 use zae_tower::{RequestHead, llm::LlmRequest};
@@ -24,11 +30,12 @@ pub struct Call {
     /// The largest body that is parsed, in bytes.
     max_parsed: usize,
     read: OnceLock<LlmRequest>,
+    json: OnceLock<Option<Value>>,
 }
 
 impl Call {
     pub(crate) fn new(request: Request, extensions: Extensions, max_parsed: usize) -> Self {
-        Self { request, extensions, max_parsed, read: OnceLock::new() }
+        Self { request, extensions, max_parsed, read: OnceLock::new(), json: OnceLock::new() }
     }
 
     pub(crate) fn into_parts(self) -> (Request, Extensions) {
@@ -51,20 +58,36 @@ impl Call {
     }
 
     /// Its body as JSON; `None` where it is none, or larger than [`Accounting::body_limit`] allows (10 MiB unless set
-    /// otherwise). Parsed once.
+    /// otherwise). Parsed once, when it is first asked for: the document takes several times the body's memory, which
+    /// [`find::json`](crate::find::json) does without.
     ///
     /// [`Accounting::body_limit`]: crate::llm::Accounting::body_limit
     pub fn json(&self) -> Option<&Value> {
-        self.llm().json()
+        let parse = || {
+            let body = self.body().filter(|body| body.len() <= self.max_parsed)?;
+            serde_json::from_slice(body).ok()
+        };
+        self.json.get_or_init(parse).as_ref()
     }
 
     /// Its body as a request to a model. Parsed once; one that is too large for [`json`](Call::json) is
     /// [estimated unparsed](LlmRequest::unparsed).
     pub fn llm(&self) -> &LlmRequest {
         self.read.get_or_init(|| match self.body().unwrap_or_default() {
-            body if body.len() <= self.max_parsed => LlmRequest::parse(body),
+            body if body.len() <= self.max_parsed => {
+                self.shared_body().map_or_else(|| LlmRequest::parse(body), LlmRequest::from)
+            }
             body => LlmRequest::unparsed(body),
         })
+    }
+
+    /// The body without a copy: a clone of one that can be sent again is one frame.
+    fn shared_body(&self) -> Option<Bytes> {
+        let body = pin!(self.request.try_clone()?.body_mut().take()?);
+        match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            _ => None,
+        }
     }
 
     /// Sends `body` in place of the one it has.

@@ -16,11 +16,11 @@ use std::{
     future::{Future, ready},
     marker::PhantomData,
     pin::Pin,
-    str::FromStr,
 };
 
 use zae_tower::{
-    ResourceName, ValidationError,
+    EntityId, RequestHead, ResourceName, ValidationError,
+    adapter::BodyText,
     extract::{Extract, ExtractError, Extracted, Extractor, IntoExtracted},
     resource::route_name,
 };
@@ -42,13 +42,40 @@ pub fn host() -> Host {
     Host
 }
 
-/// The text at `pointer` (RFC 6901) in the request's JSON body: `/model`, say. Absent where there is no such text; a text
-/// that is no valid name is an error.
-pub fn json<T>(pointer: &'static str) -> Json<T>
-where
-    T: FromStr<Err = ValidationError> + Send + 'static,
-{
-    Json { pointer, output: PhantomData }
+/// The text at `pointer` (RFC 6901) in the request's JSON body: `/model`, say. Absent where there is no body, or no
+/// such member in it. A body that cannot be read as JSON, or has the member twice, is an error.
+///
+/// As a [`ResourceName`] it is what [`ResourceName::from_model`] makes of it; an [`EntityId`] must be a valid one.
+pub fn json<T: FromText>(pointer: &'static str) -> Json<T> {
+    Json { body: BodyText::at(pointer), output: PhantomData }
+}
+
+/// What a text in a body can be: a [`ResourceName`] or an [`EntityId`].
+pub trait FromText: sealed::Sealed + Send + Sized + 'static {
+    /// Makes it of `text`.
+    ///
+    /// # Errors
+    /// [`ValidationError`] where it cannot be that.
+    fn from_text(text: &str) -> Result<Self, ValidationError>;
+}
+
+impl FromText for ResourceName {
+    fn from_text(text: &str) -> Result<Self, ValidationError> {
+        Ok(Self::from_model(text))
+    }
+}
+
+impl FromText for EntityId {
+    fn from_text(text: &str) -> Result<Self, ValidationError> {
+        Self::new(text)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for zae_tower::ResourceName {}
+    impl Sealed for zae_tower::EntityId {}
 }
 
 /// A closure as an extractor. Made by [`from_fn`].
@@ -63,7 +90,7 @@ pub struct Host;
 
 /// A text in a JSON body. Made by [`json`].
 pub struct Json<T> {
-    pointer: &'static str,
+    body: BodyText,
     output: PhantomData<fn() -> T>,
 }
 
@@ -81,15 +108,13 @@ impl<F, O> fmt::Debug for FromCall<F, O> {
 
 impl<T> Clone for Json<T> {
     fn clone(&self) -> Self {
-        *self
+        Self { body: self.body.clone(), output: PhantomData }
     }
 }
 
-impl<T> Copy for Json<T> {}
-
 impl<T> fmt::Debug for Json<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Json").field(&self.pointer).finish()
+        f.debug_tuple("Json").field(&self.body).finish()
     }
 }
 
@@ -125,10 +150,10 @@ impl<T: Send + 'static> Extractor for Json<T> {
     type Output = T;
 }
 
-impl<T: FromStr<Err = ValidationError> + Send + 'static> Extract<Call> for Json<T> {
+impl<T: FromText> Extract<Call> for Json<T> {
     fn extract(&self, call: &mut Call) -> impl Future<Output = Extracted<T>> + Send {
-        let text = call.json().and_then(|json| json.pointer(self.pointer)?.as_str());
-        ready(text.map(str::parse).transpose().map_err(ExtractError::from))
+        let text = self.body.find(call.headers(), call.body().unwrap_or_default());
+        ready(text.and_then(|text| Ok(text.as_deref().map(T::from_text).transpose()?)))
     }
 }
 

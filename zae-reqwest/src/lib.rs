@@ -112,6 +112,7 @@
 //! | `login` | no | credentials of `aws login` as well |
 //! | `embedded` | no | an in-process store, for development and tests |
 //! | `async-openai` | no | `OutgoingLimit::openai` |
+//! | `tiktoken` | no | OpenAI's tokenizers as an estimator: `llm::estimate::tokens` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -149,5 +150,5 @@ pub use service::{LimitedService, ResponseFuture};
 pub use wait::{Wait, WaitReason};
 pub use zae_tower::{
     self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
-    RateLimiter, Repository, RequestHead, ResourceName, ValidationError, extract, llm, settle,
+    RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError, extract, llm, settle,
 };

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use zae_tower::{
-    Cost, EntityId, Limits, RateLimiter, ResourceName,
+    AcquireSettings, Cost, EntityId, RateLimiter, ResourceName,
     extract::{Extract, Extractor},
     llm::Accounting,
     settle::{SettleRule, Standard},
@@ -87,7 +87,7 @@ pub struct OutgoingLimit {
     pub(crate) resource: Option<Arc<dyn Find<ResourceName>>>,
     pub(crate) cost: Option<Arc<dyn Find<Cost>>>,
     pub(crate) pause_scope: Option<Arc<dyn Find<ResourceName>>>,
-    pub(crate) default_limits: Option<Limits>,
+    pub(crate) acquire: AcquireSettings,
     pub(crate) accounting: Option<Accounting>,
     pub(crate) settle: Arc<dyn SettleRule>,
     pub(crate) max_wait: Duration,
@@ -112,7 +112,7 @@ impl OutgoingLimit {
             resource: None,
             cost: None,
             pause_scope: None,
-            default_limits: None,
+            acquire: AcquireSettings::default(),
             accounting: None,
             settle: Arc::new(Standard),
             max_wait: DEFAULT_MAX_WAIT,
@@ -142,11 +142,12 @@ impl OutgoingLimit {
         self
     }
 
-    /// Limits that apply where nothing is stored.
-    pub fn default_limits(mut self, limits: Limits) -> Self {
-        self.default_limits = Some(limits);
+    fn acquire_settings(mut self, change: impl FnOnce(&mut AcquireSettings)) -> Self {
+        change(&mut self.acquire);
         self
     }
+
+    zae_tower::acquire_settings!();
 
     /// Accounts for calls to language models: estimates each by its body, and settles it with the usage that the provider
     /// reports, streamed or not.
@@ -219,7 +220,7 @@ impl OutgoingLimit {
 impl fmt::Debug for OutgoingLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutgoingLimit")
-            .field("default_limits", &self.default_limits)
+            .field("acquire", &self.acquire)
             .field("accounting", &self.accounting)
             .field("max_wait", &self.max_wait)
             .field("refusals", &self.refusals)

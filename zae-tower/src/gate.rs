@@ -6,20 +6,20 @@ use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, OnUnavailable, RateLimiter, Reserve, ResourceName};
+use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, RateLimiter, ResourceName};
 
 use crate::{
     decision::{Decision, LeaseHandle, Outcome, Subject},
     entity,
-    extract::{BodyLost, Extract, ExtractError, Extractor, now},
+    extract::{BodyLost, BodyRules, Extract, ExtractError, Extractor, now},
     guard::SettleGuard,
     headers::HeaderDialect,
-    llm::Accounting,
+    llm::Usage,
     passage::{Announcing, Course, Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
     resource,
-    settle::SettleRule,
+    settings::Settings,
     telemetry::Notices,
 };
 
@@ -47,18 +47,7 @@ pub(crate) struct Gate<E, Rs, C, L> {
     pub(crate) resource: Arc<Rs>,
     pub(crate) cost: Arc<C>,
     pub(crate) limits: Arc<L>,
-    pub(crate) default_limits: Option<Limits>,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) on_unavailable: Option<OnUnavailable>,
-    pub(crate) reserve: Option<Reserve>,
-    pub(crate) unidentified: Unidentified,
-    pub(crate) mode: Mode,
-    pub(crate) dialect: HeaderDialect,
-    pub(crate) announcing: Announcing,
-    pub(crate) skip: Vec<Skip>,
-    pub(crate) render: Option<Render>,
-    pub(crate) settle: Arc<dyn SettleRule>,
-    pub(crate) accounting: Option<Accounting>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) notices: Arc<Notices>,
     /// Requests whose leases are not settled.
     pub(crate) open: TaskTracker,
@@ -72,14 +61,9 @@ impl<E, Rs, C, L> Clone for Gate<E, Rs, C, L> {
             resource: Arc::clone(&self.resource),
             cost: Arc::clone(&self.cost),
             limits: Arc::clone(&self.limits),
-            default_limits: self.default_limits.clone(),
-            skip: self.skip.clone(),
-            render: self.render.clone(),
-            settle: Arc::clone(&self.settle),
-            accounting: self.accounting.clone(),
+            settings: Arc::clone(&self.settings),
             notices: Arc::clone(&self.notices),
             open: self.open.clone(),
-            ..*self
         }
     }
 }
@@ -91,13 +75,7 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
             .field("resource", &self.resource)
             .field("cost", &self.cost)
             .field("limits", &self.limits)
-            .field("default_limits", &self.default_limits)
-            .field("on_unavailable", &self.on_unavailable)
-            .field("reserve", &self.reserve)
-            .field("unidentified", &self.unidentified)
-            .field("mode", &self.mode)
-            .field("dialect", &self.dialect)
-            .field("accounting", &self.accounting)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
@@ -147,7 +125,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         C: Extract<R> + Extractor<Output = Cost>,
         L: Extract<R> + Extractor<Output = Limits>,
     {
-        if self.skip.iter().any(|skip| skip(&*request)) {
+        if self.settings.skip.iter().any(|skip| skip(&*request)) {
             let decision = Decision::told(Subject::default(), &[], Outcome::Skipped);
             return AtOnce::Through(self.unlimited(request, decision, None));
         }
@@ -178,7 +156,12 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         let asks = match known {
             AtOnce::Through(through) => return Passage::Through(through),
             AtOnce::Asks(asks) => asks,
-            AtOnce::Nothing => self.asks(request).await,
+            AtOnce::Nothing => {
+                request.extensions_mut().insert(self.settings.body_rules(self.limiter.repository()));
+                let asks = self.asks(request).await;
+                request.extensions_mut().remove::<BodyRules>();
+                asks
+            }
         };
         let unasked = match asks {
             Ok(acquire) => {
@@ -196,7 +179,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     fn refused<R: RequestHead>(&self, request: &mut R, why: Unasked, style: RequestStyle, took: Duration) -> Passage {
         let Unasked { subject, refusal } = why;
         let refusal = Arc::new(refusal);
-        match self.mode {
+        match self.settings.mode {
             // Without its body, the request cannot go on.
             Mode::Shadow if request.extensions().get::<BodyLost>().is_none() => {
                 let outcome = Outcome::WouldRefuse(Arc::clone(&refusal));
@@ -207,8 +190,8 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
                 let outcome = Outcome::Refused(Arc::clone(&refusal));
                 let decision = Decision::told(subject, refusal.statuses(), outcome);
                 self.notices.decided(&decision, Some(took));
-                let mut response = refusal.response(style, self.dialect);
-                if let Some(render) = &self.render {
+                let mut response = refusal.response(style, self.settings.dialect);
+                if let Some(render) = &self.settings.render {
                     response = render(&refusal, response);
                 }
                 response.extensions_mut().insert(decision);
@@ -224,8 +207,8 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         self.notices.decided(&decision, took);
         // In place of an outer layer's: its lease holds other limits than the handler of this one expects.
         request.extensions_mut().insert(decision);
-        let guard = SettleGuard::new(lease, Arc::clone(&self.settle), self.open.token());
-        self.through(Course::Admitted(guard.metered(self.accounting.as_ref())))
+        let guard = SettleGuard::new(lease, Arc::clone(&self.settings.settle), self.open.token());
+        self.through(Course::Admitted(guard.metered(self.settings.accounting.as_ref())))
     }
 
     fn unlimited<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
@@ -236,8 +219,8 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
 
     fn through(&self, course: Course) -> Through {
         // Clients are not told about limits that do not hold yet.
-        let (dialect, announcing) = match self.mode {
-            Mode::Enforce => (self.dialect, self.announcing),
+        let (dialect, announcing) = match self.settings.mode {
+            Mode::Enforce => (self.settings.dialect, self.settings.announcing),
             Mode::Shadow => (HeaderDialect::Off, Announcing::All),
         };
         Through { course, dialect, announcing }
@@ -262,6 +245,9 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
             Ok(resource) => resource,
             Err(error) => return Err(Unasked::new(Some(entity), None, error)),
         };
+        if Rs::AT_ONCE && !C::AT_ONCE && L::AT_ONCE {
+            self.refused_unread(&entity, &resource)?;
+        }
         let cost = match self.cost.extract(request).await {
             Ok(cost) => cost.unwrap_or_else(|| Cost::requests(1)),
             Err(error) => return Err(Unasked::new(Some(entity), Some(resource), error)),
@@ -270,27 +256,27 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
             Ok(limits) => limits,
             Err(error) => return Err(Unasked::new(Some(entity), Some(resource), error)),
         };
-        let mut acquire = Acquire::new(entity, resource, cost);
-        if let Some(limits) = limits {
-            acquire = acquire.limits(limits);
+        let acquire = self.settings.acquire.apply(Acquire::new(entity, resource, cost));
+        Ok(match limits {
+            Some(limits) => acquire.limits(limits),
+            None => acquire,
+        })
+    }
+
+    /// Refuses a call to a model by its request alone, where that is known before its body is read: it saves the
+    /// reading.
+    fn refused_unread(&self, entity: &EntityId, resource: &ResourceName) -> Result<(), Unasked> {
+        let Some(accounting) = &self.settings.accounting else { return Ok(()) };
+        let cost = accounting.tariff().cost(&Usage::default());
+        let acquire = Acquire::new(entity.clone(), resource.clone(), cost);
+        match self.limiter.refused_at_once(&self.settings.acquire.apply(acquire)) {
+            Some(error) => Err(Unasked::new(Some(entity.clone()), Some(resource.clone()), error)),
+            None => Ok(()),
         }
-        if let Some(limits) = &self.default_limits {
-            acquire = acquire.default_limits(limits.clone());
-        }
-        if let Some(deadline) = self.deadline {
-            acquire = acquire.deadline(deadline);
-        }
-        if let Some(policy) = self.on_unavailable {
-            acquire = acquire.on_unavailable(policy);
-        }
-        if let Some(reserve) = self.reserve {
-            acquire = acquire.reserve(reserve);
-        }
-        Ok(acquire)
     }
 
     fn somebody(&self, found: Option<EntityId>) -> Result<EntityId, ExtractError> {
-        match (found, self.unidentified) {
+        match (found, self.settings.unidentified) {
             (Some(entity), _) => Ok(entity),
             (None, Unidentified::Share) => {
                 self.notices.anonymous();

@@ -46,6 +46,8 @@ pub(crate) fn refusal(problem: &Problem) -> (StatusCode, HeaderMap) {
 /// The gRPC status code that means what the HTTP status means.
 fn code(status: StatusCode) -> u16 {
     const INVALID_ARGUMENT: u16 = 3;
+    const DEADLINE_EXCEEDED: u16 = 4;
+    const NOT_FOUND: u16 = 5;
     const PERMISSION_DENIED: u16 = 7;
     const RESOURCE_EXHAUSTED: u16 = 8;
     const INTERNAL: u16 = 13;
@@ -53,7 +55,9 @@ fn code(status: StatusCode) -> u16 {
     const UNAUTHENTICATED: u16 = 16;
     const UNKNOWN: u16 = 2;
     match status {
-        StatusCode::BAD_REQUEST => INVALID_ARGUMENT,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => INVALID_ARGUMENT,
+        StatusCode::REQUEST_TIMEOUT => DEADLINE_EXCEEDED,
+        StatusCode::NOT_FOUND => NOT_FOUND,
         StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
         StatusCode::FORBIDDEN => PERMISSION_DENIED,
         StatusCode::TOO_MANY_REQUESTS => RESOURCE_EXHAUSTED,

@@ -6,20 +6,19 @@ use bytes::Bytes;
 use http::Response;
 use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
-use zae_limiter::{Cost, EntityId, Limits, OnUnavailable, RateLimiter, Reserve, ResourceName};
+use zae_limiter::{Cost, EntityId, Limits, RateLimiter, ResourceName};
 
 use crate::{
     entity::DefaultEntity,
     extract::{Extract, Extractor, StoredLimits},
-    gate::{Gate, Mode, Unidentified},
-    headers::HeaderDialect,
+    gate::Gate,
     llm::{Accounting, LlmCost},
-    passage::{Announcing, Passage},
+    passage::Passage,
     refusal::Refusal,
     request::RequestHead,
     resource::DefaultResource,
     service::ZaeLimitService,
-    settle::{SettleRule, Standard},
+    settings::Settings,
     telemetry::Notices,
 };
 
@@ -67,18 +66,7 @@ impl ZaeLimit {
                 resource: Arc::default(),
                 cost: Arc::new(Cost::requests(1)),
                 limits: Arc::new(StoredLimits),
-                default_limits: None,
-                deadline: None,
-                on_unavailable: None,
-                reserve: None,
-                unidentified: Unidentified::Share,
-                mode: Mode::Enforce,
-                dialect: HeaderDialect::default(),
-                announcing: Announcing::MoreThanGrants,
-                skip: Vec::new(),
-                render: None,
-                settle: Arc::new(Standard),
-                accounting: None,
+                settings: Arc::default(),
                 notices: Arc::new(Notices::default()),
                 open: TaskTracker::new(),
             },
@@ -95,18 +83,7 @@ macro_rules! with {
                 $changed: Arc::new($value),
                 $($kept: gate.$kept,)*
                 limiter: gate.limiter,
-                default_limits: gate.default_limits,
-                deadline: gate.deadline,
-                on_unavailable: gate.on_unavailable,
-                reserve: gate.reserve,
-                unidentified: gate.unidentified,
-                mode: gate.mode,
-                dialect: gate.dialect,
-                announcing: gate.announcing,
-                skip: gate.skip,
-                render: gate.render,
-                settle: gate.settle,
-                accounting: gate.accounting,
+                settings: gate.settings,
                 notices: gate.notices,
                 open: gate.open,
             },
@@ -138,15 +115,22 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         with!(self.gate, limits: extractor, entity, resource, cost)
     }
 
-    /// Limits that apply where nothing is stored.
-    pub fn default_limits(mut self, limits: Limits) -> Self {
-        self.gate.default_limits = Some(limits);
-        self
-    }
+    crate::limit_settings!();
 
-    /// Requests without identity are answered with 401, in place of sharing one entity.
-    pub fn require_entity(mut self) -> Self {
-        self.gate.unidentified = Unidentified::Refuse;
+    /// Changes several settings at once, or those that a program keeps in one place; see [`Settings`].
+    ///
+    /// ```
+    /// # use zae_tower::{Repository, ZaeLimit};
+    /// # fn example(repository: Repository) {
+    /// use zae_tower::{Reserve, Settings};
+    /// fn ours(settings: Settings) -> Settings {
+    ///     settings.require_entity().reserve(Reserve::Parents)
+    /// }
+    /// let layer = ZaeLimit::new(repository).configure(ours);
+    /// # }
+    /// ```
+    pub fn configure(mut self, change: impl FnOnce(Settings) -> Settings) -> Self {
+        self.gate.settings = Arc::new(change(Arc::unwrap_or_clone(self.gate.settings)));
         self
     }
 
@@ -155,54 +139,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     where
         F: Fn(&dyn RequestHead) -> bool + Send + Sync + 'static,
     {
-        self.gate.skip.push(Arc::new(predicate));
-        self
-    }
-
-    /// Decides and takes tokens as always, but refuses nothing: what would have been refused is passed on, and said so
-    /// in the [`Decision`](crate::Decision), the log and the metrics. Clients see no rate-limit headers.
-    pub fn shadow(mut self) -> Self {
-        self.gate.mode = Mode::Shadow;
-        self
-    }
-
-    /// What happens to requests while the store is away; before the limiter's own and the stored policy.
-    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
-        self.gate.on_unavailable = Some(policy);
-        self
-    }
-
-    /// Whether tokens debited ahead of use will do; before the limiter's own setting. For the parents that many keys
-    /// share, it saves most of the writes:
-    ///
-    /// ```
-    /// # use zae_tower::{Repository, ZaeLimit};
-    /// # fn example(repository: Repository) {
-    /// use zae_tower::Reserve;
-    /// let layer = ZaeLimit::new(repository).reserve(Reserve::Parents);
-    /// # }
-    /// ```
-    pub fn reserve(mut self, reserve: Reserve) -> Self {
-        self.gate.reserve = Some(reserve);
-        self
-    }
-
-    /// How long the limiter may take to decide, extractors not included; before the limiter's own deadline.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.gate.deadline = Some(deadline);
-        self
-    }
-
-    /// Which rate-limit headers responses carry.
-    pub fn headers(mut self, dialect: HeaderDialect) -> Self {
-        self.gate.dialect = dialect;
-        self
-    }
-
-    /// Leaves the [`Decision`](crate::Decision) in the extensions of every response, of plain grants too, so that layers around this
-    /// one (an access log, say) find it there. Handlers always find it in the request's.
-    pub fn announce_grants(mut self) -> Self {
-        self.gate.announcing = Announcing::All;
+        Arc::make_mut(&mut self.gate.settings).skip.push(Arc::new(predicate));
         self
     }
 
@@ -222,7 +159,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     where
         F: Fn(&Refusal, Response<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     {
-        self.gate.render = Some(Arc::new(render));
+        Arc::make_mut(&mut self.gate.settings).render = Some(Arc::new(render));
         self
     }
 
@@ -247,7 +184,8 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// # let repository = Repository::embedded().await?;
     /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
     /// repository.set_system_defaults(&limits, None, None).await?;
-    /// let layer = ZaeLimit::new(repository).resource(resource::json_field("model")).llm(Tariff::openai());
+    /// let model = resource::json_field("model").among(["gpt-5"]);
+    /// let layer = ZaeLimit::new(repository).resource(model).llm(Tariff::openai());
     /// # let layer = layer.deadline(std::time::Duration::from_secs(10));
     /// # let model = |_: Request<Full<Bytes>>| async {
     /// #     let answer = r#"{"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":100}}"#;
@@ -267,14 +205,8 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
         let accounting = accounting.into();
         let mut limit = self.cost(LlmCost::new(accounting.clone()));
-        limit.gate.accounting = Some(accounting);
+        Arc::make_mut(&mut limit.gate.settings).accounting = Some(accounting);
         limit
-    }
-
-    /// What becomes of the charge in the end; see [`settle`](crate::settle).
-    pub fn settle(mut self, rule: impl SettleRule) -> Self {
-        self.gate.settle = Arc::new(rule);
-        self
     }
 
     /// Decides about `request`: what the layer does before it calls the inner service, for [adapters](crate::adapter) of

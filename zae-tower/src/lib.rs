@@ -41,15 +41,18 @@
 //! - **for what**: the route where the framework's adapter provides [`MatchedRoute`], else
 //!   [`default`](resource::DEFAULT). Never the raw path: its values are the client's choice.
 //! - **how much**: 1 of each limit that counts requests: `rps`, `rpm`, `rph`, `rpd`, `requests`.
-//! - **by which limits**: those stored in the table. Where there are none, or none that the cost names, the answer is
-//!   500, and the log says which command or call sets them.
+//! - **by which limits**: those stored in the table, else [`default_limits`](ZaeLimit::default_limits). Where there are
+//!   neither, or none that the cost names, **the answer is 500**, and the log says which command or call sets them
+//!   (`zae-deploy system set-defaults -l rpm:100`).
 //!
 //! Each is an extractor that can be replaced: see [`entity`], [`resource`], [`cost`], [`limits`], and
 //! [`extract`](mod@extract) for your own.
 //!
 //! # The way of a request
 //!
-//! 1. The extractors look at it, one after the other. A bad value is a 400 (or 401) that says what is wrong.
+//! 1. The extractors look at it, one after the other, the entity's first. A bad value is a 400 (or 401) that says what
+//!    is wrong. Those that read the body do so within bounds of [time](ZaeLimit::body_timeout) and
+//!    [memory](ZaeLimit::body_budget); an inner concurrency limit lends its permit meanwhile.
 //! 2. The limiter takes the cost from the buckets: in the response's future, or at once from a [`Reserve`]. While it does, what `poll_ready` reserved in
 //!    the inner service stays reserved; the limiter's deadline bounds it.
 //! 3. Refused: the response says which limit and when, see [`Refusal`]. gRPC requests get gRPC statuses.
@@ -114,6 +117,7 @@ mod grpc;
 mod guard;
 mod headers;
 mod held;
+mod json;
 mod layer;
 pub mod limits;
 mod line;
@@ -125,6 +129,7 @@ mod request;
 pub mod resource;
 mod route_names;
 mod service;
+mod settings;
 pub mod settle;
 pub mod skip;
 mod telemetry;
@@ -133,6 +138,7 @@ mod telemetry;
 /// past the limiter, step by step; see [`ZaeLimit::pass`].
 pub mod adapter {
     pub use crate::{
+        extract::BodyText,
         guard::SettleGuard,
         held::Held,
         passage::{Passage, Through},
@@ -150,6 +156,7 @@ pub use problem::Problem;
 pub use refusal::Refusal;
 pub use request::{MatchedRoute, PeerIp, RequestHead};
 pub use service::ZaeLimitService;
+pub use settings::{AcquireSettings, Settings};
 pub use zae_limiter::{
     self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
     RateLimiter, Repository, Reserve, ResourceName, ValidationError,

@@ -223,9 +223,9 @@ pub(crate) fn bad_request(kind: &str, detail: &str) -> Problem {
     Draft { kind: Some(kind), ..Draft::plain(StatusCode::BAD_REQUEST, detail) }.finish()
 }
 
-/// The request is larger than what is read of it: 413.
-pub(crate) fn content_too_large(detail: &str) -> Problem {
-    Draft::plain(StatusCode::PAYLOAD_TOO_LARGE, detail).finish()
+/// What the status says is all there is to say.
+pub(crate) fn plain(status: StatusCode, detail: &str) -> Problem {
+    Draft::plain(status, detail).finish()
 }
 
 /// Nobody is known to have sent the request: 401. RFC 9110 (section 15.5.2) demands a challenge, and a bearer token is

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use zae_limiter::{AcquireError, LimitStatus, ValidationReason};
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 /// | the store is away, and the policy is to block | 503 | `UNAVAILABLE` | yes |
 /// | a value in the request cannot be used | 400 | `INVALID_ARGUMENT` | no |
 /// | the request is larger than its extractors read | 413 | `INVALID_ARGUMENT` | no |
+/// | the model or resource is not among those offered | 404 | `NOT_FOUND` | no |
+/// | the body takes too long to arrive | 408 | `DEADLINE_EXCEEDED` | no |
+/// | too many bodies are being read at once | 503 | `UNAVAILABLE` | yes |
 /// | no identity, and one is required | 401 | `UNAUTHENTICATED` | no |
 /// | no limits apply, or the cost names none that do | 500 | `INTERNAL` | no |
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +96,7 @@ impl Refusal {
             }
             Self::Limiter(_) => Answer::Misconfigured,
             Self::Request(error) => match error.kind() {
-                Kind::BadRequest | Kind::ContentTooLarge => Answer::BadRequest,
+                Kind::BadRequest | Kind::ContentTooLarge | Kind::NotFound | Kind::TimedOut => Answer::BadRequest,
                 Kind::Unauthorized => Answer::Unauthorized,
                 Kind::Unavailable { .. } => Answer::Unavailable,
             },
@@ -105,7 +108,13 @@ impl Refusal {
             (Self::Limiter(AcquireError::Exceeded(exceeded)), _) => problem::quota_exceeded(exceeded),
             (Self::Limiter(AcquireError::NeverFits(never)), _) => problem::never_fits(never),
             (Self::Request(error), _) if error.kind() == Kind::ContentTooLarge => {
-                problem::content_too_large(error.detail())
+                problem::plain(StatusCode::PAYLOAD_TOO_LARGE, error.detail())
+            }
+            (Self::Request(error), _) if error.kind() == Kind::NotFound => {
+                problem::plain(StatusCode::NOT_FOUND, error.detail())
+            }
+            (Self::Request(error), _) if error.kind() == Kind::TimedOut => {
+                problem::plain(StatusCode::REQUEST_TIMEOUT, error.detail())
             }
             (_, Answer::Unavailable) => problem::unavailable(self.retry_after().unwrap_or(Duration::from_secs(1))),
             (_, Answer::BadRequest) => problem::bad_request("bad-request", &self.to_string()),

@@ -47,17 +47,32 @@ pub fn header(name: &'static str) -> Header<ResourceName> {
     Header::new(header_name(name))
 }
 
-/// The text in the member `name` of a JSON body: `json_field("model")` for requests to models. A name with a leading `/`
-/// is a JSON pointer (RFC 6901). Where there is none, nothing is found; a text that is no [`ResourceName`] is a 400.
+/// The text in the member `name` of a JSON body: `json_field("model")` for requests to models. A name with a leading
+/// `/` is a JSON pointer (RFC 6901). The text is mapped to a name by [`ResourceName::from_model`], so that every model
+/// has one.
 ///
-/// The body is read, up to a limit (a longer one is a 413), and handed on unchanged. Its content is the client's choice:
-/// [`among`](JsonField::among) bounds how many buckets it can choose from.
+/// What clients write there is their choice, so the names are bounded: by those that have default limits in the table
+/// (`zae-deploy resource set-defaults gpt-5 …`; a change is seen within a minute), or by a list of the program's.
+///
+/// | the request | | otherwise |
+/// |---|---|---|
+/// | names another model | 404 | [`others_as`](JsonField::others_as) |
+/// | has no body, no JSON, or no such member | 400 | [`missing_as`](JsonField::missing_as), [`or`](JsonField::or) |
+/// | is meant to be JSON and cannot be read, or has the member twice | 400 | |
+///
+/// It is meant to be JSON if its type or its first bytes say so. Read is what model servers read: a byte order mark,
+/// halves of surrogate pairs, escapes in names.
+///
+/// The body is read after the entity was found, and handed on unchanged. It must not be longer than
+/// [`body_limit`](JsonField::body_limit) (else 413), arrive within
+/// [`ZaeLimit::body_timeout`](crate::ZaeLimit::body_timeout) (408), and fit into
+/// [`ZaeLimit::body_budget`](crate::ZaeLimit::body_budget) (503). **While a body arrives, a permit of a concurrency
+/// limit inside of the layer is held**: put concurrency limits outside.
 ///
 /// ```
-/// use zae_tower::{ResourceName, resource};
-/// let any = resource::json_field("model");
-/// let ours = resource::json_field("model").among([ResourceName::new("gpt-5")?, ResourceName::new("gpt-5-mini")?]);
-/// # Ok::<(), zae_tower::ValidationError>(())
+/// use zae_tower::resource;
+/// let those_in_the_table = resource::json_field("model");
+/// let ours = resource::json_field("model").among(["gpt-5", "@cf/meta/llama-3-8b-instruct"]).others_as("other-models");
 /// ```
 pub fn json_field(name: &'static str) -> JsonField {
     JsonField::new(name)

@@ -48,7 +48,9 @@ async fn limits() -> RateLimiter {
 }
 
 fn limit(limiter: &RateLimiter, accounting: impl Into<Accounting>) -> LlmLimit {
-    ZaeLimit::new(limiter.clone()).resource(resource::json_field("model")).llm(accounting)
+    ZaeLimit::new(limiter.clone())
+        .resource(resource::json_field("model").among(["gpt-5"]).missing_as("default"))
+        .llm(accounting)
 }
 
 async fn spent(limiter: &RateLimiter, entity: &str) -> i64 {

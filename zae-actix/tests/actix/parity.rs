@@ -175,3 +175,62 @@ async fn a_limiter_that_has_shut_down() {
         assert_eq!(actix.status, status);
     }
 }
+
+/// Every setting of a limit is a method of every adapter; what a setting means is not an adapter's to say.
+#[actix_web::test]
+async fn every_adapter_has_every_setting() {
+    macro_rules! all {
+        ($limit:expr, $cost:expr) => {{
+            let limit = $limit;
+            limit
+                .default_limits(Limits::from(rpm(1)))
+                .deadline(std::time::Duration::from_secs(10))
+                .on_unavailable(zae_actix::OnUnavailable::Block)
+                .reserve(zae_actix::Reserve::Parents)
+                .require_entity()
+                .shadow()
+                .headers(HeaderDialect::Off)
+                .announce_grants()
+                .settle(settle::by_handler())
+                .body_timeout(std::time::Duration::from_secs(3))
+                .body_budget(zae_actix::extract::BodyBudget::new(7))
+                .cost($cost)
+        }};
+    }
+    let limiter = limiter([rpm(1)]).await;
+    let ours = all!(zae_actix::ZaeLimit::new(limiter.clone()), Cost::requests(1));
+    let theirs = all!(zae_axum::ZaeLimit::new(limiter.clone()), Cost::requests(1));
+    let settings = |debug: String| debug[debug.find("settings:").unwrap()..].to_owned();
+    assert_eq!(settings(format!("{ours:?}")), settings(format!("{theirs:?}")));
+
+    // The methods of the one limit that are not written in both files are those of the shared list.
+    let written = |source: &str| -> std::collections::BTreeSet<String> {
+        let methods = source.lines().filter_map(|line| line.strip_prefix("    pub fn "));
+        methods.map(|line| line.split(['(', '<']).next().unwrap().to_owned()).collect()
+    };
+    let [tower, actix] =
+        [include_str!("../../../zae-tower/src/layer.rs"), include_str!("../../src/layer.rs")].map(written);
+    let missing: Vec<_> = tower.difference(&actix).filter(|name| *name != "pass").collect();
+    assert!(missing.is_empty(), "actix-web's limit lacks {missing:?}");
+}
+
+/// What can be switched on in the shared crate can be switched on in every adapter.
+#[test]
+fn every_adapter_forwards_every_feature() {
+    let features = |manifest: &str| -> Vec<String> {
+        let section = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
+        let names = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
+        names.filter(|name| !name.starts_with('#')).collect()
+    };
+    let shared = features(include_str!("../../../zae-tower/Cargo.toml"));
+    assert!(shared.contains(&"tiktoken".to_owned()), "{shared:?}");
+    for (adapter, manifest) in [
+        ("zae-axum", include_str!("../../../zae-axum/Cargo.toml")),
+        ("zae-actix", include_str!("../../Cargo.toml")),
+        ("zae-reqwest", include_str!("../../../zae-reqwest/Cargo.toml")),
+    ] {
+        let own = features(manifest);
+        let missing: Vec<_> = shared.iter().filter(|name| !own.contains(name)).collect();
+        assert!(missing.is_empty(), "{adapter} lacks {missing:?}");
+    }
+}

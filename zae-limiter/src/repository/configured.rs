@@ -1,11 +1,14 @@
 //! The resources that have default limits, from memory: [`Repository::configured_resources`].
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, pin::Pin, sync::Arc};
 
 use moka::ops::compute::{CompResult, Op};
 
 use super::Repository;
-use crate::{error::RepositoryError, model::name::ResourceName};
+use crate::{
+    error::RepositoryError,
+    model::name::{NamespaceId, ResourceName},
+};
 
 /// After a failed refresh, the names read earlier are believed for so long before the next try, in ms.
 const RETRY_MS: i64 = 1_000;
@@ -20,6 +23,8 @@ pub(crate) struct Configured {
     /// The changes made before they were read.
     seen: u64,
 }
+
+type Refreshed = Result<CompResult<NamespaceId, Configured>, RepositoryError>;
 
 impl Repository {
     /// The resources that have default limits, as [`resources_with_defaults`](Repository::resources_with_defaults)
@@ -39,7 +44,8 @@ impl Repository {
             return Ok(configured.names);
         }
         let entry = known.configured.entry_by_ref(self.namespace_id());
-        let refreshed = entry.and_try_compute_with(|entry| async {
+        // Boxed and without its type: it is rare, and would make the futures of all who ask large.
+        let refreshed: Pin<Box<dyn Future<Output = Refreshed> + Send + '_>> = Box::pin(entry.and_try_compute_with(|entry| async {
             let earlier = entry.map(moka::Entry::into_value);
             if earlier.as_ref().is_some_and(|earlier| self.still_configured(earlier)) {
                 return Ok(Op::Nop);
@@ -56,7 +62,7 @@ impl Repository {
                 }
                 (Err(error), None) => Err(error),
             }
-        });
+        }));
         match refreshed.await? {
             CompResult::Inserted(entry)
             | CompResult::ReplacedWith(entry)

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     BadRequest,
     Unauthorized,
     ContentTooLarge,
+    NotFound,
+    TimedOut,
     Unavailable { retry_after: Duration },
 }
 
@@ -43,9 +45,25 @@ impl ExtractError {
         Self { kind: Kind::ContentTooLarge, detail: detail.into() }
     }
 
+    /// The request asks for something that there is not: 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self { kind: Kind::NotFound, detail: detail.into() }
+    }
+
+    /// The request took too long to arrive: 408.
+    pub fn timed_out(detail: impl Into<String>) -> Self {
+        Self { kind: Kind::TimedOut, detail: detail.into() }
+    }
+
     /// What the extractor itself depends on is away: 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
         Self { kind: Kind::Unavailable { retry_after }, detail: detail.into() }
+    }
+
+    /// An extractor that asks the table is used without a layer.
+    pub(crate) fn unknown_resources() -> Self {
+        let detail = "the resources of the table are known within a ZaeLimit layer only; list them with `among`";
+        Self::unavailable(detail, Duration::from_secs(1))
     }
 
     pub(crate) fn kind(&self) -> Kind {

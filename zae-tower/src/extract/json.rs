@@ -1,42 +1,148 @@
 //! A member of a JSON body as a resource: [`JsonField`].
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
+use http::HeaderMap;
 use zae_limiter::ResourceName;
 
-use super::{Extract, Extracted, Extractor, PeekBody, Peeked};
+use super::{
+    Extract, ExtractError, Extracted, Extractor, Or, PeekBody, Peeked,
+    reading::{BodyRules, Names},
+};
+use crate::json::{self, Claim, Found, JsonError, Pointer};
+
+/// The place of a text in JSON bodies, for adapters: see [`resource::json_field`](crate::resource::json_field) for the
+/// names of places, and for what is read.
+#[derive(Clone, Debug)]
+pub struct BodyText(Pointer);
+
+impl BodyText {
+    /// The member `name`, or the place that a JSON pointer points to.
+    pub fn at(name: &'static str) -> Self {
+        Self(Pointer::new(name))
+    }
+
+    /// The text that stands there in `body`; `None` where there is none, or the body is not meant to be JSON.
+    ///
+    /// # Errors
+    /// [`ExtractError`] (400) where the body is meant to be JSON and cannot be read, or not in one way only.
+    pub fn find(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, ExtractError> {
+        if body.is_empty() {
+            return Ok(None);
+        }
+        match json::claim(headers, body) {
+            Claim::Other => Ok(None),
+            Claim::Encoded => Err(JsonError::Encoded.into()),
+            Claim::Json => match self.0.find(body)? {
+                Found::Text(text) => Ok(Some(text)),
+                Found::Nothing => Ok(None),
+            },
+        }
+    }
+}
 
 /// A member of a JSON body. Made by [`resource::json_field`](crate::resource::json_field).
 #[derive(Clone, Debug)]
 #[must_use = "an extractor does nothing until a layer uses it"]
 pub struct JsonField {
-    pointer: Cow<'static, str>,
+    member: BodyText,
     limit: usize,
-    among: Option<Vec<ResourceName>>,
+    names: Bound,
+    others: Otherwise,
+    missing: Otherwise,
+}
+
+/// Which names are resources of their own.
+#[derive(Clone, Debug)]
+enum Bound {
+    /// Those that have limits in the table.
+    Configured,
+    Among(HashSet<ResourceName>),
+    /// Whatever clients think of.
+    Any,
+}
+
+#[derive(Clone, Debug)]
+enum Otherwise {
+    Refuse,
+    Absent,
+    Resource(ResourceName),
 }
 
 impl JsonField {
     pub(crate) fn new(name: &'static str) -> Self {
-        let pointer = if name.starts_with('/') {
-            name.into()
-        } else {
-            // RFC 6901, section 3.
-            format!("/{}", name.replace('~', "~0").replace('/', "~1")).into()
-        };
-        Self { pointer, limit: crate::llm::DEFAULT_BODY_LIMIT, among: None }
+        Self {
+            member: BodyText::at(name),
+            limit: crate::llm::DEFAULT_BODY_LIMIT,
+            names: Bound::Configured,
+            others: Otherwise::Refuse,
+            missing: Otherwise::Refuse,
+        }
     }
 
-    /// Only these names are resources of their own; with all others nothing is found, so that they share the layer's
-    /// `default`. Without it, clients can have as many buckets as they can think of names.
-    pub fn among(mut self, names: impl IntoIterator<Item = ResourceName>) -> Self {
-        self.among = Some(names.into_iter().collect());
+    /// Only these names are resources of their own, in place of those that have limits in the table. They are written
+    /// as clients write them, and mapped by [`ResourceName::from_model`]; case matters.
+    pub fn among<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.names = Bound::Among(names.into_iter().map(|name| ResourceName::from_model(name.as_ref())).collect());
         self
+    }
+
+    /// Every name is a resource of its own. **Clients then choose how many buckets they have**: each name that they
+    /// invent has a full one, and so does each parent. Only behind something that checks the name, or where a limit on
+    /// another resource bounds the sum.
+    pub fn any_name_a_client_invents(mut self) -> Self {
+        self.names = Bound::Any;
+        self
+    }
+
+    /// All names that are not resources of their own share this one. Without it, they are refused (404).
+    pub fn others_as(mut self, resource: impl AsRef<str>) -> Self {
+        self.others = Otherwise::Resource(ResourceName::from_model(resource.as_ref()));
+        self
+    }
+
+    /// Requests without the member (no body, a body that is no JSON, `null`) share this resource. Without it, they are
+    /// refused (400). A body that is meant to be JSON and cannot be read is refused in any case.
+    pub fn missing_as(mut self, resource: impl AsRef<str>) -> Self {
+        self.missing = Otherwise::Resource(ResourceName::from_model(resource.as_ref()));
+        self
+    }
+
+    /// Asks `other` about requests without the member, in place of refusing them; see
+    /// [`missing_as`](JsonField::missing_as). Names that are not resources of their own are not among them.
+    pub fn or<X: Extractor<Output = ResourceName>>(mut self, other: X) -> Or<Self, X> {
+        self.missing = Otherwise::Absent;
+        Or::new(self, other)
     }
 
     /// The largest body that is read, in bytes; [`DEFAULT_BODY_LIMIT`](crate::llm::DEFAULT_BODY_LIMIT) if it is not set.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
+    }
+
+    async fn known(&self, name: ResourceName, rules: &BodyRules) -> Extracted<ResourceName> {
+        let known = match &self.names {
+            Bound::Any => true,
+            Bound::Among(names) => names.contains(&name),
+            Bound::Configured => match rules.configured().await? {
+                Names::These(names) => names.contains(&name),
+                Names::Unknown => return Err(ExtractError::unknown_resources()),
+            },
+        };
+        if known { Ok(Some(name)) } else { self.others.extracted(|| ExtractError::not_found(NOT_OFFERED)) }
+    }
+}
+
+const NOT_OFFERED: &str = "the request asks for a model or resource that is not offered here";
+
+impl Otherwise {
+    fn extracted(&self, refusal: impl FnOnce() -> ExtractError) -> Extracted<ResourceName> {
+        match self {
+            Self::Refuse => Err(refusal()),
+            Self::Absent => Ok(None),
+            Self::Resource(resource) => Ok(Some(resource.clone())),
+        }
     }
 }
 
@@ -47,11 +153,20 @@ impl Extractor for JsonField {
 impl<R: PeekBody + Send> Extract<R> for JsonField {
     async fn extract(&self, request: &mut R) -> Extracted<ResourceName> {
         let peeked = Peeked::of(request, self.limit).await?;
-        let value = peeked.request().json().and_then(|json| json.pointer(&self.pointer)?.as_str());
-        match (value, &self.among) {
-            (None, _) => Ok(None),
-            (Some(name), None) => Ok(Some(ResourceName::new(name)?)),
-            (Some(name), Some(among)) => Ok(among.iter().find(|known| known.as_str() == name).cloned()),
+        match self.member.find(request.headers(), peeked.bytes())? {
+            Some(name) => {
+                let rules = BodyRules::of(request);
+                self.known(ResourceName::from_model(&name), &rules).await
+            }
+            None => self.missing.extracted(|| {
+                ExtractError::bad_request(format!("the request's body must be JSON with the member {}", self.member.0))
+            }),
         }
+    }
+}
+
+impl From<JsonError> for ExtractError {
+    fn from(error: JsonError) -> Self {
+        Self::bad_request(error.to_string())
     }
 }

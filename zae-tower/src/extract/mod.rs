@@ -5,11 +5,13 @@
 //! [`cost`](crate::cost) have the usual ones and `from_fn`, and fixed values ([`EntityId`], [`ResourceName`], [`Cost`],
 //! [`Limits`]) are extractors too.
 
+mod budget;
 mod combine;
 mod error;
 mod from_fn;
 mod json;
 mod peek;
+mod reading;
 mod text;
 
 use std::{
@@ -18,13 +20,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+pub use budget::{BodyBudget, DEFAULT_BODY_BUDGET};
 pub use combine::{Map, Or};
 pub use error::ExtractError;
 pub(crate) use error::Kind;
 pub use from_fn::{FromAsyncFn, FromFn, IntoExtracted};
-pub use json::JsonField;
+pub use json::{BodyText, JsonField};
 pub(crate) use peek::BodyLost;
 pub use peek::{PeekBody, Peeked};
+pub(crate) use reading::BodyRules;
+pub use reading::DEFAULT_BODY_TIMEOUT;
 pub use text::Header;
 pub(crate) use text::{header_name, header_text};
 use zae_limiter::{Cost, EntityId, Limits, ResourceName};

@@ -5,16 +5,20 @@ use std::{
     mem,
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderValue, Request,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
 
-use super::ExtractError;
+use super::{
+    BodyRules, ExtractError,
+    budget::{Buffer, UsedUp},
+};
 use crate::{llm::LlmRequest, request::RequestHead};
 
 /// A request whose body extractors can read, and leave for the handler. [`http::Request`] is one where its body can be
@@ -24,7 +28,9 @@ pub trait PeekBody: RequestHead {
     /// Reads the body, at most `limit` bytes, and leaves an equal one in its place.
     ///
     /// # Errors
-    /// [`ExtractError`] when the body is longer (413) or breaks off (400).
+    /// [`ExtractError`] when the body is longer (413), breaks off (400), takes longer than the layer's
+    /// [`body_timeout`](crate::ZaeLimit::body_timeout) (408), or finds its
+    /// [`body_budget`](crate::ZaeLimit::body_budget) used up (503).
     fn peek_body(&mut self, limit: usize) -> impl Future<Output = Result<Bytes, ExtractError>> + Send;
 
     /// Puts another body in its place, of the same type of content.
@@ -45,7 +51,7 @@ where
         let body = mem::replace(self.body_mut(), B::from(Bytes::new()));
         // Until it is whole, there is none to leave for the handler.
         self.extensions_mut().insert(BodyLost);
-        let bytes = collect(body, limit).await?;
+        let bytes = collect(body, limit, BodyRules::of(self)).await?;
         self.extensions_mut().remove::<BodyLost>();
         *self.body_mut() = B::from(bytes.clone());
         Ok(bytes)
@@ -67,25 +73,35 @@ fn too_large(limit: usize) -> ExtractError {
     ExtractError::content_too_large(format!("the request's body must be at most {limit} bytes"))
 }
 
-async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize) -> Result<Bytes, ExtractError> {
+/// Reads `body` to its end: at most `limit` bytes, within the time and the memory that `rules` allow.
+async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules) -> Result<Bytes, ExtractError> {
+    // What the sender says about its length is believed as far as it saves memory.
+    let said = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    let most = said.unwrap_or(limit).min(limit);
     let mut body = pin!(body);
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-        let frame = frame.map_err(|_| ExtractError::bad_request("the request's body broke off"))?;
-        // Trailers: nobody sends them with JSON.
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > limit {
-            return Err(too_large(limit));
+    let mut buffer = Buffer::new(rules.budget);
+    let whole = async {
+        while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+            let frame = frame.map_err(|_| ExtractError::bad_request("the request's body broke off"))?;
+            // Trailers: nobody sends them with JSON.
+            let Ok(data) = frame.into_data() else { continue };
+            if buffer.len() + data.len() > limit {
+                return Err(too_large(limit));
+            }
+            buffer.push(&data, most).map_err(|UsedUp| {
+                ExtractError::unavailable("too many bodies are being read at once", Duration::from_secs(1))
+            })?;
         }
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
+        Ok(())
+    };
+    match tokio::time::timeout(rules.timeout, whole).await {
+        Ok(read) => read?,
+        Err(_) => {
+            let within = rules.timeout;
+            return Err(ExtractError::timed_out(format!("the request's body must arrive within {within:?}")));
         }
-        all.extend_from_slice(&mem::take(&mut first));
-        all.extend_from_slice(&data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(Bytes::from_owner(buffer.shrunk()))
 }
 
 /// A request's body that was read ahead, in the request's extensions while extractors look at it.
@@ -101,7 +117,7 @@ pub struct Peeked {
 impl Peeked {
     /// A body, read.
     pub fn new(bytes: Bytes) -> Self {
-        let request = Arc::new(LlmRequest::parse(&bytes));
+        let request = Arc::new(LlmRequest::from(bytes.clone()));
         Self { bytes, request }
     }
 

@@ -9,7 +9,7 @@ use zae_limiter::{Cost, Lease};
 use super::{
     ApiFormat, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader,
     estimate::{self, Estimator},
-    inject::include_usage_in,
+    inject::include_usage,
     notices::Notices,
 };
 use crate::settle::End;
@@ -150,7 +150,9 @@ impl Accounting {
     /// ```
     pub fn rewrite(&self, path: &str, body: &[u8], request: &LlmRequest) -> Option<Bytes> {
         match self.usage_in_streams {
-            UsageInStreams::Always if path.ends_with("/completions") => include_usage_in(body, request.json()?),
+            UsageInStreams::Always if path.ends_with("/completions") => {
+                request.problem().map_or_else(|| include_usage(body), |_| None)
+            }
             UsageInStreams::Always | UsageInStreams::AsAsked => None,
         }
     }

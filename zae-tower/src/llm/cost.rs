@@ -3,11 +3,15 @@
 use zae_limiter::Cost;
 
 use super::{Accounting, Usage};
-use crate::extract::{Extract, Extracted, Extractor, PeekBody, Peeked};
+use crate::{
+    extract::{Extract, Extracted, Extractor, PeekBody, Peeked},
+    json::{self, Claim, JsonError},
+};
 
 /// The estimated cost of a request to a model, by its body. Made by [`ZaeLimit::llm`](crate::ZaeLimit::llm).
 ///
-/// A request without a body is no call to a model: it costs what the tariff charges for a request.
+/// A request without a body is no call to a model: it costs what the tariff charges for a request. A body that is meant
+/// to be JSON and cannot be read, or says two things, is a 400; one that is not is estimated by its text.
 #[derive(Clone, Debug)]
 pub struct LlmCost(Accounting);
 
@@ -27,6 +31,15 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         let peeked = Peeked::of(request, accounting.max_body()).await?;
         if peeked.bytes().is_empty() {
             return Ok(Some(accounting.tariff().cost(&Usage::default())));
+        }
+        match json::claim(request.headers(), peeked.bytes()) {
+            Claim::Encoded => return Err(JsonError::Encoded.into()),
+            Claim::Json => {
+                if let Some(problem) = peeked.request().problem() {
+                    return Err(problem.clone().into());
+                }
+            }
+            Claim::Other => {}
         }
         if let Some(changed) = accounting.rewrite(request.path(), peeked.bytes(), peeked.request()) {
             request.replace_body(changed);

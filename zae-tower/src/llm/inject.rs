@@ -1,7 +1,10 @@
 //! Asking OpenAI for the usage of streams: [`include_usage`].
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use serde_json::Value;
+
+use crate::json::{JsonError, Scanner, Token};
 
 const OPTIONS: &str = "stream_options";
 const INCLUDE: &str = "include_usage";
@@ -19,65 +22,114 @@ const INCLUDE: &str = "include_usage";
 /// assert_eq!(include_usage(br#"{"messages":[]}"#), None);
 /// ```
 pub fn include_usage(body: &[u8]) -> Option<Bytes> {
-    include_usage_in(body, &serde_json::from_slice(body).ok()?)
-}
-
-/// As [`include_usage`], of a body that was parsed.
-pub(super) fn include_usage_in(body: &[u8], request: &Value) -> Option<Bytes> {
-    let text = std::str::from_utf8(body).ok()?;
-    let is_completion = request.get("messages").is_some() || request.get("prompt").is_some();
-    if !is_completion || request.get("stream") != Some(&Value::Bool(true)) {
+    let asked = Asked::read(body).ok().flatten()?;
+    if !asked.is_completion || !asked.streams {
         return None;
     }
-    match request.get(OPTIONS) {
-        None => insert(text, 0, &format!("\"{OPTIONS}\":{{\"{INCLUDE}\":true}}")),
-        Some(Value::Null) => replace(text, member(text, 0, OPTIONS)?, &format!("{{\"{INCLUDE}\":true}}")),
-        Some(Value::Object(options)) => {
-            let (start, _) = member(text, 0, OPTIONS)?;
-            match options.get(INCLUDE) {
-                Some(Value::Bool(true)) => None,
-                Some(_) => replace(text, member(text, start, INCLUDE)?, "true"),
-                None => insert(text, start, &format!("\"{INCLUDE}\":true")),
+    let include = format!("\"{INCLUDE}\":true");
+    match asked.options {
+        Options::Absent => Some(insert(body, asked.inside, &format!("\"{OPTIONS}\":{{{include}}}"))),
+        Options::Null(place) => Some(replace(body, place, &format!("{{{include}}}"))),
+        Options::Silent(inside) => Some(insert(body, inside, &include)),
+        Options::Declined(place) => Some(replace(body, place, "true")),
+        Options::Settled => None,
+    }
+}
+
+/// What a request says about its stream, and where.
+#[derive(Debug)]
+struct Asked {
+    is_completion: bool,
+    streams: bool,
+    options: Options,
+    /// Where the members of the request begin.
+    inside: usize,
+}
+
+#[derive(Debug)]
+enum Options {
+    Absent,
+    Null(Range<usize>),
+    /// An object that does not say; its members begin there.
+    Silent(usize),
+    /// An object that says something else than `true`, there.
+    Declined(Range<usize>),
+    /// It asks already, or is nothing that could ask.
+    Settled,
+}
+
+impl Asked {
+    /// `None` for a body that is no object, or has one of the members twice.
+    fn read(body: &[u8]) -> Result<Option<Self>, JsonError> {
+        let mut scanner = Scanner::new(body);
+        if scanner.next()? != Some(Token::ObjectStart) {
+            return Ok(None);
+        }
+        let mut asked = Self { is_completion: false, streams: false, options: Options::Absent, inside: scanner.at() };
+        let (mut streams, mut options) = (None, None);
+        while let Some(token) = scanner.next()? {
+            let Token::Key(key) = token else { continue };
+            if key.is("stream") {
+                let value = scanner.next()?;
+                if streams.replace(value == Some(Token::Bool(true))).is_some() {
+                    return Ok(None);
+                }
+                scanner.close_to(1)?;
+            } else if key.is(OPTIONS) {
+                let Some(read) = Options::read(body, &mut scanner)? else { return Ok(None) };
+                if options.replace(read).is_some() {
+                    return Ok(None);
+                }
+            } else {
+                asked.is_completion |= key.is("messages") || key.is("prompt");
+                scanner.skip_value()?;
             }
         }
-        Some(_) => None,
+        asked.streams = streams.unwrap_or(false);
+        asked.options = options.unwrap_or(Options::Absent);
+        Ok(Some(asked))
     }
 }
 
-/// `text` with `member` as the first one of the object that begins at or after `at`.
-fn insert(text: &str, at: usize, member: &str) -> Option<Bytes> {
-    let inside = at + text[at..].find('{')? + 1;
-    let comma = if text[inside..].trim_start().starts_with('}') { "" } else { "," };
-    Some(format!("{}{member}{comma}{}", &text[..inside], &text[inside..]).into())
-}
-
-fn replace(text: &str, (start, end): (usize, usize), value: &str) -> Option<Bytes> {
-    Some(format!("{}{value}{}", &text[..start], &text[end..]).into())
-}
-
-/// Where the value of member `name` of the object that begins at or after `at` stands. `text` is valid JSON. Of several
-/// members of the same name the last one counts, as it does for parsers.
-fn member(text: &str, at: usize, name: &str) -> Option<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let mut at = at + text[at..].find('{')? + 1;
-    let mut found = None;
-    loop {
-        at = skip(bytes, at, |byte| byte.is_ascii_whitespace() || byte == b',');
-        if bytes.get(at) != Some(&b'"') {
-            return found;
+impl Options {
+    /// The value of the options, which comes next; `None` where it says twice what to include.
+    fn read(body: &[u8], scanner: &mut Scanner<'_>) -> Result<Option<Self>, JsonError> {
+        match scanner.next()? {
+            Some(Token::Null) => return Ok(Some(Self::Null(scanner.at() - "null".len()..scanner.at()))),
+            Some(Token::ObjectStart) => {}
+            _ => {
+                scanner.close_to(1)?;
+                return Ok(Some(Self::Settled));
+            }
         }
-        let key = at..string_end(bytes, at)?;
-        at = skip(bytes, key.end, |byte| byte.is_ascii_whitespace() || byte == b':');
-        let end = value_end(bytes, at)?;
-        if serde_json::from_str::<String>(&text[key]).is_ok_and(|key| key == name) {
-            found = Some((at, end));
+        let mut options = Self::Silent(scanner.at());
+        while let Some(Token::Key(key)) = scanner.next()? {
+            if !key.is(INCLUDE) {
+                scanner.skip_value()?;
+                continue;
+            }
+            if !matches!(options, Self::Silent(_)) {
+                return Ok(None);
+            }
+            let spaces = body[scanner.at()..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let start = scanner.at() + spaces;
+            let asks = scanner.next()? == Some(Token::Bool(true));
+            scanner.close_to(2)?;
+            options = if asks { Self::Settled } else { Self::Declined(start..scanner.at()) };
         }
-        at = end;
+        Ok(Some(options))
     }
 }
 
-fn skip(bytes: &[u8], at: usize, over: impl Fn(u8) -> bool) -> usize {
-    bytes[at..].iter().position(|byte| !over(*byte)).map_or(bytes.len(), |skipped| at + skipped)
+/// `body` with `member` as the first one of the object whose members begin at `inside`.
+fn insert(body: &[u8], inside: usize, member: &str) -> Bytes {
+    let (before, after) = body.split_at(inside);
+    let comma: &[u8] = if after.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
+    [before, member.as_bytes(), comma, after].concat().into()
+}
+
+fn replace(body: &[u8], place: Range<usize>, value: &str) -> Bytes {
+    [&body[..place.start], value.as_bytes(), &body[place.end..]].concat().into()
 }
 
 /// The end of the string whose opening quote is at `at`.
@@ -89,31 +141,6 @@ pub(super) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
             b'\\' => at += 1,
             _ => {}
         }
-    }
-}
-
-/// The end of the value that begins at `at`.
-fn value_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    loop {
-        at = match bytes.get(at)? {
-            b'"' => string_end(bytes, at)?,
-            b'{' | b'[' => {
-                depth += 1;
-                at + 1
-            }
-            b'}' | b']' => {
-                depth -= 1;
-                at + 1
-            }
-            _ => skip(bytes, at, |byte| {
-                !matches!(byte, b',' | b'}' | b']' | b'{' | b'[' | b'"') && !byte.is_ascii_whitespace()
-            }),
-        };
-        if depth == 0 {
-            return Some(at);
-        }
-        at = skip(bytes, at, |byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b':'));
     }
 }
 

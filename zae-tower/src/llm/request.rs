@@ -1,32 +1,22 @@
 //! What a request to a model says about its size: [`LlmRequest`].
 
+use bytes::Bytes;
 use memchr::memchr;
-use serde_json::Value;
 
-use super::inject::string_end;
+use super::{
+    inject::string_end,
+    members::Members,
+    pieces::{Pieces, Size, walk},
+};
+use crate::json::JsonError;
 
-/// Members of a request that are no part of what the model reads.
-const SETTINGS: [&str; 8] = [
-    "model",
-    "modelId",
-    "user",
-    "metadata",
-    "service_tier",
-    "prompt_cache_key",
-    "previous_response_id",
-    "safety_identifier",
-];
-/// Members whose names the model reads too, as it is told of tools by their schema.
-const SCHEMAS: [&str; 3] = ["tools", "functions", "toolConfig"];
-/// Members that hold or point to a picture, a sound or a file.
-const MEDIA: [&str; 9] =
-    ["data", "url", "image_url", "file_data", "file_id", "fileUri", "file_uri", "bytes", "s3Location"];
-/// What a number counts in characters: it is the id of a token.
-const TOKEN_ID: u64 = 4;
 /// From this length on, in bytes, a string without a space is a file and no text.
 const LONG: usize = 4 * 1024;
 
 /// A request to a model, of whichever provider, as far as estimates need it.
+///
+/// It is read by a scanner that keeps no document: beside the body itself it holds a few numbers. It reads what model
+/// servers read: a byte order mark, halves of surrogate pairs, `100000.0` or `1e5` or `"100000"` for a whole number.
 ///
 /// ```
 /// use zae_tower::llm::LlmRequest;
@@ -39,26 +29,39 @@ const LONG: usize = 4 * 1024;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlmRequest {
-    body: Body,
+    /// The body, where it is JSON.
+    json: Option<Bytes>,
     bytes: u64,
+    members: Members,
+    size: Size,
+    problem: Option<JsonError>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Body {
-    Json(Value),
-    Unparsed { characters: u64, media: u64 },
+/// Reads a request's body, and keeps it without a copy.
+impl From<Bytes> for LlmRequest {
+    fn from(body: Bytes) -> Self {
+        let bytes = body.len() as u64;
+        let read = Members::read(&body);
+        // One that says two things is JSON, of a size.
+        let (members, problem) = match read {
+            Ok(members) => (members, None),
+            Err(problem @ JsonError::Ambiguous { .. }) => (Members::default(), Some(problem)),
+            Err(problem) => {
+                let (size, members) = (Size::of_text(&body), Members::default());
+                return Self { json: None, bytes, members, size, problem: Some(problem) };
+            }
+        };
+        let mut size = Size::default();
+        // It was read to its end before.
+        let walked = walk(&body, &mut size);
+        Self { json: Some(body), bytes, members, size, problem: problem.or(walked.err()) }
+    }
 }
 
 impl LlmRequest {
     /// Reads a request's body. One that is no JSON is taken for text, and one that is no text for a file.
     pub fn parse(body: &[u8]) -> Self {
-        let bytes = body.len() as u64;
-        let body = match (serde_json::from_slice(body), std::str::from_utf8(body)) {
-            (Ok(json), _) => Body::Json(json),
-            (Err(_), Ok(text)) => Body::Unparsed { characters: text.chars().count() as u64, media: 0 },
-            (Err(_), Err(_)) => Body::Unparsed { characters: 0, media: 1 },
-        };
-        Self { body, bytes }
+        Bytes::copy_from_slice(body).into()
     }
 
     /// A request whose body is too long to be parsed: its size is told by the strings in it, and it has no
@@ -73,15 +76,13 @@ impl LlmRequest {
     /// assert_eq!((request.model(), request.characters()), (None, "gpt-5How are you?".len() as u64));
     /// ```
     pub fn unparsed(body: &[u8]) -> Self {
-        Self { body: sketch(body), bytes: body.len() as u64 }
+        let bytes = body.len() as u64;
+        Self { json: None, bytes, members: Members::default(), size: sketch(body), problem: None }
     }
 
-    /// The body, if it is JSON and was parsed.
-    pub fn json(&self) -> Option<&Value> {
-        match &self.body {
-            Body::Json(json) => Some(json),
-            Body::Unparsed { .. } => None,
-        }
+    /// Why the body cannot be read as JSON, or not in one way only: it has a member that matters twice.
+    pub(crate) fn problem(&self) -> Option<&JsonError> {
+        self.problem.as_ref()
     }
 
     /// The length of the body, in bytes.
@@ -89,157 +90,62 @@ impl LlmRequest {
         self.bytes
     }
 
-    fn get(&self, pointer: &str) -> Option<&Value> {
-        self.json()?.pointer(pointer)
-    }
-
     /// The model that is asked, where the body says it. Gemini and Bedrock have it in the path.
     pub fn model(&self) -> Option<&str> {
-        self.get("/model").or_else(|| self.get("/modelId"))?.as_str()
+        self.members.model.as_deref()
     }
 
     /// Whether a streamed answer is asked for, where the body says it.
     pub fn is_stream(&self) -> bool {
-        self.get("/stream").and_then(Value::as_bool).unwrap_or(false)
+        self.members.stream
     }
 
-    /// The most tokens that may be answered, over all of the choices asked for; `None` where the body sets no bound.
+    /// The most tokens that may be answered, over all of the choices asked for; `None` where the body sets no bound. Of
+    /// several bounds it is the largest.
     pub fn max_output(&self) -> Option<u64> {
-        let bounds = [
-            "/max_completion_tokens",
-            "/max_output_tokens",
-            "/max_tokens",
-            "/generationConfig/maxOutputTokens",
-            "/generation_config/max_output_tokens",
-            "/inferenceConfig/maxTokens",
-            "/textGenerationConfig/maxTokenCount",
-            "/max_tokens_to_sample",
-            "/max_gen_len",
-        ];
         // Of legacy completions all are paid for from which the best are answered.
-        let choices = ["/n", "/best_of", "/generationConfig/candidateCount"];
-        let number = |pointer: &&str| self.get(pointer)?.as_u64();
-        let most = choices.iter().filter_map(number).max().unwrap_or(1);
-        Some(bounds.iter().find_map(number)?.saturating_mul(most.max(1)))
+        Some(self.members.bound?.saturating_mul(self.members.choices.max(1)))
     }
 
     /// How many characters of text the model is to read. Pictures and files are not among them.
     pub fn characters(&self) -> u64 {
-        let mut size = Size::default();
-        self.walk(&mut size);
-        size.characters
+        self.size.characters
     }
 
     /// How many pictures, sounds and files the model is to read.
     pub fn media(&self) -> u64 {
-        let mut size = Size::default();
-        self.walk(&mut size);
-        size.media
+        self.size.media
+    }
+
+    /// How many messages there are.
+    #[cfg(feature = "tiktoken")]
+    pub(super) fn messages(&self) -> u64 {
+        self.members.messages
     }
 
     /// All that the model is to read, piece by piece.
+    #[cfg(feature = "tiktoken")]
     pub(super) fn walk(&self, reader: &mut impl Pieces) {
-        match &self.body {
-            Body::Unparsed { characters, media } => {
-                reader.opaque(*characters);
-                (0..*media).for_each(|_| reader.media());
+        match &self.json {
+            None => {
+                reader.opaque(self.size.characters);
+                (0..self.size.media).for_each(|_| reader.media());
             }
-            Body::Json(Value::Object(members)) => {
-                for (key, value) in members.iter().filter(|(key, _)| !SETTINGS.contains(&key.as_str())) {
-                    walk(value, Names::of(key), reader);
-                }
-            }
-            Body::Json(other) => walk(other, Names::Unread, reader),
-        }
-    }
-}
-
-/// What becomes of the pieces of a request.
-pub(super) trait Pieces {
-    /// Text.
-    fn text(&mut self, text: &str);
-    /// The id of a token.
-    fn token(&mut self);
-    /// A picture, a sound, a file.
-    fn media(&mut self);
-    /// Text of so many characters that was not kept.
-    fn opaque(&mut self, characters: u64);
-}
-
-#[derive(Debug, Default)]
-struct Size {
-    characters: u64,
-    media: u64,
-}
-
-impl Pieces for Size {
-    fn text(&mut self, text: &str) {
-        self.characters += text.chars().count() as u64;
-    }
-
-    fn token(&mut self) {
-        self.characters += TOKEN_ID;
-    }
-
-    fn media(&mut self) {
-        self.media += 1;
-    }
-
-    fn opaque(&mut self, characters: u64) {
-        self.characters += characters;
-    }
-}
-
-/// Whether the model reads the names of members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Names {
-    Read,
-    Unread,
-}
-
-impl Names {
-    /// Below the member `key` of the request.
-    fn of(key: &str) -> Self {
-        if SCHEMAS.contains(&key) { Self::Read } else { Self::Unread }
-    }
-}
-
-/// The recursion is bounded: the parser refuses more than 128 levels.
-fn walk(value: &Value, names: Names, reader: &mut impl Pieces) {
-    match value {
-        Value::String(text) if is_data_url(text) => reader.media(),
-        Value::String(text) => reader.text(text),
-        Value::Array(items) => {
-            for item in items {
-                match item {
-                    Value::Number(_) => reader.token(),
-                    item => walk(item, names, reader),
-                }
+            // It was walked before, and to its end.
+            Some(body) => {
+                let _ = walk(body, reader);
             }
         }
-        Value::Object(members) => {
-            let is_text = members.get("type").and_then(Value::as_str) == Some("text");
-            for (key, value) in members {
-                if names == Names::Read {
-                    reader.text(key);
-                }
-                match value {
-                    Value::String(_) if MEDIA.contains(&key.as_str()) && !is_text => reader.media(),
-                    value => walk(value, names, reader),
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// What the strings of a JSON text hold, but for names of members; a text that is no JSON is one of them.
-fn sketch(body: &[u8]) -> Body {
-    let (mut characters, mut media) = (0, 0);
+fn sketch(body: &[u8]) -> Size {
+    let mut size = Size::default();
     let mut count = |text: &[u8]| match text.len() >= LONG && memchr(b' ', text).is_none() {
-        true => media += 1,
+        true => size.media(),
         // Bytes that continue a character of UTF-8 are none of their own.
-        false => characters += text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64,
+        false => size.characters += text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64,
     };
     if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
         count(body);
@@ -253,11 +159,7 @@ fn sketch(body: &[u8]) -> Body {
             at = end;
         }
     }
-    Body::Unparsed { characters, media }
-}
-
-fn is_data_url(text: &str) -> bool {
-    text.starts_with("data:") && text.get(..100.min(text.len())).is_some_and(|start| start.contains(";base64,"))
+    size
 }
 
 #[cfg(test)]
@@ -280,6 +182,8 @@ mod tests {
             r#"{"contents":[{"parts":[{"text":"12345678"}]}],"generationConfig":{"temperature":0.5}}"#,
             r#"{"tools":[{"name":"f"}],"prompt":"123"}"#,
             r#"{"prompt":"äöüßäöüß"}"#,
+            r#"{"prompt":"1234\ud83d567"}"#,
+            "\u{feff}{\"prompt\":\"12345678\"}",
             "12345678",
             "no  json",
         ] {
@@ -329,6 +233,7 @@ mod tests {
 
     #[test]
     fn bounds_of_the_output_are_found_or_ignored() {
+        // What servers refuse is ignored; they take a number that is written as text.
         let bound = |text: &str| LlmRequest::parse(text.as_bytes()).max_output();
         assert_eq!(bound(r#"{"max_tokens":5,"max_completion_tokens":7}"#), Some(7));
         assert_eq!(bound(r#"{"max_output_tokens":5,"n":0}"#), Some(5));
@@ -336,7 +241,8 @@ mod tests {
         assert_eq!(bound(r#"{"generationConfig":{"maxOutputTokens":5,"candidateCount":3}}"#), Some(15));
         assert_eq!(bound(r#"{"inferenceConfig":{"maxTokens":5}}"#), Some(5));
         assert_eq!(bound(r#"{"max_tokens":18446744073709551615,"n":9}"#), Some(u64::MAX));
-        for none in [r#"{"max_tokens":-1}"#, r#"{"max_tokens":"5"}"#, r#"{"max_tokens":null}"#, "[]", "{"] {
+        assert_eq!(bound(r#"{"max_tokens":"5"}"#), Some(5));
+        for none in [r#"{"max_tokens":-1}"#, r#"{"max_tokens":"x"}"#, r#"{"max_tokens":null}"#, "[]", "{"] {
             assert_eq!(bound(none), None, "{none}");
         }
     }

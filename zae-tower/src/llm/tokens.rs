@@ -8,7 +8,7 @@ use tiktoken_rs::{
 use super::{
     LlmRequest, Usage,
     estimate::{Estimator, MEDIA_TOKENS},
-    request::Pieces,
+    pieces::Pieces,
 };
 
 /// Text is cut into pieces of so many bytes: the tokenizer's time grows with the square of a word's length, and its
@@ -45,7 +45,7 @@ impl Estimator for Tokens {
             Count { encoding: encoding(request.model()), tokens: 0, exact: 0, rest: 0, media: 0, characters: 0 };
         request.walk(&mut count);
         let like_it = if count.exact == 0 { 0 } else { (count.tokens * count.rest).div_ceil(count.exact) };
-        let messages = request.json().and_then(|json| json.get("messages")?.as_array()).map_or(0, Vec::len) as u64;
+        let messages = request.messages();
         let framing = if messages == 0 { 0 } else { (messages + 1) * PER_MESSAGE };
         let media = count.media.saturating_mul(self.media);
         let tokens = count.tokens + like_it + framing + count.characters.div_ceil(4);

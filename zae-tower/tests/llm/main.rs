@@ -4,9 +4,11 @@
 mod support;
 
 mod bad_input;
+mod bodies;
 mod charges;
 mod corpus;
 mod generated;
+mod models;
 mod recorded;
 mod requests;
 mod splits;

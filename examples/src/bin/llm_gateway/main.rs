@@ -27,7 +27,6 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, signal};
 use zae_axum::{
     EntityId, Limit, LimitError, Limits, RateLimiter, Repository, ResourceName, ZaeLimit,
-    extract::{Extractor, JsonField, Or},
     llm::{Accounting, Tariff, estimate},
     resource, settle,
 };
@@ -68,7 +67,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let limiter = RateLimiter::new(repository);
     let limit = ZaeLimit::new(&limiter)
         .require_entity()
-        .resource(model_resource()?)
+        .resource(resource::json_field("model").among(MODELS).others_as(OTHER_MODELS).missing_as(OTHER_MODELS))
         .llm(
             Accounting::new(Tariff::openai())
                 .estimator(estimate::input_and_max_output(TYPICAL_OUTPUT))
@@ -118,11 +117,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
     limit.shutdown().await;
     println!("All settled.");
     Ok(())
-}
-
-fn model_resource() -> Result<Or<JsonField, ResourceName>, Box<dyn Error>> {
-    let known = MODELS.into_iter().map(ResourceName::new).collect::<Result<Vec<_>, _>>()?;
-    Ok(resource::json_field("model").among(known).or(resource::fixed(ResourceName::new(OTHER_MODELS)?)))
 }
 
 async fn open() -> Result<Repository, Box<dyn Error>> {

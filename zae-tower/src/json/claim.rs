@@ -1,0 +1,80 @@
+//! What a request's body says that it is: [`claim`].
+
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+
+/// What a body is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// JSON: by its type, or because it begins so. Servers look at either.
+    Json,
+    /// JSON that cannot be read as it is, or may be: compressed, or in UTF-16 or UTF-32.
+    Encoded,
+    /// Anything else.
+    Other,
+}
+
+pub(crate) fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
+    let plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        return Claim::Encoded;
+    }
+    // A byte order mark or the zero bytes of UTF-16 and UTF-32 come before what tells.
+    let mark = |byte: &u8| matches!(byte, 0 | 0xFE | 0xFF);
+    let unmarked = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let first = |body: &[u8]| body.iter().copied().find(|byte| !mark(byte) && !byte.is_ascii_whitespace());
+    if !matches!(first(unmarked), Some(b'{' | b'[')) {
+        return if says_json(headers) { Claim::Json } else { Claim::Other };
+    }
+    let wide = unmarked.iter().take(8).any(mark);
+    if wide { Claim::Encoded } else { Claim::Json }
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().any(|value| {
+        let value = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let ends_with =
+            |end: &[u8]| value.len() >= end.len() && value[value.len() - end.len()..].eq_ignore_ascii_case(end);
+        ends_with(b"/json") || ends_with(b"+json")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_json_by_its_type_or_its_beginning() {
+        let of = |header: Option<(&'static str, &'static str)>, body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            if let Some((name, value)) = header {
+                headers.insert(name, http::HeaderValue::from_static(value));
+            }
+            claim(&headers, body)
+        };
+        let content_type = |value| Some(("content-type", value));
+        for (header, body, expected) in [
+            (None, &b"{"[..], Claim::Json),
+            (None, b" \n[1]", Claim::Json),
+            (None, b"\xEF\xBB\xBF {}", Claim::Json),
+            (None, b"hello", Claim::Other),
+            (None, b"", Claim::Other),
+            (content_type("text/plain"), b"{}", Claim::Json),
+            (content_type("Application/JSON; charset=utf-8"), b"hello", Claim::Json),
+            (content_type("application/problem+json"), b"hello", Claim::Json),
+            (content_type("application/jsonp"), b"hello", Claim::Other),
+            (content_type("multipart/form-data; boundary=json"), b"--json", Claim::Other),
+            (None, b"\xFF\xFE{\0}\0", Claim::Encoded),
+            (None, b"\0{\0}", Claim::Encoded),
+            (None, b"{\0}\0", Claim::Encoded),
+            (None, b"{\0\0\0}\0\0\0", Claim::Encoded),
+            (None, b"\0\0\0 ftypmp42", Claim::Other),
+            (Some(("content-encoding", "gzip")), b"\x1f\x8b", Claim::Encoded),
+            (Some(("content-encoding", "identity")), b"{}", Claim::Json),
+        ] {
+            assert_eq!(of(header, body), expected, "{header:?} {}", String::from_utf8_lossy(body));
+        }
+    }
+}

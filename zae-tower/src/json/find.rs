@@ -1,0 +1,159 @@
+//! A member of a JSON text: [`Pointer`].
+
+use std::{borrow::Cow, fmt};
+
+use super::{JsonError, Scanner, Token};
+
+/// The longest text that is taken out of a body, in bytes as it is written.
+pub(crate) const MAX_TEXT: usize = 8 * 1024;
+
+/// Where a member stands: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pointer(Vec<Cow<'static, str>>);
+
+/// What stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No such member, or `null`.
+    Nothing,
+    Text(String),
+}
+
+/// A container on the way to the member.
+#[derive(Debug)]
+struct Step {
+    /// How many items of an array have begun; `None` in an object.
+    items: Option<usize>,
+    found: bool,
+}
+
+impl Pointer {
+    /// A `name` with a leading `/` is a pointer.
+    pub(crate) fn new(name: &'static str) -> Self {
+        match name.strip_prefix('/') {
+            Some(pointer) => {
+                Self(pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~").into()).collect())
+            }
+            None => Self(vec![name.into()]),
+        }
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.0[index].clone().into_owned()
+    }
+
+    /// The text that stands there. All of `body` is read, so that an answer says that it is JSON.
+    pub(crate) fn find(&self, body: &[u8]) -> Result<Found, JsonError> {
+        let mut scanner = Scanner::new(body);
+        // The open containers that are on the way, outermost first.
+        let mut way: Vec<Step> = Vec::with_capacity(self.0.len());
+        let mut found = Found::Nothing;
+        let mut wanted = true;
+        while let Some(token) = scanner.next()? {
+            let depth = scanner.depth();
+            match token {
+                Token::Key(key) => {
+                    wanted = depth == way.len() && key.is(&self.0[depth - 1]);
+                    continue;
+                }
+                Token::ObjectEnd | Token::ArrayEnd => {
+                    way.truncate(depth);
+                    continue;
+                }
+                _ => {}
+            }
+            let opens = matches!(token, Token::ObjectStart | Token::ArrayStart);
+            let outside = if opens { depth - 1 } else { depth };
+            if outside != way.len() || !self.takes(&mut way, wanted)? {
+                continue;
+            }
+            match token {
+                Token::ObjectStart | Token::ArrayStart if way.len() < self.0.len() => {
+                    way.push(Step { items: (token == Token::ArrayStart).then_some(0), found: false });
+                }
+                _ if outside < self.0.len() => {}
+                Token::Text(text) if text.written_len() <= MAX_TEXT => found = Found::Text(text.to_text()),
+                Token::Null => {}
+                _ => return Err(JsonError::NotText { name: self.name(self.0.len() - 1) }),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the value that begins within the last container of `way` is on the way too.
+    fn takes(&self, way: &mut [Step], wanted: bool) -> Result<bool, JsonError> {
+        let index = way.len();
+        let Some(within) = way.last_mut() else { return Ok(true) };
+        let name = &self.0[index - 1];
+        let takes = match &mut within.items {
+            None => wanted,
+            Some(items) => {
+                *items += 1;
+                name.parse::<usize>() == Ok(*items - 1)
+            }
+        };
+        if takes && std::mem::replace(&mut within.found, true) {
+            return Err(JsonError::Ambiguous { name: self.name(index - 1) });
+        }
+        Ok(takes)
+    }
+}
+
+/// As it stands in messages: a name in backticks, and a pointer with its slashes.
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [name] => write!(f, "`{name}`"),
+            steps => write!(f, "`/{}`", steps.join("/")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(pointer: &'static str, body: &str) -> Result<Option<String>, JsonError> {
+        Pointer::new(pointer).find(body.as_bytes()).map(|found| match found {
+            Found::Nothing => None,
+            Found::Text(text) => Some(text),
+        })
+    }
+
+    #[test]
+    fn members_are_found_where_pointers_point() {
+        for (pointer, body, text) in [
+            ("model", r#"{"a":{"model":"no"},"model":"yes","b":["model","no"]}"#, Some("yes")),
+            ("/model", "\u{feff}{\"model\":\"yes\"}", Some("yes")),
+            ("model", r#"{"\u006dodel":"\u0079es"}"#, Some("yes")),
+            ("/a/b", r#"{"b":"no","a":{"a":{"b":"no"},"b":"yes"}}"#, Some("yes")),
+            ("/a/1/b", r#"{"a":[{"b":"no"},{"c":0,"b":"yes"},{"b":"no"}]}"#, Some("yes")),
+            ("/a~1b/~0", r#"{"a/b":{"~":"yes"}}"#, Some("yes")),
+            ("a/b", r#"{"a/b":"yes"}"#, Some("yes")),
+            ("model", r#"{"Model":"no"}"#, None),
+            ("model", r#"{"model":null}"#, None),
+            ("model", "[]", None),
+            ("model", "7", None),
+            ("/a/b", r#"{"a":"b"}"#, None),
+            ("/a/b", r#"{"a":[1,2]}"#, None),
+            ("/0", r#"["yes","no"]"#, Some("yes")),
+        ] {
+            assert_eq!(find(pointer, body), Ok(text.map(str::to_owned)), "{pointer} in {body}");
+        }
+    }
+
+    #[test]
+    fn what_readers_disagree_about_is_an_error() {
+        let ambiguous = |pointer, body| matches!(find(pointer, body), Err(JsonError::Ambiguous { .. }));
+        assert!(ambiguous("model", r#"{"model":"a","model":"a"}"#));
+        assert!(ambiguous("model", r#"{"model":null,"m\u006fdel":"a"}"#));
+        assert!(ambiguous("/a/b", r#"{"a":{"b":"x"},"a":{}}"#));
+        assert!(!ambiguous("/a/b", r#"{"a":{"c":"x","c":"y","b":"z"},"d":1,"d":2}"#));
+        for body in [r#"{"model":7}"#, r#"{"model":["a"]}"#, r#"{"model":{}}"#, r#"{"model":true}"#] {
+            assert!(matches!(find("model", body), Err(JsonError::NotText { .. })), "{body}");
+        }
+        let long = format!(r#"{{"model":"{}"}}"#, "a".repeat(MAX_TEXT + 1));
+        assert!(matches!(find("model", &long), Err(JsonError::NotText { .. })));
+        assert!(matches!(find("model", r#"{"model":"a"} x"#), Err(JsonError::Malformed { .. })));
+    }
+}

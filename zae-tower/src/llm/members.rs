@@ -1,0 +1,193 @@
+//! The members of a request's body that matter to a limiter: [`Members`].
+
+use crate::json::{JsonError, Scanner, Text, Token, whole};
+
+/// The longest name of a model that is kept, in bytes as it is written.
+const MAX_MODEL: usize = 8 * 1024;
+
+/// What a request says beside its text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Members {
+    pub(super) model: Option<String>,
+    pub(super) stream: bool,
+    /// The largest bound of the output.
+    pub(super) bound: Option<u64>,
+    /// The largest number of choices asked for.
+    pub(super) choices: u64,
+    /// How many messages there are.
+    pub(super) messages: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Model,
+    /// A model by another name, where there is no [`Model`](Meaning::Model).
+    ModelId,
+    Stream,
+    Bound,
+    Choices,
+    Messages,
+    /// Holds others.
+    Section,
+}
+
+/// Where each stands: the section, or an empty text for the outermost object, and the name.
+const KNOWN: [(&str, &str, Meaning); 24] = [
+    ("", "model", Meaning::Model),
+    ("", "modelId", Meaning::ModelId),
+    ("", "stream", Meaning::Stream),
+    ("", "messages", Meaning::Messages),
+    ("", "max_completion_tokens", Meaning::Bound),
+    ("", "max_output_tokens", Meaning::Bound),
+    ("", "max_tokens", Meaning::Bound),
+    ("", "max_tokens_to_sample", Meaning::Bound),
+    ("", "max_gen_len", Meaning::Bound),
+    ("", "n", Meaning::Choices),
+    ("", "best_of", Meaning::Choices),
+    ("", "generationConfig", Meaning::Section),
+    ("generationConfig", "maxOutputTokens", Meaning::Bound),
+    ("generationConfig", "candidateCount", Meaning::Choices),
+    ("generationConfig", "max_output_tokens", Meaning::Bound),
+    ("generationConfig", "candidate_count", Meaning::Choices),
+    ("", "generation_config", Meaning::Section),
+    ("generation_config", "max_output_tokens", Meaning::Bound),
+    ("generation_config", "maxOutputTokens", Meaning::Bound),
+    ("generation_config", "candidate_count", Meaning::Choices),
+    ("", "inferenceConfig", Meaning::Section),
+    ("inferenceConfig", "maxTokens", Meaning::Bound),
+    ("", "textGenerationConfig", Meaning::Section),
+    ("textGenerationConfig", "maxTokenCount", Meaning::Bound),
+];
+
+impl Members {
+    /// Reads all of `body`.
+    pub(super) fn read(body: &[u8]) -> Result<Self, JsonError> {
+        let mut scanner = Scanner::new(body);
+        let mut members = Self::default();
+        let mut section = "";
+        // A bit for each of those known: which of two counts, readers disagree about.
+        let mut seen = 0_u32;
+        if scanner.next()? != Some(Token::ObjectStart) {
+            while scanner.next()?.is_some() {}
+            return Ok(members);
+        }
+        while let Some(token) = scanner.next()? {
+            match token {
+                Token::ObjectEnd => section = "",
+                Token::Key(key) => {
+                    let known = KNOWN.iter().position(|(within, name, _)| *within == section && key.is(name));
+                    let Some(known) = known else {
+                        scanner.skip_value()?;
+                        continue;
+                    };
+                    let (_, name, meaning) = KNOWN[known];
+                    if seen & (1 << known) != 0 {
+                        return ambiguous(scanner, name);
+                    }
+                    seen |= 1 << known;
+                    if members.take(meaning, &mut scanner)? {
+                        section = name;
+                    }
+                }
+                // Values come after their keys.
+                _ => {}
+            }
+        }
+        Ok(members)
+    }
+
+    /// Takes the value that comes next. True where it is a section, whose members come next.
+    fn take(&mut self, meaning: Meaning, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
+        let depth = scanner.depth();
+        let Some(token) = scanner.next()? else { return Ok(false) };
+        match (meaning, token) {
+            (Meaning::Section, Token::ObjectStart) => return Ok(true),
+            (Meaning::Model, Token::Text(text)) => self.model = Some(model(text)?),
+            (Meaning::ModelId, Token::Text(text)) if self.model.is_none() => self.model = Some(model(text)?),
+            (Meaning::Stream, Token::Bool(stream)) => self.stream = stream,
+            (Meaning::Bound, token) => self.bound = self.bound.max(number(token)),
+            (Meaning::Choices, token) => self.choices = self.choices.max(number(token).unwrap_or(0)),
+            (Meaning::Messages, Token::ArrayStart) => self.messages = items(scanner, depth)?,
+            _ => {}
+        }
+        scanner.close_to(depth)?;
+        Ok(false)
+    }
+}
+
+fn model(text: Text<'_>) -> Result<String, JsonError> {
+    if text.written_len() > MAX_MODEL {
+        return Err(JsonError::NotText { name: "model".to_owned() });
+    }
+    Ok(text.to_text())
+}
+
+/// A whole number, also written as text, as some servers take it.
+fn number(token: Token<'_>) -> Option<u64> {
+    match token {
+        Token::Number(number) => whole(number),
+        Token::Text(text) if text.written_len() <= 64 => whole(text.to_text().trim().as_bytes()),
+        _ => None,
+    }
+}
+
+/// How many items the array has that was just opened within `depth` containers; reads it to its end.
+fn items(scanner: &mut Scanner<'_>, depth: usize) -> Result<u64, JsonError> {
+    let mut items = 0;
+    while let Some(token) = scanner.next()? {
+        let opens = matches!(token, Token::ObjectStart | Token::ArrayStart);
+        match scanner.depth() - depth {
+            0 => break,
+            1 if !opens && !matches!(token, Token::ObjectEnd | Token::ArrayEnd) => items += 1,
+            2 if opens => items += 1,
+            _ => {}
+        }
+    }
+    Ok(items)
+}
+
+/// The error, if the rest is JSON.
+fn ambiguous(mut scanner: Scanner<'_>, name: &str) -> Result<Members, JsonError> {
+    while scanner.next()?.is_some() {}
+    Err(JsonError::Ambiguous { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Members, JsonError> {
+        Members::read(body.as_bytes())
+    }
+
+    #[test]
+    fn the_first_of_two_is_not_guessed() {
+        for (body, name) in [
+            (r#"{"model":"a","model":"b"}"#, "model"),
+            (r#"{"model":"a","\u006dodel":"b"}"#, "model"),
+            (r#"{"max_tokens":1,"x":{"max_tokens":2},"max_tokens":100000}"#, "max_tokens"),
+            (r#"{"stream":true,"stream":false}"#, "stream"),
+            (r#"{"generationConfig":{"maxOutputTokens":1},"generationConfig":{}}"#, "generationConfig"),
+            (r#"{"generationConfig":{"maxOutputTokens":1,"maxOutputTokens":9}}"#, "maxOutputTokens"),
+        ] {
+            assert_eq!(read(body), Err(JsonError::Ambiguous { name: name.to_owned() }), "{body}");
+        }
+        assert!(matches!(read(r#"{"model":"a","model":"b""#), Err(JsonError::Malformed { .. })));
+        let nested = read(r#"{"model":"a","messages":[{"model":"b"},{"model":"c"},7],"x":{"model":"d"}}"#).unwrap();
+        assert_eq!((nested.model.as_deref(), nested.messages), (Some("a"), 3));
+        assert_eq!(read(r#"{"modelId":"b","model":"a"}"#).unwrap().model.as_deref(), Some("a"));
+        assert_eq!(read(r#"{"Model":"b"}"#).unwrap().model, None, "names are exact");
+    }
+
+    #[test]
+    fn bounds_are_read_in_every_spelling() {
+        let bound = |body: &str| read(body).unwrap().bound;
+        for spelling in ["100000", "100000.0", "1e5", "\"100000\"", "10.0E+4"] {
+            assert_eq!(bound(&format!(r#"{{"max_tokens":{spelling}}}"#)), Some(100_000), "{spelling}");
+        }
+        for none in ["null", "-1", "NaN", "\"many\"", "[100000]", "{}", "true"] {
+            assert_eq!(bound(&format!(r#"{{"max_tokens":{none}}}"#)), None, "{none}");
+        }
+        assert_eq!(bound(r#"{"max_completion_tokens":1,"max_tokens":100000}"#), Some(100_000), "the largest");
+    }
+}
