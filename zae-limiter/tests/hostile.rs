@@ -1,8 +1,11 @@
 //! Bad input: what each kind of it is answered with. None of it may reach the store or panic.
 
+mod support;
+
+use support::store::TestStore;
 use zae_limiter::{
-    AcquireError, Cost, EmbeddedStore, EntityId, Limit, LimitName, Limits, MAX_LIMITS, MAX_TOKENS, NamespaceId,
-    NamespaceName, Principal, RateLimiter, Repository, ResourceName, StackName, ValidationError,
+    AcquireError, Cost, EntityId, Limit, LimitName, Limits, MAX_LIMITS, MAX_TOKENS, NamespaceId, NamespaceName,
+    Principal, RateLimiter, ResourceName, StackName, ValidationError,
 };
 
 fn long(length: usize) -> String {
@@ -155,8 +158,7 @@ fn manifests() {
 #[tokio::test]
 async fn bad_requests_never_reach_the_store() {
     // There is no table: whatever is sent fails with something else than a validation error.
-    let store = EmbeddedStore::memory().unwrap();
-    let repository = Repository::builder().embedded_store(&store).create_table().build().await.unwrap();
+    let repository = TestStore::new().repository().await;
     repository.delete_table().await.unwrap();
     let limiter = RateLimiter::new(repository);
     for (entity, resource, cost, field) in [

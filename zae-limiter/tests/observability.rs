@@ -14,7 +14,9 @@ use metrics_util::{
     debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
 use support::{Bench, Fault, limits, rpm};
-use zae_limiter::{Cost, Limits, NewEntity, OnUnavailable, RateLimiter, Repository, Reserve, stream::StreamTable};
+use zae_limiter::{
+    Cost, EmbeddedStore, Limits, NewEntity, OnUnavailable, RateLimiter, Repository, Reserve, stream::StreamTable,
+};
 
 /// By name: the kind, and the labels with their values (`limit` has any).
 type Table = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
@@ -233,7 +235,7 @@ async fn what_holds_a_client_is_debugged_in_a_line_without_a_secret() {
         ("Registry", format!("{:?}", repository.registry())),
         ("ProvisionTarget", format!("{:?}", repository.target())),
         ("StreamTable", format!("{:?}", StreamTable::new(client, repository.stack()))),
-        ("EmbeddedStore", format!("{:?}", bench.store)),
+        ("EmbeddedStore", format!("{:?}", EmbeddedStore::memory().unwrap())),
         ("RateLimiterBuilder", unmade),
         ("RateLimiter", format!("{limiter:?}")),
         ("Lease", held),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::json;
-use support::{Bench, limits, rpm};
+use support::{Bench, limits, rpm, store::TestStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -29,12 +29,12 @@ fn name(text: &str) -> NamespaceName {
 
 #[tokio::test]
 async fn what_is_missing_is_named_and_not_created() {
-    let store = EmbeddedStore::memory().unwrap();
+    let store = TestStore::new();
     let error = Repository::builder().client(store.client()).build().await.unwrap_err();
     assert!(matches!(&error, RepositoryError::TableMissing { table } if table == "limiter"), "{error}");
     assert!(error.to_string().contains("zae-deploy deploy"), "{error}");
 
-    Repository::builder().embedded_store(&store).build().await.unwrap();
+    store.builder().build().await.unwrap();
     let error = Repository::builder().client(store.client()).namespace("typo").build().await.unwrap_err();
     assert!(matches!(&error, RepositoryError::NamespaceNotFound(missing) if *missing == name("typo")), "{error}");
     let repository = Repository::builder().client(store.client()).build().await.unwrap();
@@ -44,7 +44,7 @@ async fn what_is_missing_is_named_and_not_created() {
 
 #[tokio::test]
 async fn a_table_that_cloudformation_made_is_opened_like_any_other() {
-    let store = EmbeddedStore::memory().unwrap();
+    let store = TestStore::new();
     store.create_table(&StackName::new("limiter").unwrap()).await.unwrap();
     let builder = || Repository::builder().client(store.client());
     // Whoever only looks leaves it as it is, and so does a mistyped name.
@@ -66,7 +66,7 @@ async fn a_table_that_cloudformation_made_is_opened_like_any_other() {
 
 #[tokio::test]
 async fn an_application_that_may_not_register_the_default_namespace_says_what_to_run() {
-    let store = EmbeddedStore::memory().unwrap();
+    let store = TestStore::new();
     store.create_table(&StackName::new("limiter").unwrap()).await.unwrap();
     let (wire, client) = support::Wire::tap(&store.client());
     wire.fail(|operation, _| match operation {
@@ -97,14 +97,13 @@ async fn bad_settings_are_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_deleted_namespace_is_not_brought_back_by_opening_it() {
-    let store = EmbeddedStore::memory().unwrap();
-    let repository = Repository::builder().embedded_store(&store).namespace("tenant").build().await.unwrap();
+    let store = TestStore::new();
+    let repository = store.builder().namespace("tenant").build().await.unwrap();
     let id = repository.namespace_id().clone();
     repository.delete_namespace(&name("tenant")).await.unwrap();
-    for builder in [
-        Repository::builder().embedded_store(&store).namespace("tenant"),
-        Repository::builder().client(store.client()).namespace("tenant"),
-    ] {
+    for builder in
+        [store.builder().namespace("tenant"), Repository::builder().client(store.client()).namespace("tenant")]
+    {
         let error = builder.build().await.unwrap_err();
         let RepositoryError::NamespaceState { id: found, state: NamespaceState::Deleted, .. } = &error else {
             panic!("{error}");
@@ -140,8 +139,8 @@ async fn embedded_tables_have_no_stream_to_fill() {
 
 #[tokio::test]
 async fn what_the_builder_stores_is_kept_by_later_changes() {
-    let store = EmbeddedStore::memory().unwrap();
-    let builder = || Repository::builder().embedded_store(&store);
+    let store = TestStore::new();
+    let builder = || store.builder();
     let repository = builder().on_unavailable(OnUnavailable::Allow).audit_retention_days(7).build().await.unwrap();
     assert_eq!(repository.system_defaults().await.unwrap(), (None, Some(OnUnavailable::Allow)));
 
@@ -166,8 +165,8 @@ async fn what_the_builder_stores_is_kept_by_later_changes() {
 
 #[tokio::test]
 async fn a_table_for_newer_clients_is_not_opened() {
-    let store = EmbeddedStore::memory().unwrap();
-    let repository = Repository::builder().embedded_store(&store).build().await.unwrap();
+    let store = TestStore::new();
+    let repository = store.builder().build().await.unwrap();
     for (field, value) in [("client_min_version", "99.0.0"), ("schema_version", "7.0.0")] {
         let mut record = raw::get(&repository, "_/SYSTEM#", "#VERSION").await;
         let before = record.clone();
@@ -211,7 +210,7 @@ async fn other_programs_reach_an_embedded_store_over_http() {
 
 #[tokio::test]
 async fn ping_tells_a_table_that_is_gone() {
-    let repository = Repository::embedded().await.unwrap();
+    let repository = TestStore::new().repository().await;
     assert!(repository.ping().await);
     repository.delete_table().await.unwrap();
     assert!(!repository.ping().await && !repository.is_available(Duration::from_secs(1)).await);
@@ -222,7 +221,7 @@ async fn ping_tells_a_table_that_is_gone() {
 
 #[tokio::test]
 async fn namespaces_share_nothing_but_the_table() {
-    let repository = Repository::embedded().await.unwrap();
+    let repository = TestStore::new().repository().await;
     // Nothing is wrong with any of these as the name of a namespace.
     for hostile in ["a b", "a#b", "a/b", "../x", "Ωmega", "$SYSTEM", "#NAMESPACE#default"] {
         let missing = repository.scoped(&name(hostile)).await.unwrap_err();
@@ -346,10 +345,10 @@ async fn what_cannot_be_called_is_an_error_before_anything_is_sent() {
     }
 }
 
-/// Makes the table in an embedded store, and counts how often it was asked.
+/// Makes the table in a store, and counts how often it was asked.
 #[derive(Debug)]
 struct Maker {
-    store: EmbeddedStore,
+    store: TestStore,
     occasion: ProvisionOccasion,
     asked: Arc<AtomicU32>,
 }
@@ -369,7 +368,7 @@ impl Provisioner for Maker {
 
 #[tokio::test]
 async fn a_provisioner_makes_what_is_missing_and_typos_stay_errors() {
-    let store = EmbeddedStore::memory().unwrap();
+    let store = TestStore::new();
     let asked = Arc::new(AtomicU32::new(0));
     let open = |namespace: &str, occasion| {
         let maker = Maker { store: store.clone(), occasion, asked: asked.clone() };

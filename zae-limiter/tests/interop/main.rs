@@ -18,6 +18,8 @@ mod pauses;
 mod python;
 mod records;
 mod side;
+#[path = "../support/store/mod.rs"]
+mod store;
 mod table;
 mod together;
 mod venv;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use zae_limiter::{AcquireError, Cost, RateLimiter, Repository};
+use zae_limiter::{AcquireError, Cost, RateLimiter};
 
 use super::table::{By, STACK, Table};
 
@@ -32,7 +32,7 @@ async fn with_limits() -> Option<Table> {
 
 /// Another of our processes, which knows nothing yet and then remembers limits for a minute.
 async fn process(table: &Table) -> RateLimiter {
-    let builder = Repository::builder().embedded_store(&table.store).stack(STACK).clock(table.clock.clone());
+    let builder = table.store.builder().stack(STACK).clock(table.clock.clone());
     RateLimiter::builder(builder.build().await.unwrap()).deadline(Duration::from_secs(10)).build()
 }
 

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use zae_limiter::{
-    AcquireError, AuditEvent, Clock, Cost, EmbeddedStore, Entity, EntityId, LimitScope, Limits, ManualClock,
-    NamespaceName, NewEntity, OnUnavailable, Principal, RateLimiter, Repository, RepositoryError, Reserve,
-    ResourceName, SystemClock, ValidationError, VersionUpdate,
+    AcquireError, AuditEvent, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity,
+    OnUnavailable, Principal, RateLimiter, Repository, RepositoryError, Reserve, ResourceName, SystemClock,
+    ValidationError, VersionUpdate,
 };
 
 use super::{
     side::{Answer, Failure},
+    store::TestStore,
     table::STACK,
 };
 
@@ -20,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Limiters and repositories by namespace, on the table that the Python package sees over HTTP.
 pub(crate) struct Ours {
-    store: EmbeddedStore,
+    store: TestStore,
     clock: Arc<ManualClock>,
     limiters: Mutex<BTreeMap<String, RateLimiter>>,
 }
@@ -63,12 +64,12 @@ impl From<AcquireError> for Failure {
 }
 
 impl Ours {
-    pub(crate) fn new(store: EmbeddedStore, clock: Arc<ManualClock>) -> Self {
+    pub(crate) fn new(store: TestStore, clock: Arc<ManualClock>) -> Self {
         Self { store, clock, limiters: Mutex::default() }
     }
 
     async fn repository(&self, namespace: &str, clock: Arc<dyn Clock>) -> Result<Repository, Failure> {
-        let builder = Repository::builder().embedded_store(&self.store).stack(STACK).namespace(namespace).clock(clock);
+        let builder = self.store.builder().stack(STACK).namespace(namespace).clock(clock);
         // No cache, so that every step of a test sees what the other side has just written.
         Ok(builder.config_cache_ttl(Duration::ZERO).build().await?)
     }
@@ -116,7 +117,7 @@ impl Ours {
         let names = arguments["namespaces"].as_array().expect("names").iter();
         let names: Vec<_> = names.map(|name| NamespaceName::new(name.as_str().expect("a name"))).collect();
         let names = names.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let builder = Repository::builder().embedded_store(&self.store).stack(STACK).namespace(names[0].as_str());
+        let builder = self.store.builder().stack(STACK).namespace(names[0].as_str());
         let repository = builder.clock(self.clock.clone()).create_table().build().await?;
         repository.register_namespaces(&names).await?;
         let text = |field: &str| arguments[field].as_str().expect("text");

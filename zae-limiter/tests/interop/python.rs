@@ -13,7 +13,7 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
-use super::child;
+use super::{child, store::endpoint::Endpoint};
 
 /// Longer than anything a healthy child is asked to do.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(crate) struct Python {
     interpreter: PathBuf,
-    endpoint: String,
+    endpoint: Endpoint,
     running: OnceCell<Mutex<Running>>,
 }
 
@@ -35,7 +35,7 @@ struct Running {
 
 impl Python {
     /// The driver against the DynamoDB at `endpoint`.
-    pub(crate) fn new(interpreter: PathBuf, endpoint: String) -> Self {
+    pub(crate) fn new(interpreter: PathBuf, endpoint: Endpoint) -> Self {
         Self { interpreter, endpoint, running: OnceCell::new() }
     }
 
@@ -51,7 +51,8 @@ impl Python {
 
     fn start(&self) -> Running {
         let driver = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/driver.py"));
-        let mut child = Command::from(child::command(&self.interpreter, driver, &self.endpoint))
+        let mut child = Command::from(child::command(&self.interpreter, driver, &self.endpoint.url))
+            .envs(self.endpoint.environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
-use tokio::{net::TcpListener, task::JoinHandle};
-use zae_limiter::{EmbeddedStore, ManualClock};
+use zae_limiter::ManualClock;
 
-use super::{ours::Ours, python::Python, side::Side, venv};
+use super::{ours::Ours, python::Python, side::Side, store::TestStore, venv};
 
 /// 2026-01-01T00:00:00Z in epoch ms.
 pub(crate) const START: i64 = 1_767_225_600_000;
@@ -24,20 +23,13 @@ pub(crate) enum By {
     Them,
 }
 
-/// An embedded store, served over loopback HTTP, with one of each side on it. Time stands still until it is moved.
+/// A store, served over loopback HTTP, with one of each side on it. Time stands still until it is moved.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) store: EmbeddedStore,
+    pub(crate) store: TestStore,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) ours: Side,
     pub(crate) theirs: Side,
-    server: JoinHandle<()>,
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
 }
 
 impl Table {
@@ -46,16 +38,13 @@ impl Table {
         let interpreter = tokio::task::spawn_blocking(venv::interpreter).await;
         // A panic in there is the failure that `ZAE_REQUIRE_INTEROP` asks for.
         let interpreter = interpreter.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let store = EmbeddedStore::memory().unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let served = store.clone();
-        let server = tokio::spawn(async move { served.serve(listener, std::future::pending()).await.unwrap() });
+        let store = TestStore::new();
+        let endpoint = store.serve().await;
         let clock = Arc::new(ManualClock::at(START));
         let python = Box::new(Python::new(interpreter, endpoint));
         let theirs = Side::Theirs(python, Arc::clone(&clock));
         let ours = Side::Ours(Ours::new(store.clone(), Arc::clone(&clock)));
-        let table = Self { store, clock, ours, theirs, server };
+        let table = Self { store, clock, ours, theirs };
         let deployed = json!({
             "namespaces": ["default", "tenant-a"], "lambda_version": "0.17.0", "updated_by": "interop",
         });

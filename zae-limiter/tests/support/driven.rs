@@ -6,9 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use zae_limiter::{Clock, EmbeddedStore, Limits, RateLimiter, RateLimiterBuilder, Repository};
+use zae_limiter::{Clock, Limits, RateLimiter, RateLimiterBuilder, Repository};
 
-use super::{DEADLINE, Fault, START, Wire};
+use super::{DEADLINE, Fault, START, Wire, store::TestStore};
 
 /// Shows the time that tokio's clock shows, counted from [`START`].
 #[derive(Debug)]
@@ -22,14 +22,14 @@ impl Clock for Driven {
 
 /// A table that answers in a given time, and the processes on it. For tests with `start_paused`.
 pub struct Fleet {
-    pub store: EmbeddedStore,
+    pub store: TestStore,
     pub clock: Arc<Driven>,
     pub delay: Duration,
 }
 
 impl Fleet {
     pub fn new(delay: Duration) -> Self {
-        Self { store: EmbeddedStore::memory().unwrap(), clock: Arc::new(Driven(Instant::now())), delay }
+        Self { store: TestStore::new(), clock: Arc::new(Driven(Instant::now())), delay }
     }
 
     pub async fn repository(&self) -> (Wire, Repository) {

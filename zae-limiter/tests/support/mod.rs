@@ -1,4 +1,4 @@
-//! A wire between the SDK and the embedded store that counts what passes, and can be made to fail.
+//! A wire between the SDK and the store that counts what passes, and can be made to fail.
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
 
@@ -6,6 +6,7 @@ pub mod driven;
 pub mod front;
 pub mod ideal;
 pub mod measures;
+pub mod store;
 pub mod table;
 
 use std::{
@@ -34,7 +35,8 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use zae_limiter::{EmbeddedStore, Limit, Limits, ManualClock, RateLimiter, Repository};
+use store::TestStore;
+use zae_limiter::{Limit, Limits, ManualClock, RateLimiter, Repository};
 
 /// 2026-01-01T00:00:00Z in epoch ms.
 pub const START: i64 = 1_767_225_600_000;
@@ -247,15 +249,15 @@ impl HttpConnector for Tap {
     }
 }
 
-/// A table of its own in memory, at a standstill in time.
+/// A table of its own, at a standstill in time.
 pub struct Bench {
-    pub store: EmbeddedStore,
+    pub store: TestStore,
     pub clock: Arc<ManualClock>,
 }
 
 impl Bench {
     pub fn new() -> Self {
-        Self { store: EmbeddedStore::memory().unwrap(), clock: Arc::new(ManualClock::at(START)) }
+        Self { store: TestStore::new(), clock: Arc::new(ManualClock::at(START)) }
     }
 
     /// What another process would have: its own client and caches on the same table.

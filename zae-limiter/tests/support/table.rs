@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::{
         ProjectionType, PutRequest, ScalarAttributeType, WriteRequest,
     },
 };
-use zae_limiter::{EmbeddedStore, Repository};
+use zae_limiter::Repository;
+
+use super::store::TestStore;
 
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -23,7 +25,7 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn of(store: &EmbeddedStore, repository: &Repository) -> Self {
+    pub fn of(store: &TestStore, repository: &Repository) -> Self {
         Self { client: store.client(), name: repository.stack().to_string() }
     }
 
@@ -39,7 +41,7 @@ impl Table {
             });
             let request = self.client.batch_write_item().request_items(&self.name, requests.collect());
             let left = request.send().await.unwrap().unprocessed_items.unwrap_or_default();
-            assert!(left.is_empty(), "the embedded store processes everything");
+            assert!(left.is_empty(), "nothing throttles a test");
         }
     }
 
@@ -81,7 +83,7 @@ impl Table {
 }
 
 /// A table whose GSI2 holds keys only, as a lean deployment has it.
-pub async fn lean_table(store: &EmbeddedStore, name: &str) {
+pub async fn lean_table(store: &TestStore, name: &str) {
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
     let mut request = store
         .client()

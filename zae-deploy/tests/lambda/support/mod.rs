@@ -1,5 +1,7 @@
 //! The world around a function.
 
+#[path = "../../../../zae-limiter/tests/support/store/endpoint.rs"]
+mod endpoint;
 pub(crate) mod function;
 pub(crate) mod records;
 pub(crate) mod s3;
@@ -69,13 +71,15 @@ impl World {
     }
 
     fn environment(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
+        let store = self.store.endpoint.environment().map(|(name, value)| (name, value.to_owned()));
+        let mut environment = BTreeMap::from(store);
+        environment.extend([
             ("TABLE_NAME", TABLE.to_owned()),
             ("ENABLE_ARCHIVAL", "true".to_owned()),
             ("ARCHIVE_BUCKET_NAME", "archive".to_owned()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.store.endpoint.clone()),
             ("AWS_ENDPOINT_URL_S3", self.s3.endpoint.clone()),
-        ])
+        ]);
+        environment
     }
 
     /// The snapshots in the table: `entity resource window start` → its counters and `total_events`.

@@ -24,6 +24,7 @@ use zae_limiter::{Repository, RepositoryBuilder};
 
 use super::{
     TABLE,
+    endpoint::{self, Endpoint},
     steps::{Steps, When},
 };
 
@@ -31,8 +32,8 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Store {
     /// Behind the door.
-    pub(crate) endpoint: String,
-    direct: String,
+    pub(crate) endpoint: Endpoint,
+    direct: Endpoint,
     door: Door,
 }
 
@@ -77,24 +78,32 @@ async fn pass(State(door): State<Door>, request: Request) -> Response {
     answer.map_or_else(lost, IntoResponse::into_response)
 }
 
+/// An embedded database, served until the runtime ends.
+async fn embedded() -> Endpoint {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().unwrap()));
+    Endpoint { url, access_key: "test".to_owned(), region: "us-east-1".to_owned() }
+}
+
 impl Store {
     pub(crate) async fn start(steps: Arc<Steps>) -> Self {
-        let database = Database::memory().unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let direct = format!("http://{}/", listener.local_addr().unwrap());
-        tokio::spawn(dynoxide::server::serve_on(listener, database));
+        let direct = match endpoint::local() {
+            Some(local) => local,
+            None => embedded().await,
+        };
         let door = Door {
             steps,
             throttles: Arc::default(),
             writes: Arc::default(),
-            inside: direct.clone(),
+            inside: direct.url.clone(),
             client: legacy::Client::builder(TokioExecutor::new()).build_http(),
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(pass).with_state(door.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let store = Self { endpoint, direct, door };
+        let store = Self { endpoint: Endpoint { url, ..direct.clone() }, direct, door };
         store.builder().create_table().build().await.unwrap();
         store
     }
@@ -104,9 +113,9 @@ impl Store {
         let http = aws_smithy_http_client::Builder::new().build_http();
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&self.direct)
+            .region(Region::new(self.direct.region.clone()))
+            .credentials_provider(Credentials::new(&self.direct.access_key, "test", None, None, "test"))
+            .endpoint_url(&self.direct.url)
             .http_client(http);
         Client::from_conf(config.build())
     }
