@@ -5,8 +5,10 @@ use std::{fs, path::Path};
 use super::{Architecture, Package, Packages};
 use crate::package::{Function, PackageError, build, find};
 
-/// The cheaper one first, where both are there.
-const ARCHITECTURES: [Architecture; 2] = [Architecture::Arm64, Architecture::X86_64];
+/// What is taken where both are there: the cheaper one by a deployment, which tells the stack.
+const CHEAPER_FIRST: [Architecture; 2] = [Architecture::Arm64, Architecture::X86_64];
+/// A package by itself goes to a function that has the template's default.
+const DEFAULT_FIRST: [Architecture; 2] = [Architecture::X86_64, Architecture::Arm64];
 
 impl Packages {
     /// Packs the binaries `zae-aggregator` and `zae-provisioner` in `folder`, by default that of this program; without an
@@ -21,12 +23,12 @@ impl Packages {
         };
         match architecture {
             Some(architecture) => load(architecture),
-            None => either(load),
+            None => either(CHEAPER_FIRST, load),
         }
     }
 }
 
-/// Packs the binary of one function; without an architecture, the one that it is there for.
+/// Packs the binary of one function; without an architecture, the template's default, or the one that it is there for.
 ///
 /// # Errors
 /// [`PackageError`] when it is missing, or would not start on Lambda.
@@ -38,14 +40,16 @@ pub fn load_one(
     let load = |architecture| Ok((architecture, package(function, folder, architecture)?));
     match architecture {
         Some(architecture) => load(architecture),
-        None => either(load),
+        None => either(DEFAULT_FIRST, load),
     }
 }
 
 /// The first architecture that there is a binary for. What is wrong with a binary that is there says more than that the
 /// other is missing.
-fn either<T>(load: impl Fn(Architecture) -> Result<T, PackageError>) -> Result<T, PackageError> {
-    let [first, second] = ARCHITECTURES;
+fn either<T>(
+    [first, second]: [Architecture; 2],
+    load: impl Fn(Architecture) -> Result<T, PackageError>,
+) -> Result<T, PackageError> {
     match load(first) {
         Err(PackageError::Missing { .. } | PackageError::OtherMachine { .. }) => load(second),
         result => result,

@@ -9,7 +9,10 @@ mod upload;
 
 use std::{fmt, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
+
+use crate::package::Function;
 
 pub use load::load_one;
 pub(crate) use upload::upload;
@@ -65,6 +68,11 @@ impl Package {
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
+
+    /// The same in base64, as S3 and Lambda have it.
+    pub fn sha256_base64(&self) -> String {
+        STANDARD.encode(Sha256::digest(&self.bytes))
+    }
 }
 
 /// The packages of a stack's functions, or none.
@@ -92,6 +100,16 @@ impl Packages {
     /// Whether there are none.
     pub fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// The SHA-256 of a function's package in base64, if there is one.
+    pub(crate) fn sha256_base64(&self, function: Function) -> Option<String> {
+        let both = self.0.as_ref()?;
+        let package = match function {
+            Function::Aggregator => &both.aggregator,
+            Function::Provisioner => &both.provisioner,
+        };
+        Some(package.sha256_base64())
     }
 }
 

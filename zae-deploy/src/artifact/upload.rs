@@ -3,7 +3,7 @@
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     primitives::ByteStream,
-    types::{BucketLocationConstraint, CreateBucketConfiguration},
+    types::{BucketLocationConstraint, ChecksumAlgorithm, ChecksumMode, CreateBucketConfiguration},
 };
 
 use super::{Package, Packages};
@@ -58,18 +58,29 @@ impl Bucket {
         }
     }
 
-    /// Sends `package` unless it is there. Returns its key.
+    /// Sends `package` unless it is there. What has its name is believed by the checksum that S3 computed when it arrived, not
+    /// by the name, and replaced otherwise. Returns its key.
     async fn ensure_object(&self, function: &str, package: &Package, watch: &dyn Watch) -> Result<String, StackError> {
         let key = format!("{function}/{}.zip", package.sha256());
         let head = self.client.head_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.owner);
-        match head.send().await {
-            Ok(_) => return Ok(key),
+        let checksum = package.sha256_base64();
+        match head.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(found) if found.checksum_sha256() == Some(checksum.as_str()) => return Ok(key),
+            Ok(found) if found.checksum_sha256().is_some() => watch.warn(&format!(
+                "s3://{}/{key} is not the package that its name says, and is replaced: find out who may write to the bucket",
+                self.name
+            )),
+            Ok(_) => {}
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(StackError::from_sdk("s3:GetObject", error)),
         }
         watch.step(&format!("Uploading the {function} ({:.1} KB)", package.bytes().len() as f64 / 1024.0));
         let put = self.client.put_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.owner);
-        let put = put.content_type("application/zip").body(ByteStream::from(package.bytes().to_vec()));
+        let put = put
+            .content_type("application/zip")
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .checksum_sha256(checksum)
+            .body(ByteStream::from(package.bytes().to_vec()));
         put.send().await.map_err(|error| StackError::from_sdk("s3:PutObject", error))?;
         Ok(key)
     }

@@ -1,8 +1,8 @@
 //! Lambda packages from binaries: [`build`].
 //!
-//! The same binary gives the same bytes, whenever and wherever it is packed: the only file is `bootstrap`, with a fixed
-//! date and permissions. Before that, the binary is looked at: the right machine, and a C library no newer than the one
-//! that Lambda's `provided.al2023` has.
+//! The same binary gives the same bytes, whenever and wherever it is packed: `bootstrap`, with a fixed date and permissions,
+//! and beside it an `index.py` that starts it where a function was created with Python's inline code. Before that, the
+//! binary is looked at: the right machine, and a C library no newer than the one that Lambda's `provided.al2023` has.
 
 mod elf;
 mod find;
@@ -22,6 +22,8 @@ use crate::artifact::{Architecture, Package};
 
 /// The name that `provided.al2023` starts.
 const BOOTSTRAP: &str = "bootstrap";
+/// The module that a function's placeholder is in, which the package replaces.
+const INDEX: (&str, &str) = ("index.py", include_str!("index.py"));
 /// Whoever unpacks it may read and start it.
 const MODE: u32 = 0o755;
 
@@ -120,5 +122,8 @@ pub fn build(binary: &[u8], architecture: Architecture) -> Result<Package, Packa
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     zip.start_file(BOOTSTRAP, options)?;
     zip.write_all(binary).map_err(ZipError::Io)?;
+    let (name, text) = INDEX;
+    zip.start_file(name, options)?;
+    zip.write_all(text.as_bytes()).map_err(ZipError::Io)?;
     Ok(Package::new(zip.finish()?.into_inner()))
 }

@@ -109,6 +109,10 @@ impl Cloud {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config)
+    }
+
     pub(crate) fn tagging(&self) -> aws_sdk_resourcegroupstagging::Client {
         aws_sdk_resourcegroupstagging::Client::new(&self.config)
     }

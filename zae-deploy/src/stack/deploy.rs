@@ -10,6 +10,7 @@ use super::{
     cloud::Cloud,
     describe::{DeployedStack, describe, is_limiter},
     error::StackError,
+    functions::{Runs, functions},
     options::StackOptions,
     parameters::{self, CodeLocation, Parameters, Wanted},
     progress::{Follow, Watch, outcome},
@@ -184,11 +185,28 @@ impl<'a> Deployment<'a> {
         };
         watch.step("Preparing the table");
         setup::prepare(self.cloud, &self.stack, retention).await?;
+        self.look_at_code(&deployed, watch).await;
         Ok(deployed)
     }
 
-    /// Begins what was planned and does not wait. The table has to be prepared by another deployment, or by whoever opens
-    /// it first.
+    /// Warns of functions that do not run what they should.
+    async fn look_at_code(&self, deployed: &DeployedStack, watch: &dyn Watch) {
+        for function in functions(self.cloud, deployed).await {
+            let name = &function.name;
+            let packed = self.packages.sha256_base64(function.function());
+            if function.runs == Runs::Placeholder {
+                watch.warn(&format!(
+                    "{name} is a placeholder that fails: `zae-deploy upgrade --name {}` uploads its code",
+                    self.stack
+                ));
+            } else if function.code_sha256.is_some() && packed.is_some() && function.code_sha256 != packed {
+                watch.warn(&format!("{name} runs other code than was packed: somebody uploaded it by other means"));
+            }
+        }
+    }
+
+    /// Begins what was planned and does not wait. Another deployment prepares the table, or the first program that opens it;
+    /// how long audit events are kept is stored by a deployment only.
     ///
     /// # Errors
     /// As [`apply`](Self::apply), for what CloudFormation refuses at once.

@@ -7,6 +7,9 @@ use zae_limiter::StackName;
 
 use super::{cloud::Cloud, error::StackError, parameters::Parameters, state::StackState, tags};
 
+/// Parameters of the template, as of the reference's, that no other template has together.
+const PARAMETERS: [&str; 3] = ["SchemaVersion", "SnapshotWindows", "SnapshotRetentionDays"];
+
 /// A stack as CloudFormation has it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -53,11 +56,12 @@ impl DeployedStack {
         }
     }
 
-    /// Whether its tags, or its name, say that it is a rate limiter. One that was deployed from the printed template has
-    /// no tags; [`is_limiter`] asks further.
+    /// Whether its tags, its name or its template's parameters say that it is a rate limiter. One that was deployed from
+    /// the printed template has no tags. [`is_limiter`] asks further.
     pub(super) fn says_it_is_a_limiter(&self) -> bool {
         self.tags.get(tags::MANAGED_BY).is_some_and(|owner| owner == tags::OWNER)
             || self.name.starts_with(tags::LEGACY_PREFIX)
+            || PARAMETERS.iter().all(|name| self.parameters.contains_key(*name))
     }
 }
 

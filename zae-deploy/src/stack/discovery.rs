@@ -91,7 +91,7 @@ impl LimiterInfo {
             region: region.to_owned(),
             version: tag(tags::VERSION),
             lambda_version: tag(tags::LAMBDA),
-            schema_version: tag(tags::SCHEMA),
+            schema_version: tag(tags::SCHEMA).or_else(|| stack.parameters.get("SchemaVersion").cloned()),
             stack_type: tag(tags::TYPE).unwrap_or_else(|| tags::LIMITER.to_owned()),
             created_at: stack.created_at,
             updated_at: stack.updated_at,
@@ -101,7 +101,8 @@ impl LimiterInfo {
     }
 }
 
-/// The rate limiters of a region, by name: those that this tool or the Python package deployed.
+/// The rate limiters of a region, by name: those that this tool or the Python package deployed, and those from the
+/// exported template, whose versions no tags tell.
 ///
 /// # Errors
 /// [`StackError::Denied`] without the permission `cloudformation:DescribeStacks`; the one for `tag:GetResources` is not

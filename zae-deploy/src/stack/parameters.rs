@@ -115,6 +115,7 @@ fn given(
         ("EnablePITR", pitr),
         ("PITRRecoveryPeriodDays", days),
         ("EnableDeletionProtection", flag(set.enable_deletion_protection)),
+        ("KmsKeyArn", set.kms_key_arn.clone()),
         ("IndexProjection", set.index_projection.map(|projection| projection.as_str().to_owned())),
         ("RoleNameFormat", set.role_name_format.as_ref().map(|format| format.as_str().to_owned())),
     ];

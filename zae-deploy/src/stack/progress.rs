@@ -77,6 +77,11 @@ pub trait Watch: Send + Sync {
     fn step(&self, text: &str) {
         tracing::info!("{text}");
     }
+
+    /// Something works less well than it could, said in a sentence.
+    fn warn(&self, text: &str) {
+        tracing::warn!("{text}");
+    }
 }
 
 /// Watches by writing the steps to the log.

@@ -8,8 +8,6 @@
 //! zae-deploy cfn-template > template.yaml
 //! aws cloudformation deploy --template-file template.yaml --stack-name limiter --capabilities CAPABILITY_NAMED_IAM
 //! zae-deploy lambda-export --output lambda.zip
-//! aws lambda update-function-configuration --function-name limiter-aggregator --runtime provided.al2023 --handler bootstrap
-//! aws lambda wait function-updated-v2 --function-name limiter-aggregator
 //! aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
 //! ```
 

@@ -11,6 +11,7 @@ mod crashes;
 mod failures;
 mod package;
 mod provisioner;
+mod python_runtime;
 mod reference;
 mod refill;
 mod shards;

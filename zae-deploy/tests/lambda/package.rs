@@ -28,7 +28,7 @@ fn the_same_binary_gives_the_same_bytes_or_the_reason_why_it_would_not_start() {
     };
     assert_eq!(package, build(&binary, HERE).unwrap());
     let mut zip = ZipArchive::new(std::io::Cursor::new(package.bytes().to_vec())).unwrap();
-    assert_eq!(zip.len(), 1);
+    assert_eq!(zip.len(), 2);
     let mut file = zip.by_index(0).unwrap();
     assert_eq!(
         (file.name().unwrap().into_owned(), file.unix_mode().map(|mode| mode & 0o777)),

@@ -53,7 +53,7 @@ import json, sys, botocore.session
 from botocore import xform_name
 session = botocore.session.get_session()
 for service, operation, *options in json.loads(sys.argv[1]):
-    client = session.create_client(service, region_name='us-east-1')
+    client = session.create_client({'s3api': 's3'}.get(service, service), region_name='us-east-1')
     if operation == 'wait':
         waiter, *options = options
         assert waiter.replace('-', '_') in client.waiter_names, waiter
@@ -83,7 +83,7 @@ async fn every_aws_command_exists_with_its_options() {
     clean(&mut command).args(["-c", CHECK, &serde_json::to_string(&commands).unwrap()]);
     let ran = Ran::from_output(command.output().await.unwrap()).ok();
     println!("{}", ran.stdout);
-    for expected in ["lambda update-function-configuration", "lambda wait", "lambda update-function-code"] {
+    for expected in ["lambda update-function-configuration", "lambda update-function-code"] {
         assert!(ran.stdout.contains(expected), "{}", ran.stdout);
     }
     assert!(ran.stdout.contains("cloudformation continue-update-rollback"), "{}", ran.stdout);

@@ -26,7 +26,7 @@ fn the_template_is_printed_and_written() {
 fn a_package_is_exported_and_an_existing_file_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let info = offline(folder.path(), &["lambda-export", "--info"]).ok();
-    for line in ["Lambda Package Information", "Architecture:   x86_64", "Runtime:        provided.al2023"] {
+    for line in ["Lambda Package Information", "Architecture:   x86_64", "provided.al2023 (bootstrap), python3.12"] {
         assert!(info.stdout.contains(line), "{}", info.stdout);
     }
     assert!(!folder.path().join("lambda.zip").exists());
@@ -35,8 +35,8 @@ fn a_package_is_exported_and_an_existing_file_is_kept() {
     assert!(ran.stdout.starts_with("✓ Exported Lambda package to: lambda.zip ("), "{}", ran.stdout);
     let exported = fs::read(folder.path().join("lambda.zip")).unwrap();
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&exported)).unwrap();
-    assert_eq!(zip.len(), 1);
-    assert_eq!(zip.by_index(0).unwrap().name().unwrap(), "bootstrap");
+    let names = [0, 1].map(|index| zip.by_index(index).unwrap().name().unwrap().into_owned());
+    assert_eq!((zip.len(), names), (2, ["bootstrap".to_owned(), "index.py".to_owned()]));
 
     fs::write(folder.path().join("lambda.zip"), "mine").unwrap();
     offline(folder.path(), &["lambda-export", "-o", "lambda.zip"]).failed(1, &["File already exists", "--force"]);

@@ -14,6 +14,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use base64::Engine;
 use http_body_util::BodyExt;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -61,6 +62,10 @@ pub(crate) struct Script {
     pub(crate) fails: Option<[&'static str; 3]>,
     /// Whether the stack is protected against termination.
     pub(crate) protected: bool,
+    /// The outputs of the stack.
+    pub(crate) outputs: Vec<[&'static str; 2]>,
+    /// Functions that Lambda has: name, entry point, bytes of code.
+    pub(crate) functions: Vec<(&'static str, &'static str, u64)>,
     /// Whether `describe` knows of a table in the stack.
     pub(crate) foreign: bool,
 }
@@ -154,6 +159,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let answer = shared.client.request(http::Request::from_parts(parts, Body::from(body))).await.unwrap();
         return answer.map(Body::new);
     }
+    if let Some(function) = parts.uri.path().strip_prefix("/2015-03-31/functions/") {
+        return shared.world.lock().unwrap().configuration(function);
+    }
+    if parts.method == http::Method::HEAD && parts.uri.path().ends_with(".zip") {
+        return package(parts.uri.path());
+    }
     if parts.method != http::Method::POST {
         return Response::new(Body::empty());
     }
@@ -185,6 +196,15 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
 }
 
+/// S3's answer for a package that is what its name says.
+fn package(path: &str) -> Response {
+    let hash = path.rsplit('/').next().and_then(|name| name.strip_suffix(".zip")).unwrap();
+    let bytes: Vec<u8> =
+        (0..hash.len()).step_by(2).map(|at| u8::from_str_radix(&hash[at..at + 2], 16).unwrap()).collect();
+    let checksum = base64::engine::general_purpose::STANDARD.encode(bytes);
+    Response::builder().header("x-amz-checksum-sha256", checksum).body(Body::empty()).unwrap()
+}
+
 impl World {
     /// Something was set going: the stack is in its first scripted state at once.
     fn begin(&mut self) {
@@ -201,6 +221,20 @@ impl World {
         }
     }
 
+    /// Lambda's answer to the question for `{name}/configuration`.
+    fn configuration(&self, path: &str) -> Response {
+        let name = path.strip_suffix("/configuration").expect("nothing else is asked");
+        let Some((_, handler, bytes)) = self.script.functions.iter().find(|(known, ..)| *known == name) else {
+            let answer = Response::builder().status(404).header("x-amzn-errortype", "ResourceNotFoundException");
+            return answer.body(Body::from("{}")).unwrap();
+        };
+        let runtime = if *handler == "bootstrap" { "provided.al2023" } else { "python3.12" };
+        let told = serde_json::json!({
+            "FunctionName": name, "Runtime": runtime, "Handler": handler, "CodeSize": bytes, "CodeSha256": "c2hh",
+        });
+        Response::new(Body::from(told.to_string()))
+    }
+
     fn describe(&mut self, _: &Fields) -> Response {
         let Some(state) = self.state else { return error("ValidationError", "Stack with id prod does not exist") };
         let tag =
@@ -212,9 +246,13 @@ impl World {
             );
             text
         });
+        let outputs: String = self.script.outputs.iter().fold(String::new(), |mut text, [name, value]| {
+            let _ = write!(text, "<member><OutputKey>{name}</OutputKey><OutputValue>{value}</OutputValue></member>");
+            text
+        });
         let body = format!(
             "<Stacks><member><StackName>prod</StackName><StackId>{ID}</StackId><CreationTime>{NOW}</CreationTime>\
-             <StackStatus>{state}</StackStatus><Parameters>{parameters}</Parameters><Tags>{tag}</Tags>\
+             <StackStatus>{state}</StackStatus><Parameters>{parameters}</Parameters><Outputs>{outputs}</Outputs><Tags>{tag}</Tags>\
              <EnableTerminationProtection>{}</EnableTerminationProtection></member></Stacks>",
             self.script.protected
         );

@@ -143,6 +143,77 @@ async fn a_failed_update_is_rolled_back_and_says_so() {
     assert!(ran.stdout.contains("The last update was rolled back"), "{}", ran.stdout);
 }
 
+/// A stack with functions, that nothing changes.
+fn with_functions(functions: Vec<(&'static str, &'static str, u64)>) -> Script {
+    Script {
+        no_changes: Some("No updates are to be performed."),
+        outputs: vec![
+            ["AggregatorFunctionName", "prod-aggregator"],
+            ["ProvisionerFunctionName", "prod-limits-provisioner"],
+        ],
+        functions,
+        ..Script::default()
+    }
+}
+
+#[tokio::test]
+async fn placeholders_are_warned_of_and_status_reads_what_runs() {
+    let placeholders =
+        vec![("prod-aggregator", "index.handler", 318), ("prod-limits-provisioner", "index.handler", 320)];
+    let fake = Fake::start(Some("CREATE_COMPLETE"), with_functions(placeholders)).await;
+    let ran = fake.zae_deploy(&[&DEPLOY[..], &["--no-code"]].concat()).await.ok();
+    for name in ["prod-aggregator", "prod-limits-provisioner"] {
+        let warning =
+            format!("Warning: {name} is a placeholder that fails: `zae-deploy upgrade --name prod` uploads its code");
+        assert!(ran.stderr.contains(&warning), "{}", ran.stderr);
+    }
+    let status = fake.zae_deploy(&["status", "--name", "prod"]).await.ok().stdout;
+    for line in [
+        "  Aggregator:    Placeholder",
+        "  Lambda:        N/A",
+        "⚠️  prod-aggregator is a placeholder that fails",
+        "⚠️  Infrastructure is not complete",
+    ] {
+        assert!(status.lines().any(|shown| shown == line), "no {line:?} in {status}");
+    }
+    let status = fake.zae_deploy(&["status", "--name", "prod", "--output", "json"]).await.ok().json();
+    assert_eq!(
+        (&status["functions"][0]["runs"], &status["lambda_version"]),
+        (&"placeholder".into(), &serde_json::Value::Null)
+    );
+
+    // A package of megabytes on the placeholder's runtime, and a function that is gone.
+    let fake =
+        Fake::start(Some("CREATE_COMPLETE"), with_functions(vec![("prod-aggregator", "index.handler", 3_900_000)]))
+            .await;
+    let ran = fake.zae_deploy(&[&DEPLOY[..], &["--no-code"]].concat()).await.ok();
+    assert!(!ran.stderr.contains("placeholder"), "{}", ran.stderr);
+    let status = fake.zae_deploy(&["status", "--name", "prod", "--output", "json"]).await.ok().json();
+    assert_eq!(status["functions"][0]["runs"], "package");
+    assert_eq!((&status["functions"][1]["runs"], &status["lambda_version"]), (&"missing".into(), &"0.17.0".into()));
+    assert_eq!(status["lacks"][0]["what"], "prod-limits-provisioner was deleted");
+}
+
+#[tokio::test]
+async fn code_that_is_not_what_was_packed_is_warned_of() {
+    let script = with_functions(vec![("prod-aggregator", "bootstrap", 3_900_000)]);
+    let fake = Fake::start(Some("CREATE_COMPLETE"), script).await;
+    let ran = fake.zae_deploy(&DEPLOY).await.ok();
+    assert!(ran.stderr.contains("prod-aggregator runs other code than was packed"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_stack_that_nobody_waited_for_says_what_it_lacks() {
+    let fake = Fake::start(Some("CREATE_COMPLETE"), Script::default()).await;
+    let status = fake.zae_deploy(&["status", "--name", "prod"]).await.ok().stdout;
+    assert!(status.contains("The namespace 'default' and the version record are missing"), "{status}");
+    let mend = "`zae-deploy namespace register default --name prod";
+    assert!(status.contains(mend) && !status.contains("is ready"), "{status}");
+    fake.zae_deploy(&["namespace", "register", "default", "--name", "prod"]).await.ok();
+    let status = fake.zae_deploy(&["status", "--name", "prod"]).await.ok().stdout;
+    assert!(status.contains("✓ Infrastructure is ready"), "{status}");
+}
+
 #[tokio::test]
 async fn an_operation_under_way_is_waited_for() {
     let script = Script { no_changes: Some("No updates are to be performed."), ..Script::default() };

@@ -18,7 +18,10 @@ const UNTOLD: [(&str, &[&str]); 8] = [
     ("AWS::Lambda::EventSourceMapping", &[]),
     ("AWS::SQS::Queue", &["Tags"]),
     ("AWS::Logs::LogGroup", &[]),
-    ("AWS::S3::Bucket", &["LifecycleConfiguration", "PublicAccessBlockConfiguration", "Tags"]),
+    (
+        "AWS::S3::Bucket",
+        &["LifecycleConfiguration", "PublicAccessBlockConfiguration", "Tags", "VersioningConfiguration"],
+    ),
 ];
 
 /// A stack as its services describe it.

@@ -119,6 +119,72 @@ print(json.dumps([out, keys]))
     assert_eq!(keys, [format!("aggregator/{aggregator}.zip"), format!("provisioner/{provisioner}.zip")]);
 }
 
+/// The guide's way without this tool's `deploy`: the template by itself, and its two commands for the code.
+#[tokio::test]
+async fn a_stack_from_the_exported_template_is_found_filled_and_opened() {
+    let Some(moto) = Moto::start().await else { return };
+    let create = format!(
+        "import boto3, os; c = boto3.client('cloudformation', endpoint_url=os.environ['ENDPOINT']); \
+         c.create_stack(StackName='prod', TemplateBody={:?}, Capabilities=['CAPABILITY_NAMED_IAM'])",
+        zae_deploy::template::TEMPLATE
+    );
+    moto.python(&create).await;
+    let listed = moto.zae_deploy(&["list", "--output", "json"]).await.ok().json();
+    let info = &listed["limiters"][0];
+    assert_eq!((&info["user_name"], &info["schema_version"]), (&"prod".into(), &"0.10.0".into()));
+    let status = moto.zae_deploy(&["status", "--name", "prod", "--output", "json"]).await.ok().json();
+    // moto gives the aggregator's environment back in another form than Lambda's, so its function cannot be read.
+    let lacks: Vec<&Value> = status["lacks"].as_array().unwrap().iter().map(|lack| &lack["what"]).collect();
+    assert_eq!(
+        lacks,
+        [
+            "The namespace 'default' and the version record are missing",
+            "prod-limits-provisioner is a placeholder that fails",
+        ]
+    );
+
+    for (function, deployed) in [("aggregator", "prod-aggregator"), ("provisioner", "prod-limits-provisioner")] {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = folder.path().join("lambda.zip");
+        let export = ["lambda-export", "--function", function, "--output", zip.to_str().unwrap()];
+        moto.zae_deploy(&export).await.ok();
+        let upload = format!(
+            "import boto3, os; c = boto3.client('lambda', endpoint_url=os.environ['ENDPOINT']); \
+             c.update_function_code(FunctionName='{deployed}', ZipFile=open({zip:?}, 'rb').read())"
+        );
+        moto.python(&upload).await;
+    }
+    moto.zae_deploy(&["system", "set-defaults", "--name", "prod", "-l", "rpm:10"]).await.ok();
+    let status = moto.zae_deploy(&["status", "--name", "prod", "--output", "json"]).await.ok().json();
+    assert_eq!(status["lacks"], serde_json::json!([]));
+    let provisioner = &status["functions"][1];
+    assert_eq!((&provisioner["runs"], &provisioner["runtime"]), (&"package".into(), &"python3.12".into()));
+}
+
+#[tokio::test]
+async fn a_package_in_the_bucket_is_believed_by_its_checksum() {
+    let Some(moto) = Moto::start().await else { return };
+    moto.zae_deploy(&["deploy", "--name", "first", "--no-alarms"]).await.ok();
+    let package = load_one(zae_deploy::package::Function::Aggregator, Some(lambda_dir()), None).unwrap().1;
+    let key = format!("aggregator/{}.zip", package.sha256());
+    let s3 = "import boto3, os, hashlib; s3 = boto3.client('s3', endpoint_url=os.environ['ENDPOINT']); \
+              bucket = 'zae-deploy-123456789012-us-east-1'; ";
+    let replace = format!("{s3} s3.put_object(Bucket=bucket, Key='{key}', Body=b'mine', ChecksumAlgorithm='SHA256')");
+    moto.python(&replace).await;
+    let ran = moto.zae_deploy(&["deploy", "--name", "second", "--no-alarms"]).await.ok();
+    assert!(ran.stderr.contains("is not the package that its name says"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("Uploading the aggregator") && !ran.stdout.contains("Uploading the provisioner"));
+    let read =
+        format!("{s3} print(hashlib.sha256(s3.get_object(Bucket=bucket, Key='{key}')['Body'].read()).hexdigest())");
+    assert_eq!(moto.python(&read).await.trim(), package.sha256());
+    // Without a checksum there is nothing to believe.
+    let replace = format!("{s3} s3.put_object(Bucket=bucket, Key='{key}', Body=b'mine', ChecksumAlgorithm='CRC32')");
+    moto.python(&replace).await;
+    let ran = moto.zae_deploy(&["deploy", "--name", "third", "--no-alarms"]).await.ok();
+    assert!(ran.stdout.contains("Uploading the aggregator"), "{}", ran.stdout);
+    assert_eq!(moto.python(&read).await.trim(), package.sha256());
+}
+
 #[tokio::test]
 async fn what_is_switched_off_is_not_made() {
     let Some(moto) = Moto::start().await else { return };

@@ -20,6 +20,7 @@ mod lifecycle;
 mod moto;
 mod resolve;
 mod run;
+mod security;
 mod session;
 mod shown;
 mod template;

@@ -1,4 +1,4 @@
-//! `moto`, `cfn-lint` and the published package in a virtual environment of their own.
+//! `moto`, `cfn-lint` and the published package in a virtual environment of their own; `checkov` in another.
 
 use std::{path::PathBuf, sync::LazyLock};
 
@@ -7,8 +7,23 @@ use std::{path::PathBuf, sync::LazyLock};
 mod shared;
 
 const PACKAGES: [&str; 2] = ["moto[server]==5.2.*", "cfn-lint==1.58.*"];
+/// The release whose findings the guide answers.
+const CHECKOV: &str = "3.3.30";
 /// Another list of packages needs another environment.
 const EDITION: &str = "1";
+
+/// The interpreter that has `checkov`, whose own requirements do not go together with the others'.
+pub(crate) fn checkov() -> Option<PathBuf> {
+    static VENV: LazyLock<shared::Venv> = LazyLock::new(|| {
+        shared::Venv::new(
+            format!("checkov-venv-{CHECKOV}"),
+            vec![format!("checkov=={CHECKOV}")],
+            "checkov",
+            "STACK TESTS SKIPPED: the template was not checked by checkov.",
+        )
+    });
+    VENV.interpreter()
+}
 
 /// The interpreter that has the packages, or `None` after a notice that says why there is none.
 pub(crate) fn interpreter() -> Option<PathBuf> {

@@ -53,7 +53,8 @@ impl Report for Gone {
         page.done(&format!("Stack '{}' deleted successfully", self.stack));
         if let Some(bucket) = &self.archive_bucket {
             page.line(format!("  Kept:   s3://{bucket}, with the archived audit events"));
-            page.line(format!("  Remove: `aws s3 rb s3://{bucket} --force`"));
+            page.line("  Remove: empty it with all versions in the S3 console, then");
+            page.line(format!("          `aws s3api delete-bucket --bucket {bucket}`"));
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Deploy {
     /// Wait until CloudFormation is done [default]
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
-    /// Do not wait; another deploy then prepares the table
+    /// Do not wait; the next deploy prepares the table, or the first program that opens it
     #[arg(long, overrides_with = "wait")]
     no_wait: bool,
     #[command(flatten)]
@@ -77,7 +77,10 @@ impl Report for Deployed {
         match (self.outcome, &self.status) {
             (Outcome::Started, _) | (_, None) => {
                 page.done(&format!("Stack '{}' is under way", self.stack));
-                page.line(format!("  {} shows how it fares; deploy again to prepare its table", self.next));
+                page.line(format!(
+                    "  {} shows how it fares; the first program that opens it prepares its table",
+                    self.next
+                ));
             }
             (Outcome::Unchanged, Some(_)) => {
                 page.done(&format!("Stack '{}' is up to date; nothing was changed", self.stack));
@@ -117,7 +120,8 @@ impl Deploy {
         let plan = run.plan().await?;
         summary::show(&out, &plan.parameters(), &options);
         let plan = run.approve(plan, self.yes).await?;
-        let deployed = if self.no_wait { run.start(plan).await? } else { run.apply(plan).await? };
+        let deployed =
+            if self.no_wait { run.start(plan, options.audit_retention()).await? } else { run.apply(plan).await? };
         out.show(&deployed)
     }
 }
@@ -176,12 +180,18 @@ impl Run<'_> {
         Ok(self.deployed(outcome, changes, Some(stack)))
     }
 
-    async fn start(&self, plan: Plan) -> Result<Deployed, CliError> {
+    async fn start(&self, plan: Plan, retention: Option<u32>) -> Result<Deployed, CliError> {
         if let Plan::Unchanged(_) = plan {
             return self.apply(plan).await;
         }
         let (_, changes) = told(&plan);
         self.deployment.start(plan).await.map_err(|error| failed(self.action, error))?;
+        if let Some(days) = retention {
+            let again = self.cx.command(&format!("deploy --audit-retention-days {days}"));
+            self.cx.warn(&format!(
+                "How long audit events are kept is not stored yet: {again} does that when the stack is ready"
+            ));
+        }
         Ok(self.deployed(Outcome::Started, changes, None))
     }
 

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::packages::{Binaries, unusable};
 use crate::{
-    artifact::load_one,
+    artifact::{Architecture, load_one},
     cli::{
         CliError,
         output::{units, write_all},
@@ -19,13 +19,10 @@ use crate::{
 #[command(after_help = "\
 Uploading it to a stack that was deployed from `zae-deploy cfn-template`:
   zae-deploy lambda-export --output lambda.zip
-  aws lambda update-function-configuration --function-name limiter-aggregator \\
-      --runtime provided.al2023 --handler bootstrap
-  aws lambda wait function-updated-v2 --function-name limiter-aggregator
   aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
 
-The second command is needed once: the template's placeholder is a Python function. Where the binary is built for arm64, add
-`--architectures arm64` to the last one.")]
+The package runs on provided.al2023, and on the Python runtime of the template's placeholders, whose process it replaces. Where
+only a binary for arm64 is at hand, add `--architectures arm64` to the second command.")]
 pub(crate) struct LambdaExport {
     /// Where to write it
     #[arg(short, long, value_name = "FILE", default_value = "lambda.zip")]
@@ -66,7 +63,7 @@ impl LambdaExport {
             return write_all(&format!(
                 "\nLambda Package Information\n{}\n\n\
                  Function:       {}\nPackage size:   {size}\nSHA-256:        {}\n\
-                 Architecture:   {}\nRuntime:        provided.al2023\nHandler:        bootstrap\n\n",
+                 Architecture:   {}\nRuntime:        provided.al2023 (bootstrap), python3.12 (index.handler)\n\n",
                 "=".repeat(26),
                 function.binary(),
                 package.sha256(),
@@ -79,6 +76,12 @@ impl LambdaExport {
             fs::write(&self.output, package.bytes())
         };
         write().map_err(|error| CliError::failed(format!("export the Lambda package to {path}"), error))?;
-        write_all(&format!("✓ Exported Lambda package to: {path} ({size})\n"))
+        let note = match architecture {
+            Architecture::X86_64 => "",
+            Architecture::Arm64 => {
+                "  It is for arm64: add `--architectures arm64` to `aws lambda update-function-code`\n"
+            }
+        };
+        write_all(&format!("✓ Exported Lambda package to: {path} ({size})\n{note}"))
     }
 }

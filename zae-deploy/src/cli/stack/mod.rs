@@ -4,6 +4,7 @@ mod compat;
 mod delete;
 mod deploy;
 mod export;
+mod lacks;
 mod list;
 mod options;
 mod packages;

@@ -28,6 +28,9 @@ pub(super) struct StackArgs {
     /// Allow to delete the table [default]
     #[arg(long, overrides_with = "enable_deletion_protection", help_heading = "Data")]
     no_deletion_protection: bool,
+    /// Customer-managed key for table, logs, environment, dead letters and archive; "" for keys of AWS
+    #[arg(long, value_name = "ARN", help_heading = "Data")]
+    kms_key_arn: Option<String>,
     /// What the index over buckets holds; lean halves the write units of an acquire, and can only be chosen when the stack is
     /// created [default: full]
     #[arg(long, value_name = "KIND", help_heading = "Data")]
@@ -155,6 +158,7 @@ impl StackArgs {
             audit_retention_days = self.audit_retention_days;
             pitr_recovery_days = self.pitr_recovery_days;
             enable_deletion_protection = toggle(self.enable_deletion_protection, self.no_deletion_protection);
+            kms_key_arn = self.kms_key_arn.as_ref();
             index_projection = self.index_projection.map(|projection| match projection {
                 Projection::Full => IndexProjection::Full,
                 Projection::Lean => IndexProjection::Lean,

@@ -6,13 +6,17 @@ use aws_sdk_dynamodb::{error::ProvideErrorMetadata, types::TableDescription};
 use serde::Serialize;
 use zae_limiter::StackName;
 
-use super::cloud;
+use super::{
+    cloud,
+    lacks::{self, Lack, Records},
+};
 use crate::{
     cli::{
         CliError, Context,
         output::{Output, Page, Report, units},
     },
-    stack::{Cloud, DeployedStack, StackError, StackState, describe},
+    package::Function,
+    stack::{Cloud, DeployedFunction, DeployedStack, Runs, StackError, StackState, describe, functions},
 };
 
 const POLICIES: [(&str, &str); 6] = [
@@ -42,6 +46,10 @@ struct Status {
     items: Option<u64>,
     size_bytes: Option<u64>,
     deletion_protection: bool,
+    /// The ARN of the customer-managed key of the table.
+    kms_key_arn: Option<String>,
+    functions: Vec<DeployedFunction>,
+    lacks: Vec<Lack>,
     policies: Vec<Arn>,
     roles: Vec<Arn>,
     #[serde(skip)]
@@ -76,9 +84,10 @@ impl Report for Status {
             [
                 ("Stack", or(&self.stack_status, "Not found")),
                 ("Table", or(&self.table_status, "Not found")),
-                ("Aggregator", yes(self.aggregator, "Enabled", "Disabled")),
-                ("Provisioner", yes(self.provisioner, "Enabled", "Disabled")),
+                ("Aggregator", self.code(Function::Aggregator, self.aggregator)),
+                ("Provisioner", self.code(Function::Provisioner, self.provisioner)),
                 ("Protected", yes(self.deletion_protection, "Yes", "No")),
+                ("Encryption", or(&self.kms_key_arn, "AWS's own key")),
             ],
         );
         if let Some(reason) = &self.stack_status_reason {
@@ -108,8 +117,29 @@ impl Report for Status {
             }
         }
         page.blank();
+        for lack in &self.lacks {
+            page.line(format!("⚠️  {}", lack.what));
+            page.line(format!("  → {}", lack.next));
+        }
         if let Some(closing) = self.closing {
             page.line(closing);
+        }
+    }
+}
+
+impl Status {
+    /// Whether a function is there, and what it runs where that is not this project's package.
+    fn code(&self, function: Function, enabled: bool) -> String {
+        let deployed = self.functions.iter().find(|deployed| deployed.function() == function);
+        let Some(deployed) = deployed.filter(|_| enabled) else {
+            return if enabled { "Enabled" } else { "Disabled" }.to_owned();
+        };
+        match deployed.runs {
+            Runs::Placeholder => "Placeholder".to_owned(),
+            Runs::Missing => "Missing".to_owned(),
+            Runs::PythonPackage => "Enabled (Python package)".to_owned(),
+            Runs::Other => format!("Enabled (other code: {})", deployed.handler.as_deref().unwrap_or("unknown")),
+            Runs::Package | Runs::Unknown => "Enabled".to_owned(),
         }
     }
 }
@@ -133,7 +163,7 @@ pub(super) async fn run(cx: &Context, out: &Output) -> Result<(), CliError> {
     let latency = u64::try_from(begun.elapsed().as_millis()).ok();
     let causes = [stack.as_ref().err(), table.as_ref().err()];
     let causes: Vec<String> = causes.into_iter().flatten().map(|error| format!("the cause: {error}")).collect();
-    let status = collect(&cloud, &name, stack.ok().flatten(), table.ok().flatten(), latency).await;
+    let status = collect(cx, &cloud, &name, stack.ok().flatten(), table.ok().flatten(), latency).await;
     out.show(&status)?;
     if !status.available {
         let mut error = CliError::problem("Infrastructure is not available");
@@ -163,17 +193,29 @@ async fn describe_table(cloud: &Cloud, name: &StackName) -> Result<Option<TableD
 }
 
 async fn collect(
+    cx: &Context,
     cloud: &Cloud,
     name: &StackName,
     stack: Option<DeployedStack>,
     table: Option<TableDescription>,
     latency: Option<u64>,
 ) -> Status {
-    let versions = match &table {
-        Some(_) => versions(cloud, name).await,
+    let records = match &table {
+        Some(_) => records(cloud, name).await,
         None => None,
     };
-    let (schema_version, lambda_version) = versions.unwrap_or_default();
+    let functions = match &stack {
+        Some(stack) => functions(cloud, stack).await,
+        None => Vec::new(),
+    };
+    let lacks = records.iter().filter_map(|records| records.lack(cx));
+    let lacks: Vec<Lack> = lacks.chain(functions.iter().filter_map(|function| lacks::function(cx, function))).collect();
+    let record = records.and_then(|records| records.version).unwrap_or_default();
+    // The record says what a deployment brought; a placeholder has no level.
+    let runs_nothing = |function: &DeployedFunction| {
+        function.function() == Function::Aggregator && matches!(function.runs, Runs::Placeholder | Runs::Missing)
+    };
+    let lambda_version = record.lambda_version.filter(|_| !functions.iter().any(runs_nothing));
     let output = |key: &str| stack.as_ref().and_then(|stack| stack.outputs.get(key)).cloned();
     let arns = |rows: &[(&'static str, &str)]| -> Vec<Arn> {
         rows.iter().filter_map(|(name, key)| Some(Arn { name, arn: output(key)? })).collect()
@@ -182,6 +224,7 @@ async fn collect(
     let closing = match stack.as_ref().map(|stack| &stack.state) {
         _ if !available => None,
         Some(state) if state.is_in_progress() => Some("⏳ Operation in progress..."),
+        Some(state) if state.is_healthy() && !lacks.is_empty() => Some("⚠️  Infrastructure is not complete"),
         Some(state) if state.is_healthy() => Some("✓ Infrastructure is ready"),
         Some(state) if state.is_usable() => Some("⚠️  The last update was rolled back; the stack works as before"),
         _ => None,
@@ -195,11 +238,14 @@ async fn collect(
         aggregator: output("AggregatorFunctionName").is_some(),
         provisioner: output("ProvisionerFunctionName").is_some(),
         client_version: env!("CARGO_PKG_VERSION"),
-        schema_version,
+        schema_version: record.schema_version,
         lambda_version,
         items: count(table.as_ref().and_then(|table| table.item_count)),
         size_bytes: count(table.as_ref().and_then(|table| table.table_size_bytes)),
         deletion_protection: table.as_ref().and_then(|table| table.deletion_protection_enabled) == Some(true),
+        kms_key_arn: table.as_ref().and_then(key_of),
+        functions,
+        lacks,
         table_status: table.and_then(|table| table.table_status).map(|status| status.as_str().to_owned()),
         policies: arns(&POLICIES),
         roles: arns(&ROLES),
@@ -209,10 +255,13 @@ async fn collect(
     }
 }
 
-/// Schema and Lambda level of the version record, when there is one that can be read.
-async fn versions(cloud: &Cloud, name: &StackName) -> Option<(Option<String>, Option<String>)> {
-    let registry =
-        zae_limiter::Repository::builder().stack(name).client(cloud.dynamodb()).build_registry().await.ok()?;
-    let record = registry.version_record().await.ok()??;
-    Some((record.schema_version, record.lambda_version))
+/// The table's own records, when they can be read.
+async fn records(cloud: &Cloud, name: &StackName) -> Option<Records> {
+    let builder = zae_limiter::Repository::builder().stack(name).client(cloud.dynamodb());
+    Records::read(&builder.build_registry().await.ok()?).await.ok()
+}
+
+/// The customer-managed key of a table that has one.
+fn key_of(table: &TableDescription) -> Option<String> {
+    table.sse_description()?.kms_master_key_arn().map(str::to_owned)
 }

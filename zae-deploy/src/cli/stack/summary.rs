@@ -54,6 +54,10 @@ pub(super) fn show(out: &Output, parameters: &Parameters, options: &StackOptions
         (false, _) => line("Point-in-time recovery", "disabled"),
     }
     line("Deletion protection", able(on("EnableDeletionProtection", false)));
+    let key = value("KmsKeyArn", "");
+    if !key.is_empty() {
+        line("Encryption key", &key);
+    }
     if value("IndexProjection", "full") == "lean" {
         line("Index projection", "lean");
     }

@@ -17,15 +17,12 @@ Deploying it with the AWS CLI:
   aws cloudformation deploy --template-file template.yaml --stack-name limiter \\
       --parameter-overrides SnapshotRetentionDays=90 EnablePITR=true --capabilities CAPABILITY_NAMED_IAM
   zae-deploy lambda-export --output lambda.zip
-  aws lambda update-function-configuration --function-name limiter-aggregator \\
-      --runtime provided.al2023 --handler bootstrap
-  aws lambda wait function-updated-v2 --function-name limiter-aggregator
   aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
 
-The function starts as a Python placeholder, because CloudFormation takes inline code for no other runtime that fits; the
-second of the Lambda commands makes it one for the exported code. The provisioner goes the same way: lambda-export
---function provisioner, and limiter-limits-provisioner. With the packages in a bucket of yours neither is needed: give the
-parameters CodeBucket, AggregatorCodeKey and ProvisionerCodeKey.")]
+The function starts as a Python placeholder that fails, because CloudFormation takes inline code for no other runtime that
+fits; the exported code replaces it. The provisioner goes the same way: lambda-export --function provisioner, and
+limiter-limits-provisioner. With the packages in a bucket of yours neither is needed: give the parameters CodeBucket,
+AggregatorCodeKey and ProvisionerCodeKey.")]
 pub(crate) struct CfnTemplate {
     /// Write it to a file
     #[arg(short, long, value_name = "FILE")]

@@ -47,6 +47,10 @@ impl Watch for Shown<'_> {
     fn step(&self, text: &str) {
         self.out.progress(&format!("{text}..."));
     }
+
+    fn warn(&self, text: &str) {
+        self.cx.warn(text);
+    }
 }
 
 /// Does `work`, unless Ctrl-C comes first; `left` says what goes on without us.

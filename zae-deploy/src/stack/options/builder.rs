@@ -145,6 +145,12 @@ impl StackOptionsBuilder {
         self
     }
 
+    /// The ARN of a customer-managed key for table, logs, environment, dead letters and archive; empty for keys of AWS.
+    pub fn kms_key_arn(mut self, arn: impl Into<String>) -> Self {
+        self.set.kms_key_arn = Some(arn.into());
+        self
+    }
+
     /// What the index over buckets holds; for new stacks only.
     pub fn index_projection(mut self, projection: IndexProjection) -> Self {
         self.set.index_projection = Some(projection);
@@ -168,6 +174,7 @@ impl StackOptionsBuilder {
         set.role_name_format = role_name_format.map(|format| NameFormat::role(&format)).transpose()?;
         set.policy_name_format = policy_name_format.map(|format| NameFormat::policy(&format)).transpose()?;
         check::roles(&set)?;
+        check::key(&set)?;
         check::tags(&set.tags)?;
         Ok(StackOptions { set })
     }

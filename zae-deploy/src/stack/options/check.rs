@@ -45,6 +45,17 @@ pub(super) fn roles(set: &Set) -> Result<(), OptionError> {
     Ok(())
 }
 
+/// Checks the key's ARN. Aliases will not do: logs and functions want the key itself.
+pub(super) fn key(set: &Set) -> Result<(), OptionError> {
+    match set.kms_key_arn.as_deref().filter(|arn| !arn.is_empty() && !is_key_arn(arn)) {
+        Some(arn) => {
+            let problem = format!("must be the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID), got: {arn}");
+            Err(OptionError::new("kms_key_arn", problem))
+        }
+        None => Ok(()),
+    }
+}
+
 fn within(option: &'static str, value: Option<u32>, min: u32, max: u32) -> Result<(), OptionError> {
     match value {
         Some(value) if !(min..=max).contains(&value) => {
@@ -72,6 +83,14 @@ fn is_role_arn(arn: &str) -> bool {
         && account.len() == 12
         && account.bytes().all(|b| b.is_ascii_digit())
         && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+}
+
+fn is_key_arn(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", partition, "kms", region, account, key] = parts[..] else { return false };
+    let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    account && word(partition) && word(region) && key.strip_prefix("key/").is_some_and(word)
 }
 
 pub(super) fn tags(tags: &BTreeMap<String, String>) -> Result<(), OptionError> {
@@ -137,6 +156,27 @@ mod tests {
         {
             let error = refused(StackOptions::builder().aggregator_role_arn(arn));
             assert!(error.contains("must be a valid IAM role ARN"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_named_by_its_arn() {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        for partition in ["aws", "aws-cn", "aws-us-gov"] {
+            let arn = format!("arn:{partition}:kms:eu-central-1:123456789012:key/{id}");
+            StackOptions::builder().kms_key_arn(arn).build().unwrap();
+        }
+        StackOptions::builder().kms_key_arn("").build().unwrap();
+        for wrong in [
+            id.to_owned(),
+            "alias/mine".to_owned(),
+            "arn:aws:kms:eu-central-1:123456789012:alias/mine".to_owned(),
+            format!("arn:aws:kms::123456789012:key/{id}"),
+            format!("arn:aws:kms:eu-central-1:1:key/{id}"),
+            "arn:aws:kms:eu-central-1:123456789012:key/".to_owned(),
+        ] {
+            let error = refused(StackOptions::builder().kms_key_arn(&wrong));
+            assert!(error.contains("must be the ARN of a KMS key"), "{wrong}: {error}");
         }
     }
 

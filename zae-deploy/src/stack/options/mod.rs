@@ -52,6 +52,7 @@ pub(in crate::stack) enum Recovery {
 /// | `lambda_timeout`, `lambda_memory` | 60 s, 256 MB |
 /// | `lambda_duration_threshold_pct` | 80 |
 /// | `audit_archive_glacier_days` | 90 |
+/// | `kms_key_arn` | none: keys of AWS |
 /// | `index_projection` | full |
 ///
 /// ```
@@ -116,6 +117,7 @@ pub(in crate::stack) struct Set {
     pub(in crate::stack) create_iam: Option<bool>,
     pub(in crate::stack) aggregator_role_arn: Option<String>,
     pub(in crate::stack) enable_deletion_protection: Option<bool>,
+    pub(in crate::stack) kms_key_arn: Option<String>,
     pub(in crate::stack) index_projection: Option<IndexProjection>,
     pub(in crate::stack) tags: BTreeMap<String, String>,
 }

@@ -65,6 +65,13 @@ impl World {
         Function::start_command(command, &self.environment()).await
     }
 
+    /// The package unpacked in `folder`, on Lambda's own runtime for Python: its handler is that of a placeholder.
+    pub(crate) async fn on_python(&self, python: &Path, folder: &Path) -> Function {
+        let mut command = Command::new(python);
+        command.args(["-m", "awslambdaric", "index.handler"]).current_dir(folder);
+        Function::start_command(command, &self.environment()).await
+    }
+
     /// A running provisioner.
     pub(crate) async fn provisioner(&self) -> Function {
         Function::start(&provisioner(), &self.environment()).await

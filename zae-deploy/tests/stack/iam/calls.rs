@@ -77,7 +77,7 @@ impl HttpConnector for Tap {
 }
 
 /// What a request asks IAM for. A transaction has no action of its own, but one for each of its parts.
-fn calls(operation: &str, body: &Value) -> Vec<Call> {
+pub(super) fn calls(operation: &str, body: &Value) -> Vec<Call> {
     let action = |name: &str| format!("dynamodb:{name}");
     let on_table =
         |name: &str, leading_keys: Vec<String>| Call { action: action(name), target: Target::Table, leading_keys };

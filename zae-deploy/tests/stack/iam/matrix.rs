@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     calls::{Call, Target},
     policy::{Policy, Principal},
+    python,
     runs::{Calls, Table},
 };
 use crate::resolve::{self, Parameters};
@@ -42,7 +43,7 @@ fn none_allowed<'a>(policy: &Policy, principal: &Principal, calls: impl IntoIter
 }
 
 fn writes(call: &Call) -> bool {
-    let writing = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem"];
+    let writing = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"];
     writing.iter().any(|name| call.action == format!("dynamodb:{name}"))
 }
 
@@ -87,6 +88,23 @@ async fn applications_acquire_and_change_nothing_else() {
             call("UpdateTable", &[]),
         ],
     );
+}
+
+#[tokio::test]
+async fn applications_on_the_python_package_acquire_too() {
+    let table = Table::new().await;
+    let Some(acquire) = python::acquire(&table).await else { return };
+    let check = "dynamodb:ConditionCheckItem";
+    assert!(acquire.iter().any(|call| call.action == check), "it creates buckets in transactions: {acquire:#?}");
+    all_allowed(&managed("AcquireOnlyPolicy"), &NOBODY(), &acquire);
+    let own = Principal::of_namespace(&table.id);
+    all_allowed(&managed("NamespaceAcquirePolicy"), &own, &acquire);
+    let other = Principal::of_namespace(&table.other);
+    none_allowed(&managed("NamespaceAcquirePolicy"), &other, acquire.iter().filter(in_namespace));
+    // A check tells no more than reading does, and stays inside the namespace like it.
+    let registry = call("ConditionCheckItem", &["_/SYSTEM#"]);
+    none_allowed(&managed("NamespaceAcquirePolicy"), &own, [&registry]);
+    none_allowed(&managed("ReadOnlyPolicy"), &NOBODY(), acquire.iter().filter(|call| writes(call)));
 }
 
 #[tokio::test]

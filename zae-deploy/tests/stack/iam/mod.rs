@@ -6,6 +6,7 @@
 mod calls;
 mod matrix;
 mod policy;
+mod python;
 #[allow(dead_code, reason = "the other tests use all of it")]
 #[path = "../../lambda/support/records.rs"]
 mod records;

@@ -19,7 +19,7 @@ use super::{
 
 /// A deployed table with the namespaces `default` and `other`.
 pub(crate) struct Table {
-    store: EmbeddedStore,
+    pub(super) store: EmbeddedStore,
     /// The id of `default`.
     pub(crate) id: String,
     /// The id of `other`.
