@@ -13,6 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::private;
+
 pub(super) const STATUS_PATH: &str = "/_zae/status";
 pub(super) const STOP_PATH: &str = "/_zae/stop";
 pub(super) const TOKEN_HEADER: &str = "x-zae-token";
@@ -81,6 +83,23 @@ pub fn archive_folder(folder: &Path) -> PathBuf {
     folder.join("archive")
 }
 
+/// Makes the folder for the user's eyes alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare(folder: &Path) -> io::Result<()> {
+    private::folder(folder, &log_file(folder))
+}
+
+/// Opens an empty log for the user's eyes alone.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn new_log(folder: &Path) -> io::Result<fs::File> {
+    prepare(folder)?;
+    private::file(&log_file(folder), private::Content::Discard)
+}
+
 fn state_file(folder: &Path) -> PathBuf {
     folder.join("running.json")
 }
@@ -99,11 +118,9 @@ impl Running {
     }
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        // Whole or not at all: somebody may be reading it.
-        let new = folder.join("running.json.new");
-        fs::write(&new, serde_json::to_vec(self)?)?;
-        fs::rename(new, state_file(folder))
+        prepare(folder)?;
+        // Whoever has its token can stop the stack.
+        private::write(&state_file(folder), &serde_json::to_vec(self)?)
     }
 
     /// Forgets it.

@@ -10,16 +10,14 @@ use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, Request, State},
     http::{
-        HeaderMap, StatusCode, Uri,
+        HeaderMap, StatusCode,
         header::{CONTENT_TYPE, HOST},
     },
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Notify;
 
 use crate::advice::NOT_LOCAL;
@@ -27,6 +25,8 @@ use crate::advice::NOT_LOCAL;
 use super::{
     control::{STATUS_PATH, STOP_PATH, Status, TOKEN_HEADER},
     functions::{Lambda, caller},
+    guard::guard,
+    inside::Inside,
     stream::Progress,
 };
 
@@ -36,10 +36,9 @@ const LARGEST: usize = 16 * 1024 * 1024;
 const KEPT: Duration = Duration::from_secs(60);
 
 /// What answers requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Front {
-    inside: Uri,
-    client: Client<HttpConnector, Body>,
+    client: Client<Inside, Body>,
     lambda: Lambda,
     progress: Arc<Progress>,
     status: Status,
@@ -49,14 +48,14 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(
-        inside: Uri,
+        inside: Inside,
         lambda: Lambda,
         progress: Arc<Progress>,
         (status, token): (Status, String),
         stop: Arc<Notify>,
     ) -> Self {
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).build_http();
-        Self { inside, client, lambda, progress, status, token, stop }
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).build(inside);
+        Self { client, lambda, progress, status, token, stop }
     }
 
     pub(super) fn router(self) -> Router {
@@ -66,6 +65,7 @@ impl Front {
             .route(STOP_PATH, post(stop))
             .fallback(database)
             .layer(DefaultBodyLimit::max(LARGEST))
+            .layer(middleware::from_fn(guard))
             .with_state(self)
     }
 }
@@ -105,9 +105,8 @@ async fn database(State(front): State<Front>, request: Request) -> Response {
         let asks = body.windows(24).any(|part| part == b"Action=GetCallerIdentity");
         return if asks { caller() } else { unknown() };
     }
-    let mut target = front.inside.clone().into_parts();
-    target.path_and_query = parts.uri.path_and_query().cloned().or(target.path_and_query);
-    let Ok(uri) = Uri::from_parts(target) else { return StatusCode::BAD_REQUEST.into_response() };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let Ok(uri) = format!("http://inside{path}").parse() else { return StatusCode::BAD_REQUEST.into_response() };
     parts.uri = uri;
     parts.headers.remove(HOST);
     match front.client.request(Request::from_parts(parts, body)).await {

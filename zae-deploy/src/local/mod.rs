@@ -18,9 +18,12 @@ pub mod control;
 mod database;
 mod front;
 mod functions;
+mod guard;
+mod inside;
 mod options;
 mod ports;
 mod position;
+mod private;
 mod start;
 mod stream;
 

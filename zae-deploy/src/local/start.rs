@@ -1,9 +1,8 @@
 //! Starting and stopping a local stack in this process.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use aws_sdk_dynamodb::{error::SdkError, types::TimeToLiveSpecification};
-use axum::http::Uri;
 use dynoxide::DynoxideError;
 use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
@@ -14,9 +13,11 @@ use super::{
     database,
     front::Front,
     functions::Lambda,
+    inside::Inside,
     options::{DEFAULT_PORT, Data, Options},
     ports,
     position::Position,
+    private::{self, Content},
     stream::{self, Progress},
 };
 use crate::{
@@ -86,12 +87,8 @@ impl Local {
         };
         let position = Position::of(&options.data, &stack);
         let database = open(options.data, &place).await?;
-        let inside =
-            TcpListener::bind(("127.0.0.1", 0)).await.map_err(|source| LocalError::Port { port: 0, source })?;
-        let address = inside.local_addr().map_err(|source| LocalError::Port { port: 0, source })?;
-        let served = tokio::spawn(dynoxide::server::serve_on(inside, database.clone()));
-        let client = ports::client(&format!("http://{address}"));
-        create(&client, &stack).await?;
+        // Through the front, as everybody's: it has the only port.
+        let client = ports::client(&format!("http://127.0.0.1:{port}"));
 
         let table = StreamTable::new(client.clone(), &stack);
         let mut aggregator = Aggregator::new(table, Settings::new(stack.clone()));
@@ -100,9 +97,6 @@ impl Local {
             aggregator = aggregator.archive(Archive::folder(folder));
         }
         let progress = Arc::new(Progress::default());
-        let (table, read) = (stack.to_string(), aggregator.clone());
-        let followed = stream::follow(database.clone(), table, read, position, Arc::clone(&progress));
-        let tasks = vec![served, tokio::spawn(followed), tokio::spawn(stream::sweep(database))];
 
         let stop = Arc::new(Notify::new());
         let running =
@@ -115,10 +109,11 @@ impl Local {
             started_at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             ..Status::default()
         };
-        let provisioner = Functions::new(client, stack.as_str()).answering_locally();
-        let lambda = Lambda { stack, provisioner, aggregator };
-        let inside: Uri = format!("http://{address}/").parse().map_err(|error| LocalError::Table(Box::new(error)))?;
-        let front = Front::new(inside, lambda, progress, (status, running.token.clone()), Arc::clone(&stop));
+        let provisioner = Functions::new(client.clone(), stack.as_str()).answering_locally();
+        let lambda = Lambda { stack: stack.clone(), provisioner, aggregator: aggregator.clone() };
+        let inside = Inside::new(database.clone());
+        let (shown, token) = (Arc::clone(&progress), running.token.clone());
+        let front = Front::new(inside, lambda, shown, (status, token), Arc::clone(&stop));
         let ended = Arc::clone(&stop);
         let server =
             axum::serve(listener, front.router()).with_graceful_shutdown(async move { ended.notified().await });
@@ -127,7 +122,14 @@ impl Local {
                 tracing::error!(error = %error, "the local stack's port failed");
             }
         });
-        Ok(Self { running, stop, server, tasks })
+        let mut local = Self { running, stop, server, tasks: Vec::new() };
+        if let Err(error) = create(&client, &stack).await {
+            local.stop().await;
+            return Err(error);
+        }
+        let followed = stream::follow(database.clone(), stack.to_string(), aggregator, position, progress);
+        local.tasks.extend([tokio::spawn(followed), tokio::spawn(stream::sweep(database))]);
+        Ok(local)
     }
 
     /// Where it answers.
@@ -167,7 +169,8 @@ async fn open(data: Data, place: &str) -> Result<dynoxide::Database, LocalError>
         if let Data::File(path) = &data
             && let Some(folder) = path.parent()
         {
-            fs::create_dir_all(folder).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+            let prepared = private::folder(folder, path).and_then(|()| private::file(path, Content::Keep));
+            prepared.map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
         }
         database::open(&data)
     });

@@ -14,6 +14,7 @@ mod quickstart;
 mod refill;
 #[path = "../cli/snapshot.rs"]
 mod snapshot;
+mod strangers;
 #[path = "../../../zae-limiter/tests/interop/venv.rs"]
 mod venv;
 
@@ -251,21 +252,6 @@ async fn a_stack_in_aws_is_something_else() {
         assert!(told.iter().all(|text| ran.stderr.contains(text)), "{}", ran.stderr);
     }
     assert!(stack.ok(&["status", "--name", "limiter"]).contains("Available:     ✓ Yes"));
-}
-
-/// Only who can read the stack's own file may stop it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_cannot_stop_it() {
-    use std::io::{Read, Write};
-    let (stack, _) = Stack::up(&[]);
-    let address = stack.endpoint().strip_prefix("http://localhost:").unwrap();
-    let mut connection = std::net::TcpStream::connect(format!("127.0.0.1:{address}")).unwrap();
-    let request = "POST /_zae/stop HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    assert!(stack.ok(&["local", "status"]).contains("running"));
 }
 
 /// The published Python package on the same endpoint: it acquires, and its consumption is aggregated, too.

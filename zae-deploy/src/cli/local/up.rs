@@ -109,9 +109,8 @@ impl Up {
         let start = Instant::now();
         let log = control::log_file(folder);
         let open = || -> std::io::Result<(File, File)> {
-            fs::create_dir_all(folder)?;
+            let file = control::new_log(folder)?;
             Running::forget(folder)?;
-            let file = File::create(&log)?;
             Ok((file.try_clone()?, file))
         };
         let (stdout, stderr) = open().map_err(|error| CliError::failed(doing, error))?;

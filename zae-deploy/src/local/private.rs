@@ -1,0 +1,50 @@
+//! Files and folders for the user's eyes alone.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+/// Makes `path` a folder that only its owner may look into. A folder that was there and is not marked as ours by `mark`
+/// keeps its mode: it may be one that others use, too.
+pub(super) fn folder(path: &Path, mark: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)?;
+    #[cfg(unix)]
+    if mark.exists() {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Opens a file that only its owner may read, empty if `keep` is [`Content::Discard`].
+pub(super) fn file(path: &Path, content: Content) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(matches!(content, Content::Discard));
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    // The mode above is that of new files only.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// What becomes of what is in a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content {
+    Keep,
+    Discard,
+}
+
+/// Writes `bytes` whole or not at all: somebody may be reading the file.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    file(new, Content::Discard)?.write_all(bytes)?;
+    fs::rename(new, path)
+}
