@@ -1,4 +1,4 @@
-//! The one port: DynamoDB and its streams, Lambda's Invoke, and the stack's own control.
+//! The one port: DynamoDB and its streams, the services beside it, and the stack's own control.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -7,39 +7,41 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Path, Request, State},
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
     http::{
         HeaderMap, StatusCode,
         header::{CONTENT_TYPE, HOST},
     },
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
+use dynoxide::Database;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Notify;
 
-use crate::advice::NOT_LOCAL;
-
 use super::{
+    cloud::{self, Cloud},
     control::{STATUS_PATH, STOP_PATH, Status, TOKEN_HEADER},
-    functions::{Lambda, caller},
     guard::guard,
     inside::Inside,
     stream::Progress,
 };
 
-/// The most that DynamoDB takes in one request.
-const LARGEST: usize = 16 * 1024 * 1024;
-/// How long connections to the database behind are kept.
+/// A Lambda package as text, the largest of what is sent; DynamoDB itself takes 16 MB.
+const LARGEST: usize = 128 * 1024 * 1024;
+/// For how long connections to the database behind are kept.
 const KEPT: Duration = Duration::from_secs(60);
+/// Where LocalStack removes expired items at once, which tests written for it ask for.
+const EXPIRED_PATH: &str = "/_aws/dynamodb/expired";
 
 /// What answers requests.
 #[derive(Clone)]
 pub(super) struct Front {
+    database: Database,
     client: Client<Inside, Body>,
-    lambda: Lambda,
+    cloud: Arc<Cloud>,
     progress: Arc<Progress>,
     status: Status,
     token: String,
@@ -48,30 +50,29 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(
-        inside: Inside,
-        lambda: Lambda,
+        database: Database,
+        cloud: Arc<Cloud>,
         progress: Arc<Progress>,
         (status, token): (Status, String),
         stop: Arc<Notify>,
     ) -> Self {
+        let inside = Inside::new(database.clone());
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).build(inside);
-        Self { client, lambda, progress, status, token, stop }
+        Self { database, client, cloud, progress, status, token, stop }
     }
 
     pub(super) fn router(self) -> Router {
+        let cloud = cloud::routes(Arc::clone(&self.cloud));
         Router::new()
-            .route("/2015-03-31/functions/{name}/invocations", post(invoke))
             .route(STATUS_PATH, get(status))
             .route(STOP_PATH, post(stop))
-            .fallback(database)
+            .route(EXPIRED_PATH, delete(expire))
+            .fallback(root)
+            .with_state(self)
+            .merge(cloud)
             .layer(DefaultBodyLimit::max(LARGEST))
             .layer(middleware::from_fn(guard))
-            .with_state(self)
     }
-}
-
-async fn invoke(State(front): State<Front>, Path(name): Path<String>, body: Bytes) -> Response {
-    front.lambda.invoke(&name, &body).await
 }
 
 async fn status(State(front): State<Front>) -> Json<Status> {
@@ -82,7 +83,7 @@ async fn status(State(front): State<Front>) -> Json<Status> {
     })
 }
 
-/// Only who can read the stack's own file may stop it: any web page could send such a request.
+/// Stops the stack for whoever can read its own file.
 async fn stop(State(front): State<Front>, headers: HeaderMap) -> StatusCode {
     if headers.get(TOKEN_HEADER).is_none_or(|token| token.as_bytes() != front.token.as_bytes()) {
         return StatusCode::FORBIDDEN;
@@ -91,40 +92,47 @@ async fn stop(State(front): State<Front>, headers: HeaderMap) -> StatusCode {
     StatusCode::OK
 }
 
-async fn database(State(front): State<Front>, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let content = |kind: &str| {
-        parts
-            .headers
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|text| text.starts_with(kind))
-    };
-    if content("application/x-www-form-urlencoded") {
-        let body = axum::body::to_bytes(body, LARGEST).await.unwrap_or_default();
-        let asks = body.windows(24).any(|part| part == b"Action=GetCallerIdentity");
-        return if asks { caller() } else { unknown() };
-    }
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let Ok(uri) = format!("http://inside{path}").parse() else { return StatusCode::BAD_REQUEST.into_response() };
-    parts.uri = uri;
-    parts.headers.remove(HOST);
-    match front.client.request(Request::from_parts(parts, body)).await {
-        Ok(answer) => answer.map(Body::new).into_response(),
-        Err(error) => {
-            tracing::warn!(error = %error, "the database did not answer");
-            (StatusCode::BAD_GATEWAY, error.to_string()).into_response()
-        }
+async fn expire(State(front): State<Front>) -> Response {
+    match tokio::task::spawn_blocking(move || front.database.sweep_ttl()).await {
+        Ok(Ok(removed)) => Json(serde_json::json!({ "ExpiredItems": removed })).into_response(),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_json()).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-/// An error as the services of AWS that speak XML make it, which the SDKs can read.
-fn unknown() -> Response {
-    let message = "a local stack has DynamoDB, its streams, the Invoke call of its functions, and GetCallerIdentity; `local \
-                   up` makes it and `local down` removes it";
-    let body = format!(
-        "<ErrorResponse><Error><Type>Sender</Type><Code>{NOT_LOCAL}</Code><Message>{message}</Message></Error>\
-         <RequestId>local</RequestId></ErrorResponse>"
-    );
-    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "text/xml")], body).into_response()
+/// Tells services apart that have one path by the form of their calls.
+async fn root(State(front): State<Front>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_query = header(CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded");
+    let is_database = !is_query && header("x-amz-target").starts_with("DynamoDB");
+    if is_database {
+        return front.database(Request::from_parts(parts, body)).await;
+    }
+    let Ok(body) = axum::body::to_bytes(body, LARGEST).await else { return StatusCode::BAD_REQUEST.into_response() };
+    if is_query {
+        return cloud::query(front.cloud, &body).await;
+    }
+    match cloud::other(&front.cloud, &parts.headers, &body).await {
+        Some(answer) => answer,
+        None => front.database(Request::from_parts(parts, Body::from(body))).await,
+    }
+}
+
+impl Front {
+    /// Hands a request on to the database.
+    async fn database(&self, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let Ok(uri) = format!("http://inside{path}").parse() else { return StatusCode::BAD_REQUEST.into_response() };
+        parts.uri = uri;
+        parts.headers.remove(HOST);
+        match self.client.request(Request::from_parts(parts, body)).await {
+            Ok(answer) => answer.map(Body::new).into_response(),
+            Err(error) => {
+                tracing::warn!(error = %error, "the database did not answer");
+                (StatusCode::BAD_GATEWAY, error.to_string()).into_response()
+            }
+        }
+    }
 }

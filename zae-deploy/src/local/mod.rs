@@ -3,6 +3,9 @@
 //! An embedded DynamoDB answers over HTTP with the table, a stream, and expiry of items; the aggregator reads the stream in
 //! this process, and the provisioner is called as it is on AWS. Any AWS SDK can use the endpoint.
 //!
+//! The stack is one of CloudFormation's, as far as `deploy`, `status`, `list` and `delete` can tell, and so are others that
+//! they make beside it: tables, functions, archives and custom resources work, and the rest of a template is noted.
+//!
 //! ```
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,10 +17,10 @@
 //! # }
 //! ```
 
+mod cloud;
 pub mod control;
 mod database;
 mod front;
-mod functions;
 mod guard;
 mod inside;
 mod options;

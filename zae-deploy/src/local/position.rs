@@ -30,6 +30,16 @@ impl Position {
         self.last.as_deref()
     }
 
+    /// Forgets it: the table is gone.
+    pub(super) fn forget(self) {
+        if let Some(file) = self.file
+            && let Err(error) = fs::remove_file(&file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(error = %error, file = %file.display(), "the stream's position cannot be removed");
+        }
+    }
+
     /// Goes on to the record with this number.
     pub(super) fn advance(&mut self, to: &str) {
         if let Some(file) = &self.file

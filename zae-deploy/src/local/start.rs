@@ -1,37 +1,37 @@
 //! Starting and stopping a local stack in this process.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, fs, io, path::Path, sync::Arc};
 
-use aws_sdk_dynamodb::{error::SdkError, types::TimeToLiveSpecification};
 use dynoxide::DynoxideError;
 use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
-use zae_limiter::{DEFAULT_STACK, Repository, RepositoryError, StackName, stream::StreamTable};
+use zae_limiter::{DEFAULT_STACK, StackName};
 
 use super::{
+    cloud::{Cloud, Own},
     control::{Running, Status},
     database,
     front::Front,
-    functions::Lambda,
-    inside::Inside,
     options::{DEFAULT_PORT, Data, Options},
     ports,
-    position::Position,
     private::{self, Content},
     stream::{self, Progress},
 };
-use crate::{
-    aggregator::{Aggregator, Archive, Settings},
-    provisioner::Functions,
-};
+use crate::stack;
 
 /// A local stack in this process; its tasks end with [`Local::stop`].
-#[derive(Debug)]
 pub struct Local {
     running: Running,
     stop: Arc<Notify>,
     server: JoinHandle<()>,
+    cloud: Arc<Cloud>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("endpoint", &self.running.endpoint).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no local stack.
@@ -64,12 +64,6 @@ pub enum LocalError {
     Table(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl From<RepositoryError> for LocalError {
-    fn from(error: RepositoryError) -> Self {
-        Self::Table(error.into())
-    }
-}
-
 impl Local {
     /// Starts a stack and waits until it can be used: table, stream, expiry and the namespace `default` are there.
     ///
@@ -85,18 +79,15 @@ impl Local {
             Data::Memory => "memory".to_owned(),
             Data::File(path) => path.display().to_string(),
         };
-        let position = Position::of(&options.data, &stack);
-        let database = open(options.data, &place).await?;
+        let data = options.data;
+        let database = open(data.clone(), &place).await?;
         // Through the front, as everybody's: it has the only port.
         let client = ports::client(&format!("http://127.0.0.1:{port}"));
-
-        let table = StreamTable::new(client.clone(), &stack);
-        let mut aggregator = Aggregator::new(table, Settings::new(stack.clone()));
-        let archive = options.archive.as_ref().map(|folder| folder.display().to_string());
-        if let Some(folder) = options.archive {
-            aggregator = aggregator.archive(Archive::folder(folder));
-        }
         let progress = Arc::new(Progress::default());
+        let archive = options.archive.as_ref().map(|folder| folder.display().to_string());
+        let own = Own { stack: stack.clone(), archive: options.archive };
+        let cloud = Cloud::open(database.clone(), client.clone(), (port, data), own, Arc::clone(&progress));
+        let cloud = cloud.map_err(|source| LocalError::Data { place: place.clone(), source: source.into() })?;
 
         let stop = Arc::new(Notify::new());
         let running =
@@ -109,11 +100,8 @@ impl Local {
             started_at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             ..Status::default()
         };
-        let provisioner = Functions::new(client.clone(), stack.as_str()).answering_locally();
-        let lambda = Lambda { stack: stack.clone(), provisioner, aggregator: aggregator.clone() };
-        let inside = Inside::new(database.clone());
-        let (shown, token) = (Arc::clone(&progress), running.token.clone());
-        let front = Front::new(inside, lambda, shown, (status, token), Arc::clone(&stop));
+        let shown = (status, running.token.clone());
+        let front = Front::new(database.clone(), Arc::clone(&cloud), progress, shown, Arc::clone(&stop));
         let ended = Arc::clone(&stop);
         let server =
             axum::serve(listener, front.router()).with_graceful_shutdown(async move { ended.notified().await });
@@ -122,13 +110,12 @@ impl Local {
                 tracing::error!(error = %error, "the local stack's port failed");
             }
         });
-        let mut local = Self { running, stop, server, tasks: Vec::new() };
-        if let Err(error) = create(&client, &stack).await {
+        let tasks = vec![tokio::spawn(stream::sweep(database))];
+        let local = Self { running, stop, server, cloud: Arc::clone(&cloud), tasks };
+        if let Err(error) = create(&cloud, client, &stack).await {
             local.stop().await;
             return Err(error);
         }
-        let followed = stream::follow(database.clone(), stack.to_string(), aggregator, position, progress);
-        local.tasks.extend([tokio::spawn(followed), tokio::spawn(stream::sweep(database))]);
         Ok(local)
     }
 
@@ -149,7 +136,7 @@ impl Local {
     pub async fn stopped(&mut self) {
         // Only a panic ends it otherwise, and that was logged.
         let _ = (&mut self.server).await;
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.end();
     }
 
     /// Stops it: requests under way are answered.
@@ -159,6 +146,11 @@ impl Local {
         // Idle connections of clients would otherwise keep it alive for ever.
         let _ = tokio::time::timeout(grace, self.stopped()).await;
         self.server.abort();
+        self.end();
+    }
+
+    fn end(&self) {
+        self.cloud.stop();
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
@@ -169,8 +161,12 @@ async fn open(data: Data, place: &str) -> Result<dynoxide::Database, LocalError>
         if let Data::File(path) = &data
             && let Some(folder) = path.parent()
         {
-            let prepared = private::folder(folder, path).and_then(|()| private::file(path, Content::Keep));
-            prepared.map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+            let prepare = || {
+                fs::create_dir_all(folder)?;
+                Cloud::forget_unless(path)?;
+                private::file(path, Content::Keep)
+            };
+            prepare().map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
         }
         database::open(&data)
     });
@@ -178,18 +174,10 @@ async fn open(data: Data, place: &str) -> Result<dynoxide::Database, LocalError>
     opened.map_err(|error| failed(error.to_json().into()))
 }
 
-/// The table with its namespace `default`, and expiry switched on.
-async fn create(client: &aws_sdk_dynamodb::Client, stack: &StackName) -> Result<(), LocalError> {
-    Repository::builder().client(client.clone()).stack(stack).create_table().build().await?;
-    let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl").build();
-    let ttl = ttl.map_err(|error| LocalError::Table(error.into()))?;
-    let request = client.update_time_to_live().table_name(stack.as_str()).time_to_live_specification(ttl);
-    match request.send().await {
-        Ok(_) => Ok(()),
-        // In a file of an earlier run it is on already.
-        Err(SdkError::ServiceError(error)) if error.err().meta().message().is_some_and(|m| m.contains("already")) => {
-            Ok(())
-        }
-        Err(error) => Err(LocalError::Table(error.into())),
-    }
+/// Makes the stack, or goes on with the one of an earlier run, and prepares its table.
+async fn create(cloud: &Cloud, client: aws_sdk_dynamodb::Client, stack: &StackName) -> Result<(), LocalError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| LocalError::Table(error);
+    let (parameters, tags) = stack::new_stack(stack).map_err(|error| failed(error.into()))?;
+    cloud.begin(parameters, tags).await.map_err(|reason| failed(reason.into()))?;
+    stack::prepare_table(client, stack, None).await.map_err(|error| failed(error.into()))
 }

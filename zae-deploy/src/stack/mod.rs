@@ -37,3 +37,5 @@ pub use provision::{RepositoryStack, StackProvisioner};
 pub use state::StackState;
 
 pub(crate) use parameters::CodeLocation;
+#[cfg(feature = "local")]
+pub(crate) use setup::{new_stack, prepare_table};

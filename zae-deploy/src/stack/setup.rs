@@ -1,8 +1,24 @@
 //! What a new table needs before anybody can use it.
 
+use aws_sdk_dynamodb::Client;
 use zae_limiter::{COMPATIBILITY_LEVEL, DEFAULT_NAMESPACE, Repository, RepositoryError, StackName, VersionUpdate};
 
 use super::{cloud::Cloud, error::StackError};
+#[cfg(feature = "local")]
+use super::{
+    error::OptionError,
+    options::StackOptions,
+    parameters::{self, Parameters},
+    tags,
+};
+
+/// The parameters and tags of a new stack with the default options.
+#[cfg(feature = "local")]
+pub(crate) fn new_stack(stack: &StackName) -> Result<(Parameters, Parameters), OptionError> {
+    let wanted = parameters::wanted(&StackOptions::default(), None, stack, None)?;
+    let none = Parameters::new();
+    Ok((parameters::effective(&wanted, None), tags::all(stack.as_str(), &none, &none)))
+}
 
 /// How long a new stack keeps audit events, unless it is told.
 pub(super) const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 90;
@@ -15,8 +31,12 @@ fn own_name() -> String {
 /// Registers `default`, writes the version record, and stores for how many days audit events are kept; without
 /// `retention` that stays as it is.
 pub(super) async fn prepare(cloud: &Cloud, stack: &StackName, retention: Option<u32>) -> Result<(), StackError> {
-    let mut builder =
-        Repository::builder().client(cloud.dynamodb()).stack(stack).namespace(DEFAULT_NAMESPACE).create_table();
+    prepare_table(cloud.dynamodb(), stack, retention).await
+}
+
+/// The same for a table behind `client`.
+pub(crate) async fn prepare_table(client: Client, stack: &StackName, retention: Option<u32>) -> Result<(), StackError> {
+    let mut builder = Repository::builder().client(client).stack(stack).namespace(DEFAULT_NAMESPACE).create_table();
     if let Some(days) = retention {
         builder = builder.audit_retention_days(days);
     }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use zae_limiter::{Cost, RateLimiter, Repository};
 
 mod archive;
+mod cloud;
+mod commands;
 mod quickstart;
 mod refill;
 #[path = "../cli/snapshot.rs"]
@@ -239,19 +241,6 @@ async fn a_taken_port_is_an_error_that_says_so() {
     let up = run(&mut command(folder.path(), &["local", "up", "--port", &port]));
     assert_eq!(up.code, 1);
     assert!(up.stderr.contains(&format!("port {port} cannot be used")), "{}", up.stderr);
-}
-
-/// Commands on stacks in AWS have nothing to do with it, and say so.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stack_in_aws_is_something_else() {
-    let (stack, _) = Stack::up(&[]);
-    for words in [&["deploy", "--no-code"][..], &["list"], &["delete", "--name", "limiter", "--yes"]] {
-        let ran = stack.run(words);
-        assert_eq!(ran.code, 1, "{ran:?}");
-        let told = ["a local stack has DynamoDB", "without AWS_ENDPOINT_URL"];
-        assert!(told.iter().all(|text| ran.stderr.contains(text)), "{}", ran.stderr);
-    }
-    assert!(stack.ok(&["status", "--name", "limiter"]).contains("Available:     ✓ Yes"));
 }
 
 /// The published Python package on the same endpoint: it acquires, and its consumption is aggregated, too.

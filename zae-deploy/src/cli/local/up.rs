@@ -79,6 +79,7 @@ impl Up {
     }
 
     async fn foreground(&self, cx: &Context, folder: &Path) -> Result<(), CliError> {
+        control::prepare(folder).map_err(|error| CliError::failed("make the local stack's folder", error))?;
         let data = if self.keep { Data::File(control::data_file(folder)) } else { Data::Memory };
         let options = Options::default().port(self.port).stack(cx.stack()?).data(data);
         let options = options.archive(self.archive(folder)?);

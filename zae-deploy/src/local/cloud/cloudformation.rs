@@ -1,0 +1,328 @@
+//! CloudFormation's API. What is asked for is done when the call returns.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::response::Response;
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::{
+    ACCOUNT, Cloud,
+    form::Form,
+    operate::{self, Exports},
+    plan,
+    problem::Problem,
+    resolve::{self, Scope},
+    show,
+    stack::{Change, ChangeSet, Stack, Wanted, now},
+    template,
+    xml::{self, Xml},
+};
+use crate::local::ports::REGION;
+
+const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
+/// CloudFormation's words for a change set that changes nothing.
+const NO_CHANGES: &str =
+    "The submitted information didn't contain changes. Submit different information to create a change set.";
+
+/// Answers a call. It is carried out to its end, also when its caller goes away.
+pub(super) async fn answer(cloud: Arc<Cloud>, form: Form) -> Response {
+    let action = form.get("Action").unwrap_or_default().to_owned();
+    let name = action.clone();
+    let called = tokio::spawn(async move { call(&cloud, &name, &form).await }).await;
+    match called {
+        Ok(Ok(result)) => xml::answer(&action, NAMESPACE, &result),
+        Ok(Err(problem)) => xml::refusal(problem.code, &problem.message),
+        Err(error) => xml::refusal("InternalFailure", &error.to_string()),
+    }
+}
+
+async fn call(cloud: &Cloud, action: &str, form: &Form) -> Result<Xml, Problem> {
+    let mut stacks = cloud.stacks.lock().await;
+    let result = match action {
+        "CreateStack" => create(cloud, &mut stacks, form).await,
+        "UpdateStack" => update(cloud, &mut stacks, form).await,
+        "DeleteStack" => delete(cloud, &mut stacks, form).await,
+        "CreateChangeSet" => create_change_set(&mut stacks, form),
+        "ExecuteChangeSet" => execute_change_set(cloud, &mut stacks, form).await,
+        "DeleteChangeSet" => delete_change_set(&mut stacks, form),
+        "UpdateTerminationProtection" => {
+            let stack = existing(&mut stacks, form.need("StackName")?)?;
+            stack.is_protected = form.get("EnableTerminationProtection") == Some("true");
+            Ok(Xml::fields([("StackId", Some(Xml::text(&stack.id)))]))
+        }
+        _ => return read(&stacks, action, form),
+    };
+    cloud.save(&stacks);
+    result
+}
+
+fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Problem> {
+    let named = || known(stacks, form.need("StackName")?);
+    let list = |name, members: Vec<Xml>| Ok(Xml::fields([(name, Some(Xml::Members(members)))]));
+    match action {
+        "DescribeStacks" => match form.get("StackName") {
+            Some(name) => list("Stacks", vec![show::stack(known(stacks, name)?)]),
+            None => list("Stacks", stacks.iter().filter(|stack| !stack.is_deleted()).map(show::stack).collect()),
+        },
+        "ListStacks" => {
+            let wanted = form.members("StackStatusFilter", [""]);
+            let is_wanted = |stack: &&Stack| wanted.is_empty() || wanted.contains(&[Some(stack.status.as_str())]);
+            list("StackSummaries", stacks.iter().rev().filter(is_wanted).map(show::summary).collect())
+        }
+        "DescribeStackEvents" => {
+            let stack = named()?;
+            list("StackEvents", stack.events.iter().rev().map(|event| show::event(stack, event)).collect())
+        }
+        "DescribeStackResource" => {
+            let (stack, name) = (named()?, form.need("LogicalResourceId")?);
+            let found = stack
+                .resource(name)
+                .ok_or_else(|| Problem::invalid(format!("Resource {name} does not exist for stack {}", stack.name)))?;
+            let shown = show::resource(stack, found, "LastUpdatedTimestamp");
+            Ok(Xml::fields([("StackResourceDetail", Some(shown))]))
+        }
+        "DescribeStackResources" | "ListStackResources" => {
+            let stack = match (form.get("StackName"), form.get("PhysicalResourceId")) {
+                (None, Some(id)) => {
+                    let has = |stack: &&Stack| stack.resources.iter().any(|resource| resource.physical_id == id);
+                    let missing = || Problem::invalid(format!("Stack for {id} does not exist"));
+                    stacks.iter().find(has).ok_or_else(missing)?
+                }
+                _ => named()?,
+            };
+            let (name, time) = match action {
+                "ListStackResources" => ("StackResourceSummaries", "LastUpdatedTimestamp"),
+                _ => ("StackResources", "Timestamp"),
+            };
+            let wanted = form.get("LogicalResourceId");
+            let found = stack.resources.iter().filter(|found| wanted.is_none_or(|name| name == found.logical_id));
+            list(name, found.map(|found| show::resource(stack, found, time)).collect())
+        }
+        "DescribeChangeSet" => {
+            let (stack, set) = change_set(stacks, form)?;
+            Ok(show::change_set(stack, set))
+        }
+        "ListChangeSets" => {
+            let stack = named()?;
+            list("Summaries", stack.change_sets.iter().map(|set| show::change_set(stack, set)).collect())
+        }
+        "GetTemplate" => Ok(Xml::fields([("TemplateBody", Some(Xml::text(&named()?.template)))])),
+        "ListExports" => {
+            let all = exports(stacks, "");
+            let shown = all
+                .iter()
+                .map(|(name, value)| Xml::fields([("Name", Some(Xml::text(name))), ("Value", Some(Xml::text(value)))]));
+            list("Exports", shown.collect())
+        }
+        _ => Err(Problem::new(crate::advice::NOT_LOCAL, format!("a local stack does not know the call {action}"))),
+    }
+}
+
+/// The stack of that name or id, also one that was deleted where the id says so.
+fn known<'a>(stacks: &'a [Stack], name: &str) -> Result<&'a Stack, Problem> {
+    let found = stacks.iter().find(|stack| stack.is_called(name));
+    found.ok_or_else(|| Problem::invalid(format!("Stack with id {name} does not exist")))
+}
+
+/// The stack of that name or id that is there.
+fn existing<'a>(stacks: &'a mut [Stack], name: &str) -> Result<&'a mut Stack, Problem> {
+    let found = stacks.iter_mut().find(|stack| stack.is_called(name) && !stack.is_deleted());
+    found.ok_or_else(|| Problem::invalid(format!("Stack [{name}] does not exist")))
+}
+
+/// What all stacks but one export.
+fn exports(stacks: &[Stack], but: &str) -> Exports {
+    let others = stacks.iter().filter(|stack| stack.id != but && !stack.is_deleted());
+    let outputs = others.flat_map(|stack| &stack.outputs);
+    outputs.filter_map(|output| Some((output.export.clone()?, output.value.clone()))).collect()
+}
+
+/// The stack that a call wants, beginning from what there is.
+fn wanted(form: &Form, current: Option<&Stack>) -> Result<Wanted, Problem> {
+    let previous = current.filter(|_| form.get("UsePreviousTemplate") == Some("true"));
+    let body = previous.map(|stack| stack.template.as_str()).or_else(|| form.get("TemplateBody"));
+    let body = body.ok_or_else(|| Problem::invalid("a local stack takes the template itself, as TemplateBody"))?;
+    let parsed = template::parse(body).map_err(|error| Problem::invalid(format!("Template format error: {error}")))?;
+    let mut kinds = parsed["Resources"].as_object().into_iter().flatten().filter_map(|(_, r)| r["Type"].as_str());
+    let capabilities = form.members("Capabilities", [""]);
+    if kinds.any(|kind| kind.starts_with("AWS::IAM::")) && !capabilities.contains(&[Some("CAPABILITY_NAMED_IAM")]) {
+        let problem = "Requires capabilities : [CAPABILITY_NAMED_IAM]";
+        return Err(Problem::new("InsufficientCapabilitiesException", problem));
+    }
+    let given = form.members("Parameters", ["ParameterKey", "ParameterValue", "UsePreviousValue"]);
+    let nothing = BTreeMap::new();
+    let parameters = resolve::parameters(&parsed, &given, current.map_or(&nothing, |stack| &stack.parameters))?;
+    let pair = |[key, value]: [Option<&str>; 2]| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
+    let tags = match current {
+        Some(stack) if !form.has_list("Tags") && !form.has("Tags") => stack.tags.clone(),
+        _ => form.members("Tags", ["Key", "Value"]).into_iter().filter_map(pair).collect(),
+    };
+    Ok(Wanted { template: body.to_owned(), parameters, tags })
+}
+
+/// How `wanted` differs from what the stack is; `None` when it does not.
+fn difference(stack: &Stack, wanted: &Wanted, exports: &Exports) -> Result<Option<Vec<Change>>, Problem> {
+    let template = template::parse(&wanted.template).map_err(Problem::invalid)?;
+    let scope = Scope {
+        template: &template,
+        stack: (&stack.name, &stack.id),
+        parameters: &wanted.parameters,
+        resources: &stack.resources,
+        exports,
+    };
+    let changes = plan::changes(&scope, stack, &wanted.tags)?;
+    let is_same = changes.is_empty() && stack.tags == wanted.tags && plan::outputs(&scope)? == stack.outputs;
+    Ok((!is_same).then_some(changes))
+}
+
+fn name_of_new(form: &Form) -> Result<&str, Problem> {
+    let name = form.need("StackName")?;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !is_plain || name.len() > 128 || !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        let rule = "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*";
+        return Err(Problem::invalid(format!("Value '{name}' at 'stackName' failed to satisfy constraint: {rule}")));
+    }
+    Ok(name)
+}
+
+fn id(stack: &Stack) -> Xml {
+    Xml::fields([("StackId", Some(Xml::text(&stack.id)))])
+}
+
+async fn create(cloud: &Cloud, stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Problem> {
+    let name = name_of_new(form)?;
+    if stacks.iter().any(|stack| stack.is_called(name)) {
+        return Err(Problem::new("AlreadyExistsException", format!("Stack [{name}] already exists")));
+    }
+    let mut stack = Stack::new(name, wanted(form, None)?);
+    stack.is_protected = form.get("EnableTerminationProtection") == Some("true");
+    operate::create(cloud, &mut stack, &exports(stacks, "")).await;
+    let result = id(&stack);
+    stacks.push(stack);
+    Ok(result)
+}
+
+/// A stack that can be updated, with what others export.
+fn updatable<'a>(stacks: &'a mut [Stack], name: &str) -> Result<(&'a mut Stack, Exports), Problem> {
+    let but = existing(stacks, name)?.id.clone();
+    let exports = exports(stacks, &but);
+    let stack = existing(stacks, name)?;
+    let stuck = ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"];
+    if stuck.contains(&stack.status.as_str()) {
+        let problem = format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status);
+        return Err(Problem::invalid(problem));
+    }
+    Ok((stack, exports))
+}
+
+async fn update(cloud: &Cloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+    let (stack, exports) = updatable(stacks, form.need("StackName")?)?;
+    let wanted = wanted(form, Some(stack))?;
+    if difference(stack, &wanted, &exports)?.is_none() {
+        return Err(Problem::invalid("No updates are to be performed."));
+    }
+    operate::update(cloud, stack, wanted, &exports).await;
+    Ok(id(stack))
+}
+
+async fn delete(cloud: &Cloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+    // One that there is not is deleted.
+    if let Ok(stack) = existing(stacks, form.need("StackName")?) {
+        if stack.is_protected {
+            let problem = format!("Stack [{}] cannot be deleted while TerminationProtection is enabled", stack.name);
+            return Err(Problem::invalid(problem));
+        }
+        operate::delete(cloud, stack).await;
+    }
+    Ok(Xml::Fields(Vec::new()))
+}
+
+fn create_change_set(stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Problem> {
+    let (name, set) = (form.need("StackName")?, form.need("ChangeSetName")?);
+    if form.get("ChangeSetType") == Some("CREATE") && !stacks.iter().any(|stack| stack.is_called(name)) {
+        let mut stack = Stack::new(name_of_new(form)?, wanted(form, None)?);
+        stack.become_status("REVIEW_IN_PROGRESS", Some("User Initiated"));
+        stacks.push(stack);
+    }
+    let (stack, exports) = updatable(stacks, name)?;
+    if stack.change_sets.iter().any(|known| known.name == set) {
+        return Err(Problem::new("AlreadyExistsException", format!("ChangeSet [{set}] already exists")));
+    }
+    let wanted = wanted(form, Some(stack))?;
+    let changes = difference(stack, &wanted, &exports)?;
+    let arn = format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:changeSet/{set}/{}", Ulid::new());
+    stack.change_sets.push(ChangeSet {
+        id: arn.clone(),
+        name: set.to_owned(),
+        created: now(),
+        failure: changes.is_none().then(|| NO_CHANGES.to_owned()),
+        changes: changes.unwrap_or_default(),
+        wanted,
+    });
+    Ok(Xml::fields([("Id", Some(Xml::text(arn))), ("StackId", Some(Xml::text(&stack.id)))]))
+}
+
+/// A change set by its id, or by its name and its stack's.
+fn change_set<'a>(stacks: &'a [Stack], form: &Form) -> Result<(&'a Stack, &'a ChangeSet), Problem> {
+    let (name, stack) = (form.need("ChangeSetName")?, form.get("StackName"));
+    let mut all = stacks.iter().flat_map(|stack| stack.change_sets.iter().map(move |set| (stack, set)));
+    let found = all.find(|(of, set)| set.id == name || (set.name == name && stack.is_some_and(|s| of.is_called(s))));
+    found.ok_or_else(|| Problem::new("ChangeSetNotFound", format!("ChangeSet [{name}] does not exist")))
+}
+
+async fn execute_change_set(cloud: &Cloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+    let (stack, set) = change_set(stacks, form)?;
+    if set.failure.is_some() {
+        let problem = format!("ChangeSet [{}] cannot be executed in its current status of [FAILED]", set.id);
+        return Err(Problem::new("InvalidChangeSetStatus", problem));
+    }
+    let (name, wanted) = (stack.id.clone(), set.wanted.clone());
+    let (stack, exports) = updatable(stacks, &name)?;
+    stack.change_sets.clear();
+    if stack.status == "REVIEW_IN_PROGRESS" {
+        let Wanted { template, parameters, tags } = wanted;
+        (stack.template, stack.parameters, stack.tags) = (template, parameters, tags);
+        operate::create(cloud, stack, &exports).await;
+    } else {
+        operate::update(cloud, stack, wanted, &exports).await;
+    }
+    Ok(Xml::Fields(Vec::new()))
+}
+
+fn delete_change_set(stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+    if let Ok((stack, set)) = change_set(stacks, form) {
+        let (of, id) = (stack.id.clone(), set.id.clone());
+        for stack in stacks.iter_mut().filter(|stack| stack.id == of) {
+            stack.change_sets.retain(|set| set.id != id);
+        }
+    }
+    Ok(Xml::Fields(Vec::new()))
+}
+
+/// The stack that a local stack has from its start: what `deploy` makes of the default options.
+pub(super) async fn create_own(
+    cloud: &Cloud,
+    parameters: resolve::Parameters,
+    tags: BTreeMap<String, String>,
+) -> Result<(), Problem> {
+    let mut stacks = cloud.stacks.lock().await;
+    let name = cloud.own.stack.as_str();
+    if stacks.iter().any(|stack| stack.is_called(name)) {
+        return Ok(());
+    }
+    let template = crate::template::TEMPLATE;
+    let parsed: Value = template::parse(template).map_err(Problem::invalid)?;
+    let given: Vec<_> =
+        parameters.iter().map(|(name, value)| [Some(name.as_str()), Some(value.as_str()), None]).collect();
+    let parameters = resolve::parameters(&parsed, &given, &BTreeMap::new())?;
+    let mut stack = Stack::new(name, Wanted { template: template.to_owned(), parameters, tags });
+    operate::create(cloud, &mut stack, &Exports::new()).await;
+    let failed = stack.events.iter().find(|event| event.status.ends_with("_FAILED")).cloned();
+    stacks.push(stack);
+    cloud.save(&stacks);
+    match failed {
+        Some(event) => Err(Problem::invalid(event.reason.unwrap_or_default())),
+        None => Ok(()),
+    }
+}
