@@ -88,6 +88,11 @@ fn shown(function: &Function) -> Value {
             configuration[name] = value;
         }
     }
+    // The template's placeholder is not what runs here.
+    if function.properties["Code"]["ZipFile"].is_string() && configuration["Handler"] == "index.handler" {
+        configuration["Runtime"] = "provided.al2023".into();
+        configuration["Handler"] = "bootstrap".into();
+    }
     configuration
 }
 
