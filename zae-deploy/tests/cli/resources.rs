@@ -38,8 +38,10 @@ fn what_a_provider_calls_its_model_names_its_resource() {
     let (model, name) = ("@cf/meta/llama-3-8b-instruct", "cf/meta/llama-3-8b-instruct-a4e892fb14f757d2ef94");
     let said = stage.ok(&["resource", "set-defaults", model, "-l", "rpm:5"]);
     assert!(said.contains(&format!("The model '{model}' is the resource '{name}'.")), "{said}");
-    for spelling in [model, name] {
-        let json = stage.json(&["resource", "get-defaults", spelling]);
+    for (spelling, note) in [(model, said.lines().next().unwrap()), (name, "")] {
+        let ran = stage.run(&["resource", "get-defaults", spelling, "--output", "json"]);
+        assert_eq!((ran.code, ran.stderr.trim_end()), (0, note), "a note beside a document is not part of it");
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!((&json["resource"], &json["limits"][0]["name"]), (&name.into(), &"rpm".into()), "{json}");
     }
     stage.ok(&["entity", "set-limits", "user-1", "-r", model, "-l", "rpm:7"]);

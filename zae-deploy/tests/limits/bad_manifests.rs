@@ -73,7 +73,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "bad resource name",
         "resources:\n  4#gpt: {limits: {rpm: {capacity: 1}}}\n",
-        "2:3: resources.4#gpt: invalid resource: must not contain '#'",
+        "2:3: resources.4#gpt: invalid resource: must not contain '#', which separates the parts of keys",
     ),
     (
         "reserved limit",
