@@ -102,7 +102,8 @@ pub use embedded::EmbeddedStore;
 pub use error::*;
 pub use lease::{Lease, LeaseOrigin, Settlement};
 pub use limiter::{
-    Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_RESERVE_LIFE, RateLimiter, RateLimiterBuilder,
+    Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE, RateLimiter,
+    RateLimiterBuilder,
 };
 pub use model::{
     audit::{AuditAction, AuditEvent, AuditPage, AuditTarget},

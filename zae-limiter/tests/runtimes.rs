@@ -152,7 +152,7 @@ fn nothing_of_a_limiter_outlives_it_and_its_runtime() {
         let settlement = lease.commit();
         wire.fail(|_, _| Fault::Stalled);
         let asked = runtime.spawn(async move { take(&limiter, 90_000).await.map(drop) });
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
         drop(runtime);
         drop((asked, lease, wire));
         let second = self::runtime();

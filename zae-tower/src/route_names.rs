@@ -1,6 +1,7 @@
 //! The names of a program's routes, worked out once: [`RouteNames`].
 
 use std::{
+    fmt,
     hash::BuildHasher,
     iter,
     sync::{Arc, OnceLock},
@@ -25,13 +26,12 @@ const TRIES: usize = 4;
 /// assert_eq!(names.name("/users/{id}")?.as_str(), "users/:id");
 /// # Ok::<(), zae_tower::ValidationError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RouteNames {
     hasher: RandomState,
     slots: Arc<[OnceLock<Named>]>,
 }
 
-#[derive(Debug)]
 struct Named {
     route: Box<str>,
     name: ResourceName,
@@ -40,6 +40,12 @@ struct Named {
 impl Default for RouteNames {
     fn default() -> Self {
         Self { hasher: RandomState::default(), slots: iter::repeat_with(OnceLock::new).take(SLOTS).collect() }
+    }
+}
+
+impl fmt::Debug for RouteNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteNames").finish_non_exhaustive()
     }
 }
 

@@ -46,6 +46,8 @@ pub const DEFAULT_FLUSH_DELAY: Duration = Duration::from_millis(50);
 
 /// How long tokens that were debited ahead of use live unless the limiter is told otherwise.
 pub const DEFAULT_RESERVE_LIFE: Duration = Duration::from_secs(1);
+/// Number of buckets that a limiter remembers unless it is told otherwise: 256 MiB at 8 KiB each.
+pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
 
 /// Takes tokens from the buckets of one namespace. Cheap to clone: all clones share lanes and caches.
 ///

@@ -22,8 +22,10 @@ pub struct ProvisionerState {
     /// The hash of that manifest.
     pub applied_hash: Option<String>,
     /// The manifest in force and its owner; `None` where another tool applied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ManifestClaim>,
     /// The claim that the one in force replaced, until its owner has released it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced: Option<ManifestClaim>,
 }
 

@@ -37,8 +37,8 @@ use crate::{
 
 /// How long a resolution is believed unless the repository is told otherwise.
 pub const DEFAULT_CONFIG_CACHE_TTL: Duration = Duration::from_secs(60);
-/// How many resolutions are remembered.
-const MAX_RESOLUTIONS: u64 = 100_000;
+/// Number of resolutions that are remembered, at up to 1 KiB each: two for each bucket that a limiter remembers.
+const MAX_RESOLUTIONS: u64 = 65_536;
 /// Of how many namespaces the stored policy is remembered.
 const MAX_NAMESPACES: u64 = 10_000;
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use serde_json::json;
 use zae_reqwest::{
     AcquireError, Admission, CallError, Cost, EntityId, Limit, MaxWait, OutgoingLimit, ResourceName, WaitReason, find,
 };
@@ -166,7 +165,7 @@ async fn who_and_what_are_found_in_the_request() {
     let resource = response.extensions().get::<Admission>().unwrap().resource().to_string();
     assert!(resource.starts_with("route/127.0.0.1-"), "{resource}");
 
-    body["model"] = json!("no name\n");
-    let error = client.post(provider.chat_url()).json(&body).send().await.unwrap_err();
+    let twice = r#"{"model":"gpt-5","model":"gpt-4"}"#;
+    let error = client.post(provider.chat_url()).body(twice).send().await.unwrap_err();
     assert!(matches!(CallError::find(&error), Some(CallError::Unusable(_))), "{error:?}");
 }

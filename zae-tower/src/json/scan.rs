@@ -295,7 +295,7 @@ mod tests {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 text.push_str(pieces[(state >> 16) as usize % pieces.len()]);
             }
-            let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             valid += u32::from(theirs);
             assert_eq!(check(text.as_bytes()).is_ok(), theirs, "{text}");
         }
