@@ -22,11 +22,11 @@ use crate::{
         level::Level,
         resolve::Resolved,
     },
-    error::{AcquireError, LeaseError, SettleError, Unavailable},
+    error::{AcquireError, LeaseError, SettleError, Unavailable, ValidationError, ValidationReason},
     limiter::RateLimiter,
     model::{
         cost::Cost,
-        limit::Limit,
+        limit::{Limit, MAX_TOKENS},
         name::{EntityId, LimitName, ResourceName},
         status::LimitStatus,
     },
@@ -300,7 +300,8 @@ impl Lease {
     /// gives back more than it took.
     ///
     /// # Errors
-    /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply.
+    /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply,
+    /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
         let mut state = self.lock();
         let State { phase: Phase::Open, holds, deltas } = &mut *state else { return Err(LeaseError::Settled) };
@@ -312,9 +313,15 @@ impl Lease {
             names.dedup();
             return Err(LeaseError::UnknownLimit { name: limit.chars().take(64).collect(), known: names.join(", ") });
         };
-        match deltas.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sum)) => *sum = sum.saturating_add(delta),
-            None => deltas.push((name, delta)),
+        let known = deltas.iter_mut().find(|(known, _)| *known == name);
+        let sum = known.as_ref().map_or(0, |(_, sum)| *sum).saturating_add(delta);
+        if sum.unsigned_abs() > MAX_TOKENS {
+            let reason = ValidationReason::TooLarge { max: MAX_TOKENS };
+            return Err(ValidationError::new("adjustment", delta.to_string(), reason).into());
+        }
+        match known {
+            Some((_, known)) => *known = sum,
+            None => deltas.push((name, sum)),
         }
         Ok(())
     }

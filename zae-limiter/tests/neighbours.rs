@@ -1,5 +1,11 @@
 //! What neighbours do to a bucket between two of our writes, and what we leave to them.
 
+#[path = "neighbours/clocks.rs"]
+mod clocks;
+#[path = "neighbours/counters.rs"]
+mod counters;
+#[path = "neighbours/lifetimes.rs"]
+mod lifetimes;
 #[path = "support/raw.rs"]
 mod raw;
 mod support;

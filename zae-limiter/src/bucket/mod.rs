@@ -105,7 +105,7 @@ impl State {
     }
 }
 
-fn clamp(value: i128) -> i64 {
+pub(crate) fn clamp(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::incarnation::Incarnation;
+use super::{incarnation::Incarnation, lifetime::DEEPEST_DEBT, watch::Watch};
 use crate::{
     bucket::{Accrual, Params},
     model::name::LimitName,
@@ -13,6 +13,8 @@ use crate::{
 pub(crate) struct Image {
     /// When its limits were last refilled, epoch ms.
     pub(crate) last_refill: i64,
+    /// Since when that instant is known to lie too far ahead.
+    pub(crate) watch: Option<Watch>,
     /// How many shards the bucket has; only shard 0 is the authority.
     pub(crate) shard_count: Option<u32>,
     /// When it may be removed, epoch s.
@@ -51,8 +53,8 @@ pub(crate) struct LimitImage {
     pub(crate) params: StoredParams,
     /// What the last refill left over, in 1/period mt.
     pub(crate) fraction: i64,
-    /// Net consumption in mt.
-    pub(crate) consumed: Option<i64>,
+    /// Net consumption in mt. It decides nothing, and may be wider than what does.
+    pub(crate) consumed: Option<i128>,
 }
 
 /// Parameters as stored: any of them may be missing.
@@ -108,6 +110,8 @@ pub(crate) struct Level {
     pub(crate) tokens: i64,
     /// This shard's share of the parameters.
     pub(crate) params: Params,
+    /// Ms until it begins to gain: a refill instant may lie ahead.
+    pub(crate) lead: i64,
     /// How the balance comes about from what is stored.
     pub(crate) basis: Basis,
 }
@@ -131,20 +135,36 @@ impl Level {
     /// Capacity and refill are this shard's part when the bucket has `shards` shards.
     pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: Params, shards: u32, now: i64) -> Self {
         let params = wanted.share(shards);
-        let Some((stored, tokens)) = stored.and_then(|limit| Some((limit, limit.tokens?))) else {
-            return Self { tokens: params.capacity, params, basis: Basis::New };
+        let refill = image.refill_at(now);
+        let lead = refill.saturating_sub(now).max(0);
+        let stored = stored.and_then(|limit| Some((limit, limit.tokens?.max(DEEPEST_DEBT))));
+        let Some((stored, tokens)) = stored else {
+            return Self::new(params.capacity, params);
         };
         let Some(current) = stored.params.complete() else {
-            return Self { tokens: tokens.min(params.capacity), params, basis: Basis::Changed };
+            return Self { tokens: tokens.min(params.capacity), params, lead, basis: Basis::Changed };
         };
         let share = current.share(shards);
-        let gained = Accrual::between(share, image.last_refill, now, stored.fraction);
+        let gained = Accrual::between(share, refill, now, stored.fraction);
         let full = tokens.saturating_add(gained.rounded_up()) > share.capacity;
         let level = if full { share.capacity } else { tokens.saturating_add(gained.whole) };
         match (current == wanted, full) {
-            (false, _) => Self { tokens: level.min(params.capacity), params, basis: Basis::Changed },
-            (true, true) => Self { tokens: level, params, basis: Basis::Full },
-            (true, false) => Self { tokens: level, params, basis: Basis::Accrued(gained) },
+            (false, _) => Self { tokens: level.min(params.capacity), params, lead, basis: Basis::Changed },
+            (true, true) => Self { tokens: level, params, lead, basis: Basis::Full },
+            (true, false) => Self { tokens: level, params, lead, basis: Basis::Accrued(gained) },
+        }
+    }
+
+    /// The level of a limit that is not stored yet and starts with `tokens`.
+    pub(crate) fn new(tokens: i64, params: Params) -> Self {
+        Self { tokens, params, lead: 0, basis: Basis::New }
+    }
+
+    /// Ms until it holds `amount` mt; 0 when it does.
+    pub(crate) fn wait_ms(&self, amount: i64) -> u128 {
+        match self.params.wait_ms(amount.saturating_sub(self.tokens)) {
+            0 => 0,
+            wait => wait.saturating_add(u128::from(self.lead.unsigned_abs())),
         }
     }
 }

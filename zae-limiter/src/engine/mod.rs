@@ -12,9 +12,12 @@ pub(crate) mod hold;
 pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod incarnation;
+#[cfg(test)]
+mod keeping_tests;
 pub(crate) mod lane;
 pub(crate) mod lanes;
 pub(crate) mod level;
+pub(crate) mod lifetime;
 pub(crate) mod local;
 pub(crate) mod lots;
 pub(crate) mod plan;
@@ -32,3 +35,4 @@ pub(crate) mod stock;
 #[cfg(test)]
 mod stock_tests;
 pub(crate) mod telemetry;
+pub(crate) mod watch;

@@ -15,17 +15,16 @@
 use super::{
     image::{Basis, Image, Level, LimitImage, Owner, StoredParams},
     incarnation::Incarnation,
+    lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
+    watch::Watch,
 };
 use crate::{
     bucket::{Accrual, Params},
-    model::name::LimitName,
+    model::{limit::MAX_LIMITS, name::LimitName},
 };
 
-/// How many limits one write can name within DynamoDB's 4 KB for an expression (at most 98 bytes for each).
-const MAX_NAMED: usize = 38;
-
 /// How much of a full limit is given up where neighbours contend for it: what it gains in this many ms ...
-const ROOM_MS: i64 = 250;
+pub(super) const ROOM_MS: i64 = 250;
 /// ... and at most one part in this many of its capacity.
 const ROOM_SHARE: i64 = 100;
 
@@ -48,17 +47,6 @@ pub(crate) struct Goal<'a> {
     pub(crate) now: i64,
 }
 
-/// How long an idle bucket is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lifetime {
-    /// Leave the attribute as it is.
-    AsIs,
-    /// For ever.
-    Unlimited,
-    /// This many seconds from now.
-    Seconds(i64),
-}
-
 /// A conditional update of one bucket item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BucketWrite {
@@ -76,8 +64,12 @@ pub(crate) struct BucketWrite {
     pub(crate) set_refill: Option<i64>,
     /// Added to the reserved limit, in mt.
     pub(crate) wcu_credit: i64,
-    /// The new lifetime: `Some(None)` removes it.
+    /// The new lifetime: `Some(None)` removes it. A longer one that a neighbour has set is a condition lost.
     pub(crate) set_ttl: Option<Option<i64>>,
+    /// The lifetime must not be shorter than this: in debt, a neighbour's would end before it is paid.
+    pub(crate) expect_ttl: Option<i64>,
+    /// The note that the refill instant lies too far ahead: `Some(None)` removes it.
+    pub(crate) set_watch: Option<Option<Watch>>,
     /// The owner's facts, when the copies differ.
     pub(crate) set_owner: Option<Owner>,
 }
@@ -169,14 +161,30 @@ impl Part<'_> {
         self.take != 0 || self.adjust != 0
     }
 
+    /// What is taken in all; negative when more is given back.
+    fn out(&self) -> i64 {
+        self.take.saturating_add(self.adjust)
+    }
+
+    /// Whether the balance is to sink, or something is taken that has to be there.
+    fn takes(&self) -> bool {
+        self.take > 0 || self.out() > 0
+    }
+
+    /// The balance as it is stored.
+    fn tokens(&self) -> i64 {
+        self.stored.and_then(|stored| stored.tokens).unwrap_or(0)
+    }
+
     /// Whether the balance is computed rather than added to.
     fn is_set(&self) -> bool {
         let refund = (-self.adjust).max(0);
         match self.level.basis {
             Basis::Accrued(gained) => {
-                let tokens = self.stored.and_then(|s| s.tokens).unwrap_or(0);
-                // A refund that would lift the balance over the ceiling stops there.
+                let tokens = self.tokens();
+                // A refund that would lift the balance over the ceiling stops there, and a debt at the deepest.
                 tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.level.params.capacity
+                    || tokens.saturating_sub(self.out().max(0)) < DEEPEST_DEBT
             }
             Basis::Full | Basis::Changed | Basis::New => true,
         }
@@ -188,32 +196,44 @@ impl Part<'_> {
             Basis::Changed | Basis::New => !self.applies,
             Basis::Full | Basis::Accrued(_) if !self.named() => true,
             _ if self.is_set() => false,
-            Basis::Full | Basis::Accrued(_) => {
-                let tokens = self.stored.and_then(|s| s.tokens).unwrap_or(0);
-                self.take == 0 || tokens >= self.take.saturating_add(self.adjust)
-            }
+            Basis::Full | Basis::Accrued(_) => self.take == 0 || self.tokens() >= self.out(),
         }
     }
 
-    fn write(&self, moving: bool) -> Option<LimitWrite> {
+    /// Ms until the limit is full once the write is done. Without a credit, a neighbour may have credited what it gained
+    /// already: then it does not count.
+    fn full_in(&self, moving: bool) -> i64 {
+        match self.level.basis {
+            Basis::Accrued(gained) if !moving && !self.is_set() => {
+                self.level.full_in(self.out().saturating_add(gained.whole))
+            }
+            _ => self.level.full_in(self.out()),
+        }
+    }
+
+    /// `ttl` (epoch s) is when the item may be removed: the limit has to be full again by then.
+    fn write(&self, moving: bool, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
         if !moving && !self.named() {
             return None;
         }
         let refund = (-self.adjust).max(0);
-        let out = self.take.saturating_add(self.adjust);
+        let out = self.out();
         let expect_params = self.stored.map(|s| s.params).unwrap_or_default();
         let old_fraction = self.stored.map_or(0, |s| s.fraction);
         let (tokens, fraction) = match self.level.basis {
             Basis::Accrued(gained) if !self.is_set() => {
                 let credit = if moving { gained.whole } else { 0 };
-                let at_least = (self.take > 0).then(|| out.saturating_sub(credit));
+                // What neighbours took meanwhile must not make a debt deeper than the lifetime is for.
+                let lowest = self.level.lowest(ttl, now);
+                let lowest = if self.take > 0 { lowest.max(0) } else { lowest };
+                let at_least = self.takes().then(|| lowest.saturating_add(out).saturating_sub(credit));
                 let at_most = self.level.params.capacity.saturating_sub(gained.rounded_up()).saturating_sub(refund);
                 let fraction = if moving { gained.fraction } else { old_fraction };
                 (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
             }
             _ => {
                 let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
-                let to = after_refund.saturating_sub(self.take);
+                let to = after_refund.saturating_sub(self.take).max(DEEPEST_DEBT);
                 (TokenWrite::Set { to, from: self.stored.and_then(|s| s.tokens) }, 0)
             }
         };
@@ -236,17 +256,26 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let expired = image.valid_until.filter(|until| *until <= goal.now);
     let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
     let refunds = goal.adjust.iter().any(|(_, amount)| *amount < 0);
+    // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be believed.
+    let set_refill = (moving && goal.now > image.refill_at(goal.now)).then_some(goal.now);
+    let full = parts.iter().map(|part| part.full_in(moving)).max().unwrap_or(0);
+    let renewal = if moving { Renewal::Eager } else { Renewal::Lazy };
+    let set_ttl = goal.ttl.renewed(image.ttl, full, goal.now, renewal);
+    let ttl = set_ttl.unwrap_or(image.ttl);
+    let in_debt = parts.iter().any(|part| part.level.tokens < part.out());
+    let kept = set_ttl.is_none() && in_debt && ttl.is_some();
     BucketWrite {
         expect_refill: moving.then_some(image.last_refill),
         expect_shards: image.shard_count,
         expect_incarnation: refunds.then(|| image.incarnation.clone()),
         expect_valid: expired.map_or(Validity::AbsentOrAfter(goal.now), Validity::Expired),
         // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
-        limits: parts.iter().filter_map(|part| part.write(moving)).take(MAX_NAMED).collect(),
-        // Only forward: a neighbour whose clock is ahead has spent that time already.
-        set_refill: (moving && goal.now > image.last_refill).then_some(goal.now),
+        limits: parts.iter().filter_map(|part| part.write(moving, ttl, goal.now)).take(MAX_LIMITS).collect(),
+        set_refill,
         wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },
-        set_ttl: ttl(image, goal, moving),
+        set_ttl,
+        expect_ttl: kept.then(|| needed(full, goal.now)),
+        set_watch: watch(image, set_refill, goal.now),
         set_owner: goal.owner.filter(|owner| !image.owner_stamped && **owner != image.owner).cloned(),
     }
 }
@@ -254,7 +283,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
 /// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is nothing
 /// to gain, or when newer clients have to look at the bucket first.
 pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite> {
-    if now <= image.last_refill || image.valid_until.is_some_and(|until| until <= now) {
+    if now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
         return None;
     }
     let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };
@@ -269,10 +298,13 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         expect_shards: image.shard_count,
         expect_incarnation: None,
         expect_valid: Validity::AbsentOrAfter(now),
-        limits: parts.iter().filter_map(|part| part.write(true)).collect(),
+        // Nothing is taken here, so that the lifetime says nothing.
+        limits: parts.iter().filter_map(|part| part.write(true, None, now)).take(MAX_LIMITS).collect(),
         set_refill: Some(now),
         wcu_credit,
         set_ttl: None,
+        expect_ttl: None,
+        set_watch: watch(image, Some(now), now),
         set_owner: None,
     })
 }
@@ -329,6 +361,8 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
             applies: false,
         });
     }
+    // A write has room for so many: what is booked goes before what only gains.
+    parts.sort_by_key(|part| !(part.applies || part.named()));
     parts
 }
 
@@ -336,19 +370,14 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
 /// never charged by us and decides nothing, so no condition guards it.
 fn wcu_credit(image: &Image, now: i64) -> i64 {
     let Some(wcu) = image.wcu else { return 0 };
-    let gained = Accrual::between(wcu.params, image.last_refill, now, 0).whole;
+    let gained = Accrual::between(wcu.params, image.refill_at(now), now, 0).whole;
     gained.min(wcu.params.capacity.saturating_sub(wcu.tokens)).max(0)
 }
 
-fn ttl(image: &Image, goal: &Goal<'_>, moving: bool) -> Option<Option<i64>> {
-    match (goal.ttl, image.ttl) {
-        (Lifetime::AsIs, _) | (Lifetime::Unlimited, None) => None,
-        (Lifetime::Unlimited, Some(_)) => Some(None),
-        (Lifetime::Seconds(seconds), stored) => {
-            let wanted = crate::bucket::ttl_at(goal.now, seconds);
-            // A bucket in use must not lapse: renew with every refill, and otherwise when half of its life is over.
-            let renew = stored.is_none_or(|ttl| wanted > ttl && (moving || wanted - ttl > seconds / 2));
-            renew.then_some(Some(wanted))
-        }
+/// What becomes of the note that the refill instant lies too far ahead.
+fn watch(image: &Image, set_refill: Option<i64>, now: i64) -> Option<Option<Watch>> {
+    match image.to_watch(now) {
+        Some(watch) => Some(Some(watch)),
+        None => (image.watch.is_some() && set_refill.is_some()).then_some(None),
     }
 }

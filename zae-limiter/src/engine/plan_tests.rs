@@ -6,7 +6,8 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 
 use super::{
     image::{Image, LimitImage},
-    plan::{BucketWrite, Goal, Lifetime, TokenWrite, Validity, levels, plan},
+    lifetime::Lifetime,
+    plan::{BucketWrite, Goal, TokenWrite, Validity, levels, plan},
 };
 use crate::{bucket::Params, model::name::LimitName};
 
@@ -18,6 +19,8 @@ pub(super) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     };
     let facts = write.expect_refill.is_none_or(|rf| rf == item.last_refill)
         && write.expect_shards == item.shard_count
+        && write.set_ttl.flatten().is_none_or(|ttl| item.ttl.is_none_or(|stored| stored <= ttl))
+        && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
         && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
         && valid;
     let balances = write.limits.iter().all(|limit| {
@@ -52,13 +55,15 @@ pub(super) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
             TokenWrite::Add { delta, .. } => Some(stored.tokens.unwrap_or(0) + delta),
             TokenWrite::Set { to, .. } => Some(to),
         };
-        stored.consumed = Some(stored.consumed.unwrap_or(0) + limit.consumed);
+        stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
         stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
         if let Some(params) = limit.set_params {
             stored.params = params.into();
         }
     }
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
+    item.ttl = write.set_ttl.unwrap_or(item.ttl);
+    item.watch = write.set_watch.unwrap_or(item.watch);
     if matches!(write.expect_valid, Validity::Expired(_)) {
         item.valid_until = None;
     }
@@ -213,7 +218,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
             let given_up = ideals[index].whole() - i128::from(level.tokens);
             let most = if room { i128::from(params[index].capacity / 100) + 1 } else { 0 };
             prop_assert!((0..=most).contains(&given_up), "limit {} at {}: {} given up", index, now, given_up);
-            prop_assert_eq!(item.limits[index].consumed, Some(booked[index]));
+            prop_assert_eq!(item.limits[index].consumed, Some(i128::from(booked[index])));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     bucket::{MILLI, Params, State},
-    engine::image::Image,
+    engine::image::{Image, Level},
     error::{AcquireError, RepositoryError, ValidationError},
     limiter::RateLimiter,
     model::{
@@ -19,8 +19,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
-    /// Balances by shard, in mt.
-    shards: Vec<i64>,
+    /// By shard.
+    shards: Vec<Level>,
     /// One shard's parameters.
     params: Params,
 }
@@ -28,13 +28,16 @@ pub(crate) struct LimitBalance {
 impl LimitBalance {
     /// Whole tokens in all shards.
     pub(crate) fn available(&self) -> i64 {
-        self.shards.iter().fold(0_i64, |sum, tokens| sum.saturating_add(*tokens)).div_euclid(MILLI)
+        self.shards.iter().fold(0_i64, |sum, shard| sum.saturating_add(shard.tokens)).div_euclid(MILLI)
     }
 
-    /// Ms until the fullest shard has `needed` tokens.
+    /// Ms until the first shard has `needed` tokens.
     fn wait(&self, needed: u64) -> u128 {
-        let fullest = self.shards.iter().copied().max().unwrap_or(0);
-        State { tokens: fullest, last_refill: 0, params: self.params }.wait_for(needed, 0)
+        let wait = |shard: &Level| {
+            let wait = State { tokens: shard.tokens, last_refill: 0, params: shard.params }.wait_for(needed, 0);
+            if wait > 0 { wait.saturating_add(u128::from(shard.lead.unsigned_abs())) } else { 0 }
+        };
+        self.shards.iter().map(wait).min().unwrap_or(0)
     }
 }
 
@@ -78,11 +81,10 @@ async fn read(
         }
         for (limit, balance) in limits.iter().zip(&mut balances) {
             let stored = image.as_ref().and_then(|image| image.limit(limit.name().as_str()));
-            let level = image
-                .as_ref()
-                .map(|image| crate::engine::image::Level::at(image, stored, limit.into(), shards, now).tokens);
+            let level = image.as_ref().map(|image| Level::at(image, stored, limit.into(), shards, now));
             // A bucket that does not exist is full; a further shard that does not exist will start empty.
-            balance.shards.push(level.unwrap_or(if shard == 0 { balance.params.capacity } else { 0 }));
+            let new = Level::new(if shard == 0 { balance.params.capacity } else { 0 }, balance.params);
+            balance.shards.push(level.unwrap_or(new));
         }
         shard += 1;
     }

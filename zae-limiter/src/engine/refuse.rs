@@ -146,7 +146,8 @@ fn refusal(lane: &Lane, terms: &Terms, amounts: &[i64], adjust: &[(LimitName, i6
     let statuses = terms.limits.iter().zip(levels).zip(amounts).map(|((limit, level), amount)| {
         let missing = if *amount == 0 { 0 } else { amount.saturating_sub(level.tokens) };
         never |= *amount > level.params.capacity;
-        let wait = u64::try_from(level.params.wait_ms(missing)).unwrap_or(u64::MAX);
+        let wait = if missing > 0 { level.wait_ms(*amount) } else { 0 };
+        let wait = u64::try_from(wait).unwrap_or(u64::MAX);
         LimitStatus {
             entity_id: lane.key.entity.clone(),
             resource: lane.key.resource.clone(),

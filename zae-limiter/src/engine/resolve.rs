@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{denied::Denied, image::Owner, lanes::Lanes, level::Level, plan::Lifetime, round::Terms, send::BucketKey};
+use super::{
+    denied::Denied, image::Owner, lanes::Lanes, level::Level, lifetime::Lifetime, round::Terms, send::BucketKey,
+};
 use crate::{
     bucket,
     error::AcquireError,
@@ -124,7 +126,7 @@ async fn level(
             (_, None) => Lifetime::AsIs,
             // A bucket that fills in no time is not worth removing (and the reference reads 0 as "keep").
             (_, Some(0)) => Lifetime::Unlimited,
-            (_, Some(seconds)) => Lifetime::Seconds(seconds),
+            (_, Some(seconds)) => Lifetime::Idle { seconds, multiplier: repository.bucket_ttl_multiplier() },
         };
     let owner =
         Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };

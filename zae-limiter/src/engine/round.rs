@@ -3,7 +3,8 @@
 use super::{
     image::{Image, Level, Owner, WcuImage},
     incarnation::Incarnation,
-    plan::{BucketWrite, Goal, Lifetime, guards_itself, levels, plan},
+    lifetime::{self, Lifetime},
+    plan::{BucketWrite, Goal, guards_itself, levels, plan},
 };
 use crate::{
     bucket::{Amounts, Params},
@@ -136,7 +137,9 @@ pub(crate) fn decide(known: Known<'_>, asks: &[&[i64]], adjust: &[(LimitName, i6
         return Decision { served, refused, ahead, write };
     }
     if freshness == Freshness::Fresh {
-        return Decision { served, refused, ahead, write: None };
+        // Nothing is to be had, but whoever comes later has to know since when the refill instant lies too far ahead.
+        let note = image.to_watch(now).map(|_| plan(image, &terms.settlement(&[], shards, now)));
+        return Decision { served, refused, ahead, write: note };
     }
     // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the
     // image is right, and serves the first when it is not, answers in one call either way.
@@ -167,26 +170,21 @@ pub(crate) fn decide_new(terms: &Terms, asks: &[&[i64]], opening: Opening, now: 
         Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.capacity),
         None => share.capacity,
     };
-    let levels: Vec<Level> = shares
-        .iter()
-        .enumerate()
-        .map(|(index, params)| Level { tokens: start(index, params), params: *params, basis: super::image::Basis::New })
-        .collect();
+    let levels: Vec<Level> =
+        shares.iter().enumerate().map(|(index, params)| Level::new(start(index, params), *params)).collect();
     let Serving { served, take, .. } = serve(&levels, asks);
     let limits = terms.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
         name: name.clone(),
         tokens: Some(levels[index].tokens - take[index]),
         params: (*whole).into(),
         fraction: 0,
-        consumed: Some(take[index]),
+        consumed: Some(take[index].into()),
     });
+    let full = lifetime::full_in(levels.iter().zip(take.iter().copied()));
     let image = Image {
         last_refill: now,
         shard_count: Some(opening.shards),
-        ttl: match terms.lifetime {
-            Lifetime::Seconds(seconds) => Some(crate::bucket::ttl_at(now, seconds)),
-            Lifetime::AsIs | Lifetime::Unlimited => None,
-        },
+        ttl: terms.lifetime.end(full, now),
         owner: terms.owner.clone(),
         incarnation: Some(opening.incarnation),
         limits: limits.collect(),

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::{
     image::Owner,
+    lifetime::Lifetime,
     lots::Term,
-    plan::Lifetime,
     round::Terms,
     stock::{Cause, Serves, Stock},
 };

@@ -145,6 +145,9 @@ pub enum LeaseError {
         /// The names it has, separated by commas.
         known: String,
     },
+    /// An amount is larger than any that can be counted.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
 }
 
 /// What a lease owed or was owed could not be written for certain. It is not tried again: a refund applied twice would

@@ -13,8 +13,9 @@ use crate::{
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 /// The longest refill period, in seconds (over 300 years).
 pub const MAX_PERIOD_SECONDS: u64 = 10_000_000_000;
-/// How many limits one set may have: a write names all of them, and DynamoDB takes expressions of 4 KB.
-pub const MAX_LIMITS: usize = 32;
+/// How many limits one set may have. A write names all of them in its condition, and DynamoDB takes expressions of 300
+/// operators: twelve for each limit, and those of the bucket itself.
+pub const MAX_LIMITS: usize = 23;
 
 /// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
 /// `refill_period_seconds`, continuously.

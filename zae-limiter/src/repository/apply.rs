@@ -13,7 +13,8 @@ use crate::{
     bucket::{self, Params},
     engine::{
         image::Image,
-        plan::{Goal, Lifetime, plan},
+        lifetime::Lifetime,
+        plan::{Goal, plan},
     },
     error::RepositoryError,
     model::{
@@ -86,9 +87,10 @@ impl Repository {
                 return Ok(None);
             }
             let Some(limits) = config.limits else { continue };
-            let lifetime = match bucket::ttl_seconds(&limits, self.bucket_ttl_multiplier()) {
+            let multiplier = self.bucket_ttl_multiplier();
+            let lifetime = match bucket::ttl_seconds(&limits, multiplier) {
                 // A bucket that fills in no time is not worth removing; an expiry of now would only stop neighbours.
-                Some(seconds) if index > 0 && seconds > 0 => Lifetime::Seconds(seconds),
+                Some(seconds) if index > 0 && seconds > 0 => Lifetime::Idle { seconds, multiplier },
                 Some(_) | None => Lifetime::Unlimited,
             };
             return Ok(Some(Effective { limits, lifetime }));

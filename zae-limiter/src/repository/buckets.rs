@@ -8,7 +8,7 @@ use super::{
     store::{Consistency, Item, Key, Query},
 };
 use crate::{
-    bucket::MILLI,
+    bucket::{MILLI, clamp},
     error::RepositoryError,
     model::{
         bucket::{BucketLimit, BucketState},
@@ -95,7 +95,7 @@ fn state(
             refill_amount: params.refill / MILLI,
             refill_period_seconds: params.period / 1_000,
             available: left.available,
-            consumed: consumed.fold(0_i64, i64::saturating_add).div_euclid(MILLI),
+            consumed: clamp(consumed.fold(0_i128, i128::saturating_add).div_euclid(MILLI.into())),
         })
     };
     Ok(Some(BucketState {

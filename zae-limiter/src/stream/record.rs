@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{archive::RemovedAuditEvent, sequence::SequenceNumber};
 use crate::{
+    bucket::clamp,
     engine::image::Image,
     error::RepositoryError,
     model::name::WCU,
@@ -159,15 +160,19 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
     let pk = values::get_s(new, "PK").unwrap_or_default();
     let address = keys::parse_bucket_pk(pk).ok_or_else(|| format!("{pk} is no bucket's key"))?;
     let mut consumed = Vec::new();
+    let count = |item: &Item, name: &str| match item.get(name) {
+        None => Ok(0),
+        Some(value) => values::counter(value).ok_or_else(|| format!("attribute {name} is not a number")),
+    };
     for name in new.keys() {
         let Some((limit, "tc")) = keys::parse_bucket_attr(name) else { continue };
         if limit == WCU {
             continue;
         }
-        let now = number(new, name)?.unwrap_or(0);
+        let now = count(new, name)?;
         // A limit that was not there before had consumed nothing.
-        let before = old.map(|old| number(old, name)).transpose()?.flatten().unwrap_or(0);
-        let delta = now.checked_sub(before).ok_or_else(|| format!("attribute {name} jumped by more than 64 bits"))?;
+        let before = old.map(|old| count(old, name)).transpose()?.unwrap_or(0);
+        let delta = clamp(now.saturating_sub(before));
         if delta != 0 {
             consumed.push((limit.to_owned(), delta));
         }

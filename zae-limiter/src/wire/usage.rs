@@ -15,7 +15,7 @@ use super::{
     keys,
     table::is_key_attribute,
     time,
-    values::{get_n, get_s, n, s},
+    values::{get_count, get_s, n, s},
 };
 use crate::{
     model::{
@@ -66,13 +66,13 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
     let counter = |name: &String| {
         let own = matches!(name.as_str(), "total_events" | "ttl");
         let name = LimitName::new(name).ok().filter(|_| !own)?;
-        let value = get_n(item, name.as_str())?;
+        let value = get_count(item, name.as_str())?;
         Some((name, value))
     };
     Some(UsageSnapshot {
         window_end: window_end(&window_start, &window),
         counters: item.keys().filter_map(counter).collect(),
-        total_events: get_n(item, "total_events").unwrap_or(0),
+        total_events: get_count(item, "total_events").unwrap_or(0),
         entity_id,
         resource,
         window,

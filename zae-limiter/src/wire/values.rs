@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Number, Value};
 
-use crate::repository::store::Item;
+use crate::{bucket::clamp, repository::store::Item};
 
 pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -40,6 +40,19 @@ pub(crate) fn get_s<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 /// A whole number; `None` when it is absent, of another type, or no whole number of 64 bits.
 pub(crate) fn get_n(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// A number that decides nothing, as wide as DynamoDB keeps it: 38 digits to the last, beyond that the nearest of them. A
+/// fraction is cut off.
+pub(crate) fn counter(value: &AttributeValue) -> Option<i128> {
+    let text = value.as_n().ok()?;
+    // The conversion keeps within what 128 bits hold.
+    text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|number| number as i128))
+}
+
+/// The same of an item's attribute, kept within 64 bits.
+pub(crate) fn get_count(item: &Item, name: &str) -> Option<i64> {
+    counter(item.get(name)?).map(clamp)
 }
 
 pub(crate) fn get_bool(item: &Item, name: &str) -> Option<bool> {

@@ -1,6 +1,6 @@
 //! What usage costs: [`Tariff`].
 
-use zae_limiter::{Cost, Lease, LeaseError, LimitName, Settlement};
+use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
 
 use super::{
     Reading, Usage, Weights,
@@ -130,7 +130,9 @@ impl Tariff {
         let consumed = lease.consumed();
         for Charge { limit, weights } in &self.charges {
             let charged = consumed.get(limit).copied().unwrap_or(0);
-            let owed = i64::try_from(weights.of(usage)).unwrap_or(i64::MAX);
+            // More than any limit holds is a number that a provider got wrong.
+            let owed = weights.of(usage).min(MAX_TOKENS);
+            let owed = i64::try_from(owed).unwrap_or(i64::MAX);
             let delta = owed.saturating_sub(charged).max(least);
             if delta == 0 {
                 continue;

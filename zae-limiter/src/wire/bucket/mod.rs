@@ -1,9 +1,12 @@
 //! Bucket items: reading them into an [`Image`], creating them, and updating them.
 //!
-//! Two attributes are our own and unknown to the reference, which keeps what it does not know:
-//! `z_{limit}_fr` (N), the fraction of a millitoken left over by the last refill in 1/period mt, and `z_inc` (S), which
-//! creation of the bucket this is, so that a refund does not reach a bucket that was deleted and made anew.
+//! Three attributes are our own and unknown to the reference, which keeps what it does not know:
+//! `z_{limit}_fr` (N), the fraction of a millitoken left over by the last refill in 1/period mt; `z_inc` (S), which
+//! creation of the bucket this is, so that a refund does not reach a bucket that was deleted and made anew; and `z_ahead` (S),
+//! `{rf}/{epoch ms}`: since when that `rf` is known to lie too far ahead.
 
+#[cfg(test)]
+mod bounds;
 mod update;
 
 use std::collections::HashMap;
@@ -11,10 +14,16 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 pub(crate) use update::{encode_removal, encode_update};
 
-use super::keys;
+use super::{
+    keys,
+    values::{counter, n, s},
+};
 use crate::{
-    bucket::{MILLI, Params},
-    engine::image::{Image, LimitImage, Owner, StoredParams, WcuImage},
+    bucket::{MILLI, Params, clamp},
+    engine::{
+        image::{Image, LimitImage, Owner, StoredParams, WcuImage},
+        watch::Watch,
+    },
     error::{RepositoryError, Unsupported},
     model::name::{EntityId, LimitName, NamespaceId, ResourceName, WCU},
     repository::store::Item,
@@ -27,6 +36,7 @@ const INCARNATION: &str = "z_inc";
 /// The end of a fraction's attribute.
 const FRACTION: &str = "_fr";
 const TTL: &str = "ttl";
+const AHEAD: &str = "z_ahead";
 const CASCADE: &str = "cascade";
 /// Features of newer clients that a plain conditional write would enforce wrongly.
 const UNSUPPORTED: [&str; 5] = ["disabled", "bypass", "sched", "rsched", "sched_tz"];
@@ -39,14 +49,6 @@ pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
     ["z_", limit, FRACTION].concat()
 }
 
-fn n(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn s(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
 /// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
 ///
 /// On the way of every write, so the item is walked through once and nothing is looked up.
@@ -56,6 +58,7 @@ fn s(value: impl Into<String>) -> AttributeValue {
 pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
     let found = Found::in_item(item);
     let number = |name: &str, value| whole_number(item, value, || name.to_owned());
+    let counted = |name: &str, value| count(item, value, || name.to_owned());
     let Some(last_refill) = number(REFILL, found.last_refill)? else { return Ok(None) };
     if let Some(attribute) = found.unsupported() {
         return Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into());
@@ -63,7 +66,8 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
     let mut image = Image {
         last_refill,
         shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
-        ttl: number(TTL, found.ttl)?,
+        ttl: counted(TTL, found.ttl)?.map(clamp),
+        watch: text(found.ahead).and_then(parse_watch),
         valid_until: number(VALID_UNTIL, found.valid_until)?,
         owner: Owner {
             cascade: matches!(found.cascade, Some(AttributeValue::Bool(true))),
@@ -75,7 +79,7 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
     };
     for stored in &found.limits {
         let number = |field, value| whole_number(item, value, || keys::bucket_attr(stored.name, field));
-        let tokens = number("tk", stored.tokens)?;
+        let tokens = balance(item, stored.tokens, || keys::bucket_attr(stored.name, "tk"))?;
         let params = StoredParams {
             capacity: number("cp", stored.capacity)?,
             refill: number("ra", stored.refill)?,
@@ -88,7 +92,7 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
         // A name that is no limit name cannot have been written by any client; it can't be charged either.
         let Ok(name) = LimitName::new(stored.name) else { continue };
         let fraction = whole_number(item, stored.fraction, || fraction_attr(stored.name))?.unwrap_or(0);
-        let consumed = number("tc", stored.consumed)?;
+        let consumed = count(item, stored.consumed, || keys::bucket_attr(stored.name, "tc"))?;
         image.limits.push(LimitImage { name, tokens, params, fraction, consumed });
     }
     Ok(Some(image))
@@ -107,12 +111,46 @@ fn whole_number(
     value: Option<&AttributeValue>,
     name: impl FnOnce() -> String,
 ) -> Result<Option<i64>, RepositoryError> {
+    let parse = |value: &AttributeValue| value.as_n().ok()?.parse().ok();
+    parsed(item, value, parse, || format!("attribute {} is not a whole number of 64 bits", name()))
+}
+
+/// A balance: what is beyond 64 bits counts as the most, or the deepest debt, that there is.
+fn balance(
+    item: &Item,
+    value: Option<&AttributeValue>,
+    name: impl FnOnce() -> String,
+) -> Result<Option<i64>, RepositoryError> {
+    let parse = |value: &AttributeValue| value.as_n().ok()?.parse().ok().map(clamp);
+    parsed(item, value, parse, || format!("attribute {} is not a whole number", name()))
+}
+
+/// A number that decides nothing, as wide as DynamoDB keeps it.
+fn count(
+    item: &Item,
+    value: Option<&AttributeValue>,
+    name: impl FnOnce() -> String,
+) -> Result<Option<i128>, RepositoryError> {
+    parsed(item, value, counter, || format!("attribute {} is not a number", name()))
+}
+
+fn parsed<T>(
+    item: &Item,
+    value: Option<&AttributeValue>,
+    parse: impl FnOnce(&AttributeValue) -> Option<T>,
+    problem: impl FnOnce() -> String,
+) -> Result<Option<T>, RepositoryError> {
     let Some(value) = value else { return Ok(None) };
-    let parsed = value.as_n().ok().and_then(|text| text.parse::<i64>().ok());
-    parsed.map(Some).ok_or_else(|| RepositoryError::Malformed {
-        key: key(item),
-        problem: format!("attribute {} is not a whole number of 64 bits", name()),
-    })
+    parse(value).map(Some).ok_or_else(|| RepositoryError::Malformed { key: key(item), problem: problem() })
+}
+
+fn watch_text(watch: Watch) -> String {
+    format!("{}/{}", watch.refill, watch.since)
+}
+
+fn parse_watch(text: &str) -> Option<Watch> {
+    let (refill, since) = text.split_once('/')?;
+    Some(Watch { refill: refill.parse().ok()?, since: since.parse().ok()? })
 }
 
 /// What an item has of what a bucket may have.
@@ -125,6 +163,7 @@ struct Found<'a> {
     cascade: Option<&'a AttributeValue>,
     parent: Option<&'a AttributeValue>,
     incarnation: Option<&'a AttributeValue>,
+    ahead: Option<&'a AttributeValue>,
     owner_stamped: bool,
     /// By name.
     limits: Vec<FoundLimit<'a>>,
@@ -159,6 +198,7 @@ impl<'a> Found<'a> {
                 CASCADE => found.cascade = Some(value),
                 "parent_id" => found.parent = Some(value),
                 INCARNATION => found.incarnation = Some(value),
+                AHEAD => found.ahead = Some(value),
                 "pgen" | "pinc" => found.owner_stamped = true,
                 other => match keys::parse_bucket_attr(other) {
                     Some((limit, field)) => found.limit(limit, field, other, value),
@@ -252,14 +292,10 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
     if let Some(incarnation) = &image.incarnation {
         item.insert(INCARNATION.to_owned(), s(incarnation.to_string()));
     }
-    let mut put = |name: &str, tokens: i64, params: StoredParams, consumed: i64| {
-        let fields = [
-            ("tk", Some(tokens)),
-            ("cp", params.capacity),
-            ("ra", params.refill),
-            ("rp", params.period),
-            ("tc", Some(consumed)),
-        ];
+    let mut put = |name: &str, tokens: i64, params: StoredParams, consumed: i128| {
+        let [tokens, capacity, refill, period] =
+            [Some(tokens), params.capacity, params.refill, params.period].map(|value| value.map(i128::from));
+        let fields = [("tk", tokens), ("cp", capacity), ("ra", refill), ("rp", period), ("tc", Some(consumed))];
         for (field, value) in fields {
             if let Some(value) = value {
                 item.insert(keys::bucket_attr(name, field), n(value));

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{CASCADE, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s};
+use super::{AHEAD, CASCADE, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s, watch_text};
 use crate::{
     engine::{
         image::{LimitImage, StoredParams},
@@ -188,7 +188,14 @@ impl Expressions {
                 self.add(&tokens, delta);
             }
             TokenWrite::Set { to, from } => {
-                self.expect(&tokens, from);
+                match from {
+                    // Balances are read within 64 bits; what is stored may lie beyond.
+                    Some(from @ (i64::MIN | i64::MAX)) => {
+                        let bound = self.value(from);
+                        self.condition.push(&[&tokens, if from < 0 { " <= " } else { " >= " }, &bound]);
+                    }
+                    from => self.expect(&tokens, from),
+                }
                 self.set(&tokens, to);
             }
         }
@@ -284,7 +291,20 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     }
     if let Some(ttl) = write.set_ttl {
         let name = e.name(TTL);
+        if let Some(ttl) = ttl {
+            // A neighbour may know of a deeper debt.
+            let longest = e.value(ttl);
+            e.condition.push(&["(attribute_not_exists(", &name, ") OR ", &name, " <= ", &longest, ")"]);
+        }
         e.set_or_remove(&name, ttl);
+    }
+    if let Some(shortest) = write.expect_ttl {
+        let (name, shortest) = (e.name(TTL), e.value(shortest));
+        e.condition.push(&["(attribute_not_exists(", &name, ") OR ", &name, " >= ", &shortest, ")"]);
+    }
+    if let Some(watch) = write.set_watch {
+        let name = e.name(AHEAD);
+        e.set_or_remove(&name, watch.map(|watch| s(watch_text(watch))));
     }
     if let Some(owner) = &write.set_owner {
         let cascade = e.name(CASCADE);

@@ -1,0 +1,64 @@
+//! The largest set of limits is what DynamoDB's bounds on expressions leave room for.
+
+use super::encode_update;
+use crate::{
+    bucket::Params,
+    engine::{
+        image::{Image, LimitImage},
+        lifetime::Lifetime,
+        plan::{BucketWrite, Goal, plan},
+    },
+    model::{limit::MAX_LIMITS, name::LimitName},
+};
+
+const MAX_OPERATORS: usize = 300;
+const MAX_BYTES: usize = 4_096;
+
+/// The write that says most about each limit: all are taken from and credited, carry a fraction, one is refunded, and
+/// the lifetime is renewed.
+fn fullest(limits: usize) -> BucketWrite {
+    let params =
+        |index: i64| Params { capacity: 1_000_000_001 + index, refill: 1_000_000_101 + index, period: 60_007 + index };
+    let name = |index: i64| LimitName::new(format!("l{}{index:03}", "x".repeat(60))).unwrap();
+    let count = i64::try_from(limits).unwrap();
+    let wanted: Vec<_> = (0..count).map(|index| (name(index), params(index))).collect();
+    let stored = wanted.iter().map(|(name, params)| LimitImage {
+        name: name.clone(),
+        tokens: Some(500_000_000),
+        params: (*params).into(),
+        fraction: 7,
+        consumed: Some(0),
+    });
+    let image = Image {
+        last_refill: 1_767_225_600_000,
+        shard_count: Some(1),
+        incarnation: Some("a".into()),
+        limits: stored.collect(),
+        ..Image::default()
+    };
+    let take: Vec<i64> = (0..count).map(|index| 600_000_000 + index).collect();
+    let adjust = [(name(0), -1)];
+    let ttl = Lifetime::Idle { seconds: 420, multiplier: 7 };
+    let now = image.last_refill + 10_000;
+    plan(&image, &Goal { limits: &wanted, take: &take, adjust: &adjust, shards: 1, ttl, owner: None, now })
+}
+
+fn operators(expression: &str) -> usize {
+    let signs = ["=", "<=", ">=", "<", ">", "AND", "OR"];
+    let words = expression.split([' ', '(', ')', ',']);
+    words.filter(|word| signs.contains(word) || word.starts_with("attribute_")).count()
+}
+
+#[test]
+fn the_largest_set_of_limits_is_all_that_an_expression_has_room_for() {
+    // A plan never names more: what it names is counted as it would go on.
+    let write = fullest(MAX_LIMITS);
+    assert_eq!(write.limits.len(), MAX_LIMITS);
+    let largest = encode_update(&write);
+    let count = operators(&largest.condition);
+    assert!(count <= MAX_OPERATORS, "{count}: {}", largest.condition);
+    assert!(operators(&largest.expression) <= MAX_OPERATORS, "{}", largest.expression);
+    assert!(largest.condition.len() <= MAX_BYTES && largest.expression.len() <= MAX_BYTES);
+    let each = count - operators(&encode_update(&fullest(MAX_LIMITS - 1)).condition);
+    assert!(count + each > MAX_OPERATORS, "there is room for one more: {count} and {each}");
+}
