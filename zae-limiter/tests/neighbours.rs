@@ -4,6 +4,8 @@
 mod clocks;
 #[path = "neighbours/counters.rs"]
 mod counters;
+#[path = "neighbours/features.rs"]
+mod features;
 #[path = "neighbours/lifetimes.rs"]
 mod lifetimes;
 #[path = "support/raw.rs"]
@@ -47,30 +49,6 @@ async fn change(r: &Repository, attributes: &Value) {
 async fn take(limiter: &RateLimiter, limit: &str, tokens: u64) -> Result<(), AcquireError> {
     limiter.acquire("e", "gpt-4", Cost::of(limit, tokens)).await?.commit().await.unwrap();
     Ok(())
-}
-
-#[tokio::test]
-async fn a_feature_stamped_onto_a_bucket_that_we_remember_stops_us() {
-    for stamp in [
-        json!({"disabled": {"BOOL": true}}),
-        json!({"bypass": {"N": (START + 60_000).to_string()}}),
-        json!({"vu": {"N": "0"}, "sched": {"S": "x"}}),
-        json!({"vu": {"N": "0"}, "b_rpm_soft": {"N": (START + 60_000).to_string()}}),
-        json!({"vu": {"N": "0"}, "b_rpm_gc": {"N": "1"}}),
-    ] {
-        let bench = Bench::new();
-        let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
-        let r = limiter.repository().clone();
-        take(&limiter, "rpm", 1).await.unwrap();
-        change(&r, &stamp).await;
-        let before = shard(&r, 0).await;
-        let answer = take(&limiter, "rpm", 1).await;
-        assert!(
-            matches!(&answer, Err(AcquireError::Unsupported(u)) if stamp.get(&u.attribute).is_some()),
-            "{answer:?}"
-        );
-        assert_eq!(shard(&r, 0).await, before, "nothing was taken");
-    }
 }
 
 #[tokio::test]

@@ -116,6 +116,7 @@ mod tests {
             (problem::unavailable(Duration::MAX), "14", "2147483647"),
             (problem::bad_request("x", "y"), "3", "-1"),
             (problem::unauthorized("y"), "16", "-1"),
+            (problem::disabled(), "7", "-1"),
             (problem::misconfigured(), "13", "-1"),
         ] {
             let (http, headers) = refusal(&problem);

@@ -70,7 +70,7 @@
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
-//! | `zae_http_decisions_total` | counter | `outcome` = `admitted`, `blind`, `local`, `refused`, `would_refuse`, `skipped`; `reason` = `none`, `exceeded`, `never_fits`, `unavailable`, `bad_request`, `unauthorized`, `misconfigured` | requests |
+//! | `zae_http_decisions_total` | counter | `outcome` = `admitted`, `blind`, `local`, `refused`, `would_refuse`, `skipped`; `reason` = `none`, `exceeded`, `never_fits`, `disabled`, `unavailable`, `bad_request`, `unauthorized`, `misconfigured` | requests |
 //! | `zae_http_decision_seconds` | histogram | | time until the decision, extractors included, in seconds, where it was not made at once (from a reserve) |
 //! | `zae_http_settlements_total` | counter | `end` = `complete`, `body_failed`, `dropped`, `service_failed`; `verdict` = `keep`, `refund`, `by_handler` | leases settled |
 //!

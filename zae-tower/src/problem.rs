@@ -236,6 +236,13 @@ pub(crate) fn unauthorized(detail: &str) -> Problem {
     problem
 }
 
+/// An operator has switched it off: 403. No retry helps, and who did it is nobody else's business.
+pub(crate) fn disabled() -> Problem {
+    let mut problem = Draft::plain(StatusCode::FORBIDDEN, "This is disabled at the moment.").finish();
+    problem.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    problem
+}
+
 /// The operator's fault: 500, and not a word about what it is.
 pub(crate) fn misconfigured() -> Problem {
     Draft::plain(StatusCode::INTERNAL_SERVER_ERROR, "The server is not set up to answer this request.").finish()
@@ -322,6 +329,7 @@ mod tests {
         for (problem, status, title) in [
             (bad_request("bad-entity", hostile), 400, "Bad Request"),
             (unauthorized(hostile), 401, "Unauthorized"),
+            (disabled(), 403, "Forbidden"),
             (misconfigured(), 500, "Internal Server Error"),
         ] {
             let body = json_of(&problem);

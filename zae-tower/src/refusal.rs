@@ -20,6 +20,7 @@ use crate::{
 /// | a limit is exceeded | 429 | `RESOURCE_EXHAUSTED` | yes |
 /// | the amount is larger than the capacity | 429 | `RESOURCE_EXHAUSTED` | no: waiting does not help |
 /// | the store is away, and the policy is to block | 503 | `UNAVAILABLE` | yes |
+/// | an operator has disabled the resource or the entity | 403 | `PERMISSION_DENIED` | no |
 /// | a value in the request cannot be used | 400 | `INVALID_ARGUMENT` | no |
 /// | the request is larger than its extractors read | 413 | `INVALID_ARGUMENT` | no |
 /// | the model or resource is not among those offered | 404 | `NOT_FOUND` | no |
@@ -38,11 +39,12 @@ pub enum Refusal {
     Request(#[from] ExtractError),
 }
 
-/// The six answers, which are also the values of the metric's label.
+/// The seven answers, which are also the values of the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Exceeded,
     NeverFits,
+    Disabled,
     Unavailable,
     BadRequest,
     Unauthorized,
@@ -54,6 +56,7 @@ impl Answer {
         match self {
             Self::Exceeded => "exceeded",
             Self::NeverFits => "never_fits",
+            Self::Disabled => "disabled",
             Self::Unavailable => "unavailable",
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
@@ -87,6 +90,7 @@ impl Refusal {
         match self {
             Self::Limiter(AcquireError::Exceeded(_)) => Answer::Exceeded,
             Self::Limiter(AcquireError::NeverFits(_)) => Answer::NeverFits,
+            Self::Limiter(AcquireError::Disabled(_)) => Answer::Disabled,
             Self::Limiter(AcquireError::Unavailable(_)) => Answer::Unavailable,
             // An amount computed from what the client sent; all else that can be invalid is the program's own.
             Self::Limiter(AcquireError::Invalid(error))
@@ -116,6 +120,7 @@ impl Refusal {
             (Self::Request(error), _) if error.kind() == Kind::TimedOut => {
                 problem::plain(StatusCode::REQUEST_TIMEOUT, error.detail())
             }
+            (_, Answer::Disabled) => problem::disabled(),
             (_, Answer::Unavailable) => problem::unavailable(self.retry_after().unwrap_or(Duration::from_secs(1))),
             (_, Answer::BadRequest) => problem::bad_request("bad-request", &self.to_string()),
             (_, Answer::Unauthorized) => problem::unauthorized(&self.to_string()),

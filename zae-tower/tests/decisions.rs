@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use http::{HeaderValue, Request, Response};
 use support::{Log, Text, from, get, hello, left, left_of, limiter, limiter_on_a_wire, read, repository, rpm, tpm};
 use tower::{Layer, ServiceExt, service_fn};
@@ -154,6 +155,26 @@ async fn without_limits_nothing_passes_and_the_log_says_what_to_do() {
     let service = ZaeLimit::new(repository().await).default_limits(defaults).layer(service_fn(hello));
     assert_eq!(service.clone().oneshot(get()).await.unwrap().status(), 200);
     assert_eq!(service.oneshot(get()).await.unwrap().status(), 429);
+}
+
+#[tokio::test]
+async fn what_an_operator_has_disabled_is_forbidden_and_no_wait_is_named() {
+    let limiter = limiter([rpm(10)]).await;
+    let repository = limiter.repository();
+    let pk = format!("{}/RESOURCE#any", repository.namespace_id());
+    let attribute = |text: &str| AttributeValue::S(text.to_owned());
+    let item = repository.client().put_item().table_name(repository.stack().as_str());
+    let item = item.item("PK", attribute(&pk)).item("SK", attribute("#CONFIG"));
+    item.item("disabled", AttributeValue::Bool(true)).send().await.unwrap();
+    let layer = ZaeLimit::new(limiter).resource(resource::from_fn(|_| ResourceName::new("any")));
+    let response = layer.layer(service_fn(hello)).oneshot(from("user-1")).await.unwrap();
+    assert_eq!(response.status(), 403);
+    assert!(!response.headers().contains_key("retry-after"));
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let outcome = response.extensions().get::<Decision>().unwrap().outcome().clone();
+    assert!(matches!(outcome, Outcome::Refused(refusal) if refusal.retry_after().is_none()));
+    let body = String::from_utf8(read(response.into_body()).await.to_vec()).unwrap();
+    assert!(!body.contains("user-1") && !body.contains("any"), "{body}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     bucket::Amounts,
-    error::{AcquireError, NeverFits, RateLimitExceeded, UnavailableReason},
+    error::{AcquireError, NeverFits, RateLimitExceeded, RepositoryError, UnavailableReason},
     model::{
         reserve::{Exactness, Reserve},
         status::LimitStatus,
@@ -215,6 +215,10 @@ fn nothing_of(answers: &[Answer]) -> NotTaken {
         }
     }
     match (refuser, failure) {
+        // Whatever else is short: waiting for it would not help.
+        (Some(_), Some(Failure::Hard(error))) if matches!(*error, RepositoryError::Disabled(_)) => {
+            Failure::Hard(error).into()
+        }
         (None, Some(failure)) => failure.into(),
         _ if never => {
             let violations = statuses.into_iter().filter(|status| status.exceeded).collect();

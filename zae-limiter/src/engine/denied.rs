@@ -65,6 +65,7 @@ impl From<Failure> for Denied {
 fn hard(error: Arc<RepositoryError>) -> AcquireError {
     match &*error {
         RepositoryError::Unsupported(unsupported) => unsupported.clone().into(),
+        RepositoryError::Disabled(disabled) => disabled.clone().into(),
         _ => AcquireError::Repository(error),
     }
 }

@@ -17,6 +17,7 @@ use super::{
     refuse::{At, answer_refused, booked, in_line, shards},
     round::{Decision, Freshness, Known, Opening, Terms, decide, decide_new},
     send::{self, Outcome, Sent},
+    stop::{Stop, stops},
     telemetry::{self, Over, Stocked, Under},
 };
 use crate::{
@@ -42,6 +43,8 @@ struct Written {
     served: Vec<usize>,
     ahead: Amounts,
     adjust: Vec<(LimitName, i64)>,
+    /// The bucket that it was decided from.
+    before: Option<Arc<Image>>,
 }
 
 /// Brings `round` to its end: everybody in it is answered.
@@ -68,6 +71,20 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
         let now = lane.shared.clock.now_ms();
         let timeout = if asks.is_empty() { SETTLE_TIMEOUT } else { lane.shared.options.write_timeout };
         let image = lane.image();
+        if let Some(image) = &image
+            && let Some(reason) = stops(lane, image, freshness, &asks)
+        {
+            match reason {
+                Stop::Outdated => asks.drain(..).for_each(|ask| drop(ask.reply.send(Answer::Outdated))),
+                Stop::Disabled(error) => {
+                    let failure = Failure::Hard(Arc::new(error));
+                    asks.drain(..).for_each(|ask| drop(ask.reply.send(Answer::Failed(failure.clone()))));
+                }
+                Stop::Quota(error) => return fail(asks, pending, error),
+            }
+            fetch = Fetch::No;
+            continue;
+        }
         let was_in_line = image.as_ref().is_none_or(|image| in_line(image, &terms));
         let (sent, written) = match image {
             Some(image) => {
@@ -77,7 +94,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let shards = shards(&asks, &image);
                 let known = Known { image: &image, freshness, terms: &terms, shards, now };
                 let mut order = |left: &[i64]| {
-                    let may = reserving && shards == 1 && in_line(&image, &terms);
+                    let may = reserving && shards == 1 && !image.disabled && in_line(&image, &terms);
                     if may { lane.stock()?.order(left, Instant::now()) } else { None }
                 };
                 let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
@@ -90,9 +107,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let write = if lane.is_crowded(now) { write.leaving_room(shards) } else { write };
                 let sent_at = Instant::now();
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
-                let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write);
+                let update = send::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, now);
                 let sent = answer(lane, sent_at, timeout, &asks, "UpdateItem", Box::pin(update)).await;
-                (sent, Written { sent_at, now, served, ahead, adjust })
+                (sent, Written { sent_at, now, served, ahead, adjust, before: Some(image) })
             }
             None => {
                 // There is no bucket: what was owed to it or by it is void.
@@ -105,7 +122,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let sent_at = Instant::now();
                 let create = send::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image);
                 let sent = answer(lane, sent_at, timeout, &asks, "PutItem", Box::pin(create)).await;
-                (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new() })
+                (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new(), before: None })
             }
         };
         let Sent { outcome, units } = sent;
@@ -114,6 +131,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
         match outcome {
             Outcome::Done(image) => {
                 lane.shared.breaker.succeeded();
+                if let Some(before) = &written.before {
+                    telemetry::clock_ahead(&lane.key, before, &image, written.now);
+                }
                 let image = Arc::new(image);
                 lane.remember(Some(Arc::clone(&image)));
                 telemetry::served(written.served.len());
@@ -209,7 +229,8 @@ async fn answer(
 async fn look(lane: &Lane) -> Freshness {
     telemetry::looked();
     let before = lane.image();
-    let read = send::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
+    let now = lane.shared.clock.now_ms();
+    let read = send::read(&lane.shared.store, &lane.shared.namespace, &lane.key, now);
     match lane.shared.deadlines.until(after(Instant::now(), lane.shared.options.write_timeout), read).await {
         Ok(Ok(image)) => {
             lane.met(if image.as_ref() == before.as_deref() { Met::Nobody } else { Met::Somebody });

@@ -19,6 +19,10 @@ pub(crate) struct Image {
     pub(crate) shard_count: Option<u32>,
     /// When it may be removed, epoch s.
     pub(crate) ttl: Option<i64>,
+    /// Whether an operator has switched it off.
+    pub(crate) disabled: bool,
+    /// What is left of features that are over.
+    pub(crate) leftovers: Vec<Leftover>,
     /// Until when plain writes are allowed, epoch ms; newer clients stamp it.
     pub(crate) valid_until: Option<i64>,
     /// The owner's facts copied onto it.
@@ -31,6 +35,25 @@ pub(crate) struct Image {
     pub(crate) limits: Vec<LimitImage>,
     /// The reference's reserved limit.
     pub(crate) wcu: Option<WcuImage>,
+}
+
+/// An attribute of a feature of newer clients that is over: a stamp whose time has passed, or part of a quota that its limit
+/// once was. Whoever knows that the limits are plain rates now takes it off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leftover {
+    /// Its name.
+    pub(crate) attribute: String,
+    /// What it says.
+    pub(crate) value: LeftoverValue,
+}
+
+/// What a leftover says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LeftoverValue {
+    /// A number, as it is written.
+    Number(String),
+    /// A flag: the older form of a stamp.
+    Flag(bool),
 }
 
 /// An entity's place in the hierarchy, as copied onto its buckets.
@@ -95,6 +118,13 @@ impl Image {
     /// The limit called `name`.
     pub(crate) fn limit(&self, name: &str) -> Option<&LimitImage> {
         self.limits.iter().find(|limit| limit.name.as_str() == name)
+    }
+
+    /// An attribute of a feature that is not over: of a limit that is no plain rate.
+    pub(crate) fn quota(&self) -> Option<&Leftover> {
+        let incomplete = self.limits.iter().any(|limit| limit.params.complete().is_none());
+        let holds = |leftover: &&Leftover| leftover.attribute != "bypass" && !leftover.attribute.ends_with("_soft");
+        self.leftovers.iter().find(holds).filter(|_| incomplete)
     }
 
     /// Among how many shards capacity and refill are shared.

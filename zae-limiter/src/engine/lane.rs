@@ -59,6 +59,8 @@ struct State {
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
     terms: Option<Arc<Terms>>,
+    /// Whether the limits were read anew since what newer clients left on the bucket was seen.
+    doubted: bool,
 }
 
 /// What goes into one write (or a few attempts at it).
@@ -172,6 +174,14 @@ impl Lane {
         state.image = image;
         // Not all processes should ask again at the same moment.
         state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
+    }
+
+    /// Whether those who ask have to read their limits anew, because of what newer clients left on the bucket: once, until it is
+    /// gone.
+    pub(super) fn doubts(&self, image: &Image) -> bool {
+        let mut state = lock(&self.state);
+        let known = std::mem::replace(&mut state.doubted, !image.leftovers.is_empty());
+        state.doubted && !known
     }
 
     /// Notes whether a neighbour has written since the last image.

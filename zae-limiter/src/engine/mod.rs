@@ -20,6 +20,7 @@ pub(crate) mod level;
 pub(crate) mod lifetime;
 pub(crate) mod local;
 pub(crate) mod lots;
+pub(crate) mod over;
 pub(crate) mod plan;
 #[cfg(test)]
 mod plan_tests;
@@ -34,5 +35,6 @@ mod shift;
 pub(crate) mod stock;
 #[cfg(test)]
 mod stock_tests;
+mod stop;
 pub(crate) mod telemetry;
 pub(crate) mod watch;

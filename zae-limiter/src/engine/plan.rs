@@ -13,9 +13,10 @@
 //! write. Every number that went into a write is also a condition of it.
 
 use super::{
-    image::{Basis, Image, Level, LimitImage, Owner, StoredParams},
+    image::{Basis, Image, Leftover, LeftoverValue, Level, LimitImage, Owner, StoredParams},
     incarnation::Incarnation,
     lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
+    over::{Enabled, bypass, leftovers},
     watch::Watch,
 };
 use crate::{
@@ -58,6 +59,12 @@ pub(crate) struct BucketWrite {
     pub(crate) expect_incarnation: Option<Option<Incarnation>>,
     /// What the validity stamp must say.
     pub(crate) expect_valid: Validity,
+    /// Whether an operator may have switched the bucket off.
+    pub(crate) expect_enabled: Enabled,
+    /// A bypass that is over and stays, as it was seen.
+    pub(crate) expect_bypass: Option<LeftoverValue>,
+    /// What is taken off because it is over, as it was seen: a condition.
+    pub(crate) remove: Vec<Leftover>,
     /// One entry per limit that the write touches or depends on.
     pub(crate) limits: Vec<LimitWrite>,
     /// The new refill instant.
@@ -207,8 +214,15 @@ impl Part<'_> {
             Basis::Accrued(gained) if !moving && !self.is_set() => {
                 self.level.full_in(self.out().saturating_add(gained.whole))
             }
-            _ => self.level.full_in(self.out()),
+            _ => self.level.full_in(self.level.tokens.saturating_sub(self.left())),
         }
+    }
+
+    /// The balance that the write leaves, all that was gained included. What is given back stops at the ceiling before anything
+    /// is taken.
+    fn left(&self) -> i64 {
+        let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
+        after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
     }
 
     /// `ttl` (epoch s) is when the item may be removed: the limit has to be full again by then.
@@ -231,11 +245,7 @@ impl Part<'_> {
                 let fraction = if moving { gained.fraction } else { old_fraction };
                 (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
             }
-            _ => {
-                let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
-                let to = after_refund.saturating_sub(self.take).max(DEEPEST_DEBT);
-                (TokenWrite::Set { to, from: self.stored.and_then(|s| s.tokens) }, 0)
-            }
+            _ => (TokenWrite::Set { to: self.left(), from: self.stored.and_then(|s| s.tokens) }, 0),
         };
         let changed = matches!(self.level.basis, Basis::Changed | Basis::New);
         Some(LimitWrite {
@@ -262,13 +272,16 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let renewal = if moving { Renewal::Eager } else { Renewal::Lazy };
     let set_ttl = goal.ttl.renewed(image.ttl, full, goal.now, renewal);
     let ttl = set_ttl.unwrap_or(image.ttl);
-    let in_debt = parts.iter().any(|part| part.level.tokens < part.out());
+    let in_debt = parts.iter().any(|part| part.left() < 0);
     let kept = set_ttl.is_none() && in_debt && ttl.is_some();
     BucketWrite {
         expect_refill: moving.then_some(image.last_refill),
         expect_shards: image.shard_count,
         expect_incarnation: refunds.then(|| image.incarnation.clone()),
         expect_valid: expired.map_or(Validity::AbsentOrAfter(goal.now), Validity::Expired),
+        expect_enabled: if goal.take.iter().any(|take| *take > 0) { Enabled::Yes } else { Enabled::Any },
+        expect_bypass: bypass(image),
+        remove: leftovers(image, goal),
         // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
         limits: parts.iter().filter_map(|part| part.write(moving, ttl, goal.now)).take(MAX_LIMITS).collect(),
         set_refill,
@@ -298,6 +311,9 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         expect_shards: image.shard_count,
         expect_incarnation: None,
         expect_valid: Validity::AbsentOrAfter(now),
+        expect_enabled: Enabled::Yes,
+        expect_bypass: bypass(image),
+        remove: Vec::new(),
         // Nothing is taken here, so that the lifetime says nothing.
         limits: parts.iter().filter_map(|part| part.write(true, None, now)).take(MAX_LIMITS).collect(),
         set_refill: Some(now),

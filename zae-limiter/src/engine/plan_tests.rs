@@ -7,6 +7,7 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use super::{
     image::{Image, LimitImage},
     lifetime::Lifetime,
+    over::Enabled,
     plan::{BucketWrite, Goal, TokenWrite, Validity, levels, plan},
 };
 use crate::{bucket::Params, model::name::LimitName};
@@ -23,6 +24,8 @@ pub(super) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
         && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
         && valid;
+    let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
+    let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
     let balances = write.limits.iter().all(|limit| {
         let stored = item.limit(limit.name.as_str());
         let tokens = stored.and_then(|s| s.tokens);
@@ -36,7 +39,7 @@ pub(super) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 TokenWrite::Set { from, .. } => tokens == from,
             }
     });
-    if !facts || !balances {
+    if !facts || !enabled || !over || !balances {
         return false;
     }
     for limit in &write.limits {
@@ -62,6 +65,7 @@ pub(super) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         }
     }
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
+    item.leftovers.retain(|leftover| !write.remove.contains(leftover));
     item.ttl = write.set_ttl.unwrap_or(item.ttl);
     item.watch = write.set_watch.unwrap_or(item.watch);
     if matches!(write.expect_valid, Validity::Expired(_)) {

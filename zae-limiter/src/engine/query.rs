@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     bucket::{MILLI, Params, State},
     engine::image::{Image, Level},
-    error::{AcquireError, RepositoryError, ValidationError},
+    error::{AcquireError, Disabled, DisabledLevel, RepositoryError, ValidationError},
     limiter::RateLimiter,
     model::{
         cost::Cost,
@@ -48,12 +48,18 @@ pub(crate) async fn balances(
     resource: &ResourceName,
 ) -> Result<(Limits, Vec<LimitBalance>), AcquireError> {
     let repository = limiter.repository();
+    if let Some(level) =
+        repository.resolve(entity, resource).await.map_err(AcquireError::Repository)?.resolution.disabled
+    {
+        return Err(Disabled { entity: entity.clone(), resource: resource.clone(), level }.into());
+    }
     let limits = limiter.limits_for(entity, resource).await?;
     let none = || AcquireError::NoLimits { entity: entity.clone(), resource: resource.clone() };
     let limits = limits.ok_or_else(none)?;
     match read(repository, entity, resource, &limits).await {
         Ok(balances) => Ok((limits, balances)),
         Err(RepositoryError::Unsupported(unsupported)) => Err(unsupported.into()),
+        Err(RepositoryError::Disabled(disabled)) => Err(disabled.into()),
         Err(other) => Err(AcquireError::Repository(other.into())),
     }
 }
@@ -69,7 +75,11 @@ async fn read(
     let (mut shard, mut shards) = (0, 1);
     while shard < shards {
         let item = repository.bucket_item(entity, resource, shard).await?;
-        let image = item.as_ref().map(wire::bucket::decode).transpose()?.flatten();
+        let image = item.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten();
+        if image.as_ref().is_some_and(|image| image.disabled) {
+            let (entity, resource) = (entity.clone(), resource.clone());
+            return Err(Disabled { entity, resource, level: DisabledLevel::Bucket }.into());
+        }
         if shard == 0 {
             shards = image.as_ref().map_or(1, Image::shards);
             let empty = |limit: &crate::Limit| LimitBalance {

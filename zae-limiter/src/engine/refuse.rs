@@ -35,7 +35,7 @@ fn has_without_refill(image: &Image, terms: &Terms, amounts: &[i64]) -> bool {
 
 fn recent(lane: &Lane, terms: &Terms) -> Option<Recent> {
     // What one shard says is no answer for all of them, and changed limits should reach the bucket.
-    lane.recent().filter(|recent| recent.image.shards() == 1 && in_line(&recent.image, terms))
+    lane.recent().filter(|Recent { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, terms))
 }
 
 /// What a bucket seen a moment ago says to `amounts`; `None` when it should be asked.
@@ -50,7 +50,7 @@ pub(crate) fn from_memory(lane: &Lane, terms: &Terms, amounts: &[i64]) -> Option
 /// Whether the bucket has the limits that apply.
 pub(super) fn in_line(image: &Image, terms: &Terms) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
-    terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
+    image.leftovers.is_empty() && terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
 }
 
 /// What an image a moment old says.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     bucket,
-    error::AcquireError,
+    error::{AcquireError, Disabled},
     model::{
         cost::Cost,
         limit::Limits,
@@ -111,6 +111,10 @@ async fn level(
 ) -> Result<(Arc<Level>, Owner, Validity), Denied> {
     let resolved = repository.resolve(entity, &wish.resource).await?;
     let resolution = resolved.resolution;
+    if let Some(level) = resolution.disabled {
+        let (entity, resource) = (entity.clone(), wish.resource.clone());
+        return Err(AcquireError::from(Disabled { entity, resource, level }).into());
+    }
     if let Some(unsupported) = &resolution.unsupported {
         return Err(AcquireError::from(unsupported.clone()).into());
     }
@@ -132,7 +136,8 @@ async fn level(
         Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
     let terms = lane.intern(lanes.intern(Terms::new(limits, lifetime, owner.clone())));
-    if let Some(image) = resolved.bucket.as_ref().map(wire::bucket::decode).transpose()?.flatten() {
+    let now = repository.clock().now_ms();
+    if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten() {
         lane.offer(image);
     }
     Ok((Arc::new(Level::new(terms, lane)), owner, resolved.validity))

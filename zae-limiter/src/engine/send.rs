@@ -60,12 +60,12 @@ fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
     consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }
 
-fn decode(item: Option<&Item>) -> Result<Option<Image>, RepositoryError> {
-    item.map_or(Ok(None), bucket::decode)
+fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryError> {
+    item.map_or(Ok(None), |item| bucket::decode(item, now))
 }
 
-fn lost(item: Option<&Item>) -> Outcome {
-    match decode(item) {
+fn lost(item: Option<&Item>, now: i64) -> Outcome {
+    match decode(item, now) {
         Ok(image) => Outcome::Lost(image),
         Err(error) => Outcome::Failed(error),
     }
@@ -83,19 +83,26 @@ pub(super) fn timed_out(operation: &'static str, after: Duration) -> Sent {
     Outcome::Failed(StoreError::timed_out(operation, after).into()).into()
 }
 
-/// The bucket as it is now; `None` when there is none.
+/// The bucket as it is at `now` (epoch ms); `None` when there is none.
 pub(crate) async fn read(
     store: &Store,
     namespace: &NamespaceId,
     key: &BucketKey,
+    now: i64,
 ) -> Result<Option<Image>, RepositoryError> {
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     let item = store.get(&Key::new(pk, keys::sk_state()), Consistency::Strong).await?;
-    decode(item.as_ref())
+    decode(item.as_ref(), now)
 }
 
-/// Updates an existing bucket.
-pub(crate) async fn update(store: &Store, namespace: &NamespaceId, key: &BucketKey, write: &BucketWrite) -> Sent {
+/// Updates an existing bucket at `now` (epoch ms).
+pub(crate) async fn update(
+    store: &Store,
+    namespace: &NamespaceId,
+    key: &BucketKey,
+    write: &BucketWrite,
+    now: i64,
+) -> Sent {
     let update = bucket::encode_update(write);
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     let request = store
@@ -112,7 +119,7 @@ pub(crate) async fn update(store: &Store, namespace: &NamespaceId, key: &BucketK
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let outcome = match request.send().await {
         Ok(output) => {
-            let outcome = match decode(output.attributes()) {
+            let outcome = match decode(output.attributes(), now) {
                 Ok(Some(image)) => Outcome::Done(image),
                 // The write did go through; only what it left is of another making.
                 Ok(None) => Outcome::Failed(RepositoryError::Malformed {
@@ -125,7 +132,7 @@ pub(crate) async fn update(store: &Store, namespace: &NamespaceId, key: &BucketK
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
-                UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
+                UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
                 _ => Outcome::Lost(None),
             }
         }
@@ -136,6 +143,7 @@ pub(crate) async fn update(store: &Store, namespace: &NamespaceId, key: &BucketK
 
 /// Creates a bucket that does not exist.
 pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> Sent {
+    let now = image.last_refill;
     let item = bucket::encode_new(&NewBucket {
         namespace,
         entity: &key.entity,
@@ -158,7 +166,7 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
-                PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
+                PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
                 _ => Outcome::Lost(None),
             }
         }

@@ -5,6 +5,7 @@ use std::{sync::Once, time::Duration};
 
 use metrics::{Unit, counter, histogram};
 
+use super::{image::Image, send::BucketKey};
 use crate::{
     bucket::MILLI,
     error::{RepositoryError, UnavailableReason},
@@ -246,6 +247,18 @@ fn count(name: &'static str, label: &'static str, value: &'static str, limit: &L
 pub(crate) fn settlements_lost(count: usize, error: &RepositoryError) {
     counter!(LOST).increment(count as u64);
     tracing::warn!(error = %error, settlements = count, "settlements may be lost");
+}
+
+/// Tells of a refill instant that lies too far ahead: when it is first noted, and when it is reset.
+pub(crate) fn clock_ahead(key: &BucketKey, before: &Image, after: &Image, now: i64) {
+    let BucketKey { entity, resource, shard } = key;
+    if after.watch.is_some() && after.watch != before.watch {
+        let ahead_ms = before.last_refill.saturating_sub(now);
+        tracing::warn!(%entity, %resource, shard, ahead_ms, "a clock is wrong: a bucket was refilled far in the future");
+    } else if after.last_refill < before.last_refill {
+        let ahead_ms = before.last_refill.saturating_sub(after.last_refill);
+        tracing::warn!(%entity, %resource, shard, ahead_ms, "a bucket that was refilled far in the future is reset");
+    }
 }
 
 pub(crate) fn acquire_refused(entity: &EntityId, resource: &ResourceName, error: &crate::AcquireError) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{BoxError, NeverFits, RateLimitExceeded, RepositoryError, Unsupported, ValidationError};
+use super::{BoxError, Disabled, NeverFits, RateLimitExceeded, RepositoryError, Unsupported, ValidationError};
 use crate::model::name::{EntityId, ResourceName};
 
 /// Why an acquire gave no lease.
@@ -15,6 +15,9 @@ pub enum AcquireError {
     /// Never: the amount is larger than the capacity.
     #[error(transparent)]
     NeverFits(#[from] NeverFits),
+    /// An operator has switched it off, and waiting does not help.
+    #[error(transparent)]
+    Disabled(#[from] Disabled),
     /// The store could not be asked in time.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -53,9 +56,9 @@ impl AcquireError {
         }
     }
 
-    /// Whether the limiter answered no (not yet or never), as opposed to not being able to answer.
+    /// Whether the limiter answered no (not yet, never, or disabled), as opposed to not being able to answer.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Exceeded(_) | Self::NeverFits(_))
+        matches!(self, Self::Exceeded(_) | Self::NeverFits(_) | Self::Disabled(_))
     }
 }
 

@@ -1,16 +1,18 @@
 //! What can go wrong, one type per kind of answer.
 //!
-//! An acquire has three kinds of "no": **not yet** ([`RateLimitExceeded`], with a time), **never**
-//! ([`NeverFits`], without one) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps them apart.
+//! An acquire has four kinds of "no": **not yet** ([`RateLimitExceeded`], with a time), **never**
+//! ([`NeverFits`], without one), **switched off** ([`Disabled`]) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps them apart.
 
 mod acquire;
 mod connect;
+mod disabled;
 mod exceeded;
 mod repository;
 mod validation;
 
 pub use acquire::{AcquireError, LeaseError, SettleError, Unavailable, UnavailableReason};
 pub use connect::{ConnectError, NoCredentials};
+pub use disabled::{Disabled, DisabledLevel};
 pub use exceeded::{NeverFits, RateLimitExceeded};
 pub(crate) use repository::{Heard, Said};
 pub use repository::{NamespaceState, RepositoryError, StoreError, StoreErrorKind, Unsupported};

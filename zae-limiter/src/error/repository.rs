@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{BoxError, ConnectError, NoCredentials, UnavailableReason, ValidationError};
+use super::{BoxError, ConnectError, Disabled, NoCredentials, UnavailableReason, ValidationError};
 use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 
 /// Why an operation on the table failed.
@@ -92,6 +92,9 @@ pub enum RepositoryError {
     /// A feature of newer clients.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// An operator has switched it off.
+    #[error(transparent)]
+    Disabled(#[from] Disabled),
 }
 
 impl RepositoryError {

@@ -9,7 +9,7 @@ use crate::{
         resolve::Wish,
         telemetry::{self, Ending, Over, Refuser},
     },
-    error::{AcquireError, RepositoryError, Unavailable, UnavailableReason},
+    error::{AcquireError, Disabled, RepositoryError, Unavailable, UnavailableReason},
     lease::{Blind, Lease, LeaseOrigin},
     model::{name::LimitName, status::OnUnavailable},
 };
@@ -25,6 +25,10 @@ impl RateLimiter {
         let inner = &self.inner;
         let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable());
         let policy = policy.unwrap_or(OnUnavailable::Block);
+        if let Some(level) = inner.repository.last_disabled(&wish.entity, &wish.resource) {
+            telemetry::acquires(Ending::Refused, 1);
+            return Err(Disabled { entity: wish.entity.clone(), resource: wish.resource.clone(), level }.into());
+        }
         let grant = |origin, over, granted: Vec<(LimitName, u64)>| {
             let signed = |(limit, tokens)| (limit, i64::try_from(tokens).unwrap_or(i64::MAX));
             let granted: Vec<(LimitName, i64)> = granted.into_iter().map(signed).collect();

@@ -23,7 +23,7 @@ use crate::{
     },
     wire::{
         self,
-        config::{ConfigLevel, dropped},
+        config::{Access, ConfigLevel, dropped},
         keys,
         values::get_s,
     },
@@ -82,7 +82,7 @@ impl Repository {
         ];
         for (index, level) in levels.into_iter().enumerate() {
             let Some(config) = self.config(level).await? else { continue };
-            if config.unsupported.is_some() {
+            if config.unsupported.is_some() || matches!(config.access, Access::Other(_)) {
                 // Newer clients know what holds here; we leave the bucket to them.
                 return Ok(None);
             }
@@ -131,7 +131,7 @@ impl Repository {
         let mut found = None;
         for _ in 0..TRIES {
             let Some(item) = self.store().get(key, Consistency::Strong).await? else { return Ok(found) };
-            let image = match wire::bucket::decode(&item) {
+            let image = match wire::bucket::decode(&item, self.now_ms()) {
                 Ok(Some(image)) => image,
                 Ok(None) => return Ok(found),
                 Err(RepositoryError::Unsupported(unsupported)) => {

@@ -64,7 +64,7 @@ fn state(
     let mut shards = Shards::new();
     let mut unsupported = None;
     for (shard, item) in items {
-        match bucket::decode(item) {
+        match bucket::decode_shown(item, now) {
             Ok(Some(image)) => drop(shards.insert(*shard, image)),
             Ok(None) => {}
             Err(RepositoryError::Unsupported(feature)) => unsupported = Some(feature.to_string()),

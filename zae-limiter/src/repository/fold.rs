@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     bucket::{MILLI, Params},
-    engine::image::{Image, Level},
+    engine::{
+        image::{Image, Level},
+        lifetime::Lifetime,
+    },
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::{
         bucket::FoldedBucket,
@@ -51,7 +54,7 @@ impl Repository {
         let others = self.bucket_keys(entity, format!("BUCKET#{resource}#")).await?;
         let others: Vec<Key> = others.into_iter().filter(|key| *key != first).collect();
         for (_, item) in self.store().batch_get(&others, Consistency::Strong).await? {
-            bucket::decode(&item)?;
+            bucket::decode_plain(&item)?;
         }
         let Some(image) = self.shard(&first).await? else {
             // Shard 0 has lapsed: the bucket starts anew, and what is left of it must not be taken for a part of it.
@@ -64,13 +67,19 @@ impl Repository {
         Ok(Some(FoldedBucket { shards_before, items_removed, available }))
     }
 
+    /// The `ttl` of a bucket that is full in `full` ms, where the one that it has would end before.
+    fn longer(&self, image: &Image, full: i64, now: i64) -> Option<i64> {
+        let lifetime = Lifetime::Idle { seconds: 0, multiplier: self.bucket_ttl_multiplier() };
+        lifetime.end(full, now).filter(|end| image.ttl.is_some_and(|ttl| ttl < *end))
+    }
+
     fn shard_key(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> Key {
         Key::new(keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard), keys::sk_state())
     }
 
     async fn shard(&self, key: &Key) -> Result<Option<Image>, RepositoryError> {
         let item = self.store().get(key, Consistency::Strong).await?;
-        Ok(item.as_ref().map(bucket::decode).transpose()?.flatten())
+        Ok(item.as_ref().map(bucket::decode_plain).transpose()?.flatten())
     }
 
     /// Removes shards, and answers how many there were and what those that count held, in mt by limit.
@@ -84,7 +93,7 @@ impl Repository {
             let Some(item) = self.store().take(key).await? else { continue };
             removed += 1;
             let counts = keys::parse_bucket_pk(&key.pk).is_some_and(|address| address.shard < first.shards());
-            let image = if counts { bucket::decode(&item)? } else { None };
+            let image = if counts { bucket::decode_plain(&item)? } else { None };
             let Some(image) = image else { continue };
             for (name, tokens) in levels(&image, first, self.now_ms()) {
                 let sum: &mut i64 = moved.entry(name).or_default();
@@ -105,17 +114,20 @@ impl Repository {
             let now = self.now_ms();
             let own = levels(&image, &image, now);
             let mut shares: Vec<Share<'_>> = Vec::new();
-            let mut available = BTreeMap::new();
+            let (mut available, mut full) = (BTreeMap::new(), 0);
             for limit in &image.limits {
                 let (Some(stored), Some(whole)) = (limit.tokens, limit.params.complete()) else { continue };
                 // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still its own.
                 let own = own.get(&limit.name).copied().unwrap_or(stored).max(stored);
                 let moved = moved.get(&limit.name).copied().unwrap_or(0);
                 let tokens = own.saturating_add(moved).min(whole.capacity);
+                full = full.max(Level::new(tokens, whole).full_in(0));
                 shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored) });
                 available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
             }
-            if self.store().update(key, fold::encode(&image, &shares, now)).await? == Written::Done {
+            if self.store().update(key, fold::encode(&image, &shares, self.longer(&image, full, now), now)).await?
+                == Written::Done
+            {
                 return Ok(available);
             }
         }

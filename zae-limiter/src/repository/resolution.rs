@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    error::{RepositoryError, Unsupported},
+    error::{DisabledLevel, RepositoryError, Unsupported},
     model::{
         limit::Limits,
         name::{EntityId, LimitScope, NamespaceId, ResourceName},
@@ -29,7 +29,7 @@ use crate::{
     },
     recent::Recent,
     wire::{
-        config::StoredConfig,
+        config::{Access, StoredConfig},
         keys,
         values::{get_bool, get_s},
     },
@@ -39,7 +39,7 @@ use crate::{
 pub const DEFAULT_CONFIG_CACHE_TTL: Duration = Duration::from_secs(60);
 /// Number of resolutions that are remembered, at up to 1 KiB each: two for each bucket that a limiter remembers.
 const MAX_RESOLUTIONS: u64 = 65_536;
-/// Of how many namespaces the stored policy is remembered.
+/// Number of namespaces whose stored policy is remembered, and of entities that are remembered as switched off.
 const MAX_NAMESPACES: u64 = 10_000;
 
 /// Where limits were found.
@@ -60,6 +60,8 @@ pub(crate) struct Resolution {
     pub(crate) on_unavailable: Option<OnUnavailable>,
     /// A feature that forbids to grant anything.
     pub(crate) unsupported: Option<Unsupported>,
+    /// Where an operator has switched it off.
+    pub(crate) disabled: Option<DisabledLevel>,
     pub(crate) parent: Option<EntityId>,
     pub(crate) cascade: bool,
 }
@@ -139,6 +141,8 @@ pub(crate) struct Resolutions {
     hits: AtomicU64,
     misses: AtomicU64,
     policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
+    /// What was switched off when it was last read: an outage does not switch it on.
+    disabled: moka::sync::Cache<ResolutionKey, DisabledLevel>,
     /// Most entities have the limits of a level above them, which are read anew for each.
     limits: Recent<Limits>,
     changes: Changes,
@@ -155,6 +159,7 @@ impl Resolutions {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             policies: moka::sync::Cache::new(MAX_NAMESPACES),
+            disabled: moka::sync::Cache::new(MAX_NAMESPACES),
             limits: Recent::default(),
             changes: Changes::new(),
             configured: Cache::new(MAX_NAMESPACES),
@@ -182,6 +187,15 @@ impl Resolutions {
         // A clock that was set back makes an entry old, not eternal.
         let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < self.ttl.as_millis());
         young && !self.changes.since(remembered.seen, &key.0, &key.1)
+    }
+}
+
+fn disabled_level(source: ConfigSource) -> Option<DisabledLevel> {
+    match source {
+        ConfigSource::Entity => Some(DisabledLevel::Entity),
+        ConfigSource::EntityDefault => Some(DisabledLevel::EntityDefault),
+        ConfigSource::Resource => Some(DisabledLevel::Resource),
+        ConfigSource::System => None,
     }
 }
 
@@ -228,6 +242,10 @@ impl Repository {
                 let (resolution, item) = self.read_resolution(entity, resource, known.changes.consistency(now)).await?;
                 bucket = item;
                 known.policies.insert(self.namespace_id().clone(), resolution.on_unavailable);
+                match resolution.disabled {
+                    Some(level) => known.disabled.insert(key.clone(), level),
+                    None => known.disabled.invalidate(&key),
+                }
                 Ok(Remembered { resolution: Arc::new(resolution), read_at: now, seen })
             };
             let read = known.cache.try_get_with(key.clone(), read).await;
@@ -267,12 +285,18 @@ impl Repository {
             source: None,
             on_unavailable: None,
             unsupported: None,
+            disabled: None,
             parent: None,
             cascade: false,
         };
+        let mut access = Access::Inherit;
         for (level, key) in &levels {
             let Some(item) = found.get(key) else { continue };
             let config = StoredConfig::decode(item)?;
+            if access == Access::Inherit {
+                resolution.disabled = disabled_level(*level).filter(|_| matches!(config.access, Access::Disabled(_)));
+                access = config.access;
+            }
             if resolution.unsupported.is_none() {
                 resolution.unsupported = config.unsupported;
             }
@@ -284,12 +308,23 @@ impl Repository {
                 resolution.source = Some(*level);
             }
         }
+        // The system has no say in this, as far as anybody knows.
+        if let Access::Other(unsupported) | Access::Disabled(unsupported) = access
+            && resolution.disabled.is_none()
+        {
+            resolution.unsupported.get_or_insert(unsupported);
+        }
         if let Some(item) = found.get(&meta) {
             resolution.cascade = get_bool(item, "cascade").unwrap_or(false);
             // A parent that is no valid id cannot have a bucket.
             resolution.parent = get_s(item, "parent_id").and_then(|parent| EntityId::new(parent).ok());
         }
         Ok((resolution, found.remove(&bucket)))
+    }
+
+    /// Where `entity` was last known to be switched off for `resource`.
+    pub(crate) fn last_disabled(&self, entity: &EntityId, resource: &ResourceName) -> Option<DisabledLevel> {
+        self.resolutions().disabled.get(&(self.namespace_id().clone(), entity.clone(), resource.clone()))
     }
 
     /// One bucket item, as it is.

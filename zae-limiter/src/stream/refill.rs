@@ -108,7 +108,7 @@ impl StreamTable {
         if *shard > 0 {
             // The first shard is the authority on how many there are, and a share is credited according to it.
             let first = self.store.get(&key(0), Consistency::Strong).await?;
-            let first = first.as_ref().map(bucket::decode).transpose()?.flatten();
+            let first = first.as_ref().map(bucket::decode_plain).transpose()?.flatten();
             shards = first.map_or(1, |image| image.shards());
         }
         let mut image = activity.image.clone();
@@ -128,7 +128,7 @@ impl StreamTable {
                 Seen::Done => return Ok(Refill::Done),
                 Seen::Refused(seen) => seen,
             };
-            match seen.as_ref().map(bucket::decode) {
+            match seen.as_ref().map(bucket::decode_plain) {
                 Some(Ok(Some(current))) => image = current,
                 // It is gone, or its owner uses what we leave alone.
                 None | Some(Ok(None) | Err(RepositoryError::Unsupported(_))) => return Ok(Refill::Overtaken),

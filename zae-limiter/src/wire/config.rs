@@ -22,7 +22,7 @@ pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";
 pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
 const DISABLED: &str = "disabled";
 /// Attributes of newer clients that change what a limit means.
-const UNSUPPORTED: [&str; 3] = [DISABLED, "cascade", "sched_tz"];
+const UNSUPPORTED: [&str; 2] = ["cascade", "sched_tz"];
 /// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
 const WINDOW_PREFIX: &str = "w_";
 const LIMIT_PREFIX: &str = "l_";
@@ -77,8 +77,24 @@ pub(crate) struct StoredConfig {
     pub(crate) limits: Option<Limits>,
     pub(crate) on_unavailable: Option<OnUnavailable>,
     pub(crate) audit_retention_days: Option<u32>,
-    /// A feature of newer clients; the limits alone would then be enforced wrongly.
+    /// Whether the level switches anything on or off.
+    pub(crate) access: Access,
+    /// Another feature of newer clients; the limits alone would then be enforced wrongly.
     pub(crate) unsupported: Option<Unsupported>,
+}
+
+/// What a configuration item says about whether anything may be taken at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing: the next level decides.
+    #[default]
+    Inherit,
+    /// It may, whatever the next levels say.
+    Enabled,
+    /// It may not. What those are told who change the item.
+    Disabled(Unsupported),
+    /// Something else, which only newer clients can follow.
+    Other(Unsupported),
 }
 
 impl StoredConfig {
@@ -98,22 +114,24 @@ impl StoredConfig {
             Some(other) => return Err(malformed(format!("{ON_UNAVAILABLE} is {other:?}, neither allow nor block"))),
         };
         let days = super::values::get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
-        Ok(Self { limits, on_unavailable, audit_retention_days: days, unsupported })
+        Ok(Self { limits, on_unavailable, audit_retention_days: days, access: access(item), unsupported })
     }
 
     /// Reads an item that is about to be replaced: what is broken about it no longer matters.
     pub(crate) fn decode_leniently(item: &Item) -> Self {
         Self::decode(item).unwrap_or_else(|_| {
             let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
-            Self { unsupported, ..Self::default() }
+            Self { unsupported, access: access(item), ..Self::default() }
         })
     }
 
     /// The same, unless the item uses a feature of newer clients: replacing it would undo what they stored.
     pub(crate) fn supported(self) -> Result<Self, RepositoryError> {
-        match self.unsupported {
-            Some(unsupported) => Err(unsupported.into()),
-            None => Ok(self),
+        match (&self.unsupported, &self.access) {
+            (Some(unsupported), _) | (None, Access::Disabled(unsupported) | Access::Other(unsupported)) => {
+                Err(unsupported.clone().into())
+            }
+            (None, Access::Inherit | Access::Enabled) => Ok(self),
         }
     }
 }
@@ -146,16 +164,22 @@ fn key_text(item: &Item) -> String {
     format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
 }
 
+fn access(item: &Item) -> Access {
+    let unsupported = || Unsupported { attribute: DISABLED.to_owned(), item: key_text(item) };
+    match item.get(DISABLED) {
+        None => Access::Inherit,
+        Some(AttributeValue::Bool(false)) => Access::Enabled,
+        Some(AttributeValue::Bool(true)) => Access::Disabled(unsupported()),
+        Some(_) => Access::Other(unsupported()),
+    }
+}
+
 fn unsupported(item: &Item) -> Option<String> {
-    let foreign = |name: &str, value: &AttributeValue| {
-        if name == DISABLED {
-            // Explicitly enabled is what everything is here.
-            return *value != AttributeValue::Bool(false);
-        }
+    let foreign = |name: &str| {
         let field = || keys::parse_limit_attr(name).is_none_or(|(_, field)| !FIELDS.contains(&field));
         UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
     };
-    item.iter().filter(|(name, value)| foreign(name, value)).map(|(name, _)| name).min().cloned()
+    item.keys().filter(|name| foreign(name)).min().cloned()
 }
 
 /// The attributes of `limits`.
@@ -247,15 +271,15 @@ mod tests {
         ] {
             let mut attributes = rpm().to_vec();
             attributes.push((name, value));
-            let read = StoredConfig::decode(&config(&attributes)).unwrap();
-            assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some(name));
+            let refused = StoredConfig::decode(&config(&attributes)).unwrap().supported().unwrap_err();
+            assert!(matches!(&refused, RepositoryError::Unsupported(u) if u.attribute == name), "{refused}");
         }
         let quota = [("l_q_cp", n(100)), ("l_q_ra", n(0)), ("l_q_rp", n(1)), ("l_q_rsched", s("x"))];
         let read = StoredConfig::decode(&config(&quota)).unwrap();
         assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some("l_q_rsched"));
         let mut enabled = rpm().to_vec();
         enabled.push(("disabled", AttributeValue::Bool(false)));
-        assert_eq!(StoredConfig::decode(&config(&enabled)).unwrap().unsupported, None);
+        assert_eq!(StoredConfig::decode(&config(&enabled)).unwrap().supported().unwrap().access, Access::Enabled);
     }
 
     #[test]

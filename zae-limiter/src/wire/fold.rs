@@ -1,7 +1,7 @@
 //! The write that makes shard 0 the whole bucket.
 
 use super::{
-    bucket::{REFILL, SHARDS, fraction_attr},
+    bucket::{REFILL, SHARDS, TTL, fraction_attr},
     keys,
     values::n,
 };
@@ -22,8 +22,8 @@ pub(crate) struct Share<'a> {
 }
 
 /// Sets the count to one and the refill instant to `now`, and adds what is given, unless shard 0 was refilled or refunded
-/// since `image`; what was taken from it meanwhile stays taken. The reserved limit is filled up: reference clients shard a bucket that runs short of it.
-pub(crate) fn encode(image: &Image, shares: &[Share<'_>], now: i64) -> Expression {
+/// since `image`, and makes its `ttl` longer where one is given (what is owed must be paid by then); what was taken from it meanwhile stays taken. The reserved limit is filled up: reference clients shard a bucket that runs short of it.
+pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now: i64) -> Expression {
     let mut sets = vec!["#rf = :now".to_owned(), "#count = :one".to_owned()];
     let mut conditions = vec!["#rf = :rf".to_owned()];
     let (mut gains, mut removals) = (Vec::new(), Vec::new());
@@ -50,6 +50,11 @@ pub(crate) fn encode(image: &Image, shares: &[Share<'_>], now: i64) -> Expressio
             .name(&fraction, fraction_attr(share.name.as_str()))
             .value(&format!(":s{index}"), n(share.stored))
             .value(&format!(":g{index}"), n(share.gain));
+    }
+    if let Some(ttl) = ttl {
+        sets.push("#ttl = :ttl".to_owned());
+        conditions.push("#ttl <= :ttl".to_owned());
+        write = write.name("#ttl", TTL).value(":ttl", n(ttl));
     }
     if let Some(wcu) = image.wcu {
         sets.push("#wcu = :wcu".to_owned());

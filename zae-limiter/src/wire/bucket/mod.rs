@@ -21,7 +21,7 @@ use super::{
 use crate::{
     bucket::{MILLI, Params, clamp},
     engine::{
-        image::{Image, LimitImage, Owner, StoredParams, WcuImage},
+        image::{Image, Leftover, LeftoverValue, LimitImage, Owner, StoredParams, WcuImage},
         watch::Watch,
     },
     error::{RepositoryError, Unsupported},
@@ -35,13 +35,18 @@ const VALID_UNTIL: &str = "vu";
 const INCARNATION: &str = "z_inc";
 /// The end of a fraction's attribute.
 const FRACTION: &str = "_fr";
-const TTL: &str = "ttl";
+pub(in crate::wire) const TTL: &str = "ttl";
 const AHEAD: &str = "z_ahead";
 const CASCADE: &str = "cascade";
+pub(in crate::wire) const DISABLED: &str = "disabled";
+pub(in crate::wire) const BYPASS: &str = "bypass";
 /// Features of newer clients that a plain conditional write would enforce wrongly.
-const UNSUPPORTED: [&str; 5] = ["disabled", "bypass", "sched", "rsched", "sched_tz"];
-const UNSUPPORTED_FIELDS: [&str; 10] =
-    ["_soft", "_sched", "_rsched", "_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
+const UNSUPPORTED: [&str; 3] = ["sched", "rsched", "sched_tz"];
+const UNSUPPORTED_FIELDS: [&str; 2] = ["_sched", "_rsched"];
+/// Until when a limit is soft.
+const SOFT: &str = "_soft";
+/// What a limit that is a quota has; what is left of it when the limit is a rate again decides nothing.
+const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
 /// The reserved limit on a new bucket: 1000 write units, refilled at 1000 per second.
 const WCU_PARAMS: Params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
 
@@ -51,11 +56,12 @@ pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
 
 /// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
 ///
-/// On the way of every write, so the item is walked through once and nothing is looked up.
+/// On the way of every write, so the item is walked through once and nothing is looked up. For those who know the limits that
+/// apply: what is over by `now` (epoch ms), or is over if they are plain rates, is found in the image.
 ///
 /// # Errors
 /// `Unsupported` when the item uses a feature of newer clients, `Malformed` when a number is none.
-pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
+pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
     let found = Found::in_item(item);
     let number = |name: &str, value| whole_number(item, value, || name.to_owned());
     let counted = |name: &str, value| count(item, value, || name.to_owned());
@@ -63,8 +69,15 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
     if let Some(attribute) = found.unsupported() {
         return Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into());
     }
+    let unsupported = |attribute: &str| Unsupported { attribute: attribute.to_owned(), item: key(item) };
     let mut image = Image {
         last_refill,
+        disabled: match found.disabled {
+            None => false,
+            Some(AttributeValue::Bool(true)) => true,
+            Some(_) => return Err(unsupported(DISABLED).into()),
+        },
+        leftovers: leftovers(&found, now).map_err(unsupported)?,
         shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
         ttl: counted(TTL, found.ttl)?.map(clamp),
         watch: text(found.ahead).and_then(parse_watch),
@@ -96,6 +109,65 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
         image.limits.push(LimitImage { name, tokens, params, fraction, consumed });
     }
     Ok(Some(image))
+}
+
+/// Reads a bucket item without knowing which limits apply, to look at it at `now` (epoch ms).
+///
+/// # Errors
+/// As [`decode`]; also `Unsupported` when it is disabled, or has a limit that is no plain rate.
+pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
+    let image = decode(item, now)?;
+    match image
+        .as_ref()
+        .and_then(|image| if image.disabled { Some(DISABLED) } else { Some(&*image.quota()?.attribute) })
+    {
+        Some(attribute) => Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into()),
+        None => Ok(image),
+    }
+}
+
+/// Reads a bucket item without knowing which limits apply, to change it.
+///
+/// # Errors
+/// As [`decode`]; also `Unsupported` when it is disabled, or has anything of newer clients, be it over or not.
+pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError> {
+    let image = decode(item, i64::MIN)?;
+    let first = |image: &Image| image.leftovers.first().map(|leftover| leftover.attribute.clone());
+    match image.as_ref().and_then(|image| if image.disabled { Some(DISABLED.to_owned()) } else { first(image) }) {
+        Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
+        None => Ok(image),
+    }
+}
+
+/// What is over by `now`; the name of an attribute that is not.
+fn leftovers<'a>(found: &Found<'a>, now: i64) -> Result<Vec<Leftover>, &'a str> {
+    let left = |(attribute, value, stamp): &(&'a str, &AttributeValue, Stamp)| {
+        let value = match value {
+            AttributeValue::N(until) => {
+                let until_then = until.parse::<i64>().is_ok_and(|until| until <= now);
+                if *stamp == Stamp::Until && !until_then {
+                    return Err(*attribute);
+                }
+                LeftoverValue::Number(until.clone())
+            }
+            // An older form, which everybody takes for run out.
+            AttributeValue::Bool(flag) if *stamp == Stamp::Until => LeftoverValue::Flag(*flag),
+            _ => return Err(*attribute),
+        };
+        Ok(Leftover { attribute: (*attribute).to_owned(), value })
+    };
+    let mut leftovers = found.leftovers.iter().map(left).collect::<Result<Vec<_>, _>>()?;
+    leftovers.sort_unstable_by(|one, other| one.attribute.cmp(&other.attribute));
+    Ok(leftovers)
+}
+
+/// Whether what an attribute says holds for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    /// Until the epoch ms that it says.
+    Until,
+    /// As long as its limit is a quota.
+    Quota,
 }
 
 fn key(item: &Item) -> String {
@@ -164,7 +236,10 @@ struct Found<'a> {
     parent: Option<&'a AttributeValue>,
     incarnation: Option<&'a AttributeValue>,
     ahead: Option<&'a AttributeValue>,
+    disabled: Option<&'a AttributeValue>,
     owner_stamped: bool,
+    /// What may be over.
+    leftovers: Vec<(&'a str, &'a AttributeValue, Stamp)>,
     /// By name.
     limits: Vec<FoundLimit<'a>>,
     /// Which of the unsupported features it has, the first of the list.
@@ -199,6 +274,8 @@ impl<'a> Found<'a> {
                 "parent_id" => found.parent = Some(value),
                 INCARNATION => found.incarnation = Some(value),
                 AHEAD => found.ahead = Some(value),
+                DISABLED => found.disabled = Some(value),
+                BYPASS => found.leftovers.push((BYPASS, value, Stamp::Until)),
                 "pgen" | "pinc" => found.owner_stamped = true,
                 other => match keys::parse_bucket_attr(other) {
                     Some((limit, field)) => found.limit(limit, field, other, value),
@@ -231,6 +308,10 @@ impl<'a> Found<'a> {
             "rp" => stored.period = Some(value),
             "tc" => stored.consumed = Some(value),
             // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
+            _ if attribute.ends_with(SOFT) => self.leftovers.push((attribute, value, Stamp::Until)),
+            _ if QUOTA_FIELDS.iter().any(|quota| attribute.ends_with(quota)) => {
+                self.leftovers.push((attribute, value, Stamp::Quota));
+            }
             _ if UNSUPPORTED_FIELDS.iter().any(|unsupported| attribute.ends_with(unsupported)) => {
                 self.limit_feature = Some(attribute);
             }

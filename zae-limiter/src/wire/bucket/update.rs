@@ -4,10 +4,13 @@ use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{AHEAD, CASCADE, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s, watch_text};
+use super::{
+    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s, watch_text,
+};
 use crate::{
     engine::{
-        image::{LimitImage, StoredParams},
+        image::{LeftoverValue, LimitImage, StoredParams},
+        over::Enabled,
         plan::{BucketWrite, LimitWrite, TokenWrite, Validity},
     },
     model::name::WCU,
@@ -260,9 +263,18 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
     let shards = e.name(SHARDS);
     e.expect(&shards, write.expect_shards.map(i64::from));
     // These two are stamped onto buckets without anything else that would stop a plain write.
-    for feature in ["disabled", "bypass"] {
-        let feature = e.name(feature);
-        e.expect(&feature, None::<i64>);
+    if write.expect_enabled == Enabled::Yes {
+        let disabled = e.name(DISABLED);
+        e.expect(&disabled, None::<i64>);
+    }
+    if !write.remove.iter().any(|leftover| leftover.attribute == BYPASS) {
+        let bypass = e.name(BYPASS);
+        e.expect(&bypass, write.expect_bypass.as_ref().map(leftover_value));
+    }
+    for leftover in &write.remove {
+        let name = e.name(leftover.attribute.clone());
+        e.expect(&name, Some(leftover_value(&leftover.value)));
+        e.remove.push(&[&name]);
     }
     let valid = e.name(VALID_UNTIL);
     match write.expect_valid {
@@ -313,6 +325,13 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
         e.set_or_remove(&parent, owner.parent.as_deref().map(s));
     }
     e.finish()
+}
+
+fn leftover_value(value: &LeftoverValue) -> AttributeValue {
+    match value {
+        LeftoverValue::Number(number) => AttributeValue::N(number.clone()),
+        LeftoverValue::Flag(flag) => AttributeValue::Bool(*flag),
+    }
 }
 
 /// Takes `limit` off its bucket, unless somebody consumed from it or was refunded since the image.

@@ -1,0 +1,34 @@
+//! What about a bucket stops a round before anything is decided: it is disabled, or carries what newer clients left.
+
+use super::{ask::Ask, image::Image, lane::Lane, round::Freshness};
+use crate::{
+    error::{Disabled, DisabledLevel, RepositoryError, Unsupported},
+    wire::keys,
+};
+
+/// Why a round cannot go on as it is.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// What newer clients left is only over if the limits are plain rates: they have to be read anew first.
+    Outdated,
+    /// An operator has switched it off. Settlements go on.
+    Disabled(RepositoryError),
+    /// Nothing can be settled with a limit that is no plain rate.
+    Quota(RepositoryError),
+}
+
+/// Whether `image` stops those who ask, or those who settle where nobody asks.
+pub(super) fn stops(lane: &Lane, image: &Image, freshness: Freshness, asks: &[Ask]) -> Option<Stop> {
+    if asks.is_empty() {
+        let quota = image.quota()?;
+        let key = &lane.key;
+        let namespace = lane.shared.namespace.as_str();
+        let item = keys::pk_bucket(namespace, key.entity.as_str(), key.resource.as_str(), key.shard);
+        return Some(Stop::Quota(Unsupported { attribute: quota.attribute.clone(), item }.into()));
+    }
+    if image.disabled && freshness == Freshness::Fresh {
+        let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
+        return Some(Stop::Disabled(Disabled { entity, resource, level: DisabledLevel::Bucket }.into()));
+    }
+    lane.doubts(image).then_some(Stop::Outdated)
+}

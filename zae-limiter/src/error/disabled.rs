@@ -1,0 +1,56 @@
+//! What an operator has switched off.
+
+use std::fmt;
+
+use crate::model::name::{EntityId, ResourceName};
+
+/// An operator has disabled the resource, the entity, or the entity on this resource: every acquire is refused until it is
+/// enabled again. Waiting does not help, and no outage policy turns it into a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{resource} is disabled for {entity} ({level}): an operator has to enable it again")]
+#[non_exhaustive]
+pub struct Disabled {
+    /// Whose acquires are refused: the entity, or its parent.
+    pub entity: EntityId,
+    /// For what.
+    pub resource: ResourceName,
+    /// Where it says so.
+    pub level: DisabledLevel,
+}
+
+/// Where an entity's acquires of a resource were switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisabledLevel {
+    /// The entity on this resource.
+    Entity,
+    /// The entity on all resources.
+    EntityDefault,
+    /// The resource, for all entities.
+    Resource,
+    /// The bucket: the configuration that was read earlier did not say so yet.
+    Bucket,
+}
+
+impl DisabledLevel {
+    /// The level in a word, as the Python package has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Entity => "entity",
+            Self::EntityDefault => "entity_default",
+            Self::Resource => "resource",
+            Self::Bucket => "bucket",
+        }
+    }
+}
+
+impl fmt::Display for DisabledLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Entity => "this entity on this resource",
+            Self::EntityDefault => "this entity on every resource",
+            Self::Resource => "this resource for everybody",
+            Self::Bucket => "as its bucket says",
+        })
+    }
+}
