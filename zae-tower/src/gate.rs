@@ -93,12 +93,13 @@ pub(crate) enum AtOnce {
 /// A request that says nothing the limiter could be asked for.
 pub(crate) struct Unasked {
     subject: Subject,
-    refusal: Refusal,
+    /// Boxed: most requests say all that it takes.
+    refusal: Box<Refusal>,
 }
 
 impl Unasked {
     fn new(entity: Option<EntityId>, resource: Option<ResourceName>, error: impl Into<Refusal>) -> Self {
-        Self { subject: Subject { entity, resource }, refusal: error.into() }
+        Self { subject: Subject { entity, resource }, refusal: Box::new(error.into()) }
     }
 }
 
@@ -168,7 +169,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
                 let subject = Subject::of(&acquire);
                 match self.limiter.acquire_with(acquire).await {
                     Ok(lease) => return Passage::Through(self.admitted(request, lease, Some(started.elapsed()))),
-                    Err(error) => Unasked { subject, refusal: error.into() },
+                    Err(error) => Unasked { subject, refusal: Box::new(error.into()) },
                 }
             }
             Err(unasked) => unasked,
@@ -178,7 +179,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
 
     fn refused<R: RequestHead>(&self, request: &mut R, why: Unasked, style: RequestStyle, took: Duration) -> Passage {
         let Unasked { subject, refusal } = why;
-        let refusal = Arc::new(refusal);
+        let refusal: Arc<Refusal> = Arc::from(refusal);
         match self.settings.mode {
             // Without its body, the request cannot go on.
             Mode::Shadow if request.extensions().get::<BodyLost>().is_none() => {

@@ -17,7 +17,7 @@ use super::{
     refuse::{At, answer_refused, booked, in_line, shards},
     round::{Decision, Freshness, Known, Opening, Terms, decide, decide_new},
     send::{self, Outcome, Sent},
-    stop::{Stop, stops},
+    stop::stops,
     telemetry::{self, Over, Stocked, Under},
 };
 use crate::{
@@ -74,13 +74,8 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
         if let Some(image) = &image
             && let Some(reason) = stops(lane, image, freshness, &asks)
         {
-            match reason {
-                Stop::Outdated => asks.drain(..).for_each(|ask| drop(ask.reply.send(Answer::Outdated))),
-                Stop::Disabled(error) => {
-                    let failure = Failure::Hard(Arc::new(error));
-                    asks.drain(..).for_each(|ask| drop(ask.reply.send(Answer::Failed(failure.clone()))));
-                }
-                Stop::Quota(error) => return fail(asks, pending, error),
+            if let Some(error) = reason.answer(&mut asks) {
+                return fail(asks, pending, error);
             }
             fetch = Fetch::No;
             continue;

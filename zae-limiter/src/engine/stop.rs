@@ -1,6 +1,13 @@
 //! What about a bucket stops a round before anything is decided: it is disabled, or carries what newer clients left.
 
-use super::{ask::Ask, image::Image, lane::Lane, round::Freshness};
+use std::sync::Arc;
+
+use super::{
+    ask::{Answer, Ask, Failure},
+    image::Image,
+    lane::Lane,
+    round::Freshness,
+};
 use crate::{
     error::{Disabled, DisabledLevel, RepositoryError, Unsupported},
     wire::keys,
@@ -15,6 +22,23 @@ pub(super) enum Stop {
     Disabled(RepositoryError),
     /// Nothing can be settled with a limit that is no plain rate.
     Quota(RepositoryError),
+}
+
+impl Stop {
+    /// Answers those who ask; the error that those are to be told who settle.
+    pub(super) fn answer(self, asks: &mut Vec<Ask>) -> Option<RepositoryError> {
+        let answer = match self {
+            Self::Outdated => None,
+            Self::Disabled(error) => Some(Failure::Hard(Arc::new(error))),
+            Self::Quota(error) => return Some(error),
+        };
+        for ask in asks.drain(..) {
+            let answer = answer.clone().map_or(Answer::Outdated, Answer::Failed);
+            // Whoever has stopped waiting is not told.
+            let _ = ask.reply.send(answer);
+        }
+        None
+    }
 }
 
 /// Whether `image` stops those who ask, or those who settle where nobody asks.

@@ -17,7 +17,7 @@ pub enum AcquireError {
     NeverFits(#[from] NeverFits),
     /// An operator has switched it off, and waiting does not help.
     #[error(transparent)]
-    Disabled(#[from] Disabled),
+    Disabled(Box<Disabled>),
     /// The store could not be asked in time.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -44,6 +44,13 @@ pub enum AcquireError {
     /// The table's version record, or something else about the stored data, forbids this client to go on.
     #[error(transparent)]
     Repository(Arc<RepositoryError>),
+}
+
+impl From<Disabled> for AcquireError {
+    fn from(disabled: Disabled) -> Self {
+        // Boxed: it is rare, and every result of an acquire would be larger for it.
+        Self::Disabled(Box::new(disabled))
+    }
 }
 
 impl AcquireError {
