@@ -88,11 +88,11 @@ mod embedded;
 mod engine;
 pub mod error;
 pub mod guide;
-mod lease;
 mod limiter;
 mod model;
 mod recent;
 mod repository;
+mod store;
 pub mod stream;
 mod wire;
 
@@ -100,10 +100,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedStore;
 pub use error::*;
-pub use lease::{Lease, LeaseOrigin, Settlement};
 pub use limiter::{
-    Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE, RateLimiter,
-    RateLimiterBuilder,
+    Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE, Lease, LeaseOrigin,
+    RateLimiter, RateLimiterBuilder, Settlement,
 };
 pub use model::{
     audit::{AuditAction, AuditEvent, AuditPage, AuditTarget},

@@ -4,7 +4,7 @@
 //! The source of the queue is compiled here against the lock and the threads of `shuttle`; it has none of its own.
 
 #[allow(dead_code, unreachable_pub, reason = "the lane uses all of it")]
-#[path = "../src/engine/queue.rs"]
+#[path = "../src/engine/lane/queue.rs"]
 mod queue;
 
 use std::time::Duration;

@@ -5,19 +5,26 @@
 //! slow limit beside a busy one loses nothing (the reference drops that fraction at every refill).
 
 mod accrual;
+pub(crate) mod image;
+pub(crate) mod incarnation;
+#[cfg(test)]
+mod keeping_tests;
+pub(crate) mod key;
+pub(crate) mod leftovers;
+pub(crate) mod lifetime;
+pub(crate) mod limit_set;
+pub(crate) mod opening;
+pub(crate) mod plan;
+#[cfg(test)]
+pub(crate) mod plan_tests;
 #[cfg(test)]
 mod vectors;
+pub(crate) mod watch;
 
+pub(crate) use crate::model::amount::{Amounts, MILLI};
 pub(crate) use accrual::Accrual;
 
 use crate::model::limit::{Limit, Limits};
-
-/// Millitokens in a token.
-pub(crate) const MILLI: i64 = 1_000;
-
-/// Amounts by limit, in the order of the limits that they belong to, in mt. Three fit without an allocation: requests and
-/// tokens a minute, and one more.
-pub(crate) type Amounts = smallvec::SmallVec<[i64; 3]>;
 
 /// A limit's parameters as a bucket stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

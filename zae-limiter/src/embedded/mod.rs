@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::{
     error::{BoxError, RepositoryError, StoreError, StoreErrorKind},
     model::name::StackName,
-    repository::store::{EMBEDDED_REGION, Store},
+    store::{EMBEDDED_REGION, Store},
 };
 
 /// How items are kept.

@@ -5,9 +5,8 @@ use std::{sync::Once, time::Duration};
 
 use metrics::{Unit, counter, histogram};
 
-use super::{image::Image, send::BucketKey};
 use crate::{
-    bucket::MILLI,
+    bucket::{MILLI, image::Image, key::BucketKey},
     error::{RepositoryError, UnavailableReason},
     model::name::{EntityId, LimitName, ResourceName},
 };
@@ -261,7 +260,7 @@ pub(crate) fn clock_ahead(key: &BucketKey, before: &Image, after: &Image, now: i
     }
 }
 
-pub(crate) fn acquire_refused(entity: &EntityId, resource: &ResourceName, error: &crate::AcquireError) {
+pub(crate) fn acquire_refused(entity: &EntityId, resource: &ResourceName, error: &crate::error::AcquireError) {
     tracing::debug!(%entity, %resource, %error, "acquire refused");
 }
 

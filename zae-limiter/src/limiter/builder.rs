@@ -7,13 +7,14 @@ use tokio_util::task::TaskTracker;
 use super::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE, Inner, RateLimiter};
 use crate::{
     engine::{
-        breaker::Breaker,
-        deadlines::LONGEST,
-        front::Front,
-        home::Home,
-        lanes::Lanes,
-        local::LocalShares,
-        shared::{Closing, EngineOptions, Shared, Stranded},
+        acquire::{front::Front, local::LocalShares},
+        lane::lanes::Lanes,
+        runtime::{
+            breaker::Breaker,
+            context::{Closing, EngineOptions, Shared, Stranded},
+            deadlines::LONGEST,
+            home::Home,
+        },
         telemetry,
     },
     model::{limit::Limits, reserve::Reserve, status::OnUnavailable},

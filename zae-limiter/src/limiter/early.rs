@@ -5,8 +5,7 @@ use tokio::time::Instant;
 use super::{Acquire, RateLimiter};
 use crate::{
     engine::{
-        acquire,
-        denied::Denied,
+        acquire::{self, denied::Denied},
         telemetry::{self, Ending},
     },
     error::AcquireError,

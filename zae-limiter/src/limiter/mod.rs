@@ -1,34 +1,39 @@
 //! The limiter's face: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
 
+pub(crate) mod balances;
 mod builder;
 mod early;
+mod lease;
 mod outage;
 mod request;
 
 use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 pub use builder::RateLimiterBuilder;
+pub use lease::{Lease, LeaseOrigin, Settlement};
 pub use request::Acquire;
 use tokio::time::Instant;
 
 use crate::{
     engine::{
-        acquire,
-        breaker::Gate,
-        deadlines::{Passed, after},
-        denied::{Denied, NotTaken},
-        front::Front,
-        hold::Holds,
-        home::{Errand, Gone},
-        lanes::Lanes,
-        local::LocalShares,
-        resolve::{self, Resolved, Said, Wish},
-        shared::Shared,
-        stock::Serves,
+        acquire::{
+            self,
+            denied::{Denied, NotTaken},
+            front::Front,
+            local::LocalShares,
+            resolve::{self, Resolved, Said, Wish},
+        },
+        lane::{hold::Holds, lanes::Lanes},
+        reserve::Serves,
+        runtime::{
+            breaker::Gate,
+            context::Shared,
+            deadlines::{Passed, after},
+            home::{Errand, Gone},
+        },
         telemetry::{self, Ending},
     },
     error::{AcquireError, UnavailableReason, ValidationError},
-    lease::Lease,
     model::{
         cost::Cost,
         limit::Limits,
@@ -365,7 +370,7 @@ impl RateLimiter {
         entity: &EntityId,
         resource: &ResourceName,
     ) -> Result<BTreeMap<LimitName, i64>, AcquireError> {
-        let (_, balances) = crate::engine::query::balances(self, entity, resource).await?;
+        let (_, balances) = crate::limiter::balances::balances(self, entity, resource).await?;
         Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
     }
 
@@ -379,8 +384,8 @@ impl RateLimiter {
         resource: &ResourceName,
         cost: &Cost,
     ) -> Result<Duration, AcquireError> {
-        let (limits, balances) = crate::engine::query::balances(self, entity, resource).await?;
-        Ok(crate::engine::query::wait(&limits, &balances, cost)?)
+        let (limits, balances) = crate::limiter::balances::balances(self, entity, resource).await?;
+        Ok(crate::limiter::balances::wait(&limits, &balances, cost)?)
     }
 
     /// Writes everything that is still to be settled and waits until it is stored; afterwards every acquire is answered as

@@ -6,11 +6,11 @@ use super::RateLimiter;
 use crate::{
     bucket::MILLI,
     engine::{
-        resolve::Wish,
+        acquire::resolve::Wish,
         telemetry::{self, Ending, Over, Refuser},
     },
     error::{AcquireError, Disabled, RepositoryError, Unavailable, UnavailableReason},
-    lease::{Blind, Lease, LeaseOrigin},
+    limiter::lease::{Blind, Lease, LeaseOrigin},
     model::{name::LimitName, status::OnUnavailable},
 };
 

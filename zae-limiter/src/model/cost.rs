@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    bucket::{Amounts, MILLI},
     error::{ValidationError, ValidationReason},
+    model::amount::{Amounts, MILLI},
     model::{
         limit::{Limit, Limits, MAX_TOKENS},
         name::LimitName,

@@ -1,5 +1,6 @@
 //! The model: validated values without I/O.
 
+pub(crate) mod amount;
 pub(crate) mod audit;
 pub(crate) mod bucket;
 pub(crate) mod capacity;

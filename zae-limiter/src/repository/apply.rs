@@ -5,13 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Repository,
-    store::{Consistency, Expression, Item, Key, Query, Written},
-};
+use super::Repository;
 use crate::{
-    bucket::{self, Params},
-    engine::{
+    bucket::{
+        self, Params,
         image::Image,
         lifetime::Lifetime,
         plan::{Goal, plan},
@@ -21,9 +18,11 @@ use crate::{
         limit::Limits,
         name::{EntityId, LimitName, LimitScope, ResourceName},
     },
+    store::{Consistency, Query, Written},
     wire::{
-        self,
+        self, Item,
         config::{Access, ConfigLevel, dropped},
+        expression::{Expression, Key},
         keys,
         values::get_s,
     },

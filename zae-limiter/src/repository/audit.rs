@@ -5,17 +5,20 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::{
-    Repository,
-    store::{Consistency, Expression, Key, Order, Part, Query},
-};
+use super::Repository;
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         audit::{AuditAction, AuditPage, AuditTarget},
         name::{LimitScope, Principal},
     },
-    wire::{audit, keys, values::get_n},
+    store::{Consistency, Order, Part, Query},
+    wire::{
+        audit,
+        expression::{Expression, Key},
+        keys,
+        values::get_n,
+    },
 };
 
 /// How long events are kept when nothing else is said.

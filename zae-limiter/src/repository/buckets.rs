@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Repository,
     capacity::{self, Shards},
-    store::{Consistency, Item, Key, Query},
 };
 use crate::{
     bucket::{MILLI, clamp},
@@ -14,7 +13,8 @@ use crate::{
         bucket::{BucketLimit, BucketState},
         name::{EntityId, LimitName, ResourceName},
     },
-    wire::{bucket, keys, values::get_s},
+    store::{Consistency, Query},
+    wire::{Item, bucket, expression::Key, keys, values::get_s},
 };
 
 impl Repository {

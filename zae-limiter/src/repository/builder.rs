@@ -6,18 +6,17 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 
-#[cfg(feature = "embedded")]
-use super::store::rejected;
 use super::{
     AuditRetention, Inner, MissingVersion, Registry, Repository, Settings, open,
     provision::{self, ProvisionTarget, Provisioner},
     resolution::{DEFAULT_CONFIG_CACHE_TTL, Resolutions},
-    store::Store,
 };
 #[cfg(feature = "aws")]
 use crate::aws::{Connect, Service};
 #[cfg(feature = "embedded")]
 use crate::embedded::EmbeddedStore;
+#[cfg(feature = "embedded")]
+use crate::store::rejected;
 use crate::{
     clock::{Clock, SystemClock},
     error::{RepositoryError, ValidationError, ValidationReason},
@@ -25,6 +24,7 @@ use crate::{
         name::{NamespaceName, StackName},
         status::OnUnavailable,
     },
+    store::Store,
 };
 
 /// The stack when neither the caller nor `ZAEL_STACK` names one.

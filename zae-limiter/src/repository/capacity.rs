@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{
-    Repository,
-    store::{Consistency, Item, Key, Query},
-};
+use super::Repository;
 use crate::{
-    bucket::{MILLI, Params},
-    engine::image::{Image, Level},
+    bucket::{
+        MILLI, Params,
+        image::{Image, Level},
+    },
     error::{RepositoryError, Unsupported},
     model::{
         capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
         name::{EntityId, LimitName, ResourceName},
     },
-    wire::{bucket, keys, values::get_s},
+    store::{Consistency, Query},
+    wire::{Item, bucket, expression::Key, keys, values::get_s},
 };
 
 /// One entity's shards, by index.

@@ -7,8 +7,10 @@ use std::sync::{
 
 use moka::{notification::RemovalCause, sync::Cache};
 
-use super::store::Consistency;
-use crate::model::name::{EntityId, NamespaceId};
+use crate::{
+    model::name::{EntityId, NamespaceId},
+    store::Consistency,
+};
 
 /// Of how many entities a change is known by itself; beyond that, all readings before the oldest of them count as old.
 const MAX_ENTITIES: u64 = 10_000;

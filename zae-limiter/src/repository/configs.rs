@@ -5,11 +5,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{
-    Repository,
-    store::{Committed, Consistency, Expression, Item, Key, Part},
-    trail::Change,
-};
+use super::{Repository, trail::Change};
 use crate::{
     error::{RepositoryError, StoreError, StoreErrorKind, ValidationError, ValidationReason},
     model::{
@@ -17,8 +13,11 @@ use crate::{
         name::{LimitScope, Principal},
         status::OnUnavailable,
     },
+    store::{Committed, Consistency, Part},
     wire::{
+        Item,
         config::{self, AUDIT_RETENTION_DAYS, ConfigLevel, GUARDED, StoredConfig},
+        expression::{Expression, Key},
         keys,
         table::is_key_attribute,
         values::{n, s},

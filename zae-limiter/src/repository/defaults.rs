@@ -2,12 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{
-    Repository,
-    configs::Trail,
-    store::{Consistency, Expression, Key, Part},
-    trail::Change,
-};
+use super::{Repository, configs::Trail, trail::Change};
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
@@ -15,8 +10,10 @@ use crate::{
         name::{Principal, ResourceName},
         status::OnUnavailable,
     },
+    store::{Consistency, Part},
     wire::{
         config::{AUDIT_RETENTION_DAYS, ConfigLevel, ON_UNAVAILABLE},
+        expression::{Expression, Key},
         keys,
         values::{n, s},
     },

@@ -1,19 +1,17 @@
 //! Entities: creating, reading, listing children, deleting with everything that belongs to them.
 
-use super::{
-    Repository,
-    configs::Trail,
-    store::{Committed, Consistency, Expression, Item, Key, Part, Query},
-    trail::Change,
-};
+use super::{Repository, configs::Trail, trail::Change};
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         entity::{Entity, NewEntity},
         name::{EntityId, LimitScope, Principal},
     },
+    store::{Committed, Consistency, Part, Query},
     wire::{
+        Item,
         config::{ConfigLevel, StoredConfig},
+        expression::{Expression, Key},
         keys::{self, CONFIG_PREFIX},
         time::timestamp,
         values::{from_map, get_bool, get_s, item, s, s_or_null, to_map},

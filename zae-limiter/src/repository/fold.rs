@@ -6,13 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Repository,
-    store::{Consistency, Key, Written},
-};
+use super::Repository;
 use crate::{
-    bucket::{MILLI, Params},
-    engine::{
+    bucket::{
+        MILLI, Params,
         image::{Image, Level},
         lifetime::Lifetime,
     },
@@ -21,8 +18,10 @@ use crate::{
         bucket::FoldedBucket,
         name::{EntityId, LimitName, ResourceName},
     },
+    store::{Consistency, Written},
     wire::{
         bucket,
+        expression::Key,
         fold::{self, Share},
         keys,
     },
@@ -138,7 +137,7 @@ impl Repository {
 
 /// What one shard holds at `now`, in mt by limit, under the parameters of shard 0.
 fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, i64> {
-    let level = |limit: &crate::engine::image::LimitImage| {
+    let level = |limit: &crate::bucket::image::LimitImage| {
         let whole: Params = first.limit(limit.name.as_str())?.params.complete()?;
         limit.tokens?;
         Some((limit.name.clone(), Level::at(image, Some(limit), whole, first.shards(), now).tokens))

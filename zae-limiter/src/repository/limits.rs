@@ -3,7 +3,6 @@
 use super::{
     Repository,
     configs::{Trail, check_scope},
-    store::{Consistency, Item, Query},
 };
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
@@ -11,7 +10,8 @@ use crate::{
         limit::Limits,
         name::{EntityId, LimitScope, Principal},
     },
-    wire::{config::ConfigLevel, keys, values::get_s},
+    store::{Consistency, Query},
+    wire::{Item, config::ConfigLevel, keys, values::get_s},
 };
 
 /// Some of the entities that have limits of their own.

@@ -21,7 +21,6 @@ mod purge;
 mod registry;
 pub(crate) mod resolution;
 mod standing;
-pub(crate) mod store;
 mod table;
 mod trail;
 mod usage;
@@ -29,9 +28,14 @@ mod version;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::{
+    clock::Clock,
+    error::RepositoryError,
+    model::name::{NamespaceId, NamespaceName, StackName},
+    store::Store,
+};
 use resolution::Resolutions;
 pub use resolution::{ConfigCacheStats, DEFAULT_CONFIG_CACHE_TTL};
-use store::Store;
 
 pub(crate) use audit::AuditRetention;
 pub(crate) use version::MissingVersion;
@@ -40,12 +44,6 @@ pub use builder::{DEFAULT_NAMESPACE, DEFAULT_STACK, RepositoryBuilder};
 pub use limits::EntityPage;
 pub use provision::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning};
 pub use registry::Registry;
-
-use crate::{
-    clock::Clock,
-    error::RepositoryError,
-    model::name::{NamespaceId, NamespaceName, StackName},
-};
 
 /// One namespace of one table. Cheap to clone: clones share client and caches.
 ///

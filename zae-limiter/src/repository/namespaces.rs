@@ -11,10 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Repository,
-    store::{Committed, Consistency, Expression, Item, Key, Part, Query, Store},
-};
+use super::Repository;
 use crate::{
     clock::Clock,
     error::{NamespaceState, RepositoryError, StoreError, StoreErrorKind},
@@ -22,7 +19,10 @@ use crate::{
         name::{NamespaceId, NamespaceName},
         namespace::NamespaceInfo,
     },
+    store::{Committed, Consistency, Part, Query, Store},
     wire::{
+        Item,
+        expression::{Expression, Key},
         keys, namespace, time,
         values::{get_s, s},
     },

@@ -1,7 +1,7 @@
 //! The namespace that a repository is opened on. A name that is not in use is never taken into use silently, least of all
 //! one whose namespace was deleted: the same name with empty data would hide it, and keep it from being recovered.
 
-use super::{MissingVersion, store::Store};
+use super::MissingVersion;
 use crate::{
     clock::Clock,
     error::{NamespaceState, RepositoryError, StoreErrorKind},
@@ -9,6 +9,7 @@ use crate::{
         name::{NamespaceId, NamespaceName, StackName},
         namespace::NamespaceInfo,
     },
+    store::Store,
 };
 
 /// The id of a namespace in use, which must exist.

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
-    Repository,
-    store::{Consistency, Written},
-};
+use super::Repository;
 use crate::{
     error::RepositoryError,
     model::{name::ResourceName, pause::Pause},
+    store::{Consistency, Written},
     wire::pause,
 };
 

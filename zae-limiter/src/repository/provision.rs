@@ -2,11 +2,12 @@
 
 use std::{fmt, pin::Pin};
 
-use super::{open, store::Store, version::MissingVersion};
+use super::{open, version::MissingVersion};
 use crate::{
     clock::Clock,
     error::{BoxError, RepositoryError},
     model::name::{NamespaceId, NamespaceName, StackName},
+    store::Store,
 };
 
 /// Makes the stack that a [`Repository`](crate::Repository) is opened on; attach one with

@@ -1,10 +1,12 @@
 //! What declarative configuration manages in a namespace.
 
-use super::{
-    Repository,
-    store::{Consistency, Expression, Written},
+use super::Repository;
+use crate::{
+    error::RepositoryError,
+    model::provisioner::ProvisionerState,
+    store::{Consistency, Written},
+    wire::{expression::Expression, provisioner},
 };
-use crate::{error::RepositoryError, model::provisioner::ProvisionerState, wire::provisioner};
 
 impl Repository {
     /// What the last applied manifest manages; nothing, where none was ever applied.

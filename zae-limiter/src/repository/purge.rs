@@ -10,12 +10,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{
     Repository,
     namespaces::{contended, leads_elsewhere, state_error, when_status},
-    store::{Committed, Expression, Item, Key, Part, Query, Store},
 };
 use crate::{
     error::{NamespaceState, RepositoryError},
     model::{name::NamespaceId, namespace::NamespaceInfo},
+    store::{Committed, Part, Query, Store},
     wire::{
+        Item,
+        expression::{Expression, Key},
         keys, namespace, provisioner,
         values::{get_s, s},
     },

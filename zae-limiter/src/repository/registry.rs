@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Repository, store::Store};
+use super::Repository;
 use crate::{
     clock::Clock,
     error::RepositoryError,
@@ -11,6 +11,7 @@ use crate::{
         namespace::NamespaceInfo,
         version::{VersionRecord, VersionUpdate},
     },
+    store::Store,
 };
 
 /// A table's own records: its namespaces and its version. Cheap to clone.

@@ -12,13 +12,7 @@ use std::{
 use moka::future::Cache;
 use tokio::time::Instant;
 
-use super::{
-    Repository,
-    changes::Changes,
-    configured::Configured,
-    standing::Standings,
-    store::{Consistency, Item, Key},
-};
+use super::{Repository, changes::Changes, configured::Configured, standing::Standings};
 use crate::{
     clock::Clock,
     error::{DisabledLevel, RepositoryError, Unsupported},
@@ -28,8 +22,11 @@ use crate::{
         status::OnUnavailable,
     },
     recent::Recent,
+    store::Consistency,
     wire::{
+        Item,
         config::{Access, StoredConfig},
+        expression::Key,
         keys,
         values::{get_bool, get_s},
     },

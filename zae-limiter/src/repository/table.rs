@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{
-    Repository,
-    store::{Consistency, Key},
+use super::Repository;
+use crate::{
+    error::RepositoryError,
+    store::Consistency,
+    wire::{expression::Key, keys},
 };
-use crate::{error::RepositoryError, wire::keys};
 
 impl Repository {
     /// Whether DynamoDB answers.

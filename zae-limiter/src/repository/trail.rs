@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Repository, store::Part};
+use super::Repository;
 use crate::{
     error::RepositoryError,
     model::{
@@ -12,6 +12,7 @@ use crate::{
         name::{EntityId, LimitScope, Principal, ResourceName},
         status::OnUnavailable,
     },
+    store::Part,
 };
 
 /// One change, as the trail records it.
@@ -75,7 +76,7 @@ impl Change<'_> {
             Self::SystemSet(limits, policy) => json!({ "limits": list(*limits), "on_unavailable": policy }),
             Self::SystemDeleted(limits, policy) => {
                 let limits = limits.iter().flat_map(|limits| limits.iter());
-                let names: Vec<_> = limits.map(crate::Limit::name).collect();
+                let names: Vec<_> = limits.map(crate::model::limit::Limit::name).collect();
                 json!({ "limits": names, "on_unavailable": policy })
             }
         }

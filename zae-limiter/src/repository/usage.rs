@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Repository,
-    store::{Item, Order, Query},
-};
+use super::Repository;
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::usage::{UsageOf, UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageWindow},
-    wire::{keys, time, usage},
+    store::{Order, Query},
+    wire::{Item, keys, time, usage},
 };
 
 /// The most items per request.

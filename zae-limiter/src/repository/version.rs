@@ -1,13 +1,11 @@
 //! The table's version record: who may use it.
 
-use super::{
-    Repository,
-    store::{Consistency, Store, Written},
-};
+use super::Repository;
 use crate::{
     clock::Clock,
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
+    store::{Consistency, Store, Written},
     wire::{time, version},
 };
 

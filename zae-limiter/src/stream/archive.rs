@@ -2,10 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{
-    repository::store::Item,
-    wire::{keys, values},
-};
+use crate::wire::{Item, keys, values};
 
 /// The attributes of an event that are archived, in the order in which they are written.
 const FIELDS: [&str; 6] = ["event_id", "entity_id", "action", "timestamp", "principal", "resource"];

@@ -7,25 +7,23 @@ mod archive;
 mod propagate;
 mod record;
 mod refill;
-mod sequence;
 mod usage;
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 
+pub use crate::wire::sequence::SequenceNumber;
 pub use archive::RemovedAuditEvent;
 pub use propagate::Propagated;
 pub use record::{BucketChange, StreamChange, StreamRecord, StreamRecordError};
 pub use refill::{BucketActivity, Refill};
-pub use sequence::SequenceNumber;
-pub(crate) use usage::{Addition, Snapshot, pk as usage_pk};
 pub use usage::{Counted, UsageCounts, UsageWrite};
 
 use crate::{
     clock::{Clock, SystemClock},
     model::name::StackName,
-    repository::store::Store,
+    store::Store,
 };
 
 /// A table as its aggregator sees it: all namespaces at once, told apart by the records.

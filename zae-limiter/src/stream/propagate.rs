@@ -6,15 +6,13 @@
 
 use super::{BucketChange, StreamTable};
 use crate::{
-    engine::{
-        image::{Image, Level},
-        incarnation::Incarnation,
-    },
+    bucket::opening::further_shard,
     error::{RepositoryError, ValidationError},
     model::name::{EntityId, NamespaceId, ResourceName},
-    repository::store::{Expression, Key, Written},
+    store::Written,
     wire::{
-        bucket::{NewBucket, encode_new, new_wcu},
+        bucket::{NewBucket, encode_new},
+        expression::{Expression, Key},
         keys,
         values::n,
     },
@@ -68,7 +66,7 @@ impl StreamTable {
         if image.owner_stamped || image.valid_until.is_some() {
             return Ok(done);
         }
-        let opening = opening(image, shards, self.clock.now_ms());
+        let opening = further_shard(image, shards, self.clock.now_ms());
         for shard in before..shards {
             let (namespace, entity, resource) = &owner;
             let item = encode_new(&NewBucket { namespace, entity, resource, shard, image: &opening });
@@ -82,25 +80,4 @@ impl StreamTable {
 
 fn owner(change: &BucketChange) -> Result<(NamespaceId, EntityId, ResourceName), ValidationError> {
     Ok((NamespaceId::new(&change.namespace)?, EntityId::new(&change.entity)?, ResourceName::new(&change.resource)?))
-}
-
-/// What a further shard starts with.
-fn opening(first: &Image, shards: u32, now: i64) -> Image {
-    let limits = first.limits.iter().filter_map(|limit| {
-        let whole = limit.params.complete()?;
-        let level = Level::at(first, Some(limit), whole, 1, now);
-        let beyond = level.tokens.saturating_sub(whole.share(shards).capacity).max(0);
-        let part = beyond / i64::from(shards.saturating_sub(1).max(1));
-        let mut opened = limit.clone();
-        (opened.tokens, opened.consumed, opened.fraction) = (Some(part), Some(0), 0);
-        Some(opened)
-    });
-    Image {
-        last_refill: now,
-        shard_count: Some(shards),
-        limits: limits.collect(),
-        incarnation: Some(Incarnation::draw()),
-        wcu: Some(new_wcu()),
-        ..first.clone()
-    }
 }

@@ -2,14 +2,12 @@
 
 use serde_json::Value;
 
-use super::{archive::RemovedAuditEvent, sequence::SequenceNumber};
+use super::archive::RemovedAuditEvent;
 use crate::{
-    bucket::clamp,
-    engine::image::Image,
+    bucket::{clamp, image::Image},
     error::RepositoryError,
     model::name::WCU,
-    repository::store::Item,
-    wire::{bucket, keys, values},
+    wire::{Item, bucket, keys, sequence::SequenceNumber, values},
 };
 
 /// A record with its place in the stream.

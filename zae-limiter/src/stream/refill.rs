@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{BucketChange, SequenceNumber, StreamChange, StreamRecord, StreamTable};
+use super::{BucketChange, StreamChange, StreamRecord, StreamTable};
 use crate::{
-    engine::{image::Image, plan::refill},
+    bucket::{image::Image, plan::refill},
     error::RepositoryError,
-    repository::store::{Consistency, Expression, Key, Seen},
-    wire::{bucket, keys},
+    store::{Consistency, Seen},
+    wire::{
+        bucket,
+        expression::{Expression, Key},
+        keys,
+        sequence::SequenceNumber,
+    },
 };
 
 /// How often a refill is tried against those who use the bucket: who is that busy refills it on the way.

@@ -9,13 +9,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-use super::{BucketChange, SequenceNumber, StreamTable};
+use super::{BucketChange, StreamTable};
 use crate::{
     bucket::MILLI,
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::usage::UsageWindow,
-    repository::store::{Seen, Store},
-    wire::{keys, usage},
+    store::{Seen, Store},
+    wire::{
+        sequence::SequenceNumber,
+        snapshot::{Addition, Snapshot},
+        usage,
+    },
 };
 
 /// How often a snapshot is tried while others count in it, too.
@@ -26,16 +30,6 @@ const TRIES: u32 = 8;
 pub struct UsageCounts {
     windows: Vec<UsageWindow>,
     writes: BTreeMap<Snapshot, BTreeMap<u32, Vec<Piece>>>,
-}
-
-/// Which snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Snapshot {
-    pub(crate) namespace: String,
-    pub(crate) entity: String,
-    pub(crate) resource: String,
-    pub(crate) window: UsageWindow,
-    pub(crate) start: String,
 }
 
 /// What one record adds.
@@ -62,16 +56,6 @@ pub struct Counted {
     pub records: u64,
     /// Records that had been counted before.
     pub duplicates: u64,
-}
-
-/// What one write does to a snapshot.
-#[derive(Debug)]
-pub(crate) struct Addition {
-    /// Whole tokens by limit.
-    pub(crate) tokens: BTreeMap<String, i64>,
-    pub(crate) events: i64,
-    /// By shard: the last record counted before, and the last one counted with this.
-    pub(crate) marks: BTreeMap<u32, (SequenceNumber, SequenceNumber)>,
 }
 
 impl UsageCounts {
@@ -209,11 +193,6 @@ impl StreamTable {
 fn busy(store: &Store, pk: &str) -> RepositoryError {
     let problem = format!("{pk} in {} was changed by others {TRIES} times in a row", store.table);
     StoreError::new("UpdateItem", StoreErrorKind::NotApplied, problem).into()
-}
-
-/// The partition key is the entity's, so that what is in the way of one entity is not in the way of others.
-pub(crate) fn pk(snapshot: &Snapshot) -> String {
-    keys::pk_entity(&snapshot.namespace, &snapshot.entity)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
         audit::{AuditAction, AuditEvent, AuditTarget},
         name::{LimitScope, Principal},
     },
-    repository::store::Item,
+    wire::Item,
 };
 
 const SECONDS_PER_DAY: i64 = 86_400;

@@ -15,7 +15,7 @@ use crate::{
         name::{EntityId, LimitName, LimitScope, ResourceName},
         status::OnUnavailable,
     },
-    repository::store::{Item, Key},
+    wire::{Item, expression::Key},
 };
 
 pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";

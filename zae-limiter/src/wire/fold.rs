@@ -6,9 +6,9 @@ use super::{
     values::n,
 };
 use crate::{
-    engine::image::Image,
+    bucket::image::Image,
     model::name::{LimitName, WCU},
-    repository::store::Expression,
+    wire::expression::Expression,
 };
 
 /// What one limit of shard 0 becomes.

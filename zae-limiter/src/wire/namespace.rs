@@ -12,7 +12,7 @@ use crate::{
         name::{NamespaceId, NamespaceName},
         namespace::NamespaceInfo,
     },
-    repository::store::{Item, Key},
+    wire::{Item, expression::Key},
 };
 
 /// Random bytes in an id: 11 characters of base64.

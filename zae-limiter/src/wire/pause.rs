@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     model::pause::Pause,
-    repository::store::{Expression, Item, Key},
+    wire::{
+        Item,
+        expression::{Expression, Key},
+    },
 };
 
 /// In the place of an entity; no bucket of an entity has the sort key of a pause.

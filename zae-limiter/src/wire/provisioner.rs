@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     model::provisioner::{ManifestClaim, ProvisionerState},
-    repository::store::{Expression, Item, Key},
+    wire::{
+        Item,
+        expression::{Expression, Key},
+    },
 };
 
 pub(crate) fn key(ns: &str) -> Key {

@@ -22,8 +22,12 @@ use crate::{
         name::{EntityId, LimitName, ResourceName},
         usage::{UsageSnapshot, UsageWindow},
     },
-    repository::store::{Expression, Item, Key},
-    stream::{Addition, SequenceNumber, Snapshot, usage_pk},
+    wire::{
+        Item,
+        expression::{Expression, Key},
+        sequence::SequenceNumber,
+        snapshot::{self, Addition, Snapshot},
+    },
 };
 
 pub(crate) const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
@@ -92,7 +96,7 @@ pub(crate) fn key(snapshot: &Snapshot) -> Key {
         UsageWindow::Hourly => start,
         longer => format!("{start}#{longer}"),
     };
-    Key::new(usage_pk(snapshot), sk)
+    Key::new(snapshot::pk(snapshot), sk)
 }
 
 /// Whether a counter of this name would be another attribute of a snapshot; there is no counting it.
@@ -104,7 +108,7 @@ fn is_taken(limit: &str) -> bool {
 /// Adds to a snapshot, on the condition that none of the records was counted.
 pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, retention_days: u32) -> Expression {
     let expires = time::epoch_seconds(now_ms).saturating_add(i64::from(retention_days) * SECONDS_PER_DAY);
-    let pk = usage_pk(snapshot);
+    let pk = snapshot::pk(snapshot);
     let mut change = Expression::default();
     let mut sets = Vec::new();
     let always = [

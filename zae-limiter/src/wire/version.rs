@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     model::version::{SCHEMA_VERSION, VersionRecord},
-    repository::store::{Expression, Item, Key},
+    wire::{
+        Item,
+        expression::{Expression, Key},
+    },
 };
 
 pub(crate) fn key() -> Key {

@@ -4,17 +4,19 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use tokio::time::Instant;
 
-use super::{
-    super::{
-        ask::Ask,
-        drive::fail,
-        queue::{Fetch, Next, Start},
-        shift::Shift,
-        stock::Cause,
+use super::{Lane, lock, returned};
+use crate::{
+    engine::{
+        lane::{
+            ask::Ask,
+            drive::fail,
+            queue::{Fetch, Next, Start},
+            shift::Shift,
+        },
+        reserve::Cause,
     },
-    Lane, lock, returned,
+    error::{RepositoryError, StoreError},
 };
-use crate::error::{RepositoryError, StoreError};
 
 impl Lane {
     pub(super) fn began(self: &Arc<Self>, start: Start) {

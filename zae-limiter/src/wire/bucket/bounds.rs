@@ -2,8 +2,8 @@
 
 use super::encode_update;
 use crate::{
-    bucket::Params,
-    engine::{
+    bucket::{
+        Params,
         image::{Image, LimitImage},
         lifetime::Lifetime,
         plan::{BucketWrite, Goal, plan},

@@ -19,14 +19,14 @@ use super::{
     values::{counter, n, s},
 };
 use crate::{
-    bucket::{MILLI, Params, clamp},
-    engine::{
+    bucket::{
+        clamp,
         image::{Image, Leftover, LeftoverValue, LimitImage, Owner, StoredParams, WcuImage},
         watch::Watch,
     },
     error::{RepositoryError, Unsupported},
     model::name::{EntityId, LimitName, NamespaceId, ResourceName, WCU},
-    repository::store::Item,
+    wire::Item,
 };
 
 pub(in crate::wire) const REFILL: &str = "rf";
@@ -47,8 +47,6 @@ const UNSUPPORTED_FIELDS: [&str; 2] = ["_sched", "_rsched"];
 const SOFT: &str = "_soft";
 /// What a limit that is a quota has; what is left of it when the limit is a rate again decides nothing.
 const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
-/// The reserved limit on a new bucket: 1000 write units, refilled at 1000 per second.
-const WCU_PARAMS: Params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
 
 pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
     ["z_", limit, FRACTION].concat()
@@ -383,14 +381,10 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
             }
         }
     };
-    put(WCU, WCU_PARAMS.capacity, WCU_PARAMS.into(), 0);
+    let wcu = WcuImage::full();
+    put(WCU, wcu.tokens, wcu.params.into(), 0);
     for limit in &image.limits {
         put(limit.name.as_str(), limit.tokens.unwrap_or(0), limit.params, limit.consumed.unwrap_or(0));
     }
     item
-}
-
-/// The reserved limit of a new bucket, as an image has it.
-pub(crate) fn new_wcu() -> WcuImage {
-    WcuImage { tokens: WCU_PARAMS.capacity, params: WCU_PARAMS }
 }

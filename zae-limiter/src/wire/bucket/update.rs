@@ -8,14 +8,13 @@ use super::{
     AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s, watch_text,
 };
 use crate::{
-    engine::{
+    bucket::{
         image::{LeftoverValue, LimitImage, StoredParams},
-        over::Enabled,
+        leftovers::Enabled,
         plan::{BucketWrite, LimitWrite, TokenWrite, Validity},
     },
     model::name::WCU,
-    repository::store::Expression,
-    wire::keys,
+    wire::{expression::Expression, keys},
 };
 
 /// The parts of an UpdateItem request.

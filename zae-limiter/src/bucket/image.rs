@@ -1,0 +1,207 @@
+//! A bucket item as it was last seen.
+
+use std::sync::Arc;
+
+use crate::{
+    bucket::{Accrual, MILLI, Params, incarnation::Incarnation, lifetime::DEEPEST_DEBT, watch::Watch},
+    model::name::LimitName,
+};
+
+/// One bucket item (one entity, resource and shard) as a write or read returned it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Image {
+    /// When its limits were last refilled, epoch ms.
+    pub(crate) last_refill: i64,
+    /// Since when that instant is known to lie too far ahead.
+    pub(crate) watch: Option<Watch>,
+    /// How many shards the bucket has; only shard 0 is the authority.
+    pub(crate) shard_count: Option<u32>,
+    /// When it may be removed, epoch s.
+    pub(crate) ttl: Option<i64>,
+    /// Whether an operator has switched it off.
+    pub(crate) disabled: bool,
+    /// What is left of features that are over.
+    pub(crate) leftovers: Vec<Leftover>,
+    /// Until when plain writes are allowed, epoch ms; newer clients stamp it.
+    pub(crate) valid_until: Option<i64>,
+    /// The owner's facts copied onto it.
+    pub(crate) owner: Owner,
+    /// Whether a newer client stamped the copies and keeps them itself.
+    pub(crate) owner_stamped: bool,
+    /// Which creation of the bucket this is; absent on buckets that the reference created.
+    pub(crate) incarnation: Option<Incarnation>,
+    /// Its limits.
+    pub(crate) limits: Vec<LimitImage>,
+    /// The reference's reserved limit.
+    pub(crate) wcu: Option<WcuImage>,
+}
+
+/// An attribute of a feature of newer clients that is over: a stamp whose time has passed, or part of a quota that its limit
+/// once was. Whoever knows that the limits are plain rates now takes it off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leftover {
+    /// Its name.
+    pub(crate) attribute: String,
+    /// What it says.
+    pub(crate) value: LeftoverValue,
+}
+
+/// What a leftover says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LeftoverValue {
+    /// A number, as it is written.
+    Number(String),
+    /// A flag: the older form of a stamp.
+    Flag(bool),
+}
+
+/// An entity's place in the hierarchy, as copied onto its buckets.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Owner {
+    /// Whether its acquires also charge the parent.
+    pub(crate) cascade: bool,
+    /// The parent.
+    pub(crate) parent: Option<Arc<str>>,
+}
+
+/// One limit on an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LimitImage {
+    /// Its name.
+    pub(crate) name: LimitName,
+    /// Balance in mt; absent when only parameters were written.
+    pub(crate) tokens: Option<i64>,
+    /// Parameters, each of which an interrupted writer may have left out.
+    pub(crate) params: StoredParams,
+    /// What the last refill left over, in 1/period mt.
+    pub(crate) fraction: i64,
+    /// Net consumption in mt. It decides nothing, and may be wider than what does.
+    pub(crate) consumed: Option<i128>,
+}
+
+/// Parameters as stored: any of them may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct StoredParams {
+    /// `cp`, in mt.
+    pub(crate) capacity: Option<i64>,
+    /// `ra`, in mt.
+    pub(crate) refill: Option<i64>,
+    /// `rp`, in ms.
+    pub(crate) period: Option<i64>,
+}
+
+impl StoredParams {
+    /// All three, where they are there and make sense.
+    pub(crate) fn complete(self) -> Option<Params> {
+        let params = Params { capacity: self.capacity?, refill: self.refill?, period: self.period? };
+        (params.capacity > 0 && params.refill > 0 && params.period > 0).then_some(params)
+    }
+}
+
+impl From<Params> for StoredParams {
+    fn from(params: Params) -> Self {
+        Self { capacity: Some(params.capacity), refill: Some(params.refill), period: Some(params.period) }
+    }
+}
+
+/// The reserved limit that the reference charges one unit per write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WcuImage {
+    /// Balance in mt.
+    pub(crate) tokens: i64,
+    /// Its parameters.
+    pub(crate) params: Params,
+}
+
+impl WcuImage {
+    /// Returns the limit of a new bucket: 1000 write units, refilled at 1000 per second.
+    pub(crate) fn full() -> Self {
+        let params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
+        Self { tokens: params.capacity, params }
+    }
+}
+
+impl Image {
+    /// The limit called `name`.
+    pub(crate) fn limit(&self, name: &str) -> Option<&LimitImage> {
+        self.limits.iter().find(|limit| limit.name.as_str() == name)
+    }
+
+    /// An attribute of a feature that is not over: of a limit that is no plain rate.
+    pub(crate) fn quota(&self) -> Option<&Leftover> {
+        let incomplete = self.limits.iter().any(|limit| limit.params.complete().is_none());
+        let holds = |leftover: &&Leftover| leftover.attribute != "bypass" && !leftover.attribute.ends_with("_soft");
+        self.leftovers.iter().find(holds).filter(|_| incomplete)
+    }
+
+    /// Among how many shards capacity and refill are shared.
+    pub(crate) fn shards(&self) -> u32 {
+        self.shard_count.unwrap_or(1).max(1)
+    }
+}
+
+/// Where one limit of an image stands at an instant, under the parameters that are to hold from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Level {
+    /// The balance, in mt, never above the ceiling.
+    pub(crate) tokens: i64,
+    /// This shard's share of the parameters.
+    pub(crate) params: Params,
+    /// Ms until it begins to gain: a refill instant may lie ahead.
+    pub(crate) lead: i64,
+    /// How the balance comes about from what is stored.
+    pub(crate) basis: Basis,
+}
+
+/// How a level comes about, which decides what a write must do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// Stored balance plus what was gained since; not above the ceiling.
+    Accrued(Accrual),
+    /// At the ceiling: some of what was gained (or was there) is lost and must never be credited.
+    Full,
+    /// The parameters change, or were incomplete: the balance is what the old ones gave.
+    Changed,
+    /// Not on the item yet: starts full.
+    New,
+}
+
+impl Level {
+    /// The level of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` are the parameters to hold.
+    ///
+    /// Capacity and refill are this shard's part when the bucket has `shards` shards.
+    pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: Params, shards: u32, now: i64) -> Self {
+        let params = wanted.share(shards);
+        let refill = image.refill_at(now);
+        let lead = refill.saturating_sub(now).max(0);
+        let stored = stored.and_then(|limit| Some((limit, limit.tokens?.max(DEEPEST_DEBT))));
+        let Some((stored, tokens)) = stored else {
+            return Self::new(params.capacity, params);
+        };
+        let Some(current) = stored.params.complete() else {
+            return Self { tokens: tokens.min(params.capacity), params, lead, basis: Basis::Changed };
+        };
+        let share = current.share(shards);
+        let gained = Accrual::between(share, refill, now, stored.fraction);
+        let full = tokens.saturating_add(gained.rounded_up()) > share.capacity;
+        let level = if full { share.capacity } else { tokens.saturating_add(gained.whole) };
+        match (current == wanted, full) {
+            (false, _) => Self { tokens: level.min(params.capacity), params, lead, basis: Basis::Changed },
+            (true, true) => Self { tokens: level, params, lead, basis: Basis::Full },
+            (true, false) => Self { tokens: level, params, lead, basis: Basis::Accrued(gained) },
+        }
+    }
+
+    /// The level of a limit that is not stored yet and starts with `tokens`.
+    pub(crate) fn new(tokens: i64, params: Params) -> Self {
+        Self { tokens, params, lead: 0, basis: Basis::New }
+    }
+
+    /// Ms until it holds `amount` mt; 0 when it does.
+    pub(crate) fn wait_ms(&self, amount: i64) -> u128 {
+        match self.params.wait_ms(amount.saturating_sub(self.tokens)) {
+            0 => 0,
+            wait => wait.saturating_add(u128::from(self.lead.unsigned_abs())),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What must not be lost when an item goes or a clock is wrong: an item that may be removed is full, and a refill instant
+//! far ahead neither stops a bucket nor makes tokens.
+
+use proptest::{prelude::*, test_runner::TestCaseError};
+
+use crate::{
+    bucket::{
+        Params,
+        image::{Image, Level, LimitImage},
+        lifetime::{Lifetime, full_in},
+        plan::{Goal, levels, plan},
+        plan_tests::apply,
+        watch::MAX_SKEW_MS,
+    },
+    model::name::LimitName,
+};
+
+fn bucket(params: &[Params], now: i64) -> (Vec<(LimitName, Params)>, Image) {
+    let limits: Vec<_> =
+        params.iter().enumerate().map(|(i, p)| (LimitName::new(format!("l{i}")).unwrap(), *p)).collect();
+    let stored = limits.iter().map(|(name, p)| LimitImage {
+        name: name.clone(),
+        tokens: Some(p.capacity),
+        params: (*p).into(),
+        fraction: 0,
+        consumed: Some(0),
+    });
+    let item = Image { last_refill: now, shard_count: Some(1), limits: stored.collect(), ..Image::default() };
+    (limits, item)
+}
+
+/// Ms until `item` is full.
+fn until_full(item: &Image, limits: &[(LimitName, Params)], now: i64) -> i64 {
+    let levels: Vec<Level> =
+        limits.iter().map(|(name, params)| Level::at(item, item.limit(name.as_str()), *params, 1, now)).collect();
+    full_in(levels.iter().map(|level| (level, 0)))
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    pause: i64,
+    process: usize,
+    take: i64,
+    /// Of the first limit: positive for debts.
+    adjust: i64,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let pause = prop_oneof![2 => 0_i64..5, 2 => 0_i64..5_000, 1 => 0_i64..1_000_000];
+    let take = prop_oneof![1 => Just(0_i64), 2 => 1_i64..50_000];
+    let adjust = prop_oneof![2 => Just(0_i64), 2 => -40_000_i64..40_000, 1 => 0_i64..20_000_000];
+    let step = (pause, 0_usize..3, take, adjust);
+    let step = step.prop_map(|(pause, process, take, adjust)| Step { pause, process, take, adjust });
+    prop::collection::vec(step, 1..60)
+}
+
+fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut now = 1_000_000_i64;
+    let (limits, mut item) = bucket(params, now);
+    item.ttl = lifetime.end(0, now).or(Some(now / 1_000 + 1));
+    let mut images = vec![item.clone(); 3];
+    for step in steps {
+        now += step.pause;
+        let adjust: Vec<_> = (step.adjust != 0).then(|| (limits[0].0.clone(), step.adjust)).into_iter().collect();
+        let take: Vec<i64> = params.iter().map(|p| step.take % (p.capacity + 1)).collect();
+        loop {
+            let image = images[step.process].clone();
+            let goal =
+                |take| Goal { limits: &limits, take, adjust: &adjust, shards: 1, ttl: lifetime, owner: None, now };
+            let enough = levels(&image, &goal(&[])).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
+            let done = apply(&mut item, &plan(&image, &goal(if enough { &take } else { &[] })));
+            prop_assert!(done || image != item, "a fresh image lost its own condition");
+            images[step.process] = item.clone();
+            if done && (enough || image.limits == item.limits || !adjust.is_empty()) {
+                break;
+            }
+            if image == item {
+                break;
+            }
+        }
+        if let Some(ttl) = item.ttl {
+            let full = until_full(&item, &limits, now);
+            // What is less than a millitoken is not counted as gained, however long it takes.
+            let rounded = params.iter().map(|p| p.period / p.refill + 1).max().unwrap();
+            prop_assert!(full == 0 || ttl * 1_000 + rounded >= now + full, "{ttl} s, full in {full} ms at {now}");
+        }
+    }
+    Ok(())
+}
+
+fn params() -> impl Strategy<Value = Params> {
+    (1_000_i64..1_000_000, 1_i64..100_000, prop_oneof![Just(1_000_i64), Just(60_000), 1_i64..100_000])
+        .prop_map(|(capacity, refill, period)| Params { capacity, refill, period })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_debt_ends_with_its_item(
+        params in prop::collection::vec(params(), 1..3),
+        multiplier in 1_u32..8,
+        keeps in prop::bool::ANY,
+        steps in steps(),
+    ) {
+        let fill = params.iter().map(|p| p.wait_ms(p.capacity)).max().unwrap();
+        let seconds = i64::try_from(fill).unwrap() * i64::from(multiplier) / 1_000;
+        let lifetime = if keeps { Lifetime::Idle { seconds, multiplier } } else { Lifetime::AsIs };
+        keep(&params, lifetime, steps)?;
+    }
+
+    #[test]
+    fn one_clock_that_is_wrong_costs_one_capacity_and_stops_nobody(
+        (capacity, refill, period) in (1_000_i64..100_000, 1_000_i64..100_000, 1_000_i64..60_000),
+        offset in prop_oneof![Just(-100_000_000_000_i64), Just(7_200_000), Just(100_000_000_000)],
+        turns in prop::collection::vec(
+            (prop_oneof![3 => 0_i64..10_000, 1 => 0_i64..10_000_000], prop::bool::weighted(0.7), 1_i64..100_000),
+            1..150,
+        ),
+    ) {
+        let params = Params { capacity, refill, period };
+        let start = 1_767_225_600_000_i64;
+        let (limits, mut item) = bucket(&[params], start);
+        let (mut elapsed, mut granted) = (0_i64, 0_i128);
+        for (pause, right, amount) in turns {
+            elapsed += pause;
+            let now = start + elapsed + if right { 0 } else { offset };
+            let take = [amount % (capacity + 1)];
+            let goal = |take| Goal { limits: &limits, take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+            let level = levels(&item, &goal(&[]))[0];
+            if level.tokens >= take[0] {
+                let write = plan(&item, &goal(&take));
+                prop_assert!(apply(&mut item, &write));
+                granted += i128::from(take[0]);
+            } else {
+                let wait = i64::try_from(level.wait_ms(take[0])).unwrap();
+                let most = i64::try_from(params.wait_ms(capacity)).unwrap() * 2 + MAX_SKEW_MS + 1;
+                prop_assert!(wait <= most, "{wait} ms of at most {most}");
+                if item.to_watch(now).is_some() {
+                    let write = plan(&item, &goal(&[]));
+                    prop_assert!(apply(&mut item, &write));
+                }
+            }
+            let gained = i128::from(refill) * i128::from(elapsed) / i128::from(period);
+            let most = 2 * i128::from(capacity) + gained;
+            prop_assert!(granted <= most, "{granted} of {most} after {elapsed} ms");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! How long a bucket is kept: [`Lifetime`]. An item that DynamoDB removes is made anew full, so it must not go before it is
+//! full, whatever is owed.
+
+use crate::bucket::{clamp, image::Level, plan::ROOM_MS, ttl_at};
+
+/// The deepest debt, in mt: a quarter of what 64 bits hold, so that sums of a few have room. It takes four times the largest
+/// capacity, and what is owed beyond is forgiven.
+pub(crate) const DEEPEST_DEBT: i64 = i64::MIN / 2;
+
+/// How long an idle bucket is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// Leave the attribute as it is, unless the bucket would go before it is full.
+    AsIs,
+    /// For ever.
+    Unlimited,
+    /// A multiple of the time that it takes to fill.
+    Idle {
+        /// Of an empty bucket, in seconds.
+        seconds: i64,
+        /// How many times as long a bucket in debt is kept as it takes to fill.
+        multiplier: u32,
+    },
+}
+
+impl Lifetime {
+    /// The `ttl` (epoch s) of an item whose limits are all full in `full` ms from `now` (epoch ms); `None` for ever.
+    pub(crate) fn end(self, full: i64, now: i64) -> Option<i64> {
+        let Self::Idle { seconds, multiplier } = self else { return None };
+        let multiple = full.saturating_mul(i64::from(multiplier)) / 1_000;
+        Some(ttl_at(now, seconds.max(multiple)).max(needed(full, now)))
+    }
+
+    /// What becomes of the `ttl` that an item has: `None` when it stays, `Some(None)` when it is removed.
+    ///
+    /// Renewed with every refill (`Renewal::Eager`), when half of it is over, and when it would end too early.
+    pub(crate) fn renewed(self, stored: Option<i64>, full: i64, now: i64, renewal: Renewal) -> Option<Option<i64>> {
+        match (self, stored) {
+            (Self::Unlimited, None) | (Self::AsIs, None) => None,
+            (Self::Unlimited, Some(_)) => Some(None),
+            (Self::AsIs, Some(stored)) => (full > 0 && stored < needed(full, now)).then(|| Some(needed(full, now))),
+            (Self::Idle { .. }, stored) => {
+                let wanted = self.end(full, now)?;
+                let half = wanted.saturating_sub(ttl_at(now, 0)) / 2;
+                let due = |stored: i64| {
+                    stored < needed(full, now)
+                        || (wanted > stored && (renewal == Renewal::Eager || wanted.saturating_sub(stored) > half))
+                };
+                stored.is_none_or(due).then_some(Some(wanted))
+            }
+        }
+    }
+}
+
+/// When a lifetime is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// Whenever it would be longer.
+    Eager,
+    /// When it is worth it.
+    Lazy,
+}
+
+/// The earliest `ttl` of an item that is full in `full` ms, room for neighbours given up included; a started second counts.
+pub(crate) fn needed(full: i64, now: i64) -> i64 {
+    let full = if full > 0 { full.saturating_add(ROOM_MS) } else { 0 };
+    let end = i128::from(now) + i128::from(full);
+    clamp((end + 999).div_euclid(1_000))
+}
+
+impl Level {
+    /// Ms until it is full when `out` mt are taken from it.
+    pub(crate) fn full_in(&self, out: i64) -> i64 {
+        let tokens = self.tokens.saturating_sub(out).min(self.params.capacity);
+        let wait = self.params.wait_ms(self.params.capacity.saturating_sub(tokens));
+        let wait = i64::try_from(wait).unwrap_or(i64::MAX);
+        if wait > 0 { wait.saturating_add(self.lead) } else { 0 }
+    }
+
+    /// The lowest balance from which it is full again by `ttl` (epoch s; `None`: never removed).
+    pub(crate) fn lowest(&self, ttl: Option<i64>, now: i64) -> i64 {
+        let Some(ttl) = ttl else { return DEEPEST_DEBT };
+        let left = i128::from(ttl) * 1_000 - i128::from(now) - i128::from(self.lead);
+        let gained = left.max(0) * i128::from(self.params.refill.max(0)) / i128::from(self.params.period.max(1));
+        clamp(i128::from(self.params.capacity) - gained).max(DEEPEST_DEBT)
+    }
+}
+
+/// Ms until all of `limits` of `image` are full, each given as its level and what is taken from it.
+pub(crate) fn full_in<'a>(levels: impl IntoIterator<Item = (&'a Level, i64)>) -> i64 {
+    levels.into_iter().map(|(level, out)| level.full_in(out)).max().unwrap_or(0)
+}

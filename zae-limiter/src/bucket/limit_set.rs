@@ -1,0 +1,47 @@
+//! The limits of a bucket with everything a write needs to know of them.
+
+use crate::{
+    bucket::{Params, image::Owner, lifetime::Lifetime, plan::Goal},
+    model::{limit::Limits, name::LimitName},
+};
+
+/// Under which terms a bucket is asked: asks of equal terms can share a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The limits that apply.
+    pub(crate) limits: Limits,
+    /// The same in stored units.
+    pub(crate) params: Vec<(LimitName, Params)>,
+    /// How long the bucket is kept when idle.
+    pub(crate) lifetime: Lifetime,
+    /// The owner's facts.
+    pub(crate) owner: Owner,
+}
+
+impl Terms {
+    pub(crate) fn new(limits: Limits, lifetime: Lifetime, owner: Owner) -> Self {
+        let params = limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
+        Self { limits, params, lifetime, owner }
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
+    }
+
+    /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may come
+    /// long after its limits were resolved.
+    pub(crate) fn settlement<'a>(&self, adjust: &'a [(LimitName, i64)], shards: u32, now: i64) -> Goal<'a> {
+        Goal { limits: &[], take: &[], adjust, shards, ttl: self.lifetime, owner: None, now }
+    }
+
+    /// The goal of booking `adjust` and taking `take` at `now`.
+    pub(crate) fn goal<'a>(
+        &'a self,
+        take: &'a [i64],
+        adjust: &'a [(LimitName, i64)],
+        shards: u32,
+        now: i64,
+    ) -> Goal<'a> {
+        Goal { limits: &self.params, take, adjust, shards, ttl: self.lifetime, owner: Some(&self.owner), now }
+    }
+}

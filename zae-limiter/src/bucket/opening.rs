@@ -1,0 +1,48 @@
+//! The state in which buckets and their further shards begin.
+//!
+//! A further shard starts with its part of the tokens that shard 0 holds beyond its own share, so that all shards
+//! together never hold more than the one bucket did.
+
+use crate::bucket::{
+    Params,
+    image::{Image, Level, LimitImage, WcuImage},
+    incarnation::Incarnation,
+};
+
+/// The state that a bucket is created with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    /// How many shards the bucket has.
+    pub(crate) shards: u32,
+    /// The balances that a further shard starts with, in mt by limit; `None` for a bucket of its own: full.
+    pub(crate) balances: Option<Vec<i64>>,
+    /// Which creation this is.
+    pub(crate) incarnation: Incarnation,
+    /// The reserved limit.
+    pub(crate) wcu: WcuImage,
+}
+
+/// Returns the balance, in mt, that one further shard of `shards` starts with, given shard 0 as it was read and the
+/// limit's parameters before they are shared out.
+pub(crate) fn further_balance(first: &Image, stored: &LimitImage, whole: Params, shards: u32, now: i64) -> i64 {
+    let level = Level::at(first, Some(stored), whole, 1, now);
+    let beyond = level.tokens.saturating_sub(whole.share(shards).capacity).max(0);
+    beyond / i64::from(shards.saturating_sub(1).max(1))
+}
+
+/// Returns a further shard of a bucket that another client has just spread over `shards`.
+pub(crate) fn further_shard(first: &Image, shards: u32, now: i64) -> Image {
+    let limits = first.limits.iter().filter_map(|limit| {
+        let whole = limit.params.complete()?;
+        let tokens = further_balance(first, limit, whole, shards, now);
+        Some(LimitImage { tokens: Some(tokens), consumed: Some(0), fraction: 0, ..limit.clone() })
+    });
+    Image {
+        last_refill: now,
+        shard_count: Some(shards),
+        limits: limits.collect(),
+        incarnation: Some(Incarnation::draw()),
+        wcu: Some(WcuImage::full()),
+        ..first.clone()
+    }
+}

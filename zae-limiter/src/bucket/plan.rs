@@ -1,0 +1,399 @@
+//! What one write does to a bucket: pure arithmetic from an image, no I/O.
+//!
+//! Time that passes while a bucket is full must not be credited later. With `a` gained since the image's refill, leaving
+//! the credit for later is exact only while balance + a stays within the ceiling. So each write does one of three things
+//! to each limit:
+//!
+//! - **plain**: nothing is credited; only while balance + a is within the ceiling;
+//! - **credited**: `a` is added and the refill instant moves;
+//! - **set**: the balance is set to what it must be (full, or new parameters), on the condition that it is still what it
+//!   was.
+//!
+//! Limits of an item share one refill instant, so when one of them has to move it, all others are credited in the same
+//! write. Every number that went into a write is also a condition of it.
+
+use crate::{
+    bucket::{
+        Accrual, Params,
+        image::{Basis, Image, Leftover, LeftoverValue, Level, LimitImage, Owner, StoredParams},
+        incarnation::Incarnation,
+        leftovers::{Enabled, bypass, leftovers},
+        lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
+        watch::Watch,
+    },
+    model::{limit::MAX_LIMITS, name::LimitName},
+};
+
+/// How much of a full limit is given up where neighbours contend for it: what it gains in this many ms ...
+pub(super) const ROOM_MS: i64 = 250;
+/// ... and at most one part in this many of its capacity.
+const ROOM_SHARE: i64 = 100;
+
+/// What a write is to achieve.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal<'a> {
+    /// The limits that apply, with their whole parameters.
+    pub(crate) limits: &'a [(LimitName, Params)],
+    /// What is taken from each of `limits` if there is enough, in mt.
+    pub(crate) take: &'a [i64],
+    /// What is booked whatever the balance, in mt: positive for consumption, negative for refunds.
+    pub(crate) adjust: &'a [(LimitName, i64)],
+    /// How many shards the bucket is known to have; a shard's own item may lag behind.
+    pub(crate) shards: u32,
+    /// The item's lifetime.
+    pub(crate) ttl: Lifetime,
+    /// The owner's facts, where they are known.
+    pub(crate) owner: Option<&'a Owner>,
+    /// Now, in epoch ms.
+    pub(crate) now: i64,
+}
+
+/// A conditional update of one bucket item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BucketWrite {
+    /// The refill instant must be this one (only when something is computed from it).
+    pub(crate) expect_refill: Option<i64>,
+    /// The shard count must be this one.
+    pub(crate) expect_shards: Option<u32>,
+    /// The item must be of this creation (only when something is refunded).
+    pub(crate) expect_incarnation: Option<Option<Incarnation>>,
+    /// What the validity stamp must say.
+    pub(crate) expect_valid: Validity,
+    /// Whether an operator may have switched the bucket off.
+    pub(crate) expect_enabled: Enabled,
+    /// A bypass that is over and stays, as it was seen.
+    pub(crate) expect_bypass: Option<LeftoverValue>,
+    /// What is taken off because it is over, as it was seen: a condition.
+    pub(crate) remove: Vec<Leftover>,
+    /// One entry per limit that the write touches or depends on.
+    pub(crate) limits: Vec<LimitWrite>,
+    /// The new refill instant.
+    pub(crate) set_refill: Option<i64>,
+    /// Added to the reserved limit, in mt.
+    pub(crate) wcu_credit: i64,
+    /// The new lifetime: `Some(None)` removes it. A longer one that a neighbour has set is a condition lost.
+    pub(crate) set_ttl: Option<Option<i64>>,
+    /// The lifetime must not be shorter than this: in debt, a neighbour's would end before it is paid.
+    pub(crate) expect_ttl: Option<i64>,
+    /// The note that the refill instant lies too far ahead: `Some(None)` removes it.
+    pub(crate) set_watch: Option<Option<Watch>>,
+    /// The owner's facts, when the copies differ.
+    pub(crate) set_owner: Option<Owner>,
+}
+
+impl BucketWrite {
+    /// The same write, but a limit that it would leave at its ceiling is left a little below.
+    ///
+    /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many writers
+    /// only one at a time gets through. Until it is full again they all can write plainly, side by side.
+    pub(crate) fn leaving_room(mut self, shards: u32) -> Self {
+        for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
+            let (TokenWrite::Set { to, .. }, Some(params)) = (&mut limit.tokens, limit.expect_params.complete()) else {
+                continue;
+            };
+            let share = params.share(shards);
+            let gained = Accrual::between(share, 0, ROOM_MS, 0).whole;
+            let ceiling = share.capacity - gained.min(share.capacity / ROOM_SHARE);
+            // Never below nothing: whoever is served is served in full.
+            *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
+        }
+        self
+    }
+}
+
+/// What the validity stamp of newer clients must say for a write to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// Absent or later than this instant (epoch ms).
+    AbsentOrAfter(i64),
+    /// Exactly this expired stamp, which the write removes: it has done the pass that the stamp asks for.
+    Expired(i64),
+}
+
+/// What a write does to one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LimitWrite {
+    /// Its name.
+    pub(crate) name: LimitName,
+    /// The balance.
+    pub(crate) tokens: TokenWrite,
+    /// Added to the consumption counter, in mt.
+    pub(crate) consumed: i64,
+    /// The parameters the numbers were computed from: a condition.
+    pub(crate) expect_params: StoredParams,
+    /// New parameters.
+    pub(crate) set_params: Option<Params>,
+    /// The fraction that the numbers were computed from, where there is one: a condition. The refill instant does not stand
+    /// for it, because a bucket filled within the ms of its refill loses the fraction and keeps the instant.
+    pub(crate) expect_fraction: Option<i64>,
+    /// The new fraction: `Some(0)` removes it.
+    pub(crate) set_fraction: Option<i64>,
+}
+
+/// What a write does to a balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenWrite {
+    /// Adds `delta` if the balance is within the bounds.
+    Add {
+        /// Added, in mt.
+        delta: i64,
+        /// The balance must be at least this.
+        at_least: Option<i64>,
+        /// And at most this.
+        at_most: i64,
+    },
+    /// Sets the balance to `to` if it still is `from` (`None`: absent).
+    Set {
+        /// The new balance.
+        to: i64,
+        /// The balance seen.
+        from: Option<i64>,
+    },
+}
+
+/// One limit's part of a plan while it is made.
+struct Part<'a> {
+    name: &'a LimitName,
+    stored: Option<&'a LimitImage>,
+    wanted: Params,
+    level: Level,
+    take: i64,
+    adjust: i64,
+    /// Whether the limit is among those that apply.
+    applies: bool,
+}
+
+impl Part<'_> {
+    fn named(&self) -> bool {
+        self.take != 0 || self.adjust != 0
+    }
+
+    /// What is taken in all; negative when more is given back.
+    fn out(&self) -> i64 {
+        self.take.saturating_add(self.adjust)
+    }
+
+    /// Whether the balance is to sink, or something is taken that has to be there.
+    fn takes(&self) -> bool {
+        self.take > 0 || self.out() > 0
+    }
+
+    /// The balance as it is stored.
+    fn tokens(&self) -> i64 {
+        self.stored.and_then(|stored| stored.tokens).unwrap_or(0)
+    }
+
+    /// Whether the balance is computed rather than added to.
+    fn is_set(&self) -> bool {
+        let refund = (-self.adjust).max(0);
+        match self.level.basis {
+            Basis::Accrued(gained) => {
+                let tokens = self.tokens();
+                // A refund that would lift the balance over the ceiling stops there, and a debt at the deepest.
+                tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.level.params.capacity
+                    || tokens.saturating_sub(self.out().max(0)) < DEEPEST_DEBT
+            }
+            Basis::Full | Basis::Changed | Basis::New => true,
+        }
+    }
+
+    /// Whether a plain write would do for this limit.
+    fn plain(&self) -> bool {
+        match self.level.basis {
+            Basis::Changed | Basis::New => !self.applies,
+            Basis::Full | Basis::Accrued(_) if !self.named() => true,
+            _ if self.is_set() => false,
+            Basis::Full | Basis::Accrued(_) => self.take == 0 || self.tokens() >= self.out(),
+        }
+    }
+
+    /// Ms until the limit is full once the write is done. Without a credit, a neighbour may have credited what it gained
+    /// already: then it does not count.
+    fn full_in(&self, moving: bool) -> i64 {
+        match self.level.basis {
+            Basis::Accrued(gained) if !moving && !self.is_set() => {
+                self.level.full_in(self.out().saturating_add(gained.whole))
+            }
+            _ => self.level.full_in(self.level.tokens.saturating_sub(self.left())),
+        }
+    }
+
+    /// The balance that the write leaves, all that was gained included. What is given back stops at the ceiling before anything
+    /// is taken.
+    fn left(&self) -> i64 {
+        let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
+        after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
+    }
+
+    /// `ttl` (epoch s) is when the item may be removed: the limit has to be full again by then.
+    fn write(&self, moving: bool, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
+        if !moving && !self.named() {
+            return None;
+        }
+        let refund = (-self.adjust).max(0);
+        let out = self.out();
+        let expect_params = self.stored.map(|s| s.params).unwrap_or_default();
+        let old_fraction = self.stored.map_or(0, |s| s.fraction);
+        let (tokens, fraction) = match self.level.basis {
+            Basis::Accrued(gained) if !self.is_set() => {
+                let credit = if moving { gained.whole } else { 0 };
+                // What neighbours took meanwhile must not make a debt deeper than the lifetime is for.
+                let lowest = self.level.lowest(ttl, now);
+                let lowest = if self.take > 0 { lowest.max(0) } else { lowest };
+                let at_least = self.takes().then(|| lowest.saturating_add(out).saturating_sub(credit));
+                let at_most = self.level.params.capacity.saturating_sub(gained.rounded_up()).saturating_sub(refund);
+                let fraction = if moving { gained.fraction } else { old_fraction };
+                (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
+            }
+            _ => (TokenWrite::Set { to: self.left(), from: self.stored.and_then(|s| s.tokens) }, 0),
+        };
+        let changed = matches!(self.level.basis, Basis::Changed | Basis::New);
+        Some(LimitWrite {
+            name: self.name.clone(),
+            tokens,
+            consumed: out,
+            expect_params,
+            set_params: changed.then_some(self.wanted),
+            expect_fraction: (moving && old_fraction != 0).then_some(old_fraction),
+            set_fraction: (fraction != old_fraction).then_some(fraction),
+        })
+    }
+}
+
+/// Computes the write that achieves `goal` on the item of `image`, admission already decided (by [`levels`]).
+pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
+    let parts = parts(image, goal);
+    let expired = image.valid_until.filter(|until| *until <= goal.now);
+    let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
+    let refunds = goal.adjust.iter().any(|(_, amount)| *amount < 0);
+    // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be believed.
+    let set_refill = (moving && goal.now > image.refill_at(goal.now)).then_some(goal.now);
+    let full = parts.iter().map(|part| part.full_in(moving)).max().unwrap_or(0);
+    let renewal = if moving { Renewal::Eager } else { Renewal::Lazy };
+    let set_ttl = goal.ttl.renewed(image.ttl, full, goal.now, renewal);
+    let ttl = set_ttl.unwrap_or(image.ttl);
+    let in_debt = parts.iter().any(|part| part.left() < 0);
+    let kept = set_ttl.is_none() && in_debt && ttl.is_some();
+    BucketWrite {
+        expect_refill: moving.then_some(image.last_refill),
+        expect_shards: image.shard_count,
+        expect_incarnation: refunds.then(|| image.incarnation.clone()),
+        expect_valid: expired.map_or(Validity::AbsentOrAfter(goal.now), Validity::Expired),
+        expect_enabled: if goal.take.iter().any(|take| *take > 0) { Enabled::Yes } else { Enabled::Any },
+        expect_bypass: bypass(image),
+        remove: leftovers(image, goal),
+        // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
+        limits: parts.iter().filter_map(|part| part.write(moving, ttl, goal.now)).take(MAX_LIMITS).collect(),
+        set_refill,
+        wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },
+        set_ttl,
+        expect_ttl: kept.then(|| needed(full, goal.now)),
+        set_watch: watch(image, set_refill, goal.now),
+        set_owner: goal.owner.filter(|owner| !image.owner_stamped && **owner != image.owner).cloned(),
+    }
+}
+
+/// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is nothing
+/// to gain, or when newer clients have to look at the bucket first.
+pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite> {
+    if now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };
+    let parts = parts(image, &goal);
+    let gains = |part: &Part<'_>| part.level.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
+    let wcu_credit = wcu_credit(image, now);
+    if wcu_credit == 0 && !parts.iter().any(gains) {
+        return None;
+    }
+    Some(BucketWrite {
+        expect_refill: Some(image.last_refill),
+        expect_shards: image.shard_count,
+        expect_incarnation: None,
+        expect_valid: Validity::AbsentOrAfter(now),
+        expect_enabled: Enabled::Yes,
+        expect_bypass: bypass(image),
+        remove: Vec::new(),
+        // Nothing is taken here, so that the lifetime says nothing.
+        limits: parts.iter().filter_map(|part| part.write(true, None, now)).take(MAX_LIMITS).collect(),
+        set_refill: Some(now),
+        wcu_credit,
+        set_ttl: None,
+        expect_ttl: None,
+        set_watch: watch(image, Some(now), now),
+        set_owner: None,
+    })
+}
+
+/// Whether a plan with this `take` only adds to the balances of the limits it takes from, so that it fails by its own
+/// conditions when there is not enough.
+pub(crate) fn guards_itself(image: &Image, goal: &Goal<'_>) -> bool {
+    parts(image, goal).iter().all(|part| part.take == 0 || !part.is_set())
+}
+
+/// Where each of the limits that apply stands, adjustments booked and nothing taken.
+pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Level> {
+    let parts = parts(image, goal);
+    let applying = parts.iter().filter(|part| part.applies);
+    applying
+        .map(|part| {
+            let tokens = part.level.tokens.saturating_sub(part.adjust).min(part.level.params.capacity);
+            Level { tokens, ..part.level }
+        })
+        .collect()
+}
+
+fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
+    let booked = |name: &LimitName| {
+        goal.adjust.iter().filter(|(adjusted, _)| adjusted == name).fold(0_i64, |sum, (_, d)| sum.saturating_add(*d))
+    };
+    let shards = goal.shards.max(image.shards());
+    let mut parts: Vec<Part<'a>> = goal
+        .limits
+        .iter()
+        .enumerate()
+        .map(|(index, (name, wanted))| {
+            let stored = image.limit(name.as_str());
+            let level = Level::at(image, stored, *wanted, shards, goal.now);
+            let take = goal.take.get(index).copied().unwrap_or(0);
+            Part { name, stored, wanted: *wanted, level, take, adjust: booked(name), applies: true }
+        })
+        .collect();
+    for stored in &image.limits {
+        if goal.limits.iter().any(|(name, _)| *name == stored.name) {
+            continue;
+        }
+        // A limit that no longer applies still shares the refill instant, and may be owed a refund.
+        let (Some(current), Some(_)) = (stored.params.complete(), stored.tokens) else { continue };
+        let level = Level::at(image, Some(stored), current, shards, goal.now);
+        let adjust = booked(&stored.name);
+        parts.push(Part {
+            name: &stored.name,
+            stored: Some(stored),
+            wanted: current,
+            level,
+            take: 0,
+            adjust,
+            applies: false,
+        });
+    }
+    // A write has room for so many: what is booked goes before what only gains.
+    parts.sort_by_key(|part| !(part.applies || part.named()));
+    parts
+}
+
+/// What the reserved limit gained. It is refilled so that the reference's clients beside us never see it run dry; it is
+/// never charged by us and decides nothing, so no condition guards it.
+fn wcu_credit(image: &Image, now: i64) -> i64 {
+    let Some(wcu) = image.wcu else { return 0 };
+    let gained = Accrual::between(wcu.params, image.refill_at(now), now, 0).whole;
+    gained.min(wcu.params.capacity.saturating_sub(wcu.tokens)).max(0)
+}
+
+/// What becomes of the note that the refill instant lies too far ahead.
+fn watch(image: &Image, set_refill: Option<i64>, now: i64) -> Option<Option<Watch>> {
+    match image.to_watch(now) {
+        Some(watch) => Some(Some(watch)),
+        None => (image.watch.is_some() && set_refill.is_some()).then_some(None),
+    }
+}

@@ -1,0 +1,430 @@
+//! The write rules against an ideal token bucket: several limits on one item, several processes with stale images,
+//! refunds and debts, driven time. What is granted must fit the ideal bucket to the millitoken, and what is refused on a
+//! fresh image must not fit it.
+
+use proptest::{prelude::*, test_runner::TestCaseError};
+
+use crate::{
+    bucket::{
+        Params,
+        image::{Image, LimitImage},
+        leftovers::Enabled,
+        lifetime::Lifetime,
+        plan::{BucketWrite, Goal, TokenWrite, Validity, levels, plan},
+    },
+    model::name::LimitName,
+};
+
+/// Applies a write the way DynamoDB would: all conditions on the item as it is, then all changes, or nothing.
+pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
+    let valid = match write.expect_valid {
+        Validity::AbsentOrAfter(now) => item.valid_until.is_none_or(|until| until > now),
+        Validity::Expired(stamp) => item.valid_until == Some(stamp),
+    };
+    let facts = write.expect_refill.is_none_or(|rf| rf == item.last_refill)
+        && write.expect_shards == item.shard_count
+        && write.set_ttl.flatten().is_none_or(|ttl| item.ttl.is_none_or(|stored| stored <= ttl))
+        && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
+        && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
+        && valid;
+    let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
+    let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
+    let balances = write.limits.iter().all(|limit| {
+        let stored = item.limit(limit.name.as_str());
+        let tokens = stored.and_then(|s| s.tokens);
+        let params = stored.map(|s| s.params).unwrap_or_default();
+        params == limit.expect_params
+            && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
+            && match limit.tokens {
+                TokenWrite::Add { at_least, at_most, .. } => {
+                    tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
+                }
+                TokenWrite::Set { from, .. } => tokens == from,
+            }
+    });
+    if !facts || !enabled || !over || !balances {
+        return false;
+    }
+    for limit in &write.limits {
+        let index = item.limits.iter().position(|l| l.name == limit.name).unwrap_or_else(|| {
+            item.limits.push(LimitImage {
+                name: limit.name.clone(),
+                tokens: None,
+                params: Default::default(),
+                fraction: 0,
+                consumed: None,
+            });
+            item.limits.len() - 1
+        });
+        let stored = &mut item.limits[index];
+        stored.tokens = match limit.tokens {
+            TokenWrite::Add { delta, .. } => Some(stored.tokens.unwrap_or(0) + delta),
+            TokenWrite::Set { to, .. } => Some(to),
+        };
+        stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
+        stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
+        if let Some(params) = limit.set_params {
+            stored.params = params.into();
+        }
+    }
+    item.last_refill = write.set_refill.unwrap_or(item.last_refill);
+    item.leftovers.retain(|leftover| !write.remove.contains(leftover));
+    item.ttl = write.set_ttl.unwrap_or(item.ttl);
+    item.watch = write.set_watch.unwrap_or(item.watch);
+    if matches!(write.expect_valid, Validity::Expired(_)) {
+        item.valid_until = None;
+    }
+    true
+}
+
+/// An ideal bucket: its level in 1/period mt, so that nothing is ever rounded.
+#[derive(Clone, Copy)]
+struct Ideal {
+    params: Params,
+    level: i128,
+    at: i64,
+}
+
+impl Ideal {
+    fn full(params: Params) -> Self {
+        Self { params, level: i128::from(params.capacity) * i128::from(params.period), at: 0 }
+    }
+
+    fn cap(&self) -> i128 {
+        i128::from(self.params.capacity) * i128::from(self.params.period)
+    }
+
+    fn advance(&mut self, now: i64) {
+        self.level = (self.level + i128::from(self.params.refill) * i128::from(now - self.at)).min(self.cap());
+        self.at = now;
+    }
+
+    fn fits(&self, amount: i64) -> bool {
+        self.level >= i128::from(amount) * i128::from(self.params.period)
+    }
+
+    fn take(&mut self, amount: i64) {
+        self.level = (self.level - i128::from(amount) * i128::from(self.params.period)).min(self.cap());
+    }
+
+    /// The level in whole mt, rounded down.
+    fn whole(&self) -> i128 {
+        self.level.div_euclid(i128::from(self.params.period))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    pause: i64,
+    process: usize,
+    take: Vec<i64>,
+    adjust: Option<(usize, i64)>,
+    /// Whether its writes leave room for neighbours.
+    crowded: bool,
+    /// Whether what is adjusted goes into the write that takes.
+    together: bool,
+}
+
+fn params() -> impl Strategy<Value = Params> {
+    (1_i64..1_000_000, 1_i64..1_000_000, prop_oneof![1_i64..100, 1_000_i64..100_000, 80_000_000_i64..90_000_000])
+        .prop_map(|(capacity, refill, period)| Params { capacity, refill, period })
+}
+
+fn steps(limits: usize, crowded: f64) -> impl Strategy<Value = Vec<Step>> {
+    let pause = prop_oneof![3 => 0_i64..5, 2 => 0_i64..500, 1 => 0_i64..100_000, 1 => 0_i64..50_000_000];
+    let amounts =
+        prop::collection::vec(prop_oneof![1 => Just(0_i64), 3 => 1_i64..1_000, 1 => 1_i64..1_000_000], limits);
+    let adjust = prop::option::weighted(0.2, (0..limits, -2_000_i64..2_000));
+    prop::collection::vec(
+        (pause, 0_usize..4, amounts, adjust, prop::bool::weighted(crowded), prop::bool::ANY).prop_map(
+            |(pause, process, take, adjust, crowded, together)| Step {
+                pause,
+                process,
+                take,
+                adjust,
+                crowded,
+                together,
+            },
+        ),
+        1..120,
+    )
+}
+
+fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let limits: Vec<_> =
+        params.iter().enumerate().map(|(i, p)| (LimitName::new(format!("l{i}")).unwrap(), *p)).collect();
+    let stored = limits.iter().map(|(name, p)| LimitImage {
+        name: name.clone(),
+        tokens: Some(p.capacity),
+        params: (*p).into(),
+        fraction: 0,
+        consumed: Some(0),
+    });
+    let mut item = Image { shard_count: Some(1), limits: stored.collect(), ..Image::default() };
+    let mut images = vec![item.clone(); 4];
+    let mut ideals: Vec<Ideal> = params.iter().map(|p| Ideal::full(*p)).collect();
+    let mut booked = vec![0_i64; params.len()];
+    let (mut now, mut room) = (0, false);
+    for step in steps {
+        now += step.pause;
+        room |= step.crowded;
+        let plan = |image: &Image, goal: &Goal<'_>| {
+            let write = plan(image, goal);
+            if step.crowded { write.leaving_room(1) } else { write }
+        };
+        ideals.iter_mut().for_each(|ideal| ideal.advance(now));
+        let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();
+        let adjust: Vec<_> = step.adjust.iter().map(|(index, delta)| (limits[*index].0.clone(), *delta)).collect();
+        let goal =
+            |take, adjust| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+        // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is taken.
+        let together = step.together && !adjust.is_empty();
+        if let Some((index, delta)) = step.adjust.filter(|_| !together) {
+            while !apply(&mut item, &plan(&images[step.process], &goal(&[], &adjust))) {
+                prop_assert_ne!(&images[step.process], &item, "a fresh image lost its own condition");
+                images[step.process] = item.clone();
+            }
+            images[step.process] = item.clone();
+            ideals[index].take(delta);
+            booked[index] += delta;
+        }
+        if let Some((index, delta)) = step.adjust.filter(|_| together) {
+            ideals[index].take(delta);
+            booked[index] += delta;
+        }
+        let granted = loop {
+            let image = &images[step.process];
+            let goal = goal(&take, if together { &adjust } else { &[] });
+            let enough = levels(image, &goal).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
+            if enough && apply(&mut item, &plan(image, &goal)) {
+                break true;
+            }
+            if *image == item {
+                prop_assert!(!enough, "a fresh image lost its own condition");
+                break false;
+            }
+            images[step.process] = item.clone();
+        };
+        if together && !granted {
+            // Nobody is served, but what was booked is.
+            let write = plan(&item, &goal(&[], &adjust));
+            prop_assert!(apply(&mut item, &write), "a fresh image lost its own condition");
+            images[step.process] = item.clone();
+        }
+        let ideal_grants = ideals.iter().zip(&take).all(|(ideal, t)| *t == 0 || ideal.fits(*t));
+        prop_assert!(granted == ideal_grants || (room && !granted), "{}: at {} for {:?}", granted, now, take);
+        if granted {
+            images[step.process] = item.clone();
+            for (index, amount) in take.iter().enumerate() {
+                ideals[index].take(*amount);
+                booked[index] += amount;
+            }
+        }
+        let goal = goal(&[], &[]);
+        for (index, level) in levels(&item, &goal).iter().enumerate() {
+            let given_up = ideals[index].whole() - i128::from(level.tokens);
+            let most = if room { i128::from(params[index].capacity / 100) + 1 } else { 0 };
+            prop_assert!((0..=most).contains(&given_up), "limit {} at {}: {} given up", index, now, given_up);
+            prop_assert_eq!(item.limits[index].consumed, Some(i128::from(booked[index])));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn writes_equal_an_ideal_bucket_to_the_millitoken(
+        (params, steps) in prop::collection::vec(params(), 1..4).prop_flat_map(|p| { let n = p.len(); (Just(p), steps(n, 0.0)) })
+    ) {
+        run(&params, steps)?;
+    }
+
+    #[test]
+    fn room_for_neighbours_costs_a_hundredth_of_the_capacity_and_grants_nothing(
+        (params, steps) in prop::collection::vec(params(), 1..4).prop_flat_map(|p| { let n = p.len(); (Just(p), steps(n, 0.5)) })
+    ) {
+        run(&params, steps)?;
+    }
+}
+
+fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<(LimitName, Params)>, Image) {
+    let limit = (LimitName::new("rpm").unwrap(), Params { capacity, refill, period });
+    let stored = LimitImage {
+        name: limit.0.clone(),
+        tokens: Some(capacity),
+        params: limit.1.into(),
+        fraction: 0,
+        consumed: Some(0),
+    };
+    (vec![limit], Image { shard_count: Some(1), limits: vec![stored], ..Image::default() })
+}
+
+#[test]
+fn a_changed_limit_is_brought_in_line_in_the_same_write() {
+    let (mut limits, mut item) = one_limit(100_000, 100_000, 60_000);
+    limits[0].1.capacity = 40_000;
+    let goal =
+        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 5 };
+    let write = plan(&item, &goal);
+    assert!(apply(&mut item, &write));
+    assert_eq!(item.limits[0].tokens, Some(39_000));
+    assert_eq!(item.limits[0].params.capacity, Some(40_000));
+}
+
+#[test]
+fn a_new_limit_starts_full_beside_the_others() {
+    let (mut limits, mut item) = one_limit(10_000, 10_000, 60_000);
+    limits.push((LimitName::new("tpm").unwrap(), Params { capacity: 5_000, refill: 5_000, period: 60_000 }));
+    let take = [1_000, 2_000];
+    let goal = Goal { limits: &limits, take: &take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 5 };
+    let write = plan(&item, &goal);
+    assert!(apply(&mut item, &write));
+    assert_eq!(item.limit("tpm").unwrap().tokens, Some(3_000));
+    assert!(!apply(&mut item, &write), "seeding twice would mint tokens");
+}
+
+#[test]
+fn a_refund_stops_at_the_ceiling_and_at_another_creation() {
+    let (limits, mut item) = one_limit(10_000, 1, 60_000);
+    let adjust = [(limits[0].0.clone(), -3_000)];
+    let goal =
+        Goal { limits: &limits, take: &[], adjust: &adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now: 0 };
+    let write = plan(&item, &goal);
+    let mut recreated = Image { incarnation: Some("b".into()), ..item.clone() };
+    assert!(!apply(&mut recreated, &write));
+    assert!(apply(&mut item, &write));
+    assert_eq!(item.limits[0].tokens, Some(10_000));
+}
+
+#[test]
+fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_older_image() {
+    // 5/3 mt per ms, seen by one process at 9 and 2/3 of 10.
+    let (limits, mut item) = one_limit(10, 5, 3);
+    (item.limits[0].tokens, item.limits[0].fraction, item.last_refill) = (Some(9), 2, 1);
+    let older = item.clone();
+    let goal =
+        |take, adjust, now| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+    // A refund fills it in the same ms, and somebody takes one again: 9, and nothing over.
+    let refund = [(limits[0].0.clone(), -1)];
+    let write = plan(&item, &goal(&[], &refund, 1));
+    assert!(apply(&mut item, &write));
+    let write = plan(&item, &goal(&[1], &[], 1));
+    assert!(apply(&mut item, &write));
+    assert_eq!((item.limits[0].tokens, item.limits[0].fraction, item.last_refill), (Some(9), 0, 1));
+    // What the older image says of the balance and the refill is true, of the fraction it is not.
+    let mut changed = older.clone();
+    changed.limits[0].params.capacity = Some(30);
+    item.limits[0].params.capacity = Some(30);
+    let wider = [(limits[0].0.clone(), Params { capacity: 30, ..limits[0].1 })];
+    let goal = Goal { limits: &wider, take: &[10], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 2 };
+    assert!(!apply(&mut item, &plan(&changed, &goal)));
+    let write = plan(&item, &goal);
+    assert!(apply(&mut item, &write));
+    assert_eq!((item.limits[0].tokens, item.limits[0].fraction), (Some(0), 2));
+}
+
+#[test]
+fn a_plain_write_stands_beside_a_neighbours_plain_write() {
+    let (limits, mut item) = one_limit(100_000, 1_000, 60_000);
+    item.limits[0].tokens = Some(50_000);
+    let goal =
+        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 10 };
+    let write = plan(&item, &goal);
+    assert!(apply(&mut item, &write) && apply(&mut item, &write), "plain writes carry no lock");
+    assert_eq!(item.limits[0].tokens, Some(48_000));
+}
+
+#[test]
+fn an_expired_validity_stamp_is_worked_off_once() {
+    let (limits, mut item) = one_limit(100_000, 1_000, 60_000);
+    item.limits[0].tokens = Some(50_000);
+    item.valid_until = Some(0);
+    let goal =
+        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 10 };
+    let write = plan(&item, &goal);
+    assert!(apply(&mut item, &write));
+    assert_eq!((item.valid_until, item.last_refill), (None, 10));
+}
+
+#[test]
+fn time_spent_full_is_never_credited() {
+    // Idle for a minute at full, then a burst: exactly the capacity, not nearly twice.
+    let (limits, mut item) = one_limit(100_000, 100_000, 60_000);
+    let mut granted = 0;
+    for millisecond in 0..50 {
+        let now = 60_000 + millisecond;
+        for _ in 0..10 {
+            let goal =
+                Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+            let enough = levels(&item, &goal)[0].tokens >= 1_000;
+            let write = plan(&item, &goal);
+            granted += u32::from(enough && apply(&mut item, &write));
+        }
+    }
+    assert_eq!(granted, 100);
+}
+
+#[test]
+fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it() {
+    // 100 tokens a minute, in mt: 416 in 250 ms.
+    let (limits, item) = one_limit(100_000, 100_000, 60_000);
+    let left = |take: i64, now| {
+        let goal =
+            Goal { limits: &limits, take: &[take], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+        let mut item = item.clone();
+        let write = plan(&item, &goal).leaving_room(1);
+        assert!(apply(&mut item, &write));
+        item.limits[0].tokens.unwrap()
+    };
+    assert_eq!(left(1_000, 60_000), 100_000 - 416 - 1_000);
+    assert_eq!(left(99_900, 60_000), 0, "who is served is served in full");
+    // What is full and not asked for is left full.
+    let (mut both, mut pair) = (limits.clone(), item.clone());
+    both.push((LimitName::new("tpm").unwrap(), limits[0].1));
+    pair.limits.push(LimitImage { name: both[1].0.clone(), ..item.limits[0].clone() });
+    let goal = Goal {
+        limits: &both,
+        take: &[1_000, 0],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        now: 60_000,
+    };
+    let write = plan(&pair, &goal).leaving_room(1);
+    assert!(apply(&mut pair, &write));
+    assert_eq!(pair.limits[1].tokens, Some(100_000));
+    // Below the ceiling nothing is given up.
+    let (_, mut lower) = one_limit(100_000, 100_000, 60_000);
+    lower.limits[0].tokens = Some(500);
+    let goal =
+        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 1_000 };
+    assert_eq!(plan(&lower, &goal).leaving_room(1), plan(&lower, &goal));
+}
+
+#[test]
+fn beside_room_neighbours_write_plainly_and_a_limit_between_loses_nothing() {
+    let (mut limits, mut item) = one_limit(100_000, 100_000, 60_000);
+    let tpm = Params { capacity: 50_000, refill: 50_000, period: 60_000 };
+    limits.push((LimitName::new("tpm").unwrap(), tpm));
+    let stored =
+        LimitImage { name: limits[1].0.clone(), tokens: Some(20_000), params: tpm.into(), ..item.limits[0].clone() };
+    item.limits.push(stored);
+    let goal = |now| Goal {
+        limits: &limits,
+        take: &[100, 100],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        now,
+    };
+    let write = plan(&item, &goal(6_000)).leaving_room(1);
+    assert!(apply(&mut item, &write));
+    assert_eq!(item.limits[1].tokens, Some(20_000 + 5_000 - 100));
+    let write = plan(&item, &goal(6_249));
+    assert!(apply(&mut item, &write) && apply(&mut item, &write), "side by side");
+    assert_eq!(plan(&item, &goal(6_800)).expect_refill, Some(6_000), "until it is full again");
+}

@@ -1,0 +1,78 @@
+//! Why an acquire gave nothing: [`Denied`].
+
+use std::sync::Arc;
+
+use crate::{
+    engine::lane::ask::Failure,
+    error::{AcquireError, RepositoryError, UnavailableReason, ValidationError},
+};
+
+/// Why an acquire gave nothing: a policy may turn an outage into something else, and nothing but an outage.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    Outage(UnavailableReason, Option<Arc<RepositoryError>>),
+    Error(AcquireError),
+}
+
+/// Why nothing was taken.
+#[derive(Debug)]
+pub(crate) enum NotTaken {
+    /// A bucket's limits were changed since they were resolved: to be tried again, with limits read anew.
+    Outdated,
+    Denied(Denied),
+}
+
+impl<E: Into<Denied>> From<E> for NotTaken {
+    fn from(denied: E) -> Self {
+        Self::Denied(denied.into())
+    }
+}
+
+impl From<AcquireError> for Denied {
+    fn from(error: AcquireError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<ValidationError> for Denied {
+    fn from(error: ValidationError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<Arc<RepositoryError>> for Denied {
+    fn from(error: Arc<RepositoryError>) -> Self {
+        match error.outage() {
+            Some(reason) => Self::Outage(reason, Some(error)),
+            None => Self::Error(hard(error)),
+        }
+    }
+}
+
+impl From<RepositoryError> for Denied {
+    fn from(error: RepositoryError) -> Self {
+        Arc::new(error).into()
+    }
+}
+
+impl From<Failure> for Denied {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable(reason, source) => Self::Outage(reason, source),
+            Failure::Hard(error) => Self::Error(hard(error)),
+        }
+    }
+}
+
+fn hard(error: Arc<RepositoryError>) -> AcquireError {
+    match &*error {
+        RepositoryError::Unsupported(unsupported) => unsupported.clone().into(),
+        RepositoryError::Disabled(disabled) => disabled.clone().into(),
+        _ => AcquireError::Repository(error),
+    }
+}
+
+/// A refusal without a violation: cannot be, and must not be granted if it is.
+pub(super) fn nothing() -> Denied {
+    Denied::Outage(UnavailableReason::StoreFailed, None)
+}

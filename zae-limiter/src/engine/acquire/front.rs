@@ -1,0 +1,71 @@
+//! The limits and lanes of those who acquire most, found without waiting: [`Front`].
+
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use foldhash::fast::RandomState;
+
+use crate::{
+    engine::acquire::resolve::Resolved,
+    model::{
+        limit::Limits,
+        name::{EntityId, ResourceName},
+    },
+};
+
+/// How many entities it knows at most.
+const SLOTS: usize = 4_096;
+
+/// What an entity's acquires for a resource need to know.
+#[derive(Debug)]
+struct Known {
+    resolved: Arc<Resolved>,
+    /// The defaults that it was resolved with.
+    default_limits: Option<Limits>,
+}
+
+/// A cache with one place for each hash: the last one who came has it. So it is bounded, and a lookup is one lock and one
+/// comparison; who finds somebody else in their place asks the larger caches behind it.
+#[derive(Debug)]
+pub(crate) struct Front {
+    hasher: RandomState,
+    slots: Box<[RwLock<Option<Known>>]>,
+}
+
+impl Front {
+    pub(crate) fn new() -> Self {
+        Self { hasher: RandomState::default(), slots: (0..SLOTS).map(|_| RwLock::default()).collect() }
+    }
+
+    fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<Known>> {
+        let hash = self.hasher.hash_one((entity, resource));
+        &self.slots[usize::try_from(hash % SLOTS as u64).unwrap_or(0)]
+    }
+
+    /// What was resolved for them with these defaults.
+    #[inline]
+    pub(crate) fn get(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+        default_limits: Option<&Limits>,
+    ) -> Option<Arc<Resolved>> {
+        let slot = self.slot(entity, resource).read().unwrap_or_else(PoisonError::into_inner);
+        let known = slot.as_ref()?;
+        let child = &known.resolved.child;
+        let same_defaults = match (&known.default_limits, default_limits) {
+            (None, None) => true,
+            (Some(known), Some(given)) => known.same(given),
+            _ => false,
+        };
+        (child.entity() == entity && child.resource() == resource && same_defaults).then(|| Arc::clone(&known.resolved))
+    }
+
+    /// Remembers what was resolved.
+    pub(crate) fn put(&self, resolved: Arc<Resolved>, default_limits: Option<Limits>) {
+        let slot = self.slot(resolved.child.entity(), resolved.child.resource());
+        *slot.write().unwrap_or_else(PoisonError::into_inner) = Some(Known { resolved, default_limits });
+    }
+}

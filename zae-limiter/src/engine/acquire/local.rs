@@ -1,0 +1,129 @@
+//! Carrying on without the store: this process's own share of the last known limits.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moka::sync::Cache;
+
+use crate::{
+    bucket::{Accrual, MILLI, Params},
+    engine::acquire::resolve::{Resolved, Wish},
+    error::{AcquireError, NeverFits, RateLimitExceeded},
+    model::{
+        limit::Limits,
+        name::{EntityId, LimitName, ResourceName},
+        status::{LimitStatus, OnUnavailable},
+    },
+};
+
+/// One bucket per entity and resource that was seen, holding a share of its limits.
+#[derive(Debug)]
+pub(crate) struct LocalShares {
+    share: f64,
+    buckets: Cache<(EntityId, ResourceName), Arc<LocalBucket>>,
+}
+
+#[derive(Debug)]
+struct LocalBucket {
+    limits: Limits,
+    /// Empty until the store is away for the first time.
+    balances: Mutex<Vec<Balance>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Balance {
+    params: Params,
+    tokens: i64,
+    fraction: i64,
+    at: i64,
+}
+
+impl Balance {
+    fn refill(&mut self, now: i64) {
+        if now <= self.at {
+            return;
+        }
+        let gained = Accrual::between(self.params, self.at, now, self.fraction);
+        self.tokens = self.tokens.saturating_add(gained.whole).min(self.params.capacity);
+        self.fraction = if self.tokens == self.params.capacity { 0 } else { gained.fraction };
+        self.at = now;
+    }
+}
+
+impl LocalShares {
+    pub(crate) fn new(share: f64, entities: u64) -> Self {
+        Self { share, buckets: Cache::builder().max_capacity(entities).build() }
+    }
+
+    /// Remembers which limits apply, for a time when they cannot be read and this share is asked for.
+    #[inline]
+    pub(crate) fn learn(&self, policy: Option<OnUnavailable>, resolved: &Resolved) {
+        if self.share > 0.0 && policy == Some(OnUnavailable::Local) {
+            self.remember(resolved);
+        }
+    }
+
+    fn remember(&self, resolved: &Resolved) {
+        let key = (resolved.child.entity().clone(), resolved.child.resource().clone());
+        let limits = resolved.child.limits();
+        if self.buckets.get(&key).is_some_and(|bucket| bucket.limits.same(limits)) {
+            return;
+        }
+        self.buckets.insert(key, Arc::new(LocalBucket { limits: limits.clone(), balances: Mutex::default() }));
+    }
+
+    /// Takes from this process's share; `None` when the limits were never seen.
+    pub(crate) fn take(&self, wish: &Wish, now: i64) -> Option<Result<Vec<(LimitName, u64)>, AcquireError>> {
+        let bucket = self.buckets.get(&(wish.entity.clone(), wish.resource.clone()))?;
+        Some(self.take_from(&bucket, wish, now))
+    }
+
+    fn take_from(&self, bucket: &LocalBucket, wish: &Wish, now: i64) -> Result<Vec<(LimitName, u64)>, AcquireError> {
+        let cost = wish.cost.resolve(&bucket.limits)?;
+        let mut balances = bucket.balances.lock().unwrap_or_else(PoisonError::into_inner);
+        if balances.is_empty() {
+            balances.extend(bucket.limits.iter().map(|limit| self.share_of(limit.into(), now)));
+        }
+        balances.iter_mut().for_each(|balance| balance.refill(now));
+        let asked = |name: &LimitName| cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
+        let mut statuses = Vec::new();
+        let mut never = Vec::new();
+        for (limit, balance) in bucket.limits.iter().zip(balances.iter()) {
+            let requested = asked(limit.name());
+            let amount = i64::try_from(requested).unwrap_or(i64::MAX).saturating_mul(MILLI);
+            let missing = if amount == 0 { 0 } else { amount - balance.tokens };
+            let wait = u64::try_from(balance.params.wait_ms(missing)).unwrap_or(u64::MAX);
+            let status = LimitStatus {
+                entity_id: wish.entity.clone(),
+                resource: wish.resource.clone(),
+                limit: limit.clone(),
+                available: balance.tokens.div_euclid(MILLI),
+                requested,
+                exceeded: missing > 0,
+                retry_after: std::time::Duration::from_millis(wait),
+            };
+            if amount > Params::from(limit).capacity {
+                never.push(status.clone());
+            }
+            statuses.push(status);
+        }
+        if let Some(never) = NeverFits::new(never) {
+            return Err(never.into());
+        }
+        if let Some(exceeded) = RateLimitExceeded::new(statuses) {
+            return Err(exceeded.into());
+        }
+        for (limit, balance) in bucket.limits.iter().zip(balances.iter_mut()) {
+            balance.tokens -= i64::try_from(asked(limit.name())).unwrap_or(i64::MAX).saturating_mul(MILLI);
+        }
+        Ok(cost)
+    }
+
+    /// A share starts full: the store went away a moment ago, and what is granted now was not granted there.
+    fn share_of(&self, whole: Params, now: i64) -> Balance {
+        // At least one token, or a small limit would be a closed door.
+        let part = |amount: i64| ((amount as f64 * self.share) as i64).max(MILLI.min(amount));
+        let refill = ((whole.refill as f64 * self.share) as i64).max(1);
+        let params = Params { capacity: part(whole.capacity), refill, period: whole.period };
+        Balance { params, tokens: params.capacity, fraction: 0, at: now }
+    }
+}

@@ -1,0 +1,272 @@
+//! One acquire: ask child and parent buckets at once, take from both or from none.
+
+pub(crate) mod denied;
+pub(crate) mod front;
+pub(crate) mod local;
+pub(crate) mod resolve;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::telemetry::{self, Refuser};
+use crate::{
+    bucket::{Amounts, image::Image},
+    engine::{
+        acquire::{
+            denied::{Denied, NotTaken, nothing},
+            resolve::Resolved,
+        },
+        lane::{
+            ask::{Answer, Ask, Failure, Refusal},
+            hold::{Hold, Holds},
+            lanes::Lanes,
+            refuse::{self, Remembered},
+            target::{FromStock, Level},
+        },
+    },
+    error::{AcquireError, NeverFits, RateLimitExceeded, RepositoryError, UnavailableReason},
+    model::{
+        reserve::{Exactness, Reserve},
+        status::LimitStatus,
+    },
+};
+
+/// Asks a level's bucket, shard after shard where a neighbour has sharded it.
+async fn ask_level(
+    level: &Arc<Level>,
+    lanes: &Lanes,
+    amounts: &[i64],
+    exactness: Exactness,
+    deadline: Instant,
+) -> Answer {
+    let mut shards = level.lane().image().map_or(1, |image| image.shards());
+    let start = if shards > 1 { rand::random_range(0..shards) } else { 0 };
+    let mut best: Option<Refusal> = None;
+    let mut tried = 0;
+    while tried < shards {
+        let shard = (start + tried) % shards;
+        let first_shard = if shard > 0 { level.lane().image() } else { None };
+        let asking = Asking { exactness, shards, first_shard, deadline };
+        let elsewhere = (shard > 0).then(|| Arc::new(level.at_shard(lanes, shard)));
+        match ask_lane(elsewhere.as_ref().unwrap_or(level), amounts.into(), asking).await {
+            Answer::Refused(refusal) => best = Some(sooner(best, refusal)),
+            other => return other,
+        }
+        tried += 1;
+        // What the bucket looked like before the first ask may be out of date.
+        shards = shards.max(level.lane().image().map_or(1, |image| image.shards()));
+    }
+    best.map_or(Answer::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), Answer::Refused)
+}
+
+/// How a lane is asked.
+struct Asking {
+    exactness: Exactness,
+    shards: u32,
+    first_shard: Option<Arc<Image>>,
+    deadline: Instant,
+}
+
+/// Puts one ask into a lane's queue and waits for the answer. Dropped before that, whatever was granted goes back.
+async fn ask_lane(level: &Arc<Level>, amounts: Amounts, asking: Asking) -> Answer {
+    let Asking { exactness, shards, first_shard, deadline } = asking;
+    let (reply, answer) = oneshot::channel();
+    let (lane, level, asked_at) = (level.lane(), Arc::clone(level), Instant::now());
+    lane.submit(Ask { level, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
+    answer.await.unwrap_or_else(|_| Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
+}
+
+fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
+    let wait = |refusal: &Refusal| refusal.statuses.iter().map(|status| status.retry_after).max();
+    match best {
+        Some(best) if best.never == other.never && wait(&best) <= wait(&other) => best,
+        Some(best) if other.never && !best.never => best,
+        _ => other,
+    }
+}
+
+/// One level of an acquire under way.
+struct Part<'a> {
+    level: &'a Arc<Level>,
+    exactness: Exactness,
+    amounts: Amounts,
+    /// What its stock gave.
+    hold: Option<Hold>,
+}
+
+impl Part<'_> {
+    async fn ask(self, lanes: &Lanes, deadline: Instant) -> Answer {
+        match self.hold {
+            Some(hold) => Answer::Granted(hold),
+            None => ask_level(self.level, lanes, &self.amounts, self.exactness, deadline).await,
+        }
+    }
+}
+
+/// The levels that limit something of what is asked, child before parent; the others have nothing to say.
+fn parts(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> SmallVec<[Part<'_>; 1]> {
+    let of_parent = resolved.parent.as_ref().map(|level| level.amounts_like(&resolved.child, &amounts));
+    let asked = std::iter::once(amounts).chain(of_parent);
+    let parts = resolved.levels(reserve).zip(asked);
+    let parts = parts.map(|((level, exactness), amounts)| Part { level, exactness, amounts, hold: None });
+    parts.filter(|part| part.amounts.iter().any(|amount| *amount > 0)).collect()
+}
+
+/// Takes from child and parent: from both, or from none once the refund of the other has settled. `amounts` are in the order of
+/// the child's limits, in mt.
+pub(crate) async fn take(
+    lanes: &Lanes,
+    resolved: &Resolved,
+    amounts: Amounts,
+    reserve: Reserve,
+    deadline: Instant,
+) -> Result<Holds, NotTaken> {
+    let mut parts = parts(resolved, amounts, reserve);
+    let too_large = parts.iter().flat_map(|part| part.level.too_large(&part.amounts)).collect();
+    if let Some(never) = NeverFits::new(too_large) {
+        return Err(Denied::from(AcquireError::from(never)).into());
+    }
+    for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
+        match part.level.ask_stock(&part.amounts) {
+            FromStock::Granted(hold) => part.hold = Some(hold),
+            FromStock::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses).into()),
+            FromStock::Ask => {}
+        }
+    }
+    if let Some(denied) = remembered_refusal(&parts) {
+        return Err(denied.into());
+    }
+    match (parts.pop(), parts.pop()) {
+        (Some(parent), Some(child)) => {
+            // Boxed: two of them would make the future of those who ask one bucket large.
+            let both = async { tokio::join!(child.ask(lanes, deadline), parent.ask(lanes, deadline)) };
+            let (child, parent) = Box::pin(both).await;
+            all_or_nothing([child, parent])
+        }
+        (Some(only), None) => all_or_nothing([only.ask(lanes, deadline).await]),
+        (None, _) => Ok(Holds::new()),
+    }
+}
+
+fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
+    telemetry::refused(by);
+    RateLimitExceeded::new(statuses).map_or_else(nothing, |exceeded| AcquireError::from(exceeded).into())
+}
+
+/// A refusal that needs no call, of what is not taken from a reserve: what is debited ahead is not in the bucket.
+pub(crate) fn refused_from_memory(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> Option<Denied> {
+    let mut parts = parts(resolved, amounts, reserve);
+    parts.retain(|part| part.exactness == Exactness::Strict);
+    remembered_refusal(&parts)
+}
+
+/// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked either.
+fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
+    let asked = || parts.iter().filter(|part| part.hold.is_none());
+    if !asked().any(|part| refuse::would_refuse(part.level.lane(), part.level.terms(), &part.amounts)) {
+        return None;
+    }
+    let answers = asked().filter_map(|part| refuse::from_memory(part.level.lane(), part.level.terms(), &part.amounts));
+    let statuses = answers.flat_map(|answer| match answer {
+        Remembered::No(refusal) => refusal.statuses,
+        Remembered::Perhaps(statuses) => statuses,
+    });
+    let statuses: Vec<LimitStatus> = statuses.collect();
+    statuses.iter().any(|status| status.exceeded).then(|| refused(Refuser::Memory, statuses))
+}
+
+/// Takes more from buckets that a lease holds tokens of: from the same shards, or from none.
+pub(crate) async fn take_more(levels: Vec<(Arc<Level>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
+    let asks = levels.iter().map(|(level, amounts)| {
+        let shards = level.lane().image().map_or(1, |image| image.shards());
+        ask_lane(level, amounts.clone(), Asking { exactness: Exactness::Strict, shards, first_shard: None, deadline })
+    });
+    let mut answers = Vec::new();
+    for ask in asks.map(Box::pin).collect::<Vec<_>>() {
+        answers.push(ask.await);
+    }
+    all_or_nothing(answers)
+}
+
+fn all_or_nothing(answers: impl IntoIterator<Item = Answer>) -> Result<Holds, NotTaken> {
+    let mut answers = answers.into_iter();
+    let mut holds = Holds::new();
+    while let Some(answer) = answers.next() {
+        match answer {
+            Answer::Granted(hold) => holds.push(hold),
+            other => {
+                let granted = holds.into_iter().map(Answer::Granted);
+                let all: Vec<Answer> = granted.chain([other]).chain(answers).collect();
+                return Err(nothing_of(&all));
+            }
+        }
+    }
+    Ok(holds)
+}
+
+/// What is said where not everybody granted. Leaving drops the holds, which gives back what the others granted.
+fn nothing_of(answers: &[Answer]) -> NotTaken {
+    let (mut refuser, mut never, mut failure) = (None, false, None);
+    let mut statuses = Vec::new();
+    for answer in answers {
+        match answer {
+            Answer::Outdated => return NotTaken::Outdated,
+            Answer::Granted(hold) => statuses.extend(hold.statuses()),
+            Answer::Refused(refusal) => {
+                refuser = Some(refusal.by);
+                never |= refusal.never;
+                statuses.extend(refusal.statuses.iter().cloned());
+            }
+            Answer::Failed(failed) => failure = Some(failed.clone()),
+        }
+    }
+    match (refuser, failure) {
+        // Whatever else is short: waiting for it would not help.
+        (Some(_), Some(Failure::Hard(error))) if matches!(*error, RepositoryError::Disabled(_)) => {
+            Failure::Hard(error).into()
+        }
+        (None, Some(failure)) => failure.into(),
+        _ if never => {
+            let violations = statuses.into_iter().filter(|status| status.exceeded).collect();
+            NeverFits::new(violations).map_or_else(nothing, |never| AcquireError::from(never).into()).into()
+        }
+        (refuser, _) => refused(refuser.unwrap_or(Refuser::Store), statuses).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{EntityId, Limit, ResourceName};
+
+    fn refusal(seconds: u64, never: bool) -> Refusal {
+        let status = LimitStatus {
+            entity_id: EntityId::new("user-1").unwrap(),
+            resource: ResourceName::new("gpt-4").unwrap(),
+            limit: Limit::per_minute("rpm", 1).unwrap(),
+            available: 0,
+            requested: 1,
+            exceeded: true,
+            retry_after: Duration::from_secs(seconds),
+        };
+        Refusal { statuses: vec![status], never, by: Refuser::Store }
+    }
+
+    #[test]
+    fn of_several_shards_the_one_with_the_shortest_wait_answers_and_never_is_the_last_word() {
+        for (first, second, wait, never) in [
+            (refusal(1, false), refusal(2, false), 1, false),
+            (refusal(2, false), refusal(1, false), 1, false),
+            (refusal(9, false), refusal(0, true), 9, false),
+            (refusal(0, true), refusal(9, false), 9, false),
+            (refusal(0, true), refusal(0, true), 0, true),
+        ] {
+            let chosen = sooner(Some(first), second);
+            assert_eq!((chosen.statuses[0].retry_after.as_secs(), chosen.never), (wait, never));
+        }
+    }
+}

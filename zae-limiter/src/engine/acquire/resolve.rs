@@ -1,0 +1,145 @@
+//! What an acquire means: which limits apply, and the lanes of the buckets that they are kept in.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    bucket::{self, image::Owner, key::BucketKey, lifetime::Lifetime, limit_set::Terms},
+    engine::{
+        acquire::denied::Denied,
+        lane::{lanes::Lanes, target::Level},
+    },
+    error::{AcquireError, Disabled},
+    model::{
+        cost::Cost,
+        limit::Limits,
+        name::{EntityId, ResourceName},
+        reserve::{Exactness, Reserve},
+        status::OnUnavailable,
+    },
+    repository::{
+        Repository,
+        resolution::{ConfigSource, Validity},
+    },
+    wire,
+};
+
+/// What an acquire asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) entity: EntityId,
+    pub(crate) resource: ResourceName,
+    pub(crate) cost: Cost,
+    pub(crate) said: Said,
+    pub(crate) reserve: Reserve,
+    /// What happens when the store cannot be asked, unless the stored policy is to say.
+    pub(crate) on_unavailable: Option<OnUnavailable>,
+    pub(crate) deadline: Instant,
+}
+
+/// What resolving found.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) child: Arc<Level>,
+    pub(crate) parent: Option<Arc<Level>>,
+    /// Until when it may be believed.
+    pub(crate) validity: Validity,
+    /// What was said about limits by whoever asked.
+    said: Said,
+}
+
+/// What an acquire says about limits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// Replace the stored limits, for the entity and its parent.
+    pub(crate) limits: Option<Limits>,
+    /// Hold where nothing is stored.
+    pub(crate) default_limits: Option<Limits>,
+}
+
+impl Resolved {
+    /// Whether it can still be believed.
+    pub(crate) fn still_holds(&self, repository: &Repository, now: Instant) -> bool {
+        let entities = std::iter::once(&self.child).chain(&self.parent).map(|level| level.entity());
+        repository.still_holds(&self.validity, entities, now)
+    }
+
+    /// Makes the next acquires of those involved read their limits anew.
+    pub(crate) fn forget(&self, repository: &Repository) {
+        for level in std::iter::once(&self.child).chain(&self.parent) {
+            repository.forget_limits_of(level.entity());
+        }
+    }
+
+    /// The same question, for taking `cost` more.
+    pub(crate) fn wish(&self, cost: Cost, deadline: Instant) -> Wish {
+        let (entity, resource) = (self.child.entity().clone(), self.child.resource().clone());
+        Wish { entity, resource, cost, said: self.said.clone(), reserve: Reserve::Off, on_unavailable: None, deadline }
+    }
+
+    /// Child before parent, each with the way it is to be asked.
+    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Level>, Exactness)> {
+        let parent = self.parent.as_ref().map(|level| (level, reserve.parent()));
+        std::iter::once((&self.child, reserve.child())).chain(parent)
+    }
+}
+
+/// Finds the limits of the entity and, if it cascades, of its parent.
+pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish) -> Result<Resolved, Denied> {
+    let (child, owner, mut validity) = level(repository, lanes, wish, &wish.entity).await?;
+    let parent = match owner.parent.filter(|_| owner.cascade) {
+        // Two levels, never three: the parent's own cascade is not followed.
+        Some(parent) => {
+            let parent = EntityId::new(&*parent)?;
+            let (parent, above, also) = level(repository, lanes, wish, &parent).await?;
+            if let Some(grandparent) = above.parent.filter(|_| above.cascade) {
+                lanes.warn_of_third_level(&wish.entity, parent.entity(), &grandparent);
+            }
+            validity = validity.and(&also);
+            Some(parent)
+        }
+        None => None,
+    };
+    Ok(Resolved { child, parent, validity, said: wish.said.clone() })
+}
+
+async fn level(
+    repository: &Repository,
+    lanes: &Lanes,
+    wish: &Wish,
+    entity: &EntityId,
+) -> Result<(Arc<Level>, Owner, Validity), Denied> {
+    let resolved = repository.resolve(entity, &wish.resource).await?;
+    let resolution = resolved.resolution;
+    if let Some(level) = resolution.disabled {
+        let (entity, resource) = (entity.clone(), wish.resource.clone());
+        return Err(AcquireError::from(Disabled { entity, resource, level }).into());
+    }
+    if let Some(unsupported) = &resolution.unsupported {
+        return Err(AcquireError::from(unsupported.clone()).into());
+    }
+    let stored = resolution.limits.as_ref().filter(|_| wish.said.limits.is_none());
+    let limits = wish.said.limits.as_ref().or(stored).or(wish.said.default_limits.as_ref());
+    let Some(limits) = limits.cloned() else {
+        let (entity, resource) = (entity.clone(), wish.resource.clone());
+        return Err(AcquireError::NoLimits { entity, resource }.into());
+    };
+    let lifetime =
+        match (stored.and(resolution.source), bucket::ttl_seconds(&limits, repository.bucket_ttl_multiplier())) {
+            (Some(ConfigSource::Entity), _) => Lifetime::Unlimited,
+            (_, None) => Lifetime::AsIs,
+            // A bucket that fills in no time is not worth removing (and the reference reads 0 as "keep").
+            (_, Some(0)) => Lifetime::Unlimited,
+            (_, Some(seconds)) => Lifetime::Idle { seconds, multiplier: repository.bucket_ttl_multiplier() },
+        };
+    let owner =
+        Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
+    let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
+    let terms = lane.intern(lanes.intern(Terms::new(limits, lifetime, owner.clone())));
+    let now = repository.clock().now_ms();
+    if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten() {
+        lane.offer(image);
+    }
+    Ok((Arc::new(Level::new(terms, lane)), owner, resolved.validity))
+}

@@ -1,0 +1,220 @@
+//! Who of a queue is served by the next write, and who is refused: pure decisions over an image.
+
+use crate::{
+    bucket::{
+        Amounts, Params,
+        image::{Image, Level, LimitImage},
+        lifetime::{self},
+        limit_set::Terms,
+        opening::Opening,
+        plan::{BucketWrite, guards_itself, levels, plan},
+    },
+    model::name::LimitName,
+};
+
+/// Whether an image can be trusted to say no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// It came back from a write of this round.
+    Fresh,
+    /// Somebody may have written since.
+    Stale,
+}
+
+/// What to do about a queue of amounts (each aligned with the terms' limits, in mt).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Which of them the write serves if it goes through.
+    pub(crate) served: Vec<usize>,
+    /// Which of them are refused whatever the write does.
+    pub(crate) refused: Vec<usize>,
+    /// What the write takes ahead of use, aligned with the terms' limits, in mt; empty when nothing.
+    pub(crate) ahead: Amounts,
+    /// The write; `None` when nothing is to be written.
+    pub(crate) write: Option<BucketWrite>,
+}
+
+/// How much to take ahead of use, given what is left once everybody is served (in mt, by limit).
+pub(crate) type Order<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
+
+fn fits(left: &[i64], amounts: &[i64]) -> bool {
+    left.iter().zip(amounts).all(|(left, amount)| *amount == 0 || left >= amount)
+}
+
+/// Who is served, who is not, what they take, and what is left.
+struct Serving {
+    served: Vec<usize>,
+    unserved: Vec<usize>,
+    take: Vec<i64>,
+    left: Vec<i64>,
+}
+
+/// Serves in order of arrival and skips what does not fit, so that a large ask does not block small ones.
+fn serve(levels: &[Level], asks: &[&[i64]]) -> Serving {
+    let mut left: Vec<i64> = levels.iter().map(|level| level.tokens).collect();
+    let mut take = vec![0_i64; left.len()];
+    let (mut served, mut unserved) = (Vec::new(), Vec::new());
+    for (index, amounts) in asks.iter().enumerate() {
+        if fits(&left, amounts) {
+            for (slot, amount) in amounts.iter().enumerate() {
+                left[slot] = left[slot].saturating_sub(*amount);
+                take[slot] = take[slot].saturating_add(*amount);
+            }
+            served.push(index);
+        } else {
+            unserved.push(index);
+        }
+    }
+    Serving { served, unserved, take, left }
+}
+
+/// An existing bucket as it is known, and under which terms it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) freshness: Freshness,
+    pub(crate) terms: &'a Terms,
+    pub(crate) shards: u32,
+    /// Epoch ms.
+    pub(crate) now: i64,
+}
+
+/// Decides about `asks` on an existing bucket.
+pub(crate) fn decide(known: Known<'_>, asks: &[&[i64]], adjust: &[(LimitName, i64)], order: Order<'_>) -> Decision {
+    let Known { image, freshness, terms, shards, now } = known;
+    let Serving { served, unserved, mut take, left } =
+        serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
+    let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
+    let ahead = order(&left).unwrap_or_default();
+    take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
+    if asks.is_empty() && ahead.is_empty() {
+        let write = (!adjust.is_empty()).then(|| plan(image, &terms.settlement(adjust, shards, now)));
+        return Decision { served, refused, ahead, write };
+    }
+    if !served.is_empty() || !adjust.is_empty() || !ahead.is_empty() {
+        let write = Some(plan(image, &terms.goal(&take, adjust, shards, now)));
+        return Decision { served, refused, ahead, write };
+    }
+    if freshness == Freshness::Fresh {
+        // Nothing is to be had, but whoever comes later has to know since when the refill instant lies too far ahead.
+        let note = image.to_watch(now).map(|_| plan(image, &terms.settlement(&[], shards, now)));
+        return Decision { served, refused, ahead, write: note };
+    }
+    // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the
+    // image is right, and serves the first when it is not, answers in one call either way.
+    let first = terms.goal(asks[0], adjust, shards, now);
+    if guards_itself(image, &first) {
+        return Decision { served: vec![0], refused, ahead, write: Some(plan(image, &first)) };
+    }
+    Decision { served, refused, ahead, write: Some(plan(image, &terms.goal(&[], adjust, shards, now))) }
+}
+
+/// Decides about `asks` on a bucket that is created with this write.
+pub(crate) fn decide_new(terms: &Terms, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
+    let shares: Vec<Params> = terms.params.iter().map(|(_, params)| params.share(opening.shards)).collect();
+    let start = |index: usize, share: &Params| match &opening.balances {
+        Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.capacity),
+        None => share.capacity,
+    };
+    let levels: Vec<Level> =
+        shares.iter().enumerate().map(|(index, params)| Level::new(start(index, params), *params)).collect();
+    let Serving { served, take, .. } = serve(&levels, asks);
+    let limits = terms.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
+        name: name.clone(),
+        tokens: Some(levels[index].tokens - take[index]),
+        params: (*whole).into(),
+        fraction: 0,
+        consumed: Some(take[index].into()),
+    });
+    let full = lifetime::full_in(levels.iter().zip(take.iter().copied()));
+    let image = Image {
+        last_refill: now,
+        shard_count: Some(opening.shards),
+        ttl: terms.lifetime.end(full, now),
+        owner: terms.owner.clone(),
+        incarnation: Some(opening.incarnation),
+        limits: limits.collect(),
+        wcu: Some(opening.wcu),
+        ..Image::default()
+    };
+    (served, image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bucket::{
+            image::{Owner, WcuImage},
+            lifetime::Lifetime,
+        },
+        model::limit::{Limit, Limits},
+    };
+
+    fn terms(capacity: u64) -> Terms {
+        let limits = Limits::from(Limit::per_minute("rpm", capacity).unwrap());
+        Terms::new(limits, Lifetime::AsIs, Owner::default())
+    }
+
+    fn bucket(terms: &Terms, tokens: i64) -> Image {
+        let opening =
+            Opening { shards: 1, balances: Some(vec![tokens]), incarnation: "a".into(), wcu: WcuImage::full() };
+        decide_new(terms, &[], opening, 0).1
+    }
+
+    fn known<'a>(image: &'a Image, terms: &'a Terms, freshness: Freshness) -> Known<'a> {
+        Known { image, freshness, terms, shards: 1, now: 0 }
+    }
+
+    #[test]
+    fn a_large_ask_does_not_block_small_ones() {
+        let terms = terms(10);
+        let image = bucket(&terms, 3_000);
+        let decision = decide(
+            known(&image, &terms, Freshness::Fresh),
+            &[&[5_000], &[1_000], &[2_000], &[1_000]],
+            &[],
+            &mut |_| None,
+        );
+        assert_eq!((decision.served, decision.refused), (vec![1, 2], vec![0, 3]));
+    }
+
+    #[test]
+    fn a_stale_no_is_checked_with_one_write_that_serves_the_first() {
+        let terms = terms(10);
+        let image = bucket(&terms, 0);
+        let decision = decide(known(&image, &terms, Freshness::Stale), &[&[1_000], &[1_000]], &[], &mut |_| None);
+        assert_eq!((decision.served, decision.refused), (vec![0], vec![]));
+        assert!(!crate::bucket::plan_tests::apply(&mut image.clone(), &decision.write.unwrap()));
+    }
+
+    #[test]
+    fn a_fresh_no_needs_no_write() {
+        let terms = terms(10);
+        let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Fresh), &[&[1_000]], &[], &mut |_| None);
+        assert_eq!(decision, Decision { served: vec![], refused: vec![0], ahead: Amounts::new(), write: None });
+    }
+
+    #[test]
+    fn a_refund_that_rides_along_serves_those_who_wait() {
+        let terms = terms(10);
+        let refund = [(LimitName::new("rpm").unwrap(), -1_000)];
+        let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Stale), &[&[1_000]], &refund, &mut |_| None);
+        assert_eq!(decision.served, [0]);
+    }
+
+    #[test]
+    fn what_is_taken_ahead_comes_after_those_who_wait() {
+        let terms = terms(10);
+        let image = bucket(&terms, 5_000);
+        let mut seen = Vec::new();
+        let decision = decide(known(&image, &terms, Freshness::Stale), &[&[1_000], &[2_000]], &[], &mut |left| {
+            seen.extend_from_slice(left);
+            Some([1_000].as_slice().into())
+        });
+        assert_eq!((seen, decision.ahead.as_slice()), (vec![2_000], [1_000].as_slice()));
+        let mut after = image;
+        assert!(crate::bucket::plan_tests::apply(&mut after, &decision.write.unwrap()));
+        assert_eq!(after.limits[0].tokens, Some(1_000));
+    }
+}

@@ -1,0 +1,166 @@
+//! Tokens taken from one bucket: [`Hold`].
+
+use std::{mem, sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use crate::{
+    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::Terms},
+    engine::{
+        lane::{Lane, ask::Pending, target::Level},
+        reserve::lots::Term,
+    },
+    model::{limit::Limit, name::LimitName, status::LimitStatus},
+};
+
+/// Tokens taken from one bucket item. Dropped without being settled, it gives them back: so neither a cancelled acquire
+/// nor a forgotten lease leaks tokens.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// Where, and which limits the amounts are aligned with.
+    level: Arc<Level>,
+    incarnation: Option<Incarnation>,
+    /// In mt; 0 for limits that the cost did not name.
+    taken: Amounts,
+    /// What the bucket held right after, in mt.
+    available: Amounts,
+    /// Until when the tokens may go back into the stock they came from.
+    term: Option<Term>,
+    state: State,
+}
+
+/// One hold for each level, child before parent: two at the most.
+pub(crate) type Holds = SmallVec<[Hold; 1]>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Settled,
+}
+
+/// Resolves when a booking is stored.
+pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<str>>>;
+
+/// What was taken from a bucket.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) incarnation: Option<Incarnation>,
+    pub(crate) taken: Amounts,
+    pub(crate) available: Amounts,
+    pub(crate) term: Option<Term>,
+}
+
+impl Hold {
+    #[inline]
+    pub(crate) fn new(level: Arc<Level>, tokens: Tokens) -> Self {
+        let Tokens { incarnation, taken, available, term } = tokens;
+        Self { level, incarnation, taken, available, term, state: State::Open }
+    }
+
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        self.level.lane()
+    }
+
+    fn terms(&self) -> &Terms {
+        self.level.terms()
+    }
+
+    /// Each limit's status right after the tokens were taken.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
+        self.left().zip(&self.taken).map(|((limit, available), taken)| LimitStatus {
+            entity_id: self.level.entity().clone(),
+            resource: self.level.resource().clone(),
+            limit: limit.clone(),
+            available,
+            requested: u64::try_from(taken / MILLI).unwrap_or(0),
+            exceeded: false,
+            retry_after: Duration::ZERO,
+        })
+    }
+
+    /// Each limit with the whole tokens that were left right after the tokens were taken.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (&Limit, i64)> {
+        let available = self.available.iter().map(|available| available.div_euclid(MILLI));
+        self.level.limits().iter().zip(available)
+    }
+
+    /// What was taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
+        self.terms().params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
+    }
+
+    /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What was
+    /// taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
+    pub(crate) fn absorb(&mut self, mut more: Self) {
+        more.state = State::Settled;
+        // The mixture goes back to the bucket, not into a stock.
+        self.term = None;
+        if self.incarnation != more.incarnation {
+            self.incarnation = more.incarnation.take();
+            self.taken.iter_mut().for_each(|taken| *taken = 0);
+        }
+        for (index, (name, _)) in self.level.terms().params.iter().enumerate() {
+            let Some(other) = more.terms().params.iter().position(|(known, _)| known == name) else { continue };
+            self.taken[index] = self.taken[index].saturating_add(more.taken[other]);
+            self.available[index] = more.available[other];
+        }
+    }
+
+    /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
+    pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
+        if mem::replace(&mut self.state, State::Settled) == State::Settled || deltas.is_empty() {
+            return None;
+        }
+        let delta = |(name, held): (&LimitName, i64)| {
+            let delta = deltas.iter().find(|(adjusted, _)| adjusted == name).map_or(0, |(_, delta)| *delta);
+            delta.saturating_mul(MILLI).max(-held)
+        };
+        let amounts: Amounts = self.taken().map(delta).collect();
+        self.book(amounts, Told::WhenStored)
+    }
+
+    /// Gives everything back.
+    pub(crate) fn give_back(&mut self) -> Option<Booked> {
+        if mem::replace(&mut self.state, State::Settled) == State::Settled {
+            return None;
+        }
+        let amounts = self.taken.iter().map(|taken| -taken).collect();
+        self.book(amounts, Told::WhenStored)
+    }
+
+    /// Books what a stock cannot take up.
+    fn book(&self, mut amounts: Amounts, told: Told) -> Option<Booked> {
+        self.level.settle_from_stock(&mut amounts, self.incarnation.as_ref(), self.term);
+        if amounts.iter().all(|amount| *amount == 0) {
+            return None;
+        }
+        let names = self.terms().params.iter().map(|(name, _)| name.clone());
+        let amounts = names.zip(amounts).filter(|(_, amount)| *amount != 0).collect();
+        let (done, booked) = match told {
+            Told::WhenStored => {
+                let (done, booked) = oneshot::channel();
+                (Some(done), Some(booked))
+            }
+            Told::Never => (None, None),
+        };
+        self.lane().book(Pending::new(amounts, self.incarnation.clone(), done));
+        booked
+    }
+}
+
+/// Whether somebody wants to know that a booking is stored.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    WhenStored,
+    Never,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // A lease, a cancelled acquire or a refused sibling: all of them only owe.
+        if self.state == State::Open {
+            self.book(self.taken.iter().map(|taken| -taken).collect(), Told::Never);
+        }
+    }
+}

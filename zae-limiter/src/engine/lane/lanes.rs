@@ -1,0 +1,61 @@
+//! The lanes of one limiter, bounded in number.
+
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use moka::sync::Cache;
+
+use crate::{
+    bucket::{key::BucketKey, limit_set::Terms},
+    engine::{lane::Lane, runtime::context::Shared},
+    model::name::EntityId,
+    recent::Recent,
+};
+
+/// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// The lanes of one limiter. A lane that is pushed out while it has work or leases lives on until they are done; a second
+/// lane for its bucket is no error, only less economical, because the conditions of each write decide.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Cache<BucketKey, Arc<Lane>>,
+    terms: Recent<Arc<Terms>>,
+    /// A parent was met that cascades itself.
+    third_level: Once,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Lanes {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
+        Self { lanes, terms: Recent::default(), third_level: Once::new(), shared }
+    }
+
+    /// The same terms as others have, if they are equal.
+    pub(crate) fn intern(&self, terms: Terms) -> Arc<Terms> {
+        self.terms.intern(Arc::new(terms), |known, terms| known.same(terms))
+    }
+
+    /// Warns, once, of a third level: it is never charged.
+    pub(crate) fn warn_of_third_level(&self, entity: &EntityId, parent: &EntityId, grandparent: &str) {
+        self.third_level.call_once(|| {
+            tracing::warn!(
+                %entity,
+                %parent,
+                grandparent,
+                "a parent cascades itself: acquires charge an entity and its parent, the grandparent is not charged"
+            );
+        });
+    }
+
+    /// The lane of a bucket.
+    pub(crate) fn lane(&self, key: BucketKey) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.get(&key) {
+            return lane;
+        }
+        self.lanes.get_with(key.clone(), || Arc::new(Lane::new(key, Arc::clone(&self.shared))))
+    }
+}

@@ -1,0 +1,303 @@
+//! A lane: one bucket's queue in this process.
+//!
+//! At most one write per lane is in flight; acquires that arrive meanwhile go together in the next one. A lone acquire is
+//! sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none. In
+//! reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
+//!
+//! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. Who asks alone
+//! only begins it.
+
+pub(crate) mod ask;
+pub(crate) mod decide;
+pub(crate) mod drive;
+pub(crate) mod hold;
+pub(crate) mod lanes;
+pub(crate) mod queue;
+pub(crate) mod refuse;
+mod shift;
+mod stop;
+pub(crate) mod target;
+mod worker;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::telemetry::{self, Stocked, Under};
+use crate::{
+    bucket::{image::Image, key::BucketKey, limit_set::Terms},
+    engine::{
+        lane::{
+            ask::{Answer, Ask, Failure, Pending},
+            decide::Freshness,
+            queue::{Fetch, Next, Queue, Start},
+        },
+        reserve::{Cause, Returned, Stock},
+        runtime::context::Shared,
+    },
+    error::UnavailableReason,
+    model::name::LimitName,
+};
+
+/// How long an image may say no without the store being asked: what others give back is seen after this time.
+const RECHECK: Duration = Duration::from_secs(1);
+/// How long a bucket counts as contended for after its writes met those of others, in ms of the clock that refills it: who
+/// left the bucket alone since has left it full for us.
+const CROWDED_MS: i64 = 1_000;
+
+/// One bucket's queue.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) key: BucketKey,
+    pub(crate) shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// Only lanes that were asked in reserve mode have one. Locked after `state`, where both are.
+    stock: OnceLock<Box<Mutex<Stock>>>,
+    pub(super) wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue<Ask, Pending>,
+    image: Option<Arc<Image>>,
+    /// Until when the image may say no without the store being asked.
+    trusted_until: Option<Instant>,
+    /// Whether the write in flight books settlements, which the image does not show yet.
+    settling: bool,
+    /// Whether a neighbour was seen to write between two of our writes.
+    shared: bool,
+    /// When neighbours were last seen to contend for the bucket, in epoch ms.
+    crowded_at: Option<i64>,
+    terms: Option<Arc<Terms>>,
+    /// Whether the limits were read anew since what newer clients left on the bucket was seen.
+    doubted: bool,
+}
+
+/// What goes into one write (or a few attempts at it).
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) asks: Vec<Ask>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) fetch: Fetch,
+}
+
+/// A bucket as it was a moment ago.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    pub(crate) image: Arc<Image>,
+    /// What is booked but not written, summed by limit.
+    pub(crate) booked: Vec<(LimitName, i64)>,
+}
+
+/// Whether a write or a read found the bucket as it was last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    Nobody,
+    Somebody,
+}
+
+/// Who begins the work on what was asked.
+enum Begins {
+    /// Who asked, alone: it need not join.
+    WhoAsks(Ask),
+    Others(Start),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics under these locks; if something did, what they guard is still whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lane {
+    pub(crate) fn new(key: BucketKey, shared: Arc<Shared>) -> Self {
+        Self { key, shared, state: Mutex::default(), stock: OnceLock::new(), wake: Notify::new() }
+    }
+
+    /// The terms that equal `terms` and that this lane has seen already, so that equal terms are mostly the same.
+    pub(crate) fn intern(&self, terms: Arc<Terms>) -> Arc<Terms> {
+        let mut state = lock(&self.state);
+        match &state.terms {
+            Some(known) if known.same(&terms) => Arc::clone(known),
+            _ => {
+                state.terms = Some(Arc::clone(&terms));
+                terms
+            }
+        }
+    }
+
+    /// Asks. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, in one step; all others join the
+    /// queue.
+    pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
+        match self.join(ask) {
+            Ok(Begins::WhoAsks(ask)) => self.begin_here(ask).await,
+            Ok(Begins::Others(start)) => self.began(start),
+            Err(ask) => {
+                let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
+            }
+        }
+    }
+
+    fn join(&self, ask: Ask) -> Result<Begins, Ask> {
+        let mut state = lock(&self.state);
+        if !state.terms.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.level.terms())) {
+            state.terms = Some(Arc::clone(ask.level.terms()));
+        }
+        // Where several come at once, the first should not go without the others.
+        if state.queue.begin_alone() {
+            return Ok(Begins::WhoAsks(ask));
+        }
+        state.queue.submit(ask, self.shared.options.max_waiting).map(Begins::Others)
+    }
+
+    /// Books a settlement.
+    pub(crate) fn book(self: &Arc<Self>, pending: Pending) {
+        let now = pending.booked_at;
+        let options = &self.shared.options;
+        // A stock that is in use will be filled up: until then there is company to come.
+        let stocked = self.stock().is_some_and(|stock| stock.is_in_use(now));
+        let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
+        let start = lock(&self.state).queue.book(pending, now, delay);
+        self.began(start);
+    }
+
+    /// Writes what is booked without waiting for company: somebody waits for it.
+    pub(crate) fn flush(&self) {
+        if lock(&self.state).queue.flush(Instant::now()) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// How many acquires are in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.state).queue.waiting()
+    }
+
+    /// The bucket as last seen.
+    pub(crate) fn image(&self) -> Option<Arc<Image>> {
+        lock(&self.state).image.clone()
+    }
+
+    /// Remembers the bucket as a write returned it (`None`: there is none).
+    pub(crate) fn remember(&self, image: Option<Arc<Image>>) {
+        let mut state = lock(&self.state);
+        state.image = image;
+        // Not all processes should ask again at the same moment.
+        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
+    }
+
+    /// Whether those who ask have to read their limits anew, because of what newer clients left on the bucket: once, until it is
+    /// gone.
+    pub(super) fn doubts(&self, image: &Image) -> bool {
+        let mut state = lock(&self.state);
+        let known = std::mem::replace(&mut state.doubted, !image.leftovers.is_empty());
+        state.doubted && !known
+    }
+
+    /// Notes whether a neighbour has written since the last image.
+    pub(super) fn met(&self, neighbour: Met) {
+        lock(&self.state).shared = neighbour == Met::Somebody;
+    }
+
+    /// Whether a neighbour was seen the last time.
+    pub(super) fn is_shared(&self) -> bool {
+        lock(&self.state).shared
+    }
+
+    /// Notes that at `now` (epoch ms) one write after the other had met those of neighbours.
+    pub(super) fn crowd(&self, now: i64) {
+        lock(&self.state).crowded_at = Some(now);
+    }
+
+    /// Whether neighbours are expected to write in between at `now` (epoch ms).
+    pub(super) fn is_crowded(&self, now: i64) -> bool {
+        // A clock that was turned back says nothing: the next loss does.
+        lock(&self.state).crowded_at.is_some_and(|at| (0..CROWDED_MS).contains(&now.saturating_sub(at)))
+    }
+
+    /// Whether the image is new enough to say no.
+    pub(crate) fn freshness(&self) -> Freshness {
+        let trusted = lock(&self.state).trusted_until.is_some_and(|until| Instant::now() < until);
+        if trusted { Freshness::Fresh } else { Freshness::Stale }
+    }
+
+    /// The bucket as last seen and what is booked on top, if that is all there is to know.
+    pub(crate) fn recent(&self) -> Option<Recent> {
+        let state = lock(&self.state);
+        let trusted = state.trusted_until.is_some_and(|until| Instant::now() < until);
+        if !trusted || state.settling {
+            return None;
+        }
+        Some(Recent { image: state.image.clone()?, booked: refuse::booked(state.queue.pending()) })
+    }
+
+    /// Takes an image that came along with another read, unless a write has shown a better one.
+    pub(crate) fn offer(&self, image: Image) {
+        lock(&self.state).image.get_or_insert_with(|| Arc::new(image));
+    }
+
+    /// Makes sure that there is a stock: one for `terms` where there is none yet.
+    pub(super) fn keep_stock(&self, terms: &Arc<Terms>, now: Instant) {
+        let new = || Box::new(Mutex::new(Stock::new(Arc::clone(terms), self.shared.options.reserve_life, now)));
+        self.stock.get_or_init(new);
+    }
+
+    /// Makes sure that tokens are debited ahead.
+    pub(super) fn fetch(self: &Arc<Self>) {
+        let start = lock(&self.state).queue.fetch();
+        self.began(start);
+    }
+
+    /// The stock, if somebody asked in reserve mode.
+    #[inline]
+    pub(super) fn stock(&self) -> Option<MutexGuard<'_, Stock>> {
+        self.stock.get().map(|stock| lock(stock))
+    }
+
+    /// The terms of a round. A settlement or a fetch comes from an ask, so there always are some.
+    pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
+        let first = asks.first().map(|ask| Arc::clone(ask.level.terms()));
+        first.or_else(|| lock(&self.state).terms.clone())
+    }
+
+    /// Ends the worker if there is nothing left to do; whether it has ended.
+    pub(super) fn stop_if_done(&self) -> bool {
+        let mut state = lock(&self.state);
+        // A stock may have something to return, now or later.
+        let done = self.stock.get().is_none() && state.queue.stop_if_done();
+        state.settling &= !done;
+        done
+    }
+
+    pub(super) fn next(&self) -> Next<Ask, Pending> {
+        let now = Instant::now();
+        let closing = self.shared.closing.has_begun();
+        let mut state = lock(&self.state);
+        let mut wake_at = None;
+        if let Some(mut stock) = self.stock() {
+            telemetry::reserve_grants(stock.report());
+            let cause = if closing { Cause::End } else { Cause::Time };
+            if let Some(pending) = stock.give_up(cause, now).and_then(returned) {
+                // We run already, and it is to be stored before its life ends.
+                let _ = state.queue.book(pending, now, Duration::ZERO);
+            }
+            wake_at = stock.due(now);
+        }
+        let next = state.queue.next(now, wake_at, closing);
+        state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());
+        next
+    }
+}
+
+/// What a stock gives up, as a settlement; counted either way.
+pub(super) fn returned(returned: Returned) -> Option<Pending> {
+    let Returned { amounts, incarnation, forfeited } = returned;
+    telemetry::reserve_tokens(Stocked::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));
+    forfeited.iter().for_each(|(name, amount)| telemetry::under(Under::Forfeited, name, *amount));
+    telemetry::reserve_tokens(Stocked::Returned, amounts.iter().map(|(name, amount)| (name, *amount)));
+    let amounts: Vec<_> = amounts.into_iter().map(|(name, amount)| (name, -amount)).collect();
+    (!amounts.is_empty()).then(|| Pending::new(amounts, incarnation, None))
+}

@@ -1,0 +1,162 @@
+//! Saying no: from the image that a write returned, or, without asking at all, from one that is a moment old.
+
+use std::time::Duration;
+
+use crate::{
+    bucket::{MILLI, image::Image, key::BucketKey, limit_set::Terms},
+    engine::{
+        lane::{
+            Lane, Recent,
+            ask::{Answer, Ask, Pending, Refusal},
+        },
+        telemetry::Refuser,
+    },
+    model::{name::LimitName, status::LimitStatus},
+};
+
+/// Whether a bucket seen a moment ago has too little for `amounts`: what [`from_memory`] says, without putting it together, for
+/// mostly there is enough.
+pub(crate) fn would_refuse(lane: &Lane, terms: &Terms, amounts: &[i64]) -> bool {
+    let Some(Recent { image, booked }) = recent(lane, terms) else { return false };
+    if booked.is_empty() && has_without_refill(&image, terms, amounts) {
+        return false;
+    }
+    let now = lane.shared.clock.now_ms();
+    let levels = crate::bucket::plan::levels(&image, &terms.goal(&[], &booked, 1, now));
+    levels.iter().zip(amounts).any(|(level, amount)| *amount > 0 && *amount > level.tokens)
+}
+
+/// Whether a bucket that has the limits of `terms` held `amounts` as it was stored.
+fn has_without_refill(image: &Image, terms: &Terms, amounts: &[i64]) -> bool {
+    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
+    terms.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
+}
+
+fn recent(lane: &Lane, terms: &Terms) -> Option<Recent> {
+    // What one shard says is no answer for all of them, and changed limits should reach the bucket.
+    lane.recent().filter(|Recent { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, terms))
+}
+
+/// What a bucket seen a moment ago says to `amounts`; `None` when it should be asked.
+pub(crate) fn from_memory(lane: &Lane, terms: &Terms, amounts: &[i64]) -> Option<Remembered> {
+    let Recent { image, booked } = recent(lane, terms)?;
+    let now = lane.shared.clock.now_ms();
+    let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now });
+    let refused = refusal.statuses.iter().any(|status| status.exceeded);
+    Some(if refused { Remembered::No(refusal) } else { Remembered::Perhaps(refusal.statuses) })
+}
+
+/// Whether the bucket has the limits that apply.
+pub(super) fn in_line(image: &Image, terms: &Terms) -> bool {
+    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
+    image.leftovers.is_empty() && terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
+}
+
+/// What an image a moment old says.
+#[derive(Debug)]
+pub(crate) enum Remembered {
+    /// It does not fit.
+    No(Refusal),
+    /// It fitted then; only the store can say whether it still does.
+    Perhaps(Vec<LimitStatus>),
+}
+
+pub(super) fn shards(asks: &[Ask], image: &Image) -> u32 {
+    asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(image.shards())
+}
+
+/// A bucket at one moment.
+#[derive(Debug)]
+pub(super) struct At<'a> {
+    pub(super) image: &'a Image,
+    pub(super) shards: u32,
+    pub(super) now: i64,
+}
+
+/// What is booked, summed by limit.
+pub(super) fn booked(pending: &[Pending]) -> Vec<(LimitName, i64)> {
+    let mut sums: Vec<(LimitName, i64)> = Vec::new();
+    for (name, amount) in pending.iter().flat_map(|pending| &pending.amounts) {
+        match sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum = sum.saturating_add(*amount),
+            None => sums.push((name.clone(), *amount)),
+        }
+    }
+    sums.retain(|(_, sum)| *sum != 0);
+    sums
+}
+
+/// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.
+pub(super) fn answer_refused(
+    lane: &Lane,
+    terms: &Terms,
+    asks: &mut Vec<Ask>,
+    adjust: &[(LimitName, i64)],
+    served: &[usize],
+    refused: &[usize],
+    at: &At<'_>,
+) -> Vec<usize> {
+    if refused.is_empty() {
+        return served.to_vec();
+    }
+    let mut kept = Vec::with_capacity(served.len());
+    // Whoever was served stood before them: they see what is left.
+    let mut gone = adjust.to_vec();
+    for index in served {
+        let names = terms.params.iter().map(|(name, _)| name.clone());
+        gone.extend(names.zip(asks[*index].amounts.iter().copied()));
+    }
+    for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
+        if refused.contains(&index) {
+            let refusal = refusal(lane, terms, &ask.amounts, &gone, at);
+            let _ = ask.reply.send(Answer::Refused(refusal));
+            continue;
+        }
+        if served.contains(&index) {
+            kept.push(asks.len());
+        }
+        asks.push(ask);
+    }
+    kept
+}
+
+pub(super) fn whole(amount: i64) -> u64 {
+    u64::try_from(amount / MILLI).unwrap_or(0)
+}
+
+/// What a stock says while the bucket is known to be nearly empty: wait until it is asked again.
+pub(super) fn rationed(key: &BucketKey, terms: &Terms, amounts: &[i64], held: &[i64], wait: Duration) -> Refusal {
+    let statuses = terms.limits.iter().zip(held).zip(amounts).map(|((limit, held), amount)| LimitStatus {
+        entity_id: key.entity.clone(),
+        resource: key.resource.clone(),
+        limit: limit.clone(),
+        available: held.div_euclid(MILLI),
+        requested: whole(*amount),
+        exceeded: amount > held,
+        retry_after: if amount > held { wait } else { Duration::ZERO },
+    });
+    Refusal { statuses: statuses.collect(), never: false, by: Refuser::Ration }
+}
+
+/// What an image says to amounts that do not fit.
+fn refusal(lane: &Lane, terms: &Terms, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
+    let levels = crate::bucket::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
+    let mut never = false;
+    let statuses = terms.limits.iter().zip(levels).zip(amounts).map(|((limit, level), amount)| {
+        let missing = if *amount == 0 { 0 } else { amount.saturating_sub(level.tokens) };
+        never |= *amount > level.params.capacity;
+        let wait = if missing > 0 { level.wait_ms(*amount) } else { 0 };
+        let wait = u64::try_from(wait).unwrap_or(u64::MAX);
+        LimitStatus {
+            entity_id: lane.key.entity.clone(),
+            resource: lane.key.resource.clone(),
+            limit: limit.clone(),
+            available: level.tokens.div_euclid(MILLI),
+            requested: whole(*amount),
+            exceeded: missing > 0,
+            retry_after: Duration::from_millis(wait),
+        }
+    });
+    let statuses = statuses.collect();
+    Refusal { statuses, never, by: Refuser::Store }
+}

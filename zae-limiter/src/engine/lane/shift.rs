@@ -1,0 +1,88 @@
+//! The task that does a lane's work: [`Shift`].
+
+use std::{pin::pin, sync::Arc};
+
+use tokio::runtime::Id;
+
+use crate::engine::lane::{
+    Lane, Round,
+    ask::{Ask, Pending},
+    queue::Next,
+};
+
+/// How many turns of the scheduler a lane waits for company at most.
+const TURNS: u32 = 4;
+
+/// One worker's time at a lane.
+pub(super) struct Shift {
+    lane: Arc<Lane>,
+    runtime: Id,
+    ended: bool,
+}
+
+impl Shift {
+    pub(super) fn new(lane: Arc<Lane>, runtime: Id) -> Self {
+        Self { lane, runtime, ended: false }
+    }
+
+    /// Does what there is to do, `first` before anything else.
+    pub(super) async fn work(mut self, first: Option<Next<Ask, Pending>>) {
+        let lane = &self.lane;
+        let mut next = first.unwrap_or_else(|| lane.next());
+        loop {
+            match next {
+                Next::Drive { asks, pending, fetch } => {
+                    let served = asks.len();
+                    if let Some(terms) = lane.terms_of(&asks) {
+                        // Pinned where it is made: awaited as it is, it would have a second place to be moved to.
+                        pin!(crate::engine::lane::drive::drive(lane, Round { terms, asks, pending, fetch })).await;
+                    }
+                    // Nobody else comes to a lane where one asks at a time.
+                    if served <= 1 && lane.stop_if_done() {
+                        break;
+                    }
+                    if served + lane.waiting() > 1 {
+                        gather(lane).await;
+                    }
+                }
+                Next::Wait(until) => {
+                    let closing = &lane.shared.closing;
+                    tokio::select! {
+                        () = tokio::time::sleep_until(until) => {}
+                        () = lane.wake.notified() => {}
+                        () = closing.begun(), if !closing.has_begun() => {}
+                    }
+                }
+                Next::Stop => break,
+            }
+            next = lane.next();
+        }
+        self.ended = true;
+    }
+}
+
+/// Those who were answered and ask again at once come along with those who wait: who comes a moment too late waits for a whole
+/// write more. Turns of the scheduler as long as they bring somebody, and no delay.
+async fn gather(lane: &Lane) {
+    let mut waiting = 0;
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+        let before = std::mem::replace(&mut waiting, lane.waiting());
+        if waiting <= before {
+            return;
+        }
+    }
+}
+
+impl Drop for Shift {
+    /// Before its end, the runtime has ended: what the write under way was about is lost, the rest waits for another.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if !std::thread::panicking() {
+            self.lane.shared.home.lost(self.runtime);
+        }
+        self.lane.wait_for_a_runtime();
+    }
+}

@@ -1,0 +1,58 @@
+//! What about a bucket stops a round before anything is decided: it is disabled, or carries what newer clients left.
+
+use std::sync::Arc;
+
+use crate::{
+    bucket::image::Image,
+    engine::lane::{
+        Lane,
+        ask::{Answer, Ask, Failure},
+        decide::Freshness,
+    },
+    error::{Disabled, DisabledLevel, RepositoryError, Unsupported},
+    wire::keys,
+};
+
+/// Why a round cannot go on as it is.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// What newer clients left is only over if the limits are plain rates: they have to be read anew first.
+    Outdated,
+    /// An operator has switched it off. Settlements go on.
+    Disabled(RepositoryError),
+    /// Nothing can be settled with a limit that is no plain rate.
+    Quota(RepositoryError),
+}
+
+impl Stop {
+    /// Answers those who ask; the error that those are to be told who settle.
+    pub(super) fn answer(self, asks: &mut Vec<Ask>) -> Option<RepositoryError> {
+        let answer = match self {
+            Self::Outdated => None,
+            Self::Disabled(error) => Some(Failure::Hard(Arc::new(error))),
+            Self::Quota(error) => return Some(error),
+        };
+        for ask in asks.drain(..) {
+            let answer = answer.clone().map_or(Answer::Outdated, Answer::Failed);
+            // Whoever has stopped waiting is not told.
+            let _ = ask.reply.send(answer);
+        }
+        None
+    }
+}
+
+/// Whether `image` stops those who ask, or those who settle where nobody asks.
+pub(super) fn stops(lane: &Lane, image: &Image, freshness: Freshness, asks: &[Ask]) -> Option<Stop> {
+    if asks.is_empty() {
+        let quota = image.quota()?;
+        let key = &lane.key;
+        let namespace = lane.shared.namespace.as_str();
+        let item = keys::pk_bucket(namespace, key.entity.as_str(), key.resource.as_str(), key.shard);
+        return Some(Stop::Quota(Unsupported { attribute: quota.attribute.clone(), item }.into()));
+    }
+    if image.disabled && freshness == Freshness::Fresh {
+        let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
+        return Some(Stop::Disabled(Disabled { entity, resource, level: DisabledLevel::Bucket }.into()));
+    }
+    lane.doubts(image).then_some(Stop::Outdated)
+}

@@ -1,0 +1,346 @@
+//! Tokens debited ahead of use: a lane's stock in reserve mode. Pure decisions; the lane keeps it under a lock.
+//!
+//! What could not be returned by the end of its life is forfeited: refill replaces it. So whatever is granted from a stock at
+//! an instant was debited within a life before it, which is what the bound of reserve mode rests on (`docs/engine.md`).
+
+pub(crate) mod demand;
+pub(crate) mod lots;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::Terms},
+    engine::{
+        reserve::{
+            demand::Demand,
+            lots::{Lot, Lots, Term},
+        },
+        telemetry::Grants,
+    },
+    model::name::LimitName,
+};
+
+/// One part in this many of the capacity is the most that one process holds.
+const SHARE: i64 = 200;
+
+/// Tokens debited ahead of use.
+#[derive(Debug)]
+pub(crate) struct Stock {
+    life: Duration,
+    terms: Arc<Terms>,
+    /// The creation of the bucket that the lots came from.
+    incarnation: Option<Incarnation>,
+    lots: Lots,
+    demand: Demand,
+    /// More is fetched when less than this is left.
+    low: Amounts,
+    /// What the bucket held after the last write.
+    left: Amounts,
+    /// The bucket is nearly empty: it is not asked before.
+    rationed_until: Option<Instant>,
+    /// A fetch is under way, or would be of no use before.
+    next_fetch: Instant,
+    used_at: Instant,
+    /// Grants since the last report.
+    grants: Grants,
+}
+
+/// What a grant is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// All that an acquire asks for: nobody else counts it.
+    Acquire,
+    /// One of its buckets.
+    Level,
+    /// The same, for an ask whose demand was noted when it found too little.
+    Again,
+}
+
+/// How much is left after a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Enough, or more is on its way.
+    Enough,
+    /// Whoever sees this fetches for all.
+    Low,
+}
+
+/// What a stock gives up.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) amounts: Vec<(LimitName, i64)>,
+    pub(crate) incarnation: Option<Incarnation>,
+    /// What was too old to be returned, in mt.
+    pub(crate) forfeited: Vec<(LimitName, i64)>,
+}
+
+/// Why a stock is emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Time went by: only what is past its use, and everything where nothing was used for half a life.
+    Time,
+    /// The limiter is shut down, or other limits apply.
+    End,
+}
+
+impl Stock {
+    pub(crate) fn new(terms: Arc<Terms>, life: Duration, now: Instant) -> Self {
+        let zeros: Amounts = terms.params.iter().map(|_| 0).collect();
+        Self {
+            life,
+            incarnation: None,
+            lots: Lots::new(zeros.len()),
+            demand: Demand::new(zeros.len(), life, now),
+            low: zeros.clone(),
+            left: zeros,
+            rationed_until: None,
+            next_fetch: now,
+            used_at: now,
+            grants: Grants::default(),
+            terms,
+        }
+    }
+
+    /// Whether the stock is for these terms.
+    fn is_for(&self, terms: &Arc<Terms>) -> bool {
+        Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
+    }
+
+    /// Takes `amounts` if they are there: until when they may come back.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        terms: &Arc<Terms>,
+        amounts: &[i64],
+        serves: Serves,
+        now: Instant,
+    ) -> Option<(Term, Rest)> {
+        if !self.is_for(terms) {
+            return None;
+        }
+        let term = self.lots.take(amounts, now)?;
+        if serves != Serves::Again {
+            self.demand.offered(amounts);
+        }
+        self.used_at = now;
+        self.grants.levels += 1;
+        self.grants.acquires += u64::from(serves == Serves::Acquire);
+        Some((term, self.rest_after(amounts, now)))
+    }
+
+    /// Mt that the bucket is known to hold, and what is here, by limit.
+    #[inline]
+    pub(crate) fn available(&self) -> Amounts {
+        let mut available = Amounts::new();
+        // One by one: for the one or two that there are, all else takes longer.
+        self.left.iter().zip(self.lots.total()).for_each(|(left, held)| available.push(left.saturating_add(*held)));
+        available
+    }
+
+    /// The creation of the bucket that all of it came from.
+    #[inline]
+    pub(crate) fn incarnation(&self) -> Option<&Incarnation> {
+        self.incarnation.as_ref()
+    }
+
+    #[inline]
+    fn rest_after(&mut self, amounts: &[i64], now: Instant) -> Rest {
+        let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
+        let low = self.lots.total().iter().zip(&self.low).zip(amounts).any(runs_low);
+        if !low || now < self.next_fetch || self.rationed(now).is_some() {
+            return Rest::Enough;
+        }
+        self.next_fetch = now + self.life / 8;
+        Rest::Low
+    }
+
+    /// Notes an ask that found too little here.
+    pub(crate) fn missed(&mut self, terms: &Arc<Terms>, amounts: &[i64]) {
+        if self.is_for(terms) {
+            self.demand.offered(amounts);
+        }
+    }
+
+    /// How long an ask has to wait because the bucket was nearly empty a moment ago; `None` when it is to be asked.
+    pub(crate) fn ration(&self, terms: &Arc<Terms>, amounts: &[i64], now: Instant) -> Option<Duration> {
+        let wait = self.rationed(now)?;
+        // What no stock can hold is always for the bucket to decide.
+        let mut limits = self.terms.params.iter().zip(amounts);
+        let fits = limits.all(|((_, params), amount)| *amount <= most(params.capacity));
+        (fits && self.is_for(terms)).then_some(wait)
+    }
+
+    fn rationed(&self, now: Instant) -> Option<Duration> {
+        self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Whether the bucket had too little the last time, so that whoever asks it competes for what comes in.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.rationed_until.is_some()
+    }
+
+    /// Mt here, by limit.
+    pub(crate) fn held(&self) -> &[i64] {
+        self.lots.total()
+    }
+
+    /// Takes back what was granted from here and is not used after all, within its term.
+    pub(crate) fn put_back(
+        &mut self,
+        terms: &Arc<Terms>,
+        amounts: &[i64],
+        incarnation: Option<&Incarnation>,
+        term: Term,
+        now: Instant,
+    ) -> bool {
+        if !term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+            return false;
+        }
+        self.lots.put(Lot { tokens: amounts.into(), term });
+        true
+    }
+
+    /// Pays for consumption beyond what was taken, as far as the stock goes: what is left to be booked.
+    pub(crate) fn pay(
+        &mut self,
+        terms: &Arc<Terms>,
+        amounts: &[i64],
+        incarnation: Option<&Incarnation>,
+        now: Instant,
+    ) -> Amounts {
+        if !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+            return amounts.into();
+        }
+        let paid = self.lots.take_part(amounts, now);
+        self.demand.offered(&paid);
+        amounts.iter().zip(&paid).map(|(amount, paid)| amount - paid).collect()
+    }
+
+    /// How much to debit ahead, given what the bucket has `left` once everybody is served; `None` when nothing.
+    ///
+    /// The demand of three quarters of a life, less what is here; no more than the share of the capacity and half of what is left. Where
+    /// half of what is left would not last a life, all of that half. Nothing where asks are rare, or so large that a
+    /// process's share would serve but a few of them: there a stock would only keep tokens from others.
+    pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
+        self.lots.expire(now);
+        self.demand.fold(now);
+        if !self.is_worthwhile() {
+            self.low.iter_mut().for_each(|low| *low = 0);
+            return None;
+        }
+        let mut order = Amounts::new();
+        for (slot, (_, params)) in self.terms.params.iter().enumerate() {
+            let most = most(params.capacity);
+            let life = self.demand.during(slot, self.life).min(most);
+            let goal = self.goal(slot, most);
+            let half = left.get(slot).copied().unwrap_or(0) / 2;
+            // What is scarce has to last until the bucket is asked again.
+            let wanted = if half < life { life } else { goal };
+            let missing = wanted.saturating_sub(self.lots.total()[slot]).min(half);
+            order.push((missing.max(0) / MILLI) * MILLI);
+            self.low[slot] = goal / 3;
+        }
+        order.iter().any(|amount| *amount > 0).then_some(order)
+    }
+
+    /// How much to hold. It is filled up again when a third is left, so the last of a lot is used after three quarters of
+    /// its life.
+    fn goal(&self, slot: usize, most: i64) -> i64 {
+        self.demand.during(slot, self.life * 3 / 4).min(most)
+    }
+
+    fn is_worthwhile(&self) -> bool {
+        let limits = self.terms.params.iter().enumerate();
+        self.demand.is_steady()
+            && limits.map(|(slot, (_, params))| (slot, most(params.capacity))).all(|(slot, most)| {
+                let goal = self.goal(slot, most);
+                goal >= self.demand.unit(slot).saturating_mul(4)
+            })
+    }
+
+    /// A lot has arrived.
+    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Incarnation>, term: Term, now: Instant) {
+        if self.incarnation.as_ref() != incarnation {
+            // The bucket was made anew: the old lots belong to nobody.
+            self.lots.clear();
+            self.incarnation = incarnation.cloned();
+        }
+        self.lots.put(Lot { tokens, term });
+        self.next_fetch = now;
+        self.used_at = now;
+    }
+
+    /// What a write or a lost condition has just shown: `left` once everybody is served.
+    pub(crate) fn observe(&mut self, left: &[i64], now: Instant) {
+        self.demand.fold(now);
+        self.left = left.into();
+        let limits = self.terms.params.iter().enumerate();
+        let scarce = self.is_worthwhile()
+            && limits.map(|(slot, (_, params))| (slot, params)).any(|(slot, params)| {
+                let life = self.demand.during(slot, self.life).min(most(params.capacity));
+                left.get(slot).is_some_and(|left| *left < life)
+            });
+        self.rationed_until = scarce.then(|| now + self.life.mul_f64(rand::random_range(0.5..=1.5)));
+    }
+
+    /// Whether it is granted from, and so will be filled up again before long.
+    pub(crate) fn is_in_use(&self, now: Instant) -> bool {
+        !self.lots.is_empty() && now < self.used_at + self.life / 4
+    }
+
+    /// When somebody should look after the stock; `None` when it is empty.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        if self.lots.has_spent() {
+            return Some(now);
+        }
+        let first = self.lots.first_ends()?;
+        Some(first.min(self.used_at + self.life / 2))
+    }
+
+    /// Gives up what `cause` says; `None` when that is nothing.
+    pub(crate) fn give_up(&mut self, cause: Cause, now: Instant) -> Option<Returned> {
+        self.lots.expire(now);
+        if cause == Cause::End || now >= self.used_at + self.life / 2 {
+            self.lots.end();
+        }
+        if !self.lots.has_spent() {
+            return None;
+        }
+        let mut sums = [(); 2].map(|()| Amounts::from_elem(0, self.terms.params.len()));
+        for lot in self.lots.spent() {
+            let sum = &mut sums[usize::from(!lot.term.allows_return(now, self.life))];
+            sum.iter_mut().zip(&lot.tokens).for_each(|(sum, tokens)| *sum += tokens);
+        }
+        let named = |amounts: &Amounts| {
+            let names = self.terms.params.iter().map(|(name, _)| name.clone());
+            names.zip(amounts.iter().copied()).filter(|(_, amount)| *amount > 0).collect()
+        };
+        let returned =
+            Returned { amounts: named(&sums[0]), incarnation: self.incarnation.clone(), forfeited: named(&sums[1]) };
+        (!returned.amounts.is_empty() || !returned.forfeited.is_empty()).then_some(returned)
+    }
+
+    /// Starts over under other terms; what is here is to be given up before.
+    pub(crate) fn adopt(&mut self, terms: &Arc<Terms>, now: Instant) -> Option<Returned> {
+        if self.is_for(terms) {
+            return None;
+        }
+        let returned = self.give_up(Cause::End, now);
+        *self = Self { grants: self.grants, ..Self::new(Arc::clone(terms), self.life, now) };
+        returned
+    }
+
+    /// Grants since the last time this was asked.
+    pub(crate) fn report(&mut self) -> Grants {
+        std::mem::take(&mut self.grants)
+    }
+}
+
+/// The most that one process holds of a limit, in mt: one token less than its share of the capacity.
+fn most(capacity: i64) -> i64 {
+    (capacity / SHARE / MILLI * MILLI - MILLI).max(0)
+}

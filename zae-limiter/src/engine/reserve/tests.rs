@@ -1,0 +1,239 @@
+//! A stock against a model of its lots: what is granted was debited within the life before, nothing is lost or made, and
+//! no more is held than the share.
+
+use std::{sync::Arc, time::Duration};
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use crate::{
+    Limit, Limits,
+    bucket::{Amounts, image::Owner, incarnation::Incarnation, lifetime::Lifetime, limit_set::Terms},
+    engine::reserve::{Cause, Serves, Stock, lots::Term},
+};
+
+const LIFE: Duration = Duration::from_secs(1);
+/// One token less than half a percent, in mt.
+const MOST: i64 = 499_000;
+
+fn terms() -> Arc<Terms> {
+    let limits = Limits::from(Limit::per_minute("rpm", 100_000).unwrap());
+    Arc::new(Terms::new(limits, Lifetime::AsIs, Owner::default()))
+}
+
+/// A stock with a demand of `per_second` tokens, one by one.
+fn busy(terms: &Arc<Terms>, per_second: i64, now: Instant) -> Stock {
+    let mut stock = Stock::new(Arc::clone(terms), LIFE, now - LIFE * 8);
+    for _ in 0..per_second * 8 {
+        stock.missed(terms, &[1_000]);
+    }
+    stock
+}
+
+fn stock_up(stock: &mut Stock, tokens: i64, sent: Instant) {
+    stock.stock_up(Amounts::from_elem(tokens, 1), None, Term::starting(sent, LIFE), sent);
+}
+
+fn take(stock: &mut Stock, terms: &Arc<Terms>, tokens: i64, now: Instant) -> Option<Term> {
+    Some(stock.take(terms, &[tokens], Serves::Level, now)?.0)
+}
+
+fn order(stock: &mut Stock, left: i64, now: Instant) -> i64 {
+    stock.order(&[left], now).map_or(0, |order| order[0])
+}
+
+#[test]
+fn three_quarters_of_a_lifes_demand_are_held_at_most_the_share_and_half_of_what_is_left() {
+    let (terms, now) = (terms(), Instant::now());
+    let near = |order: i64, wanted: i64| (order - wanted).abs() <= wanted / 25;
+    assert!(near(order(&mut busy(&terms, 200, now), 100_000_000, now), 150_000));
+    assert_eq!(order(&mut busy(&terms, 5_000, now), 100_000_000, now), MOST);
+    assert_eq!(order(&mut busy(&terms, 200, now), 60_000, now), 30_000, "scarce: half of it");
+    assert_eq!(order(&mut busy(&terms, 200, now), -5_000, now), 0, "in debt");
+    let mut holding = busy(&terms, 200, now);
+    stock_up(&mut holding, 60_000, now);
+    assert!(near(order(&mut holding, 100_000_000, now), 90_000), "what is there is not ordered again");
+}
+
+#[test]
+fn nothing_is_held_where_asks_are_rare_or_large() {
+    let (terms, now) = (terms(), Instant::now());
+    assert_eq!(order(&mut busy(&terms, 1, now), 100_000_000, now), 0);
+    let mut large = Stock::new(Arc::clone(&terms), LIFE, now - LIFE * 8);
+    (0..80).for_each(|_| large.missed(&terms, &[200_000]));
+    assert_eq!(order(&mut large, 100_000_000, now), 0, "the share serves two of them");
+    let small = Limits::from(Limit::per_minute("rpm", 900).unwrap());
+    let small = Arc::new(Terms::new(small, Lifetime::AsIs, Owner::default()));
+    assert_eq!(order(&mut busy(&small, 100, now), 900_000, now), 0, "the share is three tokens");
+}
+
+#[test]
+fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
+    let (terms, now) = (terms(), Instant::now());
+    let mut stock = busy(&terms, 200, now);
+    stock.observe(&[150_000], now);
+    let wait = stock.ration(&terms, &[1_000], now).expect("less than a life's demand is left");
+    assert!((LIFE / 2..=LIFE * 3 / 2).contains(&wait));
+    assert_eq!(stock.ration(&terms, &[MOST + 1], now), None, "no reserve can serve that, so the bucket is asked");
+    assert_eq!(stock.ration(&terms, &[1_000], now + wait), None);
+    stock.observe(&[250_000], now);
+    assert_eq!(stock.ration(&terms, &[1_000], now), None, "enough again");
+    let mut quiet = Stock::new(Arc::clone(&terms), LIFE, now - LIFE);
+    quiet.observe(&[0], now);
+    assert_eq!(quiet.ration(&terms, &[1_000], now), None, "without a reserve there is no ration");
+}
+
+#[test]
+fn what_was_not_used_for_half_a_life_goes_back() {
+    let (terms, now) = (terms(), Instant::now());
+    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    stock_up(&mut stock, 10_000, now);
+    assert!(take(&mut stock, &terms, 3_000, now + LIFE / 4).is_some());
+    assert!(stock.give_up(Cause::Time, now + LIFE / 2).is_none());
+    assert_eq!(stock.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
+    let returned = stock.give_up(Cause::Time, now + LIFE * 3 / 4).unwrap();
+    assert_eq!((returned.amounts[0].1, returned.forfeited.len()), (7_000, 0));
+    assert_eq!(stock.due(now + LIFE), None);
+}
+
+#[test]
+fn what_could_not_be_returned_within_its_life_is_forfeited() {
+    let (terms, now) = (terms(), Instant::now());
+    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    stock_up(&mut stock, 10_000, now);
+    // The process was stopped for an hour.
+    let returned = stock.give_up(Cause::Time, now + Duration::from_secs(3_600)).unwrap();
+    assert_eq!((returned.amounts.len(), returned.forfeited[0].1), (0, 10_000));
+}
+
+#[test]
+fn tokens_that_come_back_live_no_longer_than_they_would_have() {
+    let (terms, now) = (terms(), Instant::now());
+    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    stock_up(&mut stock, 10_000, now);
+    let term = take(&mut stock, &terms, 4_000, now).unwrap();
+    stock_up(&mut stock, 10_000, now + LIFE / 2);
+    assert!(!stock.put_back(&terms, &[4_000], Some(&"another".into()), term, now));
+    assert!(stock.put_back(&terms, &[4_000], None, term, now + LIFE / 2));
+    assert!(!stock.put_back(&terms, &[4_000], None, term, now + LIFE));
+    assert!(take(&mut stock, &terms, 11_000, now + LIFE).is_none(), "only the second lot lives");
+    assert!(take(&mut stock, &terms, 10_000, now + LIFE).is_some());
+}
+
+#[test]
+fn an_ask_that_waited_for_the_stock_counts_once() {
+    let (terms, now) = (terms(), Instant::now());
+    let (mut waited, mut served) = (busy(&terms, 100, now), busy(&terms, 100, now));
+    for stock in [&mut waited, &mut served] {
+        stock_up(stock, 100_000, now);
+    }
+    for _ in 0..50 {
+        waited.missed(&terms, &[1_000]);
+        assert!(waited.take(&terms, &[1_000], Serves::Again, now).is_some());
+        assert!(take(&mut served, &terms, 1_000, now).is_some());
+    }
+    assert_eq!(order(&mut waited, 100_000_000, now), order(&mut served, 100_000_000, now));
+}
+
+#[test]
+fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
+    let (terms, now) = (terms(), Instant::now());
+    let another = Incarnation::from("another");
+    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    stock_up(&mut stock, 10_000, now);
+    assert_eq!(stock.pay(&terms, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");
+    assert_eq!(stock.pay(&terms, &[3_000], None, now)[0], 0);
+    assert_eq!(stock.pay(&terms, &[9_000], None, now)[0], 2_000, "as far as it goes");
+    stock_up(&mut stock, 5_000, now);
+    stock.stock_up(Amounts::from_elem(1_000, 1), Some(&another), Term::starting(now, LIFE), now);
+    assert_eq!(stock.held(), [1_000]);
+    let returned = stock.give_up(Cause::End, now).unwrap();
+    assert_eq!((returned.incarnation, returned.amounts[0].1), (Some(another), 1_000));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    Ask(i64),
+    Fetch(i64),
+    TidyUp,
+    PutBack,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (0_u64..400).prop_map(Step::Wait),
+        6 => (1_i64..60).prop_map(Step::Ask),
+        2 => (0_i64..3_000).prop_map(Step::Fetch),
+        1 => Just(Step::TidyUp),
+        1 => Just(Step::PutBack),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+/// How much was granted last, its term, and what each lot gave.
+type Last = Option<(i64, Term, Vec<(usize, i64)>)>;
+
+proptest! {
+    #[test]
+    fn every_grant_was_debited_within_the_life_before_and_nothing_is_lost_or_made(steps in steps()) {
+        let (terms, mut now) = (terms(), Instant::now());
+        let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+        // When sent, and what nobody was granted yet.
+        let mut lots: Vec<(Instant, i64)> = Vec::new();
+        let mut last: Last = None;
+        let (mut debited, mut granted, mut returned) = (0, 0, 0);
+        for step in steps {
+            match step {
+                Step::Wait(ms) => now += Duration::from_millis(ms),
+                Step::Ask(tokens) => {
+                    let Some(term) = take(&mut stock, &terms, tokens * 1_000, now) else {
+                        stock.missed(&terms, &[tokens * 1_000]);
+                        continue;
+                    };
+                    granted += tokens * 1_000;
+                    let (mut missing, mut parts) = (tokens * 1_000, Vec::new());
+                    for (index, (sent, left)) in lots.iter_mut().enumerate() {
+                        if *sent + LIFE > now {
+                            let part = missing.min(*left);
+                            (missing, *left) = (missing - part, *left - part);
+                            parts.push((index, part));
+                        }
+                    }
+                    prop_assert_eq!(missing, 0, "granted what was not debited within the life");
+                    last = Some((tokens * 1_000, term, parts));
+                }
+                Step::Fetch(left) => {
+                    let ordered = order(&mut stock, left * 1_000, now);
+                    prop_assert!(ordered <= left * 500, "more than half of what is left");
+                    if ordered > 0 {
+                        stock_up(&mut stock, ordered, now);
+                        lots.push((now, ordered));
+                        debited += ordered;
+                        last = None;
+                    }
+                }
+                Step::TidyUp => {
+                    let Some(gone) = stock.give_up(Cause::Time, now) else { continue };
+                    returned += gone.amounts.iter().chain(&gone.forfeited).map(|(_, amount)| amount).sum::<i64>();
+                    lots.retain(|(sent, _)| *sent + LIFE > now);
+                    if stock.due(now).is_none() {
+                        lots.clear();
+                    }
+                    last = None;
+                }
+                Step::PutBack => {
+                    let Some((tokens, term, parts)) = last.take() else { continue };
+                    if stock.put_back(&terms, &[tokens], None, term, now) {
+                        granted -= tokens;
+                        parts.into_iter().for_each(|(index, part)| lots[index].1 += part);
+                    }
+                }
+            }
+            prop_assert!(stock.held()[0] <= MOST);
+        }
+        let rest = stock.give_up(Cause::End, now);
+        returned += rest.iter().flat_map(|gone| gone.amounts.iter().chain(&gone.forfeited)).map(|(_, a)| a).sum::<i64>();
+        prop_assert_eq!(debited, granted + returned);
+    }
+}

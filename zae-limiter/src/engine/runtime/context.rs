@@ -1,0 +1,130 @@
+//! What all lanes of one limiter have in common.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::Clock,
+    engine::{
+        lane::Lane,
+        runtime::{breaker::Breaker, deadlines::Deadlines, home::Home},
+    },
+    model::name::NamespaceId,
+    store::Store,
+};
+
+/// What can be set about the engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EngineOptions {
+    /// How long a write with waiters may take.
+    pub(crate) write_timeout: Duration,
+    /// How long a settlement waits for company.
+    pub(crate) flush_delay: Duration,
+    /// How long tokens that were debited ahead live, returning them included.
+    pub(crate) reserve_life: Duration,
+    /// How many acquires may wait at one bucket.
+    pub(crate) max_waiting: usize,
+    /// How many lanes are kept.
+    pub(crate) max_lanes: u64,
+}
+
+/// What all lanes of one limiter have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) namespace: NamespaceId,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) breaker: Breaker,
+    pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) options: EngineOptions,
+    pub(crate) closing: Closing,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) home: Home,
+    /// Lanes with work whose runtime ended where there was no other.
+    pub(crate) stranded: Stranded,
+}
+
+/// Lanes with work that wait for a runtime. They hold what they have in common, and so themselves: once there is no
+/// limiter any more, none is kept.
+#[derive(Debug)]
+pub(crate) struct Stranded(Mutex<Option<Vec<Arc<Lane>>>>);
+
+impl Default for Stranded {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Stranded {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Arc<Lane>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<Arc<Lane>> {
+        self.lock().as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Keeps `lane`, or gives it back where there is nobody left to go on with it.
+    fn keep(&self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
+        match &mut *self.lock() {
+            Some(lanes) => {
+                lanes.push(lane);
+                None
+            }
+            None => Some(lane),
+        }
+    }
+}
+
+/// The end of a limiter: settlements stop waiting for company, and nothing is granted any more.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    /// The same as the token says, for those who only look: it would take a lock.
+    has_begun: AtomicBool,
+    token: CancellationToken,
+}
+
+impl Closing {
+    pub(crate) fn begin(&self) {
+        self.has_begun.store(true, Ordering::SeqCst);
+        self.token.cancel();
+    }
+
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::SeqCst)
+    }
+
+    /// Waits for it.
+    pub(crate) async fn begun(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+impl Shared {
+    /// Goes on with what runtimes that ended have left.
+    pub(crate) fn recover(&self) {
+        self.stranded.take().iter().for_each(Lane::resume);
+    }
+
+    /// Ends with the last limiter: what is stranded goes on here if this is a runtime, and is given up otherwise.
+    pub(crate) fn end(&self) {
+        self.closing.begin();
+        let stranded = self.stranded.lock().take().unwrap_or_default();
+        stranded.iter().for_each(Lane::resume);
+    }
+
+    pub(crate) fn strand(&self, lane: Arc<Lane>) {
+        if let Some(lane) = self.stranded.keep(lane) {
+            lane.give_up();
+        }
+    }
+}

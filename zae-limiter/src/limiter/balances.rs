@@ -1,0 +1,114 @@
+//! Looking at buckets without taking from them.
+
+use std::time::Duration;
+
+use crate::{
+    bucket::{
+        MILLI, Params, State,
+        image::{Image, Level},
+    },
+    error::{AcquireError, Disabled, DisabledLevel, RepositoryError, ValidationError},
+    limiter::RateLimiter,
+    model::{
+        cost::Cost,
+        limit::Limits,
+        name::{EntityId, LimitName, ResourceName},
+    },
+    wire,
+};
+
+/// What all shards of a bucket hold of one limit.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitBalance {
+    pub(crate) name: LimitName,
+    /// By shard.
+    shards: Vec<Level>,
+    /// One shard's parameters.
+    params: Params,
+}
+
+impl LimitBalance {
+    /// Whole tokens in all shards.
+    pub(crate) fn available(&self) -> i64 {
+        self.shards.iter().fold(0_i64, |sum, shard| sum.saturating_add(shard.tokens)).div_euclid(MILLI)
+    }
+
+    /// Ms until the first shard has `needed` tokens.
+    fn wait(&self, needed: u64) -> u128 {
+        let wait = |shard: &Level| {
+            let wait = State { tokens: shard.tokens, last_refill: 0, params: shard.params }.wait_for(needed, 0);
+            if wait > 0 { wait.saturating_add(u128::from(shard.lead.unsigned_abs())) } else { 0 }
+        };
+        self.shards.iter().map(wait).min().unwrap_or(0)
+    }
+}
+
+/// Reads the balances of an entity's bucket, refilled to now.
+pub(crate) async fn balances(
+    limiter: &RateLimiter,
+    entity: &EntityId,
+    resource: &ResourceName,
+) -> Result<(Limits, Vec<LimitBalance>), AcquireError> {
+    let repository = limiter.repository();
+    if let Some(level) =
+        repository.resolve(entity, resource).await.map_err(AcquireError::Repository)?.resolution.disabled
+    {
+        return Err(Disabled { entity: entity.clone(), resource: resource.clone(), level }.into());
+    }
+    let limits = limiter.limits_for(entity, resource).await?;
+    let none = || AcquireError::NoLimits { entity: entity.clone(), resource: resource.clone() };
+    let limits = limits.ok_or_else(none)?;
+    match read(repository, entity, resource, &limits).await {
+        Ok(balances) => Ok((limits, balances)),
+        Err(RepositoryError::Unsupported(unsupported)) => Err(unsupported.into()),
+        Err(RepositoryError::Disabled(disabled)) => Err(disabled.into()),
+        Err(other) => Err(AcquireError::Repository(other.into())),
+    }
+}
+
+async fn read(
+    repository: &crate::repository::Repository,
+    entity: &EntityId,
+    resource: &ResourceName,
+    limits: &Limits,
+) -> Result<Vec<LimitBalance>, RepositoryError> {
+    let now = repository.clock().now_ms();
+    let mut balances: Vec<LimitBalance> = Vec::new();
+    let (mut shard, mut shards) = (0, 1);
+    while shard < shards {
+        let item = repository.bucket_item(entity, resource, shard).await?;
+        let image = item.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten();
+        if image.as_ref().is_some_and(|image| image.disabled) {
+            let (entity, resource) = (entity.clone(), resource.clone());
+            return Err(Disabled { entity, resource, level: DisabledLevel::Bucket }.into());
+        }
+        if shard == 0 {
+            shards = image.as_ref().map_or(1, Image::shards);
+            let empty = |limit: &crate::model::limit::Limit| LimitBalance {
+                name: limit.name().clone(),
+                shards: Vec::new(),
+                params: Params::from(limit).share(shards),
+            };
+            balances = limits.iter().map(empty).collect();
+        }
+        for (limit, balance) in limits.iter().zip(&mut balances) {
+            let stored = image.as_ref().and_then(|image| image.limit(limit.name().as_str()));
+            let level = image.as_ref().map(|image| Level::at(image, stored, limit.into(), shards, now));
+            // A bucket that does not exist is full; a further shard that does not exist will start empty.
+            let new = Level::new(if shard == 0 { balance.params.capacity } else { 0 }, balance.params);
+            balance.shards.push(level.unwrap_or(new));
+        }
+        shard += 1;
+    }
+    Ok(balances)
+}
+
+/// How long until `cost` would fit.
+pub(crate) fn wait(limits: &Limits, balances: &[LimitBalance], cost: &Cost) -> Result<Duration, ValidationError> {
+    let cost = cost.resolve(limits)?;
+    let waits = cost.iter().filter_map(|(name, tokens)| {
+        balances.iter().find(|balance| balance.name == *name).map(|balance| balance.wait(*tokens))
+    });
+    let longest = waits.max().unwrap_or(0);
+    Ok(Duration::from_millis(u64::try_from(longest).unwrap_or(u64::MAX)))
+}

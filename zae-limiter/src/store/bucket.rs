@@ -1,0 +1,170 @@
+//! The two calls of the acquire path: create a bucket, or update it.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{ConsumedCapacity, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use crate::{
+    bucket::{image::Image, key::BucketKey, plan::BucketWrite},
+    error::{RepositoryError, StoreError, StoreErrorKind},
+    model::name::NamespaceId,
+    store::{Consistency, Store},
+    wire::{
+        Item,
+        bucket::{self, NewBucket},
+        expression::Key,
+        keys,
+    },
+};
+
+/// A write and what it cost.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) outcome: Outcome,
+    /// Write units, indexes included. DynamoDB does not report those of a lost condition: the one that an item of less
+    /// than a KiB costs is assumed.
+    pub(crate) units: f64,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is done; the item as it now is.
+    Done(Image),
+    /// A condition did not hold; the item as it is, `None` when there is no bucket.
+    Lost(Option<Image>),
+    /// It certainly had no effect and may be tried again.
+    NotApplied(StoreError),
+    /// It failed, perhaps with an effect; it must not be repeated.
+    Failed(RepositoryError),
+}
+
+impl From<Outcome> for Sent {
+    fn from(outcome: Outcome) -> Self {
+        let units = if matches!(outcome, Outcome::Lost(_)) { 1.0 } else { 0.0 };
+        Self { outcome, units }
+    }
+}
+
+fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
+    consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
+}
+
+fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryError> {
+    item.map_or(Ok(None), |item| bucket::decode(item, now))
+}
+
+fn lost(item: Option<&Item>, now: i64) -> Outcome {
+    match decode(item, now) {
+        Ok(image) => Outcome::Lost(image),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn failed(error: StoreError) -> Outcome {
+    match error.kind {
+        StoreErrorKind::NotApplied => Outcome::NotApplied(error),
+        _ => Outcome::Failed(error.into()),
+    }
+}
+
+/// What is made of a write that did not answer in time: it may have been done.
+pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Sent {
+    Outcome::Failed(StoreError::timed_out(operation, after).into()).into()
+}
+
+/// The bucket as it is at `now` (epoch ms); `None` when there is none.
+pub(crate) async fn read(
+    store: &Store,
+    namespace: &NamespaceId,
+    key: &BucketKey,
+    now: i64,
+) -> Result<Option<Image>, RepositoryError> {
+    let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
+    let item = store.get(&Key::new(pk, keys::sk_state()), Consistency::Strong).await?;
+    decode(item.as_ref(), now)
+}
+
+/// Updates an existing bucket at `now` (epoch ms).
+pub(crate) async fn update(
+    store: &Store,
+    namespace: &NamespaceId,
+    key: &BucketKey,
+    write: &BucketWrite,
+    now: i64,
+) -> Sent {
+    let update = bucket::encode_update(write);
+    let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
+    let request = store
+        .once
+        .update_item()
+        .table_name(&store.table)
+        .set_key(Some(Key::new(pk, keys::sk_state()).into_attributes()))
+        .set_update_expression((!update.expression.is_empty()).then_some(update.expression))
+        .condition_expression(update.condition)
+        .set_expression_attribute_names((!update.names.is_empty()).then_some(update.names))
+        .set_expression_attribute_values(Some(update.values))
+        .return_values(ReturnValue::AllNew)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let outcome = match request.send().await {
+        Ok(output) => {
+            let outcome = match decode(output.attributes(), now) {
+                Ok(Some(image)) => Outcome::Done(image),
+                // The write did go through; only what it left is of another making.
+                Ok(None) => Outcome::Failed(RepositoryError::Malformed {
+                    key: key.to_string(),
+                    problem: "the bucket lost its refill instant".to_owned(),
+                }),
+                Err(error) => Outcome::Failed(error),
+            };
+            return Sent { outcome, units: units(output.consumed_capacity()) };
+        }
+        Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+            match error.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
+                _ => Outcome::Lost(None),
+            }
+        }
+        Err(error) => failed(StoreError::from_sdk("UpdateItem", error)),
+    };
+    outcome.into()
+}
+
+/// Creates a bucket that does not exist.
+pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> Sent {
+    let now = image.last_refill;
+    let item = bucket::encode_new(&NewBucket {
+        namespace,
+        entity: &key.entity,
+        resource: &key.resource,
+        shard: key.shard,
+        image: &image,
+    });
+    let request = store
+        .once
+        .put_item()
+        .table_name(&store.table)
+        .set_item(Some(item))
+        // Also true of the skeleton that an adjustment of the reference leaves where a bucket was deleted.
+        .condition_expression("attribute_not_exists(rf)")
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let outcome = match request.send().await {
+        Ok(output) => {
+            return Sent { outcome: Outcome::Done(image), units: units(output.consumed_capacity()) };
+        }
+        Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+            match error.into_err() {
+                PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
+                _ => Outcome::Lost(None),
+            }
+        }
+        Err(error) => failed(StoreError::from_sdk("PutItem", error)),
+    };
+    outcome.into()
+}

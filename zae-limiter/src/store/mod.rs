@@ -1,0 +1,148 @@
+//! The one place that talks to DynamoDB: table name, clients, and what a failed call means.
+
+mod admin;
+pub(crate) mod bucket;
+mod read;
+mod write;
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+};
+
+use crate::error::{BoxError, Heard, RepositoryError, Said, StoreError, StoreErrorKind};
+
+#[cfg(feature = "embedded")]
+pub(crate) use crate::store::admin::EMBEDDED_REGION;
+pub(crate) use crate::store::read::{Consistency, Order, Query};
+pub(crate) use crate::store::write::{Committed, Part, Seen, Written};
+
+/// A table and two ways to reach it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    /// The table's name, which is also the stack's.
+    pub(crate) table: String,
+    /// For reads and for writes that may be repeated: the SDK retries.
+    pub(crate) client: Client,
+    /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below us. And each has a
+    /// deadline of ours, which ends a call that stalls: so the SDK does not watch for that, which takes a timer, and wraps both bodies,
+    /// for every call. Nor does it end calls by itself, which a caller may want to wait for longer.
+    pub(crate) once: Client,
+}
+
+impl std::fmt::Debug for Store {
+    /// Without the clients: they print all of their settings.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    pub(crate) fn new(table: String, client: Client) -> Self {
+        let config = client.config();
+        let retries = config.retry_config().is_none_or(|retries| retries.max_attempts() > 1);
+        let watches = config.stalled_stream_protection().is_none_or(StalledStreamProtectionConfig::is_enabled);
+        let bounded = config.timeout_config().is_some_and(|timeouts| {
+            timeouts.operation_timeout().is_some() || timeouts.operation_attempt_timeout().is_some()
+        });
+        let once = if retries || watches || bounded {
+            let once = config.to_builder().retry_config(RetryConfig::disabled());
+            // What is left unset keeps the client's own value: those of connections, which both clients share.
+            let unbounded = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
+            let once = once.timeout_config(unbounded.build());
+            Client::from_conf(once.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
+        } else {
+            client.clone()
+        };
+        Self { table, client, once }
+    }
+
+    /// The error of a failed call, with the table's name where that is what is missing.
+    pub(crate) fn fail<E>(&self, operation: &'static str, error: SdkError<E>) -> RepositoryError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let error = StoreError::from_sdk(operation, error);
+        match error.kind {
+            StoreErrorKind::TableMissing => RepositoryError::TableMissing { table: self.table.clone() },
+            _ => error.into(),
+        }
+    }
+}
+
+/// The error of a request that could not even be built.
+pub(super) fn rejected(operation: &'static str, error: impl Into<BoxError>) -> RepositoryError {
+    StoreError::new(operation, StoreErrorKind::Rejected, error).into()
+}
+
+const NOT_APPLIED: [&str; 7] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "Throttling",
+    "LimitExceededException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+];
+const DENIED: [&str; 6] = [
+    "AccessDeniedException",
+    "AccessDenied",
+    "UnrecognizedClientException",
+    "MissingAuthenticationTokenException",
+    "InvalidSignatureException",
+    "ExpiredTokenException",
+];
+
+impl StoreError {
+    /// Reads the meaning out of an SDK error.
+    pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let code = error.code().map(|code| Said { code: code.to_owned(), message: error.message().map(str::to_owned) });
+        // A server that failed may have done the work first, whatever it calls its failure.
+        let server_failed = error.raw_response().is_some_and(|response| response.status().is_server_error());
+        let kind = match (&error, code.as_ref().map(|said| said.code.as_str())) {
+            (SdkError::ServiceError(_), Some("ConditionalCheckFailedException")) => StoreErrorKind::ConditionFailed,
+            (SdkError::ServiceError(_), Some("ResourceNotFoundException")) => StoreErrorKind::TableMissing,
+            (SdkError::ServiceError(_), Some(code)) if NOT_APPLIED.contains(&code) => StoreErrorKind::NotApplied,
+            (SdkError::ServiceError(_), Some(code)) if DENIED.contains(&code) => StoreErrorKind::AccessDenied,
+            (SdkError::ServiceError(_), _) if server_failed => StoreErrorKind::Ambiguous,
+            (SdkError::ServiceError(_), Some(_)) => StoreErrorKind::Rejected,
+            (SdkError::ConstructionFailure(_), _) => StoreErrorKind::Rejected,
+            // What fails before there is a connection is of no kind that connections know.
+            (SdkError::DispatchFailure(failure), _) if failure.is_other() => StoreErrorKind::NotSent,
+            _ => StoreErrorKind::Ambiguous,
+        };
+        let heard = match &error {
+            SdkError::TimeoutError(_) => Heard::NothingInTime,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Heard::NothingInTime,
+            SdkError::ServiceError(_) if code.is_some() || server_failed => Heard::Answer,
+            _ => Heard::Nothing,
+        };
+        Self { operation, kind, code, heard, source: BoxError::from(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::{Config, config::BehaviorVersion};
+    use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+
+    use super::*;
+
+    #[test]
+    fn what_adds_is_never_repeated_whatever_the_client_does() {
+        let attempts = |client: &Client| client.config().retry_config().map(RetryConfig::max_attempts);
+        for retry in [RetryConfig::standard(), RetryConfig::disabled()] {
+            let most = retry.max_attempts();
+            let config = Config::builder().behavior_version(BehaviorVersion::latest()).retry_config(retry);
+            let config = config.sleep_impl(SharedAsyncSleep::new(TokioSleep::new())).build();
+            let store = Store::new("limiter".to_owned(), Client::from_conf(config));
+            assert_eq!((attempts(&store.once), attempts(&store.client)), (Some(1), Some(most)));
+            let watch = store.once.config().stalled_stream_protection();
+            assert!(watch.is_some_and(|watch| !watch.upload_enabled() && !watch.download_enabled()));
+        }
+    }
+}

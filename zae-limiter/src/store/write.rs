@@ -1,0 +1,256 @@
+//! Writes: one item, many deletions, a transaction.
+
+use aws_sdk_dynamodb::{
+    error::{BuildError, SdkError},
+    operation::update_item::UpdateItemError,
+    types::{
+        ConditionCheck, Delete, DeleteRequest, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update, WriteRequest,
+    },
+};
+
+use crate::{
+    error::{RepositoryError, StoreError, StoreErrorKind},
+    store::{Store, read::Backoff, rejected},
+    wire::{
+        Item,
+        expression::{Expression, Key},
+    },
+};
+
+/// Items per BatchWriteItem, DynamoDB's own limit.
+const BATCH: usize = 25;
+/// How often a write that collided with a transaction is tried.
+const CONFLICTS: usize = 5;
+const CONFLICT: &str = "TransactionConflictException";
+
+/// Whether a conditional write was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Done,
+    /// Its condition did not hold; nothing was written.
+    Refused,
+}
+
+/// Whether a conditional write was done, and what was in its way.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Seen {
+    Done,
+    /// Its condition did not hold; the item as it is, `None` when there is none.
+    Refused(Option<Item>),
+}
+
+/// Whether a transaction was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    Done,
+    /// The conditions of the parts with these indices did not hold; nothing was written.
+    Refused(Vec<usize>),
+}
+
+/// One part of a transaction.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Put(Item, Expression),
+    Update(Key, Expression),
+    Delete(Key, Expression),
+    Check(Key, Expression),
+}
+
+/// Sends a write of one item until no transaction is in its way, which the SDK does not retry.
+async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
+    send: impl Fn() -> F + Send + Sync,
+) -> Result<Written, RepositoryError> {
+    let mut backoff = Backoff::new();
+    for _ in 1..CONFLICTS {
+        match send().await {
+            Err(RepositoryError::Store(error)) if error.code() == Some(CONFLICT) => backoff.pause().await,
+            result => return written(result),
+        }
+    }
+    written(send().await)
+}
+
+fn written(result: Result<(), RepositoryError>) -> Result<Written, RepositoryError> {
+    match result {
+        Ok(()) => Ok(Written::Done),
+        Err(RepositoryError::Store(StoreError { kind: StoreErrorKind::ConditionFailed, .. })) => Ok(Written::Refused),
+        Err(error) => Err(error),
+    }
+}
+
+impl Store {
+    /// Writes a whole item.
+    pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<Written, RepositoryError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .set_condition_expression(condition.condition_text())
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values());
+        let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("PutItem", error)) };
+        unhindered(send).await
+    }
+
+    /// Changes an item. The SDK may repeat it: for changes that mean the same when they are done twice.
+    pub(crate) async fn update(&self, key: &Key, change: Expression) -> Result<Written, RepositoryError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(&change.update)
+            .set_condition_expression(change.condition_text())
+            .set_expression_attribute_names(change.names())
+            .set_expression_attribute_values(change.values());
+        let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("UpdateItem", error)) };
+        unhindered(send).await
+    }
+
+    /// Removes an item and answers what it was; `None` when there was none (or when a repetition found it gone).
+    pub(crate) async fn take(&self, key: &Key) -> Result<Option<Item>, RepositoryError> {
+        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.attributes()));
+        let answer = request.return_values(ReturnValue::AllOld).send().await;
+        Ok(answer.map_err(|error| self.fail("DeleteItem", error))?.attributes.filter(|item| !item.is_empty()))
+    }
+
+    /// Changes an item like [`Store::update`], and tells what was in the way.
+    pub(crate) async fn update_or_see(&self, key: &Key, change: Expression) -> Result<Seen, RepositoryError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(&change.update)
+            .set_condition_expression(change.condition_text())
+            .set_expression_attribute_names(change.names())
+            .set_expression_attribute_values(change.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(Seen::Done),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                match error.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(failure) => Ok(Seen::Refused(failure.item)),
+                    _ => Ok(Seen::Refused(None)),
+                }
+            }
+            Err(error) => Err(self.fail("UpdateItem", error)),
+        }
+    }
+
+    /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.
+    pub(crate) async fn batch_delete(&self, keys: &[Key]) -> Result<(), RepositoryError> {
+        for chunk in keys.chunks(BATCH) {
+            let requests: Result<Vec<_>, BuildError> = chunk
+                .iter()
+                .map(|key| {
+                    let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build()?;
+                    Ok(WriteRequest::builder().delete_request(delete).build())
+                })
+                .collect();
+            let mut open = requests.map_err(|error| rejected("BatchWriteItem", error))?;
+            let mut backoff = Backoff::new();
+            while !open.is_empty() {
+                let answer = self.client.batch_write_item().request_items(&self.table, open).send().await;
+                let mut answer = answer.map_err(|error| self.fail("BatchWriteItem", error))?;
+                let left = answer.unprocessed_items.as_mut().and_then(|tables| tables.remove(&self.table));
+                open = left.unwrap_or_default();
+                if !open.is_empty() {
+                    backoff.pause().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all parts or none. Collisions with other transactions are tried again.
+    pub(crate) async fn transact(&self, parts: &[Part]) -> Result<Committed, RepositoryError> {
+        let items: Result<Vec<_>, _> = parts.iter().map(|part| self.part(part)).collect();
+        let items = items.map_err(|error| rejected("TransactWriteItems", error))?;
+        let mut backoff = Backoff::new();
+        let mut tries = 1;
+        loop {
+            let request = self.client.transact_write_items().set_transact_items(Some(items.clone()));
+            let Err(error) = request.send().await else { return Ok(Committed::Done) };
+            let reasons: Vec<String> = match error.as_service_error() {
+                Some(service) if service.is_transaction_canceled_exception() => cancellation(service),
+                _ => return Err(self.fail("TransactWriteItems", error)),
+            };
+            let refused: Vec<usize> = reasons
+                .iter()
+                .enumerate()
+                .filter(|(_, code)| *code == "ConditionalCheckFailed")
+                .map(|(i, _)| i)
+                .collect();
+            if !refused.is_empty() {
+                return Ok(Committed::Refused(refused));
+            }
+            let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+            if !reasons.iter().any(|code| passing.contains(&code.as_str())) {
+                return Err(self.fail("TransactWriteItems", error));
+            }
+            if tries == CONFLICTS {
+                let error = StoreError::from_sdk("TransactWriteItems", error);
+                return Err(StoreError { kind: StoreErrorKind::NotApplied, ..error }.into());
+            }
+            tries += 1;
+            backoff.pause().await;
+        }
+    }
+
+    fn part(&self, part: &Part) -> Result<TransactWriteItem, BuildError> {
+        let item = TransactWriteItem::builder();
+        Ok(match part {
+            Part::Put(attributes, expression) => {
+                let put = Put::builder()
+                    .table_name(&self.table)
+                    .set_item(Some(attributes.clone()))
+                    .set_condition_expression(expression.condition_text())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.put(put.build()?)
+            }
+            Part::Update(key, expression) => {
+                let update = Update::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key.attributes()))
+                    .update_expression(&expression.update)
+                    .set_condition_expression(expression.condition_text())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.update(update.build()?)
+            }
+            Part::Delete(key, expression) => {
+                let delete = Delete::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key.attributes()))
+                    .set_condition_expression(expression.condition_text())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.delete(delete.build()?)
+            }
+            Part::Check(key, expression) => {
+                let check = ConditionCheck::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key.attributes()))
+                    .condition_expression(&expression.condition)
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values());
+                item.condition_check(check.build()?)
+            }
+        }
+        .build())
+    }
+}
+
+fn cancellation(error: &aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError) -> Vec<String> {
+    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
+    match error {
+        E::TransactionCanceledException(cancelled) => {
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or_default().to_owned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
