@@ -1,4 +1,4 @@
-//! Equal values become the same one: [`Recent`].
+//! Equal values become the same one: [`Interner`].
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,15 +7,15 @@ const KEPT: usize = 16;
 
 /// The values that were seen last, so that thousands who have equal ones share them.
 #[derive(Debug)]
-pub(crate) struct Recent<T>(Mutex<Vec<T>>);
+pub(crate) struct Interner<T>(Mutex<Vec<T>>);
 
-impl<T> Default for Recent<T> {
+impl<T> Default for Interner<T> {
     fn default() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 }
 
-impl<T: Clone> Recent<T> {
+impl<T: Clone> Interner<T> {
     /// One that was seen lately and is the `same` as `value`, else `value`.
     pub(crate) fn intern(&self, value: T, same: impl Fn(&T, &T) -> bool) -> T {
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn equal_values_become_the_same_until_they_were_not_seen_for_long() {
-        let recent = Recent::default();
+        let recent = Interner::default();
         let intern = |value: usize| recent.intern(Arc::new(value), |a, b| a == b);
         let first = intern(0);
         for value in 1..KEPT {

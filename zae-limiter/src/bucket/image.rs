@@ -142,7 +142,7 @@ impl Image {
 
 /// Where one limit of an image stands at an instant, under the parameters that are to hold from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Level {
+pub(crate) struct Balance {
     /// The balance, in mt, never above the ceiling.
     pub(crate) tokens: i64,
     /// This shard's share of the parameters.
@@ -166,7 +166,7 @@ pub(crate) enum Basis {
     New,
 }
 
-impl Level {
+impl Balance {
     /// The level of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` are the parameters to hold.
     ///
     /// Capacity and refill are this shard's part when the bucket has `shards` shards.

@@ -6,7 +6,7 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use crate::{
     bucket::{
         Params,
-        image::{Image, Level, LimitImage},
+        image::{Balance, Image, LimitImage},
         lifetime::{Lifetime, full_in},
         plan::{Goal, levels, plan},
         plan_tests::apply,
@@ -31,8 +31,8 @@ fn bucket(params: &[Params], now: i64) -> (Vec<(LimitName, Params)>, Image) {
 
 /// Ms until `item` is full.
 fn until_full(item: &Image, limits: &[(LimitName, Params)], now: i64) -> i64 {
-    let levels: Vec<Level> =
-        limits.iter().map(|(name, params)| Level::at(item, item.limit(name.as_str()), *params, 1, now)).collect();
+    let levels: Vec<Balance> =
+        limits.iter().map(|(name, params)| Balance::at(item, item.limit(name.as_str()), *params, 1, now)).collect();
     full_in(levels.iter().map(|level| (level, 0)))
 }
 

@@ -1,7 +1,7 @@
 //! How long a bucket is kept: [`Lifetime`]. An item that DynamoDB removes is made anew full, so it must not go before it is
 //! full, whatever is owed.
 
-use crate::bucket::{clamp, image::Level, plan::ROOM_MS, ttl_at};
+use crate::bucket::{clamp, image::Balance, plan::ROOM_MS, ttl_at};
 
 /// The deepest debt, in mt: a quarter of what 64 bits hold, so that sums of a few have room. It takes four times the largest
 /// capacity, and what is owed beyond is forgiven.
@@ -68,7 +68,7 @@ pub(crate) fn needed(full: i64, now: i64) -> i64 {
     clamp((end + 999).div_euclid(1_000))
 }
 
-impl Level {
+impl Balance {
     /// Ms until it is full when `out` mt are taken from it.
     pub(crate) fn full_in(&self, out: i64) -> i64 {
         let tokens = self.tokens.saturating_sub(out).min(self.params.capacity);
@@ -87,6 +87,6 @@ impl Level {
 }
 
 /// Ms until all of `limits` of `image` are full, each given as its level and what is taken from it.
-pub(crate) fn full_in<'a>(levels: impl IntoIterator<Item = (&'a Level, i64)>) -> i64 {
+pub(crate) fn full_in<'a>(levels: impl IntoIterator<Item = (&'a Balance, i64)>) -> i64 {
     levels.into_iter().map(|(level, out)| level.full_in(out)).max().unwrap_or(0)
 }

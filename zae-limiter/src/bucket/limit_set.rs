@@ -7,7 +7,7 @@ use crate::{
 
 /// Under which terms a bucket is asked: asks of equal terms can share a write.
 #[derive(Clone, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct LimitSet {
     /// The limits that apply.
     pub(crate) limits: Limits,
     /// The same in stored units.
@@ -18,7 +18,7 @@ pub(crate) struct Terms {
     pub(crate) owner: Owner,
 }
 
-impl Terms {
+impl LimitSet {
     pub(crate) fn new(limits: Limits, lifetime: Lifetime, owner: Owner) -> Self {
         let params = limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
         Self { limits, params, lifetime, owner }

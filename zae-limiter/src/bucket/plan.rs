@@ -15,7 +15,7 @@
 use crate::{
     bucket::{
         Accrual, Params,
-        image::{Basis, Image, Leftover, LeftoverValue, Level, LimitImage, Owner, StoredParams},
+        image::{Balance, Basis, Image, Leftover, LeftoverValue, LimitImage, Owner, StoredParams},
         incarnation::Incarnation,
         leftovers::{Enabled, bypass, leftovers},
         lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
@@ -152,18 +152,18 @@ pub(crate) enum TokenWrite {
 }
 
 /// One limit's part of a plan while it is made.
-struct Part<'a> {
+struct LimitPlan<'a> {
     name: &'a LimitName,
     stored: Option<&'a LimitImage>,
     wanted: Params,
-    level: Level,
+    level: Balance,
     take: i64,
     adjust: i64,
     /// Whether the limit is among those that apply.
     applies: bool,
 }
 
-impl Part<'_> {
+impl LimitPlan<'_> {
     fn named(&self) -> bool {
         self.take != 0 || self.adjust != 0
     }
@@ -301,7 +301,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
     }
     let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };
     let parts = parts(image, &goal);
-    let gains = |part: &Part<'_>| part.level.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
+    let gains = |part: &LimitPlan<'_>| part.level.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
     let wcu_credit = wcu_credit(image, now);
     if wcu_credit == 0 && !parts.iter().any(gains) {
         return None;
@@ -332,31 +332,31 @@ pub(crate) fn guards_itself(image: &Image, goal: &Goal<'_>) -> bool {
 }
 
 /// Where each of the limits that apply stands, adjustments booked and nothing taken.
-pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Level> {
+pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
     let parts = parts(image, goal);
     let applying = parts.iter().filter(|part| part.applies);
     applying
         .map(|part| {
             let tokens = part.level.tokens.saturating_sub(part.adjust).min(part.level.params.capacity);
-            Level { tokens, ..part.level }
+            Balance { tokens, ..part.level }
         })
         .collect()
 }
 
-fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
+fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
     let booked = |name: &LimitName| {
         goal.adjust.iter().filter(|(adjusted, _)| adjusted == name).fold(0_i64, |sum, (_, d)| sum.saturating_add(*d))
     };
     let shards = goal.shards.max(image.shards());
-    let mut parts: Vec<Part<'a>> = goal
+    let mut parts: Vec<LimitPlan<'a>> = goal
         .limits
         .iter()
         .enumerate()
         .map(|(index, (name, wanted))| {
             let stored = image.limit(name.as_str());
-            let level = Level::at(image, stored, *wanted, shards, goal.now);
+            let level = Balance::at(image, stored, *wanted, shards, goal.now);
             let take = goal.take.get(index).copied().unwrap_or(0);
-            Part { name, stored, wanted: *wanted, level, take, adjust: booked(name), applies: true }
+            LimitPlan { name, stored, wanted: *wanted, level, take, adjust: booked(name), applies: true }
         })
         .collect();
     for stored in &image.limits {
@@ -365,9 +365,9 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<Part<'a>> {
         }
         // A limit that no longer applies still shares the refill instant, and may be owed a refund.
         let (Some(current), Some(_)) = (stored.params.complete(), stored.tokens) else { continue };
-        let level = Level::at(image, Some(stored), current, shards, goal.now);
+        let level = Balance::at(image, Some(stored), current, shards, goal.now);
         let adjust = booked(&stored.name);
-        parts.push(Part {
+        parts.push(LimitPlan {
             name: &stored.name,
             stored: Some(stored),
             wanted: current,

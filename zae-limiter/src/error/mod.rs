@@ -14,7 +14,7 @@ pub use acquire::{AcquireError, LeaseError, SettleError, Unavailable, Unavailabl
 pub use connect::{ConnectError, NoCredentials};
 pub use disabled::{Disabled, DisabledLevel};
 pub use exceeded::{NeverFits, RateLimitExceeded};
-pub(crate) use repository::{Heard, Said};
+pub(crate) use repository::{Heard, ServiceMessage};
 pub use repository::{NamespaceState, RepositoryError, StoreError, StoreErrorKind, Unsupported};
 pub use validation::{ValidationError, ValidationReason};
 

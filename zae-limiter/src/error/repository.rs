@@ -165,7 +165,7 @@ pub struct Unsupported {
 pub struct StoreError {
     pub(crate) operation: &'static str,
     pub(crate) kind: StoreErrorKind,
-    pub(crate) code: Option<Said>,
+    pub(crate) code: Option<ServiceMessage>,
     pub(crate) heard: Heard,
     pub(crate) source: BoxError,
 }
@@ -183,7 +183,7 @@ pub(crate) enum Heard {
 
 /// What DynamoDB itself said of a failure.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct ServiceMessage {
     pub(crate) code: String,
     pub(crate) message: Option<String>,
 }
@@ -261,7 +261,7 @@ impl fmt::Display for StoreError {
             (StoreErrorKind::Ambiguous, _) => unheard.unwrap_or("DynamoDB itself failed; try again later"),
         };
         write!(f, "{} failed: {meaning}", self.operation)?;
-        let Some(Said { code, message }) = &self.code else { return Ok(()) };
+        let Some(ServiceMessage { code, message }) = &self.code else { return Ok(()) };
         match message {
             Some(message) => write!(f, " ({code}: {message})"),
             None => write!(f, " ({code})"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     bucket::{
         MILLI, Params, State,
-        image::{Image, Level},
+        image::{Balance, Image},
     },
     error::{AcquireError, Disabled, DisabledLevel, RepositoryError, ValidationError},
     limiter::RateLimiter,
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
     /// By shard.
-    shards: Vec<Level>,
+    shards: Vec<Balance>,
     /// One shard's parameters.
     params: Params,
 }
@@ -35,7 +35,7 @@ impl LimitBalance {
 
     /// Ms until the first shard has `needed` tokens.
     fn wait(&self, needed: u64) -> u128 {
-        let wait = |shard: &Level| {
+        let wait = |shard: &Balance| {
             let wait = State { tokens: shard.tokens, last_refill: 0, params: shard.params }.wait_for(needed, 0);
             if wait > 0 { wait.saturating_add(u128::from(shard.lead.unsigned_abs())) } else { 0 }
         };
@@ -93,9 +93,9 @@ async fn read(
         }
         for (limit, balance) in limits.iter().zip(&mut balances) {
             let stored = image.as_ref().and_then(|image| image.limit(limit.name().as_str()));
-            let level = image.as_ref().map(|image| Level::at(image, stored, limit.into(), shards, now));
+            let level = image.as_ref().map(|image| Balance::at(image, stored, limit.into(), shards, now));
             // A bucket that does not exist is full; a further shard that does not exist will start empty.
-            let new = Level::new(if shard == 0 { balance.params.capacity } else { 0 }, balance.params);
+            let new = Balance::new(if shard == 0 { balance.params.capacity } else { 0 }, balance.params);
             balance.shards.push(level.unwrap_or(new));
         }
         shard += 1;

@@ -11,9 +11,9 @@ use crate::{
         lane::lanes::Lanes,
         runtime::{
             breaker::Breaker,
-            context::{Closing, EngineOptions, Shared, Stranded},
+            context::{Closing, Context, EngineOptions, Stranded},
             deadlines::LONGEST,
-            home::Home,
+            home::HomeRuntime,
         },
         telemetry,
     },
@@ -140,7 +140,7 @@ impl RateLimiterBuilder {
             max_waiting: self.max_waiting,
             max_lanes: self.max_lanes,
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Context {
             store: self.repository.store().clone(),
             namespace: self.repository.namespace_id().clone(),
             clock: Arc::clone(self.repository.clock()),
@@ -149,7 +149,7 @@ impl RateLimiterBuilder {
             options,
             closing: Closing::default(),
             tasks: TaskTracker::new(),
-            home: Home::here(),
+            home: HomeRuntime::here(),
             stranded: Stranded::default(),
         });
         let inner = Inner {

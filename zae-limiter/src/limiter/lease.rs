@@ -17,12 +17,12 @@ use crate::{
         acquire::{
             self,
             denied::{Denied, NotTaken},
-            resolve::Resolved,
+            resolve::ResolvedTargets,
         },
         lane::{
             Lane,
             hold::{Booked, Hold, Holds},
-            target::Level,
+            target::Target,
         },
         runtime::deadlines::after,
     },
@@ -82,13 +82,13 @@ pub struct Lease {
     whose: Whose,
     /// Read from the holds when first asked for: most leases are never asked.
     statuses: OnceLock<Box<[LimitStatus]>>,
-    state: Mutex<State>,
+    state: Mutex<LeaseState>,
 }
 
 /// Who was charged, and where.
 enum Whose {
     /// Buckets of the table.
-    Buckets(Arc<Resolved>),
+    Buckets(Arc<ResolvedTargets>),
     /// None: the store was away.
     Nowhere(Box<Blind>),
 }
@@ -102,7 +102,7 @@ pub(crate) struct Blind {
     pub(crate) granted: Vec<(LimitName, i64)>,
 }
 
-struct State {
+struct LeaseState {
     phase: Phase,
     /// Child before parent.
     holds: Holds,
@@ -131,7 +131,7 @@ impl fmt::Debug for Lease {
 impl Lease {
     /// One of tokens that were taken from the buckets in `resolved`.
     #[inline]
-    pub(crate) fn of(limiter: RateLimiter, resolved: Arc<Resolved>, holds: Holds) -> Self {
+    pub(crate) fn of(limiter: RateLimiter, resolved: Arc<ResolvedTargets>, holds: Holds) -> Self {
         Self::new(limiter, Whose::Buckets(resolved), holds)
     }
 
@@ -142,7 +142,7 @@ impl Lease {
 
     #[inline]
     fn new(limiter: RateLimiter, whose: Whose, holds: Holds) -> Self {
-        let state = State { phase: Phase::Open, holds, deltas: Vec::new() };
+        let state = LeaseState { phase: Phase::Open, holds, deltas: Vec::new() };
         Self { limiter, whose, statuses: OnceLock::new(), state: Mutex::new(state) }
     }
 
@@ -154,7 +154,7 @@ impl Lease {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LeaseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -261,7 +261,7 @@ impl Lease {
     }
 
     /// From the shards that the lease holds tokens of; under other limits, where they were changed since.
-    async fn take_more(&self, resolved: &Arc<Resolved>, cost: Cost, deadline: Instant) -> Result<Holds, Denied> {
+    async fn take_more(&self, resolved: &Arc<ResolvedTargets>, cost: Cost, deadline: Instant) -> Result<Holds, Denied> {
         let lanes: Option<Vec<Arc<Lane>>> = {
             let state = self.lock();
             (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
@@ -275,7 +275,7 @@ impl Lease {
             let asks = lanes.iter().filter_map(|lane| {
                 let mut levels = std::iter::once(&now.child).chain(&now.parent);
                 let level = levels.find(|level| *level.entity() == lane.key.entity)?;
-                Some((Arc::new(Level::new(Arc::clone(level.terms()), Arc::clone(lane))), level.amounts(&asked)))
+                Some((Arc::new(Target::new(Arc::clone(level.terms()), Arc::clone(lane))), level.amounts(&asked)))
             });
             let asks = asks.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
             match acquire::take_more(asks, deadline).await {
@@ -308,7 +308,7 @@ impl Lease {
     /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
         let mut state = self.lock();
-        let State { phase: Phase::Open, holds, deltas } = &mut *state else { return Err(LeaseError::Settled) };
+        let LeaseState { phase: Phase::Open, holds, deltas } = &mut *state else { return Err(LeaseError::Settled) };
         let limit = limit.as_ref();
         let taken = || holds.iter().flat_map(Hold::taken).map(|(name, _)| name);
         let known = || taken().chain(self.granted_blindly().iter().map(|(name, _)| name));
@@ -352,7 +352,7 @@ impl Lease {
 
     fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
         let mut state = self.lock();
-        let State { phase, holds, deltas, .. } = &mut *state;
+        let LeaseState { phase, holds, deltas, .. } = &mut *state;
         if std::mem::replace(phase, Phase::Settled) == Phase::Settled {
             return Settlement::nothing();
         }

@@ -21,15 +21,15 @@ use crate::{
             denied::{Denied, NotTaken},
             front::Front,
             local::LocalShares,
-            resolve::{self, Resolved, Said, Wish},
+            resolve::{self, AcquireSpec, Overrides, ResolvedTargets},
         },
         lane::{hold::Holds, lanes::Lanes},
-        reserve::Serves,
+        reserve::ReserveDraw,
         runtime::{
             breaker::Gate,
-            context::Shared,
+            context::Context,
             deadlines::{Passed, after},
-            home::{Errand, Gone},
+            home::{RemoteTask, RuntimeGone},
         },
         telemetry::{self, Ending},
     },
@@ -185,10 +185,10 @@ impl RateLimiter {
         }
     }
 
-    fn wish(&self, request: Acquire) -> Wish {
+    fn wish(&self, request: Acquire) -> AcquireSpec {
         let inner = &self.inner;
-        Wish {
-            said: Said {
+        AcquireSpec {
+            said: Overrides {
                 default_limits: request.default_limits.or_else(|| inner.default_limits.clone()),
                 limits: request.limits,
             },
@@ -238,10 +238,10 @@ impl RateLimiter {
         if let Some(level) = &resolved.parent {
             let amounts = level.amounts_like(&resolved.child, &amounts);
             if amounts.iter().any(|amount| *amount > 0) {
-                of_parent = Some(level.grant_from_stock(amounts, Serves::Level, now)?);
+                of_parent = Some(level.grant_from_stock(amounts, ReserveDraw::Level, now)?);
             }
         }
-        let of_child = resolved.child.grant_from_stock(amounts, Serves::Acquire, now)?;
+        let of_child = resolved.child.grant_from_stock(amounts, ReserveDraw::Acquire, now)?;
         let mut holds = Holds::from_buf([of_child]);
         if let Some(hold) = of_parent {
             holds.push(hold);
@@ -259,7 +259,7 @@ impl RateLimiter {
         Box::pin(self.acquire_through_lanes(self.wish(request)))
     }
 
-    async fn acquire_through_lanes(&self, wish: Wish) -> Result<Lease, AcquireError> {
+    async fn acquire_through_lanes(&self, wish: AcquireSpec) -> Result<Lease, AcquireError> {
         let shared = &self.inner.lanes.shared;
         shared.recover();
         if shared.closing.has_begun() {
@@ -291,22 +291,22 @@ impl RateLimiter {
         }
     }
 
-    async fn try_at_home(&self, wish: &Wish) -> Result<Result<Lease, Denied>, Passed> {
-        let Shared { home, deadlines, .. } = &*self.inner.lanes.shared;
+    async fn try_at_home(&self, wish: &AcquireSpec) -> Result<Result<Lease, Denied>, Passed> {
+        let Context { home, deadlines, .. } = &*self.inner.lanes.shared;
         if let Some(elsewhere) = home.elsewhere() {
             let (limiter, asked) = (self.clone(), wish.clone());
-            let errand = Errand::start(&elsewhere, Box::pin(async move { limiter.try_acquire(&asked).await }));
+            let errand = RemoteTask::start(&elsewhere, Box::pin(async move { limiter.try_acquire(&asked).await }));
             // A timer of this runtime: the other one may be busy, or not be driven.
             match tokio::time::timeout_at(wish.deadline, errand).await {
                 Ok(Ok(result)) => return Ok(result),
-                Ok(Err(Gone)) => home.lost(elsewhere.id()),
+                Ok(Err(RuntimeGone)) => home.lost(elsewhere.id()),
                 Err(_) => return Err(Passed),
             }
         }
         deadlines.until(wish.deadline, self.try_acquire(wish)).await
     }
 
-    async fn try_acquire(&self, wish: &Wish) -> Result<Lease, Denied> {
+    async fn try_acquire(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
         loop {
             let resolved = self.resolve(wish).await?;
             let amounts = wish.cost.amounts_of(resolved.child.limits())?;
@@ -320,11 +320,11 @@ impl RateLimiter {
     }
 
     /// Makes the next acquires of those in `resolved` read their limits anew.
-    pub(crate) fn forget(&self, resolved: &Resolved) {
+    pub(crate) fn forget(&self, resolved: &ResolvedTargets) {
         resolved.forget(&self.inner.repository);
     }
 
-    pub(crate) async fn resolve(&self, wish: &Wish) -> Result<Arc<Resolved>, Denied> {
+    pub(crate) async fn resolve(&self, wish: &AcquireSpec) -> Result<Arc<ResolvedTargets>, Denied> {
         let inner = &self.inner;
         let defaults = wish.said.default_limits.as_ref();
         // Limits given with the call are only this call's.

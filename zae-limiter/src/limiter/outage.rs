@@ -6,7 +6,7 @@ use super::RateLimiter;
 use crate::{
     bucket::MILLI,
     engine::{
-        acquire::resolve::Wish,
+        acquire::resolve::AcquireSpec,
         telemetry::{self, Ending, Over, Refuser},
     },
     error::{AcquireError, Disabled, RepositoryError, Unavailable, UnavailableReason},
@@ -18,7 +18,7 @@ impl RateLimiter {
     /// What the policy says while the store cannot be asked.
     pub(super) fn without_store(
         &self,
-        wish: &Wish,
+        wish: &AcquireSpec,
         reason: UnavailableReason,
         source: Option<Arc<RepositoryError>>,
     ) -> Result<Lease, AcquireError> {
@@ -58,7 +58,11 @@ impl RateLimiter {
     }
 }
 
-pub(super) fn unavailable(wish: &Wish, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> Unavailable {
+pub(super) fn unavailable(
+    wish: &AcquireSpec,
+    reason: UnavailableReason,
+    source: Option<Arc<RepositoryError>>,
+) -> Unavailable {
     let error = Unavailable::new(reason, wish.entity.clone(), wish.resource.clone());
     match source {
         Some(source) => error.with_source(source),

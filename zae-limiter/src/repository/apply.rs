@@ -18,7 +18,7 @@ use crate::{
         limit::Limits,
         name::{EntityId, LimitName, LimitScope, ResourceName},
     },
-    store::{Consistency, Query, Written},
+    store::{ConditionalWrite, Consistency, Query},
     wire::{
         self, Item,
         config::{Access, ConfigLevel, dropped},
@@ -157,7 +157,7 @@ impl Repository {
                     names: write.names,
                     values: write.values,
                 };
-                if self.store().update(key, change).await? == Written::Refused {
+                if self.store().update(key, change).await? == ConditionalWrite::Refused {
                     continue;
                 }
             }

@@ -12,7 +12,7 @@ use crate::{
         audit::{AuditAction, AuditPage, AuditTarget},
         name::{LimitScope, Principal},
     },
-    store::{Consistency, Order, Part, Query},
+    store::{Consistency, Order, Query, TransactPart},
     wire::{
         audit,
         expression::{Expression, Key},
@@ -86,12 +86,12 @@ impl Repository {
         principal: Option<&Principal>,
         scope: Option<&LimitScope>,
         details: Value,
-    ) -> Result<Part, RepositoryError> {
+    ) -> Result<TransactPart, RepositoryError> {
         let retention_days = self.audit_retention_days().await?;
         let now_ms = self.now_ms();
         let id = next_id(now_ms);
         let event = audit::NewEvent { id, target, action, principal, scope, details, now_ms, retention_days };
-        Ok(Part::Put(audit::encode(self.ns(), &event), Expression::default()))
+        Ok(TransactPart::Put(audit::encode(self.ns(), &event), Expression::default()))
     }
 
     async fn audit_retention_days(&self) -> Result<u32, RepositoryError> {

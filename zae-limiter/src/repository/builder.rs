@@ -39,7 +39,7 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Where the table is.
 #[derive(Default)]
-enum Place {
+enum StoreChoice {
     #[default]
     Aws,
     Client(Client),
@@ -86,7 +86,7 @@ pub struct RepositoryBuilder {
     namespace: Option<String>,
     region: Option<String>,
     endpoint_url: Option<String>,
-    place: Place,
+    place: StoreChoice,
     missing: Missing,
     provisioner: Option<Arc<dyn Provisioner>>,
     clock: Arc<dyn Clock>,
@@ -116,7 +116,7 @@ impl RepositoryBuilder {
             namespace: None,
             region: None,
             endpoint_url: None,
-            place: Place::default(),
+            place: StoreChoice::default(),
             missing: Missing::default(),
             provisioner: None,
             clock: Arc::new(SystemClock),
@@ -159,14 +159,14 @@ impl RepositoryBuilder {
     /// Its timeouts should fit inside an acquire's deadline. Writes that add tokens are sent once, whatever it says about
     /// retries.
     pub fn client(mut self, client: Client) -> Self {
-        self.place = Place::Client(client);
+        self.place = StoreChoice::Client(client);
         self
     }
 
     /// A table in this process's memory, gone with it. Table and namespace are created.
     #[cfg(feature = "embedded")]
     pub fn embedded(mut self) -> Self {
-        self.place = Place::Memory;
+        self.place = StoreChoice::Memory;
         self.create_table()
     }
 
@@ -175,14 +175,14 @@ impl RepositoryBuilder {
     /// One process at a time: the file is a database of its own, not a server.
     #[cfg(feature = "embedded")]
     pub fn embedded_at(mut self, path: impl Into<PathBuf>) -> Self {
-        self.place = Place::File(path.into());
+        self.place = StoreChoice::File(path.into());
         self.create_table()
     }
 
     /// A table in `store`. Table and namespace are created if they are missing.
     #[cfg(feature = "embedded")]
     pub fn embedded_store(mut self, store: &EmbeddedStore) -> Self {
-        self.place = Place::Store(store.clone());
+        self.place = StoreChoice::Store(store.clone());
         self.create_table()
     }
 
@@ -325,30 +325,30 @@ fn choose(given: Option<String>, variable: &str, default: &str) -> String {
 }
 
 async fn connect(
-    place: Place,
+    place: StoreChoice,
     region: Option<String>,
     endpoint_url: Option<String>,
 ) -> Result<Client, RepositoryError> {
     match place {
-        Place::Client(client) => Ok(client),
+        StoreChoice::Client(client) => Ok(client),
         #[cfg(feature = "embedded")]
-        Place::Memory => Ok(EmbeddedStore::memory()?.client()),
+        StoreChoice::Memory => Ok(EmbeddedStore::memory()?.client()),
         #[cfg(feature = "embedded")]
-        Place::File(path) => {
+        StoreChoice::File(path) => {
             // Opening means waiting for the disk.
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::at(path)).await;
             Ok(opened.map_err(|error| rejected("open", error))??.client())
         }
         #[cfg(feature = "embedded")]
-        Place::Store(store) => Ok(store.client()),
+        StoreChoice::Store(store) => Ok(store.client()),
         #[cfg(feature = "aws")]
-        Place::Aws => {
+        StoreChoice::Aws => {
             let connect = Connect::to(Service::DynamoDb).attempt_timeout(ATTEMPT);
             let connect = connect.region(region.unwrap_or_default()).endpoint_url(endpoint_url.unwrap_or_default());
             Ok(Client::new(&connect.load().await?))
         }
         #[cfg(not(feature = "aws"))]
-        Place::Aws => {
+        StoreChoice::Aws => {
             drop((region, endpoint_url));
             let reason = "is needed: this build has no `aws` feature and cannot make one".to_owned();
             Err(ValidationError::new("client", "", ValidationReason::Other(reason)).into())

@@ -6,7 +6,7 @@ use super::Repository;
 use crate::{
     bucket::{
         MILLI, Params,
-        image::{Image, Level},
+        image::{Balance, Image},
     },
     error::{RepositoryError, Unsupported},
     model::{
@@ -116,7 +116,7 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
     let authority = shards.get(&0).or_else(|| shards.values().next())?;
     let count = authority.shards();
     let whole: Params = authority.limit(limit.as_str())?.params.complete()?;
-    let level = |image: &Image| Level::at(image, image.limit(limit.as_str()), whole, count, now).tokens;
+    let level = |image: &Image| Balance::at(image, image.limit(limit.as_str()), whole, count, now).tokens;
     let existing: Vec<i64> = shards.range(..count).map(|(_, image)| level(image)).collect();
     // A shard that nobody needed yet starts with its share.
     let missing = i64::from(count).saturating_sub(i64::try_from(existing.len()).unwrap_or(i64::MAX));

@@ -13,7 +13,7 @@ use crate::{
         name::{LimitScope, Principal},
         status::OnUnavailable,
     },
-    store::{Committed, Consistency, Part},
+    store::{Committed, Consistency, TransactPart},
     wire::{
         Item,
         config::{self, AUDIT_RETENTION_DAYS, ConfigLevel, GUARDED, StoredConfig},
@@ -68,7 +68,7 @@ impl Repository {
             let before = self.store().get(&key, Consistency::Strong).await?;
             let old = before.as_ref().map(|before| StoredConfig::decode_leniently(before).supported()).transpose()?;
             let item = config::encode(level, self.ns(), limits, on_unavailable, before.as_ref());
-            let mut parts = vec![Part::Put(item, guard(before.as_ref()))];
+            let mut parts = vec![TransactPart::Put(item, guard(before.as_ref()))];
             parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
             parts.push(self.trail(&change, principal).await?);
             if self.store().transact(&parts).await? == Committed::Done {
@@ -96,9 +96,9 @@ impl Repository {
                 return Ok(None);
             }
             let removal = if kept {
-                Part::Put(config::encode(level, self.ns(), None, None, Some(&before)), guard(Some(&before)))
+                TransactPart::Put(config::encode(level, self.ns(), None, None, Some(&before)), guard(Some(&before)))
             } else {
-                Part::Delete(key.clone(), guard(Some(&before)))
+                TransactPart::Delete(key.clone(), guard(Some(&before)))
             };
             let mut parts = vec![removal];
             parts.extend(self.registered(level, Fate::Removed, Some(&before)));
@@ -127,7 +127,7 @@ impl Repository {
     }
 
     /// The part of a transaction that keeps the level's registry.
-    fn registered(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<Part> {
+    fn registered(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<TransactPart> {
         let own = |update: &str| {
             Expression::update(format!(
                 "SET GSI4PK = if_not_exists(GSI4PK, :gsi4pk), GSI4SK = if_not_exists(GSI4SK, :gsi4sk) {update}"
@@ -144,7 +144,7 @@ impl Repository {
                     Fate::Removed => "DELETE resources :resource",
                 };
                 let key = Key::new(keys::pk_system(self.ns()), keys::sk_resources());
-                Some(Part::Update(key, own(update).value(":resource", set)))
+                Some(TransactPart::Update(key, own(update).value(":resource", set)))
             }
             ConfigLevel::Entity(_, scope) => {
                 // What the provisioner wrote was never counted: it has no place in the index either.
@@ -155,7 +155,7 @@ impl Repository {
                     (Fate::Stored, true) | (Fate::Removed, false) => return None,
                 };
                 let update = own("ADD #scope :step").name("#scope", scope.as_str()).value(":step", n(step));
-                Some(Part::Update(self.entity_registry(), update))
+                Some(TransactPart::Update(self.entity_registry(), update))
             }
         }
     }

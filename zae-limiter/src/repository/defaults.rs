@@ -10,7 +10,7 @@ use crate::{
         name::{Principal, ResourceName},
         status::OnUnavailable,
     },
-    store::{Consistency, Part},
+    store::{Consistency, TransactPart},
     wire::{
         config::{AUDIT_RETENTION_DAYS, ConfigLevel, ON_UNAVAILABLE},
         expression::{Expression, Key},
@@ -159,7 +159,7 @@ impl Repository {
             update = update.value(&format!(":c{index}"), value);
         }
         update.update = format!("SET {}", sets.join(", "));
-        let mut parts = vec![Part::Update(Key::new(system, keys::sk_config()), update)];
+        let mut parts = vec![TransactPart::Update(Key::new(system, keys::sk_config()), update)];
         if policy.is_some() {
             parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), None).await?);
         }

@@ -7,7 +7,7 @@ use crate::{
         entity::{Entity, NewEntity},
         name::{EntityId, LimitScope, Principal},
     },
-    store::{Committed, Consistency, Part, Query},
+    store::{Committed, Consistency, Query, TransactPart},
     wire::{
         Item,
         config::{ConfigLevel, StoredConfig},
@@ -53,7 +53,7 @@ impl Repository {
         let item = encode(&entity, self.ns(), self.now_ms());
         let stored = decode(&item)?;
         let event = self.trail(&Change::EntityCreated(&entity), principal).await?;
-        if self.store().transact(&[Part::Put(item, Expression::absent()), event]).await? != Committed::Done {
+        if self.store().transact(&[TransactPart::Put(item, Expression::absent()), event]).await? != Committed::Done {
             return Err(RepositoryError::EntityExists(entity.id));
         }
         self.forget_limits_of(&stored.id);
@@ -127,7 +127,7 @@ impl Repository {
         }
         self.store().batch_delete(&rest).await?;
         let event = self.trail(&Change::EntityDeleted(id, records), principal).await?;
-        self.store().transact(&[Part::Delete(self.meta(id), Expression::default()), event]).await?;
+        self.store().transact(&[TransactPart::Delete(self.meta(id), Expression::default()), event]).await?;
         self.forget_limits_of(id);
         Ok(records)
     }

@@ -10,7 +10,7 @@ use super::Repository;
 use crate::{
     bucket::{
         MILLI, Params,
-        image::{Image, Level},
+        image::{Balance, Image},
         lifetime::Lifetime,
     },
     error::{RepositoryError, StoreError, StoreErrorKind},
@@ -18,7 +18,7 @@ use crate::{
         bucket::FoldedBucket,
         name::{EntityId, LimitName, ResourceName},
     },
-    store::{Consistency, Written},
+    store::{ConditionalWrite, Consistency},
     wire::{
         bucket,
         expression::Key,
@@ -120,12 +120,12 @@ impl Repository {
                 let own = own.get(&limit.name).copied().unwrap_or(stored).max(stored);
                 let moved = moved.get(&limit.name).copied().unwrap_or(0);
                 let tokens = own.saturating_add(moved).min(whole.capacity);
-                full = full.max(Level::new(tokens, whole).full_in(0));
+                full = full.max(Balance::new(tokens, whole).full_in(0));
                 shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored) });
                 available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
             }
             if self.store().update(key, fold::encode(&image, &shares, self.longer(&image, full, now), now)).await?
-                == Written::Done
+                == ConditionalWrite::Done
             {
                 return Ok(available);
             }
@@ -140,7 +140,7 @@ fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, i64> {
     let level = |limit: &crate::bucket::image::LimitImage| {
         let whole: Params = first.limit(limit.name.as_str())?.params.complete()?;
         limit.tokens?;
-        Some((limit.name.clone(), Level::at(image, Some(limit), whole, first.shards(), now).tokens))
+        Some((limit.name.clone(), Balance::at(image, Some(limit), whole, first.shards(), now).tokens))
     };
     image.limits.iter().filter_map(level).collect()
 }

@@ -19,7 +19,7 @@ use crate::{
         name::{NamespaceId, NamespaceName},
         namespace::NamespaceInfo,
     },
-    store::{Committed, Consistency, Part, Query, Store},
+    store::{Committed, Consistency, Query, Store, TransactPart},
     wire::{
         Item,
         expression::{Expression, Key},
@@ -91,7 +91,8 @@ impl Store {
             }
             let id = namespace::new_id();
             let created_at = time::timestamp(clock.now_ms());
-            let record = |key: Key| Part::Put(namespace::encode(&key, name, &id, &created_at), Expression::absent());
+            let record =
+                |key: Key| TransactPart::Put(namespace::encode(&key, name, &id, &created_at), Expression::absent());
             let parts = [record(namespace::by_name(name)), record(namespace::by_id(&id))];
             if self.transact(&parts).await? == Committed::Done {
                 return Ok(id);
@@ -154,13 +155,13 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let Some(info) = self.namespace_by_name(name).await? else { return Ok(None) };
             let by_id = namespace::by_id(&info.id);
-            let delete = Part::Delete(namespace::by_name(name), leads_to(&info.id));
+            let delete = TransactPart::Delete(namespace::by_name(name), leads_to(&info.id));
             let purging = self.namespace_by_id(&info.id).await?.is_some_and(|i| i.state == NamespaceState::Purging);
             let mark = if purging {
                 // A purge has begun; that it is going on must not be forgotten.
-                Part::Check(by_id, when_status(Expression::default(), NamespaceState::Purging))
+                TransactPart::Check(by_id, when_status(Expression::default(), NamespaceState::Purging))
             } else {
-                Part::Update(by_id, mark_deleted(&info, &time::timestamp(clock.now_ms())))
+                TransactPart::Update(by_id, mark_deleted(&info, &time::timestamp(clock.now_ms())))
             };
             if self.transact(&[delete, mark]).await? == Committed::Done {
                 return Ok(Some(info.id));
@@ -183,16 +184,16 @@ impl Store {
                     let advice = "it is in use; there is nothing to recover";
                     return Err(RepositoryError::NamespaceState { id: info.id, state: NamespaceState::Active, advice });
                 }
-                Some(_) => Part::Check(by_name, leads_to(&info.id)),
+                Some(_) => TransactPart::Check(by_name, leads_to(&info.id)),
                 None => {
                     let created_at = info.created_at.clone().unwrap_or_default();
                     let record = namespace::encode(&by_name, &info.name, &info.id, &created_at);
-                    Part::Put(record, Expression::absent())
+                    TransactPart::Put(record, Expression::absent())
                 }
             };
             let revive = Expression::update("SET #status = :active REMOVE deleted_at")
                 .value(":active", s(NamespaceState::Active.as_str()));
-            let reverse = Part::Update(namespace::by_id(&info.id), when_status(revive, info.state));
+            let reverse = TransactPart::Update(namespace::by_id(&info.id), when_status(revive, info.state));
             if self.transact(&[forward, reverse]).await? == Committed::Done {
                 return Ok(info.name);
             }

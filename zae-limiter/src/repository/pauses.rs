@@ -6,7 +6,7 @@ use super::Repository;
 use crate::{
     error::RepositoryError,
     model::{name::ResourceName, pause::Pause},
-    store::{Consistency, Written},
+    store::{ConditionalWrite, Consistency},
     wire::pause,
 };
 
@@ -58,6 +58,6 @@ impl Repository {
         let reason: String = reason.chars().take(MAX_REASON).collect();
         let key = pause::key(self.ns(), scope.as_str());
         let written = self.store().update(&key, pause::extend(self.ns(), scope.as_str(), until_ms, &reason)).await?;
-        Ok(written == Written::Done)
+        Ok(written == ConditionalWrite::Done)
     }
 }

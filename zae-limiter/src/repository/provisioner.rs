@@ -4,7 +4,7 @@ use super::Repository;
 use crate::{
     error::RepositoryError,
     model::provisioner::ProvisionerState,
-    store::{Consistency, Written},
+    store::{ConditionalWrite, Consistency},
     wire::{expression::Expression, provisioner},
 };
 
@@ -37,6 +37,6 @@ impl Repository {
         state: &ProvisionerState,
     ) -> Result<bool, RepositoryError> {
         let written = self.store().put(provisioner::encode(self.ns(), state), provisioner::unchanged(seen)).await?;
-        Ok(written == Written::Done)
+        Ok(written == ConditionalWrite::Done)
     }
 }

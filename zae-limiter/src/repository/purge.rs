@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{NamespaceState, RepositoryError},
     model::{name::NamespaceId, namespace::NamespaceInfo},
-    store::{Committed, Part, Query, Store},
+    store::{Committed, Query, Store, TransactPart},
     wire::{
         Item,
         expression::{Expression, Key},
@@ -88,10 +88,10 @@ impl Store {
                 return Ok(Some(info));
             }
             // Whatever the record by id says: what its name leads to is in use.
-            let unnamed = Part::Check(namespace::by_name(&info.name), leads_elsewhere(id));
+            let unnamed = TransactPart::Check(namespace::by_name(&info.name), leads_elsewhere(id));
             let mark =
                 Expression::update("SET #status = :purging").value(":purging", s(NamespaceState::Purging.as_str()));
-            let mark = Part::Update(namespace::by_id(id), when_status(mark, info.state));
+            let mark = TransactPart::Update(namespace::by_id(id), when_status(mark, info.state));
             match self.transact(&[unnamed, mark]).await? {
                 Committed::Done => return Ok(Some(info)),
                 Committed::Refused(parts) if parts.contains(&0) => {
@@ -175,9 +175,9 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
 
     async fn finish(self) -> Result<u64, RepositoryError> {
         let by_id = namespace::by_id(&self.info.id);
-        let unnamed = Part::Check(namespace::by_name(&self.info.name), leads_elsewhere(&self.info.id));
+        let unnamed = TransactPart::Check(namespace::by_name(&self.info.name), leads_elsewhere(&self.info.id));
         let purged = when_status(Expression::default(), NamespaceState::Purging);
-        match self.store.transact(&[unnamed, Part::Delete(by_id, purged)]).await? {
+        match self.store.transact(&[unnamed, TransactPart::Delete(by_id, purged)]).await? {
             Committed::Done => Ok(self.removed),
             Committed::Refused(_) => match self.store.namespace_by_id(&self.info.id).await? {
                 // Another purge came first.

@@ -21,7 +21,7 @@ use crate::{
         name::{EntityId, LimitScope, NamespaceId, ResourceName},
         status::OnUnavailable,
     },
-    recent::Recent,
+    recent::Interner,
     store::Consistency,
     wire::{
         Item,
@@ -141,7 +141,7 @@ pub(crate) struct Resolutions {
     /// What was switched off when it was last read: an outage does not switch it on.
     disabled: moka::sync::Cache<ResolutionKey, DisabledLevel>,
     /// Most entities have the limits of a level above them, which are read anew for each.
-    limits: Recent<Limits>,
+    limits: Interner<Limits>,
     changes: Changes,
     /// By namespace.
     pub(super) configured: Cache<NamespaceId, Configured>,
@@ -157,7 +157,7 @@ impl Resolutions {
             misses: AtomicU64::new(0),
             policies: moka::sync::Cache::new(MAX_NAMESPACES),
             disabled: moka::sync::Cache::new(MAX_NAMESPACES),
-            limits: Recent::default(),
+            limits: Interner::default(),
             changes: Changes::new(),
             configured: Cache::new(MAX_NAMESPACES),
         }

@@ -12,7 +12,7 @@ use crate::{
         name::{EntityId, LimitScope, Principal, ResourceName},
         status::OnUnavailable,
     },
-    store::Part,
+    store::TransactPart,
 };
 
 /// One change, as the trail records it.
@@ -89,7 +89,7 @@ impl Repository {
         &self,
         change: &Change<'_>,
         principal: Option<&Principal>,
-    ) -> Result<Part, RepositoryError> {
+    ) -> Result<TransactPart, RepositoryError> {
         let scope = change.scope();
         self.audit_part(&change.target(), change.action(), principal, scope.as_ref(), change.details()).await
     }

@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
-    store::{Consistency, Store, Written},
+    store::{ConditionalWrite, Consistency, Store},
     wire::{time, version},
 };
 
@@ -67,7 +67,7 @@ impl Store {
             let seen = stored.as_ref().and_then(|record| record.client_min_version.clone());
             let record = updated(stored, update, time::timestamp(clock.now_ms()));
             let change = version::encode(&record, seen.as_deref());
-            if self.update(&version::key(), change).await? == Written::Done {
+            if self.update(&version::key(), change).await? == ConditionalWrite::Done {
                 return Ok(record);
             }
         }

@@ -23,8 +23,8 @@ use crate::{
 
 /// A write and what it cost.
 #[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) outcome: Outcome,
+pub(crate) struct WriteReport {
+    pub(crate) outcome: WriteOutcome,
     /// Write units, indexes included. DynamoDB does not report those of a lost condition: the one that an item of less
     /// than a KiB costs is assumed.
     pub(crate) units: f64,
@@ -32,7 +32,7 @@ pub(crate) struct Sent {
 
 /// What became of a write.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum WriteOutcome {
     /// It is done; the item as it now is.
     Done(Image),
     /// A condition did not hold; the item as it is, `None` when there is no bucket.
@@ -43,9 +43,9 @@ pub(crate) enum Outcome {
     Failed(RepositoryError),
 }
 
-impl From<Outcome> for Sent {
-    fn from(outcome: Outcome) -> Self {
-        let units = if matches!(outcome, Outcome::Lost(_)) { 1.0 } else { 0.0 };
+impl From<WriteOutcome> for WriteReport {
+    fn from(outcome: WriteOutcome) -> Self {
+        let units = if matches!(outcome, WriteOutcome::Lost(_)) { 1.0 } else { 0.0 };
         Self { outcome, units }
     }
 }
@@ -58,23 +58,23 @@ fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryErro
     item.map_or(Ok(None), |item| bucket::decode(item, now))
 }
 
-fn lost(item: Option<&Item>, now: i64) -> Outcome {
+fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
     match decode(item, now) {
-        Ok(image) => Outcome::Lost(image),
-        Err(error) => Outcome::Failed(error),
+        Ok(image) => WriteOutcome::Lost(image),
+        Err(error) => WriteOutcome::Failed(error),
     }
 }
 
-fn failed(error: StoreError) -> Outcome {
+fn failed(error: StoreError) -> WriteOutcome {
     match error.kind {
-        StoreErrorKind::NotApplied => Outcome::NotApplied(error),
-        _ => Outcome::Failed(error.into()),
+        StoreErrorKind::NotApplied => WriteOutcome::NotApplied(error),
+        _ => WriteOutcome::Failed(error.into()),
     }
 }
 
 /// What is made of a write that did not answer in time: it may have been done.
-pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Sent {
-    Outcome::Failed(StoreError::timed_out(operation, after).into()).into()
+pub(crate) fn timed_out(operation: &'static str, after: Duration) -> WriteReport {
+    WriteOutcome::Failed(StoreError::timed_out(operation, after).into()).into()
 }
 
 /// The bucket as it is at `now` (epoch ms); `None` when there is none.
@@ -96,7 +96,7 @@ pub(crate) async fn update(
     key: &BucketKey,
     write: &BucketWrite,
     now: i64,
-) -> Sent {
+) -> WriteReport {
     let update = bucket::encode_update(write);
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     let request = store
@@ -114,20 +114,20 @@ pub(crate) async fn update(
     let outcome = match request.send().await {
         Ok(output) => {
             let outcome = match decode(output.attributes(), now) {
-                Ok(Some(image)) => Outcome::Done(image),
+                Ok(Some(image)) => WriteOutcome::Done(image),
                 // The write did go through; only what it left is of another making.
-                Ok(None) => Outcome::Failed(RepositoryError::Malformed {
+                Ok(None) => WriteOutcome::Failed(RepositoryError::Malformed {
                     key: key.to_string(),
                     problem: "the bucket lost its refill instant".to_owned(),
                 }),
-                Err(error) => Outcome::Failed(error),
+                Err(error) => WriteOutcome::Failed(error),
             };
-            return Sent { outcome, units: units(output.consumed_capacity()) };
+            return WriteReport { outcome, units: units(output.consumed_capacity()) };
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
                 UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
-                _ => Outcome::Lost(None),
+                _ => WriteOutcome::Lost(None),
             }
         }
         Err(error) => failed(StoreError::from_sdk("UpdateItem", error)),
@@ -136,7 +136,7 @@ pub(crate) async fn update(
 }
 
 /// Creates a bucket that does not exist.
-pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> Sent {
+pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> WriteReport {
     let now = image.last_refill;
     let item = bucket::encode_new(&NewBucket {
         namespace,
@@ -156,12 +156,12 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let outcome = match request.send().await {
         Ok(output) => {
-            return Sent { outcome: Outcome::Done(image), units: units(output.consumed_capacity()) };
+            return WriteReport { outcome: WriteOutcome::Done(image), units: units(output.consumed_capacity()) };
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
                 PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
-                _ => Outcome::Lost(None),
+                _ => WriteOutcome::Lost(None),
             }
         }
         Err(error) => failed(StoreError::from_sdk("PutItem", error)),

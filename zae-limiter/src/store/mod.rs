@@ -11,12 +11,12 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::error::{BoxError, Heard, RepositoryError, Said, StoreError, StoreErrorKind};
+use crate::error::{BoxError, Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind};
 
 #[cfg(feature = "embedded")]
 pub(crate) use crate::store::admin::EMBEDDED_REGION;
 pub(crate) use crate::store::read::{Consistency, Order, Query};
-pub(crate) use crate::store::write::{Committed, Part, Seen, Written};
+pub(crate) use crate::store::write::{Committed, ConditionalUpdate, ConditionalWrite, TransactPart};
 
 /// A table and two ways to reach it.
 #[derive(Clone)]
@@ -100,7 +100,9 @@ impl StoreError {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let code = error.code().map(|code| Said { code: code.to_owned(), message: error.message().map(str::to_owned) });
+        let code = error
+            .code()
+            .map(|code| ServiceMessage { code: code.to_owned(), message: error.message().map(str::to_owned) });
         // A server that failed may have done the work first, whatever it calls its failure.
         let server_failed = error.raw_response().is_some_and(|response| response.status().is_server_error());
         let kind = match (&error, code.as_ref().map(|said| said.code.as_str())) {

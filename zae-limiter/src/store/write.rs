@@ -26,7 +26,7 @@ const CONFLICT: &str = "TransactionConflictException";
 
 /// Whether a conditional write was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
+pub(crate) enum ConditionalWrite {
     Done,
     /// Its condition did not hold; nothing was written.
     Refused,
@@ -34,7 +34,7 @@ pub(crate) enum Written {
 
 /// Whether a conditional write was done, and what was in its way.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Seen {
+pub(crate) enum ConditionalUpdate {
     Done,
     /// Its condition did not hold; the item as it is, `None` when there is none.
     Refused(Option<Item>),
@@ -50,7 +50,7 @@ pub(crate) enum Committed {
 
 /// One part of a transaction.
 #[derive(Clone, Debug)]
-pub(crate) enum Part {
+pub(crate) enum TransactPart {
     Put(Item, Expression),
     Update(Key, Expression),
     Delete(Key, Expression),
@@ -60,7 +60,7 @@ pub(crate) enum Part {
 /// Sends a write of one item until no transaction is in its way, which the SDK does not retry.
 async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
     send: impl Fn() -> F + Send + Sync,
-) -> Result<Written, RepositoryError> {
+) -> Result<ConditionalWrite, RepositoryError> {
     let mut backoff = Backoff::new();
     for _ in 1..CONFLICTS {
         match send().await {
@@ -71,17 +71,19 @@ async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
     written(send().await)
 }
 
-fn written(result: Result<(), RepositoryError>) -> Result<Written, RepositoryError> {
+fn written(result: Result<(), RepositoryError>) -> Result<ConditionalWrite, RepositoryError> {
     match result {
-        Ok(()) => Ok(Written::Done),
-        Err(RepositoryError::Store(StoreError { kind: StoreErrorKind::ConditionFailed, .. })) => Ok(Written::Refused),
+        Ok(()) => Ok(ConditionalWrite::Done),
+        Err(RepositoryError::Store(StoreError { kind: StoreErrorKind::ConditionFailed, .. })) => {
+            Ok(ConditionalWrite::Refused)
+        }
         Err(error) => Err(error),
     }
 }
 
 impl Store {
     /// Writes a whole item.
-    pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<Written, RepositoryError> {
+    pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<ConditionalWrite, RepositoryError> {
         let request = self
             .client
             .put_item()
@@ -95,7 +97,7 @@ impl Store {
     }
 
     /// Changes an item. The SDK may repeat it: for changes that mean the same when they are done twice.
-    pub(crate) async fn update(&self, key: &Key, change: Expression) -> Result<Written, RepositoryError> {
+    pub(crate) async fn update(&self, key: &Key, change: Expression) -> Result<ConditionalWrite, RepositoryError> {
         let request = self
             .client
             .update_item()
@@ -117,7 +119,11 @@ impl Store {
     }
 
     /// Changes an item like [`Store::update`], and tells what was in the way.
-    pub(crate) async fn update_or_see(&self, key: &Key, change: Expression) -> Result<Seen, RepositoryError> {
+    pub(crate) async fn update_or_see(
+        &self,
+        key: &Key,
+        change: Expression,
+    ) -> Result<ConditionalUpdate, RepositoryError> {
         let request = self
             .client
             .update_item()
@@ -129,11 +135,13 @@ impl Store {
             .set_expression_attribute_values(change.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match request.send().await {
-            Ok(_) => Ok(Seen::Done),
+            Ok(_) => Ok(ConditionalUpdate::Done),
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
                 match error.into_err() {
-                    UpdateItemError::ConditionalCheckFailedException(failure) => Ok(Seen::Refused(failure.item)),
-                    _ => Ok(Seen::Refused(None)),
+                    UpdateItemError::ConditionalCheckFailedException(failure) => {
+                        Ok(ConditionalUpdate::Refused(failure.item))
+                    }
+                    _ => Ok(ConditionalUpdate::Refused(None)),
                 }
             }
             Err(error) => Err(self.fail("UpdateItem", error)),
@@ -166,7 +174,7 @@ impl Store {
     }
 
     /// Writes all parts or none. Collisions with other transactions are tried again.
-    pub(crate) async fn transact(&self, parts: &[Part]) -> Result<Committed, RepositoryError> {
+    pub(crate) async fn transact(&self, parts: &[TransactPart]) -> Result<Committed, RepositoryError> {
         let items: Result<Vec<_>, _> = parts.iter().map(|part| self.part(part)).collect();
         let items = items.map_err(|error| rejected("TransactWriteItems", error))?;
         let mut backoff = Backoff::new();
@@ -200,10 +208,10 @@ impl Store {
         }
     }
 
-    fn part(&self, part: &Part) -> Result<TransactWriteItem, BuildError> {
+    fn part(&self, part: &TransactPart) -> Result<TransactWriteItem, BuildError> {
         let item = TransactWriteItem::builder();
         Ok(match part {
-            Part::Put(attributes, expression) => {
+            TransactPart::Put(attributes, expression) => {
                 let put = Put::builder()
                     .table_name(&self.table)
                     .set_item(Some(attributes.clone()))
@@ -212,7 +220,7 @@ impl Store {
                     .set_expression_attribute_values(expression.values());
                 item.put(put.build()?)
             }
-            Part::Update(key, expression) => {
+            TransactPart::Update(key, expression) => {
                 let update = Update::builder()
                     .table_name(&self.table)
                     .set_key(Some(key.attributes()))
@@ -222,7 +230,7 @@ impl Store {
                     .set_expression_attribute_values(expression.values());
                 item.update(update.build()?)
             }
-            Part::Delete(key, expression) => {
+            TransactPart::Delete(key, expression) => {
                 let delete = Delete::builder()
                     .table_name(&self.table)
                     .set_key(Some(key.attributes()))
@@ -231,7 +239,7 @@ impl Store {
                     .set_expression_attribute_values(expression.values());
                 item.delete(delete.build()?)
             }
-            Part::Check(key, expression) => {
+            TransactPart::Check(key, expression) => {
                 let check = ConditionCheck::builder()
                     .table_name(&self.table)
                     .set_key(Some(key.attributes()))

@@ -9,7 +9,7 @@ use crate::{
     bucket::opening::further_shard,
     error::{RepositoryError, ValidationError},
     model::name::{EntityId, NamespaceId, ResourceName},
-    store::Written,
+    store::ConditionalWrite,
     wire::{
         bucket::{NewBucket, encode_new},
         expression::{Expression, Key},
@@ -58,7 +58,7 @@ impl StreamTable {
             let raise = Expression::update("SET shard_count = :shards")
                 .when("attribute_exists(rf) AND (attribute_not_exists(shard_count) OR shard_count < :shards)")
                 .value(":shards", n(i64::from(shards)));
-            if self.store.update(&Key::new(pk, keys::sk_state()), raise).await? == Written::Done {
+            if self.store.update(&Key::new(pk, keys::sk_state()), raise).await? == ConditionalWrite::Done {
                 done.updated += 1;
             }
         }
@@ -70,7 +70,8 @@ impl StreamTable {
         for shard in before..shards {
             let (namespace, entity, resource) = &owner;
             let item = encode_new(&NewBucket { namespace, entity, resource, shard, image: &opening });
-            if self.store.put(item, Expression::condition("attribute_not_exists(rf)")).await? == Written::Done {
+            if self.store.put(item, Expression::condition("attribute_not_exists(rf)")).await? == ConditionalWrite::Done
+            {
                 done.created += 1;
             }
         }

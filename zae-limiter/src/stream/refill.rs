@@ -6,7 +6,7 @@ use super::{BucketChange, StreamChange, StreamRecord, StreamTable};
 use crate::{
     bucket::{image::Image, plan::refill},
     error::RepositoryError,
-    store::{Consistency, Seen},
+    store::{ConditionalUpdate, Consistency},
     wire::{
         bucket,
         expression::{Expression, Key},
@@ -130,8 +130,8 @@ impl StreamTable {
                 values: update.values,
             };
             let seen = match self.store.update_or_see(&key(*shard), change).await? {
-                Seen::Done => return Ok(Refill::Done),
-                Seen::Refused(seen) => seen,
+                ConditionalUpdate::Done => return Ok(Refill::Done),
+                ConditionalUpdate::Refused(seen) => seen,
             };
             match seen.as_ref().map(bucket::decode_plain) {
                 Some(Ok(Some(current))) => image = current,

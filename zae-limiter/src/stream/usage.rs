@@ -14,7 +14,7 @@ use crate::{
     bucket::MILLI,
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::usage::UsageWindow,
-    store::{Seen, Store},
+    store::{ConditionalUpdate, Store},
     wire::{
         sequence::SequenceNumber,
         snapshot::{Addition, Snapshot},
@@ -182,8 +182,8 @@ impl StreamTable {
             };
             let change = usage::encode(&write.snapshot, &addition, self.clock.now_ms(), retention_days);
             match self.store.update_or_see(&key, change).await? {
-                Seen::Done => return Ok(Counted { written: true, records, duplicates: all - records }),
-                Seen::Refused(item) => counted = usage::marks(&item.unwrap_or_default()),
+                ConditionalUpdate::Done => return Ok(Counted { written: true, records, duplicates: all - records }),
+                ConditionalUpdate::Refused(item) => counted = usage::marks(&item.unwrap_or_default()),
             }
         }
         Err(busy(&self.store, &key.pk))

@@ -8,7 +8,7 @@ use std::{
 use foldhash::fast::RandomState;
 
 use crate::{
-    engine::acquire::resolve::Resolved,
+    engine::acquire::resolve::ResolvedTargets,
     model::{
         limit::Limits,
         name::{EntityId, ResourceName},
@@ -20,8 +20,8 @@ const SLOTS: usize = 4_096;
 
 /// What an entity's acquires for a resource need to know.
 #[derive(Debug)]
-struct Known {
-    resolved: Arc<Resolved>,
+struct FrontEntry {
+    resolved: Arc<ResolvedTargets>,
     /// The defaults that it was resolved with.
     default_limits: Option<Limits>,
 }
@@ -31,7 +31,7 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct Front {
     hasher: RandomState,
-    slots: Box<[RwLock<Option<Known>>]>,
+    slots: Box<[RwLock<Option<FrontEntry>>]>,
 }
 
 impl Front {
@@ -39,7 +39,7 @@ impl Front {
         Self { hasher: RandomState::default(), slots: (0..SLOTS).map(|_| RwLock::default()).collect() }
     }
 
-    fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<Known>> {
+    fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<FrontEntry>> {
         let hash = self.hasher.hash_one((entity, resource));
         &self.slots[usize::try_from(hash % SLOTS as u64).unwrap_or(0)]
     }
@@ -51,7 +51,7 @@ impl Front {
         entity: &EntityId,
         resource: &ResourceName,
         default_limits: Option<&Limits>,
-    ) -> Option<Arc<Resolved>> {
+    ) -> Option<Arc<ResolvedTargets>> {
         let slot = self.slot(entity, resource).read().unwrap_or_else(PoisonError::into_inner);
         let known = slot.as_ref()?;
         let child = &known.resolved.child;
@@ -64,8 +64,8 @@ impl Front {
     }
 
     /// Remembers what was resolved.
-    pub(crate) fn put(&self, resolved: Arc<Resolved>, default_limits: Option<Limits>) {
+    pub(crate) fn put(&self, resolved: Arc<ResolvedTargets>, default_limits: Option<Limits>) {
         let slot = self.slot(resolved.child.entity(), resolved.child.resource());
-        *slot.write().unwrap_or_else(PoisonError::into_inner) = Some(Known { resolved, default_limits });
+        *slot.write().unwrap_or_else(PoisonError::into_inner) = Some(FrontEntry { resolved, default_limits });
     }
 }

@@ -6,7 +6,7 @@ use moka::sync::Cache;
 
 use crate::{
     bucket::{Accrual, MILLI, Params},
-    engine::acquire::resolve::{Resolved, Wish},
+    engine::acquire::resolve::{AcquireSpec, ResolvedTargets},
     error::{AcquireError, NeverFits, RateLimitExceeded},
     model::{
         limit::Limits,
@@ -26,18 +26,18 @@ pub(crate) struct LocalShares {
 struct LocalBucket {
     limits: Limits,
     /// Empty until the store is away for the first time.
-    balances: Mutex<Vec<Balance>>,
+    balances: Mutex<Vec<LocalBalance>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Balance {
+struct LocalBalance {
     params: Params,
     tokens: i64,
     fraction: i64,
     at: i64,
 }
 
-impl Balance {
+impl LocalBalance {
     fn refill(&mut self, now: i64) {
         if now <= self.at {
             return;
@@ -56,13 +56,13 @@ impl LocalShares {
 
     /// Remembers which limits apply, for a time when they cannot be read and this share is asked for.
     #[inline]
-    pub(crate) fn learn(&self, policy: Option<OnUnavailable>, resolved: &Resolved) {
+    pub(crate) fn learn(&self, policy: Option<OnUnavailable>, resolved: &ResolvedTargets) {
         if self.share > 0.0 && policy == Some(OnUnavailable::Local) {
             self.remember(resolved);
         }
     }
 
-    fn remember(&self, resolved: &Resolved) {
+    fn remember(&self, resolved: &ResolvedTargets) {
         let key = (resolved.child.entity().clone(), resolved.child.resource().clone());
         let limits = resolved.child.limits();
         if self.buckets.get(&key).is_some_and(|bucket| bucket.limits.same(limits)) {
@@ -72,12 +72,17 @@ impl LocalShares {
     }
 
     /// Takes from this process's share; `None` when the limits were never seen.
-    pub(crate) fn take(&self, wish: &Wish, now: i64) -> Option<Result<Vec<(LimitName, u64)>, AcquireError>> {
+    pub(crate) fn take(&self, wish: &AcquireSpec, now: i64) -> Option<Result<Vec<(LimitName, u64)>, AcquireError>> {
         let bucket = self.buckets.get(&(wish.entity.clone(), wish.resource.clone()))?;
         Some(self.take_from(&bucket, wish, now))
     }
 
-    fn take_from(&self, bucket: &LocalBucket, wish: &Wish, now: i64) -> Result<Vec<(LimitName, u64)>, AcquireError> {
+    fn take_from(
+        &self,
+        bucket: &LocalBucket,
+        wish: &AcquireSpec,
+        now: i64,
+    ) -> Result<Vec<(LimitName, u64)>, AcquireError> {
         let cost = wish.cost.resolve(&bucket.limits)?;
         let mut balances = bucket.balances.lock().unwrap_or_else(PoisonError::into_inner);
         if balances.is_empty() {
@@ -119,11 +124,11 @@ impl LocalShares {
     }
 
     /// A share starts full: the store went away a moment ago, and what is granted now was not granted there.
-    fn share_of(&self, whole: Params, now: i64) -> Balance {
+    fn share_of(&self, whole: Params, now: i64) -> LocalBalance {
         // At least one token, or a small limit would be a closed door.
         let part = |amount: i64| ((amount as f64 * self.share) as i64).max(MILLI.min(amount));
         let refill = ((whole.refill as f64 * self.share) as i64).max(1);
         let params = Params { capacity: part(whole.capacity), refill, period: whole.period };
-        Balance { params, tokens: params.capacity, fraction: 0, at: now }
+        LocalBalance { params, tokens: params.capacity, fraction: 0, at: now }
     }
 }

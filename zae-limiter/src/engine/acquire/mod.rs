@@ -16,14 +16,14 @@ use crate::{
     engine::{
         acquire::{
             denied::{Denied, NotTaken, nothing},
-            resolve::Resolved,
+            resolve::ResolvedTargets,
         },
         lane::{
-            ask::{Answer, Ask, Failure, Refusal},
+            ask::{Ask, AskOutcome, Failure, Refusal},
             hold::{Hold, Holds},
             lanes::Lanes,
             refuse::{self, Remembered},
-            target::{FromStock, Level},
+            target::{FromReserve, Target},
         },
     },
     error::{AcquireError, NeverFits, RateLimitExceeded, RepositoryError, UnavailableReason},
@@ -35,12 +35,12 @@ use crate::{
 
 /// Asks a level's bucket, shard after shard where a neighbour has sharded it.
 async fn ask_level(
-    level: &Arc<Level>,
+    level: &Arc<Target>,
     lanes: &Lanes,
     amounts: &[i64],
     exactness: Exactness,
     deadline: Instant,
-) -> Answer {
+) -> AskOutcome {
     let mut shards = level.lane().image().map_or(1, |image| image.shards());
     let start = if shards > 1 { rand::random_range(0..shards) } else { 0 };
     let mut best: Option<Refusal> = None;
@@ -48,21 +48,21 @@ async fn ask_level(
     while tried < shards {
         let shard = (start + tried) % shards;
         let first_shard = if shard > 0 { level.lane().image() } else { None };
-        let asking = Asking { exactness, shards, first_shard, deadline };
+        let asking = ShardQuery { exactness, shards, first_shard, deadline };
         let elsewhere = (shard > 0).then(|| Arc::new(level.at_shard(lanes, shard)));
         match ask_lane(elsewhere.as_ref().unwrap_or(level), amounts.into(), asking).await {
-            Answer::Refused(refusal) => best = Some(sooner(best, refusal)),
+            AskOutcome::Refused(refusal) => best = Some(sooner(best, refusal)),
             other => return other,
         }
         tried += 1;
         // What the bucket looked like before the first ask may be out of date.
         shards = shards.max(level.lane().image().map_or(1, |image| image.shards()));
     }
-    best.map_or(Answer::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), Answer::Refused)
+    best.map_or(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), AskOutcome::Refused)
 }
 
 /// How a lane is asked.
-struct Asking {
+struct ShardQuery {
     exactness: Exactness,
     shards: u32,
     first_shard: Option<Arc<Image>>,
@@ -70,12 +70,12 @@ struct Asking {
 }
 
 /// Puts one ask into a lane's queue and waits for the answer. Dropped before that, whatever was granted goes back.
-async fn ask_lane(level: &Arc<Level>, amounts: Amounts, asking: Asking) -> Answer {
-    let Asking { exactness, shards, first_shard, deadline } = asking;
+async fn ask_lane(level: &Arc<Target>, amounts: Amounts, asking: ShardQuery) -> AskOutcome {
+    let ShardQuery { exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
     let (lane, level, asked_at) = (level.lane(), Arc::clone(level), Instant::now());
     lane.submit(Ask { level, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
-    answer.await.unwrap_or_else(|_| Answer::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
+    answer.await.unwrap_or_else(|_| AskOutcome::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
 fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
@@ -88,29 +88,29 @@ fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
 }
 
 /// One level of an acquire under way.
-struct Part<'a> {
-    level: &'a Arc<Level>,
+struct TargetAsk<'a> {
+    level: &'a Arc<Target>,
     exactness: Exactness,
     amounts: Amounts,
     /// What its stock gave.
     hold: Option<Hold>,
 }
 
-impl Part<'_> {
-    async fn ask(self, lanes: &Lanes, deadline: Instant) -> Answer {
+impl TargetAsk<'_> {
+    async fn ask(self, lanes: &Lanes, deadline: Instant) -> AskOutcome {
         match self.hold {
-            Some(hold) => Answer::Granted(hold),
+            Some(hold) => AskOutcome::Granted(hold),
             None => ask_level(self.level, lanes, &self.amounts, self.exactness, deadline).await,
         }
     }
 }
 
 /// The levels that limit something of what is asked, child before parent; the others have nothing to say.
-fn parts(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> SmallVec<[Part<'_>; 1]> {
+fn parts(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> SmallVec<[TargetAsk<'_>; 1]> {
     let of_parent = resolved.parent.as_ref().map(|level| level.amounts_like(&resolved.child, &amounts));
     let asked = std::iter::once(amounts).chain(of_parent);
     let parts = resolved.levels(reserve).zip(asked);
-    let parts = parts.map(|((level, exactness), amounts)| Part { level, exactness, amounts, hold: None });
+    let parts = parts.map(|((level, exactness), amounts)| TargetAsk { level, exactness, amounts, hold: None });
     parts.filter(|part| part.amounts.iter().any(|amount| *amount > 0)).collect()
 }
 
@@ -118,7 +118,7 @@ fn parts(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> SmallVec<[P
 /// the child's limits, in mt.
 pub(crate) async fn take(
     lanes: &Lanes,
-    resolved: &Resolved,
+    resolved: &ResolvedTargets,
     amounts: Amounts,
     reserve: Reserve,
     deadline: Instant,
@@ -130,9 +130,9 @@ pub(crate) async fn take(
     }
     for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
         match part.level.ask_stock(&part.amounts) {
-            FromStock::Granted(hold) => part.hold = Some(hold),
-            FromStock::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses).into()),
-            FromStock::Ask => {}
+            FromReserve::Granted(hold) => part.hold = Some(hold),
+            FromReserve::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses).into()),
+            FromReserve::Ask => {}
         }
     }
     if let Some(denied) = remembered_refusal(&parts) {
@@ -156,14 +156,14 @@ fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
 }
 
 /// A refusal that needs no call, of what is not taken from a reserve: what is debited ahead is not in the bucket.
-pub(crate) fn refused_from_memory(resolved: &Resolved, amounts: Amounts, reserve: Reserve) -> Option<Denied> {
+pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> Option<Denied> {
     let mut parts = parts(resolved, amounts, reserve);
     parts.retain(|part| part.exactness == Exactness::Strict);
     remembered_refusal(&parts)
 }
 
 /// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked either.
-fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
+fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
     let asked = || parts.iter().filter(|part| part.hold.is_none());
     if !asked().any(|part| refuse::would_refuse(part.level.lane(), part.level.terms(), &part.amounts)) {
         return None;
@@ -178,10 +178,14 @@ fn remembered_refusal(parts: &[Part<'_>]) -> Option<Denied> {
 }
 
 /// Takes more from buckets that a lease holds tokens of: from the same shards, or from none.
-pub(crate) async fn take_more(levels: Vec<(Arc<Level>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
+pub(crate) async fn take_more(levels: Vec<(Arc<Target>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
     let asks = levels.iter().map(|(level, amounts)| {
         let shards = level.lane().image().map_or(1, |image| image.shards());
-        ask_lane(level, amounts.clone(), Asking { exactness: Exactness::Strict, shards, first_shard: None, deadline })
+        ask_lane(
+            level,
+            amounts.clone(),
+            ShardQuery { exactness: Exactness::Strict, shards, first_shard: None, deadline },
+        )
     });
     let mut answers = Vec::new();
     for ask in asks.map(Box::pin).collect::<Vec<_>>() {
@@ -190,15 +194,15 @@ pub(crate) async fn take_more(levels: Vec<(Arc<Level>, Amounts)>, deadline: Inst
     all_or_nothing(answers)
 }
 
-fn all_or_nothing(answers: impl IntoIterator<Item = Answer>) -> Result<Holds, NotTaken> {
+fn all_or_nothing(answers: impl IntoIterator<Item = AskOutcome>) -> Result<Holds, NotTaken> {
     let mut answers = answers.into_iter();
     let mut holds = Holds::new();
     while let Some(answer) = answers.next() {
         match answer {
-            Answer::Granted(hold) => holds.push(hold),
+            AskOutcome::Granted(hold) => holds.push(hold),
             other => {
-                let granted = holds.into_iter().map(Answer::Granted);
-                let all: Vec<Answer> = granted.chain([other]).chain(answers).collect();
+                let granted = holds.into_iter().map(AskOutcome::Granted);
+                let all: Vec<AskOutcome> = granted.chain([other]).chain(answers).collect();
                 return Err(nothing_of(&all));
             }
         }
@@ -207,19 +211,19 @@ fn all_or_nothing(answers: impl IntoIterator<Item = Answer>) -> Result<Holds, No
 }
 
 /// What is said where not everybody granted. Leaving drops the holds, which gives back what the others granted.
-fn nothing_of(answers: &[Answer]) -> NotTaken {
+fn nothing_of(answers: &[AskOutcome]) -> NotTaken {
     let (mut refuser, mut never, mut failure) = (None, false, None);
     let mut statuses = Vec::new();
     for answer in answers {
         match answer {
-            Answer::Outdated => return NotTaken::Outdated,
-            Answer::Granted(hold) => statuses.extend(hold.statuses()),
-            Answer::Refused(refusal) => {
+            AskOutcome::Outdated => return NotTaken::Outdated,
+            AskOutcome::Granted(hold) => statuses.extend(hold.statuses()),
+            AskOutcome::Refused(refusal) => {
                 refuser = Some(refusal.by);
                 never |= refusal.never;
                 statuses.extend(refusal.statuses.iter().cloned());
             }
-            Answer::Failed(failed) => failure = Some(failed.clone()),
+            AskOutcome::Failed(failed) => failure = Some(failed.clone()),
         }
     }
     match (refuser, failure) {

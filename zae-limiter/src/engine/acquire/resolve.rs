@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{self, image::Owner, key::BucketKey, lifetime::Lifetime, limit_set::Terms},
+    bucket::{self, image::Owner, key::BucketKey, lifetime::Lifetime, limit_set::LimitSet},
     engine::{
         acquire::denied::Denied,
-        lane::{lanes::Lanes, target::Level},
+        lane::{lanes::Lanes, target::Target},
     },
     error::{AcquireError, Disabled},
     model::{
@@ -27,11 +27,11 @@ use crate::{
 
 /// What an acquire asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct AcquireSpec {
     pub(crate) entity: EntityId,
     pub(crate) resource: ResourceName,
     pub(crate) cost: Cost,
-    pub(crate) said: Said,
+    pub(crate) said: Overrides,
     pub(crate) reserve: Reserve,
     /// What happens when the store cannot be asked, unless the stored policy is to say.
     pub(crate) on_unavailable: Option<OnUnavailable>,
@@ -40,25 +40,25 @@ pub(crate) struct Wish {
 
 /// What resolving found.
 #[derive(Debug)]
-pub(crate) struct Resolved {
-    pub(crate) child: Arc<Level>,
-    pub(crate) parent: Option<Arc<Level>>,
+pub(crate) struct ResolvedTargets {
+    pub(crate) child: Arc<Target>,
+    pub(crate) parent: Option<Arc<Target>>,
     /// Until when it may be believed.
     pub(crate) validity: Validity,
     /// What was said about limits by whoever asked.
-    said: Said,
+    said: Overrides,
 }
 
 /// What an acquire says about limits.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct Overrides {
     /// Replace the stored limits, for the entity and its parent.
     pub(crate) limits: Option<Limits>,
     /// Hold where nothing is stored.
     pub(crate) default_limits: Option<Limits>,
 }
 
-impl Resolved {
+impl ResolvedTargets {
     /// Whether it can still be believed.
     pub(crate) fn still_holds(&self, repository: &Repository, now: Instant) -> bool {
         let entities = std::iter::once(&self.child).chain(&self.parent).map(|level| level.entity());
@@ -73,20 +73,32 @@ impl Resolved {
     }
 
     /// The same question, for taking `cost` more.
-    pub(crate) fn wish(&self, cost: Cost, deadline: Instant) -> Wish {
+    pub(crate) fn wish(&self, cost: Cost, deadline: Instant) -> AcquireSpec {
         let (entity, resource) = (self.child.entity().clone(), self.child.resource().clone());
-        Wish { entity, resource, cost, said: self.said.clone(), reserve: Reserve::Off, on_unavailable: None, deadline }
+        AcquireSpec {
+            entity,
+            resource,
+            cost,
+            said: self.said.clone(),
+            reserve: Reserve::Off,
+            on_unavailable: None,
+            deadline,
+        }
     }
 
     /// Child before parent, each with the way it is to be asked.
-    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Level>, Exactness)> {
+    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Target>, Exactness)> {
         let parent = self.parent.as_ref().map(|level| (level, reserve.parent()));
         std::iter::once((&self.child, reserve.child())).chain(parent)
     }
 }
 
 /// Finds the limits of the entity and, if it cascades, of its parent.
-pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish) -> Result<Resolved, Denied> {
+pub(crate) async fn resolve(
+    repository: &Repository,
+    lanes: &Lanes,
+    wish: &AcquireSpec,
+) -> Result<ResolvedTargets, Denied> {
     let (child, owner, mut validity) = level(repository, lanes, wish, &wish.entity).await?;
     let parent = match owner.parent.filter(|_| owner.cascade) {
         // Two levels, never three: the parent's own cascade is not followed.
@@ -101,15 +113,15 @@ pub(crate) async fn resolve(repository: &Repository, lanes: &Lanes, wish: &Wish)
         }
         None => None,
     };
-    Ok(Resolved { child, parent, validity, said: wish.said.clone() })
+    Ok(ResolvedTargets { child, parent, validity, said: wish.said.clone() })
 }
 
 async fn level(
     repository: &Repository,
     lanes: &Lanes,
-    wish: &Wish,
+    wish: &AcquireSpec,
     entity: &EntityId,
-) -> Result<(Arc<Level>, Owner, Validity), Denied> {
+) -> Result<(Arc<Target>, Owner, Validity), Denied> {
     let resolved = repository.resolve(entity, &wish.resource).await?;
     let resolution = resolved.resolution;
     if let Some(level) = resolution.disabled {
@@ -136,10 +148,10 @@ async fn level(
     let owner =
         Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
-    let terms = lane.intern(lanes.intern(Terms::new(limits, lifetime, owner.clone())));
+    let terms = lane.intern(lanes.intern(LimitSet::new(limits, lifetime, owner.clone())));
     let now = repository.clock().now_ms();
     if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten() {
         lane.offer(image);
     }
-    Ok((Arc::new(Level::new(terms, lane)), owner, resolved.validity))
+    Ok((Arc::new(Target::new(terms, lane)), owner, resolved.validity))
 }

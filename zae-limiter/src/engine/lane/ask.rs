@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     bucket::{Amounts, image::Image, incarnation::Incarnation},
     engine::{
-        lane::{hold::Hold, queue::Waiting, target::Level},
+        lane::{hold::Hold, queue::Waiting, target::Target},
         telemetry::Refuser,
     },
     error::{RepositoryError, UnavailableReason},
@@ -17,7 +17,7 @@ use crate::{
 /// One acquire's wish at one bucket.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    pub(crate) level: Arc<Level>,
+    pub(crate) level: Arc<Target>,
     /// Aligned with the level's limits, in mt.
     pub(crate) amounts: Amounts,
     pub(crate) exactness: Exactness,
@@ -27,7 +27,7 @@ pub(crate) struct Ask {
     pub(crate) first_shard: Option<Arc<Image>>,
     pub(crate) deadline: Instant,
     pub(crate) asked_at: Instant,
-    pub(crate) reply: oneshot::Sender<Answer>,
+    pub(crate) reply: oneshot::Sender<AskOutcome>,
 }
 
 impl Waiting for Ask {
@@ -43,7 +43,7 @@ impl Waiting for Ask {
 
 /// What a bucket answers.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum AskOutcome {
     /// The tokens.
     Granted(Hold),
     /// Each limit's status, at least one of them exceeded.

@@ -3,9 +3,9 @@
 use crate::{
     bucket::{
         Amounts, Params,
-        image::{Image, Level, LimitImage},
+        image::{Balance, Image, LimitImage},
         lifetime::{self},
-        limit_set::Terms,
+        limit_set::LimitSet,
         opening::Opening,
         plan::{BucketWrite, guards_itself, levels, plan},
     },
@@ -50,7 +50,7 @@ struct Serving {
 }
 
 /// Serves in order of arrival and skips what does not fit, so that a large ask does not block small ones.
-fn serve(levels: &[Level], asks: &[&[i64]]) -> Serving {
+fn serve(levels: &[Balance], asks: &[&[i64]]) -> Serving {
     let mut left: Vec<i64> = levels.iter().map(|level| level.tokens).collect();
     let mut take = vec![0_i64; left.len()];
     let (mut served, mut unserved) = (Vec::new(), Vec::new());
@@ -70,18 +70,18 @@ fn serve(levels: &[Level], asks: &[&[i64]]) -> Serving {
 
 /// An existing bucket as it is known, and under which terms it is asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
+pub(crate) struct Situation<'a> {
     pub(crate) image: &'a Image,
     pub(crate) freshness: Freshness,
-    pub(crate) terms: &'a Terms,
+    pub(crate) terms: &'a LimitSet,
     pub(crate) shards: u32,
     /// Epoch ms.
     pub(crate) now: i64,
 }
 
 /// Decides about `asks` on an existing bucket.
-pub(crate) fn decide(known: Known<'_>, asks: &[&[i64]], adjust: &[(LimitName, i64)], order: Order<'_>) -> Decision {
-    let Known { image, freshness, terms, shards, now } = known;
+pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[(LimitName, i64)], order: Order<'_>) -> Decision {
+    let Situation { image, freshness, terms, shards, now } = known;
     let Serving { served, unserved, mut take, left } =
         serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
     let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
@@ -110,14 +110,14 @@ pub(crate) fn decide(known: Known<'_>, asks: &[&[i64]], adjust: &[(LimitName, i6
 }
 
 /// Decides about `asks` on a bucket that is created with this write.
-pub(crate) fn decide_new(terms: &Terms, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
+pub(crate) fn decide_new(terms: &LimitSet, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
     let shares: Vec<Params> = terms.params.iter().map(|(_, params)| params.share(opening.shards)).collect();
     let start = |index: usize, share: &Params| match &opening.balances {
         Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.capacity),
         None => share.capacity,
     };
-    let levels: Vec<Level> =
-        shares.iter().enumerate().map(|(index, params)| Level::new(start(index, params), *params)).collect();
+    let levels: Vec<Balance> =
+        shares.iter().enumerate().map(|(index, params)| Balance::new(start(index, params), *params)).collect();
     let Serving { served, take, .. } = serve(&levels, asks);
     let limits = terms.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
         name: name.clone(),
@@ -151,19 +151,19 @@ mod tests {
         model::limit::{Limit, Limits},
     };
 
-    fn terms(capacity: u64) -> Terms {
+    fn terms(capacity: u64) -> LimitSet {
         let limits = Limits::from(Limit::per_minute("rpm", capacity).unwrap());
-        Terms::new(limits, Lifetime::AsIs, Owner::default())
+        LimitSet::new(limits, Lifetime::AsIs, Owner::default())
     }
 
-    fn bucket(terms: &Terms, tokens: i64) -> Image {
+    fn bucket(terms: &LimitSet, tokens: i64) -> Image {
         let opening =
             Opening { shards: 1, balances: Some(vec![tokens]), incarnation: "a".into(), wcu: WcuImage::full() };
         decide_new(terms, &[], opening, 0).1
     }
 
-    fn known<'a>(image: &'a Image, terms: &'a Terms, freshness: Freshness) -> Known<'a> {
-        Known { image, freshness, terms, shards: 1, now: 0 }
+    fn known<'a>(image: &'a Image, terms: &'a LimitSet, freshness: Freshness) -> Situation<'a> {
+        Situation { image, freshness, terms, shards: 1, now: 0 }
     }
 
     #[test]

@@ -9,28 +9,28 @@ use crate::{
         Amounts, Params,
         image::{Image, WcuImage},
         incarnation::Incarnation,
-        limit_set::Terms,
+        limit_set::LimitSet,
         opening::{Opening, further_balance},
     },
     engine::{
         lane::{
-            Lane, Met, Round,
-            ask::{Answer, Ask, Failure, Pending},
-            decide::{Decision, Freshness, Known, decide, decide_new},
+            Contention, Lane, Round,
+            ask::{Ask, AskOutcome, Failure, Pending},
+            decide::{Decision, Freshness, Situation, decide, decide_new},
             hold::{Hold, Tokens},
             queue::{Fetch, Waiting},
             refuse::{At, answer_refused, booked, in_line, shards},
             returned,
             stop::stops,
-            target::FromStock,
+            target::FromReserve,
         },
-        reserve::lots::Term,
+        reserve::lots::Expiry,
         runtime::deadlines::{Passed, after},
         telemetry::{self, Over, Stocked, Under},
     },
     error::{RepositoryError, StoreError, StoreErrorKind, UnavailableReason},
     model::{name::LimitName, reserve::Exactness},
-    store::bucket::{self, Outcome, Sent},
+    store::bucket::{self, WriteOutcome, WriteReport},
 };
 
 /// How long a write of nothing but settlements may take: nobody waits, so it gets more time than an acquire.
@@ -43,7 +43,7 @@ const MAX_LOST: u32 = 256;
 const PATIENCE: u32 = 8;
 
 /// Everything about one write that its answer is read with.
-struct Written {
+struct WriteDraft {
     sent_at: Instant,
     /// Epoch ms.
     now: i64,
@@ -94,7 +94,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let adjust = booked(&pending);
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let shards = shards(&asks, &image);
-                let known = Known { image: &image, freshness, terms: &terms, shards, now };
+                let known = Situation { image: &image, freshness, terms: &terms, shards, now };
                 let mut order = |left: &[i64]| {
                     let may = reserving && shards == 1 && !image.disabled && in_line(&image, &terms);
                     if may { lane.stock()?.order(left, Instant::now()) } else { None }
@@ -111,7 +111,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
                 let update = bucket::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, now);
                 let sent = answer(lane, sent_at, timeout, &asks, "UpdateItem", Box::pin(update)).await;
-                (sent, Written { sent_at, now, served, ahead, adjust, before: Some(image) })
+                (sent, WriteDraft { sent_at, now, served, ahead, adjust, before: Some(image) })
             }
             None => {
                 // There is no bucket: what was owed to it or by it is void.
@@ -124,14 +124,14 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let sent_at = Instant::now();
                 let create = bucket::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image);
                 let sent = answer(lane, sent_at, timeout, &asks, "PutItem", Box::pin(create)).await;
-                (sent, Written { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new(), before: None })
+                (sent, WriteDraft { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new(), before: None })
             }
         };
-        let Sent { outcome, units } = sent;
+        let WriteReport { outcome, units } = sent;
         writes += 1;
         telemetry::wrote(kind(&outcome), units, written.sent_at.elapsed());
         match outcome {
-            Outcome::Done(image) => {
+            WriteOutcome::Done(image) => {
                 lane.shared.breaker.succeeded();
                 if let Some(before) = &written.before {
                     telemetry::clock_ahead(&lane.key, before, &image, written.now);
@@ -147,18 +147,18 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 fetch = Fetch::No;
                 (lost, busy) = (0, 0);
             }
-            Outcome::Lost(image) => {
+            WriteOutcome::Lost(image) => {
                 lane.shared.breaker.succeeded();
                 if was_in_line && image.as_ref().is_some_and(|image| !in_line(image, &terms)) {
                     // The limits were changed by somebody who knows better than a resolution from before. Whoever asks again
                     // in spite of it knows better still.
-                    asks.drain(..).for_each(|ask| drop(ask.reply.send(Answer::Outdated)));
+                    asks.drain(..).for_each(|ask| drop(ask.reply.send(AskOutcome::Outdated)));
                     fetch = Fetch::No;
                 }
                 lane.remember(image.map(Arc::new));
                 freshness = Freshness::Fresh;
                 telemetry::again("condition");
-                lane.met(Met::Somebody);
+                lane.met(Contention::Somebody);
                 lost += 1;
                 if lost > 1 {
                     // The first may have been the fault of an old image.
@@ -175,7 +175,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                     pause(lost / PATIENCE).await;
                 }
             }
-            Outcome::NotApplied(error) => {
+            WriteOutcome::NotApplied(error) => {
                 // What nobody waits for is not worth pressing a busy store.
                 fetch = Fetch::No;
                 busy += 1;
@@ -189,7 +189,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                     pause(busy).await;
                 }
             }
-            Outcome::Failed(error) => {
+            WriteOutcome::Failed(error) => {
                 if error.outage().is_some() {
                     lane.shared.breaker.failed(Instant::now());
                     unknown(&terms, &asks, &written);
@@ -209,8 +209,8 @@ async fn answer(
     timeout: Duration,
     asks: &[Ask],
     operation: &'static str,
-    mut write: Pin<Box<impl Future<Output = Sent>>>,
-) -> Sent {
+    mut write: Pin<Box<impl Future<Output = WriteReport>>>,
+) -> WriteReport {
     let mut until = after(sent_at, timeout);
     loop {
         if let Ok(sent) = lane.shared.deadlines.until(until, write.as_mut()).await {
@@ -235,7 +235,7 @@ async fn look(lane: &Lane) -> Freshness {
     let read = bucket::read(&lane.shared.store, &lane.shared.namespace, &lane.key, now);
     match lane.shared.deadlines.until(after(Instant::now(), lane.shared.options.write_timeout), read).await {
         Ok(Ok(image)) => {
-            lane.met(if image.as_ref() == before.as_deref() { Met::Nobody } else { Met::Somebody });
+            lane.met(if image.as_ref() == before.as_deref() { Contention::Nobody } else { Contention::Somebody });
             lane.remember(image.map(Arc::new));
             Freshness::Fresh
         }
@@ -245,7 +245,7 @@ async fn look(lane: &Lane) -> Freshness {
 }
 
 /// Answers those whom the stock can serve after all: it was filled while they waited.
-fn serve_from_stock(lane: &Lane, terms: &Arc<Terms>, asks: &mut Vec<Ask>, pending: &mut Vec<Pending>) {
+fn serve_from_stock(lane: &Lane, terms: &Arc<LimitSet>, asks: &mut Vec<Ask>, pending: &mut Vec<Pending>) {
     if !asks.iter().any(|ask| ask.exactness == Exactness::Reserved) {
         return;
     }
@@ -258,15 +258,15 @@ fn serve_from_stock(lane: &Lane, terms: &Arc<Terms>, asks: &mut Vec<Ask>, pendin
             continue;
         }
         match ask.level.ask_stock_again(&ask.amounts) {
-            FromStock::Granted(hold) => drop(ask.reply.send(Answer::Granted(hold))),
-            FromStock::Refused(refusal) => drop(ask.reply.send(Answer::Refused(refusal))),
-            FromStock::Ask => asks.push(ask),
+            FromReserve::Granted(hold) => drop(ask.reply.send(AskOutcome::Granted(hold))),
+            FromReserve::Refused(refusal) => drop(ask.reply.send(AskOutcome::Refused(refusal))),
+            FromReserve::Ask => asks.push(ask),
         }
     }
 }
 
 /// Notes that there is nothing to write.
-fn rest(lane: &Lane, terms: &Terms, image: &Image, now: i64, writes: u32) {
+fn rest(lane: &Lane, terms: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut stock) = lane.stock() {
         let left = left(terms, image, now);
         stock.observe(&left, Instant::now());
@@ -276,7 +276,7 @@ fn rest(lane: &Lane, terms: &Terms, image: &Image, now: i64, writes: u32) {
     }
 }
 
-fn left(terms: &Terms, image: &Image, now: i64) -> Amounts {
+fn left(terms: &LimitSet, image: &Image, now: i64) -> Amounts {
     crate::bucket::plan::levels(image, &terms.goal(&[], &[], image.shards(), now))
         .iter()
         .map(|level| level.tokens)
@@ -284,13 +284,13 @@ fn left(terms: &Terms, image: &Image, now: i64) -> Amounts {
 }
 
 /// Puts what was debited ahead into the stock, and tells it what the bucket holds.
-fn stock_up(lane: &Lane, terms: &Terms, image: &Image, written: &Written) {
+fn stock_up(lane: &Lane, terms: &LimitSet, image: &Image, written: &WriteDraft) {
     let Some(mut stock) = lane.stock() else { return };
     let now = Instant::now();
     if !written.ahead.is_empty() {
         let names = terms.params.iter().map(|(name, _)| name);
         telemetry::reserve_tokens(Stocked::Debited, names.zip(written.ahead.iter().copied()));
-        let term = Term::starting(written.sent_at, lane.shared.options.reserve_life);
+        let term = Expiry::starting(written.sent_at, lane.shared.options.reserve_life);
         stock.stock_up(written.ahead.clone(), image.incarnation.as_ref(), term, now);
     }
     stock.observe(&left(terms, image, written.now), now);
@@ -305,7 +305,7 @@ fn debts(image: &Image, adjust: &[(LimitName, i64)]) {
 }
 
 /// Counts what a write of unknown outcome may have taken for nobody.
-fn unknown(terms: &Terms, asks: &[Ask], written: &Written) {
+fn unknown(terms: &LimitSet, asks: &[Ask], written: &WriteDraft) {
     for (slot, (name, _)) in terms.params.iter().enumerate() {
         let taken: i64 = written.served.iter().filter_map(|index| asks.get(*index)).map(|ask| ask.amounts[slot]).sum();
         let ahead = written.ahead.get(slot).copied().unwrap_or(0);
@@ -318,12 +318,12 @@ fn contended() -> RepositoryError {
     StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into()
 }
 
-fn kind(outcome: &Outcome) -> &'static str {
+fn kind(outcome: &WriteOutcome) -> &'static str {
     match outcome {
-        Outcome::Done(_) => "done",
-        Outcome::Lost(_) => "condition_failed",
-        Outcome::NotApplied(_) => "throttled",
-        Outcome::Failed(error) => match error.outage() {
+        WriteOutcome::Done(_) => "done",
+        WriteOutcome::Lost(_) => "condition_failed",
+        WriteOutcome::NotApplied(_) => "throttled",
+        WriteOutcome::Failed(error) => match error.outage() {
             Some(UnavailableReason::DeadlineExceeded) => "timed_out",
             Some(UnavailableReason::Unreachable) => "unreachable",
             _ => "failed",
@@ -350,7 +350,7 @@ fn finish(pending: Vec<Pending>, result: &Result<(), Arc<str>>) {
 }
 
 /// Returns the state that the lane's bucket is created with.
-fn opening(lane: &Arc<Lane>, terms: &Terms, asks: &[Ask], now: i64) -> Opening {
+fn opening(lane: &Arc<Lane>, terms: &LimitSet, asks: &[Ask], now: i64) -> Opening {
     let shards = asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(1);
     let first = (lane.key.shard > 0).then(|| asks.iter().find_map(|ask| ask.first_shard.clone())).flatten();
     let balances = (lane.key.shard > 0).then(|| {
@@ -363,7 +363,7 @@ fn opening(lane: &Arc<Lane>, terms: &Terms, asks: &[Ask], now: i64) -> Opening {
     Opening { shards, balances, incarnation: Incarnation::draw(), wcu: WcuImage::full() }
 }
 
-fn grant(terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {
+fn grant(terms: &LimitSet, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {
     let shards = shards(asks, image);
     let levels = crate::bucket::plan::levels(image, &terms.goal(&[], &[], shards, now));
     let available: Amounts = levels.iter().map(|level| level.tokens).collect();
@@ -377,7 +377,7 @@ fn grant(terms: &Terms, asks: &mut Vec<Ask>, served: &[usize], image: &Image, no
         let incarnation = image.incarnation.clone();
         let tokens = Tokens { incarnation, taken: amounts, available: available.clone(), term: None };
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
-        let _ = reply.send(Answer::Granted(Hold::new(level, tokens)));
+        let _ = reply.send(AskOutcome::Granted(Hold::new(level, tokens)));
     }
 }
 
@@ -396,6 +396,6 @@ pub(super) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError
         None => Failure::Hard(error),
     };
     for ask in asks {
-        let _ = ask.reply.send(Answer::Failed(failure.clone()));
+        let _ = ask.reply.send(AskOutcome::Failed(failure.clone()));
     }
 }

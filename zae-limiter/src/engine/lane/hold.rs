@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::{
-    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::Terms},
+    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::LimitSet},
     engine::{
-        lane::{Lane, ask::Pending, target::Level},
-        reserve::lots::Term,
+        lane::{Lane, ask::Pending, target::Target},
+        reserve::lots::Expiry,
     },
     model::{limit::Limit, name::LimitName, status::LimitStatus},
 };
@@ -19,22 +19,22 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Hold {
     /// Where, and which limits the amounts are aligned with.
-    level: Arc<Level>,
+    level: Arc<Target>,
     incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,
     /// What the bucket held right after, in mt.
     available: Amounts,
     /// Until when the tokens may go back into the stock they came from.
-    term: Option<Term>,
-    state: State,
+    term: Option<Expiry>,
+    state: HoldState,
 }
 
 /// One hold for each level, child before parent: two at the most.
 pub(crate) type Holds = SmallVec<[Hold; 1]>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum HoldState {
     Open,
     Settled,
 }
@@ -48,21 +48,21 @@ pub(crate) struct Tokens {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) taken: Amounts,
     pub(crate) available: Amounts,
-    pub(crate) term: Option<Term>,
+    pub(crate) term: Option<Expiry>,
 }
 
 impl Hold {
     #[inline]
-    pub(crate) fn new(level: Arc<Level>, tokens: Tokens) -> Self {
+    pub(crate) fn new(level: Arc<Target>, tokens: Tokens) -> Self {
         let Tokens { incarnation, taken, available, term } = tokens;
-        Self { level, incarnation, taken, available, term, state: State::Open }
+        Self { level, incarnation, taken, available, term, state: HoldState::Open }
     }
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
         self.level.lane()
     }
 
-    fn terms(&self) -> &Terms {
+    fn terms(&self) -> &LimitSet {
         self.level.terms()
     }
 
@@ -93,7 +93,7 @@ impl Hold {
     /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What was
     /// taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
     pub(crate) fn absorb(&mut self, mut more: Self) {
-        more.state = State::Settled;
+        more.state = HoldState::Settled;
         // The mixture goes back to the bucket, not into a stock.
         self.term = None;
         if self.incarnation != more.incarnation {
@@ -109,7 +109,7 @@ impl Hold {
 
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
     pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
-        if mem::replace(&mut self.state, State::Settled) == State::Settled || deltas.is_empty() {
+        if mem::replace(&mut self.state, HoldState::Settled) == HoldState::Settled || deltas.is_empty() {
             return None;
         }
         let delta = |(name, held): (&LimitName, i64)| {
@@ -117,20 +117,20 @@ impl Hold {
             delta.saturating_mul(MILLI).max(-held)
         };
         let amounts: Amounts = self.taken().map(delta).collect();
-        self.book(amounts, Told::WhenStored)
+        self.book(amounts, Notify::WhenStored)
     }
 
     /// Gives everything back.
     pub(crate) fn give_back(&mut self) -> Option<Booked> {
-        if mem::replace(&mut self.state, State::Settled) == State::Settled {
+        if mem::replace(&mut self.state, HoldState::Settled) == HoldState::Settled {
             return None;
         }
         let amounts = self.taken.iter().map(|taken| -taken).collect();
-        self.book(amounts, Told::WhenStored)
+        self.book(amounts, Notify::WhenStored)
     }
 
     /// Books what a stock cannot take up.
-    fn book(&self, mut amounts: Amounts, told: Told) -> Option<Booked> {
+    fn book(&self, mut amounts: Amounts, told: Notify) -> Option<Booked> {
         self.level.settle_from_stock(&mut amounts, self.incarnation.as_ref(), self.term);
         if amounts.iter().all(|amount| *amount == 0) {
             return None;
@@ -138,11 +138,11 @@ impl Hold {
         let names = self.terms().params.iter().map(|(name, _)| name.clone());
         let amounts = names.zip(amounts).filter(|(_, amount)| *amount != 0).collect();
         let (done, booked) = match told {
-            Told::WhenStored => {
+            Notify::WhenStored => {
                 let (done, booked) = oneshot::channel();
                 (Some(done), Some(booked))
             }
-            Told::Never => (None, None),
+            Notify::Never => (None, None),
         };
         self.lane().book(Pending::new(amounts, self.incarnation.clone(), done));
         booked
@@ -151,7 +151,7 @@ impl Hold {
 
 /// Whether somebody wants to know that a booking is stored.
 #[derive(Clone, Copy, Debug)]
-enum Told {
+enum Notify {
     WhenStored,
     Never,
 }
@@ -159,8 +159,8 @@ enum Told {
 impl Drop for Hold {
     fn drop(&mut self) {
         // A lease, a cancelled acquire or a refused sibling: all of them only owe.
-        if self.state == State::Open {
-            self.book(self.taken.iter().map(|taken| -taken).collect(), Told::Never);
+        if self.state == HoldState::Open {
+            self.book(self.taken.iter().map(|taken| -taken).collect(), Notify::Never);
         }
     }
 }

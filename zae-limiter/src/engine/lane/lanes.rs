@@ -8,10 +8,10 @@ use std::{
 use moka::sync::Cache;
 
 use crate::{
-    bucket::{key::BucketKey, limit_set::Terms},
-    engine::{lane::Lane, runtime::context::Shared},
+    bucket::{key::BucketKey, limit_set::LimitSet},
+    engine::{lane::Lane, runtime::context::Context},
     model::name::EntityId,
-    recent::Recent,
+    recent::Interner,
 };
 
 /// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
@@ -22,20 +22,20 @@ const IDLE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Cache<BucketKey, Arc<Lane>>,
-    terms: Recent<Arc<Terms>>,
+    terms: Interner<Arc<LimitSet>>,
     /// A parent was met that cascades itself.
     third_level: Once,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Context>,
 }
 
 impl Lanes {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Context>) -> Self {
         let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
-        Self { lanes, terms: Recent::default(), third_level: Once::new(), shared }
+        Self { lanes, terms: Interner::default(), third_level: Once::new(), shared }
     }
 
     /// The same terms as others have, if they are equal.
-    pub(crate) fn intern(&self, terms: Terms) -> Arc<Terms> {
+    pub(crate) fn intern(&self, terms: LimitSet) -> Arc<LimitSet> {
         self.terms.intern(Arc::new(terms), |known, terms| known.same(terms))
     }
 

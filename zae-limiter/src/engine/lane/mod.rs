@@ -28,15 +28,15 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::telemetry::{self, Stocked, Under};
 use crate::{
-    bucket::{image::Image, key::BucketKey, limit_set::Terms},
+    bucket::{image::Image, key::BucketKey, limit_set::LimitSet},
     engine::{
         lane::{
-            ask::{Answer, Ask, Failure, Pending},
+            ask::{Ask, AskOutcome, Failure, Pending},
             decide::Freshness,
             queue::{Fetch, Next, Queue, Start},
         },
-        reserve::{Cause, Returned, Stock},
-        runtime::context::Shared,
+        reserve::{LaneReserve, ReserveReturn, ReturnCause},
+        runtime::context::Context,
     },
     error::UnavailableReason,
     model::name::LimitName,
@@ -52,15 +52,15 @@ const CROWDED_MS: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) key: BucketKey,
-    pub(crate) shared: Arc<Shared>,
-    state: Mutex<State>,
+    pub(crate) shared: Arc<Context>,
+    state: Mutex<LaneState>,
     /// Only lanes that were asked in reserve mode have one. Locked after `state`, where both are.
-    stock: OnceLock<Box<Mutex<Stock>>>,
+    stock: OnceLock<Box<Mutex<LaneReserve>>>,
     pub(super) wake: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LaneState {
     queue: Queue<Ask, Pending>,
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
@@ -71,7 +71,7 @@ struct State {
     shared: bool,
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
-    terms: Option<Arc<Terms>>,
+    terms: Option<Arc<LimitSet>>,
     /// Whether the limits were read anew since what newer clients left on the bucket was seen.
     doubted: bool,
 }
@@ -79,7 +79,7 @@ struct State {
 /// What goes into one write (or a few attempts at it).
 #[derive(Debug)]
 pub(crate) struct Round {
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) terms: Arc<LimitSet>,
     pub(crate) asks: Vec<Ask>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) fetch: Fetch,
@@ -87,7 +87,7 @@ pub(crate) struct Round {
 
 /// A bucket as it was a moment ago.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct RecentImage {
     pub(crate) image: Arc<Image>,
     /// What is booked but not written, summed by limit.
     pub(crate) booked: Vec<(LimitName, i64)>,
@@ -95,13 +95,13 @@ pub(crate) struct Recent {
 
 /// Whether a write or a read found the bucket as it was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Met {
+pub(super) enum Contention {
     Nobody,
     Somebody,
 }
 
 /// Who begins the work on what was asked.
-enum Begins {
+enum Starter {
     /// Who asked, alone: it need not join.
     WhoAsks(Ask),
     Others(Start),
@@ -113,12 +113,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lane {
-    pub(crate) fn new(key: BucketKey, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(key: BucketKey, shared: Arc<Context>) -> Self {
         Self { key, shared, state: Mutex::default(), stock: OnceLock::new(), wake: Notify::new() }
     }
 
     /// The terms that equal `terms` and that this lane has seen already, so that equal terms are mostly the same.
-    pub(crate) fn intern(&self, terms: Arc<Terms>) -> Arc<Terms> {
+    pub(crate) fn intern(&self, terms: Arc<LimitSet>) -> Arc<LimitSet> {
         let mut state = lock(&self.state);
         match &state.terms {
             Some(known) if known.same(&terms) => Arc::clone(known),
@@ -133,24 +133,24 @@ impl Lane {
     /// queue.
     pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
         match self.join(ask) {
-            Ok(Begins::WhoAsks(ask)) => self.begin_here(ask).await,
-            Ok(Begins::Others(start)) => self.began(start),
+            Ok(Starter::WhoAsks(ask)) => self.begin_here(ask).await,
+            Ok(Starter::Others(start)) => self.began(start),
             Err(ask) => {
-                let _ = ask.reply.send(Answer::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
+                let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
             }
         }
     }
 
-    fn join(&self, ask: Ask) -> Result<Begins, Ask> {
+    fn join(&self, ask: Ask) -> Result<Starter, Ask> {
         let mut state = lock(&self.state);
         if !state.terms.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.level.terms())) {
             state.terms = Some(Arc::clone(ask.level.terms()));
         }
         // Where several come at once, the first should not go without the others.
         if state.queue.begin_alone() {
-            return Ok(Begins::WhoAsks(ask));
+            return Ok(Starter::WhoAsks(ask));
         }
-        state.queue.submit(ask, self.shared.options.max_waiting).map(Begins::Others)
+        state.queue.submit(ask, self.shared.options.max_waiting).map(Starter::Others)
     }
 
     /// Books a settlement.
@@ -198,8 +198,8 @@ impl Lane {
     }
 
     /// Notes whether a neighbour has written since the last image.
-    pub(super) fn met(&self, neighbour: Met) {
-        lock(&self.state).shared = neighbour == Met::Somebody;
+    pub(super) fn met(&self, neighbour: Contention) {
+        lock(&self.state).shared = neighbour == Contention::Somebody;
     }
 
     /// Whether a neighbour was seen the last time.
@@ -225,13 +225,13 @@ impl Lane {
     }
 
     /// The bucket as last seen and what is booked on top, if that is all there is to know.
-    pub(crate) fn recent(&self) -> Option<Recent> {
+    pub(crate) fn recent(&self) -> Option<RecentImage> {
         let state = lock(&self.state);
         let trusted = state.trusted_until.is_some_and(|until| Instant::now() < until);
         if !trusted || state.settling {
             return None;
         }
-        Some(Recent { image: state.image.clone()?, booked: refuse::booked(state.queue.pending()) })
+        Some(RecentImage { image: state.image.clone()?, booked: refuse::booked(state.queue.pending()) })
     }
 
     /// Takes an image that came along with another read, unless a write has shown a better one.
@@ -240,8 +240,8 @@ impl Lane {
     }
 
     /// Makes sure that there is a stock: one for `terms` where there is none yet.
-    pub(super) fn keep_stock(&self, terms: &Arc<Terms>, now: Instant) {
-        let new = || Box::new(Mutex::new(Stock::new(Arc::clone(terms), self.shared.options.reserve_life, now)));
+    pub(super) fn keep_stock(&self, terms: &Arc<LimitSet>, now: Instant) {
+        let new = || Box::new(Mutex::new(LaneReserve::new(Arc::clone(terms), self.shared.options.reserve_life, now)));
         self.stock.get_or_init(new);
     }
 
@@ -253,12 +253,12 @@ impl Lane {
 
     /// The stock, if somebody asked in reserve mode.
     #[inline]
-    pub(super) fn stock(&self) -> Option<MutexGuard<'_, Stock>> {
+    pub(super) fn stock(&self) -> Option<MutexGuard<'_, LaneReserve>> {
         self.stock.get().map(|stock| lock(stock))
     }
 
     /// The terms of a round. A settlement or a fetch comes from an ask, so there always are some.
-    pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<Terms>> {
+    pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<LimitSet>> {
         let first = asks.first().map(|ask| Arc::clone(ask.level.terms()));
         first.or_else(|| lock(&self.state).terms.clone())
     }
@@ -279,7 +279,7 @@ impl Lane {
         let mut wake_at = None;
         if let Some(mut stock) = self.stock() {
             telemetry::reserve_grants(stock.report());
-            let cause = if closing { Cause::End } else { Cause::Time };
+            let cause = if closing { ReturnCause::End } else { ReturnCause::Time };
             if let Some(pending) = stock.give_up(cause, now).and_then(returned) {
                 // We run already, and it is to be stored before its life ends.
                 let _ = state.queue.book(pending, now, Duration::ZERO);
@@ -293,8 +293,8 @@ impl Lane {
 }
 
 /// What a stock gives up, as a settlement; counted either way.
-pub(super) fn returned(returned: Returned) -> Option<Pending> {
-    let Returned { amounts, incarnation, forfeited } = returned;
+pub(super) fn returned(returned: ReserveReturn) -> Option<Pending> {
+    let ReserveReturn { amounts, incarnation, forfeited } = returned;
     telemetry::reserve_tokens(Stocked::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));
     forfeited.iter().for_each(|(name, amount)| telemetry::under(Under::Forfeited, name, *amount));
     telemetry::reserve_tokens(Stocked::Returned, amounts.iter().map(|(name, amount)| (name, *amount)));

@@ -28,7 +28,7 @@ pub(crate) struct Queue<A, P> {
     flush_at: Option<Instant>,
     /// Whether tokens are to be fetched ahead of use.
     fetch: Fetch,
-    worker: Worker,
+    worker: WorkerState,
     /// How many asks the worker has met, and met the last time when there were any.
     met: usize,
     met_before: usize,
@@ -45,7 +45,7 @@ pub(crate) enum Start {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Worker {
+enum WorkerState {
     #[default]
     Idle,
     Running,
@@ -86,7 +86,7 @@ impl<A, P> Default for Queue<A, P> {
             pending: Vec::new(),
             flush_at: None,
             fetch: Fetch::No,
-            worker: Worker::Idle,
+            worker: WorkerState::Idle,
             met: 0,
             met_before: 0,
         }
@@ -110,9 +110,9 @@ impl<A: Waiting, P> Queue<A, P> {
 
     /// Starts the worker for an ask that need not join: nobody else is here, and those who ask seem to come one by one. Whether it is so.
     pub(crate) fn begin_alone(&mut self) -> bool {
-        let alone = self.worker == Worker::Idle && self.has_nothing_to_do() && self.is_quiet();
+        let alone = self.worker == WorkerState::Idle && self.has_nothing_to_do() && self.is_quiet();
         if alone {
-            self.worker = Worker::Running;
+            self.worker = WorkerState::Running;
             self.met += 1;
         }
         alone
@@ -149,9 +149,9 @@ impl<A: Waiting, P> Queue<A, P> {
     /// Makes sure that a worker will look at the clock.
     pub(crate) fn start(&mut self) -> Start {
         match self.worker {
-            Worker::Running => Start::Nothing,
-            Worker::Idle => {
-                self.worker = Worker::Running;
+            WorkerState::Running => Start::Nothing,
+            WorkerState::Idle => {
+                self.worker = WorkerState::Running;
                 Start::Worker
             }
         }
@@ -177,7 +177,7 @@ impl<A: Waiting, P> Queue<A, P> {
     }
 
     fn stop(&mut self) {
-        self.worker = Worker::Idle;
+        self.worker = WorkerState::Idle;
         match std::mem::take(&mut self.met) {
             0 => {}
             met => self.met_before = met,
@@ -188,7 +188,7 @@ impl<A: Waiting, P> Queue<A, P> {
 
     /// The worker has ended before its time; whether it leaves anything to do.
     pub(crate) fn abandon(&mut self) -> bool {
-        self.worker = Worker::Idle;
+        self.worker = WorkerState::Idle;
         !self.asks.is_empty() || !self.pending.is_empty()
     }
 

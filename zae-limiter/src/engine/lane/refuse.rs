@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    bucket::{MILLI, image::Image, key::BucketKey, limit_set::Terms},
+    bucket::{MILLI, image::Image, key::BucketKey, limit_set::LimitSet},
     engine::{
         lane::{
-            Lane, Recent,
-            ask::{Answer, Ask, Pending, Refusal},
+            Lane, RecentImage,
+            ask::{Ask, AskOutcome, Pending, Refusal},
         },
         telemetry::Refuser,
     },
@@ -16,8 +16,8 @@ use crate::{
 
 /// Whether a bucket seen a moment ago has too little for `amounts`: what [`from_memory`] says, without putting it together, for
 /// mostly there is enough.
-pub(crate) fn would_refuse(lane: &Lane, terms: &Terms, amounts: &[i64]) -> bool {
-    let Some(Recent { image, booked }) = recent(lane, terms) else { return false };
+pub(crate) fn would_refuse(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> bool {
+    let Some(RecentImage { image, booked }) = recent(lane, terms) else { return false };
     if booked.is_empty() && has_without_refill(&image, terms, amounts) {
         return false;
     }
@@ -27,19 +27,19 @@ pub(crate) fn would_refuse(lane: &Lane, terms: &Terms, amounts: &[i64]) -> bool 
 }
 
 /// Whether a bucket that has the limits of `terms` held `amounts` as it was stored.
-fn has_without_refill(image: &Image, terms: &Terms, amounts: &[i64]) -> bool {
+fn has_without_refill(image: &Image, terms: &LimitSet, amounts: &[i64]) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
     terms.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
 }
 
-fn recent(lane: &Lane, terms: &Terms) -> Option<Recent> {
+fn recent(lane: &Lane, terms: &LimitSet) -> Option<RecentImage> {
     // What one shard says is no answer for all of them, and changed limits should reach the bucket.
-    lane.recent().filter(|Recent { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, terms))
+    lane.recent().filter(|RecentImage { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, terms))
 }
 
 /// What a bucket seen a moment ago says to `amounts`; `None` when it should be asked.
-pub(crate) fn from_memory(lane: &Lane, terms: &Terms, amounts: &[i64]) -> Option<Remembered> {
-    let Recent { image, booked } = recent(lane, terms)?;
+pub(crate) fn from_memory(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
+    let RecentImage { image, booked } = recent(lane, terms)?;
     let now = lane.shared.clock.now_ms();
     let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now });
     let refused = refusal.statuses.iter().any(|status| status.exceeded);
@@ -47,7 +47,7 @@ pub(crate) fn from_memory(lane: &Lane, terms: &Terms, amounts: &[i64]) -> Option
 }
 
 /// Whether the bucket has the limits that apply.
-pub(super) fn in_line(image: &Image, terms: &Terms) -> bool {
+pub(super) fn in_line(image: &Image, terms: &LimitSet) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
     image.leftovers.is_empty() && terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
 }
@@ -89,7 +89,7 @@ pub(super) fn booked(pending: &[Pending]) -> Vec<(LimitName, i64)> {
 /// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.
 pub(super) fn answer_refused(
     lane: &Lane,
-    terms: &Terms,
+    terms: &LimitSet,
     asks: &mut Vec<Ask>,
     adjust: &[(LimitName, i64)],
     served: &[usize],
@@ -109,7 +109,7 @@ pub(super) fn answer_refused(
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
         if refused.contains(&index) {
             let refusal = refusal(lane, terms, &ask.amounts, &gone, at);
-            let _ = ask.reply.send(Answer::Refused(refusal));
+            let _ = ask.reply.send(AskOutcome::Refused(refusal));
             continue;
         }
         if served.contains(&index) {
@@ -125,7 +125,7 @@ pub(super) fn whole(amount: i64) -> u64 {
 }
 
 /// What a stock says while the bucket is known to be nearly empty: wait until it is asked again.
-pub(super) fn rationed(key: &BucketKey, terms: &Terms, amounts: &[i64], held: &[i64], wait: Duration) -> Refusal {
+pub(super) fn rationed(key: &BucketKey, terms: &LimitSet, amounts: &[i64], held: &[i64], wait: Duration) -> Refusal {
     let statuses = terms.limits.iter().zip(held).zip(amounts).map(|((limit, held), amount)| LimitStatus {
         entity_id: key.entity.clone(),
         resource: key.resource.clone(),
@@ -139,7 +139,7 @@ pub(super) fn rationed(key: &BucketKey, terms: &Terms, amounts: &[i64], held: &[
 }
 
 /// What an image says to amounts that do not fit.
-fn refusal(lane: &Lane, terms: &Terms, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
+fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
     let levels = crate::bucket::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
     let mut never = false;
     let statuses = terms.limits.iter().zip(levels).zip(amounts).map(|((limit, level), amount)| {

@@ -1,4 +1,4 @@
-//! The task that does a lane's work: [`Shift`].
+//! The task that does a lane's work: [`Worker`].
 
 use std::{pin::pin, sync::Arc};
 
@@ -14,13 +14,13 @@ use crate::engine::lane::{
 const TURNS: u32 = 4;
 
 /// One worker's time at a lane.
-pub(super) struct Shift {
+pub(super) struct Worker {
     lane: Arc<Lane>,
     runtime: Id,
     ended: bool,
 }
 
-impl Shift {
+impl Worker {
     pub(super) fn new(lane: Arc<Lane>, runtime: Id) -> Self {
         Self { lane, runtime, ended: false }
     }
@@ -74,7 +74,7 @@ async fn gather(lane: &Lane) {
     }
 }
 
-impl Drop for Shift {
+impl Drop for Worker {
     /// Before its end, the runtime has ended: what the write under way was about is lost, the rest waits for another.
     fn drop(&mut self) {
         if self.ended {

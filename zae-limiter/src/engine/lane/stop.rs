@@ -6,7 +6,7 @@ use crate::{
     bucket::image::Image,
     engine::lane::{
         Lane,
-        ask::{Answer, Ask, Failure},
+        ask::{Ask, AskOutcome, Failure},
         decide::Freshness,
     },
     error::{Disabled, DisabledLevel, RepositoryError, Unsupported},
@@ -33,7 +33,7 @@ impl Stop {
             Self::Quota(error) => return Some(error),
         };
         for ask in asks.drain(..) {
-            let answer = answer.clone().map_or(Answer::Outdated, Answer::Failed);
+            let answer = answer.clone().map_or(AskOutcome::Outdated, AskOutcome::Failed);
             // Whoever has stopped waiting is not told.
             let _ = ask.reply.send(answer);
         }

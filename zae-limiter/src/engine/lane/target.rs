@@ -1,11 +1,11 @@
-//! One of the buckets that an acquire takes from: [`Level`].
+//! One of the buckets that an acquire takes from: [`Target`].
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, MILLI, Params, incarnation::Incarnation, key::BucketKey, limit_set::Terms},
+    bucket::{Amounts, MILLI, Params, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet},
     engine::{
         lane::{
             Lane,
@@ -14,7 +14,7 @@ use crate::{
             lanes::Lanes,
             refuse,
         },
-        reserve::{Rest, Serves, lots::Term},
+        reserve::{ReserveDraw, ReserveState, lots::Expiry},
     },
     model::{
         limit::Limits,
@@ -25,7 +25,7 @@ use crate::{
 
 /// What a stock says to an ask.
 #[derive(Debug)]
-pub(crate) enum FromStock {
+pub(crate) enum FromReserve {
     Granted(Hold),
     Refused(Refusal),
     /// The bucket is to be asked.
@@ -34,13 +34,13 @@ pub(crate) enum FromStock {
 
 /// The limits of one level and the bucket they are kept in. One count of references for both: every grant holds them.
 #[derive(Debug)]
-pub(crate) struct Level {
-    terms: Arc<Terms>,
+pub(crate) struct Target {
+    terms: Arc<LimitSet>,
     lane: Arc<Lane>,
 }
 
-impl Level {
-    pub(crate) fn new(terms: Arc<Terms>, lane: Arc<Lane>) -> Self {
+impl Target {
+    pub(crate) fn new(terms: Arc<LimitSet>, lane: Arc<Lane>) -> Self {
         Self { terms, lane }
     }
 
@@ -61,7 +61,7 @@ impl Level {
         &self.lane
     }
 
-    pub(crate) fn terms(&self) -> &Arc<Terms> {
+    pub(crate) fn terms(&self) -> &Arc<LimitSet> {
         &self.terms
     }
 
@@ -109,45 +109,50 @@ impl Level {
 
     /// Grants from the stock without a write, if it can.
     #[inline]
-    pub(crate) fn grant_from_stock(self: &Arc<Self>, amounts: Amounts, serves: Serves, now: Instant) -> Option<Hold> {
+    pub(crate) fn grant_from_stock(
+        self: &Arc<Self>,
+        amounts: Amounts,
+        serves: ReserveDraw,
+        now: Instant,
+    ) -> Option<Hold> {
         let mut stock = self.lane.stock()?;
         let (term, rest) = stock.take(&self.terms, &amounts, serves, now)?;
         let (incarnation, available) = (stock.incarnation().cloned(), stock.available());
         drop(stock);
-        if rest == Rest::Low {
+        if rest == ReserveState::Low {
             self.lane.fetch();
         }
         Some(Hold::new(Arc::clone(self), Tokens { incarnation, taken: amounts, available, term: Some(term) }))
     }
 
     /// What the stock says to an ask: it grants, or knows that the bucket is nearly empty, or does not know.
-    pub(crate) fn ask_stock(self: &Arc<Self>, amounts: &[i64]) -> FromStock {
+    pub(crate) fn ask_stock(self: &Arc<Self>, amounts: &[i64]) -> FromReserve {
         if self.lane.shared.closing.has_begun() {
-            return FromStock::Ask;
+            return FromReserve::Ask;
         }
         let now = Instant::now();
         self.lane.keep_stock(&self.terms, now);
-        self.ask_stock_for(Serves::Level, amounts, now)
+        self.ask_stock_for(ReserveDraw::Level, amounts, now)
     }
 
     /// As [`ask_stock`](Level::ask_stock), for an ask that found too little before and has waited since.
-    pub(crate) fn ask_stock_again(self: &Arc<Self>, amounts: &[i64]) -> FromStock {
-        self.ask_stock_for(Serves::Again, amounts, Instant::now())
+    pub(crate) fn ask_stock_again(self: &Arc<Self>, amounts: &[i64]) -> FromReserve {
+        self.ask_stock_for(ReserveDraw::Again, amounts, Instant::now())
     }
 
-    fn ask_stock_for(self: &Arc<Self>, serves: Serves, amounts: &[i64], now: Instant) -> FromStock {
+    fn ask_stock_for(self: &Arc<Self>, serves: ReserveDraw, amounts: &[i64], now: Instant) -> FromReserve {
         if let Some(hold) = self.grant_from_stock(amounts.into(), serves, now) {
-            return FromStock::Granted(hold);
+            return FromReserve::Granted(hold);
         }
-        let Some(mut stock) = self.lane.stock() else { return FromStock::Ask };
-        if serves != Serves::Again {
+        let Some(mut stock) = self.lane.stock() else { return FromReserve::Ask };
+        if serves != ReserveDraw::Again {
             stock.missed(&self.terms, amounts);
         }
         match stock.ration(&self.terms, amounts, now) {
             Some(wait) => {
-                FromStock::Refused(refuse::rationed(&self.lane.key, &self.terms, amounts, stock.held(), wait))
+                FromReserve::Refused(refuse::rationed(&self.lane.key, &self.terms, amounts, stock.held(), wait))
             }
-            None => FromStock::Ask,
+            None => FromReserve::Ask,
         }
     }
 
@@ -157,7 +162,7 @@ impl Level {
         &self,
         amounts: &mut Amounts,
         incarnation: Option<&Incarnation>,
-        term: Option<Term>,
+        term: Option<Expiry>,
     ) {
         let (lane, terms) = (&self.lane, &self.terms);
         if lane.shared.closing.has_begun() {

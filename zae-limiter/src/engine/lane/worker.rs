@@ -11,9 +11,9 @@ use crate::{
             ask::Ask,
             drive::fail,
             queue::{Fetch, Next, Start},
-            shift::Shift,
+            shift::Worker,
         },
-        reserve::Cause,
+        reserve::ReturnCause,
     },
     error::{RepositoryError, StoreError},
 };
@@ -36,7 +36,7 @@ impl Lane {
     fn begin(self: &Arc<Self>) {
         match self.shared.home.handle() {
             Some(home) => {
-                let shift = Shift::new(Arc::clone(self), home.id());
+                let shift = Worker::new(Arc::clone(self), home.id());
                 drop(self.shared.tasks.spawn_on(shift.work(None), &home));
             }
             None => self.wait_for_a_runtime(),
@@ -57,7 +57,7 @@ impl Lane {
     /// Ends without a runtime: whoever waits is told that nothing was done.
     pub(in crate::engine) fn give_up(&self) {
         let (asks, mut pending) = lock(&self.state).queue.empty();
-        let reserve = self.stock().and_then(|mut stock| stock.give_up(Cause::End, Instant::now()));
+        let reserve = self.stock().and_then(|mut stock| stock.give_up(ReturnCause::End, Instant::now()));
         pending.extend(reserve.and_then(returned));
         fail(asks.into(), pending, RepositoryError::from(StoreError::unsent("the runtime ended before it was sent")));
     }
@@ -69,7 +69,7 @@ impl Lane {
             lock(&self.state).queue.rejoin(ask);
             return self.begin();
         };
-        let shift = Shift::new(Arc::clone(self), home.id());
+        let shift = Worker::new(Arc::clone(self), home.id());
         let first = Next::Drive { asks: vec![ask], pending: Vec::new(), fetch: Fetch::No };
         let mut work = Box::pin(self.shared.tasks.track_future(shift.work(Some(first))));
         let begun = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;

@@ -1,4 +1,4 @@
-//! What writes debited ahead and nobody has used yet: [`Lots`].
+//! What writes debited ahead and nobody has used yet: [`ReserveLots`].
 //!
 //! A lot is what one write debited. Its life L is counted from the moment that write was sent, on the local monotonic
 //! clock. It is granted from during the first 7/8 of L; what is left is spent then, and is returned in the last eighth.
@@ -11,9 +11,9 @@ use crate::bucket::Amounts;
 
 /// Until when the tokens of a lot may be used. They may be returned for an eighth of a life longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Term(Instant);
+pub(crate) struct Expiry(Instant);
 
-impl Term {
+impl Expiry {
     /// The term of what a write debits that is sent at `sent`.
     pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
         Self(sent + life / 8 * 7)
@@ -31,23 +31,23 @@ impl Term {
 
 /// What one write debited and is not yet used.
 #[derive(Debug)]
-pub(super) struct Lot {
+pub(super) struct ReserveLot {
     pub(super) tokens: Amounts,
-    pub(super) term: Term,
+    pub(super) term: Expiry,
 }
 
 /// All that is here.
 #[derive(Debug)]
-pub(super) struct Lots {
+pub(super) struct ReserveLots {
     /// The one that ends first comes first.
-    lots: VecDeque<Lot>,
+    lots: VecDeque<ReserveLot>,
     /// Their sum.
     total: Amounts,
     /// Past their use, not yet on their way back.
-    spent: Vec<Lot>,
+    spent: Vec<ReserveLot>,
 }
 
-impl Lots {
+impl ReserveLots {
     pub(super) fn new(limits: usize) -> Self {
         Self { lots: VecDeque::new(), total: Amounts::from_elem(0, limits), spent: Vec::new() }
     }
@@ -69,7 +69,7 @@ impl Lots {
 
     /// Takes `amounts` if they are there; with the term of the lot that ends first.
     #[inline]
-    pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+    pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<Expiry> {
         match self.take_from_first(amounts, now) {
             Some(term) => Some(term),
             None => self.take_from_all(amounts, now),
@@ -78,7 +78,7 @@ impl Lots {
 
     /// Nearly always there is enough in one lot.
     #[inline]
-    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<Expiry> {
         let first = self.lots.front_mut().filter(|first| first.term.lasts(now))?;
         if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
@@ -88,7 +88,7 @@ impl Lots {
         Some(first.term)
     }
 
-    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<Term> {
+    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<Expiry> {
         self.expire(now);
         let term = self.lots.front()?.term;
         if !self.total.iter().zip(amounts).all(|(held, amount)| held >= amount) {
@@ -107,7 +107,7 @@ impl Lots {
     }
 
     /// A lot has arrived, or comes back.
-    pub(super) fn put(&mut self, lot: Lot) {
+    pub(super) fn put(&mut self, lot: ReserveLot) {
         self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
         if let Some(same) = self.lots.iter_mut().find(|known| known.term == lot.term) {
             same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
@@ -150,7 +150,7 @@ impl Lots {
     }
 
     /// The spent ones, to be returned.
-    pub(super) fn spent(&mut self) -> impl Iterator<Item = Lot> {
+    pub(super) fn spent(&mut self) -> impl Iterator<Item = ReserveLot> {
         self.spent.drain(..)
     }
 

@@ -13,11 +13,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::Terms},
+    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::LimitSet},
     engine::{
         reserve::{
             demand::Demand,
-            lots::{Lot, Lots, Term},
+            lots::{Expiry, ReserveLot, ReserveLots},
         },
         telemetry::Grants,
     },
@@ -29,12 +29,12 @@ const SHARE: i64 = 200;
 
 /// Tokens debited ahead of use.
 #[derive(Debug)]
-pub(crate) struct Stock {
+pub(crate) struct LaneReserve {
     life: Duration,
-    terms: Arc<Terms>,
+    terms: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Incarnation>,
-    lots: Lots,
+    lots: ReserveLots,
     demand: Demand,
     /// More is fetched when less than this is left.
     low: Amounts,
@@ -51,7 +51,7 @@ pub(crate) struct Stock {
 
 /// What a grant is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Serves {
+pub(crate) enum ReserveDraw {
     /// All that an acquire asks for: nobody else counts it.
     Acquire,
     /// One of its buckets.
@@ -62,7 +62,7 @@ pub(crate) enum Serves {
 
 /// How much is left after a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum ReserveState {
     /// Enough, or more is on its way.
     Enough,
     /// Whoever sees this fetches for all.
@@ -71,7 +71,7 @@ pub(crate) enum Rest {
 
 /// What a stock gives up.
 #[derive(Debug)]
-pub(crate) struct Returned {
+pub(crate) struct ReserveReturn {
     pub(crate) amounts: Vec<(LimitName, i64)>,
     pub(crate) incarnation: Option<Incarnation>,
     /// What was too old to be returned, in mt.
@@ -80,20 +80,20 @@ pub(crate) struct Returned {
 
 /// Why a stock is emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum ReturnCause {
     /// Time went by: only what is past its use, and everything where nothing was used for half a life.
     Time,
     /// The limiter is shut down, or other limits apply.
     End,
 }
 
-impl Stock {
-    pub(crate) fn new(terms: Arc<Terms>, life: Duration, now: Instant) -> Self {
+impl LaneReserve {
+    pub(crate) fn new(terms: Arc<LimitSet>, life: Duration, now: Instant) -> Self {
         let zeros: Amounts = terms.params.iter().map(|_| 0).collect();
         Self {
             life,
             incarnation: None,
-            lots: Lots::new(zeros.len()),
+            lots: ReserveLots::new(zeros.len()),
             demand: Demand::new(zeros.len(), life, now),
             low: zeros.clone(),
             left: zeros,
@@ -106,7 +106,7 @@ impl Stock {
     }
 
     /// Whether the stock is for these terms.
-    fn is_for(&self, terms: &Arc<Terms>) -> bool {
+    fn is_for(&self, terms: &Arc<LimitSet>) -> bool {
         Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
     }
 
@@ -114,21 +114,21 @@ impl Stock {
     #[inline]
     pub(crate) fn take(
         &mut self,
-        terms: &Arc<Terms>,
+        terms: &Arc<LimitSet>,
         amounts: &[i64],
-        serves: Serves,
+        serves: ReserveDraw,
         now: Instant,
-    ) -> Option<(Term, Rest)> {
+    ) -> Option<(Expiry, ReserveState)> {
         if !self.is_for(terms) {
             return None;
         }
         let term = self.lots.take(amounts, now)?;
-        if serves != Serves::Again {
+        if serves != ReserveDraw::Again {
             self.demand.offered(amounts);
         }
         self.used_at = now;
         self.grants.levels += 1;
-        self.grants.acquires += u64::from(serves == Serves::Acquire);
+        self.grants.acquires += u64::from(serves == ReserveDraw::Acquire);
         Some((term, self.rest_after(amounts, now)))
     }
 
@@ -148,25 +148,25 @@ impl Stock {
     }
 
     #[inline]
-    fn rest_after(&mut self, amounts: &[i64], now: Instant) -> Rest {
+    fn rest_after(&mut self, amounts: &[i64], now: Instant) -> ReserveState {
         let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
         let low = self.lots.total().iter().zip(&self.low).zip(amounts).any(runs_low);
         if !low || now < self.next_fetch || self.rationed(now).is_some() {
-            return Rest::Enough;
+            return ReserveState::Enough;
         }
         self.next_fetch = now + self.life / 8;
-        Rest::Low
+        ReserveState::Low
     }
 
     /// Notes an ask that found too little here.
-    pub(crate) fn missed(&mut self, terms: &Arc<Terms>, amounts: &[i64]) {
+    pub(crate) fn missed(&mut self, terms: &Arc<LimitSet>, amounts: &[i64]) {
         if self.is_for(terms) {
             self.demand.offered(amounts);
         }
     }
 
     /// How long an ask has to wait because the bucket was nearly empty a moment ago; `None` when it is to be asked.
-    pub(crate) fn ration(&self, terms: &Arc<Terms>, amounts: &[i64], now: Instant) -> Option<Duration> {
+    pub(crate) fn ration(&self, terms: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
         let wait = self.rationed(now)?;
         // What no stock can hold is always for the bucket to decide.
         let mut limits = self.terms.params.iter().zip(amounts);
@@ -191,23 +191,23 @@ impl Stock {
     /// Takes back what was granted from here and is not used after all, within its term.
     pub(crate) fn put_back(
         &mut self,
-        terms: &Arc<Terms>,
+        terms: &Arc<LimitSet>,
         amounts: &[i64],
         incarnation: Option<&Incarnation>,
-        term: Term,
+        term: Expiry,
         now: Instant,
     ) -> bool {
         if !term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
             return false;
         }
-        self.lots.put(Lot { tokens: amounts.into(), term });
+        self.lots.put(ReserveLot { tokens: amounts.into(), term });
         true
     }
 
     /// Pays for consumption beyond what was taken, as far as the stock goes: what is left to be booked.
     pub(crate) fn pay(
         &mut self,
-        terms: &Arc<Terms>,
+        terms: &Arc<LimitSet>,
         amounts: &[i64],
         incarnation: Option<&Incarnation>,
         now: Instant,
@@ -263,13 +263,13 @@ impl Stock {
     }
 
     /// A lot has arrived.
-    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Incarnation>, term: Term, now: Instant) {
+    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Incarnation>, term: Expiry, now: Instant) {
         if self.incarnation.as_ref() != incarnation {
             // The bucket was made anew: the old lots belong to nobody.
             self.lots.clear();
             self.incarnation = incarnation.cloned();
         }
-        self.lots.put(Lot { tokens, term });
+        self.lots.put(ReserveLot { tokens, term });
         self.next_fetch = now;
         self.used_at = now;
     }
@@ -302,9 +302,9 @@ impl Stock {
     }
 
     /// Gives up what `cause` says; `None` when that is nothing.
-    pub(crate) fn give_up(&mut self, cause: Cause, now: Instant) -> Option<Returned> {
+    pub(crate) fn give_up(&mut self, cause: ReturnCause, now: Instant) -> Option<ReserveReturn> {
         self.lots.expire(now);
-        if cause == Cause::End || now >= self.used_at + self.life / 2 {
+        if cause == ReturnCause::End || now >= self.used_at + self.life / 2 {
             self.lots.end();
         }
         if !self.lots.has_spent() {
@@ -319,17 +319,20 @@ impl Stock {
             let names = self.terms.params.iter().map(|(name, _)| name.clone());
             names.zip(amounts.iter().copied()).filter(|(_, amount)| *amount > 0).collect()
         };
-        let returned =
-            Returned { amounts: named(&sums[0]), incarnation: self.incarnation.clone(), forfeited: named(&sums[1]) };
+        let returned = ReserveReturn {
+            amounts: named(&sums[0]),
+            incarnation: self.incarnation.clone(),
+            forfeited: named(&sums[1]),
+        };
         (!returned.amounts.is_empty() || !returned.forfeited.is_empty()).then_some(returned)
     }
 
     /// Starts over under other terms; what is here is to be given up before.
-    pub(crate) fn adopt(&mut self, terms: &Arc<Terms>, now: Instant) -> Option<Returned> {
+    pub(crate) fn adopt(&mut self, terms: &Arc<LimitSet>, now: Instant) -> Option<ReserveReturn> {
         if self.is_for(terms) {
             return None;
         }
-        let returned = self.give_up(Cause::End, now);
+        let returned = self.give_up(ReturnCause::End, now);
         *self = Self { grants: self.grants, ..Self::new(Arc::clone(terms), self.life, now) };
         returned
     }

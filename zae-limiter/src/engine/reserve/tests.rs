@@ -8,37 +8,37 @@ use tokio::time::Instant;
 
 use crate::{
     Limit, Limits,
-    bucket::{Amounts, image::Owner, incarnation::Incarnation, lifetime::Lifetime, limit_set::Terms},
-    engine::reserve::{Cause, Serves, Stock, lots::Term},
+    bucket::{Amounts, image::Owner, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet},
+    engine::reserve::{LaneReserve, ReserveDraw, ReturnCause, lots::Expiry},
 };
 
 const LIFE: Duration = Duration::from_secs(1);
 /// One token less than half a percent, in mt.
 const MOST: i64 = 499_000;
 
-fn terms() -> Arc<Terms> {
+fn terms() -> Arc<LimitSet> {
     let limits = Limits::from(Limit::per_minute("rpm", 100_000).unwrap());
-    Arc::new(Terms::new(limits, Lifetime::AsIs, Owner::default()))
+    Arc::new(LimitSet::new(limits, Lifetime::AsIs, Owner::default()))
 }
 
 /// A stock with a demand of `per_second` tokens, one by one.
-fn busy(terms: &Arc<Terms>, per_second: i64, now: Instant) -> Stock {
-    let mut stock = Stock::new(Arc::clone(terms), LIFE, now - LIFE * 8);
+fn busy(terms: &Arc<LimitSet>, per_second: i64, now: Instant) -> LaneReserve {
+    let mut stock = LaneReserve::new(Arc::clone(terms), LIFE, now - LIFE * 8);
     for _ in 0..per_second * 8 {
         stock.missed(terms, &[1_000]);
     }
     stock
 }
 
-fn stock_up(stock: &mut Stock, tokens: i64, sent: Instant) {
-    stock.stock_up(Amounts::from_elem(tokens, 1), None, Term::starting(sent, LIFE), sent);
+fn stock_up(stock: &mut LaneReserve, tokens: i64, sent: Instant) {
+    stock.stock_up(Amounts::from_elem(tokens, 1), None, Expiry::starting(sent, LIFE), sent);
 }
 
-fn take(stock: &mut Stock, terms: &Arc<Terms>, tokens: i64, now: Instant) -> Option<Term> {
-    Some(stock.take(terms, &[tokens], Serves::Level, now)?.0)
+fn take(stock: &mut LaneReserve, terms: &Arc<LimitSet>, tokens: i64, now: Instant) -> Option<Expiry> {
+    Some(stock.take(terms, &[tokens], ReserveDraw::Level, now)?.0)
 }
 
-fn order(stock: &mut Stock, left: i64, now: Instant) -> i64 {
+fn order(stock: &mut LaneReserve, left: i64, now: Instant) -> i64 {
     stock.order(&[left], now).map_or(0, |order| order[0])
 }
 
@@ -59,11 +59,11 @@ fn three_quarters_of_a_lifes_demand_are_held_at_most_the_share_and_half_of_what_
 fn nothing_is_held_where_asks_are_rare_or_large() {
     let (terms, now) = (terms(), Instant::now());
     assert_eq!(order(&mut busy(&terms, 1, now), 100_000_000, now), 0);
-    let mut large = Stock::new(Arc::clone(&terms), LIFE, now - LIFE * 8);
+    let mut large = LaneReserve::new(Arc::clone(&terms), LIFE, now - LIFE * 8);
     (0..80).for_each(|_| large.missed(&terms, &[200_000]));
     assert_eq!(order(&mut large, 100_000_000, now), 0, "the share serves two of them");
     let small = Limits::from(Limit::per_minute("rpm", 900).unwrap());
-    let small = Arc::new(Terms::new(small, Lifetime::AsIs, Owner::default()));
+    let small = Arc::new(LimitSet::new(small, Lifetime::AsIs, Owner::default()));
     assert_eq!(order(&mut busy(&small, 100, now), 900_000, now), 0, "the share is three tokens");
 }
 
@@ -78,7 +78,7 @@ fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
     assert_eq!(stock.ration(&terms, &[1_000], now + wait), None);
     stock.observe(&[250_000], now);
     assert_eq!(stock.ration(&terms, &[1_000], now), None, "enough again");
-    let mut quiet = Stock::new(Arc::clone(&terms), LIFE, now - LIFE);
+    let mut quiet = LaneReserve::new(Arc::clone(&terms), LIFE, now - LIFE);
     quiet.observe(&[0], now);
     assert_eq!(quiet.ration(&terms, &[1_000], now), None, "without a reserve there is no ration");
 }
@@ -86,12 +86,12 @@ fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
 #[test]
 fn what_was_not_used_for_half_a_life_goes_back() {
     let (terms, now) = (terms(), Instant::now());
-    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
     assert!(take(&mut stock, &terms, 3_000, now + LIFE / 4).is_some());
-    assert!(stock.give_up(Cause::Time, now + LIFE / 2).is_none());
+    assert!(stock.give_up(ReturnCause::Time, now + LIFE / 2).is_none());
     assert_eq!(stock.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
-    let returned = stock.give_up(Cause::Time, now + LIFE * 3 / 4).unwrap();
+    let returned = stock.give_up(ReturnCause::Time, now + LIFE * 3 / 4).unwrap();
     assert_eq!((returned.amounts[0].1, returned.forfeited.len()), (7_000, 0));
     assert_eq!(stock.due(now + LIFE), None);
 }
@@ -99,17 +99,17 @@ fn what_was_not_used_for_half_a_life_goes_back() {
 #[test]
 fn what_could_not_be_returned_within_its_life_is_forfeited() {
     let (terms, now) = (terms(), Instant::now());
-    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
     // The process was stopped for an hour.
-    let returned = stock.give_up(Cause::Time, now + Duration::from_secs(3_600)).unwrap();
+    let returned = stock.give_up(ReturnCause::Time, now + Duration::from_secs(3_600)).unwrap();
     assert_eq!((returned.amounts.len(), returned.forfeited[0].1), (0, 10_000));
 }
 
 #[test]
 fn tokens_that_come_back_live_no_longer_than_they_would_have() {
     let (terms, now) = (terms(), Instant::now());
-    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
     let term = take(&mut stock, &terms, 4_000, now).unwrap();
     stock_up(&mut stock, 10_000, now + LIFE / 2);
@@ -129,7 +129,7 @@ fn an_ask_that_waited_for_the_stock_counts_once() {
     }
     for _ in 0..50 {
         waited.missed(&terms, &[1_000]);
-        assert!(waited.take(&terms, &[1_000], Serves::Again, now).is_some());
+        assert!(waited.take(&terms, &[1_000], ReserveDraw::Again, now).is_some());
         assert!(take(&mut served, &terms, 1_000, now).is_some());
     }
     assert_eq!(order(&mut waited, 100_000_000, now), order(&mut served, 100_000_000, now));
@@ -139,15 +139,15 @@ fn an_ask_that_waited_for_the_stock_counts_once() {
 fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
     let (terms, now) = (terms(), Instant::now());
     let another = Incarnation::from("another");
-    let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
     stock_up(&mut stock, 10_000, now);
     assert_eq!(stock.pay(&terms, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");
     assert_eq!(stock.pay(&terms, &[3_000], None, now)[0], 0);
     assert_eq!(stock.pay(&terms, &[9_000], None, now)[0], 2_000, "as far as it goes");
     stock_up(&mut stock, 5_000, now);
-    stock.stock_up(Amounts::from_elem(1_000, 1), Some(&another), Term::starting(now, LIFE), now);
+    stock.stock_up(Amounts::from_elem(1_000, 1), Some(&another), Expiry::starting(now, LIFE), now);
     assert_eq!(stock.held(), [1_000]);
-    let returned = stock.give_up(Cause::End, now).unwrap();
+    let returned = stock.give_up(ReturnCause::End, now).unwrap();
     assert_eq!((returned.incarnation, returned.amounts[0].1), (Some(another), 1_000));
 }
 
@@ -172,13 +172,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// How much was granted last, its term, and what each lot gave.
-type Last = Option<(i64, Term, Vec<(usize, i64)>)>;
+type Last = Option<(i64, Expiry, Vec<(usize, i64)>)>;
 
 proptest! {
     #[test]
     fn every_grant_was_debited_within_the_life_before_and_nothing_is_lost_or_made(steps in steps()) {
         let (terms, mut now) = (terms(), Instant::now());
-        let mut stock = Stock::new(Arc::clone(&terms), LIFE, now);
+        let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
         // When sent, and what nobody was granted yet.
         let mut lots: Vec<(Instant, i64)> = Vec::new();
         let mut last: Last = None;
@@ -214,7 +214,7 @@ proptest! {
                     }
                 }
                 Step::TidyUp => {
-                    let Some(gone) = stock.give_up(Cause::Time, now) else { continue };
+                    let Some(gone) = stock.give_up(ReturnCause::Time, now) else { continue };
                     returned += gone.amounts.iter().chain(&gone.forfeited).map(|(_, amount)| amount).sum::<i64>();
                     lots.retain(|(sent, _)| *sent + LIFE > now);
                     if stock.due(now).is_none() {
@@ -232,7 +232,7 @@ proptest! {
             }
             prop_assert!(stock.held()[0] <= MOST);
         }
-        let rest = stock.give_up(Cause::End, now);
+        let rest = stock.give_up(ReturnCause::End, now);
         returned += rest.iter().flat_map(|gone| gone.amounts.iter().chain(&gone.forfeited)).map(|(_, a)| a).sum::<i64>();
         prop_assert_eq!(debited, granted + returned);
     }

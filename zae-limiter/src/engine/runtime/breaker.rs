@@ -16,10 +16,10 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Opens when the store keeps failing, and lets one request a second through until it answers again.
 #[derive(Debug, Default)]
-pub(crate) struct Breaker(Mutex<State>);
+pub(crate) struct Breaker(Mutex<BreakerState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct BreakerState {
     /// Since when there were only failures.
     failing_since: Option<Instant>,
     failures: u32,
@@ -36,7 +36,7 @@ pub(crate) enum Gate {
 }
 
 impl Breaker {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BreakerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -60,7 +60,7 @@ impl Breaker {
         if state.open_until.is_some() {
             tracing::info!("DynamoDB answers again; acquires go to the table");
         }
-        *state = State::default();
+        *state = BreakerState::default();
     }
 
     /// The store did not answer, or not in time.

@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     engine::{
         lane::Lane,
-        runtime::{breaker::Breaker, deadlines::Deadlines, home::Home},
+        runtime::{breaker::Breaker, deadlines::Deadlines, home::HomeRuntime},
     },
     model::name::NamespaceId,
     store::Store,
@@ -38,7 +38,7 @@ pub(crate) struct EngineOptions {
 
 /// What all lanes of one limiter have in common.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) namespace: NamespaceId,
     pub(crate) clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) options: EngineOptions,
     pub(crate) closing: Closing,
     pub(crate) tasks: TaskTracker,
-    pub(crate) home: Home,
+    pub(crate) home: HomeRuntime,
     /// Lanes with work whose runtime ended where there was no other.
     pub(crate) stranded: Stranded,
 }
@@ -109,7 +109,7 @@ impl Closing {
     }
 }
 
-impl Shared {
+impl Context {
     /// Goes on with what runtimes that ended have left.
     pub(crate) fn recover(&self) {
         self.stranded.take().iter().for_each(Lane::resume);

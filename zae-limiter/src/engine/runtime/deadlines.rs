@@ -19,14 +19,14 @@ use tokio::{sync::Notify, time::Instant};
 /// The deadlines of all who wait in one limiter.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    state: Mutex<State>,
+    state: Mutex<Waiters>,
     /// A deadline was set that comes before those that the keeper knows.
     earlier: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    waits: BTreeMap<Place, Waker>,
+struct Waiters {
+    waits: BTreeMap<TimerKey, Waker>,
     count: u64,
     /// When the keeper will look next; `None` where there is no keeper.
     looks_at: Option<Instant>,
@@ -41,7 +41,7 @@ pub(crate) fn after(from: Instant, wait: Duration) -> Instant {
 }
 
 /// A deadline, and a number that tells equal ones apart.
-type Place = (Instant, u64);
+type TimerKey = (Instant, u64);
 
 /// The deadline has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Deadlines {
         Until { future, wait: Wait { deadlines: Arc::clone(self), deadline, place: None } }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Waiters> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,7 +72,7 @@ impl Deadlines {
     }
 
     async fn keep(self: Arc<Self>) {
-        let keeper = Keeper(&self);
+        let keeper = TimerTask(&self);
         while let Some(next) = self.look() {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
@@ -84,9 +84,9 @@ impl Deadlines {
 }
 
 /// Ends before its time only with its runtime.
-struct Keeper<'a>(&'a Deadlines);
+struct TimerTask<'a>(&'a Deadlines);
 
-impl Drop for Keeper<'_> {
+impl Drop for TimerTask<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.looks_at = None;
@@ -128,7 +128,7 @@ impl<F: Future> Future for Until<F> {
 struct Wait {
     deadlines: Arc<Deadlines>,
     deadline: Instant,
-    place: Option<Place>,
+    place: Option<TimerKey>,
 }
 
 impl Wait {

@@ -1,4 +1,4 @@
-//! The runtime that a limiter works on: [`Home`].
+//! The runtime that a limiter works on: [`HomeRuntime`].
 //!
 //! A limiter may be asked on several runtimes, those of a server's workers for example, which are busy with other things and
 //! end before the program does. So everything that outlives a call (connections, lanes, settlements) is done on one of
@@ -19,15 +19,15 @@ use tracing::Instrument;
 
 /// The runtime that a limiter works on.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub(crate) struct HomeRuntime {
     handle: Mutex<Option<Handle>>,
 }
 
 /// The runtime ended before the work did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
+pub(crate) struct RuntimeGone;
 
-impl Home {
+impl HomeRuntime {
     /// The current runtime, if there is one; else the first that asks.
     pub(crate) fn here() -> Self {
         Self { handle: Mutex::new(Handle::try_current().ok()) }
@@ -69,27 +69,27 @@ impl Home {
 
 /// Work that is done on another runtime, and ends with whoever waits for it.
 #[derive(Debug)]
-pub(crate) struct Errand<T>(JoinHandle<T>);
+pub(crate) struct RemoteTask<T>(JoinHandle<T>);
 
-impl<T: Send + 'static> Errand<T> {
+impl<T: Send + 'static> RemoteTask<T> {
     pub(crate) fn start(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(runtime.spawn(work.in_current_span()))
     }
 }
 
-impl<T> Future for Errand<T> {
-    type Output = Result<T, Gone>;
+impl<T> Future for RemoteTask<T> {
+    type Output = Result<T, RuntimeGone>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match ready!(Pin::new(&mut self.0).poll(context)) {
             Ok(done) => Ok(done),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(Gone),
+            Err(_) => Err(RuntimeGone),
         })
     }
 }
 
-impl<T> Drop for Errand<T> {
+impl<T> Drop for RemoteTask<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
