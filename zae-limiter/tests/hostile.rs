@@ -1,5 +1,7 @@
 //! Bad input: what each kind of it is answered with. None of it may reach the store or panic.
 
+#[path = "support/refusals/mod.rs"]
+mod refusals;
 mod support;
 
 use support::store::TestStore;

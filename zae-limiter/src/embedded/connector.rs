@@ -13,7 +13,7 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{EmbeddedStore, Medium};
+use super::{EmbeddedStore, Medium, limits::Limited};
 
 /// Answers DynamoDB's JSON protocol from an [`EmbeddedStore`].
 #[derive(Clone, Debug)]
@@ -63,15 +63,26 @@ fn answer(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
-    serde_json::from_slice(body).map_err(|error| {
-        let message = error.to_string();
-        // The engine marks what DynamoDB calls a validation error this way while it reads.
-        match message.strip_prefix("VALIDATION:") {
-            Some(message) => DynoxideError::ValidationException(message.to_owned()),
-            None => DynoxideError::SerializationException(message),
-        }
-    })
+/// Reads a request and holds it to DynamoDB's limits.
+fn read<T: DeserializeOwned + Limited>(database: &Database, body: &[u8]) -> Result<T, DynoxideError> {
+    let request: T = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
+    request.check(database)?;
+    Ok(request)
+}
+
+/// DynamoDB's error for a request that cannot be read.
+fn unreadable(message: &str) -> DynoxideError {
+    // The engine marks what DynamoDB calls a validation error this way while it reads.
+    let marks = ["VALIDATION:", "VALIDATION_REQUEST:", "VALIDATION_AS_READ:"];
+    if let Some(marked) = marks.iter().find_map(|mark| message.strip_prefix(mark)) {
+        return DynoxideError::ValidationException(marked.to_owned());
+    }
+    // So does DynamoDB call what is missing and what is no value.
+    let parts = ["missing field", "unknown variant", "invalid type: null", "AttributeValue"];
+    if parts.iter().any(|part| message.contains(part)) {
+        return DynoxideError::ValidationException(message.to_owned());
+    }
+    DynoxideError::SerializationException(message.to_owned())
 }
 
 fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
@@ -80,22 +91,22 @@ fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
 
 fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     match operation {
-        "UpdateItem" => write(&database.update_item(read(body)?)?),
-        "PutItem" => write(&database.put_item(read(body)?)?),
-        "GetItem" => write(&database.get_item(read(body)?)?),
-        "DeleteItem" => write(&database.delete_item(read(body)?)?),
-        "Query" => write(&database.query(read(body)?)?),
-        "Scan" => write(&database.scan(read(body)?)?),
-        "BatchGetItem" => write(&database.batch_get_item(read(body)?)?),
-        "BatchWriteItem" => write(&database.batch_write_item(read(body)?)?),
-        "TransactWriteItems" => write(&database.transact_write_items(read(body)?)?),
-        "TransactGetItems" => write(&database.transact_get_items(read(body)?)?),
-        "CreateTable" => write(&database.create_table(read(body)?)?),
-        "DescribeTable" => write(&database.describe_table(read(body)?)?),
-        "DeleteTable" => write(&database.delete_table(read(body)?)?),
-        "ListTables" => write(&database.list_tables(read(body)?)?),
-        "UpdateTimeToLive" => write(&database.update_time_to_live(read(body)?)?),
-        "DescribeTimeToLive" => write(&database.describe_time_to_live(read(body)?)?),
+        "UpdateItem" => write(&database.update_item(read(database, body)?)?),
+        "PutItem" => write(&database.put_item(read(database, body)?)?),
+        "GetItem" => write(&database.get_item(read(database, body)?)?),
+        "DeleteItem" => write(&database.delete_item(read(database, body)?)?),
+        "Query" => write(&database.query(read(database, body)?)?),
+        "Scan" => write(&database.scan(read(database, body)?)?),
+        "BatchGetItem" => write(&database.batch_get_item(read(database, body)?)?),
+        "BatchWriteItem" => write(&database.batch_write_item(read(database, body)?)?),
+        "TransactWriteItems" => write(&database.transact_write_items(read(database, body)?)?),
+        "TransactGetItems" => write(&database.transact_get_items(read(database, body)?)?),
+        "CreateTable" => write(&database.create_table(read(database, body)?)?),
+        "DescribeTable" => write(&database.describe_table(read(database, body)?)?),
+        "DeleteTable" => write(&database.delete_table(read(database, body)?)?),
+        "ListTables" => write(&database.list_tables(read(database, body)?)?),
+        "UpdateTimeToLive" => write(&database.update_time_to_live(read(database, body)?)?),
+        "DescribeTimeToLive" => write(&database.describe_time_to_live(read(database, body)?)?),
         other => Err(DynoxideError::ValidationException(format!("the embedded store has no operation {other}"))),
     }
 }

@@ -1,6 +1,7 @@
 //! A DynamoDB in this process, for development and tests: [`EmbeddedStore`].
 
 mod connector;
+mod limits;
 
 use std::{
     fmt,

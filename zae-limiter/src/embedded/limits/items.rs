@@ -1,0 +1,74 @@
+//! The bounds of what is stored: attribute names, and the keys of indexes.
+
+use std::collections::HashMap;
+
+use dynoxide::{
+    Database, DynoxideError,
+    types::{AttributeValue, KeySchemaElement, KeyType},
+};
+use serde::Deserialize;
+
+use super::refused;
+
+/// Bytes of an attribute's name.
+const MAX_NAME: usize = 65_535;
+/// Bytes of a partition key.
+const MAX_PARTITION: usize = 2_048;
+/// Bytes of a sort key.
+const MAX_SORT: usize = 1_024;
+
+/// As much of an index's definition as the engine's table of tables is asked for.
+#[derive(Debug, Deserialize)]
+struct Index {
+    #[serde(rename = "KeySchema")]
+    key_schema: Vec<KeySchemaElement>,
+}
+
+/// Checks an item that is put into `table`.
+pub(super) fn check(
+    database: &Database,
+    table: &str,
+    item: &HashMap<String, AttributeValue>,
+) -> Result<(), DynoxideError> {
+    if let Some(name) = item.keys().find(|name| name.len() > MAX_NAME) {
+        let why = "One or more parameter values were invalid: Attribute name is too large, must be at most";
+        return Err(refused(format!("{why} {MAX_NAME} bytes, has {}", name.len())));
+    }
+    // Most items have nothing that could be too long a key, and need no look at the table.
+    if item.values().all(|value| size(value) <= MAX_SORT) {
+        return Ok(());
+    }
+    indexes(database, table)?.iter().flat_map(|index| &index.key_schema).try_for_each(|key| {
+        let (kind, max) = match key.key_type {
+            KeyType::HASH => ("hashkey", MAX_PARTITION),
+            KeyType::RANGE => ("rangekey", MAX_SORT),
+        };
+        match item.get(&key.attribute_name).map(size) {
+            Some(size) if size > max => {
+                let why = format!("Size of {kind} has exceeded the maximum size limit of {max} bytes");
+                Err(refused(format!("One or more parameter values were invalid: {why}")))
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The indexes of `table`; none where there is no such table, which the engine says better.
+fn indexes(database: &Database, table: &str) -> Result<Vec<Index>, DynoxideError> {
+    let Some(metadata) = database.get_table_metadata(table)? else { return Ok(Vec::new()) };
+    let mut indexes = Vec::new();
+    for definitions in metadata.gsi_definitions.iter().chain(&metadata.lsi_definitions) {
+        let read: Vec<Index> = serde_json::from_str(definitions)
+            .map_err(|error| DynoxideError::InternalServerError(format!("the indexes of {table}: {error}")))?;
+        indexes.extend(read);
+    }
+    Ok(indexes)
+}
+
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.len(),
+        _ => 0,
+    }
+}
