@@ -105,7 +105,7 @@ pub use limiter::{
     RateLimiter, RateLimiterBuilder, Settlement,
 };
 pub use model::{
-    audit::{AuditAction, AuditEvent, AuditPage, AuditTarget},
+    audit::{AuditAction, AuditEvent, AuditPage, AuditQuery, AuditTarget},
     bucket::{BucketLimit, BucketState, FoldedBucket},
     capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
     cost::{Cost, REQUEST_LIMIT_NAMES},

@@ -8,8 +8,8 @@ use support::{
     table::{Table, item, n, s, text},
 };
 use zae_limiter::{
-    AuditAction, AuditEvent, AuditTarget, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, Principal,
-    Repository, RepositoryError, ResourceName,
+    AuditAction, AuditEvent, AuditQuery, AuditTarget, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity,
+    Principal, Repository, RepositoryError, ResourceName,
 };
 
 const DAY: i64 = 86_400;
@@ -217,4 +217,91 @@ impl Bench {
     fn clock_seconds(&self) -> i64 {
         zae_limiter::Clock::now_ms(&*self.clock) / 1_000
     }
+}
+
+/// What an event is known by here.
+fn told(events: &[AuditEvent]) -> Vec<String> {
+    events.iter().map(|event| format!("{} {}", event.target, event.action)).collect()
+}
+
+#[tokio::test]
+async fn a_whole_namespace_is_listed_by_time_action_and_principal() {
+    let (bench, repository, _) = bench().await;
+    let (_, other) = bench.process().await;
+    let gpt = ResourceName::new("gpt-4").unwrap();
+    let ops = Principal::new("arn:aws:sts::123456789012:assumed-role/ops/ada").unwrap();
+    repository.set_limits(&entity("key-1"), &LimitScope::Default, &rpm(1), Some(&ops)).await.unwrap();
+    bench.clock.set(START + 60_000);
+    repository.set_resource_defaults(&gpt, &rpm(2), None).await.unwrap();
+    bench.clock.set(START + 120_000);
+    other.set_system_defaults(&rpm(3), None, None).await.unwrap();
+    repository.delete_limits(&entity("key-1"), &LimitScope::Default, Some(&ops)).await.unwrap();
+
+    let list = async |query: AuditQuery| repository.audit_trail(&query).await.unwrap();
+    let (first, resource, system, last) =
+        ("key-1 limits_set", "$RESOURCE:gpt-4 limits_set", "$SYSTEM limits_set", "key-1 limits_deleted");
+    let all = AuditQuery::all();
+    assert_eq!(told(&list(all.clone()).await.events), [last, system, resource, first]);
+    let since = all.clone().since_ms(START + 60_000);
+    assert_eq!(told(&list(since.clone()).await.events), [last, system, resource]);
+    assert_eq!(told(&list(since.until_ms(START + 119_999)).await.events), [resource]);
+    assert_eq!(told(&list(all.clone().action(AuditAction::LimitsDeleted)).await.events), [last]);
+    assert_eq!(told(&list(all.clone().by("ada")).await.events), [last, first]);
+    let of_key = AuditQuery::of(entity("key-1")).since_ms(START + 1);
+    assert_eq!(told(&list(of_key).await.events), [last], "the same conditions for one target");
+
+    let page = list(all.clone().limit(3)).await;
+    assert_eq!(told(&page.events), [last, system, resource]);
+    let rest = list(all.limit(3).before(page.next.unwrap())).await;
+    assert_eq!((told(&rest.events), rest.next), (vec![first.to_owned()], None));
+}
+
+#[tokio::test]
+async fn conditions_that_few_events_meet_are_looked_for_in_all_of_the_trail() {
+    let (_, repository, _) = bench().await;
+    let ops = Principal::new("ops").unwrap();
+    repository.set_limits(&entity("rare"), &LimitScope::Default, &rpm(1), Some(&ops)).await.unwrap();
+    change(&repository, "key-1", 1_005).await;
+    let page = repository.audit_trail(&AuditQuery::all().by("ops").limit(1)).await.unwrap();
+    assert_eq!((told(&page.events), page.next), (vec!["rare limits_set".to_owned()], None));
+}
+
+#[tokio::test]
+async fn an_event_keeps_what_was_there_before() {
+    let (_, repository, _) = bench().await;
+    change(&repository, "key-1", 2).await;
+    repository.delete_limits(&entity("key-1"), &LimitScope::Default, None).await.unwrap();
+    let events = events(&repository, &entity("key-1").into()).await;
+    let before: Vec<_> = events.iter().map(|event| event.details.get("previous_limits")).collect();
+    let capacity = |rate: u64| json!(rpm(rate).as_slice());
+    assert_eq!(before, [Some(&capacity(2)), Some(&capacity(1)), None]);
+}
+
+#[tokio::test]
+async fn new_names_have_no_control_characters_and_old_ones_can_still_be_handled() {
+    let (_, repository, table) = bench().await;
+    let wild = NamespaceName::new("x\u{1b}[31my").unwrap();
+    let error = repository.register_namespace(&wild).await.unwrap_err();
+    assert!(error.to_string().contains("invalid namespace: must not contain control characters"), "{error}");
+    let named = NewEntity::new(entity("e")).name("a\u{7}b");
+    let error = repository.create_entity(named, None).await.unwrap_err();
+    assert!(error.to_string().contains("invalid name: must not contain control characters"), "{error}");
+    assert!(Principal::new("arn:aws:iam::1:user/x\ny").is_err());
+
+    let record = |sk: &str| {
+        item(&[
+            ("PK", s("_/SYSTEM#")),
+            ("SK", s(sk)),
+            ("namespace_id", s("AAAAAAAAAAA")),
+            ("namespace_name", s(wild.as_str())),
+            ("status", s("active")),
+            ("created_at", s("2026-01-01T00:00:00Z")),
+        ])
+    };
+    table.put(record(&format!("#NAMESPACE#{wild}"))).await;
+    table.put(record("#NSID#AAAAAAAAAAA")).await;
+    assert_eq!(repository.register_namespace(&wild).await.unwrap().as_str(), "AAAAAAAAAAA", "it is there already");
+    assert!(repository.namespace_info(&wild).await.unwrap().is_some());
+    let id = repository.delete_namespace(&wild).await.unwrap().unwrap();
+    assert_eq!(repository.recover_namespace(&id).await.unwrap(), wild);
 }

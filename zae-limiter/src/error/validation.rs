@@ -8,9 +8,9 @@ const KEPT_CHARS: usize = 50;
 /// A value that breaks a rule; nothing was sent to the store.
 ///
 /// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of what is displayed
-/// and debugged, so that a secret pasted into the wrong field does not reach a log.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid {what}: {reason}")]
+/// and debugged, so that a secret pasted into the wrong field does not reach a log. Only the name of a limit is displayed,
+/// where the error is which of several it is.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ValidationError {
     field: &'static str,
     /// What people call the field.
@@ -50,6 +50,23 @@ impl ValidationError {
     }
 }
 
+impl fmt::Display for ValidationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, value, reason, .. } = self;
+        match reason {
+            ValidationReason::UnknownLimit { known } if value.is_empty() => {
+                write!(f, "invalid {what}: none of the limits that apply counts requests ({known}); name one of them")
+            }
+            ValidationReason::Duplicate | ValidationReason::UnknownLimit { .. } => {
+                write!(f, "invalid {what}: `{value}` {reason}")
+            }
+            _ => write!(f, "invalid {what}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ValidationError {}
+
 impl fmt::Debug for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, reason, .. } = self;
@@ -74,6 +91,8 @@ pub enum ValidationReason {
         /// The most characters allowed.
         max: usize,
     },
+    /// A character that acts on a terminal instead of being shown.
+    ContainsControl,
     /// `#` separates the parts of keys.
     ContainsHash,
     /// Stack names have no underscores.
@@ -119,6 +138,7 @@ impl fmt::Display for ValidationReason {
         match self {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong { max } => write!(f, "must be at most {max} characters long"),
+            Self::ContainsControl => f.write_str("must not contain control characters"),
             Self::ContainsHash => f.write_str("must not contain '#', which separates the parts of keys"),
             Self::ContainsUnderscore => f.write_str("must not contain underscores; use hyphens"),
             Self::ContainsPeriod => f.write_str("must not contain periods; use hyphens"),
@@ -129,7 +149,7 @@ impl fmt::Display for ValidationReason {
             Self::TooLarge { max } => write!(f, "must be at most {max}"),
             Self::TooMany { max } => write!(f, "must be at most {max} entries"),
             Self::Duplicate => f.write_str("is given twice"),
-            Self::UnknownLimit { known } => write!(f, "names a limit that is not among those that apply ({known})"),
+            Self::UnknownLimit { known } => write!(f, "is not among the limits that apply ({known})"),
             Self::NothingRequested => f.write_str("asks for nothing; name at least one limit with 1 token or more"),
             Self::Other(reason) => f.write_str(reason),
         }

@@ -140,7 +140,82 @@ pub struct AuditEvent {
     pub details: BTreeMap<String, Value>,
 }
 
-/// Some of the events of one target, newest first.
+/// Which events of the trail to list: those of one target or of the whole namespace, and of these the ones that meet every
+/// condition.
+///
+/// ```
+/// use zae_limiter::{AuditAction, AuditQuery, AuditTarget};
+/// let query = AuditQuery::of(AuditTarget::System).action(AuditAction::LimitsSet).limit(20);
+/// let all = AuditQuery::all().by("ops@example.com").since_ms(1_767_225_600_000);
+/// # drop((query, all));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct AuditQuery {
+    pub(crate) target: Option<AuditTarget>,
+    pub(crate) limit: u32,
+    pub(crate) before: Option<String>,
+    pub(crate) since_ms: Option<i64>,
+    pub(crate) until_ms: Option<i64>,
+    pub(crate) action: Option<AuditAction>,
+    pub(crate) principal: Option<String>,
+}
+
+impl AuditQuery {
+    /// The latest 100 events of the whole namespace.
+    pub fn all() -> Self {
+        Self { target: None, limit: 100, before: None, since_ms: None, until_ms: None, action: None, principal: None }
+    }
+
+    /// The latest 100 events of one target.
+    pub fn of(target: impl Into<AuditTarget>) -> Self {
+        Self { target: Some(target.into()), ..Self::all() }
+    }
+
+    /// At most so many events.
+    pub fn limit(self, events: u32) -> Self {
+        Self { limit: events, ..self }
+    }
+
+    /// Only events older than this one: the `next` of a page.
+    pub fn before(self, event_id: impl Into<String>) -> Self {
+        Self { before: Some(event_id.into()), ..self }
+    }
+
+    /// Only events at or after this moment, in epoch ms.
+    pub fn since_ms(self, since_ms: i64) -> Self {
+        Self { since_ms: Some(since_ms), ..self }
+    }
+
+    /// Only events at or before this moment, in epoch ms.
+    pub fn until_ms(self, until_ms: i64) -> Self {
+        Self { until_ms: Some(until_ms), ..self }
+    }
+
+    /// Only events of this action.
+    pub fn action(self, action: AuditAction) -> Self {
+        Self { action: Some(action), ..self }
+    }
+
+    /// Only events of principals whose name contains this text: a session of a role has a long one.
+    pub fn by(self, principal: impl Into<String>) -> Self {
+        Self { principal: Some(principal.into()), ..self }
+    }
+
+    /// Whether it asks for all events of its target and span.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.action.is_none() && self.principal.is_none()
+    }
+
+    /// Whether an event has the action and principal that are asked for.
+    pub(crate) fn matches(&self, event: &AuditEvent) -> bool {
+        let who = event.principal.as_deref().unwrap_or_default();
+        self.action.as_ref().is_none_or(|action| *action == event.action)
+            && self.principal.as_deref().is_none_or(|wanted| who.contains(wanted))
+    }
+}
+
+/// Some of the events of a query, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditPage {

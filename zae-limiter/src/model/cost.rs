@@ -104,7 +104,7 @@ impl Cost {
             }
         };
         let known = join(limits.iter().map(|limit| limit.name().as_str()));
-        ValidationError::new("cost", named.unwrap_or("requests"), ValidationReason::UnknownLimit { known })
+        ValidationError::new("cost", named.unwrap_or_default(), ValidationReason::UnknownLimit { known })
     }
 
     /// The amounts in the order of `limits`, in mt.
@@ -206,6 +206,19 @@ mod tests {
         let tokens_only = Limits::from(Limit::per_minute("tpm", 1).unwrap());
         let error = Cost::requests(1).resolve(&tokens_only).unwrap_err();
         assert!(matches!(error.reason(), ValidationReason::UnknownLimit { .. }));
+        assert_eq!(
+            error.to_string(),
+            "invalid cost: none of the limits that apply counts requests (tpm); name one of them"
+        );
+    }
+
+    #[test]
+    fn the_limit_that_does_not_apply_is_named() {
+        let error = Cost::of("rpm", 1).and("tokens", 2).resolve(&limits()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("invalid cost: `tokens` is not among the limits that apply ("),
+            "{error}"
+        );
     }
 
     #[test]

@@ -47,6 +47,14 @@ fn check_pattern(
     Err(ValidationError::new(field, value, ValidationReason::Pattern { allowed }))
 }
 
+/// Checks a name that is free text otherwise: no control characters, which a terminal would take for commands.
+pub(crate) fn check_visible(field: &'static str, value: &str) -> Result<(), ValidationError> {
+    if value.contains(char::is_control) {
+        return Err(ValidationError::new(field, value, ValidationReason::ContainsControl));
+    }
+    Ok(())
+}
+
 /// Checks an entity id, parent id or principal: 1 to 256 characters, a letter or digit first, then letters, digits
 /// and `_ . : @ -`.
 ///
@@ -238,7 +246,7 @@ validated_name! {
     /// assert!(Principal::new("ops@example.com").is_ok());
     /// assert!(Principal::new("arn:aws:iam::123456789012:user/x").is_ok());
     /// ```
-    Principal, |v| if v.starts_with("arn:") { Ok(()) } else { validate_identifier("principal", v) }
+    Principal, |v| if v.starts_with("arn:") { check_visible("principal", v) } else { validate_identifier("principal", v) }
 }
 
 validated_name! {

@@ -7,12 +7,12 @@ use ulid::Ulid;
 
 use super::Repository;
 use crate::{
-    error::{RepositoryError, ValidationError, ValidationReason},
+    error::RepositoryError,
     model::{
-        audit::{AuditAction, AuditPage, AuditTarget},
+        audit::{AuditAction, AuditPage, AuditQuery, AuditTarget},
         name::{LimitScope, Principal},
     },
-    store::{Consistency, Order, Query, TransactPart},
+    store::{Consistency, TransactPart},
     wire::{
         audit,
         expression::{Expression, Key},
@@ -134,39 +134,7 @@ impl Repository {
         limit: u32,
         start: Option<&str>,
     ) -> Result<AuditPage, RepositoryError> {
-        if limit == 0 {
-            return Err(ValidationError::new("limit", "0", ValidationReason::NotPositive).into());
-        }
-        let pk = keys::pk_audit(self.ns(), &target.to_string());
-        let start = start.map(event_id).transpose()?;
-        let start = start.map(|id| Key::new(&pk, keys::sk_audit(&id)).attributes());
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut query = Query::table(pk)
-            .prefix(keys::AUDIT_PREFIX)
-            .order(Order::Descending)
-            // One more than asked for tells whether there is a next page.
-            .limit(limit.saturating_add(1))
-            .start(start);
-        let mut page = AuditPage::default();
-        loop {
-            let read = self.store().query_page(&query).await?;
-            page.events.extend(read.items.iter().filter_map(|item| audit::decode(target, item)));
-            if page.events.len() > wanted {
-                page.events.truncate(wanted);
-                page.next = page.events.last().map(|event| event.event_id.clone());
-                return Ok(page);
-            }
-            if read.next.is_none() {
-                return Ok(page);
-            }
-            query = query.start(read.next);
-        }
+        let query = AuditQuery::of(target.clone()).limit(limit);
+        self.audit_trail(&start.map_or_else(|| query.clone(), |start| query.clone().before(start))).await
     }
-}
-
-fn event_id(text: &str) -> Result<String, ValidationError> {
-    let allowed = "the id of an audit event, a ULID of 26 characters";
-    Ulid::from_string(text)
-        .map(|id| id.to_string())
-        .map_err(|_| ValidationError::new("start_event_id", text, ValidationReason::Pattern { allowed }))
 }

@@ -70,7 +70,7 @@ impl Repository {
             let item = config::encode(level, self.ns(), limits, on_unavailable, before.as_ref());
             let mut parts = vec![TransactPart::Put(item, guard(before.as_ref()))];
             parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
-            parts.push(self.trail(&change, principal).await?);
+            parts.push(self.trail(&change, old.as_ref(), principal).await?);
             if self.store().transact(&parts).await? == Committed::Done {
                 self.forget_limits_at(level);
                 return Ok(old);
@@ -108,7 +108,7 @@ impl Repository {
                     ConfigLevel::Resource(resource) => Change::ResourceDeleted(resource),
                     ConfigLevel::Entity(entity, scope) => Change::LimitsDeleted(entity, scope),
                 };
-                parts.push(self.trail(&change, principal).await?);
+                parts.push(self.trail(&change, Some(&config), principal).await?);
             }
             if self.store().transact(&parts).await? == Committed::Done {
                 self.forget_limits_at(level);

@@ -161,7 +161,7 @@ impl Repository {
         update.update = format!("SET {}", sets.join(", "));
         let mut parts = vec![TransactPart::Update(Key::new(system, keys::sk_config()), update)];
         if policy.is_some() {
-            parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), None).await?);
+            parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), Some(&stored), None).await?);
         }
         self.store().transact(&parts).await?;
         self.forget_all_limits();

@@ -5,7 +5,7 @@ use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         entity::{Entity, NewEntity},
-        name::{EntityId, LimitScope, Principal},
+        name::{EntityId, LimitScope, Principal, check_visible},
     },
     store::{Committed, Consistency, Query, TransactPart},
     wire::{
@@ -50,9 +50,12 @@ impl Repository {
             let reason = ValidationReason::Other("must be another entity: this one would be charged twice".to_owned());
             return Err(ValidationError::new("parent_id", entity.id.as_str(), reason).into());
         }
+        if let Some(name) = &entity.name {
+            check_visible("name", name)?;
+        }
         let item = encode(&entity, self.ns(), self.now_ms());
         let stored = decode(&item)?;
-        let event = self.trail(&Change::EntityCreated(&entity), principal).await?;
+        let event = self.trail(&Change::EntityCreated(&entity), None, principal).await?;
         if self.store().transact(&[TransactPart::Put(item, Expression::absent()), event]).await? != Committed::Done {
             return Err(RepositoryError::EntityExists(entity.id));
         }
@@ -126,7 +129,7 @@ impl Repository {
             }
         }
         self.store().batch_delete(&rest).await?;
-        let event = self.trail(&Change::EntityDeleted(id, records), principal).await?;
+        let event = self.trail(&Change::EntityDeleted(id, records), None, principal).await?;
         self.store().transact(&[TransactPart::Delete(self.meta(id), Expression::default()), event]).await?;
         self.forget_limits_of(id);
         Ok(records)

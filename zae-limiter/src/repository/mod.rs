@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod audit_query;
 mod buckets;
 mod builder;
 mod capacity;

@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     error::{NamespaceState, RepositoryError, StoreError, StoreErrorKind},
     model::{
-        name::{NamespaceId, NamespaceName},
+        name::{NamespaceId, NamespaceName, check_visible},
         namespace::NamespaceInfo,
     },
     store::{Committed, Consistency, Query, Store, TransactPart},
@@ -89,6 +89,8 @@ impl Store {
             if let Some(id) = self.find_namespace(name).await? {
                 return Ok(id);
             }
+            // Others may have stored any name; a new one shall be fit to be shown.
+            check_visible("namespace", name.as_str())?;
             let id = namespace::new_id();
             let created_at = time::timestamp(clock.now_ms());
             let record =

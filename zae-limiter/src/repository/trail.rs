@@ -13,6 +13,7 @@ use crate::{
         status::OnUnavailable,
     },
     store::TransactPart,
+    wire::config::StoredConfig,
 };
 
 /// One change, as the trail records it.
@@ -83,14 +84,29 @@ impl Change<'_> {
     }
 }
 
+/// What a change replaces, beside the change's own particulars.
+fn with_previous(mut details: Value, previous: Option<&StoredConfig>) -> Value {
+    let (Some(details_map), Some(previous)) = (details.as_object_mut(), previous) else { return details };
+    if let Some(limits) = &previous.limits {
+        details_map.insert("previous_limits".to_owned(), json!(limits.as_slice()));
+    }
+    if let Some(policy) = previous.on_unavailable {
+        details_map.insert("previous_on_unavailable".to_owned(), json!(policy));
+    }
+    details
+}
+
 impl Repository {
-    /// The part of a transaction that records the change it makes, so that neither happens without the other.
+    /// The part of a transaction that records the change it makes, so that neither happens without the other. `previous` is
+    /// the configuration that it replaces or removes.
     pub(super) async fn trail(
         &self,
         change: &Change<'_>,
+        previous: Option<&StoredConfig>,
         principal: Option<&Principal>,
     ) -> Result<TransactPart, RepositoryError> {
         let scope = change.scope();
-        self.audit_part(&change.target(), change.action(), principal, scope.as_ref(), change.details()).await
+        let details = with_previous(change.details(), previous);
+        self.audit_part(&change.target(), change.action(), principal, scope.as_ref(), details).await
     }
 }
