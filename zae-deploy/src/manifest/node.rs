@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::problem::{ManifestError, Place, Problem};
 
@@ -52,8 +52,10 @@ impl Value {
 impl Node {
     /// Reads YAML (and so JSON) text.
     pub(super) fn from_yaml(text: &str) -> Result<Self, ManifestError> {
-        let parsed: Result<Spanned<Raw>, _> = serde_saphyr::from_str(text);
-        parsed.map(Self::from).map_err(|error| {
+        // Keys that are there twice are refused here, in this crate's words.
+        let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
+        let parsed: Result<Spanned<Raw>, _> = serde_saphyr::from_str_with_options(text, options);
+        let parsed = parsed.map_err(|error| {
             let plain = error.without_snippet();
             let message = match plain {
                 serde_saphyr::Error::MultipleDocuments { .. } => {
@@ -68,7 +70,47 @@ impl Node {
                 _ => message,
             };
             ManifestError::from(Problem { place: at, path: String::new(), message })
-        })
+        })?;
+        let mut problems = Vec::new();
+        let node = Self::of(parsed, "", &mut problems);
+        if problems.is_empty() { Ok(node) } else { Err(ManifestError::new(problems)) }
+    }
+
+    /// The tree under `path`. Keys that are no text, or are there twice, become problems.
+    fn of(spanned: Spanned<Raw>, path: &str, problems: &mut Vec<Problem>) -> Self {
+        let place = Some(Place::of(&spanned.referenced));
+        let value = match spanned.value {
+            Raw::Null => Value::Null,
+            Raw::Flag => Value::Flag,
+            Raw::Whole(number) => Value::Whole(number),
+            Raw::Number(text) => Value::Number(text),
+            Raw::Text(text) => Value::Text(text),
+            Raw::List => Value::List,
+            Raw::Map(raw) => Value::Map(Self::entries(raw, path, problems)),
+        };
+        Self { place, value }
+    }
+
+    fn entries(raw: Vec<RawEntry>, path: &str, problems: &mut Vec<Problem>) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (key, value) in raw {
+            let place = Place::of(&key.referenced);
+            let mut problem =
+                |message: String| problems.push(Problem { place: Some(place), path: path.to_owned(), message });
+            let Some(key) = key.value else {
+                problem("this entry has no key: name it, or remove it".to_owned());
+                continue;
+            };
+            if let Some(first) = entries.iter().find(|entry| entry.key == key) {
+                let first = first.place.map(|place| format!("; the first one is on line {}", place.line));
+                problem(format!("`{key}` is given twice{}", first.unwrap_or_default()));
+                continue;
+            }
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let value = Self::of(value, &below, problems);
+            entries.push(Entry { key, place: Some(place), value });
+        }
+        entries
     }
 
     /// Takes over a JSON value, which has no places.
@@ -77,7 +119,8 @@ impl Node {
             serde_json::Value::Null => Value::Null,
             serde_json::Value::Bool(_) => Value::Flag,
             serde_json::Value::Number(number) => {
-                number.as_u64().map_or_else(|| Value::Number(number.to_string()), Value::Whole)
+                let whole = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+                whole.map_or_else(|| Value::Number(number.to_string()), Value::Whole)
             }
             serde_json::Value::String(text) => Value::Text(text.clone()),
             serde_json::Value::Array(_) => Value::List,
@@ -94,36 +137,22 @@ impl Node {
     }
 }
 
-impl From<Spanned<Raw>> for Node {
-    fn from(spanned: Spanned<Raw>) -> Self {
-        let place = Some(Place::of(&spanned.referenced));
-        let value = match spanned.value {
-            Raw::Null => Value::Null,
-            Raw::Flag => Value::Flag,
-            Raw::Whole(number) => Value::Whole(number),
-            Raw::Number(text) => Value::Number(text),
-            Raw::Text(text) => Value::Text(text),
-            Raw::List => Value::List,
-            Raw::Map(entries) => Value::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| Entry {
-                        place: Some(Place::of(&key.referenced)),
-                        key: key.value,
-                        value: value.into(),
-                    })
-                    .collect(),
-            ),
-        };
-        Self { place, value }
-    }
-}
-
 impl Place {
     fn of(location: &Location) -> Self {
         Self { line: location.line(), column: location.column() }
     }
 }
+
+/// The largest number up to which every whole one is a float of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A float that is a whole number, as some tools write large ones: `1e+06`.
+pub(super) fn whole(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..=EXACT).contains(&number)).then_some(number as u64)
+}
+
+/// A key, which may be missing, and its value.
+type RawEntry = (Spanned<Option<String>>, Spanned<Raw>);
 
 /// What the YAML reader hands over.
 enum Raw {
@@ -133,7 +162,7 @@ enum Raw {
     Number(String),
     Text(String),
     List,
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    Map(Vec<RawEntry>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -169,7 +198,7 @@ impl<'de> Deserialize<'de> for Raw {
                 Ok(Raw::Number(number.to_string()))
             }
             fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
-                Ok(Raw::Number(number.to_string()))
+                Ok(whole(number).map_or_else(|| Raw::Number(number.to_string()), Raw::Whole))
             }
             fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
                 Ok(Raw::Text(text.to_owned()))

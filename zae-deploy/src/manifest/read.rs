@@ -6,7 +6,7 @@ use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName,
 
 use super::{
     Manifest, SystemSection,
-    node::{Entry, Node, Value},
+    node::{Entry, Node, Value, whole},
     problem::{ManifestError, Place, Problem},
 };
 use crate::resource_name;
@@ -264,13 +264,16 @@ impl Reader {
     fn number(&mut self, node: &Node, path: &Path<'_>, max: u64) -> Option<u64> {
         let number = match &node.value {
             Value::Whole(number) => Some(*number),
-            Value::Text(text) if self.spelling == Spelling::Camel => text.parse().ok(),
+            Value::Text(text) if self.spelling == Spelling::Camel => {
+                text.parse().ok().or_else(|| text.parse().ok().and_then(whole))
+            }
             _ => None,
         };
         let message = match (number, &node.value) {
             (Some(0), _) => "must be at least 1".to_owned(),
             (Some(number), _) if number > max => format!("must be at most {max}"),
             (Some(number), _) => return Some(number),
+            (None, Value::Number(text) | Value::Text(text)) if is_beyond(text, max) => format!("must be at most {max}"),
             (None, Value::Number(text)) => format!("must be a whole number of at least 1, this is {text}"),
             (None, Value::Text(text)) if text.parse::<u64>().is_ok() => {
                 format!("must be a number, this is text: write {text} without quotes")
@@ -353,6 +356,11 @@ impl Reader {
     fn valid<T>(&mut self, value: Result<T, ValidationError>, place: Option<Place>, path: &Path<'_>) -> Option<T> {
         value.map_err(|error| self.problem(place, path, error.to_string())).ok()
     }
+}
+
+/// Whether a text is a number that no whole one up to `max` is.
+fn is_beyond(text: &str, max: u64) -> bool {
+    text.parse::<f64>().is_ok_and(|number| number > max as f64)
 }
 
 #[derive(Clone, Copy)]

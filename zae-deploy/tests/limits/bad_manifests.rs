@@ -122,6 +122,37 @@ const BAD: &[(&str, &str, &str)] = &[
         "1:35: system.limits.rpm.capacity: must be a whole number, this is `100/min`",
     ),
     (
+        "much too much",
+        "system: {limits: {rpm: {capacity: 1e+30}}}\n",
+        "1:35: system.limits.rpm.capacity: must be at most 1000000000000000",
+    ),
+    (
+        "more digits than numbers have",
+        "system: {limits: {rpm: {capacity: 100000000000000000000000000}}}\n",
+        "1:35: system.limits.rpm.capacity: must be at most 1000000000000000",
+    ),
+    (
+        "negative float",
+        "system: {limits: {rpm: {capacity: -1e+06}}}\n",
+        "1:35: system.limits.rpm.capacity: must be a whole number of at least 1, this is -1000000",
+    ),
+    (
+        "limit twice",
+        "system:\n  limits:\n    rpm: {capacity: 1}\n    rpm: {capacity: 2}\n",
+        "4:5: system.limits: `rpm` is given twice; the first one is on line 3",
+    ),
+    ("section twice", "system: {}\nsystem: {}\n", "2:1: `system` is given twice; the first one is on line 1"),
+    (
+        "no key",
+        "system:\n  limits:\n    ~: {capacity: 1}\n",
+        "3:5: system.limits: this entry has no key: name it, or remove it",
+    ),
+    (
+        "an empty key",
+        "resources:\n  : {limits: {rpm: {capacity: 1}}}\n",
+        "2:3: resources: this entry has no key: name it, or remove it",
+    ),
+    (
         "too much",
         "system: {limits: {rpm: {capacity: 1000000000000001}}}\n",
         "1:35: system.limits.rpm.capacity: must be at most 1000000000000000",

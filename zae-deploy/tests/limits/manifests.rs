@@ -45,6 +45,25 @@ fn default() -> NamespaceName {
 }
 
 #[test]
+fn whole_numbers_may_be_written_as_floats() {
+    for written in ["1e+06", "1000000.0", "1.0e6", "1000000"] {
+        let text = format!("system: {{limits: {{rpm: {{capacity: {written}, refill_period: 6e1}}}}}}\n");
+        let manifest = Manifest::from_yaml(&text).unwrap_or_else(|error| panic!("{written}: {error}"));
+        let limits = manifest.system.unwrap().limits.unwrap();
+        assert_eq!((limits.as_slice()[0].capacity(), limits.as_slice()[0].refill_period_seconds()), (1_000_000, 60));
+    }
+    // As CloudFormation and JSON hand them over.
+    let properties = serde_json::json!({ "System": { "Limits": { "rpm": { "Capacity": "1e+06" } } } });
+    let document = serde_json::json!({ "system": { "limits": { "rpm": { "capacity": 1e6 } } } });
+    let declared = [Manifest::from_properties(&properties), Manifest::from_json(&document)];
+    assert!(
+        declared.into_iter().all(|manifest| {
+            manifest.unwrap().system.unwrap().limits.unwrap().as_slice()[0].capacity() == 1_000_000
+        })
+    );
+}
+
+#[test]
 fn the_hash_is_the_reference_s() {
     let seed = Manifest::from_yaml(SEED).unwrap();
     let expected = "sha256:59d6b03efde02a7f488edbb130a85ea9de0fab494e376df133964c67d16d707e";
