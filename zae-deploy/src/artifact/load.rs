@@ -1,9 +1,9 @@
 //! Packages from the binaries of the functions.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{Architecture, Package, Packages};
-use crate::package::{Function, PackageError, build, find};
+use crate::package::{Binary, Function, PackageError};
 
 /// What is taken where both are there: the cheaper one by a deployment, which tells the stack.
 const CHEAPER_FIRST: [Architecture; 2] = [Architecture::Arm64, Architecture::X86_64];
@@ -11,15 +11,15 @@ const CHEAPER_FIRST: [Architecture; 2] = [Architecture::Arm64, Architecture::X86
 const DEFAULT_FIRST: [Architecture; 2] = [Architecture::X86_64, Architecture::Arm64];
 
 impl Packages {
-    /// Packs the binaries `zae-aggregator` and `zae-provisioner` in `folder`, by default that of this program; without an
-    /// architecture, the one that both are there for.
+    /// Takes the binaries `zae-aggregator` and `zae-provisioner` in `folder`, by default that of this program; without an
+    /// architecture, those that both are there for. They are checked here, and packed when they are needed.
     ///
     /// # Errors
     /// [`PackageError`] when one of them is missing, or would not start on Lambda.
     pub fn load(folder: Option<&Path>, architecture: Option<Architecture>) -> Result<Self, PackageError> {
         let load = |architecture| {
-            let package = |function| package(function, folder, architecture);
-            Ok(Self::new(architecture, package(Function::Aggregator)?, package(Function::Provisioner)?))
+            let binary = |function| Binary::load(function, architecture, folder);
+            Ok(Self::of(architecture, binary(Function::Aggregator)?, binary(Function::Provisioner)?))
         };
         match architecture {
             Some(architecture) => load(architecture),
@@ -37,7 +37,20 @@ pub fn load_one(
     folder: Option<&Path>,
     architecture: Option<Architecture>,
 ) -> Result<(Architecture, Package), PackageError> {
-    let load = |architecture| Ok((architecture, package(function, folder, architecture)?));
+    let binary = find_one(function, folder, architecture)?;
+    Ok((binary.architecture(), binary.pack()?))
+}
+
+/// Finds and checks the binary of one function; without an architecture, the one that it is there for.
+///
+/// # Errors
+/// [`PackageError`] when it is missing, or would not start on Lambda.
+pub fn find_one(
+    function: Function,
+    folder: Option<&Path>,
+    architecture: Option<Architecture>,
+) -> Result<Binary, PackageError> {
+    let load = |architecture| Binary::load(function, architecture, folder);
     match architecture {
         Some(architecture) => load(architecture),
         None => either(DEFAULT_FIRST, load),
@@ -54,10 +67,4 @@ fn either<T>(
         Err(PackageError::Missing { .. } | PackageError::OtherMachine { .. }) => load(second),
         result => result,
     }
-}
-
-fn package(function: Function, folder: Option<&Path>, architecture: Architecture) -> Result<Package, PackageError> {
-    let path = find(function, architecture, folder)?;
-    let binary = fs::read(&path).map_err(|source| PackageError::Unreadable { path, source })?;
-    build(&binary, architecture)
 }

@@ -7,14 +7,17 @@
 mod load;
 mod upload;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use crate::package::Function;
+use crate::package::{Binary, Function};
 
-pub use load::load_one;
+pub use load::{find_one, load_one};
 pub(crate) use upload::upload;
 
 /// The instruction set that a package is built for.
@@ -82,13 +85,34 @@ pub struct Packages(Option<Both>);
 #[derive(Clone, Debug)]
 struct Both {
     architecture: Architecture,
-    aggregator: Package,
-    provisioner: Package,
+    aggregator: Code,
+    provisioner: Code,
+}
+
+/// The code of one function.
+#[derive(Clone, Debug)]
+enum Code {
+    Packed(Package),
+    /// Packed when it is needed, and then kept for all clones.
+    Binary(Binary, Arc<OnceLock<Package>>),
+}
+
+impl From<Binary> for Code {
+    fn from(binary: Binary) -> Self {
+        Self::Binary(binary, Arc::default())
+    }
 }
 
 impl Packages {
     /// The packages of both functions, built for `architecture`.
     pub fn new(architecture: Architecture, aggregator: Package, provisioner: Package) -> Self {
+        let (aggregator, provisioner) = (Code::Packed(aggregator), Code::Packed(provisioner));
+        Self(Some(Both { architecture, aggregator, provisioner }))
+    }
+
+    /// The binaries of both functions, packed when they are needed.
+    fn of(architecture: Architecture, aggregator: Binary, provisioner: Binary) -> Self {
+        let (aggregator, provisioner) = (Code::from(aggregator), Code::from(provisioner));
         Self(Some(Both { architecture, aggregator, provisioner }))
     }
 
@@ -105,11 +129,17 @@ impl Packages {
     /// The SHA-256 of a function's package in base64, if there is one.
     pub(crate) fn sha256_base64(&self, function: Function) -> Option<String> {
         let both = self.0.as_ref()?;
-        let package = match function {
+        let code = match function {
             Function::Aggregator => &both.aggregator,
             Function::Provisioner => &both.provisioner,
         };
-        Some(package.sha256_base64())
+        match code {
+            Code::Packed(package) => Some(package.sha256_base64()),
+            Code::Binary(binary, packed) => {
+                let package = packed.get().cloned().or_else(|| binary.pack().ok());
+                package.map(|package| package.sha256_base64())
+            }
+        }
     }
 }
 

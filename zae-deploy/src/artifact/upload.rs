@@ -6,7 +6,7 @@ use aws_sdk_s3::{
     types::{BucketLocationConstraint, ChecksumAlgorithm, ChecksumMode, CreateBucketConfiguration},
 };
 
-use super::{Package, Packages};
+use super::{Code, Package, Packages};
 use crate::stack::{Cloud, CodeLocation, StackError, Watch};
 
 /// The region whose buckets have no location.
@@ -24,10 +24,33 @@ pub(crate) async fn upload(
     let bucket = format!("zae-deploy-{account}-{}", cloud.region());
     let store = Bucket { client: cloud.s3(), name: bucket, owner: account };
     store.ensure(cloud.region()).await?;
-    let aggregator = store.ensure_object("aggregator", &both.aggregator, watch).await?;
-    let provisioner = store.ensure_object("provisioner", &both.provisioner, watch).await?;
+    let packed = pack("aggregator", &both.aggregator, watch).await?;
+    let aggregator = store.ensure_object("aggregator", &packed, watch).await?;
+    let packed = pack("provisioner", &both.provisioner, watch).await?;
+    let provisioner = store.ensure_object("provisioner", &packed, watch).await?;
     let architecture = both.architecture.as_str();
     Ok(Some(CodeLocation { bucket: store.name, aggregator, provisioner, architecture }))
+}
+
+/// The package of a function. Others get their turn while it is made, so that Ctrl-C ends it.
+async fn pack(function: &str, code: &Code, watch: &dyn Watch) -> Result<Package, StackError> {
+    let (binary, packed) = match code {
+        Code::Packed(package) => return Ok(package.clone()),
+        Code::Binary(binary, packed) => (binary, packed),
+    };
+    if let Some(package) = packed.get() {
+        return Ok(package.clone());
+    }
+    let label = format!("Packing the {function}");
+    watch.step(&format!("{label} ({:.1} KB)", binary.len() as f64 / 1024.0));
+    let mut packing = binary.packing()?;
+    while packing.step()? {
+        watch.progress(&label, packing.percent());
+        tokio::task::yield_now().await;
+    }
+    watch.progress(&label, packing.percent());
+    let package = packing.finish()?;
+    Ok(packed.get_or_init(|| package).clone())
 }
 
 struct Bucket {

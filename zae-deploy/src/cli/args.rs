@@ -1,6 +1,11 @@
 //! Options that several commands share, each a struct to flatten into the group's or the command's own.
 
-use clap::{Args, ValueEnum};
+use std::{ffi::OsStr, path::PathBuf};
+
+use clap::{
+    Arg, Args, Command, ValueEnum,
+    builder::{PossibleValue, TypedValueParser},
+};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -11,20 +16,32 @@ pub(crate) enum Format {
     Yaml,
 }
 
-/// `--output`.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Common options")]
-pub(crate) struct OutputArgs {
-    /// How to write the result
-    #[arg(
-        long = "output",
-        global = true,
-        value_name = "FORMAT",
-        default_value = "table",
-        env = "ZAEL_OUTPUT",
-        hide_env = true
-    )]
-    pub(crate) format: Format,
+/// The value of `--output`: a format or, for commands that write a file, the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Format(Format),
+    File(PathBuf),
+}
+
+/// Reads a [`Target`]. What is none of the formats is a file; whether the command writes one is checked afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = Target;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Target, clap::Error> {
+        // An empty variable counts as unset.
+        if value.is_empty() {
+            return Ok(Target::Format(Format::default()));
+        }
+        let format = value.to_str().and_then(|text| Format::from_str(text, false).ok());
+        Ok(format.map_or_else(|| Target::File(value.into()), Target::Format))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Format::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+    }
 }
 
 /// `--namespace`.
@@ -53,13 +70,11 @@ pub(crate) struct PrincipalArgs {
     pub(crate) principal: Option<String>,
 }
 
-/// What commands on the limits of a namespace share: where they work, how they answer, and who they are.
+/// What commands on the limits of a namespace share: where they work, and who they are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) namespace: NamespaceArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) principal: PrincipalArgs,
 }

@@ -1,6 +1,6 @@
 //! What a command works with: the global options, and the connections made from them.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::ProvideCredentials;
@@ -11,9 +11,9 @@ use zae_limiter::{
 };
 
 use super::{
-    args::{NamespaceArgs, OutputArgs, PrincipalArgs},
+    args::{Format, NamespaceArgs, PrincipalArgs, Target},
     error::{CliError, Doing},
-    output::{Output, Stream, Tone, shown_in_colour},
+    output::{Breaks, Output, Stream, Tone, harmless, shown_in_colour},
     root::Global,
     suggest::closest,
 };
@@ -42,8 +42,20 @@ impl Context {
     }
 
     /// Where and how a command's results go.
-    pub(crate) fn output(&self, args: OutputArgs) -> Output {
-        Output::new(args.format, shown_in_colour(self.global.color, Stream::Stdout), self.now_ms())
+    pub(crate) fn output(&self) -> Output {
+        let format = match self.global.output {
+            Target::Format(format) => format,
+            Target::File(_) => Format::default(),
+        };
+        Output::new(format, shown_in_colour(self.global.color, Stream::Stdout), self.now_ms())
+    }
+
+    /// The file that `--output` names.
+    pub(crate) fn output_file(&self) -> Option<&Path> {
+        match &self.global.output {
+            Target::Format(_) => None,
+            Target::File(file) => Some(file),
+        }
     }
 
     /// `text` in `tone`, if `stream` is shown in colour.
@@ -53,7 +65,8 @@ impl Context {
 
     /// Says on stderr what the user should know before going on.
     pub(crate) fn warn(&self, text: &str) {
-        eprintln!("{} {text}", self.paint(Stream::Stderr, Tone::Warn, "Warning:"));
+        let line = format!("{} {text}", self.paint(Stream::Stderr, Tone::Warn, "Warning:"));
+        eprintln!("{}", harmless(&line, Breaks::Kept));
     }
 
     /// Sends warnings, and with `-v` more, to stderr.
@@ -86,7 +99,8 @@ impl Context {
         Ok(StackName::new(self.given_stack().ok_or_else(missing)?)?)
     }
 
-    fn given_stack(&self) -> Option<&str> {
+    /// The stack as it was given.
+    pub(crate) fn given_stack(&self) -> Option<&str> {
         self.global.name.as_deref().filter(|name| !name.is_empty())
     }
 
@@ -226,7 +240,7 @@ impl Context {
     }
 
     /// A command that is not about one stack.
-    fn elsewhere(&self, words: &str) -> String {
+    pub(crate) fn elsewhere(&self, words: &str) -> String {
         let unnamed = Self::new(Global { name: None, ..self.global.clone() });
         unnamed.command(words)
     }

@@ -6,7 +6,7 @@ use zae_limiter::{ConnectError, NoCredentials, RepositoryError, StoreError, Vali
 
 use super::{
     Context,
-    output::{Stream, Tone},
+    output::{Breaks, Stream, Tone, harmless},
 };
 use crate::{advice, stack::StackError};
 
@@ -97,7 +97,7 @@ impl CliError {
             Self::Shown | Self::Differences => {}
             Self::OutputClosed => return ExitCode::SUCCESS,
             Self::Declined => eprintln!("{self}"),
-            Self::Interrupted(_) => eprintln!("\n{self}"),
+            Self::Interrupted(_) => eprintln!("\n{}", harmless(&self.to_string(), Breaks::Kept)),
             _ => {
                 let mut text = format!("{} {self}", paint(Tone::Bad, "Error:"));
                 let causes = Causes::of(self);
@@ -110,7 +110,7 @@ impl CliError {
                 for advice in self.advice() {
                     let _ = write!(text, "\n  {} {advice}", paint(Tone::Dim, "→"));
                 }
-                eprintln!("{text}");
+                eprintln!("{}", harmless(&text, Breaks::Kept));
             }
         }
         ExitCode::from(match self {

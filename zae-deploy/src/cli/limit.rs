@@ -134,7 +134,7 @@ pub(crate) struct Deletion<S> {
 
 impl<S: Serialize> Report for Deletion<S> {
     fn page(&self, page: &mut Page) {
-        page.line(&self.text);
+        self.text.lines().for_each(|line| page.line(line));
     }
 }
 

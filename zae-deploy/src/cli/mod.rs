@@ -49,7 +49,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
-    let root = Root::parse();
+    let root = Root::parse().check().unwrap_or_else(|error| error.exit());
     let context = Context::new(root.global);
     context.log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

@@ -6,7 +6,7 @@ use zae_limiter::{NamespaceId, NamespaceInfo, NamespaceName, RepositoryError};
 
 use super::{
     CliError, Context,
-    args::{OutputArgs, YesArgs},
+    args::YesArgs,
     context::{register, word},
     error::Doing,
     output::{Cell, Output, Page, Report, Table, units::count},
@@ -22,8 +22,6 @@ Examples:
   zae-deploy namespace list --name prod
   zae-deploy namespace delete tenant-beta && zae-deploy namespace orphans")]
 pub(crate) struct Group {
-    #[command(flatten)]
-    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -31,23 +29,34 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Register namespaces; one that is registered already keeps its id
+    #[command(after_help = "\
+Examples:
+  zae-deploy namespace register tenant-alpha tenant-beta --name prod")]
     Register {
         /// Their names
         #[arg(required = true, value_name = "NAMESPACE")]
         names: Vec<String>,
     },
     /// List the namespaces in use
+    #[command(after_help = "\
+Examples:
+  zae-deploy namespace list --name prod")]
     List,
     /// Show one namespace
+    #[command(after_help = "\
+Examples:
+  zae-deploy namespace show tenant-alpha")]
     Show {
         /// Its name
         #[arg(value_name = "NAMESPACE")]
         name: String,
     },
     /// Take a namespace out of use; its data stays until it is purged
-    #[command(
-        after_help = "Undo it with `zae-deploy namespace recover ID`; `zae-deploy namespace orphans` shows the id."
-    )]
+    #[command(after_help = "\
+Undo it with `zae-deploy namespace recover ID`; `zae-deploy namespace orphans` shows the id.
+
+Examples:
+  zae-deploy namespace delete tenant-beta")]
     Delete {
         /// Its name
         #[arg(value_name = "NAMESPACE")]
@@ -56,14 +65,23 @@ enum Command {
         yes: YesArgs,
     },
     /// Take a deleted namespace into use again
+    #[command(after_help = "\
+Examples:
+  zae-deploy namespace recover hdvwQXnpESw")]
     Recover {
         /// Its id, from `namespace orphans`
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
     /// List deleted namespaces whose data is still there
+    #[command(after_help = "\
+Examples:
+  zae-deploy namespace orphans")]
     Orphans,
     /// Remove a deleted namespace and all its data, for good
+    #[command(after_help = "\
+Examples:
+  zae-deploy namespace purge hdvwQXnpESw")]
     Purge {
         /// Its id, from `namespace orphans`
         #[arg(value_name = "ID", allow_hyphen_values = true)]
@@ -75,7 +93,7 @@ enum Command {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output();
         match self.command {
             Command::Register { names } => register_all(cx, &out, &names).await,
             Command::List => list(cx, &out).await,
@@ -190,15 +208,31 @@ async fn missing(cx: &Context, registry: &zae_limiter::Registry, name: &Namespac
 #[derive(Serialize)]
 struct Deleted {
     name: NamespaceName,
-    id: NamespaceId,
+    id: Option<NamespaceId>,
+    deleted: bool,
     #[serde(skip)]
-    recover: String,
+    next: Vec<String>,
+}
+
+impl Deleted {
+    /// There was none of that name, or there is none any more.
+    async fn absent(cx: &Context, registry: &zae_limiter::Registry, name: NamespaceName) -> Self {
+        let known = registry.namespaces().await.unwrap_or_default();
+        let alike = closest(name.as_str(), known.iter().map(|info| info.name.as_str()));
+        let alike = alike.map(|name| format!("did you mean '{name}'?"));
+        let list = format!("{} shows those that exist", cx.command("namespace list"));
+        Self { name, id: None, deleted: false, next: alike.into_iter().chain([list]).collect() }
+    }
 }
 
 impl Report for Deleted {
     fn page(&self, page: &mut Page) {
-        page.line(format!("Namespace '{}' deleted (data orphaned, recoverable).", self.name));
-        page.line(format!("  Undo:    {}", self.recover));
+        if self.deleted {
+            page.line(format!("Namespace '{}' deleted (data orphaned, recoverable).", self.name));
+        } else {
+            page.line(format!("There is no namespace '{}'; nothing to delete", self.name));
+        }
+        self.next.iter().for_each(|line| page.line(format!("  {line}")));
     }
 }
 
@@ -206,16 +240,16 @@ async fn delete(cx: &Context, out: &Output, name: &str, yes: YesArgs) -> Result<
     let name = NamespaceName::new(name)?;
     let registry = cx.registry().await?;
     if registry.namespace_info(&name).await.doing("delete namespace")?.is_none() {
-        return Err(missing(cx, &registry, &name).await);
+        return out.show(&Deleted::absent(cx, &registry, name).await);
     }
     let losses = [format!("applications that open '{name}' from now on fail; those that have it open go on")];
     confirm(&format!("Delete namespace '{name}'? Data will be orphaned but recoverable."), &losses, yes)?;
     match registry.delete_namespace(&name).await.doing("delete namespace")? {
         Some(id) => {
-            let recover = cx.command(&format!("namespace recover {id}"));
-            out.show(&Deleted { name, id, recover })
+            let undo = format!("Undo:    {}", cx.command(&format!("namespace recover {id}")));
+            out.show(&Deleted { name, id: Some(id), deleted: true, next: vec![undo] })
         }
-        None => Err(missing(cx, &registry, &name).await),
+        None => out.show(&Deleted::absent(cx, &registry, name).await),
     }
 }
 
@@ -276,15 +310,22 @@ async fn orphans(cx: &Context, out: &Output) -> Result<(), CliError> {
 
 #[derive(Serialize)]
 struct Purged {
-    name: NamespaceName,
+    /// `None` where there was no such namespace, or is none any more.
+    name: Option<NamespaceName>,
     id: NamespaceId,
     items_removed: u64,
+    #[serde(skip)]
+    list: String,
 }
 
 impl Report for Purged {
     fn page(&self, page: &mut Page) {
+        let Some(name) = &self.name else {
+            page.line(format!("There is no namespace ID '{}'; nothing to purge", self.id));
+            return page.line(format!("  {} shows what can be recovered or purged", self.list));
+        };
         page.line(format!("Purged namespace '{}'. All data permanently deleted.", self.id));
-        page.line(format!("  Name:          {}", self.name));
+        page.line(format!("  Name:          {name}"));
         page.line(format!("  Items removed: {}", count(i128::from(self.items_removed))));
     }
 }
@@ -295,7 +336,10 @@ const PROGRESS: u64 = 1_000;
 async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(), CliError> {
     let id = NamespaceId::new(id)?;
     let registry = cx.registry().await?;
-    let info = registry.namespace_info_by_id(&id).await.doing("purge namespace")?.ok_or_else(|| unknown(cx, &id))?;
+    let list = cx.command("namespace orphans");
+    let Some(info) = registry.namespace_info_by_id(&id).await.doing("purge namespace")? else {
+        return out.show(&Purged { name: None, id, items_removed: 0, list });
+    };
     let deleted = info.deleted_at.as_deref().map(|at| format!(", deleted {at}")).unwrap_or_default();
     let losses = [format!("namespace '{}'{deleted}: every entity, limit, bucket, usage and audit record", info.name)];
     let question = format!("PERMANENTLY delete ALL data for namespace ID '{id}'? This cannot be undone.");
@@ -308,7 +352,7 @@ async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(),
         }
     };
     match registry.purge_namespace(&id, progress).await {
-        Ok(items_removed) => out.show(&Purged { name: info.name, id, items_removed }),
+        Ok(items_removed) => out.show(&Purged { name: Some(info.name), id, items_removed, list }),
         Err(RepositoryError::NamespaceState { state: zae_limiter::NamespaceState::Active, .. }) => {
             Err(CliError::problem(format!("Cannot purge active namespace '{}'", info.name))
                 .next(format!("{} first", cx.command(&format!("namespace delete {}", word(info.name.as_str()))))))

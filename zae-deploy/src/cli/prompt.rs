@@ -2,7 +2,11 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{args::YesArgs, error::CliError};
+use super::{
+    args::YesArgs,
+    error::CliError,
+    output::{Breaks, harmless},
+};
 
 /// Asks `question` on the terminal, unless `--yes` has answered it. `losses` name what will be gone, one per line.
 ///
@@ -12,17 +16,20 @@ pub(crate) fn confirm(question: &str, losses: &[String], yes: YesArgs) -> Result
     if yes.yes {
         return Ok(());
     }
+    // A line end in a stored name must not look like the end of the question.
+    let question = &harmless(question, Breaks::Escaped);
+    let losses: Vec<String> = losses.iter().map(|loss| harmless(loss, Breaks::Escaped)).collect();
     if !io::stdin().is_terminal() {
         let losses: String = losses.iter().map(|loss| format!("\n  - {loss}")).collect();
         let problem = format!("Refused, as there is no terminal to ask on: {question}{losses}");
         return Err(CliError::problem(problem).next("repeat it with --yes to do it without being asked"));
     }
-    ask(question, losses, &mut io::stdin().lock(), &mut io::stderr().lock())
+    ask(question, &losses, &mut io::stdin().lock(), &mut io::stderr().lock())
 }
 
 fn ask(question: &str, losses: &[String], input: &mut impl BufRead, output: &mut impl Write) -> Result<(), CliError> {
     let mut text: String = losses.iter().map(|loss| format!("  - {loss}\n")).collect();
-    text = format!("{text}{question} [y/N]: ");
+    text = harmless(&format!("{text}{question} [y/N]: "), Breaks::Kept);
     let mut answer = String::new();
     let asked = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     let read = asked.and_then(|()| input.read_line(&mut answer));

@@ -34,6 +34,9 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Set a resource's defaults, in place of all that were there
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource set-defaults gpt-4 -l rpm:50 -l tpm:100000")]
     SetDefaults {
         /// The resource's name
         resource: String,
@@ -41,11 +44,17 @@ enum Command {
         limits: LimitArgs,
     },
     /// Show a resource's defaults
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource get-defaults gpt-4")]
     GetDefaults {
         /// The resource's name
         resource: String,
     },
     /// Delete a resource's defaults
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource delete-defaults gpt-4 --yes")]
     DeleteDefaults {
         /// The resource's name
         resource: String,
@@ -53,12 +62,15 @@ enum Command {
         yes: YesArgs,
     },
     /// List the resources that have defaults
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource list --namespace tenant-alpha")]
     List,
 }
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.with.output);
+        let out = cx.output();
         match &self.command {
             Command::SetDefaults { resource, limits } => {
                 self.set(cx, &out, resource_name::resource(resource, &out)?, &limits.parse()?).await

@@ -1,8 +1,12 @@
 //! All commands, and the options that every one of them has.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
-use super::{CliError, Context, audit, bucket, entity, limits, namespace, resource, shell, stack, system, usage};
+use super::{
+    CliError, Context,
+    args::{Target, TargetParser},
+    audit, bucket, entity, limits, namespace, resource, shell, stack, system, usage,
+};
 
 /// Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them
 #[derive(Debug, Parser)]
@@ -52,6 +56,17 @@ pub(crate) struct Global {
     /// Another endpoint than AWS's own, such as http://localhost:4566
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
+    /// How to write the result; a command that writes a file takes the file's name here, too
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table",
+        env = "ZAEL_OUTPUT",
+        hide_env = true,
+        value_parser = TargetParser
+    )]
+    pub(crate) output: Target,
     /// When to use colour; auto: on terminals, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
     pub(crate) color: ColorChoice,
@@ -96,6 +111,21 @@ pub(crate) enum Command {
     Completions(shell::Completions),
     /// Print the manual page, or write those of all commands
     Man(shell::Man),
+}
+
+impl Root {
+    /// What is wrong with options that clap cannot judge by themselves.
+    pub(crate) fn check(self) -> Result<Self, clap::Error> {
+        match (&self.global.output, &self.command) {
+            (Target::Format(_), _)
+            | (_, Command::Stack(stack::Command::CfnTemplate(_) | stack::Command::LambdaExport(_))) => Ok(self),
+            (Target::File(file), _) => {
+                let formats = "[possible values: table, json, yaml]";
+                let problem = format!("invalid value '{}' for '--output <FORMAT>'\n  {formats}", file.display());
+                Err(Self::command().error(ErrorKind::InvalidValue, problem))
+            }
+        }
+    }
 }
 
 impl Command {

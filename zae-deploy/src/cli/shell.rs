@@ -10,7 +10,7 @@ use super::{CliError, output::write_all};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  zae-deploy completions bash > ~/.local/share/bash-completion/completions/zae-deploy
+  source <(zae-deploy completions bash)
   zae-deploy completions zsh > \"${fpath[1]}/_zae-deploy\"
   zae-deploy completions fish > ~/.config/fish/completions/zae-deploy.fish")]
 pub(crate) struct Completions {

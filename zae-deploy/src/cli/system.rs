@@ -32,6 +32,10 @@ pub(crate) struct Group {
 #[expect(clippy::enum_variant_names, reason = "they are the commands' names")]
 enum Command {
     /// Set the defaults, in place of all that were there
+    #[command(after_help = "\
+Examples:
+  zae-deploy system set-defaults -l rpm:100 -l tpm:10000
+  zae-deploy system set-defaults -l rpm:100 --on-unavailable block")]
     SetDefaults {
         #[command(flatten)]
         limits: LimitArgs,
@@ -40,8 +44,14 @@ enum Command {
         on_unavailable: Option<Policy>,
     },
     /// Show the defaults
+    #[command(after_help = "\
+Examples:
+  zae-deploy system get-defaults --namespace tenant-alpha")]
     GetDefaults,
     /// Delete the defaults
+    #[command(after_help = "\
+Examples:
+  zae-deploy system delete-defaults --yes")]
     DeleteDefaults {
         #[command(flatten)]
         yes: YesArgs,
@@ -65,7 +75,7 @@ impl From<Policy> for OnUnavailable {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.with.output);
+        let out = cx.output();
         match &self.command {
             Command::SetDefaults { limits, on_unavailable } => {
                 let policy = on_unavailable.map(OnUnavailable::from);

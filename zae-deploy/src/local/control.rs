@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use zae_limiter::StackName;
 
 use super::private;
 
@@ -59,13 +60,34 @@ pub struct Status {
     pub dead_letters: u64,
 }
 
-/// The folder of the local stack's files: `ZAEL_LOCAL_DIR`, else `zae/local` under `XDG_STATE_HOME` or `~/.local/state`.
+/// The folder of all local stacks' files: `ZAEL_LOCAL_DIR`, else `zae/local` under `XDG_STATE_HOME` or `~/.local/state`.
 pub fn folder() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("ZAEL_LOCAL_DIR").unwrap_or_else(|| {
         let home = || std::env::home_dir().map(|home| home.join(".local").join("state"));
         set("XDG_STATE_HOME").or_else(home).unwrap_or_else(std::env::temp_dir).join("zae").join("local")
     })
+}
+
+/// The folder of the files of one of them, so that several can run.
+pub fn stack_folder(folder: &Path, stack: &StackName) -> PathBuf {
+    folder.join(stack.as_str())
+}
+
+/// The folders of all local stacks that there have been, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn stack_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    Ok(folders)
 }
 
 /// The file that the stack's process writes its log to.

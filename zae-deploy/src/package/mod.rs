@@ -1,20 +1,19 @@
-//! Lambda packages from binaries: [`build`].
+//! Lambda packages from binaries: [`Binary`], or [`build`] for all in one.
 //!
 //! The same binary gives the same bytes, whenever and wherever it is packed: `bootstrap`, with a fixed date and permissions,
 //! and beside it an `index.py` that starts it where a function was created with Python's inline code. Before that, the
 //! binary is looked at: the right machine, and a C library no newer than the one that Lambda's `provided.al2023` has.
 
+mod binary;
 mod elf;
 mod find;
 
-use std::{
-    io::{Cursor, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use zae_limiter::StackName;
-use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::SimpleFileOptions};
+use zip::result::ZipError;
 
+pub use binary::{Binary, Packing};
 pub use elf::{GLIBC_ON_LAMBDA, GlibcVersion};
 pub use find::find;
 
@@ -113,17 +112,5 @@ fn paths(paths: &[PathBuf]) -> String {
 /// # Errors
 /// [`PackageError`] when it would not start on Lambda.
 pub fn build(binary: &[u8], architecture: Architecture) -> Result<Package, PackageError> {
-    elf::check(binary, architecture)?;
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(9))
-        .last_modified_time(DateTime::default())
-        .unix_permissions(MODE);
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file(BOOTSTRAP, options)?;
-    zip.write_all(binary).map_err(ZipError::Io)?;
-    let (name, text) = INDEX;
-    zip.start_file(name, options)?;
-    zip.write_all(text.as_bytes()).map_err(ZipError::Io)?;
-    Ok(Package::new(zip.finish()?.into_inner()))
+    Binary::new(binary, architecture)?.pack()
 }

@@ -116,8 +116,11 @@ pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<
             Some(ChangeSetStatus::Failed) => {
                 discard(cloud, stack, id).await;
                 let reason = answer.status_reason.unwrap_or_default();
-                let nothing = reason.contains("didn't contain changes") || reason.contains("No updates");
-                return if nothing { Ok(None) } else { Err(unclear("cloudformation:CreateChangeSet", reason)) };
+                return if says_nothing_changes(&reason) {
+                    Ok(None)
+                } else {
+                    Err(unclear("cloudformation:CreateChangeSet", reason))
+                };
             }
             _ => {}
         }
@@ -129,6 +132,12 @@ pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<
             return Ok(Some(ChangeSet { id: id.to_owned(), stack_id, changes }));
         }
     }
+}
+
+/// Whether CloudFormation means by this that the stack is what it shall be. It says so when a change set is asked for, or when
+/// it has been worked out.
+pub(super) fn says_nothing_changes(reason: &str) -> bool {
+    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
 /// Forgets a change set that will not be carried out. One that stays does no harm, so a failure is only noted.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_cloudformation::types::{Capability, ChangeSetType};
+use aws_sdk_cloudformation::{
+    error::ProvideErrorMetadata,
+    types::{Capability, ChangeSetType},
+};
 use zae_limiter::StackName;
 
 use super::{
@@ -272,7 +275,11 @@ impl<'a> Deployment<'a> {
             .set_parameters(Some(parameters::requests(wanted)))
             .set_tags(Some(tags::requests(&tags)))
             .capabilities(Capability::CapabilityNamedIam);
-        let answer = request.send().await.map_err(|error| StackError::from_sdk(operation, error))?;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.message().is_some_and(changes::says_nothing_changes) => return Ok(None),
+            Err(error) => return Err(StackError::from_sdk(operation, error)),
+        };
         let id = answer.id.unwrap_or_default();
         changes::ready(self.cloud, &self.stack, &id).await
     }

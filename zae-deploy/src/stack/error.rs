@@ -6,7 +6,7 @@ use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use zae_limiter::{BoxError, ConnectError, RepositoryError, StackName, ValidationError};
 
 use super::state::StackState;
-use crate::advice;
+use crate::{advice, package::PackageError};
 
 /// Why an operation on a stack failed. [`StackError::advice`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,9 @@ pub enum StackError {
         /// The SDK's error.
         source: BoxError,
     },
+    /// The binary of a function cannot be packed.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// The table could not be prepared.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -221,7 +224,7 @@ impl StackError {
             Self::Service { code, source, .. } => Some(advice::for_call(code.as_deref(), &**source)),
             Self::Repository(error) => advice::for_repository(error),
             // They say what is allowed.
-            Self::Invalid(_) | Self::Option(_) | Self::Connect(_) => None,
+            Self::Invalid(_) | Self::Option(_) | Self::Package(_) | Self::Connect(_) => None,
         }
     }
 }

@@ -82,6 +82,11 @@ pub trait Watch: Send + Sync {
     fn warn(&self, text: &str) {
         tracing::warn!("{text}");
     }
+
+    /// What `label` says is done to `percent` per cent. Often told, and passed over unless this says otherwise.
+    fn progress(&self, label: &str, percent: u8) {
+        tracing::trace!(percent, "{label}");
+    }
 }
 
 /// Watches by writing the steps to the log.

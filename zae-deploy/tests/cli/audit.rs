@@ -48,6 +48,54 @@ fn pages_follow_each_other() {
     );
 }
 
+#[test]
+fn the_whole_namespace_is_listed_and_narrowed_down() {
+    let stage = with_history();
+    stage.shows("audit-namespace", &["audit", "list"]);
+    let all = stage.json(&["audit", "list"])["events"].as_array().unwrap().len();
+    assert_eq!(all, 6);
+    let count =
+        |args: &[&str]| stage.json(&[&["audit", "list"][..], args].concat())["events"].as_array().unwrap().len();
+    assert_eq!(count(&["--start", "1h"]), all);
+    assert_eq!((count(&["--end", "1h"]), count(&["--start", "2026-01-01", "--end", "2026-01-02"])), (0, 0));
+    assert_eq!(count(&["--action", "limits_deleted"]), 2);
+    assert_eq!(count(&["--principal", "somebody@example.com"]), 1);
+    assert_eq!(count(&["-e", "user-1", "--action", "limits_set", "--principal", "ops"]), 0);
+    stage.shows("audit-namespace-none", &["audit", "list", "--end", "1h"]);
+}
+
+#[test]
+fn what_was_there_before_is_shown() {
+    let stage = Stage::deployed();
+    stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:50", "-l", "tpm:1000"]);
+    stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:60", "-l", "rpd:9/day"]);
+    stage.ok(&["resource", "delete-defaults", "gpt-4", "--yes"]);
+    let list = stage.ok(&["audit", "list", "--for-resource", "gpt-4", "--principal", ""]);
+    for (what, expected) in [
+        ("set", "rpm: 50/min, tpm: 1,000/min"),
+        ("replaced", "rpm: 50/min → 60/min"),
+        ("added", "new rpd: 9/day"),
+        ("taken away", "was tpm: 1,000/min"),
+        ("deleted", "was rpd: 9/day"),
+    ] {
+        let words = |text: &str| text.split(|c: char| c.is_whitespace() || c == '|').collect::<String>();
+        assert!(words(&list).contains(&words(expected)), "{what}: {list}");
+    }
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    let stage = with_history();
+    for columns in ["60", "200"] {
+        let mut command = stage.command(&["audit", "list", "--entity-id", "user-1"]);
+        let ran = crate::stage::run(command.env("COLUMNS", columns));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let width: usize = columns.parse().unwrap();
+        assert!(ran.stdout.lines().all(|line| line.chars().count() <= width), "{}", ran.stdout);
+        stage.snapshot(&format!("audit-{columns}-columns.txt"), &ran.stdout);
+    }
+}
+
 /// An STS that knows who calls.
 async fn sts(listener: tokio::net::TcpListener) {
     let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\

@@ -39,6 +39,54 @@ fn every_argument_is_explained() {
     check(&zae_deploy::cli::command(), "zae-deploy");
 }
 
+/// The lines of a help's end that are commands, or their continuation.
+fn commands(command: &clap::Command) -> Vec<String> {
+    let end = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string).unwrap_or_default();
+    end.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect()
+}
+
+/// The definition that `words` lead to.
+fn definition(words: &[String]) -> clap::Command {
+    let mut command = zae_deploy::cli::command();
+    for word in words {
+        command = command.find_subcommand(word).unwrap().clone();
+    }
+    command
+}
+
+#[test]
+fn every_command_has_an_example_that_is_a_command_line() {
+    for words in all(&zae_deploy::cli::command(), &[]) {
+        let command = definition(&words);
+        let examples: Vec<String> =
+            commands(&command).into_iter().filter(|line| line.trim_start().starts_with("zae-deploy ")).collect();
+        assert!(command.has_subcommands() || !examples.is_empty(), "{words:?} has no example");
+        for example in examples {
+            let line = example.split(['|', '>', '&', ';']).next().unwrap();
+            // What is quoted is one word.
+            let parts = line.split(['\'', '"']).enumerate();
+            let typed: Vec<String> = parts
+                .flat_map(|(index, part)| match index % 2 {
+                    0 => part.split_whitespace().map(str::to_owned).collect(),
+                    _ => vec![part.to_owned()],
+                })
+                .collect();
+            let parsed = zae_deploy::cli::command().try_get_matches_from(&typed);
+            assert!(parsed.is_ok(), "{words:?}: {example}: {}", parsed.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn commands_to_copy_stay_whole_at_eighty_columns() {
+    for words in all(&zae_deploy::cli::command(), &[]) {
+        let help = run(binary().args(&words).arg("--help").env("COLUMNS", "80")).stdout;
+        for line in commands(&definition(&words)) {
+            assert!(help.lines().any(|shown| shown == line), "{words:?}: {line:?} is broken in\n{help}");
+        }
+    }
+}
+
 #[test]
 fn the_definition_holds_together() {
     zae_deploy::cli::command().debug_assert();

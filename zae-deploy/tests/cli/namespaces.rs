@@ -27,10 +27,10 @@ fn a_namespace_lives_is_deleted_recovered_and_purged() {
     stage.fails("namespace-recover-active", &["namespace", "recover", &id], 1);
 
     let json = stage.json(&["namespace", "delete", "tenant-beta", "--yes"]);
-    assert_eq!(json, serde_json::json!({"name": "tenant-beta", "id": id}));
+    assert_eq!(json, serde_json::json!({"name": "tenant-beta", "id": id, "deleted": true}));
     stage.snapshot("namespace-purge.txt", &stage.ok(&["namespace", "purge", &id, "--yes"]));
     stage.shows("namespace-orphans-none", &["namespace", "orphans"]);
-    stage.fails("namespace-purge-unknown", &["namespace", "purge", &id, "--yes"], 1);
+    stage.shows("namespace-purge-gone", &["namespace", "purge", &id, "--yes"]);
     stage.fails("namespace-recover-unknown", &["namespace", "recover", "AAAAAAAAAAA"], 1);
 }
 
@@ -48,7 +48,7 @@ fn what_does_not_exist_is_said_with_the_name_that_was_meant() {
     let stage = Stage::deployed();
     stage.ok(&["namespace", "register", "tenant-alpha"]);
     stage.fails("namespace-show-unknown", &["namespace", "show", "tenant-alhpa"], 1);
-    stage.fails("namespace-delete-unknown", &["namespace", "delete", "nobody", "--yes"], 1);
+    stage.shows("namespace-delete-gone", &["namespace", "delete", "tenant-alhpa", "--yes"]);
     stage.fails("namespace-unknown", &["resource", "list", "-N", "tenant-alhpa"], 1);
 }
 
@@ -68,9 +68,30 @@ fn deleting_and_purging_refuse_without_a_terminal() {
 #[test]
 fn hostile_names_stay_text() {
     let stage = Stage::deployed();
-    let name = "a\u{1b}[2J\nb";
-    stage.ok(&["namespace", "register", name]);
-    let list = stage.ok(&["namespace", "list"]);
-    assert!(!list.contains('\u{1b}') && list.contains(r"a\u{1b}[2J\nb"), "{list}");
+    // With one of this program's own colours in it.
+    let name = "a\u{1b}[31m\nb\u{202e}c";
+    let refused = stage.run(&["namespace", "register", name]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("invalid namespace: must not contain control characters"), "{refused:?}");
+    for key in [format!("#NAMESPACE#{name}"), "#NSID#AAAAAAAAAAA".to_owned()] {
+        let text = |value: &str| aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned());
+        let fields = [("PK", "_/SYSTEM#"), ("SK", &key), ("namespace_id", "AAAAAAAAAAA"), ("namespace_name", name)];
+        let fields = fields.into_iter().chain([("status", "active"), ("created_at", "2026-01-01T00:00:00Z")]);
+        stage.put(fields.map(|(name, value)| (name.to_owned(), text(value))).collect());
+    }
+    let shown = r"a\u{1b}[31m\nb\u{202e}c";
+    for args in [
+        &["namespace", "list"][..],
+        &["namespace", "show", name, "--color", "always"],
+        &["namespace", "show", "other"],
+        &["namespace", "delete", name],
+        &["namespace", "delete", name, "--yes"],
+        &["namespace", "recover", "AAAAAAAAAAA"],
+    ] {
+        let ran = stage.run(args);
+        let text = ran.stdout + &ran.stderr;
+        assert!(!text.contains("\u{1b}[31m\n") && !text.contains(['\u{202e}']), "{args:?}: {text:?}");
+        assert!(text.contains(shown) || args.contains(&"other"), "{args:?}: {text:?}");
+    }
     assert_eq!(stage.json(&["namespace", "show", name])["name"], name);
 }

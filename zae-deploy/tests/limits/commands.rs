@@ -88,7 +88,7 @@ async fn what_they_show() {
     let other = stage.file("other.yaml", "namespace: default\nsystem:\n  limits:\n    rpm: { capacity: 1 }\n");
     shows("limits-plan-change", &["plan"], &other).await;
     shows("limits-diff-change", &["diff"], &other).await;
-    let apply = stage.run(&["apply", "--direct", "--output", "json"], &other).await;
+    let apply = stage.run(&["apply", "--direct", "--yes", "--output", "json"], &other).await;
     snapshot::compare("limits-apply.json", &apply.stdout);
 }
 
@@ -139,6 +139,24 @@ Drift detected: 1 difference(s)
         "{}",
         applied.stdout
     );
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_asked_for() {
+    let stage = Stage::new().await;
+    let seed = stage.file("limits.yaml", SEED);
+    assert_eq!(stage.run(&["apply", "--direct"], &seed).await.code, 0, "nothing is deleted, nothing is asked");
+    let other = stage.file("other.yaml", "namespace: default\nsystem:\n  limits:\n    rpm: { capacity: 1 }\n");
+    let refused = stage.run(&["apply", "--direct"], &other).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    for text in ["\n  - resource: gpt-4\n", "\n  - entity: user-premium/gpt-4\n", "--yes"] {
+        assert!(refused.stderr.contains(text), "{text}: {}", refused.stderr);
+    }
+    let plan = stage.run(&["plan", "--direct"], &seed).await;
+    assert_eq!(plan.stdout, "No changes. Infrastructure is up-to-date.\n", "nothing was changed");
+    let applied = stage.run(&["apply", "--direct", "--yes"], &other).await;
+    assert!(applied.stdout.contains("3 deleted"), "{applied:?}");
+    assert_eq!(stage.run(&["apply", "--direct"], &other).await.code, 0);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn expired_events_go_to_a_folder_once() {
     // A later run goes on where this one ended, here with the archive where it is unless one says otherwise.
     stack.ok(&["local", "down"]);
     let folder = std::mem::replace(&mut { stack }.folder, tempfile::tempdir().unwrap());
-    let default = folder.path().join("local").join("archive");
+    let default = folder.path().join("local").join("limiter").join("archive");
     let (stack, _) = Stack::up_in(folder, &["--keep"]);
     let status = stack.until(&["local", "status"], |status| status["running"] == true).await;
     assert_eq!(status["archive"], default.to_str().unwrap());

@@ -223,6 +223,43 @@ async fn it_is_started_once_and_stopped_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_run_beside_each_other_and_are_told_apart() {
+    let (stack, _) = Stack::up(&[]);
+    let at = |words: &[&str]| run(&mut command(stack.folder.path(), &[&["local"][..], words].concat()));
+    let port = stack.endpoint().rsplit_once(':').unwrap().1.to_owned();
+
+    // What is asked for and cannot be is said.
+    let taken = at(&["up", "--name", "other", "--port", &port]);
+    assert_eq!(taken.code, 1, "{taken:?}");
+    assert!(taken.stderr.contains(&format!("Port {port} is that of the local stack limiter at")), "{taken:?}");
+    let elsewhere = at(&["up", "--port", "5621"]);
+    assert_eq!(elsewhere.code, 1, "{elsewhere:?}");
+    assert!(elsewhere.stderr.contains("already running at") && elsewhere.stderr.contains("not on port 5621"));
+
+    let other = at(&["up", "--name", "other", "--port", "0"]);
+    assert!(other.stdout.contains("eval \"$(zae-deploy local env --name other)\""), "{other:?}");
+    let ambiguous = at(&["env"]);
+    assert_eq!((ambiguous.code, ambiguous.stdout.as_str()), (1, ""), "{ambiguous:?}");
+    assert!(ambiguous.stderr.contains("\n  - limiter at ") && ambiguous.stderr.contains("\n  - other at "));
+    assert!(at(&["env", "--name", "other"]).stdout.contains("export ZAEL_STACK=other\n"));
+    assert!(at(&["env", "--port", &port]).stdout.contains("export ZAEL_STACK=limiter\n"));
+    let status: Value = serde_json::from_str(&at(&["status", "--output", "json"]).stdout).unwrap();
+    let names: Vec<&str> =
+        status["stacks"].as_array().unwrap().iter().map(|it| it["stack"].as_str().unwrap()).collect();
+    assert_eq!(names, ["limiter", "other"]);
+
+    assert_eq!(at(&["down", "--name", "other"]).stdout, "Local stack stopped.\n");
+    assert!(at(&["env"]).stdout.contains("export ZAEL_STACK=limiter\n"), "one that runs needs no name");
+    at(&["down"]);
+    // Settings of nothing would send every later command to nowhere.
+    for words in [&["env"][..], &["env", "--port", "4566"]] {
+        let none = at(words);
+        assert_eq!((none.code, none.stdout.as_str()), (1, ""), "{none:?}");
+        assert!(none.stderr.contains("No local stack is running") && none.stderr.contains("local up"), "{none:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_is_kept_on_request() {
     let (stack, _) = Stack::up(&["--keep"]);
     stack.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:7"]);

@@ -23,6 +23,28 @@ fn the_template_is_printed_and_written() {
 }
 
 #[test]
+fn output_is_the_format_or_the_file_and_stands_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |args: &[&str]| offline(folder.path(), args);
+    // A format is never a file.
+    assert_eq!(at(&["cfn-template", "--output", "json"]).ok().stdout, zae_deploy::template::TEMPLATE);
+    assert!(!folder.path().join("json").exists());
+    at(&["cfn-template", "--output", "./json"]).ok();
+    assert!(folder.path().join("json").exists());
+    let written = at(&["--output", "json", "cfn-template", "--file", "stack.yaml"]).ok();
+    assert_eq!(written.json(), serde_json::json!({ "file": "stack.yaml" }));
+    // The guide's own words.
+    assert!(at(&["lambda-export", "--output", "lambda.zip"]).ok().stdout.contains("to: lambda.zip ("));
+    let exported = at(&["--output", "json", "lambda-export", "--file", "other.zip"]).ok().json();
+    assert_eq!((&exported["file"], &exported["runtimes"][0]["handler"]), (&"other.zip".into(), &"bootstrap".into()));
+    let info = at(&["lambda-export", "--info", "--output", "json"]).ok().json();
+    assert_eq!((&info["file"], &info["sha256"]), (&serde_json::Value::Null, &exported["sha256"]));
+    // Elsewhere a file is a wrong command line, and a format may stand in front.
+    at(&["limits", "schema", "--output", "x.json"]).failed(2, &["[possible values: table, json, yaml]"]);
+    at(&["--output", "json", "limits", "schema"]).ok();
+}
+
+#[test]
 fn a_package_is_exported_and_an_existing_file_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let info = offline(folder.path(), &["lambda-export", "--info"]).ok();

@@ -60,6 +60,33 @@ async fn that_nothing_changes_is_said_and_is_no_error() {
     assert!(ran.stdout.contains("Status: COMPATIBLE"), "the version record is there: {}", ran.stdout);
 }
 
+#[tokio::test]
+async fn that_nothing_changes_may_be_the_answer_to_the_change_set_itself() {
+    let fails = Some(["CreateChangeSet", "ValidationError", "No updates are to be performed."]);
+    let fake = Fake::start(Some("UPDATE_COMPLETE"), Script { fails, ..Script::default() }).await;
+    let ran = fake.zae_deploy(&DEPLOY).await.ok();
+    assert!(ran.stdout.contains("Stack 'prod' is up to date; nothing was changed"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn what_cannot_be_deployed_is_said_before_anything_is_packed() {
+    let fake = Fake::start(Some("ROLLBACK_COMPLETE"), Script::default()).await;
+    let ran = fake.zae_deploy(&DEPLOY).await.failed(1, &["stack prod is ROLLBACK_COMPLETE and cannot be updated"]);
+    assert!(!ran.stdout.contains("Packing"), "{}", ran.stdout);
+    let fails = Some(["GetCallerIdentity", "ExpiredToken", "The security token is expired"]);
+    let fake = Fake::start(None, Script { fails, ..Script::default() }).await;
+    let ran = fake.zae_deploy(&DEPLOY).await.failed(1, &["expired"]);
+    assert!(!ran.stdout.contains("Packing"), "{}", ran.stdout);
+
+    let fake = Fake::start(Some("UPDATE_COMPLETE"), update()).await;
+    let ran = fake.zae_deploy(&DEPLOY).await.ok();
+    assert!(
+        ran.stdout.contains("Packing the aggregator (0.1 KB)...\nPacking the provisioner (0.1 KB)...\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
 fn update() -> Script {
     Script {
         changes: vec![

@@ -85,12 +85,12 @@ async fn being_told_no() {
     let ran = fake.zae_deploy(&["delete", "--name", "prod"]).await.failed(1, &["--yes"]);
     compare("stack-delete-unasked.err", &fake, &ran.stderr);
     let fake = Fake::start(None, Script::default()).await;
+    shows(&fake, "stack-delete-gone", &["delete", "--name", "other", "--yes"]).await;
     for (name, args) in [
         ("stack-status-none", &["status", "--name", "other"][..]),
         ("stack-version-none", &["version", "--name", "other"][..]),
         ("stack-check-none", &["check", "--name", "other"][..]),
         ("stack-upgrade-none", &["upgrade", "--name", "other"][..]),
-        ("stack-delete-none", &["delete", "--name", "other", "--yes"][..]),
     ] {
         let ran = fake.zae_deploy(args).await;
         compare(&format!("{name}.err"), &fake, &format!("exit code {}\n{}", ran.code, ran.stderr));

@@ -9,7 +9,7 @@ use zae_limiter::EntityId;
 
 use super::{
     CliError, Context,
-    args::{NamespaceArgs, OutputArgs, YesArgs},
+    args::{NamespaceArgs, YesArgs},
     resource_name,
 };
 
@@ -23,8 +23,6 @@ Examples:
 pub(crate) struct Group {
     #[command(flatten)]
     pub(super) namespace: NamespaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -32,6 +30,9 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what an entity has left of each limit
+    #[command(after_help = "\
+Examples:
+  zae-deploy bucket show user-premium --resource gpt-4")]
     Show {
         /// The entity's id
         entity_id: String,
@@ -40,12 +41,17 @@ enum Command {
         resource: Option<String>,
     },
     /// Make one bucket of one that clients of the Python package have sharded
-    #[command(long_about = "\
+    #[command(
+        long_about = "\
 Make one bucket of one that clients of the Python package have sharded.
 
 Clients of the Python package, and its aggregator, split a bucket that is written to very often into shards, and never put them \
 together again. This does, with what the shards hold. Best done while the bucket is little used: refunds for tokens that were \
-taken from a removed shard are lost.")]
+taken from a removed shard are lost.",
+        after_help = "\
+Examples:
+  zae-deploy bucket fold user-premium --resource gpt-4"
+    )]
     Fold {
         /// The entity's id
         entity_id: String,
@@ -59,7 +65,7 @@ taken from a removed shard are lost.")]
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output();
         match &self.command {
             Command::Show { entity_id, resource } => {
                 let resource = resource.as_ref().map(|text| resource_name::resource(text, &out)).transpose()?;

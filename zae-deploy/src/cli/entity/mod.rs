@@ -22,7 +22,7 @@ Limits are looked up in this order: entity and resource, entity, resource, syste
 Examples:
   zae-deploy entity create proj-1 --display-name \"Project One\"
   zae-deploy entity create key-1 --parent proj-1 --cascade
-  zae-deploy entity set-limits user-premium --resource gpt-4 -l rpm:500 -l tpm:500000
+  zae-deploy entity set-limits user-premium --resource gpt-4 -l rpm:500
   zae-deploy entity list --with-custom-limits gpt-4")]
 pub(crate) struct Group {
     #[command(flatten)]
@@ -34,13 +34,23 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Create an entity
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity create proj-1 --display-name \"Project One\" -m team=a
+  zae-deploy entity create key-1 --parent proj-1 --cascade")]
     Create(record::Create),
     /// Show an entity
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity show key-1")]
     Show {
         /// Its id
         entity_id: String,
     },
     /// Delete an entity with its limits, buckets and usage; its audit events and children stay
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity delete key-1 --yes")]
     Delete {
         /// Its id
         entity_id: String,
@@ -48,6 +58,10 @@ enum Command {
         yes: YesArgs,
     },
     /// Set limits of an entity's own, in place of all that were there
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity set-limits user-premium --resource gpt-4 -l rpm:500
+  zae-deploy entity set-limits user-premium -l rpm:1000")]
     SetLimits {
         #[command(flatten)]
         of: Of,
@@ -55,11 +69,17 @@ enum Command {
         limits: LimitArgs,
     },
     /// Show limits of an entity's own
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity get-limits user-premium --resource gpt-4")]
     GetLimits {
         #[command(flatten)]
         of: Of,
     },
     /// Delete limits of an entity's own; what the lower levels say holds then
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity delete-limits user-premium --resource gpt-4 --yes")]
     DeleteLimits {
         #[command(flatten)]
         of: Of,
@@ -67,8 +87,14 @@ enum Command {
         yes: YesArgs,
     },
     /// List the entities that have limits of their own for a resource
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity list --with-custom-limits gpt-4 --limit 50")]
     List(limits::List),
     /// List the resources for which any entity has limits of its own
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity list-resources")]
     ListResources,
 }
 
@@ -90,7 +116,7 @@ impl Of {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.with.output);
+        let out = cx.output();
         match &self.command {
             Command::Create(create) => create.run(&self, cx, &out).await,
             Command::Show { entity_id } => record::show(&self, cx, &out, &EntityId::new(entity_id)?).await,

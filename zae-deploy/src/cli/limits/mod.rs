@@ -11,7 +11,12 @@ use std::{
 use clap::{Args, Subcommand};
 use zae_limiter::NamespaceName;
 
-use super::{CliError, Context, args::ChangeArgs, output::write_all};
+use super::{
+    CliError, Context,
+    args::{ChangeArgs, YesArgs},
+    output::write_all,
+    prompt::confirm,
+};
 use crate::{
     manifest::{self, Manifest},
     provisioner::Change,
@@ -39,7 +44,7 @@ Only the capacity of a limit is required; refill_amount is then the same, refill
       resources:
         gpt-4: { limits: { rpm: { capacity: 1000 } } }
 
-What a file no longer names is removed; what others set is left alone. `limits schema` prints the JSON Schema of the
+What a file no longer names is removed, once you have said yes or given --yes; what others set is left alone. `limits schema` prints the JSON Schema of the
 file for editors, which find it through a first line like
   # yaml-language-server: $schema=limits.schema.json
 
@@ -59,6 +64,9 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what applying a file would change
+    #[command(after_help = "\
+Examples:
+  zae-deploy limits plan -n my-app -f limits.yaml --detailed-exitcode")]
     Plan {
         #[command(flatten)]
         file: FileArgs,
@@ -67,14 +75,23 @@ enum Command {
         #[command(flatten)]
         exit: ExitArgs,
     },
-    /// Make the namespace's limits what a file says
+    /// Make the namespace's limits what a file says; asks before limits are deleted that it no longer names
+    #[command(after_help = "\
+Examples:
+  zae-deploy limits apply -n my-app -f limits.yaml
+  zae-deploy limits apply -n my-app -f limits.yaml --yes")]
     Apply {
         #[command(flatten)]
         file: FileArgs,
         #[command(flatten)]
         way: WayArgs,
+        #[command(flatten)]
+        yes: YesArgs,
     },
     /// Show where the stored limits differ from a file
+    #[command(after_help = "\
+Examples:
+  zae-deploy limits diff -n my-app -f limits.yaml --detailed-exitcode")]
     Diff {
         #[command(flatten)]
         file: FileArgs,
@@ -84,11 +101,17 @@ enum Command {
         exit: ExitArgs,
     },
     /// Print a CloudFormation template that carries a file's limits
+    #[command(after_help = "\
+Examples:
+  zae-deploy limits cfn-template -n my-app -f limits.yaml > limits-stack.yaml")]
     CfnTemplate {
         #[command(flatten)]
         file: FileArgs,
     },
     /// Print the JSON Schema of the file
+    #[command(after_help = "\
+Examples:
+  zae-deploy limits schema > limits.schema.json")]
     Schema,
 }
 
@@ -97,6 +120,13 @@ struct FileArgs {
     /// The limits, in YAML or JSON; - reads standard input
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
+}
+
+impl FileArgs {
+    /// The file as people know it.
+    fn shown(&self) -> String {
+        if self.file == Path::new("-") { "standard input".to_owned() } else { self.file.display().to_string() }
+    }
 }
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -115,7 +145,7 @@ struct ExitArgs {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.with.output);
+        let out = cx.output();
         match &self.command {
             Command::Plan { file, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
@@ -125,10 +155,22 @@ impl Group {
                 out.show(&report)?;
                 exit.result(report.changes())
             }
-            Command::Apply { file, way } => {
+            Command::Apply { file, way, yes } => {
                 let (manifest, namespace) = self.read(file)?;
                 let principal = cx.principal(&self.with.principal).await?;
                 let runner = Runner::for_apply(cx, &namespace, *way).await?;
+                if !yes.yes {
+                    let plan = runner.plan(&manifest).await?;
+                    let losses = report::deletions(&plan);
+                    if !losses.is_empty() {
+                        let count = losses.len();
+                        confirm(
+                            &format!("Delete the limits of {count} level(s) that {} no longer names?", file.shown()),
+                            &losses,
+                            *yes,
+                        )?;
+                    }
+                }
                 let applied = runner.apply(&manifest, principal).await?;
                 let report = ApplyReport::new(cx.named_stack()?, namespace, applied);
                 out.show(&report)?;
@@ -151,7 +193,7 @@ impl Group {
 
     /// The file's limits and whose they are: as the command line says, else as the file does.
     fn read(&self, args: &FileArgs) -> Result<(Manifest, NamespaceName), CliError> {
-        let shown = args.file.display().to_string();
+        let shown = args.shown();
         let text = text(&args.file).map_err(|error| CliError::failed(format!("read {shown}"), error))?;
         let mut manifest =
             Manifest::from_yaml(&text).map_err(|error| CliError::Invalid(error.in_file(&shown).to_string()))?;

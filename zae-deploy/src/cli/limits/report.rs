@@ -128,6 +128,16 @@ impl Report for ApplyReport {
     }
 }
 
+/// What a plan deletes, one level a line.
+pub(super) fn deletions(plan: &Plan) -> Vec<String> {
+    let deleted = plan.changes.iter().filter(|change| change.action == Action::Delete);
+    deleted.map(|change| format!("{}: {}", change.level, shown_target(change))).collect()
+}
+
+fn shown_target(change: &Change) -> &str {
+    change.target.as_deref().unwrap_or("(system defaults)")
+}
+
 fn warnings(page: &mut Page, plan: &Plan) {
     for warning in &plan.warnings {
         let label = page.paint(Tone::Warn, "Warning:");
@@ -149,7 +159,7 @@ fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
     let symbol = page.paint(tone(change.action), &change.action.symbol().to_string());
     let shown = if word.is_some() { Shown::Plan } else { Shown::Drift };
     let word = word.map(|action| format!("{action} ")).unwrap_or_default();
-    let target = change.target.as_deref().unwrap_or("(system defaults)");
+    let target = shown_target(change);
     page.line(format!("  {symbol} {word}{}: {target}", change.level));
     // What is gone altogether needs no list of what it was.
     if change.action != Action::Delete {

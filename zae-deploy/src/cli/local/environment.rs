@@ -2,20 +2,16 @@
 
 use clap::{Args, ValueEnum};
 
-use super::up::running;
-use crate::{
-    cli::{CliError, Context, output::write_all},
-    local::{DEFAULT_PORT, control},
-};
+use super::which::{self, WhichArgs};
+use crate::cli::{CliError, Context, output::write_all};
 
 #[derive(Args, Debug)]
 pub(super) struct Env {
     /// In which language
     #[arg(short = 'f', long = "format", value_name = "LANGUAGE", default_value = "eval", ignore_case = true)]
     language: Language,
-    /// The port, if it is not the one of the stack that runs
-    #[arg(long)]
-    port: Option<u16>,
+    #[command(flatten)]
+    which: WhichArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -42,15 +38,14 @@ pub(super) fn variables(endpoint: &str, stack: &str) -> [(&'static str, String);
 
 impl Env {
     pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let (endpoint, stack) = match (self.port, running(&control::folder()).await?) {
-            (None, Some((running, status))) => (running.endpoint, status.stack),
-            (port, _) => (format!("http://localhost:{}", port.unwrap_or(DEFAULT_PORT)), cx.stack()?.to_string()),
-        };
+        // Settings of a stack that does not run would send every later command to nowhere.
+        let found = self.which.find(cx).await?.ok_or_else(|| which::none(cx))?;
         let line = |(name, value): (&str, String)| match self.language {
             Language::Eval => format!("export {name}={value}\n"),
             Language::Direnv => format!("{name}={value}\n"),
             Language::Powershell => format!("$env:{name} = \"{value}\"\n"),
         };
-        write_all(&variables(&endpoint, &stack).into_iter().map(line).collect::<String>())
+        let variables = variables(&found.running.endpoint, &found.status.stack);
+        write_all(&variables.into_iter().map(line).collect::<String>())
     }
 }

@@ -8,9 +8,12 @@ use std::{
 
 use clap::Args;
 
-use super::up::running;
+use super::{up::running, which::WhichArgs};
 use crate::{
-    cli::{CliError, output::write_all},
+    cli::{
+        CliError, Context,
+        output::{Breaks, harmless, write_all},
+    },
     local::control,
 };
 
@@ -24,14 +27,21 @@ pub(super) struct Logs {
     /// How many of the last lines
     #[arg(long, default_value_t = 100, value_name = "LINES")]
     tail: usize,
+    #[command(flatten)]
+    which: WhichArgs,
 }
 
 impl Logs {
-    pub(super) async fn run(self) -> Result<(), CliError> {
-        let folder = control::folder();
+    pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
+        let found = self.which.find(cx).await?;
+        let is_running = found.is_some();
+        let folder = match found {
+            Some(found) => found.folder,
+            // The log of one that has stopped says why.
+            None => control::stack_folder(&control::folder(), &cx.stack()?),
+        };
         let path = control::log_file(&folder);
         let doing = "read the local stack's log";
-        let is_running = running(&folder).await?.is_some();
         let Ok(text) = fs::read(&path) else {
             return Err(CliError::problem("There is no log of a local stack").next("`zae-deploy local up` starts one"));
         };
@@ -39,7 +49,7 @@ impl Logs {
         let lines: Vec<&str> = shown.lines().collect();
         let last: String =
             lines[lines.len().saturating_sub(self.tail)..].iter().map(|line| format!("{line}\n")).collect();
-        write_all(&last)?;
+        write_all(&harmless(&last, Breaks::Kept))?;
         if !self.follow || !is_running {
             return Ok(());
         }
@@ -49,7 +59,7 @@ impl Logs {
             let ended = running(&folder).await?.is_none();
             let mut more = Vec::new();
             file.read_to_end(&mut more).map_err(|error| CliError::failed(doing, error))?;
-            write_all(&String::from_utf8_lossy(&more))?;
+            write_all(&harmless(&String::from_utf8_lossy(&more), Breaks::Kept))?;
             if ended {
                 return Ok(());
             }

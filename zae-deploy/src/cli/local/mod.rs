@@ -4,10 +4,12 @@ mod environment;
 mod logs;
 mod status;
 mod up;
+mod which;
 
 use clap::{Args, Subcommand};
 
-use super::{CliError, Context, args::OutputArgs};
+use super::{CliError, Context};
+use which::WhichArgs;
 
 /// The whole stack on this machine: no Docker, no AWS account.
 #[derive(Args, Debug)]
@@ -22,12 +24,15 @@ Examples:
   zae-deploy local logs --follow
   zae-deploy local down
 
+Several can run beside each other, each with a name and a port of its own:
+  zae-deploy local up --name other --port 0
+  eval \"$(zae-deploy local env --name other)\"
+
 Environment:
-  ZAEL_LOCAL_DIR   the folder of its log, of kept data, and of audit events that expired
+  ZAEL_LOCAL_DIR   the folder with a folder for each stack: its log, kept data,
+                   and audit events that expired
                    [default: ~/.local/state/zae/local]")]
 pub(crate) struct Group {
-    #[command(flatten)]
-    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,25 +40,43 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start it
+    #[command(after_help = "\
+Examples:
+  zae-deploy local up
+  zae-deploy local up --keep
+  zae-deploy local up --name other --port 0")]
     Up(up::Up),
     /// Stop it
-    Down,
-    /// Show whether it runs
-    Status,
+    #[command(after_help = "\
+Examples:
+  zae-deploy local down
+  zae-deploy local down --name other")]
+    Down(WhichArgs),
+    /// Show whether it runs, and what it has done
+    #[command(after_help = "\
+Examples:
+  zae-deploy local status --output json")]
+    Status(WhichArgs),
     /// Show its log
+    #[command(after_help = "\
+Examples:
+  zae-deploy local logs --follow")]
     Logs(logs::Logs),
     /// Print the settings with which AWS tools use it
+    #[command(after_help = "\
+Examples:
+  zae-deploy local env --format direnv > .envrc")]
     Env(environment::Env),
 }
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output();
         match self.command {
             Command::Up(up) => up.run(cx, &out).await,
-            Command::Down => status::down(&out).await,
-            Command::Status => status::run(&out).await,
-            Command::Logs(logs) => logs.run().await,
+            Command::Down(which) => status::down(cx, &out, which).await,
+            Command::Status(which) => status::run(cx, &out, which).await,
+            Command::Logs(logs) => logs.run(cx).await,
             Command::Env(env) => env.run(cx).await,
         }
     }

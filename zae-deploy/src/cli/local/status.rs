@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::up::running;
+use super::which::{Found, WhichArgs};
 use crate::{
     cli::{
-        CliError,
+        CliError, Context,
         output::{Output, Page, Report, units},
     },
-    local::control::{self, Running, Status},
+    local::control::{self, Status},
 };
 
 /// How long stopping may take.
@@ -20,22 +20,37 @@ const POLL: Duration = Duration::from_millis(50);
 #[derive(Serialize)]
 struct State {
     running: bool,
-    endpoint: Option<String>,
+    /// The one that runs; where several do, they are in `stacks` alone.
     #[serde(flatten)]
-    status: Option<Status>,
+    one: Option<One>,
+    /// Where the log of one that does not run is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    stacks: Vec<One>,
+}
+
+#[derive(Clone, Serialize)]
+struct One {
+    endpoint: String,
+    #[serde(flatten)]
+    status: Status,
     log: String,
 }
 
-impl Report for State {
-    fn page(&self, page: &mut Page) {
-        let (Some(status), Some(endpoint)) = (&self.status, &self.endpoint) else {
-            page.line("Local stack: not running");
-            return;
-        };
+impl From<Found> for One {
+    fn from(found: Found) -> Self {
+        let log = control::log_file(&found.folder).display().to_string();
+        Self { endpoint: found.running.endpoint, status: found.status, log }
+    }
+}
+
+impl One {
+    fn write(&self, page: &mut Page) {
+        let status = &self.status;
         let since = page.when(&status.started_at);
         let fields = [
             ("Local stack", "running".to_owned()),
-            ("Endpoint", endpoint.clone()),
+            ("Endpoint", self.endpoint.clone()),
             ("Stack", status.stack.clone()),
             ("Data", status.data.clone()),
             ("Archive", status.archive.clone().unwrap_or_else(|| "none".to_owned())),
@@ -49,12 +64,26 @@ impl Report for State {
     }
 }
 
-pub(super) async fn run(out: &Output) -> Result<(), CliError> {
-    let folder = control::folder();
-    let found = running(&folder).await?;
-    let (endpoint, status) = found.map(|(running, status)| (running.endpoint, status)).unzip();
-    let log = control::log_file(&folder).display().to_string();
-    out.show(&State { running: status.is_some(), endpoint, status, log })
+impl Report for State {
+    fn page(&self, page: &mut Page) {
+        if self.stacks.is_empty() {
+            page.line("Local stack: not running");
+        }
+        for (index, stack) in self.stacks.iter().enumerate() {
+            if index > 0 {
+                page.blank();
+            }
+            stack.write(page);
+        }
+    }
+}
+
+pub(super) async fn run(cx: &Context, out: &Output, which: WhichArgs) -> Result<(), CliError> {
+    let stacks: Vec<One> = which.all(cx).await?.into_iter().map(One::from).collect();
+    let one = if let [one] = stacks.as_slice() { Some(one.clone()) } else { None };
+    let folder = control::stack_folder(&control::folder(), &cx.stack()?);
+    let log = stacks.is_empty().then(|| control::log_file(&folder).display().to_string());
+    out.show(&State { running: !stacks.is_empty(), one, log, stacks })
 }
 
 #[derive(Serialize)]
@@ -68,16 +97,14 @@ impl Report for Stopped {
     }
 }
 
-pub(super) async fn down(out: &Output) -> Result<(), CliError> {
-    let folder = control::folder();
+pub(super) async fn down(cx: &Context, out: &Output, which: WhichArgs) -> Result<(), CliError> {
     let doing = "stop the local stack";
-    let Some((stack, status)) = running(&folder).await? else {
-        Running::forget(&folder).map_err(|error| CliError::failed(doing, error))?;
+    let Some(Found { running, status, .. }) = which.find(cx).await? else {
         return out.show(&Stopped { stopped: false });
     };
-    stack.stop().await.map_err(|error| CliError::failed(doing, error))?;
+    running.stop().await.map_err(|error| CliError::failed(doing, error))?;
     for _ in 0..TRIES {
-        if stack.status().await.is_none() {
+        if running.status().await.is_none() {
             return out.show(&Stopped { stopped: true });
         }
         tokio::time::sleep(POLL).await;

@@ -9,8 +9,9 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
+use zae_limiter::DEFAULT_STACK;
 
-use super::environment::variables;
+use super::{environment::variables, which};
 use crate::{
     cli::{
         CliError, Context,
@@ -30,9 +31,9 @@ const SHOWN: usize = 10;
 
 #[derive(Args, Debug)]
 pub(super) struct Up {
-    /// The port, on this machine only; 0 takes any that is free
-    #[arg(long, default_value_t = DEFAULT_PORT)]
-    port: u16,
+    /// The port, on this machine only; 0 takes any that is free [default: 4566]
+    #[arg(long)]
+    port: Option<u16>,
     /// Keep the data in a file until the next start
     #[arg(long)]
     keep: bool,
@@ -65,23 +66,49 @@ impl Report for Started {
         page.fields(2, [("Stack", stack), ("Data", data)]);
         page.blank();
         page.line("To configure your shell:");
-        page.line(&self.hint);
+        self.hint.lines().for_each(|line| page.line(line));
     }
 }
 
 impl Up {
     pub(super) async fn run(self, cx: &Context, out: &Output) -> Result<(), CliError> {
-        let folder = control::folder();
+        let stack = cx.stack()?;
+        let folder = control::stack_folder(&control::folder(), &stack);
         if let Some((running, status)) = running(&folder).await? {
+            self.same(cx, &running, &status)?;
             return out.show(&started(running, status, None));
         }
+        let port = self.port();
+        if let Some(other) = which::running().await?.iter().find(|other| port != 0 && other.running.port == port) {
+            let other = which::shown(other);
+            return Err(CliError::problem(format!("Port {port} is that of the local stack {other}"))
+                .next(format!("`zae-deploy local up --name {stack} --port 0` takes any that is free")));
+        }
         if self.foreground { self.foreground(cx, &folder).await } else { self.background(cx, out, &folder).await }
+    }
+
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(DEFAULT_PORT)
+    }
+
+    /// Whether the stack that runs is what was asked for.
+    fn same(&self, cx: &Context, running: &Running, status: &Status) -> Result<(), CliError> {
+        let Running { endpoint, port, .. } = running;
+        let other = match self.port {
+            Some(asked) if asked != 0 && asked != *port => format!("not on port {asked}"),
+            _ if self.keep && status.data == "memory" => "and does not keep its data".to_owned(),
+            _ => return Ok(()),
+        };
+        let problem = format!("Local stack '{}' is already running at {endpoint}, {other}", status.stack);
+        Err(CliError::problem(problem)
+            .next(format!("{} stops it", cx.command("local down")))
+            .next("`zae-deploy local up --name <STACK> --port 0` starts another one beside it"))
     }
 
     async fn foreground(&self, cx: &Context, folder: &Path) -> Result<(), CliError> {
         control::prepare(folder).map_err(|error| CliError::failed("make the local stack's folder", error))?;
         let data = if self.keep { Data::File(control::data_file(folder)) } else { Data::Memory };
-        let options = Options::default().port(self.port).stack(cx.stack()?).data(data);
+        let options = Options::default().port(self.port()).stack(cx.stack()?).data(data);
         let options = options.archive(self.archive(folder)?);
         let mut local =
             Local::start(options).await.map_err(|error| CliError::failed("start the local stack", error))?;
@@ -118,7 +145,7 @@ impl Up {
         let program = std::env::current_exe().map_err(|error| CliError::failed(doing, error))?;
         let mut command = Command::new(program);
         command
-            .args(["local", "up", "--foreground", "--color", "never", "--port", &self.port.to_string()])
+            .args(["local", "up", "--foreground", "--color", "never", "--port", &self.port().to_string()])
             .args(["--name", cx.stack()?.as_str()])
             .args(self.keep.then_some("--keep"))
             .arg("--archive")
@@ -160,6 +187,7 @@ pub(super) async fn running(folder: &Path) -> Result<Option<(Running, Status)>, 
 fn started(running: Running, status: Status, ready_after_ms: Option<u64>) -> Started {
     let hint = variables(&running.endpoint, &status.stack);
     let hint: Vec<String> = hint.iter().map(|(name, value)| format!("  export {name}={value}")).collect();
-    let hint = format!("  eval \"$(zae-deploy local env)\"\n\nwhich is\n{}", hint.join("\n"));
+    let named = if status.stack == DEFAULT_STACK { String::new() } else { format!(" --name {}", status.stack) };
+    let hint = format!("  eval \"$(zae-deploy local env{named})\"\n\nwhich is\n{}", hint.join("\n"));
     Started { endpoint: running.endpoint, already_running: ready_after_ms.is_none(), ready_after_ms, status, hint }
 }

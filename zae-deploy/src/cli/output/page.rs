@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::{
+    escape::{Breaks, harmless},
     style::{Colour, Tone},
     table::Table,
     time,
@@ -14,11 +15,18 @@ pub(crate) struct Page {
     text: String,
     colour: Colour,
     now_ms: i64,
+    width: Option<usize>,
 }
 
 impl Page {
-    pub(crate) fn new(colour: Colour, now_ms: i64) -> Self {
-        Self { text: String::new(), colour, now_ms }
+    /// A page of `width` columns, or without a bound.
+    pub(crate) fn new(colour: Colour, now_ms: i64, width: Option<usize>) -> Self {
+        Self { text: String::new(), colour, now_ms, width }
+    }
+
+    /// The columns there are, where there is a bound.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.width
     }
 
     pub(crate) fn into_text(self) -> String {
@@ -27,8 +35,14 @@ impl Page {
 
     /// One line.
     pub(crate) fn line(&mut self, line: impl AsRef<str>) {
-        self.text.push_str(line.as_ref().trim_end());
+        self.text.push_str(&harmless(line.as_ref().trim_end(), Breaks::Escaped));
         self.text.push('\n');
+    }
+
+    /// A line of `symbol`s below or above others, at most `length` of them.
+    pub(crate) fn rule(&mut self, symbol: char, length: usize) {
+        let length = self.width.map_or(length, |width| width.min(length));
+        self.line(String::from(symbol).repeat(length));
     }
 
     /// An empty line.
@@ -50,7 +64,7 @@ impl Page {
 
     /// A table.
     pub(crate) fn table(&mut self, table: &Table) {
-        self.text.push_str(&table.render(self.colour));
+        self.text.push_str(&table.render(self.colour, self.width));
     }
 
     /// Labels and values, the values below each other.

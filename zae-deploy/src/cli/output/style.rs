@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use super::escape::painted;
 use crate::cli::root::ColorChoice;
 
 /// Whether text is coloured.
@@ -24,9 +25,6 @@ pub(crate) enum Stream {
     Stderr,
 }
 
-/// Back to plain.
-const END: &str = "\x1b[0m";
-
 /// What text means; its colour follows from that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -43,7 +41,7 @@ impl Tone {
     /// `text` in this tone.
     pub(crate) fn paint(self, text: &str, colour: Colour) -> String {
         match (colour, self.code()) {
-            (Colour::On, Some(code)) if !text.is_empty() => format!("\x1b[{code}m{text}{END}"),
+            (Colour::On, Some(code)) if !text.is_empty() => painted(code, text),
             _ => text.to_owned(),
         }
     }
@@ -57,12 +55,6 @@ impl Tone {
             Self::Dim => Some("2"),
             Self::Strong => Some("1"),
         }
-    }
-
-    /// All that painting puts around a text.
-    pub(super) fn codes() -> impl Iterator<Item = String> {
-        let tones = [Self::Good, Self::Bad, Self::Warn, Self::Dim, Self::Strong];
-        tones.into_iter().filter_map(Self::code).map(|code| format!("\x1b[{code}m")).chain([END.to_owned()])
     }
 }
 

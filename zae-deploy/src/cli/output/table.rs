@@ -1,8 +1,17 @@
-//! Tables of `+`, `-` and `|`, as wide as what is in them.
+//! Tables of `+`, `-` and `|`, as wide as what is in them, or as there is room.
 
 use unicode_width::UnicodeWidthStr;
 
-use super::style::{Colour, Tone};
+use super::{
+    escape::{Breaks, escaped, harmless},
+    style::{Colour, Tone},
+    wrap::wrap,
+};
+
+/// The fewest columns that a wrapped cell is still read in; with less, each row becomes a block of lines.
+const NARROWEST: usize = 18;
+/// What is no wider than this, a time above all, is never wrapped in a column.
+const WHOLE: usize = 24;
 
 /// On which side of its column a cell stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +29,7 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        // A line break in a stored text must not look like another row.
-        let text: String = text.into();
-        let text = if text.contains(char::is_control) { text.escape_debug().to_string() } else { text };
-        Self { text, tone: Tone::Plain }
+        Self { text: escaped(&text.into(), Breaks::Escaped), tone: Tone::Plain }
     }
 
     pub(crate) fn tone(mut self, tone: Tone) -> Self {
@@ -56,6 +62,14 @@ pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
+/// How a table stands on the page.
+enum Layout {
+    /// In columns of these widths.
+    Columns(Vec<usize>),
+    /// One row below the other, a line per cell.
+    Blocks(usize),
+}
+
 impl Table {
     pub(crate) fn new(columns: impl IntoIterator<Item = (&'static str, Align)>) -> Self {
         Self { columns: columns.into_iter().collect(), rows: Vec::new() }
@@ -70,44 +84,110 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table as lines, each with its line end.
-    pub(crate) fn render(&self, colour: Colour) -> String {
-        let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| name.width()).collect();
+    /// The table as lines, each with its line end and none wider than `width`: cells that have no room are continued below
+    /// themselves.
+    pub(crate) fn render(&self, colour: Colour, width: Option<usize>) -> String {
+        if self.columns.is_empty() {
+            return String::new();
+        }
+        let text = match self.layout(width) {
+            Layout::Columns(widths) => self.in_columns(&widths, colour),
+            Layout::Blocks(width) => self.in_blocks(width, colour),
+        };
+        harmless(&text, Breaks::Kept)
+    }
+
+    fn layout(&self, width: Option<usize>) -> Layout {
+        let mut natural: Vec<usize> = self.columns.iter().map(|(name, _)| name.width()).collect();
         for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
+            for (width, cell) in natural.iter_mut().zip(row) {
                 *width = (*width).max(cell.text.width());
             }
         }
-        if widths.is_empty() {
-            return String::new();
+        let borders = 3 * natural.len() + 1;
+        match width {
+            Some(width) if natural.iter().sum::<usize>() + borders > width => {
+                let fitted = fitted(&natural, width.saturating_sub(borders));
+                let legible =
+                    self.columns.iter().zip(natural.iter().zip(&fitted)).all(|((name, align), (natural, fitted))| {
+                        natural == fitted || (*align == Align::Left && *fitted >= NARROWEST.max(name.width()))
+                    });
+                if legible { Layout::Columns(fitted) } else { Layout::Blocks(width) }
+            }
+            _ => Layout::Columns(natural),
         }
+    }
+
+    fn in_columns(&self, widths: &[usize], colour: Colour) -> String {
         let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
         let rule = format!("+-{}-+\n", dashes.join("-+-"));
-        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let header = self
-            .columns
+        let names = self.columns.iter().map(|(name, _)| Cell::new(*name).tone(Tone::Strong));
+        let header: Vec<(Cell, Align)> = names.map(|name| (name, Align::Left)).collect();
+        let mut text = format!("{rule}{}{rule}", line(&header, widths, colour));
+        let rows: Vec<String> = self
+            .rows
             .iter()
-            .zip(&widths)
-            .map(|((name, _), width)| pad(&Cell::new(*name).tone(Tone::Strong), *width, Align::Left, colour));
-        let mut text = format!("{rule}{}{rule}", line(header.collect()));
-        for row in &self.rows {
-            let cells = self.columns.iter().zip(&widths).enumerate();
-            let cells = cells.map(|(index, ((_, align), width))| {
-                pad(row.get(index).unwrap_or(&Cell::default()), *width, *align, colour)
-            });
-            text.push_str(&line(cells.collect()));
-        }
+            .map(|row| {
+                let cells = self.columns.iter().enumerate();
+                let cells: Vec<(Cell, Align)> =
+                    cells.map(|(index, (_, align))| (row.get(index).cloned().unwrap_or_default(), *align)).collect();
+                line(&cells, widths, colour)
+            })
+            .collect();
+        let several = rows.iter().any(|row| row.lines().count() > 1);
+        text.push_str(&rows.join(if several { &rule } else { "" }));
         text + &rule
+    }
+
+    fn in_blocks(&self, width: usize, colour: Colour) -> String {
+        let labels = self.columns.iter().map(|(name, _)| name.width()).max().unwrap_or(0) + 2;
+        let room = width.saturating_sub(labels).max(1);
+        let mut text = String::new();
+        for row in &self.rows {
+            text.push_str(&format!("{}\n", "-".repeat(width)));
+            for ((name, _), cell) in self.columns.iter().zip(row) {
+                let space = " ".repeat(labels - name.width() - 1);
+                let label = format!("{}:{space}", Tone::Strong.paint(name, colour));
+                let lines: Vec<String> =
+                    wrap(&cell.text, room).iter().map(|part| cell.tone.paint(part, colour)).collect();
+                let below = format!("\n{}", " ".repeat(labels));
+                text.push_str(&format!("{label}{}\n", lines.join(&below)));
+            }
+        }
+        text + &format!("{}\n", "-".repeat(width))
     }
 }
 
-fn pad(cell: &Cell, width: usize, align: Align, colour: Colour) -> String {
-    let space = " ".repeat(width.saturating_sub(cell.text.width()));
-    let text = cell.tone.paint(&cell.text, colour);
-    match align {
-        Align::Left => text + &space,
-        Align::Right => space + &text,
+/// Widths that add up to `room` at most: short columns, and those that need less than an equal share, keep what they need,
+/// and the others share the rest.
+fn fitted(natural: &[usize], room: usize) -> Vec<usize> {
+    let mut fitted: Vec<usize> = natural.iter().map(|width| if *width <= WHOLE { *width } else { 0 }).collect();
+    let mut rest = room.saturating_sub(fitted.iter().sum());
+    let mut long: Vec<usize> = (0..natural.len()).filter(|index| natural[*index] > WHOLE).collect();
+    long.sort_by_key(|index| natural[*index]);
+    for (place, index) in long.iter().enumerate() {
+        let share = rest / (long.len() - place);
+        fitted[*index] = natural[*index].min(share);
+        rest -= fitted[*index];
     }
+    fitted
+}
+
+/// A row, of as many lines as its longest cell needs.
+fn line(cells: &[(Cell, Align)], widths: &[usize], colour: Colour) -> String {
+    let parts: Vec<Vec<String>> = cells.iter().zip(widths).map(|((cell, _), width)| wrap(&cell.text, *width)).collect();
+    let height = parts.iter().map(Vec::len).max().unwrap_or(0);
+    let mut text = String::new();
+    for index in 0..height {
+        let padded = cells.iter().zip(&parts).zip(widths).map(|(((cell, align), parts), width)| {
+            let part = parts.get(index).map_or("", String::as_str);
+            let space = " ".repeat(width.saturating_sub(part.width()));
+            let painted = cell.tone.paint(part, colour);
+            if *align == Align::Left { painted + &space } else { space + &painted }
+        });
+        text.push_str(&format!("| {} |\n", padded.collect::<Vec<_>>().join(" | ")));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -125,7 +205,8 @@ mod tests {
 | 2024-01-15T10:00:00Z | hourly |
 +----------------------+--------+
 ";
-        assert_eq!(table.render(Colour::Off), expected);
+        assert_eq!(table.render(Colour::Off, None), expected);
+        assert_eq!(table.render(Colour::Off, Some(33)), expected);
     }
 
     #[test]
@@ -141,13 +222,48 @@ mod tests {
 | x       | 1,000 |
 +---------+-------+
 ";
-        assert_eq!(table.render(Colour::Off), expected);
-        let coloured = table.render(Colour::On).replace("\x1b[32m", "").replace("\x1b[1m", "").replace("\x1b[0m", "");
-        assert_eq!(coloured, expected);
+        assert_eq!(table.render(Colour::Off, None), expected);
+        let coloured = table.render(Colour::On, None);
+        let plain = coloured.replace("\x1b[32m", "").replace("\x1b[1m", "").replace("\x1b[0m", "");
+        assert_eq!(plain, expected);
+        assert_ne!(coloured, expected);
+    }
+
+    #[test]
+    fn long_cells_go_on_below_themselves_and_rows_become_blocks_where_even_that_has_no_room() {
+        let mut table = Table::new([("Age", Align::Left), ("Principal", Align::Left), ("N", Align::Right)]);
+        table.row(["now".into(), "arn:aws:sts::1:assumed-role/somebody".into(), "7".into()]);
+        table.row(["then".into(), "ops".into(), "10".into()]);
+        let expected = "\
++------+----------------------+----+
+| Age  | Principal            | N  |
++------+----------------------+----+
+| now  | arn:aws:sts::1:      |  7 |
+|      | assumed-role/        |    |
+|      | somebody             |    |
++------+----------------------+----+
+| then | ops                  | 10 |
++------+----------------------+----+
+";
+        assert_eq!(table.render(Colour::Off, Some(36)), expected);
+        let expected = "\
+------------------------
+Age:       now
+Principal: arn:aws:sts:
+           :1:assumed-
+           role/somebody
+N:         7
+------------------------
+Age:       then
+Principal: ops
+N:         10
+------------------------
+";
+        assert_eq!(table.render(Colour::Off, Some(24)), expected);
     }
 
     #[test]
     fn no_columns_are_no_table() {
-        assert_eq!(Table::left([]).render(Colour::Off), "");
+        assert_eq!(Table::left([]).render(Colour::Off, None), "");
     }
 }

@@ -2,12 +2,13 @@
 
 use clap::Args;
 use serde::Serialize;
+use zae_limiter::StackName;
 
 use super::{cloud, failed, watch};
 use crate::{
     cli::{
         CliError, Context,
-        args::{OutputArgs, YesArgs},
+        args::YesArgs,
         output::{Page, Report, units},
         prompt::confirm,
     },
@@ -30,25 +31,46 @@ pub(crate) struct Delete {
     no_wait: bool,
     #[command(flatten)]
     yes: YesArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 #[derive(Serialize)]
 struct Gone {
     stack: String,
-    /// Whether it is gone, or only about to be.
+    /// Whether it was deleted; not when there was none, and not yet without waiting.
     deleted: bool,
+    outcome: Outcome,
     archive_bucket: Option<String>,
     #[serde(skip)]
-    status: String,
+    next: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Deleted,
+    Started,
+    /// There was no such stack.
+    Absent,
+}
+
+impl Gone {
+    fn new(stack: &StackName, outcome: Outcome, next: String) -> Self {
+        let deleted = outcome == Outcome::Deleted;
+        Self { stack: stack.to_string(), deleted, outcome, archive_bucket: None, next }
+    }
 }
 
 impl Report for Gone {
     fn page(&self, page: &mut Page) {
-        if !self.deleted {
-            page.line(format!("Stack deletion initiated. {} shows how it fares.", self.status));
-            return;
+        match self.outcome {
+            Outcome::Absent => {
+                page.line(format!("There is no stack '{}'; nothing to delete", self.stack));
+                return page.line(format!("  {} shows those of the region", self.next));
+            }
+            Outcome::Started => {
+                return page.line(format!("Stack deletion initiated. {} shows how it fares.", self.next));
+            }
+            Outcome::Deleted => {}
         }
         page.done(&format!("Stack '{}' deleted successfully", self.stack));
         if let Some(bucket) = &self.archive_bucket {
@@ -62,24 +84,28 @@ impl Report for Gone {
 impl Delete {
     pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let stack = cx.named_stack()?;
-        let out = cx.output(self.output);
+        let out = cx.output();
         let cloud = cloud(cx).await?;
         let action = format!("delete stack '{stack}'");
         let fail = |error: StackError| failed(&action, error);
-        let found = deletable(&cloud, &stack).await.map_err(fail)?;
+        let found = match deletable(&cloud, &stack).await {
+            Err(StackError::NotFound { .. }) => {
+                return out.show(&Gone::new(&stack, Outcome::Absent, cx.elsewhere("list")));
+            }
+            found => found.map_err(fail)?,
+        };
         confirm(&format!("Are you sure you want to delete stack '{stack}'?"), &losses(&cloud, &found).await, self.yes)?;
         out.progress(&format!("Deleting stack: {stack}"));
         let status = cx.command("status");
         if self.no_wait {
             start_delete(&cloud, &stack).await.map_err(fail)?;
-            return out.show(&Gone { stack: stack.to_string(), deleted: false, archive_bucket: None, status });
+            return out.show(&Gone::new(&stack, Outcome::Started, status));
         }
         let watch = watch::Shown::new(cx, &out);
         let work = async { delete(&cloud, &stack, &watch).await.map_err(fail) };
         let left = || format!("CloudFormation goes on deleting stack {stack}: {status} shows how it fares.");
         let deleted = watch::unless_interrupted(work, left).await?;
-        let archive_bucket = deleted.archive_bucket;
-        out.show(&Gone { stack: stack.to_string(), deleted: true, archive_bucket, status })
+        out.show(&Gone { archive_bucket: deleted.archive_bucket, ..Gone::new(&stack, Outcome::Deleted, status) })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     artifact::Packages,
     cli::{
         CliError, Context,
-        args::{OutputArgs, YesArgs},
+        args::YesArgs,
         output::{Output, Page, Report},
         prompt::confirm,
     },
@@ -24,8 +24,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   zae-deploy deploy --name limiter --region us-east-1
-  zae-deploy deploy --name limiter --log-retention-days 90 --pitr-recovery-days 7
-  zae-deploy deploy --name limiter --create-iam-roles --role-name-format 'PowerUserPB-{}'
+  zae-deploy deploy --log-retention-days 90 --pitr-recovery-days 7
+  zae-deploy deploy --create-iam-roles --role-name-format 'PowerUserPB-{}'
 
 A stack that exists is changed by a change set; that nothing changes is said and is no error.")]
 pub(crate) struct Deploy {
@@ -44,8 +44,6 @@ pub(crate) struct Deploy {
     no_wait: bool,
     #[command(flatten)]
     yes: YesArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 /// How a stack came to be what it is.
@@ -100,7 +98,7 @@ impl Deploy {
     pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let stack = cx.stack()?;
         let options = self.stack.options()?;
-        let out = cx.output(self.output);
+        let out = cx.output();
         if has_no_functions(&options) {
             let note = "Note: --no-iam disables aggregator (no IAM role). Use --aggregator-role-arn to provide an external role.";
             out.progress(note);

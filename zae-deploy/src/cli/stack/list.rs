@@ -7,13 +7,14 @@ use super::{cloud, failed};
 use crate::{
     cli::{
         CliError, Context,
-        output::{Output, Page, Report, Tone},
+        output::{Cell, Output, Page, Report, Table, Tone},
     },
     stack::{LimiterInfo, list_deployed},
 };
 
 /// The width of the rules above and below the headings.
 const WIDTH: usize = 91;
+const NAMES: [&str; 6] = ["Name", "Status", "Version", "Lambda", "Schema", "Created"];
 /// The widths of all columns but the last.
 const COLUMNS: [usize; 5] = [20, 25, 12, 12, 10];
 
@@ -53,6 +54,19 @@ impl Limiter {
         }
     }
 
+    fn cells(&self) -> [String; 6] {
+        let info = &self.info;
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        [
+            info.user_name.clone(),
+            format!("{} {}", self.symbol().0, info.stack_status),
+            or_dash(&info.version),
+            or_dash(&info.lambda_version),
+            or_dash(&info.schema_version),
+            info.created_at.and_then(date).unwrap_or_else(|| "unknown".to_owned()),
+        ]
+    }
+
     fn needs_attention(&self) -> bool {
         self.is_failed || self.is_in_progress
     }
@@ -70,23 +84,21 @@ impl Report for Limiters {
             return page.blank();
         }
         page.heading(&format!("Rate Limiter Instances ({})", self.region));
-        page.line("=".repeat(WIDTH));
+        page.rule('=', WIDTH);
         page.blank();
-        page.line(row(&["Name", "Status", "Version", "Lambda", "Schema", "Created"].map(str::to_owned)));
-        page.line("-".repeat(WIDTH));
-        for limiter in &self.limiters {
-            let info = &limiter.info;
-            let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-            let (symbol, tone) = limiter.symbol();
-            let line = row(&[
-                info.user_name.clone(),
-                format!("{symbol} {}", info.stack_status),
-                or_dash(&info.version),
-                or_dash(&info.lambda_version),
-                or_dash(&info.schema_version),
-                info.created_at.and_then(date).unwrap_or_else(|| "unknown".to_owned()),
-            ]);
-            page.line(line.replacen(symbol, &page.paint(tone, symbol), 1));
+        let rows: Vec<[String; 6]> = self.limiters.iter().map(Limiter::cells).collect();
+        let widest = rows.iter().map(|cells| row(cells).width()).max().unwrap_or(0).max(WIDTH);
+        if page.width().is_some_and(|width| width < widest) {
+            let mut table = Table::left(NAMES);
+            rows.into_iter().for_each(|cells| table.row(cells.map(Cell::from)));
+            page.table(&table);
+        } else {
+            page.line(row(&NAMES.map(str::to_owned)));
+            page.rule('-', WIDTH);
+            for (limiter, cells) in self.limiters.iter().zip(&rows) {
+                let (symbol, tone) = limiter.symbol();
+                page.line(row(cells).replacen(symbol, &page.paint(tone, symbol), 1));
+            }
         }
         page.blank();
         page.line(format!("Total: {} instance(s)", self.limiters.len()));

@@ -15,10 +15,10 @@ mod upgrade;
 mod version;
 mod watch;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use zae_limiter::aws::Service;
 
-use super::{CliError, Context, args::OutputArgs, error::BoxError};
+use super::{CliError, Context, error::BoxError};
 use crate::stack::{Cloud, StackError};
 
 /// One variant per command.
@@ -29,26 +29,35 @@ pub(crate) enum Command {
     /// Remove a stack with all its data
     Delete(delete::Delete),
     /// Show how a stack is
-    Status(Plain),
+    #[command(after_help = "\
+Examples:
+  zae-deploy status --name limiter --region us-east-1")]
+    Status,
     /// List the stacks of a region
-    List(Plain),
+    #[command(after_help = "\
+Examples:
+  zae-deploy list --region us-east-1")]
+    List,
     /// Print the CloudFormation template
     CfnTemplate(template::CfnTemplate),
     /// Pack a Lambda function as a zip file
     LambdaExport(export::LambdaExport),
     /// Compare the versions of this tool and of a stack
-    Version(Plain),
+    #[command(after_help = "\
+Examples:
+  zae-deploy version --name limiter")]
+    Version,
     /// Bring template and Lambda code of a stack to this tool's version
+    #[command(after_help = "\
+Examples:
+  zae-deploy upgrade --name limiter
+  zae-deploy upgrade --name limiter --lambda-only")]
     Upgrade(upgrade::Upgrade),
     /// Tell by exit code whether this tool and a stack fit together
-    Check(Plain),
-}
-
-/// A command without options of its own.
-#[derive(Args, Debug)]
-pub(crate) struct Plain {
-    #[command(flatten)]
-    output: OutputArgs,
+    #[command(after_help = "\
+Examples:
+  zae-deploy check --name limiter && echo compatible")]
+    Check,
 }
 
 impl Command {
@@ -56,13 +65,13 @@ impl Command {
         match self {
             Self::Deploy(deploy) => deploy.run(cx).await,
             Self::Delete(delete) => delete.run(cx).await,
-            Self::Status(plain) => status::run(cx, &cx.output(plain.output)).await,
-            Self::List(plain) => list::run(cx, &cx.output(plain.output)).await,
-            Self::CfnTemplate(template) => template.run(),
-            Self::LambdaExport(export) => export.run(),
-            Self::Version(plain) => version::run(cx, &cx.output(plain.output)).await,
+            Self::Status => status::run(cx, &cx.output()).await,
+            Self::List => list::run(cx, &cx.output()).await,
+            Self::CfnTemplate(template) => template.run(cx),
+            Self::LambdaExport(export) => export.run(cx),
+            Self::Version => version::run(cx, &cx.output()).await,
             Self::Upgrade(upgrade) => upgrade.run(cx).await,
-            Self::Check(plain) => version::check(cx, &cx.output(plain.output)).await,
+            Self::Check => version::check(cx, &cx.output()).await,
         }
     }
 }

@@ -68,7 +68,7 @@ impl Report for Status {
         let or = |text: &Option<String>, none: &str| text.clone().unwrap_or_else(|| none.to_owned());
         page.blank();
         page.heading(&format!("Status: {}", self.stack));
-        page.line("=".repeat(50));
+        page.rule('=', 50);
         section(
             page,
             "Connectivity",

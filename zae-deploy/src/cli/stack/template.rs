@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::{
-    cli::{CliError, output::write_all},
+    cli::{
+        CliError, Context,
+        output::{Page, Report, write_all},
+    },
     template::TEMPLATE,
 };
 
@@ -14,26 +18,41 @@ use crate::{
 #[command(after_help = "\
 Deploying it with the AWS CLI:
   zae-deploy cfn-template > template.yaml
-  aws cloudformation deploy --template-file template.yaml --stack-name limiter \\
-      --parameter-overrides SnapshotRetentionDays=90 EnablePITR=true --capabilities CAPABILITY_NAMED_IAM
+  aws cloudformation deploy \\
+      --template-file template.yaml --stack-name limiter \\
+      --parameter-overrides SnapshotRetentionDays=90 EnablePITR=true \\
+      --capabilities CAPABILITY_NAMED_IAM
   zae-deploy lambda-export --output lambda.zip
-  aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
+  aws lambda update-function-code \\
+      --function-name limiter-aggregator --zip-file fileb://lambda.zip
 
 The function starts as a Python placeholder that fails, because CloudFormation takes inline code for no other runtime that
 fits; the exported code replaces it. The provisioner goes the same way: lambda-export --function provisioner, and
 limiter-limits-provisioner. With the packages in a bucket of yours neither is needed: give the parameters CodeBucket,
 AggregatorCodeKey and ProvisionerCodeKey.")]
 pub(crate) struct CfnTemplate {
-    /// Write it to a file
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    /// Write it to this file, as `--output FILE` does; a file called like a format is ./json
+    #[arg(short = 'o', long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Written {
+    file: String,
+}
+
+impl Report for Written {
+    fn page(&self, page: &mut Page) {
+        page.line(format!("✓ Template exported to: {}", self.file));
+    }
 }
 
 impl CfnTemplate {
-    pub(super) fn run(self) -> Result<(), CliError> {
-        let Some(path) = self.output else { return write_all(TEMPLATE) };
-        std::fs::write(&path, TEMPLATE)
+    pub(super) fn run(self, cx: &Context) -> Result<(), CliError> {
+        // The template is a document of its own, whatever the format of results.
+        let Some(path) = self.file.as_deref().or(cx.output_file()) else { return write_all(TEMPLATE) };
+        std::fs::write(path, TEMPLATE)
             .map_err(|error| CliError::failed(format!("write the template to {}", path.display()), error))?;
-        write_all(&format!("✓ Template exported to: {}\n", path.display()))
+        cx.output().show(&Written { file: path.display().to_string() })
     }
 }

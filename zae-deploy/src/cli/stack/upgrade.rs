@@ -10,10 +10,7 @@ use super::{
     packages::Binaries,
 };
 use crate::{
-    cli::{
-        CliError, Context,
-        args::{OutputArgs, YesArgs},
-    },
+    cli::{CliError, Context, args::YesArgs},
     stack::{Deployment, Scope, StackOptions},
 };
 
@@ -31,14 +28,12 @@ pub(crate) struct Upgrade {
     binaries: Binaries,
     #[command(flatten)]
     yes: YesArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 impl Upgrade {
     pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let stack = cx.stack()?;
-        let out = cx.output(self.output);
+        let out = cx.output();
         out.progress("Checking infrastructure version...");
         let versions = Versions::read(cx, "upgrade").await?;
         match &versions.result {

@@ -34,7 +34,7 @@ impl Report for Version {
         let Compared { versions, deploy, upgrade } = &self.0;
         page.blank();
         page.heading("zae-limiter Infrastructure Version");
-        page.line("=".repeat(36));
+        page.rule('=', 36);
         page.blank();
         page.line(format!("Client Version:     {}", versions.client));
         page.line(format!("Reference Level:    {}", versions.level));
@@ -83,7 +83,7 @@ impl Report for Check {
         let Compared { versions, deploy, upgrade } = &self.0;
         page.blank();
         page.heading("Compatibility Check");
-        page.line("=".repeat(20));
+        page.rule('=', 20);
         page.blank();
         if versions.record.is_some() {
             page.line(format!("Client:      {} (level {})", versions.client, versions.level));

@@ -7,7 +7,7 @@ use std::{
 
 use super::super::{
     CliError, Context,
-    output::{Output, Stream, Tone},
+    output::{Meter, Output, Stream, Tone},
 };
 use crate::stack::{StackEvent, Watch};
 
@@ -16,11 +16,12 @@ pub(super) struct Shown<'a> {
     cx: &'a Context,
     out: &'a Output,
     begun: Mutex<HashSet<(String, String)>>,
+    meter: Meter,
 }
 
 impl<'a> Shown<'a> {
     pub(super) fn new(cx: &'a Context, out: &'a Output) -> Self {
-        Self { cx, out, begun: Mutex::default() }
+        Self { cx, out, begun: Mutex::default(), meter: Meter::new() }
     }
 }
 
@@ -50,6 +51,10 @@ impl Watch for Shown<'_> {
 
     fn warn(&self, text: &str) {
         self.cx.warn(text);
+    }
+
+    fn progress(&self, label: &str, percent: u8) {
+        self.meter.tell(label, percent);
     }
 }
 

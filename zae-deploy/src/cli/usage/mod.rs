@@ -4,15 +4,12 @@ mod list;
 mod plot;
 mod series;
 mod summary;
-mod when;
+pub(super) mod when;
 
 use clap::{Args, Subcommand, ValueEnum};
 use zae_limiter::{EntityId, UsageQuery, UsageWindow};
 
-use super::{
-    CliError, Context,
-    args::{NamespaceArgs, OutputArgs},
-};
+use super::{CliError, Context, args::NamespaceArgs};
 use when::Edge;
 
 /// Consumption as the aggregator has counted it.
@@ -22,13 +19,11 @@ Times are instants (2026-01-15T10:00:00Z), days (2026-01-15, UTC), or how long a
 
 Examples:
   zae-deploy usage list --entity-id user-premium --start 24h --plot
-  zae-deploy usage list --resource gpt-4 --window daily --start 2026-01-01 --end 2026-01-31
-  zae-deploy usage summary --entity-id user-premium --resource gpt-4 --output json")]
+  zae-deploy usage list --resource gpt-4 --window daily --start 2026-01-01
+  zae-deploy usage summary --entity-id user-premium --output json")]
 pub(crate) struct Group {
     #[command(flatten)]
     namespace: NamespaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -36,8 +31,15 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List usage snapshots, newest first, or draw them
+    #[command(after_help = "\
+Examples:
+  zae-deploy usage list --entity-id user-premium --start 24h --plot
+  zae-deploy usage list --resource gpt-4 --window daily --start 7d")]
     List(list::List),
     /// Add usage up
+    #[command(after_help = "\
+Examples:
+  zae-deploy usage summary --entity-id user-premium --resource gpt-4")]
     Summary(summary::Summary),
 }
 
@@ -105,7 +107,7 @@ impl Filter {
 
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        let out = cx.output(self.output);
+        let out = cx.output();
         match &self.command {
             Command::List(list) => list.run(&self, cx, &out).await,
             Command::Summary(summary) => summary.run(&self, cx, &out).await,

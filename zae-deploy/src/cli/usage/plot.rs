@@ -5,8 +5,10 @@ use crate::cli::output::{Page, Tone, units::count};
 
 /// Lines per chart.
 const HEIGHT: usize = 10;
-/// Columns for bars.
+/// Columns for bars, where there is room for so many.
 const WIDTH: usize = 60;
+/// Columns for the labels beside them.
+const LABEL: usize = 20;
 /// The most columns per bar.
 const WIDEST: usize = 4;
 /// Parts of a line that a bar may end at, an eighth each.
@@ -21,10 +23,11 @@ pub(super) fn draw(series: &Series, page: &mut Page) {
         (number, _) => format!("{} together", count(number as i128)),
     };
     page.line(format!("Entity: {entities}"));
-    if series.points > WIDTH {
-        page.line(format!("Note: {} points downsampled to {WIDTH}", count(series.points as i128)));
+    let room = page.width().map_or(WIDTH, |width| width.saturating_sub(LABEL).clamp(1, WIDTH));
+    if series.points > room {
+        page.line(format!("Note: {} points downsampled to {room}", count(series.points as i128)));
     }
-    page.line("=".repeat(80));
+    page.rule('=', 80);
     if series.by_limit.is_empty() {
         page.line("No counter data to plot");
     }
@@ -32,7 +35,7 @@ pub(super) fn draw(series: &Series, page: &mut Page) {
         page.blank();
         let total = values.iter().fold(0_i128, |sum, value| sum + i128::from(*value));
         page.heading(&format!("{} (total {})", limit.as_str().to_uppercase(), count(total)));
-        for line in chart(&downsampled(values)) {
+        for line in chart(&downsampled(values, room), room) {
             let (label, bars) = line;
             let bars = page.paint(Tone::Good, &bars);
             page.line(format!("{label} {bars}"));
@@ -43,25 +46,25 @@ pub(super) fn draw(series: &Series, page: &mut Page) {
     page.line(format!("Data points: {}", count(series.points as i128)));
 }
 
-/// At most [`WIDTH`] values: the averages of equal slices.
-fn downsampled(values: &[i64]) -> Vec<f64> {
-    if values.len() <= WIDTH {
+/// At most `room` values: the averages of equal slices.
+fn downsampled(values: &[i64], room: usize) -> Vec<f64> {
+    if values.len() <= room {
         return values.iter().map(|value| *value as f64).collect();
     }
     let slice = |index: usize| {
-        let (start, end) = (index * values.len() / WIDTH, (index + 1) * values.len() / WIDTH);
+        let (start, end) = (index * values.len() / room, (index + 1) * values.len() / room);
         let slice = &values[start..end];
         slice.iter().map(|value| *value as f64).sum::<f64>() / slice.len() as f64
     };
-    (0..WIDTH).map(slice).collect()
+    (0..room).map(slice).collect()
 }
 
 /// Labels and bars, top line first.
-fn chart(values: &[f64]) -> Vec<(String, String)> {
+fn chart(values: &[f64], room: usize) -> Vec<(String, String)> {
     let top = values.iter().copied().fold(0.0_f64, f64::max);
     let bottom = values.iter().copied().fold(0.0_f64, f64::min);
     let span = if top > bottom { top - bottom } else { 1.0 };
-    let columns = (WIDTH / values.len().max(1)).clamp(1, WIDEST);
+    let columns = (room / values.len().max(1)).clamp(1, WIDEST);
     // How many eighths of a line each bar is high; the smallest use is still seen.
     let heights: Vec<usize> = values
         .iter()
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_highest_bar_reaches_the_top_and_the_smallest_is_seen() {
-        let lines = chart(&[0.0, 1.0, 1000.0]);
+        let lines = chart(&[0.0, 1.0, 1000.0], WIDTH);
         assert_eq!(lines.len(), HEIGHT);
         let wide = WIDEST;
         assert_eq!(lines[0].0, "1,000 ┤");
@@ -109,16 +112,16 @@ mod tests {
 
     #[test]
     fn nothing_but_zeros_and_negative_balances_are_drawn_too() {
-        assert!(chart(&[0.0; 5]).iter().all(|(_, bars)| bars.trim().is_empty()));
-        assert_eq!(chart(&[-5.0, 5.0])[HEIGHT - 1].0, "-5 ┤");
+        assert!(chart(&[0.0; 5], WIDTH).iter().all(|(_, bars)| bars.trim().is_empty()));
+        assert_eq!(chart(&[-5.0, 5.0], WIDTH)[HEIGHT - 1].0, "-5 ┤");
     }
 
     #[test]
     fn more_values_than_columns_are_averaged() {
         let values: Vec<i64> = (0..120).collect();
-        let drawn = downsampled(&values);
+        let drawn = downsampled(&values, WIDTH);
         assert_eq!(drawn.len(), WIDTH);
         assert_eq!((drawn[0], drawn[59]), (0.5, 118.5));
-        assert_eq!(downsampled(&[1, 2]), [1.0, 2.0]);
+        assert_eq!(downsampled(&[1, 2], WIDTH), [1.0, 2.0]);
     }
 }

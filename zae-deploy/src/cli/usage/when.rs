@@ -6,13 +6,13 @@ use crate::cli::CliError;
 
 /// Which end of a day is meant by its date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edge {
+pub(crate) enum Edge {
     Start,
     End,
 }
 
 /// The instant that `text` means, in epoch ms.
-pub(super) fn parse(option: &str, text: &str, edge: Edge, now_ms: i64) -> Result<i64, CliError> {
+pub(crate) fn parse(option: &str, text: &str, edge: Edge, now_ms: i64) -> Result<i64, CliError> {
     let instant = ago(text, now_ms).or_else(|| instant(text)).or_else(|| day(text, edge));
     instant.ok_or_else(|| {
         let forms = "use an instant (2026-01-15T10:00:00Z), a day (2026-01-15), or how long ago (24h, 7d)";

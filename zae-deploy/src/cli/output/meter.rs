@@ -1,0 +1,94 @@
+//! How far something has got that takes a while.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How long something may take before lines about it are written where there is no terminal.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Says on stderr how far something has got: on a terminal in place, elsewhere as a line now and then.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    state: Mutex<State>,
+    in_place: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    label: String,
+    percent: u8,
+    told: Instant,
+}
+
+/// What is written about a step.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Line,
+    InPlace,
+    /// In place, and done: the next line begins below.
+    Last,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        let state = State { label: String::new(), percent: 0, told: Instant::now() };
+        Self { state: Mutex::new(state), in_place: io::stderr().is_terminal() }
+    }
+
+    /// `label` is done to `percent` per cent.
+    pub(crate) fn tell(&self, label: &str, percent: u8) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = state.step(label, percent, Instant::now(), self.in_place);
+        let mut stderr = io::stderr().lock();
+        // Progress that nobody reads is no reason to stop.
+        let _ = match told {
+            Told::Nothing => Ok(()),
+            Told::Line => writeln!(stderr, "{label}: {percent} %"),
+            Told::InPlace => write!(stderr, "\r{label}: {percent:>3} %").and_then(|()| stderr.flush()),
+            Told::Last => writeln!(stderr, "\r{label}: {percent:>3} %"),
+        };
+    }
+}
+
+impl State {
+    fn step(&mut self, label: &str, percent: u8, now: Instant, in_place: bool) -> Told {
+        if self.label != label {
+            *self = Self { label: label.to_owned(), percent: 0, told: now };
+        }
+        let moved = percent > self.percent;
+        let told = match in_place {
+            true if moved && percent >= 100 => Told::Last,
+            true if moved => Told::InPlace,
+            false if moved && now.duration_since(self.told) >= SILENCE => Told::Line,
+            _ => Told::Nothing,
+        };
+        if told != Told::Nothing {
+            (self.percent, self.told) = (percent, now);
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Instant, State, Told};
+
+    #[test]
+    fn a_terminal_is_told_of_every_per_cent_and_a_log_every_few_seconds() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let new = || State { label: String::new(), percent: 0, told: start };
+        let mut terminal = new();
+        let told: Vec<Told> = [0, 1, 1, 99, 100, 100].map(|percent| terminal.step("x", percent, start, true)).into();
+        assert_eq!(told, [Told::Nothing, Told::InPlace, Told::Nothing, Told::InPlace, Told::Last, Told::Nothing]);
+        let mut log = new();
+        let steps = [(0, 0), (10, 4), (20, 5), (20, 11), (30, 9), (100, 10)];
+        let told: Vec<Told> = steps.map(|(percent, second)| log.step("x", percent, at(second), false)).into();
+        assert_eq!(told, [Told::Nothing, Told::Nothing, Told::Line, Told::Nothing, Told::Nothing, Told::Line]);
+        assert_eq!(log.step("y", 1, at(11), false), Told::Nothing, "another label starts anew");
+    }
+}
