@@ -370,7 +370,8 @@ impl RateLimiter {
         entity: &EntityId,
         resource: &ResourceName,
     ) -> Result<BTreeMap<LimitName, i64>, AcquireError> {
-        let (_, balances) = crate::limiter::balances::balances(self, entity, resource).await?;
+        // Boxed, so that callers who await this a few futures deep stay below the compiler's bound on type depth.
+        let (_, balances) = Box::pin(crate::limiter::balances::balances(self, entity, resource)).await?;
         Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
     }
 
