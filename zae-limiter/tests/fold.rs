@@ -115,7 +115,9 @@ async fn a_feature_of_newer_clients_is_left_alone() {
     sharded(&r, 2, &[Some(10)]).await;
     let limits = [("rpm", 5_000, C, C, 60_000)];
     let mut shard = raw::bucket(&r, ("key-1", "gpt-4"), (1, 2), START, &limits);
+    // A quota does not drip; on a limit that does, this would be what is left of one.
     shard["b_rpm_ws"] = serde_json::json!({"N": "1"});
+    shard["b_rpm_ra"] = serde_json::json!({"N": "0"});
     raw::put(&r, &shard).await;
     assert!(matches!(fold(&r).await, Err(RepositoryError::Unsupported(_))));
     assert_eq!(items(&r).await, [(0, 10_000), (1, 5_000)]);

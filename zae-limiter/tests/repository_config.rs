@@ -241,9 +241,9 @@ async fn skeletons_and_foreign_buckets_are_left_alone() {
     let pk = |resource: &str| format!("{}/BUCKET#e#{resource}#0", r.namespace_id());
     let skeleton =
         json!({"PK": {"S": pk("skeleton")}, "SK": {"S": "#STATE"}, "b_rpm_tk": {"N": "1"}, "b_rpm_tc": {"N": "0"}});
-    let mut disabled = raw::bucket(&r, ("e", "disabled"), (0, 1), START, &[("rpm", 1, 1_000, 1_000, 60_000)]);
-    disabled["disabled"] = json!({"BOOL": true});
-    for (resource, bucket) in [("skeleton", skeleton), ("disabled", disabled)] {
+    let mut scheduled = raw::bucket(&r, ("e", "scheduled"), (0, 1), START, &[("rpm", 1, 1_000, 1_000, 60_000)]);
+    scheduled["sched"] = json!({"S": "x"});
+    for (resource, bucket) in [("skeleton", skeleton), ("scheduled", scheduled)] {
         raw::put(&r, &bucket).await;
         r.set_limits(&id("e"), &scope(resource), &rpm(5).into(), None).await.unwrap();
         assert_eq!(raw::get(&r, &pk(resource), "#STATE").await, bucket);
