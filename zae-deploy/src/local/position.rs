@@ -7,7 +7,7 @@ use std::{
 
 use zae_limiter::StackName;
 
-use super::options::Data;
+use super::{options::Data, private};
 
 /// A place in the stream.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Position {
     /// Goes on to the record with this number.
     pub(super) fn advance(&mut self, to: &str) {
         if let Some(file) = &self.file
-            && let Err(error) = fs::write(file, to)
+            && let Err(error) = private::write(file, to.as_bytes())
         {
             // It counts nothing twice when it reads again; it may archive again.
             tracing::warn!(error = %error, file = %file.display(), "the stream's position cannot be written");

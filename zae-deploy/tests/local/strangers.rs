@@ -85,7 +85,7 @@ async fn an_answer_that_is_to_go_elsewhere_is_not_sent_and_nothing_is_changed() 
 async fn its_files_are_the_users_alone() {
     use std::os::unix::fs::PermissionsExt;
     let (stack, _) = Stack::up(&["--keep"]);
-    let folder = stack.folder.path().join("local");
+    let folder = stack.folder.path().join("local").join("limiter");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     for entry in std::fs::read_dir(&folder).unwrap() {

@@ -80,11 +80,7 @@ async fn what_cannot_be_deployed_is_said_before_anything_is_packed() {
 
     let fake = Fake::start(Some("UPDATE_COMPLETE"), update()).await;
     let ran = fake.zae_deploy(&DEPLOY).await.ok();
-    assert!(
-        ran.stdout.contains("Packing the aggregator (0.1 KB)...\nPacking the provisioner (0.1 KB)...\n"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("Packing the aggregator ("), "{}", ran.stdout);
 }
 
 fn update() -> Script {
