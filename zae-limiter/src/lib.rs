@@ -1,9 +1,9 @@
 //! Distributed rate limiting on DynamoDB: several limits per call, entity hierarchies, and leases that settle after
 //! the call.
 //!
-//! A [`Repository`] is one namespace of one table: entities, limits, audit, usage. A [`RateLimiter`] takes tokens from its
-//! buckets and hands out a [`Lease`], which is adjusted when the real cost is known and then committed. All processes on a
-//! table, and the Python package `zae-limiter` 0.17, see the same buckets.
+//! A [`Repository`] is one namespace of one table: entities, limits, audit, usage. A [`RateLimiter`] takes tokens from
+//! its buckets and hands out a [`Lease`], which is adjusted when the real cost is known and then committed. All
+//! processes on a table, and the Python package `zae-limiter` 0.17, see the same buckets.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -49,12 +49,14 @@
 //! | refused | none while the bucket was seen within the last second, else 1 write |
 //! | adjustment, refund | rides along with the next write, or 1 write after 50 ms |
 //!
-//! In [reserve mode](Reserve) a busy bucket is written a few times a second and process, however many acquires there are.
+//! In [reserve mode](Reserve) a busy bucket is written a few times a second and process, however many acquires there
+//! are.
 //!
 //! # What can be seen
 //!
-//! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, events through [`tracing`](https://docs.rs/tracing);
-//! no label ever holds an entity. The repository's `docs/observability.md` has them all, with units and labels. First to look at:
+//! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, events through
+//! [`tracing`](https://docs.rs/tracing); no label ever holds an entity. The repository's `docs/observability.md` has
+//! them all, with units and labels. First to look at:
 //!
 //! | metric | labels | says |
 //! |---|---|---|

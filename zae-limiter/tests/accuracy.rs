@@ -1,8 +1,8 @@
-//! Many processes at three times the permitted rate, in driven time: what an ideal bucket would have granted is granted, and
-//! no interval gets more than its bound (invariants I1 and I1b).
+//! Many processes at three times the permitted rate, in driven time: what an ideal bucket would have granted is
+//! granted, and no interval gets more than its bound (invariants I1 and I1b).
 //!
-//! Every case is driven for ten minutes. `ZAE_LONG=1` does it with up to 64 processes at rates of hundreds a second, in both
-//! modes; without it the rates are small.
+//! Every case is driven for ten minutes. `ZAE_LONG=1` does it with up to 64 processes at rates of hundreds a second, in
+//! both modes; without it the rates are small.
 
 mod support;
 
@@ -34,7 +34,8 @@ async fn spend(limiter: &RateLimiter, cost: Cost) -> bool {
     }
 }
 
-/// A bucket of the same size that may go below zero: how far is how much more than C + r·τ was granted in some interval.
+/// A bucket of the same size that may go below zero: how far is how much more than C + r·τ was granted in some
+/// interval.
 #[derive(Debug)]
 struct Meter {
     capacity: f64,
@@ -64,14 +65,14 @@ struct Case {
     limit: Limit,
     processes: u32,
     reserve: Reserve,
-    /// How long they ask, and how long nobody does, in turn.
+    /// Durations for which they ask, and for which nobody does, in turn.
     phases: Vec<(Duration, Duration)>,
 }
 
 #[derive(Debug)]
 struct Outcome {
     granted: u64,
-    /// What an ideal bucket grants when it is asked as often.
+    /// The grants of an ideal bucket that is asked as often.
     ideal: u64,
     excess: f64,
 }
@@ -196,8 +197,8 @@ async fn a_limit_of_ten_a_day_beside_one_of_five_a_second_loses_nothing() {
     assert!(permitted >= 29, "a full bucket and two days");
 }
 
-/// Ten minutes at three times the rate of one limit, by `processes`; how far the other, ten a day and empty at the start, has
-/// got after that.
+/// Ten minutes at three times the rate of one limit, by `processes`; how far the other, ten a day and empty at the
+/// start, has got after that.
 async fn refilled_beside(processes: usize, busy: Limit, reserve: Reserve) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let (gap, day) = (Duration::from_secs_f64(1.0 / (3.0 * busy.refill_rate())), Limit::per_day("rpd", 10).unwrap());

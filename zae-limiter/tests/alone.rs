@@ -1,4 +1,4 @@
-//! Who asks alone begins the lane's work, and nobody depends on them for the rest of it.
+//! A caller that asks alone begins the lane's work, and nobody depends on it for the rest of that work.
 
 mod support;
 
@@ -100,7 +100,7 @@ async fn the_end_does_not_wait_for_whoever_asks() {
     assert_eq!(left(&limiter).await, 9);
 }
 
-/// Who is busy with other things for a while finds the answer, however many writes it took.
+/// A caller that is busy with other things for a while finds the answer, however many writes it took.
 #[tokio::test(start_paused = true)]
 async fn nothing_waits_for_whoever_asks_to_come_back() {
     let bench = Bench::new();

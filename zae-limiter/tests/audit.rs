@@ -219,7 +219,7 @@ impl Bench {
     }
 }
 
-/// What an event is known by here.
+/// The text that identifies an event here.
 fn told(events: &[AuditEvent]) -> Vec<String> {
     events.iter().map(|event| format!("{} {}", event.target, event.action)).collect()
 }

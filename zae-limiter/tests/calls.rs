@@ -1,4 +1,4 @@
-//! How many calls an acquire makes, counted on the wire.
+//! The number of calls that an acquire makes, counted on the wire.
 
 mod support;
 

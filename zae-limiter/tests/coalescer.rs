@@ -1,5 +1,5 @@
-//! The queue of a lane under interleavings that a scheduler chooses (seeded, and repeatable): every ask is answered once
-//! or was given up, every settlement is written once, and at most one worker runs.
+//! The queue of a lane under interleavings that a scheduler chooses (seeded, and repeatable): every ask is answered
+//! once or was given up, every settlement is written once, and at most one worker runs.
 //!
 //! The source of the queue is compiled here against the lock and the threads of `shuttle`; it has none of its own.
 

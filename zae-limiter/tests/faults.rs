@@ -125,7 +125,8 @@ async fn lost_answers_err_towards_granting_less() {
     }
 }
 
-/// Acquires that are dropped somewhere on the way, or granted and dropped without a commit, beside 3 tokens that are kept.
+/// Acquires that are dropped somewhere on the way, or granted and dropped without a commit, beside 3 tokens that are
+/// kept.
 async fn drop_many(wire: &Wire, limiter: &RateLimiter) {
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
     limiter.repository().create_entity(child, None).await.unwrap();

@@ -1,5 +1,5 @@
-//! What acquires cost, held to a bound. `cargo bench -p zae-limiter --bench acquire` prints the same numbers, and times.
-//! `ZAE_LONG=1` has more processes overload the bucket, and makes a million acquires from a reserve.
+//! The cost of acquires, held to a bound. `cargo bench -p zae-limiter --bench acquire` prints the same numbers, and
+//! times. `ZAE_LONG=1` has more processes overload the bucket, and makes a million acquires from a reserve.
 
 mod support;
 

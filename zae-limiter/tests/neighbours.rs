@@ -1,4 +1,4 @@
-//! What neighbours do to a bucket between two of our writes, and what we leave to them.
+//! The effects of neighbours on a bucket between two of our writes, and what we leave to them.
 
 #[path = "neighbours/clocks.rs"]
 mod clocks;
@@ -321,7 +321,7 @@ async fn a_bucket_that_comes_along_with_limits_read_anew_does_not_replace_what_a
     };
     let (granted, ()) = tokio::join!(take(&limiter, "rpm", 1), as_it_is);
     granted.unwrap();
-    // The namespace's record is read anew together with the limits.
+    // The namespace's record is read again together with the limits.
     let calls = ["BatchGetItem", "GetItem", "UpdateItem"].map(|operation| (operation.to_owned(), 1));
     assert_eq!(wire.take(), BTreeMap::from(calls));
 }
@@ -335,8 +335,8 @@ async fn a_bucket_that_was_contended_for_an_hour_ago_is_full_again() {
     take(&limiter, "rpm", 1).await.unwrap();
     take(&neighbour, "rpm", 1).await.unwrap();
 
-    // The bucket is full each time a write of ours is on its way, and each of the first two is overtaken. A slow way makes the
-    // last loss no older.
+    // The bucket is full each time a write of ours is on its way, and each of the first two is overtaken. A slow way
+    // makes the last loss no older.
     wire.fail(|_, _| Fault::Trip(10));
     bench.advance(1_000);
     let overtaken = async {

@@ -156,7 +156,7 @@ fn the_table_is_what_is_emitted() {
     assert_eq!(names(&emitted), names(&documented));
 }
 
-/// What the counter `name` has counted under this label.
+/// Returns the value of the counter `name` under this label.
 fn counted(snapshotter: &Snapshotter, name: &str, label: &str) -> u64 {
     let mut sum = 0;
     for (key, _, _, value) in snapshotter.snapshot().into_vec() {
@@ -255,7 +255,7 @@ async fn what_holds_a_client_is_debugged_in_a_line_without_a_secret() {
     blind.commit().await.unwrap();
 }
 
-/// What is logged, as text.
+/// The log, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

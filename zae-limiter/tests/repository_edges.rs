@@ -1,4 +1,4 @@
-//! What is rare: the largest sets of limits, transactions in the way, changes while limits are being read.
+//! Rare cases: the largest sets of limits, transactions in the way, changes while limits are being read.
 
 #[path = "support/raw.rs"]
 mod raw;

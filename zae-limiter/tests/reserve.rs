@@ -22,7 +22,7 @@ fn all(builder: RateLimiterBuilder) -> RateLimiterBuilder {
     builder.reserve(Reserve::All)
 }
 
-/// Whether one token was granted, and kept.
+/// Takes one token and keeps it. Returns true if it was granted.
 async fn spend(limiter: &RateLimiter, entity: &str) -> bool {
     match limiter.acquire(entity, "gpt-4", Cost::of("rpm", 1)).await {
         Ok(lease) => {
@@ -226,8 +226,8 @@ async fn changed_limits_end_what_was_held_under_the_old_ones() {
     assert_eq!(stored(&fleet, "user-1").await, 1_000_000 - i64::try_from(granted).unwrap());
 }
 
-/// The adversary of the bound: everybody holds as much as they may, the bucket refills meanwhile, and then everything is
-/// spent at once, from the reserves and from the bucket.
+/// The adversary of the bound: everybody holds as much as they may, the bucket refills meanwhile, and then everything
+/// is spent at once, from the reserves and from the bucket.
 async fn burst(processes: usize, limit: &Limit, life: Duration) -> (f64, f64) {
     let fleet = Fleet::new(ROUND_TRIP);
     let mut fleet_limiters = Vec::new();

@@ -138,7 +138,7 @@ async fn dropping_the_last_handle_writes_what_is_booked() {
     let bench = Bench::new();
     let (_, repository) = bench.process().await;
     repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
-    // Without the drop it would wait for company for an hour.
+    // Without the drop it would wait an hour to share a write.
     let patient = RateLimiter::builder(repository).flush_delay(Duration::from_secs(3_600)).deadline(DEADLINE).build();
     let lease = patient.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await.unwrap();
     lease.adjust("rpm", 25).unwrap();
@@ -210,7 +210,7 @@ async fn a_local_share_is_a_token_at_least_and_saves_nothing_up() {
     }
 }
 
-/// Why `entity` got no lease, and all that is said about it.
+/// Returns the reason why `entity` got no lease, and all that is said about it.
 async fn reason(limiter: &RateLimiter, entity: &str) -> (UnavailableReason, String) {
     let error = limiter.acquire(entity, "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
     let AcquireError::Unavailable(unavailable) = error else { panic!("{error}") };

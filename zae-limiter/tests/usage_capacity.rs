@@ -1,4 +1,4 @@
-//! How much of a resource is left, over all entities and shards.
+//! The remaining capacity of a resource, over all entities and shards.
 
 mod support;
 

@@ -1,7 +1,7 @@
-//! What the reference accepts as names and limits, and why it refuses the rest (`tests/vectors/validation.json`).
+//! Names and limits that the reference accepts, and its reasons to refuse the rest (`tests/vectors/validation.json`).
 //!
-//! Deliberate differences: a trailing newline is refused, `:` is allowed in resource names as in the later releases, and
-//! negative numbers have no type to be passed in.
+//! Deliberate differences: a trailing newline is refused, `:` is allowed in resource names as in the later releases,
+//! and negative numbers have no type to be passed in.
 
 use serde_json::Value;
 use zae_limiter::{

@@ -1,4 +1,4 @@
-//! Who may use a table.
+//! The clients that may use a table.
 
 mod support;
 

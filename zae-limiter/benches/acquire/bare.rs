@@ -62,7 +62,7 @@ impl ByHand {
     }
 }
 
-/// What an update says.
+/// The parts of an update request.
 #[derive(Debug)]
 struct Parts {
     table: String,

@@ -1,4 +1,4 @@
-//! What is counted: calls, writes and write units in driven time, the same in every run.
+//! Counts of calls, writes and write units in driven time, the same in every run.
 
 use std::{future::Future, time::Duration};
 

@@ -13,8 +13,8 @@ use super::{
 
 /// Tokens a minute. A process's share of its burst lasts for seconds even when nothing else is done.
 const ENDLESS: u64 = 1_000_000_000;
-/// How long the limiter sees the demand before anything is measured: it remembers a life or two, and fetches more often until it
-/// knows.
+/// Time for which the limiter sees the demand before anything is measured: it remembers a life or two, and fetches more
+/// often until it knows the demand.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// A server's task would let others have a turn as often.
 const BETWEEN_TURNS: usize = 128;
@@ -78,7 +78,8 @@ async fn others(turn: usize) {
     }
 }
 
-/// Room for `count` of them that was written to before: what is written to for the first time is given by the kernel in that moment.
+/// Allocates room for `count` samples and writes to all of it: the kernel provides memory only when it is first written
+/// to.
 fn samples(count: usize) -> Vec<f64> {
     let mut samples = vec![f64::NAN; count];
     samples.clear();

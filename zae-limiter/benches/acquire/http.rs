@@ -30,7 +30,7 @@ use super::{
 
 const TASKS: u64 = 64;
 
-/// What was seen in every round, in which all take turns.
+/// Measurements of every round, in which all take turns.
 #[derive(Debug, Default)]
 struct Rounds {
     /// Acquires or updates a second.

@@ -1,4 +1,4 @@
-//! What the lane adds to the latency of an acquire that is alone.
+//! The latency that the lane adds to a lone acquire.
 
 use std::{
     sync::Arc,
@@ -84,9 +84,9 @@ async fn limiter() -> (RateLimiter, Client, Value) {
 
 /// Medians in µs.
 struct Alone {
-    /// What its lane adds.
+    /// The time that its lane adds.
     lane: f64,
-    /// What is not its write.
+    /// The time outside its write.
     around: f64,
     whole: f64,
 }

@@ -1,9 +1,9 @@
-//! What acquires cost, beside what they may: `cargo bench -p zae-limiter --bench acquire` (`docs/benchmarks.md`).
+//! The cost of acquires, beside its bounds: `cargo bench -p zae-limiter --bench acquire` (`docs/benchmarks.md`).
 //!
-//! Prints one table, writes it as JSON to `acquire.json` in the target directory, and ends with an error where a bound is
-//! missed. Counts are exact and come from driven time; times are ratios of what was measured side by side in this run.
-//! `-- --smoke`, and `cargo test --benches`, try everything briefly and hold nobody to a bound that depends on the machine.
-//! Other arguments choose rows by part of their name.
+//! Prints one table, writes it as JSON to `acquire.json` in the target directory, and ends with an error where a bound
+//! is missed. Counts are exact and come from driven time; times are ratios of what was measured side by side in this
+//! run. `-- --smoke`, and `cargo test --benches`, try everything briefly and hold nobody to a bound that depends on the
+//! machine. Other arguments choose rows by part of their name.
 
 mod bare;
 #[path = "../../tests/interop/child.rs"]
@@ -33,7 +33,7 @@ use table::{Row, Table};
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How much time is taken.
+/// The effort of a run: the time that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effort {
     Full,

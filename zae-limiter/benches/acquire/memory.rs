@@ -1,4 +1,4 @@
-//! What is remembered of entities, in bytes: of those that are known, and of those that come and never come back.
+//! Memory used for entities, in bytes: for those that are known, and for those that come once and never come back.
 
 use std::{
     sync::{
@@ -62,7 +62,7 @@ async fn acquire(limiter: &RateLimiter, entity: String) {
     drop(lease.commit());
 }
 
-/// What is done for an entity.
+/// The action done for an entity.
 #[derive(Clone, Copy, Debug)]
 enum Visit {
     Acquires,
@@ -98,7 +98,8 @@ async fn visit(limiter: &RateLimiter, visit: Visit, from: u64, to: u64) {
     }
 }
 
-/// What the kernel gives this process more for each entity: whose limits it has looked up, and that has acquired.
+/// Additional resident memory for each entity: first for one whose limits were looked up, then for one that has
+/// acquired.
 async fn entities(count: u64) -> (f64, f64) {
     let mut limiters = Vec::new();
     let mut more = Vec::new();
@@ -115,7 +116,8 @@ async fn entities(count: u64) -> (f64, f64) {
     (more[0], more[1])
 }
 
-/// How much more there is after ten times as many entities as are remembered, than after twice as many.
+/// Growth of memory: the ratio of its size after ten times as many entities as are remembered to that after twice as
+/// many.
 async fn strangers(bound: u64) -> (f64, String) {
     let limiter = limiter(bound).await;
     let mut course = Vec::new();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::child;
 
-/// What it did.
+/// The result of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Acquires per second.

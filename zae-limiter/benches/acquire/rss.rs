@@ -1,4 +1,4 @@
-//! How much memory this process has.
+//! The resident memory of this process.
 
 /// Resident bytes, as the kernel counts them; `None` where it does not say.
 pub(crate) fn resident() -> Option<f64> {

@@ -39,7 +39,7 @@ impl Drop for Server {
     }
 }
 
-/// Whether this process is to be the server.
+/// Returns true if this process is to be the server.
 pub(crate) fn is_asked_for() -> bool {
     std::env::var_os(ASKED).is_some()
 }

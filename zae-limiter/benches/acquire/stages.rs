@@ -1,4 +1,4 @@
-//! Where the time of the last acquire went, as the limiter's own metrics tell.
+//! The stages of the last acquire and their times, as the limiter's own metrics tell.
 
 use std::{
     sync::{
@@ -69,8 +69,8 @@ impl Stages {
         self.write.value()
     }
 
-    /// What the lane adds to it: from joining the queue to the beginning of the round, and from the end of the round, in which the answer is sent,
-    /// to the lease.
+    /// Returns the time that the lane adds to it: from joining the queue to the beginning of the round, and from the
+    /// end of the round, in which the answer is sent, to the lease.
     pub(crate) fn lane(&self) -> Duration {
         self.queue.value() + self.acquire.at().saturating_sub(self.round.at())
     }

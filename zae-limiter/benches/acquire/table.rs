@@ -1,4 +1,4 @@
-//! The table of measures: what was measured, beside what it has to reach.
+//! The table of measures: what was measured, beside the bound it has to meet.
 
 use std::{fmt, fs, io, path::PathBuf};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Effort;
 
-/// What a measure has to reach.
+/// The bound that a measure has to meet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtMost(f64),
@@ -41,7 +41,7 @@ impl fmt::Display for Bound {
     }
 }
 
-/// What its number depends on.
+/// The kind of a number, by what it depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It is the same in every run.
@@ -56,7 +56,7 @@ pub(crate) struct Row {
     measure: String,
     kind: Kind,
     unit: &'static str,
-    /// What the Python package does, where there is something to compare.
+    /// The value of the Python package, where there is something to compare.
     reference: String,
     bound: Bound,
     /// The number, or why there is none.
@@ -149,7 +149,7 @@ impl Table {
         self.0.extend(rows);
     }
 
-    /// How many lines miss their bound; in a smoke run, of those that are the same in every run.
+    /// Number of lines that miss their bound; in a smoke run, of those that are the same in every run.
     pub(crate) fn misses(&self, effort: Effort) -> usize {
         let counted = |row: &&Row| effort == Effort::Full || row.kind == Kind::Count;
         self.0.iter().filter(counted).filter(|row| row.verdict() == "NO").count()

@@ -1,11 +1,11 @@
-//! What an acquire, a lease and its settlement can answer besides yes.
+//! Errors of acquires, leases and settlements.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{BoxError, Disabled, NeverFits, RateLimitExceeded, RepositoryError, Unsupported, ValidationError};
 use crate::model::name::{EntityId, ResourceName};
 
-/// Why an acquire gave no lease.
+/// The reason why an acquire gave no lease.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcquireError {
@@ -33,9 +33,9 @@ pub enum AcquireError {
          `Repository::set_system_defaults`, or the same for the resource or entity), or give the limiter defaults"
     )]
     NoLimits {
-        /// Who was to be limited.
+        /// The entity to limit.
         entity: EntityId,
-        /// For what.
+        /// The resource that was asked for.
         resource: ResourceName,
     },
     /// The bucket or its configuration uses a feature of newer clients that this version would enforce wrongly.
@@ -54,7 +54,7 @@ impl From<Disabled> for AcquireError {
 }
 
 impl AcquireError {
-    /// How long to wait before asking again makes sense; `None` when waiting does not help or is not known to.
+    /// Time to wait before a retry makes sense. `None` when waiting does not help, or when it is not known to help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Exceeded(exceeded) => Some(exceeded.retry_after()),
@@ -63,7 +63,7 @@ impl AcquireError {
         }
     }
 
-    /// Whether the limiter answered no (not yet, never, or disabled), as opposed to not being able to answer.
+    /// Returns true if the limiter refused (not yet, never, or disabled), as opposed to being unable to answer.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Exceeded(_) | Self::NeverFits(_) | Self::Disabled(_))
     }
@@ -75,11 +75,11 @@ impl AcquireError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unavailable {
-    /// What stood in the way.
+    /// The reason why the store could not be asked.
     pub reason: UnavailableReason,
-    /// Who was to be limited.
+    /// The entity to limit.
     pub entity: EntityId,
-    /// For what.
+    /// The resource that was asked for.
     pub resource: ResourceName,
     /// A sensible time to wait before asking again.
     pub retry_after: Duration,
@@ -109,7 +109,7 @@ impl std::error::Error for Unavailable {
     }
 }
 
-/// Why the store could not be asked.
+/// The reason why the store could not be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnavailableReason {
@@ -160,15 +160,15 @@ pub enum LeaseError {
     Invalid(#[from] ValidationError),
 }
 
-/// What a lease owed or was owed could not be written for certain. It is not tried again: a refund applied twice would
+/// An adjustment or a refund of a lease that may not have been written. It is not retried: a refund applied twice would
 /// grant tokens that nobody has.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("settling a lease on {entity}/{resource} failed: {message}")]
 #[non_exhaustive]
 pub struct SettleError {
-    /// Whose bucket it was.
+    /// The entity that the bucket belongs to.
     pub entity: EntityId,
-    /// For what.
+    /// The resource that was asked for.
     pub resource: ResourceName,
     pub(crate) message: String,
 }

@@ -19,7 +19,7 @@ pub enum ConnectError {
         url: String,
         /// The variable or profile that it was found in; none when the caller gave it.
         origin: Option<String>,
-        /// What is wrong with it, and what it should look like.
+        /// A description of the problem and of the expected form.
         problem: String,
     },
     /// A region's name cannot be part of a host's name.
@@ -55,12 +55,12 @@ pub struct NoCredentials {
 }
 
 impl NoCredentials {
-    /// What is wrong.
+    /// Returns a description of the problem.
     pub fn problem(&self) -> &str {
         &self.problem
     }
 
-    /// What to do about it.
+    /// Returns advice on how to fix it.
     pub fn advice(&self) -> &str {
         &self.advice
     }

@@ -1,24 +1,24 @@
-//! What an operator has switched off.
+//! The error for what an operator has switched off.
 
 use std::fmt;
 
 use crate::model::name::{EntityId, ResourceName};
 
-/// An operator has disabled the resource, the entity, or the entity on this resource: every acquire is refused until it is
-/// enabled again. Waiting does not help, and no outage policy turns it into a grant.
+/// An operator has disabled the resource, the entity, or the entity on this resource: every acquire is refused until it
+/// is enabled again. Waiting does not help, and no outage policy turns it into a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{resource} is disabled for {entity} ({level}): an operator has to enable it again")]
 #[non_exhaustive]
 pub struct Disabled {
-    /// Whose acquires are refused: the entity, or its parent.
+    /// The entity whose acquires are refused: the one that was asked for, or its parent.
     pub entity: EntityId,
-    /// For what.
+    /// The resource that they ask for.
     pub resource: ResourceName,
-    /// Where it says so.
+    /// The level at which it is disabled.
     pub level: DisabledLevel,
 }
 
-/// Where an entity's acquires of a resource were switched off.
+/// The level at which an entity's acquires of a resource were switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisabledLevel {

@@ -47,7 +47,7 @@ impl RateLimitExceeded {
         &self.statuses[self.primary]
     }
 
-    /// How long until the request would fit, if nobody else takes tokens meanwhile.
+    /// Time until the request would fit, if nobody else takes tokens meanwhile.
     pub fn retry_after(&self) -> Duration {
         self.primary().retry_after
     }

@@ -1,7 +1,8 @@
-//! What can go wrong, one type per kind of answer.
+//! Errors, one type per kind of answer.
 //!
-//! An acquire has four kinds of "no": **not yet** ([`RateLimitExceeded`], with a time), **never**
-//! ([`NeverFits`], without one), **switched off** ([`Disabled`]) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps them apart.
+//! An acquire has four kinds of "no": **not yet** ([`RateLimitExceeded`], with a time), **never** ([`NeverFits`],
+//! without one), **switched off** ([`Disabled`]) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps
+//! them apart.
 
 mod acquire;
 mod connect;

@@ -1,11 +1,11 @@
-//! What reading and writing the table can answer.
+//! Errors of reading and writing the table.
 
 use std::{fmt, time::Duration};
 
 use super::{BoxError, ConnectError, Disabled, NoCredentials, UnavailableReason, ValidationError};
 use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 
-/// Why an operation on the table failed.
+/// The reason why an operation on the table failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
@@ -29,7 +29,7 @@ pub enum RepositoryError {
     NotProvisioned {
         /// The stack's name.
         stack: StackName,
-        /// Why.
+        /// The reason.
         source: BoxError,
     },
     /// An entity of that id exists.
@@ -62,7 +62,7 @@ pub enum RepositoryError {
         id: NamespaceId,
         /// The state it is in.
         state: NamespaceState,
-        /// What to do instead.
+        /// Advice on what to do instead.
         advice: &'static str,
     },
     /// The table's version record forbids this client.
@@ -86,7 +86,7 @@ pub enum RepositoryError {
     Malformed {
         /// The item's key.
         key: String,
-        /// What is wrong.
+        /// A description of the problem.
         problem: String,
     },
     /// A feature of newer clients.
@@ -98,7 +98,8 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
-    /// Why the store could not be asked, where the error is about the store's health rather than about the request.
+    /// Returns the reason why the store could not be asked, where the error is about the store's health rather than
+    /// about the request.
     pub(crate) fn outage(&self) -> Option<UnavailableReason> {
         let Self::Store(error) = self else { return None };
         let is_outage =
@@ -170,7 +171,7 @@ pub struct StoreError {
     pub(crate) source: BoxError,
 }
 
-/// What came back of a call that failed.
+/// The answer to a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// An answer of DynamoDB's.
@@ -181,14 +182,14 @@ pub(crate) enum Heard {
     Nothing,
 }
 
-/// What DynamoDB itself said of a failure.
+/// DynamoDB's own description of a failure.
 #[derive(Debug)]
 pub(crate) struct ServiceMessage {
     pub(crate) code: String,
     pub(crate) message: Option<String>,
 }
 
-/// What a failed call means.
+/// The meaning of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -230,7 +231,7 @@ impl StoreError {
         self.operation
     }
 
-    /// What the failure means.
+    /// Returns the meaning of the failure.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }

@@ -2,18 +2,18 @@
 
 use std::{convert::Infallible, fmt};
 
-/// How much of a bad value an error keeps, in characters.
+/// Maximum length of the part of a bad value that an error keeps, in characters.
 const KEPT_CHARS: usize = 50;
 
 /// A value that breaks a rule; nothing was sent to the store.
 ///
 /// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of what is displayed
-/// and debugged, so that a secret pasted into the wrong field does not reach a log. Only the name of a limit is displayed,
-/// where the error is which of several it is.
+/// and debugged, so that a secret pasted into the wrong field does not reach a log. Only the name of a limit is
+/// displayed, where the error is which of several it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValidationError {
     field: &'static str,
-    /// What people call the field.
+    /// The field's name in plain words.
     what: &'static str,
     value: String,
     reason: ValidationReason,
@@ -34,7 +34,7 @@ impl ValidationError {
         Self { what, ..self }
     }
 
-    /// Which input it was, for example `entity_id`.
+    /// Returns the name of the input, for example `entity_id`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -44,7 +44,7 @@ impl ValidationError {
         &self.value
     }
 
-    /// Which rule it breaks.
+    /// Returns the rule that it breaks.
     pub fn reason(&self) -> &ValidationReason {
         &self.reason
     }
@@ -105,7 +105,7 @@ pub enum ValidationReason {
     Reserved,
     /// A character that is not allowed where it stands.
     Pattern {
-        /// What is allowed, in words.
+        /// A description of what is allowed.
         allowed: &'static str,
     },
     /// Zero where at least one is needed.

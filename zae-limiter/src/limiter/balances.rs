@@ -17,7 +17,7 @@ use crate::{
     wire,
 };
 
-/// What all shards of a bucket hold of one limit.
+/// The balance of one limit over all shards of a bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
@@ -103,7 +103,7 @@ async fn read(
     Ok(balances)
 }
 
-/// How long until `cost` would fit.
+/// Time until `cost` would fit.
 pub(crate) fn wait(limits: &Limits, balances: &[LimitBalance], cost: &Cost) -> Result<Duration, ValidationError> {
     let cost = cost.resolve(limits)?;
     let waits = cost.iter().filter_map(|(name, tokens)| {

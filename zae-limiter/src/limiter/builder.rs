@@ -62,21 +62,23 @@ impl RateLimiterBuilder {
         }
     }
 
-    /// How long an acquire may take, resolving included. Default: [`DEFAULT_DEADLINE`], 250 ms.
+    /// Bounds the duration of an acquire, resolving included. Default: [`DEFAULT_DEADLINE`], 250 ms.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// How long a settlement that nobody waits for may wait for company. Default: [`DEFAULT_FLUSH_DELAY`], 50 ms. Where
-    /// tokens are held in reserve and in use it is half of the [`reserve_life`](RateLimiterBuilder::reserve_life), if that
-    /// is longer: the reserve is filled up at least that often.
+    /// Sets how long a settlement that nobody waits for may wait to share a write with others. Default:
+    /// [`DEFAULT_FLUSH_DELAY`], 50 ms. Where tokens are held in reserve and in use it is half of the
+    /// [`reserve_life`](RateLimiterBuilder::reserve_life), if that is longer: the reserve is filled up at least that
+    /// often.
     pub fn flush_delay(mut self, delay: Duration) -> Self {
         self.flush_delay = delay;
         self
     }
 
-    /// How many acquires may wait at one bucket before further ones are answered as overloaded. Default: 10 000.
+    /// Bounds the number of acquires that may wait at one bucket; further ones are answered as overloaded. Default:
+    /// 10 000.
     pub fn max_waiting(mut self, acquires: usize) -> Self {
         self.max_waiting = acquires.max(1);
         self
@@ -93,7 +95,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// What happens when the store cannot be asked; before the stored policy. Default: the stored policy, else block.
+    /// Sets the policy for when DynamoDB is unreachable, overriding the stored one. Default: the stored policy, else
+    /// block.
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.on_unavailable = Some(policy);
         self
@@ -106,15 +109,15 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Whether tokens may be debited ahead of use. Default: [`Reserve::Off`].
+    /// Sets whether tokens may be debited ahead of use. Default: [`Reserve::Off`].
     pub fn reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = reserve;
         self
     }
 
-    /// How long tokens that were debited ahead live: they are used in the first seven eighths, and returned in the last.
-    /// Longer saves writes, and widens the bound of [`Reserve`] by rate times life. Between 10 ms and a minute; default:
-    /// [`DEFAULT_RESERVE_LIFE`], one second.
+    /// Sets the lifetime of tokens that were debited ahead: they are used in its first seven eighths, and returned in
+    /// its last. Longer saves writes, and widens the bound of [`Reserve`] by rate times life. Between 10 ms and a
+    /// minute; default: [`DEFAULT_RESERVE_LIFE`], one second.
     pub fn reserve_life(mut self, life: Duration) -> Self {
         self.reserve_life = life.clamp(Duration::from_millis(10), Duration::from_secs(60));
         self
@@ -128,9 +131,10 @@ impl RateLimiterBuilder {
 
     /// The limiter. Nothing is sent yet.
     ///
-    /// What it does for longer than a call (connections, settlements) is done on the runtime that it is built on; outside of
-    /// any, on the first that asks it. So where a server has a runtime per worker, build it before, on the program's own;
-    /// a runtime that is kept but not run (a current-thread one outside of `block_on`) is no place for it.
+    /// What it does for longer than a call (connections, settlements) is done on the runtime that it is built on;
+    /// outside of any, on the first that asks it. So where a server has a runtime per worker, build it before, on the
+    /// program's own; a runtime that is kept but not run (a current-thread one outside of `block_on`) is no place for
+    /// it.
     pub fn build(self) -> RateLimiter {
         telemetry::describe();
         let options = EngineOptions {

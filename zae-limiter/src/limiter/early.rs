@@ -12,9 +12,10 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// Refuses `request` where that needs neither a call nor waiting: one of its buckets was seen a moment ago and had too
-    /// little. `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked. It asks here first
-    /// itself; this is for code that can save something by knowing early, such as the reading of a request's body.
+    /// Refuses `request` where that needs neither a call nor waiting: one of its buckets was seen a moment ago and had
+    /// too little. `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked. It asks
+    /// here first itself; this is for code that can save something by knowing early, such as the reading of a request's
+    /// body.
     ///
     /// ```
     /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};

@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-/// How a lease came about.
+/// The origin of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseOrigin {
@@ -85,7 +85,7 @@ pub struct Lease {
     state: Mutex<LeaseState>,
 }
 
-/// Who was charged, and where.
+/// The entities that were charged, and their buckets.
 enum Whose {
     /// Buckets of the table.
     Buckets(Arc<ResolvedTargets>),
@@ -106,7 +106,7 @@ struct LeaseState {
     phase: Phase,
     /// Child before parent.
     holds: Holds,
-    /// What was adjusted since, in whole tokens.
+    /// Adjustments made since, in whole tokens.
     deltas: Vec<(LimitName, i64)>,
 }
 
@@ -146,7 +146,7 @@ impl Lease {
         Self { limiter, whose, statuses: OnceLock::new(), state: Mutex::new(state) }
     }
 
-    /// What was granted without a bucket.
+    /// Returns the amounts that were granted without a bucket.
     fn granted_blindly(&self) -> &[(LimitName, i64)] {
         match &self.whose {
             Whose::Buckets(_) => &[],
@@ -158,7 +158,7 @@ impl Lease {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who was charged.
+    /// Returns the entity that was charged.
     pub fn entity(&self) -> &EntityId {
         match &self.whose {
             Whose::Buckets(resolved) => resolved.child.entity(),
@@ -166,7 +166,7 @@ impl Lease {
         }
     }
 
-    /// Who was charged too, when the entity cascades.
+    /// Returns the parent that was charged too, when the entity cascades.
     pub fn parent(&self) -> Option<&EntityId> {
         match &self.whose {
             Whose::Buckets(resolved) if self.lock().holds.len() > 1 => {
@@ -176,7 +176,7 @@ impl Lease {
         }
     }
 
-    /// What it was charged for.
+    /// Returns the resource that it was charged for.
     pub fn resource(&self) -> &ResourceName {
         match &self.whose {
             Whose::Buckets(resolved) => resolved.child.resource(),
@@ -184,7 +184,7 @@ impl Lease {
         }
     }
 
-    /// Whether the table was asked.
+    /// Returns the origin of the lease, which tells whether the table was asked.
     pub fn origin(&self) -> LeaseOrigin {
         match &self.whose {
             Whose::Buckets(_) => LeaseOrigin::Stored,
@@ -197,8 +197,8 @@ impl Lease {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }
 
-    /// Shows each limit with the whole tokens that were left right after the grant, as [`statuses`](Lease::statuses) have
-    /// them and in their order, without putting them together: for what is said in every response.
+    /// Shows each limit with the whole tokens that were left right after the grant, as [`statuses`](Lease::statuses)
+    /// have them and in their order, without putting them together: for what is said in every response.
     ///
     /// The lease is locked meanwhile: `see` must not ask it for anything.
     pub fn left<T>(&self, see: impl for<'a> FnOnce(&mut (dyn Iterator<Item = (&'a Limit, i64)> + 'a)) -> T) -> T {
@@ -225,8 +225,8 @@ impl Lease {
         sums
     }
 
-    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none. Always decided
-    /// by the table.
+    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none. Always
+    /// decided by the table.
     ///
     /// Units: whole tokens. Cancel-safe: dropped before it is done, it takes nothing.
     ///
@@ -299,9 +299,9 @@ impl Lease {
         }
     }
 
-    /// Notes that `delta` whole tokens more (or, negative, fewer) were consumed from `limit` than was taken. Never refused
-    /// for capacity: the work is done, and a balance may go into debt. Written by [`commit`](Lease::commit); a lease never
-    /// gives back more than it took.
+    /// Notes that `delta` whole tokens more (or, negative, fewer) were consumed from `limit` than was taken. Never
+    /// refused for capacity: the work is done, and a balance may go into debt. Written by [`commit`](Lease::commit); a
+    /// lease never gives back more than it took.
     ///
     /// # Errors
     /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply,
@@ -338,14 +338,14 @@ impl Lease {
         self.adjust(limit, i64::try_from(tokens).map_or(i64::MIN + 1, |tokens| -tokens))
     }
 
-    /// Keeps what was consumed and writes the adjustments, if there are any. Queued at the call: awaiting only waits until
-    /// it is stored, and dropping the [`Settlement`] lets it go on by itself. Further calls do nothing.
+    /// Keeps what was consumed and writes the adjustments, if there are any. Queued at the call: awaiting only waits
+    /// until it is stored, and dropping the [`Settlement`] lets it go on by itself. Further calls do nothing.
     pub fn commit(&self) -> Settlement {
         self.settle(Hold::keep)
     }
 
-    /// Gives everything back, adjustments forgotten. Queued at the call, as [`commit`](Lease::commit) is. Does nothing on
-    /// a settled lease.
+    /// Gives everything back, adjustments forgotten. Queued at the call, as [`commit`](Lease::commit) is. Does nothing
+    /// on a settled lease.
     pub fn roll_back(&self) -> Settlement {
         self.settle(|hold, _| hold.give_back())
     }
@@ -363,7 +363,7 @@ impl Lease {
         Settlement { booked: booked.collect(), asked: false, failed: None }
     }
 
-    /// Whether it was committed or rolled back.
+    /// Returns true once the lease is committed or rolled back.
     pub fn is_settled(&self) -> bool {
         self.lock().phase == Phase::Settled
     }
@@ -395,7 +395,7 @@ impl Future for Settlement {
         let this = &mut *self;
         if !this.asked {
             this.asked = true;
-            // Somebody waits: no use in waiting for company.
+            // Somebody waits, so the write is not delayed to share it with others.
             this.booked.iter().for_each(|(lane, _)| lane.flush());
         }
         while let Some((lane, booked)) = this.booked.last_mut() {

@@ -44,12 +44,12 @@ use crate::{
     repository::Repository,
 };
 
-/// How long an acquire may take unless it is told otherwise.
+/// Maximum duration of an acquire unless it is set otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
-/// How long a settlement waits for company unless the limiter is told otherwise.
+/// Time that a settlement waits to share a write with others unless the limiter is set otherwise.
 pub const DEFAULT_FLUSH_DELAY: Duration = Duration::from_millis(50);
 
-/// How long tokens that were debited ahead of use live unless the limiter is told otherwise.
+/// Lifetime of tokens that were debited ahead of use unless the limiter is set otherwise.
 pub const DEFAULT_RESERVE_LIFE: Duration = Duration::from_secs(1);
 /// Number of buckets that a limiter remembers unless it is told otherwise: 256 MiB at 8 KiB each.
 pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
@@ -112,7 +112,7 @@ impl Drop for Inner {
                 "the last handle of a limiter was dropped without `shutdown`; what is booked is written as long as the runtime lives"
             );
         }
-        // Settlements stop waiting for company; they are written as long as the runtime lives.
+        // Settlements stop waiting to share a write; they are written as long as the runtime lives.
         shared.end();
     }
 }
@@ -201,9 +201,9 @@ impl RateLimiter {
         }
     }
 
-    /// Takes what `request` asks for from tokens debited ahead ([`Reserve`]), where that needs neither a call nor waiting.
-    /// `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked: nothing was taken. It asks here
-    /// first itself; this is for code that has something cheaper to do than to make a future.
+    /// Takes what `request` asks for from tokens debited ahead ([`Reserve`]), where that needs neither a call nor
+    /// waiting. `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked: nothing was
+    /// taken. It asks here first itself; this is for code that has something cheaper to do than to make a future.
     ///
     /// ```
     /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};
@@ -319,7 +319,7 @@ impl RateLimiter {
         }
     }
 
-    /// Makes the next acquires of those in `resolved` read their limits anew.
+    /// Makes the next acquires of those in `resolved` read their limits again.
     pub(crate) fn forget(&self, resolved: &ResolvedTargets) {
         resolved.forget(&self.inner.repository);
     }
@@ -375,10 +375,11 @@ impl RateLimiter {
         Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
     }
 
-    /// How long until `cost` would fit, if nobody else takes tokens; zero when it fits now.
+    /// Returns the time until `cost` would fit, if nobody else takes tokens; zero when it fits now.
     ///
     /// # Errors
-    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] when the cost names a limit that does not apply.
+    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] when the cost names a limit that does not
+    /// apply.
     pub async fn time_until_available(
         &self,
         entity: &EntityId,
@@ -389,8 +390,8 @@ impl RateLimiter {
         Ok(crate::limiter::balances::wait(&limits, &balances, cost)?)
     }
 
-    /// Writes everything that is still to be settled and waits until it is stored; afterwards every acquire is answered as
-    /// shutting down. Call it before the process ends: what was adjusted but not written is lost with it.
+    /// Writes everything that is still to be settled and waits until it is stored; afterwards every acquire is answered
+    /// as shutting down. Call it before the process ends: what was adjusted but not written is lost with it.
     ///
     /// Cancel-safe: dropped early, the writing goes on.
     pub async fn shutdown(&self) {

@@ -1,4 +1,4 @@
-//! What an acquire is answered while the store cannot be asked.
+//! Answers to acquires while the store cannot be asked.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// What the policy says while the store cannot be asked.
+    /// Applies the policy for when the store cannot be asked.
     pub(super) fn without_store(
         &self,
         wish: &AcquireSpec,

@@ -49,18 +49,18 @@ impl Acquire {
         }
     }
 
-    /// Who asks.
+    /// Returns the entity to limit.
     pub fn entity(&self) -> &EntityId {
         &self.entity
     }
 
-    /// What is asked for.
+    /// Returns the resource that is asked for.
     pub fn resource(&self) -> &ResourceName {
         &self.resource
     }
 
-    /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in line
-    /// with them.
+    /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in
+    /// line with them.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -72,20 +72,20 @@ impl Acquire {
         self
     }
 
-    /// What happens when the store cannot be asked; before the limiter's own and the stored policy.
+    /// Sets the policy for when DynamoDB is unreachable, overriding the limiter's own and the stored one.
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.on_unavailable = Some(policy);
         self
     }
 
-    /// Whether tokens debited ahead of use will do; before the limiter's own setting. With
-    /// [`Reserve::Off`] the table decides, whatever other calls on the same bucket hold.
+    /// Sets whether tokens debited ahead of use will do, overriding the limiter's own setting. With [`Reserve::Off`]
+    /// the table decides, whatever other calls on the same bucket hold.
     pub fn reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = Some(reserve);
         self
     }
 
-    /// How long it may take, resolving included; in place of the limiter's own deadline, shorter or longer. Where the
+    /// Bounds its duration, resolving included; in place of the limiter's own deadline, shorter or longer. Where the
     /// limits have to be read, the client's own timeouts hold for that, too.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);

@@ -1,4 +1,4 @@
-//! What the audit trail holds: [`AuditEvent`].
+//! Events of the audit trail: [`AuditEvent`].
 
 use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ use crate::{
 const SYSTEM: &str = "$SYSTEM";
 const RESOURCE: &str = "$RESOURCE:";
 
-/// What a change was made to.
+/// The target of a change.
 ///
 /// ```
 /// use zae_limiter::{AuditTarget, ResourceName};
@@ -71,7 +71,7 @@ impl From<ResourceName> for AuditTarget {
     }
 }
 
-/// What was done.
+/// The action that was taken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AuditAction {
@@ -130,9 +130,9 @@ pub struct AuditEvent {
     pub timestamp: String,
     /// To what.
     pub target: AuditTarget,
-    /// What was done.
+    /// The action that was taken.
     pub action: AuditAction,
-    /// Who did it, where the caller said so; an identifier or an ARN.
+    /// The principal that did it, where the caller named one; an identifier or an ARN.
     pub principal: Option<String>,
     /// For limits: the resource, or `_default_`.
     pub resource: Option<String>,
@@ -140,8 +140,8 @@ pub struct AuditEvent {
     pub details: BTreeMap<String, Value>,
 }
 
-/// Which events of the trail to list: those of one target or of the whole namespace, and of these the ones that meet every
-/// condition.
+/// Selects the events of the trail to list: those of one target or of the whole namespace. Of these, it selects the
+/// ones that meet every condition.
 ///
 /// ```
 /// use zae_limiter::{AuditAction, AuditQuery, AuditTarget};
@@ -202,12 +202,12 @@ impl AuditQuery {
         Self { principal: Some(principal.into()), ..self }
     }
 
-    /// Whether it asks for all events of its target and span.
+    /// Returns true if it asks for all events of its target and span.
     pub(crate) fn is_plain(&self) -> bool {
         self.action.is_none() && self.principal.is_none()
     }
 
-    /// Whether an event has the action and principal that are asked for.
+    /// Returns true if an event has the action and principal that are asked for.
     pub(crate) fn matches(&self, event: &AuditEvent) -> bool {
         let who = event.principal.as_deref().unwrap_or_default();
         self.action.as_ref().is_none_or(|action| *action == event.action)

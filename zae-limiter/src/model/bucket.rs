@@ -1,4 +1,4 @@
-//! What is in a bucket: [`BucketState`], and what folding one has done: [`FoldedBucket`].
+//! The contents of a bucket: [`BucketState`], and the result of folding one: [`FoldedBucket`].
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::model::name::{EntityId, LimitName, ResourceName};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BucketState {
-    /// Whose it is.
+    /// The entity that it belongs to.
     pub entity_id: EntityId,
-    /// For which resource.
+    /// The resource that it limits.
     pub resource: ResourceName,
-    /// Among how many shards capacity and refill are shared; 1 unless a reference client has sharded the bucket.
+    /// Number of shards that share capacity and refill; 1 unless a reference client has sharded the bucket.
     pub shard_count: u32,
-    /// How many of them have an item. A missing one is created when it is needed.
+    /// Number of shards that have an item. A missing one is created when it is needed.
     pub shards_stored: u32,
     /// By name. Empty when `unsupported` says why.
     pub limits: Vec<BucketLimit>,
@@ -42,14 +42,14 @@ pub struct BucketLimit {
     pub consumed: i64,
 }
 
-/// What folding a bucket has done.
+/// The result of folding a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FoldedBucket {
-    /// How many shards it had.
+    /// Number of shards that it had.
     pub shards_before: u32,
-    /// How many items were removed.
+    /// Number of items that were removed.
     pub items_removed: u64,
-    /// What the one bucket holds now, in tokens by limit.
+    /// Balances of the one remaining bucket, in tokens by limit.
     pub available: BTreeMap<LimitName, i64>,
 }

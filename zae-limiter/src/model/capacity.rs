@@ -1,4 +1,4 @@
-//! How much of a resource is left: [`ResourceCapacity`].
+//! The remaining capacity of a resource: [`ResourceCapacity`].
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::{
     model::name::{EntityId, LimitName, ResourceName},
 };
 
-/// Whose buckets count.
+/// Selects the entities whose buckets count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CapacityScope {
@@ -18,21 +18,21 @@ pub enum CapacityScope {
     ParentsOnly,
 }
 
-/// What one entity has left of one limit.
+/// One entity's remaining capacity for one limit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EntityCapacity {
-    /// Whose bucket.
+    /// The entity that the bucket belongs to.
     pub entity_id: EntityId,
     /// Its ceiling, in tokens, over all its shards.
     pub capacity: i64,
     /// Tokens in it now, over all its shards; negative in debt.
     pub available: i64,
-    /// How much of the capacity is used, in per cent; over 100 in debt.
+    /// Used part of the capacity, in per cent; over 100 in debt.
     pub utilization_pct: f64,
 }
 
-/// What all entities together have left of one limit of a resource.
+/// The remaining capacity of all entities together for one limit of a resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ResourceCapacity {
@@ -44,7 +44,7 @@ pub struct ResourceCapacity {
     pub total_capacity: i64,
     /// The sum of what they have left.
     pub total_available: i64,
-    /// How much of the sum is used, in per cent.
+    /// Used part of the sum, in per cent.
     pub utilization_pct: f64,
     /// By entity, in the order of their ids.
     pub entities: Vec<EntityCapacity>,

@@ -1,4 +1,4 @@
-//! How much a call takes: [`Cost`].
+//! The cost of a call: [`Cost`].
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::{
 /// Names that a cost of [`Cost::requests`] looks for among the limits that apply.
 pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "requests"];
 
-/// What one call takes from its limits, in whole tokens per limit.
+/// The amount that one call takes from its limits, in whole tokens per limit.
 ///
 /// A cost is checked when it is used: an invalid name, an amount beyond [`MAX_TOKENS`] or a cost of nothing but
 /// zeros is a [`ValidationError`] before anything is sent.
@@ -145,7 +145,7 @@ impl Cost {
         }
     }
 
-    /// What can be checked without knowing the limits.
+    /// Checks what can be checked without knowing the limits.
     ///
     /// # Errors
     /// As [`Cost::resolve`], but for unknown names.

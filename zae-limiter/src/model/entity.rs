@@ -1,4 +1,4 @@
-//! Who is limited: [`Entity`].
+//! The entities to limit: [`Entity`].
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Entity {
     pub name: String,
     /// The entity that is charged too when `cascade` is set.
     pub parent_id: Option<EntityId>,
-    /// Whether acquires also charge the parent; never the parent's parent.
+    /// True if acquires also charge the parent; they never charge the parent's parent.
     pub cascade: bool,
     /// Free-form facts.
     pub metadata: BTreeMap<String, Value>,
@@ -26,18 +26,18 @@ pub struct Entity {
 }
 
 impl Entity {
-    /// Whether it stands at the top of a hierarchy (an entity without a parent does, with children or without).
+    /// Returns true if it is at the top of a hierarchy (an entity without a parent is, with children or without).
     pub fn is_parent(&self) -> bool {
         self.parent_id.is_none()
     }
 
-    /// Whether it has a parent.
+    /// Returns true if it has a parent.
     pub fn is_child(&self) -> bool {
         self.parent_id.is_some()
     }
 }
 
-/// What [`Repository::create_entity`](crate::Repository::create_entity) is told about a new entity.
+/// The description of a new entity for [`Repository::create_entity`](crate::Repository::create_entity).
 ///
 /// ```
 /// use zae_limiter::{EntityId, NewEntity};
@@ -77,9 +77,9 @@ impl NewEntity {
 
     /// Makes acquires of this entity charge its parent, too.
     ///
-    /// Two levels are charged and no more: where the parent cascades itself, its own parent is not charged for this entity.
-    /// [`Repository::third_level`](crate::Repository::third_level) finds such chains, and the first acquire that meets one
-    /// logs a warning.
+    /// Two levels are charged and no more: where the parent cascades itself, its own parent is not charged for this
+    /// entity. [`Repository::third_level`](crate::Repository::third_level) finds such chains, and the first acquire
+    /// that meets one logs a warning.
     #[must_use]
     pub fn cascading(mut self) -> Self {
         self.cascade = true;

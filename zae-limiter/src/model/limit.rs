@@ -1,4 +1,4 @@
-//! What is configured: one [`Limit`] and the set of [`Limits`] that hold together.
+//! Configured limits: one [`Limit`], and the set of [`Limits`] that apply together.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::{
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 /// The longest refill period, in seconds (over 300 years).
 pub const MAX_PERIOD_SECONDS: u64 = 10_000_000_000;
-/// How many limits one set may have. A write names all of them in its condition, and DynamoDB takes expressions of 300
-/// operators: twelve for each limit, and those of the bucket itself.
+/// Maximum number of limits in one set. A write names all of them in its condition, and DynamoDB takes expressions of
+/// 300 operators: twelve for each limit, and those of the bucket itself.
 pub const MAX_LIMITS: usize = 23;
 
 /// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
@@ -222,7 +222,7 @@ impl Limits {
         &self.0
     }
 
-    /// Whether `other` is the very same set, without comparing it limit by limit.
+    /// Returns true if `other` is the same set; a shared set is not compared limit by limit.
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self == other
     }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ValidationError, ValidationReason};
 
-/// How many characters an entity id or a principal may have.
+/// Maximum length of an entity id or a principal, in characters.
 pub const MAX_IDENTIFIER_LEN: usize = 256;
-/// How many characters a limit or resource name may have.
+/// Maximum length of a limit or resource name, in characters.
 pub const MAX_NAME_LEN: usize = 64;
-/// How many characters a stack name may have.
+/// Maximum length of a stack name, in characters.
 pub const MAX_STACK_NAME_LEN: usize = 55;
 /// The reserved limit that the reference keeps on every bucket for DynamoDB write units.
 pub(crate) const WCU: &str = "wcu";
@@ -227,7 +227,7 @@ macro_rules! validated_name {
 }
 
 validated_name! {
-    /// Who is limited: a user, an API key, a project. 1 to 256 characters; a letter or digit first, then letters,
+    /// The entity to limit: a user, an API key, a project. 1 to 256 characters; a letter or digit first, then letters,
     /// digits and `_ . : @ -`.
     ///
     /// ```
@@ -239,7 +239,7 @@ validated_name! {
 }
 
 validated_name! {
-    /// Who changed something, as the audit trail records it: an identifier or an AWS ARN.
+    /// The author of a change, as the audit trail records it: an identifier or an AWS ARN.
     ///
     /// ```
     /// use zae_limiter::Principal;
@@ -261,7 +261,7 @@ validated_name! {
 }
 
 validated_name! {
-    /// What is limited: a model, a route, an API. 1 to 64 characters; a letter first, then letters, digits and
+    /// The resource to limit: a model, a route, an API. 1 to 64 characters; a letter first, then letters, digits and
     /// `_ . / : -`.
     ///
     /// ```
@@ -322,7 +322,7 @@ validated_name! {
     }
 }
 
-/// Which of an entity's limit sets is meant: the one for a resource, or the entity's default for all others.
+/// Selects one of an entity's limit sets: the one for a resource, or the entity's default for all others.
 ///
 /// ```
 /// use zae_limiter::{LimitScope, ResourceName};

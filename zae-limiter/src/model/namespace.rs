@@ -1,4 +1,4 @@
-//! What is known about a namespace: [`NamespaceInfo`].
+//! The record of a namespace: [`NamespaceInfo`].
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ pub struct NamespaceInfo {
     pub name: NamespaceName,
     /// Its id, the first part of its keys.
     pub id: NamespaceId,
-    /// Whether it is in use.
+    /// The state of the namespace, such as in use or deleted.
     pub state: NamespaceState,
     /// When it was registered, `YYYY-MM-DDTHH:MM:SSZ`.
     pub created_at: Option<String>,

@@ -6,10 +6,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pause {
-    /// When it ends, in milliseconds since 1970.
+    /// The time at which it ends, in milliseconds since 1970.
     pub until_ms: i64,
-    /// How much of it was left, by the repository's clock, when it was read; never zero.
+    /// Time that was left of it when it was read, by the repository's clock; never zero.
     pub left: Duration,
-    /// Why, for people: `429`, say.
+    /// The reason in a form for people, for example `429`.
     pub reason: String,
 }

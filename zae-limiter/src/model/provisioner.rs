@@ -1,17 +1,17 @@
-//! What declarative configuration manages: [`ProvisionerState`].
+//! The state of declarative configuration: [`ProvisionerState`].
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the last applied manifest of a namespace set, so that the next one can tell what it no longer names.
+/// The settings of the last applied manifest of a namespace, so that the next one can tell what it no longer names.
 ///
 /// Names are kept as text, as they are stored: other writers do not check them, and what they wrote must still be found
 /// to be removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProvisionerState {
-    /// Whether the system's defaults are managed.
+    /// True if the system's defaults are managed.
     pub managed_system: bool,
     /// The resources whose defaults are managed.
     pub managed_resources: Vec<String>,

@@ -1,24 +1,25 @@
-//! Whether tokens may be debited ahead of use: [`Reserve`].
+//! The setting for debiting tokens ahead of use: [`Reserve`].
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a process may debit tokens before it needs them, keep them for a short while, and grant from them without
-/// asking the table.
+/// Sets whether a process may debit tokens before it needs them, keep them for a short while, and grant from them
+/// without asking the table.
 ///
-/// Meant for buckets that many processes ask many times a second, above all parents: a thousand keys of one project meet
-/// in one item. Such a bucket then costs a few writes per second and process in place of one per acquire, and a grant takes
-/// no round trip. How much is held follows the demand: what this process needs in three quarters of the reserve's life, at most 0.5 %
-/// of the capacity and half of what the bucket holds. Buckets with little demand or a small capacity are asked as ever.
+/// Meant for buckets that many processes ask many times a second, above all parents: a thousand keys of one project
+/// meet in one item. Such a bucket then costs a few writes per second and process in place of one per acquire, and a
+/// grant takes no round trip. How much is held follows the demand: what this process needs in three quarters of the
+/// reserve's life, at most 0.5 % of the capacity and half of what the bucket holds. Buckets with little demand or a
+/// small capacity are asked as ever.
 ///
 /// Tokens leave the bucket before they are used, so in the long run never more is granted than the limit allows. In an
 /// interval of τ seconds at most capacity + rate·τ + min(rate·L, N·(B−1)) is granted, with L the life of a reserve
-/// ([`reserve_life`](crate::RateLimiterBuilder::reserve_life)), N the number of processes and B the most that one of them
-/// holds (0.5 % of the capacity). For a limit per minute and a life of one second that is at most 1.7 % of the capacity,
-/// whatever the number of processes. `docs/engine.md` has the argument.
+/// ([`reserve_life`](crate::RateLimiterBuilder::reserve_life)), N the number of processes and B the most that one of
+/// them holds (0.5 % of the capacity). For a limit per minute and a life of one second that is at most 1.7 % of the
+/// capacity, whatever the number of processes. `docs/engine.md` has the argument.
 ///
 /// What it costs: while a bucket is nearly empty, a process that was just told so answers on its own for about one life
-/// before it asks again, so that a thousand processes do not poll for every token that drips in. And what a process that
-/// crashes holds is gone until refill replaces it.
+/// before it asks again, so that a thousand processes do not poll for every token that drips in. And what a process
+/// that crashes holds is gone until refill replaces it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -42,7 +43,7 @@ pub(crate) enum Exactness {
 }
 
 impl Reserve {
-    /// How an acquiring entity's own bucket is asked.
+    /// Returns the mode for an acquiring entity's own bucket.
     pub(crate) fn child(self) -> Exactness {
         match self {
             Self::All => Exactness::Reserved,
@@ -50,7 +51,7 @@ impl Reserve {
         }
     }
 
-    /// How its parent's is.
+    /// Returns the mode for its parent's bucket.
     pub(crate) fn parent(self) -> Exactness {
         match self {
             Self::All | Self::Parents => Exactness::Reserved,

@@ -1,4 +1,4 @@
-//! What a limit says to a request: [`LimitStatus`].
+//! The answer of a limit to a request: [`LimitStatus`].
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::model::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LimitStatus {
-    /// Whose bucket it is.
+    /// The entity that the bucket belongs to.
     pub entity_id: EntityId,
-    /// For which resource.
+    /// The resource that it limits.
     pub resource: ResourceName,
     /// The limit's parameters, whole and undivided even where the bucket is sharded.
     pub limit: Limit,
@@ -23,9 +23,9 @@ pub struct LimitStatus {
     pub available: i64,
     /// Whole tokens asked for.
     pub requested: u64,
-    /// Whether this limit refused.
+    /// True if this limit refused.
     pub exceeded: bool,
-    /// How long until the request would fit; zero when it was not refused.
+    /// Time until the request would fit; zero when it was not refused.
     #[serde(rename = "retry_after_seconds", serialize_with = "seconds")]
     pub retry_after: Duration,
 }
@@ -42,7 +42,7 @@ impl LimitStatus {
     }
 }
 
-/// What happens to a request when the store cannot be asked.
+/// The policy for a request when the store cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

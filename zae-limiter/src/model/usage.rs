@@ -52,13 +52,13 @@ impl Serialize for UsageWindow {
     }
 }
 
-/// What one entity consumed of one resource within one window.
+/// One entity's consumption of one resource within one window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsageSnapshot {
-    /// Who.
+    /// The entity.
     pub entity_id: EntityId,
-    /// Of what.
+    /// The resource.
     pub resource: ResourceName,
     /// The window's length.
     #[serde(rename = "window_type")]
@@ -69,11 +69,11 @@ pub struct UsageSnapshot {
     pub window_end: String,
     /// Net consumption in whole tokens by limit; negative when more was given back than taken.
     pub counters: BTreeMap<LimitName, i64>,
-    /// How many changes were counted.
+    /// Number of changes that were counted.
     pub total_events: i64,
 }
 
-/// Whose consumption is asked for.
+/// The consumption that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UsageOf {
     Entity(EntityId),
@@ -81,7 +81,8 @@ pub(crate) enum UsageOf {
     Resource(ResourceName),
 }
 
-/// Which snapshots to read: those of an entity, of an entity and a resource, or of a resource across all entities.
+/// Selects the snapshots to read: those of an entity, of an entity and a resource, or of a resource across all
+/// entities.
 ///
 /// ```
 /// use zae_limiter::{EntityId, ResourceName, UsageQuery, UsageWindow};
@@ -111,12 +112,12 @@ impl UsageQuery {
         Self { of, window: None, since_ms: None, until_ms: None, limit: DEFAULT_LIMIT, cursor: None }
     }
 
-    /// What `entity` consumed of all resources, by resource and then newest first.
+    /// Selects the consumption of `entity` for all resources, by resource and then newest first.
     pub fn entity(entity: EntityId) -> Self {
         Self::of(UsageOf::Entity(entity))
     }
 
-    /// What all entities consumed of `resource`, newest first.
+    /// Selects the consumption of `resource` by all entities, newest first.
     pub fn of_resource(resource: ResourceName) -> Self {
         Self::of(UsageOf::Resource(resource))
     }
@@ -173,7 +174,7 @@ impl UsageQuery {
 pub struct UsagePage {
     /// The snapshots that fit the query.
     pub snapshots: Vec<UsageSnapshot>,
-    /// Where the next page starts; opaque, of use with the same query only. `None` at the end.
+    /// The cursor of the next page; opaque, of use with the same query only. `None` at the end.
     pub next: Option<String>,
 }
 
@@ -185,7 +186,7 @@ pub struct UsageTotal {
     pub total: i64,
     /// Tokens per snapshot that names the limit.
     pub average: f64,
-    /// How many snapshots name it.
+    /// Number of snapshots that name it.
     pub snapshots: u64,
 }
 
@@ -195,7 +196,7 @@ pub struct UsageTotal {
 pub struct UsageSummary {
     /// The length of the windows that were added up; `None` when there were none.
     pub window: Option<UsageWindow>,
-    /// How many snapshots.
+    /// Number of snapshots.
     pub snapshot_count: u64,
     /// By limit.
     pub totals: BTreeMap<LimitName, UsageTotal>,

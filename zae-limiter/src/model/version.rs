@@ -72,7 +72,7 @@ impl FromStr for Version {
     }
 }
 
-/// What stands before `.dev` and digits.
+/// The part before `.dev` and digits.
 fn development(text: &str) -> Option<&str> {
     let (numbers, suffix) = text.split_once(".dev")?;
     suffix.starts_with(|c: char| c.is_ascii_digit()).then_some(numbers)
@@ -102,7 +102,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// What the table says of the versions that may use it. There is one such record for all namespaces.
+/// The table's record of the versions that may use it. There is one such record for all namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VersionRecord {
@@ -118,7 +118,7 @@ pub struct VersionRecord {
     pub updated_by: Option<String>,
 }
 
-/// What a version record means for a client.
+/// The meaning of a version record for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compatibility {
@@ -139,7 +139,7 @@ pub enum Compatibility {
 }
 
 impl VersionRecord {
-    /// What this record means for a client of version `client`.
+    /// Returns the meaning of this record for a client of version `client`.
     pub fn compatibility(&self, client: &Version) -> Compatibility {
         // The reference reads a missing schema as the first one that was ever published.
         let schema = self.schema_version.as_deref().filter(|text| !text.is_empty()).unwrap_or("1.0.0");
@@ -160,7 +160,7 @@ impl VersionRecord {
     }
 }
 
-/// What an upgrade writes into the version record.
+/// The values that an upgrade writes into the version record.
 ///
 /// The minimum for clients is only ever raised: an upgrade that reset it would let clients in that do not understand
 /// what newer ones have stored.
@@ -193,7 +193,7 @@ impl VersionUpdate {
         self
     }
 
-    /// Who writes it; otherwise this crate and its version.
+    /// Names the writer; by default this crate and its version.
     #[must_use]
     pub fn updated_by(mut self, who: impl Into<String>) -> Self {
         self.updated_by = Some(who.into());

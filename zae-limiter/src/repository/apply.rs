@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// How often a bucket in use is tried.
+/// Number of tries against a bucket in use.
 const TRIES: u32 = 10;
 
 /// The limits that hold for one entity and resource.

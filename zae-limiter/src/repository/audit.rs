@@ -21,9 +21,9 @@ use crate::{
     },
 };
 
-/// How long events are kept when nothing else is said.
+/// Retention of events when none is set, in days.
 const DEFAULT_RETENTION_DAYS: u32 = 90;
-/// How long a stored retention is believed, in ms: a change is seen within this time.
+/// Time that a stored retention is cached, in ms: a change is seen within this time.
 const RETENTION_CACHED_MS: i64 = 60_000;
 
 /// The last event id of this process. Ids of one process rise strictly, also within a millisecond and also when the
@@ -43,7 +43,7 @@ fn next_id(now_ms: i64) -> String {
     next.to_string()
 }
 
-/// How long audit events of a repository are kept.
+/// The retention of a repository's audit events.
 #[derive(Debug, Default)]
 pub(crate) struct AuditRetention {
     /// Said in code; otherwise the namespace's system configuration says it.

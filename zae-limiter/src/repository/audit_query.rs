@@ -1,4 +1,5 @@
-//! Reading the audit trail: of one target, from its partition; of the whole namespace, by way of the index over all its items.
+//! Reading the audit trail: of one target, from its partition; of the whole namespace, by way of the index over all its
+//! items.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +14,8 @@ use crate::{
     wire::{audit, keys, values::get_s},
 };
 
-/// How many events of a namespace are looked at together, at least: the index has no order of time, so each look reads all of
-/// the trail's keys in it.
+/// Minimum number of events of a namespace that are looked at together: the index has no order of time, so each look
+/// reads all of the trail's keys in it.
 const LOOK: u32 = 1_000;
 
 /// The part of the trail that is asked for, as ids: they sort by time.
@@ -38,7 +39,7 @@ impl Span {
         self.before.as_deref().is_none_or(|before| id < before) && !self.is_over(id)
     }
 
-    /// Whether `id` and all before it are too old.
+    /// Returns true if `id` and all before it are too old.
     fn is_over(&self, id: &str) -> bool {
         self.since.as_deref().is_some_and(|since| id < since)
     }
@@ -47,12 +48,12 @@ impl Span {
 impl Repository {
     /// The events that `query` asks for, newest first. [`AuditPage::next`] is the `before` of the following page.
     ///
-    /// Those of the whole namespace are found through an index, which lags behind by moments, and which has no order of time:
-    /// each page reads the keys of all events that are kept.
+    /// Those of the whole namespace are found through an index, which lags behind by moments, and which has no order of
+    /// time: each page reads the keys of all events that are kept.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] when the limit is 0 or `before` is no event id, [`RepositoryError::Store`] when the table
-    /// cannot be read.
+    /// [`RepositoryError::Invalid`] when the limit is 0 or `before` is no event id, [`RepositoryError::Store`] when the
+    /// table cannot be read.
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {

@@ -21,8 +21,8 @@ impl Repository {
     /// The buckets of an entity, by resource. Read from an index, which lags behind by moments, and then item by item.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's numbers are
-    /// none.
+    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's numbers
+    /// are none.
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {

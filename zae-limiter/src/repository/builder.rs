@@ -31,13 +31,13 @@ use crate::{
 pub const DEFAULT_STACK: &str = "limiter";
 /// The namespace when neither the caller nor `ZAEL_NAMESPACE` names one.
 pub const DEFAULT_NAMESPACE: &str = "default";
-/// How many fill times an idle bucket of default limits is kept.
+/// Lifetime of an idle bucket of default limits, in fill times.
 const DEFAULT_TTL_MULTIPLIER: u32 = 7;
-/// How long one attempt may take. Acquires cut theirs shorter; this is for reading configuration and for management.
+/// Maximum duration of one attempt. Acquires cut theirs shorter; this is for reading configuration and for management.
 #[cfg(feature = "aws")]
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// Where the table is.
+/// The place of the table.
 #[derive(Default)]
 enum StoreChoice {
     #[default]
@@ -51,7 +51,7 @@ enum StoreChoice {
     Store(EmbeddedStore),
 }
 
-/// What is created where it is missing.
+/// The parts that are created where they are missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Missing {
     /// Nothing.
@@ -147,8 +147,8 @@ impl RepositoryBuilder {
         self
     }
 
-    /// Another DynamoDB than AWS's own, for example `http://localhost:8000`. On this machine it needs neither a region nor
-    /// credentials. Otherwise, or when it is empty, the one that every AWS tool would use.
+    /// Another DynamoDB than AWS's own, for example `http://localhost:8000`. On this machine it needs neither a region
+    /// nor credentials. Otherwise, or when it is empty, the one that every AWS tool would use.
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.endpoint_url = Some(url.into());
         self
@@ -156,8 +156,8 @@ impl RepositoryBuilder {
 
     /// A client made elsewhere; region and endpoint are then its own.
     ///
-    /// Its timeouts should fit inside an acquire's deadline. Writes that add tokens are sent once, whatever it says about
-    /// retries.
+    /// Its timeouts should fit inside an acquire's deadline. Writes that add tokens are sent once, whatever it says
+    /// about retries.
     pub fn client(mut self, client: Client) -> Self {
         self.place = StoreChoice::Client(client);
         self
@@ -193,7 +193,8 @@ impl RepositoryBuilder {
         self
     }
 
-    /// Creates nothing at all, not even the namespace `default` in a table that nobody has opened yet. For tools that look.
+    /// Creates nothing at all, not even the namespace `default` in a table that nobody has opened yet. For tools that
+    /// look.
     pub fn must_exist(mut self) -> Self {
         self.missing = Missing::Fail;
         self
@@ -212,20 +213,20 @@ impl RepositoryBuilder {
         self
     }
 
-    /// How long stored limits are remembered, 60 s by default; zero reads them every time. Changes made through this
-    /// repository are seen at once.
+    /// Sets how long stored limits are remembered, 60 s by default; zero reads them every time. Changes made through
+    /// this repository are seen at once.
     pub fn config_cache_ttl(mut self, ttl: Duration) -> Self {
         self.settings.config_cache_ttl = ttl;
         self
     }
 
-    /// For how many times its fill time an idle bucket of default limits is kept, 7 by default; 0 keeps buckets for ever.
+    /// Sets the lifetime of an idle bucket of default limits, in fill times: 7 by default; 0 keeps buckets for ever.
     pub fn bucket_ttl_multiplier(mut self, times: u32) -> Self {
         self.settings.bucket_ttl_multiplier = times;
         self
     }
 
-    /// Stores for how many days audit events of this namespace are kept.
+    /// Stores the retention of this namespace's audit events, in days.
     pub fn audit_retention_days(mut self, days: u32) -> Self {
         self.audit_retention_days = Some(days);
         self
@@ -241,12 +242,12 @@ impl RepositoryBuilder {
     ///
     /// # Errors
     /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
-    /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is nothing
-    /// to open; [`RepositoryError::MayNotRegister`] when `default` is missing and the credentials are an application's;
-    /// [`RepositoryError::Connect`] when there is no region or a setting of the environment cannot be right;
-    /// [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
-    /// age; [`RepositoryError::NotProvisioned`] when the provisioner failed; [`RepositoryError::Store`] when the table cannot
-    /// be reached.
+    /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is
+    /// nothing to open; [`RepositoryError::MayNotRegister`] when `default` is missing and the credentials are an
+    /// application's; [`RepositoryError::Connect`] when there is no region or a setting of the environment cannot be
+    /// right; [`RepositoryError::ClientTooOld`] or [`RepositoryError::IncompatibleSchema`] when the table is of another
+    /// age; [`RepositoryError::NotProvisioned`] when the provisioner failed; [`RepositoryError::Store`] when the table
+    /// cannot be reached.
     pub async fn build(self) -> Result<Repository, RepositoryError> {
         let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
         let namespace = NamespaceName::new(choose(self.namespace, "ZAEL_NAMESPACE", DEFAULT_NAMESPACE))?;
@@ -317,7 +318,7 @@ async fn reach(stack: &StackName, client: Client, missing: Missing) -> Result<St
     Ok(store)
 }
 
-/// What was given, else the environment's, else the default; empty text counts as nothing.
+/// Returns the given value, else the environment's, else the default; empty text counts as nothing.
 fn choose(given: Option<String>, variable: &str, default: &str) -> String {
     let given = given.filter(|text| !text.is_empty());
     let from_environment = || std::env::var(variable).ok().filter(|text| !text.is_empty());
@@ -363,8 +364,8 @@ impl Repository {
     }
 
     /// Opens a namespace of a deployed stack. The stack is `ZAEL_STACK` or `limiter`; an empty `namespace` stands for
-    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint, credentials and proxies are those that every AWS tool would use, see
-    /// [`aws`](crate::aws).
+    /// `ZAEL_NAMESPACE` or `default`. Region, endpoint, credentials and proxies are those that every AWS tool would
+    /// use, see [`aws`](crate::aws).
     ///
     /// A missing table or namespace is an error that names the command which creates it; only `default` is registered
     /// where it is missing, since every stack has it. [`RepositoryBuilder::must_exist`] does without that, too.

@@ -1,4 +1,4 @@
-//! How much of a resource is left, over all entities.
+//! The remaining capacity of a resource, over all entities.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) type Shards = BTreeMap<u32, Image>;
 
 impl Repository {
-    /// What all entities with a bucket for `resource` have left of `limit` at this moment, refills included.
+    /// Returns what all entities with a bucket for `resource` have left of `limit` at this moment, refills included.
     ///
     /// Reads the resource's part of an index, so buckets that were created within the last moments may be missing. One
     /// read unit per 8 KB of buckets; with the lean index of a deployment, one more read per bucket.
@@ -110,7 +110,7 @@ fn address(item: &Item) -> Option<(EntityId, u32)> {
     Some((EntityId::new(bucket.entity).ok()?, bucket.shard))
 }
 
-/// What is left of `limit` in the shards of one entity's bucket; `None` when they do not have that limit.
+/// Returns what is left of `limit` in the shards of one entity's bucket; `None` when they do not have that limit.
 pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now: i64) -> Option<EntityCapacity> {
     // Shard 0 is the authority on count and parameters; it may be missing when its time is over first.
     let authority = shards.get(&0).or_else(|| shards.values().next())?;

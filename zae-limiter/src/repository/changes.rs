@@ -1,4 +1,4 @@
-//! What was changed here since limits were read: such a reading is out of date, however young.
+//! Changes made here since limits were read: they make such a reading out of date, however recent it is.
 
 use std::sync::{
     Arc,
@@ -12,19 +12,20 @@ use crate::{
     store::Consistency,
 };
 
-/// Of how many entities a change is known by itself; beyond that, all readings before the oldest of them count as old.
+/// Number of entities whose last change is tracked by itself; beyond that, all readings before the oldest of them count
+/// as old.
 const MAX_ENTITIES: u64 = 10_000;
-/// For how long after a change a read of any replica may still miss it, in ms; usually it is well below a second.
+/// Time after a change in which a read of any replica may still miss it, in ms; usually it is well below a second.
 const SETTLING_MS: i64 = 5_000;
 
 /// The changes made through the repositories that share it.
 ///
-/// Dropping a cache's entry is not enough: a read that was under way during the change would put the old limits back, for
-/// as long as they are believed.
+/// Dropping a cache's entry is not enough: a read that was under way during the change would put the old limits back,
+/// for as long as they are believed.
 #[derive(Debug)]
 pub(crate) struct Changes {
     count: AtomicU64,
-    /// How many of them can be seen here.
+    /// Number of changes that can be seen here.
     noted: AtomicU64,
     last_ms: AtomicI64,
     everything: Arc<AtomicU64>,
@@ -64,23 +65,24 @@ impl Changes {
         self.noted.fetch_add(1, SeqCst);
     }
 
-    /// Grows with every change, once [`since`](Changes::since) knows of it: as long as it stays the same, so do the answers.
+    /// Grows with every change, once [`since`](Changes::since) knows of it: as long as it stays the same, so do the
+    /// answers.
     pub(crate) fn noted(&self) -> u64 {
         self.noted.load(SeqCst)
     }
 
-    /// Whether a reading that had seen the first `seen` changes lacks one that concerns `entity`.
+    /// Returns true if a reading that had seen the first `seen` changes lacks one that concerns `entity`.
     pub(crate) fn since(&self, seen: u64, namespace: &NamespaceId, entity: &EntityId) -> bool {
         let own = || self.entities.get(&(namespace.clone(), entity.clone())).unwrap_or(0);
         seen < self.everything.load(SeqCst) || seen < own()
     }
 
-    /// Whether a reading that had seen the first `seen` changes lacks one that concerns everybody.
+    /// Returns true if a reading that had seen the first `seen` changes lacks one that concerns everybody.
     pub(crate) fn of_everything_since(&self, seen: u64) -> bool {
         seen < self.everything.load(SeqCst)
     }
 
-    /// How to read so that no change made here is missed.
+    /// Returns the consistency to read with so that no change made here is missed.
     pub(crate) fn consistency(&self, now_ms: i64) -> Consistency {
         let age = now_ms.saturating_sub(self.last_ms.load(SeqCst));
         if age < SETTLING_MS { Consistency::Strong } else { Consistency::Eventual }

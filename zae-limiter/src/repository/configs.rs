@@ -1,7 +1,7 @@
 //! Replacing and removing configuration items, together with the registries that list them.
 //!
-//! Item, registry and audit trail change in one transaction, so that a crash leaves all or nothing. What a replacement keeps of the
-//! old item, or refuses to touch, is a condition of it: a neighbour's change in between means another try.
+//! Item, registry and audit trail change in one transaction, so that a crash leaves all or nothing. What a replacement
+//! keeps of the old item, or refuses to touch, is a condition of it: a neighbour's change in between means another try.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -24,17 +24,17 @@ use crate::{
     },
 };
 
-/// How often a change is tried against neighbours that change the same item.
+/// Number of tries of a change against neighbours that change the same item.
 const TRIES: u32 = 10;
 
-/// What becomes of a configuration item.
+/// The outcome for a configuration item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Stored,
     Removed,
 }
 
-/// Whether a removal is recorded by itself.
+/// The way in which a removal is recorded: by itself, or as part of another change.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trail<'a> {
     By(Option<&'a Principal>),
@@ -48,7 +48,8 @@ impl Repository {
         item.as_ref().map(StoredConfig::decode).transpose()
     }
 
-    /// Stores limits (and, on the system's level, the policy) in place of whatever was there, and answers what that was.
+    /// Stores limits (and, on the system's level, the policy) in place of whatever was there, and answers what that
+    /// was.
     pub(super) async fn replace_config(
         &self,
         level: ConfigLevel<'_>,
@@ -79,8 +80,8 @@ impl Repository {
         Err(busy(&key))
     }
 
-    /// Removes a configuration and answers what it was; `None` when there was none. A whole entity's removal has an audit
-    /// event of its own.
+    /// Removes a configuration and answers what it was; `None` when there was none. A whole entity's removal has an
+    /// audit event of its own.
     pub(super) async fn remove_config(
         &self,
         level: ConfigLevel<'_>,

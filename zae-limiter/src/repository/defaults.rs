@@ -26,8 +26,8 @@ impl Repository {
     /// `principal` is who the audit trail says did it. Cancel safe: a dropped call has stored all or nothing.
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them would
-    /// undo.
+    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
+    /// would undo.
     pub async fn set_resource_defaults(
         &self,
         resource: &ResourceName,
@@ -74,8 +74,8 @@ impl Repository {
         Ok(names)
     }
 
-    /// Stores the namespace's default limits and what acquires do while the table cannot be reached, in place of what was
-    /// there; no policy removes the stored one.
+    /// Stores the namespace's default limits and what acquires do while the table cannot be reached, in place of what
+    /// was there; no policy removes the stored one.
     ///
     /// # Errors
     /// [`RepositoryError::Invalid`] for [`OnUnavailable::Local`], which is a choice of one process;

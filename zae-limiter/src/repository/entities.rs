@@ -81,8 +81,9 @@ impl Repository {
         self.store().query_all(children).await?.iter().map(decode).collect()
     }
 
-    /// Finds the chain of three cascading levels that `entity` is part of, lowest first; `None` where there is none. Acquires
-    /// charge an entity and its parent: the third of them is not charged for the first. Reads the parent and the children.
+    /// Finds the chain of three cascading levels that `entity` is part of, lowest first; `None` where there is none.
+    /// Acquires charge an entity and its parent: the third of them is not charged for the first. Reads the parent and
+    /// the children.
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a stored entity cannot be read.

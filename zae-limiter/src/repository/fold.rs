@@ -1,8 +1,9 @@
 //! Making one bucket of a sharded one.
 //!
-//! Shards go first, each in a write that tells what it held in that very moment; then what they held is given to shard 0,
-//! together with the count of one, in a write on the condition that shard 0 was not refilled since it was read. Until
-//! then capacity and refill stay divided. So nothing is granted twice: what an interruption loses is tokens, which refill.
+//! Shards go first, each in a write that tells what it held in that very moment; then what they held is given to shard
+//! 0, together with the count of one, in a write on the condition that shard 0 was not refilled since it was read.
+//! Until then capacity and refill stay divided. So nothing is granted twice: what an interruption loses is tokens,
+//! which refill.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ use crate::{
     },
 };
 
-/// How often shard 0 is tried against those who use it.
+/// Number of tries to update shard 0 under contention.
 const TRIES: u32 = 50;
 
 impl Repository {
@@ -35,11 +36,12 @@ impl Repository {
     /// also those that an earlier call or a change of the count has left behind. `None` when there is no bucket.
     ///
     /// Best done while little uses the bucket: refunds of leases that hold tokens of a removed shard are lost, and a
-    /// process that still has an older picture of the bucket may, once, create a further shard anew, with no more than that
-    /// picture shows beyond shard 0's own share. An aggregator of the reference may shard the bucket again.
-    /// Net consumption (`tc`) of removed shards is not carried over: it was counted as usage already.
+    /// process that still has an older picture of the bucket may, once, create a further shard again, with no more than
+    /// that picture shows beyond shard 0's own share. An aggregator of the reference may shard the bucket again. Net
+    /// consumption (`tc`) of removed shards is not carried over: it was counted as usage already.
     ///
-    /// Not cancel safe, but repeatable: an interrupted call may lose tokens, which refill, and the next one completes it.
+    /// Not cancel safe, but repeatable: an interrupted call may lose tokens, which refill, and the next one completes
+    /// it.
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the bucket uses a feature of newer clients, before anything is changed;
@@ -56,7 +58,7 @@ impl Repository {
             bucket::decode_plain(&item)?;
         }
         let Some(image) = self.shard(&first).await? else {
-            // Shard 0 has lapsed: the bucket starts anew, and what is left of it must not be taken for a part of it.
+            // Shard 0 has lapsed: the bucket starts again, and what is left of it must not be taken for a part of it.
             self.store().batch_delete(&others).await?;
             return Ok(None);
         };
@@ -116,7 +118,8 @@ impl Repository {
             let (mut available, mut full) = (BTreeMap::new(), 0);
             for limit in &image.limits {
                 let (Some(stored), Some(whole)) = (limit.tokens, limit.params.complete()) else { continue };
-                // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still its own.
+                // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still
+                // its own.
                 let own = own.get(&limit.name).copied().unwrap_or(stored).max(stored);
                 let moved = moved.get(&limit.name).copied().unwrap_or(0);
                 let tokens = own.saturating_add(moved).min(whole.capacity);
@@ -135,7 +138,7 @@ impl Repository {
     }
 }
 
-/// What one shard holds at `now`, in mt by limit, under the parameters of shard 0.
+/// Returns the balances of one shard at `now`, in mt by limit, under the parameters of shard 0.
 fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, i64> {
     let level = |limit: &crate::bucket::image::LimitImage| {
         let whole: Params = first.limit(limit.name.as_str())?.params.complete()?;

@@ -20,7 +20,7 @@ use crate::{
 pub struct EntityPage {
     /// Their ids, in order.
     pub entities: Vec<EntityId>,
-    /// Where the next page starts; `None` on the last one.
+    /// The start of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
@@ -28,12 +28,12 @@ impl Repository {
     /// Stores an entity's limits for a scope, in place of all that were there.
     ///
     /// Existing buckets are brought in line at once, all shards of them: what was gained until now counts under the old
-    /// limits. `principal` is who the audit trail says did it. A dropped call has stored all or nothing, but may not have
-    /// reached the buckets; the next acquires do.
+    /// limits. `principal` is who the audit trail says did it. A dropped call has stored all or nothing, but may not
+    /// have reached the buckets; the next acquires do.
     ///
     /// # Errors
-    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them would
-    /// undo.
+    /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
+    /// would undo.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -59,8 +59,8 @@ impl Repository {
         self.apply_limits(entity, scope, before.as_ref()).await
     }
 
-    /// An entity's own limits for a scope, in the order of their names; `None` when it has none. What applies when it has
-    /// none is for [`RateLimiter::limits_for`](crate::RateLimiter::limits_for) to say.
+    /// An entity's own limits for a scope, in the order of their names; `None` when it has none. What applies when it
+    /// has none is for [`RateLimiter::limits_for`](crate::RateLimiter::limits_for) to say.
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
@@ -71,8 +71,8 @@ impl Repository {
         }
     }
 
-    /// Removes an entity's own limits for a scope, and answers whether there were any. Buckets go over to the limits that
-    /// hold now, and lose those that no longer do; without any, they stay as they are until they lapse.
+    /// Removes an entity's own limits for a scope, and answers whether there were any. Buckets go over to the limits
+    /// that hold now, and lose those that no longer do; without any, they stay as they are until they lapse.
     ///
     /// Cancel safe in the way of [`Repository::set_limits`].
     ///

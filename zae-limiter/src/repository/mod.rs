@@ -64,7 +64,7 @@ pub struct Repository {
     inner: Arc<Inner>,
 }
 
-/// What was chosen when the repository was built.
+/// Settings chosen when the repository was built.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) bucket_ttl_multiplier: u32,

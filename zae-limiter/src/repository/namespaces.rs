@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// How often a change is tried whose state keeps changing under it.
+/// Number of tries of a change whose state keeps changing under it.
 const ATTEMPTS: usize = 5;
 
 /// The error when others keep changing a namespace.
@@ -267,7 +267,7 @@ impl Repository {
         self.registry().register_namespaces(names).await
     }
 
-    /// What the registry says of the namespace called `name`; `None` when none is in use.
+    /// Returns the registry's record of the namespace called `name`; `None` when none is in use.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when the record is no

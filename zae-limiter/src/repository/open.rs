@@ -1,5 +1,5 @@
-//! The namespace that a repository is opened on. A name that is not in use is never taken into use silently, least of all
-//! one whose namespace was deleted: the same name with empty data would hide it, and keep it from being recovered.
+//! The namespace that a repository is opened on. A name that is not in use is never taken into use silently, least of
+//! all one whose namespace was deleted: the same name with empty data would hide it, and keep it from being recovered.
 
 use super::MissingVersion;
 use crate::{

@@ -18,15 +18,15 @@ pub trait Provisioner: fmt::Debug + Send + Sync {
     /// When it is asked.
     fn occasion(&self) -> ProvisionOccasion;
 
-    /// Makes the stack, and comes back when its table can be used. An existing stack is brought to what is wanted, or left
-    /// as it is.
+    /// Makes the stack, and comes back when its table can be used. An existing stack is brought to what is wanted, or
+    /// left as it is.
     ///
     /// # Errors
     /// Whatever kept it from doing so; [`RepositoryError::NotProvisioned`] carries it on.
     fn provision<'a>(&'a self, target: &'a ProvisionTarget) -> Provisioning<'a>;
 }
 
-/// What [`Provisioner::provision`] returns.
+/// The future that [`Provisioner::provision`] returns.
 pub type Provisioning<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
 /// When a [`Provisioner`] is asked.
@@ -39,7 +39,7 @@ pub enum ProvisionOccasion {
     Always,
 }
 
-/// Which stack a [`Provisioner`] is asked for.
+/// The stack that a [`Provisioner`] is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProvisionTarget {

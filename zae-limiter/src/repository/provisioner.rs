@@ -1,4 +1,4 @@
-//! What declarative configuration manages in a namespace.
+//! The part of a namespace that declarative configuration manages.
 
 use super::Repository;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Repository {
-    /// What the last applied manifest manages; nothing, where none was ever applied.
+    /// Returns what the last applied manifest manages; nothing, where none was ever applied.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.

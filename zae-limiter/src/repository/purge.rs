@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How often the index is read again for items that were written, or became visible, after it was read last.
+/// Number of times that the index is read again for items that were written, or became visible, after the last read.
 const PASSES: usize = 5;
 
 impl Repository {
@@ -75,7 +75,7 @@ impl Store {
             purge.remove_all(Query::table(partition).strong()).await?;
         }
         purge.remove_indexed().await?;
-        // Read anew: an item may have joined the partition meanwhile.
+        // Read again: an item may have joined the partition meanwhile.
         purge.remove_all(Query::table(keys::pk_system(id.as_str())).strong()).await?;
         purge.finish().await
     }

@@ -1,4 +1,4 @@
-//! What a table says of itself, whatever namespace is meant: [`Registry`].
+//! A table's records about itself, independent of any namespace: [`Registry`].
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,8 +16,9 @@ use crate::{
 
 /// A table's own records: its namespaces and its version. Cheap to clone.
 ///
-/// For tools that set a table up, look after it, or say what is wrong with it. A [`Repository`] needs a namespace and a table
-/// that it may use; this needs neither, so it also works on a table without `default`, and on one that is too new.
+/// For tools that set a table up, look after it, or say what is wrong with it. A [`Repository`] needs a namespace and a
+/// table that it may use; this needs neither, so it also works on a table without `default`, and on one that is too
+/// new.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -101,7 +102,7 @@ impl Registry {
         self.store.namespace_by_name(name).await
     }
 
-    /// What the registry says of the namespace `id`, in use or not; `None` when there is none.
+    /// Returns the registry's record of the namespace `id`, in use or not; `None` when there is none.
     ///
     /// # Errors
     /// As [`Repository::namespace_info`].

@@ -32,14 +32,14 @@ use crate::{
     },
 };
 
-/// How long a resolution is believed unless the repository is told otherwise.
+/// Time that a resolution is cached unless the repository is set otherwise.
 pub const DEFAULT_CONFIG_CACHE_TTL: Duration = Duration::from_secs(60);
 /// Number of resolutions that are remembered, at up to 1 KiB each: two for each bucket that a limiter remembers.
 const MAX_RESOLUTIONS: u64 = 65_536;
 /// Number of namespaces whose stored policy is remembered, and of entities that are remembered as switched off.
 const MAX_NAMESPACES: u64 = 10_000;
 
-/// Where limits were found.
+/// The level at which limits were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigSource {
     Entity,
@@ -48,7 +48,7 @@ pub(crate) enum ConfigSource {
     System,
 }
 
-/// What is stored about one entity and resource.
+/// The stored configuration of one entity and resource.
 #[derive(Debug)]
 pub(crate) struct Resolution {
     pub(crate) limits: Option<Limits>,
@@ -57,7 +57,7 @@ pub(crate) struct Resolution {
     pub(crate) on_unavailable: Option<OnUnavailable>,
     /// A feature that forbids to grant anything.
     pub(crate) unsupported: Option<Unsupported>,
-    /// Where an operator has switched it off.
+    /// The level at which an operator has switched it off.
     pub(crate) disabled: Option<DisabledLevel>,
     pub(crate) parent: Option<EntityId>,
     pub(crate) cascade: bool,
@@ -107,7 +107,7 @@ impl Validity {
     }
 }
 
-/// How the cache of resolved limits has done.
+/// Statistics of the cache of resolved limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigCacheStats {
@@ -138,9 +138,9 @@ pub(crate) struct Resolutions {
     hits: AtomicU64,
     misses: AtomicU64,
     policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
-    /// What was switched off when it was last read: an outage does not switch it on.
+    /// Entities and resources that were switched off when last read: an outage does not switch them on.
     disabled: moka::sync::Cache<ResolutionKey, DisabledLevel>,
-    /// Most entities have the limits of a level above them, which are read anew for each.
+    /// Most entities have the limits of a level above them, which are read again for each.
     limits: Interner<Limits>,
     changes: Changes,
     /// By namespace.
@@ -171,7 +171,7 @@ impl Resolutions {
         i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// How long `remembered` may be believed, with what is known of its namespace since `standing_since`.
+    /// Returns the time in which `remembered` is valid, with what is known of its namespace since `standing_since`.
     fn validity(&self, remembered: &Remembered, standing_since: i64, clock: &dyn Clock) -> Validity {
         let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
         let until = read_at.saturating_add(self.ttl_ms());
@@ -197,8 +197,8 @@ fn disabled_level(source: ConfigSource) -> Option<DisabledLevel> {
 }
 
 impl Repository {
-    /// The stored limits of `entity` for `resource`, and who else is charged; an error where the namespace is not in use any
-    /// more.
+    /// Returns the stored limits of `entity` for `resource`, and the parent that is charged too; an error where the
+    /// namespace is not in use any more.
     ///
     /// Concurrent misses read once.
     pub(crate) async fn resolve(
@@ -319,7 +319,7 @@ impl Repository {
         Ok((resolution, found.remove(&bucket)))
     }
 
-    /// Where `entity` was last known to be switched off for `resource`.
+    /// Returns the level at which `entity` was last known to be switched off for `resource`.
     pub(crate) fn last_disabled(&self, entity: &EntityId, resource: &ResourceName) -> Option<DisabledLevel> {
         self.resolutions().disabled.get(&(self.namespace_id().clone(), entity.clone(), resource.clone()))
     }
@@ -340,8 +340,8 @@ impl Repository {
         self.resolutions().policies.get(self.namespace_id()).flatten()
     }
 
-    /// Forgets all resolved limits: the next acquires read them anew. Changes made through this repository and its clones
-    /// do this by themselves; changes by others are seen after the cache's time.
+    /// Forgets all resolved limits: the next acquires read them again. Changes made through this repository and its
+    /// clones do this by themselves; changes by others are seen after the cache's time.
     pub fn invalidate_config_cache(&self) {
         self.forget_all_limits();
         self.resolutions().standings.forget();
@@ -358,7 +358,7 @@ impl Repository {
         self.resolutions().changes.of_entity(self.namespace_id(), entity, self.now_ms());
     }
 
-    /// Whether what was resolved earlier for these entities still holds.
+    /// Returns true if what was resolved earlier for these entities still holds.
     #[inline]
     pub(crate) fn still_holds<'a>(
         &self,
@@ -386,7 +386,7 @@ impl Repository {
         self.resolutions().hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often resolved limits were answered from memory.
+    /// Returns the hits, misses and entries of the cache of resolved limits.
     pub fn config_cache_stats(&self) -> ConfigCacheStats {
         let known = self.resolutions();
         ConfigCacheStats {

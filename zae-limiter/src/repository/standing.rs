@@ -1,8 +1,8 @@
-//! Whether an open namespace is still in use: read as often as its limits are, so that a process stops serving one that was
-//! deleted or purged.
+//! Checks that an open namespace is still in use. It is read as often as its limits are, so that a process stops
+//! serving one that was deleted or purged.
 //!
-//! A call of its own, beside the read of limits and no more than one for each namespace and refresh: policies that are bound
-//! to a namespace allow its own partition and the registry's, but not both in one call.
+//! A call of its own, beside the read of limits and no more than one for each namespace and refresh: policies that are
+//! bound to a namespace allow its own partition and the registry's, but not both in one call.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use crate::{error::RepositoryError, model::name::NamespaceId};
 /// Of how many namespaces it is remembered.
 const MAX_NAMESPACES: u64 = 10_000;
 
-/// What was last read of a namespace.
+/// The state last read of a namespace.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     /// Epoch ms.
     pub(super) read_at: i64,
-    /// Why it is not served, where it is not in use any more.
+    /// The reason why it is not served, where it is not in use any more.
     pub(super) gone: Option<Arc<RepositoryError>>,
 }
 
-/// What was last read of the namespaces of one table.
+/// The states last read of the namespaces of one table.
 #[derive(Debug)]
 pub(super) struct Standings(Cache<NamespaceId, Standing>);
 
@@ -43,8 +43,8 @@ impl Standings {
 }
 
 impl Repository {
-    /// Whether the namespace is in use, as far as is remembered or can be read. Where it cannot be read, what was known
-    /// before holds on: an outage is found by the calls that need the table.
+    /// Returns the standing of the namespace: in use or not, as far as is remembered or can be read. Where it cannot be
+    /// read, what was known before holds on: an outage is found by the calls that need the table.
     pub(super) async fn standing(&self) -> Standing {
         let (known, namespace, now) = (self.resolutions(), self.namespace_id(), self.now_ms());
         let before = known.standings.0.get(namespace).await;

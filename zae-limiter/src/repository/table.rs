@@ -10,19 +10,19 @@ use crate::{
 };
 
 impl Repository {
-    /// Whether DynamoDB answers.
+    /// Returns true if DynamoDB answers.
     pub async fn ping(&self) -> bool {
         let key = Key::new(keys::pk_system(keys::RESERVED), keys::sk_version());
         self.store().get(&key, Consistency::Eventual).await.is_ok()
     }
 
-    /// Whether DynamoDB answers within `timeout`.
+    /// Returns true if DynamoDB answers within `timeout`.
     pub async fn is_available(&self, timeout: Duration) -> bool {
         tokio::time::timeout(timeout, self.ping()).await.unwrap_or(false)
     }
 
-    /// Creates the table if it is missing and waits until it can be used; for development and tests, as deploying a stack
-    /// does more. Expiry of items is not switched on.
+    /// Creates the table if it is missing and waits until it can be used; for development and tests, as deploying a
+    /// stack does more. Expiry of items is not switched on.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be created.

@@ -1,4 +1,4 @@
-//! What the audit trail says about the changes made here.
+//! Audit events of the changes made here.
 
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ impl Change<'_> {
     }
 }
 
-/// What a change replaces, beside the change's own particulars.
+/// Adds what a change replaces to the change's own details.
 fn with_previous(mut details: Value, previous: Option<&StoredConfig>) -> Value {
     let (Some(details_map), Some(previous)) = (details.as_object_mut(), previous) else { return details };
     if let Some(limits) = &previous.limits {
@@ -97,8 +97,8 @@ fn with_previous(mut details: Value, previous: Option<&StoredConfig>) -> Value {
 }
 
 impl Repository {
-    /// The part of a transaction that records the change it makes, so that neither happens without the other. `previous` is
-    /// the configuration that it replaces or removes.
+    /// The part of a transaction that records the change it makes, so that neither happens without the other.
+    /// `previous` is the configuration that it replaces or removes.
     pub(super) async fn trail(
         &self,
         change: &Change<'_>,

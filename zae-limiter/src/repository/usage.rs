@@ -15,10 +15,10 @@ const READ: u32 = 1_000;
 /// The fewest: filters may leave little of a page, and one request for many items costs no more than many for a few.
 const READ_AT_LEAST: u32 = 100;
 
-/// Where a query reads, and what is left of it after that.
+/// The part of a query that DynamoDB reads, and the filters that apply after that.
 struct Reading<'a> {
     query: Query,
-    /// Whether the order is that of time alone, so that reading can end where the time asked for begins.
+    /// True if the order is that of time alone, so that reading can end where the time asked for begins.
     by_time: bool,
     window: Option<&'a UsageWindow>,
     since: Option<String>,
@@ -62,7 +62,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What is wanted of one page, and where the next one starts.
+/// The wanted snapshots of one page, and the start of the next page.
 struct Read {
     snapshots: Vec<(UsageSnapshot, Item)>,
     next: Option<Item>,

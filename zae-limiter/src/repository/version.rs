@@ -9,10 +9,10 @@ use crate::{
     wire::{time, version},
 };
 
-/// How often the record is tried when others keep raising its minimum.
+/// Number of tries to write the record when others keep raising its minimum.
 const ATTEMPTS: usize = 5;
 
-/// What to do when the table has no version record.
+/// The action to take when the table has no version record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MissingVersion {
     /// Write one of this client's level.
@@ -26,7 +26,7 @@ fn own_name() -> String {
 }
 
 impl Store {
-    /// Whether this client may use the table. Returns the record, if there is one.
+    /// Checks that this client may use the table. Returns the record, if there is one.
     ///
     /// # Errors
     /// `ClientTooOld` and `IncompatibleSchema` when it may not. An outdated aggregator is no obstacle.

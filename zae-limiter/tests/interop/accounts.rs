@@ -44,7 +44,7 @@ async fn we_read_and_change_their_entities() {
     entities(By::Them).await;
 }
 
-/// Whether `side` finds the entity `twin` in the namespace.
+/// Returns true if `side` finds the entity `twin` in the namespace.
 async fn has_twin(side: &Side, namespace: &str) -> bool {
     !side.ok("get_entity", json!({ "ns": namespace, "entity_id": "twin" })).await.is_null()
 }

@@ -30,7 +30,7 @@ fn with(mut ask: Value, field: &str, value: Value) -> Value {
     ask
 }
 
-/// What both sides say is left; they must agree.
+/// Returns the balances that both sides report; they must agree.
 async fn left(table: &Table, entity: &str) -> (i64, i64) {
     let question = json!({ "entity_id": entity, "resource": "gpt-4" });
     let ours = table.ours.ok("available", question.clone()).await;
@@ -52,7 +52,7 @@ async fn settled(table: &Table, entity: &str, (rpm, tpm): (i64, i64)) {
     }
 }
 
-/// What a refusal says about one limit.
+/// Returns the numbers of a refusal for one limit.
 async fn refusal(side: &Side, ask: Value, limit: &str) -> (i64, i64, u64) {
     let map = side.refused("acquire", ask).await;
     assert_eq!(map["error"], "rate_limit_exceeded");

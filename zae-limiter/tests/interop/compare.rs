@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::table::{Item, text};
 
-/// Where two tables differ.
+/// A difference between two tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Difference {
-    /// What kind of record it is.
+    /// The kind of record.
     pub(crate) record: &'static str,
     /// The attribute, or `*` for a whole item.
     pub(crate) attribute: String,
@@ -23,17 +23,17 @@ pub(crate) struct Difference {
 /// A difference that is meant to be, and why.
 #[derive(Debug)]
 pub(crate) struct Known {
-    /// What kind of record it is.
+    /// The kind of record.
     pub(crate) record: &'static str,
     /// The attribute.
     pub(crate) attribute: &'static str,
-    /// What stands on either side.
+    /// The values on either side.
     pub(crate) how: How,
-    /// Why.
+    /// The reason.
     pub(crate) why: &'static str,
 }
 
-/// What stands on either side.
+/// The values on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
     /// Only we write it.

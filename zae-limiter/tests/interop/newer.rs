@@ -59,7 +59,7 @@ async fn we_refuse_to_guess_what_their_newer_features_mean() {
         };
         let answer = take(&new, &resource, 1).await;
         assert!(expected(&answer), "{feature}: {answer:?}");
-        // Who remembers the old limits learns of it from the bucket, unless only a parent is concerned.
+        // A client that remembers the old limits learns of it from the bucket, unless only a parent is concerned.
         if !feature.ends_with("cascade") {
             let answer = take(&remembering, &resource, 1).await;
             assert!(expected(&answer), "{feature}: {answer:?}");
@@ -68,7 +68,7 @@ async fn we_refuse_to_guess_what_their_newer_features_mean() {
     }
 }
 
-/// What was used once and is over does not lock us out.
+/// A feature that was used once and is over does not lock us out.
 #[tokio::test(flavor = "multi_thread")]
 async fn we_go_on_after_their_resets_top_ups_and_pauses() {
     let Some(table) = with_limits().await else { return };

@@ -52,7 +52,7 @@ const PINC: Known = Known {
     why: "0.17's mark of which creation of the entity this is, beside `pgen`.",
 };
 
-/// What each side marks buckets with.
+/// The marks that each side puts on buckets.
 fn bucket_marks() -> Vec<Known> {
     vec![Known {
         record: "bucket",
@@ -240,7 +240,7 @@ async fn buckets_are_the_same_records() {
     pair.assert_same(&known).await;
 }
 
-/// What a change of limits does to the buckets that exist already.
+/// A change of limits and its effect on the buckets that exist already.
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_limits_reach_buckets_alike() {
     let Some(pair) = Pair::open().await else { return };

@@ -7,7 +7,7 @@ use zae_limiter::{Clock, ManualClock};
 
 use super::{ours::Ours, python::Python};
 
-/// What a call gave.
+/// The result of a call.
 pub(crate) type Answer = Result<Value, Failure>;
 
 /// A call that did not work, in the reference's words.
@@ -15,7 +15,7 @@ pub(crate) type Answer = Result<Value, Failure>;
 pub(crate) struct Failure {
     /// The exception's class.
     pub(crate) class: String,
-    /// What it says.
+    /// The message text.
     pub(crate) message: String,
     /// A refusal in the package's map form.
     pub(crate) map: Option<Value>,

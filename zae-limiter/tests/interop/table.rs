@@ -16,7 +16,7 @@ pub(crate) const STACK: &str = "limiter";
 /// A raw item.
 pub(crate) type Item = std::collections::HashMap<String, AttributeValue>;
 
-/// Who sets the table up.
+/// The side that sets the table up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Us,
@@ -60,7 +60,7 @@ impl Table {
         }
     }
 
-    /// Who set the table up and writes, and the other, who reads.
+    /// Returns the side that set the table up and writes, then the other, which reads.
     pub(crate) fn writer_and_reader(&self, by: By) -> (&Side, &Side) {
         match by {
             By::Us => (&self.ours, &self.theirs),

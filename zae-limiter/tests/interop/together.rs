@@ -59,8 +59,8 @@ fn ours(table: &Table) -> &Ours {
     ours
 }
 
-/// With time standing still nothing refills: what is granted is what was in the bucket, to the token. Idle time is where
-/// the reference grants too much (its plain writes leave accrued refill for later), and the bound says how much.
+/// With time standing still nothing refills: what is granted is what was in the bucket, to the token. Idle time is
+/// where the reference grants too much (its plain writes leave accrued refill for later), and the bound says how much.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_standstill_the_sum_is_bounded_and_our_part_exact() {
     let capacity = 1_000;
@@ -88,8 +88,8 @@ async fn at_a_standstill_the_sum_is_bounded_and_our_part_exact() {
     assert_eq!(table.bucket("shared", "gpt-4").await["rps"].1, i64::try_from(total).unwrap() * 1_000);
 }
 
-/// In driven time, three times the rate for ten minutes, asked by turns: everything permitted is granted, and the reference
-/// adds at most the one bucket that it can hide.
+/// In driven time, three times the rate for ten minutes, asked by turns: everything permitted is granted, and the
+/// reference adds at most the one bucket that it can hide.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_minutes_of_overload_grant_what_is_permitted_and_at_most_one_bucket_more() {
     let (capacity, per_second, seconds) = (20, 1, 600);
@@ -150,7 +150,8 @@ async fn race(capacity: u64, per_second: u64, reserve: Reserve) {
     request["op"] = "burst".into();
     request["ns"] = "default".into();
     let end = Instant::now() + Duration::from_secs_f64(seconds);
-    // They remember a refusal for a second, in which our tasks would take every refill: ours join when they have a part.
+    // They remember a refusal for a second, in which our tasks would take every refill: ours join when they have a
+    // part.
     let ours = async {
         while table.bucket("shared", "gpt-4").await["rps"].1 <= i64::try_from(capacity).unwrap() * 1_000 {
             assert!(Instant::now() < end, "they were granted nothing while they were alone");

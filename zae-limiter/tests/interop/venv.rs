@@ -31,9 +31,9 @@ pub(crate) struct Venv {
     /// The folder's name. Other packages need another one.
     folder: String,
     packages: Vec<String>,
-    /// What can be imported when all went well, separated by commas.
+    /// Modules that can be imported when all went well, separated by commas.
     modules: &'static str,
-    /// What is not tested without it, for the notice.
+    /// A description of what is not tested without it, for the notice.
     without: &'static str,
     found: OnceLock<Result<PathBuf, String>>,
 }

@@ -1,4 +1,4 @@
-//! How long an item is kept: never for less than its limits take to fill.
+//! The lifetime of an item: never less than the time its limits take to fill.
 
 use serde_json::{Value, json};
 use zae_limiter::{Cost, RateLimiter, Repository};

@@ -1,5 +1,5 @@
-//! What the crates promise to those who depend on them: the Rust version, the facts crates.io shows, and who does not
-//! come along.
+//! Promises of the crates to their dependents: the Rust version, the facts that crates.io shows, and the dependencies
+//! that do not come along.
 
 mod rooms;
 
@@ -11,7 +11,7 @@ const PUBLISHED: [&str; 6] = ["zae-limiter", "zae-tower", "zae-axum", "zae-actix
 
 const TLS: [&str; 6] = ["rustls", "ring", "aws-lc-rs", "native-tls", "openssl", "boring"];
 
-/// What cargo prints. Offline: everything it asks about was downloaded to build this very test.
+/// Returns the output of cargo. Offline: everything it asks about was downloaded to build this very test.
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)

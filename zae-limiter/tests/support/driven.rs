@@ -1,5 +1,5 @@
-//! Processes in driven time: the wall clock and tokio's paused clock are one, so a sleep of ten minutes takes no time and
-//! every run of a test is the same in what it asks when.
+//! Processes in driven time: the wall clock and tokio's paused clock are one, so a sleep of ten minutes takes no time
+//! and every run of a test is the same in what it asks when.
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
 

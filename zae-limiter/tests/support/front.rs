@@ -15,7 +15,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// What stands where DynamoDB should be.
+/// A server in DynamoDB's place.
 #[derive(Debug)]
 pub struct Front {
     what: &'static str,

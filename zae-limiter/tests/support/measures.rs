@@ -1,5 +1,5 @@
-//! What acquires cost, in calls, writes and write units. Counted on the wire in driven time, so the numbers are exact and
-//! the same in the tests that hold them to a bound and in the benchmark that prints them.
+//! The cost of acquires, in calls, writes and write units. Counted on the wire in driven time, so the numbers are exact
+//! and the same in the tests that hold them to a bound and in the benchmark that prints them.
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
 
@@ -10,7 +10,7 @@ use zae_limiter::{AcquireError, Cost, EntityId, Limit, Limits, NewEntity, RateLi
 
 use super::{Units, Wire, driven::Fleet, limits, rpm, tpm};
 
-/// How long the store takes to answer.
+/// Time that the store takes to answer.
 pub const ROUND_TRIP: Duration = Duration::from_millis(5);
 /// Tasks that acquire at the same time.
 pub const TASKS: u64 = 64;
@@ -29,7 +29,7 @@ async fn cascade(limiter: &RateLimiter, keys: u64) {
     }
 }
 
-/// Whether `cost` was granted, and kept.
+/// Takes `cost` and keeps it. Returns true if it was granted.
 pub async fn spend(limiter: &RateLimiter, entity: &str, cost: Cost) -> bool {
     match limiter.acquire(entity, "gpt-4", cost).await {
         Ok(lease) => {
@@ -123,7 +123,8 @@ pub async fn adjusted(turns: u64) -> f64 {
     wire.units().writes as f64 / (TASKS * turns) as f64
 }
 
-/// Round trips of an acquire that a refill makes possible: with a fresh image, and with one that a neighbour made stale.
+/// Round trips of an acquire that a refill makes possible: with a fresh image, and with one that a neighbour made
+/// stale.
 pub async fn refill() -> (u64, u64) {
     let fleet = Fleet::new(ROUND_TRIP);
     let limits = limits([rpm(60)]);
@@ -193,7 +194,7 @@ async fn calls(limiter: RateLimiter, key: u64, time: Duration) -> u64 {
     count
 }
 
-/// What many processes on one bucket did.
+/// The results of many processes on one bucket.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Crowd {
     pub asked: u64,

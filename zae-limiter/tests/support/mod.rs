@@ -44,7 +44,7 @@ pub const START: i64 = 1_767_225_600_000;
 /// Long enough that a busy test machine is never mistaken for a dead store.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What happens to one request.
+/// The fate of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It arrives and is answered.
@@ -73,12 +73,13 @@ pub enum Fault {
 
 type Script = dyn Fn(&str, u64) -> Fault + Send + Sync;
 
-/// What the writes of buckets cost.
+/// The cost of writes to buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Units {
     /// Writes sent, those whose condition did not hold included.
     pub writes: u64,
-    /// Write units, indexes included: as the store reports them, and one for each lost condition, which it does not report.
+    /// Write units, indexes included: as the store reports them, and one for each lost condition, which it does not
+    /// report.
     pub units: f64,
 }
 
@@ -124,7 +125,7 @@ impl Wire {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    /// What the writes of buckets have cost since the last time.
+    /// Returns the cost of writes to buckets since the last call.
     pub fn units(&self) -> Units {
         std::mem::take(&mut *self.units.lock().unwrap())
     }
@@ -260,7 +261,7 @@ impl Bench {
         Self { store: TestStore::new(), clock: Arc::new(ManualClock::at(START)) }
     }
 
-    /// What another process would have: its own client and caches on the same table.
+    /// Builds what another process would have: its own client and caches on the same table.
     pub async fn process(&self) -> (Wire, Repository) {
         let (wire, client) = Wire::tap(&self.store.client());
         let builder = Repository::builder().client(client).clock(self.clock.clone()).create_table();

@@ -1,4 +1,4 @@
-//! What expressions may say, and how long they may be.
+//! The allowed contents and length of expressions.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What items, keys and numbers may be.
+//! The rules for items, keys and numbers.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What may go together in batches and transactions.
+//! The rules for what may go together in batches and transactions.
 
 use serde_json::{Value, json};
 

@@ -17,7 +17,7 @@ const CONDITION: &str = "ConditionalCheckFailedException";
 const CANCELED: &str = "TransactionCanceledException";
 const TABLE: &str = "limiter";
 
-/// What is sent, and the error's type; [`OK`] where there is none.
+/// A request that is sent, and the error's type; [`OK`] where there is none.
 type Row = (&'static str, &'static str, Value, &'static str);
 
 fn s(text: impl Into<String>) -> Value {
@@ -67,7 +67,7 @@ fn condition(expression: impl Into<String>) -> Value {
     update(json!({ "UpdateExpression": "SET z = :v", "ConditionExpression": expression.into() }))
 }
 
-/// What `of` makes of the first `count` of many short names, joined by `by`.
+/// Applies `of` to the first `count` of many short names, and joins the results by `by`.
 fn each(count: usize, by: &str, of: impl Fn(&str) -> String) -> String {
     let letters = || b"bcdfghjklmnpqrstvwxz".iter().map(|letter| char::from(*letter));
     let names = letters().flat_map(|first| letters().map(move |second| format!("{first}{second}")));

@@ -1,4 +1,4 @@
-//! How many operators and operands an expression may have.
+//! The number of operators and operands that an expression may have.
 
 use serde_json::{Map, Value, json};
 

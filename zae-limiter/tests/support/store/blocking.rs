@@ -1,5 +1,5 @@
-//! HTTP that blocks the thread which asks: tokio's paused clock runs ahead whenever every task waits, and an answer that is
-//! on its way must not look like that.
+//! HTTP that blocks the thread which asks: tokio's paused clock runs ahead whenever every task waits, and an answer
+//! that is on its way must not look like that.
 
 use std::sync::{LazyLock, mpsc};
 
