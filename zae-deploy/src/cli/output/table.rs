@@ -249,8 +249,8 @@ mod tests {
         let expected = "\
 ------------------------
 Age:       now
-Principal: arn:aws:sts:
-           :1:assumed-
+Principal: arn:aws:sts::
+           1:assumed-
            role/somebody
 N:         7
 ------------------------
