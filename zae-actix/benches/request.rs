@@ -1,7 +1,7 @@
-//! What a request costs on its way through middleware, actix-web and store: `cargo bench -p zae-actix --bench request`.
+//! Measures the cost of a request through middleware, actix-web and store: `cargo bench -p zae-actix --bench request`.
 //!
-//! Two apps that differ in the middleware only are asked one request after the other in one process. Read the medians of
-//! one run against each other; what they differ by is to be compared with what the benchmark of `zae-axum` finds.
+//! Two apps that differ in the middleware only are asked one request after the other in one process. Read the medians
+//! of one run against each other; what they differ by is to be compared with what the benchmark of `zae-axum` finds.
 
 #![allow(clippy::future_not_send, reason = "actix-web's services stay on their thread")]
 

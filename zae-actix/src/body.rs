@@ -14,7 +14,8 @@ use zae_tower::{adapter::SettleGuard, settle::End};
 pin_project! {
     /// The inner service's body, whose end settles the lease.
     ///
-    /// A body ends in one of four ways, and all count: it says so, it fails, the last of its bytes is taken, or it is dropped.
+    /// A body ends in one of four ways, and all count: it says so, it fails, the last of its bytes is taken, or it is
+    /// dropped.
     pub struct ResponseBody<B> {
         #[pin]
         body: B,

@@ -1,4 +1,5 @@
-//! How much a request takes: [`zae_tower::cost`], with closures over actix-web's request. A [`Cost`] itself is an extractor.
+//! Number of tokens that a request takes: [`zae_tower::cost`], with closures over actix-web's request. A [`Cost`]
+//! itself is an extractor.
 //!
 //! ```
 //! use zae_actix::{Cost, cost};
@@ -18,7 +19,7 @@ use zae_tower::{
 
 use crate::{Head, current};
 
-/// What `function` finds in the request; see [`IntoExtracted`] for what it may return.
+/// Extracts the cost that `function` finds in the request; see [`IntoExtracted`] for the types that it may return.
 pub fn from_fn<F, O>(function: F) -> impl Extract<Head, Output = Cost>
 where
     F: Fn(&ServiceRequest) -> O + Send + Sync + 'static,
@@ -27,7 +28,8 @@ where
     plain::from_fn(current::look(function))
 }
 
-/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+/// Extracts the cost that the future returned by `function` finds; see
+/// [`entity::from_async_fn`](crate::entity::from_async_fn).
 pub fn from_async_fn<F, W>(function: F) -> impl Extract<Head, Output = Cost>
 where
     F: Fn(&ServiceRequest) -> W + Send + Sync + 'static,

@@ -1,7 +1,8 @@
 //! actix-web's request, for extractors.
 //!
 //! What the extractors of [`zae_tower`] are handed must be [`Send`], and actix-web's request is not. So they get a
-//! [`Head`](crate::Head), and the request and its payload lie beside them while the decision is made, in a local of the task.
+//! [`Head`](crate::Head), and the request and its payload lie beside them while the decision is made, in a local of the
+//! task.
 
 use std::{
     cell::RefCell,
@@ -66,7 +67,7 @@ impl<T> Future for With<T> {
     }
 }
 
-/// What `look` sees in the request that is decided about.
+/// Calls `look` with the request that is being decided; `None` outside of such a decision.
 pub(crate) fn with<T>(look: impl FnOnce(&ServiceRequest) -> T) -> Option<T> {
     CURRENT.try_with(|current| look(&current.request)).ok()
 }

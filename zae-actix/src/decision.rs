@@ -1,4 +1,4 @@
-//! What handlers extract: [`RateLimited`], [`Lease`].
+//! Extractors for handlers: [`RateLimited`], [`Lease`].
 
 use std::{
     future::{Ready, ready},
@@ -46,9 +46,9 @@ impl FromRequest for RateLimited {
 
 /// Extracts the lease of the request, to correct the estimate that was taken.
 ///
-/// Its methods are those of [`Held`]. The lease is settled when the response's body has ended. A request that passed without a
-/// lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care: adjusting it
-/// does nothing.
+/// Its methods are those of [`Held`]. The lease is settled when the response's body has ended. A request that passed
+/// without a lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care:
+/// adjusting it does nothing.
 ///
 /// ```
 /// use zae_actix::{Lease, LimitError};
@@ -64,8 +64,8 @@ impl FromRequest for RateLimited {
 /// It can be cloned and moved, for example into the stream that a response is made of.
 ///
 /// # Errors
-/// [`NotLimited`] where nothing limits the route; `Option<Lease>` is `None` there, and only there: actix-web makes options of
-/// extractors by itself. Whether something is held, [`handle`](Held::handle) tells.
+/// [`NotLimited`] where nothing limits the route; `Option<Lease>` is `None` there, and only there: actix-web makes
+/// options of extractors by itself. Whether something is held, [`handle`](Held::handle) tells.
 #[derive(Clone, Debug)]
 pub struct Lease(Held);
 

@@ -1,8 +1,8 @@
-//! Who is limited: [`zae_tower::entity`], with closures over actix-web's request.
+//! The entity to limit: [`zae_tower::entity`], with closures over actix-web's request.
 //!
 //! The peer's address is the one that the server sees; what `Forwarded` and its relatives claim (and what
-//! [`ConnectionInfo::realip_remote_addr`](actix_web::dev::ConnectionInfo::realip_remote_addr) believes) counts only behind proxies that
-//! [`client_ip`] is told of.
+//! [`ConnectionInfo::realip_remote_addr`](actix_web::dev::ConnectionInfo::realip_remote_addr) believes) counts only
+//! behind proxies that [`client_ip`] is told of.
 //!
 //! ```
 //! use actix_web::HttpMessage;
@@ -29,7 +29,7 @@ use zae_tower::{
 
 use crate::{Head, current};
 
-/// What `function` finds in the request; see [`IntoExtracted`] for what it may return.
+/// Extracts the entity that `function` finds in the request; see [`IntoExtracted`] for the types that it may return.
 pub fn from_fn<F, O>(function: F) -> impl Extract<Head, Output = EntityId>
 where
     F: Fn(&ServiceRequest) -> O + Send + Sync + 'static,
@@ -38,7 +38,8 @@ where
     plain::from_fn(current::look(function))
 }
 
-/// What the future that `function` makes finds. The future owns what it needs of the request, and is [`Send`].
+/// Extracts the entity that the future returned by `function` finds. The future owns what it needs of the request, and
+/// is [`Send`].
 ///
 /// ```
 /// use zae_actix::{EntityId, entity, extract::ExtractError};

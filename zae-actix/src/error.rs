@@ -8,8 +8,8 @@ use crate::translate;
 /// Anything that the limiter can answer a handler besides yes, as a response; [`zae_tower::LimitError`] inside.
 ///
 /// For handlers that ask the limiter themselves: `?` turns its errors into what the middleware would have answered, for
-/// example a 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and a 500
-/// that tells nothing.
+/// example a 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and
+/// a 500 that tells nothing.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -47,8 +47,8 @@ impl ResponseError for LimitError {
     }
 }
 
-/// An extractor was used where nothing is limited: the program's mistake, answered with a 500 that does not say so; the log
-/// does. Where that may be, extract an [`Option`].
+/// An extractor was used where nothing is limited: the program's mistake, answered with a 500 that does not say so; the
+/// log does. Where that may be, extract an [`Option`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the handler extracts {extractor}, but its route has no limit: add `.wrap(ZaeLimit::new(…))` around it, or extract an Option"

@@ -17,8 +17,8 @@ pub(crate) type Render = Arc<dyn Fn(&Refusal, HttpResponse) -> HttpResponse + Se
 
 /// Limits the requests of the apps, scopes and resources that it is wrapped around.
 ///
-/// Make it once, before the server, and give each worker's app a clone: all state (the limiter, its caches, what was logged)
-/// is shared by the clones. See the [crate's documentation](crate) for the defaults.
+/// Make it once, before the server, and give each worker's app a clone: all state (the limiter, its caches, what was
+/// logged) is shared by the clones. See the [crate's documentation](crate) for the defaults.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")]
@@ -57,28 +57,29 @@ pub struct ZaeLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = Store
 }
 
 impl ZaeLimit {
-    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of your
-    /// own settings. Call it on the program's own runtime, not in the closure that makes each worker's app: the limiter
-    /// works where it is made, and workers end before it has settled everything.
+    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of
+    /// your own settings. Call it on the program's own runtime, not in the closure that makes each worker's app: the
+    /// limiter works where it is made, and workers end before it has settled everything.
     pub fn new(limiter: impl Into<RateLimiter>) -> Self {
         Self { limit: zae_tower::ZaeLimit::new(limiter), render: None }
     }
 }
 
 impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
-    /// Who is limited; see [`entity`](crate::entity). Requests in which it finds nobody share one entity, or are refused
-    /// with [`require_entity`](ZaeLimit::require_entity).
+    /// Sets the entity to limit; see [`entity`](crate::entity). Requests in which the extractor finds none share one
+    /// entity, or are refused with [`require_entity`](ZaeLimit::require_entity).
     pub fn entity<X: Extractor<Output = EntityId>>(self, extractor: X) -> ZaeLimit<X, Rs, C, L> {
         ZaeLimit { limit: self.limit.entity(extractor), render: self.render }
     }
 
-    /// What is limited; see [`resource`](crate::resource). Where it finds nothing, the resource is `default`.
+    /// Sets the resource to limit; see [`resource`](crate::resource). Where the extractor finds nothing, the resource
+    /// is `default`.
     pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
         ZaeLimit { limit: self.limit.resource(extractor), render: self.render }
     }
 
-    /// How much a request takes: a [`Cost`], or an extractor; see [`cost`](crate::cost). Where it finds nothing, 1 of
-    /// each limit that counts requests.
+    /// Sets the cost of a request: a [`Cost`], or an extractor; see [`cost`](crate::cost). Where it finds nothing, the
+    /// cost is 1 of each limit that counts requests.
     pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
         ZaeLimit { limit: self.limit.cost(extractor), render: self.render }
     }
@@ -129,14 +130,14 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
     /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm).
     ///
-    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the response's
-    /// bytes pass as they come. Wrap it before compression, so that compression is around it. The [`settle`](crate::settle)
-    /// rule still decides whether the charge stays at all.
+    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the
+    /// response's bytes pass as they come. Wrap it before compression, so that compression is around it. The
+    /// [`settle`](crate::settle) rule still decides whether the charge stays at all.
     ///
-    /// [`Accounting::include_usage`] changes the length of requests. Where a middleware around this one holds a clone of the
-    /// `HttpRequest`, actix-web lets nobody change its head: such a request is handed on as it came, with a warning in the
-    /// log, and its estimate stands. (actix-web finds it out by a panic of its own, which is caught; programs built with
-    /// `panic = "abort"` must not do both.)
+    /// [`Accounting::include_usage`] changes the length of requests. Where a middleware around this one holds a clone
+    /// of the `HttpRequest`, actix-web lets nobody change its head: such a request is handed on as it came, with a
+    /// warning in the log, and its estimate stands. (actix-web finds it out by a panic of its own, which is caught;
+    /// programs built with `panic = "abort"` must not do both.)
     ///
     /// ```
     /// # use actix_web::{App, web};
@@ -159,11 +160,11 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.limit.limiter()
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call it
-    /// after the server has stopped.
+    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call
+    /// it after the server has stopped.
     ///
-    /// Requests that are still being served get a second to end: workers drop their last connections after the server says
-    /// that it has stopped.
+    /// Requests that are still being served get a second to end: workers drop their last connections after the server
+    /// says that it has stopped.
     ///
     /// Cancel-safe: dropped early, the writing goes on.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {

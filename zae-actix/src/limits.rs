@@ -1,5 +1,5 @@
-//! Explicit limits per request: [`zae_tower::limits`], with closures over actix-web's request. A [`Limits`] itself is an
-//! extractor.
+//! Explicit limits per request: [`zae_tower::limits`], with closures over actix-web's request. A [`Limits`] itself is
+//! an extractor.
 //!
 //! ```
 //! use actix_web::HttpMessage;
@@ -25,7 +25,7 @@ use zae_tower::{
 
 use crate::{Head, current};
 
-/// What `function` finds in the request; see [`IntoExtracted`] for what it may return.
+/// Extracts the limits that `function` finds in the request; see [`IntoExtracted`] for the types that it may return.
 pub fn from_fn<F, O>(function: F) -> impl Extract<Head, Output = Limits>
 where
     F: Fn(&ServiceRequest) -> O + Send + Sync + 'static,
@@ -34,7 +34,8 @@ where
     plain::from_fn(current::look(function))
 }
 
-/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+/// Extracts the limits that the future returned by `function` finds; see
+/// [`entity::from_async_fn`](crate::entity::from_async_fn).
 pub fn from_async_fn<F, W>(function: F) -> impl Extract<Head, Output = Limits>
 where
     F: Fn(&ServiceRequest) -> W + Send + Sync + 'static,

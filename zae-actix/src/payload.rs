@@ -37,7 +37,7 @@ impl RequestBody {
         Self(State::Unread { at_least })
     }
 
-    /// What an extractor has put in the payload's place.
+    /// Returns the bytes that an extractor has put in the payload's place.
     pub(crate) fn replacement(self) -> Option<Bytes> {
         match self.0 {
             State::Read(bytes) if !bytes.is_empty() => Some(bytes),

@@ -1,4 +1,4 @@
-//! What is limited: [`zae_tower::resource`], with closures over actix-web's request.
+//! The resource to limit: [`zae_tower::resource`], with closures over actix-web's request.
 //!
 //! The matched route is the pattern that
 //! [`match_pattern`](actix_web::dev::ServiceRequest::match_pattern) tells, scopes included: `v1/users/:id` for
@@ -25,7 +25,7 @@ use zae_tower::{
 
 use crate::{Head, current};
 
-/// What `function` finds in the request; see [`IntoExtracted`] for what it may return.
+/// Extracts the resource that `function` finds in the request; see [`IntoExtracted`] for the types that it may return.
 pub fn from_fn<F, O>(function: F) -> impl Extract<Head, Output = ResourceName>
 where
     F: Fn(&ServiceRequest) -> O + Send + Sync + 'static,
@@ -34,7 +34,8 @@ where
     plain::from_fn(current::look(function))
 }
 
-/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+/// Extracts the resource that the future returned by `function` finds; see
+/// [`entity::from_async_fn`](crate::entity::from_async_fn).
 pub fn from_async_fn<F, W>(function: F) -> impl Extract<Head, Output = ResourceName>
 where
     F: Fn(&ServiceRequest) -> W + Send + Sync + 'static,

@@ -15,11 +15,11 @@ use zae_tower::{Decision, EntityId, MatchedRoute, PeerIp, extract::Peeked};
 
 use crate::{Head, RequestBody};
 
-/// What a request looks like to the extractors of [`zae_tower`].
+/// Builds the view of a request that the extractors of [`zae_tower`] see.
 pub(crate) fn head(request: &ServiceRequest) -> Head {
     let mut head = Head::new(RequestBody::of(request));
-    // What one version accepts as a method, a target or a header, the other does too; if it did not, the extractors would
-    // see less, and nothing else would come of it.
+    // What one version accepts as a method, a target or a header, the other does too; if it did not, the extractors
+    // would see less, and nothing else would come of it.
     *head.method_mut() = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or_default();
     *head.uri_mut() = request.uri().to_string().parse().unwrap_or_default();
     *head.headers_mut() = new_headers(request.headers());
@@ -38,7 +38,7 @@ pub(crate) fn head(request: &ServiceRequest) -> Head {
     head
 }
 
-/// What was decided, and the body that was read for it, for the handler and for middleware around it.
+/// Passes the decision, and the body that was read for it, to the handler and to middleware around it.
 pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
     let (head, body) = head.into_parts();
     if let Some(decision) = head.extensions.get::<Decision>() {

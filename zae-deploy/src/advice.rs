@@ -1,4 +1,4 @@
-//! What to do about an error of AWS's, by its code or, where AWS was never reached, by what the SDK says.
+//! Advice on errors from AWS: by the error code or, where AWS was never reached, by what the SDK says.
 
 use std::{error::Error, fmt};
 
@@ -10,10 +10,10 @@ pub(crate) const NO_REGION: &str = "pass --region, or set AWS_REGION";
 const EXPIRED: &str = "the AWS credentials have expired: log in again, for example with `aws sso login`";
 const UNREACHED: &str = "is the endpoint right, and reachable from here? --endpoint-url, --region";
 
-/// What a local stack answers to calls of services that it has not.
+/// The code with which a local stack answers calls of services that it does not have.
 pub(crate) const NOT_LOCAL: &str = "NotOnThisMachine";
 
-/// What AWS's error codes ask for.
+/// Advice by AWS's error codes.
 const BY_CODE: [(&[&str], &str); 8] = [
     (&[NOT_LOCAL], "without AWS_ENDPOINT_URL, and without --endpoint-url, the command goes to AWS"),
     (&["ExpiredToken", "ExpiredTokenException", "RequestExpired"], EXPIRED),
@@ -49,13 +49,13 @@ const BY_CODE: [(&[&str], &str); 8] = [
     ),
 ];
 
-/// What to do about the error code of a service.
+/// Returns the advice for the error code of a service.
 pub(crate) fn for_code(code: &str) -> &'static str {
     let found = BY_CODE.iter().find(|(codes, _)| codes.contains(&code));
     found.map_or("-vv shows the calls to AWS one by one", |(_, advice)| advice)
 }
 
-/// What to do about credentials that are not there, or come with a caller's own configuration.
+/// Returns the advice for missing credentials, including those of a caller's own configuration.
 fn for_chain(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(none) = NoCredentials::find(error) {
         return Some(none.advice().to_owned());
@@ -64,7 +64,7 @@ fn for_chain(error: &(dyn Error + 'static)) -> Option<String> {
     chain.any(|text| text.contains("no providers in chain provided credentials")).then(|| NO_CREDENTIALS.to_owned())
 }
 
-/// What to do about a call whose error has this code, or none.
+/// Returns the advice for a call whose error has this code, or none.
 pub(crate) fn for_call(code: Option<&str>, error: &(dyn Error + 'static)) -> String {
     match code {
         Some(code) => for_code(code).to_owned(),
@@ -72,7 +72,8 @@ pub(crate) fn for_call(code: Option<&str>, error: &(dyn Error + 'static)) -> Str
     }
 }
 
-/// Why a call failed that AWS sent no reason for: there are no credentials, no connection, or no endpoint.
+/// Returns the reason for a failed call that AWS sent no reason for: there are no credentials, no connection, or no
+/// endpoint.
 pub(crate) fn reason<E, R>(error: &SdkError<E, R>) -> String
 where
     E: Error + 'static,
@@ -92,7 +93,7 @@ where
     reason.to_owned()
 }
 
-/// What to do about a failed call of the repository's.
+/// Returns the advice for a failed call of the repository.
 pub(crate) fn for_repository(error: &RepositoryError) -> Option<String> {
     let RepositoryError::Store(store) = error else { return None };
     if let Some(advice) = for_chain(store) {

@@ -1,7 +1,7 @@
 //! The stack, its Lambda functions, and every admin command.
 //!
-//! [`guide`] tells how to deploy, from the command line and from programs. [`stack`] creates, updates, finds and removes
-//! stacks; [`template`] is what they are made of.
+//! [`guide`] tells how to deploy, from the command line and from programs. [`stack`] creates, updates, finds and
+//! removes stacks; [`template`] is what they are made of.
 
 mod advice;
 pub mod aggregator;

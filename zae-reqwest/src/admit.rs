@@ -22,7 +22,7 @@ pub(crate) struct Admitted {
     pub(crate) waited: Duration,
 }
 
-/// How one came to be the first in a line.
+/// The way that a call came to be the first in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrival {
     First,
@@ -138,8 +138,8 @@ impl Patience<'_> {
         }
     }
 
-    /// Waits for `left` at the head of the line. Where others were there before, it waits for them and says so by coming
-    /// back at once: things have changed meanwhile.
+    /// Waits for `left` at the head of the line. Where others were there before, it waits for them and says so by
+    /// coming back at once: things have changed meanwhile.
     async fn wait(&mut self, place: &mut Option<Place>, reason: WaitReason, left: Duration) -> Result<(), CallError> {
         if left > self.end.saturating_duration_since(Instant::now()) {
             return Err(self.not_yet(reason, left));

@@ -111,8 +111,8 @@ impl RequestHead for Call {
         self.request.headers()
     }
 
-    /// With `reqwest-middleware`, what [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) put there;
-    /// otherwise empty, for `reqwest` shows nobody its requests' extensions.
+    /// With `reqwest-middleware`, what [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) put
+    /// there; otherwise empty, for `reqwest` shows nobody its requests' extensions.
     fn extensions(&self) -> &Extensions {
         &self.extensions
     }

@@ -1,4 +1,4 @@
-//! What a call that was sent is charged: [`Charge`], and [`MeteredBody`], which tells it how the response ended.
+//! The charge of a call that was sent: [`Charge`], and [`MeteredBody`], which tells it how the response ended.
 
 use std::{
     fmt,

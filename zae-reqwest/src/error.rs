@@ -1,4 +1,4 @@
-//! Why a call was not made: [`CallError`], and [`ServiceError`] where the inner service may fail as well.
+//! Errors of calls: [`CallError`], and [`ServiceError`] where the inner service may fail as well.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use zae_tower::{AcquireError, EntityId, ResourceName, extract::ExtractError};
 
 use crate::wait::WaitReason;
 
-/// Why a call was not made, or not answered.
+/// The reason why a call was not made, or not answered.
 ///
 /// [`retry_after`](CallError::retry_after) says when to try again; where it says nothing, trying again does not help.
 ///
@@ -29,7 +29,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// How long to wait before trying again makes sense; `None` when waiting does not help.
+    /// Returns the time to wait before a retry makes sense; `None` when waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NotYet(not_yet) => Some(not_yet.retry_after),
@@ -69,15 +69,15 @@ impl CallError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NotYet {
-    /// Who was to call.
+    /// The entity that was to call.
     pub entity: EntityId,
-    /// What was to be called.
+    /// The resource that was to be called.
     pub resource: ResourceName,
-    /// What it would have waited for.
+    /// The reason that the call would have waited for.
     pub reason: WaitReason,
-    /// How long until that is over, if nobody else takes the tokens.
+    /// Time until that is over, if nobody else takes the tokens.
     pub retry_after: Duration,
-    /// How long it has waited.
+    /// Time that the call has waited.
     pub waited: Duration,
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for RefusedForGood {
 
 impl Error for RefusedForGood {}
 
-/// What a limited service fails with: the limiter's error, or the inner service's own.
+/// The error of a limited service: the limiter's error, or the inner service's own.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServiceError<E> {
@@ -152,7 +152,7 @@ impl<E: Error + 'static> Error for ServiceError<E> {
     }
 }
 
-/// Whether a request surely never reached the other side.
+/// Returns true if a request surely never reached the other side.
 pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
     let reqwest = match error.downcast_ref::<reqwest_middleware::Error>() {
         Some(reqwest_middleware::Error::Reqwest(error)) => Some(error),

@@ -1,4 +1,5 @@
-//! Who, what and how much, found in a [`Call`]: extractors for [`OutgoingLimit`](crate::OutgoingLimit).
+//! Extractors for [`OutgoingLimit`](crate::OutgoingLimit): they find the entity, the resource and the cost in a
+//! [`Call`].
 //!
 //! Fixed values ([`EntityId`](crate::EntityId), [`ResourceName`], [`Cost`](crate::Cost)) are extractors too, and so are
 //! those of [`zae_tower::entity`], [`zae_tower::resource`] and [`zae_tower::cost`] that look at a request's head.
@@ -27,7 +28,7 @@ use zae_tower::{
 
 use crate::call::Call;
 
-/// What `function` finds; it may return the value, an [`Option`] of it, or a [`Result`] of either.
+/// Extracts what `function` finds; it may return the value, an [`Option`] of it, or a [`Result`] of either.
 pub fn from_fn<F, O>(function: F) -> FromCall<F, O>
 where
     F: Fn(&Call) -> O + Send + Sync + 'static,
@@ -50,7 +51,7 @@ pub fn json<T: FromText>(pointer: &'static str) -> Json<T> {
     Json { body: BodyText::at(pointer), output: PhantomData }
 }
 
-/// What a text in a body can be: a [`ResourceName`] or an [`EntityId`].
+/// A type that can be made of text in a body: a [`ResourceName`] or an [`EntityId`].
 pub trait FromText: sealed::Sealed + Send + Sized + 'static {
     /// Makes it of `text`.
     ///

@@ -14,8 +14,8 @@ use crate::{
     outgoing::OutgoingLimit,
 };
 
-/// Each time it is run is one call, whatever the request's extensions hold of earlier ones: inside of a retry middleware it
-/// charges each attempt, outside all of them together once.
+/// Each time it is run is one call, whatever the request's extensions hold of earlier ones: inside of a retry
+/// middleware it charges each attempt, outside all of them together once.
 #[async_trait]
 impl Middleware for OutgoingLimit {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

@@ -25,8 +25,8 @@ pub struct OpenAiService {
 impl OutgoingLimit {
     /// The limit as a service for `async_openai::Client::with_http_service`.
     ///
-    /// Each call of the service is charged. `async-openai` retries by itself no more once it is given a service; put its
-    /// retry layer around this one, and each attempt waits its turn and is charged:
+    /// Each call of the service is charged. `async-openai` retries by itself no more once it is given a service; put
+    /// its retry layer around this one, and each attempt waits its turn and is charged:
     ///
     /// ```
     /// # fn example(limit: zae_reqwest::OutgoingLimit) {

@@ -16,14 +16,14 @@ use crate::{
     wait::{Lines, Wait},
 };
 
-/// Whom calls are charged to that do not say who makes them: the program as a whole, and so the whole fleet.
+/// The entity charged for calls that do not name one: the program as a whole, and so the whole fleet.
 pub const DEFAULT_ENTITY: &str = "outgoing";
-/// How long a call waits unless the limit is told otherwise.
+/// Time that a call waits at most, unless the limit is told otherwise.
 pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30);
 /// The longest pause that is kept unless the limit is told otherwise.
 pub const DEFAULT_MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long one call may wait, in place of the limit's own time: an extension of its request.
+/// The time that one call may wait, in place of the limit's own time: an extension of its request.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -35,7 +35,7 @@ pub const DEFAULT_MAX_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MaxWait(pub Duration);
 
-/// What becomes of the provider's answer when it refuses for good (`insufficient_quota`).
+/// Handling of the provider's answer when it refuses for good (`insufficient_quota`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusals {
@@ -51,9 +51,9 @@ pub(crate) type OnWait = Arc<dyn Fn(&Wait<'_>) + Send + Sync>;
 /// Limits the calls that a program makes to others: acquires before sending, waits where it must, learns from what the
 /// provider answers, and settles when the response has ended.
 ///
-/// It is a middleware of [`reqwest_middleware`], a [`Layer`](tower_layer::Layer) over services of [`reqwest::Request`], and
-/// has [`acquire`](OutgoingLimit::acquire) for clients that offer no seam; see the [crate's documentation](crate) for which
-/// client takes which. Clones share everything that was learned.
+/// It is a middleware of [`reqwest_middleware`], a [`Layer`](tower_layer::Layer) over services of [`reqwest::Request`],
+/// and has [`acquire`](OutgoingLimit::acquire) for clients that offer no seam; see the [crate's documentation](crate)
+/// for which client takes which. Clones share everything that was learned.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")]
@@ -98,11 +98,11 @@ pub struct OutgoingLimit {
 }
 
 impl OutgoingLimit {
-    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of your
-    /// own settings.
+    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of
+    /// your own settings.
     ///
-    /// Who: the [`EntityId`] in the request's extensions, else [`DEFAULT_ENTITY`]. What: the host. How much: 1 of each limit
-    /// that counts requests.
+    /// Who: the [`EntityId`] in the request's extensions, else [`DEFAULT_ENTITY`]. What: the host. How much: 1 of each
+    /// limit that counts requests.
     pub fn new(limiter: impl Into<RateLimiter>) -> Self {
         let limiter = limiter.into();
         let pauses = PauseBook::new(limiter.repository().clone(), Pauses::default(), DEFAULT_MAX_PAUSE);
@@ -123,20 +123,21 @@ impl OutgoingLimit {
         }
     }
 
-    /// Who is charged; see [`find`]. Where it finds nobody, it is [`DEFAULT_ENTITY`].
+    /// Sets the entity to charge; see [`find`]. Where it finds none, the entity is [`DEFAULT_ENTITY`].
     pub fn entity<X: Extract<Call> + Extractor<Output = EntityId>>(mut self, extractor: X) -> Self {
         self.entity = Some(Arc::new(extractor));
         self
     }
 
-    /// For what; see [`find`]. Where it finds nothing, it is the host.
+    /// Sets the resource to charge for; see [`find`]. Where it finds none, the resource is the host.
     pub fn resource<X: Extract<Call> + Extractor<Output = ResourceName>>(mut self, extractor: X) -> Self {
         self.resource = Some(Arc::new(extractor));
         self
     }
 
-    /// How much a call takes: a [`Cost`], or an extractor; see [`find`]. Before what [`llm`](OutgoingLimit::llm) estimates.
-    /// Where it finds nothing, that, or 1 of each limit that counts requests.
+    /// Sets the cost of a call: a [`Cost`], or an extractor; see [`find`]. It takes precedence over the estimate of
+    /// [`llm`](OutgoingLimit::llm). Where it finds nothing, the cost is that estimate, or 1 of each limit that counts
+    /// requests.
     pub fn cost<X: Extract<Call> + Extractor<Output = Cost>>(mut self, extractor: X) -> Self {
         self.cost = Some(Arc::new(extractor));
         self
@@ -149,28 +150,29 @@ impl OutgoingLimit {
 
     zae_tower::acquire_settings!();
 
-    /// Accounts for calls to language models: estimates each by its body, and settles it with the usage that the provider
-    /// reports, streamed or not.
+    /// Accounts for calls to language models: estimates each by its body, and settles it with the usage that the
+    /// provider reports, streamed or not.
     pub fn llm(mut self, accounting: impl Into<Accounting>) -> Self {
         self.accounting = Some(accounting.into());
         self
     }
 
-    /// What becomes of the charge in the end; see [`settle`](zae_tower::settle). By default it stays, whatever the status;
-    /// what the provider refused costs the request and no tokens, and what never reached it costs nothing.
+    /// Sets the rule that settles the charge in the end; see [`settle`](zae_tower::settle). By default the charge
+    /// stays, whatever the status; a call that the provider refused costs the request and no tokens, and one that never
+    /// reached it costs nothing.
     pub fn settle(mut self, rule: impl SettleRule) -> Self {
         self.settle = Arc::new(rule);
         self
     }
 
-    /// How long a call may wait, in all; zero is now or not at all. Default: [`DEFAULT_MAX_WAIT`], 30 s. One that would have
-    /// to wait longer fails at once with [`NotYet`](crate::NotYet).
+    /// Bounds the total time that a call may wait; zero is now or not at all. Default: [`DEFAULT_MAX_WAIT`], 30 s. A
+    /// call that would have to wait longer fails at once with [`NotYet`](crate::NotYet).
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self
     }
 
-    /// Told of each wait as it begins. Must not block.
+    /// Calls `tell` with each wait as it begins. It must not block.
     pub fn on_wait<F>(mut self, tell: F) -> Self
     where
         F: Fn(&Wait<'_>) + Send + Sync + 'static,
@@ -179,7 +181,7 @@ impl OutgoingLimit {
         self
     }
 
-    /// What becomes of the pauses that the provider asks for. Default: [`Pauses::Shared`].
+    /// Sets the handling of the pauses that the provider asks for. Default: [`Pauses::Shared`].
     pub fn pauses(mut self, pauses: Pauses) -> Self {
         self.pauses = Arc::new(self.pauses.with(pauses, self.pauses.cap));
         self
@@ -192,13 +194,13 @@ impl OutgoingLimit {
         self
     }
 
-    /// What a pause is for: all calls with the same scope keep it. By default the host and the resource together.
+    /// Sets the scope of a pause: all calls with the same scope keep it. By default the host and the resource together.
     pub fn pause_scope<X: Extract<Call> + Extractor<Output = ResourceName>>(mut self, extractor: X) -> Self {
         self.pause_scope = Some(Arc::new(extractor));
         self
     }
 
-    /// What becomes of the provider's answer when it refuses for good.
+    /// Sets the handling of the provider's answer when it refuses for good.
     pub fn refusals(mut self, refusals: Refusals) -> Self {
         self.refusals = refusals;
         self
@@ -229,7 +231,7 @@ impl fmt::Debug for OutgoingLimit {
     }
 }
 
-/// What a call is: who makes it, what for, and which pauses hold for it.
+/// The properties of a call: its entity, its resource, its cost, and the scope of its pauses.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) entity: EntityId,

@@ -13,25 +13,25 @@ use zae_tower::{Repository, ResourceName};
 
 use crate::provider::{Answer, Verdict};
 
-/// How long what was read of the table is believed.
+/// Time for which a value read from the table is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// From this age on it is read again, while callers still believe it.
 const STALE: Duration = Duration::from_millis(500);
-/// How long a read or a write of the table may hold up a call.
+/// Bounds the time that a read or a write of the table may hold up a call.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Shorter pauses are nobody else's business: they are over before others could know.
 const WORTH_SHARING: Duration = Duration::from_millis(500);
-/// How many scopes are remembered; beyond, those that are of no use any more go.
+/// Bounds the number of remembered scopes; beyond it, those that are of no further use are dropped.
 const MAX_SCOPES: usize = 10_000;
 /// The first pause after a refusal without a time; it doubles with each further one.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 
-/// What becomes of the pauses that a provider asks for.
+/// Handling of the pauses that a provider asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pauses {
-    /// All processes on the table keep them: the one that is told writes them there, and each reads at most once a second
-    /// and scope whether there is one.
+    /// All processes on the table keep them: the one that is told writes them there, and each reads at most once a
+    /// second and scope whether there is one.
     #[default]
     Shared,
     /// This process keeps them.

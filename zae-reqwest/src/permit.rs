@@ -22,7 +22,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// How long it was waited for.
+    /// Returns the time that was spent waiting for it.
     pub fn waited(&self) -> Duration {
         self.waited
     }
@@ -37,14 +37,14 @@ impl Deref for Permit {
 }
 
 impl OutgoingLimit {
-    /// Takes `cost` for one call, and waits for it as the limit's middleware does: in the same lines, and for the pauses of
-    /// the scope called as the resource is.
+    /// Takes `cost` for one call, and waits for it as the limit's middleware does: in the same lines, and for the
+    /// pauses of the scope called as the resource is.
     ///
     /// Cancel-safe: dropped at any point, nothing stays taken.
     ///
     /// # Errors
-    /// [`CallError::NotYet`] when it would take longer than [`max_wait`](OutgoingLimit::max_wait), [`CallError::Limiter`]
-    /// when the limiter says never or cannot be asked, or a name is not valid.
+    /// [`CallError::NotYet`] when it would take longer than [`max_wait`](OutgoingLimit::max_wait),
+    /// [`CallError::Limiter`] when the limiter says never or cannot be asked, or a name is not valid.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")]
@@ -81,15 +81,16 @@ impl OutgoingLimit {
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })
     }
 
-    /// Learns from an answer that another client got: from its status, its headers, and the body of an error, as far as that
-    /// client shows them. Calls for `scope` then keep the pause that the provider asks for; returned is how long.
+    /// Learns from an answer that another client got: from its status, its headers, and the body of an error, as far as
+    /// that client shows them. Calls for `scope` then keep the pause that the provider asks for; returned is how long.
     ///
-    /// [`acquire`](OutgoingLimit::acquire) keeps the pauses of the scope called as its resource is; the middleware keeps those
-    /// of `{host}/{resource}`, unless [`pause_scope`](OutgoingLimit::pause_scope) says otherwise.
+    /// [`acquire`](OutgoingLimit::acquire) keeps the pauses of the scope called as its resource is; the middleware
+    /// keeps those of `{host}/{resource}`, unless [`pause_scope`](OutgoingLimit::pause_scope) says otherwise.
     ///
-    /// Returned is the pause from now on, never longer than [`max_pause`](OutgoingLimit::max_pause); `None` where the answer
-    /// asks for none, or pauses are [ignored](crate::Pauses::Ignored). Values that cannot be are taken for none. Where the
-    /// table cannot be written, or takes longer than 250 ms, this process keeps the pause alone, and the log says so.
+    /// Returned is the pause from now on, never longer than [`max_pause`](OutgoingLimit::max_pause); `None` where the
+    /// answer asks for none, or pauses are [ignored](crate::Pauses::Ignored). Values that cannot be are taken for none.
+    /// Where the table cannot be written, or takes longer than 250 ms, this process keeps the pause alone, and the log
+    /// says so.
     ///
     /// Cancel-safe: dropped at any point, this process keeps the pause; the others are told of it or not.
     ///

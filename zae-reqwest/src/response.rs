@@ -1,4 +1,4 @@
-//! What becomes of a response: read, learned from, charged, and handed on with all that it had.
+//! Handling of a response: reads it, learns from it, charges it, and hands it on with all that it had.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -22,10 +22,10 @@ use crate::{
 
 /// The longest beginning of a refusal's body that is looked at, in bytes.
 const MAX_PEEK: usize = 64 * 1024;
-/// How long the answer may be held back to read that.
+/// Bounds the time that the answer may be held back to read that.
 const PEEK_TIME: Duration = Duration::from_secs(1);
 
-/// How a call got past the limiter. In the extensions of its response.
+/// The way that a call got past the limiter. In the extensions of its response.
 ///
 /// ```
 /// # fn example(response: &reqwest::Response) {
@@ -48,17 +48,17 @@ impl Admission {
         Self { lease, waited }
     }
 
-    /// Who was charged.
+    /// Returns the entity that was charged.
     pub fn entity(&self) -> &EntityId {
         self.lease.entity()
     }
 
-    /// For what.
+    /// Returns the resource that was charged for.
     pub fn resource(&self) -> &ResourceName {
         self.lease.resource()
     }
 
-    /// How long the call waited before it was sent.
+    /// Returns the time that the call waited before it was sent.
     pub fn waited(&self) -> Duration {
         self.waited
     }
@@ -83,8 +83,8 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// There is no response. What never reached the provider costs nothing; of everything else that is not certain, and the
-    /// estimate stands.
+    /// There is no response. What never reached the provider costs nothing; of everything else that is not certain, and
+    /// the estimate stands.
     pub(crate) fn failed(mut self, error: &(dyn Error + 'static)) {
         self.charge.finish(if never_sent(error) { End::ServiceFailed } else { End::Dropped });
     }

@@ -17,8 +17,8 @@ use crate::{error::ServiceError, outgoing::OutgoingLimit};
 
 /// A service of requests that are limited; made by [`OutgoingLimit`] as a layer.
 ///
-/// The limiter is asked in the response's future, never in `poll_ready`; what `poll_ready` reserved in the inner service
-/// stays reserved while a call waits, as long as [`max_wait`](OutgoingLimit::max_wait) allows.
+/// The limiter is asked in the response's future, never in `poll_ready`; what `poll_ready` reserved in the inner
+/// service stays reserved while a call waits, as long as [`max_wait`](OutgoingLimit::max_wait) allows.
 ///
 /// ```
 /// # async fn example(limit: zae_reqwest::OutgoingLimit, request: reqwest::Request) -> Result<(), Box<dyn std::error::Error>> {

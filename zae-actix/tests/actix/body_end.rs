@@ -50,7 +50,7 @@ fn data(text: &'static str) -> io::Result<Bytes> {
     Ok(Bytes::from_static(text.as_bytes()))
 }
 
-/// What a server sees of a response with that body.
+/// Returns the body that a server sees in a response with that script.
 async fn respond(ends: &Ends, limiter: &RateLimiter, script: fn() -> Script) -> Pin<Box<impl MessageBody + use<>>> {
     let limit = ZaeLimit::new(limiter).settle(ends.clone());
     let handler = move || async move { HttpResponse::Ok().body(script()) };

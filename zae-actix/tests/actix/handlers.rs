@@ -1,4 +1,4 @@
-//! What handlers reach: the lease, the decision, the limiter's errors.
+//! Access from handlers: the lease, the decision, the limiter's errors.
 
 use actix_web::{App, HttpResponse, test::init_service, web};
 use zae_actix::{Cost, EntityId, HeaderDialect, Lease, LimitError, Outcome, RateLimited, RateLimiter, ZaeLimit};

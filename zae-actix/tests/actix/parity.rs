@@ -18,7 +18,7 @@ use crate::{
     support::{left, limiter, rpm, tpm},
 };
 
-/// What both handlers do: the path says which status.
+/// Returns the status that the path names, for both handlers.
 fn status_of(path: &str) -> u16 {
     path.rsplit('/').next().and_then(|last| last.parse().ok()).filter(|status| *status >= 200).unwrap_or(200)
 }
@@ -43,8 +43,8 @@ fn post(path: &str, header: (&'static str, &'static str)) -> TestRequest {
     TestRequest::post().uri(path).insert_header(header).peer_addr(ALICE.parse().unwrap())
 }
 
-/// Sends the same requests through both adapters under the same settings, and compares all that the client sees and what is
-/// left of `$limit` afterwards.
+/// Sends the same requests through both adapters under the same settings, and compares all that the client sees and
+/// what is left of `$limit` afterwards.
 macro_rules! same {
     ($what:literal, [$($limits:expr),*], |$zae:ident| $settings:expr, [$($path:literal $header:expr),* $(,)?]) => {{
         let (ours, theirs) = (limiter([$($limits),*]).await, limiter([$($limits),*]).await);
@@ -214,7 +214,7 @@ async fn every_adapter_has_every_setting() {
     assert!(missing.is_empty(), "actix-web's limit lacks {missing:?}");
 }
 
-/// What can be switched on in the shared crate can be switched on in every adapter.
+/// Every feature of the shared crate can be enabled in every adapter.
 #[test]
 fn every_adapter_forwards_every_feature() {
     let features = |manifest: &str| -> Vec<String> {

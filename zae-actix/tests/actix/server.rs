@@ -34,7 +34,7 @@ impl Connection {
         self.stream.write_all(request.as_bytes()).await.unwrap();
     }
 
-    /// What comes until `length` says that it is enough.
+    /// Reads until `length` says that it is enough.
     async fn read(&mut self, length: impl Fn(&str) -> Option<usize>) -> String {
         loop {
             if let Some(length) = length(std::str::from_utf8(&self.unread).unwrap()) {
@@ -109,7 +109,8 @@ async fn workers_share_the_limits_and_connections_stay_open() {
     assert_eq!(left(&limiter, "ip:127.0.0.1", "who", "rpm").await, 0);
 }
 
-/// What a worker had not settled when it ended is settled, whether or not it was given time.
+/// Stops the server during a stream, and returns the tokens that are left. Leases that a worker had not settled when it
+/// ended are settled, whether or not it was given time.
 async fn stop_during_a_stream(stop: impl AsyncFnOnce(&ServerHandle, &mut Connection)) -> i64 {
     let limiter = limiter([rpm(10), tpm(100)]).await;
     let limit = ZaeLimit::new(limiter.clone()).cost(Cost::of("rpm", 1).and("tpm", 10));
@@ -138,7 +139,8 @@ async fn a_client_that_hangs_up_as_the_server_stops_is_settled() {
     assert_eq!(left.await, 87);
 }
 
-/// On a runtime with many threads, as under `#[tokio::main]`, and with workers that end before their settlements are written.
+/// On a runtime with many threads, as under `#[tokio::main]`, and with workers that end before their settlements are
+/// written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_cut_off_settles_what_was_served() {
     let limiter = limiter([rpm(100)]).await;

@@ -1,4 +1,4 @@
-//! What can be set, by closures over actix-web's request.
+//! Settings made by closures over actix-web's request.
 
 use actix_web::{
     App, HttpMessage, HttpRequest, HttpResponse,
@@ -23,7 +23,7 @@ async fn hello() -> &'static str {
     "hello"
 }
 
-/// What an authentication middleware leaves behind: neither `Clone` nor `Send`.
+/// A value left behind by an authentication middleware: neither `Clone` nor `Send`.
 struct User {
     id: std::rc::Rc<str>,
     plan: u64,

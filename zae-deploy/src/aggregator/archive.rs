@@ -12,7 +12,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use sha2::{Digest, Sha256};
 use zae_limiter::stream::RemovedAuditEvent;
 
-/// Where events go.
+/// The place where events go.
 #[derive(Clone, Debug)]
 pub struct Archive {
     place: Place,
@@ -33,7 +33,7 @@ impl fmt::Debug for Place {
     }
 }
 
-/// Why events are not archived yet.
+/// The reason why events are not archived yet.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
@@ -45,7 +45,7 @@ pub enum ArchiveError {
     Write {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: io::Error,
     },
@@ -54,7 +54,7 @@ pub enum ArchiveError {
     Put {
         /// The object.
         key: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<aws_sdk_s3::error::SdkError<aws_sdk_s3::operation::put_object::PutObjectError>>,
     },
@@ -73,8 +73,8 @@ impl Archive {
 
     /// Writes `events` to one object and answers its key.
     ///
-    /// Key and content depend on the events alone, so that the same events again replace the object by itself. The key's
-    /// date is that of the earliest event.
+    /// Key and content depend on the events alone, so that the same events again replace the object by itself. The
+    /// key's date is that of the earliest event.
     ///
     /// # Errors
     /// [`ArchiveError`]; nothing was written then, or what was written will be replaced by the same.

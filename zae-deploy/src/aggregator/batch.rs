@@ -24,7 +24,7 @@ pub struct Aggregator {
     archive: Option<Archive>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -46,7 +46,7 @@ pub struct Outcome {
     pub refills_failed: u64,
     /// From where on the stream must be delivered again: the records that failed, in order.
     pub failed: BTreeSet<SequenceNumber>,
-    /// What went wrong, in words.
+    /// Errors, in words.
     pub errors: Vec<String>,
 }
 
@@ -169,7 +169,8 @@ impl Aggregator {
         }
     }
 
-    /// A bucket that could not be refilled is refilled by whoever uses it next; nothing has to be delivered again for it.
+    /// A bucket that could not be refilled is refilled by whoever uses it next; nothing has to be delivered again for
+    /// it.
     async fn refill(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut Outcome) {
         let mut refills = stream::iter(BucketActivity::of(records))
             .map(|activity| async move {

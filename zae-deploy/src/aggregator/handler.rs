@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Aggregator;
 use crate::function::{Metric, emit_metrics};
 
-/// What is kept of an invocation's time for answering.
+/// The part of an invocation's time that is reserved for answering.
 const RESERVE: Duration = Duration::from_secs(2);
 
 /// Works through one event of the stream and answers which of its records failed. `ends_at_ms` is when the invocation's

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zae_limiter::{RepositoryError, StoreErrorKind};
 
-/// How often a write is tried, each try being several of the SDK's.
+/// Number of tries of a write, each try being several of the SDK's.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Why a piece of work was not done.
+/// The reason why a piece of work was not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undone {
     #[error("there was no time left")]

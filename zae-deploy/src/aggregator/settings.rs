@@ -1,4 +1,4 @@
-//! What the function's environment says.
+//! Settings from the function's environment.
 
 use zae_limiter::{StackName, UsageWindow, ValidationError};
 
@@ -10,9 +10,9 @@ pub struct Settings {
     pub table: StackName,
     /// Which snapshots are kept.
     pub windows: Vec<UsageWindow>,
-    /// For how many days a snapshot is kept.
+    /// Number of days that a snapshot is kept.
     pub retention_days: u32,
-    /// Where audit events are archived; `None`: nowhere.
+    /// The bucket where audit events are archived; `None`: nowhere.
     pub archive_bucket: Option<String>,
 }
 

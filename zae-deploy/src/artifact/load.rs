@@ -5,14 +5,14 @@ use std::path::Path;
 use super::{Architecture, Package, Packages};
 use crate::package::{Binary, Function, PackageError};
 
-/// What is taken where both are there: the cheaper one by a deployment, which tells the stack.
+/// The order of preference where both are there: a deployment takes the cheaper one, and tells the stack.
 const CHEAPER_FIRST: [Architecture; 2] = [Architecture::Arm64, Architecture::X86_64];
 /// A package by itself goes to a function that has the template's default.
 const DEFAULT_FIRST: [Architecture; 2] = [Architecture::X86_64, Architecture::Arm64];
 
 impl Packages {
-    /// Takes the binaries `zae-aggregator` and `zae-provisioner` in `folder`, by default that of this program; without an
-    /// architecture, those that both are there for. They are checked here, and packed when they are needed.
+    /// Takes the binaries `zae-aggregator` and `zae-provisioner` in `folder`, by default that of this program; without
+    /// an architecture, those that both are there for. They are checked here, and packed when they are needed.
     ///
     /// # Errors
     /// [`PackageError`] when one of them is missing, or would not start on Lambda.

@@ -1,8 +1,8 @@
 //! Lambda packages on their way into a stack: [`Packages`].
 //!
-//! CloudFormation takes the code of a function from S3. A package is kept there under the hash of its content, in a bucket
-//! of the account and region that all stacks share: the same code is sent once, a stack that goes back to an older version
-//! finds it, and CloudFormation sees a change of code as a change of its key.
+//! CloudFormation takes the code of a function from S3. A package is kept there under the hash of its content, in a
+//! bucket of the account and region that all stacks share: the same code is sent once, a stack that goes back to an
+//! older version finds it, and CloudFormation sees a change of code as a change of its key.
 
 mod load;
 mod upload;
@@ -121,7 +121,7 @@ impl Packages {
         Self(None)
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_none(&self) -> bool {
         self.0.is_none()
     }

@@ -81,8 +81,8 @@ impl Bucket {
         }
     }
 
-    /// Sends `package` unless it is there. What has its name is believed by the checksum that S3 computed when it arrived, not
-    /// by the name, and replaced otherwise. Returns its key.
+    /// Sends `package` unless it is there. What has its name is believed by the checksum that S3 computed when it
+    /// arrived, not by the name, and replaced otherwise. Returns its key.
     async fn ensure_object(&self, function: &str, package: &Package, watch: &dyn Watch) -> Result<String, StackError> {
         let key = format!("{function}/{}.zip", package.sha256());
         let head = self.client.head_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.owner);

@@ -11,7 +11,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use zae_deploy::{function, provisioner::Functions};
 
-/// What is kept of an invocation's time for telling CloudFormation.
+/// The part of an invocation's time that is reserved for telling CloudFormation.
 const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,7 +55,7 @@ async fn run() -> Result<(), Error> {
     lambda_runtime::run(handler).await
 }
 
-/// How long the work may take, when the invocation's time is over at `ends_at` (epoch ms).
+/// Returns the time that the work may take, when the invocation's time is over at `ends_at` (epoch ms).
 fn time_left(ends_at: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(ends_at).saturating_sub(now).saturating_sub(RESERVE)

@@ -1,4 +1,4 @@
-//! What both Lambda functions need around their work: clients, logs, metrics and traces.
+//! Surroundings of both Lambda functions: clients, logs, metrics and traces.
 
 mod clients;
 mod log;
@@ -11,7 +11,7 @@ pub use clients::{archive_client, sdk_config, table_client};
 pub use metrics::{Metric, emit as emit_metrics};
 pub use xray::Tracer;
 
-/// What an error says, and then its causes, for people who see a line of text only.
+/// Returns the text of an error, and then its causes, for people who see a line of text only.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();
@@ -23,8 +23,8 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-/// Runs a function's process: its log is ready before anything else, and what keeps it from starting is a line there and an
-/// exit code that is not 0.
+/// Runs a function's process: its log is ready before anything else, and what keeps it from starting is a line there
+/// and an exit code that is not 0.
 pub async fn run(function: impl Future<Output = Result<(), lambda_runtime::Error>>) -> ExitCode {
     log::init();
     match function.await {

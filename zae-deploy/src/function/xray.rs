@@ -1,7 +1,7 @@
 //! X-Ray subsegments for the calls a function makes, sent to the daemon that runs beside it.
 //!
-//! Lambda itself records the invocation when tracing is on, and hands over its id. What is added here is one subsegment per
-//! call: operation, table, duration, and whether it failed or was throttled. Without tracing nothing is sent.
+//! Lambda itself records the invocation when tracing is on, and hands over its id. What is added here is one subsegment
+//! per call: operation, table, duration, and whether it failed or was throttled. Without tracing nothing is sent.
 
 use std::{
     net::UdpSocket,
@@ -53,7 +53,8 @@ impl Storable for Started {
 }
 
 impl Tracer {
-    /// A tracer that sends to `daemon` (`host:port`, as in `AWS_XRAY_DAEMON_ADDRESS`); one that does nothing without it.
+    /// A tracer that sends to `daemon` (`host:port`, as in `AWS_XRAY_DAEMON_ADDRESS`); one that does nothing without
+    /// it.
     pub fn new(daemon: Option<&str>, table: &str) -> Self {
         // Sending waits for nobody: a trace that the daemon does not take is lost, not the work.
         let daemon = daemon.and_then(|address| {

@@ -19,17 +19,17 @@ use super::private;
 pub(super) const STATUS_PATH: &str = "/_zae/status";
 pub(super) const STOP_PATH: &str = "/_zae/stop";
 pub(super) const TOKEN_HEADER: &str = "x-zae-token";
-/// How long a stack on this machine may take to answer.
+/// Bounds the time that a stack on this machine may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running stack, as its file describes it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Running {
-    /// Where it answers, for example `http://localhost:4566`.
+    /// The address where it answers, for example `http://localhost:4566`.
     pub endpoint: String,
     /// Its port.
     pub port: u16,
-    /// What stopping it takes.
+    /// The token that is needed to stop it.
     pub(super) token: String,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Running {
     }
 }
 
-/// What a running stack says of itself.
+/// A running stack's report on itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
@@ -48,11 +48,11 @@ pub struct Status {
     pub stack: String,
     /// Its process.
     pub pid: u32,
-    /// Where its data is: a file, or `memory`.
+    /// The place of its data: a file, or `memory`.
     pub data: String,
     /// The folder of expired audit events.
     pub archive: Option<String>,
-    /// When it started, `YYYY-MM-DDTHH:MM:SSZ`.
+    /// Time of its start, `YYYY-MM-DDTHH:MM:SSZ`.
     pub started_at: String,
     /// Records that the aggregator has read.
     pub records: u64,
@@ -60,7 +60,8 @@ pub struct Status {
     pub dead_letters: u64,
 }
 
-/// The folder of all local stacks' files: `ZAEL_LOCAL_DIR`, else `zae/local` under `XDG_STATE_HOME` or `~/.local/state`.
+/// The folder of all local stacks' files: `ZAEL_LOCAL_DIR`, else `zae/local` under `XDG_STATE_HOME` or
+/// `~/.local/state`.
 pub fn folder() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("ZAEL_LOCAL_DIR").unwrap_or_else(|| {
@@ -156,7 +157,7 @@ impl Running {
         }
     }
 
-    /// What it says of itself; `None` when it does not run.
+    /// Returns the stack's report on itself; `None` when it does not run.
     pub async fn status(&self) -> Option<Status> {
         let body = self.ask("GET", STATUS_PATH).await.ok()?;
         serde_json::from_str(&body).ok()

@@ -6,8 +6,8 @@ use dynoxide::{Database, DynoxideError, storage::Storage};
 
 use super::options::Data;
 
-/// Every write looks for the stream's last number, which without an index means reading the whole stream; and nothing of
-/// the stream is ever dropped. So: an index, and a trigger that keeps the last records only.
+/// Every write looks for the stream's last number, which without an index means reading the whole stream; and nothing
+/// of the stream is ever dropped. So: an index, and a trigger that keeps the last records only.
 const PREPARE: &str = "
 CREATE INDEX IF NOT EXISTS zae_stream_order ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
 CREATE TRIGGER IF NOT EXISTS zae_stream_trim AFTER INSERT ON _stream_records WHEN NEW.id % 1000 = 0

@@ -31,12 +31,12 @@ use super::{
 
 /// A Lambda package as text, the largest of what is sent; DynamoDB itself takes 16 MB.
 const LARGEST: usize = 128 * 1024 * 1024;
-/// For how long connections to the database behind are kept.
+/// Time that connections to the database behind are kept.
 const KEPT: Duration = Duration::from_secs(60);
-/// Where LocalStack removes expired items at once, which tests written for it ask for.
+/// The path at which LocalStack removes expired items at once; tests written for it ask for that.
 const EXPIRED_PATH: &str = "/_aws/dynamodb/expired";
 
-/// What answers requests.
+/// The service that answers requests.
 #[derive(Clone)]
 pub(super) struct Front {
     database: Database,

@@ -14,8 +14,8 @@ use axum::{
 };
 use serde_json::json;
 
-/// Refuses requests that a web page from elsewhere makes its browser send, and those that a name of somebody else's leads
-/// here. Answers allow no page to read them.
+/// Refuses requests that a web page from elsewhere makes its browser send, and those that a name of somebody else's
+/// leads here. Answers allow no page to read them.
 pub(super) async fn guard(mut request: Request, next: Next) -> Response {
     if !is_from_here(request.headers()) {
         let message = "a local stack answers programs on this machine, at localhost, and no web page from elsewhere";
@@ -36,7 +36,7 @@ fn is_from_here(headers: &HeaderMap) -> bool {
         && text("sec-fetch-site").all(|site| site != "cross-site")
 }
 
-/// Whether `authority`, a host with or without a port, is this machine by its own names.
+/// Returns true if `authority`, a host with or without a port, is this machine by its own names.
 fn is_this_machine(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),

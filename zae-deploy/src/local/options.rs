@@ -1,4 +1,4 @@
-//! What a local stack is like.
+//! Options of a local stack.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use zae_limiter::StackName;
 /// The port where the reference's local stack listens, too.
 pub const DEFAULT_PORT: u16 = 4566;
 
-/// Where the data is.
+/// The place of the data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Data {
@@ -41,7 +41,7 @@ impl Options {
         Self { stack: Some(stack), ..self }
     }
 
-    /// Where the data is; in memory otherwise.
+    /// Sets the place of the data; in memory otherwise.
     #[must_use]
     pub fn data(self, data: Data) -> Self {
         Self { data, ..self }

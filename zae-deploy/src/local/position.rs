@@ -17,7 +17,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Where the last run ended, if its data was kept and is still there.
+    /// Returns the position where the last run ended, if its data was kept and is still there.
     pub(super) fn of(data: &Data, stack: &StackName) -> Self {
         let Data::File(data) = data else { return Self { file: None, last: None } };
         let file = data.with_extension(format!("{stack}.position"));
@@ -52,7 +52,7 @@ impl Position {
     }
 }
 
-/// What a torn write left is no number, or an earlier place.
+/// Reads the position. A torn write leaves no number, or an earlier position.
 fn read(file: &Path) -> Option<String> {
     fs::read_to_string(file).ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -33,7 +33,7 @@ pub(super) fn file(path: &Path, content: Content) -> io::Result<File> {
     Ok(file)
 }
 
-/// What becomes of what is in a file.
+/// Handling of the existing content of a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Content {
     Keep,

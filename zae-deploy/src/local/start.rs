@@ -34,7 +34,7 @@ impl fmt::Debug for Local {
     }
 }
 
-/// Why there is no local stack.
+/// The reason why there is no local stack.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalError {
@@ -43,7 +43,7 @@ pub enum LocalError {
     Port {
         /// The port.
         port: u16,
-        /// Why.
+        /// The reason.
         #[source]
         source: io::Error,
     },
@@ -52,7 +52,7 @@ pub enum LocalError {
     Data {
         /// Which.
         place: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -119,7 +119,7 @@ impl Local {
         Ok(local)
     }
 
-    /// Where it answers.
+    /// Returns the address where it answers.
     pub fn endpoint(&self) -> &str {
         &self.running.endpoint
     }

@@ -22,15 +22,15 @@ use crate::aggregator::Aggregator;
 
 /// Records per batch, as deployed.
 const BATCH: usize = 100;
-/// How long to wait for more when there is nothing.
+/// Time to wait for more when there is nothing.
 const IDLE: Duration = Duration::from_millis(200);
-/// How often a record is tried before it is put aside, as deployed.
+/// Number of tries of a record before it is put aside, as deployed.
 const TRIES: u32 = 4;
 const RETRY: Duration = Duration::from_millis(500);
-/// How often expired items are looked for.
+/// Time between two searches for expired items.
 const SWEEP: Duration = Duration::from_secs(2);
 
-/// What has been read.
+/// Counts of the records that have been read.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) records: AtomicU64,
@@ -72,8 +72,8 @@ pub(super) async fn follow(
     }
 }
 
-/// What the filters of the stack's event source let through: buckets, and audit events that expired. One that somebody
-/// removed, with its namespace for example, is not archived.
+/// Returns true for the records that the filters of the stack's event source let through: buckets, and audit events
+/// that expired. One that somebody removed, with its namespace for example, is not archived.
 fn is_delivered(record: &Value) -> bool {
     let key = record["dynamodb"]["Keys"]["SK"]["S"].as_str().unwrap_or_default();
     if record["eventName"] == "REMOVE" {

@@ -1,7 +1,7 @@
 //! Limits as code: the manifest that `limits plan` and `limits apply` read.
 //!
-//! One YAML file declares all limits of one namespace. Only `capacity` is required of a limit; `refill_amount` is then the
-//! same, and `refill_period` 60 seconds.
+//! One YAML file declares all limits of one namespace. Only `capacity` is required of a limit; `refill_amount` is then
+//! the same, and `refill_period` 60 seconds.
 //!
 //! ```
 //! use zae_deploy::manifest::Manifest;
@@ -39,13 +39,13 @@ use read::Spelling;
 /// The JSON Schema (draft 2020-12) of the manifest, for editors.
 pub const SCHEMA: &str = include_str!("limits.schema.json");
 
-/// What is declared for one namespace. Everything in it is valid.
+/// The declarations for one namespace. Everything in it is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// Whose limits these are, where the document says so.
+    /// The namespace of these limits, where the document names it.
     pub namespace: Option<NamespaceName>,
-    /// What holds for everything that has no limits of its own; `None` leaves it alone.
+    /// The section that holds for everything without limits of its own; `None` leaves it alone.
     pub system: Option<SystemSection>,
     /// Defaults by resource.
     pub resources: BTreeMap<ResourceName, Limits>,
@@ -57,7 +57,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemSection {
-    /// What acquires do while the table cannot be reached.
+    /// The behaviour of acquires while the table cannot be reached.
     pub on_unavailable: Option<OnUnavailable>,
     /// The limits.
     pub limits: Option<Limits>,
@@ -81,8 +81,8 @@ impl Manifest {
         read::read(&Node::from_json(value), Spelling::Snake)
     }
 
-    /// Reads the properties of a `Custom::ZaeLimiterLimits` resource: the same document with keys like `RefillAmount`, and
-    /// numbers as text, because CloudFormation makes text of them.
+    /// Reads the properties of a `Custom::ZaeLimiterLimits` resource: the same document with keys like `RefillAmount`,
+    /// and numbers as text, because CloudFormation makes text of them.
     ///
     /// # Errors
     /// As [`Manifest::from_yaml`], without places.
@@ -101,7 +101,7 @@ impl Manifest {
         normal::hash(&named)
     }
 
-    /// What a namespace has under management when all of this is applied.
+    /// Returns what a namespace has under management when all of this is applied.
     pub fn managed(&self) -> ProvisionerState {
         let names = |scopes: &BTreeMap<LimitScope, Limits>| scopes.keys().map(LimitScope::to_string).collect();
         ProvisionerState {

@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
-/// What a document can hold.
+/// A value that a document can hold.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
@@ -154,7 +154,7 @@ pub(super) fn whole(number: f64) -> Option<u64> {
 /// A key, which may be missing, and its value.
 type RawEntry = (Spanned<Option<String>>, Spanned<Raw>);
 
-/// What the YAML reader hands over.
+/// A value as the YAML reader hands it over.
 enum Raw {
     Null,
     Flag,

@@ -1,4 +1,4 @@
-//! What is wrong with a manifest, and where.
+//! Problems of a manifest, with their places.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// Where it stands; `None` in a document that was not read from text.
+    /// The place where it stands; `None` in a document that was not read from text.
     pub place: Option<Place>,
     /// The keys that lead there, for example `resources.gpt-4.limits.rpm`; empty for the document itself.
     pub path: String,
-    /// What is wrong and what to do about it.
+    /// Description of the problem, and of what to do about it.
     pub message: String,
 }
 
@@ -38,8 +38,8 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with a manifest, in the order of the text; nothing of it was used.
 ///
-/// Shown one problem a line, as `line:column: path: message`; [`ManifestError::in_file`] puts a file's name in front, in
-/// the way that editors and terminals make a link of.
+/// Shown one problem a line, as `line:column: path: message`; [`ManifestError::in_file`] puts a file's name in front,
+/// in the way that editors and terminals make a link of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ManifestError {
     problems: Vec<Problem>,
@@ -52,7 +52,7 @@ impl ManifestError {
         Self { problems, file: None }
     }
 
-    /// What is wrong.
+    /// Returns the problems.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

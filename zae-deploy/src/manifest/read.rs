@@ -11,7 +11,7 @@ use super::{
 };
 use crate::resource_name;
 
-/// How the keys of a document are written.
+/// The way that the keys of a document are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
     /// `refill_amount`, as in a file.
@@ -33,7 +33,7 @@ enum Key {
     RefillAmount,
     RefillPeriod,
     Burst,
-    /// What CloudFormation and the resource's own addressing need beside the manifest.
+    /// A key that CloudFormation and the resource's own addressing need beside the manifest.
     Envelope(&'static str),
 }
 
@@ -80,7 +80,7 @@ struct Reader {
     problems: Vec<Problem>,
 }
 
-/// Where in the document: the keys that lead there.
+/// A place in the document: the keys that lead there.
 #[derive(Clone, Copy)]
 struct Path<'a> {
     up: Option<&'a Path<'a>>,
@@ -358,7 +358,7 @@ impl Reader {
     }
 }
 
-/// Whether a text is a number that no whole one up to `max` is.
+/// Returns true if a text is a number greater than `max`.
 fn is_beyond(text: &str, max: u64) -> bool {
     text.parse::<f64>().is_ok_and(|number| number > max as f64)
 }

@@ -12,11 +12,11 @@ use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::Simpl
 use super::{BOOTSTRAP, Function, INDEX, MODE, PackageError, elf, find};
 use crate::artifact::{Architecture, Package};
 
-/// How much is packed in one step, in bytes.
+/// Number of bytes packed in one step.
 const STEP: usize = 256 * 1024;
 
-/// A program that Lambda can start, and that is not packed yet: finding and checking it takes no time, packing does. Cheap to
-/// clone.
+/// A program that Lambda can start, and that is not packed yet: finding and checking it takes no time, packing does.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Binary {
     architecture: Architecture,
@@ -56,12 +56,12 @@ impl Binary {
         self.architecture
     }
 
-    /// How long the program is, in bytes.
+    /// Returns the length of the program, in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there is nothing in it; never so for a program that was checked.
+    /// Returns true if there is nothing in it; never so for a program that was checked.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -87,7 +87,7 @@ impl Binary {
     }
 }
 
-/// How files are packed: the same ones to the same bytes.
+/// Returns the options for packing files: the same files become the same bytes.
 fn options() -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -121,7 +121,7 @@ impl Packing<'_> {
         Ok(end < self.bytes.len())
     }
 
-    /// How much of the program is packed, in per cent.
+    /// Returns the part of the program that is packed, in per cent.
     pub fn percent(&self) -> u8 {
         let percent = self.done.saturating_mul(100) / self.bytes.len().max(1);
         u8::try_from(percent).unwrap_or(100)

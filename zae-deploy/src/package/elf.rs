@@ -64,7 +64,7 @@ impl Bytes<'_> {
     }
 }
 
-/// Whether the program starts on Lambda's machine of this kind.
+/// Checks that the program starts on Lambda's machine of this kind.
 pub(super) fn check(program: &[u8], architecture: Architecture) -> Result<(), PackageError> {
     let bytes = Bytes(program);
     if !program.starts_with(MAGIC) {

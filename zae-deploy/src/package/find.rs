@@ -1,11 +1,11 @@
-//! Where binaries are.
+//! Search for binaries.
 
 use std::path::{Path, PathBuf};
 
 use super::{Function, PackageError};
 use crate::artifact::Architecture;
 
-/// Where the binary of `function` for `architecture` is.
+/// Finds the binary of `function` for `architecture`.
 ///
 /// `from` is the binary itself, or a folder that is searched; without it the folder of this program is. In a folder the
 /// binary is `{name}`, `{name}-{architecture}`, or `{name}/bootstrap` as cargo-lambda leaves it.

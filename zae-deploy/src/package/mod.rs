@@ -1,8 +1,9 @@
 //! Lambda packages from binaries: [`Binary`], or [`build`] for all in one.
 //!
-//! The same binary gives the same bytes, whenever and wherever it is packed: `bootstrap`, with a fixed date and permissions,
-//! and beside it an `index.py` that starts it where a function was created with Python's inline code. Before that, the
-//! binary is looked at: the right machine, and a C library no newer than the one that Lambda's `provided.al2023` has.
+//! The same binary gives the same bytes, whenever and wherever it is packed: `bootstrap`, with a fixed date and
+//! permissions, and beside it an `index.py` that starts it where a function was created with Python's inline code.
+//! Before that, the binary is looked at: the right machine, and a C library no newer than the one that Lambda's
+//! `provided.al2023` has.
 
 mod binary;
 mod elf;
@@ -54,7 +55,7 @@ impl Function {
     }
 }
 
-/// Why there is no package.
+/// The reason why there is no package.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {
@@ -65,7 +66,7 @@ pub enum PackageError {
         binary: &'static str,
         /// The machine it was wanted for.
         architecture: &'static str,
-        /// Where it was looked for.
+        /// The places where it was looked for.
         looked: Vec<PathBuf>,
     },
     /// It cannot be read.
@@ -73,7 +74,7 @@ pub enum PackageError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: std::io::Error,
     },
@@ -85,9 +86,9 @@ pub enum PackageError {
         "the binary is for {found}, the package is to be for {wanted}: build it for that, or choose the other architecture"
     )]
     OtherMachine {
-        /// What the binary is for.
+        /// The machine that the binary is for.
         found: String,
-        /// What was asked for.
+        /// The machine that was asked for.
         wanted: &'static str,
     },
     /// It needs a C library that Lambda has not.

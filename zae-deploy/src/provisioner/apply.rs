@@ -11,11 +11,11 @@ use super::{
 };
 use crate::manifest::Manifest;
 
-/// What applying a manifest did.
+/// The result of applying a manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Applied {
-    /// What was to be done.
+    /// The plan that was to be carried out.
     #[serde(flatten)]
     pub plan: Plan,
     /// Items created.
@@ -24,7 +24,7 @@ pub struct Applied {
     pub updated: usize,
     /// Items removed.
     pub deleted: usize,
-    /// What failed, in words; everything else was done.
+    /// Failures, in words; everything else was done.
     pub errors: Vec<String>,
 }
 

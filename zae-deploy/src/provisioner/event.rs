@@ -23,14 +23,14 @@ impl fmt::Debug for Functions {
     }
 }
 
-/// What to do where the namespace `default` is not registered yet. Other namespaces must always be.
+/// Handling of the namespace `default` where it is not registered yet. Other namespaces must always be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unregistered {
     Fail,
     Register,
 }
 
-/// Why an event could not be answered.
+/// The reason why an event could not be answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
@@ -91,12 +91,12 @@ impl Functions {
     }
 
     /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest"}`, or a
-    /// custom resource's, which is answered at its `ResponseURL` as well. What is not done within `time` has failed; telling
-    /// CloudFormation comes on top of that.
+    /// custom resource's, which is answered at its `ResponseURL` as well. What is not done within `time` has failed;
+    /// telling CloudFormation comes on top of that.
     ///
     /// # Errors
-    /// [`HandlerError`], which the function returns to its caller. What CloudFormation was told has been dealt with and is
-    /// no error: it would only make Lambda repeat the work.
+    /// [`HandlerError`], which the function returns to its caller. What CloudFormation was told has been dealt with and
+    /// is no error: it would only make Lambda repeat the work.
     pub async fn handle(&self, event: &Value, time: Duration) -> Result<Value, HandlerError> {
         if event.get("RequestType").is_some() {
             return resource::handle(self, event, time).await;

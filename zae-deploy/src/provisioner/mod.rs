@@ -1,8 +1,9 @@
 //! Makes a namespace's limits what a manifest says: the plan, the application, and the Lambda function around both.
 //!
-//! The provisioner reads what is really stored and changes only what differs. What it manages is kept in the namespace's
-//! own record, so that what a later manifest no longer names is removed, while what others set is left alone. All changes
-//! go through the same calls as the imperative commands: registries, indexes, buckets and audit trail follow.
+//! The provisioner reads what is really stored and changes only what differs. What it manages is kept in the
+//! namespace's own record, so that what a later manifest no longer names is removed, while what others set is left
+//! alone. All changes go through the same calls as the imperative commands: registries, indexes, buckets and audit
+//! trail follow.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -43,7 +44,7 @@ pub struct Provisioner {
     owner: owner::Owner,
 }
 
-/// Why nothing could be planned or applied.
+/// The reason why nothing could be planned or applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProvisionError {
@@ -61,19 +62,20 @@ impl Provisioner {
         Self { repository, principal: None, owner: owner::Owner::default() }
     }
 
-    /// Who the audit trail says did it.
+    /// Sets the principal that the audit trail names.
     #[must_use]
     pub fn principal(self, principal: Option<Principal>) -> Self {
         Self { principal, ..self }
     }
 
-    /// On whose behalf manifests are applied.
+    /// Sets the owner on whose behalf manifests are applied.
     #[must_use]
     fn owner(self, owner: owner::Owner) -> Self {
         Self { owner, ..self }
     }
 
-    /// What applying `manifest` would change. Nothing is written; the manifest's own namespace is not looked at.
+    /// Returns the changes that applying `manifest` would make. Nothing is written; the manifest's own namespace is not
+    /// looked at.
     ///
     /// # Errors
     /// [`ProvisionError::Repository`] when the stored limits cannot be read, or use a feature of newer clients.

@@ -1,4 +1,5 @@
-//! The owner of what is managed: a custom resource removes only what it declared itself, and gives back what it replaced.
+//! The owner of what is managed: a custom resource removes only what it declared itself, and gives back what it
+//! replaced.
 //!
 //! CloudFormation deletes a resource in three situations, and its event does not say in which: the resource left its
 //! template, it was replaced (renamed, or moved to another namespace), or the operation that created it is rolled back.
@@ -17,7 +18,7 @@ const LONGEST_KEPT: usize = 100_000;
 /// The owner of manifests that the command line applies.
 const COMMAND: &str = "command";
 
-/// On whose behalf manifests are applied.
+/// The owner on whose behalf manifests are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Owner {
     /// The command line's, and programs'.
@@ -49,8 +50,8 @@ impl Owner {
         Some(format!("{} {}", text("StackId")?, text("LogicalResourceId")?))
     }
 
-    /// The claims once `manifest`, which has `hash`, is applied over `seen`. A command that applies the manifest in force
-    /// takes nothing over.
+    /// The claims once `manifest`, which has `hash`, is applied over `seen`. A command that applies the manifest in
+    /// force takes nothing over.
     pub(super) fn claims(&self, seen: &ProvisionerState, manifest: &Manifest, hash: &str) -> Claims {
         let claim = |owner: &str| {
             let text = Some(manifest.to_json().to_string()).filter(|text| text.len() <= LONGEST_KEPT);
@@ -79,7 +80,7 @@ fn manages(state: &ProvisionerState) -> bool {
     state.managed_system || !state.managed_resources.is_empty() || !state.managed_entities.is_empty()
 }
 
-/// What a record without an owner means for a resource that is released.
+/// The meaning of a record without an owner for a resource that is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unowned {
     /// The resource's own: another tool, which keeps no owners, created it.
@@ -89,8 +90,8 @@ pub(super) enum Unowned {
 }
 
 impl Provisioner {
-    /// Ends the management by the resource `name`: removes what it declared, or restores what it replaced. For a resource
-    /// that is not the owner, limits stay as they are.
+    /// Ends the management by the resource `name`: removes what it declared, or restores what it replaced. For a
+    /// resource that is not the owner, limits stay as they are.
     pub(super) async fn release(&self, name: Option<&str>, unowned: Unowned) -> Result<Applied, ProvisionError> {
         let seen = self.repository.provisioner_state().await?;
         let own = match &seen.claim {

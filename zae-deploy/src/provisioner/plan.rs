@@ -1,4 +1,4 @@
-//! What differs between what is declared and what is stored: comparison without I/O.
+//! The differences between what is declared and what is stored: comparison without I/O.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 pub struct Plan {
     /// The changes.
     pub changes: Vec<Change>,
-    /// What could not be taken into account, in words.
+    /// Warnings about things that could not be taken into account, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -29,11 +29,11 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// At which level.
+    /// The level.
     pub level: Level,
-    /// To what: a resource, `entity/resource`, or nothing for the system.
+    /// The target: a resource, `entity/resource`, or nothing for the system.
     pub target: Option<String>,
     /// Value by value, in order of names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +52,7 @@ pub struct Difference {
     pub to: Option<String>,
 }
 
-/// What is done about an item.
+/// The action on an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -90,7 +90,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// Where limits are configured.
+/// The level at which limits are configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -139,14 +139,14 @@ impl Item {
     }
 }
 
-/// What an item says, or is to say.
+/// The content that an item has, or is to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) limits: Option<Limits>,
     pub(super) on_unavailable: Option<OnUnavailable>,
 }
 
-/// What an item says now.
+/// The present state of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     Absent,

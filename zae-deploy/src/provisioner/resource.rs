@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{function::with_causes, manifest::Manifest};
 
-/// What a resource that was never created is called. Its deletion must not touch what others manage.
+/// The id of a resource that was never created. Its deletion must not touch what others manage.
 const NEVER_CREATED: &str = "failed";
 
-/// Does what the event asks for and tells CloudFormation, whatever comes of it. An event that wants the answer elsewhere is
-/// not CloudFormation's, and nothing is done for it.
+/// Does what the event asks for and tells CloudFormation, whatever comes of it. An event that wants the answer
+/// elsewhere is not CloudFormation's, and nothing is done for it.
 pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration) -> Result<Value, HandlerError> {
     let url = event.get("ResponseURL").and_then(Value::as_str);
     url.map_or(Ok(()), |url| functions.responder.check(url))?;
@@ -101,7 +101,7 @@ async fn delete(
     };
     let unowned = match physical_id(event) {
         Some(NEVER_CREATED) => Unowned::Foreign,
-        // A resource of a namespace that has since been registered anew has nothing here.
+        // A resource of a namespace that has since been registered again has nothing here.
         Some(given) if given != id_of(table, &repository) => return Ok(Applied::default()),
         _ => Unowned::Own,
     };
@@ -123,7 +123,7 @@ fn complete(applied: &Applied) -> Result<(), HandlerError> {
     Err(HandlerError::Incomplete(format!("{first}{more}")))
 }
 
-/// The audit trail names the stack, which is where to look for who changed it.
+/// Returns the principal for the audit trail: the stack, which is where to look for the author of a change.
 fn principal(event: &Value) -> Option<Principal> {
     let stack = event.get("StackId").and_then(Value::as_str)?;
     Principal::new(stack).ok()

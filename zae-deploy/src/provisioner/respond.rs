@@ -22,9 +22,9 @@ use crate::function::with_causes;
 
 /// CloudFormation's own limit is 4096 bytes; ids of its own take up to 2 KiB of them.
 const LONGEST_REASON: usize = 1_000;
-/// What CloudFormation accepts in all.
+/// Bounds the length of an answer, in bytes: CloudFormation accepts no more.
 const LONGEST_BODY: usize = 4_096;
-/// How often an answer is sent before giving up; unheard, CloudFormation waits for an hour.
+/// Number of tries to send an answer before giving up; unheard, CloudFormation waits for an hour.
 const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -36,7 +36,7 @@ pub struct Responder {
     connector: Arc<LazyLock<Connector>>,
 }
 
-/// Why an answer did not arrive.
+/// The reason why an answer did not arrive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {
@@ -60,7 +60,7 @@ pub enum ResponseError {
     Refused(u16),
 }
 
-/// Where answers may go.
+/// The hosts that answers may go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
     /// The bucket that CloudFormation has for them, by its names in S3.
@@ -83,7 +83,7 @@ impl Hosts {
         Self::CloudFormation(endpoints.map(|endpoint| format!("{bucket}.{endpoint}")).into())
     }
 
-    /// Whether a URL with that scheme and authority leads there.
+    /// Returns true if a URL with that scheme and authority leads there.
     fn have(&self, scheme: &str, authority: &str) -> bool {
         match self {
             Self::CloudFormation(hosts) => scheme == "https" && hosts.iter().any(|host| host == authority),
@@ -96,7 +96,7 @@ impl Hosts {
     }
 }
 
-/// How it went.
+/// The outcome of an event.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome<'a> {
     Success { id: &'a str, applied: &'a Applied },

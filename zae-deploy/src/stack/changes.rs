@@ -1,4 +1,4 @@
-//! What an update will change: [`ChangeSet`].
+//! The changes that an update will make: [`ChangeSet`].
 
 use aws_sdk_cloudformation::types::{self, ChangeSetStatus};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use zae_limiter::StackName;
 
 use super::{cloud::Cloud, error::StackError};
 
-/// What CloudFormation will do to a stack, and has not done yet.
+/// The changes that CloudFormation will make to a stack, and has not made yet.
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
     pub(super) id: String,
@@ -30,7 +30,7 @@ impl ChangeSet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// What happens to it.
+    /// The action on it.
     pub action: Action,
     /// Its name in the template.
     pub logical_id: String,
@@ -41,7 +41,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether the resource as it is now will be gone.
+    /// Returns true if the resource as it is now will be gone.
     pub fn is_loss(&self) -> bool {
         matches!(self.action, Action::Remove | Action::Replace | Action::MayReplace)
     }
@@ -74,7 +74,7 @@ impl Change {
     }
 }
 
-/// What happens to a resource.
+/// The action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -134,8 +134,8 @@ pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<
     }
 }
 
-/// Whether CloudFormation means by this that the stack is what it shall be. It says so when a change set is asked for, or when
-/// it has been worked out.
+/// Returns true if CloudFormation means by this that the stack already is what it shall be. It says so when a change
+/// set is asked for, or when it has been worked out.
 pub(super) fn says_nothing_changes(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }

@@ -1,4 +1,4 @@
-//! Where stacks live: [`Cloud`].
+//! The place where stacks live: [`Cloud`].
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +10,7 @@ use zae_limiter::{
 
 use super::error::StackError;
 
-/// How often a call is tried: management calls are throttled hard, and none of ours does harm when it is repeated.
+/// Number of tries of a call: management calls are throttled hard, and none of ours does harm when it is repeated.
 const ATTEMPTS: u32 = 5;
 const CONNECT: Duration = Duration::from_secs(3);
 /// Called beside CloudFormation.
@@ -35,7 +35,7 @@ impl fmt::Debug for Cloud {
     }
 }
 
-/// How often CloudFormation is asked how it fares, and for how long.
+/// The pace at which CloudFormation is asked for the state, and the time after which asking ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     first: Duration,
@@ -77,7 +77,7 @@ impl Cloud {
         }
     }
 
-    /// Where that configuration leads.
+    /// Uses the account, region and endpoint of that configuration.
     ///
     /// # Errors
     /// [`StackError::NoRegion`] when it has no region.

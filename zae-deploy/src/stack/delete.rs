@@ -10,7 +10,7 @@ use super::{
     progress::{Follow, Watch},
 };
 
-/// What is left of a deleted stack.
+/// The remains of a deleted stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Deleted {

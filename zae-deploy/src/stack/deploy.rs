@@ -51,7 +51,7 @@ pub struct Deployment<'a> {
     scope: Scope,
 }
 
-/// What of a stack is brought up to date.
+/// The part of a stack that is brought up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
@@ -64,7 +64,7 @@ pub enum Scope {
 
 type AllWanted = BTreeMap<&'static str, Wanted>;
 
-/// What it takes to make a stack what it shall be.
+/// The action that makes a stack what it shall be.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Plan {
@@ -90,7 +90,7 @@ pub struct Update {
 }
 
 impl Update {
-    /// What changes.
+    /// Returns the changes.
     pub fn changes(&self) -> &ChangeSet {
         &self.changes
     }
@@ -114,7 +114,7 @@ impl<'a> Deployment<'a> {
         Self { cloud, stack, options, packages, scope: Scope::default() }
     }
 
-    /// What of the stack is brought up to date; everything, unless this says otherwise.
+    /// Sets the part of the stack to bring up to date; everything, unless this says otherwise.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
@@ -208,8 +208,8 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Begins what was planned and does not wait. Another deployment prepares the table, or the first program that opens it;
-    /// how long audit events are kept is stored by a deployment only.
+    /// Begins what was planned and does not wait. Another deployment prepares the table, or the first program that
+    /// opens it; how long audit events are kept is stored by a deployment only.
     ///
     /// # Errors
     /// As [`apply`](Self::apply), for what CloudFormation refuses at once.

@@ -20,7 +20,7 @@ pub struct DeployedStack {
     pub id: String,
     /// Its state.
     pub state: StackState,
-    /// What CloudFormation says of the state.
+    /// CloudFormation's reason for the state.
     pub reason: Option<String>,
     /// The parameters of its template.
     pub parameters: Parameters,
@@ -28,11 +28,11 @@ pub struct DeployedStack {
     pub outputs: BTreeMap<String, String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    /// When it was created, in epoch seconds.
+    /// Time of its creation, in epoch seconds.
     pub created_at: Option<i64>,
-    /// When it was last updated, in epoch seconds.
+    /// Time of its last update, in epoch seconds.
     pub updated_at: Option<i64>,
-    /// Whether it is protected against termination.
+    /// True if it is protected against termination.
     pub protected: bool,
 }
 
@@ -56,8 +56,8 @@ impl DeployedStack {
         }
     }
 
-    /// Whether its tags, its name or its template's parameters say that it is a rate limiter. One that was deployed from
-    /// the printed template has no tags. [`is_limiter`] asks further.
+    /// Returns true if its tags, its name or its template's parameters say that it is a rate limiter. One that was
+    /// deployed from the printed template has no tags. [`is_limiter`] asks further.
     pub(super) fn says_it_is_a_limiter(&self) -> bool {
         self.tags.get(tags::MANAGED_BY).is_some_and(|owner| owner == tags::OWNER)
             || self.name.starts_with(tags::LEGACY_PREFIX)
@@ -81,7 +81,7 @@ pub async fn describe(cloud: &Cloud, stack: &StackName) -> Result<Option<Deploye
     Ok(found.filter(|stack| !stack.state.is_deleted()))
 }
 
-/// Whether a stack is a rate limiter, by its tags or by the table in its template.
+/// Returns true if a stack is a rate limiter, by its tags or by the table in its template.
 pub(super) async fn is_limiter(cloud: &Cloud, stack: &DeployedStack) -> Result<bool, StackError> {
     if stack.says_it_is_a_limiter() || stack.outputs.contains_key("TableName") {
         return Ok(true);

@@ -48,12 +48,12 @@ pub struct LimiterInfo {
     pub lambda_version: Option<String>,
     /// The schema of its table.
     pub schema_version: Option<String>,
-    /// What kind of stack it is: `limiter`, or `load-test` for those of the Python package.
+    /// The kind of stack: `limiter`, or `load-test` for those of the Python package.
     pub stack_type: String,
-    /// When it was created, in epoch seconds; serialized as RFC 3339 in UTC.
+    /// Time of its creation, in epoch seconds; serialized as RFC 3339 in UTC.
     #[serde(serialize_with = "rfc3339")]
     pub created_at: Option<i64>,
-    /// When it was last updated, in epoch seconds; serialized as RFC 3339 in UTC.
+    /// Time of its last update, in epoch seconds; serialized as RFC 3339 in UTC.
     #[serde(serialize_with = "rfc3339")]
     pub updated_at: Option<i64>,
 }
@@ -79,7 +79,7 @@ impl LimiterInfo {
         self.stack_status.is_failed()
     }
 
-    /// Whether it is a rate limiter, and not a load test of one.
+    /// Returns true if it is a rate limiter, and not a load test of one.
     pub fn is_limiter(&self) -> bool {
         self.stack_type == tags::LIMITER
     }
@@ -129,7 +129,8 @@ pub async fn list_deployed(cloud: &Cloud) -> Result<Vec<LimiterInfo>, StackError
     Ok(limiters)
 }
 
-/// The names that the tagging service knows, which may be newer than the other list. Whoever may not ask it has that list.
+/// The names that the tagging service knows, which may be newer than the other list. Whoever may not ask it has that
+/// list.
 async fn tagged(cloud: &Cloud) -> Vec<String> {
     use aws_sdk_resourcegroupstagging::types::TagFilter;
     let ours = TagFilter::builder().key(tags::MANAGED_BY).values(tags::OWNER).build();

@@ -1,4 +1,4 @@
-//! Why an operation on a stack did not succeed, and what to type next.
+//! Errors of operations on stacks, and the commands to type next.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use zae_limiter::{BoxError, ConnectError, RepositoryError, StackName, Validation
 use super::state::StackState;
 use crate::{advice, package::PackageError};
 
-/// Why an operation on a stack failed. [`StackError::advice`] says what to do about it.
+/// The reason why an operation on a stack failed. [`StackError::advice`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
@@ -43,7 +43,7 @@ pub enum StackError {
         stack: StackName,
         /// The state it is in.
         state: StackState,
-        /// What CloudFormation says of the state.
+        /// CloudFormation's reason for the state.
         reason: Option<String>,
     },
     /// CloudFormation tried, and a resource failed.
@@ -61,7 +61,7 @@ pub enum StackError {
     Protected {
         /// The stack.
         stack: StackName,
-        /// What is protected.
+        /// The protected thing.
         what: Protected,
     },
     /// An update would remove or replace resources, and nobody was there to ask.
@@ -79,7 +79,7 @@ pub enum StackError {
         stack: StackName,
         /// The state it is in.
         state: StackState,
-        /// How long it was waited for.
+        /// Time that was spent waiting, in minutes.
         minutes: u64,
     },
     /// The credentials lack a permission.
@@ -87,7 +87,7 @@ pub enum StackError {
     Denied {
         /// The operation, for example `cloudformation:CreateStack`.
         operation: &'static str,
-        /// What AWS says.
+        /// AWS's message.
         message: String,
     },
     /// A call to AWS failed.
@@ -97,7 +97,7 @@ pub enum StackError {
         operation: &'static str,
         /// AWS's own error code, when it sent one.
         code: Option<String>,
-        /// What AWS says, or why it was not reached.
+        /// AWS's message, or the reason why AWS was not reached.
         message: String,
         /// The SDK's error.
         source: BoxError,
@@ -137,11 +137,11 @@ pub struct ResourceFailure {
     pub logical_id: String,
     /// Its type, for example `AWS::DynamoDB::Table`.
     pub resource_type: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What a deletion protection stands on.
+/// The thing that a deletion protection stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protected {
@@ -196,7 +196,7 @@ impl StackError {
         }
     }
 
-    /// What to do about it, as a sentence with the command to type.
+    /// Returns advice on the error, as a sentence with the command to type.
     pub fn advice(&self) -> Option<String> {
         match self {
             Self::NoRegion => Some("Give --region, or set AWS_REGION.".to_owned()),

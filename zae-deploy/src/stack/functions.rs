@@ -1,4 +1,4 @@
-//! What a stack's functions really run: [`DeployedFunction`].
+//! The code that a stack's functions really run: [`DeployedFunction`].
 
 use aws_sdk_lambda::error::ProvideErrorMetadata;
 use serde::Serialize;
@@ -19,7 +19,7 @@ const REFERENCE: &str = "zae_limiter_";
 pub struct DeployedFunction {
     /// Its name.
     pub name: String,
-    /// What it runs.
+    /// The code that it runs.
     pub runs: Runs,
     /// Lambda's name for its runtime.
     pub runtime: Option<String>,
@@ -31,7 +31,7 @@ pub struct DeployedFunction {
     function: Function,
 }
 
-/// What a function runs.
+/// The code that a function runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -57,8 +57,8 @@ impl DeployedFunction {
     }
 }
 
-/// The functions that the stack's outputs name. What cannot be read is [`Runs::Unknown`]: looking at a stack does not need the
-/// permission `lambda:GetFunctionConfiguration`.
+/// The functions that the stack's outputs name. What cannot be read is [`Runs::Unknown`]: looking at a stack does not
+/// need the permission `lambda:GetFunctionConfiguration`.
 pub async fn functions(cloud: &Cloud, stack: &DeployedStack) -> Vec<DeployedFunction> {
     let rows = [(Function::Aggregator, "AggregatorFunctionName"), (Function::Provisioner, "ProvisionerFunctionName")];
     let mut found = Vec::new();

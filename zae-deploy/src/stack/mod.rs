@@ -1,7 +1,7 @@
 //! Stacks: what they shall be, creating, updating, finding and removing them.
 //!
-//! A [`Cloud`] is an account and region. A [`Deployment`] brings a stack to what [`StackOptions`] say, in two steps, so that
-//! somebody can look at the [`Plan`] in between. [`delete`] removes it; [`list_deployed`] finds what there is.
+//! A [`Cloud`] is an account and region. A [`Deployment`] brings a stack to what [`StackOptions`] say, in two steps, so
+//! that somebody can look at the [`Plan`] in between. [`delete`] removes it; [`list_deployed`] finds what there is.
 //! [`StackProvisioner`] does all that on the way to opening a [`Repository`](zae_limiter::Repository).
 
 mod changes;

@@ -5,12 +5,12 @@ use zae_limiter::StackName;
 use super::error::OptionError;
 use crate::package::Function;
 
-/// How long the name of an IAM role may be, and of a Lambda function.
+/// Bounds the length of an IAM role's name, and of a Lambda function's.
 const MAX_ROLE: usize = 64;
 const MAX_FUNCTION: usize = 64;
-/// How long the name of a managed policy may be.
+/// Bounds the length of a managed policy's name.
 const MAX_POLICY: usize = 128;
-/// How long a format may be, so that any stack name has room in it.
+/// Bounds the length of a format, so that any stack name has room in it.
 const MAX_ROLE_FORMAT: usize = 55;
 const MAX_POLICY_FORMAT: usize = 120;
 
@@ -91,7 +91,7 @@ impl NameFormat {
     }
 }
 
-/// Whether the name of a function fits; Lambda allows fewer characters than a stack may have.
+/// Checks that the name of a function fits; Lambda allows fewer characters than a stack may have.
 pub(super) fn check_function(function: Function, stack: &StackName) -> Result<(), OptionError> {
     let name = function.name_in(stack);
     let over = name.len().saturating_sub(MAX_FUNCTION);

@@ -19,7 +19,7 @@ const DEFAULT_THRESHOLD_PCT: u32 = 80;
 /// Parameters by name, as a deployed stack has them.
 pub type Parameters = BTreeMap<String, String>;
 
-/// Where the Lambda packages are.
+/// The place of the Lambda packages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CodeLocation {
     pub(crate) bucket: String,
@@ -40,7 +40,7 @@ impl CodeLocation {
     }
 }
 
-/// What is asked of the template.
+/// The requested value of a template parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Value(String),
@@ -48,7 +48,7 @@ pub(super) enum Wanted {
     Previous,
 }
 
-/// What is asked of a new stack, or of one whose parameters are `current`.
+/// Returns the parameters for a new stack, or for one whose parameters are `current`.
 ///
 /// # Errors
 /// [`OptionError`] when a name that is made of the stack's is too long, or what cannot be changed would change.
@@ -81,7 +81,7 @@ pub(super) fn wanted(
     Ok(wanted)
 }
 
-/// What was given, as the template wants it.
+/// Returns the given options, as the template wants them.
 fn given(
     set: &Set,
     stack: &StackName,
@@ -145,7 +145,7 @@ fn threshold(set: &Set, current: Option<&Parameters>) -> Option<String> {
     Some((timeout * 10 * pct.clamp(1, 100)).to_string())
 }
 
-/// Where this tool's defaults are not the template's.
+/// Fills in the defaults of this tool that are not the template's.
 fn defaults(given: &mut BTreeMap<&'static str, String>) {
     given.entry("LogRetentionDays").or_insert_with(|| DEFAULT_LOG_RETENTION_DAYS.to_string());
 }
@@ -188,7 +188,7 @@ pub(super) fn effective(wanted: &BTreeMap<&'static str, Wanted>, current: Option
     wanted.iter().filter_map(|(name, wanted)| Some(((*name).to_owned(), value(name, wanted)?))).collect()
 }
 
-/// What is asked of a stack whose code alone shall change.
+/// Returns the parameters for a stack of which only the code shall change.
 ///
 /// # Errors
 /// [`OptionError`] when its template takes no code from S3.

@@ -1,4 +1,4 @@
-//! What CloudFormation does, as it does it: [`StackEvent`], [`Watch`].
+//! Progress of CloudFormation's work: [`StackEvent`], [`Watch`].
 
 use std::{collections::HashSet, fmt};
 
@@ -17,7 +17,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StackEvent {
-    /// When, in epoch seconds.
+    /// Time of the step, in epoch seconds.
     pub at: i64,
     /// The resource's name in the template; the stack's own name for the stack itself.
     pub logical_id: String,
@@ -25,7 +25,7 @@ pub struct StackEvent {
     pub resource_type: String,
     /// The resource's state, for example `CREATE_COMPLETE`.
     pub status: String,
-    /// Why, mostly when it failed.
+    /// The reason, mostly of a failure.
     pub reason: Option<String>,
     id: String,
 }
@@ -42,7 +42,7 @@ impl StackEvent {
         }
     }
 
-    /// Whether it is about the stack as a whole.
+    /// Returns true if it is about the stack as a whole.
     pub fn is_about_stack(&self) -> bool {
         self.resource_type == "AWS::CloudFormation::Stack"
     }
@@ -68,7 +68,7 @@ impl fmt::Display for StackEvent {
     }
 }
 
-/// Who is told of the steps of a stack.
+/// An observer of the steps of a stack.
 pub trait Watch: Send + Sync {
     /// CloudFormation has made a step.
     fn event(&self, event: &StackEvent);
@@ -83,7 +83,8 @@ pub trait Watch: Send + Sync {
         tracing::warn!("{text}");
     }
 
-    /// What `label` says is done to `percent` per cent. Often told, and passed over unless this says otherwise.
+    /// Reports that the work named by `label` is done to `percent` per cent. Often called, and passed over unless this
+    /// says otherwise.
     fn progress(&self, label: &str, percent: u8) {
         tracing::trace!(percent, "{label}");
     }

@@ -55,8 +55,8 @@ impl StackProvisioner {
         Self { occasion, options, packages: Packages::none(), cloud: None }
     }
 
-    /// The account and region to deploy to, for repositories whose client was made elsewhere. Otherwise they are found as the
-    /// repository's own.
+    /// The account and region to deploy to, for repositories whose client was made elsewhere. Otherwise they are found
+    /// as the repository's own.
     #[must_use]
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.cloud = Some(cloud);

@@ -1,4 +1,4 @@
-//! What a new table needs before anybody can use it.
+//! Preparation of a new table for its first use.
 
 use aws_sdk_dynamodb::Client;
 use zae_limiter::{COMPATIBILITY_LEVEL, DEFAULT_NAMESPACE, Repository, RepositoryError, StackName, VersionUpdate};
@@ -20,10 +20,10 @@ pub(crate) fn new_stack(stack: &StackName) -> Result<(Parameters, Parameters), O
     Ok((parameters::effective(&wanted, None), tags::all(stack.as_str(), &none, &none)))
 }
 
-/// How long a new stack keeps audit events, unless it is told.
+/// Time that a new stack keeps audit events unless it is told otherwise, in days.
 pub(super) const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 90;
 
-/// Who writes the version record.
+/// Returns the name of the writer of the version record.
 fn own_name() -> String {
     concat!("zae-deploy:", env!("CARGO_PKG_VERSION")).to_owned()
 }

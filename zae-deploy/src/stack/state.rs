@@ -52,7 +52,7 @@ impl StackState {
         self.is_healthy() || matches!(self.as_str(), "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE")
     }
 
-    /// What to do when the stack `name` is in this state, if anything.
+    /// Returns advice for the stack `name` in this state, if there is any.
     pub fn advice(&self, name: &StackName) -> Option<String> {
         let advice = match self.as_str() {
             "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "REVIEW_IN_PROGRESS" => format!(

@@ -19,7 +19,7 @@
 /// ```
 pub const TEMPLATE: &str = include_str!("stack.yaml");
 
-/// How long a template may be that is sent along with a request to CloudFormation.
+/// Bounds the length of a template that is sent along with a request to CloudFormation, in bytes.
 pub const MAX_INLINE_BYTES: usize = 51_200;
 
 /// The names of its parameters.

@@ -1,4 +1,4 @@
-//! What `docs/cli.md` says of commands and tests is so.
+//! Checks that the statements of `docs/cli.md` about commands and tests are true.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! What is said when a stack, a table or DynamoDB is not there.
+//! Messages for a stack, a table or a DynamoDB that is not there.
 
 use crate::stage::{Stage, binary, run};
 

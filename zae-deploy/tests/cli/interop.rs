@@ -14,7 +14,7 @@ struct Both {
     python: PathBuf,
 }
 
-/// Who runs a command.
+/// The tool that runs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Ours,
@@ -28,7 +28,7 @@ impl Both {
         Some(Self { stage, python })
     }
 
-    /// What a command prints, as the set of its lines: the package has limits in another order.
+    /// Returns the output of a command, as the set of its lines: the package has limits in another order.
     fn ask(&self, side: Side, args: &[&str]) -> BTreeSet<String> {
         let mut command = match side {
             Side::Ours => self.stage.command(args),

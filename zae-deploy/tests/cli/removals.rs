@@ -1,4 +1,4 @@
-//! What removing things looks like to a program.
+//! The output of removals for programs.
 
 use crate::stage::Stage;
 

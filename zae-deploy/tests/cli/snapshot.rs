@@ -1,4 +1,4 @@
-//! What a command prints, compared with what it is known to print.
+//! Compares the output of a command with its known output.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 
-/// What differs from run to run becomes the same, and as long: recent times, the ids of events and namespaces.
+/// Replaces what differs from run to run by something fixed of the same length: recent times, the ids of events and
+/// namespaces.
 pub(crate) fn normal(text: &str, namespace_ids: &BTreeSet<String>) -> String {
     let mut text = text.to_owned();
     for id in namespace_ids.iter().filter(|id| id.len() == 11) {

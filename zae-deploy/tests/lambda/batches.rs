@@ -95,7 +95,8 @@ async fn the_same_record_twice_in_one_batch_counts_once() {
 
 #[tokio::test]
 async fn shards_of_the_stream_may_overtake_each_other() {
-    // Two shards of one bucket live in different shards of the stream: their sequence numbers say nothing about each other.
+    // Two shards of one bucket live in different shards of the stream: their sequence numbers say nothing about each
+    // other.
     let mut first = Bucket::new("key-1", "gpt-4");
     let mut second = Bucket { shard: 1, ..Bucket::new("key-1", "gpt-4") };
     (first.shards, second.shards) = (2, 2);

@@ -1,6 +1,6 @@
-//! How long a function takes from its start to its first request for work, and the memory it then has, beside the
-//! published package's. Both see the same runtime API in the same run; the package's runtime is the shortest that it
-//! could have, without what Lambda's own adds.
+//! Measures the time that a function takes from its start to its first request for work, and the memory it then has,
+//! beside the published package's. Both see the same runtime API in the same run; the package's runtime is the shortest
+//! that it could have, without what Lambda's own adds.
 
 use std::{fs, path::Path, time::Instant};
 
@@ -11,10 +11,10 @@ use crate::{
 
 /// Starts of each, of which the fastest counts: what else the machine does only ever adds.
 const STARTS: usize = 5;
-/// How much sooner a function must be ready. That is asked of the unoptimised build, too.
+/// Factor by which a function must be ready sooner. The unoptimised build must meet it, too.
 const TIMES_FASTER: f64 = 10.0;
 
-/// What starts came to.
+/// The measurements of a start.
 struct Start {
     ms: f64,
     peak_kib: u64,

@@ -1,4 +1,4 @@
-//! What a thousand records of one busy bucket cost.
+//! The cost of a thousand records of one busy bucket.
 
 use serde_json::Value;
 use zae_limiter::{Clock, SystemClock};

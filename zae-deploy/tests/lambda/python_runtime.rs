@@ -1,5 +1,5 @@
-//! Packages on a function that the template created with inline code: Lambda's runtime client for Python, as the managed
-//! runtime has it, imports `index`, and the program takes over.
+//! Packages on a function that the template created with inline code: Lambda's runtime client for Python, as the
+//! managed runtime has it, imports `index`, and the program takes over.
 
 use std::{fs, path::Path, sync::LazyLock, time::Duration};
 

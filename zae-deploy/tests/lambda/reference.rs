@@ -1,5 +1,5 @@
-//! The same stream given to the aggregator of the published Python package and to ours: the same usage where the package
-//! is right, and what differs where it is not.
+//! The same stream given to the aggregator of the published Python package and to ours: the same usage where the
+//! package is right, and what differs where it is not.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What reaches an X-Ray daemon: a socket on the loopback interface here.
+//! Data that reaches an X-Ray daemon: a socket on the loopback interface here.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ impl Daemon {
         Self { socket, address }
     }
 
-    /// What arrived so far: the documents behind the header that the daemon's protocol puts before each.
+    /// Returns the documents that arrived so far, without the header that the daemon's protocol puts before each.
     async fn received(&self) -> Vec<Value> {
         let mut documents = Vec::new();
         let mut buffer = [0; 65_536];

@@ -2,7 +2,7 @@
 
 use zae_deploy::manifest::Manifest;
 
-/// What is wrong, the text, and all that is said about it.
+/// Cases: a name for the mistake, the text, and all that is said about it.
 const BAD: &[(&str, &str, &str)] = &[
     ("empty document", "", "1:1: a manifest is a mapping with `system`, `resources` and `entities`, this is nothing"),
     (
@@ -193,7 +193,7 @@ fn each_says_where_and_why() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What the YAML reader refuses: its own words, our place.
+/// Errors of the YAML reader: its own words, our place.
 #[test]
 fn broken_yaml_has_a_place_too() {
     for (name, text, place) in [

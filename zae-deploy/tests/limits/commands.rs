@@ -18,7 +18,7 @@ struct Stage {
     folder: tempfile::TempDir,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 struct Ran {
     code: i32,
@@ -66,7 +66,7 @@ impl Stage {
     }
 }
 
-/// What the commands print, to the letter.
+/// The output of the commands, to the letter.
 #[tokio::test]
 async fn what_they_show() {
     let stage = Stage::new().await;

@@ -1,5 +1,6 @@
-//! Whose limits a deleted custom resource removes: the events of whole operations, in the order in which CloudFormation sends
-//! them. A rename is a creation and, in the clean-up, a deletion; a rollback deletes what was created, and tells the rest nothing.
+//! Limits that a deleted custom resource removes, by their owners: the events of whole operations, in the order in
+//! which CloudFormation sends them. A rename is a creation and, in the clean-up, a deletion; a rollback deletes what
+//! was created, and tells the rest nothing.
 
 use serde_json::{Value, json};
 use zae_deploy::provisioner::Functions;

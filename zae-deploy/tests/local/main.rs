@@ -26,7 +26,7 @@ struct Stack {
     environment: BTreeMap<String, String>,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 struct Ran {
     code: i32,
@@ -105,7 +105,7 @@ impl Stack {
         Repository::builder().client(client).stack("limiter").config_cache_ttl(Duration::ZERO).build().await.unwrap()
     }
 
-    /// What `words` print as JSON, once `is_there` finds what it looks for in it.
+    /// Returns the output of `words` as JSON, once `is_there` finds what it looks for in it.
     async fn until(&self, words: &[&str], is_there: impl Fn(&Value) -> bool) -> Value {
         let started = Instant::now();
         loop {
@@ -183,7 +183,7 @@ async fn end_to_end() {
     assert!(log.contains("batch aggregated"), "{log}");
 }
 
-/// What it prints, to the letter, but for what differs from run to run.
+/// The output, to the letter, but for what differs from run to run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_it_shows() {
     let (stack, up) = Stack::up(&[]);

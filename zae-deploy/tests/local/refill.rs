@@ -1,4 +1,4 @@
-//! What an acquire of a busy bucket costs while the aggregator refills it.
+//! The cost of an acquire of a busy bucket while the aggregator refills it.
 
 use std::{
     sync::{Arc, Mutex},
@@ -39,8 +39,8 @@ impl Intercept for Requests {
     }
 }
 
-/// A bucket is emptied much faster than it fills, until the aggregator finds that it would not last and credits it; then
-/// it is used on.
+/// A bucket is emptied much faster than it fills, until the aggregator finds that it would not last and credits it;
+/// then it is used on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_bucket_costs_one_round_trip_an_acquire() {
     const DRAIN: u64 = 300;
@@ -81,7 +81,7 @@ async fn a_busy_bucket_costs_one_round_trip_an_acquire() {
     assert!(calls.contains(&(sent.len() as u64)), "{} calls", sent.len());
 }
 
-/// How often the log says that the bucket was refilled.
+/// Returns the number of refills of the bucket in the log.
 fn refilled(stack: &Stack) -> u64 {
     let log = stack.ok(&["local", "logs", "--tail", "10000"]);
     let counts = log.lines().filter_map(|line| line.split("refills_written=").nth(1)?.split(' ').next());

@@ -1,4 +1,4 @@
-//! What web pages and other users of the machine cannot do to a local stack.
+//! Attacks on a local stack by web pages and by other users of the machine, all of which must fail.
 
 use std::{
     io::{Read, Write},

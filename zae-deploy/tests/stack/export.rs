@@ -1,4 +1,4 @@
-//! What is written for those who deploy by other means.
+//! Files for those who deploy by other means.
 
 use std::{fs, process::Command};
 

@@ -1,7 +1,7 @@
 //! A scripted CloudFormation, and as much of what a deployment asks besides.
 //!
-//! It answers in the shapes of the API's documentation, and holds one stack whose next states, events and change set the
-//! test has written down. DynamoDB's requests go to an embedded store; S3 has every bucket and package already.
+//! It answers in the shapes of the API's documentation, and holds one stack whose next states, events and change set
+//! the test has written down. DynamoDB's requests go to an embedded store; S3 has every bucket and package already.
 
 use std::{
     collections::VecDeque,
@@ -49,24 +49,24 @@ pub(crate) fn step(state: &'static str, events: &[[&'static str; 4]]) -> Step {
     Step { state, events: events.collect() }
 }
 
-/// What a change set comes to.
+/// A scripted change set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     /// Resource, type, action, replacement, and the property that changes.
     pub(crate) changes: Vec<[&'static str; 5]>,
-    /// Why there is no change set.
+    /// The reason why there is no change set.
     pub(crate) no_changes: Option<&'static str>,
-    /// What happens once the stack is created, updated or deleted.
+    /// The steps that follow once the stack is created, updated or deleted.
     pub(crate) steps: Vec<Step>,
     /// An action that fails, with code and message.
     pub(crate) fails: Option<[&'static str; 3]>,
-    /// Whether the stack is protected against termination.
+    /// True if the stack is protected against termination.
     pub(crate) protected: bool,
     /// The outputs of the stack.
     pub(crate) outputs: Vec<[&'static str; 2]>,
     /// Functions that Lambda has: name, entry point, bytes of code.
     pub(crate) functions: Vec<(&'static str, &'static str, u64)>,
-    /// Whether `describe` knows of a table in the stack.
+    /// True if `describe` knows of a table in the stack.
     pub(crate) foreign: bool,
 }
 

@@ -320,7 +320,7 @@ async fn what_is_protected_is_not_deleted() {
     assert_eq!(fake.actions(), Vec::<String>::new());
 }
 
-/// Makes the table anew, with protection.
+/// Makes the table again, with protection.
 async fn protect_table(fake: &Fake) {
     let client = fake.store.client();
     client.delete_table().table_name("prod").send().await.unwrap();

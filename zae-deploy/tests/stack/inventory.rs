@@ -1,4 +1,4 @@
-//! What a stack's resources are like, compared with what the template says of them.
+//! Compares the resources of a stack with the template.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ impl Inventory {
     }
 }
 
-/// What does not tell two values apart: numbers as text, and the order of sets.
+/// Removes differences that do not count: numbers as text, and the order of sets.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(object) => {

@@ -90,7 +90,7 @@ async fn a_stack_is_deployed_shown_listed_and_deleted() {
     moto.zae_deploy(&["status", "--name", "prod"]).await.failed(1, &["not available"]);
 }
 
-/// What runs in the stack is what was packed, from a bucket of this account and region.
+/// The code that runs in the stack is the packed code, from a bucket of this account and region.
 async fn functions_have_their_code(moto: &Moto) {
     let program = "\
 import boto3, os, json

@@ -1,6 +1,7 @@
 //! `moto` as a process, behind a proxy that resolves the conditions it does not know.
 //!
-//! The proxy also says of a deleted stack that it does not exist: asked for its outputs, `moto` would make the resources anew.
+//! The proxy also says of a deleted stack that it does not exist: asked for its outputs, `moto` would make the
+//! resources again.
 
 use std::{
     collections::HashSet,
@@ -31,7 +32,7 @@ use super::{
     run, venv,
 };
 
-/// What `moto` does not make from a template, although it has the type.
+/// Resource types that `moto` has, but does not make from a template.
 const LEFT_OUT: [&str; 1] = ["AWS::CloudWatch::Alarm"];
 
 /// A `moto` of its own, which ends with this value.
@@ -100,7 +101,7 @@ struct Upstream {
 }
 
 impl Upstream {
-    /// Whether a request is about a stack that was deleted; notes deletions and creations on the way.
+    /// Returns true if a request is about a stack that was deleted; notes deletions and creations on the way.
     fn is_about_deleted(&self, body: &[u8]) -> bool {
         let fields = form::decode(std::str::from_utf8(body).unwrap_or_default());
         let Some(stack) = form::get(&fields, "StackName") else { return false };

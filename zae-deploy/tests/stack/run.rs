@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// What a run of the command line came to.
+/// The result of a run of the command line.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -61,9 +61,9 @@ pub(crate) fn clean(command: &mut tokio::process::Command) -> &mut tokio::proces
         .stdin(Stdio::null())
 }
 
-/// A folder with two programs for x86-64 that do nothing: a header is all that packing looks at, and a few kilobytes that do
-/// not shrink tell their packages from placeholders. A real build's would be packed at every deployment, and need a C library
-/// that this machine may not have.
+/// A folder with two programs for x86-64 that do nothing: a header is all that packing looks at, and a few kilobytes
+/// that do not shrink tell their packages from placeholders. A real build's would be packed at every deployment, and
+/// need a C library that this machine may not have.
 pub(crate) fn lambda_dir() -> &'static Path {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {

@@ -12,14 +12,14 @@ use super::{
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-/// What checkov finds and the template leaves so, with resources; the guide has the reason for each.
+/// Findings of checkov that the template leaves so, with resources; the guide has the reason for each.
 const ANSWERED: [(&str, &[&str]); 4] = [
     ("CKV_AWS_18", &["AuditArchiveBucket"]),
     ("CKV_AWS_115", &["AggregatorFunction", "ProvisionerFunction"]),
     ("CKV_AWS_116", &["AggregatorFunction", "ProvisionerFunction"]),
     ("CKV_AWS_117", &["AggregatorFunction", "ProvisionerFunction"]),
 ];
-/// What it finds besides as long as neither a key nor recovery is asked for.
+/// Further findings as long as neither a key nor recovery is asked for.
 const UNASKED: [(&str, &[&str]); 2] = [("CKV_AWS_28", &["RateLimitsTable"]), ("CKV_AWS_119", &["RateLimitsTable"])];
 
 fn secured() -> Parameters {
@@ -27,7 +27,7 @@ fn secured() -> Parameters {
     given.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// What checkov finds wrong with a template: checks, each with its resources.
+/// Returns the findings of checkov for a template: checks, each with its resources.
 async fn findings(template: &str) -> Option<BTreeMap<String, BTreeSet<String>>> {
     let python = venv::checkov()?;
     let folder = tempfile::tempdir().unwrap();

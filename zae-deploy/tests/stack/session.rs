@@ -25,7 +25,7 @@ fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-/// Where the AWS of the inner process is.
+/// The variable with the endpoint of the inner process's AWS.
 const INSIDE: &str = "ZAE_TEST_SESSION_ENDPOINT";
 
 /// A session against `moto`, in a process whose environment has credentials: this test once more.

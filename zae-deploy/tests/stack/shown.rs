@@ -1,4 +1,4 @@
-//! What the commands on stacks print, to the letter.
+//! The output of the commands on stacks, to the letter.
 
 use std::collections::BTreeSet;
 

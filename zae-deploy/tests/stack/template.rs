@@ -59,7 +59,7 @@ fn every_combination_of_conditions_is_consistent() {
     assert_eq!(combinations, 2_usize.pow(10) * 3);
 }
 
-/// What must be true of any combination.
+/// Checks what must be true of any combination.
 fn consistent(resolved: &Value, given: &Parameters) {
     let on = |name: &str| given[name] == "true";
     let has = |name: &str| resolved["Resources"].get(name).is_some();

@@ -1,4 +1,4 @@
-//! What the JSON body of a refusal says: Gemini's `RetryInfo`, OpenAI's `insufficient_quota`, Stripe's `lock_timeout`.
+//! Reads the JSON body of a refusal: Gemini's `RetryInfo`, OpenAI's `insufficient_quota`, Stripe's `lock_timeout`.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ const PERMANENT: [&str; 6] = [
 /// Stripe's 429 for an object that is locked: no limit was met.
 const LOCK: &str = "lock_timeout";
 
-/// What the body of a refusal says.
+/// The content of a refusal's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
     /// The refusal is for good, for this reason.
     pub(super) permanent: Option<String>,
     /// It is about something else than a limit.
     pub(super) unrelated: bool,
-    /// When to come back.
+    /// Time until a retry makes sense.
     pub(super) retry_after: Option<Duration>,
     /// GitHub's secondary limits, which come without a time.
     pub(super) secondary: bool,

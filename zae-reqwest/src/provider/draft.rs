@@ -1,5 +1,5 @@
-//! The `RateLimit` field of the IETF draft, in all its spellings: the structured field of drafts 8 to 11 (`r`, `t`), its
-//! successor (`a`, `w`), and the dictionary of draft 7 (`limit=…, remaining=…, reset=…`).
+//! The `RateLimit` field of the IETF draft, in all its spellings: the structured field of drafts 8 to 11 (`r`, `t`),
+//! its successor (`a`, `w`), and the dictionary of draft 7 (`limit=…, remaining=…, reset=…`).
 
 use std::time::Duration;
 

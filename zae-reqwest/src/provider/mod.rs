@@ -1,4 +1,4 @@
-//! What providers say about their limits: [`Answer`].
+//! Reports of providers about their limits: [`Answer`].
 //!
 //! Nothing here is about one provider: each header and each form of body is read wherever it turns up, because gateways
 //! and compatible servers mix them.
@@ -19,8 +19,8 @@
 //! Where several say something, the first in this order wins: `retry-after-ms`, `retry-after`, the body, the longest
 //! window of which nothing is left.
 //!
-//! Sources: OpenAI's, Groq's, Cerebras's, Anthropic's, Gemini's, GitHub's and Stripe's documentation of their rate limits;
-//! draft-ietf-httpapi-ratelimit-headers-11 and the editors' copy after it; RFC 9110, 10.2.3.
+//! Sources: OpenAI's, Groq's, Cerebras's, Anthropic's, Gemini's, GitHub's and Stripe's documentation of their rate
+//! limits; draft-ietf-httpapi-ratelimit-headers-11 and the editors' copy after it; RFC 9110, 10.2.3.
 
 mod body;
 mod draft;
@@ -36,7 +36,7 @@ pub use window::{Refill, Window};
 /// GitHub asks to wait at least this long where it gives no time.
 const GITHUB_SECONDARY: Duration = Duration::from_secs(60);
 
-/// What an answer of the provider says about its limits. In the response's extensions.
+/// The report of a provider's answer about its limits. In the response's extensions.
 ///
 /// ```
 /// use zae_reqwest::provider::{Answer, Verdict};
@@ -50,13 +50,13 @@ const GITHUB_SECONDARY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// Whether a limit was met.
+    /// The verdict on whether a limit was met.
     pub verdict: Verdict,
     /// The limits that it reports.
     pub windows: Vec<Window>,
 }
 
-/// Whether an answer says that a limit was met.
+/// An answer's verdict on whether a limit was met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -64,7 +64,7 @@ pub enum Verdict {
     Served,
     /// A limit was met; later it will be served.
     NotYet {
-        /// When, as far as the provider says so: more than zero, and not capped.
+        /// Time until then, as far as the provider gives it: more than zero, and not capped.
         retry_after: Option<Duration>,
     },
     /// It will not be served however long one waits: a quota is used up, or the provider says not to retry.
@@ -90,12 +90,13 @@ impl Answer {
         Self { verdict, windows }
     }
 
-    /// Whether it may be a refusal that only the body explains.
+    /// Returns true if the status may be that of a refusal that only the body explains.
     pub(crate) fn body_matters(status: StatusCode) -> bool {
         matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN)
     }
 
-    /// How long until there is a point in calling again, however it is said; `None` when that is now, or it is not said.
+    /// Returns the time until there is a point in calling again, however it is said; `None` when that is now, or it is
+    /// not said.
     pub fn pause(&self) -> Option<Duration> {
         match &self.verdict {
             Verdict::NotYet { retry_after } => *retry_after,

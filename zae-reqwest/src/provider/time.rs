@@ -83,7 +83,7 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     today.or_else(|| in_utc("%A, %d-%b-%y %H:%M:%S GMT")).or_else(|| in_utc("%a %b %e %H:%M:%S %Y"))
 }
 
-/// When a window ends: a Go duration, seconds, an instant since 1970, or an RFC 3339 date.
+/// Reads the end of a window: a Go duration, seconds, an instant since 1970, or an RFC 3339 date.
 pub(super) fn reset(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if text.len() > MAX_LEN {

@@ -17,17 +17,17 @@ pub struct Window {
     /// Its name, as in the header: `requests`, `input-tokens`, a policy's name, or the header's own name where the
     /// provider has only one.
     pub name: String,
-    /// How much it holds, in its own unit.
+    /// Capacity of the limit, in its own unit.
     pub limit: Option<u64>,
-    /// How much is left, in its own unit.
+    /// Amount that is left, in its own unit.
     pub remaining: Option<u64>,
-    /// How long until it is full again (or, under [`Refill::AtOnce`], until anything is there again).
+    /// Time until it is full again (or, under [`Refill::AtOnce`], until anything is there again).
     pub reset: Option<Duration>,
-    /// How it refills.
+    /// The way that it refills.
     pub refill: Refill,
 }
 
-/// How a provider's limit refills.
+/// The way that a provider's limit refills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refill {
@@ -38,7 +38,7 @@ pub enum Refill {
 }
 
 impl Window {
-    /// How long until something is there again; `None` when something is there now, or it does not say.
+    /// Returns the time until something is there again; `None` when something is there now, or it does not say.
     ///
     /// Gradual windows only tell when they are full. Of their requests, one is there after `reset / limit`; how many
     /// tokens the next call needs is not known, so of them nothing follows.

@@ -1,9 +1,9 @@
 //! First come, first served: [`Lines`].
 //!
-//! Those at the head of a line ask the limiter, all of them at once, so that one write can serve them together. How many
-//! that are grows with each one that is served, and halves when one is refused; and while somebody who was refused waits
-//! for tokens, nobody else comes to the head. So a line moves as fast as tokens come, whatever a round trip takes, and a
-//! large call cannot be overtaken for ever by small ones.
+//! Those at the head of a line ask the limiter, all of them at once, so that one write can serve them together. How
+//! many that are grows with each one that is served, and halves when one is refused; and while somebody who was refused
+//! waits for tokens, nobody else comes to the head. So a line moves as fast as tokens come, whatever a round trip
+//! takes, and a large call cannot be overtaken for ever by small ones.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,7 +17,7 @@ use zae_tower::{EntityId, ResourceName};
 
 use super::WaitReason;
 
-/// Whose line it is.
+/// The entity and resource that a line is for.
 pub(crate) type Key = (EntityId, ResourceName);
 
 /// The most that ask at once.
@@ -32,13 +32,13 @@ pub(crate) struct Lines(Arc<Mutex<HashMap<Key, Line>>>);
 struct Line {
     next_ticket: u64,
     queue: VecDeque<(u64, Option<Waker>)>,
-    /// How many are at the head.
+    /// Number of places at the head.
     heads: usize,
-    /// How many of those wait for tokens or for a pause to end.
+    /// Number of those that wait for tokens or for a pause to end.
     blocked: usize,
-    /// How many may be at the head.
+    /// Bounds the number of places at the head.
     room: usize,
-    /// What the last of the blocked waits for, and until when.
+    /// The reason of the last blocked place, and the time until which it waits.
     reason: Option<(WaitReason, Instant)>,
 }
 
@@ -65,7 +65,7 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody waits.
+    /// Returns true if somebody waits.
     pub(crate) fn is_busy(&self, key: &Key) -> bool {
         self.lock().contains_key(key)
     }
@@ -101,7 +101,7 @@ impl Line {
 }
 
 impl Place {
-    /// Whether it is at the head already; then nobody is waited for.
+    /// Returns true if it is at the head already; then it waits for nobody.
     pub(crate) fn is_at_head(&self) -> bool {
         self.lines.lock().get(&self.key).is_none_or(|line| line.queue.iter().all(|(ticket, _)| *ticket != self.ticket))
     }
@@ -153,7 +153,8 @@ impl Place {
         self.stage = Stage::Served;
     }
 
-    /// What those at the head wait for, and until when, as far as they do.
+    /// Returns the reason for which those at the head wait, and the time until which they do; `None` when none of them
+    /// does.
     pub(crate) fn reason(&self) -> Option<(WaitReason, Instant)> {
         self.lines.lock().get(&self.key).filter(|line| line.blocked > 0).and_then(|line| line.reason.clone())
     }

@@ -1,7 +1,7 @@
 //! Waiting for tokens, and for pauses to end: [`Wait`], [`WaitReason`].
 //!
-//! Per entity and resource there is one line in a process, first come, first served. Between processes, jitter keeps those
-//! at the heads of their lines from asking at the same moment.
+//! Per entity and resource there is one line in a process, first come, first served. Between processes, jitter keeps
+//! those at the heads of their lines from asking at the same moment.
 
 mod line;
 
@@ -13,7 +13,7 @@ use zae_tower::{EntityId, ResourceName, zae_limiter::RateLimitExceeded};
 /// The shortest and the longest jitter.
 const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
 
-/// Why a call waits.
+/// The reason why a call waits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WaitReason {
@@ -21,7 +21,7 @@ pub enum WaitReason {
     Limit(Arc<RateLimitExceeded>),
     /// The provider asked for a pause, of this process or of another one on the same table.
     Provider {
-        /// What the provider said, in short: `429`.
+        /// The provider's answer, in short: `429`.
         said: Arc<str>,
     },
     /// Others came first.
@@ -56,15 +56,15 @@ impl fmt::Display for WaitReason {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Wait<'a> {
-    /// Who waits.
+    /// The entity that waits.
     pub entity: &'a EntityId,
-    /// For what.
+    /// The resource that it waits for.
     pub resource: &'a ResourceName,
-    /// Why.
+    /// The reason for the wait.
     pub reason: &'a WaitReason,
-    /// How long it will take, jitter included; for [`WaitReason::Line`], how long it may take.
+    /// Time that the wait will take, jitter included; for [`WaitReason::Line`], the time that it may take.
     pub expected: Duration,
-    /// How long the call has waited before.
+    /// Time that the call has waited before.
     pub waited: Duration,
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn streaming(mut chat: Value) -> Value {
     chat
 }
 
-/// What is left once everything is settled; afterwards the limiter takes no more.
+/// Returns the tokens that are left once everything is settled; afterwards the limiter takes no more.
 pub(crate) async fn left(limiter: &RateLimiter, resource: &str) -> (i64, i64) {
     limiter.shutdown().await;
     let entity = EntityId::new(zae_reqwest::DEFAULT_ENTITY).unwrap();

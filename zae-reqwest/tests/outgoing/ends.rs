@@ -1,5 +1,5 @@
-//! What is charged, however a call ends. The estimate of [`chat`] is its text (3 tokens: `userHi there`) and the most it may
-//! answer; half of that is what it uses, and the provider counts 5 tokens of text.
+//! Charges of calls, however they end. The estimate of [`chat`] is its text (3 tokens: `userHi there`) and the most it
+//! may answer; half of that is what it uses, and the provider counts 5 tokens of text.
 
 use axum::{http::StatusCode, response::IntoResponse};
 use futures_util::StreamExt;

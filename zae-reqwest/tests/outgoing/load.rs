@@ -19,7 +19,7 @@ use crate::{
 };
 
 const CALLERS: usize = 32;
-/// What the provider serves in a second.
+/// Number of requests that the provider serves in a second.
 const RATE: u64 = 50;
 /// Ours stays a little below: what is sent evenly does not arrive so.
 const OUR_RATE: u64 = 48;
@@ -45,8 +45,9 @@ async fn limit() -> OutgoingLimit {
     llm(&limiter)
 }
 
-/// Lets all callers call, one call after the other; what the provider served and refused while it was measured. Measured
-/// again, up to twice, where it served less than `enough`: other work on the machine only ever slows the callers.
+/// Lets all callers call, one call after the other; what the provider served and refused while it was measured.
+/// Measured again, up to twice, where it served less than `enough`: other work on the machine only ever slows the
+/// callers.
 async fn under_load(provider: &Provider, call: Call, enough: u64) -> (u64, u64) {
     let _alone = ALONE.lock().await;
     let callers: Vec<_> = (0..CALLERS)

@@ -22,7 +22,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// What the provider answers in place of what it would.
+/// The answers of the provider in place of its usual ones.
 pub(crate) type Script = Arc<dyn Fn(u64) -> Option<Response> + Send + Sync>;
 
 /// A provider that is serving. Ends when it is dropped.
@@ -104,7 +104,7 @@ impl Provider {
         (self.state.served.load(Ordering::SeqCst), self.state.refused.load(Ordering::SeqCst))
     }
 
-    /// How many requests arrived, whatever became of them.
+    /// Returns the number of requests that arrived, whatever became of them.
     pub(crate) fn asked(&self) -> u64 {
         self.state.asked.load(Ordering::SeqCst)
     }
@@ -139,7 +139,7 @@ impl Shared {
 /// A call as both formats have it.
 struct Asked {
     input: u64,
-    /// What it will really use.
+    /// Number of output tokens that it will really use.
     output: u64,
     stream: bool,
     usage: bool,

@@ -1,4 +1,4 @@
-//! What pauses cost the store, and what becomes of calls when it is slow or away.
+//! The cost of pauses in calls to the store, and the fate of calls when the store is slow or away.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ use crate::{
 
 /// A busy machine may take so long; a call that hangs takes longer.
 const NEVER: Duration = Duration::from_secs(8);
-/// So long a store may hold up a call for a pause, with seven times as much for a busy machine. The store's client gives up
-/// later by itself.
+/// So long a store may hold up a call for a pause, with seven times as much for a busy machine. The store's client
+/// gives up later by itself.
 const SOON: Duration = Duration::from_millis(250 + 7 * 250);
 
 async fn process(bench: &Bench) -> OutgoingLimit {

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 
-/// What becomes of calls.
+/// The treatment of calls on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// They are answered.
@@ -50,12 +50,12 @@ impl Wire {
         *self.state.line.lock().unwrap() = line;
     }
 
-    /// How often pauses were read so far.
+    /// Returns the number of reads of pauses so far.
     pub(crate) fn reads(&self) -> u64 {
         self.state.reads.load(Ordering::SeqCst)
     }
 
-    /// How often pauses were written so far.
+    /// Returns the number of writes of pauses so far.
     pub(crate) fn writes(&self) -> u64 {
         self.state.writes.load(Ordering::SeqCst)
     }

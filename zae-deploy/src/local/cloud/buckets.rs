@@ -50,7 +50,7 @@ fn failed(error: &io::Error) -> Problem {
     }
 }
 
-/// Whether `text` names one thing below a folder on every system.
+/// Returns true if `text` names one thing below a folder on every system.
 fn is_plain(text: &str) -> bool {
     let one = matches!(Path::new(text).components().collect::<Vec<_>>()[..], [Component::Normal(name)] if name == text);
     one && !text.contains(['\\', ':', '\0'])
@@ -61,7 +61,7 @@ impl Buckets {
         Self { root, elsewhere: Mutex::default() }
     }
 
-    /// Where a bucket is, whether or not it is there.
+    /// Returns the path of a bucket, whether or not it is there.
     fn path(&self, bucket: &str) -> PathBuf {
         let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
         let (Root::Kept(root) | Root::Temporary(root)) = &self.root;

@@ -131,7 +131,7 @@ fn existing<'a>(stacks: &'a mut [Stack], name: &str) -> Result<&'a mut Stack, Pr
     found.ok_or_else(|| Problem::invalid(format!("Stack [{name}] does not exist")))
 }
 
-/// What all stacks but one export.
+/// Returns the exports of all stacks but one.
 fn exports(stacks: &[Stack], but: &str) -> Exports {
     let others = stacks.iter().filter(|stack| stack.id != but && !stack.is_deleted());
     let outputs = others.flat_map(|stack| &stack.outputs);
@@ -161,7 +161,7 @@ fn wanted(form: &Form, current: Option<&Stack>) -> Result<Wanted, Problem> {
     Ok(Wanted { template: body.to_owned(), parameters, tags })
 }
 
-/// How `wanted` differs from what the stack is; `None` when it does not.
+/// Returns the changes from the stack to `wanted`; `None` when there are none.
 fn difference(stack: &Stack, wanted: &Wanted, exports: &Exports) -> Result<Option<Vec<Change>>, Problem> {
     let template = template::parse(&wanted.template).map_err(Problem::invalid)?;
     let scope = Scope {

@@ -17,9 +17,9 @@ use super::{
     stack::Resource,
 };
 
-/// Where answers go.
+/// The path that answers are sent to.
 pub(super) const PATH: &str = "/_zae/response/{token}";
-/// For how long one is waited for once the function has returned.
+/// Time to wait for one once the function has returned.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Questions that wait for their answers.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Answers(Mutex<HashMap<String, oneshot::Sender<Value>>>);
 
 impl Answers {
-    /// Hands an answer to who waits for it; whether somebody does.
+    /// Hands an answer to whoever waits for it. Returns true if somebody does.
     pub(super) fn take(&self, token: &str, answer: Value) -> bool {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
         waiting.is_some_and(|waiting| waiting.send(answer).is_ok())

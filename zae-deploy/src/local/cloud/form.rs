@@ -19,12 +19,12 @@ impl Form {
         self.get(name).ok_or_else(|| Problem::invalid(format!("'{name}' must not be null")))
     }
 
-    /// Whether the call has the field, though it may be empty.
+    /// Returns true if the call has the field, though it may be empty.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// Whether the call has members of the list.
+    /// Returns true if the call has members of the list.
     pub(super) fn has_list(&self, list: &str) -> bool {
         self.0.iter().any(|(name, _)| name.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member.")))
     }

@@ -1,5 +1,6 @@
-//! The services beside DynamoDB that the commands on stacks call, for the stacks of this process: CloudFormation, Lambda,
-//! S3, STS and tagging. There is one account and one region, and what is asked for is done when the call returns.
+//! The services beside DynamoDB that the commands on stacks call, for the stacks of this process: CloudFormation,
+//! Lambda, S3, STS and tagging. There is one account and one region, and what is asked for is done when the call
+//! returns.
 
 mod buckets;
 mod cloudformation;
@@ -66,7 +67,7 @@ const ACCOUNT: &str = "000000000000";
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     pub(super) stack: StackName,
-    /// Where its archive's objects are; in the bucket's own folder otherwise.
+    /// The folder of its archive's objects; without one, they are in the bucket's own folder.
     pub(super) archive: Option<PathBuf>,
 }
 
@@ -94,7 +95,7 @@ struct Mapping {
     task: AbortHandle,
 }
 
-/// What is kept beside kept data.
+/// The state that is kept beside kept data.
 #[derive(Default, Deserialize, Serialize)]
 struct Kept {
     stacks: Vec<Stack>,
@@ -160,7 +161,7 @@ impl Cloud {
     /// Goes on with what was kept, and makes the own stack if it is missing.
     ///
     /// # Errors
-    /// Why its resources cannot be made.
+    /// The reason why its resources cannot be made.
     pub(super) async fn begin(
         &self,
         parameters: BTreeMap<String, String>,

@@ -13,7 +13,7 @@ use super::{
     template,
 };
 
-/// What other stacks export, by name.
+/// The exports of other stacks, by name.
 pub(super) type Exports = BTreeMap<String, String>;
 
 /// A resource that could not be made what it shall be.
@@ -82,7 +82,7 @@ pub(super) async fn delete(cloud: &Cloud, stack: &mut Stack) {
     }
 }
 
-/// What is left when all is removed.
+/// The resources to leave when all is removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     Nothing,

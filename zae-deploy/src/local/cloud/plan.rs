@@ -1,4 +1,4 @@
-//! What a template declares, and how that differs from what a stack has.
+//! The resources that a template declares, and their differences from those of a stack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +87,7 @@ pub(super) fn outputs(scope: &Scope<'_>) -> Result<Vec<Output>, Problem> {
     Ok(outputs)
 }
 
-/// How what is declared differs from what the stack has.
+/// Returns the differences between the declared resources and those of the stack.
 pub(super) fn changes(
     scope: &Scope<'_>,
     stack: &Stack,
@@ -110,7 +110,7 @@ pub(super) fn changes(
     Ok(changes)
 }
 
-/// What making `new` of `old` changes, if anything.
+/// Returns the change that turns `old` into `new`, if there is any.
 pub(super) fn change(
     old: Option<&Resource>,
     new: &Declared,
@@ -140,7 +140,7 @@ pub(super) fn change(
     })
 }
 
-/// Whether a resource has a name of its own in the template, which no second one can have beside it.
+/// Returns true if a resource has a name of its own in the template, which no second one can have beside it.
 pub(super) fn is_named(kind: &str, properties: &Value) -> bool {
     let name = FIXED.iter().find(|(known, _)| *known == kind).and_then(|(_, fixed)| fixed.first());
     name.is_some_and(|name| name.ends_with("Name") && properties.get(name).is_some())

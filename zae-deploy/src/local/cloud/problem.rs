@@ -1,4 +1,4 @@
-//! Why a call is refused, in the words and codes of AWS.
+//! The reason for refusing a call, in the words and codes of AWS.
 
 use std::fmt;
 

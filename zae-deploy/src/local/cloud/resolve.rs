@@ -9,20 +9,21 @@ use crate::local::ports::REGION;
 
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// What stands for a value that only making a resource will tell.
+/// Stands for a value that only making a resource will tell.
 const LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
-/// What functions refer to.
+/// The values that functions refer to.
 pub(super) struct Scope<'a> {
     pub(super) template: &'a Value,
     pub(super) stack: (&'a str, &'a str),
     pub(super) parameters: &'a Parameters,
     pub(super) resources: &'a [Resource],
-    /// What other stacks export.
+    /// The exports of other stacks.
     pub(super) exports: &'a BTreeMap<String, String>,
 }
 
-/// The values of a template's parameters: given ones, those that the stack has where `previous` names them, and defaults.
+/// The values of a template's parameters: given ones, those that the stack has where `previous` names them, and
+/// defaults.
 pub(super) fn parameters(
     template: &Value,
     given: &[[Option<&str>; 3]],
@@ -95,7 +96,7 @@ pub(super) fn references(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 impl Scope<'_> {
-    /// Whether the condition of that name holds.
+    /// Returns true if the condition of that name holds.
     pub(super) fn condition(&self, name: &str) -> Result<bool, Problem> {
         match self.template["Conditions"].get(name) {
             Some(rule) => self.holds(rule),

@@ -16,7 +16,7 @@ pub(super) struct Place {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// What was made: its id, and what can be asked of it.
+/// A resource that was made: its id, and the attributes that can be asked of it.
 pub(super) struct Made {
     pub(super) physical_id: String,
     pub(super) attributes: BTreeMap<String, String>,

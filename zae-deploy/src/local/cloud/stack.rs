@@ -1,4 +1,4 @@
-//! What is known of a stack.
+//! The record of a stack.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub(super) struct Resource {
     pub(super) properties: Value,
     pub(super) status: String,
     pub(super) changed: String,
-    /// Whether it outlives its stack.
+    /// True if it outlives its stack.
     pub(super) is_retained: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Event {
     pub(super) reason: Option<String>,
 }
 
-/// What a stack shall become.
+/// The state that a stack shall reach.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Wanted {
     pub(super) template: String,
@@ -80,7 +80,7 @@ pub(super) struct ChangeSet {
     pub(super) name: String,
     pub(super) created: String,
     pub(super) changes: Vec<Change>,
-    /// Why it cannot be carried out.
+    /// The reason why it cannot be carried out.
     pub(super) failure: Option<String>,
     pub(super) wanted: Wanted,
 }
@@ -132,7 +132,7 @@ impl Stack {
         self.status == "DELETE_COMPLETE"
     }
 
-    /// Whether `name` is its name, or its id.
+    /// Returns true if `name` is its name, or its id.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.id == name || (self.name == name && !self.is_deleted())
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Cloud;
 
-/// What the service's calls begin with.
+/// Prefix of the service's calls.
 pub(super) const TARGET: &str = "ResourceGroupsTaggingAPI_20170126.";
 
 /// Answers `GetResources` for stacks, which are the resources here that have tags of their own.

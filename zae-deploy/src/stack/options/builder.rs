@@ -24,13 +24,14 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Days after which audit events of the namespace `default` expire, 1 to 36500. Kept in the table, not in the stack.
+    /// Days after which audit events of the namespace `default` expire, 1 to 36500. Kept in the table, not in the
+    /// stack.
     pub fn audit_retention_days(mut self, days: u32) -> Self {
         self.set.audit_retention_days = Some(days);
         self
     }
 
-    /// Whether there is a Lambda function that turns the table's stream into usage snapshots.
+    /// Enables or disables the Lambda function that turns the table's stream into usage snapshots.
     pub fn enable_aggregator(mut self, enable: bool) -> Self {
         self.set.enable_aggregator = Some(enable);
         self
@@ -66,7 +67,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Whether there are CloudWatch alarms.
+    /// Enables or disables CloudWatch alarms.
     pub fn enable_alarms(mut self, enable: bool) -> Self {
         self.set.enable_alarms = Some(enable);
         self
@@ -102,7 +103,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Whether audit events are archived to S3 when they expire.
+    /// Enables or disables the archival of audit events to S3 when they expire.
     pub fn enable_audit_archival(mut self, enable: bool) -> Self {
         self.set.enable_audit_archival = Some(enable);
         self
@@ -114,20 +115,20 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Whether the aggregator is traced with X-Ray.
+    /// Enables or disables the tracing of the aggregator with X-Ray.
     pub fn enable_tracing(mut self, enable: bool) -> Self {
         self.set.enable_tracing = Some(enable);
         self
     }
 
-    /// Whether there are roles for applications, administrators and monitoring.
+    /// Sets whether there are roles for applications, administrators and monitoring.
     pub fn create_iam_roles(mut self, create: bool) -> Self {
         self.set.create_iam_roles = Some(create);
         self
     }
 
-    /// Whether there are managed policies, and roles for the functions. Without, there is no provisioner, and an aggregator
-    /// only with [`aggregator_role_arn`](Self::aggregator_role_arn).
+    /// Sets whether there are managed policies, and roles for the functions. Without them, there is no provisioner, and
+    /// an aggregator only with [`aggregator_role_arn`](Self::aggregator_role_arn).
     pub fn create_iam(mut self, create: bool) -> Self {
         self.set.create_iam = Some(create);
         self
@@ -139,7 +140,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Whether the table refuses to be deleted.
+    /// Enables or disables the table's protection against deletion.
     pub fn enable_deletion_protection(mut self, enable: bool) -> Self {
         self.set.enable_deletion_protection = Some(enable);
         self
@@ -151,7 +152,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// What the index over buckets holds; for new stacks only.
+    /// Sets the content of the index over buckets; for new stacks only.
     pub fn index_projection(mut self, projection: IndexProjection) -> Self {
         self.set.index_projection = Some(projection);
         self

@@ -1,10 +1,10 @@
-//! What options can be.
+//! Checks of options.
 
 use std::collections::BTreeMap;
 
 use super::{OptionError, Recovery, Set};
 
-/// How long CloudWatch can keep logs, in days.
+/// Times for which CloudWatch can keep logs, in days.
 pub const LOG_RETENTION_DAYS: [u32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 

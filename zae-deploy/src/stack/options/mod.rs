@@ -1,4 +1,4 @@
-//! What a stack shall be: [`StackOptions`].
+//! The settings of a stack: [`StackOptions`].
 
 mod builder;
 mod check;
@@ -10,7 +10,7 @@ pub use check::LOG_RETENTION_DAYS;
 
 use super::{error::OptionError, names::NameFormat};
 
-/// What the index over buckets by resource holds. It is fixed when the table is created.
+/// The content of the index over buckets by resource. It is fixed when the table is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IndexProjection {
@@ -39,7 +39,8 @@ pub(in crate::stack) enum Recovery {
     Days(u32),
 }
 
-/// What a stack shall be. What is not set stays as it is in an existing stack, and gets its default in a new one.
+/// The settings that a stack shall have. An option that is not set stays as it is in an existing stack, and gets its
+/// default in a new one.
 ///
 /// | option | default |
 /// |---|---|
@@ -72,17 +73,17 @@ impl StackOptions {
         StackOptionsBuilder::default()
     }
 
-    /// Whether IAM resources are wanted; `None` leaves it to the stack.
+    /// Returns true if IAM resources are wanted; `None` leaves it to the stack.
     pub fn creates_iam(&self) -> Option<bool> {
         self.set.create_iam
     }
 
-    /// Whether the options name a role for the aggregator.
+    /// Returns true if the options name a role for the aggregator.
     pub fn has_aggregator_role(&self) -> bool {
         self.set.aggregator_role_arn.as_deref().is_some_and(|arn| !arn.is_empty())
     }
 
-    /// For how many days audit events of the namespace `default` are kept.
+    /// Returns the number of days that audit events of the namespace `default` are kept.
     pub fn audit_retention(&self) -> Option<u32> {
         self.set.audit_retention_days
     }

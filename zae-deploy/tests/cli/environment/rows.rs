@@ -1,9 +1,9 @@
 //! One row per variable, file setting or option, and kind of value: what is set, and what comes of it.
 
-/// What a command sees, and what it makes of it.
+/// The environment that a command sees, and the outcome.
 ///
-/// In all texts `{world}` is the address of everything that there is, `{port}` its port, `{home}` the home directory, and
-/// `{far}` the same place by an address that counts as another machine's.
+/// In all texts `{world}` is the address of everything that there is, `{port}` its port, `{home}` the home directory,
+/// and `{far}` the same place by an address that counts as another machine's.
 pub(super) struct Row {
     pub(super) set: &'static [(&'static str, &'static str)],
     pub(super) args: &'static [&'static str],
@@ -12,7 +12,7 @@ pub(super) struct Row {
     pub(super) calls: Calls,
 }
 
-/// What reached the world.
+/// The calls that reached the world.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Calls {
     /// Nothing.

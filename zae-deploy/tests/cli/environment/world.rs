@@ -19,8 +19,8 @@ pub(super) struct Call {
     pub(super) is_dynamodb: bool,
 }
 
-/// Answers as DynamoDB without tables, STS, IAM Identity Center, a container's and a machine's credentials; as a proxy, it
-/// answers itself, and refuses tunnels.
+/// Answers as DynamoDB without tables, STS, IAM Identity Center, a container's and a machine's credentials; as a proxy,
+/// it answers itself, and refuses tunnels.
 pub(super) struct World {
     pub(super) address: String,
     calls: Arc<Mutex<Vec<Call>>>,

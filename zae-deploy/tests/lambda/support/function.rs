@@ -30,8 +30,8 @@ use tokio::{
 /// Longer than anything a healthy function does here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the trusted certificates may all be in one file, as they are on Lambda. Other systems have each in a file besides,
-/// which takes more time to read than all else at a function's start.
+/// Places where the trusted certificates may all be in one file, as they are on Lambda. Other systems have each in a
+/// file besides, which takes more time to read than all else at a function's start.
 const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// A running function.
@@ -52,7 +52,7 @@ struct Api {
     numbers: Arc<AtomicU64>,
 }
 
-/// Who waits for an answer, or an error.
+/// The receiver of an answer, or an error.
 type Waiting = oneshot::Sender<Result<Value, Value>>;
 
 #[derive(Debug)]
@@ -208,7 +208,7 @@ impl Function {
         self.child.kill().await.unwrap();
     }
 
-    /// What it printed.
+    /// Returns the output of the function.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

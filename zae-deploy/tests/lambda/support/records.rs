@@ -23,7 +23,7 @@ pub(crate) struct Bucket {
     pub(crate) resource: &'static str,
     pub(crate) shard: u32,
     pub(crate) shards: u32,
-    /// When it was last refilled, epoch ms.
+    /// Time of its last refill, epoch ms.
     pub(crate) last_refill: i64,
     /// Name, balance, capacity and refill (mt), period (ms), counter (mt).
     pub(crate) limits: Vec<(&'static str, i64, i64, i64, i64, i64)>,

@@ -33,7 +33,7 @@ pub(crate) struct S3 {
 struct Inside {
     steps: Arc<Steps>,
     objects: Arc<Mutex<BTreeMap<String, (HeaderMap, Bytes)>>>,
-    /// How many more puts are refused.
+    /// Number of further puts to refuse.
     refusals: Arc<AtomicUsize>,
 }
 

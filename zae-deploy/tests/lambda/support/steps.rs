@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-/// When, seen from a write, the function dies.
+/// The moment, seen from a write, at which the function dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     /// The write never arrives.

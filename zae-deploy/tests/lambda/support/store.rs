@@ -40,7 +40,7 @@ pub(crate) struct Store {
 #[derive(Clone, Debug)]
 struct Door {
     steps: Arc<Steps>,
-    /// How many more writes are throttled.
+    /// Number of further writes to throttle.
     throttles: Arc<AtomicUsize>,
     /// Update and put calls that arrived.
     writes: Arc<AtomicUsize>,

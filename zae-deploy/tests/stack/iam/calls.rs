@@ -76,7 +76,8 @@ impl HttpConnector for Tap {
     }
 }
 
-/// What a request asks IAM for. A transaction has no action of its own, but one for each of its parts.
+/// Returns the permissions that a request asks IAM for. A transaction has no action of its own, but one for each of its
+/// parts.
 pub(super) fn calls(operation: &str, body: &Value) -> Vec<Call> {
     let action = |name: &str| format!("dynamodb:{name}");
     let on_table =

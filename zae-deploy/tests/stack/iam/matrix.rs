@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Permissions of each principal.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn managed(name: &str) -> Policy {
     Policy::new(resolved["Resources"][name]["Properties"]["PolicyDocument"].clone())
 }
 
-/// What is written into a role of the template.
+/// Returns the policy that is written into a role of the template.
 fn inline(role: &str) -> Policy {
     let resolved = resolve::resolve(&resolve::template(), &Parameters::new());
     let policies = &resolved["Resources"][role]["Properties"]["Policies"];
@@ -135,7 +135,7 @@ async fn monitoring_reads_everything_and_writes_nothing() {
     }
 }
 
-/// What is about another namespace than the registry's.
+/// Returns true for a call on another namespace than the registry's.
 fn in_namespace(call: &&Call) -> bool {
     call.leading_keys.iter().any(|key| !key.starts_with("_/"))
 }

@@ -1,7 +1,7 @@
-//! What the policies allow of what is really called.
+//! Checks of the policies against the calls that are really made.
 //!
-//! Runs on an embedded store are recorded on the wire ([`calls`]) and put to the policies of the template ([`policy`]), as a
-//! principal with or without the namespace tag would.
+//! Runs on an embedded store are recorded on the wire ([`calls`]) and put to the policies of the template ([`policy`]),
+//! as a principal with or without the namespace tag would.
 
 mod calls;
 mod matrix;

@@ -1,4 +1,5 @@
-//! IAM, as far as the template uses it: allowing statements with `ForAllValues:StringLike`, `StringNotEquals` and `Null`.
+//! IAM, as far as the template uses it: allowing statements with `ForAllValues:StringLike`, `StringNotEquals` and
+//! `Null`.
 //!
 //! What it does not know it refuses to judge: another operator, effect or element panics.
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::calls::{Call, Target};
 
-/// Who calls: the tags of the principal.
+/// The caller: the tags of the principal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Principal {
     tags: BTreeMap<String, String>,
@@ -31,7 +32,7 @@ impl Policy {
         Self(document)
     }
 
-    /// Whether `principal` may make `call` with this policy alone.
+    /// Returns true if `principal` may make `call` with this policy alone.
     pub(crate) fn allows(&self, principal: &Principal, call: &Call) -> bool {
         self.0["Statement"].as_array().unwrap().iter().any(|statement| {
             let known = ["Sid", "Effect", "Action", "Resource", "Condition"];
@@ -49,7 +50,7 @@ fn list(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
 }
 
-/// Whether a resource of the template is the one that is called on.
+/// Returns true if a resource of the template is the one that is called on.
 fn covers(resource: &Value, target: &Target) -> bool {
     let table = *resource == serde_json::json!({"Fn::GetAtt": ["RateLimitsTable", "Arn"]});
     let index = *resource == serde_json::json!({"Fn::Sub": "${RateLimitsTable.Arn}/index/*"});

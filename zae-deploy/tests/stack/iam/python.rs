@@ -1,4 +1,4 @@
-//! What applications with the published Python package do, recorded on the wire between it and the store.
+//! Calls of applications with the published Python package, recorded on the wire between it and the store.
 
 use std::sync::{Arc, Mutex};
 

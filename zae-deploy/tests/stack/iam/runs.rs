@@ -1,4 +1,4 @@
-//! What applications, administrators, monitoring and the provisioner do, recorded.
+//! Calls of applications, administrators, monitoring and the provisioner, recorded.
 
 use std::{collections::BTreeSet, time::Duration};
 
