@@ -90,9 +90,13 @@ fn is_audit(item: &Value) -> bool {
 }
 
 /// An audit event without its random id.
+/// An event without its id, and without what the reference does not record: the values before the change.
 fn anonymous(mut event: Value) -> Value {
     event["SK"] = json!(null);
     event["event_id"] = json!(null);
+    if let Some(details) = event["details"]["M"].as_object_mut() {
+        details.retain(|name, _| !name.starts_with("previous_"));
+    }
     event
 }
 

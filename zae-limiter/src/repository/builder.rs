@@ -256,17 +256,18 @@ impl RepositoryBuilder {
             return Err(ValidationError::new("audit_retention_days", "0", ValidationReason::NotPositive).into());
         }
         let (region, endpoint_url) = (self.region, self.endpoint_url);
-        let client = connect(self.place, region.clone(), endpoint_url.clone()).await?;
-        let store = reach(&stack, client, self.missing).await?;
+        // Boxed: the futures of AWS calls are large, and a thread of a debug build has a stack of two MiB.
+        let client = Box::pin(connect(self.place, region.clone(), endpoint_url.clone())).await?;
+        let store = Box::pin(reach(&stack, client, self.missing)).await?;
         let id = match (self.missing, &self.provisioner) {
             (Missing::Create, _) => {
                 store.check_version(&*self.clock, MissingVersion::Initialise).await?;
-                open::require_or_register(&store, &*self.clock, &namespace).await?
+                Box::pin(open::require_or_register(&store, &*self.clock, &namespace)).await?
             }
             (_, Some(provisioner)) => {
                 let region = region.or_else(|| store.client.config().region().map(ToString::to_string));
                 let target = ProvisionTarget { stack: stack.clone(), region, endpoint_url: endpoint_url.clone() };
-                provision::open(&**provisioner, &target, &store, &*self.clock, &namespace).await?
+                Box::pin(provision::open(&**provisioner, &target, &store, &*self.clock, &namespace)).await?
             }
             (Missing::Fail, None) => {
                 store.check_version(&*self.clock, MissingVersion::Leave).await?;
@@ -274,7 +275,7 @@ impl RepositoryBuilder {
             }
             (Missing::Default, None) => {
                 store.check_version(&*self.clock, MissingVersion::Leave).await?;
-                open::require_or_register_default(&store, &*self.clock, &stack, &namespace).await?
+                Box::pin(open::require_or_register_default(&store, &*self.clock, &stack, &namespace)).await?
             }
         };
         let resolutions = Resolutions::new(self.settings.config_cache_ttl);
