@@ -89,8 +89,7 @@ fn is_audit(item: &Value) -> bool {
     item["SK"]["S"].as_str().unwrap().starts_with("#AUDIT#")
 }
 
-/// An audit event without its random id.
-/// An event without its id, and without what the reference does not record: the values before the change.
+/// An event without its random id, and without what the reference does not record: the values before the change.
 fn anonymous(mut event: Value) -> Value {
     event["SK"] = json!(null);
     event["event_id"] = json!(null);

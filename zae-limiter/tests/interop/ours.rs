@@ -99,17 +99,21 @@ impl Ours {
         if op == "create_table" {
             return self.create_table(arguments).await;
         }
-        let limiter = self.limiter(arguments["ns"].as_str().unwrap_or("default")).await?;
+        let limiter = Box::pin(self.limiter(arguments["ns"].as_str().unwrap_or("default"))).await?;
         let call = Call { arguments, principal: call_principal(arguments)? };
         let repository = limiter.repository();
         match op {
-            "acquire" | "available" | "wait" => call.limiter(op, &limiter).await,
-            "register_namespace" | "delete_namespace" | "get_namespace" => call.namespace(op, repository).await,
-            "recover_namespace" | "purge_namespace" => call.orphan(op, repository).await,
-            "create_entity" | "get_entity" | "get_children" | "delete_entity" => call.entity(op, repository).await,
-            "set_limits" | "get_limits" | "delete_limits" => call.limits(op, repository).await,
-            "audit" => call.audit(repository).await,
-            _ => call.defaults(op, repository).await,
+            "acquire" | "available" | "wait" => Box::pin(call.limiter(op, &limiter)).await,
+            "register_namespace" | "delete_namespace" | "get_namespace" => {
+                Box::pin(call.namespace(op, repository)).await
+            }
+            "recover_namespace" | "purge_namespace" => Box::pin(call.orphan(op, repository)).await,
+            "create_entity" | "get_entity" | "get_children" | "delete_entity" => {
+                Box::pin(call.entity(op, repository)).await
+            }
+            "set_limits" | "get_limits" | "delete_limits" => Box::pin(call.limits(op, repository)).await,
+            "audit" => Box::pin(call.audit(repository)).await,
+            _ => Box::pin(call.defaults(op, repository)).await,
         }
     }
 

@@ -34,7 +34,8 @@ impl Side {
     /// Calls `op` with the fields of `arguments`; `driver.py` has the list.
     pub(crate) async fn call(&self, op: &str, arguments: Value) -> Answer {
         match self {
-            Self::Ours(ours) => ours.call(op, &arguments).await,
+            // Boxed: one future for every operation is large, and a test's thread has two MiB.
+            Self::Ours(ours) => Box::pin(ours.call(op, &arguments)).await,
             Self::Theirs(python, clock) => {
                 let Value::Object(mut request) = arguments else { panic!("{op} takes an object") };
                 request.insert("op".to_owned(), op.into());
