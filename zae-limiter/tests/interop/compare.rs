@@ -81,13 +81,23 @@ fn differences(ours: &Normal, theirs: &Normal) -> BTreeSet<Difference> {
             continue;
         };
         let attributes: BTreeSet<&String> = our.keys().chain(their.keys()).collect();
-        for attribute in attributes.into_iter().filter(|name| our.get(*name) != their.get(*name)) {
+        let ours = |name: &String| our.get(name).map(recorded_by_both);
+        for attribute in attributes.into_iter().filter(|name| ours(name).as_ref() != their.get(*name)) {
             let value = |item: &BTreeMap<String, Value>| item.get(attribute).map(Value::to_string);
             let (ours, theirs) = (value(our), value(their));
             found.insert(Difference { record, attribute: attribute.clone(), ours, theirs });
         }
     }
     found
+}
+
+/// The value without what only we record: the configuration before a change, in the details of its audit event.
+fn recorded_by_both(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Some(map) = value.get_mut("M").and_then(Value::as_object_mut) {
+        map.retain(|name, _| !name.starts_with("previous_"));
+    }
+    value
 }
 
 /// The kind of the record with this normal key.
