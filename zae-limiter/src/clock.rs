@@ -1,4 +1,4 @@
-//! Where the time comes from: [`Clock`].
+//! The source of the time: [`Clock`].
 
 use std::{
     fmt,
@@ -13,8 +13,8 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
 
-    /// Whether it goes as fast as tokio's clock, so that a short while may be measured by either. `false` unless an
-    /// implementation knows: then it is read more often.
+    /// Returns true if it runs as fast as tokio's clock, so that a short time may be measured by either. `false` unless
+    /// an implementation knows: then it is read more often.
     fn keeps_pace(&self) -> bool {
         false
     }

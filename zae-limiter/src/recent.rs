@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// How many it looks through. Most entities have one of a few sets of limits.
+/// Bounds the number of values it looks through. Most entities have one of a few sets of limits.
 const KEPT: usize = 16;
 
 /// The values that were seen last, so that thousands who have equal ones share them.

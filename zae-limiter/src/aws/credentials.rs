@@ -13,7 +13,7 @@ use aws_types::os_shim_internal::Fs;
 use super::{LOCAL_ACCESS_KEY_ID, variables::Variables};
 use crate::error::NoCredentials;
 
-/// What a call does that finds no credentials.
+/// Behavior of a call that finds no credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absent {
     /// It fails.
@@ -67,7 +67,7 @@ impl ProvideCredentials for Explained {
 }
 
 impl Explained {
-    /// What is wrong and what to do about it, by the source that the chain came to, in its order.
+    /// Returns the problem and the advice, for the first source in the chain's order that explains the failure.
     async fn explain(&self) -> (String, String) {
         const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         let said = |problem: &str, advice: &str| (problem.to_owned(), advice.to_owned());
@@ -119,7 +119,7 @@ impl Explained {
     }
 }
 
-/// What to say of a profile that gave no credentials; `None` where it was not meant to.
+/// Explains why a profile gave no credentials; `None` if the profile was not meant to give any.
 fn by_setting(profile: &Profile, profiles: &ProfileSet) -> Option<(String, String)> {
     let name = profile.name();
     let has = |key: &str| profile.get(key).is_some();

@@ -1,4 +1,4 @@
-//! Where a service is, when it is not where AWS has it.
+//! The address of a service that does not run at its usual AWS endpoint.
 
 use aws_runtime::env_config::{EnvConfigValue, section::EnvConfigSections};
 use aws_types::os_shim_internal::Env;
@@ -94,8 +94,8 @@ fn host(url: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// Tells whether a URL leads to this machine. Such an endpoint needs neither a region nor credentials, and is never reached
-/// through a proxy.
+/// Tells whether a URL leads to this machine. Such an endpoint needs neither a region nor credentials, and is never
+/// reached through a proxy.
 pub fn is_loopback(url: &str) -> bool {
     let host = host(url);
     host.eq_ignore_ascii_case("localhost")

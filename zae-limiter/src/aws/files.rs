@@ -12,8 +12,8 @@ const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
     (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
 ];
 
-/// The contents of the files without their empty settings. `None` where there are none such: the SDK then reads the files
-/// itself, and names them in what it has to say.
+/// The contents of the files without their empty settings. `None` where there are none such: the SDK then reads the
+/// files itself, and names them in what it has to say.
 pub(super) async fn without_blanks(variables: &Variables) -> Option<EnvConfigFiles> {
     let mut files = EnvConfigFiles::builder();
     let mut changed = false;

@@ -24,8 +24,8 @@ use super::{
     proxy::Proxies,
 };
 
-/// One set of connections for each pair of timeouts, whichever clients ask for it: making one means reading the certificates
-/// that the system trusts.
+/// One set of connections for each pair of timeouts, whichever clients ask for it: making one means reading the
+/// certificates that the system trusts.
 pub(super) struct Client {
     proxies: Proxies,
     made: Mutex<Vec<(HttpConnectorSettings, SharedHttpConnector)>>,

@@ -1,7 +1,7 @@
 //! Region, credentials, endpoints and proxies as every AWS tool finds them: [`Connect`].
 //!
-//! [`Repository`](crate::Repository) connects by it. It is public for those who want a client of another service with the
-//! same settings, or a DynamoDB client with other timeouts.
+//! [`Repository`](crate::Repository) connects by it. It is public for those who want a client of another service with
+//! the same settings, or a DynamoDB client with other timeouts.
 //!
 //! | setting | found in, the first that has a value |
 //! |---|---|
@@ -12,8 +12,8 @@
 //! | proxies | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`; lower-case names first |
 //!
 //! - An empty variable, or an empty setting of a file, is one that is not there.
-//! - An endpoint on this machine needs neither a region nor credentials, and is never reached through a proxy; nor are the
-//!   addresses at which machines and containers ask for their credentials.
+//! - An endpoint on this machine needs neither a region nor credentials, and is never reached through a proxy; nor are
+//!   the addresses at which machines and containers ask for their credentials.
 //! - What cannot be right, such as an endpoint without a scheme, is an error of [`Connect::load`].
 //! - The certificates of an intercepting proxy are trusted when the system trusts them, or from `SSL_CERT_FILE`.
 
@@ -46,7 +46,8 @@ pub use self::endpoint::is_loopback;
 /// The access key with which calls to this machine are signed where none is configured.
 pub const LOCAL_ACCESS_KEY_ID: &str = "local";
 
-/// Neither an acquire nor an attempt waits for a connection longer than its own time; the connection then serves the next.
+/// Neither an acquire nor an attempt waits for a connection longer than its own time; the connection then serves the
+/// next.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_ATTEMPTS: u32 = 3;
 
@@ -145,19 +146,19 @@ impl Connect {
         self
     }
 
-    /// How long a connection may take to open; ten seconds, unless it is set.
+    /// Sets the time limit for opening a connection; ten seconds by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long one attempt of a call may take.
+    /// Sets the time limit for one attempt of a call.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
-    /// How often a call is tried; three times, unless it is set.
+    /// Sets the number of attempts per call; three by default.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self

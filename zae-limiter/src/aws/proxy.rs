@@ -5,7 +5,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use super::{endpoint, variables::Variables};
 use crate::error::ConnectError;
 
-/// What leads to plain and to encrypted endpoints.
+/// The proxies for plain and for encrypted endpoints.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxies {
     pub(super) http: Option<ProxyConfig>,
@@ -13,7 +13,8 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    /// Reads `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; their lower-case names are stronger, as for the AWS command line.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; their lower-case names are stronger, as for the AWS command
+    /// line.
     ///
     /// # Errors
     /// [`ConnectError::Proxy`] for one that is no URL of a proxy.

@@ -6,7 +6,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::error::ConnectError;
 
-/// What the SDK reads beside everything that begins with `AWS_`, and what proxies are read from.
+/// Variables that the SDK reads beside everything that begins with `AWS_`, and those that name the proxies.
 const OTHERS: [&str; 12] = [
     "HOME",
     "USERPROFILE",

@@ -2,7 +2,7 @@
 
 use super::{Params, clamp};
 
-/// What one limit gained from its last refill until a given instant: `whole` mt and `fraction / period` mt.
+/// The gain of one limit from its last refill until a given instant: `whole` mt and `fraction / period` mt.
 ///
 /// `fraction` is stored beside the bucket (see [`wire::bucket`](crate::wire::bucket)), so refills of any frequency add
 /// up to the same as one refill.
@@ -15,7 +15,8 @@ pub(crate) struct Accrual {
 }
 
 impl Accrual {
-    /// What `params` gain between `last_refill` and `now` (epoch ms), on top of a `fraction` left over before.
+    /// Computes the gain of `params` between `last_refill` and `now` (epoch ms), on top of a `fraction` left over
+    /// before.
     pub(crate) fn between(params: Params, last_refill: i64, now: i64, fraction: i64) -> Self {
         let period = i128::from(params.period.max(1));
         // A neighbour may have changed the period without knowing of the fraction; never let it grow past one mt.

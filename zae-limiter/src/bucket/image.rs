@@ -14,19 +14,19 @@ pub(crate) struct Image {
     pub(crate) last_refill: i64,
     /// Since when that instant is known to lie too far ahead.
     pub(crate) watch: Option<Watch>,
-    /// How many shards the bucket has; only shard 0 is the authority.
+    /// Number of shards of the bucket; only shard 0 is the authority.
     pub(crate) shard_count: Option<u32>,
     /// When it may be removed, epoch s.
     pub(crate) ttl: Option<i64>,
-    /// Whether an operator has switched it off.
+    /// True if an operator has switched the bucket off.
     pub(crate) disabled: bool,
-    /// What is left of features that are over.
+    /// Remains of features that are over.
     pub(crate) leftovers: Vec<Leftover>,
     /// Until when plain writes are allowed, epoch ms; newer clients stamp it.
     pub(crate) valid_until: Option<i64>,
     /// The owner's facts copied onto it.
     pub(crate) owner: Owner,
-    /// Whether a newer client stamped the copies and keeps them itself.
+    /// True if a newer client stamped the copies and keeps them itself.
     pub(crate) owner_stamped: bool,
     /// Which creation of the bucket this is; absent on buckets that the reference created.
     pub(crate) incarnation: Option<Incarnation>,
@@ -36,17 +36,17 @@ pub(crate) struct Image {
     pub(crate) wcu: Option<WcuImage>,
 }
 
-/// An attribute of a feature of newer clients that is over: a stamp whose time has passed, or part of a quota that its limit
-/// once was. Whoever knows that the limits are plain rates now takes it off.
+/// An attribute of a feature of newer clients that is over: a stamp whose time has passed, or part of a quota that its
+/// limit once was. Whoever knows that the limits are plain rates now takes it off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leftover {
     /// Its name.
     pub(crate) attribute: String,
-    /// What it says.
+    /// Its value.
     pub(crate) value: LeftoverValue,
 }
 
-/// What a leftover says.
+/// The value of a leftover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LeftoverValue {
     /// A number, as it is written.
@@ -58,7 +58,7 @@ pub(crate) enum LeftoverValue {
 /// An entity's place in the hierarchy, as copied onto its buckets.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Owner {
-    /// Whether its acquires also charge the parent.
+    /// True if its acquires also charge the parent.
     pub(crate) cascade: bool,
     /// The parent.
     pub(crate) parent: Option<Arc<str>>,
@@ -73,7 +73,7 @@ pub(crate) struct LimitImage {
     pub(crate) tokens: Option<i64>,
     /// Parameters, each of which an interrupted writer may have left out.
     pub(crate) params: StoredParams,
-    /// What the last refill left over, in 1/period mt.
+    /// The remainder of the last refill, in 1/period mt.
     pub(crate) fraction: i64,
     /// Net consumption in mt. It decides nothing, and may be wider than what does.
     pub(crate) consumed: Option<i128>,
@@ -140,7 +140,7 @@ impl Image {
     }
 }
 
-/// Where one limit of an image stands at an instant, under the parameters that are to hold from then on.
+/// The balance of one limit of an image at an instant, under the parameters that are to hold from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Balance {
     /// The balance, in mt, never above the ceiling.
@@ -149,11 +149,11 @@ pub(crate) struct Balance {
     pub(crate) params: Params,
     /// Ms until it begins to gain: a refill instant may lie ahead.
     pub(crate) lead: i64,
-    /// How the balance comes about from what is stored.
+    /// The basis on which the balance was computed.
     pub(crate) basis: Basis,
 }
 
-/// How a level comes about, which decides what a write must do about it.
+/// The basis of a level, which decides what a write must do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Basis {
     /// Stored balance plus what was gained since; not above the ceiling.

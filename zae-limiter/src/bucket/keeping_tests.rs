@@ -1,5 +1,5 @@
-//! What must not be lost when an item goes or a clock is wrong: an item that may be removed is full, and a refill instant
-//! far ahead neither stops a bucket nor makes tokens.
+//! Tests for data that must survive when an item goes or a clock is wrong: an item that may be removed is full, and a
+//! refill instant far ahead neither stops a bucket nor makes tokens.
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 

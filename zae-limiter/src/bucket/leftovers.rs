@@ -1,4 +1,5 @@
-//! What a write says about features of newer clients that are over, and about what an operator has switched off.
+//! Conditions and removals in a write that concern features of newer clients that are over, and buckets that an
+//! operator has switched off.
 
 use crate::{
     bucket::{
@@ -8,7 +9,7 @@ use crate::{
     model::limit::MAX_LIMITS,
 };
 
-/// Whether a write goes through only on a bucket that nobody has switched off.
+/// Decides if a write goes through only on a bucket that nobody has switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Enabled {
     /// It does: something is taken.
@@ -22,8 +23,8 @@ pub(crate) fn bypass(image: &Image) -> Option<LeftoverValue> {
     image.leftovers.iter().find(|leftover| leftover.attribute == "bypass").map(|leftover| leftover.value.clone())
 }
 
-/// What the write takes off: only for those who know the limits that apply, which are plain rates; as much as the condition
-/// has room for, two operators each.
+/// Lists the leftovers that the write removes. Only callers that know the limits that apply remove any; these limits
+/// are plain rates. The list is as long as the condition has room for, at two operators each.
 pub(crate) fn leftovers(image: &Image, goal: &Goal<'_>) -> Vec<Leftover> {
     if goal.limits.is_empty() {
         return Vec::new();

@@ -1,13 +1,13 @@
-//! How long a bucket is kept: [`Lifetime`]. An item that DynamoDB removes is made anew full, so it must not go before it is
-//! full, whatever is owed.
+//! The time that a bucket is kept: [`Lifetime`]. An item that DynamoDB removes is created again as a full bucket. So it
+//! must not be removed before it is full, whatever is owed.
 
 use crate::bucket::{clamp, image::Balance, plan::ROOM_MS, ttl_at};
 
-/// The deepest debt, in mt: a quarter of what 64 bits hold, so that sums of a few have room. It takes four times the largest
-/// capacity, and what is owed beyond is forgiven.
+/// The deepest debt, in mt: a quarter of what 64 bits hold, so that sums of a few have room. It takes four times the
+/// largest capacity, and what is owed beyond is forgiven.
 pub(crate) const DEEPEST_DEBT: i64 = i64::MIN / 2;
 
-/// How long an idle bucket is kept.
+/// Lifetime of an idle bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifetime {
     /// Leave the attribute as it is, unless the bucket would go before it is full.
@@ -18,7 +18,7 @@ pub(crate) enum Lifetime {
     Idle {
         /// Of an empty bucket, in seconds.
         seconds: i64,
-        /// How many times as long a bucket in debt is kept as it takes to fill.
+        /// A bucket in debt is kept for this many times the time it takes to fill.
         multiplier: u32,
     },
 }
@@ -31,7 +31,7 @@ impl Lifetime {
         Some(ttl_at(now, seconds.max(multiple)).max(needed(full, now)))
     }
 
-    /// What becomes of the `ttl` that an item has: `None` when it stays, `Some(None)` when it is removed.
+    /// Returns the new value of an item's `ttl`: `None` if it stays as it is, `Some(None)` if it is removed.
     ///
     /// Renewed with every refill (`Renewal::Eager`), when half of it is over, and when it would end too early.
     pub(crate) fn renewed(self, stored: Option<i64>, full: i64, now: i64, renewal: Renewal) -> Option<Option<i64>> {
@@ -61,7 +61,8 @@ pub(crate) enum Renewal {
     Lazy,
 }
 
-/// The earliest `ttl` of an item that is full in `full` ms, room for neighbours given up included; a started second counts.
+/// The earliest `ttl` of an item that is full in `full` ms, room for neighbours given up included; a started second
+/// counts.
 pub(crate) fn needed(full: i64, now: i64) -> i64 {
     let full = if full > 0 { full.saturating_add(ROOM_MS) } else { 0 };
     let end = i128::from(now) + i128::from(full);

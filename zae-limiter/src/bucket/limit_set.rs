@@ -12,7 +12,7 @@ pub(crate) struct LimitSet {
     pub(crate) limits: Limits,
     /// The same in stored units.
     pub(crate) params: Vec<(LimitName, Params)>,
-    /// How long the bucket is kept when idle.
+    /// Lifetime of the bucket when idle.
     pub(crate) lifetime: Lifetime,
     /// The owner's facts.
     pub(crate) owner: Owner,
@@ -28,8 +28,8 @@ impl LimitSet {
         self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
     }
 
-    /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may come
-    /// long after its limits were resolved.
+    /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may
+    /// come long after its limits were resolved.
     pub(crate) fn settlement<'a>(&self, adjust: &'a [(LimitName, i64)], shards: u32, now: i64) -> Goal<'a> {
         Goal { limits: &[], take: &[], adjust, shards, ttl: self.lifetime, owner: None, now }
     }

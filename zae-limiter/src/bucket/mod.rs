@@ -116,7 +116,7 @@ pub(crate) fn clamp(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// How long a bucket of default limits may lie idle before it is removed: the longest time to fill among `limits`, times
+/// Returns the lifetime of an idle bucket of default limits: the longest time to fill among `limits`, times
 /// `multiplier`, in seconds; `None` when buckets are kept.
 pub(crate) fn ttl_seconds(limits: &Limits, multiplier: u32) -> Option<i64> {
     if multiplier == 0 {

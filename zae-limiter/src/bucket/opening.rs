@@ -12,7 +12,7 @@ use crate::bucket::{
 /// The state that a bucket is created with.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
-    /// How many shards the bucket has.
+    /// Number of shards of the bucket.
     pub(crate) shards: u32,
     /// The balances that a further shard starts with, in mt by limit; `None` for a bucket of its own: full.
     pub(crate) balances: Option<Vec<i64>>,

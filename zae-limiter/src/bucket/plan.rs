@@ -1,13 +1,13 @@
-//! What one write does to a bucket: pure arithmetic from an image, no I/O.
+//! The effect of one write on a bucket: pure arithmetic from an image, no I/O.
 //!
-//! Time that passes while a bucket is full must not be credited later. With `a` gained since the image's refill, leaving
-//! the credit for later is exact only while balance + a stays within the ceiling. So each write does one of three things
-//! to each limit:
+//! Time that passes while a bucket is full must not be credited later. With `a` gained since the image's refill,
+//! leaving the credit for later is exact only while balance + a stays within the ceiling. So each write does one of
+//! three things to each limit:
 //!
 //! - **plain**: nothing is credited; only while balance + a is within the ceiling;
 //! - **credited**: `a` is added and the refill instant moves;
-//! - **set**: the balance is set to what it must be (full, or new parameters), on the condition that it is still what it
-//!   was.
+//! - **set**: the balance is set to what it must be (full, or new parameters), on the condition that it is still what
+//!   it was.
 //!
 //! Limits of an item share one refill instant, so when one of them has to move it, all others are credited in the same
 //! write. Every number that went into a write is also a condition of it.
@@ -24,21 +24,21 @@ use crate::{
     model::{limit::MAX_LIMITS, name::LimitName},
 };
 
-/// How much of a full limit is given up where neighbours contend for it: what it gains in this many ms ...
+/// Bounds the part of a full limit that is given up under contention: the gain of this many ms ...
 pub(super) const ROOM_MS: i64 = 250;
 /// ... and at most one part in this many of its capacity.
 const ROOM_SHARE: i64 = 100;
 
-/// What a write is to achieve.
+/// The intended effect of a write.
 #[derive(Clone, Debug)]
 pub(crate) struct Goal<'a> {
     /// The limits that apply, with their whole parameters.
     pub(crate) limits: &'a [(LimitName, Params)],
-    /// What is taken from each of `limits` if there is enough, in mt.
+    /// Amount to take from each of `limits` if there is enough, in mt.
     pub(crate) take: &'a [i64],
-    /// What is booked whatever the balance, in mt: positive for consumption, negative for refunds.
+    /// Amounts to book whatever the balance, in mt: positive for consumption, negative for refunds.
     pub(crate) adjust: &'a [(LimitName, i64)],
-    /// How many shards the bucket is known to have; a shard's own item may lag behind.
+    /// Number of shards that the bucket is known to have; a shard's own item may lag behind.
     pub(crate) shards: u32,
     /// The item's lifetime.
     pub(crate) ttl: Lifetime,
@@ -57,13 +57,13 @@ pub(crate) struct BucketWrite {
     pub(crate) expect_shards: Option<u32>,
     /// The item must be of this creation (only when something is refunded).
     pub(crate) expect_incarnation: Option<Option<Incarnation>>,
-    /// What the validity stamp must say.
+    /// Condition on the validity stamp.
     pub(crate) expect_valid: Validity,
-    /// Whether an operator may have switched the bucket off.
+    /// Condition on the switch that lets an operator disable the bucket.
     pub(crate) expect_enabled: Enabled,
     /// A bypass that is over and stays, as it was seen.
     pub(crate) expect_bypass: Option<LeftoverValue>,
-    /// What is taken off because it is over, as it was seen: a condition.
+    /// Leftovers to remove because they are over. Their values as seen are a condition.
     pub(crate) remove: Vec<Leftover>,
     /// One entry per limit that the write touches or depends on.
     pub(crate) limits: Vec<LimitWrite>,
@@ -84,8 +84,8 @@ pub(crate) struct BucketWrite {
 impl BucketWrite {
     /// The same write, but a limit that it would leave at its ceiling is left a little below.
     ///
-    /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many writers
-    /// only one at a time gets through. Until it is full again they all can write plainly, side by side.
+    /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many
+    /// writers only one at a time gets through. Until it is full again they all can write plainly, side by side.
     pub(crate) fn leaving_room(mut self, shards: u32) -> Self {
         for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
             let (TokenWrite::Set { to, .. }, Some(params)) = (&mut limit.tokens, limit.expect_params.complete()) else {
@@ -101,7 +101,7 @@ impl BucketWrite {
     }
 }
 
-/// What the validity stamp of newer clients must say for a write to go through.
+/// Condition on the validity stamp of newer clients for a write to go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
     /// Absent or later than this instant (epoch ms).
@@ -110,7 +110,7 @@ pub(crate) enum Validity {
     Expired(i64),
 }
 
-/// What a write does to one limit.
+/// The effect of a write on one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LimitWrite {
     /// Its name.
@@ -123,14 +123,14 @@ pub(crate) struct LimitWrite {
     pub(crate) expect_params: StoredParams,
     /// New parameters.
     pub(crate) set_params: Option<Params>,
-    /// The fraction that the numbers were computed from, where there is one: a condition. The refill instant does not stand
-    /// for it, because a bucket filled within the ms of its refill loses the fraction and keeps the instant.
+    /// The fraction that the numbers were computed from, where there is one: a condition. The refill instant does not
+    /// stand for it, because a bucket filled within the ms of its refill loses the fraction and keeps the instant.
     pub(crate) expect_fraction: Option<i64>,
     /// The new fraction: `Some(0)` removes it.
     pub(crate) set_fraction: Option<i64>,
 }
 
-/// What a write does to a balance.
+/// The effect of a write on a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenWrite {
     /// Adds `delta` if the balance is within the bounds.
@@ -159,7 +159,7 @@ struct LimitPlan<'a> {
     level: Balance,
     take: i64,
     adjust: i64,
-    /// Whether the limit is among those that apply.
+    /// True if the limit is among those that apply.
     applies: bool,
 }
 
@@ -168,12 +168,12 @@ impl LimitPlan<'_> {
         self.take != 0 || self.adjust != 0
     }
 
-    /// What is taken in all; negative when more is given back.
+    /// Returns the total to take; negative when more is given back.
     fn out(&self) -> i64 {
         self.take.saturating_add(self.adjust)
     }
 
-    /// Whether the balance is to sink, or something is taken that has to be there.
+    /// Returns true if the balance is to sink, or if something is taken that has to be there.
     fn takes(&self) -> bool {
         self.take > 0 || self.out() > 0
     }
@@ -183,7 +183,7 @@ impl LimitPlan<'_> {
         self.stored.and_then(|stored| stored.tokens).unwrap_or(0)
     }
 
-    /// Whether the balance is computed rather than added to.
+    /// Returns true if the balance is computed rather than added to.
     fn is_set(&self) -> bool {
         let refund = (-self.adjust).max(0);
         match self.level.basis {
@@ -197,7 +197,7 @@ impl LimitPlan<'_> {
         }
     }
 
-    /// Whether a plain write would do for this limit.
+    /// Returns true if a plain write is enough for this limit.
     fn plain(&self) -> bool {
         match self.level.basis {
             Basis::Changed | Basis::New => !self.applies,
@@ -207,8 +207,8 @@ impl LimitPlan<'_> {
         }
     }
 
-    /// Ms until the limit is full once the write is done. Without a credit, a neighbour may have credited what it gained
-    /// already: then it does not count.
+    /// Ms until the limit is full once the write is done. Without a credit, a neighbour may have credited what it
+    /// gained already: then it does not count.
     fn full_in(&self, moving: bool) -> i64 {
         match self.level.basis {
             Basis::Accrued(gained) if !moving && !self.is_set() => {
@@ -218,8 +218,8 @@ impl LimitPlan<'_> {
         }
     }
 
-    /// The balance that the write leaves, all that was gained included. What is given back stops at the ceiling before anything
-    /// is taken.
+    /// The balance that the write leaves, all that was gained included. What is given back stops at the ceiling before
+    /// anything is taken.
     fn left(&self) -> i64 {
         let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
         after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
@@ -266,7 +266,8 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let expired = image.valid_until.filter(|until| *until <= goal.now);
     let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
     let refunds = goal.adjust.iter().any(|(_, amount)| *amount < 0);
-    // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be believed.
+    // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be
+    // believed.
     let set_refill = (moving && goal.now > image.refill_at(goal.now)).then_some(goal.now);
     let full = parts.iter().map(|part| part.full_in(moving)).max().unwrap_or(0);
     let renewal = if moving { Renewal::Eager } else { Renewal::Lazy };
@@ -293,8 +294,8 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     }
 }
 
-/// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is nothing
-/// to gain, or when newer clients have to look at the bucket first.
+/// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is
+/// nothing to gain, or when newer clients have to look at the bucket first.
 pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite> {
     if now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
         return None;
@@ -325,13 +326,13 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
     })
 }
 
-/// Whether a plan with this `take` only adds to the balances of the limits it takes from, so that it fails by its own
-/// conditions when there is not enough.
+/// Returns true if a plan with this `take` only adds to the balances of the limits it takes from, so that it fails by
+/// its own conditions when there is not enough.
 pub(crate) fn guards_itself(image: &Image, goal: &Goal<'_>) -> bool {
     parts(image, goal).iter().all(|part| part.take == 0 || !part.is_set())
 }
 
-/// Where each of the limits that apply stands, adjustments booked and nothing taken.
+/// Returns the balance of each limit that applies, with the adjustments booked and nothing taken.
 pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
     let parts = parts(image, goal);
     let applying = parts.iter().filter(|part| part.applies);
@@ -382,15 +383,15 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
     parts
 }
 
-/// What the reserved limit gained. It is refilled so that the reference's clients beside us never see it run dry; it is
-/// never charged by us and decides nothing, so no condition guards it.
+/// Computes the gain of the reserved limit. It is refilled so that clients of the reference that share the bucket never
+/// see it run dry. We never charge it and it decides nothing, so no condition guards it.
 fn wcu_credit(image: &Image, now: i64) -> i64 {
     let Some(wcu) = image.wcu else { return 0 };
     let gained = Accrual::between(wcu.params, image.refill_at(now), now, 0).whole;
     gained.min(wcu.params.capacity.saturating_sub(wcu.tokens)).max(0)
 }
 
-/// What becomes of the note that the refill instant lies too far ahead.
+/// Decides the fate of the note that the refill instant lies too far ahead.
 fn watch(image: &Image, set_refill: Option<i64>, now: i64) -> Option<Option<Watch>> {
     match image.to_watch(now) {
         Some(watch) => Some(Some(watch)),

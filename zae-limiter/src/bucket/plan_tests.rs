@@ -1,6 +1,6 @@
 //! The write rules against an ideal token bucket: several limits on one item, several processes with stale images,
-//! refunds and debts, driven time. What is granted must fit the ideal bucket to the millitoken, and what is refused on a
-//! fresh image must not fit it.
+//! refunds and debts, driven time. What is granted must fit the ideal bucket to the millitoken, and what is refused on
+//! a fresh image must not fit it.
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 
@@ -119,9 +119,9 @@ struct Step {
     process: usize,
     take: Vec<i64>,
     adjust: Option<(usize, i64)>,
-    /// Whether its writes leave room for neighbours.
+    /// True if its writes leave room for neighbours.
     crowded: bool,
-    /// Whether what is adjusted goes into the write that takes.
+    /// True if the adjustment goes into the write that takes.
     together: bool,
 }
 
@@ -177,7 +177,8 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         let adjust: Vec<_> = step.adjust.iter().map(|(index, delta)| (limits[*index].0.clone(), *delta)).collect();
         let goal =
             |take, adjust| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
-        // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is taken.
+        // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is
+        // taken.
         let together = step.together && !adjust.is_empty();
         if let Some((index, delta)) = step.adjust.filter(|_| !together) {
             while !apply(&mut item, &plan(&images[step.process], &goal(&[], &adjust))) {

@@ -1,14 +1,15 @@
 //! Refill instants that lie further ahead than clocks may differ: [`Watch`].
 //!
 //! A process whose clock is years ahead leaves a refill instant that nobody else reaches for years. Such an instant is
-//! believed for one full refill and [`MAX_SKEW_MS`] from when it was first seen, and only as long as it does not move: in
-//! that time the bucket gained nothing, which pays for all that the clock ahead can have credited too early. Then the next
-//! write that refills sets it to now, under the condition that it still is what was watched. While it does move, the process
-//! that moves it refills the bucket, and there is nothing to repair.
+//! believed for one full refill and [`MAX_SKEW_MS`] from when it was first seen, and only as long as it does not move:
+//! in that time the bucket gained nothing, which pays for all that the clock ahead can have credited too early. Then
+//! the next write that refills sets it to now, under the condition that it still is what was watched. While it does
+//! move, the process that moves it refills the bucket, and there is nothing to repair.
 
 use crate::bucket::image::Image;
 
-/// How far clocks may differ, in ms. A refill instant that is further ahead than this and one full refill is not believed.
+/// Bounds the difference between clocks, in ms. A refill instant that is further ahead than this and one full refill is
+/// not believed.
 pub(crate) const MAX_SKEW_MS: i64 = 3_600_000;
 
 /// A refill instant that lies too far ahead, and since when it is known not to have moved.
@@ -34,7 +35,8 @@ impl Image {
         }
     }
 
-    /// What a write at `now` has to note, so that those who come later know since when the refill instant has not moved.
+    /// Returns the note that a write at `now` has to make. It tells later writers since when the refill instant has not
+    /// moved.
     pub(crate) fn to_watch(&self, now: i64) -> Option<Watch> {
         let disputed = self.last_refill > now && self.last_refill.saturating_sub(now) > self.horizon();
         (disputed && self.watched(now).is_none()).then_some(Watch { refill: self.last_refill, since: now })
@@ -45,7 +47,8 @@ impl Image {
         self.watch.filter(|watch| watch.refill == self.last_refill && watch.since <= now.saturating_add(MAX_SKEW_MS))
     }
 
-    /// How far ahead a refill instant is believed, in ms: the longest that one of the limits takes to fill, and the skew.
+    /// Bounds how far ahead a refill instant is believed, in ms: the longest time that one of the limits takes to fill,
+    /// plus the skew.
     fn horizon(&self) -> i64 {
         let fills = self.limits.iter().filter_map(|limit| limit.params.complete());
         let longest = fills.map(|params| params.wait_ms(params.capacity)).max().unwrap_or(0);

@@ -21,7 +21,7 @@ use crate::{
     store::{EMBEDDED_REGION, Store},
 };
 
-/// How items are kept.
+/// The storage medium of items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
     Memory,
@@ -30,8 +30,8 @@ pub(crate) enum Medium {
 
 /// An in-process DynamoDB on SQLite, in memory or in one file. Cheap to clone: clones share the data.
 ///
-/// [`Repository::embedded`](crate::Repository::embedded) is the short way to a repository on one. This type is for those
-/// who want the SDK client itself, or want to let other programs use the same data over HTTP.
+/// [`Repository::embedded`](crate::Repository::embedded) is the short way to a repository on one. This type is for
+/// those who want the SDK client itself, or want to let other programs use the same data over HTTP.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -102,7 +102,8 @@ impl EmbeddedStore {
         Store::new(name.as_str().to_owned(), self.client()).create_table().await
     }
 
-    /// Serves the same data over HTTP to any DynamoDB client until `shutdown` completes; requests under way are answered.
+    /// Serves the same data over HTTP to any DynamoDB client until `shutdown` completes; requests under way are
+    /// answered.
     ///
     /// There is no authentication: bind to the loopback interface only.
     ///

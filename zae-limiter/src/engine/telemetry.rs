@@ -65,7 +65,7 @@ pub(crate) fn describe() {
     });
 }
 
-/// How an acquire ended.
+/// The outcome of an acquire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Granted,
@@ -97,12 +97,12 @@ pub(crate) fn acquires(ending: Ending, count: u64) {
     }
 }
 
-/// Who refused.
+/// The source of a refusal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refuser {
     /// The answer to a write.
     Store,
-    /// What an answer of a moment ago showed.
+    /// An answer of a moment ago.
     Memory,
     /// A bucket known to be nearly empty, in reserve mode.
     Ration,
@@ -178,7 +178,7 @@ pub(crate) fn reserve_grants(grants: Grants) {
     }
 }
 
-/// What became of tokens that were debited ahead.
+/// The fate of tokens that were debited ahead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stocked {
     Debited,

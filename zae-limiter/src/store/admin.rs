@@ -12,9 +12,9 @@ use crate::{
 
 /// The region of embedded stores, whose tables have no stream: nobody reads it, and the store would keep it for ever.
 pub(crate) const EMBEDDED_REGION: &str = "embedded";
-/// How often a table that is being created is asked whether it is ready.
+/// Interval between checks if a table that is being created is ready.
 const POLL: Duration = Duration::from_millis(500);
-/// How often before giving up: two minutes in all.
+/// Number of checks before giving up: two minutes in all.
 const POLLS: u32 = 240;
 
 impl Store {

@@ -30,7 +30,7 @@ pub(crate) struct WriteReport {
     pub(crate) units: f64,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug)]
 pub(crate) enum WriteOutcome {
     /// It is done; the item as it now is.
@@ -72,7 +72,7 @@ fn failed(error: StoreError) -> WriteOutcome {
     }
 }
 
-/// What is made of a write that did not answer in time: it may have been done.
+/// Reports a write that did not answer in time: it may have been done.
 pub(crate) fn timed_out(operation: &'static str, after: Duration) -> WriteReport {
     WriteOutcome::Failed(StoreError::timed_out(operation, after).into()).into()
 }

@@ -25,9 +25,10 @@ pub(crate) struct Store {
     pub(crate) table: String,
     /// For reads and for writes that may be repeated: the SDK retries.
     pub(crate) client: Client,
-    /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below us. And each has a
-    /// deadline of ours, which ends a call that stalls: so the SDK does not watch for that, which takes a timer, and wraps both bodies,
-    /// for every call. Nor does it end calls by itself, which a caller may want to wait for longer.
+    /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below
+    /// us. And each has a deadline of ours, which ends a call that stalls: so the SDK does not watch for that, which
+    /// takes a timer, and wraps both bodies, for every call. Nor does it end calls by itself, which a caller may want
+    /// to wait for longer.
     pub(crate) once: Client,
 }
 

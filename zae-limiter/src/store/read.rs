@@ -21,7 +21,7 @@ const BATCH: usize = 100;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Whether a read must see every write that was acknowledged before it.
+/// Tells if a read must see every write that was acknowledged before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consistency {
     Eventual,
@@ -35,7 +35,7 @@ pub(crate) enum Order {
     Descending,
 }
 
-/// What to read of the table or of an index: one partition, or the part of it whose sort keys begin alike.
+/// The part of the table or of an index to read: one partition, or the part of it whose sort keys begin alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     index: Option<&'static str>,
@@ -51,7 +51,7 @@ pub(crate) struct Query {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) items: Vec<Item>,
-    /// Where the next page starts; `None` on the last one.
+    /// The start of the next page; `None` on the last one.
     pub(crate) next: Option<Item>,
 }
 
@@ -157,7 +157,8 @@ impl Store {
         Ok(answer.map_err(|error| self.fail("GetItem", error))?.item)
     }
 
-    /// The items of `keys` that exist. Duplicates are asked for once; what DynamoDB left unprocessed is asked for again.
+    /// The items of `keys` that exist. Duplicates are asked for once; what DynamoDB left unprocessed is asked for
+    /// again.
     pub(crate) async fn batch_get(
         &self,
         keys: &[Key],
@@ -187,8 +188,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The items that an index listed, whole and in the same order. Those without the attribute `sign` are there by their
-    /// keys only, and are read; what is gone by then is left out.
+    /// The items that an index listed, whole and in the same order. Those without the attribute `sign` are there by
+    /// their keys only, and are read; what is gone by then is left out.
     pub(crate) async fn whole(&self, listed: Vec<Item>, sign: &str) -> Result<Vec<Item>, RepositoryError> {
         let lean = listed.iter().filter(|item| !item.contains_key(sign));
         let keys: Vec<Key> = lean.filter_map(Key::of).collect();

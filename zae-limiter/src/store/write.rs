@@ -20,11 +20,11 @@ use crate::{
 
 /// Items per BatchWriteItem, DynamoDB's own limit.
 const BATCH: usize = 25;
-/// How often a write that collided with a transaction is tried.
+/// Number of attempts at a write that collides with a transaction.
 const CONFLICTS: usize = 5;
 const CONFLICT: &str = "TransactionConflictException";
 
-/// Whether a conditional write was done.
+/// Tells if a conditional write was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConditionalWrite {
     Done,
@@ -32,7 +32,7 @@ pub(crate) enum ConditionalWrite {
     Refused,
 }
 
-/// Whether a conditional write was done, and what was in its way.
+/// Tells if a conditional write was done, and what was in its way.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ConditionalUpdate {
     Done,
@@ -40,7 +40,7 @@ pub(crate) enum ConditionalUpdate {
     Refused(Option<Item>),
 }
 
-/// Whether a transaction was done.
+/// Tells if a transaction was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
     Done,

@@ -1,7 +1,7 @@
 //! The table's change stream: what a record says, and the writes that follow from it.
 //!
-//! This is the half of the aggregator that knows keys and attributes. [`StreamRecord`] reads one record, [`UsageCounts`]
-//! collects what a batch consumed, and [`StreamTable`] makes the writes.
+//! This is the half of the aggregator that knows keys and attributes. [`StreamRecord`] reads one record,
+//! [`UsageCounts`] collects what a batch consumed, and [`StreamTable`] makes the writes.
 
 mod archive;
 mod propagate;

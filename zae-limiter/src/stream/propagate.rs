@@ -1,7 +1,7 @@
 //! Telling the shards of a bucket how many they are.
 //!
-//! We never raise the number; clients of the reference do, on the first shard. Others learn it here: existing shards get
-//! the number, missing ones are created with their part of what the first holds beyond its own share, so that all
+//! We never raise the number; clients of the reference do, on the first shard. Others learn it here: existing shards
+//! get the number, missing ones are created with their part of what the first holds beyond its own share, so that all
 //! together never hold more than the one bucket did.
 
 use super::{BucketChange, StreamTable};
@@ -21,7 +21,7 @@ use crate::{
 /// A number of shards beyond which something is wrong; no client gets there by load.
 const MOST_SHARDS: u32 = 1_024;
 
-/// What telling the shards changed.
+/// The changes made by telling the shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Propagated {
@@ -41,8 +41,8 @@ impl BucketChange {
 }
 
 impl StreamTable {
-    /// Tells the other shards that there are more of them now. Nothing is done for a change that did not raise the number.
-    /// May be repeated.
+    /// Tells the other shards that there are more of them now. Nothing is done for a change that did not raise the
+    /// number. May be repeated.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be written.

@@ -16,11 +16,11 @@ use crate::{
 pub struct StreamRecord {
     /// Its place, by which a failed record is named to Lambda.
     pub sequence: SequenceNumber,
-    /// What changed.
+    /// The change.
     pub change: StreamChange,
 }
 
-/// What a record is about.
+/// The subject of a record.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StreamChange {
@@ -45,7 +45,7 @@ pub struct BucketChange {
     pub(super) at: i64,
     /// By limit, in mt; without those that did not change.
     pub(super) consumed: Vec<(String, i64)>,
-    /// How many shards it had before, where it was there.
+    /// Number of shards it had before, where it was there.
     pub(super) shards_before: Option<u32>,
     /// The item as it became; `None` when it is no bucket, or uses features of newer clients.
     pub(super) image: Option<Image>,
@@ -62,7 +62,7 @@ impl BucketChange {
         &self.resource
     }
 
-    /// Whether anything was consumed or given back.
+    /// Returns true if anything was consumed or given back.
     pub fn has_consumption(&self) -> bool {
         !self.consumed.is_empty()
     }
@@ -82,7 +82,7 @@ pub struct StreamRecordError {
     pub record: String,
     /// The place, where it has one.
     pub sequence: Option<SequenceNumber>,
-    /// What is wrong with it.
+    /// Description of the problem.
     pub problem: String,
 }
 

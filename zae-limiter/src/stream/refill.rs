@@ -15,12 +15,12 @@ use crate::{
     },
 };
 
-/// How often a refill is tried against those who use the bucket: who is that busy refills it on the way.
+/// Number of attempts at a refill against the users of the bucket; users that are so busy refill it on the way.
 const TRIES: u32 = 2;
 /// Of the reserved limit, what is left when it is time to fill it: a half, in which a batch of writes has room.
 const WCU_DUE: i64 = 2;
 
-/// What a batch showed of one bucket.
+/// The activity of one bucket that a batch showed.
 #[derive(Clone, Debug)]
 pub struct BucketActivity {
     newest: SequenceNumber,
@@ -33,7 +33,7 @@ pub struct BucketActivity {
     demand: BTreeMap<String, i64>,
 }
 
-/// What became of a refill.
+/// The outcome of a refill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refill {
@@ -46,7 +46,7 @@ pub enum Refill {
 }
 
 impl BucketActivity {
-    /// What the records of a batch show, bucket by bucket: the newest image, and how much was taken in all.
+    /// Collects the activity that the records of a batch show, bucket by bucket: the newest image, and the total taken.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a StreamRecord>) -> Vec<Self> {
         let mut found: BTreeMap<(&str, &str, &str, u32), Self> = BTreeMap::new();
         for record in records {
@@ -85,7 +85,7 @@ impl BucketActivity {
         &self.resource
     }
 
-    /// Whether what is in the bucket would not last for another such batch.
+    /// Returns true if the tokens in the bucket would not last for another such batch.
     fn is_due(&self, image: &Image) -> bool {
         let short = |(name, demand): (&String, &i64)| {
             let tokens = image.limit(name).and_then(|limit| limit.tokens);

@@ -22,35 +22,35 @@ use crate::{
     },
 };
 
-/// How often a snapshot is tried while others count in it, too.
+/// Number of attempts at a snapshot while others count in it, too.
 const TRIES: u32 = 8;
 
-/// What a batch of records consumed, by snapshot.
+/// The consumption of a batch of records, by snapshot.
 #[derive(Debug, Default)]
 pub struct UsageCounts {
     windows: Vec<UsageWindow>,
     writes: BTreeMap<Snapshot, BTreeMap<u32, Vec<Piece>>>,
 }
 
-/// What one record adds.
+/// The contribution of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
     sequence: SequenceNumber,
     tokens: Vec<(String, i64)>,
 }
 
-/// What is to be added to one snapshot, in one write.
+/// The amounts to add to one snapshot, in one write.
 #[derive(Clone, Debug)]
 pub struct UsageWrite {
     snapshot: Snapshot,
     shards: BTreeMap<u32, Vec<Piece>>,
 }
 
-/// What became of a [`UsageWrite`].
+/// The outcome of a [`UsageWrite`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counted {
-    /// Whether anything was written.
+    /// True if anything was written.
     pub written: bool,
     /// Records that were counted now.
     pub records: u64,
@@ -144,7 +144,7 @@ impl UsageWrite {
         self.shards.values().map(|pieces| pieces.len() as u64).sum()
     }
 
-    /// What is left to add when `counted` says how far each shard was counted.
+    /// Returns what is left to add when `counted` says how far each shard was counted.
     fn addition(&self, counted: &HashMap<u32, SequenceNumber>) -> Option<(Addition, u64)> {
         let mut addition = Addition { tokens: BTreeMap::new(), events: 0, marks: BTreeMap::new() };
         let mut records = 0;
@@ -171,7 +171,8 @@ impl StreamTable {
     /// May be repeated: records that were counted are told from those that were not. Cancel safe for the same reason.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be written; whether it was is then not known, and does not matter.
+    /// [`RepositoryError::Store`] when the table cannot be written; whether it was is then not known, and does not
+    /// matter.
     pub async fn count(&self, write: &UsageWrite, retention_days: u32) -> Result<Counted, RepositoryError> {
         let all = write.records();
         let mut counted = HashMap::new();

@@ -70,20 +70,20 @@ impl ConfigLevel<'_> {
     }
 }
 
-/// What a configuration item says.
+/// The content of a configuration item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StoredConfig {
     /// The limits, in the order of their names; `None` when the item has none, which means the level says nothing.
     pub(crate) limits: Option<Limits>,
     pub(crate) on_unavailable: Option<OnUnavailable>,
     pub(crate) audit_retention_days: Option<u32>,
-    /// Whether the level switches anything on or off.
+    /// Tells if the level switches anything on or off.
     pub(crate) access: Access,
     /// Another feature of newer clients; the limits alone would then be enforced wrongly.
     pub(crate) unsupported: Option<Unsupported>,
 }
 
-/// What a configuration item says about whether anything may be taken at all.
+/// A configuration item's setting that allows or forbids taking anything at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Nothing: the next level decides.
@@ -98,8 +98,8 @@ pub(crate) enum Access {
 }
 
 impl StoredConfig {
-    /// Reads an item of any level. Of one that uses a feature of newer clients only that is read: the feature may be what
-    /// makes sense of its limits (a quota that is only ever reset has a refill of 0).
+    /// Reads an item of any level. Of one that uses a feature of newer clients only that is read: the feature may be
+    /// what makes sense of its limits (a quota that is only ever reset has a refill of 0).
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a limit is incomplete or invalid.

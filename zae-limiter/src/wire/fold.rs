@@ -11,18 +11,20 @@ use crate::{
     wire::expression::Expression,
 };
 
-/// What one limit of shard 0 becomes.
+/// The new state of one limit of shard 0.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
     pub(crate) name: &'a LimitName,
     /// Its balance as it was read, in mt.
     pub(crate) stored: i64,
-    /// What it is given, in mt; negative where a shard was in debt.
+    /// The amount it is given, in mt; negative where a shard was in debt.
     pub(crate) gain: i64,
 }
 
-/// Sets the count to one and the refill instant to `now`, and adds what is given, unless shard 0 was refilled or refunded
-/// since `image`, and makes its `ttl` longer where one is given (what is owed must be paid by then); what was taken from it meanwhile stays taken. The reserved limit is filled up: reference clients shard a bucket that runs short of it.
+/// Sets the count to one and the refill instant to `now`, and adds what is given, unless shard 0 was refilled or
+/// refunded since `image`, and makes its `ttl` longer where one is given (what is owed must be paid by then); what was
+/// taken from it meanwhile stays taken. The reserved limit is filled up: reference clients shard a bucket that runs
+/// short of it.
 pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now: i64) -> Expression {
     let mut sets = vec!["#rf = :now".to_owned(), "#count = :one".to_owned()];
     let mut conditions = vec!["#rf = :rf".to_owned()];

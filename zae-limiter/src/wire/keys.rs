@@ -162,7 +162,7 @@ pub(crate) fn parse_namespace(key: &str) -> Option<(&str, &str)> {
     key.split_once('/')
 }
 
-/// What a bucket's partition key names.
+/// The names in a bucket's partition key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BucketPk<'a> {
     pub(crate) namespace: &'a str,

@@ -1,8 +1,8 @@
 //! Pauses as items: a record of our own, which other clients neither read nor count.
 //!
-//! Its partition key is a bucket's, because a role that may only acquire writes nothing else. Its sort key is none that a
-//! bucket has, and of the indexes it is in the namespace's alone, so that a purge finds it: neither an aggregator nor a list
-//! of buckets comes across it.
+//! Its partition key is a bucket's, because a role that may only acquire writes nothing else. Its sort key is none that
+//! a bucket has, and of the indexes it is in the namespace's alone, so that a purge finds it: neither an aggregator nor
+//! a list of buckets comes across it.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
 /// In the place of an entity; no bucket of an entity has the sort key of a pause.
 const ENTITY: &str = "z_pause";
 const SORT_KEY: &str = "#Z_PAUSE";
-/// How long the table keeps a pause that is over, in seconds.
+/// Time that the table keeps a pause that is over, in seconds.
 const KEPT: i64 = 3600;
 
 pub(crate) fn key(ns: &str, scope: &str) -> Key {

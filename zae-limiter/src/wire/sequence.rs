@@ -9,8 +9,8 @@ use std::{
 /// Digits in the longest sequence number that DynamoDB hands out.
 const DIGITS: usize = 40;
 
-/// Where a record stands in the stream. The records of one item rise; those of different shards of the stream say
-/// nothing about each other.
+/// The position of a record in the stream. The numbers of one item's records rise; those of different shards of the
+/// stream say nothing about each other.
 #[derive(Clone, Debug)]
 pub struct SequenceNumber {
     /// With zeros in front, so that text compares like numbers; that is how it is stored.

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-/// Whether the table publishes its changes.
+/// Tells if the table publishes its changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     /// As deployed: the aggregator reads it.
@@ -33,7 +33,7 @@ const LOCAL: [(&str, ProjectionType); 5] = [
     ("LSI5", ProjectionType::All),
 ];
 
-/// Whether an attribute of this name is a key of the table or of one of its indexes, and so must be text.
+/// Returns true if an attribute of this name is a key of the table or of one of its indexes, and so must be text.
 pub(crate) fn is_key_attribute(name: &str) -> bool {
     let global = |(index, _): &(&str, _)| name.strip_prefix(index).is_some_and(|rest| matches!(rest, "PK" | "SK"));
     let local = |(index, _): &(&str, _)| name.strip_prefix(index) == Some("SK");

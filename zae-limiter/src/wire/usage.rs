@@ -1,8 +1,8 @@
 //! Usage snapshots as items.
 //!
 //! An hour, a day and a month may start at the same instant. The reference, whose sort keys end in the start, then adds
-//! all three up in one item. So the keys of days and months end in the length as well (`#USAGE#{resource}#{start}#daily`);
-//! readers of either kind look for what a key begins with, and find both.
+//! all three up in one item. So the keys of days and months end in the length as well
+//! (`#USAGE#{resource}#{start}#daily`); readers of either kind look for what a key begins with, and find both.
 
 use std::collections::HashMap;
 
@@ -84,8 +84,8 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
     })
 }
 
-/// In front of a bucket's shard: until where its records are counted in the snapshot. No limit can have such a name, and
-/// being text it is no counter to any reader.
+/// In front of a bucket's shard: until where its records are counted in the snapshot. No limit can have such a name,
+/// and being text it is no counter to any reader.
 const MARK: &str = "z#";
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -99,7 +99,7 @@ pub(crate) fn key(snapshot: &Snapshot) -> Key {
     Key::new(snapshot::pk(snapshot), sk)
 }
 
-/// Whether a counter of this name would be another attribute of a snapshot; there is no counting it.
+/// Returns true if a counter of this name would be another attribute of a snapshot; such a limit cannot be counted.
 fn is_taken(limit: &str) -> bool {
     let own = ["entity_id", "resource", "window", "window_start", "total_events", "ttl"];
     own.contains(&limit) || is_key_attribute(limit)

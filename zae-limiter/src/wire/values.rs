@@ -42,8 +42,8 @@ pub(crate) fn get_n(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// A number that decides nothing, as wide as DynamoDB keeps it: 38 digits to the last, beyond that the nearest of them. A
-/// fraction is cut off.
+/// A number that decides nothing, as wide as DynamoDB keeps it: 38 digits to the last, beyond that the nearest of them.
+/// A fraction is cut off.
 pub(crate) fn counter(value: &AttributeValue) -> Option<i128> {
     let text = value.as_n().ok()?;
     // The conversion keeps within what 128 bits hold.
@@ -78,7 +78,7 @@ pub(crate) fn to_map<'a>(entries: impl IntoIterator<Item = (&'a String, &'a Valu
     AttributeValue::M(entries.into_iter().map(|(name, value)| (name.clone(), to_attribute(value))).collect())
 }
 
-/// What DynamoDB keeps, as JSON; kinds that have no counterpart (binary, sets) become null.
+/// Converts what DynamoDB keeps to JSON; kinds that have no counterpart (binary, sets) become null.
 pub(crate) fn from_attribute(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => Value::String(text.clone()),

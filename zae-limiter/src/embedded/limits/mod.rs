@@ -1,4 +1,5 @@
-//! What DynamoDB refuses and the engine underneath would accept: checked before a request reaches it.
+//! Checks for requests that DynamoDB refuses and the engine underneath would accept; they run before a request reaches
+//! it.
 
 mod expressions;
 mod items;

@@ -17,7 +17,7 @@ pub(crate) enum Denied {
 /// Why nothing was taken.
 #[derive(Debug)]
 pub(crate) enum NotTaken {
-    /// A bucket's limits were changed since they were resolved: to be tried again, with limits read anew.
+    /// A bucket's limits were changed since they were resolved: to be tried again, after reading the limits again.
     Outdated,
     Denied(Denied),
 }

@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// How many entities it knows at most.
+/// Bounds the number of entities in the cache.
 const SLOTS: usize = 4_096;
 
-/// What an entity's acquires for a resource need to know.
+/// The data that an entity's acquires for a resource need.
 #[derive(Debug)]
 struct FrontEntry {
     resolved: Arc<ResolvedTargets>,
@@ -26,8 +26,8 @@ struct FrontEntry {
     default_limits: Option<Limits>,
 }
 
-/// A cache with one place for each hash: the last one who came has it. So it is bounded, and a lookup is one lock and one
-/// comparison; who finds somebody else in their place asks the larger caches behind it.
+/// A cache with one place for each hash: the last one who came has it. So it is bounded, and a lookup is one lock and
+/// one comparison; who finds somebody else in their place asks the larger caches behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
     hasher: RandomState,
@@ -44,7 +44,7 @@ impl Front {
         &self.slots[usize::try_from(hash % SLOTS as u64).unwrap_or(0)]
     }
 
-    /// What was resolved for them with these defaults.
+    /// Returns the targets resolved for this entity and resource with these defaults.
     #[inline]
     pub(crate) fn get(
         &self,

@@ -61,7 +61,7 @@ async fn ask_level(
     best.map_or(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), AskOutcome::Refused)
 }
 
-/// How a lane is asked.
+/// The parameters for asking a lane.
 struct ShardQuery {
     exactness: Exactness,
     shards: u32,
@@ -92,7 +92,7 @@ struct TargetAsk<'a> {
     level: &'a Arc<Target>,
     exactness: Exactness,
     amounts: Amounts,
-    /// What its stock gave.
+    /// The hold that its stock gave.
     hold: Option<Hold>,
 }
 
@@ -114,8 +114,8 @@ fn parts(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> Smal
     parts.filter(|part| part.amounts.iter().any(|amount| *amount > 0)).collect()
 }
 
-/// Takes from child and parent: from both, or from none once the refund of the other has settled. `amounts` are in the order of
-/// the child's limits, in mt.
+/// Takes from child and parent: from both, or from none once the refund of the other has settled. `amounts` are in the
+/// order of the child's limits, in mt.
 pub(crate) async fn take(
     lanes: &Lanes,
     resolved: &ResolvedTargets,
@@ -162,7 +162,8 @@ pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, 
     remembered_refusal(&parts)
 }
 
-/// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked either.
+/// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked
+/// either.
 fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
     let asked = || parts.iter().filter(|part| part.hold.is_none());
     if !asked().any(|part| refuse::would_refuse(part.level.lane(), part.level.terms(), &part.amounts)) {
@@ -210,7 +211,7 @@ fn all_or_nothing(answers: impl IntoIterator<Item = AskOutcome>) -> Result<Holds
     Ok(holds)
 }
 
-/// What is said where not everybody granted. Leaving drops the holds, which gives back what the others granted.
+/// Builds the answer when not everybody granted. Returning drops the holds, which gives back what the others granted.
 fn nothing_of(answers: &[AskOutcome]) -> NotTaken {
     let (mut refuser, mut never, mut failure) = (None, false, None);
     let mut statuses = Vec::new();

@@ -1,4 +1,4 @@
-//! What an acquire means: which limits apply, and the lanes of the buckets that they are kept in.
+//! The meaning of an acquire: the limits that apply, and the lanes of the buckets that they are kept in.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     wire,
 };
 
-/// What an acquire asks for.
+/// The request of an acquire.
 #[derive(Clone, Debug)]
 pub(crate) struct AcquireSpec {
     pub(crate) entity: EntityId,
@@ -33,23 +33,23 @@ pub(crate) struct AcquireSpec {
     pub(crate) cost: Cost,
     pub(crate) said: Overrides,
     pub(crate) reserve: Reserve,
-    /// What happens when the store cannot be asked, unless the stored policy is to say.
+    /// Sets the policy for when the store cannot be asked; `None` for the stored policy.
     pub(crate) on_unavailable: Option<OnUnavailable>,
     pub(crate) deadline: Instant,
 }
 
-/// What resolving found.
+/// The result of resolving.
 #[derive(Debug)]
 pub(crate) struct ResolvedTargets {
     pub(crate) child: Arc<Target>,
     pub(crate) parent: Option<Arc<Target>>,
     /// Until when it may be believed.
     pub(crate) validity: Validity,
-    /// What was said about limits by whoever asked.
+    /// The caller's overrides of limits.
     said: Overrides,
 }
 
-/// What an acquire says about limits.
+/// An acquire's overrides of limits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
     /// Replace the stored limits, for the entity and its parent.
@@ -59,13 +59,13 @@ pub(crate) struct Overrides {
 }
 
 impl ResolvedTargets {
-    /// Whether it can still be believed.
+    /// Returns true while it can still be believed.
     pub(crate) fn still_holds(&self, repository: &Repository, now: Instant) -> bool {
         let entities = std::iter::once(&self.child).chain(&self.parent).map(|level| level.entity());
         repository.still_holds(&self.validity, entities, now)
     }
 
-    /// Makes the next acquires of those involved read their limits anew.
+    /// Makes the next acquires of the entities involved read their limits again.
     pub(crate) fn forget(&self, repository: &Repository) {
         for level in std::iter::once(&self.child).chain(&self.parent) {
             repository.forget_limits_of(level.entity());

@@ -1,4 +1,4 @@
-//! What is asked of a bucket, what it answers, and what is booked in it.
+//! The asks that reach a bucket, its answers, and the settlements that are booked in it.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl Waiting for Ask {
     }
 }
 
-/// What a bucket answers.
+/// The answer of a bucket.
 #[derive(Debug)]
 pub(crate) enum AskOutcome {
     /// The tokens.
@@ -58,7 +58,7 @@ pub(crate) enum AskOutcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) statuses: Vec<LimitStatus>,
-    /// Whether some amount is larger than what this bucket (or its shard) can ever hold.
+    /// True if some amount is larger than this bucket (or its shard) can ever hold.
     pub(crate) never: bool,
     pub(crate) by: Refuser,
 }

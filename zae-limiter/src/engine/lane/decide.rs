@@ -1,4 +1,4 @@
-//! Who of a queue is served by the next write, and who is refused: pure decisions over an image.
+//! Decides which asks of a queue the next write serves, and which are refused: pure decisions over an image.
 
 use crate::{
     bucket::{
@@ -12,7 +12,7 @@ use crate::{
     model::name::LimitName,
 };
 
-/// Whether an image can be trusted to say no.
+/// Tells if an image can be trusted to say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
     /// It came back from a write of this round.
@@ -21,27 +21,27 @@ pub(crate) enum Freshness {
     Stale,
 }
 
-/// What to do about a queue of amounts (each aligned with the terms' limits, in mt).
+/// The decision about a queue of amounts (each aligned with the terms' limits, in mt).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// Which of them the write serves if it goes through.
     pub(crate) served: Vec<usize>,
     /// Which of them are refused whatever the write does.
     pub(crate) refused: Vec<usize>,
-    /// What the write takes ahead of use, aligned with the terms' limits, in mt; empty when nothing.
+    /// Amounts that the write takes ahead of use, aligned with the terms' limits, in mt; empty when nothing.
     pub(crate) ahead: Amounts,
     /// The write; `None` when nothing is to be written.
     pub(crate) write: Option<BucketWrite>,
 }
 
-/// How much to take ahead of use, given what is left once everybody is served (in mt, by limit).
+/// Computes the amounts to take ahead of use, given what is left once everybody is served (in mt, by limit).
 pub(crate) type Order<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
 
 fn fits(left: &[i64], amounts: &[i64]) -> bool {
     left.iter().zip(amounts).all(|(left, amount)| *amount == 0 || left >= amount)
 }
 
-/// Who is served, who is not, what they take, and what is left.
+/// The asks that are served, those that are not, the amounts that they take, and what is left.
 struct Serving {
     served: Vec<usize>,
     unserved: Vec<usize>,

@@ -33,11 +33,11 @@ use crate::{
     store::bucket::{self, WriteOutcome, WriteReport},
 };
 
-/// How long a write of nothing but settlements may take: nobody waits, so it gets more time than an acquire.
+/// Time limit for a write of nothing but settlements: nobody waits, so it gets more time than an acquire.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often settlements are tried while the store is busy.
+/// Number of attempts at settlements while the store is busy.
 const SETTLE_ATTEMPTS: u32 = 8;
-/// How often a round that nobody waits for starts over because a neighbour was faster.
+/// Bounds the number of times that a round nobody waits for starts over because a neighbour was faster.
 const MAX_LOST: u32 = 256;
 /// Lost conditions in a row after which neighbours are given way, by a random pause.
 const PATIENCE: u32 = 8;
@@ -150,8 +150,8 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
             WriteOutcome::Lost(image) => {
                 lane.shared.breaker.succeeded();
                 if was_in_line && image.as_ref().is_some_and(|image| !in_line(image, &terms)) {
-                    // The limits were changed by somebody who knows better than a resolution from before. Whoever asks again
-                    // in spite of it knows better still.
+                    // The limits were changed by somebody who knows better than a resolution from before. Whoever asks
+                    // again in spite of it knows better still.
                     asks.drain(..).for_each(|ask| drop(ask.reply.send(AskOutcome::Outdated)));
                     fetch = Fetch::No;
                 }
@@ -169,8 +169,8 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 if lost > MAX_LOST && !patience {
                     return fail(asks, pending, contended());
                 }
-                // The image is the newest there is, and grows old with every moment: a pause makes the next attempt a lost
-                // one too. Only now and then is way given, so that attempts that keep step fall out of it.
+                // The image is the newest there is, and grows old with every moment: a pause makes the next attempt a
+                // lost one too. Only now and then is way given, so that attempts that keep step fall out of it.
                 if lost.is_multiple_of(PATIENCE) {
                     pause(lost / PATIENCE).await;
                 }
@@ -226,8 +226,8 @@ async fn answer(
     }
 }
 
-/// Reads a bucket of which an old image is likely out of date: neighbours write it as soon as something has come in. A read costs a
-/// fifth of a lost condition.
+/// Reads a bucket of which an old image is likely out of date: neighbours write it as soon as something has come in. A
+/// read costs a fifth of a lost condition.
 async fn look(lane: &Lane) -> Freshness {
     telemetry::looked();
     let before = lane.image();

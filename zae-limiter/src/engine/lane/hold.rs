@@ -18,12 +18,12 @@ use crate::{
 /// nor a forgotten lease leaks tokens.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    /// Where, and which limits the amounts are aligned with.
+    /// The bucket, and the limits that the amounts are aligned with.
     level: Arc<Target>,
     incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,
-    /// What the bucket held right after, in mt.
+    /// Amounts that the bucket held right after, in mt.
     available: Amounts,
     /// Until when the tokens may go back into the stock they came from.
     term: Option<Expiry>,
@@ -42,7 +42,7 @@ enum HoldState {
 /// Resolves when a booking is stored.
 pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<str>>>;
 
-/// What was taken from a bucket.
+/// The tokens taken from a bucket.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) incarnation: Option<Incarnation>,
@@ -85,13 +85,13 @@ impl Hold {
         self.level.limits().iter().zip(available)
     }
 
-    /// What was taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
+    /// Returns the amount taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
     pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
         self.terms().params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
     }
 
-    /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What was
-    /// taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
+    /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What
+    /// was taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
     pub(crate) fn absorb(&mut self, mut more: Self) {
         more.state = HoldState::Settled;
         // The mixture goes back to the bucket, not into a stock.
@@ -149,7 +149,7 @@ impl Hold {
     }
 }
 
-/// Whether somebody wants to know that a booking is stored.
+/// Tells if somebody wants to know that a booking is stored.
 #[derive(Clone, Copy, Debug)]
 enum Notify {
     WhenStored,

@@ -17,8 +17,8 @@ use crate::{
 /// After this long without an acquire a lane is forgotten; its next acquire costs one more call.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// The lanes of one limiter. A lane that is pushed out while it has work or leases lives on until they are done; a second
-/// lane for its bucket is no error, only less economical, because the conditions of each write decide.
+/// The lanes of one limiter. A lane that is pushed out while it has work or leases lives on until they are done; a
+/// second lane for its bucket is no error, only less economical, because the conditions of each write decide.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Cache<BucketKey, Arc<Lane>>,

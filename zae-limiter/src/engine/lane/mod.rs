@@ -1,11 +1,11 @@
 //! A lane: one bucket's queue in this process.
 //!
-//! At most one write per lane is in flight; acquires that arrive meanwhile go together in the next one. A lone acquire is
-//! sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none. In
-//! reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
+//! At most one write per lane is in flight; acquires that arrive meanwhile go together in the next one. A lone acquire
+//! is sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none.
+//! In reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
 //!
-//! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. Who asks alone
-//! only begins it.
+//! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. A
+//! caller that asks alone only begins it.
 
 pub(crate) mod ask;
 pub(crate) mod decide;
@@ -42,10 +42,11 @@ use crate::{
     model::name::LimitName,
 };
 
-/// How long an image may say no without the store being asked: what others give back is seen after this time.
+/// Time for which an image may say no without the store being asked. Tokens that others give back are seen after this
+/// time.
 const RECHECK: Duration = Duration::from_secs(1);
-/// How long a bucket counts as contended for after its writes met those of others, in ms of the clock that refills it: who
-/// left the bucket alone since has left it full for us.
+/// Time for which a bucket counts as contended after its writes met those of others, in ms of the clock that refills
+/// it. A neighbour that has left the bucket alone since then has left it full for us.
 const CROWDED_MS: i64 = 1_000;
 
 /// One bucket's queue.
@@ -65,18 +66,18 @@ struct LaneState {
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
     trusted_until: Option<Instant>,
-    /// Whether the write in flight books settlements, which the image does not show yet.
+    /// True if the write in flight books settlements, which the image does not show yet.
     settling: bool,
-    /// Whether a neighbour was seen to write between two of our writes.
+    /// True if a neighbour was seen to write between two of our writes.
     shared: bool,
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
     terms: Option<Arc<LimitSet>>,
-    /// Whether the limits were read anew since what newer clients left on the bucket was seen.
+    /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
 }
 
-/// What goes into one write (or a few attempts at it).
+/// The content of one write (or a few attempts at it).
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) terms: Arc<LimitSet>,
@@ -89,20 +90,20 @@ pub(crate) struct Round {
 #[derive(Debug)]
 pub(crate) struct RecentImage {
     pub(crate) image: Arc<Image>,
-    /// What is booked but not written, summed by limit.
+    /// Amounts that are booked but not written, summed by limit.
     pub(crate) booked: Vec<(LimitName, i64)>,
 }
 
-/// Whether a write or a read found the bucket as it was last seen.
+/// Tells if a write or a read found the bucket as it was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contention {
     Nobody,
     Somebody,
 }
 
-/// Who begins the work on what was asked.
+/// The party that begins the work on an ask.
 enum Starter {
-    /// Who asked, alone: it need not join.
+    /// The caller that asked, alone: its ask need not join the queue.
     WhoAsks(Ask),
     Others(Start),
 }
@@ -129,8 +130,8 @@ impl Lane {
         }
     }
 
-    /// Asks. The answer comes through the ask's `reply`. Does not wait: who asks alone begins the work, in one step; all others join the
-    /// queue.
+    /// Asks, without waiting: the answer comes through the ask's `reply`. A caller that asks alone begins the work, in
+    /// one step; all others join the queue.
     pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
         match self.join(ask) {
             Ok(Starter::WhoAsks(ask)) => self.begin_here(ask).await,
@@ -157,21 +158,21 @@ impl Lane {
     pub(crate) fn book(self: &Arc<Self>, pending: Pending) {
         let now = pending.booked_at;
         let options = &self.shared.options;
-        // A stock that is in use will be filled up: until then there is company to come.
+        // A stock that is in use will be filled up: a write that the settlement can join is to come.
         let stocked = self.stock().is_some_and(|stock| stock.is_in_use(now));
         let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
         let start = lock(&self.state).queue.book(pending, now, delay);
         self.began(start);
     }
 
-    /// Writes what is booked without waiting for company: somebody waits for it.
+    /// Writes what is booked without waiting for others to join: somebody waits for it.
     pub(crate) fn flush(&self) {
         if lock(&self.state).queue.flush(Instant::now()) {
             self.wake.notify_one();
         }
     }
 
-    /// How many acquires are in the queue.
+    /// Returns the number of acquires in the queue.
     pub(super) fn waiting(&self) -> usize {
         lock(&self.state).queue.waiting()
     }
@@ -189,8 +190,8 @@ impl Lane {
         state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
     }
 
-    /// Whether those who ask have to read their limits anew, because of what newer clients left on the bucket: once, until it is
-    /// gone.
+    /// Returns true if callers have to read their limits again, because of what newer clients left on the bucket. This
+    /// is so once, until it is gone.
     pub(super) fn doubts(&self, image: &Image) -> bool {
         let mut state = lock(&self.state);
         let known = std::mem::replace(&mut state.doubted, !image.leftovers.is_empty());
@@ -202,7 +203,7 @@ impl Lane {
         lock(&self.state).shared = neighbour == Contention::Somebody;
     }
 
-    /// Whether a neighbour was seen the last time.
+    /// Returns true if a neighbour was seen the last time.
     pub(super) fn is_shared(&self) -> bool {
         lock(&self.state).shared
     }
@@ -212,13 +213,13 @@ impl Lane {
         lock(&self.state).crowded_at = Some(now);
     }
 
-    /// Whether neighbours are expected to write in between at `now` (epoch ms).
+    /// Returns true if neighbours are expected to write in between at `now` (epoch ms).
     pub(super) fn is_crowded(&self, now: i64) -> bool {
         // A clock that was turned back says nothing: the next loss does.
         lock(&self.state).crowded_at.is_some_and(|at| (0..CROWDED_MS).contains(&now.saturating_sub(at)))
     }
 
-    /// Whether the image is new enough to say no.
+    /// Tells if the image is new enough to say no.
     pub(crate) fn freshness(&self) -> Freshness {
         let trusted = lock(&self.state).trusted_until.is_some_and(|until| Instant::now() < until);
         if trusted { Freshness::Fresh } else { Freshness::Stale }
@@ -292,7 +293,7 @@ impl Lane {
     }
 }
 
-/// What a stock gives up, as a settlement; counted either way.
+/// Turns what a stock gives up into a settlement; counted either way.
 pub(super) fn returned(returned: ReserveReturn) -> Option<Pending> {
     let ReserveReturn { amounts, incarnation, forfeited } = returned;
     telemetry::reserve_tokens(Stocked::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));

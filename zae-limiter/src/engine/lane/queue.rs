@@ -1,4 +1,5 @@
-//! Who waits at a bucket, and what its one worker does next: pure bookkeeping without a clock, a lock or I/O of its own.
+//! The asks that wait at a bucket, and the next step of its one worker: pure bookkeeping without a clock, a lock or I/O
+//! of its own.
 //!
 //! The lane keeps it under a lock. Every entry point that gives the worker something to do says whether a worker has to
 //! be started; the worker stops only in the same step that finds nothing left to do. So nothing is forgotten between a
@@ -8,14 +9,14 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// How many asks one write serves at most; more would only make its answer slower to compute.
+/// Bounds the number of asks that one write serves; more would only make its answer slower to compute.
 const MAX_BATCH: usize = 1_024;
 
 /// An ask as the queue sees it.
 pub(crate) trait Waiting {
-    /// Whether somebody still waits for the answer.
+    /// Returns true while somebody still waits for the answer.
     fn is_wanted(&self) -> bool;
-    /// Whether both can go into the same write.
+    /// Returns true if both can go into the same write.
     fn goes_with(&self, other: &Self) -> bool;
 }
 
@@ -26,15 +27,15 @@ pub(crate) struct Queue<A, P> {
     pending: Vec<P>,
     /// When the settlements are to be written though nobody else writes.
     flush_at: Option<Instant>,
-    /// Whether tokens are to be fetched ahead of use.
+    /// Tells if tokens are to be fetched ahead of use.
     fetch: Fetch,
     worker: WorkerState,
-    /// How many asks the worker has met, and met the last time when there were any.
+    /// Number of asks that the worker has met; `met_before` is the number of the last time when there were any.
     met: usize,
     met_before: usize,
 }
 
-/// Whether a worker has to be started for what was just queued.
+/// Tells if a worker has to be started for what was just queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Start {
@@ -51,7 +52,7 @@ enum WorkerState {
     Running,
 }
 
-/// Whether to debit tokens that nobody waits for yet.
+/// Tells if tokens are to be debited that nobody waits for yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fetch {
     /// Only along with asks.
@@ -61,7 +62,7 @@ pub(crate) enum Fetch {
     Yes,
 }
 
-/// What the worker does next.
+/// The next step of the worker.
 #[derive(Debug)]
 pub(crate) enum Next<A, P> {
     /// Serves these and writes those.
@@ -70,7 +71,7 @@ pub(crate) enum Next<A, P> {
         asks: Vec<A>,
         /// All settlements.
         pending: Vec<P>,
-        /// Whether tokens are wanted ahead of use.
+        /// Tells if tokens are wanted ahead of use.
         fetch: Fetch,
     },
     /// Waits until then, or until it is woken.
@@ -108,7 +109,8 @@ impl<A: Waiting, P> Queue<A, P> {
         Ok(self.start())
     }
 
-    /// Starts the worker for an ask that need not join: nobody else is here, and those who ask seem to come one by one. Whether it is so.
+    /// Starts the worker for an ask that need not join: nobody else is here, and asks seem to come one by one. Returns
+    /// true if it did.
     pub(crate) fn begin_alone(&mut self) -> bool {
         let alone = self.worker == WorkerState::Idle && self.has_nothing_to_do() && self.is_quiet();
         if alone {
@@ -157,7 +159,7 @@ impl<A: Waiting, P> Queue<A, P> {
         }
     }
 
-    /// Whether those who ask seem to come one by one.
+    /// Returns true if asks seem to come one by one.
     fn is_quiet(&self) -> bool {
         self.met == 0 && self.met_before <= 1
     }
@@ -166,8 +168,8 @@ impl<A: Waiting, P> Queue<A, P> {
         self.asks.is_empty() && self.pending.is_empty() && self.fetch == Fetch::No
     }
 
-    /// Ends the worker if nothing has come; whether it has ended. What [`next`](Queue::next) would do at a glance, for one that need not be
-    /// back for another reason.
+    /// Ends the worker if nothing has come, and returns true if it has ended. This is a shortcut for
+    /// [`next`](Queue::next), for a worker that need not be back for another reason.
     pub(crate) fn stop_if_done(&mut self) -> bool {
         let done = self.has_nothing_to_do();
         if done {
@@ -198,7 +200,7 @@ impl<A: Waiting, P> Queue<A, P> {
         (std::mem::take(&mut self.asks), std::mem::take(&mut self.pending))
     }
 
-    /// How many asks are here.
+    /// Returns the number of asks here.
     pub(crate) fn waiting(&self) -> usize {
         self.asks.len()
     }
@@ -208,8 +210,8 @@ impl<A: Waiting, P> Queue<A, P> {
         &self.pending
     }
 
-    /// What the worker does next. `wake_at` is when it wants to be back for another reason; `closing` means that nothing
-    /// is to wait for company any more.
+    /// Returns the next step of the worker. `wake_at` is when it wants to be back for another reason; `closing` means
+    /// that settlements no longer wait for others to join them.
     pub(crate) fn next(&mut self, now: Instant, wake_at: Option<Instant>, closing: bool) -> Next<A, P> {
         // Whoever stopped waiting needs no write.
         self.asks.retain(Waiting::is_wanted);
@@ -273,7 +275,7 @@ mod tests {
         queue
     }
 
-    /// Who is driven next.
+    /// Returns the numbers of the asks that are driven next.
     fn numbers(queue: &mut Queue<Ask, u32>) -> Vec<u32> {
         match queue.next(Instant::now(), None, false) {
             Next::Drive { asks, .. } => asks.iter().map(|ask| ask.number).collect(),

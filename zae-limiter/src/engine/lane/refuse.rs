@@ -14,8 +14,8 @@ use crate::{
     model::{name::LimitName, status::LimitStatus},
 };
 
-/// Whether a bucket seen a moment ago has too little for `amounts`: what [`from_memory`] says, without putting it together, for
-/// mostly there is enough.
+/// Returns true if a bucket seen a moment ago has too little for `amounts`. It decides as [`from_memory`] does, without
+/// building the answer, because mostly there is enough.
 pub(crate) fn would_refuse(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> bool {
     let Some(RecentImage { image, booked }) = recent(lane, terms) else { return false };
     if booked.is_empty() && has_without_refill(&image, terms, amounts) {
@@ -26,7 +26,7 @@ pub(crate) fn would_refuse(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> bo
     levels.iter().zip(amounts).any(|(level, amount)| *amount > 0 && *amount > level.tokens)
 }
 
-/// Whether a bucket that has the limits of `terms` held `amounts` as it was stored.
+/// Returns true if a bucket that has the limits of `terms` held `amounts` as it was stored.
 fn has_without_refill(image: &Image, terms: &LimitSet, amounts: &[i64]) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
     terms.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
@@ -37,7 +37,7 @@ fn recent(lane: &Lane, terms: &LimitSet) -> Option<RecentImage> {
     lane.recent().filter(|RecentImage { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, terms))
 }
 
-/// What a bucket seen a moment ago says to `amounts`; `None` when it should be asked.
+/// Returns the answer of a bucket seen a moment ago to `amounts`; `None` when it should be asked.
 pub(crate) fn from_memory(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
     let RecentImage { image, booked } = recent(lane, terms)?;
     let now = lane.shared.clock.now_ms();
@@ -46,13 +46,13 @@ pub(crate) fn from_memory(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> Opt
     Some(if refused { Remembered::No(refusal) } else { Remembered::Perhaps(refusal.statuses) })
 }
 
-/// Whether the bucket has the limits that apply.
+/// Returns true if the bucket has the limits that apply.
 pub(super) fn in_line(image: &Image, terms: &LimitSet) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
     image.leftovers.is_empty() && terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
 }
 
-/// What an image a moment old says.
+/// The answer of an image that is a moment old.
 #[derive(Debug)]
 pub(crate) enum Remembered {
     /// It does not fit.
@@ -73,7 +73,7 @@ pub(super) struct At<'a> {
     pub(super) now: i64,
 }
 
-/// What is booked, summed by limit.
+/// Sums the booked amounts by limit.
 pub(super) fn booked(pending: &[Pending]) -> Vec<(LimitName, i64)> {
     let mut sums: Vec<(LimitName, i64)> = Vec::new();
     for (name, amount) in pending.iter().flat_map(|pending| &pending.amounts) {
@@ -124,7 +124,7 @@ pub(super) fn whole(amount: i64) -> u64 {
     u64::try_from(amount / MILLI).unwrap_or(0)
 }
 
-/// What a stock says while the bucket is known to be nearly empty: wait until it is asked again.
+/// Builds the refusal of a stock while the bucket is known to be nearly empty: wait until it is asked again.
 pub(super) fn rationed(key: &BucketKey, terms: &LimitSet, amounts: &[i64], held: &[i64], wait: Duration) -> Refusal {
     let statuses = terms.limits.iter().zip(held).zip(amounts).map(|((limit, held), amount)| LimitStatus {
         entity_id: key.entity.clone(),
@@ -138,7 +138,7 @@ pub(super) fn rationed(key: &BucketKey, terms: &LimitSet, amounts: &[i64], held:
     Refusal { statuses: statuses.collect(), never: false, by: Refuser::Ration }
 }
 
-/// What an image says to amounts that do not fit.
+/// Builds the refusal of an image for amounts that do not fit.
 fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
     let levels = crate::bucket::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
     let mut never = false;

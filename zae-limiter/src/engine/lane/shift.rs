@@ -10,7 +10,7 @@ use crate::engine::lane::{
     queue::Next,
 };
 
-/// How many turns of the scheduler a lane waits for company at most.
+/// Bounds the number of scheduler turns for which a lane waits for more asks.
 const TURNS: u32 = 4;
 
 /// One worker's time at a lane.
@@ -61,8 +61,8 @@ impl Worker {
     }
 }
 
-/// Those who were answered and ask again at once come along with those who wait: who comes a moment too late waits for a whole
-/// write more. Turns of the scheduler as long as they bring somebody, and no delay.
+/// Lets those who were answered and ask again at once join those who wait: an ask that comes a moment too late waits
+/// for a whole write more. Yields to the scheduler as long as this brings another ask, without a delay.
 async fn gather(lane: &Lane) {
     let mut waiting = 0;
     for _ in 0..TURNS {

@@ -1,4 +1,4 @@
-//! What about a bucket stops a round before anything is decided: it is disabled, or carries what newer clients left.
+//! Reasons in a bucket to stop a round before anything is decided: it is disabled, or carries what newer clients left.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 /// Why a round cannot go on as it is.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// What newer clients left is only over if the limits are plain rates: they have to be read anew first.
+    /// What newer clients left is only over if the limits are plain rates: they have to be read again first.
     Outdated,
     /// An operator has switched it off. Settlements go on.
     Disabled(RepositoryError),
@@ -41,7 +41,7 @@ impl Stop {
     }
 }
 
-/// Whether `image` stops those who ask, or those who settle where nobody asks.
+/// Returns the reason for which `image` stops the asks, or the settlements where nobody asks.
 pub(super) fn stops(lane: &Lane, image: &Image, freshness: Freshness, asks: &[Ask]) -> Option<Stop> {
     if asks.is_empty() {
         let quota = image.quota()?;

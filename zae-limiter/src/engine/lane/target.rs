@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What a stock says to an ask.
+/// The answer of a stock to an ask.
 #[derive(Debug)]
 pub(crate) enum FromReserve {
     Granted(Hold),
@@ -78,7 +78,8 @@ impl Target {
         self.terms.params.iter().map(|(name, _)| amount(name)).collect()
     }
 
-    /// The amounts that `child` asks, in the order of this level's own limits; names that it does not limit are left out.
+    /// The amounts that `child` asks, in the order of this level's own limits; names that it does not limit are left
+    /// out.
     pub(crate) fn amounts_like(&self, child: &Self, amounts: &[i64]) -> Amounts {
         if self.terms.limits.same(&child.terms.limits) {
             return amounts.into();
@@ -125,7 +126,7 @@ impl Target {
         Some(Hold::new(Arc::clone(self), Tokens { incarnation, taken: amounts, available, term: Some(term) }))
     }
 
-    /// What the stock says to an ask: it grants, or knows that the bucket is nearly empty, or does not know.
+    /// Asks the stock. It grants, or knows that the bucket is nearly empty, or does not know.
     pub(crate) fn ask_stock(self: &Arc<Self>, amounts: &[i64]) -> FromReserve {
         if self.lane.shared.closing.has_begun() {
             return FromReserve::Ask;
@@ -156,8 +157,9 @@ impl Target {
         }
     }
 
-    /// Settles `amounts` (positive for more consumption, negative for refunds) with the stock, and leaves in them what has to be
-    /// written. The tokens were taken from the creation of the bucket that `incarnation` tells, and may go back until `term` ends.
+    /// Settles `amounts` (positive for more consumption, negative for refunds) with the stock, and leaves in them what
+    /// has to be written. The tokens were taken from the creation of the bucket that `incarnation` tells, and may go
+    /// back until `term` ends.
     pub(super) fn settle_from_stock(
         &self,
         amounts: &mut Amounts,

@@ -1,4 +1,4 @@
-//! Who does a lane's work: a task, which one who asks alone begins.
+//! The work of a lane: done by a task, which a caller that asks alone begins.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -62,8 +62,8 @@ impl Lane {
         fail(asks.into(), pending, RepositoryError::from(StoreError::unsent("the runtime ended before it was sent")));
     }
 
-    /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on its way before
-    /// there is one.
+    /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on
+    /// its way before there is one.
     pub(super) async fn begin_here(self: &Arc<Self>, ask: Ask) {
         let Some(home) = self.shared.home.if_here() else {
             lock(&self.state).queue.rejoin(ask);

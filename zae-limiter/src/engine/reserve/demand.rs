@@ -1,4 +1,4 @@
-//! How much is asked of a bucket in this process: [`Demand`].
+//! The demand for a bucket in this process: [`Demand`].
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::bucket::Amounts;
 /// Asks a second below which nothing is debited ahead.
 const STEADY: f64 = 2.0;
 
-/// What was offered lately, whether granted or not: an exponentially weighted mean over about one `memory`. It begins with
-/// the first ask.
+/// The recent demand, granted or not: an exponentially weighted mean over about one `memory`. It begins with the first
+/// ask.
 #[derive(Debug)]
 pub(crate) struct Demand {
     memory: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Demand {
     offered: Amounts,
     counts: Amounts,
     folded_at: Instant,
-    /// How much of the memory is filled: 1 in the long run.
+    /// The part of the memory that is filled: 1 in the long run.
     filled: f64,
 }
 
@@ -64,7 +64,8 @@ impl Demand {
         self.folded_at = now;
     }
 
-    /// What the means lack while the memory is young: a stream is to be seen for what it is after a tenth of it.
+    /// Returns the factor that corrects the means while the memory is young. A stream is to be seen at its true rate
+    /// after a tenth of the memory.
     fn young(&self) -> f64 {
         self.filled.clamp(0.1, 1.0).recip()
     }
@@ -79,7 +80,7 @@ impl Demand {
         if self.asks[slot] > 0.01 { (self.rates[slot] / self.asks[slot]) as i64 } else { 0 }
     }
 
-    /// Whether there are enough asks to keep tokens for the next ones.
+    /// Returns true if there are enough asks to keep tokens for the next ones.
     pub(crate) fn is_steady(&self) -> bool {
         self.asks.iter().copied().fold(0.0, f64::max) * self.young() >= STEADY
     }
@@ -91,7 +92,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// What is seen of a token every millisecond after so long.
+    /// Returns the demand seen after `time` of one token every millisecond.
     fn after(time: Duration) -> Demand {
         let start = Instant::now();
         let mut demand = Demand::new(1, SECOND, start);

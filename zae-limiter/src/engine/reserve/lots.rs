@@ -1,4 +1,4 @@
-//! What writes debited ahead and nobody has used yet: [`ReserveLots`].
+//! Tokens that writes debited ahead and nobody has used yet: [`ReserveLots`].
 //!
 //! A lot is what one write debited. Its life L is counted from the moment that write was sent, on the local monotonic
 //! clock. It is granted from during the first 7/8 of L; what is left is spent then, and is returned in the last eighth.
@@ -23,13 +23,13 @@ impl Expiry {
         now < self.0
     }
 
-    /// Whether what was not used may be returned at `now`, where lots live as long as `life`.
+    /// Returns true if unused tokens may be returned at `now`, where lots live as long as `life`.
     pub(super) fn allows_return(self, now: Instant, life: Duration) -> bool {
         now <= self.0 + life / 8
     }
 }
 
-/// What one write debited and is not yet used.
+/// The unused rest of one write's debit.
 #[derive(Debug)]
 pub(super) struct ReserveLot {
     pub(super) tokens: Amounts,

@@ -1,7 +1,8 @@
 //! Tokens debited ahead of use: a lane's stock in reserve mode. Pure decisions; the lane keeps it under a lock.
 //!
-//! What could not be returned by the end of its life is forfeited: refill replaces it. So whatever is granted from a stock at
-//! an instant was debited within a life before it, which is what the bound of reserve mode rests on (`docs/engine.md`).
+//! What could not be returned by the end of its life is forfeited: refill replaces it. So whatever is granted from a
+//! stock at an instant was debited within a life before it, which is what the bound of reserve mode rests on
+//! (`docs/engine.md`).
 
 pub(crate) mod demand;
 pub(crate) mod lots;
@@ -38,7 +39,7 @@ pub(crate) struct LaneReserve {
     demand: Demand,
     /// More is fetched when less than this is left.
     low: Amounts,
-    /// What the bucket held after the last write.
+    /// Amounts that the bucket held after the last write.
     left: Amounts,
     /// The bucket is nearly empty: it is not asked before.
     rationed_until: Option<Instant>,
@@ -49,7 +50,7 @@ pub(crate) struct LaneReserve {
     grants: Grants,
 }
 
-/// What a grant is for.
+/// The purpose of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReserveDraw {
     /// All that an acquire asks for: nobody else counts it.
@@ -60,7 +61,7 @@ pub(crate) enum ReserveDraw {
     Again,
 }
 
-/// How much is left after a grant.
+/// The state of the stock after a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReserveState {
     /// Enough, or more is on its way.
@@ -69,12 +70,12 @@ pub(crate) enum ReserveState {
     Low,
 }
 
-/// What a stock gives up.
+/// The tokens that a stock gives up.
 #[derive(Debug)]
 pub(crate) struct ReserveReturn {
     pub(crate) amounts: Vec<(LimitName, i64)>,
     pub(crate) incarnation: Option<Incarnation>,
-    /// What was too old to be returned, in mt.
+    /// Tokens that were too old to be returned, in mt.
     pub(crate) forfeited: Vec<(LimitName, i64)>,
 }
 
@@ -105,7 +106,7 @@ impl LaneReserve {
         }
     }
 
-    /// Whether the stock is for these terms.
+    /// Returns true if the stock is for these terms.
     fn is_for(&self, terms: &Arc<LimitSet>) -> bool {
         Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
     }
@@ -165,7 +166,8 @@ impl LaneReserve {
         }
     }
 
-    /// How long an ask has to wait because the bucket was nearly empty a moment ago; `None` when it is to be asked.
+    /// Returns the time that an ask has to wait because the bucket was nearly empty a moment ago; `None` when the
+    /// bucket is to be asked.
     pub(crate) fn ration(&self, terms: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
         let wait = self.rationed(now)?;
         // What no stock can hold is always for the bucket to decide.
@@ -178,7 +180,7 @@ impl LaneReserve {
         self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
-    /// Whether the bucket had too little the last time, so that whoever asks it competes for what comes in.
+    /// Returns true if the bucket had too little the last time, so that whoever asks it competes for what comes in.
     pub(crate) fn is_scarce(&self) -> bool {
         self.rationed_until.is_some()
     }
@@ -220,11 +222,13 @@ impl LaneReserve {
         amounts.iter().zip(&paid).map(|(amount, paid)| amount - paid).collect()
     }
 
-    /// How much to debit ahead, given what the bucket has `left` once everybody is served; `None` when nothing.
+    /// Computes the amounts to debit ahead, given what the bucket has `left` once everybody is served; `None` when
+    /// nothing.
     ///
-    /// The demand of three quarters of a life, less what is here; no more than the share of the capacity and half of what is left. Where
-    /// half of what is left would not last a life, all of that half. Nothing where asks are rare, or so large that a
-    /// process's share would serve but a few of them: there a stock would only keep tokens from others.
+    /// The demand of three quarters of a life, less what is here; no more than the share of the capacity and half of
+    /// what is left. Where half of what is left would not last a life, all of that half. Nothing where asks are rare,
+    /// or so large that a process's share would serve but a few of them: there a stock would only keep tokens from
+    /// others.
     pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
         self.lots.expire(now);
         self.demand.fold(now);
@@ -247,8 +251,8 @@ impl LaneReserve {
         order.iter().any(|amount| *amount > 0).then_some(order)
     }
 
-    /// How much to hold. It is filled up again when a third is left, so the last of a lot is used after three quarters of
-    /// its life.
+    /// Returns the amount to hold. The stock is filled up again when a third is left, so the last of a lot is used
+    /// after three quarters of its life.
     fn goal(&self, slot: usize, most: i64) -> i64 {
         self.demand.during(slot, self.life * 3 / 4).min(most)
     }
@@ -265,7 +269,7 @@ impl LaneReserve {
     /// A lot has arrived.
     pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Incarnation>, term: Expiry, now: Instant) {
         if self.incarnation.as_ref() != incarnation {
-            // The bucket was made anew: the old lots belong to nobody.
+            // The bucket was created again: the old lots belong to nobody.
             self.lots.clear();
             self.incarnation = incarnation.cloned();
         }
@@ -274,7 +278,7 @@ impl LaneReserve {
         self.used_at = now;
     }
 
-    /// What a write or a lost condition has just shown: `left` once everybody is served.
+    /// Notes what a write or a lost condition has just shown: `left` once everybody is served.
     pub(crate) fn observe(&mut self, left: &[i64], now: Instant) {
         self.demand.fold(now);
         self.left = left.into();
@@ -287,7 +291,7 @@ impl LaneReserve {
         self.rationed_until = scarce.then(|| now + self.life.mul_f64(rand::random_range(0.5..=1.5)));
     }
 
-    /// Whether it is granted from, and so will be filled up again before long.
+    /// Returns true if the stock is granted from, and so will be filled up again before long.
     pub(crate) fn is_in_use(&self, now: Instant) -> bool {
         !self.lots.is_empty() && now < self.used_at + self.life / 4
     }

@@ -1,5 +1,5 @@
-//! A stock against a model of its lots: what is granted was debited within the life before, nothing is lost or made, and
-//! no more is held than the share.
+//! A stock against a model of its lots: what is granted was debited within the life before, nothing is lost or made,
+//! and no more is held than the share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -171,7 +171,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..200)
 }
 
-/// How much was granted last, its term, and what each lot gave.
+/// The last grant: its amount, its term, and the part that each lot gave.
 type Last = Option<(i64, Expiry, Vec<(usize, i64)>)>;
 
 proptest! {

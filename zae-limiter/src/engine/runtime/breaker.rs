@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const TRIP_AFTER: Duration = Duration::from_millis(500);
 /// At least this many failures, so that one lost packet on a quiet service does not trip it.
 const TRIP_FAILURES: u32 = 3;
-/// How long the store is left alone before one request tries again.
+/// Time for which the store is left alone before one request tries again.
 const REST: Duration = Duration::from_secs(1);
 
 /// Opens when the store keeps failing, and lets one request a second through until it answers again.
@@ -27,7 +27,7 @@ struct BreakerState {
     open_until: Option<Instant>,
 }
 
-/// Whether the store may be asked.
+/// Tells if the store may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     Open,
@@ -40,7 +40,7 @@ impl Breaker {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether to ask. Each time the rest is over, one caller gets through and the next rest begins.
+    /// Decides if the caller may ask. Each time the rest is over, one caller gets through and the next rest begins.
     pub(crate) fn gate(&self, now: Instant) -> Gate {
         let mut state = self.lock();
         let Some(until) = state.open_until else { return Gate::Open };

@@ -1,4 +1,4 @@
-//! What all lanes of one limiter have in common.
+//! The state that all lanes of one limiter share.
 
 use std::{
     mem,
@@ -21,22 +21,22 @@ use crate::{
     store::Store,
 };
 
-/// What can be set about the engine.
+/// Settings of the engine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EngineOptions {
-    /// How long a write with waiters may take.
+    /// Time limit for a write with waiters.
     pub(crate) write_timeout: Duration,
-    /// How long a settlement waits for company.
+    /// Delay for which a settlement waits for others to be written with it.
     pub(crate) flush_delay: Duration,
-    /// How long tokens that were debited ahead live, returning them included.
+    /// Lifetime of tokens that were debited ahead, the time to return them included.
     pub(crate) reserve_life: Duration,
-    /// How many acquires may wait at one bucket.
+    /// Bounds the number of acquires that wait at one bucket.
     pub(crate) max_waiting: usize,
-    /// How many lanes are kept.
+    /// Bounds the number of lanes that are kept.
     pub(crate) max_lanes: u64,
 }
 
-/// What all lanes of one limiter have in common.
+/// The state that all lanes of one limiter share.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) store: Store,
@@ -84,7 +84,7 @@ impl Stranded {
     }
 }
 
-/// The end of a limiter: settlements stop waiting for company, and nothing is granted any more.
+/// The end of a limiter: settlements stop waiting for others to join them, and nothing is granted any more.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
     /// The same as the token says, for those who only look: it would take a lock.

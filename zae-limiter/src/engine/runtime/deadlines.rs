@@ -1,8 +1,9 @@
 //! Waiting no longer than until a deadline, for many at once: [`Deadlines`].
 //!
 //! A timer of the runtime takes a system call when nothing else is due before it, which is so for every acquire that is
-//! alone, and a place in a structure that all of the runtime's timers share. Here all waits of a limiter share one timer: their
-//! keeper sleeps until the earliest deadline, and later ones do not disturb it. Most are over long before it wakes.
+//! alone, and a place in a structure that all of the runtime's timers share. Here all waits of a limiter share one
+//! timer: their keeper sleeps until the earliest deadline, and later ones do not disturb it. Most are over long before
+//! it wakes.
 
 use std::{
     collections::BTreeMap,
@@ -48,7 +49,7 @@ type TimerKey = (Instant, u64);
 pub(crate) struct Passed;
 
 impl Deadlines {
-    /// What `future` gives, if it does so before `deadline`. To be awaited on a tokio runtime.
+    /// Returns the output of `future`, if it completes before `deadline`. To be awaited on a tokio runtime.
     ///
     /// Cancel-safe as far as `future` is.
     pub(crate) fn until<F: Future>(self: &Arc<Self>, deadline: Instant, future: F) -> Until<F> {
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(ended.expect("it ends").unwrap(), Err(Passed));
     }
 
-    /// Who polls a wait may change, and the last to know a task may be what wakes it.
+    /// The task that polls a wait may change, and the last to know a task may be what wakes it.
     #[tokio::test(start_paused = true)]
     async fn a_waker_that_is_replaced_may_own_another_wait() {
         struct Task(#[expect(dead_code, reason = "only to be dropped")] Mutex<Until<Pending<()>>>);

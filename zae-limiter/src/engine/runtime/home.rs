@@ -1,8 +1,9 @@
 //! The runtime that a limiter works on: [`HomeRuntime`].
 //!
-//! A limiter may be asked on several runtimes, those of a server's workers for example, which are busy with other things and
-//! end before the program does. So everything that outlives a call (connections, lanes, settlements) is done on one of
-//! them: the one that the limiter was built on, else the first that asked. If that one ends, another takes its place.
+//! A limiter may be asked on several runtimes, those of a server's workers for example, which are busy with other
+//! things and end before the program does. So everything that outlives a call (connections, lanes, settlements) is done
+//! on one of them: the one that the limiter was built on, else the first that asked. If that one ends, another takes
+//! its place.
 
 use std::{
     future::Future,

@@ -1,8 +1,8 @@
 //! Bucket items: reading them into an [`Image`], creating them, and updating them.
 //!
-//! Three attributes are our own and unknown to the reference, which keeps what it does not know:
-//! `z_{limit}_fr` (N), the fraction of a millitoken left over by the last refill in 1/period mt; `z_inc` (S), which
-//! creation of the bucket this is, so that a refund does not reach a bucket that was deleted and made anew; and `z_ahead` (S),
+//! Three attributes are our own and unknown to the reference, which keeps what it does not know: `z_{limit}_fr` (N),
+//! the fraction of a millitoken left over by the last refill in 1/period mt; `z_inc` (S), which creation of the bucket
+//! this is, so that a refund does not reach a bucket that was deleted and created again; and `z_ahead` (S),
 //! `{rf}/{epoch ms}`: since when that `rf` is known to lie too far ahead.
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ const UNSUPPORTED: [&str; 3] = ["sched", "rsched", "sched_tz"];
 const UNSUPPORTED_FIELDS: [&str; 2] = ["_sched", "_rsched"];
 /// Until when a limit is soft.
 const SOFT: &str = "_soft";
-/// What a limit that is a quota has; what is left of it when the limit is a rate again decides nothing.
+/// Fields of a limit that is a quota; those left over when the limit is a rate again decide nothing.
 const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
 
 pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
@@ -54,8 +54,8 @@ pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
 
 /// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
 ///
-/// On the way of every write, so the item is walked through once and nothing is looked up. For those who know the limits that
-/// apply: what is over by `now` (epoch ms), or is over if they are plain rates, is found in the image.
+/// On the way of every write, so the item is walked through once and nothing is looked up. For those who know the
+/// limits that apply: what is over by `now` (epoch ms), or is over if they are plain rates, is found in the image.
 ///
 /// # Errors
 /// `Unsupported` when the item uses a feature of newer clients, `Malformed` when a number is none.
@@ -137,7 +137,7 @@ pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError
     }
 }
 
-/// What is over by `now`; the name of an attribute that is not.
+/// Returns the leftovers that are over by `now`; as the error, the name of an attribute that is not over.
 fn leftovers<'a>(found: &Found<'a>, now: i64) -> Result<Vec<Leftover>, &'a str> {
     let left = |(attribute, value, stamp): &(&'a str, &AttributeValue, Stamp)| {
         let value = match value {
@@ -159,7 +159,7 @@ fn leftovers<'a>(found: &Found<'a>, now: i64) -> Result<Vec<Leftover>, &'a str> 
     Ok(leftovers)
 }
 
-/// Whether what an attribute says holds for a time.
+/// Tells how long an attribute holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamp {
     /// Until the epoch ms that it says.
@@ -223,7 +223,7 @@ fn parse_watch(text: &str) -> Option<Watch> {
     Some(Watch { refill: refill.parse().ok()?, since: since.parse().ok()? })
 }
 
-/// What an item has of what a bucket may have.
+/// The attributes of a bucket that an item has.
 #[derive(Debug, Default)]
 struct Found<'a> {
     last_refill: Option<&'a AttributeValue>,
@@ -236,7 +236,7 @@ struct Found<'a> {
     ahead: Option<&'a AttributeValue>,
     disabled: Option<&'a AttributeValue>,
     owner_stamped: bool,
-    /// What may be over.
+    /// Attributes that may be over.
     leftovers: Vec<(&'a str, &'a AttributeValue, Stamp)>,
     /// By name.
     limits: Vec<FoundLimit<'a>>,
@@ -246,7 +246,7 @@ struct Found<'a> {
     limit_feature: Option<&'a str>,
 }
 
-/// What an item has of one limit.
+/// The attributes of one limit that an item has.
 #[derive(Debug, Default)]
 struct FoundLimit<'a> {
     name: &'a str,

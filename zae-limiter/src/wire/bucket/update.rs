@@ -1,4 +1,4 @@
-//! What is written to a bucket that exists: a [`BucketWrite`] as an update, and a limit's removal.
+//! Updates to a bucket that exists: a [`BucketWrite`] as an update, and a limit's removal.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
@@ -26,7 +26,7 @@ pub(crate) struct Update {
     pub(crate) values: HashMap<String, AttributeValue>,
 }
 
-/// What an expression compares with or assigns.
+/// A value that an expression compares with or assigns.
 enum Operand {
     Number(i64),
     Other(AttributeValue),
@@ -44,8 +44,8 @@ impl From<AttributeValue> for Operand {
     }
 }
 
-/// Collects values under numbered placeholders, equal numbers under one, and those names that an expression cannot have as they are. On the way of every
-/// write, so the clauses are put together as they come.
+/// Collects values under numbered placeholders, equal numbers under one, and those names that an expression cannot have
+/// as they are. On the way of every write, so the clauses are put together as they come.
 struct Expressions {
     /// The longest attribute that is called by its name.
     longest_plain: usize,
@@ -74,8 +74,9 @@ fn placeholder(number: usize, made: &'static LazyLock<Vec<String>>, sign: &str) 
     made.get(number).map_or_else(|| Cow::Owned(format!("{sign}{number}")), |made| Cow::Borrowed(made.as_str()))
 }
 
-/// Whether an expression can call an attribute by its name: letters, digits and `_`, a letter first, and no reserved word.
-/// Limit names may have other characters. Of DynamoDB's reserved words none has a `_`, and of ours two are reserved.
+/// Returns true if an expression can use an attribute's name as it is: letters, digits and `_`, a letter first, and no
+/// reserved word. Limit names may have other characters. Of DynamoDB's reserved words none has a `_`, and of ours two
+/// are reserved.
 fn is_plain(attribute: &str) -> bool {
     attribute.starts_with(|first: char| first.is_ascii_alphabetic())
         && attribute.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -116,7 +117,7 @@ impl Expressions {
         }
     }
 
-    /// How the expressions call an attribute.
+    /// Returns the placeholder for an attribute in the expressions.
     fn name(&mut self, attribute: impl Into<Placeholder>) -> Placeholder {
         let attribute = attribute.into();
         if attribute.len() <= self.longest_plain && is_plain(&attribute) {
@@ -127,8 +128,9 @@ impl Expressions {
         placeholder
     }
 
-    /// How the expressions call a value. Most limits say the same numbers more than once: a capacity is what is refilled in a period,
-    /// and what is taken is what has to be there. Each value costs the SDK and the store more than all that is said about it.
+    /// Returns the placeholder for a value in the expressions. Most limits use the same numbers more than once: a
+    /// capacity equals the refill of a period, and the amount taken is the amount that has to be there. Each value
+    /// costs the SDK and the store more than all references to it.
     fn value(&mut self, operand: impl Into<Operand>) -> Placeholder {
         let operand = operand.into();
         if let Operand::Number(number) = operand
