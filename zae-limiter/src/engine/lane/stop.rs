@@ -16,7 +16,7 @@ use crate::{
 /// Why a round cannot go on as it is.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// What newer clients left is only over if the limits are plain rates: they have to be read again first.
+    /// Leftovers of newer clients are only over if the limits are plain rates: they have to be read again first.
     Outdated,
     /// An operator has switched it off. Settlements go on.
     Disabled(RepositoryError),
