@@ -1,7 +1,7 @@
 //! Extractors for [`OutgoingLimit`](crate::OutgoingLimit): they find the entity, the resource and the cost in a
 //! [`Call`].
 //!
-//! Fixed values ([`EntityId`](crate::EntityId), [`ResourceName`], [`Cost`](crate::Cost)) are extractors too, and so are
+//! Fixed values ([`EntityId`], [`ResourceName`], [`Cost`](crate::Cost)) are extractors too, and so are
 //! those of [`zae_tower::entity`], [`zae_tower::resource`] and [`zae_tower::cost`] that look at a request's head.
 //!
 //! ```
