@@ -1,4 +1,4 @@
-//! What axum knows about a request, told to extractors of [`zae_tower`]: [`OnAxum`].
+//! Facts that axum knows about a request, passed to extractors of [`zae_tower`]: [`OnAxum`].
 
 use std::{
     future::Future,

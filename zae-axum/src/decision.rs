@@ -1,4 +1,4 @@
-//! What was decided about the request being served: [`RateLimited`].
+//! The decision about the request being served: [`RateLimited`].
 
 use std::{convert::Infallible, ops::Deref};
 

@@ -1,8 +1,8 @@
-//! Who is limited: [`zae_tower::entity`], with the peer's address as axum has it.
+//! Extractors of the entity to limit: [`zae_tower::entity`], with the peer's address as axum has it.
 //!
 //! ```
 //! use zae_axum::{entity, extract::Extractor};
-//! // Who an authentication layer found, else the client's address behind our load balancers.
+//! // The user that an authentication layer found, else the client's address behind our load balancers.
 //! let who = entity::extension().or(entity::client_ip("10.0.0.0/8".parse()?));
 //! # Ok::<(), entity::InvalidProxy>(())
 //! ```
@@ -18,7 +18,7 @@ use zae_tower::{
 
 use crate::{OnAxum, connect::peer};
 
-/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: [`extension`], else [`peer_ip`].
+/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`extension`], else [`peer_ip`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultEntity;
 
@@ -62,7 +62,7 @@ pub fn client_ip(proxies: TrustedProxies) -> OnAxum<Client> {
     OnAxum::new(plain::client_ip(proxies))
 }
 
-/// What `function` finds in the head of the request; see [`zae_tower::entity::from_fn`].
+/// Extracts what `function` finds in the head of the request; see [`zae_tower::entity::from_fn`].
 /// [`PeerIp`](zae_tower::PeerIp) and [`MatchedRoute`](zae_tower::MatchedRoute) are among its extensions.
 pub fn from_fn<F, O>(function: F) -> OnAxum<FromFn<F, O>>
 where
@@ -72,7 +72,7 @@ where
     OnAxum::new(plain::from_fn(function))
 }
 
-/// What the future that `function` makes finds; see [`zae_tower::entity::from_async_fn`], and [`from_fn`].
+/// Extracts what the future returned by `function` finds; see [`zae_tower::entity::from_async_fn`], and [`from_fn`].
 pub fn from_async_fn<F, W>(function: F) -> OnAxum<FromAsyncFn<F, W>>
 where
     F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,

@@ -4,9 +4,9 @@ use axum::response::{IntoResponse, Response};
 
 /// Anything that the limiter can answer a handler besides yes, as a response; [`zae_tower::LimitError`] inside.
 ///
-/// For handlers that ask the limiter themselves: `?` turns its errors into what the layer would have answered, for example a
-/// 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and a 500 that
-/// tells nothing.
+/// For handlers that ask the limiter themselves: `?` turns its errors into what the layer would have answered, for
+/// example a 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and
+/// a 500 that tells nothing.
 ///
 /// ```
 /// use axum::{Router, extract::State, routing::post};

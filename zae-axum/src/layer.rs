@@ -11,7 +11,7 @@ use crate::{
 pub type AxumLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = StoredLimits> =
     zae_tower::ZaeLimit<E, Rs, C, L>;
 
-/// Where limits for axum begin: [`ZaeLimit::new`].
+/// Entry point to limits for axum: [`ZaeLimit::new`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ZaeLimit;
@@ -20,17 +20,17 @@ impl ZaeLimit {
     /// A layer for [`Router::layer`](axum::Router::layer), [`Router::route_layer`](axum::Router::route_layer) and
     /// [`MethodRouter::layer`](axum::routing::MethodRouter::layer), with these defaults:
     ///
-    /// - who: an [`EntityId`](zae_tower::EntityId) in the request's extensions; else the peer's address, where the app is
-    ///   served with [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo); else all requests share one entity, and
-    ///   the log warns;
-    /// - what: the route that matched; `default` where none did;
-    /// - how much: 1 of each limit that counts requests;
+    /// - entity: an [`EntityId`](zae_tower::EntityId) in the request's extensions; else the peer's address, where the
+    ///   app is served with [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo); else all requests share one
+    ///   entity, and the log warns;
+    /// - resource: the route that matched; `default` where none did;
+    /// - cost: 1 of each limit that counts requests;
     /// - limits: those stored in the table. Without any, and without
     ///   [`default_limits`](zae_tower::ZaeLimit::default_limits), every request is answered with 500, and the log names
     ///   the command that stores some.
     ///
-    /// Everything can be changed: see the methods of [`zae_tower::ZaeLimit`]. With `layer` unmatched paths are limited too;
-    /// with `route_layer` they are 404s that cost nothing.
+    /// Everything can be changed: see the methods of [`zae_tower::ZaeLimit`]. With `layer` unmatched paths are limited
+    /// too; with `route_layer` they are 404s that cost nothing.
     ///
     /// ```
     /// # use axum::{Router, routing::get};

@@ -1,4 +1,4 @@
-//! What was taken for the request being served: [`Lease`].
+//! The lease of the request being served: [`Lease`].
 
 use std::{convert::Infallible, ops::Deref};
 
@@ -10,9 +10,9 @@ use crate::NotLimited;
 
 /// Extracts the lease of the request, to correct the estimate that the layer took.
 ///
-/// Its methods are those of [`Held`]. The layer settles it when the response's body has ended. A request that passed without a
-/// lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care: adjusting it
-/// does nothing.
+/// Its methods are those of [`Held`]. The layer settles it when the response's body has ended. A request that passed
+/// without a lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care:
+/// adjusting it does nothing.
 ///
 /// ```
 /// use zae_axum::{Lease, LimitError};

@@ -47,8 +47,8 @@
 //!
 //! # The rest
 //!
-//! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where axum knows more than a plain Tower
-//! service does, [`entity`] and [`resource`] have versions for axum under the same names.
+//! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where axum knows more than a plain
+//! Tower service does, [`entity`] and [`resource`] have versions for axum under the same names.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

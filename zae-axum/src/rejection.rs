@@ -3,8 +3,8 @@
 use axum::response::{IntoResponse, Response};
 use zae_tower::Problem;
 
-/// The request did not pass a limiting layer, so there is nothing to extract: the program's mistake, answered with a 500
-/// that does not say so; the log does. Where that may be, extract an [`Option`].
+/// The request did not pass a limiting layer, so there is nothing to extract: the program's mistake, answered with a
+/// 500 that does not say so; the log does. Where that may be, extract an [`Option`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the handler extracts {extractor}, but its route has no limit: add `.layer(ZaeLimit::new(…))` around it, or extract an Option"

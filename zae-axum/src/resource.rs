@@ -1,4 +1,4 @@
-//! What is limited: [`zae_tower::resource`], with the matched route as axum has it.
+//! Extractors of the resource to limit: [`zae_tower::resource`], with the matched route as axum has it.
 //!
 //! ```
 //! use zae_axum::{ResourceName, extract::Extractor, resource};
@@ -20,7 +20,7 @@ use zae_tower::{
 
 use crate::OnAxum;
 
-/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: [`matched_route`].
+/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`matched_route`].
 pub type DefaultResource = Route;
 
 /// The route that matched. Made by [`matched_route`].
@@ -49,7 +49,7 @@ pub fn matched_route() -> Route {
     Route::default()
 }
 
-/// What `function` finds in the head of the request; see [`zae_tower::resource::from_fn`].
+/// Extracts what `function` finds in the head of the request; see [`zae_tower::resource::from_fn`].
 /// [`PeerIp`](zae_tower::PeerIp) and [`MatchedRoute`](zae_tower::MatchedRoute) are among its extensions.
 pub fn from_fn<F, O>(function: F) -> OnAxum<FromFn<F, O>>
 where
@@ -59,7 +59,7 @@ where
     OnAxum::new(plain::from_fn(function))
 }
 
-/// What the future that `function` makes finds; see [`zae_tower::resource::from_async_fn`], and [`from_fn`].
+/// Extracts what the future returned by `function` finds; see [`zae_tower::resource::from_async_fn`], and [`from_fn`].
 pub fn from_async_fn<F, W>(function: F) -> OnAxum<FromAsyncFn<F, W>>
 where
     F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,

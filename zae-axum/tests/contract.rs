@@ -1,4 +1,4 @@
-//! What Tower asks of a service, and what a dropped request costs: nothing.
+//! Tests of Tower's contract for services, and of dropped requests, which cost nothing.
 
 mod support;
 

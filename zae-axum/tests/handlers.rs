@@ -1,4 +1,4 @@
-//! What handlers reach: the lease, the decision, the limiter's errors.
+//! Tests of the values that handlers reach: the lease, the decision, the limiter's errors.
 
 mod support;
 

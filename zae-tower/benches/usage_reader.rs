@@ -1,7 +1,7 @@
-//! What it costs to read the usage of a stream of a megabyte while it passes by. The ratio to the plain stream is what
-//! counts, as both are measured in one run: through a gateway that writes event by event, as models make them, or in
-//! blocks, as a proxy that buffers does. `in_memory` has no network, and the copy that it is beside moves bytes faster
-//! than any can be looked at.
+//! Measures the cost of reading the usage of a stream of a megabyte while it passes by. The ratio to the plain stream
+//! is what counts, as both are measured in one run: through a gateway that writes event by event, as models make them,
+//! or in blocks, as a proxy that buffers does. `in_memory` has no network, and the copy that it is beside moves bytes
+//! faster than any can be looked at.
 
 use bytes::BytesMut;
 use divan::{Bencher, counter::BytesCount};

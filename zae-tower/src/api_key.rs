@@ -7,10 +7,10 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zae_limiter::EntityId;
 
-/// How long the secret of an [`ApiKeyHasher`] must be, in bytes.
+/// Minimum length of the secret of an [`ApiKeyHasher`], in bytes.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// How many bytes of the hash become the entity id: enough that no two keys meet, short enough to read.
+/// Number of bytes of the hash that become the entity id: enough to avoid collisions, short enough to read.
 const KEPT_BYTES: usize = 16;
 
 /// Turns API keys into entity ids that give nothing away: `key-` and the first 16 bytes of HMAC-SHA256(secret, key) in
@@ -41,7 +41,7 @@ pub struct ApiKeyHasher {
 )]
 #[non_exhaustive]
 pub struct SecretTooShort {
-    /// How many bytes there were.
+    /// Length of the secret, in bytes.
     pub length: usize,
 }
 

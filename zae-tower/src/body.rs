@@ -15,8 +15,8 @@ use crate::{guard::SettleGuard, settle::End};
 pin_project! {
     /// The inner service's body, whose end settles the lease, or the body of a refusal.
     ///
-    /// A body ends in one of four ways, and all count: it says so, it fails, its last frame is taken by a reader that then
-    /// knows enough, or it is dropped.
+    /// A body ends in one of four ways, and all count: it says so, it fails, its last frame is taken by a reader that
+    /// then knows enough, or it is dropped.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,

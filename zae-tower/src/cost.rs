@@ -1,4 +1,4 @@
-//! How much a request takes: extractors of a [`Cost`]. A [`Cost`] itself is one.
+//! Extractors of a [`Cost`], the tokens that a request takes. A [`Cost`] is itself such an extractor.
 //!
 //! ```
 //! use zae_tower::{Cost, cost, extract::Extractor};
@@ -42,7 +42,7 @@ where
     HeaderCost { name: header_name(name), of }
 }
 
-/// What `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
+/// Extracts what `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
 pub fn from_fn<F, O>(function: F) -> FromFn<F, O>
 where
     F: Fn(&dyn RequestHead) -> O + Send + Sync + 'static,
@@ -51,7 +51,8 @@ where
     FromFn::new(function)
 }
 
-/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+/// Extracts what the future returned by `function` finds; works like
+/// [`entity::from_async_fn`](crate::entity::from_async_fn).
 pub fn from_async_fn<F, W>(function: F) -> FromAsyncFn<F, W>
 where
     F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What was decided about a request, for handlers and outer layers: [`Decision`], [`LeaseHandle`].
+//! Decisions about requests, for handlers and outer layers: [`Decision`], [`LeaseHandle`].
 
 use std::{ops::Deref, sync::Arc};
 
@@ -6,8 +6,9 @@ use zae_limiter::{Acquire, EntityId, Lease, LeaseOrigin, LimitStatus, ResourceNa
 
 use crate::refusal::Refusal;
 
-/// What the layer decided about a request: in the request's extensions for the handler, and in the response's for layers around
-/// this one, where it was more than a plain grant (or always, with [`ZaeLimit::announce_grants`](crate::ZaeLimit::announce_grants)).
+/// The layer's decision about a request. Handlers find it in the request's extensions. Layers around this one find it
+/// in the response's extensions, where it was more than a plain grant (or always, with
+/// [`ZaeLimit::announce_grants`](crate::ZaeLimit::announce_grants)).
 ///
 /// ```
 /// use zae_tower::{Decision, Outcome};
@@ -74,7 +75,8 @@ impl Decision {
         Self(Kind::Told(Arc::new(Facts { subject, statuses: statuses.to_vec(), outcome })))
     }
 
-    /// What was taken for the request; `None` when nothing was: it was skipped, refused, or let through in shadow mode.
+    /// Returns the lease of the request; `None` when nothing was taken: the request was skipped, refused, or let
+    /// through in shadow mode.
     pub fn lease(&self) -> Option<&LeaseHandle> {
         match &self.0 {
             Kind::Admitted(lease) => Some(lease),
@@ -82,7 +84,8 @@ impl Decision {
         }
     }
 
-    /// Who was limited; `None` when the request was skipped, or refused before that was known.
+    /// Returns the entity that was limited; `None` when the request was skipped, or refused before the entity was
+    /// known.
     pub fn entity(&self) -> Option<&EntityId> {
         match &self.0 {
             Kind::Admitted(lease) => Some(lease.entity()),
@@ -90,7 +93,7 @@ impl Decision {
         }
     }
 
-    /// What was limited; `None` as for [`entity`](Decision::entity).
+    /// Returns the resource that was limited; `None` as for [`entity`](Decision::entity).
     pub fn resource(&self) -> Option<&ResourceName> {
         match &self.0 {
             Kind::Admitted(lease) => Some(lease.resource()),
@@ -107,14 +110,15 @@ impl Decision {
         }
     }
 
-    /// Whole tokens left of the limit called `name` after this request, at the level that has the fewest (the entity or its
-    /// parent); 0 in debt. `None` when that limit was not asked, for example because the store was away.
+    /// Returns the whole tokens left of the limit called `name` after this request, at the level that has the fewest
+    /// (the entity or its parent); 0 in debt. `None` when that limit was not asked, for example because the store was
+    /// unreachable.
     pub fn remaining(&self, name: &str) -> Option<u64> {
         let levels = self.statuses().iter().filter(|status| status.limit.name().as_str() == name);
         levels.map(|status| u64::try_from(status.available).unwrap_or(0)).min()
     }
 
-    /// How it went.
+    /// Returns the outcome of the request.
     pub fn outcome(&self) -> &Outcome {
         match &self.0 {
             Kind::Admitted(lease) => match lease.origin() {
@@ -126,7 +130,7 @@ impl Decision {
         }
     }
 
-    /// Whether the request was answered by the layer.
+    /// Returns true if the layer answered the request.
     pub fn is_refused(&self) -> bool {
         matches!(self.outcome(), Outcome::Refused(_))
     }

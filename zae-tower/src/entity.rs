@@ -1,9 +1,9 @@
-//! Who is limited: extractors of an [`EntityId`].
+//! Extractors of an [`EntityId`], the entity to limit.
 //!
-//! Whoever can choose their identity has no limit. Use what an earlier layer verified ([`extension`]), what the network
-//! vouches for ([`peer_ip`], [`client_ip`] behind proxies you run), or what is checked afterwards anyway and expensive
-//! to invent ([`api_key`], [`bearer`]: stored as keyed hashes, never as they are). [`header`] is for headers that a
-//! proxy of yours sets, and strips from what comes in.
+//! A client that can choose its identity has no limit. Use what an earlier layer verified ([`extension`]), what the
+//! network vouches for ([`peer_ip`], [`client_ip`] behind proxies you run), or what is checked afterwards anyway and
+//! expensive to invent ([`api_key`], [`bearer`]: stored as keyed hashes, never as they are). [`header`] is for headers
+//! that a proxy of yours sets, and strips from what comes in.
 //!
 //! ```
 //! use zae_tower::{EntityId, entity, extract::Extractor};
@@ -38,7 +38,7 @@ use crate::{
 /// The entity that requests without identity share.
 pub const ANONYMOUS: &str = "anonymous";
 
-/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: [`extension`], else [`peer_ip`].
+/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`extension`], else [`peer_ip`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultEntity;
 
@@ -135,7 +135,7 @@ pub fn fixed(entity: EntityId) -> EntityId {
     entity
 }
 
-/// What `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
+/// Extracts what `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
 ///
 /// ```
 /// use zae_tower::{EntityId, entity};
@@ -152,7 +152,7 @@ where
     FromFn::new(function)
 }
 
-/// What the future that `function` makes finds. The future owns what it needs of the request.
+/// Extracts what the future returned by `function` finds. The future owns what it needs of the request.
 ///
 /// ```
 /// use zae_tower::{EntityId, entity, extract::ExtractError};

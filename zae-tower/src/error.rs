@@ -8,8 +8,8 @@ use crate::{extract::ExtractError, headers::HeaderDialect, problem::Problem, ref
 
 /// Anything that the limiter can answer a handler besides yes.
 ///
-/// For handlers that ask the limiter themselves: [`problem`](LimitError::problem) is what the layer would have answered. The
-/// adapters' `LimitError` is this one as a response of their framework.
+/// For handlers that ask the limiter themselves: [`problem`](LimitError::problem) is what the layer would have
+/// answered. The adapters' `LimitError` is this one as a response of their framework.
 ///
 /// ```
 /// use zae_tower::{Cost, LimitError, RateLimiter};
@@ -41,8 +41,8 @@ pub enum LimitError {
 }
 
 impl LimitError {
-    /// What to answer: for a refusal what the layer would, rate-limit headers included; for what is the program's fault a 500
-    /// that tells nothing, while the log does.
+    /// Returns the answer. For a refusal it is the layer's own, rate-limit headers included. For a fault of the program
+    /// it is a 500 without details, which go to the log.
     pub fn problem(&self) -> Problem {
         let problem = match self {
             Self::Refused(refusal) => Problem::of(refusal, HeaderDialect::default()),

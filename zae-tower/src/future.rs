@@ -17,7 +17,8 @@ use crate::{
     passage::{Passage, Through},
 };
 
-/// A decision that has to wait is boxed, once per request: it spans the extractors and the limiter, whose futures have no names.
+/// A decision that has to wait is boxed, once per request: it spans the extractors and the limiter, whose futures have
+/// no names.
 type Deciding<R> = Pin<Box<dyn Future<Output = (R, Passage)> + Send>>;
 
 pin_project! {

@@ -26,14 +26,14 @@ use crate::{
 pub(crate) type Skip = Arc<dyn Fn(&dyn RequestHead) -> bool + Send + Sync>;
 pub(crate) type Render = Arc<dyn Fn(&Refusal, Response<Bytes>) -> Response<Bytes> + Send + Sync>;
 
-/// What happens to a request that no extractor finds an identity in.
+/// Treatment of a request in which no extractor finds an identity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unidentified {
     Share,
     Refuse,
 }
 
-/// Whether refusals are carried out.
+/// Selects whether refusals are carried out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     Enforce,
@@ -80,11 +80,11 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
     }
 }
 
-/// What could be said about a request without waiting.
+/// The part of a decision that needs no waiting.
 pub(crate) enum AtOnce {
     /// It may pass.
     Through(Through),
-    /// What it asks for; the limiter has to be asked.
+    /// The acquisition that it asks for; the limiter has to decide.
     Asks(Result<Acquire, Unasked>),
     /// Nothing: an extractor has to wait.
     Nothing,
@@ -227,7 +227,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         Through { course, dialect, announcing }
     }
 
-    /// What the extractors find that the limiter is to be asked for.
+    /// Builds the acquisition to ask the limiter for from what the extractors find.
     async fn asks<R>(&self, request: &mut R) -> Result<Acquire, Unasked>
     where
         R: RequestHead + Send,

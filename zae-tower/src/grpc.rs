@@ -12,7 +12,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// Whether a request is a gRPC call: `application/grpc`, alone or with a message format (`+proto`). gRPC-Web is not:
+/// Returns true for a gRPC call: `application/grpc`, alone or with a message format (`+proto`). gRPC-Web is not one:
 /// its clients understand HTTP statuses.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
@@ -23,8 +23,8 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// The problem as a trailers-only answer (gRPC over HTTP/2, "Responses"): HTTP 200, no body, all in the headers.
 ///
-/// `grpc-retry-pushback-ms` (gRFC A6) is the wait, or `-1`, which forbids a retry, where no wait helps. Rate-limit headers
-/// are not copied: the caller writes them to what it sends.
+/// `grpc-retry-pushback-ms` (gRFC A6) is the wait, or `-1`, which forbids a retry, where no wait helps. Rate-limit
+/// headers are not copied: the caller writes them to what it sends.
 pub(crate) fn refusal(problem: &Problem) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));

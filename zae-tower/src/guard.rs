@@ -42,7 +42,7 @@ impl SettleGuard {
         Self { open: None }
     }
 
-    /// What is to be settled.
+    /// Returns the lease to settle.
     pub(crate) fn lease(&self) -> Option<&LeaseHandle> {
         self.open.as_ref().map(|open| &open.lease)
     }

@@ -1,4 +1,4 @@
-//! What was taken for the request being served, if anything was: [`Held`].
+//! The tokens taken for the request being served, if any: [`Held`].
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use zae_limiter::{AcquireError, Cost, LeaseError, LimitName};
 
 use crate::decision::{Decision, LeaseHandle};
 
-/// What was taken for the request being served, to correct the layer's estimate; the `Lease` extractors of adapters are made
-/// of it.
+/// The tokens taken for the request being served, to correct the layer's estimate. The `Lease` extractors of adapters
+/// are made of it.
 ///
-/// A request that passed without a lease (skipped, or let through in shadow mode) holds nothing, and then every correction
-/// succeeds and does nothing, so that handlers need not care.
+/// A request that passed without a lease (skipped, or let through in shadow mode) holds nothing, and then every
+/// correction succeeds and does nothing, so that handlers need not care.
 ///
 /// It can be cloned and moved, for example into the stream that a response is made of.
 ///
@@ -27,7 +27,8 @@ use crate::decision::{Decision, LeaseHandle};
 pub struct Held(Option<LeaseHandle>);
 
 impl Held {
-    /// What a request's extensions tell of it; `None` where nobody limits the request.
+    /// Returns the tokens taken according to the decision in a request's extensions; `None` where no layer limits the
+    /// request.
     pub fn find(decision: Option<&Decision>) -> Option<Self> {
         decision.map(|decision| Self(decision.lease().cloned()))
     }
@@ -35,8 +36,8 @@ impl Held {
     /// Notes that `delta` whole tokens more (or, negative, fewer) of `limit` were used than taken.
     ///
     /// # Errors
-    /// As [`Lease::adjust`](zae_limiter::Lease::adjust): after the response has ended, or for a limit that the lease does
-    /// not hold.
+    /// As [`Lease::adjust`](zae_limiter::Lease::adjust): after the response has ended, or for a limit that the lease
+    /// does not hold.
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
         self.0.as_ref().map_or(Ok(()), |lease| lease.adjust(limit, delta))
     }
@@ -52,8 +53,8 @@ impl Held {
     /// Takes more, if the limits allow it. Cancel-safe: dropped before it is done, it takes nothing.
     ///
     /// # Errors
-    /// As [`Lease::consume`](zae_limiter::Lease::consume); as a [`LimitError`](crate::LimitError) it is the response that the
-    /// layer would give.
+    /// As [`Lease::consume`](zae_limiter::Lease::consume); as a [`LimitError`](crate::LimitError) it is the response
+    /// that the layer would give.
     pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
         match &self.0 {
             Some(lease) => lease.consume(cost).await,

@@ -22,7 +22,7 @@ use crate::{
     telemetry::Notices,
 };
 
-/// How long a shutdown waits for requests that are still being served.
+/// The time that a shutdown waits for requests that are still being served.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// Limits the requests of the services it wraps.
@@ -92,19 +92,20 @@ macro_rules! with {
 }
 
 impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
-    /// Who is limited; see [`entity`](crate::entity). Requests in which it finds nobody share one entity, or are refused
-    /// with [`require_entity`](ZaeLimit::require_entity).
+    /// Sets the extractor of the entity to limit; see [`entity`](crate::entity). Requests in which it finds none share
+    /// one entity, or are refused with [`require_entity`](ZaeLimit::require_entity).
     pub fn entity<X: Extractor<Output = EntityId>>(self, extractor: X) -> ZaeLimit<X, Rs, C, L> {
         with!(self.gate, entity: extractor, resource, cost, limits)
     }
 
-    /// What is limited; see [`resource`](crate::resource). Where it finds nothing, the resource is `default`.
+    /// Sets the extractor of the resource to limit; see [`resource`](crate::resource). Where it finds nothing, the
+    /// resource is `default`.
     pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
         with!(self.gate, resource: extractor, entity, cost, limits)
     }
 
-    /// How much a request takes: a [`Cost`], or an extractor; see [`cost`](crate::cost). Where it finds nothing, 1 of
-    /// each limit that counts requests.
+    /// Sets the tokens that a request takes: a [`Cost`], or an extractor of one; see [`cost`](crate::cost). Where it
+    /// finds nothing, the cost is 1 of each limit that counts requests.
     pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
         with!(self.gate, cost: extractor, entity, resource, limits)
     }
@@ -167,9 +168,9 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
     /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm).
     ///
-    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the response's
-    /// bytes pass as they come. Put the layer inside of compression. The [`settle`](crate::settle) rule still decides
-    /// whether the charge stays at all.
+    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the
+    /// response's bytes pass as they come. Put the layer inside of compression. The [`settle`](crate::settle) rule
+    /// still decides whether the charge stays at all.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")]
@@ -209,11 +210,11 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         limit
     }
 
-    /// Decides about `request`: what the layer does before it calls the inner service, for [adapters](crate::adapter) of
-    /// frameworks that are not made of Tower services.
+    /// Decides about `request`: what the layer does before it calls the inner service, for [adapters](crate::adapter)
+    /// of frameworks that are not made of Tower services.
     ///
-    /// A body that extractors read stays in the request's extensions as it came ([`Peeked`](crate::extract::Peeked)), for the
-    /// adapter to take out before others can change the body.
+    /// A body that extractors read stays in the request's extensions as it came ([`Peeked`](crate::extract::Peeked)),
+    /// for the adapter to take out before others can change the body.
     ///
     /// Cancel-safe: dropped before the decision, nothing stays taken.
     ///
@@ -249,11 +250,11 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         &self.gate.limiter
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call it
-    /// after the server has stopped.
+    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call
+    /// it after the server has stopped.
     ///
-    /// Requests that are still being served get a second to end: servers may say that they have stopped before their last
-    /// connections are gone.
+    /// Requests that are still being served get a second to end: servers may say that they have stopped before their
+    /// last connections are gone.
     ///
     /// Cancel-safe: dropped early, the writing goes on.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {

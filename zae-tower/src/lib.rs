@@ -35,9 +35,9 @@
 //!
 //! `ZaeLimit::new(repository)` alone limits
 //!
-//! - **who**: the [`EntityId`] that an earlier layer put into the request's extensions, else the peer's address where the
-//!   server provides [`PeerIp`] (IPv6 by /64), else one entity shared by all, [`anonymous`](entity::ANONYMOUS), with one
-//!   warning in the log. [`require_entity`](ZaeLimit::require_entity) refuses in place of sharing.
+//! - **who**: the [`EntityId`] that an earlier layer put into the request's extensions, else the peer's address where
+//!   the server provides [`PeerIp`] (IPv6 by /64), else one entity shared by all, [`anonymous`](entity::ANONYMOUS),
+//!   with one warning in the log. [`require_entity`](ZaeLimit::require_entity) refuses in place of sharing.
 //! - **for what**: the route where the framework's adapter provides [`MatchedRoute`], else
 //!   [`default`](resource::DEFAULT). Never the raw path: its values are the client's choice.
 //! - **how much**: 1 of each limit that counts requests: `rps`, `rpm`, `rph`, `rpd`, `requests`.
@@ -53,16 +53,16 @@
 //! 1. The extractors look at it, one after the other, the entity's first. A bad value is a 400 (or 401) that says what
 //!    is wrong. Those that read the body do so within bounds of [time](ZaeLimit::body_timeout) and
 //!    [memory](ZaeLimit::body_budget); an inner concurrency limit lends its permit meanwhile.
-//! 2. The limiter takes the cost from the buckets: in the response's future, or at once from a [`Reserve`]. While it does, what `poll_ready` reserved in
-//!    the inner service stays reserved; the limiter's deadline bounds it.
+//! 2. The limiter takes the cost from the buckets: in the response's future, or at once from a [`Reserve`]. While it
+//!    does, what `poll_ready` reserved in the inner service stays reserved; the limiter's deadline bounds it.
 //! 3. Refused: the response says which limit and when, see [`Refusal`]. gRPC requests get gRPC statuses.
 //! 4. Admitted: the [`Decision`], and with it the lease, goes into its extensions, and the inner service is called. Its
 //!    handler may adjust the lease when the real cost is known.
 //! 5. The response carries `RateLimit` and `RateLimit-Policy` (see [`HeaderDialect`]), added to those of other layers.
 //! 6. When its body ends, in whichever way, the lease is settled; see [`settle`].
 //!
-//! Put the layer inside of authentication (which tells who), CORS and compression, and outside of everything that costs.
-//! Inside of a retry layer each attempt is charged; outside, all attempts together once.
+//! Put the layer inside of authentication (which identifies the client), CORS and compression, and outside of
+//! everything that costs. Inside of a retry layer each attempt is charged; outside, all attempts together once.
 //!
 //! Calls to language models are estimated and settled with [`ZaeLimit::llm`]; see [`llm`].
 //!
@@ -134,8 +134,8 @@ pub mod settle;
 pub mod skip;
 mod telemetry;
 
-/// For adapters: what their extractors are made of, and, for frameworks that are not made of Tower services, a request's way
-/// past the limiter, step by step; see [`ZaeLimit::pass`].
+/// Building blocks for adapters: the parts of their extractors and, for frameworks that are not made of Tower services,
+/// a request's way past the limiter, step by step; see [`ZaeLimit::pass`].
 pub mod adapter {
     pub use crate::{
         extract::BodyText,

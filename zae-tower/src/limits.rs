@@ -27,8 +27,8 @@ pub fn fixed(limits: Limits) -> Limits {
     limits
 }
 
-/// What `function` finds in the head of the request; see [`IntoExtracted`] for what it may return. Where it finds none,
-/// what is stored applies.
+/// Extracts what `function` finds in the head of the request; see [`IntoExtracted`] for what it may return. Where it
+/// finds none, the stored limits apply.
 pub fn from_fn<F, O>(function: F) -> FromFn<F, O>
 where
     F: Fn(&dyn RequestHead) -> O + Send + Sync + 'static,
@@ -37,7 +37,8 @@ where
     FromFn::new(function)
 }
 
-/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+/// Extracts what the future returned by `function` finds; works like
+/// [`entity::from_async_fn`](crate::entity::from_async_fn).
 pub fn from_async_fn<F, W>(function: F) -> FromAsyncFn<F, W>
 where
     F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How many bytes need no allocation.
+/// Number of bytes that need no allocation.
 const SHORT: usize = 120;
 
 /// Text in a buffer that needs no allocation as long as it is short.

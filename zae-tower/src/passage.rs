@@ -1,4 +1,4 @@
-//! What becomes of a request, and what follows from it: [`Passage`], [`Through`].
+//! Results of passing a request to the limiter, and their consequences: [`Passage`], [`Through`].
 
 use bytes::Bytes;
 use http::Response;
@@ -11,7 +11,7 @@ use crate::{
     settle::{End, ResponseHead},
 };
 
-/// What becomes of a request. From [`ZaeLimit::pass`](crate::ZaeLimit::pass).
+/// Result of [`ZaeLimit::pass`](crate::ZaeLimit::pass): the request goes on, or is answered.
 #[derive(Debug)]
 pub enum Passage {
     /// It goes on to the handler, with the [`Decision`] in its extensions.
@@ -47,8 +47,9 @@ pub(crate) enum Announcing {
 }
 
 impl Through {
-    /// The response is there: asks the [`SettleRule`](crate::settle::SettleRule), and adds the rate-limit headers and,
-    /// where it was more than a plain grant, the [`Decision`]. The guard settles the lease when it is told how the body ended.
+    /// Handles the response: asks the [`SettleRule`](crate::settle::SettleRule), and adds the rate-limit headers and,
+    /// where it was more than a plain grant, the [`Decision`]. The guard settles the lease when it is told how the body
+    /// ended.
     pub fn respond<B>(self, response: &mut Response<B>) -> SettleGuard {
         let Self { course, dialect, announcing } = self;
         // A redirect's target has limits of its own.

@@ -1,4 +1,4 @@
-//! What a refused client reads: [`Problem`].
+//! The response that a refused client reads: [`Problem`].
 
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// What the layer would answer for that reason, rate-limit headers included: for a handler that asks the limiter itself.
+    /// Builds the layer's answer for that reason, rate-limit headers included: for a handler that asks the limiter
+    /// itself.
     ///
     /// ```
     /// use zae_tower::{AcquireError, HeaderDialect, Problem, Refusal};
@@ -87,7 +88,7 @@ impl Problem {
         &self.detail
     }
 
-    /// How long until another try makes sense; `None` when no wait helps.
+    /// Returns the time until a retry makes sense; `None` when no wait helps.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -130,7 +131,7 @@ struct Violation<'a> {
     retry_after_ms: Option<u64>,
 }
 
-/// What differs from problem to problem.
+/// The parts that differ from problem to problem.
 struct Draft<'a> {
     status: StatusCode,
     problem_type: &'a str,
@@ -223,7 +224,7 @@ pub(crate) fn bad_request(kind: &str, detail: &str) -> Problem {
     Draft { kind: Some(kind), ..Draft::plain(StatusCode::BAD_REQUEST, detail) }.finish()
 }
 
-/// What the status says is all there is to say.
+/// Builds a problem that says no more than its status does.
 pub(crate) fn plain(status: StatusCode, detail: &str) -> Problem {
     Draft::plain(status, detail).finish()
 }

@@ -66,7 +66,7 @@ impl Answer {
 }
 
 impl Refusal {
-    /// How long to wait before asking again makes sense; `None` when waiting does not help.
+    /// Returns the time to wait before a retry makes sense; `None` when waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limiter(error) => error.retry_after(),

@@ -1,4 +1,5 @@
-//! What extractors see of a request: [`RequestHead`], and what server adapters tell them: [`PeerIp`], [`MatchedRoute`].
+//! The view that extractors have of a request: [`RequestHead`], and the facts that server adapters add: [`PeerIp`],
+//! [`MatchedRoute`].
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,7 +25,7 @@ pub trait RequestHead {
     fn path(&self) -> &str;
     /// The header fields.
     fn headers(&self) -> &HeaderMap;
-    /// What earlier layers and the server left for later ones.
+    /// Returns the values that earlier layers and the server left for later ones.
     fn extensions(&self) -> &Extensions;
     /// As [`extensions`](RequestHead::extensions), to add to.
     fn extensions_mut(&mut self) -> &mut Extensions;

@@ -1,4 +1,4 @@
-//! What is limited: extractors of a [`ResourceName`].
+//! Extractors of a [`ResourceName`], the resource to limit.
 //!
 //! There is none for the raw path: its values are the client's choice, and each would get a bucket of its own.
 //!
@@ -24,7 +24,8 @@ use crate::{
 /// The resource of requests for which the extractor finds none.
 pub const DEFAULT: &str = "default";
 
-/// What [`ZaeLimit::new`](crate::ZaeLimit::new) does: the matched route where the framework's adapter tells it.
+/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: the matched route, where the framework's adapter
+/// provides it.
 pub type DefaultResource = Route;
 
 /// The route that the framework matched, from [`MatchedRoute`].
@@ -83,7 +84,7 @@ pub fn fixed(resource: ResourceName) -> ResourceName {
     resource
 }
 
-/// What `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
+/// Extracts what `function` finds in the head of the request; see [`IntoExtracted`] for what it may return.
 ///
 /// ```
 /// use zae_tower::{ResourceName, resource};
@@ -99,7 +100,8 @@ where
     FromFn::new(function)
 }
 
-/// What the future that `function` makes finds; as [`entity::from_async_fn`](crate::entity::from_async_fn).
+/// Extracts what the future returned by `function` finds; works like
+/// [`entity::from_async_fn`](crate::entity::from_async_fn).
 pub fn from_async_fn<F, W>(function: F) -> FromAsyncFn<F, W>
 where
     F: Fn(&dyn RequestHead) -> W + Send + Sync + 'static,
@@ -123,8 +125,8 @@ impl<R: RequestHead> Extract<R> for Route {
 
 /// The resource name of a route: the route without its first `/`, parameters as `:name`, and `root` for `/`.
 ///
-/// What a resource name cannot express becomes `-`, or is cut off; such a name ends in a short hash of the route, so that
-/// two routes never share a name.
+/// Anything that a resource name cannot express becomes `-` or is cut off; such a name ends in a short hash of the
+/// route, so that two routes never share a name.
 ///
 /// ```
 /// use zae_tower::resource::route_name;

@@ -12,13 +12,14 @@ use zae_limiter::{ResourceName, ValidationError};
 
 use crate::resource::route_name;
 
-/// How many routes have a place at most; a power of two.
+/// Maximum number of routes that have a place; a power of two.
 const SLOTS: usize = 256;
-/// How many places a route may have.
+/// Number of places that are tried for a route.
 const TRIES: usize = 4;
 
-/// The names of a program's routes as [`route_name`] writes them, each worked out once: a route that was seen before costs
-/// no allocation and no lock. Bounded; a route that finds no place is worked out each time. Clones share what they know.
+/// The names of a program's routes as [`route_name`] writes them, each worked out once: a route that was seen before
+/// costs no allocation and no lock. Bounded; a route that finds no place is worked out each time. Clones share the
+/// names.
 ///
 /// ```
 /// use zae_tower::adapter::RouteNames;

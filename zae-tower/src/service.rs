@@ -20,9 +20,9 @@ use crate::{
 
 /// A service whose requests are limited. Made by [`ZaeLimit`](crate::ZaeLimit).
 ///
-/// Refusals are ordinary responses; errors are the inner service's own. The limiter is asked in the response's future (or
-/// in `call`, where a reserve has the tokens and no extractor has to wait), never in `poll_ready`, so what `poll_ready` reserved in the inner service (a concurrency permit, say) is held while
-/// it answers.
+/// Refusals are ordinary responses; errors are the inner service's own. The limiter is asked in the response's future
+/// (or in `call`, where a reserve has the tokens and no extractor has to wait), never in `poll_ready`, so what
+/// `poll_ready` reserved in the inner service (a concurrency permit, say) is held while it answers.
 pub struct ZaeLimitService<S, E, Rs, C, L> {
     inner: S,
     gate: Arc<Gate<E, Rs, C, L>>,

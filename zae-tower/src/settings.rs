@@ -1,4 +1,4 @@
-//! What can be set on a limit beside its extractors: [`Settings`], [`AcquireSettings`].
+//! Settings of a limit beside its extractors: [`Settings`], [`AcquireSettings`].
 //!
 //! Each setting is written here once, in two places of this file: what it does in a struct, and its name and
 //! documentation on limits in [`limit_settings`](crate::limit_settings). Adapters take all of them over, so that none
@@ -17,13 +17,13 @@ use crate::{
     settle::{SettleRule, Standard},
 };
 
-/// How the limiter is asked: what [`Acquire`] can be told beside who, what and how much.
+/// Settings for asking the limiter: the options of [`Acquire`] beside entity, resource and cost.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AcquireSettings {
     /// Limits that apply where nothing is stored.
     pub default_limits: Option<Limits>,
-    /// How long the limiter may take to decide; else its own deadline.
+    /// The time that the limiter may take to decide; else its own deadline.
     pub deadline: Option<Duration>,
     /// The policy while the store is away; else the limiter's own, or the stored one.
     pub on_unavailable: Option<OnUnavailable>,
@@ -158,12 +158,13 @@ macro_rules! acquire_settings {
             self.acquire_settings(|settings| settings.default_limits = Some(limits))
         }
 
-        /// How long the limiter may take to decide, extractors not included; before the limiter's own deadline.
+        /// Sets the time that the limiter may take to decide, extractors not included. Overrides the limiter's own
+        /// deadline.
         pub fn deadline(self, deadline: ::std::time::Duration) -> Self {
             self.acquire_settings(|settings| settings.deadline = Some(deadline))
         }
 
-        /// What to do while the store is away; before the limiter's own and the stored policy.
+        /// Sets the policy for when the store is unreachable. Overrides the limiter's own and the stored policy.
         pub fn on_unavailable(self, policy: $crate::OnUnavailable) -> Self {
             self.acquire_settings(|settings| settings.on_unavailable = Some(policy))
         }
@@ -210,12 +211,12 @@ macro_rules! limit_settings {
             self.configure($crate::Settings::announce_grants)
         }
 
-        /// What becomes of the charge in the end; see [`settle`](mod@crate::settle).
+        /// Sets the rule that settles the charge; see [`settle`](mod@crate::settle).
         pub fn settle(self, rule: impl $crate::settle::SettleRule) -> Self {
             self.configure(|settings| settings.settle(rule))
         }
 
-        /// How long a body that extractors read may take to arrive in all;
+        /// Sets the time that a whole body read by extractors may take to arrive;
         /// [`DEFAULT_BODY_TIMEOUT`](crate::extract::DEFAULT_BODY_TIMEOUT), 30 s, if it is not set. Afterwards the
         /// answer is 408.
         ///

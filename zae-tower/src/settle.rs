@@ -1,13 +1,13 @@
-//! What a request costs in the end: [`SettleRule`].
+//! Rules for the final charge of a request: [`SettleRule`].
 //!
 //! The lease of an admitted request is settled once, when the response's body has ended in whichever way, so that the
 //! whole of a streamed response counts. The rule decides whether the charge stays or is given back; by default
-//! ([`Standard`]) it stays, whatever the status, and whether or not the client waited for the end (or a client could read
-//! everything but the last bytes, hang up, and pay nothing). Only when the inner service failed with an error instead of
-//! a response is it given back.
+//! ([`Standard`]) it stays, whatever the status, and whether or not the client waited for the end (or a client could
+//! read everything but the last bytes, hang up, and pay nothing). Only when the inner service failed with an error
+//! instead of a response is it given back.
 //!
-//! A response that switches protocols (101, a WebSocket) has no body, and is settled as its head is there: what goes over the
-//! connection from then on is another matter, and takes leases of its own from the
+//! A response that switches protocols (101, a WebSocket) has no body, and is settled as its head is there: what goes
+//! over the connection from then on is another matter, and takes leases of its own from the
 //! [`RateLimiter`](crate::RateLimiter), for example one per message.
 //!
 //! The handler comes first under every rule: what it commits or rolls back itself through its
@@ -28,7 +28,7 @@ use std::{any::type_name, fmt};
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use zae_limiter::Lease;
 
-/// What becomes of the charge.
+/// The decision about the charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -47,7 +47,7 @@ impl Verdict {
     }
 }
 
-/// How an admitted request ended.
+/// The way in which an admitted request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {
@@ -80,7 +80,7 @@ pub struct ResponseHead<'a> {
     pub status: StatusCode,
     /// The header fields.
     pub headers: &'a HeaderMap,
-    /// What the handler and inner layers left for outer ones.
+    /// Values that the handler and inner layers left for outer ones.
     pub extensions: &'a Extensions,
 }
 

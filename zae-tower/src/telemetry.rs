@@ -14,7 +14,7 @@ use crate::{
     settle::End,
 };
 
-/// How often a message that every request could cause is repeated.
+/// Minimum time between repetitions of a message that every request could cause.
 const REPEAT: Duration = Duration::from_secs(60);
 
 /// Messages that every request could cause, and that are logged once a minute at most.

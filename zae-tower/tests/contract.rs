@@ -1,4 +1,4 @@
-//! What Tower demands of a middleware, and what callers rely on.
+//! Tests of Tower's contract for a middleware, and of the behaviour that callers rely on.
 
 mod support;
 

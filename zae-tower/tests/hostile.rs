@@ -35,7 +35,7 @@ fn table(name: &'static str) -> Vec<(&'static str, HeaderMap)> {
     ]
 }
 
-/// What no id or name may have, but a header may.
+/// Headers with characters that a header may have, but no id or name.
 fn odd_ids(name: &'static str) -> Vec<(&'static str, HeaderMap)> {
     [
         ("separator", "sk-very-secret#1"),

@@ -1,5 +1,5 @@
-//! What reading costs, as a share of what it costs to pass a stream on at all. In a program of its own: it takes time, and other
-//! tests beside it would take it away.
+//! Measures the cost of reading, as a share of the cost of passing a stream on at all. It runs in a program of its own,
+//! as other tests beside it would take processor time away from it.
 
 #[path = "../benches/stream/mod.rs"]
 mod stream;

@@ -1,7 +1,7 @@
 //! A rate-limited server: 5 requests per minute and client.
 //!
-//! Without settings it keeps its buckets in this process. `ZAEL_STACK=<stack>` uses that stack's table in AWS, or wherever
-//! `AWS_ENDPOINT_URL` points to. `ZAE_LISTEN` chooses the address (default `127.0.0.1:3000`).
+//! Without settings it keeps its buckets in this process. `ZAEL_STACK=<stack>` uses that stack's table in AWS, or
+//! wherever `AWS_ENDPOINT_URL` points to. `ZAE_LISTEN` chooses the address (default `127.0.0.1:3000`).
 
 use std::{env, error::Error, net::SocketAddr, process::ExitCode};
 

@@ -13,7 +13,7 @@ use zae_tower::{
 
 use super::Charge;
 
-/// What the function said, in the request's extensions. An outer route's answer is replaced by an inner one's.
+/// The function's answer, in the request's extensions. An inner route's answer replaces an outer one's.
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
     Charge(Charge),
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the request passes without a limit.
+    /// Returns true if the request passes without a limit.
     pub(super) fn frees(request: &dyn RequestHead) -> bool {
         matches!(request.extensions().get(), Some(Self::NotLimited))
     }

@@ -10,11 +10,11 @@ use http::request::Parts;
 
 use super::{Charge, IntoCharge};
 
-/// An async function of up to eight extractors that returns what to charge. Implemented for such functions and closures;
-/// there is no need to implement it.
+/// An async function of up to eight extractors that returns what to charge. Implemented for such functions and
+/// closures; there is no need to implement it.
 ///
-/// The extractors are those that read the head of a request ([`FromRequestParts`]), [`Parts`] itself among them; the body is
-/// left alone. An extractor that rejects the request answers it.
+/// The extractors are those that read the head of a request ([`FromRequestParts`]), [`Parts`] itself among them; the
+/// body is left alone. An extractor that rejects the request answers it.
 pub trait ChargeFn<T, S>: Clone + Send + Sync + 'static {
     /// Runs the extractors and the function.
     fn charge(&self, parts: &mut Parts, state: &S) -> impl Future<Output = Result<Option<Charge>, Response>> + Send;

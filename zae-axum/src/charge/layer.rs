@@ -26,8 +26,8 @@ pub type RouteLimit = AxumLimit<Who, What, Charged<Cost>, Charged<Limits>>;
 type Limited<I> = ZaeLimitService<I, Who, What, Charged<Cost>, Charged<Limits>>;
 
 /// Limits a route by what `charge` says of each request: an async function of extractors, in the manner of
-/// [`axum::middleware::from_fn`], that returns a [`Charge`](crate::Charge), a [`Cost`], an [`Option`] or a [`Result`] of them; see
-/// [`IntoCharge`](crate::IntoCharge).
+/// [`axum::middleware::from_fn`], that returns a [`Charge`](crate::Charge), a [`Cost`], an [`Option`] or a [`Result`]
+/// of them; see [`IntoCharge`](crate::IntoCharge).
 ///
 /// ```
 /// use axum::{Extension, Router, extract::Path, routing::get};

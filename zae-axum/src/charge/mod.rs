@@ -13,7 +13,7 @@ pub use function::ChargeFn;
 pub use layer::{RouteLimit, RouteLimitLayer, limit_route, limit_route_with_state};
 pub use service::{RouteLimitFuture, RouteLimitService};
 
-/// What one request is charged. What is not set is as [`ZaeLimit::new`](crate::ZaeLimit::new) has it.
+/// The charge of one request. Anything that is not set is as [`ZaeLimit::new`](crate::ZaeLimit::new) has it.
 ///
 /// ```
 /// use zae_axum::{Charge, Cost, Limit, EntityId};
@@ -38,7 +38,7 @@ impl Charge {
         Self::default()
     }
 
-    /// Who is charged.
+    /// Sets the entity to charge.
     pub fn entity(self, entity: EntityId) -> Self {
         Self { entity: Some(entity), ..self }
     }
@@ -48,7 +48,7 @@ impl Charge {
         Self { resource: Some(resource), ..self }
     }
 
-    /// How much, in whole tokens per limit.
+    /// Sets the cost, in whole tokens per limit.
     pub fn cost(self, cost: Cost) -> Self {
         Self { cost: Some(cost), ..self }
     }
@@ -65,8 +65,8 @@ impl From<Cost> for Charge {
     }
 }
 
-/// What a function for [`limit_route`] may return: a [`Charge`] or a [`Cost`], an [`Option`] of it (`None` is not limited), or a
-/// [`Result`] of either, whose error is the response.
+/// Return types of a function for [`limit_route`]: a [`Charge`] or a [`Cost`], an [`Option`] of it (`None` is not
+/// limited), or a [`Result`] of either, whose error is the response.
 pub trait IntoCharge {
     /// The charge, `None` for no limit.
     ///

@@ -38,7 +38,7 @@ pub fn tpm(rate: u64) -> Limit {
     Limit::per_minute("tpm", rate).unwrap()
 }
 
-/// What is left of `limit` once everything is settled; afterwards the limiter takes no more.
+/// Returns the tokens left of `limit` once everything is settled; afterwards the limiter takes no more.
 pub async fn left(limiter: &RateLimiter, entity: &str, resource: &str, limit: &str) -> i64 {
     // Boxed: tests that ask often would not fit on a thread's stack.
     Box::pin(limiter.shutdown()).await;

@@ -46,7 +46,7 @@ pub(crate) static EVENTS: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
 /// All of them in one.
 pub(crate) static BODY: LazyLock<Bytes> = LazyLock::new(|| EVENTS.concat().into());
 
-/// What they say.
+/// The reading of the events.
 pub(crate) const READING: Reading = Reading::Final(Usage::new(20, 3_000));
 
 /// A reader for them.
@@ -56,7 +56,7 @@ pub(crate) fn reader() -> UsageReader {
     UsageReader::new(ApiFormat::Auto, StatusCode::OK, &headers)
 }
 
-/// What the server writes at a time.
+/// The amount that the server writes at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Writes {
     /// An event, as a model makes one after the other.
@@ -74,7 +74,7 @@ impl Writes {
     }
 }
 
-/// Whether the gateway reads what it passes on.
+/// Selects whether the gateway reads what it passes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passing {
     Plain,

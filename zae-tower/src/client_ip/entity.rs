@@ -13,8 +13,9 @@ use crate::line::Line;
 /// The first 96 bits of an IPv4 address that NAT64 wrote as IPv6 (RFC 6052, section 2.1).
 const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
-/// The entity that stands for an address: `ip:203.0.113.7`, and for IPv6 the network of 64 bits that one customer usually
-/// has, `ip:2001:db8:0:1::`. An IPv4 address in IPv6 clothes (`::ffff:…`, `64:ff9b::…`) is the IPv4 address.
+/// The entity that stands for an address: `ip:203.0.113.7`, and for IPv6 the network of 64 bits that one customer
+/// usually has, `ip:2001:db8:0:1::`. An IPv4 address written as IPv6 (`::ffff:…`, `64:ff9b::…`) counts as the IPv4
+/// address.
 ///
 /// ```
 /// use zae_tower::entity::ip_entity;
@@ -32,12 +33,12 @@ pub fn ip_entity(address: IpAddr) -> EntityId {
     })
 }
 
-/// How many addresses a thread remembers.
+/// Number of addresses that a thread remembers.
 const PLACES: usize = 256;
 
 thread_local! {
-    /// Connections send more than one request. A place for each hash: who comes last has it. Of the thread, so that nobody
-    /// waits for anybody.
+    /// Caches the entities of recent addresses, as connections send more than one request. Each hash has one place,
+    /// which the latest address takes. Kept per thread, so that there is no contention.
     static KNOWN: RefCell<Vec<Option<(IpAddr, EntityId)>>> = RefCell::new(vec![None; PLACES]);
 }
 

@@ -18,9 +18,9 @@ pub use entity::ip_entity;
 use node::Node;
 pub use proxies::{InvalidProxy, TrustedProxies};
 
-/// How many bytes of forwarding headers are looked at.
+/// Maximum size of a forwarding header, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
-/// How many trusted hops in a row are followed.
+/// Maximum number of trusted hops in a row.
 const MAX_HOPS: usize = 32;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -72,7 +72,7 @@ pub enum BadForwarded {
     Malformed {
         /// The header.
         header: ForwardingHeader,
-        /// What is wrong.
+        /// Description of the problem.
         problem: &'static str,
     },
     /// The header is too long to be honest.
@@ -93,13 +93,13 @@ pub enum BadForwarded {
 }
 
 impl TrustedProxies {
-    /// The address of the client: `peer` as long as that is not a trusted proxy, else the last address in the forwarding
+    /// Returns the address of the client: `peer` unless it is a trusted proxy, else the last address in the forwarding
     /// headers that is not one.
     ///
-    /// `peer` is the other end of the connection; without it nothing can be trusted and the answer is `None`. Lines of one
-    /// header are joined and read from the right, and only as far as trusted proxies vouch for them: what a client wrote
-    /// further left is not looked at. A proxy that hides its client (`unknown`, an obfuscated name, an empty entry, no
-    /// `for`) speaks for it: the proxy's own address is the answer, and all its hidden clients are one.
+    /// `peer` is the other end of the connection; without it nothing can be trusted and the answer is `None`. Lines of
+    /// one header are joined and read from the right, and only as far as trusted proxies vouch for them: what a client
+    /// wrote further left is not looked at. A proxy that hides its client (`unknown`, an obfuscated name, an empty
+    /// entry, no `for`) speaks for it: the proxy's own address is the answer, and all its hidden clients are one.
     ///
     /// When both headers are there they must agree, unless [`only`](Self::only) says which one the proxies write.
     ///

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Who a proxy says was at the other end.
+/// The other end of a connection, as reported by a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     Address(IpAddr),
-    /// Somebody, but the proxy does not say who.
+    /// A client that the proxy does not name.
     Hidden,
 }
 

@@ -5,12 +5,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// What all buffered bodies of a program may take together unless a layer has a budget of its own, in bytes.
+/// Maximum size of all buffered bodies of a program together, in bytes, unless a layer has a budget of its own.
 pub const DEFAULT_BODY_BUDGET: usize = 256 * 1024 * 1024;
 
 static SHARED: LazyLock<BodyBudget> = LazyLock::new(|| BodyBudget::new(DEFAULT_BODY_BUDGET));
 
-/// How many bytes the bodies that extractors read may take together, over all requests; see
+/// Bounds the bytes that the bodies read by extractors may take together, over all requests; see
 /// [`ZaeLimit::body_budget`](crate::ZaeLimit::body_budget). A body counts as long as it is in memory, its handler's
 /// time included. Clones are the same budget, so that several layers can share one.
 ///
@@ -39,12 +39,12 @@ impl BodyBudget {
         SHARED.clone()
     }
 
-    /// How many bytes are in use.
+    /// Returns the number of bytes in use.
     pub fn used(&self) -> usize {
         self.0.used.load(Relaxed)
     }
 
-    /// How many bytes there are in all.
+    /// Returns the size of the budget, in bytes.
     pub fn size(&self) -> usize {
         self.0.size
     }

@@ -55,7 +55,7 @@ impl ExtractError {
         Self { kind: Kind::TimedOut, detail: detail.into() }
     }
 
-    /// What the extractor itself depends on is away: 503 with `Retry-After`.
+    /// A dependency of the extractor is unreachable: 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
         Self { kind: Kind::Unavailable { retry_after }, detail: detail.into() }
     }
@@ -70,7 +70,7 @@ impl ExtractError {
         self.kind
     }
 
-    /// What is wrong, in words.
+    /// Returns the description of the problem.
     pub fn detail(&self) -> &str {
         &self.detail
     }

@@ -7,7 +7,7 @@ use zae_limiter::{Cost, EntityId, Limits, ResourceName};
 use super::{Extract, ExtractError, Extracted, Extractor, found};
 use crate::request::RequestHead;
 
-/// What a closure may return: the value, an [`Option`] of it, or a [`Result`] of either whose error turns into an
+/// Return types of closures: the value, an [`Option`] of it, or a [`Result`] of either whose error turns into an
 /// [`ExtractError`] (as [`ValidationError`](zae_limiter::ValidationError) does).
 pub trait IntoExtracted: Send {
     /// The value.
@@ -91,8 +91,8 @@ where
     }
 }
 
-/// A closure that gives a future as an extractor. Made by [`entity::from_async_fn`](crate::entity::from_async_fn) and its
-/// siblings.
+/// A closure that returns a future, as an extractor. Made by [`entity::from_async_fn`](crate::entity::from_async_fn)
+/// and its siblings.
 pub struct FromAsyncFn<F, W> {
     function: F,
     work: PhantomData<fn() -> W>,

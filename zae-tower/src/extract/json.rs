@@ -115,7 +115,8 @@ impl JsonField {
         Or::new(self, other)
     }
 
-    /// The largest body that is read, in bytes; [`DEFAULT_BODY_LIMIT`](crate::llm::DEFAULT_BODY_LIMIT) if it is not set.
+    /// The largest body that is read, in bytes; [`DEFAULT_BODY_LIMIT`](crate::llm::DEFAULT_BODY_LIMIT) if it is not
+    /// set.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self

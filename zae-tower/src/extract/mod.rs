@@ -34,7 +34,7 @@ pub use text::Header;
 pub(crate) use text::{header_name, header_text};
 use zae_limiter::{Cost, EntityId, Limits, ResourceName};
 
-/// What an extractor answers: found, absent, or bad.
+/// An extractor's answer: found, absent, or bad.
 pub type Extracted<T> = Result<Option<T>, ExtractError>;
 
 /// Something that extracts an [`Output`](Extractor::Output), and how it combines with others.
@@ -46,7 +46,7 @@ pub type Extracted<T> = Result<Option<T>, ExtractError>;
 /// let by_header_else_ip = entity::header("x-user-id").or(entity::peer_ip());
 /// ```
 pub trait Extractor: Send + Sync + 'static {
-    /// What is extracted.
+    /// The extracted value.
     type Output: Send + 'static;
 
     /// Asks `other` when this one finds nothing. A bad value stays bad: `other` is not asked.
@@ -98,9 +98,9 @@ pub trait Extractor: Send + Sync + 'static {
 /// }
 /// ```
 pub trait Extract<R>: Extractor {
-    /// Whether the future is ready when it is polled for the first time, always. Where that is so of all extractors, a grant
-    /// that needs no waiting either is given without making a future of it. One that turns out not to be ready is dropped and
-    /// asked again.
+    /// True if the future is always ready when it is polled for the first time. Where this holds for all extractors, a
+    /// grant that needs no waiting either is given without a future. A future that turns out not to be ready is
+    /// dropped, and its extractor is asked again.
     const AT_ONCE: bool = false;
 
     /// Looks into `request`.
@@ -144,7 +144,7 @@ impl<R: Send> Extract<R> for StoredLimits {
     }
 }
 
-/// What `future` gives if it is ready.
+/// Returns the output of `future` if it is ready.
 pub(crate) fn now<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),

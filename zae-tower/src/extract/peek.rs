@@ -106,8 +106,8 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules)
 
 /// A request's body that was read ahead, in the request's extensions while extractors look at it.
 ///
-/// An adapter whose requests are not [`PeekBody`] by themselves (because their bodies are not `Send`, say) reads the body
-/// before it asks the limiter, and leaves it here.
+/// An adapter whose requests are not [`PeekBody`] by themselves (because their bodies are not `Send`, say) reads the
+/// body before it asks the limiter, and leaves it here.
 #[derive(Clone, Debug)]
 pub struct Peeked {
     bytes: Bytes,

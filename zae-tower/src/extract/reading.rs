@@ -1,4 +1,4 @@
-//! What extractors need of their layer to read a body: [`BodyRules`].
+//! A layer's rules for extractors that read a body: [`BodyRules`].
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -7,9 +7,9 @@ use zae_limiter::{Repository, ResourceName};
 use super::{BodyBudget, ExtractError};
 use crate::request::RequestHead;
 
-/// How long a body may take to arrive in all, from when it is first asked for, unless the layer says otherwise.
+/// The time that a whole body may take to arrive, from when it is first asked for, unless the layer says otherwise.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the table's names may take to be read.
+/// The time that reading the table's names may take.
 const NAMES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The layer's rules, in the extensions of a request while its extractors look at it.

@@ -24,8 +24,8 @@ pub(crate) fn header_name(name: &'static str) -> HeaderName {
 /// The one value of header `name` as text; `None` when the header is absent.
 ///
 /// # Errors
-/// [`ExtractError`] when it is given more than once (which of them counts would be the sender's choice), empty, too long,
-/// or not printable ASCII. The value is never part of the error.
+/// [`ExtractError`] when it is given more than once (which of them counts would be the sender's choice), empty, too
+/// long, or not printable ASCII. The value is never part of the error.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ExtractError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };

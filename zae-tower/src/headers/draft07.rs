@@ -31,7 +31,8 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
     replace(headers, RATELIMIT, &line);
 }
 
-/// What is left according to the dictionary that is there; the last of several counts, as in any such dictionary.
+/// Reads the remaining tokens from the dictionary that is there; the last of several members counts, as in any such
+/// dictionary.
 fn present(headers: &HeaderMap) -> Present {
     let lines = headers.get_all(RATELIMIT).iter().filter_map(|value| value.to_str().ok());
     let members = lines.flat_map(|line| line.split(','));

@@ -50,8 +50,8 @@ pub(super) fn integer(value: u64) -> u64 {
     value.min(MAX_INTEGER)
 }
 
-/// Appends a structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names have nothing else; a
-/// character that the grammar lacks would become `?` rather than spoil the field.
+/// Appends a structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names have nothing
+/// else; a character that the grammar lacks would become `?` rather than spoil the field.
 pub(super) fn push_string(quoted: &mut Line, text: &str) {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     quoted.push_str("\"");

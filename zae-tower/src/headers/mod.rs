@@ -1,4 +1,4 @@
-//! What a response says about limits, in the dialect that its clients understand: [`HeaderDialect`].
+//! Rate-limit headers of a response, in the dialect that its clients understand: [`HeaderDialect`].
 
 mod draft07;
 mod draft11;
@@ -87,7 +87,7 @@ impl HeaderDialect {
     }
 }
 
-/// What the response says about single-valued fields already.
+/// The value that the single-valued fields of the response already have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Present {
     /// Nothing that can be read.
@@ -97,7 +97,7 @@ enum Present {
 }
 
 impl Present {
-    /// Whether what is there says more to the client than `ours` would.
+    /// Returns true if the value that is there tells the client more than `ours` would.
     fn outranks(self, ours: &Standing<'_>, headers: &HeaderMap, answer: Answer) -> bool {
         match (self, answer) {
             (Self::Nothing, _) | (Self::Remaining(_), Answer::Refused(_)) => false,

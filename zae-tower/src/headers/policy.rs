@@ -6,15 +6,15 @@ use http::HeaderValue;
 
 use super::standing::Standing;
 
-/// How many a thread keeps: most services have a few sets of limits.
+/// Number of policies that a thread keeps: most services have a few sets of limits.
 const KEPT: usize = 8;
 
 thread_local! {
-    /// The one used last comes last. Of the thread, so that nobody waits for anybody.
+    /// The one used last comes last. Kept per thread, so that there is no contention.
     static KNOWN: RefCell<Vec<Policy>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a line was made of, and the line.
+/// A policy line, and the limits that it was made of.
 #[derive(Debug)]
 struct Policy {
     limits: Vec<Parameters>,

@@ -11,7 +11,7 @@ use super::duration::{millis_up, seconds_up};
 const TOKEN_WORDS: [&str; 12] =
     ["tps", "tpm", "tph", "tpd", "token", "tokens", "itpm", "otpm", "itpd", "otpd", "itph", "otph"];
 
-/// How one limit stands after (or, refused, before) a request.
+/// State of one limit after a request, or before it if the request was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Standing<'a> {
     pub(crate) name: &'a str,
@@ -56,7 +56,7 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// What the response is.
+/// The kind of response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Let through, or refused for good.
@@ -65,7 +65,7 @@ pub(super) enum Answer {
     Refused(Duration),
 }
 
-/// What a limit counts.
+/// The unit that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     Requests,
@@ -113,8 +113,8 @@ impl Standing<'_> {
         }
     }
 
-    /// What the limit counts, as far as its name tells: `rpm` and the like count requests, `tpm`, `input-tokens` and the
-    /// like tokens.
+    /// Returns the unit that the limit counts, as far as its name tells: `rpm` and the like count requests; `tpm`,
+    /// `input-tokens` and the like count tokens.
     pub(super) fn unit(&self) -> Unit {
         let is = |part: &str, words: &[&str]| words.iter().any(|word| part.eq_ignore_ascii_case(word));
         let has = |words: &[&str]| self.name.split(['.', '_', '-']).any(|part| is(part, words));

@@ -1,11 +1,11 @@
-//! What a request's body says that it is: [`claim`].
+//! The format that a request's body claims to have: [`claim`].
 
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-/// What a body is taken for.
+/// The format that a body is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// JSON: by its type, or because it begins so. Servers look at either.

@@ -7,11 +7,11 @@ use super::{JsonError, Scanner, Token};
 /// The longest text that is taken out of a body, in bytes as it is written.
 pub(crate) const MAX_TEXT: usize = 8 * 1024;
 
-/// Where a member stands: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
+/// Location of a member: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pointer(Vec<Cow<'static, str>>);
 
-/// What stands there.
+/// The value of the member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// No such member, or `null`.
@@ -22,7 +22,7 @@ pub(crate) enum Found {
 /// A container on the way to the member.
 #[derive(Debug)]
 struct Step {
-    /// How many items of an array have begun; `None` in an object.
+    /// Number of array items that have begun; `None` in an object.
     items: Option<usize>,
     found: bool,
 }
@@ -80,7 +80,7 @@ impl Pointer {
         Ok(found)
     }
 
-    /// Whether the value that begins within the last container of `way` is on the way too.
+    /// Returns true if the value that begins within the last container of `way` is on the way too.
     fn takes(&self, way: &mut [Step], wanted: bool) -> Result<bool, JsonError> {
         let index = way.len();
         let Some(within) = way.last_mut() else { return Ok(true) };

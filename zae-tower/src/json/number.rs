@@ -2,7 +2,7 @@
 
 use std::str;
 
-/// Whether `word` is a number by the grammar of JSON.
+/// Returns true if `word` is a number by the grammar of JSON.
 pub(super) fn is_number(word: &[u8]) -> bool {
     let rest = word.strip_prefix(b"-").unwrap_or(word);
     let digits = digits(rest);

@@ -51,12 +51,12 @@ impl<'a> Scanner<'a> {
         Self { bytes, at, expect: Expect::Value, depth: 0, objects: [0; WORDS] }
     }
 
-    /// Where the next token begins, or white space before it.
+    /// Returns the position of the next token, or of the white space before it.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// How many containers are open.
+    /// Returns the number of open containers.
     pub(crate) fn depth(&self) -> usize {
         self.depth
     }

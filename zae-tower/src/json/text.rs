@@ -19,7 +19,7 @@ impl<'a> Text<'a> {
         self.0.len()
     }
 
-    /// Whether it means `text`.
+    /// Returns true if it means `text`.
     pub(crate) fn is(self, text: &str) -> bool {
         if memchr(b'\\', self.0).is_none() {
             return self.0 == text.as_bytes();
@@ -28,19 +28,19 @@ impl<'a> Text<'a> {
         self.0.len() <= 6 * text.len() && self.to_text() == text
     }
 
-    /// What it means. What is no character becomes U+FFFD.
+    /// Returns its meaning. Anything that is not a character becomes U+FFFD.
     pub(crate) fn to_text(self) -> String {
         let mut text = String::new();
         self.pieces(|piece| text.push_str(piece));
         text
     }
 
-    /// What its first `bytes` bytes mean.
+    /// Returns the meaning of its first `bytes` bytes.
     pub(crate) fn start(self, bytes: usize) -> String {
         Self(&self.0[..bytes.min(self.0.len())]).to_text()
     }
 
-    /// What it means, piece by piece. Borrowed where nothing is escaped, else in pieces of a few kB.
+    /// Passes its meaning to `each`, piece by piece. Borrowed where nothing is escaped, else in pieces of a few kB.
     pub(crate) fn pieces(self, mut each: impl FnMut(&str)) {
         let mut buffer = String::new();
         let mut rest = self.0;

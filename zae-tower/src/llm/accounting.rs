@@ -19,7 +19,8 @@ pub const DEFAULT_OUTPUT: u64 = 1_000;
 /// The largest request that is read to be estimated, in bytes.
 pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 
-/// How calls to models are accounted for: estimated by their request, charged by a tariff, settled by their response.
+/// Accounts for calls to models: estimates them by their request, charges them by a tariff, settles them by their
+/// response.
 ///
 /// All adapters use it: [`ZaeLimit::llm`](crate::ZaeLimit::llm) for requests that come in, `zae-actix`, and
 /// `zae-reqwest` for those that go out. By itself it serves clients of other kinds:
@@ -65,7 +66,7 @@ pub struct Accounting {
     notices: Arc<Notices>,
 }
 
-/// Whether OpenAI is asked for the usage of streams.
+/// Selects whether OpenAI is asked for the usage of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UsageInStreams {
     AsAsked,
@@ -98,8 +99,8 @@ impl Accounting {
         self
     }
 
-    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`](super::include_usage). The
-    /// client that streams gets one chunk more, without choices.
+    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`](super::include_usage).
+    /// The client that streams gets one chunk more, without choices.
     ///
     /// Only requests whose path ends in `/completions` are changed, as `/v1/chat/completions` does: the bodies of other
     /// providers look the same, and some of these refuse what they do not know.
@@ -108,8 +109,8 @@ impl Accounting {
         self
     }
 
-    /// The largest request body that is read and parsed, in bytes; [`DEFAULT_BODY_LIMIT`] if it is not set. Larger ones are
-    /// refused where they come in, and [not parsed](LlmRequest::unparsed) where they go out.
+    /// The largest request body that is read and parsed, in bytes; [`DEFAULT_BODY_LIMIT`] if it is not set. Larger ones
+    /// are refused where they come in, and [not parsed](LlmRequest::unparsed) where they go out.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
@@ -120,19 +121,19 @@ impl Accounting {
         self.body_limit
     }
 
-    /// What is charged.
+    /// Returns the tariff to charge by.
     pub fn tariff(&self) -> &Tariff {
         &self.tariff
     }
 
-    /// What the call with this request body is expected to cost.
+    /// Estimates the cost of the call with this request body.
     pub fn quote(&self, body: &[u8]) -> Quote {
         let request = LlmRequest::parse(body);
         let estimate = self.estimate(&request);
         Quote { cost: self.tariff.cost(&estimate), request, estimate }
     }
 
-    /// What `request` is expected to use.
+    /// Estimates the usage of `request`.
     pub fn estimate(&self, request: &LlmRequest) -> Usage {
         self.estimator.estimate(request)
     }
@@ -180,7 +181,7 @@ impl fmt::Debug for Accounting {
     }
 }
 
-/// What a call is expected to use and cost.
+/// Expected usage and cost of a call.
 #[derive(Clone, Debug)]
 pub struct Quote {
     request: LlmRequest,
@@ -199,12 +200,12 @@ impl Quote {
         self.request.model()
     }
 
-    /// What it is expected to use.
+    /// Returns the expected usage.
     pub fn estimate(&self) -> &Usage {
         &self.estimate
     }
 
-    /// What to take from the limits before the call.
+    /// Returns the cost to take from the limits before the call.
     pub fn cost(&self) -> &Cost {
         &self.cost
     }

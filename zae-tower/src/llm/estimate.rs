@@ -1,7 +1,7 @@
-//! What a call will use, guessed from its request: [`Estimator`].
+//! Estimates of a call's usage, guessed from its request: [`Estimator`].
 //!
-//! An estimate is taken from the limits before the call, and replaced by what the provider reports after it. Too high, it
-//! holds tokens back while the call runs; too low, it lets calls run into debt, which the next ones wait for.
+//! An estimate is taken from the limits before the call, and replaced by what the provider reports after it. Too high,
+//! it holds tokens back while the call runs; too low, it lets calls run into debt, which the next ones wait for.
 //!
 //! ```
 //! use zae_tower::llm::{LlmRequest, Usage, estimate::{self, Estimator}};
@@ -21,7 +21,7 @@ use std::{any::type_name, fmt};
 pub use super::tokens::Tokens;
 use super::{LlmRequest, Usage};
 
-/// What a picture, a sound or a file counts in tokens, where nothing better is known.
+/// Number of tokens that a picture, a sound or a file counts, where nothing better is known.
 pub const MEDIA_TOKENS: u64 = 1_000;
 
 /// Guesses what a call will use.
@@ -54,8 +54,8 @@ pub fn characters() -> Characters {
     Characters { media: MEDIA_TOKENS }
 }
 
-/// The bound of the output that the request sets (`max_tokens`, `max_completion_tokens`, … times the choices asked for),
-/// or `default` where it sets none; no input.
+/// The bound of the output that the request sets (`max_tokens`, `max_completion_tokens`, … times the choices asked
+/// for), or `default` where it sets none; no input.
 pub fn max_output(default: u64) -> MaxOutput {
     MaxOutput { default }
 }
@@ -87,7 +87,7 @@ pub fn fixed(usage: Usage) -> Fixed {
     Fixed(usage)
 }
 
-/// What `function` makes of the request.
+/// Estimates the usage with `function`.
 pub fn from_fn<F>(function: F) -> FromFn<F>
 where
     F: Fn(&LlmRequest) -> Usage + Send + Sync + 'static,

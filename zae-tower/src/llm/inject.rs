@@ -9,8 +9,9 @@ use crate::json::{JsonError, Scanner, Token};
 const OPTIONS: &str = "stream_options";
 const INCLUDE: &str = "include_usage";
 
-/// The body of a streaming chat completion (or legacy completion) that asks for usage, or `None` when `body` is not one,
-/// or asks already. OpenAI then sends one more chunk, with `usage` and without choices, before `[DONE]`.
+/// Returns the body of a streaming chat completion (or legacy completion) so that it asks for usage. Returns `None`
+/// when `body` is not one, or asks already. OpenAI then sends one more chunk, with `usage` and without choices, before
+/// `[DONE]`.
 ///
 /// The rest of the body is left byte for byte as it is.
 ///
@@ -36,13 +37,13 @@ pub fn include_usage(body: &[u8]) -> Option<Bytes> {
     }
 }
 
-/// What a request says about its stream, and where.
+/// A request's settings of its stream, and their positions.
 #[derive(Debug)]
 struct Asked {
     is_completion: bool,
     streams: bool,
     options: Options,
-    /// Where the members of the request begin.
+    /// Position at which the members of the request begin.
     inside: usize,
 }
 

@@ -5,7 +5,7 @@ use crate::json::{JsonError, Scanner, Text, Token, whole};
 /// The longest name of a model that is kept, in bytes as it is written.
 const MAX_MODEL: usize = 8 * 1024;
 
-/// What a request says beside its text.
+/// The settings of a request, beside its text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Members {
     pub(super) model: Option<String>,
@@ -14,7 +14,7 @@ pub(super) struct Members {
     pub(super) bound: Option<u64>,
     /// The largest number of choices asked for.
     pub(super) choices: u64,
-    /// How many messages there are.
+    /// Number of messages.
     pub(super) messages: u64,
 }
 
@@ -31,7 +31,7 @@ enum Meaning {
     Section,
 }
 
-/// Where each stands: the section, or an empty text for the outermost object, and the name.
+/// Location of each member: the section, or an empty text for the outermost object, and the name.
 const KNOWN: [(&str, &str, Meaning); 24] = [
     ("", "model", Meaning::Model),
     ("", "modelId", Meaning::ModelId),
@@ -131,7 +131,7 @@ fn number(token: Token<'_>) -> Option<u64> {
     }
 }
 
-/// How many items the array has that was just opened within `depth` containers; reads it to its end.
+/// Counts the items of the array that was just opened within `depth` containers; reads it to its end.
 fn items(scanner: &mut Scanner<'_>, depth: usize) -> Result<u64, JsonError> {
     let mut items = 0;
     while let Some(token) = scanner.next()? {

@@ -9,10 +9,11 @@ use zae_limiter::ResourceName;
 
 use super::{Reading, Unseen, Usage};
 
-/// How many causes and resources are told apart before the log falls silent; resources may be the client's choice.
+/// Bounds the number of causes and resources that are told apart before the log falls silent; resources may be the
+/// client's choice.
 const MAX_TOLD: usize = 64;
 
-/// What was logged.
+/// The causes and resources that were logged.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     told: Mutex<HashSet<(Unseen, ResourceName)>>,

@@ -1,4 +1,4 @@
-//! What a model is to read of a request's body: [`walk`].
+//! The part of a request's body that a model is to read: [`walk`].
 
 use smallvec::SmallVec;
 
@@ -20,14 +20,14 @@ const SCHEMAS: [&str; 3] = ["tools", "functions", "toolConfig"];
 /// Members that hold or point to a picture, a sound or a file.
 const MEDIA: [&str; 9] =
     ["data", "url", "image_url", "file_data", "file_id", "fileUri", "file_uri", "bytes", "s3Location"];
-/// What a number counts in characters: it is the id of a token.
+/// Number of characters that a number counts: it is the id of a token.
 const TOKEN_ID: u64 = 4;
 /// So many strings of an object wait until its type is known; more of them are media whatever it is.
 const MAX_WAITING: usize = 16;
 /// A data URL says within so many bytes what it is.
 const DATA_URL: usize = 100;
 
-/// What becomes of the pieces of a request.
+/// Receives the pieces of a request.
 pub(super) trait Pieces {
     /// A part of a text, or all of it.
     fn text(&mut self, text: &str);
@@ -40,7 +40,7 @@ pub(super) trait Pieces {
     fn opaque(&mut self, characters: u64);
 }
 
-/// How much there is to read.
+/// The amount of text and media to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) characters: u64,

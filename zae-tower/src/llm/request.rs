@@ -1,4 +1,4 @@
-//! What a request to a model says about its size: [`LlmRequest`].
+//! A request to a model and its size: [`LlmRequest`].
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -67,8 +67,8 @@ impl LlmRequest {
     /// A request whose body is too long to be parsed: its size is told by the strings in it, and it has no
     /// [`model`](Self::model) and no bound of its [output](Self::max_output).
     ///
-    /// Strings without a space that are longer than 4 KiB count as files, as those of which bodies become so long mostly
-    /// are; all others as text.
+    /// Strings without a space that are longer than 4 KiB count as files, since bodies this long mostly consist of
+    /// files; all others count as text.
     ///
     /// ```
     /// use zae_tower::llm::LlmRequest;
@@ -95,7 +95,7 @@ impl LlmRequest {
         self.members.model.as_deref()
     }
 
-    /// Whether a streamed answer is asked for, where the body says it.
+    /// Returns true if the body asks for a streamed answer.
     pub fn is_stream(&self) -> bool {
         self.members.stream
     }
@@ -107,17 +107,17 @@ impl LlmRequest {
         Some(self.members.bound?.saturating_mul(self.members.choices.max(1)))
     }
 
-    /// How many characters of text the model is to read. Pictures and files are not among them.
+    /// Returns the number of characters of text that the model is to read. Pictures and files are not among them.
     pub fn characters(&self) -> u64 {
         self.size.characters
     }
 
-    /// How many pictures, sounds and files the model is to read.
+    /// Returns the number of pictures, sounds and files that the model is to read.
     pub fn media(&self) -> u64 {
         self.size.media
     }
 
-    /// How many messages there are.
+    /// Returns the number of messages.
     #[cfg(feature = "tiktoken")]
     pub(super) fn messages(&self) -> u64 {
         self.members.messages
@@ -139,7 +139,7 @@ impl LlmRequest {
     }
 }
 
-/// What the strings of a JSON text hold, but for names of members; a text that is no JSON is one of them.
+/// Measures the strings of a JSON text, except for names of members; a text that is not JSON counts as one string.
 fn sketch(body: &[u8]) -> Size {
     let mut size = Size::default();
     let mut count = |text: &[u8]| match text.len() >= LONG && memchr(b' ', text).is_none() {

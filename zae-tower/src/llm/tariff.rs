@@ -1,4 +1,4 @@
-//! What usage costs: [`Tariff`].
+//! Prices of usage: [`Tariff`].
 
 use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
 
@@ -33,7 +33,7 @@ pub enum TariffError {
     Free(LimitName),
 }
 
-/// What usage costs: which limits are charged for which tokens.
+/// Prices of usage: the limits that are charged, and the tokens that each is charged for.
 ///
 /// Amounts are rounded up to whole tokens, and are at most [`MAX_TOKENS`](zae_limiter::MAX_TOKENS).
 ///
@@ -78,7 +78,7 @@ impl Tariff {
         Self { requests: names(["rpm"]), charges: charges([("itpm", input), ("otpm", Weights::output_only())]) }
     }
 
-    /// What `usage` costs in one call; at least 1 of something, as a cost of nothing is none.
+    /// Returns the cost of `usage` in one call: at least 1 of something, as a cost of nothing is no cost.
     pub fn cost(&self, usage: &Usage) -> Cost {
         let requests = self.requests.iter().map(|limit| (limit, 1));
         let tokens = self.charges.iter().map(|charge| (&charge.limit, charge.weights.of(usage)));

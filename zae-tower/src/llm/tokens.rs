@@ -16,7 +16,7 @@ use super::{
 const PIECE: usize = 1_024;
 /// So much text is counted exactly, in bytes; the rest is taken to be like it. A few milliseconds of work.
 const EXACT: usize = 64 * 1_024;
-/// What OpenAI adds per message, and for the answer's beginning.
+/// Number of tokens that OpenAI adds per message, and for the answer's beginning.
 const PER_MESSAGE: u64 = 3;
 
 /// OpenAI's tokenizer of the model that is asked, or of its newest models. Made by
@@ -99,7 +99,7 @@ impl Pieces for Count {
     }
 }
 
-/// Where the first piece of `text` ends: before a space where there is one, as tokens begin with theirs.
+/// Returns the end of the first piece of `text`: before a space where there is one, as tokens begin with their space.
 fn piece_end(text: &str) -> usize {
     if text.len() <= PIECE {
         return text.len();

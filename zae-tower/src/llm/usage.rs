@@ -1,4 +1,4 @@
-//! What a call to a model used: [`Usage`].
+//! Usage of a call to a model: [`Usage`].
 
 use std::{
     iter::Sum,

@@ -1,4 +1,4 @@
-//! What a token of each kind counts: [`Weights`].
+//! Weights of tokens by kind: [`Weights`].
 
 use zae_limiter::MAX_TOKENS;
 
@@ -9,7 +9,7 @@ const UNIT: u64 = 1_000_000;
 /// The heaviest weight; far beyond any provider's.
 pub(super) const MAX_WEIGHT: f64 = 1_000_000.0;
 
-/// What one token of each kind counts towards a limit; 1 is a token, 0 is free.
+/// Weights of one token of each kind towards a limit; 1 is a token, 0 is free.
 ///
 /// ```
 /// use zae_tower::llm::Weights;
@@ -44,35 +44,35 @@ impl Weights {
         Self { input_uncached: 0.0, cache_read: 0.0, cache_write: 0.0, ..Self::total() }
     }
 
-    /// What an input token counts that is neither read from nor written to a cache.
+    /// Sets the weight of an input token that is neither read from nor written to a cache.
     #[must_use]
     pub const fn uncached(mut self, weight: f64) -> Self {
         self.input_uncached = weight;
         self
     }
 
-    /// What an input token counts that is read from the provider's cache.
+    /// Sets the weight of an input token that is read from the provider's cache.
     #[must_use]
     pub const fn cache_read(mut self, weight: f64) -> Self {
         self.cache_read = weight;
         self
     }
 
-    /// What an input token counts that is written to the provider's cache.
+    /// Sets the weight of an input token that is written to the provider's cache.
     #[must_use]
     pub const fn cache_write(mut self, weight: f64) -> Self {
         self.cache_write = weight;
         self
     }
 
-    /// What an output token counts; reasoning too, unless it has a weight of its own.
+    /// Sets the weight of an output token; of a reasoning token too, unless it has a weight of its own.
     #[must_use]
     pub const fn output(mut self, weight: f64) -> Self {
         self.output = weight;
         self
     }
 
-    /// What a reasoning token counts.
+    /// Sets the weight of a reasoning token.
     #[must_use]
     pub const fn reasoning(mut self, weight: f64) -> Self {
         self.reasoning = Some(weight);

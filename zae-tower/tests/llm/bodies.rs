@@ -1,4 +1,5 @@
-//! What it costs to read a body, and when it is not read at all. Counts of bytes, no measurements.
+//! Tests of the cost of reading a body, and of the cases in which it is not read at all. They count bytes and measure
+//! no time.
 
 use std::{
     convert::Infallible,

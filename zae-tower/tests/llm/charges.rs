@@ -1,4 +1,4 @@
-//! What the layer charges in the end, for each way a response can go.
+//! Tests of the layer's final charge, for each way a response can go.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ const CAPACITY: u64 = 100_000;
 const REQUEST: &str = r#"{"max_tokens":2000,"prompt":"ten words, of four letters each, a bit long"}"#;
 const ESTIMATE: i64 = 11 + 2_000;
 
-/// How much of the response the client reads.
+/// The part of the response that the client reads.
 #[derive(Clone, Copy, Debug)]
 enum Client {
     All,
@@ -37,7 +37,7 @@ enum Client {
     Nothing,
 }
 
-/// How the body that the provider sends ends.
+/// The end of the body that the provider sends.
 #[derive(Clone, Copy, Debug)]
 enum Provider {
     SendsAll,
@@ -81,7 +81,7 @@ fn layer(limiter: &RateLimiter, tariff: Tariff) -> ZaeLimitLlm {
     ZaeLimit::new(limiter).llm(tariff)
 }
 
-/// What one call costs of `tpm`.
+/// Returns the tokens that one call costs of `tpm`.
 async fn charged(recorded: &Recorded, provider: Provider, client: Client) -> i64 {
     let limiter = limiter([rpm(100), tpm(CAPACITY)]).await;
     call(&layer(&limiter, Tariff::openai()), recorded, provider, client).await;

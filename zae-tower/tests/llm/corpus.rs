@@ -1,4 +1,4 @@
-//! What the readers read of every recorded response.
+//! Tests of the readers on every recorded response.
 
 use zae_tower::{
     llm::{ApiFormat, Reading, Unseen, Usage},

@@ -66,7 +66,7 @@ impl Recorded {
         UsageReader::new(format, self.status, &self.headers)
     }
 
-    /// What is read when the body arrives in `chunks` and ends in `end`.
+    /// Returns the reading when the body arrives in `chunks` and ends in `end`.
     pub(crate) fn read<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>, end: End) -> Reading {
         let mut reader = self.reader(ApiFormat::Auto);
         for chunk in chunks {

@@ -1,4 +1,4 @@
-//! What the layer reads of requests, and hands on.
+//! Tests of the parts of requests that the layer reads, and of those that it hands on.
 
 use std::{
     convert::Infallible,

@@ -104,7 +104,7 @@ pub fn tpm(rate: u64) -> Limit {
     Limit::per_minute("tpm", rate).unwrap()
 }
 
-/// What is left of `limit` once everything is settled; afterwards the limiter takes no more.
+/// Returns the tokens left of `limit` once everything is settled; afterwards the limiter takes no more.
 pub async fn left(limiter: &RateLimiter, entity: &str, limit: &str) -> i64 {
     left_of(limiter, entity, "default", limit).await
 }
@@ -176,7 +176,7 @@ impl SettleRule for Ends {
     }
 }
 
-/// What this thread logs while the guard lives.
+/// Captures the log of this thread while the guard lives.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 

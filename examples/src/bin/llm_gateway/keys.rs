@@ -1,4 +1,4 @@
-//! Who may ask.
+//! API keys and the clients that they belong to.
 
 use std::{collections::HashMap, env, sync::Arc};
 

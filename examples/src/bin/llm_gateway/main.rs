@@ -152,7 +152,7 @@ fn resources() -> impl Iterator<Item = &'static str> {
     MODELS.into_iter().chain([OTHER_MODELS])
 }
 
-/// What the caller has left of each model.
+/// Returns the tokens that the caller has left of each model.
 async fn usage(
     Extension(limiter): Extension<RateLimiter>,
     Extension(who): Extension<EntityId>,

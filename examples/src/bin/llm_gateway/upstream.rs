@@ -19,10 +19,10 @@ use hyper_util::{
 };
 use serde_json::json;
 
-/// What is said to the next server only.
+/// Headers that are meant for the next server only.
 const HOP_BY_HOP: [HeaderName; 4] = [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")];
 
-/// Where calls go, and with which key.
+/// Destination of calls, and the key for it.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,

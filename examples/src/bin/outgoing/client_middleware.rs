@@ -1,5 +1,5 @@
-//! `reqwest-middleware`: the limit is a middleware. A retry middleware would go before it, so that each attempt waits its
-//! turn and is charged.
+//! `reqwest-middleware`: the limit is a middleware. A retry middleware would go before it, so that each attempt waits
+//! its turn and is charged.
 
 use reqwest_middleware::ClientBuilder;
 use zae_reqwest::OutgoingLimit;

@@ -1,8 +1,8 @@
 //! A fleet's calls to a model, kept within what its provider allows: once for each kind of client.
 //!
-//! `cargo run --bin outgoing` starts a small provider on loopback that serves 4 calls at once and 4 a second, and makes 10
-//! calls to it through each client; `cargo run --bin outgoing -- rig` through that one only. Each file beside this one is one
-//! client.
+//! `cargo run --bin outgoing` starts a small provider on loopback that serves 4 calls at once and 4 a second, and makes
+//! 10 calls to it through each client; `cargo run --bin outgoing -- rig` through that one only. Each file beside this
+//! one is one client.
 
 mod call_site;
 mod client_async_openai;
@@ -19,7 +19,7 @@ use zae_reqwest::{
     llm::{Accounting, Tariff},
 };
 
-/// What a program's call may fail with, whichever client makes it.
+/// Error of a program's call, whichever client makes it.
 type Failure = Box<dyn Error + Send + Sync>;
 
 const CLIENTS: [&str; 5] = ["reqwest", "middleware", "async-openai", "rig", "call-site"];

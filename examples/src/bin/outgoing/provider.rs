@@ -51,7 +51,7 @@ impl Provider {
         Ok(Self { base, counts, server })
     }
 
-    /// What clients take for the API's address.
+    /// Returns the address that clients use as the API's address.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }

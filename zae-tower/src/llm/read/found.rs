@@ -1,6 +1,6 @@
-//! What scanners tell of a response: [`Found`], [`Events`].
+//! Reports of scanners about a response: [`Found`], [`Events`].
 
-/// Where a value of interest stands.
+/// Location of a value of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// `/usage`
@@ -30,7 +30,7 @@ pub(super) enum Wrapper {
     Groq,
 }
 
-/// What went with a document that is broken.
+/// The loss that a broken document causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     /// A value of interest, or what may have been one.
@@ -39,7 +39,7 @@ pub(super) enum Lost {
     Nothing,
 }
 
-/// What the scanner tells.
+/// Receives the scanner's reports about documents.
 pub(super) trait Found {
     /// A value stands at `place`: all of its bytes, or `None` when it is too long.
     fn value(&mut self, place: Place, bytes: Option<&[u8]>);
@@ -49,7 +49,7 @@ pub(super) trait Found {
     fn broken(&mut self, lost: Lost);
 }
 
-/// What is told about events, beside the documents in them.
+/// Receives the scanner's reports about events, beside those about the documents in them.
 pub(super) trait Events: Found {
     /// An event has ended.
     fn event(&mut self, name: &[u8]);

@@ -16,7 +16,7 @@ const PRELUDE: usize = 12;
 const CHECKSUM: usize = 4;
 /// The largest frame that AWS sends, and then some.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
-/// How much of a frame's headers is kept; AWS sends some hundred bytes.
+/// Number of bytes of a frame's headers that are kept; AWS sends a few hundred bytes.
 const MAX_HEADERS: usize = 1024;
 /// A header's name, its length before it and its type (text) behind. Its value is `event`, `exception` or `error`.
 const MESSAGE_TYPE: &[u8] = b"\x0d:message-type\x07";

@@ -1,16 +1,16 @@
 //! Finding usage in JSON that arrives in pieces: [`JsonScan`].
 //!
-//! The scanner keeps no document. It follows the braces, remembers which of a few known places it is in, and copies only
-//! the values that stand there, up to a bound. So a response may be of any size, with its usage at either end, and cut
-//! anywhere.
+//! The scanner keeps no document. It follows the braces, remembers which of a few known places it is in, and copies
+//! only the values that stand there, up to a bound. So a response may be of any size, with its usage at either end, and
+//! cut anywhere.
 
 use memchr::memchr2;
 
 use super::found::{Found, Lost, Place, Wrapper};
 
-/// How much of a value of interest is kept; a usage object is a few hundred bytes.
+/// Number of bytes of a value of interest that are kept; a usage object is a few hundred bytes.
 const MAX_VALUE: usize = 16 * 1024;
-/// How much of a chunk that Bedrock wraps in base64 is kept.
+/// Number of bytes that are kept of a chunk that Bedrock wraps in base64.
 const MAX_WRAPPED: usize = 64 * 1024;
 /// No known key or type is longer.
 const MAX_KEY: usize = 40;
@@ -61,7 +61,7 @@ enum Scalar {
     Bare,
 }
 
-/// Whether the last byte of a string was a backslash that is not itself escaped.
+/// Tells whether the last byte of a string was a backslash that is not itself escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escape {
     No,
@@ -110,7 +110,7 @@ impl JsonScan {
         self.value.begin(None);
     }
 
-    /// Whether no document has begun that is not complete.
+    /// Returns true if every document that has begun is complete.
     pub(super) fn is_between_documents(&self) -> bool {
         matches!(self.state, State::Start)
     }
@@ -264,7 +264,8 @@ impl JsonScan {
     }
 }
 
-/// How many of `bytes` belong to the string that they are in, its closing quote included, and whether it is there.
+/// Returns the number of `bytes` that belong to the string that they are in, its closing quote included, and whether
+/// the quote is there.
 fn string_end(bytes: &[u8], escape: &mut Escape) -> (usize, bool) {
     let mut at = 0;
     if *escape == Escape::Yes && !bytes.is_empty() {
@@ -284,7 +285,8 @@ fn string_end(bytes: &[u8], escape: &mut Escape) -> (usize, bool) {
     (bytes.len(), false)
 }
 
-/// How many of `bytes` belong to the container that they are in, its closing bracket included, and whether it is there.
+/// Returns the number of `bytes` that belong to the container that they are in, its closing bracket included, and
+/// whether the bracket is there.
 fn container_end(bytes: &[u8], depth: &mut u32, string: &mut Option<Escape>) -> (usize, bool) {
     let mut at = 0;
     while at < bytes.len() {

@@ -27,7 +27,7 @@ use self::{
 use super::Usage;
 use crate::settle::End;
 
-/// How a provider writes usage.
+/// Format in which a provider writes usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiFormat {
@@ -44,14 +44,14 @@ pub enum ApiFormat {
     Bedrock,
 }
 
-/// What was read from a response.
+/// Result of reading a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reading {
     /// All that the call used.
     Final(Usage),
-    /// What the call had used when the response broke off, became unreadable, or turned out to be an error: it was at least
-    /// that.
+    /// Usage of the call up to the point where the response broke off, became unreadable, or turned out to be an error:
+    /// the call used at least that.
     SoFar(Usage),
     /// Nothing, and why.
     Unseen(Unseen),
@@ -123,9 +123,9 @@ impl fmt::Display for Unseen {
 
 /// Reads the usage of one response while its bytes pass by.
 ///
-/// It never holds bytes back and keeps only what may be usage: at most about 100 kB, usually a few hundred bytes, however
-/// long the response and its lines are. Chunks may begin and end anywhere. Reads JSON (also in a list or one document
-/// per line), server-sent events, and AWS event streams; the bytes must be uncompressed.
+/// It never holds bytes back and keeps only what may be usage: at most about 100 kB, usually a few hundred bytes,
+/// however long the response and its lines are. Chunks may begin and end anywhere. Reads JSON (also in a list or one
+/// document per line), server-sent events, and AWS event streams; the bytes must be uncompressed.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, StatusCode};
@@ -142,7 +142,7 @@ impl fmt::Display for Unseen {
 pub struct UsageReader {
     wire: Wire,
     tally: Tally,
-    /// What Bedrock's InvokeModel says in headers.
+    /// Usage that Bedrock's InvokeModel reports in headers.
     head: Option<Usage>,
 }
 
@@ -198,7 +198,7 @@ impl UsageReader {
         }
     }
 
-    /// What was read, now that the response has ended in this way.
+    /// Returns the reading, now that the response has ended in this way.
     pub fn finish(mut self, end: End) -> Reading {
         // A document says itself where it ends; everything else needs to be read to its end.
         let came = match &self.wire {

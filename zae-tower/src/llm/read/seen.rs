@@ -1,4 +1,4 @@
-//! What scanners tell, in words, for their tests: [`Seen`].
+//! Reports of scanners in words, for their tests: [`Seen`].
 
 use super::found::{Events, Found, Lost, Place};
 
@@ -30,7 +30,7 @@ impl Events for Seen {
     }
 }
 
-/// What a scanner tells of `text`, the same wherever it is cut.
+/// Returns a scanner's reports about `text`. Asserts that they are the same wherever it is cut.
 pub(super) fn seen_however_cut<S: Default>(text: &str, push: fn(&mut S, &[u8], &mut Seen)) -> Vec<String> {
     let mut whole = Seen::default();
     push(&mut S::default(), text.as_bytes(), &mut whole);

@@ -18,7 +18,8 @@ pub(super) struct Counted {
     pub(super) counts: Counts,
 }
 
-/// What a usage object says, as it says it. A later object of the same answer may leave out what an earlier one said.
+/// Counts of a usage object, as it states them. A later object of the same answer may leave out what an earlier one
+/// said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     input: Option<u64>,
@@ -34,7 +35,7 @@ pub(super) struct Counts {
 pub(super) struct Absurd;
 
 impl Counts {
-    /// What both say, the later one first.
+    /// Merges both; the later one has precedence.
     pub(super) fn then(self, later: Self) -> Self {
         Self {
             input: later.input.or(self.input),

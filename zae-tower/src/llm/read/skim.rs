@@ -100,7 +100,7 @@ impl Skim {
     }
 }
 
-/// Where the first word stands that may tell something, but for keys whose value is `null`.
+/// Finds the first word that may tell something, except for keys whose value is `null`.
 fn first_marker(bytes: &[u8]) -> Option<usize> {
     // There is none where the processor cannot search for several words at once; then nothing is passed over.
     static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(MARKERS));
@@ -112,13 +112,13 @@ fn first_marker(bytes: &[u8]) -> Option<usize> {
     searcher.find_iter(bytes).find(|found| !is_null(found.end())).map(|found| found.start())
 }
 
-/// Where the first event ends whose end is seen. Empty lines after a lone carriage return are not: they are rare, and
-/// the scanner knows them.
+/// Finds the end of the first event whose end is recognised. Empty lines after a lone carriage return are not
+/// recognised: they are rare, and the scanner knows them.
 fn first_event_end(bytes: &[u8]) -> Option<usize> {
     memchr_iter(b'\n', bytes).find(|at| is_empty_line(bytes, *at)).map(|at| at + 1)
 }
 
-/// How many of `bytes` are events whose ends are seen.
+/// Returns the number of `bytes` up to the last recognised end of an event.
 fn last_event_end(bytes: &[u8]) -> usize {
     memrchr_iter(b'\n', bytes).find(|at| is_empty_line(bytes, *at)).map_or(0, |at| at + 1)
 }

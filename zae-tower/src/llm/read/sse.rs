@@ -22,7 +22,7 @@ pub(super) struct SseScan {
     json: JsonScan,
 }
 
-/// How much of a byte order mark the stream began with.
+/// Progress through a byte order mark at the start of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bom {
     Awaited(usize),
@@ -62,7 +62,7 @@ impl Field {
     }
 }
 
-/// What the event's data is, over all of its lines.
+/// The kind of the event's data, over all of its lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Data {
     /// None yet, but perhaps white space.
@@ -158,7 +158,7 @@ impl SseScan {
         }
     }
 
-    /// Whether no event has begun that is not complete.
+    /// Returns true if every event that has begun is complete.
     pub(super) fn is_between_events(&self) -> bool {
         self.bom == Bom::Over
             && !self.after_cr

@@ -1,4 +1,4 @@
-//! What the documents of one response say about its usage, put together: [`Tally`].
+//! Usage of one response, put together from its documents: [`Tally`].
 
 use super::{
     ApiFormat, Reading, Unseen,
@@ -9,8 +9,8 @@ use super::{
 /// The account of one response.
 ///
 /// Of most providers the last usage counts, as each repeats the ones before. Anthropic's parts complement each other:
-/// input comes first, output last. Bedrock's own metrics repeat what a provider's usage in the same stream says, so they
-/// count only where there is none.
+/// input comes first, output last. Bedrock's own metrics repeat what a provider's usage in the same stream says, so
+/// they count only where there is none.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     format: ApiFormat,
@@ -22,7 +22,7 @@ pub(super) struct Tally {
     lost: Option<Unseen>,
 }
 
-/// How documents arrive.
+/// The way in which documents arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Documents {
     /// By themselves; all are read.
@@ -31,7 +31,7 @@ pub(super) enum Documents {
     InEvents,
 }
 
-/// How much of a response came.
+/// The part of a response that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Came {
     Whole,
@@ -65,7 +65,7 @@ impl Tally {
         self.documents = documents;
     }
 
-    /// Whether usage of this format is to be read.
+    /// Returns true if usage of this format is to be read.
     pub(super) fn reads(&self, format: ApiFormat) -> bool {
         self.format == ApiFormat::Auto || self.format == format
     }
@@ -74,7 +74,7 @@ impl Tally {
         self.lose(Unseen::Absurd);
     }
 
-    /// Whether the provider said that it failed.
+    /// Returns true if the provider said that it failed.
     pub(super) fn has_failed(&self) -> bool {
         self.lost == Some(Unseen::ErrorEvent)
     }
@@ -86,7 +86,8 @@ impl Tally {
         }
     }
 
-    /// What the response says, given how much of it came; `None` when it says nothing, and nothing was lost.
+    /// Returns the reading of the response, given how much of it came; `None` when it says nothing, and nothing was
+    /// lost.
     pub(super) fn reading(&self, came: Came) -> Option<Reading> {
         let Some(Counted { format, counts }) = self.seen else { return self.lost.map(Reading::Unseen) };
         let usage = counts.usage(format);
