@@ -227,9 +227,8 @@ macro_rules! limit_settings {
             self.configure(|settings| settings.body_timeout(timeout))
         }
 
-        /// What all bodies that extractors read may take in memory together, over all requests. Where it is used up,
-        /// the answer is
-        /// 503. Without one of its own, a limit shares one of 256 MiB
+        /// Bounds the memory that all bodies read by extractors may take together, over all requests. Where the budget
+        /// is used up, the answer is 503. Without one of its own, a limit shares one of 256 MiB
         /// ([`DEFAULT_BODY_BUDGET`](crate::extract::DEFAULT_BODY_BUDGET)) with all others of the program.
         pub fn body_budget(self, budget: $crate::extract::BodyBudget) -> Self {
             self.configure(|settings| settings.body_budget(budget))
