@@ -67,7 +67,7 @@ fn zae_embedded(bencher: Bencher<'_, '_>) {
     let limit = runtime.block_on(async {
         let repository = Repository::embedded().await.expect("a table in memory");
         let limits = Limit::per_minute("rpm", ENDLESS).expect("a valid limit").into();
-        repository.set_system_defaults(&limits, None, None).await.expect("a table that takes limits");
+        repository.set_system_defaults(&limits).await.expect("a table that takes limits");
         ZaeLimit::new(repository)
     });
     let app = App::new().wrap(limit.clone()).route("/users/{id}", web::get().to(hello));

@@ -13,7 +13,7 @@
 //!
 //! let repository = Repository::embedded().await?; // in production `Repository::open("default").await?`
 //! let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
-//! repository.set_system_defaults(&limits, None, None).await?;
+//! repository.set_system_defaults(&limits).await?;
 //!
 //! let limiter = RateLimiter::new(repository);
 //! match limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1).and("tpm", 500)).await {
@@ -111,6 +111,7 @@ pub use model::{
     bucket::{BucketLimit, BucketState, FoldedBucket},
     capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
     cost::{Cost, REQUEST_LIMIT_NAMES},
+    defaults::SystemDefaults,
     entity::{Entity, NewEntity},
     limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD_SECONDS, MAX_TOKENS},
     name::{
@@ -122,7 +123,7 @@ pub use model::{
     pause::Pause,
     provisioner::{ManifestClaim, ProvisionerState},
     reserve::Reserve,
-    status::{LimitStatus, OnUnavailable},
+    status::{LimitStatus, OnUnavailable, StoredPolicy},
     usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},
     version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
 };

@@ -122,7 +122,7 @@ async fn nothing_waits_for_whoever_asks_to_come_back() {
 async fn a_reserve_goes_back_though_nobody_asks_any_more() {
     let bench = Bench::new();
     let (_, repository) = bench.process().await;
-    repository.set_system_defaults(&limits([rpm(10_000)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(10_000)])).await.unwrap();
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).reserve(Reserve::All).build();
     let (_, other) = bench.limiter(&limits([rpm(10_000)])).await;
     let mut taken = 0;

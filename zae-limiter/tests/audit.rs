@@ -32,7 +32,7 @@ async fn bench() -> (Bench, Repository, Table) {
 /// Makes `count` changes to one entity.
 async fn change(repository: &Repository, id: &str, count: u64) {
     for rate in 1..=count {
-        repository.set_limits(&entity(id), &LimitScope::Default, &rpm(rate), None).await.unwrap();
+        repository.set_limits(&entity(id), &LimitScope::Default, &rpm(rate)).await.unwrap();
     }
 }
 
@@ -47,7 +47,7 @@ async fn an_event_is_stored_as_the_reference_stores_it() {
     let (_, repository, table) = bench().await;
     let ops = Principal::new("ops@example.com").unwrap();
     let new = NewEntity::new(entity("key-1")).parent(entity("proj-1")).cascading().metadata("team", "a");
-    repository.create_entity(new, Some(&ops)).await.unwrap();
+    repository.acting_as(&ops).unwrap().create_entity(new).await.unwrap();
     let ns = repository.namespace_id();
     let pk = format!("{ns}/AUDIT#key-1");
     let stored: Vec<_> = table.all(&pk).await.into_values().collect();
@@ -80,11 +80,11 @@ async fn every_level_has_a_trail_of_its_own() {
     let (key, gpt) = (entity("key-1"), ResourceName::new("openai/gpt-4").unwrap());
     let scope = LimitScope::from(gpt.clone());
     let arn = Principal::new("arn:aws:iam::123456789012:user/x").unwrap();
-    repository.set_limits(&key, &scope, &rpm(1), Some(&arn)).await.unwrap();
-    repository.delete_limits(&key, &scope, None).await.unwrap();
-    assert!(!repository.delete_limits(&key, &scope, None).await.unwrap());
-    repository.set_resource_defaults(&gpt, &rpm(2), None).await.unwrap();
-    repository.set_system_defaults(&rpm(3), None, None).await.unwrap();
+    repository.acting_as(&arn).unwrap().set_limits(&key, &scope, &rpm(1)).await.unwrap();
+    repository.delete_limits(&key, &scope).await.unwrap();
+    assert!(!repository.delete_limits(&key, &scope).await.unwrap());
+    repository.set_resource_defaults(&gpt, &rpm(2)).await.unwrap();
+    repository.set_system_defaults(&rpm(3)).await.unwrap();
 
     let seen = |events: &[AuditEvent]| -> Vec<(AuditAction, Option<String>, Option<String>)> {
         events.iter().map(|e| (e.action.clone(), e.resource.clone(), e.principal.clone())).collect()
@@ -106,7 +106,7 @@ async fn events_are_in_the_order_of_changes_while_the_clock_stands_and_when_it_g
     change(&repository, "key-1", 50).await;
     bench.clock.set(START - 3_600_000);
     for rate in 51..=60 {
-        repository.set_limits(&entity("key-1"), &LimitScope::Default, &rpm(rate), None).await.unwrap();
+        repository.set_limits(&entity("key-1"), &LimitScope::Default, &rpm(rate)).await.unwrap();
     }
     let events = events(&repository, &entity("key-1").into()).await;
     let rates: Vec<_> = events.iter().map(|event| event.details["limits"][0]["capacity"].as_u64().unwrap()).collect();
@@ -230,12 +230,12 @@ async fn a_whole_namespace_is_listed_by_time_action_and_principal() {
     let (_, other) = bench.process().await;
     let gpt = ResourceName::new("gpt-4").unwrap();
     let ops = Principal::new("arn:aws:sts::123456789012:assumed-role/ops/ada").unwrap();
-    repository.set_limits(&entity("key-1"), &LimitScope::Default, &rpm(1), Some(&ops)).await.unwrap();
+    repository.acting_as(&ops).unwrap().set_limits(&entity("key-1"), &LimitScope::Default, &rpm(1)).await.unwrap();
     bench.clock.set(START + 60_000);
-    repository.set_resource_defaults(&gpt, &rpm(2), None).await.unwrap();
+    repository.set_resource_defaults(&gpt, &rpm(2)).await.unwrap();
     bench.clock.set(START + 120_000);
-    other.set_system_defaults(&rpm(3), None, None).await.unwrap();
-    repository.delete_limits(&entity("key-1"), &LimitScope::Default, Some(&ops)).await.unwrap();
+    other.set_system_defaults(&rpm(3)).await.unwrap();
+    repository.acting_as(&ops).unwrap().delete_limits(&entity("key-1"), &LimitScope::Default).await.unwrap();
 
     let list = async |query: AuditQuery| repository.audit_trail(&query).await.unwrap();
     let (first, resource, system, last) =
@@ -260,7 +260,7 @@ async fn a_whole_namespace_is_listed_by_time_action_and_principal() {
 async fn conditions_that_few_events_meet_are_looked_for_in_all_of_the_trail() {
     let (_, repository, _) = bench().await;
     let ops = Principal::new("ops").unwrap();
-    repository.set_limits(&entity("rare"), &LimitScope::Default, &rpm(1), Some(&ops)).await.unwrap();
+    repository.acting_as(&ops).unwrap().set_limits(&entity("rare"), &LimitScope::Default, &rpm(1)).await.unwrap();
     change(&repository, "key-1", 1_005).await;
     let page = repository.audit_trail(&AuditQuery::all().by("ops").limit(1)).await.unwrap();
     assert_eq!((told(&page.events), page.next), (vec!["rare limits_set".to_owned()], None));
@@ -270,7 +270,7 @@ async fn conditions_that_few_events_meet_are_looked_for_in_all_of_the_trail() {
 async fn an_event_keeps_what_was_there_before() {
     let (_, repository, _) = bench().await;
     change(&repository, "key-1", 2).await;
-    repository.delete_limits(&entity("key-1"), &LimitScope::Default, None).await.unwrap();
+    repository.delete_limits(&entity("key-1"), &LimitScope::Default).await.unwrap();
     let events = events(&repository, &entity("key-1").into()).await;
     let before: Vec<_> = events.iter().map(|event| event.details.get("previous_limits")).collect();
     let capacity = |rate: u64| json!(rpm(rate).as_slice());
@@ -284,7 +284,7 @@ async fn new_names_have_no_control_characters_and_old_ones_can_still_be_handled(
     let error = repository.register_namespace(&wild).await.unwrap_err();
     assert!(error.to_string().contains("invalid namespace: must not contain control characters"), "{error}");
     let named = NewEntity::new(entity("e")).name("a\u{7}b");
-    let error = repository.create_entity(named, None).await.unwrap_err();
+    let error = repository.create_entity(named).await.unwrap_err();
     assert!(error.to_string().contains("invalid name: must not contain control characters"), "{error}");
     assert!(Principal::new("arn:aws:iam::1:user/x\ny").is_err());
 
@@ -304,4 +304,17 @@ async fn new_names_have_no_control_characters_and_old_ones_can_still_be_handled(
     assert!(repository.namespace_info(&wild).await.unwrap().is_some());
     let id = repository.delete_namespace(&wild).await.unwrap().unwrap();
     assert_eq!(repository.recover_namespace(&id).await.unwrap(), wild);
+}
+
+#[tokio::test]
+async fn another_namespace_is_changed_for_the_same_principal() {
+    let (_, repository, _) = bench().await;
+    let tenant = NamespaceName::new("tenant-alpha").unwrap();
+    repository.register_namespace(&tenant).await.unwrap();
+    let scoped = repository.acting_as("ops@example.com").unwrap().scoped(&tenant).await.unwrap();
+    scoped.set_system_defaults(&rpm(3)).await.unwrap();
+    let event = scoped.audit_events(&AuditTarget::System, 1, None).await.unwrap().events.remove(0);
+    assert_eq!(event.principal.as_deref(), Some("ops@example.com"));
+    assert_eq!(repository.principal(), None, "the handle that it was made from stays as it was");
+    assert!(repository.acting_as("no body").is_err());
 }

@@ -98,7 +98,7 @@ async fn a_remembered_refusal_ends_with_time_refunds_and_raised_limits() {
     spend(&limiter, "user-1", 40).await.expect("another's refund is seen within a second");
 
     spend(&limiter, "user-1", 1).await.unwrap_err();
-    limiter.repository().set_system_defaults(&support::limits([rpm(600)]), None, None).await.unwrap();
+    limiter.repository().set_system_defaults(&support::limits([rpm(600)])).await.unwrap();
     spend(&limiter, "user-1", 1)
         .await
         .expect_err("nothing came back yet, but the bucket has the new rate from here on");
@@ -113,7 +113,7 @@ async fn a_cascade_that_one_level_refuses_from_memory_does_not_ask_the_other() {
     for key in ["key-1", "key-2"] {
         let parent = EntityId::new("proj-1").unwrap();
         let child = NewEntity::new(EntityId::new(key).unwrap()).parent(parent).cascading();
-        limiter.repository().create_entity(child, None).await.unwrap();
+        limiter.repository().create_entity(child).await.unwrap();
     }
     spend(&limiter, "key-1", 5).await.unwrap();
     spend(&limiter, "key-2", 5).await.unwrap_err();
@@ -156,7 +156,7 @@ async fn a_cascade_asks_both_buckets_at_once() {
     let bench = Bench::new();
     let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
-    limiter.repository().create_entity(child, None).await.unwrap();
+    limiter.repository().create_entity(child).await.unwrap();
     wire.take();
     let lease = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
     assert_eq!(wire.take(), calls([("BatchGetItem", 2), ("PutItem", 2)]));
@@ -231,9 +231,9 @@ async fn a_parent_that_does_not_limit_what_is_asked_is_not_asked() {
     let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
     let (r, parent) = (limiter.repository().clone(), EntityId::new("proj-1").unwrap());
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(parent.clone()).cascading();
-    r.create_entity(child, None).await.unwrap();
+    r.create_entity(child).await.unwrap();
     let resource = ResourceName::new("gpt-4").unwrap();
-    r.set_limits(&parent, &resource.into(), &limits([tpm(10)]), None).await.unwrap();
+    r.set_limits(&parent, &resource.into(), &limits([tpm(10)])).await.unwrap();
     spend(&limiter, "key-1", 1).await.unwrap();
     wire.take();
     spend(&limiter, "key-1", 1).await.unwrap();

@@ -14,7 +14,7 @@ const CAPACITY: u64 = 1_000_000;
 /// Takes tokens until somebody ends the process; says so each time one is certain to be taken.
 async fn take_until_killed(path: &str) {
     let repository = Repository::embedded_at(path).await.unwrap();
-    repository.set_system_defaults(&rpm(CAPACITY).into(), None, None).await.unwrap();
+    repository.set_system_defaults(rpm(CAPACITY)).await.unwrap();
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
     loop {
         limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
@@ -48,7 +48,7 @@ async fn what_was_answered_survives_the_sudden_end_of_the_process() {
         taken += said;
 
         let repository = Repository::embedded_at(&path).await.unwrap();
-        assert_eq!(repository.system_defaults().await.unwrap().0, Some(limits([rpm(CAPACITY)])));
+        assert_eq!(repository.system_defaults().await.unwrap().limits, Some(limits([rpm(CAPACITY)])));
         let key = format!("{}/BUCKET#user-1#gpt-4#0", repository.namespace_id());
         let request = repository.client().get_item().table_name("limiter");
         let request = request.key("PK", aws_sdk_dynamodb::types::AttributeValue::S(key));

@@ -149,7 +149,7 @@ async fn a_lease_takes_more_from_both_levels_or_from_none() {
     let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
     let (child, parent) = (EntityId::new("user-1").unwrap(), EntityId::new("proj-1").unwrap());
     let entity = NewEntity::new(child.clone()).parent(parent.clone()).cascading();
-    limiter.repository().create_entity(entity, None).await.unwrap();
+    limiter.repository().create_entity(entity).await.unwrap();
     let resource = ResourceName::new("gpt-4").unwrap();
     let left = async || {
         let left = [limiter.available(&child, &resource).await, limiter.available(&parent, &resource).await];

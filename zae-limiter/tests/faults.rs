@@ -129,7 +129,7 @@ async fn lost_answers_err_towards_granting_less() {
 /// kept.
 async fn drop_many(wire: &Wire, limiter: &RateLimiter) {
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
-    limiter.repository().create_entity(child, None).await.unwrap();
+    limiter.repository().create_entity(child).await.unwrap();
     let committed = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 3)).await.unwrap();
     committed.commit().await.unwrap();
     wire.fail(|_, number| Fault::Slow(number % 4));
@@ -163,7 +163,7 @@ async fn nor_do_they_in_real_time() {
     let repository = Repository::builder().client(client).create_table().build().await.unwrap();
     // A token in a day: what is gained while the test runs is well below one.
     let slow = Limit::custom("rpm", 1_000, 1, 86_400).unwrap();
-    repository.set_system_defaults(&slow.into(), None, None).await.unwrap();
+    repository.set_system_defaults(slow).await.unwrap();
     drop_many(&wire, &RateLimiter::builder(repository).deadline(DEADLINE).build()).await;
     for entity in ["key-1", "proj-1"] {
         let (tokens, consumed) = stored(&bench, entity, "rpm").await;
@@ -183,7 +183,7 @@ async fn what_the_parent_refuses_the_child_gets_back() {
     let repository = limiter.repository().clone();
     for key in ["key-1", "key-2"] {
         let child = NewEntity::new(EntityId::new(key).unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
-        repository.create_entity(child, None).await.unwrap();
+        repository.create_entity(child).await.unwrap();
     }
     // By another process: what this one remembers would save it from asking the child.
     exhaust(&bench.limiter(&limits([rpm(100)])).await.1, "key-1", 90).await;
@@ -202,7 +202,7 @@ async fn a_late_refund_does_not_reach_a_bucket_that_was_made_anew() {
     let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
     let entity = EntityId::new("user-1").unwrap();
     let late = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap();
-    limiter.repository().delete_entity(&entity, None).await.unwrap();
+    limiter.repository().delete_entity(&entity).await.unwrap();
     let (_, other) = bench.limiter(&limits([rpm(100)])).await;
     exhaust(&other, "user-1", 80).await;
     late.roll_back().await.unwrap();
@@ -241,7 +241,7 @@ async fn a_lease_gives_back_what_it_took_from_the_bucket_that_is_there() {
     let bench = Bench::new();
     let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
     let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap();
-    limiter.repository().delete_entity(&EntityId::new("user-1").unwrap(), None).await.unwrap();
+    limiter.repository().delete_entity(&EntityId::new("user-1").unwrap()).await.unwrap();
     let (_, other) = bench.limiter(&limits([rpm(100)])).await;
     exhaust(&other, "user-1", 80).await;
     lease.consume(Cost::of("rpm", 5)).await.unwrap();

@@ -113,7 +113,7 @@ async fn a_deleted_namespace_keeps_its_data_and_comes_back() {
     let id = repository.register_namespace(&tenant).await.unwrap();
     let key = EntityId::new("key-1").unwrap();
     let scoped = repository.scoped(&tenant).await.unwrap();
-    scoped.create_entity(NewEntity::new(key.clone()), None).await.unwrap();
+    scoped.create_entity(NewEntity::new(key.clone())).await.unwrap();
     let before = repository.namespace_info(&tenant).await.unwrap().unwrap();
 
     bench.advance(1_000);

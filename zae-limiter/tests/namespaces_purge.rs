@@ -63,11 +63,11 @@ fn provisioned(ns: &NamespaceId) -> Vec<Item> {
 async fn fill(repository: &Repository, table: &Table) {
     let limits: Limits = Limit::per_minute("rpm", 10).unwrap().into();
     let gpt = ResourceName::new("gpt-4").unwrap();
-    repository.set_system_defaults(&limits, None, None).await.unwrap();
-    repository.set_resource_defaults(&gpt, &limits, None).await.unwrap();
+    repository.set_system_defaults(&limits).await.unwrap();
+    repository.set_resource_defaults(&gpt, &limits).await.unwrap();
     let key = EntityId::new("key-1").unwrap();
-    repository.create_entity(NewEntity::new(key.clone()), None).await.unwrap();
-    repository.set_limits(&key, &LimitScope::Default, &limits, None).await.unwrap();
+    repository.create_entity(NewEntity::new(key.clone())).await.unwrap();
+    repository.set_limits(&key, &LimitScope::Default, &limits).await.unwrap();
     let ns = repository.namespace_id();
     table.put_all(provisioned(ns)).await;
     table.put_all((0..30).map(|index| bucket(ns, &format!("key-{index}"), 0)).collect()).await;

@@ -100,7 +100,7 @@ async fn a_neighbours_clock_that_is_ahead_is_not_turned_back() {
     let r = limiter.repository().clone();
     take(&limiter, "rpm", 4).await.unwrap();
     change(&r, &json!({"rf": {"N": (START + 5_000).to_string()}})).await;
-    r.set_limits(&id("e"), &scope(), &limits([rpm(20)]), None).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([rpm(20)])).await.unwrap();
     take(&limiter, "rpm", 1).await.unwrap();
     let bucket = shard(&r, 0).await;
     assert_eq!((raw::number(&bucket, "rf"), raw::number(&bucket, "b_rpm_tk")), (Some(START + 5_000), Some(5_000)));
@@ -130,7 +130,7 @@ async fn copies_of_the_owners_facts_are_repaired_unless_a_newer_client_keeps_the
         let bench = Bench::new();
         let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
         let r = limiter.repository().clone();
-        r.create_entity(NewEntity::new(id("e")).parent(id("p")).cascading(), None).await.unwrap();
+        r.create_entity(NewEntity::new(id("e")).parent(id("p")).cascading()).await.unwrap();
         take(&limiter, "rpm", 1).await.unwrap();
         let stamp = if stamped { json!({"N": "7"}) } else { Value::Null };
         change(&r, &json!({"cascade": {"BOOL": false}, "parent_id": {"S": "other"}, "pgen": stamp})).await;
@@ -157,7 +157,7 @@ async fn changed_limits_take_what_is_over_and_give_shards_their_part() {
         let stored = [("rpm", 50_000, 100_000, 100_000, 60_000)];
         raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (number, 2), START, &stored)).await;
     }
-    r.set_limits(&id("e"), &scope(), &limits([rpm(10), tpm(100)]), None).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([rpm(10), tpm(100)])).await.unwrap();
     for number in [0, 1] {
         let bucket = shard(&r, number).await;
         let tokens = ["rpm", "tpm"].map(|limit| raw::number(&bucket, &format!("b_{limit}_tk")));
@@ -172,8 +172,8 @@ async fn a_limit_that_somebody_still_uses_is_not_taken_off_its_bucket() {
     for used in [false, true] {
         let bench = Bench::new();
         let (wire, r) = bench.process().await;
-        r.set_system_defaults(&rpm(10).into(), None, None).await.unwrap();
-        r.set_limits(&id("e"), &scope(), &limits([rpm(10), old.clone()]), None).await.unwrap();
+        r.set_system_defaults(rpm(10)).await.unwrap();
+        r.set_limits(&id("e"), &scope(), &limits([rpm(10), old.clone()])).await.unwrap();
         let stored = [("rpm", 9_000, 10_000, 10_000, 60_000), ("old", 3_000, 5_000, 5_000, 60_000)];
         raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &stored)).await;
         wire.take();
@@ -192,7 +192,7 @@ async fn a_limit_that_somebody_still_uses_is_not_taken_off_its_bucket() {
         let entity = id("e");
         let (deleted, ()) = tokio::join!(
             async {
-                let deleted = r.delete_limits(&entity, &scope(), None).await.unwrap();
+                let deleted = r.delete_limits(&entity, &scope()).await.unwrap();
                 reads = wire.take()["GetItem"];
                 deleted
             },
@@ -219,7 +219,7 @@ async fn limits_that_a_neighbour_changed_are_read_anew_and_not_written_back() {
     let bench = Bench::new();
     let (ours, theirs) = a_raise_that_the_other_has_not_heard_of(&bench).await;
     let r = ours.repository().clone();
-    r.set_limits(&id("e"), &scope(), &limits([rpm(100)]), None).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([rpm(100)])).await.unwrap();
     let lease = theirs.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
     assert_eq!(lease.statuses()[0].limit.capacity(), 100);
     lease.commit().await.unwrap();
@@ -232,7 +232,7 @@ async fn a_settlement_changes_no_limits() {
     let (ours, theirs) = a_raise_that_the_other_has_not_heard_of(&bench).await;
     let r = ours.repository().clone();
     let lease = theirs.acquire("e", "gpt-4", Cost::of("rpm", 3)).await.unwrap();
-    r.set_limits(&id("e"), &scope(), &limits([rpm(100)]), None).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([rpm(100)])).await.unwrap();
     let before = shard(&r, 0).await;
     lease.adjust("rpm", -2).unwrap();
     lease.commit().await.unwrap();
@@ -248,7 +248,7 @@ async fn a_lease_takes_more_under_the_limits_of_today() {
     let (ours, theirs) = a_raise_that_the_other_has_not_heard_of(&bench).await;
     let r = ours.repository().clone();
     let lease = theirs.acquire("e", "gpt-4", Cost::of("rpm", 3)).await.unwrap();
-    r.set_limits(&id("e"), &scope(), &limits([tpm(7), rpm(100)]), None).await.unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([tpm(7), rpm(100)])).await.unwrap();
     let before = raw::number(&shard(&r, 0).await, "b_rpm_tk").unwrap();
     lease.consume(Cost::of("rpm", 2)).await.unwrap();
     let bucket = shard(&r, 0).await;

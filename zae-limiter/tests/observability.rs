@@ -176,7 +176,7 @@ fn every_grant_is_counted_once_wherever_it_came_from() {
     let work = async {
         let bench = Bench::new();
         let (_, repository) = bench.process().await;
-        repository.set_system_defaults(&limits([rpm(100_000)]), None, None).await.unwrap();
+        repository.set_system_defaults(&limits([rpm(100_000)])).await.unwrap();
         let limiter = RateLimiter::builder(repository).reserve(Reserve::All).deadline(support::DEADLINE).build();
         for _ in 0..300 {
             assert!(spend(&limiter, "user-1", 1).await);
@@ -218,7 +218,7 @@ async fn what_holds_a_client_is_debugged_in_a_line_without_a_secret() {
     let unbuilt = Repository::builder().client(client.clone()).create_table().endpoint_url("http://localhost");
     let unopened = format!("{unbuilt:?}");
     let repository = Repository::builder().client(client.clone()).create_table().build().await.unwrap();
-    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     let builder = RateLimiter::builder(repository.clone()).default_limits(limits([rpm(100)]));
     let unmade = format!("{builder:?}");
     let limiter = builder.build();
@@ -285,7 +285,7 @@ async fn a_parent_that_cascades_itself_is_warned_of_once() {
         NewEntity::new(id("key-1")).parent(id("team")).cascading(),
         NewEntity::new(id("key-2")).parent(id("team")).cascading(),
     ] {
-        limiter.repository().create_entity(entity, None).await.unwrap();
+        limiter.repository().create_entity(entity).await.unwrap();
     }
     let warnings = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap().matches("WARN").count();
     assert!(spend(&limiter, "team", 1).await && warnings() == 0, "two levels are as many as are charged");

@@ -7,8 +7,8 @@ mod support;
 use serde_json::json;
 use support::{Bench, START, limits, rpm, tpm};
 use zae_limiter::{
-    AuditTarget, EntityId, Limit, LimitScope, Limits, OnUnavailable, Principal, Repository, RepositoryError,
-    ResourceName,
+    AuditTarget, EntityId, Limit, LimitScope, Limits, Repository, RepositoryError, ResourceName, StoredPolicy,
+    SystemDefaults,
 };
 
 fn id(text: &str) -> EntityId {
@@ -38,52 +38,51 @@ async fn every_level_stores_replaces_and_forgets() {
     let (entity, gpt) = (id("user@example.com"), resource("openai/gpt-4:latest"));
     for scope in [LimitScope::Default, gpt.clone().into()] {
         assert_eq!(r.limits(&entity, &scope).await.unwrap(), None);
-        assert!(!r.delete_limits(&entity, &scope, None).await.unwrap());
+        assert!(!r.delete_limits(&entity, &scope).await.unwrap());
         for stored in [limits([rpm(1), tpm(2)]), awkward(), limits([tpm(3)])] {
-            r.set_limits(&entity, &scope, &stored, None).await.unwrap();
+            r.set_limits(&entity, &scope, &stored).await.unwrap();
             assert_eq!(r.limits(&entity, &scope).await.unwrap(), Some(stored));
         }
-        assert!(r.delete_limits(&entity, &scope, None).await.unwrap());
+        assert!(r.delete_limits(&entity, &scope).await.unwrap());
         assert_eq!(r.limits(&entity, &scope).await.unwrap(), None);
     }
     assert_eq!(r.resource_defaults(&gpt).await.unwrap(), None);
     for stored in [awkward(), limits([rpm(1)])] {
-        r.set_resource_defaults(&gpt, &stored, None).await.unwrap();
+        r.set_resource_defaults(&gpt, &stored).await.unwrap();
         assert_eq!(r.resource_defaults(&gpt).await.unwrap(), Some(stored));
     }
-    assert!(r.delete_resource_defaults(&gpt, None).await.unwrap());
-    assert!(!r.delete_resource_defaults(&gpt, None).await.unwrap());
-    for policy in [Some(OnUnavailable::Allow), None, Some(OnUnavailable::Block)] {
-        r.set_system_defaults(&awkward(), policy, None).await.unwrap();
-        assert_eq!(r.system_defaults().await.unwrap(), (Some(awkward()), policy));
+    assert!(r.delete_resource_defaults(&gpt).await.unwrap());
+    assert!(!r.delete_resource_defaults(&gpt).await.unwrap());
+    for policy in [Some(StoredPolicy::Allow), None, Some(StoredPolicy::Block)] {
+        r.set_system_defaults(SystemDefaults::new(awkward()).on_unavailable(policy)).await.unwrap();
+        let stored = r.system_defaults().await.unwrap();
+        assert_eq!((stored.limits, stored.on_unavailable), (Some(awkward()), policy));
     }
-    let local = r.set_system_defaults(&awkward(), Some(OnUnavailable::Local), None).await.unwrap_err();
-    assert!(matches!(local, RepositoryError::Invalid(_)), "{local}");
 }
 
 #[tokio::test]
 async fn registries_list_what_is_there() {
     let (_, r) = Bench::new().process().await;
     for name in ["z", "a/b:c", "Gpt"] {
-        r.set_resource_defaults(&resource(name), &rpm(1).into(), None).await.unwrap();
-        r.set_resource_defaults(&resource(name), &rpm(2).into(), None).await.unwrap();
+        r.set_resource_defaults(&resource(name), &rpm(1).into()).await.unwrap();
+        r.set_resource_defaults(&resource(name), &rpm(2).into()).await.unwrap();
     }
     assert_eq!(r.resources_with_defaults().await.unwrap(), ["Gpt", "a/b:c", "z"].map(resource));
-    r.delete_resource_defaults(&resource("z"), None).await.unwrap();
+    r.delete_resource_defaults(&resource("z")).await.unwrap();
     assert_eq!(r.resources_with_defaults().await.unwrap(), ["Gpt", "a/b:c"].map(resource));
 
     for entity in ["e1", "e2"] {
         for scope in [LimitScope::Default, scope("a/b:c")] {
-            r.set_limits(&id(entity), &scope, &rpm(1).into(), None).await.unwrap();
-            r.set_limits(&id(entity), &scope, &rpm(2).into(), None).await.unwrap();
+            r.set_limits(&id(entity), &scope, &rpm(1).into()).await.unwrap();
+            r.set_limits(&id(entity), &scope, &rpm(2).into()).await.unwrap();
         }
     }
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), [LimitScope::Default, scope("a/b:c")]);
     for deleted in [true, false, false] {
-        assert_eq!(r.delete_limits(&id("e1"), &scope("a/b:c"), None).await.unwrap(), deleted);
+        assert_eq!(r.delete_limits(&id("e1"), &scope("a/b:c")).await.unwrap(), deleted);
     }
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), [LimitScope::Default, scope("a/b:c")]);
-    r.delete_limits(&id("e2"), &scope("a/b:c"), None).await.unwrap();
+    r.delete_limits(&id("e2"), &scope("a/b:c")).await.unwrap();
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), [LimitScope::Default]);
     let registry = raw::get(&r, &format!("{}/SYSTEM#", r.namespace_id()), "#ENTITY_CONFIG_RESOURCES").await;
     assert_eq!(registry.get("a/b:c"), None, "no zero is left behind");
@@ -93,12 +92,12 @@ async fn registries_list_what_is_there() {
 async fn a_resource_named_like_a_key_cannot_break_the_registry() {
     let (wire, r) = Bench::new().process().await;
     for name in ["PK", "SK", "GSI1PK", "GSI4SK", "LSI5SK"] {
-        let error = r.set_limits(&id("e"), &scope(name), &rpm(1).into(), None).await.unwrap_err();
+        let error = r.set_limits(&id("e"), &scope(name), &rpm(1).into()).await.unwrap_err();
         assert!(matches!(&error, RepositoryError::Invalid(e) if e.field() == "resource"), "{error}");
     }
     assert_eq!(wire.count(), 0);
-    r.set_limits(&id("e"), &scope("GSI9PK"), &rpm(1).into(), None).await.unwrap();
-    r.set_resource_defaults(&resource("PK"), &rpm(1).into(), None).await.unwrap();
+    r.set_limits(&id("e"), &scope("GSI9PK"), &rpm(1).into()).await.unwrap();
+    r.set_resource_defaults(&resource("PK"), &rpm(1).into()).await.unwrap();
     assert_eq!(r.resources_with_defaults().await.unwrap(), [resource("PK")]);
 }
 
@@ -107,9 +106,9 @@ async fn pages_lead_through_all_entities() {
     let (_, r) = Bench::new().process().await;
     let all: Vec<_> = (0..7).map(|number| id(&format!("e:{number}@x"))).collect();
     for entity in &all {
-        r.set_limits(entity, &scope("gpt-4"), &rpm(1).into(), None).await.unwrap();
+        r.set_limits(entity, &scope("gpt-4"), &rpm(1).into()).await.unwrap();
     }
-    r.set_limits(&id("elsewhere"), &LimitScope::Default, &rpm(1).into(), None).await.unwrap();
+    r.set_limits(&id("elsewhere"), &LimitScope::Default, &rpm(1).into()).await.unwrap();
     let (mut found, mut cursor) = (Vec::new(), None);
     loop {
         let page = r.entities_with_limits_page(&scope("gpt-4"), 3, cursor.as_deref()).await.unwrap();
@@ -141,9 +140,9 @@ async fn counts_stay_right_when_many_change_the_same() {
             tasks.spawn(async move {
                 let (entity, scope) = (id(&format!("e{}", task % 2)), scope("gpt-4"));
                 if (task + round) % 3 == 0 {
-                    r.delete_limits(&entity, &scope, None).await.map(drop)
+                    r.delete_limits(&entity, &scope).await.map(drop)
                 } else {
-                    r.set_limits(&entity, &scope, &rpm(task + 1).into(), None).await
+                    r.set_limits(&entity, &scope, &rpm(task + 1).into()).await
                 }
             });
         }
@@ -177,7 +176,7 @@ async fn set_limits_reach_all_shards_and_end_the_old_refill() {
     }
     raw::put(&r, &raw::bucket(&r, ("key-1", "other"), (0, 1), START, &[minute(5_000, 300_000)])).await;
     bench.advance(6_000);
-    r.set_limits(&id("key-1"), &scope("gpt-4"), &limits([rpm(3_000)]), None).await.unwrap();
+    r.set_limits(&id("key-1"), &scope("gpt-4"), &limits([rpm(3_000)])).await.unwrap();
     for shard in 0..3 {
         let bucket = stored_bucket(&r, "key-1", "gpt-4", shard).await;
         // 6 s at 100 a minute are 10; what is over the old ceiling is lost.
@@ -195,12 +194,12 @@ async fn set_limits_reach_all_shards_and_end_the_old_refill() {
 async fn an_entitys_default_reaches_the_resources_without_limits_of_their_own() {
     let bench = Bench::new();
     let (_, r) = bench.process().await;
-    r.set_limits(&id("key-1"), &scope("own"), &limits([rpm(9)]), None).await.unwrap();
+    r.set_limits(&id("key-1"), &scope("own"), &limits([rpm(9)])).await.unwrap();
     for resource in ["own", "other", "third"] {
         let limits = [("rpm", 9_000, 9_000, 9_000, 60_000)];
         raw::put(&r, &raw::bucket(&r, ("key-1", resource), (0, 1), START, &limits)).await;
     }
-    r.set_limits(&id("key-1"), &LimitScope::Default, &limits([rpm(70)]), None).await.unwrap();
+    r.set_limits(&id("key-1"), &LimitScope::Default, &limits([rpm(70)])).await.unwrap();
     for (resource, capacity) in [("own", 9_000), ("other", 70_000), ("third", 70_000)] {
         let bucket = stored_bucket(&r, "key-1", resource, 0).await;
         assert_eq!(raw::number(&bucket, "b_rpm_cp"), Some(capacity), "{resource}");
@@ -214,12 +213,12 @@ async fn an_entitys_default_reaches_the_resources_without_limits_of_their_own() 
 async fn deleted_limits_give_way_to_what_holds_then() {
     let bench = Bench::new();
     let (_, r) = bench.process().await;
-    r.set_system_defaults(&limits([rpm(100), tpm(2_000)]), None, None).await.unwrap();
+    r.set_system_defaults(&limits([rpm(100), tpm(2_000)])).await.unwrap();
     let own = limits([rpm(10), Limit::per_minute("images-v2.x", 5).unwrap()]);
-    r.set_limits(&id("vip"), &scope("gpt-4"), &own, None).await.unwrap();
+    r.set_limits(&id("vip"), &scope("gpt-4"), &own).await.unwrap();
     let stored = [("rpm", 4_000, 10_000, 10_000, 60_000), ("images-v2.x", 1_000, 5_000, 5_000, 60_000)];
     raw::put(&r, &raw::bucket(&r, ("vip", "gpt-4"), (0, 1), START, &stored)).await;
-    assert!(r.delete_limits(&id("vip"), &scope("gpt-4"), None).await.unwrap());
+    assert!(r.delete_limits(&id("vip"), &scope("gpt-4")).await.unwrap());
     let bucket = stored_bucket(&r, "vip", "gpt-4", 0).await;
     assert_eq!(numbers(&bucket, "rpm"), [4_000, 100_000, 100_000, 60_000].map(Some));
     assert_eq!(numbers(&bucket, "tpm"), [2_000_000, 2_000_000, 2_000_000, 60_000].map(Some));
@@ -228,10 +227,10 @@ async fn deleted_limits_give_way_to_what_holds_then() {
     assert_eq!(raw::number(&bucket, "ttl"), Some(START / 1_000 + 420));
 
     // With nothing below, the bucket stays as it is.
-    r.delete_system_defaults(None).await.unwrap();
-    r.set_limits(&id("vip"), &scope("gpt-4"), &own, None).await.unwrap();
+    r.delete_system_defaults().await.unwrap();
+    r.set_limits(&id("vip"), &scope("gpt-4"), &own).await.unwrap();
     let before = stored_bucket(&r, "vip", "gpt-4", 0).await;
-    r.delete_limits(&id("vip"), &scope("gpt-4"), None).await.unwrap();
+    r.delete_limits(&id("vip"), &scope("gpt-4")).await.unwrap();
     assert_eq!(stored_bucket(&r, "vip", "gpt-4", 0).await, before);
 }
 
@@ -245,11 +244,11 @@ async fn skeletons_and_foreign_buckets_are_left_alone() {
     scheduled["sched"] = json!({"S": "x"});
     for (resource, bucket) in [("skeleton", skeleton), ("scheduled", scheduled)] {
         raw::put(&r, &bucket).await;
-        r.set_limits(&id("e"), &scope(resource), &rpm(5).into(), None).await.unwrap();
+        r.set_limits(&id("e"), &scope(resource), &rpm(5).into()).await.unwrap();
         assert_eq!(raw::get(&r, &pk(resource), "#STATE").await, bucket);
     }
     assert!(raw::get(&r, &pk("none"), "#STATE").await.is_null());
-    r.set_limits(&id("e"), &scope("none"), &rpm(5).into(), None).await.unwrap();
+    r.set_limits(&id("e"), &scope("none"), &rpm(5).into()).await.unwrap();
     assert!(raw::get(&r, &pk("none"), "#STATE").await.is_null(), "limits alone make no bucket");
 }
 
@@ -275,15 +274,15 @@ async fn what_newer_clients_stored_is_neither_read_wrongly_nor_replaced() {
     let own = scope("gpt-4");
     let errors = [
         r.limits(&entity, &own).await.unwrap_err(),
-        r.set_limits(&entity, &own, &new, None).await.unwrap_err(),
-        r.delete_limits(&entity, &own, None).await.unwrap_err(),
-        r.delete_entity(&entity, None).await.unwrap_err(),
+        r.set_limits(&entity, &own, &new).await.unwrap_err(),
+        r.delete_limits(&entity, &own).await.unwrap_err(),
+        r.delete_entity(&entity).await.unwrap_err(),
         r.resource_defaults(&gpt).await.unwrap_err(),
-        r.set_resource_defaults(&gpt, &new, None).await.unwrap_err(),
-        r.delete_resource_defaults(&gpt, None).await.unwrap_err(),
+        r.set_resource_defaults(&gpt, &new).await.unwrap_err(),
+        r.delete_resource_defaults(&gpt).await.unwrap_err(),
         r.system_defaults().await.unwrap_err(),
-        r.set_system_defaults(&new, None, None).await.unwrap_err(),
-        r.delete_system_defaults(None).await.unwrap_err(),
+        r.set_system_defaults(&new).await.unwrap_err(),
+        r.delete_system_defaults().await.unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(&error, RepositoryError::Unsupported(u) if u.attribute == "disabled"), "{error}");
@@ -310,30 +309,30 @@ async fn what_the_provisioner_wrote_was_never_counted() {
         raw::put(&r, &provisioned(entity)).await;
         assert_eq!(r.limits(&id(entity), &scope("gpt-4")).await.unwrap(), Some(limits([rpm(1)])));
     }
-    assert!(r.delete_limits(&id("deleted"), &scope("gpt-4"), None).await.unwrap());
+    assert!(r.delete_limits(&id("deleted"), &scope("gpt-4")).await.unwrap());
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), []);
-    r.set_limits(&id("replaced"), &scope("gpt-4"), &rpm(2).into(), None).await.unwrap();
+    r.set_limits(&id("replaced"), &scope("gpt-4"), &rpm(2).into()).await.unwrap();
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), [scope("gpt-4")]);
     assert_eq!(r.entities_with_limits(&scope("gpt-4")).await.unwrap(), [id("replaced")]);
-    assert!(r.delete_limits(&id("replaced"), &scope("gpt-4"), None).await.unwrap());
+    assert!(r.delete_limits(&id("replaced"), &scope("gpt-4")).await.unwrap());
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn every_change_is_recorded_once() {
     let (_, r) = Bench::new().process().await;
-    let admin = Principal::new("arn:aws:iam::123456789012:user/x").unwrap();
-    let by = Some(&admin);
+    let admin = "arn:aws:iam::123456789012:user/x";
+    let r = r.acting_as(admin).unwrap();
     let (entity, gpt) = (id("e"), resource("gpt-4"));
-    r.set_limits(&entity, &LimitScope::Default, &rpm(1).into(), by).await.unwrap();
-    r.delete_limits(&entity, &LimitScope::Default, by).await.unwrap();
-    r.delete_limits(&entity, &LimitScope::Default, by).await.unwrap();
-    r.set_resource_defaults(&gpt, &rpm(1).into(), by).await.unwrap();
-    r.delete_resource_defaults(&gpt, by).await.unwrap();
-    r.delete_resource_defaults(&gpt, by).await.unwrap();
-    r.set_system_defaults(&rpm(1).into(), Some(OnUnavailable::Allow), by).await.unwrap();
-    r.delete_system_defaults(by).await.unwrap();
-    r.delete_system_defaults(by).await.unwrap();
+    r.set_limits(&entity, &LimitScope::Default, &rpm(1).into()).await.unwrap();
+    r.delete_limits(&entity, &LimitScope::Default).await.unwrap();
+    r.delete_limits(&entity, &LimitScope::Default).await.unwrap();
+    r.set_resource_defaults(&gpt, &rpm(1).into()).await.unwrap();
+    r.delete_resource_defaults(&gpt).await.unwrap();
+    r.delete_resource_defaults(&gpt).await.unwrap();
+    r.set_system_defaults(SystemDefaults::new(rpm(1)).on_unavailable(StoredPolicy::Allow)).await.unwrap();
+    r.delete_system_defaults().await.unwrap();
+    r.delete_system_defaults().await.unwrap();
     for (target, resource) in [
         (AuditTarget::Entity(entity), Some("_default_")),
         (AuditTarget::Resource(gpt), Some("gpt-4")),
@@ -343,7 +342,7 @@ async fn every_change_is_recorded_once() {
         let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
         assert_eq!(actions, ["limits_deleted", "limits_set"], "{target}");
         for event in &events {
-            assert_eq!(event.principal.as_deref(), Some(admin.as_str()));
+            assert_eq!(event.principal.as_deref(), Some(admin));
             assert_eq!(event.resource.as_ref().map(ToString::to_string).as_deref(), resource);
         }
         assert_eq!(events[1].details["limits"][0]["capacity"], 1, "{target}");

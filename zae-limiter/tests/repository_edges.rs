@@ -65,7 +65,7 @@ async fn the_largest_set_of_limits_is_enforced_adjusted_and_changed() {
         names.fold(first, |cost, name| cost.and(name, amount))
     };
     let limiter = limiter(&r);
-    r.set_system_defaults(&set, None, None).await.unwrap();
+    r.set_system_defaults(&set).await.unwrap();
     limiter.acquire("e", "gpt-4", all(&set, 5)).await.unwrap().commit().await.unwrap();
     bench.advance(1_000_000_000);
     let lease = limiter.acquire("e", "gpt-4", all(&set, MAX_TOKENS / 2)).await.unwrap();
@@ -73,9 +73,9 @@ async fn the_largest_set_of_limits_is_enforced_adjusted_and_changed() {
         lease.adjust(limit.name().as_str(), 1).unwrap();
     }
     lease.commit().await.unwrap();
-    r.set_limits(&id("e"), &scope("gpt-4"), &largest('a', MAX_TOKENS / 4), None).await.unwrap();
+    r.set_limits(&id("e"), &scope("gpt-4"), &largest('a', MAX_TOKENS / 4)).await.unwrap();
     limiter.acquire("e", "gpt-4", all(&set, 3)).await.unwrap().commit().await.unwrap();
-    r.set_limits(&id("e"), &scope("gpt-4"), &set, None).await.unwrap();
+    r.set_limits(&id("e"), &scope("gpt-4"), &set).await.unwrap();
     limiter.acquire("e", "gpt-4", all(&set, 1)).await.unwrap().roll_back().await.unwrap();
     let left = i64::try_from(MAX_TOKENS / 4 - 3).unwrap() * 1_000;
     for limit in &set {
@@ -85,7 +85,7 @@ async fn the_largest_set_of_limits_is_enforced_adjusted_and_changed() {
     // All of them renamed, and again: what no longer applies must not stand in the way of what does.
     for first in ['b', 'c', 'd'] {
         let renamed = largest(first, 10);
-        r.set_resource_defaults(&resource("other"), &renamed, None).await.unwrap();
+        r.set_resource_defaults(&resource("other"), &renamed).await.unwrap();
         limiter.acquire("e", "other", all(&renamed, 7)).await.unwrap().commit().await.unwrap();
         bench.advance(60_000);
         let refused = limiter.acquire("e", "other", all(&renamed, 7)).await.unwrap_err();
@@ -103,15 +103,15 @@ async fn a_transaction_in_the_way_is_waited_for() {
     for operation in ["UpdateItem", "TransactWriteItems"] {
         raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &tokens)).await;
         fail_first(&wire, operation, 3, Fault::Conflict);
-        r.set_limits(&id("e"), &scope("gpt-4"), &rpm(5).into(), None).await.unwrap();
+        r.set_limits(&id("e"), &scope("gpt-4"), &rpm(5).into()).await.unwrap();
         assert_eq!(raw::number(&bucket(&r, "e").await, "b_rpm_cp"), Some(5_000), "{operation}");
         fail_first(&wire, operation, 3, Fault::Conflict);
-        assert!(r.delete_limits(&id("e"), &scope("gpt-4"), None).await.unwrap());
+        assert!(r.delete_limits(&id("e"), &scope("gpt-4")).await.unwrap());
     }
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), []);
 
     wire.fail(|operation, _| if operation == "TransactWriteItems" { Fault::Conflict } else { Fault::None });
-    let error = r.set_limits(&id("e"), &scope("gpt-4"), &rpm(5).into(), None).await.unwrap_err();
+    let error = r.set_limits(&id("e"), &scope("gpt-4"), &rpm(5).into()).await.unwrap_err();
     let kind = |error: &RepositoryError| match error {
         RepositoryError::Store(error) => error.kind(),
         other => panic!("{other}"),
@@ -126,14 +126,14 @@ async fn a_transaction_in_the_way_is_waited_for() {
 async fn what_dynamodb_leaves_of_a_batch_is_asked_for_again() {
     let bench = Bench::new();
     let (wire, r) = bench.process().await;
-    r.set_system_defaults(&rpm(5).into(), None, None).await.unwrap();
-    r.create_entity(NewEntity::new(id("e")), None).await.unwrap();
+    r.set_system_defaults(rpm(5)).await.unwrap();
+    r.create_entity(NewEntity::new(id("e"))).await.unwrap();
     raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &[("rpm", 0, 5_000, 5_000, 60_000)])).await;
     fail_first(&wire, "BatchGetItem", 3, Fault::Unprocessed);
     let found = limiter(&r).limits_for(&id("e"), &resource("gpt-4")).await.unwrap();
     assert_eq!((found, wire.take()["BatchGetItem"]), (Some(rpm(5).into()), 4));
     fail_first(&wire, "BatchWriteItem", 3, Fault::Unprocessed);
-    r.delete_entity(&id("e"), None).await.unwrap();
+    r.delete_entity(&id("e")).await.unwrap();
     assert_eq!((bucket(&r, "e").await, wire.take()["BatchWriteItem"]), (Value::Null, 4));
 }
 
@@ -165,12 +165,12 @@ async fn limits_read_during_a_change_are_not_believed_after_it() {
     let (wire, r) = bench.process().await;
     let (limiter, entity, gpt) = (limiter(&r), id("e"), resource("gpt-4"));
     let (old, new, newest) = (limits([rpm(1)]), limits([rpm(2)]), limits([rpm(3)]));
-    r.set_system_defaults(&old, None, None).await.unwrap();
+    r.set_system_defaults(&old).await.unwrap();
     // The answer is ready before the change, and arrives after it.
     fail_first(&wire, "BatchGetItem", 1, Fault::Slow(500));
     let change = async {
         tokio::task::yield_now().await;
-        r.set_limits(&entity, &scope("gpt-4"), &new, None).await.unwrap();
+        r.set_limits(&entity, &scope("gpt-4"), &new).await.unwrap();
         // The slow answer is still on its way: this call must not be content with it.
         limiter.limits_for(&entity, &gpt).await.unwrap()
     };
@@ -178,11 +178,11 @@ async fn limits_read_during_a_change_are_not_believed_after_it() {
     assert_eq!((early.unwrap(), late), (Some(old), Some(new.clone())));
     assert_eq!(limiter.limits_for(&entity, &gpt).await.unwrap(), Some(new));
 
-    r.delete_limits(&entity, &scope("gpt-4"), None).await.unwrap();
+    r.delete_limits(&entity, &scope("gpt-4")).await.unwrap();
     fail_first(&wire, "BatchGetItem", 1, Fault::Slow(500));
     let change = async {
         tokio::task::yield_now().await;
-        r.set_system_defaults(&newest, None, None).await.unwrap();
+        r.set_system_defaults(&newest).await.unwrap();
     };
     let _ = tokio::join!(limiter.limits_for(&entity, &gpt), change);
     assert_eq!(limiter.limits_for(&entity, &gpt).await.unwrap(), Some(newest));
@@ -193,18 +193,18 @@ async fn a_change_of_one_entity_leaves_the_others_remembered() {
     let bench = Bench::new();
     let (wire, r) = bench.process().await;
     let (limiter, gpt) = (limiter(&r), resource("gpt-4"));
-    r.set_system_defaults(&rpm(1).into(), None, None).await.unwrap();
+    r.set_system_defaults(rpm(1)).await.unwrap();
     for entity in ["one", "two"] {
         limiter.limits_for(&id(entity), &gpt).await.unwrap();
     }
-    r.create_entity(NewEntity::new(id("three")), None).await.unwrap();
-    r.set_limits(&id("one"), &LimitScope::Default, &tpm(1).into(), None).await.unwrap();
+    r.create_entity(NewEntity::new(id("three"))).await.unwrap();
+    r.set_limits(&id("one"), &LimitScope::Default, &tpm(1).into()).await.unwrap();
     wire.take();
     for (entity, calls, limits) in [("one", 1, tpm(1)), ("two", 0, rpm(1))] {
         assert_eq!(limiter.limits_for(&id(entity), &gpt).await.unwrap(), Some(limits.into()));
         assert_eq!(wire.count(), calls, "{entity}");
     }
-    r.set_resource_defaults(&gpt, &rpm(7).into(), None).await.unwrap();
+    r.set_resource_defaults(&gpt, &rpm(7).into()).await.unwrap();
     assert_eq!(limiter.limits_for(&id("two"), &gpt).await.unwrap(), Some(rpm(7).into()));
 }
 
@@ -245,7 +245,7 @@ async fn limits_are_read_strongly_right_after_a_change() {
         std::mem::take(&mut *reads.0.lock().unwrap())
     };
     assert_eq!(strong("a").await, [false]);
-    r.set_system_defaults(&rpm(1).into(), None, None).await.unwrap();
+    r.set_system_defaults(rpm(1)).await.unwrap();
     assert_eq!(strong("a").await, [true]);
     bench.advance(60_000);
     assert_eq!(strong("a").await, [false]);
@@ -256,7 +256,7 @@ async fn a_cursor_leads_on_in_its_own_scope_only() {
     let (_, r) = Bench::new().process().await;
     for entity in ["a", "b", "c"] {
         for scope in [LimitScope::Default, scope("gpt-4")] {
-            r.set_limits(&id(entity), &scope, &rpm(1).into(), None).await.unwrap();
+            r.set_limits(&id(entity), &scope, &rpm(1).into()).await.unwrap();
         }
     }
     let page = r.entities_with_limits_page(&scope("gpt-4"), 1, None).await.unwrap();
@@ -272,10 +272,10 @@ async fn a_cursor_leads_on_in_its_own_scope_only() {
 async fn a_bucket_that_fills_in_no_time_does_not_lapse_at_once() {
     let (_, r) = Bench::new().process().await;
     let burst = Limit::custom("rps", 1, 1_000, 1).unwrap();
-    r.set_system_defaults(&burst.clone().into(), None, None).await.unwrap();
-    r.set_limits(&id("e"), &scope("gpt-4"), &rpm(1).into(), None).await.unwrap();
+    r.set_system_defaults(burst.clone()).await.unwrap();
+    r.set_limits(&id("e"), &scope("gpt-4"), &rpm(1).into()).await.unwrap();
     raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &[("rpm", 0, 1_000, 1_000, 60_000)])).await;
-    r.delete_limits(&id("e"), &scope("gpt-4"), None).await.unwrap();
+    r.delete_limits(&id("e"), &scope("gpt-4")).await.unwrap();
     let bucket = bucket(&r, "e").await;
     assert_eq!((raw::number(&bucket, "b_rps_cp"), raw::number(&bucket, "ttl")), (Some(1_000), None));
 }
@@ -284,14 +284,14 @@ async fn a_bucket_that_fills_in_no_time_does_not_lapse_at_once() {
 async fn an_entity_that_cannot_be_deleted_whole_keeps_everything() {
     let (_, r) = Bench::new().process().await;
     let ns = r.namespace_id();
-    r.create_entity(NewEntity::new(id("e")), None).await.unwrap();
-    r.set_limits(&id("e"), &scope("a"), &rpm(1).into(), None).await.unwrap();
+    r.create_entity(NewEntity::new(id("e"))).await.unwrap();
+    r.set_limits(&id("e"), &scope("a"), &rpm(1).into()).await.unwrap();
     let quota = json!({
         "PK": {"S": format!("{ns}/ENTITY#e")}, "SK": {"S": "#CONFIG#b"}, "GSI4PK": {"S": ns.as_str()},
         "l_q_cp": {"N": "5"}, "l_q_ra": {"N": "0"}, "l_q_rp": {"N": "1"}, "l_q_rsched": {"S": "0 0 * * *"},
     });
     raw::put(&r, &quota).await;
-    let error = r.delete_entity(&id("e"), None).await.unwrap_err();
+    let error = r.delete_entity(&id("e")).await.unwrap_err();
     assert!(matches!(&error, RepositoryError::Unsupported(u) if u.attribute == "l_q_rsched"), "{error}");
     assert_eq!(raw::partition(&r, &format!("{ns}/ENTITY#e")).await.len(), 3);
     assert_eq!(r.limits(&id("e"), &scope("a")).await.unwrap(), Some(rpm(1).into()));
@@ -307,7 +307,7 @@ async fn nothing_that_is_debugged_shows_credentials() {
     let builder = Repository::builder().client(client).create_table();
     let mut said = format!("{builder:?}");
     let r = builder.build().await.unwrap();
-    r.set_system_defaults(&rpm(1).into(), None, None).await.unwrap();
+    r.set_system_defaults(rpm(1)).await.unwrap();
     let limiter = limiter(&r);
     let lease = limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
     let refused = limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
@@ -319,7 +319,7 @@ async fn nothing_that_is_debugged_shows_credentials() {
 async fn nobody_is_their_own_parent() {
     let (wire, r) = Bench::new().process().await;
     let own_parent = NewEntity::new(id("e")).parent(id("e")).cascading();
-    let error = r.create_entity(own_parent, None).await.unwrap_err();
+    let error = r.create_entity(own_parent).await.unwrap_err();
     assert!(matches!(&error, RepositoryError::Invalid(e) if e.field() == "parent_id"), "{error}");
     assert_eq!(wire.count(), 0);
 }
@@ -327,7 +327,7 @@ async fn nobody_is_their_own_parent() {
 #[tokio::test]
 async fn an_empty_name_is_none() {
     let (_, r) = Bench::new().process().await;
-    let entity = r.create_entity(NewEntity::new(id("e")).name(""), None).await.unwrap();
+    let entity = r.create_entity(NewEntity::new(id("e")).name("")).await.unwrap();
     assert_eq!(entity.name, "e");
     let pk = format!("{}/ENTITY#e", r.namespace_id());
     assert_eq!(raw::get(&r, &pk, "#META").await["name"]["S"], "e");

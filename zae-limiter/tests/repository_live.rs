@@ -37,7 +37,7 @@ async fn an_entitys_own_limits_come_and_go_with_the_bucket_in_use() {
     let repository = limiter.repository().clone();
     spend(&limiter, "rpm", 4).await.unwrap();
 
-    repository.set_limits(&id("user-1"), &scope(), &limits([rpm(100), tpm(50)]), None).await.unwrap();
+    repository.set_limits(&id("user-1"), &scope(), &limits([rpm(100), tpm(50)])).await.unwrap();
     assert!(matches!(spend(&limiter, "rpm", 7).await, Err(AcquireError::Exceeded(_))), "6 are left, of more");
     spend(&limiter, "tpm", 50).await.expect("a limit that was not there starts full");
     bench.advance(3_000);
@@ -46,7 +46,7 @@ async fn an_entitys_own_limits_come_and_go_with_the_bucket_in_use() {
     assert!(matches!(spend(&limiter, "rpm", 1).await, Err(AcquireError::Exceeded(_))));
     assert_eq!(stored(&limiter, "ttl").await, None);
 
-    assert!(repository.delete_limits(&id("user-1"), &scope(), None).await.unwrap());
+    assert!(repository.delete_limits(&id("user-1"), &scope()).await.unwrap());
     assert_eq!(stored(&limiter, "b_rpm_cp").await, Some(10_000));
     assert_eq!(stored(&limiter, "b_tpm_tk").await, None);
     assert!(stored(&limiter, "ttl").await.is_some());
@@ -76,7 +76,7 @@ async fn changing_limits_neither_mints_nor_loses_count_of_tokens() {
     admin_wire.fail(|_, call| Fault::Slow(call * 3 % 4));
     for round in 0..12 {
         let rate = if round % 2 == 0 { 59 } else { 90 };
-        admin.set_limits(&id("user-1"), &scope(), &limits([rpm(rate)]), None).await.unwrap();
+        admin.set_limits(&id("user-1"), &scope(), &limits([rpm(rate)])).await.unwrap();
     }
     let mut granted = 1;
     while let Some(spent) = spenders.join_next().await {

@@ -19,8 +19,8 @@ use tokio::{
     net::TcpListener,
 };
 use zae_limiter::{
-    AuditTarget, EmbeddedStore, NamespaceName, NamespaceState, OnUnavailable, ProvisionOccasion, ProvisionTarget,
-    Provisioner, Provisioning, Repository, RepositoryError, ResourceName, StackName,
+    AuditTarget, EmbeddedStore, NamespaceName, NamespaceState, ProvisionOccasion, ProvisionTarget, Provisioner,
+    Provisioning, Repository, RepositoryError, ResourceName, StackName, StoredPolicy, SystemDefaults,
 };
 
 fn name(text: &str) -> NamespaceName {
@@ -86,7 +86,6 @@ async fn bad_settings_are_refused_before_anything_is_sent() {
     for (builder, field) in [
         (builder().stack("rate_limits"), "name"),
         (builder().namespace("_"), "namespace"),
-        (builder().on_unavailable(OnUnavailable::Local), "on_unavailable"),
         (builder().audit_retention_days(0), "audit_retention_days"),
     ] {
         let error = builder.build().await.unwrap_err();
@@ -121,7 +120,7 @@ async fn a_file_survives_a_restart() {
     let path = folder.path().join("limits.db");
     let resource = ResourceName::new("gpt-4").unwrap();
     let first = Repository::embedded_at(&path).await.unwrap();
-    first.set_resource_defaults(&resource, &rpm(100).into(), None).await.unwrap();
+    first.set_resource_defaults(&resource, &rpm(100).into()).await.unwrap();
     let id = first.namespace_id().clone();
     drop(first);
     let second = Repository::embedded_at(&path).await.unwrap();
@@ -141,24 +140,27 @@ async fn embedded_tables_have_no_stream_to_fill() {
 async fn what_the_builder_stores_is_kept_by_later_changes() {
     let store = TestStore::new();
     let builder = || store.builder();
-    let repository = builder().on_unavailable(OnUnavailable::Allow).audit_retention_days(7).build().await.unwrap();
-    assert_eq!(repository.system_defaults().await.unwrap(), (None, Some(OnUnavailable::Allow)));
+    let repository = builder().on_unavailable(StoredPolicy::Allow).audit_retention_days(7).build().await.unwrap();
+    assert_eq!(
+        repository.system_defaults().await.unwrap(),
+        SystemDefaults::default().on_unavailable(StoredPolicy::Allow)
+    );
 
-    repository.set_system_defaults(&rpm(5).into(), Some(OnUnavailable::Block), None).await.unwrap();
+    repository.set_system_defaults(SystemDefaults::new(rpm(5)).on_unavailable(StoredPolicy::Block)).await.unwrap();
     let pk = format!("{}/SYSTEM#", repository.namespace_id());
     let stored = raw::get(&repository, &pk, "#CONFIG").await;
     assert_eq!(raw::number(&stored, "audit_retention_days"), Some(7));
     // The policy alone changes, the limits stay.
-    builder().on_unavailable(OnUnavailable::Allow).build().await.unwrap();
-    let both = (Some(limits([rpm(5)])), Some(OnUnavailable::Allow));
+    builder().on_unavailable(StoredPolicy::Allow).build().await.unwrap();
+    let both = SystemDefaults::new(rpm(5)).on_unavailable(StoredPolicy::Allow);
     assert_eq!(repository.system_defaults().await.unwrap(), both);
     let events = repository.audit_events(&AuditTarget::System, 1, None).await.unwrap().events;
     assert_eq!(events[0].details["on_unavailable"], "allow", "the builder's changes are recorded like others");
     assert_eq!(events[0].details["limits"][0]["capacity"], 5);
 
-    assert!(repository.delete_system_defaults(None).await.unwrap());
-    assert!(!repository.delete_system_defaults(None).await.unwrap());
-    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+    assert!(repository.delete_system_defaults().await.unwrap());
+    assert!(!repository.delete_system_defaults().await.unwrap());
+    assert_eq!(repository.system_defaults().await.unwrap(), SystemDefaults::default());
     let stored = raw::get(&repository, &pk, "#CONFIG").await;
     assert_eq!(raw::number(&stored, "audit_retention_days"), Some(7));
 }
@@ -200,8 +202,8 @@ async fn other_programs_reach_an_embedded_store_over_http() {
     let there = Repository::builder().client(aws_sdk_dynamodb::Client::from_conf(config)).stack(&stack);
     let there = there.build().await.unwrap();
     assert!(there.is_available(Duration::from_secs(5)).await);
-    there.set_system_defaults(&rpm(3).into(), None, None).await.unwrap();
-    assert_eq!(here.system_defaults().await.unwrap().0, Some(limits([rpm(3)])));
+    there.set_system_defaults(rpm(3)).await.unwrap();
+    assert_eq!(here.system_defaults().await.unwrap().limits, Some(limits([rpm(3)])));
 
     drop(stop);
     drop(there);
@@ -228,10 +230,10 @@ async fn namespaces_share_nothing_but_the_table() {
         assert!(matches!(missing, RepositoryError::NamespaceNotFound(_)), "{missing}");
         repository.register_namespace(&name(hostile)).await.unwrap();
         let tenant = repository.scoped(&name(hostile)).await.unwrap();
-        assert_eq!(tenant.system_defaults().await.unwrap(), (None, None), "{hostile}");
-        tenant.set_system_defaults(&rpm(7).into(), None, None).await.unwrap();
+        assert_eq!(tenant.system_defaults().await.unwrap(), SystemDefaults::default(), "{hostile}");
+        tenant.set_system_defaults(rpm(7)).await.unwrap();
     }
-    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+    assert_eq!(repository.system_defaults().await.unwrap(), SystemDefaults::default());
 }
 
 /// Says to the test below that it runs inside itself, in an environment of its own.
@@ -253,7 +255,7 @@ async fn inside(name: &str, variables: &[(&str, &str)]) {
 async fn open_by_environment() {
     let repository = Repository::open("").await.unwrap();
     assert_eq!((repository.stack().as_str(), repository.namespace_name().as_str()), ("from-env", "tenant-env"));
-    repository.set_system_defaults(&rpm(42).into(), None, None).await.unwrap();
+    repository.set_system_defaults(rpm(42)).await.unwrap();
     // What is said in code wins.
     let missing = Repository::open("nobody").await.unwrap_err();
     assert!(matches!(&missing, RepositoryError::NamespaceNotFound(gone) if *gone == name("nobody")), "{missing}");
@@ -282,7 +284,7 @@ async fn open_reads_the_environment_as_aws_tools_do() {
     for more in [&set[..], &empty[..], &proxied[..]] {
         inside("open_reads_the_environment_as_aws_tools_do", &[&known, more].concat()).await;
     }
-    assert_eq!(repository.system_defaults().await.unwrap().0, Some(limits([rpm(42)])));
+    assert_eq!(repository.system_defaults().await.unwrap().limits, Some(limits([rpm(42)])));
     server.abort();
 }
 

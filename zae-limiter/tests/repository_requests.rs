@@ -6,7 +6,9 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Bench, START, limits, rpm};
-use zae_limiter::{EntityId, Limit, LimitScope, Limits, NewEntity, OnUnavailable, Principal, Repository, ResourceName};
+use zae_limiter::{
+    EntityId, Limit, LimitScope, Limits, NewEntity, Repository, ResourceName, StoredPolicy, SystemDefaults,
+};
 
 const REFERENCE_NAMESPACE: &str = "Ns000000001";
 
@@ -33,38 +35,39 @@ fn system() -> Limits {
 
 /// Does on our side what a scenario does. `false` when the scenario is no business of these tests.
 async fn act(r: &Repository, scenario: &str) -> bool {
-    let admin = Principal::new("admin@example.com").unwrap();
-    let by = Some(&admin);
+    let r = &r.acting_as("admin@example.com").unwrap();
     let done = match scenario {
         // Opening the repository registered it.
         "register_namespace (new)" => Ok(()),
         "create_entity (parent)" => {
             let project = NewEntity::new(id("proj-1")).name("Project One").metadata("tier", "gold");
-            r.create_entity(project, by).await.map(drop)
+            r.create_entity(project).await.map(drop)
         }
         "create_entity (child, cascade)" => {
-            r.create_entity(NewEntity::new(id("key-1")).parent(id("proj-1")).cascading(), by).await.map(drop)
+            r.create_entity(NewEntity::new(id("key-1")).parent(id("proj-1")).cascading()).await.map(drop)
         }
-        "set_system_defaults" => r.set_system_defaults(&system(), Some(OnUnavailable::Block), by).await,
-        "set_resource_defaults" => r.set_resource_defaults(&resource("openai/gpt-4"), &rpm(50).into(), by).await,
+        "set_system_defaults" => {
+            r.set_system_defaults(SystemDefaults::new(system()).on_unavailable(StoredPolicy::Block)).await
+        }
+        "set_resource_defaults" => r.set_resource_defaults(&resource("openai/gpt-4"), &rpm(50).into()).await,
         "set_limits (new config, no bucket yet)" => {
-            r.set_limits(&id("proj-1"), &scope("openai/gpt-4"), &hourly(1_000), by).await
+            r.set_limits(&id("proj-1"), &scope("openai/gpt-4"), &hourly(1_000)).await
         }
         "set_limits (overwrite existing config)" => {
-            r.set_limits(&id("proj-1"), &scope("openai/gpt-4"), &hourly(2_000), by).await
+            r.set_limits(&id("proj-1"), &scope("openai/gpt-4"), &hourly(2_000)).await
         }
         "set_limits with an existing bucket: bucket parameter sync succeeds" => {
-            r.set_limits(&id("vip"), &scope("other"), &rpm(20).into(), by).await
+            r.set_limits(&id("vip"), &scope("other"), &rpm(20).into()).await
         }
         "delete_limits (limiter level): delete, registry cleanup, reconcile to system defaults with TTL" => {
-            r.delete_limits(&id("vip"), &scope("other"), by).await.map(drop)
+            r.delete_limits(&id("vip"), &scope("other")).await.map(drop)
         }
-        "delete_resource_defaults" => r.delete_resource_defaults(&resource("openai/gpt-4"), by).await.map(drop),
-        "delete_system_defaults" => r.delete_system_defaults(by).await.map(drop),
+        "delete_resource_defaults" => r.delete_resource_defaults(&resource("openai/gpt-4")).await.map(drop),
+        "delete_system_defaults" => r.delete_system_defaults().await.map(drop),
         "delete_entity" => {
             let limits = [("rpm", 0, 1_000, 1_000, 60_000)];
             raw::put(r, &raw::bucket(r, ("solo", "other"), (0, 1), START, &limits)).await;
-            r.delete_entity(&id("solo"), by).await.map(drop)
+            r.delete_entity(&id("solo")).await.map(drop)
         }
         _ => return false,
     };

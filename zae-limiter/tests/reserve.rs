@@ -102,7 +102,7 @@ async fn rare_asks_and_small_buckets_are_decided_by_the_table() {
         let (wire, limiter) = fleet.process(&limits([limit]), all).await;
         let granted = stream(&limiter, per_second, Duration::from_secs(8)).await;
         assert_eq!(wire.units().writes, granted);
-        limiter.repository().delete_entity(&EntityId::new("user-1").unwrap(), None).await.unwrap();
+        limiter.repository().delete_entity(&EntityId::new("user-1").unwrap()).await.unwrap();
     }
 }
 
@@ -177,7 +177,7 @@ async fn a_thousand_keys_of_one_project_share_its_reserve() {
     for key in 0..20 {
         let child = NewEntity::new(EntityId::new(format!("key-{key}")).unwrap());
         let child = child.parent(EntityId::new("proj-1").unwrap()).cascading();
-        limiter.repository().create_entity(child, None).await.unwrap();
+        limiter.repository().create_entity(child).await.unwrap();
     }
     wire.reset();
     let mut granted = 0;
@@ -220,7 +220,7 @@ async fn changed_limits_end_what_was_held_under_the_old_ones() {
     let fleet = Fleet::new(ROUND_TRIP);
     let (_, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
     let mut granted = stream(&limiter, 1_000, LIFE).await;
-    limiter.repository().set_system_defaults(&limits([slow(1_100_000), tpm(10)]), None, None).await.unwrap();
+    limiter.repository().set_system_defaults(&limits([slow(1_100_000), tpm(10)])).await.unwrap();
     granted += u64::from(spend(&limiter, "user-1").await);
     limiter.shutdown().await;
     assert_eq!(stored(&fleet, "user-1").await, 1_000_000 - i64::try_from(granted).unwrap());

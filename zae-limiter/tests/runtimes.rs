@@ -129,7 +129,7 @@ async fn clocked(bench: &Bench, reserve: Reserve) -> (support::Wire, RateLimiter
     let clock = Arc::new(ManualClock::at(support::START));
     let alive = Arc::downgrade(&clock);
     let repository = Repository::builder().client(client).clock(clock).create_table().build().await.unwrap();
-    repository.set_system_defaults(&limits([rpm(100_000)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100_000)])).await.unwrap();
     let limiter = RateLimiter::builder(repository).reserve(reserve).flush_delay(Duration::from_secs(3_600)).build();
     (wire, limiter, alive)
 }

@@ -11,17 +11,18 @@ use support::{
 };
 use tokio::time::Instant;
 use zae_limiter::{
-    Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, UnavailableReason,
+    Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, StoredPolicy,
+    SystemDefaults, UnavailableReason,
 };
 
 const DEADLINE: Duration = Duration::from_millis(250);
 
 /// A limiter that knows the limits of `user-1`, and then loses the store.
-async fn cut_off(policy: Option<OnUnavailable>, stored: Option<OnUnavailable>, fault: Fault) -> (Bench, RateLimiter) {
+async fn cut_off(policy: Option<OnUnavailable>, stored: Option<StoredPolicy>, fault: Fault) -> (Bench, RateLimiter) {
     let bench = Bench::new();
     let (wire, repository) = bench.process().await;
     let limits: Limits = limits([rpm(100)]);
-    repository.set_system_defaults(&limits, stored, None).await.unwrap();
+    repository.set_system_defaults(SystemDefaults::new(&limits).on_unavailable(stored)).await.unwrap();
     let mut builder = RateLimiter::builder(repository).deadline(DEADLINE).local_share(0.1);
     if let Some(policy) = policy {
         builder = builder.on_unavailable(policy);
@@ -51,9 +52,9 @@ async fn block_is_the_default_and_says_what_stood_in_the_way() {
 
 #[tokio::test]
 async fn the_stored_policy_decides_and_a_caller_may_override_it() {
-    let (_bench, limiter) = cut_off(None, Some(OnUnavailable::Allow), Fault::LostBefore).await;
+    let (_bench, limiter) = cut_off(None, Some(StoredPolicy::Allow), Fault::LostBefore).await;
     assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Blind);
-    let (_bench, limiter) = cut_off(Some(OnUnavailable::Block), Some(OnUnavailable::Allow), Fault::LostBefore).await;
+    let (_bench, limiter) = cut_off(Some(OnUnavailable::Block), Some(StoredPolicy::Allow), Fault::LostBefore).await;
     assert!(matches!(ask(&limiter).await, Err(AcquireError::Unavailable(_))));
 }
 
@@ -97,7 +98,7 @@ async fn costs_the_deadline_and_soon_nothing(fault: Fault) {
 async fn the_breaker_closes_when_the_store_answers_again() {
     let bench = Bench::new();
     let (wire, repository) = bench.process().await;
-    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
     ask(&limiter).await.unwrap();
     wire.fail(|_, _| Fault::Slow(60_000));
@@ -137,7 +138,7 @@ async fn after_shutdown_nothing_is_granted_and_everything_is_written() {
 async fn dropping_the_last_handle_writes_what_is_booked() {
     let bench = Bench::new();
     let (_, repository) = bench.process().await;
-    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     // Without the drop it would wait an hour to share a write.
     let patient = RateLimiter::builder(repository).flush_delay(Duration::from_secs(3_600)).deadline(DEADLINE).build();
     let lease = patient.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await.unwrap();
@@ -160,7 +161,7 @@ async fn dropping_the_last_handle_writes_what_is_booked() {
 async fn a_full_queue_is_told_at_once() {
     let bench = Bench::new();
     let (wire, repository) = bench.process().await;
-    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).max_waiting(3).build();
     ask(&limiter).await.unwrap();
     wire.fail(|_, _| Fault::Slow(100));
@@ -198,7 +199,7 @@ async fn limits_that_cannot_be_read_are_an_outage_too() {
 async fn a_local_share_is_a_token_at_least_and_saves_nothing_up() {
     let bench = Bench::new();
     let (wire, repository) = bench.process().await;
-    repository.set_system_defaults(&limits([rpm(5)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(5)])).await.unwrap();
     let policy = OnUnavailable::Local;
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).on_unavailable(policy).local_share(0.1).build();
     assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
@@ -238,7 +239,7 @@ async fn only_what_dynamodb_answered_counts_as_its_answer() {
         let bench = Bench::new();
         let divertible = Divertible::over(&bench.store.client());
         let repository = Repository::builder().client(divertible.client()).create_table().build().await.unwrap();
-        repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+        repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
         let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
         assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
         divertible.to(&front);
@@ -261,7 +262,7 @@ async fn a_call_s_own_deadline_holds_beyond_the_limiter_s_and_the_client_s() {
         .build();
     let client = aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().timeout_config(short).build());
     let repository = Repository::builder().client(client).create_table().build().await.unwrap();
-    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
     assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
     wire.fail(|operation, _| if operation == "UpdateItem" { Fault::Slow(4_000) } else { Fault::None });
@@ -293,7 +294,7 @@ async fn a_patient_acquire_that_is_given_up_holds_up_nobody() {
 async fn the_longest_duration_is_no_panic() {
     let bench = Bench::new();
     let (_, repository) = bench.process().await;
-    repository.set_system_defaults(&limits([rpm(100)]), None, None).await.unwrap();
+    repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     let builder = || RateLimiter::builder(repository.clone()).reserve_life(Duration::MAX);
     for limiter in [builder().deadline(Duration::MAX).flush_delay(Duration::MAX).build(), builder().build()] {
         let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));

@@ -87,8 +87,8 @@ async fn nothing_is_an_answer_too() {
 async fn parents_are_registered_entities_without_a_parent() {
     let (_, repository, table) = bench().await;
     let id = |id: &str| EntityId::new(id).unwrap();
-    repository.create_entity(NewEntity::new(id("proj-1")), None).await.unwrap();
-    repository.create_entity(NewEntity::new(id("key-1")).parent(id("proj-1")), None).await.unwrap();
+    repository.create_entity(NewEntity::new(id("proj-1"))).await.unwrap();
+    repository.create_entity(NewEntity::new(id("key-1")).parent(id("proj-1"))).await.unwrap();
     for entity in ["proj-1", "key-1", "unregistered"] {
         table.put(bucket(&repository, entity, (0, 1), 40)).await;
     }

@@ -9,7 +9,7 @@
 //!
 //! let repository = Repository::embedded().await?; // no AWS; `Repository::open` is the real one
 //! let limits = Limits::new([Limit::per_minute("rpm", 480)?, Limit::per_minute("tpm", 190_000)?])?;
-//! repository.set_system_defaults(&limits, None, None).await?;
+//! repository.set_system_defaults(&limits).await?;
 //!
 //! let limit = OutgoingLimit::new(repository)
 //!     .resource(find::json::<ResourceName>("/model")) // each model by itself

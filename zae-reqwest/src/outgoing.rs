@@ -64,7 +64,7 @@ pub(crate) type OnWait = Arc<dyn Fn(&Wait<'_>) + Send + Sync>;
 ///
 /// let repository = Repository::embedded().await?;
 /// let limits = Limits::new([Limit::per_minute("rpm", 500)?, Limit::per_minute("tpm", 200_000)?])?;
-/// repository.set_system_defaults(&limits, None, None).await?;
+/// repository.set_system_defaults(&limits).await?;
 ///
 /// let limit = OutgoingLimit::new(repository)
 ///     .resource(find::json::<ResourceName>("/model"))

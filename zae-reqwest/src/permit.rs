@@ -53,7 +53,7 @@ impl OutgoingLimit {
     /// use zae_reqwest::{Cost, Limit, Limits, OutgoingLimit, Repository, llm::{SettleFrom, Tariff, Usage}};
     /// # let repository = Repository::embedded().await?;
     /// # let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
-    /// # repository.set_system_defaults(&limits, None, None).await?;
+    /// # repository.set_system_defaults(&limits).await?;
     /// let limit = OutgoingLimit::new(repository);
     /// let tariff = Tariff::openai();
     ///
@@ -103,7 +103,7 @@ impl OutgoingLimit {
     /// use zae_reqwest::{CallError, Cost, OutgoingLimit, ResourceName};
     /// # use zae_reqwest::{Limit, Limits, Repository};
     /// # let repository = Repository::embedded().await?;
-    /// # repository.set_system_defaults(&Limits::new([Limit::per_minute("rpm", 100)?])?, None, None).await?;
+    /// # repository.set_system_defaults(&Limits::new([Limit::per_minute("rpm", 100)?])?).await?;
     /// let limit = OutgoingLimit::new(repository).max_wait(Duration::from_secs(5));
     ///
     /// // What some other client got from the provider:

@@ -184,7 +184,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// use zae_tower::{EntityId, Limit, Limits, Repository, ResourceName, ZaeLimit, llm::Tariff, resource};
     /// # let repository = Repository::embedded().await?;
     /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
-    /// repository.set_system_defaults(&limits, None, None).await?;
+    /// repository.set_system_defaults(&limits).await?;
     /// let model = resource::json_field("model").among(["gpt-5"]);
     /// let layer = ZaeLimit::new(repository).resource(model).llm(Tariff::openai());
     /// # let layer = layer.deadline(std::time::Duration::from_secs(10));

@@ -17,7 +17,7 @@
 //! }
 //!
 //! let repository = Repository::embedded().await?; // no AWS; `Repository::open` is the real one
-//! repository.set_system_defaults(&Limit::per_minute("rpm", 1)?.into(), None, None).await?;
+//! repository.set_system_defaults(Limit::per_minute("rpm", 1)?).await?;
 //!
 //! let limit = ZaeLimit::new(repository);
 //! let service = limit.layer(service_fn(hello));

@@ -77,7 +77,7 @@ async fn limits(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
         return Ok(limits);
     }
     let limits = Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?.into();
-    repository.set_resource_defaults(&resource, &limits, None).await?;
+    repository.set_resource_defaults(&resource, &limits).await?;
     Ok(limits)
 }
 

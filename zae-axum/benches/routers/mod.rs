@@ -57,7 +57,7 @@ fn ready(router: Router) -> Router {
 async fn endless() -> Repository {
     let repository = Repository::embedded().await.expect("a table in memory");
     let limits = Limit::per_minute("rpm", ENDLESS).expect("a valid limit").into();
-    repository.set_system_defaults(&limits, None, None).await.expect("a table that takes limits");
+    repository.set_system_defaults(&limits).await.expect("a table that takes limits");
     repository
 }
 

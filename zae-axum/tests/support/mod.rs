@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub async fn limiter(limits: impl IntoIterator<Item = Limit>) -> RateLimiter {
     let clock = Arc::new(ManualClock::at(START));
     let repository = Repository::builder().embedded().clock(clock).build().await.unwrap();
-    repository.set_system_defaults(&Limits::new(limits).unwrap(), None, None).await.unwrap();
+    repository.set_system_defaults(&Limits::new(limits).unwrap()).await.unwrap();
     RateLimiter::builder(repository).deadline(DEADLINE).build()
 }
 

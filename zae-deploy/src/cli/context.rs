@@ -225,6 +225,17 @@ impl Context {
         Ok(arn.and_then(|arn| Principal::new(arn).ok()))
     }
 
+    /// `repository` for changes that the audit trail shall name the principal of.
+    ///
+    /// # Errors
+    /// [`CliError::Invalid`] when the given name is none.
+    pub(crate) async fn acting(&self, repository: Repository, args: &PrincipalArgs) -> Result<Repository, CliError> {
+        match self.principal(args).await? {
+            Some(principal) => Ok(repository.acting_as(principal)?),
+            None => Ok(repository),
+        }
+    }
+
     async fn stack_missing(&self, registry: &Registry, place: &str) -> CliError {
         let stack = registry.stack();
         // Best effort: listing tables is a permission of its own.

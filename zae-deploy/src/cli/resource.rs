@@ -87,8 +87,8 @@ impl Group {
         let action = "set resource defaults";
         let repository = cx.repository_to_write(&self.with.namespace).await?;
         let before = repository.resource_defaults(&resource).await.doing(action)?;
-        let principal = cx.principal(&self.with.principal).await?;
-        repository.set_resource_defaults(&resource, limits, principal.as_ref()).await.doing(action)?;
+        let repository = cx.acting(repository, &self.with.principal).await?;
+        repository.set_resource_defaults(&resource, limits).await.doing(action)?;
         out.show(&LimitList {
             heading: format!("Set {} default(s) for resource '{resource}':", limits.as_slice().len()),
             limits: limits.as_slice().to_vec(),
@@ -118,8 +118,8 @@ impl Group {
         };
         let losses: Vec<String> = limits.iter().map(shown).collect();
         confirm(&format!("Delete all defaults for resource '{resource}'?"), &losses, yes)?;
-        let principal = cx.principal(&self.with.principal).await?;
-        let deleted = repository.delete_resource_defaults(&resource, principal.as_ref()).await.doing(action)?;
+        let repository = cx.acting(repository, &self.with.principal).await?;
+        let deleted = repository.delete_resource_defaults(&resource).await.doing(action)?;
         let text = format!("Deleted defaults for resource '{resource}'");
         out.show(&Deletion { subject: Subject { resource }, deleted, text })
     }

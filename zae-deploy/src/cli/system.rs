@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use zae_limiter::{Limits, OnUnavailable};
+use zae_limiter::{Limits, StoredPolicy, SystemDefaults};
 
 use super::{
     CliError, Context,
@@ -64,7 +64,7 @@ enum Policy {
     Block,
 }
 
-impl From<Policy> for OnUnavailable {
+impl From<Policy> for StoredPolicy {
     fn from(policy: Policy) -> Self {
         match policy {
             Policy::Allow => Self::Allow,
@@ -78,7 +78,7 @@ impl Group {
         let out = cx.output();
         match &self.command {
             Command::SetDefaults { limits, on_unavailable } => {
-                let policy = on_unavailable.map(OnUnavailable::from);
+                let policy = on_unavailable.map(StoredPolicy::from);
                 self.set(cx, &out, &limits.parse()?, policy).await
             }
             Command::GetDefaults => self.get(cx, &out).await,
@@ -91,15 +91,15 @@ impl Group {
         cx: &Context,
         out: &Output,
         limits: &Limits,
-        policy: Option<OnUnavailable>,
+        policy: Option<StoredPolicy>,
     ) -> Result<(), CliError> {
         let action = "set system defaults";
         let repository = cx.repository_to_write(&self.with.namespace).await?;
-        let (before, policy_before) = repository.system_defaults().await.doing(action)?;
-        let principal = cx.principal(&self.with.principal).await?;
-        repository.set_system_defaults(limits, policy, principal.as_ref()).await.doing(action)?;
-        let mut notes = dropped(before.as_ref(), limits);
-        if let (Some(gone), None) = (policy_before, policy) {
+        let before = repository.system_defaults().await.doing(action)?;
+        let repository = cx.acting(repository, &self.with.principal).await?;
+        repository.set_system_defaults(SystemDefaults::new(limits).on_unavailable(policy)).await.doing(action)?;
+        let mut notes = dropped(before.limits.as_ref(), limits);
+        if let (Some(gone), None) = (before.on_unavailable, policy) {
             notes.push(format!("no longer: on_unavailable: {}", gone.as_str()));
         }
         let limits = Some(limits.clone());
@@ -108,14 +108,15 @@ impl Group {
 
     async fn get(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
         let repository = cx.repository(&self.with.namespace).await?;
-        let (limits, on_unavailable) = repository.system_defaults().await.doing("get system defaults")?;
+        let SystemDefaults { limits, on_unavailable, .. } =
+            repository.system_defaults().await.doing("get system defaults")?;
         out.show(&Defaults { limits, on_unavailable, told: Told::Got })
     }
 
     async fn delete(&self, cx: &Context, out: &Output, yes: YesArgs) -> Result<(), CliError> {
         let action = "delete system defaults";
         let repository = cx.repository(&self.with.namespace).await?;
-        let (limits, policy) = repository.system_defaults().await.doing(action)?;
+        let SystemDefaults { limits, on_unavailable: policy, .. } = repository.system_defaults().await.doing(action)?;
         if limits.is_none() && policy.is_none() {
             let text = "No system defaults configured; nothing to delete".to_owned();
             return out.show(&Deletion { subject: System {}, deleted: false, text });
@@ -123,8 +124,8 @@ impl Group {
         let policy = policy.map(|policy| format!("on_unavailable: {}", policy.as_str()));
         let losses: Vec<String> = limits.iter().flatten().map(shown).chain(policy).collect();
         confirm("Delete all system-wide defaults?", &losses, yes)?;
-        let principal = cx.principal(&self.with.principal).await?;
-        let deleted = repository.delete_system_defaults(principal.as_ref()).await.doing(action)?;
+        let repository = cx.acting(repository, &self.with.principal).await?;
+        let deleted = repository.delete_system_defaults().await.doing(action)?;
         let text = "Deleted all system-wide defaults".to_owned();
         out.show(&Deletion { subject: System {}, deleted, text })
     }
@@ -141,7 +142,7 @@ enum Told {
 #[derive(Serialize)]
 struct Defaults {
     limits: Option<Limits>,
-    on_unavailable: Option<OnUnavailable>,
+    on_unavailable: Option<StoredPolicy>,
     #[serde(skip)]
     told: Told,
 }

@@ -28,7 +28,7 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use zae_limiter::{EntityId, LimitScope, Limits, NamespaceName, OnUnavailable, ProvisionerState, ResourceName};
+use zae_limiter::{EntityId, LimitScope, Limits, NamespaceName, ProvisionerState, ResourceName, StoredPolicy};
 
 pub use problem::{ManifestError, Place, Problem};
 pub use template::template;
@@ -58,7 +58,7 @@ pub struct Manifest {
 #[non_exhaustive]
 pub struct SystemSection {
     /// The behaviour of acquires while the table cannot be reached.
-    pub on_unavailable: Option<OnUnavailable>,
+    pub on_unavailable: Option<StoredPolicy>,
     /// The limits.
     pub limits: Option<Limits>,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use zae_limiter::{Limits, OnUnavailable};
+use zae_limiter::{Limits, StoredPolicy};
 
 use super::Manifest;
 
@@ -15,7 +15,7 @@ pub(super) fn json(manifest: &Manifest) -> Value {
     if let Some(system) = &manifest.system {
         let mut section = json!({ "limits": system.limits.as_ref().map_or_else(|| json!({}), limits) });
         if let Some(policy) = system.on_unavailable {
-            section["on_unavailable"] = OnUnavailable::as_str(policy).into();
+            section["on_unavailable"] = StoredPolicy::as_str(policy).into();
         }
         root.insert("system".to_owned(), section);
     }

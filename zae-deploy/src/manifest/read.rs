@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map};
 
-use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, OnUnavailable, ValidationError};
+use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, StoredPolicy, ValidationError};
 
 use super::{
     Manifest, SystemSection,
@@ -168,10 +168,10 @@ impl Reader {
         system
     }
 
-    fn policy(&mut self, node: &Node, path: &Path<'_>) -> Option<OnUnavailable> {
+    fn policy(&mut self, node: &Node, path: &Path<'_>) -> Option<StoredPolicy> {
         match &node.value {
-            Value::Text(text) if text == "allow" => Some(OnUnavailable::Allow),
-            Value::Text(text) if text == "block" => Some(OnUnavailable::Block),
+            Value::Text(text) if text == "allow" => Some(StoredPolicy::Allow),
+            Value::Text(text) if text == "block" => Some(StoredPolicy::Block),
             Value::Null => None,
             Value::Text(text) => {
                 let near = nearest(text, ["allow", "block"].into_iter());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use zae_limiter::{Limits, NamespaceName, OnUnavailable, StackName};
+use zae_limiter::{Limits, NamespaceName, StackName, StoredPolicy};
 
 use super::Manifest;
 
@@ -29,7 +29,7 @@ pub fn template(manifest: &Manifest, stack: &StackName, namespace: &NamespaceNam
         let empty = system.on_unavailable.is_none() && system.limits.is_none();
         line(3, if empty { "System: {}" } else { "System:" }.to_owned());
         if let Some(policy) = system.on_unavailable {
-            line(4, format!("OnUnavailable: {}", OnUnavailable::as_str(policy)));
+            line(4, format!("OnUnavailable: {}", StoredPolicy::as_str(policy)));
         }
         if let Some(limits) = &system.limits {
             write_limits(&mut line, 4, limits);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zae_limiter::{ProvisionerState, RepositoryError};
+use zae_limiter::{ProvisionerState, RepositoryError, SystemDefaults};
 
 use super::{
     ProvisionError, Provisioner,
@@ -106,28 +106,25 @@ impl Provisioner {
     }
 
     async fn make(&self, compared: &Compared) -> Result<(), RepositoryError> {
-        let principal = self.principal.as_ref();
         let repository = &self.repository;
         match (&compared.item, &compared.declared) {
             // Only management changes.
             (_, Some(declared)) if compared.stored == Stored::Content(declared.clone()) => Ok(()),
-            (Item::System, Some(declared)) => match &declared.limits {
-                Some(limits) => repository.set_system_defaults(limits, declared.on_unavailable, principal).await,
-                None => repository.set_system_policy(declared.on_unavailable, principal).await,
-            },
+            (Item::System, Some(declared)) => {
+                let defaults = declared.limits.as_ref().map(SystemDefaults::from).unwrap_or_default();
+                repository.set_system_defaults(defaults.on_unavailable(declared.on_unavailable)).await
+            }
             (Item::Resource(resource), Some(declared)) => match &declared.limits {
-                Some(limits) => repository.set_resource_defaults(resource, limits, principal).await,
-                None => repository.delete_resource_defaults(resource, principal).await.map(drop),
+                Some(limits) => repository.set_resource_defaults(resource, limits).await,
+                None => repository.delete_resource_defaults(resource).await.map(drop),
             },
             (Item::Entity(entity, scope), Some(declared)) => match &declared.limits {
-                Some(limits) => repository.set_limits(entity, scope, limits, principal).await,
-                None => repository.delete_limits(entity, scope, principal).await.map(drop),
+                Some(limits) => repository.set_limits(entity, scope, limits).await,
+                None => repository.delete_limits(entity, scope).await.map(drop),
             },
-            (Item::System, None) => repository.delete_system_defaults(principal).await.map(drop),
-            (Item::Resource(resource), None) => {
-                repository.delete_resource_defaults(resource, principal).await.map(drop)
-            }
-            (Item::Entity(entity, scope), None) => repository.delete_limits(entity, scope, principal).await.map(drop),
+            (Item::System, None) => repository.delete_system_defaults().await.map(drop),
+            (Item::Resource(resource), None) => repository.delete_resource_defaults(resource).await.map(drop),
+            (Item::Entity(entity, scope), None) => repository.delete_limits(entity, scope).await.map(drop),
         }
     }
 }

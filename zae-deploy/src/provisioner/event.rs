@@ -112,7 +112,11 @@ impl Functions {
         let table = text("table_name").unwrap_or(&self.table);
         let unregistered = if action == "apply" { Unregistered::Register } else { Unregistered::Fail };
         let repository = self.open(table, manifest.namespace.as_ref(), text("namespace_id"), unregistered).await?;
-        let provisioner = Provisioner::new(repository).principal(principal);
+        let repository = match principal {
+            Some(principal) => repository.acting_as(principal)?,
+            None => repository,
+        };
+        let provisioner = Provisioner::new(repository);
         match action {
             "plan" => {
                 let mut answer = json!(provisioner.plan(&manifest).await?);

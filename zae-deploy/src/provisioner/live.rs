@@ -50,7 +50,7 @@ async fn stored(repository: &Repository, item: &Item) -> Result<Stored, Reposito
         Item::System => repository
             .system_defaults()
             .await
-            .map(|(limits, on_unavailable)| Content { limits: sorted(limits), on_unavailable }),
+            .map(|stored| Content { limits: sorted(stored.limits), on_unavailable: stored.on_unavailable }),
         Item::Resource(resource) => repository.resource_defaults(resource).await.map(of_limits),
         Item::Entity(entity, scope) => repository.limits(entity, scope).await.map(of_limits),
     };

@@ -27,7 +27,7 @@ mod plan;
 mod resource;
 mod respond;
 
-use zae_limiter::{Principal, Repository, RepositoryError};
+use zae_limiter::{Repository, RepositoryError};
 
 pub use apply::Applied;
 pub use event::{Functions, HandlerError};
@@ -40,7 +40,6 @@ use crate::manifest::Manifest;
 #[derive(Clone, Debug)]
 pub struct Provisioner {
     repository: Repository,
-    principal: Option<Principal>,
     owner: owner::Owner,
 }
 
@@ -57,15 +56,10 @@ pub enum ProvisionError {
 }
 
 impl Provisioner {
-    /// A provisioner for the namespace of `repository`.
+    /// A provisioner for the namespace of `repository`. The audit trail names the principal that the repository
+    /// [acts as](Repository::acting_as).
     pub fn new(repository: Repository) -> Self {
-        Self { repository, principal: None, owner: owner::Owner::default() }
-    }
-
-    /// Sets the principal that the audit trail names.
-    #[must_use]
-    pub fn principal(self, principal: Option<Principal>) -> Self {
-        Self { principal, ..self }
+        Self { repository, owner: owner::Owner::default() }
     }
 
     /// Sets the owner on whose behalf manifests are applied.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use zae_limiter::{EntityId, Limit, LimitScope, Limits, OnUnavailable, ProvisionerState, ResourceName};
+use zae_limiter::{EntityId, Limit, LimitScope, Limits, ProvisionerState, ResourceName, StoredPolicy};
 
 use crate::manifest::Manifest;
 
@@ -143,7 +143,7 @@ impl Item {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) limits: Option<Limits>,
-    pub(super) on_unavailable: Option<OnUnavailable>,
+    pub(super) on_unavailable: Option<StoredPolicy>,
 }
 
 /// The present state of an item.

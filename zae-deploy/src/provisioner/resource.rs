@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use zae_limiter::{NamespaceName, Principal, Repository, RepositoryError};
+use zae_limiter::{NamespaceName, Repository, RepositoryError};
 
 use super::{
     Applied, ProvisionError, Provisioner,
@@ -76,7 +76,7 @@ async fn act(functions: &Functions, event: &Value) -> Result<Done, HandlerError>
         Some(name) => Owner::Resource(name),
         None => Owner::Command,
     };
-    let applied = Provisioner::new(repository).principal(principal(event)).owner(owner).apply(&manifest).await?;
+    let applied = Provisioner::new(acting(repository, event)).owner(owner).apply(&manifest).await?;
     complete(&applied)?;
     Ok(Done { id, applied })
 }
@@ -105,7 +105,7 @@ async fn delete(
         Some(given) if given != id_of(table, &repository) => return Ok(Applied::default()),
         _ => Unowned::Own,
     };
-    let provisioner = Provisioner::new(repository).principal(principal(event));
+    let provisioner = Provisioner::new(acting(repository, event));
     let applied = provisioner.release(Owner::name(event).as_deref(), unowned).await?;
     complete(&applied)?;
     Ok(applied)
@@ -123,8 +123,8 @@ fn complete(applied: &Applied) -> Result<(), HandlerError> {
     Err(HandlerError::Incomplete(format!("{first}{more}")))
 }
 
-/// Returns the principal for the audit trail: the stack, which is where to look for the author of a change.
-fn principal(event: &Value) -> Option<Principal> {
-    let stack = event.get("StackId").and_then(Value::as_str)?;
-    Principal::new(stack).ok()
+/// The repository for changes in the name of the stack, which is where to look for their author.
+fn acting(repository: Repository, event: &Value) -> Repository {
+    let stack = event.get("StackId").and_then(Value::as_str);
+    stack.and_then(|stack| repository.acting_as(stack).ok()).unwrap_or(repository)
 }

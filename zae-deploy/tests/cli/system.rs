@@ -24,7 +24,7 @@ fn a_policy_may_stand_alone() {
     let repository = stage.repository("default");
     let builder = zae_limiter::Repository::builder().stack("limiter").embedded_store(&stage.store);
     drop(repository);
-    stage.runtime.block_on(builder.on_unavailable(zae_limiter::OnUnavailable::Allow).build()).unwrap();
+    stage.runtime.block_on(builder.on_unavailable(zae_limiter::StoredPolicy::Allow).build()).unwrap();
     stage.shows("system-get-policy", &["system", "get-defaults"]);
 }
 

@@ -122,7 +122,7 @@ async fn plan_apply_and_diff() {
     let gpt4 = ResourceName::new("gpt-4").unwrap();
     let raised = [Limit::per_minute("rpm", 900).unwrap(), Limit::per_minute("tpm", 50_000).unwrap()];
     let raised = zae_limiter::Limits::new(raised).unwrap();
-    stage.repository("default").await.set_resource_defaults(&gpt4, &raised, None).await.unwrap();
+    stage.repository("default").await.set_resource_defaults(&gpt4, &raised).await.unwrap();
     let diff = stage.run(&["diff", "--direct"], &seed).await;
     let expected = "\
 Drift detected: 1 difference(s)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zae_deploy::manifest::{Manifest, SCHEMA, template};
-use zae_limiter::{EntityId, LimitScope, NamespaceName, OnUnavailable, ResourceName, StackName};
+use zae_limiter::{EntityId, LimitScope, NamespaceName, ResourceName, StackName, StoredPolicy};
 
 pub(crate) const SEED: &str = "\
 namespace: default
@@ -157,7 +157,7 @@ fn the_schema_knows_every_key_and_no_other() {
 #[test]
 fn names_are_what_they_are_elsewhere() {
     let manifest = Manifest::from_yaml(SEED).unwrap();
-    assert_eq!(manifest.system.as_ref().unwrap().on_unavailable, Some(OnUnavailable::Block));
+    assert_eq!(manifest.system.as_ref().unwrap().on_unavailable, Some(StoredPolicy::Block));
     let premium = &manifest.entities[&EntityId::new("user-premium").unwrap()];
     let scope = LimitScope::Resource(ResourceName::new("gpt-4").unwrap());
     assert_eq!(premium[&scope].get("tpm").unwrap().capacity(), 100_000);

@@ -7,8 +7,8 @@ use zae_deploy::{
     stack::StackProvisioner,
 };
 use zae_limiter::{
-    AuditTarget, EntityId, Limit, LimitScope, Limits, OnUnavailable, Principal, ProvisionerState, Repository,
-    ResourceName,
+    AuditTarget, EntityId, Limit, LimitScope, Limits, ProvisionerState, Repository, ResourceName, StoredPolicy,
+    SystemDefaults,
 };
 
 use crate::manifests::SEED;
@@ -83,9 +83,9 @@ async fn the_seed_is_created_once_and_then_there_is_nothing_to_do() {
 
 #[tokio::test]
 async fn everything_else_sees_what_was_declared() {
-    let (repository, provisioner) = open().await;
-    let who = Principal::new("ci@example.com").unwrap();
-    provisioner.principal(Some(who)).apply(&manifest(SEED)).await.unwrap();
+    let (repository, _) = open().await;
+    let provisioner = Provisioner::new(repository.acting_as("ci@example.com").unwrap());
+    provisioner.apply(&manifest(SEED)).await.unwrap();
     assert_eq!(repository.resources_with_defaults().await.unwrap(), [resource("gpt-3.5-turbo"), resource("gpt-4")]);
     let scope = LimitScope::Resource(resource("gpt-4"));
     assert_eq!(repository.resources_with_entity_limits().await.unwrap(), std::slice::from_ref(&scope));
@@ -103,8 +103,8 @@ async fn only_what_differs_is_changed_value_by_value() {
     let (repository, provisioner) = open().await;
     provisioner.apply(&manifest(SEED)).await.unwrap();
     // Somebody raises a limit by hand, drops the other, and takes a resource away.
-    repository.set_resource_defaults(&resource("gpt-4"), &rpm(900), None).await.unwrap();
-    repository.delete_resource_defaults(&resource("gpt-3.5-turbo"), None).await.unwrap();
+    repository.set_resource_defaults(&resource("gpt-4"), &rpm(900)).await.unwrap();
+    repository.delete_resource_defaults(&resource("gpt-3.5-turbo")).await.unwrap();
     let plan = provisioner.plan(&manifest(SEED)).await.unwrap();
     assert_eq!(lines(&plan), ["create resource gpt-3.5-turbo", "update resource gpt-4"]);
     let shown: Vec<_> = plan.changes[1]
@@ -131,14 +131,14 @@ async fn only_what_differs_is_changed_value_by_value() {
 async fn what_is_no_longer_declared_goes_and_what_others_set_stays() {
     let (repository, provisioner) = open().await;
     provisioner.apply(&manifest(SEED)).await.unwrap();
-    repository.set_resource_defaults(&resource("claude-3"), &rpm(5), None).await.unwrap();
+    repository.set_resource_defaults(&resource("claude-3"), &rpm(5)).await.unwrap();
     let reduced = manifest("resources: {gpt-4: {limits: {rpm: {capacity: 500}, tpm: {capacity: 50000}}}}");
     let plan = provisioner.plan(&reduced).await.unwrap();
     assert_eq!(lines(&plan), ["delete system -", "delete resource gpt-3.5-turbo", "delete entity user-premium/gpt-4"]);
     let applied = provisioner.apply(&reduced).await.unwrap();
     assert_eq!((applied.created, applied.updated, applied.deleted), (0, 0, 3));
     assert_eq!(repository.resources_with_defaults().await.unwrap(), [resource("claude-3"), resource("gpt-4")]);
-    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+    assert_eq!(repository.system_defaults().await.unwrap(), SystemDefaults::default());
 
     let applied = provisioner.apply(&Manifest::default()).await.unwrap();
     assert_eq!(applied.deleted, 1);
@@ -149,7 +149,7 @@ async fn what_is_no_longer_declared_goes_and_what_others_set_stays() {
 #[tokio::test]
 async fn what_is_as_declared_already_is_adopted_without_being_written() {
     let (repository, provisioner) = open().await;
-    repository.set_resource_defaults(&resource("gpt-4"), &rpm(500), None).await.unwrap();
+    repository.set_resource_defaults(&resource("gpt-4"), &rpm(500)).await.unwrap();
     let declared = manifest("resources: {gpt-4: {limits: {rpm: {capacity: 500}}}}");
     let plan = provisioner.plan(&declared).await.unwrap();
     assert_eq!(lines(&plan), ["adopt resource gpt-4"]);
@@ -166,8 +166,8 @@ async fn a_policy_without_limits_is_a_system_section_too() {
     let (repository, provisioner) = open().await;
     let declared = manifest("system: {on_unavailable: allow}");
     assert_eq!(provisioner.apply(&declared).await.unwrap().created, 1);
-    let (limits, policy) = repository.system_defaults().await.unwrap();
-    assert_eq!((limits, policy.map(OnUnavailable::as_str)), (None, Some("allow")));
+    let stored = repository.system_defaults().await.unwrap();
+    assert_eq!(stored, SystemDefaults::default().on_unavailable(StoredPolicy::Allow));
     assert!(provisioner.plan(&declared).await.unwrap().changes.is_empty());
 }
 

@@ -8,7 +8,7 @@ use zae_deploy::{
     manifest::Manifest,
     provisioner::{Functions, Provisioner},
 };
-use zae_limiter::{AuditTarget, Repository, ResourceName};
+use zae_limiter::{AuditTarget, Repository, ResourceName, SystemDefaults};
 
 pub(crate) const TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -180,7 +180,7 @@ async fn direct_events_plan_and_apply() {
         (&change["action"], &change["level"], &change["target"]),
         (&json!("create"), &json!("system"), &Value::Null)
     );
-    assert_eq!(repository.system_defaults().await.unwrap(), (None, None));
+    assert_eq!(repository.system_defaults().await.unwrap(), SystemDefaults::default());
     let applied = functions.handle(&event("apply"), TIME).await.unwrap();
     assert_eq!(
         (&applied["status"], &applied["created"], &applied["errors"]),

@@ -50,7 +50,7 @@ async fn session(endpoint: &str) {
     let repository = builder().provisioner(StackProvisioner::declaring(options)).build().await.unwrap();
     assert!(repository.ping().await);
     let limits = Limit::per_minute("requests", 10).unwrap().into();
-    repository.set_system_defaults(&limits, None, None).await.unwrap();
+    repository.set_system_defaults(&limits).await.unwrap();
     let limiter = RateLimiter::new(repository.clone());
     limiter.acquire("user-1", "api", Cost::of("requests", 1)).await.unwrap().commit().await.unwrap();
     limiter.shutdown().await;

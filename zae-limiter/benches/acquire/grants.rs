@@ -61,7 +61,7 @@ struct Seen {
 async fn limiter() -> (Wire, RateLimiter) {
     let (wire, client) = Wire::tap(&EmbeddedStore::memory().expect("a store in memory").client());
     let repository = Repository::builder().client(client).create_table().build().await.expect("a repository");
-    repository.set_system_defaults(&limits([rpm(ENDLESS)]), None, None).await.expect("stored limits");
+    repository.set_system_defaults(&limits([rpm(ENDLESS)])).await.expect("stored limits");
     let deadline = Duration::from_secs(10);
     (wire, RateLimiter::builder(repository).reserve(Reserve::All).deadline(deadline).build())
 }

@@ -98,7 +98,7 @@ impl Peers {
         let limiter = |repository| RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
         let (recorder, tapped) = Recorder::tap(&client);
         let repository = Repository::builder().client(tapped).create_table().build().await.expect("a table");
-        repository.set_system_defaults(&endless, None, None).await.expect("stored limits");
+        repository.set_system_defaults(&endless).await.expect("stored limits");
         let recorded = limiter(repository);
         // The first creates the bucket, the second is the update that repeats itself.
         for task in 0..TASKS {

@@ -72,7 +72,7 @@ async fn limiter() -> (RateLimiter, Client, Value) {
     let client = Client::from_conf(once.build());
     let builder = Repository::builder().client(client.clone()).clock(Arc::new(ManualClock::at(START))).create_table();
     let repository = builder.build().await.expect("a repository");
-    repository.set_system_defaults(&limits([rpm(1_000_000)]), None, None).await.expect("stored limits");
+    repository.set_system_defaults(&limits([rpm(1_000_000)])).await.expect("stored limits");
     let limiter = RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
     // The first creates the bucket, the second is the update that repeats itself.
     acquire(&limiter).await;

@@ -48,7 +48,7 @@ async fn limiter(max_lanes: u64) -> RateLimiter {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
     let builder = Repository::builder().client(client).clock(Arc::new(ManualClock::at(START))).create_table();
     let repository = builder.build().await.expect("a repository");
-    repository.set_system_defaults(&limits([rpm(1_000)]), None, None).await.expect("stored limits");
+    repository.set_system_defaults(&limits([rpm(1_000)])).await.expect("stored limits");
     let limiter = RateLimiter::builder(repository).deadline(Duration::from_secs(10)).max_lanes(max_lanes).build();
     // One of each call that is to be answered from memory.
     acquire(&limiter, "user-1".to_owned()).await;

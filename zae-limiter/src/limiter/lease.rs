@@ -64,7 +64,7 @@ pub enum LeaseOrigin {
 /// use zae_limiter::{Cost, Limit, Limits, RateLimiter, Repository};
 /// let repository = Repository::embedded().await?;
 /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
-/// repository.set_system_defaults(&limits, None, None).await?;
+/// repository.set_system_defaults(&limits).await?;
 ///
 /// let limiter = RateLimiter::new(repository);
 /// let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1).and("tpm", 500)).await?;

@@ -62,7 +62,7 @@ pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use zae_limiter::{AcquireError, Cost, Limit, RateLimiter, Repository};
 /// let repository = Repository::embedded().await?;
-/// repository.set_system_defaults(&Limit::per_minute("rpm", 1)?.into(), None, None).await?;
+/// repository.set_system_defaults(Limit::per_minute("rpm", 1)?).await?;
 /// let limiter = RateLimiter::new(repository);
 ///
 /// limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await?.commit().await?;

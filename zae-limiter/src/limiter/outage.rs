@@ -23,7 +23,7 @@ impl RateLimiter {
         source: Option<Arc<RepositoryError>>,
     ) -> Result<Lease, AcquireError> {
         let inner = &self.inner;
-        let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable());
+        let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable().map(Into::into));
         let policy = policy.unwrap_or(OnUnavailable::Block);
         if let Some(level) = inner.repository.last_disabled(&wish.entity, &wish.resource) {
             telemetry::acquires(Ending::Refused, 1);

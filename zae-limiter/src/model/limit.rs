@@ -236,6 +236,12 @@ impl<'a> IntoIterator for &'a Limits {
     }
 }
 
+impl From<&Limits> for Limits {
+    fn from(limits: &Limits) -> Self {
+        limits.clone()
+    }
+}
+
 impl From<Limit> for Limits {
     fn from(limit: Limit) -> Self {
         Self(Arc::new([limit]))

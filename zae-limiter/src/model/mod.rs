@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod bucket;
 pub(crate) mod capacity;
 pub(crate) mod cost;
+pub(crate) mod defaults;
 pub(crate) mod entity;
 pub(crate) mod limit;
 pub(crate) mod name;

@@ -56,12 +56,45 @@ pub enum OnUnavailable {
 }
 
 impl OnUnavailable {
-    /// The stored text: `allow` or `block`; `local` is a caller's choice and never stored.
+    /// The policy as text: `allow`, `block` or `local`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Block => "block",
             Self::Local => "local",
+        }
+    }
+}
+
+/// The policies that a namespace can store for all its clients. What one process may choose besides is an
+/// [`OnUnavailable`].
+///
+/// ```
+/// use zae_limiter::{OnUnavailable, StoredPolicy};
+/// assert_eq!(OnUnavailable::from(StoredPolicy::Allow), OnUnavailable::Allow);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StoredPolicy {
+    /// Grant blindly; the lease says so.
+    Allow,
+    /// Refuse with [`AcquireError::Unavailable`](crate::AcquireError::Unavailable).
+    Block,
+}
+
+impl StoredPolicy {
+    /// The stored text: `allow` or `block`.
+    pub fn as_str(self) -> &'static str {
+        OnUnavailable::from(self).as_str()
+    }
+}
+
+impl From<StoredPolicy> for OnUnavailable {
+    fn from(policy: StoredPolicy) -> Self {
+        match policy {
+            StoredPolicy::Allow => Self::Allow,
+            StoredPolicy::Block => Self::Block,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     error::RepositoryError,
     model::{
         audit::{AuditAction, AuditPage, AuditQuery, AuditTarget},
-        name::{LimitScope, Principal},
+        name::LimitScope,
     },
     store::{Consistency, TransactPart},
     wire::{
@@ -83,13 +83,12 @@ impl Repository {
         &self,
         target: &AuditTarget,
         action: AuditAction,
-        principal: Option<&Principal>,
         scope: Option<&LimitScope>,
         details: Value,
     ) -> Result<TransactPart, RepositoryError> {
         let retention_days = self.audit_retention_days().await?;
         let now_ms = self.now_ms();
-        let id = next_id(now_ms);
+        let (id, principal) = (next_id(now_ms), self.principal());
         let event = audit::NewEvent { id, target, action, principal, scope, details, now_ms, retention_days };
         Ok(TransactPart::Put(audit::encode(self.ns(), &event), Expression::default()))
     }

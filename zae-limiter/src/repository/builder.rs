@@ -22,7 +22,7 @@ use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         name::{NamespaceName, StackName},
-        status::OnUnavailable,
+        status::StoredPolicy,
     },
     store::Store,
 };
@@ -91,7 +91,7 @@ pub struct RepositoryBuilder {
     provisioner: Option<Arc<dyn Provisioner>>,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    on_unavailable: Option<OnUnavailable>,
+    on_unavailable: Option<StoredPolicy>,
     audit_retention_days: Option<u32>,
 }
 
@@ -233,7 +233,7 @@ impl RepositoryBuilder {
     }
 
     /// Stores what acquires of this namespace do while the table cannot be reached, for all clients.
-    pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
+    pub fn on_unavailable(mut self, policy: StoredPolicy) -> Self {
         self.on_unavailable = Some(policy);
         self
     }
@@ -251,7 +251,6 @@ impl RepositoryBuilder {
     pub async fn build(self) -> Result<Repository, RepositoryError> {
         let stack = StackName::new(choose(self.stack, "ZAEL_STACK", DEFAULT_STACK))?;
         let namespace = NamespaceName::new(choose(self.namespace, "ZAEL_NAMESPACE", DEFAULT_NAMESPACE))?;
-        super::defaults::check_policy(self.on_unavailable)?;
         if self.audit_retention_days == Some(0) {
             return Err(ValidationError::new("audit_retention_days", "0", ValidationReason::NotPositive).into());
         }

@@ -8,11 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Repository, trail::Change};
 use crate::{
     error::{RepositoryError, StoreError, StoreErrorKind, ValidationError, ValidationReason},
-    model::{
-        limit::Limits,
-        name::{LimitScope, Principal},
-        status::OnUnavailable,
-    },
+    model::{limit::Limits, name::LimitScope, status::StoredPolicy},
     store::{Committed, Consistency, TransactPart},
     wire::{
         Item,
@@ -35,9 +31,9 @@ enum Fate {
 }
 
 /// The way in which a removal is recorded: by itself, or as part of another change.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Trail<'a> {
-    By(Option<&'a Principal>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trail {
+    Own,
     Elsewhere,
 }
 
@@ -54,8 +50,7 @@ impl Repository {
         &self,
         level: ConfigLevel<'_>,
         limits: Option<&Limits>,
-        on_unavailable: Option<OnUnavailable>,
-        principal: Option<&Principal>,
+        on_unavailable: Option<StoredPolicy>,
     ) -> Result<Option<StoredConfig>, RepositoryError> {
         let change = match (level, limits) {
             (ConfigLevel::System, limits) => Change::SystemSet(limits, on_unavailable),
@@ -71,7 +66,7 @@ impl Repository {
             let item = config::encode(level, self.ns(), limits, on_unavailable, before.as_ref());
             let mut parts = vec![TransactPart::Put(item, guard(before.as_ref()))];
             parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
-            parts.push(self.trail(&change, old.as_ref(), principal).await?);
+            parts.push(self.trail(&change, old.as_ref()).await?);
             if self.store().transact(&parts).await? == Committed::Done {
                 self.forget_limits_at(level);
                 return Ok(old);
@@ -85,7 +80,7 @@ impl Repository {
     pub(super) async fn remove_config(
         &self,
         level: ConfigLevel<'_>,
-        trail: Trail<'_>,
+        trail: Trail,
     ) -> Result<Option<StoredConfig>, RepositoryError> {
         let key = level.key(self.ns());
         for _ in 0..TRIES {
@@ -103,13 +98,13 @@ impl Repository {
             };
             let mut parts = vec![removal];
             parts.extend(self.registered(level, Fate::Removed, Some(&before)));
-            if let Trail::By(principal) = trail {
+            if trail == Trail::Own {
                 let change = match level {
                     ConfigLevel::System => Change::SystemDeleted(config.limits.as_ref(), config.on_unavailable),
                     ConfigLevel::Resource(resource) => Change::ResourceDeleted(resource),
                     ConfigLevel::Entity(entity, scope) => Change::LimitsDeleted(entity, scope),
                 };
-                parts.push(self.trail(&change, Some(&config), principal).await?);
+                parts.push(self.trail(&change, Some(&config)).await?);
             }
             if self.store().transact(&parts).await? == Committed::Done {
                 self.forget_limits_at(level);

@@ -4,15 +4,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Repository, configs::Trail, trail::Change};
 use crate::{
-    error::{RepositoryError, ValidationError, ValidationReason},
-    model::{
-        limit::Limits,
-        name::{Principal, ResourceName},
-        status::OnUnavailable,
-    },
+    error::RepositoryError,
+    model::{defaults::SystemDefaults, limit::Limits, name::ResourceName, status::StoredPolicy},
     store::{Consistency, TransactPart},
     wire::{
-        config::{AUDIT_RETENTION_DAYS, ConfigLevel, ON_UNAVAILABLE},
+        config::{AUDIT_RETENTION_DAYS, ConfigLevel, ON_UNAVAILABLE, StoredConfig},
         expression::{Expression, Key},
         keys,
         values::{n, s},
@@ -23,18 +19,13 @@ impl Repository {
     /// Stores a resource's default limits, in place of all that were there. Buckets are brought in line by the acquires
     /// that next use them, at the latest when the cache time is over.
     ///
-    /// `principal` is who the audit trail says did it. Cancel safe: a dropped call has stored all or nothing.
+    /// Cancel safe: a dropped call has stored all or nothing.
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
     /// would undo.
-    pub async fn set_resource_defaults(
-        &self,
-        resource: &ResourceName,
-        limits: &Limits,
-        principal: Option<&Principal>,
-    ) -> Result<(), RepositoryError> {
-        self.replace_config(ConfigLevel::Resource(resource), Some(limits), None, principal).await.map(drop)
+    pub async fn set_resource_defaults(&self, resource: &ResourceName, limits: &Limits) -> Result<(), RepositoryError> {
+        self.replace_config(ConfigLevel::Resource(resource), Some(limits), None).await.map(drop)
     }
 
     /// A resource's default limits, in the order of their names; `None` when it has none.
@@ -52,12 +43,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
-    pub async fn delete_resource_defaults(
-        &self,
-        resource: &ResourceName,
-        principal: Option<&Principal>,
-    ) -> Result<bool, RepositoryError> {
-        let removed = self.remove_config(ConfigLevel::Resource(resource), Trail::By(principal)).await?;
+    pub async fn delete_resource_defaults(&self, resource: &ResourceName) -> Result<bool, RepositoryError> {
+        let removed = self.remove_config(ConfigLevel::Resource(resource), Trail::Own).await?;
         Ok(removed.is_some())
     }
 
@@ -74,47 +61,38 @@ impl Repository {
         Ok(names)
     }
 
-    /// Stores the namespace's default limits and what acquires do while the table cannot be reached, in place of what
-    /// was there; no policy removes the stored one.
+    /// Stores the namespace's default limits and its policy for acquires while the table cannot be reached, in place of
+    /// what was there: a part that is `None` is removed. Limits alone can be given as they are.
     ///
     /// # Errors
-    /// [`RepositoryError::Invalid`] for [`OnUnavailable::Local`], which is a choice of one process;
     /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients.
-    pub async fn set_system_defaults(
-        &self,
-        limits: &Limits,
-        on_unavailable: Option<OnUnavailable>,
-        principal: Option<&Principal>,
-    ) -> Result<(), RepositoryError> {
-        check_policy(on_unavailable)?;
-        self.replace_config(ConfigLevel::System, Some(limits), on_unavailable, principal).await.map(drop)
-    }
-
-    /// Stores a namespace's policy without any default limits, in place of what was there.
     ///
-    /// # Errors
-    /// As [`Repository::set_system_defaults`].
-    pub async fn set_system_policy(
-        &self,
-        on_unavailable: Option<OnUnavailable>,
-        principal: Option<&Principal>,
-    ) -> Result<(), RepositoryError> {
-        check_policy(on_unavailable)?;
-        self.replace_config(ConfigLevel::System, None, on_unavailable, principal).await.map(drop)
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository, StoredPolicy, SystemDefaults};
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
+    ///
+    /// let defaults = SystemDefaults::new(Limit::per_minute("rpm", 200)?).on_unavailable(StoredPolicy::Allow);
+    /// repository.set_system_defaults(defaults.clone()).await?;
+    /// assert_eq!(repository.system_defaults().await?, defaults);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn set_system_defaults(&self, defaults: impl Into<SystemDefaults> + Send) -> Result<(), RepositoryError> {
+        let SystemDefaults { limits, on_unavailable } = defaults.into();
+        self.replace_config(ConfigLevel::System, limits.as_ref(), on_unavailable).await.map(drop)
     }
 
-    /// The namespace's default limits, in the order of their names, and its policy.
+    /// The namespace's default limits, in the order of their names, and its policy; neither when nothing is stored.
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when they cannot be read.
-    pub async fn system_defaults(&self) -> Result<(Option<Limits>, Option<OnUnavailable>), RepositoryError> {
-        match self.config(ConfigLevel::System).await? {
-            Some(config) => {
-                let config = config.supported()?;
-                Ok((config.limits, config.on_unavailable))
-            }
-            None => Ok((None, None)),
-        }
+    pub async fn system_defaults(&self) -> Result<SystemDefaults, RepositoryError> {
+        let Some(config) = self.config(ConfigLevel::System).await? else { return Ok(SystemDefaults::default()) };
+        let StoredConfig { limits, on_unavailable, .. } = config.supported()?;
+        Ok(SystemDefaults { limits, on_unavailable })
     }
 
     /// Removes the namespace's default limits and its policy, and answers whether there were any. How long audit events
@@ -122,21 +100,20 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
-    pub async fn delete_system_defaults(&self, principal: Option<&Principal>) -> Result<bool, RepositoryError> {
-        let removed = self.remove_config(ConfigLevel::System, Trail::By(principal)).await?;
+    pub async fn delete_system_defaults(&self) -> Result<bool, RepositoryError> {
+        let removed = self.remove_config(ConfigLevel::System, Trail::Own).await?;
         Ok(removed.is_some())
     }
 
     /// Stores what a builder was told, where it differs from what is stored.
     pub(super) async fn keep_settings(
         &self,
-        on_unavailable: Option<OnUnavailable>,
+        on_unavailable: Option<StoredPolicy>,
         audit_retention_days: Option<u32>,
     ) -> Result<(), RepositoryError> {
         if on_unavailable.is_none() && audit_retention_days.is_none() {
             return Ok(());
         }
-        check_policy(on_unavailable)?;
         let stored = self.config(ConfigLevel::System).await?.unwrap_or_default();
         let mut changes: Vec<(&str, AttributeValue)> = Vec::new();
         let policy = on_unavailable.filter(|_| stored.on_unavailable != on_unavailable);
@@ -161,18 +138,10 @@ impl Repository {
         update.update = format!("SET {}", sets.join(", "));
         let mut parts = vec![TransactPart::Update(Key::new(system, keys::sk_config()), update)];
         if policy.is_some() {
-            parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), Some(&stored), None).await?);
+            parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), Some(&stored)).await?);
         }
         self.store().transact(&parts).await?;
         self.forget_all_limits();
         Ok(())
     }
-}
-
-pub(super) fn check_policy(policy: Option<OnUnavailable>) -> Result<(), ValidationError> {
-    if policy == Some(OnUnavailable::Local) {
-        let reason = ValidationReason::Other("is a choice of one process and is not stored".to_owned());
-        return Err(ValidationError::new("on_unavailable", "local", reason));
-    }
-    Ok(())
 }

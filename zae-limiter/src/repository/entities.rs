@@ -5,7 +5,7 @@ use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         entity::{Entity, NewEntity},
-        name::{EntityId, LimitScope, Principal, check_visible},
+        name::{EntityId, LimitScope, check_visible},
     },
     store::{Committed, Consistency, Query, TransactPart},
     wire::{
@@ -22,7 +22,7 @@ impl Repository {
     /// Stores a new entity. The parent need not exist yet. Acquires charge an entity and, if it cascades, its parent; a
     /// parent's own cascade is not followed ([`Repository::third_level`]).
     ///
-    /// `principal` is who the audit trail says did it. Cancel safe: a dropped call has stored all or nothing.
+    /// Cancel safe: a dropped call has stored all or nothing.
     ///
     /// # Errors
     /// [`RepositoryError::EntityExists`] when there is an entity of that id, which is left as it was;
@@ -34,18 +34,14 @@ impl Repository {
     /// use zae_limiter::{EntityId, NewEntity, Repository};
     /// let repository = Repository::embedded().await?;
     /// let (project, key) = (EntityId::new("proj-1")?, EntityId::new("key-1")?);
-    /// repository.create_entity(NewEntity::new(project.clone()), None).await?;
-    /// repository.create_entity(NewEntity::new(key.clone()).parent(project.clone()).cascading(), None).await?;
+    /// repository.create_entity(NewEntity::new(project.clone())).await?;
+    /// repository.create_entity(NewEntity::new(key.clone()).parent(project.clone()).cascading()).await?;
     /// let children = repository.children(&project).await?;
     /// assert_eq!(children.iter().map(|child| &child.id).collect::<Vec<_>>(), [&key]);
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn create_entity(
-        &self,
-        entity: NewEntity,
-        principal: Option<&Principal>,
-    ) -> Result<Entity, RepositoryError> {
+    pub async fn create_entity(&self, entity: NewEntity) -> Result<Entity, RepositoryError> {
         if entity.parent_id.as_ref() == Some(&entity.id) {
             let reason = ValidationReason::Other("must be another entity: this one would be charged twice".to_owned());
             return Err(ValidationError::new("parent_id", entity.id.as_str(), reason).into());
@@ -55,7 +51,7 @@ impl Repository {
         }
         let item = encode(&entity, self.ns(), self.now_ms());
         let stored = decode(&item)?;
-        let event = self.trail(&Change::EntityCreated(&entity), None, principal).await?;
+        let event = self.trail(&Change::EntityCreated(&entity), None).await?;
         if self.store().transact(&[TransactPart::Put(item, Expression::absent()), event]).await? != Committed::Done {
             return Err(RepositoryError::EntityExists(entity.id));
         }
@@ -104,7 +100,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when its limits use a feature of newer clients: delete it with one of those.
-    pub async fn delete_entity(&self, id: &EntityId, principal: Option<&Principal>) -> Result<usize, RepositoryError> {
+    pub async fn delete_entity(&self, id: &EntityId) -> Result<usize, RepositoryError> {
         let own = Query::table(keys::pk_entity(self.ns(), id.as_str())).strong();
         let buckets = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), id.as_str()));
         let own = self.store().query_all(own).await?;
@@ -130,7 +126,7 @@ impl Repository {
             }
         }
         self.store().batch_delete(&rest).await?;
-        let event = self.trail(&Change::EntityDeleted(id, records), None, principal).await?;
+        let event = self.trail(&Change::EntityDeleted(id, records), None).await?;
         self.store().transact(&[TransactPart::Delete(self.meta(id), Expression::default()), event]).await?;
         self.forget_limits_of(id);
         Ok(records)

@@ -8,7 +8,7 @@ use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         limit::Limits,
-        name::{EntityId, LimitScope, Principal},
+        name::{EntityId, LimitScope},
     },
     store::{Consistency, Query},
     wire::{Item, config::ConfigLevel, keys, values::get_s},
@@ -28,8 +28,7 @@ impl Repository {
     /// Stores an entity's limits for a scope, in place of all that were there.
     ///
     /// Existing buckets are brought in line at once, all shards of them: what was gained until now counts under the old
-    /// limits. `principal` is who the audit trail says did it. A dropped call has stored all or nothing, but may not
-    /// have reached the buckets; the next acquires do.
+    /// limits. A dropped call has stored all or nothing, but may not have reached the buckets; the next acquires do.
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
@@ -41,7 +40,7 @@ impl Repository {
     /// use zae_limiter::{EntityId, Limit, LimitScope, Limits, Repository};
     /// let repository = Repository::embedded().await?;
     /// let (key, limits) = (EntityId::new("key-1")?, Limits::from(Limit::per_minute("rpm", 100)?));
-    /// repository.set_limits(&key, &LimitScope::Default, &limits, None).await?;
+    /// repository.set_limits(&key, &LimitScope::Default, &limits).await?;
     /// assert_eq!(repository.limits(&key, &LimitScope::Default).await?, Some(limits));
     /// # Ok(())
     /// # }
@@ -51,10 +50,9 @@ impl Repository {
         entity: &EntityId,
         scope: &LimitScope,
         limits: &Limits,
-        principal: Option<&Principal>,
     ) -> Result<(), RepositoryError> {
         check_scope(scope)?;
-        let before = self.replace_config(ConfigLevel::Entity(entity, scope), Some(limits), None, principal).await?;
+        let before = self.replace_config(ConfigLevel::Entity(entity, scope), Some(limits), None).await?;
         let before = before.and_then(|config| config.limits);
         self.apply_limits(entity, scope, before.as_ref()).await
     }
@@ -78,13 +76,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
-    pub async fn delete_limits(
-        &self,
-        entity: &EntityId,
-        scope: &LimitScope,
-        principal: Option<&Principal>,
-    ) -> Result<bool, RepositoryError> {
-        let removed = self.remove_config(ConfigLevel::Entity(entity, scope), Trail::By(principal)).await?;
+    pub async fn delete_limits(&self, entity: &EntityId, scope: &LimitScope) -> Result<bool, RepositoryError> {
+        let removed = self.remove_config(ConfigLevel::Entity(entity, scope), Trail::Own).await?;
         let Some(before) = removed else { return Ok(false) };
         self.apply_limits(entity, scope, before.limits.as_ref()).await?;
         Ok(true)

@@ -31,8 +31,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
-    error::RepositoryError,
-    model::name::{NamespaceId, NamespaceName, StackName},
+    error::{RepositoryError, ValidationError},
+    model::name::{NamespaceId, NamespaceName, Principal, StackName},
     store::Store,
 };
 use resolution::Resolutions;
@@ -54,7 +54,7 @@ pub use registry::Registry;
 /// use zae_limiter::{Limit, Repository, ResourceName};
 /// let repository = Repository::embedded().await?;
 /// let model = ResourceName::new("gpt-4")?;
-/// repository.set_resource_defaults(&model, &Limit::per_minute("rpm", 100)?.into(), None).await?;
+/// repository.set_resource_defaults(&model, &Limit::per_minute("rpm", 100)?.into()).await?;
 /// assert_eq!(repository.resources_with_defaults().await?, [model]);
 /// # Ok(())
 /// # }
@@ -62,6 +62,7 @@ pub use registry::Registry;
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
+    principal: Option<Principal>,
 }
 
 /// Settings chosen when the repository was built.
@@ -96,10 +97,40 @@ impl fmt::Debug for Repository {
 
 impl Repository {
     pub(crate) fn assemble(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), principal: None }
     }
 
-    /// Another namespace of the same table, through the same client and caches.
+    /// The same namespace, through the same client and caches, with changes that the audit trail records as made by
+    /// `principal`. Those made through `self` keep naming whom they named, which is nobody at first.
+    ///
+    /// # Errors
+    /// [`ValidationError`] when the principal is neither an identifier nor an ARN.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{AuditTarget, Limit, Repository};
+    /// let repository = Repository::embedded().await?;
+    /// repository.acting_as("ops@example.com")?.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
+    /// let trail = repository.audit_events(&AuditTarget::System, 1, None).await?;
+    /// assert_eq!(trail.events[0].principal.as_deref(), Some("ops@example.com"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acting_as(
+        &self,
+        principal: impl TryInto<Principal, Error: Into<ValidationError>>,
+    ) -> Result<Self, ValidationError> {
+        let principal = principal.try_into().map_err(Into::into)?;
+        Ok(Self { inner: Arc::clone(&self.inner), principal: Some(principal) })
+    }
+
+    /// The principal that the audit trail names for changes made through this handle.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// Another namespace of the same table, through the same client and caches, for the same principal.
     ///
     /// Cancel safe: nothing is written.
     ///
@@ -110,7 +141,7 @@ impl Repository {
         let Inner { store, clock, stack, endpoint_url, resolutions, settings, .. } = &*self.inner;
         let namespace_id = open::require(store, namespace).await?;
         resolutions.standings.found(&namespace_id, clock.now_ms()).await;
-        Ok(Self::assemble(Inner {
+        let scoped = Self::assemble(Inner {
             store: store.clone(),
             clock: Arc::clone(clock),
             stack: stack.clone(),
@@ -121,7 +152,8 @@ impl Repository {
             settings: settings.clone(),
             // How long audit events are kept is each namespace's own.
             audit: AuditRetention::default(),
-        }))
+        });
+        Ok(Self { principal: self.principal.clone(), ..scoped })
     }
 
     /// The stack's name, which is the table's too.

@@ -158,7 +158,7 @@ impl Registry {
 impl Repository {
     /// The records of the table that this repository is a namespace of.
     pub fn registry(&self) -> Registry {
-        let Self { inner } = self;
+        let Self { inner, .. } = self;
         Registry { store: inner.store.clone(), clock: Arc::clone(&inner.clock), stack: inner.stack.clone() }
     }
 }

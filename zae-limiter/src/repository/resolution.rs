@@ -19,7 +19,7 @@ use crate::{
     model::{
         limit::Limits,
         name::{EntityId, LimitScope, NamespaceId, ResourceName},
-        status::OnUnavailable,
+        status::StoredPolicy,
     },
     recent::Interner,
     store::Consistency,
@@ -54,7 +54,7 @@ pub(crate) struct Resolution {
     pub(crate) limits: Option<Limits>,
     pub(crate) source: Option<ConfigSource>,
     /// The namespace's default.
-    pub(crate) on_unavailable: Option<OnUnavailable>,
+    pub(crate) on_unavailable: Option<StoredPolicy>,
     /// A feature that forbids to grant anything.
     pub(crate) unsupported: Option<Unsupported>,
     /// The level at which an operator has switched it off.
@@ -137,7 +137,7 @@ pub(crate) struct Resolutions {
     pub(super) ttl: Duration,
     hits: AtomicU64,
     misses: AtomicU64,
-    policies: moka::sync::Cache<NamespaceId, Option<OnUnavailable>>,
+    policies: moka::sync::Cache<NamespaceId, Option<StoredPolicy>>,
     /// Entities and resources that were switched off when last read: an outage does not switch them on.
     disabled: moka::sync::Cache<ResolutionKey, DisabledLevel>,
     /// Most entities have the limits of a level above them, which are read again for each.
@@ -336,7 +336,7 @@ impl Repository {
     }
 
     /// The stored policy as it was last read; `None` when none is stored or none was read yet.
-    pub(crate) fn last_on_unavailable(&self) -> Option<OnUnavailable> {
+    pub(crate) fn last_on_unavailable(&self) -> Option<StoredPolicy> {
         self.resolutions().policies.get(self.namespace_id()).flatten()
     }
 

@@ -9,8 +9,8 @@ use crate::{
         audit::{AuditAction, AuditTarget},
         entity::NewEntity,
         limit::Limits,
-        name::{EntityId, LimitScope, Principal, ResourceName},
-        status::OnUnavailable,
+        name::{EntityId, LimitScope, ResourceName},
+        status::StoredPolicy,
     },
     store::TransactPart,
     wire::config::StoredConfig,
@@ -25,8 +25,8 @@ pub(super) enum Change<'a> {
     LimitsDeleted(&'a EntityId, &'a LimitScope),
     ResourceSet(&'a ResourceName, &'a Limits),
     ResourceDeleted(&'a ResourceName),
-    SystemSet(Option<&'a Limits>, Option<OnUnavailable>),
-    SystemDeleted(Option<&'a Limits>, Option<OnUnavailable>),
+    SystemSet(Option<&'a Limits>, Option<StoredPolicy>),
+    SystemDeleted(Option<&'a Limits>, Option<StoredPolicy>),
 }
 
 impl Change<'_> {
@@ -103,10 +103,9 @@ impl Repository {
         &self,
         change: &Change<'_>,
         previous: Option<&StoredConfig>,
-        principal: Option<&Principal>,
     ) -> Result<TransactPart, RepositoryError> {
         let scope = change.scope();
         let details = with_previous(change.details(), previous);
-        self.audit_part(&change.target(), change.action(), principal, scope.as_ref(), details).await
+        self.audit_part(&change.target(), change.action(), scope.as_ref(), details).await
     }
 }

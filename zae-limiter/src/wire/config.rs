@@ -13,7 +13,7 @@ use crate::{
     model::{
         limit::{Limit, Limits},
         name::{EntityId, LimitName, LimitScope, ResourceName},
-        status::OnUnavailable,
+        status::StoredPolicy,
     },
     wire::{Item, expression::Key},
 };
@@ -75,7 +75,7 @@ impl ConfigLevel<'_> {
 pub(crate) struct StoredConfig {
     /// The limits, in the order of their names; `None` when the item has none, which means the level says nothing.
     pub(crate) limits: Option<Limits>,
-    pub(crate) on_unavailable: Option<OnUnavailable>,
+    pub(crate) on_unavailable: Option<StoredPolicy>,
     pub(crate) audit_retention_days: Option<u32>,
     /// Tells if the level switches anything on or off.
     pub(crate) access: Access,
@@ -109,8 +109,8 @@ impl StoredConfig {
         let limits = if unsupported.is_some() { None } else { decode_limits(item)? };
         let on_unavailable = match get_s(item, ON_UNAVAILABLE) {
             None => None,
-            Some("allow") => Some(OnUnavailable::Allow),
-            Some("block") => Some(OnUnavailable::Block),
+            Some("allow") => Some(StoredPolicy::Allow),
+            Some("block") => Some(StoredPolicy::Block),
             Some(other) => return Err(malformed(format!("{ON_UNAVAILABLE} is {other:?}, neither allow nor block"))),
         };
         let days = super::values::get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
@@ -199,7 +199,7 @@ pub(crate) fn encode(
     level: ConfigLevel<'_>,
     ns: &str,
     limits: Option<&Limits>,
-    on_unavailable: Option<OnUnavailable>,
+    on_unavailable: Option<StoredPolicy>,
     before: Option<&Item>,
 ) -> Item {
     let mut item = level.blank(ns);
@@ -245,9 +245,9 @@ mod tests {
             Limit::per_minute("tpm.v2-x", 10_000).unwrap().with_burst(15_000).unwrap(),
         ]);
         let limits = limits.unwrap();
-        let item = encode(ConfigLevel::System, "ns", Some(&limits), Some(OnUnavailable::Allow), None);
+        let item = encode(ConfigLevel::System, "ns", Some(&limits), Some(StoredPolicy::Allow), None);
         let read = StoredConfig::decode(&item).unwrap();
-        assert_eq!((read.limits, read.on_unavailable), (Some(limits), Some(OnUnavailable::Allow)));
+        assert_eq!((read.limits, read.on_unavailable), (Some(limits), Some(StoredPolicy::Allow)));
         assert_eq!(read.unsupported, None);
     }
 

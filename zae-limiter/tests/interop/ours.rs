@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use zae_limiter::{
     AcquireError, AuditEvent, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity,
-    OnUnavailable, Principal, RateLimiter, Repository, RepositoryError, Reserve, ResourceName, SystemClock,
-    ValidationError, VersionUpdate,
+    Principal, RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock,
+    SystemDefaults, ValidationError, VersionUpdate,
 };
 
 use super::{
@@ -101,7 +101,10 @@ impl Ours {
         }
         let limiter = Box::pin(self.limiter(arguments["ns"].as_str().unwrap_or("default"))).await?;
         let call = Call { arguments, principal: call_principal(arguments)? };
-        let repository = limiter.repository();
+        let repository = &match &call.principal {
+            Some(principal) => limiter.repository().acting_as(principal)?,
+            None => limiter.repository().clone(),
+        };
         match op {
             "acquire" | "available" | "wait" => Box::pin(call.limiter(op, &limiter)).await,
             "register_namespace" | "delete_namespace" | "get_namespace" => {
@@ -226,7 +229,7 @@ impl Call<'_> {
                 for (name, value) in given["metadata"].as_object().into_iter().flatten() {
                     entity = entity.metadata(name, value.clone());
                 }
-                Ok(plain_entity(&repository.create_entity(entity, self.principal.as_ref()).await?))
+                Ok(plain_entity(&repository.create_entity(entity).await?))
             }
             "get_entity" => Ok(repository.entity(&self.id()?).await?.as_ref().map_or(Value::Null, plain_entity)),
             "get_children" => {
@@ -234,7 +237,7 @@ impl Call<'_> {
                 Ok(children.iter().map(plain_entity).collect())
             }
             _ => {
-                repository.delete_entity(&self.id()?, self.principal.as_ref()).await?;
+                repository.delete_entity(&self.id()?).await?;
                 Ok(Value::Null)
             }
         }
@@ -243,38 +246,37 @@ impl Call<'_> {
     async fn limits(&self, op: &str, repository: &Repository) -> Answer {
         let (entity, scope) = (self.id()?, LimitScope::try_from(self.text("resource"))?);
         match op {
-            "set_limits" => repository.set_limits(&entity, &scope, &self.rows()?, self.principal.as_ref()).await?,
+            "set_limits" => repository.set_limits(&entity, &scope, &self.rows()?).await?,
             "get_limits" => return Ok(plain_limits(repository.limits(&entity, &scope).await?)),
-            _ => drop(repository.delete_limits(&entity, &scope, self.principal.as_ref()).await?),
+            _ => drop(repository.delete_limits(&entity, &scope).await?),
         }
         Ok(Value::Null)
     }
 
     async fn defaults(&self, op: &str, repository: &Repository) -> Answer {
-        let principal = self.principal.as_ref();
         match op {
             "set_resource_defaults" => {
-                repository.set_resource_defaults(&self.resource()?, &self.rows()?, principal).await?;
+                repository.set_resource_defaults(&self.resource()?, &self.rows()?).await?;
             }
             "get_resource_defaults" => {
                 return Ok(plain_limits(repository.resource_defaults(&self.resource()?).await?));
             }
             "delete_resource_defaults" => {
-                repository.delete_resource_defaults(&self.resource()?, principal).await?;
+                repository.delete_resource_defaults(&self.resource()?).await?;
             }
             "set_system_defaults" => {
                 let policy = match self.arguments["on_unavailable"].as_str() {
-                    Some("allow") => Some(OnUnavailable::Allow),
-                    Some("block") => Some(OnUnavailable::Block),
+                    Some("allow") => Some(StoredPolicy::Allow),
+                    Some("block") => Some(StoredPolicy::Block),
                     _ => None,
                 };
-                repository.set_system_defaults(&self.rows()?, policy, principal).await?;
+                repository.set_system_defaults(SystemDefaults::new(self.rows()?).on_unavailable(policy)).await?;
             }
             "get_system_defaults" => {
-                let (limits, policy) = repository.system_defaults().await?;
-                return Ok(json!({ "rows": plain_limits(limits), "on_unavailable": policy }));
+                let stored = repository.system_defaults().await?;
+                return Ok(json!({ "rows": plain_limits(stored.limits), "on_unavailable": stored.on_unavailable }));
             }
-            "delete_system_defaults" => drop(repository.delete_system_defaults(principal).await?),
+            "delete_system_defaults" => drop(repository.delete_system_defaults().await?),
             "listed_resources" => {
                 let scopes = repository.resources_with_entity_limits().await?;
                 let scopes: Vec<&str> = scopes.iter().map(LimitScope::as_str).collect();

@@ -142,7 +142,7 @@ async fn the_nearest_level_that_says_anything_decides_whether_something_is_switc
     let bench = Bench::new();
     let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
     let r = limiter.repository().clone();
-    r.set_resource_defaults(&gpt(), &limits([rpm(5)]), None).await.unwrap();
+    r.set_resource_defaults(&gpt(), &limits([rpm(5)])).await.unwrap();
     switch(&r, "resource", json!({"BOOL": true})).await;
     switch(&r, "entity_default", json!({"BOOL": false})).await;
     let lease = limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_parent_that_is_switched_off_refuses_its_children_and_keeps_nothing() 
     let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
     let r = limiter.repository().clone();
     let child = zae_limiter::NewEntity::new(id("k")).parent(id("e")).cascading();
-    r.create_entity(child, None).await.unwrap();
+    r.create_entity(child).await.unwrap();
     limiter.acquire("k", "gpt-4", Cost::of("rpm", 10)).await.unwrap().commit().await.unwrap();
     change(&r, &json!({"disabled": {"BOOL": true}})).await;
     // The child has nothing left; that is not what stands in the way.

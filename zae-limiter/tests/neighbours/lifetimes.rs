@@ -84,7 +84,7 @@ async fn limits_of_an_entitys_own_keep_their_bucket_for_ever_in_debt_too() {
     let bench = Bench::new();
     let (_, limiter) = bench.limiter(&limits([tpm(1_000)])).await;
     let r = limiter.repository().clone();
-    r.set_limits(&super::id("e"), &super::scope(), &limits([tpm(1_000)]), None).await.unwrap();
+    r.set_limits(&super::id("e"), &super::scope(), &limits([tpm(1_000)])).await.unwrap();
     owe(&limiter, 1_000, 49_000).await;
     assert_eq!(shard(&r, 0).await.get("ttl"), None::<&Value>);
 }

@@ -46,7 +46,7 @@ impl Fleet {
         with: impl FnOnce(RateLimiterBuilder) -> RateLimiterBuilder,
     ) -> (Wire, RateLimiter) {
         let (wire, repository) = self.repository().await;
-        repository.set_system_defaults(limits, None, None).await.unwrap();
+        repository.set_system_defaults(limits).await.unwrap();
         wire.reset();
         if !self.delay.is_zero() {
             let ms = u64::try_from(self.delay.as_millis()).unwrap();

@@ -25,7 +25,7 @@ async fn cascade(limiter: &RateLimiter, keys: u64) {
     for key in 0..keys {
         let child = NewEntity::new(EntityId::new(format!("key-{key}")).unwrap());
         let child = child.parent(EntityId::new("proj-1").unwrap()).cascading();
-        limiter.repository().create_entity(child, None).await.unwrap();
+        limiter.repository().create_entity(child).await.unwrap();
     }
 }
 

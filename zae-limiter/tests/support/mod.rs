@@ -273,7 +273,7 @@ impl Bench {
     /// Another process with a limiter; `limits` are the system's defaults.
     pub async fn limiter(&self, limits: &Limits) -> (Wire, RateLimiter) {
         let (wire, repository) = self.process().await;
-        repository.set_system_defaults(limits, None, None).await.unwrap();
+        repository.set_system_defaults(limits).await.unwrap();
         wire.take();
         (wire, RateLimiter::builder(repository).deadline(DEADLINE).build())
     }

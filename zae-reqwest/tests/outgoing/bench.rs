@@ -54,7 +54,7 @@ impl Bench {
             builder = builder.clock(Arc::clone(clock) as _);
         }
         let repository = builder.build().await.unwrap();
-        repository.set_system_defaults(&Limits::new(limits).unwrap(), None, None).await.unwrap();
+        repository.set_system_defaults(&Limits::new(limits).unwrap()).await.unwrap();
         repository
     }
 }

@@ -32,7 +32,7 @@ pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// use zae_tower::{Limit, Limits, RateLimiter, Repository, llm::{Accounting, Reading, Tariff, Usage}, settle::End};
 /// # let repository = Repository::embedded().await?;
 /// # let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
-/// # repository.set_system_defaults(&limits, None, None).await?;
+/// # repository.set_system_defaults(&limits).await?;
 /// let limiter = RateLimiter::new(repository.clone());
 /// # let limiter = RateLimiter::builder(repository).deadline(std::time::Duration::from_secs(10)).build();
 /// let accounting = Accounting::new(Tariff::openai());

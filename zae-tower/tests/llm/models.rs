@@ -177,18 +177,18 @@ async fn the_tables_resources_are_the_names_unless_others_are_listed() {
     };
     let (ours, theirs) = (open().await, open().await);
     let limits = Limits::new([rpm(100)]).unwrap();
-    ours.set_resource_defaults(&ResourceName::from_model("gpt-5"), &limits, None).await.unwrap();
+    ours.set_resource_defaults(&ResourceName::from_model("gpt-5"), &limits).await.unwrap();
     let limiter = RateLimiter::builder(ours.clone()).deadline(Duration::from_secs(10)).build();
     let layer = layer(&limiter, resource::json_field("model"));
     let llama = format!(r#"{{"model":"{LLAMA}"}}"#);
     assert_eq!(send(&layer, gpt("")).await.0, 200);
     assert_eq!(send(&layer, llama.clone()).await.0, 404);
 
-    theirs.set_resource_defaults(&ResourceName::from_model(LLAMA), &limits, None).await.unwrap();
+    theirs.set_resource_defaults(&ResourceName::from_model(LLAMA), &limits).await.unwrap();
     assert_eq!(send(&layer, llama.clone()).await.0, 404, "another process's change is not seen yet");
     clock.advance(Duration::from_secs(61));
     assert_eq!(send(&layer, llama.clone()).await.0, 200);
-    ours.delete_resource_defaults(&ResourceName::from_model(LLAMA), None).await.unwrap();
+    ours.delete_resource_defaults(&ResourceName::from_model(LLAMA)).await.unwrap();
     assert_eq!(send(&layer, llama).await.0, 404, "our own is seen at once");
 }
 

@@ -85,14 +85,14 @@ pub async fn limiter_on_a_wire(limits: impl IntoIterator<Item = Limit>) -> (Rate
     let client = Client::from_conf(client.config().to_builder().http_client(wire.clone()).build());
     let builder = Repository::builder().client(client).clock(Arc::new(ManualClock::at(START))).create_table();
     let repository = builder.build().await.unwrap();
-    repository.set_system_defaults(&Limits::new(limits).unwrap(), None, None).await.unwrap();
+    repository.set_system_defaults(&Limits::new(limits).unwrap()).await.unwrap();
     (RateLimiter::builder(repository).deadline(DEADLINE).build(), wire)
 }
 
 /// A limiter for which `limits` are the system's defaults.
 pub async fn limiter(limits: impl IntoIterator<Item = Limit>) -> RateLimiter {
     let repository = repository().await;
-    repository.set_system_defaults(&Limits::new(limits).unwrap(), None, None).await.unwrap();
+    repository.set_system_defaults(&Limits::new(limits).unwrap()).await.unwrap();
     RateLimiter::builder(repository).deadline(DEADLINE).build()
 }
 

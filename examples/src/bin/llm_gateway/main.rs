@@ -139,7 +139,7 @@ async fn seed(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
         let limits = match repository.resource_defaults(&model).await? {
             Some(limits) => limits,
             None => {
-                repository.set_resource_defaults(&model, &ours, None).await?;
+                repository.set_resource_defaults(&model, &ours).await?;
                 ours.clone()
             }
         };

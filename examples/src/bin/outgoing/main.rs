@@ -58,7 +58,7 @@ async fn limit() -> Result<OutgoingLimit, Failure> {
     let requests = Limit::custom("rpm", 3, 4, 1)?;
     // Hardly refills, so that what was charged can be read off in the end.
     let tokens = Limit::custom("tpm", TOKENS, 1, 86_400)?;
-    repository.set_system_defaults(&Limits::new([requests, tokens])?, None, None).await?;
+    repository.set_system_defaults(&Limits::new([requests, tokens])?).await?;
     Ok(OutgoingLimit::new(repository)
         .resource(find::json::<ResourceName>("/model"))
         .llm(Accounting::new(Tariff::openai())))

@@ -38,8 +38,8 @@ pub(super) async fn set(
     let action = "set entity limits";
     let repository = cx.repository_to_write(&group.with.namespace).await?;
     let before = repository.limits(&entity, &scope).await.doing(action)?;
-    let principal = cx.principal(&group.with.principal).await?;
-    repository.set_limits(&entity, &scope, limits, principal.as_ref()).await.doing(action)?;
+    let repository = cx.acting(repository, &group.with.principal).await?;
+    repository.set_limits(&entity, &scope, limits).await.doing(action)?;
     let mut notes = dropped(before.as_ref(), limits);
     if let LimitScope::Resource(resource) = &scope {
         notes.extend(doubt(&repository, resource).await);
@@ -98,8 +98,8 @@ pub(super) async fn delete(
     };
     let losses: Vec<String> = limits.iter().map(shown).collect();
     confirm(&format!("Delete limits for entity '{entity}' on resource '{scope}'?"), &losses, yes)?;
-    let principal = cx.principal(&group.with.principal).await?;
-    let deleted = repository.delete_limits(&entity, &scope, principal.as_ref()).await.doing(action)?;
+    let repository = cx.acting(repository, &group.with.principal).await?;
+    let deleted = repository.delete_limits(&entity, &scope).await.doing(action)?;
     let text = format!("Deleted limits for entity '{entity}' on resource '{scope}'");
     out.show(&Deletion { subject: Subject::new(entity, &scope), deleted, text })
 }

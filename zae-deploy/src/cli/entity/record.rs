@@ -55,8 +55,8 @@ impl Create {
             entity = entity.metadata(key, value);
         }
         let repository = cx.repository_to_write(&group.with.namespace).await?;
-        let principal = cx.principal(&group.with.principal).await?;
-        match repository.create_entity(entity, principal.as_ref()).await {
+        let repository = cx.acting(repository, &group.with.principal).await?;
+        match repository.create_entity(entity).await {
             Ok(entity) => {
                 // It is created: a note that cannot be made is no failure.
                 let chain = repository.third_level(&entity).await.ok().flatten();
@@ -165,8 +165,8 @@ pub(super) async fn delete(
         losses.push(format!("the parent of {} entities, which stay", count(children.len() as i128)));
     }
     confirm(&format!("Delete entity '{id}'? This cannot be undone."), &losses, yes)?;
-    let principal = cx.principal(&group.with.principal).await?;
-    let records_deleted = repository.delete_entity(&id, principal.as_ref()).await.doing(action)?;
+    let repository = cx.acting(repository, &group.with.principal).await?;
+    let records_deleted = repository.delete_entity(&id).await.doing(action)?;
     out.show(&Deleted { entity_id: id, records_deleted })
 }
 

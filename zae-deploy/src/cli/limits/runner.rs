@@ -56,18 +56,19 @@ impl Runner {
 
     pub(super) async fn plan(&self, manifest: &Manifest) -> Result<Plan, CliError> {
         match &self.function {
-            Some(function) => function.call("plan", &self.repository, manifest, None).await,
+            Some(function) => function.call("plan", &self.repository, manifest).await,
             None => Provisioner::new(self.repository.clone()).plan(manifest).await.map_err(|e| failed("plan", e)),
         }
     }
 
     pub(super) async fn apply(&self, manifest: &Manifest, principal: Option<Principal>) -> Result<Applied, CliError> {
+        let repository = match principal {
+            Some(principal) => self.repository.acting_as(principal)?,
+            None => self.repository.clone(),
+        };
         match &self.function {
-            Some(function) => function.call("apply", &self.repository, manifest, principal.as_ref()).await,
-            None => {
-                let provisioner = Provisioner::new(self.repository.clone()).principal(principal);
-                provisioner.apply(manifest).await.map_err(|error| failed("apply", error))
-            }
+            Some(function) => function.call("apply", &repository, manifest).await,
+            None => Provisioner::new(repository).apply(manifest).await.map_err(|error| failed("apply", error)),
         }
     }
 }
@@ -88,13 +89,12 @@ impl Remote {
         action: &str,
         repository: &Repository,
         manifest: &Manifest,
-        principal: Option<&Principal>,
     ) -> Result<T, CliError> {
         let event = json!({
             "action": action,
             "table_name": repository.stack().as_str(),
             "namespace_id": repository.namespace_id().as_str(),
-            "principal": principal.map(Principal::as_str),
+            "principal": repository.principal().map(Principal::as_str),
             "manifest": manifest.to_json(),
         });
         let doing = format!("{action} the limits through {}", self.name);

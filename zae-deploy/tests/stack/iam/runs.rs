@@ -8,8 +8,8 @@ use zae_deploy::{
     provisioner::Provisioner,
 };
 use zae_limiter::{
-    AuditTarget, Cost, EmbeddedStore, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, OnUnavailable,
-    RateLimiter, Repository, ResourceName, UsageQuery, VersionUpdate, stream::StreamTable,
+    AuditTarget, Cost, EmbeddedStore, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, RateLimiter,
+    Repository, ResourceName, StoredPolicy, SystemDefaults, UsageQuery, VersionUpdate, stream::StreamTable,
 };
 
 use super::{
@@ -50,10 +50,13 @@ impl Table {
             id: repository.namespace_id().as_str().to_owned(),
             other: other.namespace_id().as_str().to_owned(),
         };
-        repository.set_system_defaults(&limits(100), Some(OnUnavailable::Block), None).await.unwrap();
-        repository.set_resource_defaults(&model(), &limits(50), None).await.unwrap();
+        repository
+            .set_system_defaults(SystemDefaults::new(limits(100)).on_unavailable(StoredPolicy::Block))
+            .await
+            .unwrap();
+        repository.set_resource_defaults(&model(), &limits(50)).await.unwrap();
         let child = NewEntity::new(entity("key-1")).parent(entity("proj-1")).cascading();
-        repository.create_entity(child, None).await.unwrap();
+        repository.create_entity(child).await.unwrap();
         table
     }
 
@@ -84,7 +87,7 @@ impl Table {
         limiter.limits_for(&entity("user-2"), &model()).await.unwrap();
         // Changed limits reach the bucket with the next write.
         let admin = Repository::builder().client(self.store.client()).build().await.unwrap();
-        admin.set_resource_defaults(&model(), &limits(60), None).await.unwrap();
+        admin.set_resource_defaults(&model(), &limits(60)).await.unwrap();
         limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
         limiter.shutdown().await;
         recorder.take()
@@ -94,21 +97,21 @@ impl Table {
     pub(crate) async fn administer(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         let user = entity("user-9");
-        repository.create_entity(NewEntity::new(user.clone()), None).await.unwrap();
-        repository.set_system_defaults(&limits(10), None, None).await.unwrap();
-        repository.set_system_policy(Some(OnUnavailable::Allow), None).await.unwrap();
-        repository.set_resource_defaults(&model(), &limits(20), None).await.unwrap();
+        repository.create_entity(NewEntity::new(user.clone())).await.unwrap();
+        repository.set_system_defaults(&limits(10)).await.unwrap();
+        repository.set_system_defaults(SystemDefaults::default().on_unavailable(StoredPolicy::Allow)).await.unwrap();
+        repository.set_resource_defaults(&model(), &limits(20)).await.unwrap();
         for scope in [LimitScope::Default, LimitScope::Resource(model())] {
-            repository.set_limits(&user, &scope, &limits(30), None).await.unwrap();
-            repository.set_limits(&user, &scope, &limits(40), None).await.unwrap();
-            repository.delete_limits(&user, &scope, None).await.unwrap();
+            repository.set_limits(&user, &scope, &limits(30)).await.unwrap();
+            repository.set_limits(&user, &scope, &limits(40)).await.unwrap();
+            repository.delete_limits(&user, &scope).await.unwrap();
         }
         let limiter = RateLimiter::new(repository.clone());
         drop(limiter.acquire("user-9", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await);
         limiter.shutdown().await;
-        repository.delete_resource_defaults(&model(), None).await.unwrap();
-        repository.delete_system_defaults(None).await.unwrap();
-        repository.delete_entity(&user, None).await.unwrap();
+        repository.delete_resource_defaults(&model()).await.unwrap();
+        repository.delete_system_defaults().await.unwrap();
+        repository.delete_entity(&user).await.unwrap();
         recorder.take()
     }
 
@@ -118,7 +121,7 @@ impl Table {
         let name = NamespaceName::new("fleeting").unwrap();
         let id = repository.register_namespace(&name).await.unwrap();
         let scoped = repository.scoped(&name).await.unwrap();
-        scoped.set_system_defaults(&limits(1), None, None).await.unwrap();
+        scoped.set_system_defaults(&limits(1)).await.unwrap();
         repository.delete_namespace(&name).await.unwrap();
         repository.orphan_namespaces().await.unwrap();
         repository.recover_namespace(&id).await.unwrap();
