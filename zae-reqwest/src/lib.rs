@@ -133,7 +133,6 @@ mod outgoing;
 mod pause;
 mod peek;
 mod permit;
-pub mod provider;
 mod response;
 mod service;
 mod wait;
@@ -150,5 +149,6 @@ pub use service::{LimitedService, ResponseFuture};
 pub use wait::{Wait, WaitReason};
 pub use zae_tower::{
     self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
-    RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError, extract, llm, settle,
+    RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError, extract, llm,
+    llm::limits as provider, settle,
 };

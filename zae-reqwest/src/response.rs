@@ -112,7 +112,6 @@ impl OutgoingLimit {
         charge.start(&ResponseHead::from(&response));
         let status = response.status();
         match &answer.verdict {
-            Verdict::Served => {}
             Verdict::NotYet { .. } => {
                 metrics::counter!("zae_client_provider_refusals_total", "verdict" => "not_yet").increment(1);
                 tracing::debug!(%scope, %status, "the provider refused");
@@ -127,6 +126,7 @@ impl OutgoingLimit {
                     return Err(RefusedForGood { status, reason, body }.into());
                 }
             }
+            _ => {}
         }
         response.extensions_mut().insert(answer);
         response.extensions_mut().insert(admission);

@@ -117,7 +117,6 @@ mod grpc;
 mod guard;
 mod headers;
 mod held;
-mod json;
 mod layer;
 pub mod limits;
 mod line;

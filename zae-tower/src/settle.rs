@@ -27,6 +27,7 @@ use std::{any::type_name, fmt};
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use zae_limiter::Lease;
+pub use zae_llm::End;
 
 /// The decision about the charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,31 +44,6 @@ impl Verdict {
         match self {
             Self::Keep => "keep",
             Self::Refund => "refund",
-        }
-    }
-}
-
-/// The way in which an admitted request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum End {
-    /// The body was read to its end.
-    Complete,
-    /// The body failed with an error.
-    BodyFailed,
-    /// The response or its body was dropped before its end: the client hung up, or (as for `HEAD`) nobody reads it.
-    Dropped,
-    /// The inner service answered with an error instead of a response.
-    ServiceFailed,
-}
-
-impl End {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::BodyFailed => "body_failed",
-            Self::Dropped => "dropped",
-            Self::ServiceFailed => "service_failed",
         }
     }
 }

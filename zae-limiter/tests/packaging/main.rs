@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 
-const PUBLISHED: [&str; 6] = ["zae-limiter", "zae-tower", "zae-axum", "zae-actix", "zae-reqwest", "zae-deploy"];
+const PUBLISHED: [&str; 7] =
+    ["zae-limiter", "zae-llm", "zae-tower", "zae-axum", "zae-actix", "zae-reqwest", "zae-deploy"];
 
 const TLS: [&str; 6] = ["rustls", "ring", "aws-lc-rs", "native-tls", "openssl", "boring"];
 

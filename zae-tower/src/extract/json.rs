@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use http::HeaderMap;
 use zae_limiter::ResourceName;
+use zae_llm::json::{self, Claim, JsonError, Pointer};
 
 use super::{
     Extract, ExtractError, Extracted, Extractor, Or, PeekBody, Peeked,
     reading::{BodyRules, Names},
 };
-use crate::json::{self, Claim, Found, JsonError, Pointer};
 
 /// The place of a text in JSON bodies, for adapters: see [`resource::json_field`](crate::resource::json_field) for the
 /// names of places, and for what is read.
@@ -33,10 +33,7 @@ impl BodyText {
         match json::claim(headers, body) {
             Claim::Other => Ok(None),
             Claim::Encoded => Err(JsonError::Encoded.into()),
-            Claim::Json => match self.0.find(body)? {
-                Found::Text(text) => Ok(Some(text)),
-                Found::Nothing => Ok(None),
-            },
+            Claim::Json => Ok(self.0.find(body)?),
         }
     }
 }

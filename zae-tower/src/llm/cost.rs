@@ -1,12 +1,10 @@
 //! The estimate of an incoming request as its cost: [`LlmCost`].
 
 use zae_limiter::Cost;
+use zae_llm::json::{self, Claim, JsonError};
 
 use super::{Accounting, Usage};
-use crate::{
-    extract::{Extract, Extracted, Extractor, PeekBody, Peeked},
-    json::{self, Claim, JsonError},
-};
+use crate::extract::{Extract, Extracted, Extractor, PeekBody, Peeked};
 
 /// The estimated cost of a request to a model, by its body. Made by [`ZaeLimit::llm`](crate::ZaeLimit::llm).
 ///

@@ -4,7 +4,7 @@
 //! it holds tokens back while the call runs; too low, it lets calls run into debt, which the next ones wait for.
 //!
 //! ```
-//! use zae_tower::llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+//! use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
 //! let request = LlmRequest::parse(br#"{"max_tokens":300,"prompt":"Tell me a long story about a fox."}"#);
 //! let guess = |estimator: &dyn Estimator| estimator.estimate(&request);
 //! assert_eq!(guess(&estimate::characters()), Usage::new(9, 0));
@@ -15,11 +15,14 @@
 //! assert_eq!(guess(&estimate::from_fn(|request| Usage::new(request.bytes(), 0))), Usage::new(63, 0));
 //! ```
 
+#[cfg(feature = "tiktoken")]
+mod tokens;
+
 use std::{any::type_name, fmt};
 
 #[cfg(feature = "tiktoken")]
-pub use super::tokens::Tokens;
-use super::{LlmRequest, Usage};
+pub use self::tokens::Tokens;
+use crate::{LlmRequest, Usage};
 
 /// Number of tokens that a picture, a sound or a file counts, where nothing better is known.
 pub const MEDIA_TOKENS: u64 = 1_000;
@@ -72,7 +75,7 @@ pub fn input_and_max_output(default: u64) -> Plus<Characters, MaxOutput> {
 /// rest is taken to be like it.
 ///
 /// ```
-/// use zae_tower::llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
 /// let request = LlmRequest::parse(br#"{"model":"gpt-5","prompt":"antidisestablishmentarianism"}"#);
 /// assert_eq!(estimate::tokens().estimate(&request), Usage::new(6, 0));
 /// let bound = estimate::tokens().plus(estimate::max_output(1_000));

@@ -132,7 +132,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
-    use crate::llm::read::{
+    use crate::read::{
         ApiFormat, Reading,
         seen::Seen,
         tally::{Came, Documents, Tally},

@@ -318,7 +318,7 @@ fn container_end(bytes: &[u8], depth: &mut u32, string: &mut Option<Escape>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::read::seen::{Seen, seen_however_cut};
+    use crate::read::seen::{Seen, seen_however_cut};
 
     fn scan(text: &str) -> Vec<String> {
         seen_however_cut(text, JsonScan::push)

@@ -5,19 +5,11 @@ use std::{borrow::Cow, fmt};
 use super::{JsonError, Scanner, Token};
 
 /// The longest text that is taken out of a body, in bytes as it is written.
-pub(crate) const MAX_TEXT: usize = 8 * 1024;
+pub(super) const MAX_TEXT: usize = 8 * 1024;
 
 /// Location of a member: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pointer(Vec<Cow<'static, str>>);
-
-/// The value of the member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// No such member, or `null`.
-    Nothing,
-    Text(String),
-}
+pub struct Pointer(Vec<Cow<'static, str>>);
 
 /// A container on the way to the member.
 #[derive(Debug)]
@@ -29,7 +21,7 @@ struct Step {
 
 impl Pointer {
     /// A `name` with a leading `/` is a pointer.
-    pub(crate) fn new(name: &'static str) -> Self {
+    pub fn new(name: &'static str) -> Self {
         match name.strip_prefix('/') {
             Some(pointer) => {
                 Self(pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~").into()).collect())
@@ -42,12 +34,16 @@ impl Pointer {
         self.0[index].clone().into_owned()
     }
 
-    /// The text that stands there. All of `body` is read, so that an answer says that it is JSON.
-    pub(crate) fn find(&self, body: &[u8]) -> Result<Found, JsonError> {
+    /// Returns the text that stands there; `None` where there is no such member, or `null`. All of `body` is read, so
+    /// that an answer says that it is JSON.
+    ///
+    /// # Errors
+    /// [`JsonError`] where the body cannot be read, readers disagree about the member, or it is no text.
+    pub fn find(&self, body: &[u8]) -> Result<Option<String>, JsonError> {
         let mut scanner = Scanner::new(body);
         // The open containers that are on the way, outermost first.
         let mut way: Vec<Step> = Vec::with_capacity(self.0.len());
-        let mut found = Found::Nothing;
+        let mut found = None;
         let mut wanted = true;
         while let Some(token) = scanner.next()? {
             let depth = scanner.depth();
@@ -72,7 +68,7 @@ impl Pointer {
                     way.push(Step { items: (token == Token::ArrayStart).then_some(0), found: false });
                 }
                 _ if outside < self.0.len() => {}
-                Token::Text(text) if text.written_len() <= MAX_TEXT => found = Found::Text(text.to_text()),
+                Token::Text(text) if text.written_len() <= MAX_TEXT => found = Some(text.to_text()),
                 Token::Null => {}
                 _ => return Err(JsonError::NotText { name: self.name(self.0.len() - 1) }),
             }
@@ -114,10 +110,7 @@ mod tests {
     use super::*;
 
     fn find(pointer: &'static str, body: &str) -> Result<Option<String>, JsonError> {
-        Pointer::new(pointer).find(body.as_bytes()).map(|found| match found {
-            Found::Nothing => None,
-            Found::Text(text) => Some(text),
-        })
+        Pointer::new(pointer).find(body.as_bytes())
     }
 
     #[test]

@@ -16,7 +16,7 @@ const INCLUDE: &str = "include_usage";
 /// The rest of the body is left byte for byte as it is.
 ///
 /// ```
-/// use zae_tower::llm::include_usage;
+/// use zae_llm::include_usage;
 /// let asking = include_usage(br#"{"messages":[],"stream":true}"#).unwrap();
 /// assert_eq!(asking, r#"{"stream_options":{"include_usage":true},"messages":[],"stream":true}"#);
 /// assert_eq!(include_usage(&asking), None);

@@ -2,17 +2,17 @@
 
 use zae_limiter::MAX_TOKENS;
 
-use super::Usage;
+use crate::Usage;
 
 /// Millionths: fine enough for price lists, and exact sums.
 const UNIT: u64 = 1_000_000;
 /// The heaviest weight; far beyond any provider's.
-pub(super) const MAX_WEIGHT: f64 = 1_000_000.0;
+pub(crate) const MAX_WEIGHT: f64 = 1_000_000.0;
 
 /// Weights of one token of each kind towards a limit; 1 is a token, 0 is free.
 ///
 /// ```
-/// use zae_tower::llm::Weights;
+/// use zae_llm::Weights;
 /// // Bedrock's burndown of Claude: output counts five times, cache reads are free.
 /// let burndown = Weights::total().cache_read(0.0).output(5.0);
 /// // OpenAI's cached input at half the price.
@@ -79,7 +79,7 @@ impl Weights {
         self
     }
 
-    pub(super) fn millionths(&self) -> Result<Millionths, OutOfRange> {
+    pub(crate) fn millionths(&self) -> Result<Millionths, OutOfRange> {
         let millionths = |weight: f64| {
             if (0.0..=MAX_WEIGHT).contains(&weight) {
                 // In range, so the cast is exact to a millionth.
@@ -100,11 +100,11 @@ impl Weights {
 
 /// A weight that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct OutOfRange(pub(super) f64);
+pub(crate) struct OutOfRange(pub(crate) f64);
 
 /// Weights as they are summed up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Millionths {
+pub(crate) struct Millionths {
     input_uncached: u64,
     cache_read: u64,
     cache_write: u64,
@@ -114,7 +114,7 @@ pub(super) struct Millionths {
 
 impl Millionths {
     /// The weighted tokens of `usage`, rounded up.
-    pub(super) fn of(&self, usage: &Usage) -> u64 {
+    pub(crate) fn of(&self, usage: &Usage) -> u64 {
         let reasoning = usage.reasoning.min(usage.output);
         let sum: u128 = [
             (self.input_uncached, usage.input_uncached),

@@ -5,11 +5,8 @@ use tiktoken_rs::{
     tokenizer::{Tokenizer, get_tokenizer},
 };
 
-use super::{
-    LlmRequest, Usage,
-    estimate::{Estimator, MEDIA_TOKENS},
-    pieces::Pieces,
-};
+use super::{Estimator, MEDIA_TOKENS};
+use crate::{LlmRequest, Usage, request::Pieces};
 
 /// Text is cut into pieces of so many bytes: the tokenizer's time grows with the square of a word's length, and its
 /// patterns give up on long runs of spaces.
@@ -20,7 +17,7 @@ const EXACT: usize = 64 * 1_024;
 const PER_MESSAGE: u64 = 3;
 
 /// OpenAI's tokenizer of the model that is asked, or of its newest models. Made by
-/// [`estimate::tokens`](super::estimate::tokens).
+/// [`estimate::tokens`](super::tokens).
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens {
     media: u64,

@@ -6,13 +6,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use zae_limiter::{Cost, Lease};
 
-use super::{
-    ApiFormat, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader,
+use crate::{
+    ApiFormat, End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader,
     estimate::{self, Estimator},
-    inject::include_usage,
+    include_usage,
     notices::Notices,
 };
-use crate::settle::End;
 
 /// The output that a request without a bound of its own is estimated at, in tokens.
 pub const DEFAULT_OUTPUT: u64 = 1_000;
@@ -22,14 +21,14 @@ pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// Accounts for calls to models: estimates them by their request, charges them by a tariff, settles them by their
 /// response.
 ///
-/// All adapters use it: [`ZaeLimit::llm`](crate::ZaeLimit::llm) for requests that come in, `zae-actix`, and
-/// `zae-reqwest` for those that go out. By itself it serves clients of other kinds:
+/// All adapters take one: `ZaeLimit::llm` of `zae-tower`, `zae-axum` and `zae-actix` for requests that come in,
+/// `OutgoingLimit::llm` of `zae-reqwest` for those that go out. By itself it serves clients of other kinds:
 ///
 /// ```
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use zae_tower::{Limit, Limits, RateLimiter, Repository, llm::{Accounting, Reading, Tariff, Usage}, settle::End};
+/// use zae_limiter::{Limit, Limits, RateLimiter, Repository};
+/// use zae_llm::{Accounting, End, Reading, Tariff, Usage};
 /// # let repository = Repository::embedded().await?;
 /// # let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
 /// # repository.set_system_defaults(&limits).await?;
@@ -52,8 +51,6 @@ pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// assert_eq!(lease.consumed()["tpm"], 98);
 /// # Ok(())
 /// # }
-/// # #[cfg(not(feature = "embedded"))]
-/// # fn main() {}
 /// ```
 #[derive(Clone)]
 #[must_use = "accounting does nothing until a layer or a client uses it"]
@@ -99,7 +96,7 @@ impl Accounting {
         self
     }
 
-    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`](super::include_usage).
+    /// Asks OpenAI for the usage of streams where the request does not; see [`include_usage`](crate::include_usage).
     /// The client that streams gets one chunk more, without choices.
     ///
     /// Only requests whose path ends in `/completions` are changed, as `/v1/chat/completions` does: the bodies of other
@@ -142,7 +139,7 @@ impl Accounting {
     /// [`include_usage`](Accounting::include_usage) asks for another. `request` is what `body` was parsed to.
     ///
     /// ```
-    /// use zae_tower::llm::{Accounting, LlmRequest, Tariff};
+    /// use zae_llm::{Accounting, LlmRequest, Tariff};
     /// let accounting = Accounting::new(Tariff::openai()).include_usage();
     /// let body = br#"{"stream":true,"messages":[]}"#;
     /// let request = LlmRequest::parse(body);

@@ -28,7 +28,7 @@ const MAX_WAITING: usize = 16;
 const DATA_URL: usize = 100;
 
 /// Receives the pieces of a request.
-pub(super) trait Pieces {
+pub(crate) trait Pieces {
     /// A part of a text, or all of it.
     fn text(&mut self, text: &str);
     /// The id of a token.

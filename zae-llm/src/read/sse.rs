@@ -205,7 +205,7 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::read::seen::seen_however_cut;
+    use crate::read::seen::seen_however_cut;
 
     fn scan(text: &str) -> Vec<String> {
         seen_however_cut(text, SseScan::push)

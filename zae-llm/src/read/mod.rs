@@ -24,8 +24,7 @@ use self::{
     skim::Skim,
     tally::{Came, Documents, Tally},
 };
-use super::Usage;
-use crate::settle::End;
+use crate::{End, Usage};
 
 /// Format in which a provider writes usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -80,7 +79,7 @@ pub enum Unseen {
     /// It broke off before usage came; a body that nobody reads is one of these.
     BrokeOff,
     /// It is complete and has none. OpenAI streams have usage only on request:
-    /// [`include_usage`](super::include_usage).
+    /// [`include_usage`](crate::include_usage).
     Absent,
     /// It cannot be read as what it says it is.
     Malformed,
@@ -129,7 +128,7 @@ impl fmt::Display for Unseen {
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, StatusCode};
-/// use zae_tower::{llm::{ApiFormat, Reading, Usage, UsageReader}, settle::End};
+/// use zae_llm::{ApiFormat, End, Reading, Usage, UsageReader};
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.insert("content-type", HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! Events and metrics of what was read; the [module's documentation](super) has the table.
+//! Events and metrics of what was read; the [crate's documentation](crate) has the table.
 
 use std::{
     collections::HashSet,
@@ -7,7 +7,7 @@ use std::{
 
 use zae_limiter::ResourceName;
 
-use super::{Reading, Unseen, Usage};
+use crate::{Reading, Unseen, Usage};
 
 /// Bounds the number of causes and resources that are told apart before the log falls silent; resources may be the
 /// client's choice.
@@ -15,13 +15,13 @@ const MAX_TOLD: usize = 64;
 
 /// The causes and resources that were logged.
 #[derive(Debug, Default)]
-pub(super) struct Notices {
+pub(crate) struct Notices {
     told: Mutex<HashSet<(Unseen, ResourceName)>>,
 }
 
 impl Notices {
     /// Every response.
-    pub(super) fn read(&self, reading: &Reading, resource: &ResourceName) {
+    pub(crate) fn read(&self, reading: &Reading, resource: &ResourceName) {
         let (kind, reason) = match reading {
             Reading::Final(_) => ("final", "none"),
             Reading::SoFar(_) => ("so_far", "none"),

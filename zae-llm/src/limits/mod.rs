@@ -39,7 +39,7 @@ const GITHUB_SECONDARY: Duration = Duration::from_secs(60);
 /// The report of a provider's answer about its limits. In the response's extensions.
 ///
 /// ```
-/// use zae_reqwest::provider::{Answer, Verdict};
+/// use zae_llm::limits::{Answer, Verdict};
 /// use std::time::Duration;
 /// let mut headers = http::HeaderMap::new();
 /// headers.insert("retry-after-ms", "1500".parse()?);
@@ -91,7 +91,7 @@ impl Answer {
     }
 
     /// Returns true if the status may be that of a refusal that only the body explains.
-    pub(crate) fn body_matters(status: StatusCode) -> bool {
+    pub fn body_matters(status: StatusCode) -> bool {
         matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN)
     }
 

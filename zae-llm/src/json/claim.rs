@@ -5,9 +5,9 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-/// The format that a body is taken for.
+/// The format that a body is taken for; see [`claim`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub enum Claim {
     /// JSON: by its type, or because it begins so. Servers look at either.
     Json,
     /// JSON that cannot be read as it is, or may be: compressed, or in UTF-16 or UTF-32.
@@ -16,7 +16,15 @@ pub(crate) enum Claim {
     Other,
 }
 
-pub(crate) fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
+/// Tells by the headers and the first bytes of a request's body whether it is meant to be JSON.
+///
+/// ```
+/// use http::HeaderMap;
+/// use zae_llm::json::{Claim, claim};
+/// assert_eq!(claim(&HeaderMap::new(), b" {\"model\":\"gpt-5\"}"), Claim::Json);
+/// assert_eq!(claim(&HeaderMap::new(), b"hello"), Claim::Other);
+/// ```
+pub fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
     let plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(CONTENT_ENCODING).iter().all(plain) {
         return Claim::Encoded;

@@ -2,7 +2,7 @@
 
 use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
 
-use super::{
+use crate::{
     Reading, Usage, Weights,
     weights::{Millionths, OutOfRange},
 };
@@ -38,7 +38,7 @@ pub enum TariffError {
 /// Amounts are rounded up to whole tokens, and are at most [`MAX_TOKENS`](zae_limiter::MAX_TOKENS).
 ///
 /// ```
-/// use zae_tower::llm::{Tariff, Usage, Weights};
+/// use zae_llm::{Tariff, Usage, Weights};
 /// let tariff = Tariff::builder()
 ///     .request("rpm")
 ///     .input("itpm")
@@ -47,7 +47,7 @@ pub enum TariffError {
 ///     .build()?;
 /// let usage = Usage::new(100, 20).cache_read_beside(300);
 /// assert_eq!(tariff.cost(&usage).to_string(), "rpm:1,itpm:400,otpm:20,credits:210");
-/// # Ok::<(), zae_tower::llm::TariffError>(())
+/// # Ok::<(), zae_llm::TariffError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tariff {
@@ -228,10 +228,10 @@ pub trait SettleFrom {
     /// Makes the lease stand for `usage` by `tariff`, and commits it. Queued at the call; see [`Lease::commit`].
     ///
     /// ```
-    /// # #[cfg(feature = "embedded")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use zae_tower::{Limit, Limits, RateLimiter, Repository, llm::{SettleFrom, Tariff, Usage}};
+    /// use zae_limiter::{Limit, Limits, RateLimiter, Repository};
+    /// use zae_llm::{SettleFrom, Tariff, Usage};
     /// let repository = Repository::embedded().await?;
     /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
     /// repository.set_system_defaults(&limits).await?;
@@ -245,8 +245,6 @@ pub trait SettleFrom {
     /// assert_eq!(lease.consumed()["tpm"], 218);
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "embedded"))]
-    /// # fn main() {}
     /// ```
     ///
     /// # Errors
@@ -266,7 +264,7 @@ mod tests {
     use zae_limiter::MAX_TOKENS;
 
     use super::*;
-    use crate::llm::weights::MAX_WEIGHT;
+    use crate::weights::MAX_WEIGHT;
 
     fn cost(builder: TariffBuilder, usage: Usage) -> String {
         builder.build().unwrap().cost(&usage).to_string()

@@ -1,12 +1,18 @@
 //! A request to a model and its size: [`LlmRequest`].
 
+mod inject;
+mod members;
+mod pieces;
+
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::{
+pub use self::inject::include_usage;
+pub(crate) use self::pieces::Pieces;
+use self::{
     inject::string_end,
     members::Members,
-    pieces::{Pieces, Size, walk},
+    pieces::{Size, walk},
 };
 use crate::json::JsonError;
 
@@ -19,7 +25,7 @@ const LONG: usize = 4 * 1024;
 /// servers read: a byte order mark, halves of surrogate pairs, `100000.0` or `1e5` or `"100000"` for a whole number.
 ///
 /// ```
-/// use zae_tower::llm::LlmRequest;
+/// use zae_llm::LlmRequest;
 /// let request = LlmRequest::parse(br#"{"model":"gpt-5","max_completion_tokens":300,"n":2,"stream":true,
 ///     "messages":[{"role":"user","content":"How are you?"}]}"#);
 /// assert_eq!(request.model(), Some("gpt-5"));
@@ -71,7 +77,7 @@ impl LlmRequest {
     /// files; all others count as text.
     ///
     /// ```
-    /// use zae_tower::llm::LlmRequest;
+    /// use zae_llm::LlmRequest;
     /// let request = LlmRequest::unparsed(br#"{"model":"gpt-5","prompt":"How are you?"}"#);
     /// assert_eq!((request.model(), request.characters()), (None, "gpt-5How are you?".len() as u64));
     /// ```
@@ -81,7 +87,7 @@ impl LlmRequest {
     }
 
     /// Why the body cannot be read as JSON, or not in one way only: it has a member that matters twice.
-    pub(crate) fn problem(&self) -> Option<&JsonError> {
+    pub fn problem(&self) -> Option<&JsonError> {
         self.problem.as_ref()
     }
 
@@ -119,13 +125,13 @@ impl LlmRequest {
 
     /// Returns the number of messages.
     #[cfg(feature = "tiktoken")]
-    pub(super) fn messages(&self) -> u64 {
+    pub(crate) fn messages(&self) -> u64 {
         self.members.messages
     }
 
     /// All that the model is to read, piece by piece.
     #[cfg(feature = "tiktoken")]
-    pub(super) fn walk(&self, reader: &mut impl Pieces) {
+    pub(crate) fn walk(&self, reader: &mut impl Pieces) {
         match &self.json {
             None => {
                 reader.opaque(self.size.characters);

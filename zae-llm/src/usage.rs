@@ -12,7 +12,7 @@ use std::{
 /// *beside* it.
 ///
 /// ```
-/// use zae_tower::llm::Usage;
+/// use zae_llm::Usage;
 /// // OpenAI: prompt_tokens 1000, of which 800 cached.
 /// let inclusive = Usage::new(1000, 50).cache_read_within(800);
 /// // Anthropic: input_tokens 200, and 800 read from the cache.

@@ -6,7 +6,7 @@ use super::{
     ApiFormat,
     found::{Place, Wrapper},
 };
-use crate::llm::Usage;
+use crate::Usage;
 
 /// More tokens than this in one call are no usage.
 pub(super) const MAX_COUNT: u64 = 1_000_000_000;

@@ -1,0 +1,100 @@
+//! Accounting for calls to language models: tokens estimated before a call, read from the provider's response as it
+//! passes by, and charged to the limits of [`zae_limiter`]. No client and no server: bytes and headers in, costs out.
+//!
+//! ```
+//! use http::{HeaderMap, StatusCode};
+//! use zae_llm::{ApiFormat, End, LlmRequest, Reading, Tariff, Usage, UsageReader, estimate::{self, Estimator}};
+//!
+//! // Before the call: an estimate, and its cost.
+//! let request = LlmRequest::parse(br#"{"model":"gpt-5","max_completion_tokens":500,"input":"How are you?"}"#);
+//! let estimate = estimate::input_and_max_output(1_000).estimate(&request);
+//! let tariff = Tariff::openai();
+//! assert_eq!(tariff.cost(&estimate).to_string(), "rpm:1,tpm:503");
+//!
+//! // While the response passes by: the usage that the provider reports, whichever provider it is.
+//! let mut reader = UsageReader::new(ApiFormat::Auto, StatusCode::OK, &HeaderMap::new());
+//! reader.push(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":40}}\n\n");
+//! reader.push(b"data: [DONE]\n\n");
+//! let Reading::Final(usage) = reader.finish(End::Complete) else { panic!("it has usage") };
+//! assert_eq!(usage, Usage::new(9, 40));
+//! assert_eq!(tariff.cost(&usage).to_string(), "rpm:1,tpm:49");
+//! ```
+//!
+//! # The way of a call
+//!
+//! 1. [`LlmRequest`] reads the request's body: model, bounds of the output, text, media. It keeps no document.
+//! 2. An [`Estimator`](estimate::Estimator) guesses the [`Usage`] of the call.
+//! 3. A [`Tariff`] turns usage into a cost: which limits are charged, and by which [`Weights`].
+//! 4. A [`UsageReader`] reads the usage from the response, streamed or not; its [`Reading`] says how sure that is.
+//! 5. [`Tariff::adjust_by`] makes the lease stand for what was read.
+//!
+//! [`Accounting`] is all of them together, and what the layers of `zae-tower`, `zae-axum`, `zae-actix` and
+//! `zae-reqwest` take. Where a client offers no seam but the place of the call, [`SettleFrom`] settles the lease.
+//! [`limits`] reads what an answer says about the provider's own limits: when to call again, and what is left.
+//!
+//! # Providers
+//!
+//! | provider | JSON | stream |
+//! |---|---|---|
+//! | OpenAI chat and completions, and servers that speak like it (Groq, vLLM) | `usage` | last `usage` |
+//! | OpenAI Responses | `usage` | `response.completed` and its kind |
+//! | OpenAI embeddings | `usage` | |
+//! | Anthropic messages | `usage` | `message_start`, completed by the last `message_delta` |
+//! | Gemini | `usageMetadata` | the last one |
+//! | Bedrock Converse | `usage` | `metadata`, in AWS's binary frames |
+//! | Bedrock InvokeModel | the model's own, else headers | the model's own, else invocation metrics |
+//!
+//! # What is charged
+//!
+//! | the response | charged |
+//! |---|---|
+//! | is read to its end and has usage | the usage, in place of the estimate |
+//! | breaks off (the client hangs up, the provider dies) after usage came that is not final | the larger of the two |
+//! | has an error event, wherever it stands | the larger of the usage so far and the estimate |
+//! | breaks off before, is compressed, is no success, or has no usage | the estimate |
+//!
+//! # What can be seen
+//!
+//! | metric | kind | labels | counts |
+//! |---|---|---|---|
+//! | `zae_llm_readings_total` | counter | `reading` = `final`, `so_far`, `unseen`; `reason` = `none`, `error_status`, `compressed`, `unknown_format`, `broke_off`, `absent`, `malformed`, `error_event`, `absurd` | responses |
+//! | `zae_llm_tokens_total` | counter | `kind` = `input_uncached`, `cache_read`, `cache_write`, `output` | tokens that providers reported |
+//!
+//! | event | level | fields | when |
+//! |---|---|---|---|
+//! | `usage read` | `TRACE` | `resource`, `reading`, `usage` | each response with usage |
+//! | `a response told no usage …` | `WARN` once per resource and reason, then `DEBUG` | `resource`, `reason` | each response without |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `tiktoken` | no | OpenAI's tokenizers as an estimator: `estimate::tokens` |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// Compiles the examples of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod accounting;
+mod end;
+pub mod estimate;
+pub mod json;
+pub mod limits;
+mod notices;
+mod read;
+mod request;
+mod tariff;
+mod usage;
+mod weights;
+
+pub use accounting::{Accounting, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
+pub use end::End;
+pub use read::{ApiFormat, Reading, Unseen, UsageReader};
+pub use request::{LlmRequest, include_usage};
+pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError};
+pub use usage::Usage;
+pub use weights::Weights;
+pub use zae_limiter;
