@@ -61,15 +61,15 @@ impl Gateway {
         self.call(key, "POST /v1/chat/completions", &request.to_string()).await
     }
 
-    /// What `key` has left of `model`'s tokens.
+    /// Number of `model`'s tokens that `key` has left.
     async fn left(&self, key: &str, model: &str) -> i64 {
         let (status, head, body) = self.call(key, "GET /usage", "").await;
         assert_eq!(status, 200, "{head}");
         serde_json::from_str::<Value>(&body).unwrap()["left"][model]["tpm"].as_i64().unwrap()
     }
 
-    /// Waits until `key` has at least `tokens` left, as settlements are written a moment after the answer. Estimates of a
-    /// thousand tokens would take half a minute to come back by themselves.
+    /// Waits until `key` has at least `tokens` left, as settlements are written a moment after the answer. Estimates of
+    /// a thousand tokens would take half a minute to come back by themselves.
     async fn settles_at(&self, key: &str, model: &str, tokens: i64) {
         let settled = async {
             while self.left(key, model).await < tokens {
@@ -81,7 +81,8 @@ impl Gateway {
 }
 
 fn request(model: &str, max_tokens: u64, stream: bool) -> Value {
-    json!({"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": "Hi!"}]})
+    let messages = json!([{"role": "user", "content": "Hi!"}]);
+    json!({"model": model, "max_tokens": max_tokens, "stream": stream, "messages": messages})
 }
 
 #[tokio::test]

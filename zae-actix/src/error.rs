@@ -51,7 +51,8 @@ impl ResponseError for LimitError {
 /// log does. Where that may be, extract an [`Option`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the handler extracts {extractor}, but its route has no limit: add `.wrap(ZaeLimit::new(…))` around it, or extract an Option"
+    "the handler extracts {extractor}, but its route has no limit: add `.wrap(ZaeLimit::new(…))` around it, or \
+     extract an Option"
 )]
 #[non_exhaustive]
 pub struct NotLimited {

@@ -1,8 +1,9 @@
-//! What a request costs on its way through layer and axum: `cargo bench -p zae-axum --bench request`.
+//! The cost of a request through layer and axum: `cargo bench -p zae-axum --bench request`.
 //!
-//! The routers of [`routers`] take turns in one process, so what is busy beside them is busy for all; the medians of their
-//! turns are compared. Ends with an error when the layer costs more than twice what `tower_governor` does where both say in
-//! every response what is left. Without the `--bench` that cargo passes, everything runs once and nothing is judged.
+//! The routers of [`routers`] take turns in one process, so what is busy beside them is busy for all; the medians of
+//! their turns are compared. Ends with an error when the layer costs more than twice what `tower_governor` does where
+//! both say in every response what is left. Without the `--bench` that cargo passes, everything runs once and nothing
+//! is judged.
 
 mod routers;
 

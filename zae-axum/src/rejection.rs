@@ -7,7 +7,8 @@ use zae_tower::Problem;
 /// 500 that does not say so; the log does. Where that may be, extract an [`Option`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the handler extracts {extractor}, but its route has no limit: add `.layer(ZaeLimit::new(…))` around it, or extract an Option"
+    "the handler extracts {extractor}, but its route has no limit: add `.layer(ZaeLimit::new(…))` around it, or \
+     extract an Option"
 )]
 #[non_exhaustive]
 pub struct NotLimited {

@@ -19,7 +19,8 @@ const BY_CODE: [(&[&str], &str); 8] = [
     (&["ExpiredToken", "ExpiredTokenException", "RequestExpired"], EXPIRED),
     (
         &["InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure"],
-        "AWS does not know these credentials: `aws sts get-caller-identity` shows whose they are; is AWS_PROFILE right?",
+        "AWS does not know these credentials: `aws sts get-caller-identity` shows whose they are; is AWS_PROFILE \
+         right?",
     ),
     (
         &["SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"],
@@ -41,7 +42,8 @@ const BY_CODE: [(&[&str], &str); 8] = [
             "InternalError",
             "InternalServerError",
         ],
-        "the trouble is on AWS's side: repeat the command; https://health.aws.amazon.com/health/status tells of outages",
+        "the trouble is on AWS's side: repeat the command; https://health.aws.amazon.com/health/status tells of \
+         outages",
     ),
     (
         &["ValidationError", "ValidationException", "InvalidParameterValueException", "InvalidRequest"],

@@ -1,15 +1,14 @@
 //! The stack, its Lambda functions, and every admin command.
 //!
-//! [`guide`] tells how to deploy, from the command line and from programs. [`stack`] creates, updates, finds and
-//! removes stacks; [`template`] is what they are made of.
+//! [`guide`] shows how to deploy and operate a stack, from the command line and from programs. [`stack`] creates,
+//! updates, finds and removes stacks; [`template`] is what they are made of.
 
 mod advice;
 pub mod aggregator;
 pub mod artifact;
 pub mod cli;
 pub mod function;
-#[doc = include_str!("../docs/deployment.md")]
-pub mod guide {}
+pub mod guide;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod manifest;

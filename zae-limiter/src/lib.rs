@@ -55,8 +55,8 @@
 //! # What can be seen
 //!
 //! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, events through
-//! [`tracing`](https://docs.rs/tracing); no label ever holds an entity. The repository's `docs/observability.md` has
-//! them all, with units and labels. First to look at:
+//! [`tracing`](https://docs.rs/tracing); no label ever holds an entity. [`guide::operations`] has them
+//! all, with units and labels. First to look at:
 //!
 //! | metric | labels | says |
 //! |---|---|---|

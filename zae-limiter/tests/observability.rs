@@ -1,4 +1,4 @@
-//! The table of metrics in `docs/observability.md` is what the code emits: names, kinds and labels.
+//! The table of metrics in `docs/operations.md` is what the code emits: names, kinds and labels.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn quoted(text: &str) -> Vec<String> {
 }
 
 fn documented() -> Table {
-    let text = include_str!("../../docs/observability.md");
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"));
     let rows = text.lines().filter(|line| line.starts_with("| `zae_"));
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();

@@ -102,9 +102,8 @@ async fn the_breaker_closes_when_the_store_answers_again() {
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
     ask(&limiter).await.unwrap();
     wire.fail(|_, _| Fault::Slow(60_000));
-    while !matches!(ask(&limiter).await, Err(AcquireError::Unavailable(u)) if u.reason == UnavailableReason::CircuitOpen)
-    {
-    }
+    let open = UnavailableReason::CircuitOpen;
+    while !matches!(ask(&limiter).await, Err(AcquireError::Unavailable(u)) if u.reason == open) {}
     wire.fail(|_, _| Fault::None);
     assert!(ask(&limiter).await.is_err(), "still resting");
     // A little over the second, in driven time: the last write fails a moment after its acquire did.

@@ -41,7 +41,8 @@ impl Notices {
         // A failed call has none, and a client may hang up as it likes.
         let expected = matches!(reason, Unseen::ErrorStatus | Unseen::ErrorEvent | Unseen::BrokeOff);
         if !expected && self.first(reason, resource) {
-            tracing::warn!(%resource, %reason, "a response told no usage, so its estimate stands; said once per resource and reason");
+            tracing::warn!(%resource, %reason, "a response told no usage, so its estimate stands; said once per \
+                resource and reason");
         } else {
             tracing::debug!(%resource, %reason, "a response told no usage, so its estimate stands");
         }

@@ -126,6 +126,7 @@ mod call;
 mod charge;
 mod error;
 pub mod find;
+pub mod guide;
 mod middleware;
 #[cfg(feature = "async-openai")]
 mod openai;

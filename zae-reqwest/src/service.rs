@@ -21,7 +21,9 @@ use crate::{error::ServiceError, outgoing::OutgoingLimit};
 /// service stays reserved while a call waits, as long as [`max_wait`](OutgoingLimit::max_wait) allows.
 ///
 /// ```
-/// # async fn example(limit: zae_reqwest::OutgoingLimit, request: reqwest::Request) -> Result<(), Box<dyn std::error::Error>> {
+/// # use zae_reqwest::OutgoingLimit;
+/// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// # async fn example(limit: OutgoingLimit, request: reqwest::Request) -> Outcome {
 /// use tower::{ServiceBuilder, ServiceExt};
 /// use zae_reqwest::ServiceError;
 ///

@@ -37,7 +37,8 @@ pub struct ApiKeyHasher {
 /// The secret is too short to keep anything secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the secret for hashing API keys has {length} bytes, it needs at least {MIN_SECRET_BYTES}: take the output of `openssl rand -hex 32`"
+    "the secret for hashing API keys has {length} bytes, it needs at least {MIN_SECRET_BYTES}: take the output of \
+     `openssl rand -hex 32`"
 )]
 #[non_exhaustive]
 pub struct SecretTooShort {

@@ -190,7 +190,8 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// # let layer = layer.deadline(std::time::Duration::from_secs(10));
     /// # let model = |_: Request<Full<Bytes>>| async {
     /// #     let answer = r#"{"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":100}}"#;
-    /// #     Ok::<_, Infallible>(Response::builder().header("content-type", "application/json").body(Full::from(answer)).unwrap())
+    /// #     let response = Response::builder().header("content-type", "application/json");
+    /// #     Ok::<_, Infallible>(response.body(Full::from(answer)).unwrap())
     /// # };
     /// # let request = Request::new(Full::from(r#"{"model":"gpt-5","max_tokens":500,"messages":[]}"#));
     /// let response = layer.layer(service_fn(model)).oneshot(request).await?;
@@ -220,7 +221,8 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     ///
     /// ```
     /// # use zae_tower::{ZaeLimit, adapter::Passage, settle::End};
-    /// # async fn example(limit: ZaeLimit, handle: fn(http::Request<()>) -> http::Response<String>) -> http::Response<String> {
+    /// # type Handler = fn(http::Request<()>) -> http::Response<String>;
+    /// # async fn example(limit: ZaeLimit, handle: Handler) -> http::Response<String> {
     /// let mut request = http::Request::new(());
     /// match limit.pass(&mut request).await {
     ///     Passage::Answered(refusal) => refusal.map(|body| String::from_utf8_lossy(&body).into_owned()),

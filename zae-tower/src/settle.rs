@@ -77,8 +77,8 @@ impl<'a, B> From<&'a Response<B>> for ResponseHead<'a> {
 ///
 /// impl SettleRule for BySize {
 ///     fn on_response(&self, response: &ResponseHead<'_>, lease: &Lease) -> Verdict {
-///         let length = response.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse::<i64>().ok());
-///         if let Some(bytes) = length {
+///         let length = response.headers.get("content-length").and_then(|length| length.to_str().ok());
+///         if let Some(bytes) = length.and_then(|length| length.parse::<i64>().ok()) {
 ///             // Fails when the handler has settled already, or the limit is not among those charged.
 ///             let _ = lease.adjust("kilobytes", bytes / 1000);
 ///         }

@@ -90,7 +90,8 @@ impl Bucket {
         match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(found) if found.checksum_sha256() == Some(checksum.as_str()) => return Ok(key),
             Ok(found) if found.checksum_sha256().is_some() => watch.warn(&format!(
-                "s3://{}/{key} is not the package that its name says, and is replaced: find out who may write to the bucket",
+                "s3://{}/{key} is not the package that its name says, and is replaced: find out who may write to \
+                 the bucket",
                 self.name
             )),
             Ok(_) => {}

@@ -7,7 +7,7 @@ use clap::{
     builder::{PossibleValue, TypedValueParser},
 };
 
-/// How results are written.
+/// The format of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     #[default]
@@ -65,12 +65,12 @@ pub(crate) struct YesArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct PrincipalArgs {
-    /// Who the audit trail says did it [default: the ARN of the AWS credentials]
+    /// Name recorded in the audit trail [default: the ARN of the AWS credentials]
     #[arg(long, global = true, value_name = "WHO")]
     pub(crate) principal: Option<String>,
 }
 
-/// What commands on the limits of a namespace share: where they work, and who they are.
+/// Options shared by commands on a namespace's limits: the namespace and the principal.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]

@@ -69,8 +69,8 @@ struct List {
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 struct Of {
-    /// The entity; '$SYSTEM' and '$RESOURCE:name' stand for the defaults (in quotes: the shell knows `$`) [default: everything
-    /// in the namespace]
+    /// The entity; '$SYSTEM' and '$RESOURCE:name' stand for the defaults (in quotes: the shell knows `$`) [default:
+    /// everything in the namespace]
     #[arg(short, long)]
     entity_id: Option<String>,
     /// The defaults of this resource
@@ -174,8 +174,8 @@ impl Report for Events {
     }
 }
 
-/// The particulars in a few words: limits as they are typed, old → new where both are known, and whatever else there is as
-/// `key=value`.
+/// The particulars in a few words: limits as they are typed, old → new where both are known, and whatever else there is
+/// as `key=value`.
 fn details(event: &AuditEvent) -> Option<String> {
     let known = |key: &str| event.details.get(key).filter(|value| !empty(value));
     let mut facts = Vec::new();

@@ -1,4 +1,4 @@
-//! What a command works with: the global options, and the connections made from them.
+//! The global options of a command, and the connections made from them.
 
 use std::{path::Path, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::stack::SERVICES;
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 3;
-/// How long to look up who owns the credentials: the audit trail can do without.
+/// Bounds the lookup of the credentials' owner: the audit trail can do without it.
 const WHO: Duration = Duration::from_secs(3);
 
 /// The global options and what follows from them.
@@ -41,7 +41,7 @@ impl Context {
         SystemClock.now_ms()
     }
 
-    /// Where and how a command's results go.
+    /// Returns the writer of a command's results.
     pub(crate) fn output(&self) -> Output {
         let format = match self.global.output {
             Target::Format(format) => format,
@@ -203,7 +203,7 @@ impl Context {
         }
     }
 
-    /// Who the audit trail is told made a change: as given, else who the credentials belong to, else nobody.
+    /// Returns the author of a change for the audit trail: the one given, else the credentials' owner, else none.
     ///
     /// # Errors
     /// [`CliError::Invalid`] when the given name is none.

@@ -1,4 +1,4 @@
-//! What a command can end with, other than success: the text on stderr and the exit code.
+//! The failures of a command: the text on stderr and the exit code.
 
 use std::{error::Error, fmt::Write as _, process::ExitCode};
 
@@ -24,9 +24,9 @@ pub(crate) enum CliError {
     /// Something is not there, or not as it should be.
     #[error("{problem}")]
     Problem {
-        /// What.
+        /// The failure.
         problem: String,
-        /// What to do about it, one command or sentence per line.
+        /// Next steps, one command or sentence per line.
         next: Vec<String>,
     },
     /// A step failed.
@@ -36,7 +36,7 @@ pub(crate) enum CliError {
         action: String,
         /// Why.
         source: BoxError,
-        /// What to do about it.
+        /// Next steps.
         next: Vec<String>,
     },
     /// The question was answered with no.
@@ -132,7 +132,8 @@ impl CliError {
 struct Causes {
     /// In this product's words, for the first line.
     told: Vec<String>,
-    /// In the words of what it stands on, for a line of its own; none where AWS gave its reason, which is among the others.
+    /// In the words of what it stands on, for a line of its own; none where AWS gave its reason, which is among the
+    /// others.
     below: Option<String>,
 }
 

@@ -12,7 +12,8 @@ use super::{
 /// `--limit`, repeatable.
 #[derive(Args, Debug)]
 pub(crate) struct LimitArgs {
-    /// A limit as name:rate[/period][:burst], such as rpm:100, rps:5/sec, rpm:100/5min or tpm:10000/min:15000; repeat it for more
+    /// A limit as name:rate[/period][:burst], such as rpm:100, rps:5/sec, rpm:100/5min or tpm:10000/min:15000; repeat
+    /// it for more
     #[arg(short, long = "limit", required = true, value_name = "LIMIT")]
     limits: Vec<String>,
 }
@@ -74,7 +75,7 @@ pub(crate) fn shown(limit: &Limit) -> String {
     format!("{}: {rate}{burst}", limit.name())
 }
 
-/// What a limit gains: `10,000/min`. The unit is the largest that the period, in seconds, is a multiple of.
+/// Words a limit's refill: `10,000/min`. The unit is the largest that the period, in seconds, is a multiple of.
 pub(crate) fn per_period<N: Into<i128>>(amount: N, seconds: N) -> String {
     let seconds = seconds.into();
     let units = UNITS.map(|(unit, length)| (unit, i128::from(length)));
@@ -89,7 +90,7 @@ pub(crate) fn per_period<N: Into<i128>>(amount: N, seconds: N) -> String {
 /// Limits of something, shown or just set.
 #[derive(Serialize)]
 pub(crate) struct LimitList<S> {
-    /// What they are the limits of.
+    /// The target of the limits.
     #[serde(flatten)]
     pub(crate) subject: S,
     pub(crate) limits: Vec<Limit>,
@@ -114,19 +115,19 @@ impl<S: Serialize> Report for LimitList<S> {
     }
 }
 
-/// What replacing `before` by `after` has taken away, as notes.
+/// Notes on the limits that were dropped when `after` replaced `before`.
 pub(crate) fn dropped(before: Option<&Limits>, after: &Limits) -> Vec<String> {
     let gone = before.into_iter().flatten().filter(|limit| after.get(limit.name().as_str()).is_none());
     gone.map(|limit| format!("no longer: {}", shown(limit))).collect()
 }
 
-/// What deleting something has done.
+/// The result of a deletion.
 #[derive(Serialize)]
 pub(crate) struct Deletion<S> {
-    /// What was deleted.
+    /// The deleted target.
     #[serde(flatten)]
     pub(crate) subject: S,
-    /// Whether there was anything.
+    /// True if there was anything to delete.
     pub(crate) deleted: bool,
     #[serde(skip)]
     pub(crate) text: String,

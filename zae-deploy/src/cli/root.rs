@@ -56,7 +56,7 @@ pub(crate) struct Global {
     /// Another endpoint than AWS's own, such as http://localhost:4566
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// How to write the result; a command that writes a file takes the file's name here, too
+    /// Format of the result; a command that writes a file takes the file's name here, too
     #[arg(
         long,
         global = true,
@@ -114,7 +114,7 @@ pub(crate) enum Command {
 }
 
 impl Root {
-    /// What is wrong with options that clap cannot judge by themselves.
+    /// Checks combinations of options that clap cannot judge.
     pub(crate) fn check(self) -> Result<Self, clap::Error> {
         match (&self.global.output, &self.command) {
             (Target::Format(_), _)

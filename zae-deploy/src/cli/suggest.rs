@@ -1,6 +1,6 @@
 //! "Did you mean": names that exist and look like the one that does not.
 
-/// How alike two names must be, from 0 to 1, to be worth a question.
+/// Likeness of two names, from 0 to 1, that is worth a question.
 const ALIKE: f64 = 0.8;
 
 /// The name most like `wanted`, if one is alike enough.

@@ -39,7 +39,7 @@ Examples:
     SetDefaults {
         #[command(flatten)]
         limits: LimitArgs,
-        /// What acquires do while DynamoDB cannot be reached; left out, a stored choice is removed
+        /// Policy of acquires while DynamoDB cannot be reached; left out, a stored choice is removed
         #[arg(long)]
         on_unavailable: Option<Policy>,
     },

@@ -176,7 +176,8 @@ impl Running {
         let asked = async {
             let mut connection = TcpStream::connect(("127.0.0.1", *port)).await?;
             let request = format!(
-                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{TOKEN_HEADER}: {token}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{TOKEN_HEADER}: {token}\r\ncontent-length: \
+                 0\r\nconnection: close\r\n\r\n"
             );
             connection.write_all(request.as_bytes()).await?;
             let mut answer = String::new();

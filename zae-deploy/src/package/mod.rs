@@ -60,7 +60,10 @@ impl Function {
 #[non_exhaustive]
 pub enum PackageError {
     /// There is no binary.
-    #[error("there is no {binary} for {architecture} in {}: build it as the documentation says, or name its place", paths(.looked))]
+    #[error(
+        "there is no {binary} for {architecture} in {}: build it as the documentation says, or name its place",
+        paths(.looked)
+    )]
     Missing {
         /// The binary.
         binary: &'static str,
@@ -83,7 +86,8 @@ pub enum PackageError {
     NoProgram(&'static str),
     /// It is for another machine.
     #[error(
-        "the binary is for {found}, the package is to be for {wanted}: build it for that, or choose the other architecture"
+        "the binary is for {found}, the package is to be for {wanted}: build it for that, or choose the \
+         other architecture"
     )]
     OtherMachine {
         /// The machine that the binary is for.
@@ -93,7 +97,8 @@ pub enum PackageError {
     },
     /// It needs a C library that Lambda has not.
     #[error(
-        "the binary needs glibc {needed}, Lambda's provided.al2023 has {GLIBC_ON_LAMBDA}: build it with cargo-lambda, or on an older system"
+        "the binary needs glibc {needed}, Lambda's provided.al2023 has {GLIBC_ON_LAMBDA}: build it with \
+         cargo-lambda, or on an older system"
     )]
     Glibc {
         /// The newest version that it names.

@@ -45,7 +45,8 @@ pub enum HandlerError {
     Provision(#[from] ProvisionError),
     /// The id in the event is not the one of the namespace's name.
     #[error(
-        "namespace '{name}' of table {table} has id {actual}, the event says {given}: nothing was changed; leave the id out, or name the namespace that it belongs to"
+        "namespace '{name}' of table {table} has id {actual}, the event says {given}: nothing was changed; leave \
+         the id out, or name the namespace that it belongs to"
     )]
     OtherNamespace {
         /// The name in the event.

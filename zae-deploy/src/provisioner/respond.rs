@@ -45,17 +45,20 @@ pub enum ResponseError {
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The URL in the event is not CloudFormation's own; nothing was changed, and nothing was sent there.
     #[error(
-        "the event's ResponseURL leads to '{0}', which is not CloudFormation in this region: nothing was changed; send the event as CloudFormation makes it"
+        "the event's ResponseURL leads to '{0}', which is not CloudFormation in this region: nothing was changed; \
+         send the event as CloudFormation makes it"
     )]
     Foreign(String),
     /// Nobody answered there.
     #[error(
-        "CloudFormation could not be told the outcome: a function in a VPC needs a way to S3, a gateway endpoint for example"
+        "CloudFormation could not be told the outcome: a function in a VPC needs a way to S3, a gateway endpoint \
+         for example"
     )]
     Unreachable(#[source] ConnectorError),
     /// It was refused.
     #[error(
-        "CloudFormation refused the outcome with HTTP status {0}: it waits an hour for one, unless the stack's update is cancelled"
+        "CloudFormation refused the outcome with HTTP status {0}: it waits an hour for one, unless the stack's \
+         update is cancelled"
     )]
     Refused(u16),
 }

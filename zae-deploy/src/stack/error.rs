@@ -206,7 +206,8 @@ impl StackError {
             Self::NameTaken { .. } => Some("Choose another name with --name.".to_owned()),
             Self::Stuck { stack, state, .. } | Self::Failed { stack, state, .. } => state.advice(stack),
             Self::Protected { stack, what: Protected::Table } => Some(format!(
-                "Lift the protection with `zae-deploy deploy --name {stack} --no-deletion-protection`, then delete again."
+                "Lift the protection with `zae-deploy deploy --name {stack} --no-deletion-protection`, then delete \
+                 again."
             )),
             Self::Protected { stack, what: Protected::Stack } => Some(format!(
                 "Lift the protection with `aws cloudformation update-termination-protection --stack-name {stack} \

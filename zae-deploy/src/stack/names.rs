@@ -84,7 +84,8 @@ impl NameFormat {
         let room = stack.as_str().len().saturating_sub(over);
         let (what, max) = (self.what, self.max);
         let problem = format!(
-            "makes the {what} name {name}, {over} characters over the IAM limit of {max}: shorten the stack name to {room} \
+            "makes the {what} name {name}, {over} characters over the IAM limit of {max}: shorten the stack name to \
+             {room} \
              characters, or the format"
         );
         Err(OptionError::new(self.option, problem))
@@ -99,7 +100,8 @@ pub(super) fn check_function(function: Function, stack: &StackName) -> Result<()
         return Ok(());
     }
     let problem = format!(
-        "is too long: the function {name} would exceed Lambda's limit of {MAX_FUNCTION} characters by {over}; shorten it, or \
+        "is too long: the function {name} would exceed Lambda's limit of {MAX_FUNCTION} characters by {over}; \
+         shorten it, or \
          deploy without that function"
     );
     Err(OptionError::new("name", problem))

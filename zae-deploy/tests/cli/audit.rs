@@ -98,7 +98,8 @@ fn tables_fit_the_terminal() {
 
 /// An STS that knows who calls.
 async fn sts(listener: tokio::net::TcpListener) {
-    let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+    let body = "<GetCallerIdentityResponse \
+        xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
                 <Arn>arn:aws:iam::123456789012:user/ops</Arn><UserId>A</UserId><Account>123456789012</Account>\
                 </GetCallerIdentityResult></GetCallerIdentityResponse>";
     let answer = axum::Router::new().fallback(async move || ([("content-type", "text/xml")], body));

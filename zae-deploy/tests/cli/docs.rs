@@ -1,9 +1,9 @@
-//! Checks that the statements of `docs/cli.md` about commands and tests are true.
+//! Checks that what `docs/cli.md` says about commands, and `tests/deployment-guide.md` about tests, is true.
 
 use std::{fs, path::Path};
 
-fn docs() -> String {
-    fs::read_to_string(root().join("docs/cli.md")).unwrap()
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join("zae-deploy").join(path)).unwrap()
 }
 
 fn root() -> &'static Path {
@@ -17,7 +17,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_command_is_in_the_documentation() {
-    let docs = docs();
+    let docs = read("docs/cli.md");
     let table: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
     let named = |group: &str, command: &str| {
         let words = [format!("{group} {command}"), command.to_owned()];
@@ -41,7 +41,7 @@ fn every_command_is_in_the_documentation() {
 
 #[test]
 fn the_tests_that_prove_the_checklist_exist() {
-    let docs = docs();
+    let docs = read("tests/deployment-guide.md");
     let (_, checklist) = docs.split_once("| # | the guide says | proof |").unwrap();
     let rows: Vec<&str> = checklist.lines().filter(|line| line.starts_with("| ")).collect();
     assert_eq!(rows.len(), 70);

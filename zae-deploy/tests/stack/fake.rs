@@ -284,8 +284,10 @@ impl World {
         }
         let changes = self.script.changes.iter().fold(String::new(), |mut text, change| {
             let [resource, kind, action, replacement, property] = change;
-            let replacement =
-                if replacement.is_empty() { String::new() } else { format!("<Replacement>{replacement}</Replacement>") };
+            let replacement = match replacement {
+                &"" => String::new(),
+                value => format!("<Replacement>{value}</Replacement>"),
+            };
             let _ = write!(
                 text,
                 "<member><Type>Resource</Type><ResourceChange><Action>{action}</Action>\

@@ -157,7 +157,8 @@ async fn a_failed_update_is_rolled_back_and_says_so() {
     fake.zae_deploy(&DEPLOY).await.failed(
         1,
         &[
-            "stack prod is UPDATE_ROLLBACK_COMPLETE: AggregatorFunction (AWS::Lambda::Function): Memory size is not supported",
+            "stack prod is UPDATE_ROLLBACK_COMPLETE: AggregatorFunction (AWS::Lambda::Function): Memory size is not \
+             supported",
             "It works as before the update",
             "zae-deploy deploy --name prod",
         ],

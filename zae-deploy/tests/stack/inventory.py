@@ -1,4 +1,4 @@
-"""What a stack's resources are like, as far as the services tell: properties by the names that templates have for them."""
+"""What a stack's resources are like, as far as the services tell: properties by their names in templates."""
 
 import ast
 import json

@@ -17,7 +17,8 @@ use super::{
 async fn resources(moto: &Moto, stack: &str) -> BTreeSet<String> {
     let program = format!(
         "import boto3, os, json; c = boto3.client('cloudformation', endpoint_url=os.environ['ENDPOINT']); \
-         print(json.dumps([r['LogicalResourceId'] for r in c.list_stack_resources(StackName='{stack}')['StackResourceSummaries']]))"
+         found = c.list_stack_resources(StackName='{stack}')['StackResourceSummaries']; \
+         print(json.dumps([r['LogicalResourceId'] for r in found]))"
     );
     serde_json::from_str(&moto.python(&program).await).unwrap()
 }
@@ -51,7 +52,8 @@ async fn a_stack_is_deployed_shown_listed_and_deleted() {
     inventory::is_as_the_template_says(&moto, "prod").await;
     functions_have_their_code(&moto).await;
     let scan = "import boto3, os; t = boto3.client('dynamodb', endpoint_url=os.environ['ENDPOINT']); \
-                print([i['audit_retention_days']['N'] for i in t.scan(TableName='prod')['Items'] if 'audit_retention_days' in i])";
+                items = t.scan(TableName='prod')['Items']; \
+                print([i['audit_retention_days']['N'] for i in items if 'audit_retention_days' in i])";
     assert_eq!(moto.python(scan).await.trim(), "['30']", "kept in the table");
     let again = moto.zae_deploy(&["deploy", "--name", "second"]).await.ok();
     assert!(!again.stdout.contains("Uploading"), "the same code is sent once: {}", again.stdout);

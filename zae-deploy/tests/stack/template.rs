@@ -205,7 +205,10 @@ fn the_stream_filters_let_in_what_the_aggregator_is_for() {
         filters.iter().map(|filter| serde_json::from_str(filter["Pattern"].as_str().unwrap()).unwrap()).collect();
     let passes = |event: Value| patterns.iter().any(|pattern| matches(pattern, &event));
     let image = |pk: &str, sk: &str| serde_json::json!({"PK": {"S": pk}, "SK": {"S": sk}});
-    let change = |name: &str, pk: &str, sk: &str| serde_json::json!({"eventName": name, "dynamodb": {"NewImage": image(pk, sk)}});
+    let change = |name: &str, pk: &str, sk: &str| {
+        let change = serde_json::json!({"NewImage": image(pk, sk)});
+        serde_json::json!({"eventName": name, "dynamodb": change})
+    };
     let removal = |pk: &str, sk: &str, by: Option<&str>| {
         let mut event = serde_json::json!({"eventName": "REMOVE", "dynamodb": {"OldImage": image(pk, sk)}});
         if let Some(by) = by {

@@ -126,7 +126,8 @@ proptest! {
             elapsed += pause;
             let now = start + elapsed + if right { 0 } else { offset };
             let take = [amount % (capacity + 1)];
-            let goal = |take| Goal { limits: &limits, take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+            let ttl = Lifetime::AsIs;
+            let goal = |take| Goal { limits: &limits, take, adjust: &[], shards: 1, ttl, owner: None, now };
             let level = levels(&item, &goal(&[]))[0];
             if level.tokens >= take[0] {
                 let write = plan(&item, &goal(&take));

@@ -237,7 +237,8 @@ impl LimitPlan<'_> {
         let (tokens, fraction) = match self.level.basis {
             Basis::Accrued(gained) if !self.is_set() => {
                 let credit = if moving { gained.whole } else { 0 };
-                // What neighbours took must not make a debt deeper than the lifetime allows; than seen, where none is long enough.
+                // What neighbours took must not make a debt deeper than the lifetime allows; than seen, where none is
+                // long enough.
                 let seen = self.tokens().saturating_add(credit).saturating_sub(out);
                 let lowest = self.level.lowest(ttl, now).min(seen).max(if self.take > 0 { 0 } else { i64::MIN });
                 let at_least = self.takes().then(|| lowest.saturating_add(out).saturating_sub(credit));

@@ -237,14 +237,16 @@ proptest! {
 
     #[test]
     fn writes_equal_an_ideal_bucket_to_the_millitoken(
-        (params, steps) in prop::collection::vec(params(), 1..4).prop_flat_map(|p| { let n = p.len(); (Just(p), steps(n, 0.0)) })
+        (params, steps) in prop::collection::vec(params(), 1..4)
+            .prop_flat_map(|p| { let n = p.len(); (Just(p), steps(n, 0.0)) })
     ) {
         run(&params, steps)?;
     }
 
     #[test]
     fn room_for_neighbours_costs_a_hundredth_of_the_capacity_and_grants_nothing(
-        (params, steps) in prop::collection::vec(params(), 1..4).prop_flat_map(|p| { let n = p.len(); (Just(p), steps(n, 0.5)) })
+        (params, steps) in prop::collection::vec(params(), 1..4)
+            .prop_flat_map(|p| { let n = p.len(); (Just(p), steps(n, 0.5)) })
     ) {
         run(&params, steps)?;
     }

@@ -1,4 +1,4 @@
-//! Everything that is counted about acquires, in one place. `docs/observability.md` has the same table for people, and
+//! Everything that is counted about acquires, in one place. `docs/operations.md` has the same table for people, and
 //! `tests/observability.rs` compares the two.
 
 use std::{sync::Once, time::Duration};
@@ -253,7 +253,8 @@ pub(crate) fn clock_ahead(key: &BucketKey, before: &Image, after: &Image, now: i
     let BucketKey { entity, resource, shard } = key;
     if after.watch.is_some() && after.watch != before.watch {
         let ahead_ms = before.last_refill.saturating_sub(now);
-        tracing::warn!(%entity, %resource, shard, ahead_ms, "a clock is wrong: a bucket was refilled far in the future");
+        tracing::warn!(%entity, %resource, shard, ahead_ms, "a clock is wrong: a bucket was refilled far in the \
+            future");
     } else if after.last_refill < before.last_refill {
         let ahead_ms = before.last_refill.saturating_sub(after.last_refill);
         tracing::warn!(%entity, %resource, shard, ahead_ms, "a bucket that was refilled far in the future is reset");

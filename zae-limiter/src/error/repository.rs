@@ -42,7 +42,8 @@ pub enum RepositoryError {
     NamespaceNotFound(NamespaceName),
     /// The table has no namespace `default` yet, and the credentials may not register it.
     #[error(
-        "namespace '{namespace}' is not registered, and these credentials may not register it: run `zae-deploy namespace register {namespace} --name {stack}` with an administrator's once"
+        "namespace '{namespace}' is not registered, and these credentials may not register it: run `zae-deploy \
+         namespace register {namespace} --name {stack}` with an administrator's once"
     )]
     MayNotRegister {
         /// The namespace.

@@ -109,7 +109,8 @@ impl Drop for Inner {
         if lanes > 0 && !shared.closing.has_begun() {
             tracing::info!(
                 lanes,
-                "the last handle of a limiter was dropped without `shutdown`; what is booked is written as long as the runtime lives"
+                "the last handle of a limiter was dropped without `shutdown`; what is booked is written as long as \
+                 the runtime lives"
             );
         }
         // Settlements stop waiting to share a write; they are written as long as the runtime lives.

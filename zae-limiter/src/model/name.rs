@@ -246,7 +246,10 @@ validated_name! {
     /// assert!(Principal::new("ops@example.com").is_ok());
     /// assert!(Principal::new("arn:aws:iam::123456789012:user/x").is_ok());
     /// ```
-    Principal, |v| if v.starts_with("arn:") { check_visible("principal", v) } else { validate_identifier("principal", v) }
+    Principal, |v| match v.starts_with("arn:") {
+        true => check_visible("principal", v),
+        false => validate_identifier("principal", v),
+    }
 }
 
 validated_name! {

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 /// interval of τ seconds at most capacity + rate·τ + min(rate·L, N·(B−1)) is granted, with L the life of a reserve
 /// ([`reserve_life`](crate::RateLimiterBuilder::reserve_life)), N the number of processes and B the most that one of
 /// them holds (0.5 % of the capacity). For a limit per minute and a life of one second that is at most 1.7 % of the
-/// capacity, whatever the number of processes. `docs/engine.md` has the argument.
+/// capacity, whatever the number of processes. [`guide::engine`](crate::guide::engine) has the
+/// argument.
 ///
 /// What it costs: while a bucket is nearly empty, a process that was just told so answers on its own for about one life
 /// before it asks again, so that a thousand processes do not poll for every token that drips in. And what a process

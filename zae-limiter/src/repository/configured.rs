@@ -45,7 +45,8 @@ impl Repository {
         }
         let entry = known.configured.entry_by_ref(self.namespace_id());
         // Boxed and without its type: it is rare, and would make the futures of all who ask large.
-        let refreshed: Pin<Box<dyn Future<Output = Refreshed> + Send + '_>> = Box::pin(entry.and_try_compute_with(|entry| async {
+        type Refreshing<'a> = Pin<Box<dyn Future<Output = Refreshed> + Send + 'a>>;
+        let refreshed: Refreshing<'_> = Box::pin(entry.and_try_compute_with(|entry| async {
             let earlier = entry.map(moka::Entry::into_value);
             if earlier.as_ref().is_some_and(|earlier| self.still_configured(earlier)) {
                 return Ok(Op::Nop);

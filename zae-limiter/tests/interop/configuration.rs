@@ -11,7 +11,12 @@ use super::{
 fn rows(capacity: u64) -> Value {
     json!([
         { "name": "rpm", "capacity": capacity, "refill_amount": capacity, "refill_period_seconds": 60 },
-        { "name": "tokens.per-hour", "capacity": 3 * capacity, "refill_amount": 2 * capacity, "refill_period_seconds": 3600 },
+        {
+            "name": "tokens.per-hour",
+            "capacity": 3 * capacity,
+            "refill_amount": 2 * capacity,
+            "refill_period_seconds": 3600
+        },
     ])
 }
 
@@ -98,7 +103,10 @@ async fn we_enforce_their_limits() {
 async fn changes(by: By) {
     let Some(table) = Table::open(by).await else { return };
     let (writer, reader) = table.writer_and_reader(by);
-    let row = |capacity: u64| json!([{ "name": "rpm", "capacity": capacity, "refill_amount": capacity, "refill_period_seconds": 60 }]);
+    let row = |amount: u64| {
+        let row = json!({ "name": "rpm", "capacity": amount, "refill_amount": amount, "refill_period_seconds": 60 });
+        json!([row])
+    };
     let set =
         |capacity| json!({ "entity_id": "user-1", "resource": "gpt-4", "rows": row(capacity), "principal": "ops" });
     let take = |tokens: u64| json!({ "entity_id": "user-1", "resource": "gpt-4", "consume": { "rpm": tokens } });

@@ -168,7 +168,10 @@ async fn entities_are_the_same_records() {
 #[tokio::test(flavor = "multi_thread")]
 async fn configurations_registries_and_their_audit_are_the_same_records() {
     let Some(pair) = Pair::open().await else { return };
-    let of = |entity: &str, resource: &str| json!({ "entity_id": entity, "resource": resource, "rows": rows(), "principal": "ops" });
+    let of = |entity: &str, resource: &str| {
+        let rows = rows();
+        json!({ "entity_id": entity, "resource": resource, "rows": rows, "principal": "ops" })
+    };
     for resource in ["openai/gpt-4", "_default_", "claude:3"] {
         pair.both("set_limits", of("user-1", resource)).await;
     }
@@ -198,7 +201,10 @@ async fn buckets_are_the_same_records() {
     pair.both("set_system_defaults", json!({ "rows": rows(), "principal": "ops" })).await;
     let own = json!({ "entity_id": "user-1", "resource": "gpt-4", "rows": rows(), "principal": "ops" });
     pair.both("set_limits", own).await;
-    let take = |entity: &str, tokens: u64| json!({ "entity_id": entity, "resource": "gpt-4", "consume": { "rpm": 1, "tpm": tokens } });
+    let take = |entity: &str, tokens: u64| {
+        let consume = json!({ "rpm": 1, "tpm": tokens });
+        json!({ "entity_id": entity, "resource": "gpt-4", "consume": consume })
+    };
     // Limits of their own (the bucket stays for good), the system's (it expires), and with a parent.
     for entity in ["user-1", "stranger", "key-1"] {
         pair.both("acquire", take(entity, 500)).await;

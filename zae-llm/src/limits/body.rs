@@ -86,7 +86,11 @@ mod tests {
 
     #[test]
     fn openai_says_for_good_or_in_words() {
-        let quota = json!({"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}});
+        let quota = json!({"error": {
+            "message": "You exceeded your current quota",
+            "type": "insufficient_quota",
+            "code": "insufficient_quota"
+        }});
         assert_eq!(said(&quota).permanent.as_deref(), Some("insufficient_quota"));
         for (message, millis) in [
             ("Limit 3, Used 3. Please try again in 20s. Visit https://…", Some(20_000)),

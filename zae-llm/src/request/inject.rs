@@ -157,8 +157,8 @@ mod tests {
                 r#" {"stream_options":{"include_usage":true}, "prompt":"{", "stream": true }"#,
             ),
             (
-                r#"{"stream":true,"messages":[{"stream_options":{"a":1}}],"stream_options" : { } }"#,
-                r#"{"stream":true,"messages":[{"stream_options":{"a":1}}],"stream_options" : {"include_usage":true } }"#,
+                r#"{"stream":true,"messages":[{"stream_options":{}}],"stream_options" : { } }"#,
+                r#"{"stream":true,"messages":[{"stream_options":{}}],"stream_options" : {"include_usage":true } }"#,
             ),
             (
                 r#"{"stream":true,"messages":["\"}"],"x":1.50,"stream_options":{"include_obfuscation":false}}"#,

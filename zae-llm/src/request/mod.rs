@@ -225,7 +225,8 @@ mod tests {
         let words = "Who are you? ".repeat(1_000);
         let base64 = "A/+z".repeat(2_000);
         let body = format!(
-            r#"{{"messages" : [{{"content":[{{"text" : "{words}"}},{{"image_url":{{"url":"data:image/png;base64,{base64}"}}}}]}}]}}"#
+            r#"{{"messages" : [{{"content":[{{"text" : "{words}"}},
+                {{"image_url":{{"url":"data:image/png;base64,{base64}"}}}}]}}]}}"#
         );
         assert_eq!(sketch(&body), (13_000, 1));
         assert_eq!(sketch(&body), size(&body));

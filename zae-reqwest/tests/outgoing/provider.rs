@@ -235,7 +235,11 @@ async fn anthropic(State(state): State<Arc<Shared>>, headers: HeaderMap, body: B
         let delta = json!({ "type": "text_delta", "text": "word " });
         events.push(event("content_block_delta", json!({ "type": "content_block_delta", "index": 0, "delta": delta })));
     }
-    let delta = json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": output } });
+    let delta = json!({
+        "type": "message_delta",
+        "delta": { "stop_reason": "end_turn" },
+        "usage": { "output_tokens": output }
+    });
     events.push(event("message_delta", delta));
     events.push(event("message_stop", json!({ "type": "message_stop" })));
     event_stream(events)

@@ -210,7 +210,10 @@ proptest! {
     #[test]
     fn a_damaged_response_neither_panics_nor_reads_differently_in_pieces(
         which in any::<prop::sample::Index>(),
-        damage in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"{}[]:,\\\n\rdn-0 ".to_vec())), 1..6),
+        damage in proptest::collection::vec(
+            (any::<prop::sample::Index>(), prop::sample::select(b"\"{}[]:,\\\n\rdn-0 ".to_vec())),
+            1..6,
+        ),
         at in any::<prop::sample::Index>(),
     ) {
         let all = Recorded::all();

@@ -5,7 +5,7 @@ use zae_limiter::{Registry, StackName, aws::Service};
 
 use crate::{cli::Context, package::Function};
 
-/// What to say when the Python package's aggregator is attached, or seems to be: it may shard buckets again.
+/// Warns when the Python package's aggregator is attached, or seems to be: it may shard buckets again.
 ///
 /// Its Lambda function tells by its runtime; where that cannot be read, who wrote the version record does.
 pub(super) async fn warning(cx: &Context, stack: &StackName, registry: &Registry) -> Option<String> {

@@ -45,9 +45,9 @@ Examples:
         long_about = "\
 Make one bucket of one that clients of the Python package have sharded.
 
-Clients of the Python package, and its aggregator, split a bucket that is written to very often into shards, and never put them \
-together again. This does, with what the shards hold. Best done while the bucket is little used: refunds for tokens that were \
-taken from a removed shard are lost.",
+Clients of the Python package, and its aggregator, split a bucket that is written to very often into shards, and never \
+put them together again. This does, with what the shards hold. Best done while the bucket is little used: refunds for \
+tokens that were taken from a removed shard are lost.",
         after_help = "\
 Examples:
   zae-deploy bucket fold user-premium --resource gpt-4"

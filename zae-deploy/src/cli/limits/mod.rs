@@ -44,7 +44,8 @@ Only the capacity of a limit is required; refill_amount is then the same, refill
       resources:
         gpt-4: { limits: { rpm: { capacity: 1000 } } }
 
-What a file no longer names is removed, once you have said yes or given --yes; what others set is left alone. `limits schema` prints the JSON Schema of the
+What a file no longer names is removed, once you have said yes or given --yes; what others set is left alone. \
+`limits schema` prints the JSON Schema of the
 file for editors, which find it through a first line like
   # yaml-language-server: $schema=limits.schema.json
 

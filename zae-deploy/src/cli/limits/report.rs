@@ -102,7 +102,7 @@ impl ApplyReport {
         Self { stack, namespace, applied }
     }
 
-    /// How the command ends: with what failed on stderr.
+    /// Returns the command's result; prints failures on stderr.
     pub(super) fn result(&self) -> Result<(), CliError> {
         let errors = &self.applied.errors;
         if errors.is_empty() {
@@ -128,7 +128,7 @@ impl Report for ApplyReport {
     }
 }
 
-/// What a plan deletes, one level a line.
+/// Lists a plan's deletions, one level a line.
 pub(super) fn deletions(plan: &Plan) -> Vec<String> {
     let deleted = plan.changes.iter().filter(|change| change.action == Action::Delete);
     deleted.map(|change| format!("{}: {}", change.level, shown_target(change))).collect()
@@ -167,7 +167,7 @@ fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
     }
 }
 
-/// Whether values are about to change, or merely differ.
+/// Tells values that are about to change from those that merely differ.
 #[derive(Clone, Copy)]
 enum Shown {
     Plan,

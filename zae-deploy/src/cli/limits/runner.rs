@@ -1,4 +1,4 @@
-//! Who compares and changes: the stack's provisioner function, or this process.
+//! Runs plans and changes: in the stack's provisioner function, or in this process.
 
 use aws_sdk_lambda::{Client, error::SdkError, operation::invoke::InvokeError, primitives::Blob};
 use serde::de::DeserializeOwned;

@@ -24,7 +24,7 @@ enum Language {
     Powershell,
 }
 
-/// What tells AWS tools to use `endpoint`, and ours to use `stack`.
+/// Variables that point AWS tools to `endpoint`, and ours to `stack`.
 pub(super) fn variables(endpoint: &str, stack: &str) -> [(&'static str, String); 6] {
     [
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),

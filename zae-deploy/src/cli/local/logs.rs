@@ -24,7 +24,7 @@ pub(super) struct Logs {
     /// Go on as long as it runs
     #[arg(short, long)]
     follow: bool,
-    /// How many of the last lines
+    /// Number of lines to show, counted from the end
     #[arg(long, default_value_t = 100, value_name = "LINES")]
     tail: usize,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::{
     local::control::{self, Status},
 };
 
-/// How long stopping may take.
+/// Bounds the attempts at stopping.
 const TRIES: u32 = 100;
 const POLL: Duration = Duration::from_millis(50);
 
@@ -23,7 +23,7 @@ struct State {
     /// The one that runs; where several do, they are in `stacks` alone.
     #[serde(flatten)]
     one: Option<One>,
-    /// Where the log of one that does not run is.
+    /// The log file of a stack that does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
     stacks: Vec<One>,

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How long starting may take.
+/// Bounds the time that starting may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of the log that explain why it did not start.
@@ -91,7 +91,7 @@ impl Up {
         self.port.unwrap_or(DEFAULT_PORT)
     }
 
-    /// Whether the stack that runs is what was asked for.
+    /// Fails unless the stack that runs is the one asked for.
     fn same(&self, cx: &Context, running: &Running, status: &Status) -> Result<(), CliError> {
         let Running { endpoint, port, .. } = running;
         let other = match self.port {

@@ -72,7 +72,7 @@ pub(super) async fn running() -> Result<Vec<Found>, CliError> {
     Ok(found)
 }
 
-/// What to say where one is needed and none runs.
+/// The error for a command that needs a running stack when none runs.
 pub(super) fn none(cx: &Context) -> CliError {
     let problem = cx
         .given_stack()

@@ -5,11 +5,11 @@ use std::{
     sync::LazyLock,
 };
 
-/// What stands around painted text until it is written. It is drawn when the process starts, so that no stored text can
-/// contain it: whatever else looks like a command to the terminal is escaped.
+/// Marks that stand around painted text until it is written. They are drawn when the process starts, so that no stored
+/// text can contain it: whatever else looks like a command to the terminal is escaped.
 static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{1b}{:016x};", RandomState::new().hash_one(())));
 
-/// What becomes of line ends.
+/// The treatment of line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Breaks {
     /// The text has several lines.

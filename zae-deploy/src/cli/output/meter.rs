@@ -1,4 +1,4 @@
-//! How far something has got that takes a while.
+//! Progress of something that takes a while.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long something may take before lines about it are written where there is no terminal.
+/// Silence after which lines about progress are written where there is no terminal.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Says on stderr how far something has got: on a terminal in place, elsewhere as a line now and then.
@@ -23,7 +23,7 @@ struct State {
     told: Instant,
 }
 
-/// What is written about a step.
+/// A line about a step.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Nothing,

@@ -23,13 +23,13 @@ pub(crate) use style::{Colour, Stream, Tone, shown_in_colour};
 pub(crate) use table::{Align, Cell, Table};
 pub(crate) use width::columns;
 
-/// What a command has found out or done. Its fields are the JSON and YAML; [`Report::page`] is the text.
+/// The result of a command. Its fields are the JSON and YAML; [`Report::page`] is the text.
 pub(crate) trait Report: Serialize {
     /// Writes it for people.
     fn page(&self, page: &mut Page);
 }
 
-/// Where and how results go.
+/// Writes results in the chosen format.
 #[derive(Debug)]
 pub(crate) struct Output {
     format: Format,
@@ -42,7 +42,7 @@ impl Output {
         Self { format, colour, now_ms }
     }
 
-    /// Whether a program reads it.
+    /// The format to write in.
     pub(crate) fn format(&self) -> Format {
         self.format
     }

@@ -9,7 +9,7 @@ use super::{
     time,
 };
 
-/// What a report writes itself on.
+/// The sheet that a report writes itself on.
 #[derive(Debug)]
 pub(crate) struct Page {
     text: String,
@@ -82,7 +82,7 @@ impl Page {
         tone.paint(text, self.colour)
     }
 
-    /// How long ago a stored timestamp is, for example `3 days ago`; `None` when it is none.
+    /// Words the age of a stored timestamp, for example `3 days ago`; `None` for any other text.
     pub(crate) fn ago(&self, timestamp: &str) -> Option<String> {
         time::ago(timestamp, self.now_ms)
     }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use super::escape::painted;
 use crate::cli::root::ColorChoice;
 
-/// Whether text is coloured.
+/// On or off for colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
     On,
@@ -18,14 +18,14 @@ impl Colour {
     }
 }
 
-/// Where text goes.
+/// An output stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
     Stderr,
 }
 
-/// What text means; its colour follows from that.
+/// The meaning of a text; its colour follows from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tone {
     #[default]
@@ -58,7 +58,7 @@ impl Tone {
     }
 }
 
-/// Whether `stream` is shown in colour: as chosen, else on terminals that can, unless `NO_COLOR` says no.
+/// Decides on colours for `stream`: as chosen, else on terminals that can, unless `NO_COLOR` says no.
 pub(crate) fn shown_in_colour(choice: ColorChoice, stream: Stream) -> Colour {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = || match stream {

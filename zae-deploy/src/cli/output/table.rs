@@ -10,7 +10,7 @@ use super::{
 
 /// The fewest columns that a wrapped cell is still read in; with less, each row becomes a block of lines.
 const NARROWEST: usize = 18;
-/// What is no wider than this, a time above all, is never wrapped in a column.
+/// Width up to which a cell, a time above all, is never wrapped.
 const WHOLE: usize = 24;
 
 /// On which side of its column a cell stands.
@@ -62,7 +62,7 @@ pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// How a table stands on the page.
+/// The layout of a table on the page.
 enum Layout {
     /// In columns of these widths.
     Columns(Vec<usize>),
@@ -84,8 +84,8 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table as lines, each with its line end and none wider than `width`: cells that have no room are continued below
-    /// themselves.
+    /// The table as lines, each with its line end and none wider than `width`: cells that have no room are continued
+    /// below themselves.
     pub(crate) fn render(&self, colour: Colour, width: Option<usize>) -> String {
         if self.columns.is_empty() {
             return String::new();
@@ -158,8 +158,8 @@ impl Table {
     }
 }
 
-/// Widths that add up to `room` at most: short columns, and those that need less than an equal share, keep what they need,
-/// and the others share the rest.
+/// Widths that add up to `room` at most: short columns, and those that need less than an equal share, keep what they
+/// need, and the others share the rest.
 fn fitted(natural: &[usize], room: usize) -> Vec<usize> {
     let mut fitted: Vec<usize> = natural.iter().map(|width| if *width <= WHOLE { *width } else { 0 }).collect();
     let mut rest = room.saturating_sub(fitted.iter().sum());

@@ -1,4 +1,4 @@
-//! How long ago.
+//! The age of timestamps in words.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ const DAY: i64 = 24 * HOUR;
 const MONTH: i64 = 30 * DAY;
 const YEAR: i64 = 365 * DAY;
 
-/// How long before `now_ms` a timestamp is; `None` when it is no timestamp.
+/// Words the age of a timestamp at `now_ms`; `None` when it is no timestamp.
 pub(super) fn ago(timestamp: &str, now_ms: i64) -> Option<String> {
     let then: Timestamp = timestamp.parse().ok()?;
     let seconds = now_ms.div_euclid(1000) - then.as_second();

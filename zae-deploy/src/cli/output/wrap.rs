@@ -2,8 +2,8 @@
 
 use unicode_width::UnicodeWidthChar;
 
-/// The lines of `text`, none wider than `width`: broken after a space or a sign that joins parts of a name, and within a
-/// word only where there is neither.
+/// The lines of `text`, none wider than `width`: broken after a space or a sign that joins parts of a name, and within
+/// a word only where there is neither.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

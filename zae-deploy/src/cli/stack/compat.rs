@@ -1,4 +1,4 @@
-//! Whether this tool and a table fit together.
+//! Checks that this tool and a table fit together.
 
 use serde::Serialize;
 use zae_limiter::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, VersionRecord};
@@ -15,7 +15,7 @@ pub(super) struct Versions {
     pub(super) result: Fit,
 }
 
-/// How they fit.
+/// The result of the check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "fit", content = "because")]
 pub(super) enum Fit {
@@ -37,13 +37,18 @@ impl Versions {
                 Fit::UpdateAvailable(format!("Lambda update available: {lambda} -> {COMPATIBILITY_LEVEL}"))
             }
             Compatibility::ClientTooOld { minimum } => Fit::Incompatible(format!(
-                "The table asks for clients of level {minimum} or newer, and this is {COMPATIBILITY_LEVEL}. Please upgrade \
+                "The table asks for clients of level {minimum} or newer, and this is {COMPATIBILITY_LEVEL}. Please \
+                 upgrade \
                  this tool."
             )),
             Compatibility::IncompatibleSchema { schema } => Fit::Incompatible(format!(
                 "The table has schema {schema}, and this tool speaks {SCHEMA_VERSION}. Schema migration required."
             )),
-            _ => Fit::Incompatible("The table asks for what this tool does not know. Please upgrade this tool.".to_owned()),
+            _ => Fit::Incompatible(
+                "The table asks for what this tool does not know. Please upgrade this \
+                tool."
+                    .to_owned(),
+            ),
         });
         Ok(Self {
             client: env!("CARGO_PKG_VERSION"),

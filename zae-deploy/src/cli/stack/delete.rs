@@ -36,7 +36,7 @@ pub(crate) struct Delete {
 #[derive(Serialize)]
 struct Gone {
     stack: String,
-    /// Whether it was deleted; not when there was none, and not yet without waiting.
+    /// True if it was deleted; false when there was none, and without waiting.
     deleted: bool,
     outcome: Outcome,
     archive_bucket: Option<String>,
@@ -109,7 +109,7 @@ impl Delete {
     }
 }
 
-/// What will be gone, and what will not.
+/// Lists what will be gone, and what will stay.
 async fn losses(cloud: &Cloud, stack: &DeployedStack) -> Vec<String> {
     let table = cloud.dynamodb().describe_table().table_name(&stack.name).send().await.ok().and_then(|t| t.table);
     let mut losses = Vec::new();

@@ -18,8 +18,8 @@ use crate::{
     stack::{Action, Change, Cloud, DeployedStack, Deployment, Plan, StackOptions},
 };
 
-/// Creates a stack, or brings an existing one to what the options say and leaves the rest of it as it is. What will change is
-/// shown before it happens, and nothing is removed or replaced without being asked for.
+/// Creates a stack, or brings an existing one to what the options say and leaves the rest of it as it is. What will
+/// change is shown before it happens, and nothing is removed or replaced without being asked for.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -46,7 +46,7 @@ pub(crate) struct Deploy {
     yes: YesArgs,
 }
 
-/// How a stack came to be what it is.
+/// The outcome of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {
@@ -100,7 +100,8 @@ impl Deploy {
         let options = self.stack.options()?;
         let out = cx.output();
         if has_no_functions(&options) {
-            let note = "Note: --no-iam disables aggregator (no IAM role). Use --aggregator-role-arn to provide an external role.";
+            let note = "Note: --no-iam disables aggregator (no IAM role). Use --aggregator-role-arn to provide an \
+                external role.";
             out.progress(note);
         }
         let packages = if self.no_code || has_no_functions(&options) {
@@ -124,7 +125,7 @@ impl Deploy {
     }
 }
 
-/// Whether nobody is there whom functions could run as.
+/// Returns true if there is no role that functions could run as.
 fn has_no_functions(options: &StackOptions) -> bool {
     options.creates_iam() == Some(false) && !options.has_aggregator_role()
 }
@@ -135,7 +136,7 @@ pub(super) struct Run<'a> {
     pub(super) out: &'a Output,
     pub(super) cloud: &'a Cloud,
     pub(super) stack: &'a StackName,
-    /// What follows "Failed to".
+    /// The words that follow "Failed to".
     pub(super) action: &'a str,
     pub(super) deployment: &'a Deployment<'a>,
 }

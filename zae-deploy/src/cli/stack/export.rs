@@ -26,10 +26,11 @@ Uploading it to a stack that was deployed from `zae-deploy cfn-template`:
   aws lambda update-function-code \\
       --function-name limiter-aggregator --zip-file fileb://lambda.zip
 
-The package runs on provided.al2023, and on the Python runtime of the template's placeholders, whose process it replaces. Where
+The package runs on provided.al2023, and on the Python runtime of the template's placeholders, whose process it \
+replaces. Where
 only a binary for arm64 is at hand, add `--architectures arm64` to the second command.")]
 pub(crate) struct LambdaExport {
-    /// Where to write it, as `--output FILE` says, too; a file called like a format is ./json [default: lambda.zip]
+    /// File to write, as with `--output FILE`; a file called like a format is ./json [default: lambda.zip]
     #[arg(short = 'o', long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Which function
@@ -51,16 +52,16 @@ enum Which {
     Provisioner,
 }
 
-/// What was packed.
+/// The package that was written.
 #[derive(Serialize)]
 struct Exported {
     function: &'static str,
-    /// Where it is; `None` when nothing was written.
+    /// The file; `None` when nothing was written.
     file: Option<String>,
     size_bytes: usize,
     sha256: String,
     architecture: &'static str,
-    /// Where it runs, each with its handler.
+    /// The runtimes that it runs on, each with its handler.
     runtimes: [Runtime; 2],
 }
 

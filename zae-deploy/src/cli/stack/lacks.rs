@@ -1,4 +1,4 @@
-//! What a stack lacks that its deployment alone does not bring, each with the command that mends it.
+//! Gaps of a stack that its deployment alone does not fill, each with the command that does.
 
 use serde::Serialize;
 use zae_limiter::{DEFAULT_NAMESPACE, Registry, RepositoryError, VersionRecord};
@@ -33,7 +33,7 @@ impl Records {
         Ok(Self { version, default_is_missing })
     }
 
-    /// What the records lack.
+    /// Finds a gap in the records.
     pub(super) fn lack(&self, cx: &Context) -> Option<Lack> {
         let what = match (self.default_is_missing, &self.version) {
             (true, None) => "The namespace 'default' and the version record are missing",
@@ -46,7 +46,7 @@ impl Records {
     }
 }
 
-/// What a function lacks.
+/// Finds a gap in a function.
 pub(super) fn function(cx: &Context, function: &DeployedFunction) -> Option<Lack> {
     let name = &function.name;
     let (what, next) = match function.runs {

@@ -7,7 +7,7 @@ use crate::{
     stack::{IndexProjection, LOG_RETENTION_DAYS, StackOptions},
 };
 
-/// What the stack shall be. What is not given stays as it is in an existing stack.
+/// The wanted state of the stack. Options that are not given stay as they are in an existing stack.
 #[derive(Args, Debug)]
 pub(super) struct StackArgs {
     /// Days after which usage snapshots expire [default: 90]
@@ -31,8 +31,8 @@ pub(super) struct StackArgs {
     /// Customer-managed key for table, logs, environment, dead letters and archive; "" for keys of AWS
     #[arg(long, value_name = "ARN", help_heading = "Data")]
     kms_key_arn: Option<String>,
-    /// What the index over buckets holds; lean halves the write units of an acquire, and can only be chosen when the stack is
-    /// created [default: full]
+    /// Content of the index over buckets; lean halves the write units of an acquire, and can only be chosen when the
+    /// stack is created [default: full]
     #[arg(long, value_name = "KIND", help_heading = "Data")]
     index_projection: Option<Projection>,
 
@@ -46,10 +46,12 @@ pub(super) struct StackArgs {
     #[arg(long, value_name = "LIST", help_heading = "Aggregator")]
     snapshot_windows: Option<String>,
     /// Timeout of the aggregator, 1-900 [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=900), help_heading = "Aggregator")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Aggregator")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=900))]
     lambda_timeout: Option<u32>,
     /// Memory of the aggregator, 128-3008 [default: 256]
-    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=3008), help_heading = "Aggregator")]
+    #[arg(long, value_name = "MB", help_heading = "Aggregator")]
+    #[arg(value_parser = clap::value_parser!(u32).range(128..=3008))]
     lambda_memory: Option<u32>,
     /// Days that CloudWatch keeps the functions' logs [default: 30]
     #[arg(long, value_name = "DAYS", value_parser = log_retention, help_heading = "Aggregator")]
@@ -67,7 +69,8 @@ pub(super) struct StackArgs {
     #[arg(long, overrides_with = "enable_audit_archival", help_heading = "Aggregator")]
     no_audit_archival: bool,
     /// Days after which archived events move to Glacier Instant Retrieval, 1-3650 [default: 90]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650), help_heading = "Aggregator")]
+    #[arg(long, value_name = "DAYS", help_heading = "Aggregator")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     audit_archive_glacier_days: Option<u32>,
 
     /// Create CloudWatch alarms [default]
@@ -80,7 +83,8 @@ pub(super) struct StackArgs {
     #[arg(long, value_name = "ARN", help_heading = "Alarms")]
     alarm_sns_topic: Option<String>,
     /// Share of its timeout that the aggregator may take before an alarm, 1-100 [default: 80]
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Alarms")]
+    #[arg(long, value_name = "PERCENT", help_heading = "Alarms")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     lambda_duration_threshold_pct: Option<u32>,
 
     /// Create managed policies, and roles for the functions [default]
@@ -125,7 +129,7 @@ fn log_retention(text: &str) -> Result<u32, String> {
     days.ok_or_else(|| format!("CloudWatch keeps logs for {} days", known()))
 }
 
-/// What two opposite flags say together.
+/// Combines two opposite flags.
 fn toggle(on: bool, off: bool) -> Option<bool> {
     match (on, off) {
         (false, false) => None,

@@ -1,4 +1,4 @@
-//! Where commands take the Lambda packages from.
+//! Finds the Lambda packages for commands.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use crate::{
     package::PackageError,
 };
 
-/// Where the binaries of the functions are.
+/// Options that name the functions' binaries.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Lambda code")]
 pub(super) struct Binaries {
     /// Folder with the binaries zae-aggregator and zae-provisioner [default: that of this program]
     #[arg(long, visible_alias = "from", value_name = "DIR", env = "ZAEL_LAMBDA_DIR", hide_env_values = true)]
     lambda_dir: Option<PathBuf>,
-    /// What the binaries are built for [default: what is there, arm64 first]
+    /// Architecture of the binaries [default: what is there, arm64 first]
     #[arg(long, value_name = "ARCH")]
     lambda_architecture: Option<Machine>,
 }

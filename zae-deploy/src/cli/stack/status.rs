@@ -128,7 +128,7 @@ impl Report for Status {
 }
 
 impl Status {
-    /// Whether a function is there, and what it runs where that is not this project's package.
+    /// Words whether a function is there, and what it runs if that is not this project's package.
     fn code(&self, function: Function, enabled: bool) -> String {
         let deployed = self.functions.iter().find(|deployed| deployed.function() == function);
         let Some(deployed) = deployed.filter(|_| enabled) else {

@@ -1,4 +1,4 @@
-//! What a stack is going to be, in a few lines.
+//! Summarizes the wanted stack in a few lines.
 
 use crate::{
     cli::output::Output,

@@ -26,7 +26,8 @@ Deploying it with the AWS CLI:
   aws lambda update-function-code \\
       --function-name limiter-aggregator --zip-file fileb://lambda.zip
 
-The function starts as a Python placeholder that fails, because CloudFormation takes inline code for no other runtime that
+The function starts as a Python placeholder that fails, because CloudFormation takes inline code for no other runtime \
+that
 fits; the exported code replaces it. The provisioner goes the same way: lambda-export --function provisioner, and
 limiter-limits-provisioner. With the packages in a bucket of yours neither is needed: give the parameters CodeBucket,
 AggregatorCodeKey and ProvisionerCodeKey.")]

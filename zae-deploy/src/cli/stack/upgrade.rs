@@ -14,8 +14,8 @@ use crate::{
     stack::{Deployment, Scope, StackOptions},
 };
 
-/// Brings template, Lambda code, discovery tags and version record of a stack to this tool's version. Its parameters stay as
-/// they are.
+/// Brings template, Lambda code, discovery tags and version record of a stack to this tool's version. Its parameters
+/// stay as they are.
 #[derive(Args, Debug)]
 pub(crate) struct Upgrade {
     /// Change the code of the functions only

@@ -8,7 +8,7 @@ use zae_limiter::{EntityId, LimitName, ResourceName, UsageSnapshot, UsageWindow}
 /// The most windows that are looked at: beyond, those without a snapshot are not filled in.
 const LONGEST: usize = 10_000;
 
-/// What was used of one resource, oldest first.
+/// The usage of one resource, oldest first.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) resource: ResourceName,

@@ -289,7 +289,8 @@ pub(super) async fn other(cloud: &Cloud, headers: &HeaderMap, body: &[u8]) -> Op
 
 fn message(action: &str) -> String {
     format!(
-        "a local stack has DynamoDB, its streams, and what `deploy`, `status`, `list` and `delete` ask of CloudFormation, \
+        "a local stack has DynamoDB, its streams, and what `deploy`, `status`, `list` and `delete` ask of \
+         CloudFormation, \
          Lambda, S3, STS and tagging; it does not know the call {action}"
     )
 }

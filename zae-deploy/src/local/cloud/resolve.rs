@@ -218,7 +218,8 @@ impl Scope<'_> {
     fn made(&self, name: &str, of: impl Fn(&Resource) -> Option<String>) -> Result<String, Problem> {
         let missing = || {
             Problem::invalid(format!(
-                "Template format error: Unresolved resource dependencies [{name}] in the Resources block of the template"
+                "Template format error: Unresolved resource dependencies [{name}] in the Resources block of the \
+                 template"
             ))
         };
         if self.template["Resources"].get(name).is_none() {

@@ -42,7 +42,8 @@ const fn option(
 const HERE: &str = "Error: Stack 'limiter' not found at http://{world}";
 const FAR: &str = "Error: Stack 'limiter' not found at http://{far}";
 /// The proxy does not let it through.
-const REFUSED: &str = "Error: Failed to connect to stack 'limiter' in eu-west-1: GetItem failed: no connection, or no answer of DynamoDB's; check region, endpoint and network";
+const REFUSED: &str = "Error: Failed to connect to stack 'limiter' in eu-west-1: GetItem failed: no connection, or \
+    no answer of DynamoDB's; check region, endpoint and network";
 const NO_REGION: &str = "Error: No AWS region is configured";
 const TUNNEL: &str = "CONNECT dynamodb.eu-west-1.amazonaws.com:443";
 const KEY: (&str, &str) = ("AWS_ACCESS_KEY_ID", "VARIABLE");
@@ -57,7 +58,8 @@ pub(super) const ENDPOINTS: &[Row] = &[
     row(&[("AWS_ENDPOINT_URL", ""), KEY, SECRET, REGION, PROXY], REFUSED, Proxied(TUNNEL)),
     row(
         &[("AWS_ENDPOINT_URL", "localhost:5620")],
-        "Error: the endpoint 'localhost:5620' (from AWS_ENDPOINT_URL) lacks a scheme: did you mean http://localhost:5620?",
+        "Error: the endpoint 'localhost:5620' (from AWS_ENDPOINT_URL) lacks a scheme: did you mean \
+         http://localhost:5620?",
         Nothing,
     ),
     row(
@@ -88,7 +90,8 @@ pub(super) const ENDPOINTS: &[Row] = &[
     row(&[("AWS_PROFILE", "blank"), REGION, PROXY], REFUSED, Proxied(TUNNEL)),
     row(
         &[("AWS_PROFILE", "bare")],
-        "Error: the endpoint 'localhost:5620' (from profile 'bare') lacks a scheme: did you mean http://localhost:5620?",
+        "Error: the endpoint 'localhost:5620' (from profile 'bare') lacks a scheme: did you mean \
+         http://localhost:5620?",
         Nothing,
     ),
     option(&["system", "get-defaults", "--endpoint-url", "http://{world}"], &[], HERE, Direct("local")),
@@ -117,7 +120,8 @@ pub(super) const REGIONS: &[Row] = &[
     ),
     row(
         &[("AWS_PROFILE", "abroad"), PROXY],
-        "Error: Failed to connect to stack 'limiter' in ap-southeast-2: GetItem failed: no connection, or no answer of DynamoDB's; check region, endpoint and network",
+        "Error: Failed to connect to stack 'limiter' in ap-southeast-2: GetItem failed: no connection, or no answer \
+         of DynamoDB's; check region, endpoint and network",
         Proxied("CONNECT dynamodb.ap-southeast-2.amazonaws.com:443"),
     ),
     row(&[("AWS_PROFILE", "blank"), PROXY], NO_REGION, Nothing),
@@ -208,12 +212,14 @@ pub(super) const CREDENTIALS: &[Row] = &[
     ),
     row(
         &[KEY, ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_ACCESS_KEY_ID is set and \
+         AWS_SECRET_ACCESS_KEY is not",
         Nothing,
     ),
     row(
         &[("AWS_ACCESS_KEY_ID", ""), SECRET, ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_SECRET_ACCESS_KEY is set and \
+         AWS_ACCESS_KEY_ID is not",
         Nothing,
     ),
     row(
@@ -229,7 +235,8 @@ pub(super) const CREDENTIALS: &[Row] = &[
     row(&[("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
     row(
         &[("AWS_PROFILE", "crop"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'crop', and there is no such profile in the AWS configuration files",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'crop', and there is no such \
+         profile in the AWS configuration files",
         Nothing,
     ),
     row(
@@ -240,7 +247,8 @@ pub(super) const CREDENTIALS: &[Row] = &[
     row(&[("AWS_CONFIG_FILE", ""), ("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
     row(
         &[("AWS_CONFIG_FILE", "{home}/broken"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: the AWS configuration files cannot be read: error parsing {home}/broken on line 2",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: the AWS configuration files cannot be read: \
+         error parsing {home}/broken on line 2",
         Nothing,
     ),
     row(
@@ -251,14 +259,16 @@ pub(super) const CREDENTIALS: &[Row] = &[
             ELSEWHERE,
             REGION,
         ],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'keys', and there is no such profile in the AWS configuration files",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'keys', and there is no such \
+         profile in the AWS configuration files",
         Nothing,
     ),
     row(&[("AWS_SHARED_CREDENTIALS_FILE", "{home}/none"), ("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
     row(&[("AWS_PROFILE", "process"), WORLD], HERE, Direct("PROCESS")),
     row(
         &[("AWS_PROFILE", "failing"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the credential_process of profile 'failing' gave no credentials",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: the credential_process of profile 'failing' \
+         gave no credentials",
         Nothing,
     ),
     row(&[("AWS_PROFILE", "sso"), WORLD], HERE, Direct("IDENTITYCENTER")),
@@ -266,29 +276,34 @@ pub(super) const CREDENTIALS: &[Row] = &[
     row(&[("AWS_PROFILE", "sso"), ("AWS_ENDPOINT_URL_SSO", ""), WORLD], HERE, Direct("IDENTITYCENTER")),
     row(
         &[("AWS_PROFILE", "ended"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'ended' gave no credentials: its IAM Identity Center session has ended, or is set up wrongly",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'ended' gave no credentials: its \
+         IAM Identity Center session has ended, or is set up wrongly",
         Nothing,
     ),
     row(
         &[("AWS_PROFILE", "lost"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'lost' gave no credentials: its IAM Identity Center session has ended, or is set up wrongly",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'lost' gave no credentials: its IAM \
+         Identity Center session has ended, or is set up wrongly",
         Nothing,
     ),
     row(
         &[("AWS_PROFILE", "console"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'console' gave no credentials: its console session has ended",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'console' gave no credentials: its \
+         console session has ended",
         Nothing,
     ),
     row(&[("AWS_PROFILE", "role"), WORLD, REGION], HERE, Direct("ASSUMED")),
     row(&[("AWS_PROFILE", "role"), ("AWS_ENDPOINT_URL_STS", ""), WORLD, REGION], HERE, Direct("ASSUMED")),
     row(
         &[("AWS_PROFILE", "ended-role"), WORLD, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the role of profile 'ended-role' could not be assumed",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: the role of profile 'ended-role' could not \
+         be assumed",
         Nothing,
     ),
     row(
         &[("AWS_PROFILE", "circle"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the role of profile 'circle' could not be assumed",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: the role of profile 'circle' could not be \
+         assumed",
         Nothing,
     ),
     row(&[("AWS_PROFILE", "web"), WORLD, REGION], HERE, Direct("WEBIDENTITY")),
@@ -310,7 +325,8 @@ pub(super) const CREDENTIALS: &[Row] = &[
             WORLD,
             REGION,
         ],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the token in AWS_WEB_IDENTITY_TOKEN_FILE gave no credentials",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: the token in AWS_WEB_IDENTITY_TOKEN_FILE \
+         gave no credentials",
         Nothing,
     ),
     row(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://{world}/container"), WORLD], HERE, Direct("CONTAINER")),
@@ -341,7 +357,8 @@ pub(super) const CREDENTIALS: &[Row] = &[
     ),
     row(
         &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://198.51.100.1/container"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the address in AWS_CONTAINER_CREDENTIALS_FULL_URI gave no credentials",
+        "Error: Failed to connect to stack 'limiter' at http://{world}: the address in \
+         AWS_CONTAINER_CREDENTIALS_FULL_URI gave no credentials",
         Nothing,
     ),
     row(
@@ -374,7 +391,8 @@ pub(super) const SERVICES: &[Row] = &[
     option(
         &["list"],
         &[("AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API", "localhost:5620"), KEY, SECRET, REGION],
-        "Error: the endpoint 'localhost:5620' (from AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API) lacks a scheme: did you mean http://localhost:5620?",
+        "Error: the endpoint 'localhost:5620' (from AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API) lacks a scheme: \
+         did you mean http://localhost:5620?",
         Nothing,
     ),
     option(

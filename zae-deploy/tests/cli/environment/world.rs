@@ -102,7 +102,9 @@ fn said(line: &str, body: &str, is_dynamodb: bool) -> (&'static str, String) {
     };
     match line {
         _ if line.starts_with("CONNECT ") => ("403 Forbidden", String::new()),
-        _ if body.contains("Action=AssumeRoleWithWebIdentity") => (OK, role("AssumeRoleWithWebIdentity", "WEBIDENTITY")),
+        _ if body.contains("Action=AssumeRoleWithWebIdentity") => {
+            (OK, role("AssumeRoleWithWebIdentity", "WEBIDENTITY"))
+        }
         _ if body.contains("Action=AssumeRole") => (OK, role("AssumeRole", "ASSUMED")),
         _ if line.starts_with("GET /federation/credentials") => (
             OK,

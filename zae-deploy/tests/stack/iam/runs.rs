@@ -171,9 +171,12 @@ impl Table {
         let (recorder, repository) = self.open().await;
         let provisioner = Provisioner::new(repository);
         for manifest in [
-            "{system: {on_unavailable: block, limits: {rpm: {capacity: 10}}}, resources: {gpt-4: {limits: {rpm: {capacity: 5}}}},
-              entities: {user-1: {resources: {gpt-4: {limits: {rpm: {capacity: 7}}}, _default_: {limits: {rpm: {capacity: 7}}}}}}}",
-            "{system: {limits: {rpm: {capacity: 11}}}, entities: {user-1: {resources: {gpt-4: {limits: {rpm: {capacity: 8}}}}}}}",
+            "{system: {on_unavailable: block, limits: {rpm: {capacity: 10}}},
+              resources: {gpt-4: {limits: {rpm: {capacity: 5}}}},
+              entities: {user-1: {resources: {gpt-4: {limits: {rpm: {capacity: 7}}},
+                                              _default_: {limits: {rpm: {capacity: 7}}}}}}}",
+            "{system: {limits: {rpm: {capacity: 11}}},
+              entities: {user-1: {resources: {gpt-4: {limits: {rpm: {capacity: 8}}}}}}}",
             "{}",
         ] {
             let manifest = Manifest::from_yaml(manifest).unwrap();
