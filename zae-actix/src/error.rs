@@ -49,6 +49,16 @@ impl ResponseError for LimitError {
 
 /// An extractor was used where nothing is limited: the program's mistake, answered with a 500 that does not say so; the
 /// log does. Where that may be, extract an [`Option`].
+///
+/// ```
+/// use actix_web::{App, web};
+/// use zae_actix::Lease;
+///
+/// async fn handler(lease: Option<Lease>) -> &'static str {
+///     if lease.is_some() { "limited" } else { "not limited" }
+/// }
+/// # let _ = App::new().route("/", web::get().to(handler));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the handler extracts {extractor}, but its route has no limit: add `.wrap(ZaeLimit::new(…))` around it, or \

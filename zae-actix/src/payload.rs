@@ -17,6 +17,8 @@ use crate::current;
 ///
 /// An extractor that reads it puts one made of bytes in its place, and that is what the handler gets; see
 /// [`PeekBody`](crate::extract::PeekBody).
+///
+/// See [`Head`](crate::Head).
 pub struct RequestBody(State);
 
 enum State {

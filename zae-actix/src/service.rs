@@ -26,6 +26,8 @@ use crate::{
 /// A service whose requests are limited. Made by [`ZaeLimit`].
 ///
 /// Refusals are ordinary responses; errors are the inner service's own.
+///
+/// See the [crate](crate) for an example.
 pub struct ZaeLimitService<S, E, Rs, C, L> {
     inner: Rc<S>,
     limit: Arc<zae_tower::ZaeLimit<E, Rs, C, L>>,

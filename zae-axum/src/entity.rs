@@ -19,10 +19,14 @@ use zae_tower::{
 use crate::{OnAxum, connect::peer};
 
 /// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`extension`], else [`peer_ip`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultEntity;
 
 /// The address at the other end of the connection, where axum keeps it. Made by [`peer_ip`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer;
 

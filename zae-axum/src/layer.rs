@@ -12,6 +12,8 @@ pub type AxumLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = Stored
     zae_tower::ZaeLimit<E, Rs, C, L>;
 
 /// Entry point to limits for axum: [`ZaeLimit::new`].
+///
+/// See the [crate](crate) for an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ZaeLimit;

@@ -5,6 +5,15 @@ use zae_tower::Problem;
 
 /// The request did not pass a limiting layer, so there is nothing to extract: the program's mistake, answered with a
 /// 500 that does not say so; the log does. Where that may be, extract an [`Option`].
+///
+/// ```
+/// use zae_axum::Lease;
+///
+/// async fn handler(lease: Option<Lease>) -> &'static str {
+///     if lease.is_some() { "limited" } else { "not limited" }
+/// }
+/// # let _ = axum::Router::<()>::new().route("/", axum::routing::get(handler));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the handler extracts {extractor}, but its route has no limit: add `.layer(ZaeLimit::new(…))` around it, or \

@@ -24,6 +24,8 @@ use crate::OnAxum;
 pub type DefaultResource = Route;
 
 /// The route that matched. Made by [`matched_route`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
     names: RouteNames,

@@ -9,6 +9,22 @@ use std::{
 /// The wall clock that decides refills, in milliseconds since 1970.
 ///
 /// Deadlines and waiting use tokio's clock, which tests can pause.
+///
+/// ```
+/// use zae_limiter::Clock;
+///
+/// /// The system's clock, an hour ahead.
+/// #[derive(Debug)]
+/// struct Ahead;
+///
+/// impl Clock for Ahead {
+///     fn now_ms(&self) -> i64 {
+///         zae_limiter::SystemClock.now_ms() + 3_600_000
+///     }
+/// }
+/// ```
+///
+/// [`ManualClock`] is the one for tests.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
@@ -21,6 +37,11 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 }
 
 /// The system's clock.
+///
+/// ```
+/// use zae_limiter::{Clock, SystemClock};
+/// assert!(SystemClock.now_ms() > 1_700_000_000_000); // later than November 2023
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

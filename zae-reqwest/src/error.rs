@@ -11,6 +11,17 @@ use crate::wait::WaitReason;
 /// [`retry_after`](CallError::retry_after) says when to try again; where it says nothing, trying again does not help.
 ///
 /// Clients wrap it into errors of their own, and `reqwest-retry` wraps those; [`CallError::find`] gets it out again.
+///
+/// ```
+/// use zae_reqwest::CallError;
+///
+/// fn explain(error: &reqwest_middleware::Error) {
+///     match CallError::find(error) {
+///         Some(limited) => println!("not called; retry in {:?}", limited.retry_after()),
+///         None => println!("the call itself failed: {error}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -66,6 +77,16 @@ impl CallError {
 }
 
 /// A call that would have had to wait longer than it may.
+///
+/// ```
+/// use zae_reqwest::CallError;
+///
+/// fn log(error: &CallError) {
+///     if let CallError::NotYet(not_yet) = error {
+///         println!("{} waited {:?} because of {:?}", not_yet.entity, not_yet.waited, not_yet.reason);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NotYet {
@@ -99,6 +120,15 @@ impl fmt::Display for NotYet {
 impl Error for NotYet {}
 
 /// The provider refused for good.
+///
+/// ```
+/// use zae_reqwest::CallError;
+///
+/// /// Returns true if somebody has to pay a bill before calls work again.
+/// fn is_out_of_quota(error: &CallError) -> bool {
+///     matches!(error, CallError::RefusedForGood(refused) if refused.reason == "insufficient_quota")
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RefusedForGood {
@@ -119,6 +149,8 @@ impl fmt::Display for RefusedForGood {
 impl Error for RefusedForGood {}
 
 /// The error of a limited service: the limiter's error, or the inner service's own.
+///
+/// See [`LimitedService`](crate::LimitedService) for an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServiceError<E> {

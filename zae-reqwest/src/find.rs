@@ -52,6 +52,12 @@ pub fn json<T: FromText>(pointer: &'static str) -> Json<T> {
 }
 
 /// A type that can be made of text in a body: a [`ResourceName`] or an [`EntityId`].
+///
+/// ```
+/// use zae_reqwest::{EntityId, find};
+/// let customer = find::json::<EntityId>("/user");
+/// # let _ = customer;
+/// ```
 pub trait FromText: sealed::Sealed + Send + Sized + 'static {
     /// Makes it of `text`.
     ///
@@ -80,16 +86,22 @@ mod sealed {
 }
 
 /// A closure as an extractor. Made by [`from_fn`].
+///
+/// See the [module](self) for an example.
 pub struct FromCall<F, O> {
     function: F,
     output: PhantomData<fn() -> O>,
 }
 
 /// The host. Made by [`host`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Host;
 
 /// A text in a JSON body. Made by [`json`].
+///
+/// See the [module](self) for an example.
 pub struct Json<T> {
     body: BodyText,
     output: PhantomData<fn() -> T>,

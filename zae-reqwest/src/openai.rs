@@ -17,6 +17,8 @@ use crate::{error::ServiceError, outgoing::OutgoingLimit, service::LimitedServic
 ///
 /// Where the call is not made, the client's error is [`OpenAIError::Boxed`], in which
 /// [`CallError::find`](crate::CallError::find) finds why.
+///
+/// See [`OutgoingLimit::openai`] for an example.
 #[derive(Clone, Debug)]
 pub struct OpenAiService {
     limited: LimitedService<reqwest::Client>,

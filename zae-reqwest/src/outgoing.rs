@@ -36,6 +36,13 @@ pub const DEFAULT_MAX_PAUSE: Duration = Duration::from_secs(60);
 pub struct MaxWait(pub Duration);
 
 /// Handling of the provider's answer when it refuses for good (`insufficient_quota`).
+///
+/// ```
+/// # fn example(limit: zae_reqwest::OutgoingLimit) -> zae_reqwest::OutgoingLimit {
+/// use zae_reqwest::Refusals;
+/// limit.refusals(Refusals::Fail) // stops retry layers outside
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusals {
@@ -173,6 +180,12 @@ impl OutgoingLimit {
     }
 
     /// Calls `tell` with each wait as it begins. It must not block.
+    ///
+    /// ```
+    /// # fn example(limit: zae_reqwest::OutgoingLimit) -> zae_reqwest::OutgoingLimit {
+    /// limit.on_wait(|wait| println!("{} waits {:?}: {}", wait.resource, wait.expected, wait.reason))
+    /// # }
+    /// ```
     pub fn on_wait<F>(mut self, tell: F) -> Self
     where
         F: Fn(&Wait<'_>) + Send + Sync + 'static,

@@ -27,6 +27,13 @@ const MAX_SCOPES: usize = 10_000;
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 
 /// Handling of the pauses that a provider asks for.
+///
+/// ```
+/// # fn example(limit: zae_reqwest::OutgoingLimit) -> zae_reqwest::OutgoingLimit {
+/// use zae_reqwest::Pauses;
+/// limit.pauses(Pauses::Local) // keep pauses in this process
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pauses {

@@ -14,6 +14,8 @@ use crate::{
 /// Tokens for one call, made at the place of the call. A [`Lease`], and so it is ended as one: with
 /// [`settle_from`](zae_tower::llm::SettleFrom::settle_from) where the usage is known, else with
 /// [`commit`](Lease::commit). Dropped without, it gives everything back.
+///
+/// See [`OutgoingLimit::acquire`] for an example.
 #[must_use = "a permit that is dropped without `commit` gives its tokens back"]
 #[derive(Debug)]
 pub struct Permit {

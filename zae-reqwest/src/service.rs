@@ -111,6 +111,8 @@ where
 /// The future of a limited service.
 ///
 /// Cancel safety: dropped while it waits, nothing stays taken; dropped after the request was sent, the call counts.
+///
+/// See [`LimitedService`] for an example.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<E>(Pin<Box<dyn Future<Output = Result<Response, ServiceError<E>>> + Send>>);
 

@@ -35,6 +35,11 @@ pub struct ApiKeyHasher {
 }
 
 /// The secret is too short to keep anything secret.
+///
+/// ```
+/// use zae_tower::entity::ApiKeyHasher;
+/// assert_eq!(ApiKeyHasher::new("hunter2").unwrap_err().length, 7);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the secret for hashing API keys has {length} bytes, it needs at least {MIN_SECRET_BYTES}: take the output of \

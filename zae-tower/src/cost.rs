@@ -62,6 +62,8 @@ where
 }
 
 /// A cost told by a header. Made by [`header`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone)]
 pub struct HeaderCost<F> {
     name: HeaderName,

@@ -38,6 +38,8 @@ struct Facts {
 }
 
 /// The ways a decision can go.
+///
+/// See [`Decision`] for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -39,24 +39,40 @@ use crate::{
 pub const ANONYMOUS: &str = "anonymous";
 
 /// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`extension`], else [`peer_ip`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultEntity;
 
 /// The [`EntityId`] that an earlier layer put into the request's extensions.
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Extension;
 
 /// The address at the other end of the connection, from [`PeerIp`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer;
 
 /// The address of the client behind trusted proxies.
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Debug)]
 pub struct Client {
     proxies: TrustedProxies,
 }
 
 /// The keyed hash of a secret in a header.
+///
+/// ```
+/// use zae_tower::entity::{self, ApiKeyHasher};
+/// let hasher = ApiKeyHasher::new("0123456789abcdef0123456789abcdef")?; // from your secret store
+/// let who = entity::bearer(hasher);
+/// # let _ = who;
+/// # Ok::<(), zae_tower::entity::SecretTooShort>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Secret {
     header: HeaderName,

@@ -13,6 +13,8 @@ use crate::{
 
 /// Settles a lease exactly once: when told how the request ended, or as dropped when it is dropped. Without a lease it
 /// does nothing.
+///
+/// See [`ZaeLimit::pass`](crate::ZaeLimit::pass) for an example.
 pub struct SettleGuard {
     open: Option<Open>,
 }

@@ -12,6 +12,8 @@ use crate::{
 };
 
 /// Result of [`ZaeLimit::pass`](crate::ZaeLimit::pass): the request goes on, or is answered.
+///
+/// See [`ZaeLimit::pass`](crate::ZaeLimit::pass) for an example.
 #[derive(Debug)]
 pub enum Passage {
     /// It goes on to the handler, with the [`Decision`] in its extensions.
@@ -21,6 +23,8 @@ pub enum Passage {
 }
 
 /// A request that goes on. Dropped before its response is known, it counts.
+///
+/// See [`ZaeLimit::pass`](crate::ZaeLimit::pass) for an example.
 #[derive(Debug)]
 #[must_use = "what the response says decides how the lease is settled"]
 pub struct Through {

@@ -28,6 +28,8 @@ use crate::{
 /// | too many bodies are being read at once | 503 | `UNAVAILABLE` | yes |
 /// | no identity, and one is required | 401 | `UNAUTHENTICATED` | no |
 /// | no limits apply, or the cost names none that do | 500 | `INTERNAL` | no |
+///
+/// See [`Decision`](crate::Decision) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

@@ -29,6 +29,8 @@ pub const DEFAULT: &str = "default";
 pub type DefaultResource = Route;
 
 /// The route that the framework matched, from [`MatchedRoute`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
     names: RouteNames,

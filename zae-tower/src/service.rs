@@ -23,6 +23,8 @@ use crate::{
 /// Refusals are ordinary responses; errors are the inner service's own. The limiter is asked in the response's future
 /// (or in `call`, where a reserve has the tokens and no extractor has to wait), never in `poll_ready`, so what
 /// `poll_ready` reserved in the inner service (a concurrency permit, say) is held while it answers.
+///
+/// See the [crate](crate) for an example.
 pub struct ZaeLimitService<S, E, Rs, C, L> {
     inner: S,
     gate: Arc<Gate<E, Rs, C, L>>,

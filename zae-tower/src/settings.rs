@@ -18,6 +18,14 @@ use crate::{
 };
 
 /// Settings for asking the limiter: the options of [`Acquire`] beside entity, resource and cost.
+///
+/// ```
+/// use std::time::Duration;
+/// use zae_tower::AcquireSettings;
+///
+/// let mut settings = AcquireSettings::default();
+/// settings.deadline = Some(Duration::from_millis(100));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AcquireSettings {
@@ -53,6 +61,8 @@ impl AcquireSettings {
 /// The settings of a limit on incoming requests, for [`ZaeLimit::configure`](crate::ZaeLimit::configure) and its
 /// siblings in other adapters. Each method is described at the method of the same name of
 /// [`ZaeLimit`](crate::ZaeLimit).
+///
+/// See [`ZaeLimit::configure`](crate::ZaeLimit::configure).
 #[derive(Clone)]
 pub struct Settings {
     pub(crate) acquire: AcquireSettings,

@@ -30,6 +30,8 @@ use zae_limiter::Lease;
 pub use zae_llm::End;
 
 /// The decision about the charge.
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -49,6 +51,8 @@ impl Verdict {
 }
 
 /// The head of a response.
+///
+/// See [`SettleRule`] for an example.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseHead<'a> {
@@ -105,6 +109,8 @@ pub trait SettleRule: Send + Sync + 'static {
 }
 
 /// The default rule: the charge stays, except when the inner service failed.
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standard;
 
@@ -135,6 +141,8 @@ pub fn by_handler() -> ByHandler {
 }
 
 /// A rule by status. Made by [`refund_on`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy)]
 pub struct ByStatus<F>(F);
 
@@ -154,6 +162,8 @@ impl<F> fmt::Debug for ByStatus<F> {
 }
 
 /// A rule by the head of the response. Made by [`by_response`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy)]
 pub struct ByResponse<F>(F);
 
@@ -173,6 +183,8 @@ impl<F> fmt::Debug for ByResponse<F> {
 }
 
 /// The rule that leaves it to the handler. Made by [`by_handler`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct ByHandler;
 

@@ -28,6 +28,8 @@ impl Verdict {
 }
 
 /// Extracts one part of the [`Charge`] that the function of [`limit_route`](crate::limit_route) returned.
+///
+/// See [`limit_route`](crate::limit_route) for an example.
 pub struct Charged<T>(PhantomData<fn() -> T>);
 
 impl<T> Charged<T> {

@@ -15,6 +15,8 @@ use super::{Charge, IntoCharge};
 ///
 /// The extractors are those that read the head of a request ([`FromRequestParts`]), [`Parts`] itself among them; the
 /// body is left alone. An extractor that rejects the request answers it.
+///
+/// See [`limit_route`](crate::limit_route) for an example.
 pub trait ChargeFn<T, S>: Clone + Send + Sync + 'static {
     /// Runs the extractors and the function.
     fn charge(&self, parts: &mut Parts, state: &S) -> impl Future<Output = Result<Option<Charge>, Response>> + Send;

@@ -70,6 +70,18 @@ pub fn limit_route_with_state<F, S, T>(
 }
 
 /// Made by [`limit_route`].
+///
+/// ```
+/// use std::time::Duration;
+/// use axum::{Router, routing::get};
+/// use zae_axum::{Cost, RateLimiter, limit_route};
+///
+/// # fn example(limiter: RateLimiter) -> Router {
+/// let layer = limit_route(limiter, || async { Cost::of("pages", 1) })
+///     .configure(|limit| limit.deadline(Duration::from_millis(100)));
+/// Router::new().route("/page", get(|| async { "…" }).layer(layer))
+/// # }
+/// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct RouteLimitLayer<F, S, T> {
     limit: RouteLimit,

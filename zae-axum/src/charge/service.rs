@@ -18,6 +18,8 @@ use tower_service::Service;
 use super::{ChargeFn, extract::Verdict};
 
 /// A service whose requests are charged what a function says. Made by [`limit_route`](crate::limit_route).
+///
+/// See [`limit_route`](crate::limit_route) for an example.
 pub struct RouteLimitService<F, S, T, L> {
     limited: L,
     charge: F,
@@ -80,6 +82,8 @@ where
 }
 
 /// The future of a [`RouteLimitService`].
+///
+/// See [`limit_route`](crate::limit_route) for an example.
 #[must_use = "futures do nothing unless polled"]
 pub struct RouteLimitFuture<E>(Pin<Box<dyn Future<Output = Result<Response, E>> + Send>>);
 

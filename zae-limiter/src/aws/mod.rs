@@ -52,6 +52,11 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_ATTEMPTS: u32 = 3;
 
 /// A service whose endpoint can be configured by itself.
+///
+/// ```
+/// use zae_limiter::aws::Service;
+/// assert_ne!(Service::DynamoDb, Service::Sts); // each may have an endpoint of its own
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Service {

@@ -6,6 +6,19 @@ use super::{BoxError, Disabled, NeverFits, RateLimitExceeded, RepositoryError, U
 use crate::model::name::{EntityId, ResourceName};
 
 /// The reason why an acquire gave no lease.
+///
+/// ```
+/// use zae_limiter::AcquireError;
+///
+/// fn explain(error: &AcquireError) -> String {
+///     match error {
+///         AcquireError::Exceeded(refusal) => format!("not yet; retry in {:?}", refusal.retry_after()),
+///         AcquireError::NeverFits(refusal) => format!("never: {refusal}"),
+///         AcquireError::Unavailable(outage) => format!("DynamoDB could not be asked: {}", outage.reason),
+///         setup => format!("the setup is wrong: {setup}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcquireError {
@@ -72,6 +85,15 @@ impl AcquireError {
 /// The store could not be asked, or not in time.
 ///
 /// A write whose outcome is unknown counts as done, so tokens may have been taken; they come back with refill.
+///
+/// ```
+/// use zae_limiter::{AcquireError, UnavailableReason};
+///
+/// /// Sheds load early: too many acquires wait in this process already.
+/// fn is_overload(error: &AcquireError) -> bool {
+///     matches!(error, AcquireError::Unavailable(outage) if outage.reason == UnavailableReason::Overloaded)
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unavailable {
@@ -110,6 +132,8 @@ impl std::error::Error for Unavailable {
 }
 
 /// The reason why the store could not be asked.
+///
+/// See [`Unavailable`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnavailableReason {
@@ -141,6 +165,21 @@ impl fmt::Display for UnavailableReason {
 }
 
 /// A lease could not do what it was asked.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{Cost, LeaseError, Limit, RateLimiter, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?.into()).build();
+/// let lease = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?;
+/// assert!(matches!(lease.adjust("tpm", 5), Err(LeaseError::UnknownLimit { .. })));
+/// lease.commit().await?;
+/// assert_eq!(lease.adjust("rpm", 1), Err(LeaseError::Settled));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
@@ -162,6 +201,17 @@ pub enum LeaseError {
 
 /// An adjustment or a refund of a lease that may not have been written. It is not retried: a refund applied twice would
 /// grant tokens that nobody has.
+///
+/// ```
+/// use zae_limiter::Lease;
+///
+/// async fn finish(lease: Lease) {
+///     if let Err(error) = lease.commit().await {
+///         // The call was made and counts; a difference may be missing from the bucket.
+///         eprintln!("{error} [entity={}]", error.entity);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("settling a lease on {entity}/{resource} failed: {message}")]
 #[non_exhaustive]

@@ -3,6 +3,14 @@
 use super::BoxError;
 
 /// A setting that cannot be right, or is missing. Nothing was sent.
+///
+/// ```
+/// use zae_limiter::{ConnectError, RepositoryError};
+///
+/// fn is_missing_region(error: &RepositoryError) -> bool {
+///     matches!(error, RepositoryError::Connect(ConnectError::NoRegion))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -46,6 +54,16 @@ fn found(origin: Option<&str>) -> String {
 }
 
 /// There are no credentials, or their source gave none. Found among the sources of a [`StoreError`](super::StoreError).
+///
+/// ```
+/// use zae_limiter::{NoCredentials, RepositoryError};
+///
+/// fn advise(error: &RepositoryError) {
+///     if let Some(missing) = NoCredentials::find(error) {
+///         eprintln!("{}: {}", missing.problem(), missing.advice());
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct NoCredentials {

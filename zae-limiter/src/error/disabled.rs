@@ -6,6 +6,14 @@ use crate::model::name::{EntityId, ResourceName};
 
 /// An operator has disabled the resource, the entity, or the entity on this resource: every acquire is refused until it
 /// is enabled again. Waiting does not help, and no outage policy turns it into a grant.
+///
+/// ```
+/// use zae_limiter::{AcquireError, DisabledLevel};
+///
+/// fn is_off_for_everybody(error: &AcquireError) -> bool {
+///     matches!(error, AcquireError::Disabled(disabled) if disabled.level == DisabledLevel::Resource)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{resource} is disabled for {entity} ({level}): an operator has to enable it again")]
 #[non_exhaustive]
@@ -19,6 +27,8 @@ pub struct Disabled {
 }
 
 /// The level at which an entity's acquires of a resource were switched off.
+///
+/// See [`Disabled`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisabledLevel {

@@ -9,6 +9,23 @@ use crate::model::status::LimitStatus;
 /// At least one limit has too few tokens now; later it will have enough.
 ///
 /// Carries the status of every limit that was asked, passed ones included, child before parent.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{AcquireError, Cost, Limit, RateLimiter, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 1)?.into()).build();
+/// limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?.commit().await?;
+///
+/// let refused = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await;
+/// let Err(AcquireError::Exceeded(refusal)) = refused else { panic!("one token was there") };
+/// assert_eq!(refusal.primary().limit.name().as_str(), "rpm");
+/// assert!(refusal.retry_after_header() <= 60); // whole seconds, for `Retry-After`
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimitExceeded {
     statuses: Vec<LimitStatus>,
@@ -112,6 +129,20 @@ impl fmt::Display for RateLimitExceeded {
 impl std::error::Error for RateLimitExceeded {}
 
 /// The amount is larger than a bucket's capacity: waiting does not help, only a smaller request or a larger limit.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{AcquireError, Cost, Limit, RateLimiter, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?.into()).build();
+/// let refused = limiter.acquire("key-1", "gpt-4", Cost::of("tpm", 1_001)).await;
+/// let Err(AcquireError::NeverFits(refusal)) = refused else { panic!("it cannot fit") };
+/// assert_eq!(refusal.violations()[0].limit.capacity(), 1_000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeverFits {
     violations: Vec<LimitStatus>,

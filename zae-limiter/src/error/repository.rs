@@ -6,6 +6,20 @@ use super::{BoxError, ConnectError, Disabled, NoCredentials, UnavailableReason, 
 use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 
 /// The reason why an operation on the table failed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{EntityId, NewEntity, Repository, RepositoryError};
+///
+/// let repository = Repository::embedded().await?;
+/// let key = NewEntity::new(EntityId::new("key-1")?);
+/// repository.create_entity(key.clone()).await?;
+/// let twice = repository.create_entity(key).await;
+/// assert!(matches!(twice, Err(RepositoryError::EntityExists(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
@@ -114,6 +128,11 @@ impl RepositoryError {
 }
 
 /// The state of a namespace's record.
+///
+/// ```
+/// use zae_limiter::NamespaceState;
+/// assert_eq!(NamespaceState::Reregistered.to_string(), "re-registered");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -150,6 +169,17 @@ impl fmt::Display for NamespaceState {
 /// A bucket or configuration carries an attribute of a feature that this version does not implement.
 ///
 /// Enforcing the rest without it would grant too much, so nothing is granted.
+///
+/// ```
+/// use zae_limiter::AcquireError;
+///
+/// fn needs_upgrade(error: &AcquireError) -> Option<&str> {
+///     match error {
+///         AcquireError::Unsupported(unsupported) => Some(&unsupported.attribute),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{item} uses `{attribute}`, a feature that this version does not implement: remove it, or use a client that does"
@@ -163,6 +193,16 @@ pub struct Unsupported {
 }
 
 /// A failed call to DynamoDB.
+///
+/// ```
+/// use zae_limiter::{RepositoryError, StoreErrorKind};
+///
+/// /// Returns true if the same call may succeed later.
+/// fn is_transient(error: &RepositoryError) -> bool {
+///     let RepositoryError::Store(error) = error else { return false };
+///     matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::Ambiguous)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct StoreError {
     pub(crate) operation: &'static str,
@@ -191,6 +231,8 @@ pub(crate) struct ServiceMessage {
 }
 
 /// The meaning of a failed call.
+///
+/// See [`StoreError`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {

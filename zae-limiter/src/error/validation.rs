@@ -10,6 +10,15 @@ const KEPT_CHARS: usize = 50;
 /// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of what is displayed
 /// and debugged, so that a secret pasted into the wrong field does not reach a log. Only the name of a limit is
 /// displayed, where the error is which of several it is.
+///
+/// ```
+/// use zae_limiter::{EntityId, ValidationReason};
+///
+/// let error = EntityId::new("user#1").unwrap_err();
+/// assert_eq!(error.field(), "entity_id");
+/// assert_eq!(error.reason(), &ValidationReason::ContainsHash);
+/// assert!(!error.to_string().contains("user#1")); // values stay out of logs
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValidationError {
     field: &'static str,
@@ -81,6 +90,8 @@ impl From<Infallible> for ValidationError {
 }
 
 /// The rule that a value breaks.
+///
+/// See [`ValidationError`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValidationReason {

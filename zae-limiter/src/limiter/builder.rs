@@ -22,6 +22,23 @@ use crate::{
 };
 
 /// Sets up a [`RateLimiter`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use zae_limiter::{Limit, OnUnavailable, RateLimiter, Repository, Reserve};
+///
+/// let limiter = RateLimiter::builder(Repository::embedded().await?)
+///     .default_limits(Limit::per_minute("rpm", 100)?.into()) // where the table stores none
+///     .deadline(Duration::from_millis(100))
+///     .on_unavailable(OnUnavailable::Local)
+///     .reserve(Reserve::Parents)
+///     .build();
+/// # let _ = limiter;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "call `build`"]
 pub struct RateLimiterBuilder {
     repository: Repository,

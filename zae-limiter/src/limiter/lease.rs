@@ -37,6 +37,14 @@ use crate::{
 };
 
 /// The origin of a lease.
+///
+/// ```
+/// use zae_limiter::{Lease, LeaseOrigin};
+///
+/// fn is_exact(lease: &Lease) -> bool {
+///     lease.origin() == LeaseOrigin::Stored
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseOrigin {
@@ -370,6 +378,18 @@ impl Lease {
 }
 
 /// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.
+///
+/// ```
+/// use zae_limiter::{Lease, SettleError};
+///
+/// async fn in_time(lease: Lease) -> Result<(), SettleError> {
+///     lease.commit().await // waits for the write
+/// }
+///
+/// fn in_the_background(lease: Lease) {
+///     drop(lease.commit()); // written soon, at `shutdown` at the latest
+/// }
+/// ```
 pub struct Settlement {
     booked: Vec<(Arc<Lane>, Booked)>,
     asked: bool,

@@ -72,6 +72,11 @@ impl From<ResourceName> for AuditTarget {
 }
 
 /// The action that was taken.
+///
+/// ```
+/// use zae_limiter::AuditAction;
+/// assert_eq!(AuditAction::LimitsSet.as_str(), "limits_set");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AuditAction {
@@ -121,6 +126,23 @@ impl Serialize for AuditAction {
 }
 
 /// One entry of the audit trail.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{AuditAction, AuditQuery, Limit, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let admin = repository.acting_as("ops@example.com")?;
+/// admin.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
+///
+/// let page = repository.audit_trail(&AuditQuery::all()).await?;
+/// let newest = &page.events[0];
+/// assert_eq!(newest.action, AuditAction::LimitsSet);
+/// assert_eq!(newest.principal.as_deref(), Some("ops@example.com"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
@@ -216,6 +238,20 @@ impl AuditQuery {
 }
 
 /// Some of the events of a query, newest first.
+///
+/// ```
+/// use zae_limiter::{AuditEvent, AuditQuery, Repository, RepositoryError};
+///
+/// async fn all_events(repository: &Repository) -> Result<Vec<AuditEvent>, RepositoryError> {
+///     let (mut events, mut query) = (Vec::new(), AuditQuery::all());
+///     loop {
+///         let page = repository.audit_trail(&query).await?;
+///         events.extend(page.events);
+///         let Some(next) = page.next else { return Ok(events) };
+///         query = query.before(next);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditPage {

@@ -7,6 +7,23 @@ use serde::Serialize;
 use crate::model::name::{EntityId, LimitName, ResourceName};
 
 /// One entity's bucket for one resource, all of its shards together.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{Cost, EntityId, Limit, RateLimiter, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let limiter =
+///     RateLimiter::builder(repository.clone()).default_limits(Limit::per_minute("rpm", 100)?.into()).build();
+/// limiter.acquire("key-1", "api", Cost::of("rpm", 40)).await?.commit().await?;
+///
+/// let buckets = repository.buckets(&EntityId::new("key-1")?).await?;
+/// let rpm = &buckets[0].limits[0];
+/// assert_eq!((rpm.capacity, rpm.consumed), (100, 40));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BucketState {
@@ -25,6 +42,8 @@ pub struct BucketState {
 }
 
 /// One limit in a bucket.
+///
+/// See [`BucketState`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BucketLimit {
@@ -43,6 +62,17 @@ pub struct BucketLimit {
 }
 
 /// The result of folding a bucket.
+///
+/// ```
+/// use zae_limiter::{EntityId, Repository, RepositoryError, ResourceName};
+///
+/// async fn fold(repository: &Repository, key: &EntityId, model: &ResourceName) -> Result<(), RepositoryError> {
+///     if let Some(folded) = repository.fold_bucket(key, model).await? {
+///         println!("{} shards became one bucket", folded.shards_before);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FoldedBucket {

@@ -8,6 +8,8 @@ use crate::{
 };
 
 /// Selects the entities whose buckets count.
+///
+/// See [`Repository::resource_capacity`](crate::Repository::resource_capacity) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CapacityScope {
@@ -19,6 +21,8 @@ pub enum CapacityScope {
 }
 
 /// One entity's remaining capacity for one limit.
+///
+/// See [`Repository::resource_capacity`](crate::Repository::resource_capacity) for an example.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EntityCapacity {
@@ -33,6 +37,8 @@ pub struct EntityCapacity {
 }
 
 /// The remaining capacity of all entities together for one limit of a resource.
+///
+/// See [`Repository::resource_capacity`](crate::Repository::resource_capacity) for an example.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ResourceCapacity {

@@ -8,6 +8,22 @@ use serde_json::Value;
 use crate::model::name::EntityId;
 
 /// A stored entity: a user, an API key, a project.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{EntityId, NewEntity, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let project = EntityId::new("project-1")?;
+/// repository.create_entity(NewEntity::new(project.clone()).name("Search")).await?;
+/// repository.create_entity(NewEntity::new(EntityId::new("key-1")?).parent(project.clone()).cascading()).await?;
+///
+/// let keys = repository.children(&project).await?;
+/// assert!(keys[0].is_child() && keys[0].cascade);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Entity {

@@ -8,6 +8,20 @@ use crate::{
 };
 
 /// One namespace as the registry knows it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{NamespaceName, NamespaceState, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let tenant = NamespaceName::new("tenant-alpha")?;
+/// repository.register_namespace(&tenant).await?;
+/// let info = repository.namespace_info(&tenant).await?.expect("it was just registered");
+/// assert_eq!(info.state, NamespaceState::Active);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct NamespaceInfo {

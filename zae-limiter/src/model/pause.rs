@@ -3,6 +3,21 @@
 use std::time::Duration;
 
 /// A time until which nobody should call, because the other side said so. Shared by all processes on the table.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use zae_limiter::{Repository, ResourceName};
+///
+/// let repository = Repository::embedded().await?;
+/// let provider = ResourceName::new("api.example.com")?;
+/// repository.extend_pause(&provider, Duration::from_secs(10), "429").await?;
+/// let pause = repository.pause(&provider).await?.expect("it lasts ten seconds");
+/// assert_eq!(pause.reason, "429");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pause {

@@ -8,6 +8,20 @@ use serde::{Deserialize, Serialize};
 ///
 /// Names are kept as text, as they are stored: other writers do not check them, and what they wrote must still be found
 /// to be removed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{ProvisionerState, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let before = repository.provisioner_state().await?;
+/// let after = ProvisionerState { managed_system: true, ..before.clone() };
+/// assert!(repository.swap_provisioner_state(&before, &after).await?);
+/// assert!(!repository.swap_provisioner_state(&before, &after).await?); // somebody else was faster
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProvisionerState {
@@ -30,6 +44,14 @@ pub struct ProvisionerState {
 }
 
 /// A manifest that was applied, and its owner: the only one whose removal removes what it declared.
+///
+/// ```
+/// use zae_limiter::{ManifestClaim, ProvisionerState};
+///
+/// fn is_owned_by(state: &ProvisionerState, owner: &str) -> bool {
+///     matches!(&state.claim, Some(ManifestClaim { owner: Some(name), .. }) if name == owner)
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ManifestClaim {

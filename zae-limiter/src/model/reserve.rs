@@ -21,6 +21,17 @@ use serde::{Deserialize, Serialize};
 /// What it costs: while a bucket is nearly empty, a process that was just told so answers on its own for about one life
 /// before it asks again, so that a thousand processes do not poll for every token that drips in. And what a process
 /// that crashes holds is gone until refill replaces it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{RateLimiter, Repository, Reserve};
+///
+/// let limiter = RateLimiter::builder(Repository::embedded().await?).reserve(Reserve::Parents).build();
+/// # let _ = limiter;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

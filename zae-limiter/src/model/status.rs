@@ -10,6 +10,20 @@ use crate::model::{
 };
 
 /// One limit's answer to one request.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 100)?.into()).build();
+/// let lease = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?;
+/// let status = &lease.statuses()[0];
+/// assert_eq!((status.requested, status.available, status.deficit()), (1, 99, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LimitStatus {
@@ -43,6 +57,13 @@ impl LimitStatus {
 }
 
 /// The policy for a request when the store cannot be asked.
+///
+/// ```
+/// use zae_limiter::OnUnavailable;
+/// assert_eq!(OnUnavailable::Local.as_str(), "local");
+/// ```
+///
+/// [`guide::operations`](crate::guide::operations#when-dynamodb-is-away) compares the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

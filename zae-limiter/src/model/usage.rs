@@ -7,6 +7,11 @@ use serde::{Serialize, Serializer};
 use crate::model::name::{EntityId, LimitName, ResourceName};
 
 /// The length of the time that a snapshot counts.
+///
+/// ```
+/// use zae_limiter::UsageWindow;
+/// assert_eq!("daily".parse(), Ok(UsageWindow::Daily));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum UsageWindow {
@@ -53,6 +58,8 @@ impl Serialize for UsageWindow {
 }
 
 /// One entity's consumption of one resource within one window.
+///
+/// See [`UsagePage`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsageSnapshot {
@@ -169,6 +176,22 @@ impl UsageQuery {
 }
 
 /// Some snapshots.
+///
+/// ```
+/// use zae_limiter::{EntityId, Repository, RepositoryError, UsageQuery, UsageWindow};
+///
+/// async fn print_days(repository: &Repository, key: EntityId) -> Result<(), RepositoryError> {
+///     let mut query = UsageQuery::entity(key).window(UsageWindow::Daily);
+///     loop {
+///         let page = repository.usage_snapshots(&query).await?;
+///         for day in &page.snapshots {
+///             println!("{} {}: {:?}", day.window_start, day.resource, day.counters);
+///         }
+///         let Some(next) = page.next else { return Ok(()) };
+///         query = query.cursor(next);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsagePage {
@@ -179,6 +202,8 @@ pub struct UsagePage {
 }
 
 /// The consumption of one limit, added up.
+///
+/// See [`UsageSummary`] for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UsageTotal {
@@ -191,6 +216,18 @@ pub struct UsageTotal {
 }
 
 /// All snapshots of a query, added up.
+///
+/// ```
+/// use zae_limiter::{EntityId, Repository, RepositoryError, UsageQuery, UsageWindow};
+///
+/// async fn print_total(repository: &Repository, key: EntityId) -> Result<(), RepositoryError> {
+///     let summary = repository.usage_summary(&UsageQuery::entity(key).window(UsageWindow::Daily)).await?;
+///     for (limit, used) in &summary.totals {
+///         println!("{limit}: {} in all, {:.0} a day", used.total, used.average);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UsageSummary {

@@ -103,6 +103,19 @@ impl fmt::Display for Version {
 }
 
 /// The table's record of the versions that may use it. There is one such record for all namespaces.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{COMPATIBILITY_LEVEL, Compatibility, Repository};
+///
+/// let repository = Repository::embedded().await?;
+/// let record = repository.version_record().await?.expect("a new table gets one");
+/// assert_ne!(record.compatibility(&"1.0.0".parse()?), Compatibility::Compatible); // another major version
+/// # let _ = COMPATIBILITY_LEVEL;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VersionRecord {
@@ -119,6 +132,8 @@ pub struct VersionRecord {
 }
 
 /// The meaning of a version record for a client.
+///
+/// See [`VersionRecord`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compatibility {

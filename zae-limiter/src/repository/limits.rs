@@ -15,6 +15,15 @@ use crate::{
 };
 
 /// Some of the entities that have limits of their own.
+///
+/// ```
+/// use zae_limiter::{EntityId, LimitScope, Repository, RepositoryError};
+///
+/// /// The first hundred entities with default limits of their own.
+/// async fn first(repository: &Repository) -> Result<Vec<EntityId>, RepositoryError> {
+///     Ok(repository.entities_with_limits_page(&LimitScope::Default, 100, None).await?.entities)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct EntityPage {

@@ -14,6 +14,24 @@ use crate::{
 /// [`RepositoryBuilder::provisioner`](crate::RepositoryBuilder::provisioner).
 ///
 /// The crate `zae-deploy` has one that deploys with CloudFormation.
+///
+/// ```
+/// use zae_limiter::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning};
+///
+/// /// Refuses, and tells people what to do.
+/// #[derive(Debug)]
+/// struct Refuse;
+///
+/// impl Provisioner for Refuse {
+///     fn occasion(&self) -> ProvisionOccasion {
+///         ProvisionOccasion::TableMissing
+///     }
+///
+///     fn provision<'a>(&'a self, target: &'a ProvisionTarget) -> Provisioning<'a> {
+///         Box::pin(async move { Err(format!("ask the platform team for the stack {}", target.stack).into()) })
+///     }
+/// }
+/// ```
 pub trait Provisioner: fmt::Debug + Send + Sync {
     /// When it is asked.
     fn occasion(&self) -> ProvisionOccasion;
@@ -30,6 +48,8 @@ pub trait Provisioner: fmt::Debug + Send + Sync {
 pub type Provisioning<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
 /// When a [`Provisioner`] is asked.
+///
+/// See [`Provisioner`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProvisionOccasion {
@@ -40,6 +60,8 @@ pub enum ProvisionOccasion {
 }
 
 /// The stack that a [`Provisioner`] is asked for.
+///
+/// See [`Provisioner`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProvisionTarget {

@@ -108,6 +108,17 @@ impl Validity {
 }
 
 /// Statistics of the cache of resolved limits.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::Repository;
+///
+/// let repository = Repository::embedded().await?;
+/// assert_eq!(repository.config_cache_stats().entries, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigCacheStats {

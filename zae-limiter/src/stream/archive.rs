@@ -8,6 +8,8 @@ use crate::wire::{Item, keys, values};
 const FIELDS: [&str; 6] = ["event_id", "entity_id", "action", "timestamp", "principal", "resource"];
 
 /// An audit event that was removed from the table.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct RemovedAuditEvent {
     namespace: String,

@@ -2,6 +2,35 @@
 //!
 //! This is the half of the aggregator that knows keys and attributes. [`StreamRecord`] reads one record,
 //! [`UsageCounts`] collects what a batch consumed, and [`StreamTable`] makes the writes.
+//!
+//! ```
+//! use zae_limiter::{
+//!     RepositoryError, UsageWindow,
+//!     stream::{BucketActivity, StreamChange, StreamRecord, StreamTable, UsageCounts},
+//! };
+//!
+//! async fn process(table: &StreamTable, batch: &[StreamRecord]) -> Result<(), RepositoryError> {
+//!     let mut counts = UsageCounts::new([UsageWindow::Hourly, UsageWindow::Daily]);
+//!     for record in batch {
+//!         match &record.change {
+//!             StreamChange::Bucket(change) => {
+//!                 counts.add(&record.sequence, change);
+//!                 table.propagate_shards(change).await?; // a client raised the number of shards
+//!             }
+//!             StreamChange::AuditRemoved(event) => println!("{}", event.json_line()), // to the archive
+//!             _ => {}
+//!         }
+//!     }
+//!     for write in counts.into_writes() {
+//!         let counted = table.count(&write, 90).await?; // kept for 90 days
+//!         println!("{} records counted, {} seen before", counted.records, counted.duplicates);
+//!     }
+//!     for activity in BucketActivity::of(batch) {
+//!         table.refill(&activity).await?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod archive;
 mod propagate;
@@ -27,6 +56,8 @@ use crate::{
 };
 
 /// A table as its aggregator sees it: all namespaces at once, told apart by the records.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct StreamTable {
     store: Store,

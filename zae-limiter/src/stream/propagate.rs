@@ -22,6 +22,8 @@ use crate::{
 const MOST_SHARDS: u32 = 1_024;
 
 /// The changes made by telling the shards.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Propagated {

@@ -11,6 +11,8 @@ use crate::{
 };
 
 /// A record with its place in the stream.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamRecord {
@@ -21,6 +23,8 @@ pub struct StreamRecord {
 }
 
 /// The subject of a record.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StreamChange {
@@ -35,6 +39,8 @@ pub enum StreamChange {
 }
 
 /// A created or changed bucket.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct BucketChange {
     pub(super) namespace: String,
@@ -74,6 +80,12 @@ impl BucketChange {
 }
 
 /// A record that cannot be read, and never will be.
+///
+/// ```
+/// use zae_limiter::stream::StreamRecord;
+/// let error = StreamRecord::parse(&serde_json::json!({ "eventName": "INSERT" })).unwrap_err();
+/// assert_eq!(error.record, "without a sequence number");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stream record {record} cannot be read: {problem}")]
 #[non_exhaustive]

@@ -21,6 +21,8 @@ const TRIES: u32 = 2;
 const WCU_DUE: i64 = 2;
 
 /// The activity of one bucket that a batch showed.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct BucketActivity {
     newest: SequenceNumber,
@@ -34,6 +36,8 @@ pub struct BucketActivity {
 }
 
 /// The outcome of a refill.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refill {

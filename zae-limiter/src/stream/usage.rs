@@ -26,6 +26,8 @@ use crate::{
 const TRIES: u32 = 8;
 
 /// The consumption of a batch of records, by snapshot.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Debug, Default)]
 pub struct UsageCounts {
     windows: Vec<UsageWindow>,
@@ -40,6 +42,8 @@ struct Piece {
 }
 
 /// The amounts to add to one snapshot, in one write.
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct UsageWrite {
     snapshot: Snapshot,
@@ -47,6 +51,8 @@ pub struct UsageWrite {
 }
 
 /// The outcome of a [`UsageWrite`].
+///
+/// See the [module](crate::stream) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counted {

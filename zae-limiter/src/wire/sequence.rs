@@ -11,6 +11,12 @@ const DIGITS: usize = 40;
 
 /// The position of a record in the stream. The numbers of one item's records rise; those of different shards of the
 /// stream say nothing about each other.
+///
+/// ```
+/// use zae_limiter::stream::SequenceNumber;
+/// let numbers = ["9", "10"].map(|text| SequenceNumber::new(text).expect("digits"));
+/// assert!(numbers[0] < numbers[1]); // as numbers, not as text
+/// ```
 #[derive(Clone, Debug)]
 pub struct SequenceNumber {
     /// With zeros in front, so that text compares like numbers; that is how it is stored.

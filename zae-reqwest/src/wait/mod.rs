@@ -14,6 +14,8 @@ use zae_tower::{EntityId, ResourceName, zae_limiter::RateLimitExceeded};
 const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
 
 /// The reason why a call waits.
+///
+/// See [`OutgoingLimit::on_wait`](crate::OutgoingLimit::on_wait) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WaitReason {
@@ -53,6 +55,8 @@ impl fmt::Display for WaitReason {
 }
 
 /// A wait that begins. A call may wait several times, for several reasons.
+///
+/// See [`OutgoingLimit::on_wait`](crate::OutgoingLimit::on_wait) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Wait<'a> {

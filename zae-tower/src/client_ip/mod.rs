@@ -26,6 +26,8 @@ const MAX_HOPS: usize = 32;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A header in which proxies say who asked them.
+///
+/// See [`TrustedProxies`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardingHeader {
@@ -56,6 +58,8 @@ impl fmt::Display for ForwardingHeader {
 /// A forwarding header that a trusted proxy sent cannot be used; a reason to answer 400.
 ///
 /// The message names the header and the place, never the value.
+///
+/// Comes from [`client_ip`](crate::entity::client_ip), which answers with it; see [`TrustedProxies`] for its settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadForwarded {

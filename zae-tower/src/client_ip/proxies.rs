@@ -24,6 +24,11 @@ pub struct TrustedProxies {
 }
 
 /// An entry of the list is no network that can be trusted.
+///
+/// ```
+/// use zae_tower::entity::{InvalidProxy, TrustedProxies};
+/// assert!(matches!(TrustedProxies::new(["0.0.0.0/0"]), Err(InvalidProxy::Everybody { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProxy {

@@ -5,6 +5,8 @@ use std::{any::type_name, fmt, marker::PhantomData};
 use super::{Extract, Extracted, Extractor, IntoExtracted};
 
 /// The first of two extractors that finds something. Made by [`Extractor::or`].
+///
+/// See [`Extractor`] for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Or<A, B> {
     first: A,
@@ -38,6 +40,8 @@ where
 }
 
 /// An extractor whose finds are changed. Made by [`Extractor::map`].
+///
+/// See [`Extractor::map`] for an example.
 pub struct Map<X, F, O> {
     extractor: X,
     change: F,

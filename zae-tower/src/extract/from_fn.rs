@@ -9,6 +9,16 @@ use crate::request::RequestHead;
 
 /// Return types of closures: the value, an [`Option`] of it, or a [`Result`] of either whose error turns into an
 /// [`ExtractError`] (as [`ValidationError`](zae_limiter::ValidationError) does).
+///
+/// ```
+/// use zae_tower::{EntityId, ValidationError, entity};
+///
+/// // An `Option` of a `Result`: absent without the header, 400 where it is no valid id.
+/// let who = entity::from_fn(|request| -> Option<Result<EntityId, ValidationError>> {
+///     Some(EntityId::new(request.headers().get("x-team")?.to_str().ok()?))
+/// });
+/// # let _ = who;
+/// ```
 pub trait IntoExtracted: Send {
     /// The value.
     type Value: Send + 'static;
@@ -47,6 +57,8 @@ impl<T: IntoExtracted, E: Into<ExtractError> + Send> IntoExtracted for Result<T,
 }
 
 /// A closure as an extractor. Made by [`entity::from_fn`](crate::entity::from_fn) and its siblings.
+///
+/// See [`IntoExtracted`] for an example.
 pub struct FromFn<F, O> {
     function: F,
     output: PhantomData<fn() -> O>,
@@ -93,6 +105,8 @@ where
 
 /// A closure that returns a future, as an extractor. Made by [`entity::from_async_fn`](crate::entity::from_async_fn)
 /// and its siblings.
+///
+/// See [`entity::from_async_fn`](crate::entity::from_async_fn) for an example.
 pub struct FromAsyncFn<F, W> {
     function: F,
     work: PhantomData<fn() -> W>,

@@ -13,6 +13,17 @@ use super::{
 
 /// The place of a text in JSON bodies, for adapters: see [`resource::json_field`](crate::resource::json_field) for the
 /// names of places, and for what is read.
+///
+/// ```
+/// use http::{HeaderMap, header::CONTENT_TYPE};
+/// use zae_tower::adapter::BodyText;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(CONTENT_TYPE, "application/json".parse()?);
+/// let model = BodyText::at("model").find(&headers, br#"{"model":"gpt-5"}"#).ok().flatten();
+/// assert_eq!(model.as_deref(), Some("gpt-5"));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BodyText(Pointer);
 
@@ -39,6 +50,12 @@ impl BodyText {
 }
 
 /// A member of a JSON body. Made by [`resource::json_field`](crate::resource::json_field).
+///
+/// ```
+/// use zae_tower::resource;
+/// let model = resource::json_field("model").among(["gpt-5", "gpt-5-mini"]).others_as("other-models");
+/// # let _ = model;
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "an extractor does nothing until a layer uses it"]
 pub struct JsonField {

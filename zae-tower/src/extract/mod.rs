@@ -129,6 +129,8 @@ macro_rules! fixed {
 fixed!(EntityId, ResourceName, Cost, Limits);
 
 /// Finds nothing, so that what is stored applies; the default for explicit limits.
+///
+/// Replaced by [`ZaeLimit::limits`](crate::ZaeLimit::limits); see [`limits`](crate::limits) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredLimits;
 

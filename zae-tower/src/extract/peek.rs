@@ -24,6 +24,25 @@ use crate::{llm::LlmRequest, request::RequestHead};
 /// A request whose body extractors can read, and leave for the handler. [`http::Request`] is one where its body can be
 /// made of bytes, as `axum::body::Body` and `http_body_util::Full` can; for others there is
 /// [`Peeked`].
+///
+/// ```
+/// use zae_tower::{Cost, extract::{Extract, Extracted, Extractor, PeekBody}};
+///
+/// /// One token per line of the body.
+/// struct Lines;
+///
+/// impl Extractor for Lines {
+///     type Output = Cost;
+/// }
+///
+/// impl<R: PeekBody> Extract<R> for Lines {
+///     async fn extract(&self, request: &mut R) -> Extracted<Cost> {
+///         let body = request.peek_body(64 * 1024).await?; // a longer one is a 413
+///         let lines = body.iter().filter(|byte| **byte == b'\n').count();
+///         Ok(Some(Cost::of("lines", lines.max(1) as u64)))
+///     }
+/// }
+/// ```
 pub trait PeekBody: RequestHead {
     /// Reads the body, at most `limit` bytes, and leaves an equal one in its place.
     ///
@@ -108,6 +127,12 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules)
 ///
 /// An adapter whose requests are not [`PeekBody`] by themselves (because their bodies are not `Send`, say) reads the
 /// body before it asks the limiter, and leaves it here.
+///
+/// ```
+/// use zae_tower::extract::Peeked;
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(Peeked::new(r#"{"model":"gpt-5"}"#.into()));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Peeked {
     bytes: Bytes,

@@ -46,6 +46,8 @@ pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Resu
 }
 
 /// A header's value, parsed. Made by [`entity::header`](crate::entity::header) and its siblings.
+///
+/// See [`Extractor`](super::Extractor) for an example.
 pub struct Header<T> {
     name: HeaderName,
     output: PhantomData<fn() -> T>,
