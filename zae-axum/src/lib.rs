@@ -62,6 +62,7 @@ mod connect;
 mod decision;
 pub mod entity;
 mod error;
+pub mod guide;
 mod layer;
 mod lease;
 mod rejection;

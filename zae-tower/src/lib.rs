@@ -115,6 +115,7 @@ mod future;
 mod gate;
 mod grpc;
 mod guard;
+pub mod guide;
 mod headers;
 mod held;
 mod layer;
