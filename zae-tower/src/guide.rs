@@ -1,5 +1,9 @@
 //! Guides to read beside the reference. Recipes for axum are in `zae_axum::guide::cookbook`.
 
+/// Calls to language models: models, tariffs, estimates, and the final charge.
+#[doc = include_str!("../docs/llm.md")]
+pub mod llm {}
+
 /// gRPC services with tonic.
 #[doc = include_str!("../docs/tonic.md")]
 pub mod tonic {}

@@ -3,6 +3,7 @@
 //! [`ZaeLimit::llm`](crate::ZaeLimit::llm) takes an [`Accounting`], or a [`Tariff`] where its defaults will do. Each
 //! request is charged its estimate, and the usage in its response replaces that when the body has ended. The charge in
 //! each case, and the metrics and events that show it, are in the documentation of [`zae_llm`].
+//! [`guide::llm`](crate::guide::llm) tells the whole story.
 //!
 //! ```
 //! use zae_tower::{Repository, ZaeLimit, llm::{Accounting, Tariff, estimate}, resource};
@@ -22,8 +23,3 @@ pub use zae_llm::{
     Accounting, ApiFormat, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, LlmRequest, Meter, Quote, Reading, SettleFrom, Tariff,
     TariffBuilder, TariffError, Unseen, Usage, UsageReader, Weights, estimate, include_usage, limits,
 };
-
-/// The programs in the guide compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/llm.md")]
-struct Guide;
