@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// let repository = Repository::embedded().await?;
 /// let before = repository.provisioner_state().await?;
-/// let after = ProvisionerState { managed_system: true, ..before.clone() };
+/// let after = ProvisionerState { applied_hash: Some("3f2a".to_owned()), ..before.clone() };
 /// assert!(repository.swap_provisioner_state(&before, &after).await?);
 /// assert!(!repository.swap_provisioner_state(&before, &after).await?); // somebody else was faster
 /// # Ok(())
