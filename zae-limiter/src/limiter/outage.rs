@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use super::RateLimiter;
+use super::{Inner, RateLimiter};
 use crate::{
     bucket::MILLI,
     engine::{
         acquire::resolve::AcquireSpec,
         telemetry::{self, Ending, Over, Refuser},
     },
-    error::{AcquireError, Disabled, RepositoryError, Unavailable, UnavailableReason},
+    error::{AcquireError, Disabled, DisabledLevel, RepositoryError, Unavailable, UnavailableReason},
     limiter::lease::{Blind, Lease, LeaseOrigin},
-    model::{name::LimitName, status::OnUnavailable},
+    model::{
+        name::{EntityId, LimitName},
+        status::OnUnavailable,
+    },
 };
 
 impl RateLimiter {
@@ -25,9 +28,9 @@ impl RateLimiter {
         let inner = &self.inner;
         let policy = wish.on_unavailable.or_else(|| inner.repository.last_on_unavailable().map(Into::into));
         let policy = policy.unwrap_or(OnUnavailable::Block);
-        if let Some(level) = inner.repository.last_disabled(&wish.entity, &wish.resource) {
+        if let Some(disabled) = self.last_disabled(wish) {
             telemetry::acquires(Ending::Refused, 1);
-            return Err(Disabled { entity: wish.entity.clone(), resource: wish.resource.clone(), level }.into());
+            return Err(disabled.into());
         }
         let grant = |origin, over, granted: Vec<(LimitName, u64)>| {
             let signed = |(limit, tokens)| (limit, i64::try_from(tokens).unwrap_or(i64::MAX));
@@ -55,6 +58,21 @@ impl RateLimiter {
         telemetry::acquires(ending, 1);
         telemetry::store_not_asked(&wish.entity, &wish.resource, reason, ending);
         result
+    }
+
+    /// Returns the entity that was switched off when it was last seen: the one that asks, or the parent that would be
+    /// charged too.
+    fn last_disabled(&self, wish: &AcquireSpec) -> Option<Disabled> {
+        let Inner { repository, lanes, .. } = &*self.inner;
+        let resource = &wish.resource;
+        let off = |entity: EntityId| {
+            let config = repository.last_disabled(&entity, resource);
+            let bucket = || lanes.known(&entity, resource)?.image()?.disabled.then_some(DisabledLevel::Bucket);
+            let level = config.or_else(bucket)?;
+            Some(Disabled { entity, resource: resource.clone(), level })
+        };
+        let parent = || EntityId::new(&*lanes.known(&wish.entity, resource)?.charged_parent()?).ok();
+        off(wish.entity.clone()).or_else(|| off(parent()?))
     }
 }
 

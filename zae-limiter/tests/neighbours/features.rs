@@ -1,7 +1,9 @@
 //! Features of newer clients: what stops us, what is over, and what an operator has switched off.
 
 use serde_json::{Value, json};
-use zae_limiter::{AcquireError, Cost, DisabledLevel, OnUnavailable, RateLimiter, Repository, ResourceName};
+use zae_limiter::{
+    Acquire, AcquireError, Cost, DisabledLevel, NewEntity, OnUnavailable, RateLimiter, Repository, ResourceName,
+};
 
 use super::{
     change, id, raw, shard,
@@ -97,21 +99,27 @@ async fn what_is_left_of_a_feature_that_is_over_is_ignored_and_taken_off() {
 
 #[tokio::test]
 async fn a_limit_that_is_a_quota_by_now_is_left_alone() {
-    let bench = Bench::new();
-    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
-    let r = limiter.repository().clone();
-    take(&limiter, "rpm", 1).await.unwrap();
-    // The configuration first, then the bucket: as the package does it.
-    let (pk, sk) = (format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG");
-    let mut config = raw::get(&r, &pk, sk).await;
-    config["l_rpm_rsched"] = json!({"S": "x"});
-    config["l_rpm_ra"] = json!({"N": "0"});
-    raw::put(&r, &config).await;
-    change(&r, &json!({"b_rpm_gc": {"N": "1"}, "b_rpm_ra": {"N": "0"}, "vu": {"N": "0"}})).await;
-    let before = shard(&r, 0).await;
-    let answer = take(&limiter, "rpm", 1).await;
-    assert!(matches!(&answer, Err(AcquireError::Unsupported(u)) if u.attribute == "l_rpm_rsched"), "{answer:?}");
-    assert_eq!(shard(&r, 0).await, before);
+    for stamps in [
+        json!({"b_rpm_gc": {"N": "1"}, "b_rpm_ra": {"N": "0"}, "vu": {"N": "0"}}),
+        // Its numbers are those that we remember.
+        json!({"b_rpm_gc": {"N": "1"}, "vu": {"N": "0"}}),
+    ] {
+        let bench = Bench::new();
+        let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+        let r = limiter.repository().clone();
+        take(&limiter, "rpm", 1).await.unwrap();
+        // The configuration first, then the bucket: as the package does it.
+        let (pk, sk) = (format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG");
+        let mut config = raw::get(&r, &pk, sk).await;
+        config["l_rpm_rsched"] = json!({"S": "x"});
+        config["l_rpm_ra"] = json!({"N": "0"});
+        raw::put(&r, &config).await;
+        change(&r, &stamps).await;
+        let before = shard(&r, 0).await;
+        let answer = take(&limiter, "rpm", 1).await;
+        assert!(matches!(&answer, Err(AcquireError::Unsupported(u)) if u.attribute == "l_rpm_rsched"), "{answer:?}");
+        assert_eq!(shard(&r, 0).await, before);
+    }
 }
 
 #[tokio::test]
@@ -192,11 +200,48 @@ async fn no_outage_switches_on_what_was_switched_off() {
 }
 
 #[tokio::test]
+async fn no_outage_switches_on_a_bucket_or_a_parent_that_was_switched_off() {
+    let key = |key: &str| NewEntity::new(id(key)).parent(id("e")).cascading();
+    for is_bucket in [false, true] {
+        let bench = Bench::new();
+        let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
+        let r = limiter.repository().clone();
+        for child in ["k", "other"] {
+            r.create_entity(key(child)).await.unwrap();
+            limiter.acquire(child, "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
+        }
+        if is_bucket {
+            change(&r, &json!({"disabled": {"BOOL": true}})).await;
+        } else {
+            switch(&r, "entity_default", json!({"BOOL": true})).await;
+        }
+        bench.advance(61_000);
+        let acquire = async |child: &str| {
+            let request = Acquire::new(id(child), gpt(), Cost::of("rpm", 1)).on_unavailable(OnUnavailable::Allow);
+            match limiter.acquire_with(request).await {
+                Err(AcquireError::Disabled(disabled)) => (disabled.entity, disabled.level),
+                other => panic!("{child}: {other:?}"),
+            }
+        };
+        let level = if is_bucket { DisabledLevel::Bucket } else { DisabledLevel::EntityDefault };
+        // It is seen for one child, and in the outage holds for all of them and for itself.
+        assert_eq!(acquire("k").await, (id("e"), level));
+        wire.fail(|_, _| Fault::LostBefore);
+        for asks in ["k", "other", "e"] {
+            assert_eq!(acquire(asks).await, (id("e"), level), "{asks}");
+        }
+        wire.fail(|_, _| Fault::None);
+        let stranger = Acquire::new(id("stranger"), gpt(), Cost::of("rpm", 1)).on_unavailable(OnUnavailable::Allow);
+        limiter.acquire_with(stranger).await.unwrap().commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_parent_that_is_switched_off_refuses_its_children_and_keeps_nothing() {
     let bench = Bench::new();
     let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
     let r = limiter.repository().clone();
-    let child = zae_limiter::NewEntity::new(id("k")).parent(id("e")).cascading();
+    let child = NewEntity::new(id("k")).parent(id("e")).cascading();
     r.create_entity(child).await.unwrap();
     limiter.acquire("k", "gpt-4", Cost::of("rpm", 10)).await.unwrap().commit().await.unwrap();
     change(&r, &json!({"disabled": {"BOOL": true}})).await;

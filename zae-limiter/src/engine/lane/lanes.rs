@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use crate::{
     bucket::{key::BucketKey, limit_set::LimitSet},
     engine::{lane::Lane, runtime::context::Context},
-    model::name::EntityId,
+    model::name::{EntityId, ResourceName},
     recent::Interner,
 };
 
@@ -49,6 +49,11 @@ impl Lanes {
                 "a parent cascades itself: acquires charge an entity and its parent, the grandparent is not charged"
             );
         });
+    }
+
+    /// The lane of the entity's bucket, if it is remembered.
+    pub(crate) fn known(&self, entity: &EntityId, resource: &ResourceName) -> Option<Arc<Lane>> {
+        self.lanes.get(&BucketKey { entity: entity.clone(), resource: resource.clone(), shard: 0 })
     }
 
     /// The lane of a bucket.

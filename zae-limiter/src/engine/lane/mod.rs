@@ -130,6 +130,13 @@ impl Lane {
         }
     }
 
+    /// The parent that is charged too, as it was last read.
+    pub(crate) fn charged_parent(&self) -> Option<Arc<str>> {
+        let state = lock(&self.state);
+        let owner = &state.terms.as_ref()?.owner;
+        owner.parent.clone().filter(|_| owner.cascade)
+    }
+
     /// Asks, without waiting: the answer comes through the ask's `reply`. A caller that asks alone begins the work, in
     /// one step; all others join the queue.
     pub(super) async fn submit(self: &Arc<Self>, ask: Ask) {
