@@ -79,3 +79,38 @@ async fn a_reserve_is_filled_once_in_hundreds_of_acquires() {
         0.002,
     );
 }
+
+/// Resident bytes of this process.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// The whole process is counted, so it runs alone: `cargo test --test measures -- --ignored --nocapture`. The data is
+/// in a file, so that what grows is the limiter.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "takes a minute, and counts the memory of all tests of the process"]
+async fn a_remembered_bucket_takes_no_more_than_its_builder_says() {
+    const WARM: u64 = 1_000;
+    const BYTES: f64 = 8.0 * 1024.0;
+    const BUCKETS: u64 = 5_000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = zae_limiter::EmbeddedStore::at(folder.path().join("data.sqlite")).unwrap();
+    let repository = zae_limiter::Repository::builder().embedded_store(&store).build().await.unwrap();
+    repository.set_system_defaults(support::limits([support::rpm(1_000)])).await.unwrap();
+    let limiter = zae_limiter::RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
+    let mut before = 0;
+    for number in 0..WARM + BUCKETS {
+        // What everybody needs once comes first.
+        if number == WARM {
+            before = resident();
+        }
+        let entity = format!("visitor-{number:010}");
+        let lease = limiter.acquire(entity, "gpt-4", zae_limiter::Cost::of("rpm", 1)).await.unwrap();
+        lease.commit().await.unwrap();
+    }
+    at_most("bytes per remembered bucket", resident().saturating_sub(before) as f64 / BUCKETS as f64, BYTES);
+}

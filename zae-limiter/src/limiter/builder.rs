@@ -101,7 +101,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Bounds the number of buckets that are remembered. Default: 32 768 ([`DEFAULT_MAX_LANES`]).
+    /// Bounds the number of buckets that are remembered. Default: 32 768 ([`DEFAULT_MAX_LANES`]). The buckets of the
+    /// entities served last come on top: of up to an eighth as many entities, and at most 4 096.
     ///
     /// A remembered bucket costs up to 8 KiB of resident memory with glibc's allocator, everything that its first
     /// acquire leaves behind included, so the default stays below 256 MiB. With mimalloc or jemalloc it is about 1 KiB;
@@ -176,7 +177,7 @@ impl RateLimiterBuilder {
         let inner = Inner {
             local: LocalShares::new(self.local_share, self.max_lanes),
             lanes: Lanes::new(shared),
-            front: Front::new(),
+            front: Front::new(self.max_lanes),
             reserve: self.reserve,
             repository: self.repository,
             deadline: self.deadline,
@@ -184,5 +185,43 @@ impl RateLimiterBuilder {
             default_limits: self.default_limits,
         };
         RateLimiter { inner: Arc::new(inner) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::{
+        bucket::key::BucketKey,
+        model::{
+            cost::Cost,
+            limit::Limit,
+            name::{EntityId, ResourceName},
+        },
+    };
+
+    /// Counted by what is still alive, wherever it may be kept.
+    #[tokio::test]
+    async fn buckets_beyond_the_bound_are_forgotten() {
+        const BOUND: usize = 16;
+        let repository = Repository::embedded().await.unwrap();
+        let limits = Limits::from(Limit::per_minute("rpm", 100).unwrap());
+        repository.set_system_defaults(limits).await.unwrap();
+        let limiter = RateLimiter::builder(repository).max_lanes(BOUND as u64).build();
+        let resource = ResourceName::new("gpt-4").unwrap();
+        let mut seen: Vec<Weak<_>> = Vec::new();
+        for number in 0..10 * BOUND {
+            let entity = EntityId::new(format!("visitor-{number}")).unwrap();
+            let lease = limiter.acquire(entity.clone(), resource.clone(), Cost::of("rpm", 1)).await.unwrap();
+            lease.commit().await.unwrap();
+            let key = BucketKey { entity, resource: resource.clone(), shard: 0 };
+            seen.push(Arc::downgrade(&limiter.inner.lanes.lane(key)));
+        }
+        limiter.shutdown().await;
+        limiter.inner.lanes.settle();
+        let alive = seen.iter().filter(|lane| lane.strong_count() > 0).count();
+        assert!((BOUND / 2..=BOUND + BOUND / 8).contains(&alive), "{alive} of {}", seen.len());
     }
 }

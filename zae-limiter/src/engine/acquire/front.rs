@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// Bounds the number of entities in the cache.
-const SLOTS: usize = 4_096;
+const MAX_SLOTS: u64 = 4_096;
+/// An entry keeps its lanes alive, so there are at most this part of those that are remembered beside it.
+const PART_OF_LANES: u64 = 8;
 
 /// The data that an entity's acquires for a resource need.
 #[derive(Debug)]
@@ -35,13 +37,14 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new() -> Self {
-        Self { hasher: RandomState::default(), slots: (0..SLOTS).map(|_| RwLock::default()).collect() }
+    pub(crate) fn new(max_lanes: u64) -> Self {
+        let slots = (max_lanes / PART_OF_LANES).clamp(1, MAX_SLOTS);
+        Self { hasher: RandomState::default(), slots: (0..slots).map(|_| RwLock::default()).collect() }
     }
 
     fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<FrontEntry>> {
         let hash = self.hasher.hash_one((entity, resource));
-        &self.slots[usize::try_from(hash % SLOTS as u64).unwrap_or(0)]
+        &self.slots[usize::try_from(hash % self.slots.len() as u64).unwrap_or(0)]
     }
 
     /// Returns the targets resolved for this entity and resource with these defaults.

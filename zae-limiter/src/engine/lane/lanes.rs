@@ -34,6 +34,12 @@ impl Lanes {
         Self { lanes, terms: Interner::default(), third_level: Once::new(), shared }
     }
 
+    /// Waits until those that were pushed out are gone.
+    #[cfg(test)]
+    pub(crate) fn settle(&self) {
+        self.lanes.run_pending_tasks();
+    }
+
     /// The same terms as others have, if they are equal.
     pub(crate) fn intern(&self, terms: LimitSet) -> Arc<LimitSet> {
         self.terms.intern(Arc::new(terms), |known, terms| known.same(terms))
