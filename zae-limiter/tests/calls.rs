@@ -5,6 +5,7 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use support::{Bench, limits, rpm, tpm};
+use tokio::time::Instant;
 use zae_limiter::{Acquire, AcquireError, Cost, EntityId, NewEntity, RateLimiter, ResourceName};
 
 fn calls<const N: usize>(calls: [(&str, u64); N]) -> BTreeMap<String, u64> {
@@ -149,6 +150,22 @@ async fn the_first_acquire_of_an_entity_takes_two_calls_configuration_included()
     let (wire, other) = bench.limiter(&limits([rpm(100)])).await;
     spend(&other, "user-1", 1).await.unwrap();
     assert_eq!(wire.take(), calls([("BatchGetItem", 1), ("UpdateItem", 1)]));
+}
+
+/// The clock moves with the wire alone: a round trip takes 100 ms, and everything else no time.
+#[tokio::test(start_paused = true)]
+async fn the_namespace_is_read_while_the_limits_are() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
+    // What is known of the namespace since it was opened is as old by then as what is known of limits.
+    bench.advance(61_000);
+    wire.take();
+    wire.fail(|_, _| support::Fault::Trip(100));
+    let started = Instant::now();
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    assert_eq!(started.elapsed().as_millis(), 200, "both reads at once, then the write");
+    assert_eq!(wire.take(), calls([("BatchGetItem", 1), ("GetItem", 1), ("PutItem", 1)]));
+    lease.commit().await.unwrap();
 }
 
 #[tokio::test]

@@ -84,13 +84,17 @@ fn binaries_that_lambda_cannot_start_are_refused_with_the_command_that_builds_ot
 }
 
 #[test]
-fn the_profile_that_builds_for_lambda_exists_and_lets_panics_be_answered() {
+fn profiles_build_for_lambda_let_panics_be_answered_and_pack_quickly() {
     let manifest = include_str!("../../../Cargo.toml");
     let profile = |name: &str| {
         let (_, after) = manifest.split_once(&format!("[profile.{name}]\n")).unwrap();
         after.lines().take_while(|line| line.contains('=')).collect::<Vec<_>>()
     };
     assert_eq!(profile("release"), ["panic = \"unwind\""]);
+    // What packs the functions, which takes minutes unoptimized.
+    for package in ["miniz_oxide", "flate2", "zip", "simd-adler32"] {
+        assert_eq!(profile(&format!("dev.package.{package}")), ["opt-level = 3"], "{package}");
+    }
     let dist = profile("dist");
     assert!(dist.contains(&"inherits = \"release\""), "{dist:?}");
     assert!(!dist.iter().any(|line| line.starts_with("panic")), "{dist:?}");

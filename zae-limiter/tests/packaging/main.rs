@@ -143,3 +143,23 @@ fn the_functions_have_no_embedded_store() {
     assert!(store(&[]));
     assert!(!store(&["--no-default-features"]));
 }
+
+/// A layer without limits answers every request with 500: a bad first success.
+#[test]
+fn the_first_example_of_a_layer_has_limits() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut found = 0;
+    for folder in [".", "zae-tower", "zae-axum", "zae-actix", "zae-reqwest"] {
+        let path = format!("{root}/{folder}/README.md");
+        let text = std::fs::read_to_string(&path).expect("a README");
+        let blocks = text.split("```").skip(1).step_by(2);
+        let layers = ["ZaeLimit::new(", "OutgoingLimit::new("];
+        let Some(first) = blocks.into_iter().find(|block| layers.iter().any(|layer| block.contains(layer))) else {
+            continue;
+        };
+        found += 1;
+        let stores = ["default_limits(", "set_system_defaults(", "set_resource_defaults("];
+        assert!(stores.iter().any(|call| first.contains(call)), "{path}: {first}");
+    }
+    assert!(found >= 4, "examples in {found} READMEs");
+}
