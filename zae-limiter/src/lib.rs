@@ -101,6 +101,10 @@ mod wire;
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedStore;
+// For `zae-deploy local`, whose database is prepared in another way.
+#[cfg(feature = "embedded")]
+#[doc(hidden)]
+pub use embedded::DatabaseFront;
 pub use error::*;
 pub use limiter::{
     Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE, Lease, LeaseOrigin,

@@ -1,38 +1,29 @@
 //! The one port: DynamoDB and its streams, the services beside it, and the stack's own control.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, Request, State},
-    http::{
-        HeaderMap, StatusCode,
-        header::{CONTENT_TYPE, HOST},
-    },
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     middleware,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 use dynoxide::Database;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Notify;
+use zae_limiter::DatabaseFront;
 
 use super::{
     cloud::{self, Cloud},
     control::{STATUS_PATH, STOP_PATH, Status, TOKEN_HEADER},
     guard::guard,
-    inside::Inside,
     stream::Progress,
 };
 
 /// A Lambda package as text, the largest of what is sent; DynamoDB itself takes 16 MB.
 const LARGEST: usize = 128 * 1024 * 1024;
-/// Time that connections to the database behind are kept.
-const KEPT: Duration = Duration::from_secs(60);
 /// The path at which LocalStack removes expired items at once; tests written for it ask for that.
 const EXPIRED_PATH: &str = "/_aws/dynamodb/expired";
 
@@ -40,7 +31,7 @@ const EXPIRED_PATH: &str = "/_aws/dynamodb/expired";
 #[derive(Clone)]
 pub(super) struct Front {
     database: Database,
-    client: Client<Inside, Body>,
+    answers: DatabaseFront,
     cloud: Arc<Cloud>,
     progress: Arc<Progress>,
     status: Status,
@@ -56,9 +47,8 @@ impl Front {
         (status, token): (Status, String),
         stop: Arc<Notify>,
     ) -> Self {
-        let inside = Inside::new(database.clone());
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).build(inside);
-        Self { database, client, cloud, progress, status, token, stop }
+        let answers = DatabaseFront::new(database.clone());
+        Self { database, answers, cloud, progress, status, token, stop }
     }
 
     pub(super) fn router(self) -> Router {
@@ -107,7 +97,7 @@ async fn root(State(front): State<Front>, request: Request) -> Response {
     let is_query = header(CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded");
     let is_database = !is_query && header("x-amz-target").starts_with("DynamoDB");
     if is_database {
-        return front.database(Request::from_parts(parts, body)).await;
+        return front.answers.answer(Request::from_parts(parts, body)).await;
     }
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else { return StatusCode::BAD_REQUEST.into_response() };
     if is_query {
@@ -115,24 +105,6 @@ async fn root(State(front): State<Front>, request: Request) -> Response {
     }
     match cloud::other(&front.cloud, &parts.headers, &body).await {
         Some(answer) => answer,
-        None => front.database(Request::from_parts(parts, Body::from(body))).await,
-    }
-}
-
-impl Front {
-    /// Hands a request on to the database.
-    async fn database(&self, request: Request) -> Response {
-        let (mut parts, body) = request.into_parts();
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let Ok(uri) = format!("http://inside{path}").parse() else { return StatusCode::BAD_REQUEST.into_response() };
-        parts.uri = uri;
-        parts.headers.remove(HOST);
-        match self.client.request(Request::from_parts(parts, body)).await {
-            Ok(answer) => answer.map(Body::new).into_response(),
-            Err(error) => {
-                tracing::warn!(error = %error, "the database did not answer");
-                (StatusCode::BAD_GATEWAY, error.to_string()).into_response()
-            }
-        }
+        None => front.answers.answer(Request::from_parts(parts, Body::from(body))).await,
     }
 }

@@ -23,7 +23,6 @@ pub mod control;
 mod database;
 mod front;
 mod guard;
-mod inside;
 mod options;
 mod ports;
 mod position;

@@ -1,6 +1,8 @@
 //! A DynamoDB in this process, for development and tests: [`EmbeddedStore`].
 
 mod connector;
+mod front;
+mod inside;
 mod limits;
 
 use std::{
@@ -12,7 +14,9 @@ use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
 };
+use axum::{Router, extract::Request};
 use dynoxide::Database;
+pub use front::DatabaseFront;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -114,11 +118,13 @@ impl EmbeddedStore {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), RepositoryError> {
-        let served = dynoxide::server::serve_with_shutdown(listener, self.database.clone(), shutdown).await;
-        served.map_err(|problem| {
-            let kind = StoreErrorKind::Ambiguous;
-            StoreError::new("serve", kind, problem).into()
-        })
+        let front = DatabaseFront::new(self.database.clone());
+        let answer = move |request: Request| {
+            let front = front.clone();
+            async move { front.answer(request).await }
+        };
+        let served = axum::serve(listener, Router::new().fallback(answer)).with_graceful_shutdown(shutdown).await;
+        served.map_err(|error| StoreError::new("serve", StoreErrorKind::Ambiguous, error).into())
     }
 
     pub(crate) fn database(&self) -> &Database {

@@ -26,6 +26,7 @@ use dynoxide::{
     },
 };
 use expressions::Expression;
+use serde::de::DeserializeOwned;
 
 /// A request that is held to DynamoDB's limits.
 pub(super) trait Limited {
@@ -106,6 +107,23 @@ impl Limited for BatchWriteItemRequest {
 impl Limited for TransactWriteItemsRequest {
     fn check(&self, database: &Database) -> Result<(), DynoxideError> {
         self.transact_items.iter().try_for_each(|action| check_action(database, action))
+    }
+}
+
+/// The refusal of a request as it came; `None` where there is none, or where the engine reads it and judges by itself.
+pub(super) fn refusal(database: &Database, operation: &str, body: &[u8]) -> Option<DynoxideError> {
+    fn of<T: DeserializeOwned + Limited>(database: &Database, body: &[u8]) -> Option<DynoxideError> {
+        serde_json::from_slice::<T>(body).ok()?.check(database).err()
+    }
+    match operation {
+        "UpdateItem" => of::<UpdateItemRequest>(database, body),
+        "PutItem" => of::<PutItemRequest>(database, body),
+        "DeleteItem" => of::<DeleteItemRequest>(database, body),
+        "Query" => of::<QueryRequest>(database, body),
+        "Scan" => of::<ScanRequest>(database, body),
+        "BatchWriteItem" => of::<BatchWriteItemRequest>(database, body),
+        "TransactWriteItems" => of::<TransactWriteItemsRequest>(database, body),
+        _ => None,
     }
 }
 

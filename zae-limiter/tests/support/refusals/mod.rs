@@ -6,7 +6,7 @@ mod items;
 mod many;
 mod operators;
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::{Client, error::ProvideErrorMetadata};
 use serde_json::{Map, Value, json};
 
 use super::support::store::TestStore;
@@ -95,10 +95,10 @@ fn differences(store: &TestStore) -> Vec<Row> {
 }
 
 /// Sends `body` as it is; the error's type, or [`OK`].
-async fn send(store: &TestStore, operation: &'static str, body: &Value) -> String {
+async fn send(client: &Client, operation: &'static str, body: &Value) -> String {
     let body = body.to_string();
     // Any operation will do: target and body are replaced, so that nothing of the SDK's own checks a request.
-    let request = store.client().list_tables().customize().mutate_request(move |request| {
+    let request = client.list_tables().customize().mutate_request(move |request| {
         let headers = request.headers_mut();
         headers.insert("x-amz-target", format!("DynamoDB_20120810.{operation}"));
         headers.insert("content-length", body.len().to_string());
@@ -113,13 +113,27 @@ async fn send(store: &TestStore, operation: &'static str, body: &Value) -> Strin
 #[tokio::test]
 async fn every_store_refuses_what_dynamodb_refuses() {
     let store = TestStore::new();
+    all_rows(&store, &store.client()).await;
+}
+
+/// The engine's own server has checks of its own, and lacks ours.
+#[tokio::test]
+async fn every_store_refuses_the_same_over_http() {
+    let store = TestStore::new();
+    let url = store.serve().await.url;
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = store.client().config().to_builder().endpoint_url(url).http_client(http).build();
+    all_rows(&store, &Client::from_conf(config)).await;
+}
+
+async fn all_rows(store: &TestStore, client: &Client) {
     store.repository().await;
     let stored = with(key("known", "b"), json!({ "z": n("1"), "t": s("text"), "big": n(&"9".repeat(38)) }));
     let mut wrong = Vec::new();
-    let rows = [operators::rows(), expressions::rows(), items::rows(), many::rows(), differences(&store)];
+    let rows = [operators::rows(), expressions::rows(), items::rows(), many::rows(), differences(store)];
     for (what, operation, body, expected) in rows.into_iter().flatten() {
-        assert_eq!(send(&store, "PutItem", &json!({ "TableName": TABLE, "Item": stored })).await, OK);
-        let found = send(&store, operation, &body).await;
+        assert_eq!(send(client, "PutItem", &json!({ "TableName": TABLE, "Item": stored })).await, OK);
+        let found = send(client, operation, &body).await;
         if found != expected {
             wrong.push(format!("{what}: {found:?} instead of {expected:?}"));
         }
