@@ -117,7 +117,7 @@ pub use model::{
     cost::{Cost, REQUEST_LIMIT_NAMES},
     defaults::SystemDefaults,
     entity::{Entity, NewEntity},
-    limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD_SECONDS, MAX_TOKENS},
+    limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD, MAX_TOKENS},
     name::{
         EntityId, LimitName, LimitScope, MAX_IDENTIFIER_LEN, MAX_NAME_LEN, MAX_STACK_NAME_LEN, NamespaceId,
         NamespaceName, Principal, ResourceName, StackName, validate_identifier, validate_limit_name,

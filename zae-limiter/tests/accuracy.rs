@@ -132,7 +132,7 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 async fn strict_processes_get_what_is_permitted_and_no_more() {
     let cases: &[(u32, u64)] = if long() { &[(1, 10), (16, 20), (64, 10)] } else { &[(1, 1), (16, 2), (64, 1)] };
     for (processes, rate) in cases {
-        let limit = Limit::custom("rpm", rate * 30, *rate, 1).unwrap();
+        let limit = Limit::per_second("rpm", *rate).unwrap().with_burst(rate * 30).unwrap();
         let phases = vec![(TEN_MINUTES, Duration::ZERO)];
         let case = Case { limit, processes: *processes, reserve: Reserve::Off, phases };
         holds(&case, &drive(&case).await, 0.0);
@@ -143,7 +143,7 @@ async fn strict_processes_get_what_is_permitted_and_no_more() {
 async fn reserving_processes_get_what_is_permitted_within_the_bound() {
     let cases: &[(u32, u64)] = if long() { &[(4, 10), (16, 100), (64, 400)] } else { &[(4, 10)] };
     for (processes, rate) in cases {
-        let limit = Limit::custom("rpm", rate * 120, *rate, 1).unwrap();
+        let limit = Limit::per_second("rpm", *rate).unwrap().with_burst(rate * 120).unwrap();
         let phases = vec![(TEN_MINUTES, Duration::ZERO)];
         let case = Case { limit, processes: *processes, reserve: Reserve::All, phases };
         holds(&case, &drive(&case).await, 1.0);
@@ -158,7 +158,7 @@ async fn an_idle_time_of_any_length_is_worth_what_it_refills() {
         [(Reserve::Off, 3, 120, 4, 0.0), (Reserve::All, 2, 1_000, 30, 1.0)]
     {
         let phases = idle.map(|ms| (Duration::from_secs(20), Duration::from_millis(ms))).to_vec();
-        let limit = Limit::custom("rpm", capacity, rate, 1).unwrap();
+        let limit = Limit::per_second("rpm", rate).unwrap().with_burst(capacity).unwrap();
         let case = Case { limit, processes, reserve, phases };
         holds(&case, &drive(&case).await, life);
     }
@@ -237,7 +237,7 @@ async fn a_limit_of_ten_a_day_refills_at_its_rate_beside_one_that_is_written_all
     let (many, few, rate) = if long() { (64, 4, 100) } else { (16, 2, 5) };
     let cases = [
         (many, Limit::per_second("rps", 5).unwrap(), Reserve::Off),
-        (few, Limit::custom("rps", rate * 400, rate, 1).unwrap(), Reserve::All),
+        (few, Limit::per_second("rps", rate).unwrap().with_burst(rate * 400).unwrap(), Reserve::All),
     ];
     for (processes, busy, reserve) in cases {
         let part = refilled_beside(processes, busy.clone(), reserve).await;

@@ -98,7 +98,7 @@ async fn limits_of_very_different_periods_each_keep_their_own_rate() {
     let limits = vec![
         Limit::per_second("rps", 5).unwrap(),
         Limit::per_day("rpd", 3_000).unwrap(),
-        Limit::custom("slow", 4, 1, 7_777).unwrap(),
+        Limit::per("slow", 1, Duration::from_secs(7_777)).unwrap().with_burst(4).unwrap(),
     ];
     let mut pair = Pair::new(limits, 2).await;
     let (mut granted, mut slow) = (0, 0);

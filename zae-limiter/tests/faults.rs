@@ -162,7 +162,7 @@ async fn nor_do_they_in_real_time() {
     let (wire, client) = Wire::tap(&bench.store.client());
     let repository = Repository::builder().client(client).create_table().build().await.unwrap();
     // A token in a day: what is gained while the test runs is well below one.
-    let slow = Limit::custom("rpm", 1_000, 1, 86_400).unwrap();
+    let slow = Limit::per_day("rpm", 1).unwrap().with_burst(1_000).unwrap();
     repository.set_system_defaults(slow).await.unwrap();
     drop_many(&wire, &RateLimiter::builder(repository).deadline(DEADLINE).build()).await;
     for entity in ["key-1", "proj-1"] {

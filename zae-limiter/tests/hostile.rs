@@ -4,6 +4,8 @@
 mod refusals;
 mod support;
 
+use std::time::Duration;
+
 use support::store::TestStore;
 use zae_limiter::{
     AcquireError, Cost, EntityId, Limit, LimitName, Limits, MAX_LIMITS, MAX_TOKENS, NamespaceId, NamespaceName,
@@ -119,15 +121,17 @@ fn limits() {
         (1, 1, 1, None),
         (MAX_TOKENS, MAX_TOKENS, 1, None),
         (0, 1, 1, Some("capacity")),
-        (1, 0, 1, Some("refill_amount")),
-        (1, 1, 0, Some("refill_period_seconds")),
+        (1, 0, 1, Some("capacity")),
+        (1, 1, 0, Some("refill_period")),
         (MAX_TOKENS + 1, 1, 1, Some("capacity")),
         (u64::MAX, u64::MAX, u64::MAX, Some("capacity")),
-        (1, 1, u64::MAX, Some("refill_period_seconds")),
+        (1, 1, u64::MAX, Some("refill_period")),
     ] {
-        let limit = Limit::custom("rpm", capacity, refill, period);
+        let limit = Limit::per("rpm", refill, Duration::from_secs(period)).and_then(|limit| limit.with_burst(capacity));
         check("limit", "", &limit, expected);
     }
+    let fraction = Limit::per("rpm", 1, Duration::from_millis(1_500));
+    check("limit", "", &fraction, Some("invalid refill_period: must be whole seconds"));
     let rpm = || Limit::per_minute("rpm", 1).unwrap();
     check("limits", "", &Limits::new([]), Some("empty"));
     check("limits", "", &Limits::new([rpm(), rpm()]), Some("twice"));

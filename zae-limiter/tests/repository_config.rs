@@ -4,6 +4,8 @@
 mod raw;
 mod support;
 
+use std::time::Duration;
+
 use serde_json::json;
 use support::{Bench, START, limits, rpm, tpm};
 use zae_limiter::{
@@ -26,9 +28,9 @@ fn scope(text: &str) -> LimitScope {
 /// Names that mean something in expressions or keys, where names may.
 fn awkward() -> Limits {
     limits([
-        Limit::custom("a-b.c_cp", 7, 3, 11).unwrap(),
+        Limit::per("a-b.c_cp", 3, Duration::from_secs(11)).unwrap().with_burst(7).unwrap(),
         Limit::per_day("size", 1_000_000_000_000_000).unwrap(),
-        Limit::custom("ttl", 1, 1, 10_000_000_000).unwrap(),
+        Limit::per("ttl", 1, Duration::from_secs(10_000_000_000)).unwrap(),
     ])
 }
 

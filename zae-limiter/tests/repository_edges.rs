@@ -4,9 +4,12 @@
 mod raw;
 mod support;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::config::{
@@ -51,7 +54,9 @@ async fn bucket(r: &Repository, entity: &str) -> Value {
 /// As many limits as one set may have, with names as long as they may be.
 fn largest(first: char, capacity: u64) -> Limits {
     let name = |index: usize| format!("{first}{}{index:03}", "x".repeat(60));
-    limits((0..MAX_LIMITS).map(|index| Limit::custom(name(index), capacity, 7, 10_000_000_000).unwrap()))
+    limits((0..MAX_LIMITS).map(|index| {
+        Limit::per(name(index), 7, Duration::from_secs(10_000_000_000)).unwrap().with_burst(capacity).unwrap()
+    }))
 }
 
 #[tokio::test]
@@ -271,7 +276,7 @@ async fn a_cursor_leads_on_in_its_own_scope_only() {
 #[tokio::test]
 async fn a_bucket_that_fills_in_no_time_does_not_lapse_at_once() {
     let (_, r) = Bench::new().process().await;
-    let burst = Limit::custom("rps", 1, 1_000, 1).unwrap();
+    let burst = Limit::per_second("rps", 1_000).unwrap().with_burst(1).unwrap();
     r.set_system_defaults(burst.clone()).await.unwrap();
     r.set_limits(&id("e"), &scope("gpt-4"), &rpm(1).into()).await.unwrap();
     raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &[("rpm", 0, 1_000, 1_000, 60_000)])).await;

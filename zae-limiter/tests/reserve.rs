@@ -58,7 +58,7 @@ async fn stored(fleet: &Fleet, entity: &str) -> i64 {
 
 /// Never refills in a test's time.
 fn slow(capacity: u64) -> Limit {
-    Limit::custom("rpm", capacity, 1, 10_000_000).unwrap()
+    Limit::per("rpm", 1, Duration::from_secs(10_000_000)).unwrap().with_burst(capacity).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,18 +127,18 @@ async fn a_grant_at_once_takes_from_what_is_held_or_nothing() {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
     let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
-    assert!(limiter.acquire_at_once(&request).is_none(), "nothing is held yet");
+    assert!(limiter.try_acquire(&request).is_none(), "nothing is held yet");
     let spent = i64::try_from(stream(&limiter, 1_000, LIFE).await).unwrap();
     wire.reset();
-    let lease = limiter.acquire_at_once(&request).expect("there is a reserve");
+    let lease = limiter.try_acquire(&request).expect("there is a reserve");
     assert_eq!(wire.units().writes, 0);
     drop(lease.commit());
-    drop(limiter.acquire_at_once(&request).expect("it gives this one back when it is dropped"));
-    assert!(limiter.acquire_at_once(&request.clone().reserve(Reserve::Off)).is_none());
+    drop(limiter.try_acquire(&request).expect("it gives this one back when it is dropped"));
+    assert!(limiter.try_acquire(&request.clone().reserve(Reserve::Off)).is_none());
     let unknown = Acquire::new(request.entity().clone(), request.resource().clone(), Cost::of("tpm", 1));
-    assert!(limiter.acquire_at_once(&unknown).is_none(), "for `acquire_with` to say why");
+    assert!(limiter.try_acquire(&unknown).is_none(), "for `acquire_with` to say why");
     limiter.shutdown().await;
-    assert!(limiter.acquire_at_once(&request).is_none());
+    assert!(limiter.try_acquire(&request).is_none());
     assert_eq!(stored(&fleet, "user-1").await, 1_000_000 - spent - 1);
 }
 
@@ -148,7 +148,7 @@ async fn what_was_taken_in_two_ways_goes_back_to_the_table() {
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
     stream(&limiter, 1_000, LIFE).await;
     let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
-    let lease = limiter.acquire_at_once(&request).expect("there is a reserve");
+    let lease = limiter.try_acquire(&request).expect("there is a reserve");
     lease.consume(Cost::of("rpm", 5)).await.unwrap();
     wire.reset();
     // A reserve would take its own token back without a word; of these six, five are younger than it.
@@ -163,7 +163,7 @@ async fn who_was_only_served_from_a_reserve_has_a_local_share_too() {
     stream(&limiter, 1_000, LIFE).await;
     let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
     let request = request.on_unavailable(OnUnavailable::Local);
-    let lease = limiter.acquire_at_once(&request).expect("there is a reserve");
+    let lease = limiter.try_acquire(&request).expect("there is a reserve");
     drop(lease.commit());
     wire.fail(|_, _| Fault::LostBefore);
     let lease = limiter.acquire_with(request.reserve(Reserve::Off)).await.unwrap();
@@ -271,7 +271,7 @@ async fn until_refused(limiter: RateLimiter) -> u64 {
 async fn a_burst_stays_within_the_bound() {
     let mut most = f64::MIN;
     for (processes, capacity, rate, life) in [(1, 4_000, 400, 1_000), (8, 4_000, 400, 1_000), (8, 4_000, 4_000, 250)] {
-        let limit = Limit::custom("rpm", capacity, rate, 1).unwrap();
+        let limit = Limit::per_second("rpm", rate).unwrap().with_burst(capacity).unwrap();
         let (excess, bound) = burst(processes, &limit, Duration::from_millis(life)).await;
         assert!(excess <= bound + 1e-6, "{processes} processes: {excess} over, {bound} allowed");
         most = most.max(excess);
@@ -282,7 +282,7 @@ async fn a_burst_stays_within_the_bound() {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_ends_without_a_word_strands_little_and_for_a_while() {
     let fleet = Fleet::new(ROUND_TRIP);
-    let limit = Limit::custom("rpm", 20_000, 1_000, 1).unwrap();
+    let limit = Limit::per_second("rpm", 1_000).unwrap().with_burst(20_000).unwrap();
     let (wire, crashing) = fleet.process(&limits([limit.clone()]), all).await;
     let granted = stream(&crashing, 1_000, LIFE / 2).await;
     let gone = 20_000 - stored(&fleet, "user-1").await - i64::try_from(granted).unwrap();

@@ -3,6 +3,8 @@
 //! Deliberate differences: a trailing newline is refused, `:` is allowed in resource names as in the later releases,
 //! and negative numbers have no type to be passed in.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use zae_limiter::{
     Limit, ValidationError, ValidationReason, validate_identifier, validate_limit_name, validate_resource_name,
@@ -19,10 +21,7 @@ fn reason_code(error: &ValidationError) -> String {
         ValidationReason::ContainsSpace => "spaces".to_owned(),
         ValidationReason::Reserved => "reserved".to_owned(),
         ValidationReason::Pattern { .. } => "pattern".to_owned(),
-        ValidationReason::NotPositive => match error.field() {
-            "refill_period_seconds" => "refill_period_not_positive".to_owned(),
-            field => format!("{field}_not_positive"),
-        },
+        ValidationReason::NotPositive => format!("{}_not_positive", error.field()),
         other => format!("{other:?}"),
     }
 }
@@ -37,7 +36,9 @@ fn limit(function: &str, vector: &Value) -> Option<Result<Limit, ValidationError
         ("Limit.per_minute", [rate]) => Limit::per_minute(name, *rate),
         ("Limit.per_hour", [rate]) => Limit::per_hour(name, *rate),
         ("Limit.per_day", [rate]) => Limit::per_day(name, *rate),
-        ("Limit.custom", [capacity, refill, period]) => Limit::custom(name, *capacity, *refill, *period),
+        ("Limit.custom", [capacity, refill, period]) => {
+            Limit::per(name, *refill, Duration::from_secs(*period)).and_then(|limit| limit.with_burst(*capacity))
+        }
         other => panic!("{other:?}"),
     };
     match vector["kwargs"].get("burst") {
@@ -97,7 +98,7 @@ fn limits_are_judged_as_by_the_reference() {
                 assert_eq!(limit.name().as_str(), expected["name"], "{vector}");
                 assert_eq!(limit.capacity(), expected["capacity"], "{vector}");
                 assert_eq!(limit.refill_amount(), expected["refill_amount"], "{vector}");
-                assert_eq!(limit.refill_period_seconds(), expected["refill_period_seconds"], "{vector}");
+                assert_eq!(limit.refill_period().as_secs(), expected["refill_period_seconds"], "{vector}");
                 let rate = expected["refill_rate"].as_f64().unwrap();
                 assert!((limit.refill_rate() / rate - 1.0).abs() < 1e-12, "{vector}");
             }

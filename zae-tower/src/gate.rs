@@ -136,7 +136,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         match now(self.asks(request)) {
             None => AtOnce::Nothing,
             Some(Err(unasked)) => AtOnce::Asks(Err(unasked)),
-            Some(Ok(acquire)) => match self.limiter.acquire_at_once(&acquire) {
+            Some(Ok(acquire)) => match self.limiter.try_acquire(&acquire) {
                 Some(lease) => AtOnce::Through(self.admitted(request, lease, None)),
                 None => AtOnce::Asks(Ok(acquire)),
             },

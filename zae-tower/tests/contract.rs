@@ -79,7 +79,9 @@ impl<R: Send> Extract<R> for Late {
 #[tokio::test]
 async fn a_grant_at_once_is_a_grant_like_any_other() {
     const CAPACITY: i64 = 1_000_000;
-    let limiter = limiter([Limit::custom("rpm", CAPACITY as u64, 1, 10_000_000).unwrap()]).await;
+    let limiter =
+        limiter([Limit::per("rpm", 1, Duration::from_secs(10_000_000)).unwrap().with_burst(CAPACITY as u64).unwrap()])
+            .await;
     let layer = ZaeLimit::new(&limiter).reserve(Reserve::All).deadline(Duration::from_secs(10)).entity(
         entity::header("x-user-id").or(entity::extension()).or(Late.map(|_: EntityId| EntityId::new("nobody"))),
     );

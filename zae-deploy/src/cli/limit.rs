@@ -1,5 +1,7 @@
 //! Limits as they are typed and shown: `name:rate[/period][:burst]`.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 use zae_limiter::{Limit, Limits};
@@ -47,7 +49,8 @@ fn parse(text: &str) -> Result<Limit, CliError> {
     };
     let rate = number(rate)?;
     let capacity = burst.map(number).transpose()?.unwrap_or(rate);
-    Limit::custom(name, capacity, rate, period).map_err(|error| CliError::Invalid(format!("'{text}': {error}")))
+    let limit = Limit::per(name, rate, Duration::from_secs(period)).and_then(|limit| limit.with_burst(capacity));
+    limit.map_err(|error| CliError::Invalid(format!("'{text}': {error}")))
 }
 
 fn bad_period(period: &str) -> CliError {
@@ -71,15 +74,14 @@ pub(crate) fn shown(limit: &Limit) -> String {
     } else {
         format!(" (burst: {})", count(limit.capacity()))
     };
-    let rate = per_period(limit.refill_amount(), limit.refill_period_seconds());
+    let rate = per_period(limit.refill_amount(), limit.refill_period());
     format!("{}: {rate}{burst}", limit.name())
 }
 
-/// Words a limit's refill: `10,000/min`. The unit is the largest that the period, in seconds, is a multiple of.
-pub(crate) fn per_period<N: Into<i128>>(amount: N, seconds: N) -> String {
-    let seconds = seconds.into();
-    let units = UNITS.map(|(unit, length)| (unit, i128::from(length)));
-    let (unit, length) = units.into_iter().find(|(_, length)| seconds % length == 0).unwrap_or(("sec", 1));
+/// Words a limit's refill: `10,000/min`. The unit is the largest that the period is a multiple of.
+pub(crate) fn per_period(amount: impl Into<i128>, period: Duration) -> String {
+    let seconds = period.as_secs();
+    let (unit, length) = UNITS.into_iter().find(|(_, length)| seconds.is_multiple_of(*length)).unwrap_or(("sec", 1));
     let number = match seconds / length {
         1 => String::new(),
         several => several.to_string(),
@@ -175,7 +177,7 @@ mod tests {
             ("rpm:1/99999999999999999999day", "Invalid period"),
             ("rpm:1/999999999999999999day", "Invalid period"),
             ("rpm:0", "'rpm:0': invalid capacity: must be at least 1"),
-            ("rpm:1/0min", "invalid refill_period_seconds"),
+            ("rpm:1/0min", "invalid refill_period"),
             ("wcu:1", "'wcu:1': invalid name: is reserved"),
             (":1", "invalid name: must not be empty"),
         ] {

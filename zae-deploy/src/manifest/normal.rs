@@ -39,7 +39,7 @@ fn limits(limits: &Limits) -> Value {
         let numbers = json!({
             "capacity": limit.capacity(),
             "refill_amount": limit.refill_amount(),
-            "refill_period": limit.refill_period_seconds(),
+            "refill_period": limit.refill_period().as_secs(),
         });
         (limit.name().to_string(), numbers)
     };

@@ -1,6 +1,9 @@
 //! From a tree to a checked manifest. Every problem is collected, so that one run shows them all.
 
-use std::collections::{BTreeMap, btree_map};
+use std::{
+    collections::{BTreeMap, btree_map},
+    time::Duration,
+};
 
 use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, StoredPolicy, ValidationError};
 
@@ -225,7 +228,7 @@ impl Reader {
         }
         let limits = found
             .into_iter()
-            .map(|(name, Numbers { capacity, refill, period })| Limit::custom(name, capacity, refill, period));
+            .map(|(name, Numbers { capacity, refill, period })| Limit::per(name, refill, period)?.with_burst(capacity));
         let limits: Result<Vec<Limit>, ValidationError> = limits.collect();
         self.valid(limits.and_then(Limits::new), node.place, path)
     }
@@ -243,7 +246,7 @@ impl Reader {
             let (max, target) = match key {
                 Key::Capacity => (zae_limiter::MAX_TOKENS, &mut capacity),
                 Key::RefillAmount => (zae_limiter::MAX_TOKENS, &mut refill),
-                Key::RefillPeriod => (zae_limiter::MAX_PERIOD_SECONDS, &mut period),
+                Key::RefillPeriod => (zae_limiter::MAX_PERIOD.as_secs(), &mut period),
                 _ => (zae_limiter::MAX_TOKENS, &mut burst),
             };
             *target = self.number(&entry.value, &path.at(&entry.key), max);
@@ -258,7 +261,11 @@ impl Reader {
         };
         // The former name of the ceiling, from before `capacity` was it.
         let capacity = burst.unwrap_or(capacity);
-        Some(Numbers { capacity, refill: refill.unwrap_or(capacity), period: period.unwrap_or(60) })
+        Some(Numbers {
+            capacity,
+            refill: refill.unwrap_or(capacity),
+            period: Duration::from_secs(period.unwrap_or(60)),
+        })
     }
 
     fn number(&mut self, node: &Node, path: &Path<'_>, max: u64) -> Option<u64> {
@@ -367,7 +374,7 @@ fn is_beyond(text: &str, max: u64) -> bool {
 struct Numbers {
     capacity: u64,
     refill: u64,
-    period: u64,
+    period: Duration,
 }
 
 /// `; did you mean …?` when one of `known` is close to what was written, else nothing.

@@ -62,7 +62,7 @@ fn write_limits(line: &mut impl FnMut(usize, String), depth: usize, limits: &Lim
         line(depth + 1, format!("{}:", scalar(limit.name().as_str())));
         line(depth + 2, format!("Capacity: {}", limit.capacity()));
         line(depth + 2, format!("RefillAmount: {}", limit.refill_amount()));
-        line(depth + 2, format!("RefillPeriod: {}", limit.refill_period_seconds()));
+        line(depth + 2, format!("RefillPeriod: {}", limit.refill_period().as_secs()));
     }
 }
 

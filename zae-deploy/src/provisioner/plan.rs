@@ -279,7 +279,7 @@ fn differences(from: &Content, to: &Content) -> Vec<Difference> {
         for (field, value) in [
             ("capacity", Limit::capacity as fn(&Limit) -> u64),
             ("refill_amount", Limit::refill_amount),
-            ("refill_period", Limit::refill_period_seconds),
+            ("refill_period", |limit| limit.refill_period().as_secs()),
         ] {
             let shown = |limit: &Option<Limit>| limit.as_ref().map(|limit| value(limit).to_string());
             compare(format!("{name}.{field}"), shown(&from), shown(&to));

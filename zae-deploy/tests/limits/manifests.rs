@@ -50,7 +50,7 @@ fn whole_numbers_may_be_written_as_floats() {
         let text = format!("system: {{limits: {{rpm: {{capacity: {written}, refill_period: 6e1}}}}}}\n");
         let manifest = Manifest::from_yaml(&text).unwrap_or_else(|error| panic!("{written}: {error}"));
         let limits = manifest.system.unwrap().limits.unwrap();
-        assert_eq!((limits.as_slice()[0].capacity(), limits.as_slice()[0].refill_period_seconds()), (1_000_000, 60));
+        assert_eq!((limits.as_slice()[0].capacity(), limits.as_slice()[0].refill_period().as_secs()), (1_000_000, 60));
     }
     // As CloudFormation and JSON hand them over.
     let properties = serde_json::json!({ "System": { "Limits": { "rpm": { "Capacity": "1e+06" } } } });
@@ -81,7 +81,7 @@ fn omitted_numbers_have_defaults_and_burst_is_capacity() {
         .limits
         .unwrap()
         .iter()
-        .map(|limit| (limit.capacity(), limit.refill_amount(), limit.refill_period_seconds()))
+        .map(|limit| (limit.capacity(), limit.refill_amount(), limit.refill_period().as_secs()))
         .collect();
     assert_eq!(numbers, [(7, 7, 60), (1000, 100, 6), (75000, 75000, 60)]);
 }
@@ -151,7 +151,7 @@ fn the_schema_knows_every_key_and_no_other() {
     }
     assert_eq!(schema.pointer("/$defs/limit/properties/capacity/maximum"), Some(&json!(zae_limiter::MAX_TOKENS)));
     let period = "/$defs/limit/properties/refill_period/maximum";
-    assert_eq!(schema.pointer(period), Some(&json!(zae_limiter::MAX_PERIOD_SECONDS)));
+    assert_eq!(schema.pointer(period), Some(&json!(zae_limiter::MAX_PERIOD.as_secs())));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
         time("grant from a reserve", 0.5, Bound::Below(200.0), &mut seen.grants).note(note.clone()),
         time("grant from a reserve", 0.99, Bound::Below(1_000.0), &mut seen.grants).note(note),
         time("grant from a reserve, at once", 0.5, Bound::Told, &mut seen.at_once)
-            .note("by `acquire_at_once`, as the layers do: the request stays with who asks"),
+            .note("by `try_acquire`, as the layers do: the request stays with who asks"),
         time("grant from a reserve, at once", 0.99, Bound::Told, &mut seen.at_once),
         time("grant from a reserve by names, with its commit", 0.5, Bound::Told, &mut seen.whole)
             .note("entity, resource and cost are given as text and checked"),
@@ -114,7 +114,7 @@ async fn measure(acquires: usize) -> Seen {
     let request = Acquire::new(entity, resource, cost);
     for turn in 0..acquires {
         let start = Instant::now();
-        let lease = limiter.acquire_at_once(&request);
+        let lease = limiter.try_acquire(&request);
         let took = start.elapsed();
         match lease {
             Some(lease) => {

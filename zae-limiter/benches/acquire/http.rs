@@ -94,7 +94,10 @@ impl Peers {
     async fn new(endpoint: &str) -> Self {
         let client = client(endpoint);
         // One bucket never refills and never runs dry: every acquire is the same write, for everybody.
-        let endless = limits([Limit::custom("rpm", 1_000_000_000, 1, 10_000_000).expect("a valid limit")]);
+        let endless = limits([Limit::per("rpm", 1, Duration::from_secs(10_000_000))
+            .expect("a valid limit")
+            .with_burst(1_000_000_000)
+            .expect("a valid limit")]);
         let limiter = |repository| RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
         let (recorder, tapped) = Recorder::tap(&client);
         let repository = Repository::builder().client(tapped).create_table().build().await.expect("a table");

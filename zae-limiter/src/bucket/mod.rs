@@ -61,7 +61,7 @@ impl From<&Limit> for Params {
         Self {
             capacity: milli(limit.capacity()),
             refill: milli(limit.refill_amount()),
-            period: milli(limit.refill_period_seconds()),
+            period: milli(limit.refill_period().as_secs()),
         }
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn ttl_seconds(limits: &Limits, multiplier: u32) -> Option<i64> {
     // Doubles, division first: the reference's order, which the vectors pin down.
     let longest = limits
         .iter()
-        .map(|l| l.capacity() as f64 / l.refill_amount() as f64 * l.refill_period_seconds() as f64)
+        .map(|l| l.capacity() as f64 / l.refill_amount() as f64 * l.refill_period().as_secs() as f64)
         .fold(0.0, f64::max);
     Some((longest * f64::from(multiplier)) as i64)
 }

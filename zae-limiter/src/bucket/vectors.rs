@@ -39,7 +39,8 @@ fn limits(value: &Value) -> Option<Limits> {
         let unsigned = |key| u64::try_from(int(limit, key)).unwrap();
         // The vectors repeat names; only the numbers matter here.
         let name = LimitName::new(format!("l{index}")).unwrap();
-        Limit::custom(name, unsigned("capacity"), unsigned("refill_amount"), unsigned("refill_period_seconds")).unwrap()
+        Limit::of_seconds(name, unsigned("capacity"), unsigned("refill_amount"), unsigned("refill_period_seconds"))
+            .unwrap()
     });
     Limits::new(limits).ok()
 }

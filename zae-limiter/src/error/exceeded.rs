@@ -89,7 +89,7 @@ impl RateLimitExceeded {
                     "limit_name": status.limit.name(),
                     "capacity": status.limit.capacity(),
                     "refill_amount": status.limit.refill_amount(),
-                    "refill_period_seconds": status.limit.refill_period_seconds(),
+                    "refill_period_seconds": status.limit.refill_period().as_secs(),
                     "available": status.available,
                     "requested": status.requested,
                     "exceeded": status.exceeded,

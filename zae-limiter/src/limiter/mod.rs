@@ -209,13 +209,13 @@ impl RateLimiter {
     /// ```
     /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};
     /// async fn acquire(limiter: &RateLimiter, request: Acquire) -> Result<Lease, AcquireError> {
-    ///     match limiter.acquire_at_once(&request) {
+    ///     match limiter.try_acquire(&request) {
     ///         Some(lease) => Ok(lease),
     ///         None => Box::pin(limiter.acquire_with(request)).await,
     ///     }
     /// }
     /// ```
-    pub fn acquire_at_once(&self, request: &Acquire) -> Option<Lease> {
+    pub fn try_acquire(&self, request: &Acquire) -> Option<Lease> {
         request.cost.check().ok()?;
         self.acquire_from_stock(request)
     }
@@ -296,7 +296,7 @@ impl RateLimiter {
         let Context { home, deadlines, .. } = &*self.inner.lanes.shared;
         if let Some(elsewhere) = home.elsewhere() {
             let (limiter, asked) = (self.clone(), wish.clone());
-            let errand = RemoteTask::start(&elsewhere, Box::pin(async move { limiter.try_acquire(&asked).await }));
+            let errand = RemoteTask::start(&elsewhere, Box::pin(async move { limiter.acquire_here(&asked).await }));
             // A timer of this runtime: the other one may be busy, or not be driven.
             match tokio::time::timeout_at(wish.deadline, errand).await {
                 Ok(Ok(result)) => return Ok(result),
@@ -304,10 +304,10 @@ impl RateLimiter {
                 Err(_) => return Err(Passed),
             }
         }
-        deadlines.until(wish.deadline, self.try_acquire(wish)).await
+        deadlines.until(wish.deadline, self.acquire_here(wish)).await
     }
 
-    async fn try_acquire(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
+    async fn acquire_here(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
         loop {
             let resolved = self.resolve(wish).await?;
             let amounts = wish.cost.amounts_of(resolved.child.limits())?;

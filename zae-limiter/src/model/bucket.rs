@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::model::name::{EntityId, LimitName, ResourceName};
@@ -53,12 +55,17 @@ pub struct BucketLimit {
     pub capacity: i64,
     /// Tokens gained per period, over all shards.
     pub refill_amount: i64,
-    /// The period, in seconds.
-    pub refill_period_seconds: i64,
+    /// The period, in whole seconds.
+    #[serde(rename = "refill_period_seconds", serialize_with = "whole_seconds")]
+    pub refill_period: Duration,
     /// Tokens in it now, refills included; negative in debt.
     pub available: i64,
     /// Net consumption since the items were created, in tokens.
     pub consumed: i64,
+}
+
+fn whole_seconds<S: serde::Serializer>(period: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(period.as_secs())
 }
 
 /// The result of folding a bucket.

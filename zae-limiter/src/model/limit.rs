@@ -1,6 +1,6 @@
 //! Configured limits: one [`Limit`], and the set of [`Limits`] that apply together.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,19 +11,19 @@ use crate::{
 
 /// The largest capacity or refill amount, in tokens. In millitokens it still leaves room in 63 bits for sums.
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
-/// The longest refill period, in seconds (over 300 years).
-pub const MAX_PERIOD_SECONDS: u64 = 10_000_000_000;
+/// The longest refill period (over 300 years).
+pub const MAX_PERIOD: Duration = Duration::from_secs(10_000_000_000);
 /// Maximum number of limits in one set. A write names all of them in its condition, and DynamoDB takes expressions of
 /// 300 operators: twelve for each limit, and those of the bucket itself.
 pub const MAX_LIMITS: usize = 23;
 
 /// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
-/// `refill_period_seconds`, continuously.
+/// `refill_period`, continuously.
 ///
 /// ```
 /// use zae_limiter::Limit;
 /// let limit = Limit::per_minute("tpm", 10_000)?.with_burst(15_000)?;
-/// assert_eq!((limit.capacity(), limit.refill_amount(), limit.refill_period_seconds()), (15_000, 10_000, 60));
+/// assert_eq!((limit.capacity(), limit.refill_amount(), limit.refill_period().as_secs()), (15_000, 10_000, 60));
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ struct RawLimit {
 impl TryFrom<RawLimit> for Limit {
     type Error = ValidationError;
     fn try_from(raw: RawLimit) -> Result<Self, Self::Error> {
-        Self::custom(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)
+        Self::of_seconds(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)
     }
 }
 
@@ -72,7 +72,7 @@ impl Limit {
         N: TryInto<LimitName>,
         ValidationError: From<N::Error>,
     {
-        Self::custom(name, rate, rate, 1)
+        Self::of_seconds(name, rate, rate, 1)
     }
 
     /// A limit of `rate` tokens per minute, holding at most `rate`.
@@ -84,7 +84,7 @@ impl Limit {
         N: TryInto<LimitName>,
         ValidationError: From<N::Error>,
     {
-        Self::custom(name, rate, rate, 60)
+        Self::of_seconds(name, rate, rate, 60)
     }
 
     /// A limit of `rate` tokens per hour, holding at most `rate`.
@@ -96,7 +96,7 @@ impl Limit {
         N: TryInto<LimitName>,
         ValidationError: From<N::Error>,
     {
-        Self::custom(name, rate, rate, 3_600)
+        Self::of_seconds(name, rate, rate, 3_600)
     }
 
     /// A limit of `rate` tokens per day, holding at most `rate`.
@@ -108,14 +108,43 @@ impl Limit {
         N: TryInto<LimitName>,
         ValidationError: From<N::Error>,
     {
-        Self::custom(name, rate, rate, 86_400)
+        Self::of_seconds(name, rate, rate, 86_400)
     }
 
-    /// A limit holding at most `capacity` tokens that gains `refill_amount` tokens every `refill_period_seconds`.
+    /// A limit of `amount` tokens per `period`, holding at most `amount`.
     ///
     /// # Errors
-    /// [`ValidationError`] naming the first of name, capacity, refill amount and period that is invalid.
-    pub fn custom<N>(
+    /// [`ValidationError`] when the name is invalid, `amount` is 0 or beyond [`MAX_TOKENS`], or `period` is 0, beyond
+    /// [`MAX_PERIOD`] or not of whole seconds.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use zae_limiter::Limit;
+    /// let limit = Limit::per("uploads", 20, Duration::from_secs(600))?.with_burst(50)?;
+    /// assert_eq!((limit.capacity(), limit.refill_amount(), limit.refill_period().as_secs()), (50, 20, 600));
+    /// # Ok::<(), zae_limiter::ValidationError>(())
+    /// ```
+    pub fn per<N>(name: N, amount: u64, period: Duration) -> Result<Self, ValidationError>
+    where
+        N: TryInto<LimitName>,
+        ValidationError: From<N::Error>,
+    {
+        let name: LimitName = name.try_into()?;
+        check_amount("refill_amount", amount, MAX_TOKENS)?;
+        if period.subsec_nanos() > 0 {
+            let reason = ValidationReason::Other("must be whole seconds".to_owned());
+            return Err(ValidationError::new("refill_period", format!("{period:?}"), reason));
+        }
+        let refill_period_seconds = period.as_secs();
+        check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
+        Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds })
+    }
+
+    /// A limit from its four parts as they are stored.
+    ///
+    /// # Errors
+    /// [`ValidationError`] naming the first of them that is invalid.
+    pub(crate) fn of_seconds<N>(
         name: N,
         capacity: u64,
         refill_amount: u64,
@@ -128,7 +157,7 @@ impl Limit {
         let name = name.try_into()?;
         check_amount("capacity", capacity, MAX_TOKENS)?;
         check_amount("refill_amount", refill_amount, MAX_TOKENS)?;
-        check_amount("refill_period_seconds", refill_period_seconds, MAX_PERIOD_SECONDS)?;
+        check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
         Ok(Self { name, capacity, refill_amount, refill_period_seconds })
     }
 
@@ -156,9 +185,9 @@ impl Limit {
         self.refill_amount
     }
 
-    /// The period, in seconds.
-    pub fn refill_period_seconds(&self) -> u64 {
-        self.refill_period_seconds
+    /// The period, in whole seconds.
+    pub fn refill_period(&self) -> Duration {
+        Duration::from_secs(self.refill_period_seconds)
     }
 
     /// Tokens gained per second.
@@ -166,10 +195,10 @@ impl Limit {
         self.refill_amount as f64 / self.refill_period_seconds as f64
     }
 
-    /// Whole seconds that an empty bucket needs to fill, rounded up: the `w` of a `RateLimit-Policy` field.
-    pub fn fill_seconds(&self) -> u64 {
+    /// The time in which an empty bucket fills, rounded up to whole seconds: the `w` of a `RateLimit-Policy` field.
+    pub fn fill_time(&self) -> Duration {
         let product = u128::from(self.capacity) * u128::from(self.refill_period_seconds);
-        u64::try_from(product.div_ceil(u128::from(self.refill_amount))).unwrap_or(u64::MAX)
+        Duration::from_secs(u64::try_from(product.div_ceil(u128::from(self.refill_amount))).unwrap_or(u64::MAX))
     }
 }
 

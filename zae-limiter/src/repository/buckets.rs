@@ -1,6 +1,9 @@
 //! Looking into buckets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     Repository,
@@ -93,7 +96,7 @@ fn state(
             name: name.clone(),
             capacity: left.capacity,
             refill_amount: params.refill / MILLI,
-            refill_period_seconds: params.period / 1_000,
+            refill_period: Duration::from_secs(u64::try_from(params.period / 1_000).unwrap_or(0)),
             available: left.available,
             consumed: clamp(consumed.fold(0_i128, i128::saturating_add).div_euclid(MILLI.into())),
         })

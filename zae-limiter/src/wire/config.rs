@@ -151,7 +151,7 @@ fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
         let [Some(capacity), Some(refill), Some(period)] = fields else {
             return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
         };
-        let limit = Limit::custom(name, capacity, refill, period);
+        let limit = Limit::of_seconds(name, capacity, refill, period);
         limits.push(limit.map_err(|error| malformed(format!("limit {name}: {error}")))?);
     }
     if limits.is_empty() {
@@ -189,7 +189,7 @@ pub(crate) fn encode_limits(limits: &Limits) -> impl Iterator<Item = (String, At
         [
             (name("cp"), n(limit.capacity())),
             (name("ra"), n(limit.refill_amount())),
-            (name("rp"), n(limit.refill_period_seconds())),
+            (name("rp"), n(limit.refill_period().as_secs())),
         ]
     })
 }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn limits_survive_the_round_trip() {
         let limits = Limits::new([
-            Limit::custom("a_cp", 7, 3, 9).unwrap(),
+            Limit::of_seconds("a_cp", 7, 3, 9).unwrap(),
             Limit::per_minute("tpm.v2-x", 10_000).unwrap().with_burst(15_000).unwrap(),
         ]);
         let limits = limits.unwrap();

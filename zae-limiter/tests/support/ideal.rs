@@ -16,7 +16,7 @@ impl Ideal {
     /// A full bucket.
     pub fn full(limit: &Limit, now: i64) -> Self {
         let (refill, period) =
-            (i128::from(limit.refill_amount()) * 1_000, i128::from(limit.refill_period_seconds()) * 1_000);
+            (i128::from(limit.refill_amount()) * 1_000, i128::from(limit.refill_period().as_secs()) * 1_000);
         let capacity = i128::from(limit.capacity()) * 1_000 * period;
         Self { capacity, refill, period, level: capacity, at: now }
     }

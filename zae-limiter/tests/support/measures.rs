@@ -91,7 +91,7 @@ pub async fn first_acquire() -> (u64, u64) {
 /// Calls per refused acquire: 10 000 of them in five seconds.
 pub async fn refusals() -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
-    let limit = Limit::custom("rpm", 5, 1, 3_600).unwrap();
+    let limit = Limit::per_hour("rpm", 1).unwrap().with_burst(5).unwrap();
     let (wire, limiter) = fleet.process(&limits([limit]), strict).await;
     assert!(spend(&limiter, "user-1", Cost::of("rpm", 5)).await);
     wire.reset();
@@ -275,7 +275,7 @@ pub async fn project(time: Duration) -> f64 {
 
 /// Twice what is permitted by many processes, from an empty bucket: writes per request, and granted / permitted.
 pub async fn overload(processes: u64, per_second: u64, time: Duration) -> (f64, f64) {
-    let limit = limits([Limit::custom("rpm", per_second * 60, per_second, 1).unwrap()]);
+    let limit = limits([Limit::per_second("rpm", per_second).unwrap().with_burst(per_second * 60).unwrap()]);
     let fleet = Fleet::new(ROUND_TRIP);
     let (_, drain) = fleet.process(&limit, strict).await;
     assert!(spend(&drain, "proj-1", Cost::of("rpm", per_second * 60)).await);

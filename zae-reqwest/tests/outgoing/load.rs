@@ -40,7 +40,7 @@ where
 }
 
 async fn limit() -> OutgoingLimit {
-    let requests = Limit::custom("rpm", RATE / 5, OUR_RATE, 1).unwrap();
+    let requests = Limit::per_second("rpm", OUR_RATE).unwrap().with_burst(RATE / 5).unwrap();
     let limiter = Bench::running().limiter([requests, Limit::per_second("tpm", 1_000_000).unwrap()]).await;
     llm(&limiter)
 }
@@ -106,7 +106,7 @@ async fn through_the_middleware() {
 async fn where_tokens_are_what_binds() {
     const USED: u64 = 15;
     let provider = Arc::new(Provider::limited_in_tokens((RATE * USED) as f64).await);
-    let tokens = Limit::custom("tpm", RATE * USED / 5, OUR_RATE * USED, 1).unwrap();
+    let tokens = Limit::per_second("tpm", OUR_RATE * USED).unwrap().with_burst(RATE * USED / 5).unwrap();
     let limiter = Bench::running().limiter([Limit::per_second("rpm", 1_000_000).unwrap(), tokens]).await;
     let client = ClientBuilder::new(Client::new()).with(llm(&limiter)).build();
     let asked = Arc::clone(&provider);

@@ -21,7 +21,7 @@ fn client(limit: OutgoingLimit) -> ClientWithMiddleware {
 
 /// One request at once, and so many a second.
 fn one_then(per_second: u64) -> Limit {
-    Limit::custom("rpm", 1, per_second, 1).unwrap()
+    Limit::per_second("rpm", per_second).unwrap().with_burst(1).unwrap()
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn nothing_is_lost_with_a_call_that_stops_waiting() {
 #[tokio::test]
 async fn a_large_call_is_not_overtaken_for_ever() {
     let provider = Provider::boundless().await;
-    let limiter = Bench::running().limiter([Limit::custom("rpm", 10, 50, 1).unwrap()]).await;
+    let limiter = Bench::running().limiter([Limit::per_second("rpm", 50).unwrap().with_burst(10).unwrap()]).await;
     let limit = OutgoingLimit::new(&limiter)
         .cost(find::from_fn(|call| Some(Cost::of("rpm", call.json()?.get("max_tokens")?.as_u64()?))));
     let client = client(limit);

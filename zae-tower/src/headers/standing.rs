@@ -47,7 +47,7 @@ impl<'a> Standing<'a> {
             name: limit.name().as_str(),
             capacity: limit.capacity(),
             refill_amount: limit.refill_amount(),
-            refill_period_seconds: limit.refill_period_seconds(),
+            refill_period_seconds: limit.refill_period().as_secs(),
             available,
             requested: 0,
             exceeded: false,

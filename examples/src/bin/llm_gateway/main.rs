@@ -100,7 +100,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("Listening on http://{address}/. Each key has, of each model:");
     for limit in &limits {
-        println!("  {}: {} per {} s", limit.name(), limit.capacity(), limit.fill_seconds());
+        println!("  {}: {} per {} s", limit.name(), limit.capacity(), limit.fill_time().as_secs());
     }
     println!("Try:");
     println!();

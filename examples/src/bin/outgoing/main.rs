@@ -55,9 +55,9 @@ async fn main() -> ExitCode {
 async fn limit() -> Result<OutgoingLimit, Failure> {
     // In production `Repository::open("default")`: all processes on one table share the buckets.
     let repository = Repository::embedded().await?;
-    let requests = Limit::custom("rpm", 3, 4, 1)?;
+    let requests = Limit::per_second("rpm", 4)?.with_burst(3)?;
     // Hardly refills, so that what was charged can be read off in the end.
-    let tokens = Limit::custom("tpm", TOKENS, 1, 86_400)?;
+    let tokens = Limit::per_day("tpm", 1)?.with_burst(TOKENS)?;
     repository.set_system_defaults(&Limits::new([requests, tokens])?).await?;
     Ok(OutgoingLimit::new(repository)
         .resource(find::json::<ResourceName>("/model"))

@@ -71,7 +71,7 @@ fn row(bucket: &BucketState, limit: &BucketLimit) -> [Cell; 8] {
         Cell::new(count(limit.available)).tone(tone),
         count(limit.capacity).into(),
         Cell::new(format!("{used:.0} %")).tone(tone),
-        per_period(limit.refill_amount, limit.refill_period_seconds).into(),
+        per_period(limit.refill_amount, limit.refill_period).into(),
         count(limit.consumed).into(),
         if bucket.shard_count > 1 { shards.tone(Tone::Warn) } else { shards },
     ]
