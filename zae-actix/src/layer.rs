@@ -38,7 +38,7 @@ pub(crate) type Render = Arc<dyn Fn(&Refusal, HttpResponse) -> HttpResponse + Se
 ///     }))
 ///     .require_entity()
 ///     .cost(Cost::of("rpm", 1))
-///     .default_limits(Limit::per_minute("rpm", 600)?.into())
+///     .default_limits(Limit::per_minute("rpm", 600)?)
 ///     .skip(skip::cors_preflight)
 ///     .settle(settle::refund_on(|status| status.is_server_error()));
 /// let app = App::new().wrap(limit.clone()).route("/", web::get().to(|| async { "hello" }));

@@ -15,7 +15,7 @@
 //! use zae_actix::{Limit, Repository, ZaeLimit};
 //!
 //! let repository = Repository::embedded().await?; // in production `Repository::open("default").await?`
-//! let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", 60)?.into());
+//! let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", 60)?);
 //!
 //! let shared = limit.clone(); // made once, cloned into every worker
 //! let server = HttpServer::new(move || {

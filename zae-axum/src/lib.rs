@@ -13,7 +13,7 @@
 //! use zae_axum::{Limit, Repository, ZaeLimit};
 //!
 //! let repository = Repository::embedded().await?; // in production `Repository::open("default").await?`
-//! let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", 60)?.into());
+//! let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", 60)?);
 //! let app: Router = Router::new().route("/users/{id}", get(|| async { "hello" })).layer(limit.clone());
 //!
 //! // The peer's address is known where the server is told to provide it.
@@ -75,7 +75,7 @@ pub use charge::{
 pub use connect::OnAxum;
 pub use decision::RateLimited;
 pub use error::LimitError;
-pub use layer::{AxumLimit, ZaeLimit};
+pub use layer::ZaeLimit;
 pub use lease::Lease;
 pub use rejection::NotLimited;
 pub use zae_tower::{self, *};

@@ -119,3 +119,19 @@ async fn a_limiter_that_shut_down_answers_503() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "1");
 }
+
+/// An application as users write it: its layer is a field.
+struct Gateway {
+    limit: ZaeLimit,
+}
+
+#[tokio::test]
+async fn the_layer_has_a_name_that_a_field_can_have() {
+    let repository = limiter([rpm(5)]).await.repository().clone();
+    repository.delete_system_defaults().await.unwrap();
+    let gateway = Gateway { limit: ZaeLimit::new(repository).default_limits(rpm(1)) };
+    let app = Router::new().route("/a", on_get(hello)).layer(gateway.limit.clone());
+    assert_eq!(get(&app, "/a", ALICE).await.status(), StatusCode::OK);
+    assert_eq!(get(&app, "/a", ALICE).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    gateway.limit.shutdown().await;
+}

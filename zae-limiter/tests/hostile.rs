@@ -121,10 +121,10 @@ fn limits() {
         (1, 1, 1, None),
         (MAX_TOKENS, MAX_TOKENS, 1, None),
         (0, 1, 1, Some("capacity")),
-        (1, 0, 1, Some("capacity")),
+        (1, 0, 1, Some("refill_amount")),
         (1, 1, 0, Some("refill_period")),
         (MAX_TOKENS + 1, 1, 1, Some("capacity")),
-        (u64::MAX, u64::MAX, u64::MAX, Some("capacity")),
+        (u64::MAX, u64::MAX, u64::MAX, Some("refill_amount")),
         (1, 1, u64::MAX, Some("refill_period")),
     ] {
         let limit = Limit::per("rpm", refill, Duration::from_secs(period)).and_then(|limit| limit.with_burst(capacity));

@@ -40,7 +40,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 ///     .entity(entity::header("x-user-id"))
 ///     .require_entity()
 ///     .cost(Cost::of("rpm", 1))
-///     .default_limits(Limit::per_minute("rpm", 600)?.into())
+///     .default_limits(Limit::per_minute("rpm", 600)?)
 ///     .skip(skip::cors_preflight)
 ///     .settle(settle::refund_on(|status| status.is_server_error()));
 /// // …serve…

@@ -129,7 +129,7 @@ macro_rules! setters {
 }
 
 setters! {
-    default_limits(limits: Limits) => settings { settings.acquire.default_limits = Some(limits); }
+    default_limits(limits: impl Into<Limits>) => settings { settings.acquire.default_limits = Some(limits.into()); }
     deadline(deadline: Duration) => settings { settings.acquire.deadline = Some(deadline); }
     on_unavailable(policy: OnUnavailable) => settings { settings.acquire.on_unavailable = Some(policy); }
     reserve(reserve: Reserve) => settings { settings.acquire.reserve = Some(reserve); }
@@ -164,7 +164,8 @@ macro_rules! acquire_settings {
         /// Limits that apply where nothing is stored. Without them, and with nothing stored for the entity, the
         /// resource or the system, every request is answered with 500, and the log names the command that stores
         /// limits.
-        pub fn default_limits(self, limits: $crate::Limits) -> Self {
+        pub fn default_limits(self, limits: impl Into<$crate::Limits>) -> Self {
+            let limits = limits.into();
             self.acquire_settings(|settings| settings.default_limits = Some(limits))
         }
 

@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .init();
     // Here it is a store in this process; `Repository::open("default")` is a stack in AWS.
     let repository = Repository::embedded().await?;
-    let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?.into());
+    let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?);
 
     // Made once, and cloned into every worker.
     let shared = limit.clone();

@@ -12,7 +12,7 @@ use axum::{
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
-use zae_axum::{AxumLimit, Limit, Repository, Reserve, ZaeLimit};
+use zae_axum::{Limit, Repository, Reserve, ZaeLimit};
 
 /// So many that no request is ever refused.
 const ENDLESS: u64 = 1_000_000_000;
@@ -36,16 +36,16 @@ pub(crate) fn governed_telling() -> Router {
 }
 
 /// [`ZaeLimit`] on the embedded store, as it comes; the layer is to be shut down in the end.
-pub(crate) async fn limited() -> (Router, AxumLimit) {
+pub(crate) async fn limited() -> (Router, ZaeLimit) {
     through(ZaeLimit::new(endless().await))
 }
 
 /// The same with tokens debited ahead of use: mostly there is no write.
-pub(crate) async fn reserving() -> (Router, AxumLimit) {
+pub(crate) async fn reserving() -> (Router, ZaeLimit) {
     through(ZaeLimit::new(endless().await).reserve(Reserve::All))
 }
 
-fn through(layer: AxumLimit) -> (Router, AxumLimit) {
+fn through(layer: ZaeLimit) -> (Router, ZaeLimit) {
     (ready(plain().layer(layer.clone())), layer)
 }
 

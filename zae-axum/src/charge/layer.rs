@@ -14,13 +14,13 @@ use super::{
     extract::{Charged, Verdict},
     service::RouteLimitService,
 };
-use crate::{AxumLimit, OnAxum};
+use crate::OnAxum;
 
 type Who = Or<Charged<EntityId>, OnAxum<DefaultEntity>>;
 type What = Or<Charged<ResourceName>, OnAxum<DefaultResource>>;
 
 /// The settings of a [`RouteLimitLayer`], as [`RouteLimitLayer::configure`] hands them over.
-pub type RouteLimit = AxumLimit<Who, What, Charged<Cost>, Charged<Limits>>;
+pub type RouteLimit = zae_tower::ZaeLimit<Who, What, Charged<Cost>, Charged<Limits>>;
 
 /// A service limited by [`RouteLimit`].
 type Limited<I> = ZaeLimitService<I, Who, What, Charged<Cost>, Charged<Limits>>;

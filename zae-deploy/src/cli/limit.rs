@@ -176,7 +176,7 @@ mod tests {
             ("rpm:1/", "Invalid period: '/'"),
             ("rpm:1/99999999999999999999day", "Invalid period"),
             ("rpm:1/999999999999999999day", "Invalid period"),
-            ("rpm:0", "'rpm:0': invalid capacity: must be at least 1"),
+            ("rpm:0", "'rpm:0': invalid refill_amount: must be at least 1"),
             ("rpm:1/0min", "invalid refill_period"),
             ("wcu:1", "'wcu:1': invalid name: is reserved"),
             (":1", "invalid name: must not be empty"),

@@ -27,7 +27,7 @@ fn a_rule_of_names_and_values_is_broken() {
         (&["system", "set-defaults", "-l", "rpm"], "Invalid limit format: rpm. Expected 'name:rate[/period]'"),
         (&["system", "set-defaults", "-l", "rpm:x"], "Invalid limit values in 'rpm:x': 'x' is not a whole number"),
         (&["system", "set-defaults", "-l", "rpm:1/week"], "Invalid period: '/week'. Use /[N]sec"),
-        (&["system", "set-defaults", "-l", "rpm:0"], "'rpm:0': invalid capacity: must be at least 1"),
+        (&["system", "set-defaults", "-l", "rpm:0"], "'rpm:0': invalid refill_amount: must be at least 1"),
         (&["system", "set-defaults", "-l", "wcu:1"], "'wcu:1': invalid name: is reserved"),
         (&["system", "set-defaults", "-l", "rpm:1", "-l", "rpm:2"], "invalid limits: `rpm` is given twice"),
         (&["system", "set-defaults", "-l", "rpm:1", "--principal", "a b"], "invalid principal"),

@@ -172,7 +172,7 @@ impl fmt::Display for UnavailableReason {
 /// use zae_limiter::{Cost, LeaseError, Limit, RateLimiter, Repository};
 ///
 /// let repository = Repository::embedded().await?;
-/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?.into()).build();
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
 /// let lease = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?;
 /// assert!(matches!(lease.adjust("tpm", 5), Err(LeaseError::UnknownLimit { .. })));
 /// lease.commit().await?;

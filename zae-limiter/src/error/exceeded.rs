@@ -16,7 +16,7 @@ use crate::model::status::LimitStatus;
 /// use zae_limiter::{AcquireError, Cost, Limit, RateLimiter, Repository};
 ///
 /// let repository = Repository::embedded().await?;
-/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 1)?.into()).build();
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 1)?).build();
 /// limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?.commit().await?;
 ///
 /// let refused = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await;
@@ -136,7 +136,7 @@ impl std::error::Error for RateLimitExceeded {}
 /// use zae_limiter::{AcquireError, Cost, Limit, RateLimiter, Repository};
 ///
 /// let repository = Repository::embedded().await?;
-/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?.into()).build();
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?).build();
 /// let refused = limiter.acquire("key-1", "gpt-4", Cost::of("tpm", 1_001)).await;
 /// let Err(AcquireError::NeverFits(refusal)) = refused else { panic!("it cannot fit") };
 /// assert_eq!(refusal.violations()[0].limit.capacity(), 1_000);

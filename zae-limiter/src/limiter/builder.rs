@@ -30,7 +30,7 @@ use crate::{
 /// use zae_limiter::{Limit, OnUnavailable, RateLimiter, Repository, Reserve};
 ///
 /// let limiter = RateLimiter::builder(Repository::embedded().await?)
-///     .default_limits(Limit::per_minute("rpm", 100)?.into()) // where the table stores none
+///     .default_limits(Limit::per_minute("rpm", 100)?) // where the table stores none
 ///     .deadline(Duration::from_millis(100))
 ///     .on_unavailable(OnUnavailable::Local)
 ///     .reserve(Reserve::Parents)
@@ -142,8 +142,8 @@ impl RateLimiterBuilder {
     }
 
     /// The lowest level of limits: they hold where nothing is stored.
-    pub fn default_limits(mut self, limits: Limits) -> Self {
-        self.default_limits = Some(limits);
+    pub fn default_limits(mut self, limits: impl Into<Limits>) -> Self {
+        self.default_limits = Some(limits.into());
         self
     }
 

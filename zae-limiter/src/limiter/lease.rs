@@ -209,6 +209,7 @@ impl Lease {
     /// have them and in their order, without putting them together: for what is said in every response.
     ///
     /// The lease is locked meanwhile: `see` must not ask it for anything.
+    #[doc(hidden)]
     pub fn left<T>(&self, see: impl for<'a> FnOnce(&mut (dyn Iterator<Item = (&'a Limit, i64)> + 'a)) -> T) -> T {
         if let Some(statuses) = self.statuses.get() {
             return see(&mut statuses.iter().map(|status| (&status.limit, status.available)));

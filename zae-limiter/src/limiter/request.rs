@@ -61,14 +61,14 @@ impl Acquire {
 
     /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in
     /// line with them.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Some(limits);
+    pub fn limits(mut self, limits: impl Into<Limits>) -> Self {
+        self.limits = Some(limits.into());
         self
     }
 
     /// Limits for the case that none are stored; they come before the limiter's own defaults.
-    pub fn default_limits(mut self, limits: Limits) -> Self {
-        self.default_limits = Some(limits);
+    pub fn default_limits(mut self, limits: impl Into<Limits>) -> Self {
+        self.default_limits = Some(limits.into());
         self
     }
 

@@ -17,7 +17,7 @@ use crate::model::name::{EntityId, LimitName, ResourceName};
 ///
 /// let repository = Repository::embedded().await?;
 /// let limiter =
-///     RateLimiter::builder(repository.clone()).default_limits(Limit::per_minute("rpm", 100)?.into()).build();
+///     RateLimiter::builder(repository.clone()).default_limits(Limit::per_minute("rpm", 100)?).build();
 /// limiter.acquire("key-1", "api", Cost::of("rpm", 40)).await?.commit().await?;
 ///
 /// let buckets = repository.buckets(&EntityId::new("key-1")?).await?;

@@ -17,7 +17,7 @@ use crate::model::{
 /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
 ///
 /// let repository = Repository::embedded().await?;
-/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 100)?.into()).build();
+/// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 100)?).build();
 /// let lease = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?;
 /// let status = &lease.statuses()[0];
 /// assert_eq!((status.requested, status.available, status.deficit()), (1, 99, 0));

@@ -101,6 +101,7 @@ pub trait Extract<R>: Extractor {
     /// True if the future is always ready when it is polled for the first time. Where this holds for all extractors, a
     /// grant that needs no waiting either is given without a future. A future that turns out not to be ready is
     /// dropped, and its extractor is asked again.
+    #[doc(hidden)]
     const AT_ONCE: bool = false;
 
     /// Looks into `request`.
