@@ -179,6 +179,13 @@ impl fmt::Debug for Accounting {
 }
 
 /// Expected usage and cost of a call.
+///
+/// ```
+/// use zae_llm::{Accounting, Tariff};
+/// let quote = Accounting::new(Tariff::openai()).quote(br#"{"model":"gpt-5","max_tokens":500,"messages":[]}"#);
+/// assert_eq!((quote.model(), quote.estimate().output), (Some("gpt-5"), 500));
+/// assert_eq!(quote.cost().to_string(), "rpm:1,tpm:500");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Quote {
     request: LlmRequest,
@@ -209,6 +216,22 @@ impl Quote {
 }
 
 /// Reads one response as it passes by, and settles its lease.
+///
+/// ```
+/// # use bytes::Bytes;
+/// use http::{HeaderMap, StatusCode};
+/// use zae_llm::{Accounting, End, zae_limiter::Lease};
+///
+/// async fn settle(accounting: &Accounting, lease: Lease, headers: &HeaderMap, body: Vec<Bytes>) {
+///     let mut meter = accounting.meter();
+///     meter.start(StatusCode::OK, headers);
+///     for chunk in &body {
+///         meter.push(chunk); // and pass it on
+///     }
+///     meter.settle(&lease, End::Complete);
+///     drop(lease.commit());
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Meter {
     accounting: Accounting,

@@ -8,6 +8,11 @@ use crate::{
 };
 
 /// Why a [`Tariff`] cannot be built.
+///
+/// ```
+/// use zae_llm::{Tariff, TariffError};
+/// assert_eq!(Tariff::builder().request("rpm").build(), Err(TariffError::Empty)); // tokens would be free
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TariffError {
@@ -224,6 +229,8 @@ impl TariffBuilder {
 }
 
 /// Settles a lease at the place of the call, for clients that have no seam for a layer.
+///
+/// See [`settle_from`](SettleFrom::settle_from) for an example.
 pub trait SettleFrom {
     /// Makes the lease stand for `usage` by `tariff`, and commits it. Queued at the call; see [`Lease::commit`].
     ///

@@ -28,6 +28,20 @@ use crate::{LlmRequest, Usage};
 pub const MEDIA_TOKENS: u64 = 1_000;
 
 /// Guesses what a call will use.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::Estimator};
+///
+/// /// Half of the characters are tokens, as in some languages.
+/// struct Dense;
+///
+/// impl Estimator for Dense {
+///     fn estimate(&self, request: &LlmRequest) -> Usage {
+///         Usage::new(request.characters().div_ceil(2), request.max_output().unwrap_or(1_000))
+///     }
+/// }
+/// # let _ = Dense.at_most(100_000, 8_000);
+/// ```
 pub trait Estimator: Send + Sync + 'static {
     /// The guess. Of its kinds, `input_uncached` and `output` suffice: what a cache will do is not known.
     fn estimate(&self, request: &LlmRequest) -> Usage;
@@ -99,6 +113,8 @@ where
 }
 
 /// Made by [`characters`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Characters {
     media: u64,
@@ -120,6 +136,8 @@ impl Estimator for Characters {
 }
 
 /// Made by [`max_output`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxOutput {
     default: u64,
@@ -132,6 +150,8 @@ impl Estimator for MaxOutput {
 }
 
 /// Made by [`Estimator::plus`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Plus<A, B>(A, B);
 
@@ -142,6 +162,8 @@ impl<A: Estimator, B: Estimator> Estimator for Plus<A, B> {
 }
 
 /// Made by [`Estimator::at_most`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct AtMost<E> {
     estimator: E,
@@ -160,6 +182,8 @@ impl<E: Estimator> Estimator for AtMost<E> {
 }
 
 /// Made by [`fixed`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed(Usage);
 
@@ -170,6 +194,8 @@ impl Estimator for Fixed {
 }
 
 /// Made by [`from_fn`].
+///
+/// See the [module](self) for an example.
 #[derive(Clone, Copy)]
 pub struct FromFn<F>(F);
 

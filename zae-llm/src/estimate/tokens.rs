@@ -18,6 +18,8 @@ const PER_MESSAGE: u64 = 3;
 
 /// OpenAI's tokenizer of the model that is asked, or of its newest models. Made by
 /// [`estimate::tokens`](super::tokens).
+///
+/// See the [module](super) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens {
     media: u64,

@@ -57,6 +57,8 @@ pub struct Answer {
 }
 
 /// An answer's verdict on whether a limit was met.
+///
+/// See [`Answer`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {

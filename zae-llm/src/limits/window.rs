@@ -11,6 +11,18 @@ use super::{draft, time};
 const MAX_WINDOWS: usize = 64;
 
 /// One of the provider's limits, as its answer reports it. A hint: providers round, omit, and send nonsense.
+///
+/// ```
+/// use http::{HeaderMap, StatusCode};
+/// use zae_llm::limits::Answer;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-ratelimit-limit-requests", "60".parse()?);
+/// headers.insert("x-ratelimit-remaining-requests", "59".parse()?);
+/// let answer = Answer::read(StatusCode::OK, &headers, b"");
+/// assert_eq!((answer.windows[0].limit, answer.windows[0].remaining), (Some(60), Some(59)));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Window {
@@ -28,6 +40,8 @@ pub struct Window {
 }
 
 /// The way that a provider's limit refills.
+///
+/// See [`Window`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refill {

@@ -27,6 +27,8 @@ use self::{
 use crate::{End, Usage};
 
 /// Format in which a provider writes usage.
+///
+/// See [`UsageReader`] for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiFormat {
@@ -44,6 +46,19 @@ pub enum ApiFormat {
 }
 
 /// Result of reading a response.
+///
+/// ```
+/// use zae_llm::{Reading, Unseen, Usage};
+///
+/// fn charged(reading: &Reading, estimate: Usage) -> Usage {
+///     match reading {
+///         Reading::Final(usage) => *usage,
+///         Reading::SoFar(usage) if usage.total() > estimate.total() => *usage,
+///         _ => estimate,
+///     }
+/// }
+/// assert_eq!(charged(&Reading::Unseen(Unseen::BrokeOff), Usage::new(9, 40)), Usage::new(9, 40));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reading {
@@ -67,6 +82,8 @@ impl Reading {
 }
 
 /// Why a response told no usage.
+///
+/// See [`Reading`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unseen {

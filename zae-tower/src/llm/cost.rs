@@ -10,6 +10,8 @@ use crate::extract::{Extract, Extracted, Extractor, PeekBody, Peeked};
 ///
 /// A request without a body is no call to a model: it costs what the tariff charges for a request. A body that is meant
 /// to be JSON and cannot be read, or says two things, is a 400; one that is not is estimated by its text.
+///
+/// See the [module](super) for an example.
 #[derive(Clone, Debug)]
 pub struct LlmCost(Accounting);
 
