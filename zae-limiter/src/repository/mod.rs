@@ -1,4 +1,16 @@
 //! The table's contents: [`Repository`].
+//!
+//! A [`Repository`] is one namespace of one table, with the caches that belong to it. It holds everything but buckets'
+//! tokens: entities and their parents, limits at four levels, namespaces, the audit trail, usage, pauses and the
+//! provisioner's state. Each concern is a module with an `impl Repository` block of its own.
+//!
+//! - Changes are written with their audit event, under the principal of the handle ([`Repository::acting_as`]).
+//! - A change of limits also reaches the buckets that it concerns, so that it holds with the next acquire.
+//! - [`resolution`] answers which limits apply, the only question that the engine asks here.
+//! - [`Registry`] is the part that is about all namespaces: it can be had without opening any of them.
+//!
+//! Reads and writes that may be repeated use the SDK's retries. Calls that change several items say in their documentation
+//! what a dropped future leaves behind.
 
 mod apply;
 mod audit;

@@ -1,4 +1,25 @@
 //! Keys, attribute names and items: everything that is written in the table, and nothing that talks to it.
+//!
+//! The format is that of the Python package 0.17, item for item. One module per kind of item; each encodes and decodes
+//! it, and none of them sends anything.
+//!
+//! | item | partition key | sort key | module |
+//! |---|---|---|---|
+//! | entity | `{ns}/ENTITY#{id}` | `#META` | repository |
+//! | entity's limits | `{ns}/ENTITY#{id}` | `#CONFIG#{resource}` or `#CONFIG#_default_` | [`config`] |
+//! | resource's limits | `{ns}/RESOURCE#{name}` | `#CONFIG` | [`config`] |
+//! | system's limits | `{ns}/SYSTEM#` | `#CONFIG` | [`config`] |
+//! | bucket, one shard of it | `{ns}/BUCKET#{entity}#{resource}#{shard}` | `#STATE` | [`bucket`] |
+//! | usage of one window | `{ns}/ENTITY#{id}` | `#USAGE#{resource}#{start}` | [`usage`], [`snapshot`] |
+//! | audit event | `{ns}/AUDIT#{target}` | `#AUDIT#{ulid}` | [`audit`] |
+//! | provisioner's state | `{ns}/SYSTEM#` | `#PROVISIONER` | [`provisioner`] |
+//! | pause of a provider | `{ns}/BUCKET#z_pause#{scope}#0` | `#Z_PAUSE` | [`pause`] |
+//! | namespace, by name and by id | `_/SYSTEM#` | `#NAMESPACE#{name}`, `#NSID#{id}` | [`namespace`] |
+//! | version record | `_/SYSTEM#` | `#VERSION` | [`version`] |
+//!
+//! `ns` is a namespace's id, and `_` the reserved one for what all namespaces share. Buckets store thousandths of
+//! tokens and milliseconds, configurations whole tokens and seconds. Attributes of our own begin with `z_`: other
+//! clients keep what they do not know, and ignore it.
 
 pub(crate) mod audit;
 pub(crate) mod bucket;

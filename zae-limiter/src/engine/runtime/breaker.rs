@@ -1,4 +1,11 @@
 //! Keeps a dead store from holding requests: [`Breaker`].
+//!
+//! It opens after [`TRIP_FAILURES`] failures in a row that span [`TRIP_AFTER`]: a short burst of lost packets does not
+//! open it, nor does one failure on a quiet service. While it is open, acquires get their policy's answer at once
+//! instead of waiting for their deadline. Every [`REST`] one of them is let through; its success closes the breaker.
+//!
+//! Only failures that say something about the store count: no answer, no connection, an error of its own. A refused
+//! condition or a missing permission is an answer. Throttling counts only if it lasts as long as anybody waits.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
