@@ -1,4 +1,8 @@
 //! The body of a limited service's responses: [`ResponseBody`].
+//!
+//! The lease is settled when the body ends, and bodies end in four ways: a last frame, an error, a frame after which
+//! the body says that it is done, or a drop. All of them meet in the [`SettleGuard`]. Frames pass through as they come;
+//! a meter looks at their bytes where usage is to be read.
 
 use std::{
     fmt,

@@ -1,4 +1,8 @@
 //! The future of a limited service: [`ResponseFuture`].
+//!
+//! It is in one of two states: deciding, with the inner service that was polled ready kept for the call, or serving.
+//! Dropped while it decides, nothing stays taken. Dropped while it serves, the request counts, and its lease is settled
+//! as dropped.
 
 use std::{
     fmt,

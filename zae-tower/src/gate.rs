@@ -1,4 +1,16 @@
 //! The decision about one request, between the extractors and the limiter: [`Gate`].
+//!
+//! A request passes in four steps, each of which may answer it:
+//!
+//! 1. Predicates of [`skip`](crate::skip) let it through without asking.
+//! 2. The entity's extractor identifies it; a stranger shares one entity, or is refused ([`Unidentified`]). This comes
+//!    first, so that strangers cost no body.
+//! 3. The extractors of resource, cost and limits say what to acquire. Before one of them reads a body, the limiter's
+//!    memory is asked whether the bucket is known to be empty.
+//! 4. The limiter decides. Its answer becomes the [`Decision`] in the request's extensions, and a [`Passage`].
+//!
+//! Where no extractor waits and a reserve has the tokens, all of it happens without a future ([`AtOnce`]). In shadow
+//! mode ([`Mode::Shadow`]) a refusal is counted and logged, and the request goes on.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,4 +1,14 @@
 //! Refusals for gRPC clients, who read no JSON: trailers-only answers.
+//!
+//! A gRPC client looks at trailers, not at HTTP statuses. A trailers-only answer has them in its headers:
+//!
+//! ```text
+//! HTTP/2 200
+//! content-type: application/grpc
+//! grpc-status: 8
+//! grpc-message: Not enough left of rpm. Try again in 12 s.
+//! grpc-retry-pushback-ms: 11204
+//! ```
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,

@@ -1,4 +1,8 @@
 //! The one place where an admitted request's lease is settled: [`SettleGuard`].
+//!
+//! Handlers, bodies and adapters all hold a lease at some time, and each of them can vanish. The guard is the last
+//! owner: it asks the [`SettleRule`] once, commits or rolls back, and counts the end. Settling never blocks and never
+//! fails the request; a failed write is in the limiter's log and metrics.
 
 use std::{fmt, sync::Arc};
 

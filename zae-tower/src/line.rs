@@ -1,4 +1,6 @@
 //! A short text that is written for every request: [`Line`].
+//!
+//! Headers and problem bodies are written for every request. Nearly all of them fit into a buffer on the stack.
 
 use std::fmt;
 

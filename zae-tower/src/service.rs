@@ -1,4 +1,7 @@
 //! The service that the layer makes: [`ZaeLimitService`].
+//!
+//! Tower's contract is easy to break with an asynchronous decision: `call` may only be called on the instance whose
+//! `poll_ready` succeeded. So `call` takes that instance with it into the future and leaves a clone in its place.
 
 use std::{
     fmt,

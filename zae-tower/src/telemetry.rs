@@ -1,4 +1,7 @@
 //! Events and metrics; the crate's documentation has the table.
+//!
+//! Whatever a client can cause at will is logged at `DEBUG` or at most once a minute, so that an attack does not fill
+//! the log. Entities appear in events and never in metrics, where each would be a series of its own.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -2,9 +2,9 @@
 //!
 //! With *e* milliseconds since `rf`, a limit that gains `refill` millitokens per `period` milliseconds has gained
 //! `(e · refill + fraction) / period` millitokens; the remainder of the division is the next `fraction`. All of it is
-//! integer arithmetic in 128 bits, so the sum of many small refills equals one large refill. That matters for a slow limit
-//! beside a busy one: a limit of one token a day gains 0.000 011 5 millitokens per millisecond, and shares `rf` with a limit
-//! that moves it hundreds of times a second.
+//! integer arithmetic in 128 bits, so the sum of many small refills equals one large refill. That matters for a slow
+//! limit beside a busy one: a limit of one token a day gains 0.000 011 5 millitokens per millisecond, and shares `rf`
+//! with a limit that moves it hundreds of times a second.
 
 use super::{Params, clamp};
 

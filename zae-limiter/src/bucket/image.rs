@@ -1,8 +1,8 @@
 //! A bucket item as it was last seen.
 //!
-//! An image is the answer of the last write, of a failed condition, or of a read. It is an immutable value with the instant
-//! at which it was stored; what a limit holds *now* is computed from it ([`Balance`]). Nothing in it is believed without
-//! asking: it only predicts which write will succeed, and for at most a second it may refuse.
+//! An image is the answer of the last write, of a failed condition, or of a read. It is an immutable value with the
+//! instant at which it was stored; what a limit holds *now* is computed from it ([`Balance`]). Nothing in it is
+//! believed without asking: it only predicts which write will succeed, and for at most a second it may refuse.
 
 use std::sync::Arc;
 

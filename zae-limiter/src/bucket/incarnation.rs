@@ -2,8 +2,8 @@
 //!
 //! A refund subtracts from a bucket what an earlier write took from it. If the bucket was deleted and created again in
 //! between, the new one is full and owes nothing. So each creation draws a stamp, `z_inc`, and a refund carries as a
-//! condition the stamp of the bucket that its tokens came from. Buckets that other clients created have none, which is a
-//! value like any other. 64 random bits suffice: only buckets of one key that succeed each other must differ.
+//! condition the stamp of the bucket that its tokens came from. Buckets that other clients created have none, which is
+//! a value like any other. 64 random bits suffice: only buckets of one key that succeed each other must differ.
 
 use std::{fmt, sync::Arc};
 

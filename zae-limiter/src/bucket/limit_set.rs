@@ -1,7 +1,7 @@
 //! The limits of a bucket with everything a write needs to know of them.
 //!
-//! A round of a lane serves asks with equal limit sets only, because one write brings the bucket in line with one set of
-//! limits. Two sets are mostly the same allocation, so comparing them is comparing pointers.
+//! A round of a lane serves asks with equal limit sets only, because one write brings the bucket in line with one set
+//! of limits. Two sets are mostly the same allocation, so comparing them is comparing pointers.
 
 use crate::{
     bucket::{Params, image::Owner, lifetime::Lifetime, plan::Goal},

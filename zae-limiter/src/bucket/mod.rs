@@ -6,21 +6,22 @@
 //!
 //! # Exactness on one page
 //!
-//! A limit has a capacity *C* and a rate *r*. The *true* content of its bucket fills at r, is capped at C at every instant,
-//! and drops by what is granted. An item stores a balance `tk` and one refill instant `rf` for all of its limits, and never
-//! holds more than the true content at `rf`. To decide at `now`:
+//! A limit has a capacity *C* and a rate *r*. The *true* content of its bucket fills at r, is capped at C at every
+//! instant, and drops by what is granted. An item stores a balance `tk` and one refill instant `rf` for all of its
+//! limits, and never holds more than the true content at `rf`. To decide at `now`:
 //!
 //! 1. [`image`] is the item as it was last seen. It may be stale.
-//! 2. [`Accrual`] is what a limit gained from `rf` until now: `a = (now − rf) · refill / period`, in whole millitokens and a
-//!    fraction that is carried to the next refill.
-//! 3. [`plan`] picks one of three writes. *Plain* takes tokens and leaves `rf`: the gain is credited later. That is exact
-//!    only while tk + a ≤ C, because a later credit would otherwise count time that the bucket spent full. *Credited* adds a
-//!    and moves `rf`. *Set* writes the exact value, which is C − cost for a bucket that has been full.
-//! 4. Every number that the plan used is a condition of the write. Whatever a neighbour did in between either leaves all
-//!    of them true, and with them the argument, or the write fails and brings the true image.
+//! 2. [`Accrual`] is what a limit gained from `rf` until now: `a = (now − rf) · refill / period`, in whole millitokens
+//!    and a fraction that is carried to the next refill.
+//! 3. [`plan`] picks one of three writes. *Plain* takes tokens and leaves `rf`: the gain is credited later. That is
+//!    exact only while tk + a ≤ C, because a later credit would otherwise count time that the bucket spent full.
+//!    *Credited* adds a and moves `rf`. *Set* writes the exact value, which is C − cost for a bucket that has been
+//!    full.
+//! 4. Every number that the plan used is a condition of the write. Whatever a neighbour did in between either leaves
+//!    all of them true, and with them the argument, or the write fails and brings the true image.
 //!
-//! So a grant at any instant was in the true content at that instant, and over any interval of length τ at most C + r·τ is
-//! granted. `plan_tests` holds random sequences of writes against an ideal bucket, to the millitoken.
+//! So a grant at any instant was in the true content at that instant, and over any interval of length τ at most C + r·τ
+//! is granted. `plan_tests` holds random sequences of writes against an ideal bucket, to the millitoken.
 //!
 //! | module | question |
 //! |---|---|

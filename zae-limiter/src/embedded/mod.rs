@@ -1,9 +1,9 @@
 //! A DynamoDB in this process, for development and tests: [`EmbeddedStore`].
 //!
-//! It is an engine on SQLite behind an HTTP connector of the SDK: requests are serialized, checked, answered and parsed as
-//! those to AWS, without a socket. [`limits`] refuses what DynamoDB refuses and the engine would let through: items and keys
-//! that are too large, and expressions with too many operators. So a test that passes here does not fail there for such a
-//! reason.
+//! It is an engine on SQLite behind an HTTP connector of the SDK: requests are serialized, checked, answered and parsed
+//! as those to AWS, without a socket. [`limits`] refuses what DynamoDB refuses and the engine would let through: items
+//! and keys that are too large, and expressions with too many operators. So a test that passes here does not fail there
+//! for such a reason.
 
 mod connector;
 mod front;

@@ -8,8 +8,8 @@
 //! | [`runtime`] | the runtime to work on, one timer for all deadlines, the circuit breaker | tokio |
 //! | [`telemetry`] | every metric and event, in one place | `metrics`, `tracing` |
 //!
-//! Data flows down, from an acquire to its lanes to the store, and answers flow back through channels. Nothing here knows
-//! DynamoDB's attributes: a lane hands a plan of [`bucket`](crate::bucket) to the store, and gets an image back.
+//! Data flows down, from an acquire to its lanes to the store, and answers flow back through channels. Nothing here
+//! knows DynamoDB's attributes: a lane hands a plan of [`bucket`](crate::bucket) to the store, and gets an image back.
 //!
 //! [`guide::engine`](crate::guide::engine) draws the states of a lane and of a reserve, and argues that they are exact.
 

@@ -1,16 +1,16 @@
 //! The limiter's face: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
 //!
-//! This is the only floor that users see. It turns calls into requests for the engine and the engine's answers into leases
-//! and errors, and adds what belongs to no bucket: deadlines, outage policies, metrics, and moving work to the limiter's own
-//! runtime. The way of an acquire:
+//! This is the only floor that users see. It turns calls into requests for the engine and the engine's answers into
+//! leases and errors, and adds what belongs to no bucket: deadlines, outage policies, metrics, and moving work to the
+//! limiter's own runtime. The way of an acquire:
 //!
-//! 1. [`RateLimiter::acquire_with`] checks the breaker and finds limits and lanes: in the front for busy callers, else by
-//!    [`resolve`].
+//! 1. [`RateLimiter::acquire_with`] checks the breaker and finds limits and lanes: in the front for busy callers, else
+//!    by [`resolve`].
 //! 2. [`acquire`] asks the lanes of the entity and its parent at once.
 //! 3. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage goes to the policy (`outage`).
 //!
-//! `early` refuses without a future what memory already knows, for layers that decide before they read a body. `balances`
-//! reads what is left without taking anything.
+//! `early` refuses without a future what memory already knows, for layers that decide before they read a body.
+//! `balances` reads what is left without taking anything.
 
 pub(crate) mod balances;
 mod builder;

@@ -1,8 +1,8 @@
 //! The model: validated values without I/O.
 //!
 //! Everything that crosses the public interface is checked once, when it is made: an [`EntityId`](name::EntityId) that
-//! exists is a valid one, and so can become a part of a key. The checks are those of the Python package, so that both sides
-//! accept the same names. Amounts are whole tokens here; only the bucket's arithmetic knows thousandths.
+//! exists is a valid one, and so can become a part of a key. The checks are those of the Python package, so that both
+//! sides accept the same names. Amounts are whole tokens here; only the bucket's arithmetic knows thousandths.
 
 pub(crate) mod amount;
 pub(crate) mod audit;

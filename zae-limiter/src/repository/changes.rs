@@ -1,9 +1,9 @@
 //! Changes made here since limits were read: they make such a reading out of date, however recent it is.
 //!
-//! Each change gets a number, and each reading of limits remembers the number it started at. A reading is out of date if a
-//! later change concerns its entity or, for resources and the system, everybody. Comparing numbers instead of removing
-//! entries also catches the read that was under way during the change. For a few seconds after a change, reads are strongly
-//! consistent, because a replica may not have it yet.
+//! Each change gets a number, and each reading of limits remembers the number it started at. A reading is out of date
+//! if a later change concerns its entity or, for resources and the system, everybody. Comparing numbers instead of
+//! removing entries also catches the read that was under way during the change. For a few seconds after a change, reads
+//! are strongly consistent, because a replica may not have it yet.
 
 use std::sync::{
     Arc,

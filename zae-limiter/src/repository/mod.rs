@@ -9,8 +9,8 @@
 //! - [`resolution`] answers which limits apply, the only question that the engine asks here.
 //! - [`Registry`] is the part that is about all namespaces: it can be had without opening any of them.
 //!
-//! Reads and writes that may be repeated use the SDK's retries. Calls that change several items say in their documentation
-//! what a dropped future leaves behind.
+//! Reads and writes that may be repeated use the SDK's retries. Calls that change several items say in their
+//! documentation what a dropped future leaves behind.
 
 mod apply;
 mod audit;

@@ -1,12 +1,13 @@
 //! Which limits apply: entity and resource, else the entity's default, else the resource's, else the system's. One
 //! BatchGetItem answers it, and the answer is remembered, also when it is "none".
 //!
-//! The key of the cache is namespace, entity and resource. Concurrent misses of one key share one read. An entry is believed
-//! for `config_cache_ttl` by the repository's clock; a clock that was set back ends it, too. A change made through this
-//! process ends the entries that it concerns at once, even one whose read is under way ([`changes`](super::changes)).
+//! The key of the cache is namespace, entity and resource. Concurrent misses of one key share one read. An entry is
+//! believed for `config_cache_ttl` by the repository's clock; a clock that was set back ends it, too. A change made
+//! through this process ends the entries that it concerns at once, even one whose read is under way
+//! ([`changes`](super::changes)).
 //!
-//! The same read brings the entity's record (its parent, and whether it cascades) and its bucket, whose image may grant but
-//! never refuse: the read is eventually consistent, and older than a write's answer.
+//! The same read brings the entity's record (its parent, and whether it cascades) and its bucket, whose image may grant
+//! but never refuse: the read is eventually consistent, and older than a write's answer.
 
 use std::{
     sync::{

@@ -1,7 +1,7 @@
 //! The two calls of the acquire path: create a bucket, or update it.
 //!
-//! Both answer with the item, whichever way they end: a success returns the new image, and a failed condition the old one
-//! (`ReturnValuesOnConditionCheckFailure`). So the engine never needs a read to learn what it collided with.
+//! Both answer with the item, whichever way they end: a success returns the new image, and a failed condition the old
+//! one (`ReturnValuesOnConditionCheckFailure`). So the engine never needs a read to learn what it collided with.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The one place that talks to DynamoDB: table name, clients, and what a failed call means.
 //!
-//! A [`Store`] has two SDK clients with the same connector and credentials. One retries, for reads and for writes that may
-//! be repeated. The other does not, for the engine's writes that add: whether a failed one had an effect decides what
-//! happens next, so nothing below us may send it twice.
+//! A [`Store`] has two SDK clients with the same connector and credentials. One retries, for reads and for writes that
+//! may be repeated. The other does not, for the engine's writes that add: whether a failed one had an effect decides
+//! what happens next, so nothing below us may send it twice.
 //!
 //! Every failure is sorted by [`StoreErrorKind`] into what it means for the caller, once and here:
 //!

@@ -9,8 +9,8 @@
 //! | `l_` | fields of a limit in a configuration | `l_rpm_cp` is its capacity |
 //! | `z_` | our own | `z_rpm_fr`, `z_inc`, `z_ahead` |
 //!
-//! A limit's name may contain underscores, so the field is what follows the last one. Ids never contain `#`, which separates
-//! the parts of keys.
+//! A limit's name may contain underscores, so the field is what follows the last one. Ids never contain `#`, which
+//! separates the parts of keys.
 
 /// The scope of a version record and of the namespace registry.
 pub(crate) const RESERVED: &str = "_";

@@ -1,9 +1,9 @@
 //! The table's definition.
 //!
-//! One table with string keys `PK` and `SK`, billed on demand. Four global indexes find items by something else than their
-//! key. GSI1 lists an entity's children, GSI2 the buckets and usage of a resource, GSI3 the buckets of an entity and the
-//! entities with limits of their own, GSI4 everything in a namespace. The five local ones belong to the format and are not
-//! used here. A table that somebody else created, by template or by the Python package, has the same shape.
+//! One table with string keys `PK` and `SK`, billed on demand. Four global indexes find items by something else than
+//! their key. GSI1 lists an entity's children, GSI2 the buckets and usage of a resource, GSI3 the buckets of an entity
+//! and the entities with limits of their own, GSI4 everything in a namespace. The five local ones belong to the format
+//! and are not used here. A table that somebody else created, by template or by the Python package, has the same shape.
 
 use aws_sdk_dynamodb::{
     Client,

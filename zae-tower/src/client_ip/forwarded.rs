@@ -1,4 +1,11 @@
 //! The grammar of `Forwarded` (RFC 7239, section 4).
+//!
+//! ```text
+//! Forwarded: for=192.0.2.43;proto=https, for="[2001:db8::1]:4711"
+//! ```
+//!
+//! Each proxy appends an element. The client is found from the right: elements of trusted proxies are believed, and the
+//! first address that is not one of them is the client's. What stands left of it is the client's own claim.
 
 /// The `for` values of the elements, in order, unquoted; empty for an element that has none.
 ///

@@ -1,4 +1,8 @@
 //! The memory that buffered bodies may take in all: [`BodyBudget`].
+//!
+//! Extractors hold bodies in memory until the handler is done with them. A per-body limit alone would let many slow
+//! uploads add up, so their buffers are paid for by a common budget, by capacity, as they grow. When it is used up,
+//! further bodies are refused with 503 until others are done.
 
 use std::sync::{
     Arc, LazyLock,

@@ -1,4 +1,7 @@
 //! Extractors made of extractors: [`Or`], [`Map`].
+//!
+//! Both are ready at once if their parts are ([`Extract::AT_ONCE`]), so combining extractors does not cost the short
+//! way through the layer.
 
 use std::{any::type_name, fmt, marker::PhantomData};
 

@@ -1,4 +1,7 @@
 //! draft-ietf-httpapi-ratelimit-headers-07: one limit in a dictionary, policies as a list of integers.
+//!
+//! Older clients and gateways read this one. Its `RateLimit` has room for one limit only, so the most constrained
+//! speaks; the policies of all of them are listed.
 
 use std::fmt::Write as _;
 

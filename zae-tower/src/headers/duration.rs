@@ -1,4 +1,6 @@
 //! Waits on the wire. All of them round up: a wait that is too short sends the client into a loop.
+//!
+//! Buckets count in milliseconds, `Retry-After` in seconds, Go's clients in their own notation.
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -1,4 +1,8 @@
 //! Rate-limit headers of a response, in the dialect that its clients understand: [`HeaderDialect`].
+//!
+//! A response tells, per limit, what is left and when to come back. Three dialects exist in the wild; the numbers
+//! behind them are the same ([`standing`]). All names of limits are public, and none of entities or resources is ever
+//! written.
 
 mod draft07;
 mod draft11;
@@ -30,6 +34,20 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 /// nested, [`Draft11`](Self::Draft11) adds up, for its fields are lists; the fields of the other dialects have one
 /// value, and there the most constrained layer's survives (that of a layer that refused before any other). Layers
 /// around each other should speak the same dialect: the drafts give the same field names different grammars.
+///
+/// A client with 3 of 5 requests left in a minute sees one of these:
+///
+/// ```text
+/// ratelimit-policy: "rpm";q=5;w=60                     Draft11
+/// ratelimit: "rpm";r=3;t=24
+///
+/// ratelimit-policy: 5;w=60                             Draft07
+/// ratelimit: limit=5, remaining=3, reset=24
+///
+/// x-ratelimit-limit-requests: 5                        XRateLimit
+/// x-ratelimit-remaining-requests: 3
+/// x-ratelimit-reset-requests: 24s
+/// ```
 ///
 /// ```
 /// use zae_tower::HeaderDialect;

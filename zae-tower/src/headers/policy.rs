@@ -1,4 +1,7 @@
 //! The policy line of limits that were seen a moment ago: it is the same in every response until limits change.
+//!
+//! Making the line costs more than a grant from a reserve, and it only depends on the limits. So each thread keeps the
+//! last few lines with the limits they were made of, and compares numbers instead of writing text.
 
 use std::cell::RefCell;
 

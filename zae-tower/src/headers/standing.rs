@@ -1,4 +1,8 @@
 //! One limit as a header sees it: no entity, no resource.
+//!
+//! Several buckets may have a limit of one name, the entity's and its parent's. Clients know one limit of that name, so
+//! the most constrained bucket speaks for it: one that refused before one that did not, then the longer wait, then the
+//! smaller rest.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! The `x-ratelimit-*` headers of LLM providers, and their `retry-after-ms`.
+//!
+//! SDKs of model providers pace themselves by these, so a gateway in front of a provider should speak them. The names
+//! end in `requests` and `tokens` by what a limit counts, and in the limit's own name where it counts neither. `reset`
+//! is a duration as Go prints it, as OpenAI's is.
 
 use http::{HeaderMap, HeaderName};
 

@@ -1,11 +1,11 @@
 //! One acquire: ask child and parent buckets at once, take from both or from none.
 //!
-//! An acquire has one target, or two if its entity cascades to a parent. Both are asked concurrently. If both grant, their
-//! holds go to the lease. If one refuses, dropping the other's hold books its refund, so the whole takes nothing. The
-//! refusal lists the status of every limit of both levels, the child's first.
+//! An acquire has one target, or two if its entity cascades to a parent. Both are asked concurrently. If both grant,
+//! their holds go to the lease. If one refuses, dropping the other's hold books its refund, so the whole takes nothing.
+//! The refusal lists the status of every limit of both levels, the child's first.
 //!
-//! A bucket that a neighbour has sharded is asked shard by shard, from a random one on, until one grants. The refusal is
-//! then the soonest of theirs.
+//! A bucket that a neighbour has sharded is asked shard by shard, from a random one on, until one grants. The refusal
+//! is then the soonest of theirs.
 //!
 //! - [`resolve`] finds limits, lanes and the reserve's answer for a request.
 //! - [`front`] is a table of the busiest callers, so that their limits and lanes cost one comparison.
