@@ -135,7 +135,18 @@ pub mod skip;
 mod telemetry;
 
 /// Building blocks for adapters: the parts of their extractors and, for frameworks that are not made of Tower services,
-/// a request's way past the limiter, step by step; see [`ZaeLimit::pass`].
+/// a request's way past the limiter, step by step.
+///
+/// 1. Translate the framework's request into an [`http::Request`], or implement [`RequestHead`] for it. Add [`PeerIp`]
+///    and [`MatchedRoute`] to its extensions where the framework knows them.
+/// 2. Ask [`ZaeLimit::pass`]. [`Passage::Answered`](adapter::Passage::Answered) is the whole response.
+/// 3. [`Passage::Through`](adapter::Passage::Through) goes on to the handler. Translate the extensions back, so that
+///    the handler finds the [`Decision`] and its lease.
+/// 4. When the response is there, [`Through::respond`](adapter::Through::respond) adds the headers and returns a
+///    [`SettleGuard`](adapter::SettleGuard). Keep it in the response's body, show it the bytes that pass, and tell it
+///    how the body ended. Dropped without a word, it settles as for a client that hung up.
+///
+/// `zae-actix` is such an adapter; `zae-axum`, made of Tower services, needs the extractors' parts only.
 pub mod adapter {
     pub use crate::{
         extract::BodyText,

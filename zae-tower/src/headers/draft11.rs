@@ -1,8 +1,8 @@
 //! draft-ietf-httpapi-ratelimit-headers-11: lists of strings with parameters, as structured fields (RFC 9651).
 //!
 //! `RateLimit-Policy` names each limit with its quota (`q`), its unit (`qu`, for tokens) and the time in which it fills
-//! (`w`). `RateLimit` says what remains of it (`r`) and, where that is not plenty, when it is worth coming back (`t`).
-//! Both are lists, so nested layers append their members, and a client sees all of them.
+//! (`w`). `RateLimit` says what remains of it (`r`), and the seconds (`t`) until it is full, or until a refused
+//! request fits. Both are lists, so nested layers append their members, and a client sees all of them.
 
 use std::fmt::Write as _;
 
