@@ -21,7 +21,7 @@ pub(crate) fn confirm(question: &str, losses: &[String], yes: YesArgs) -> Result
     let losses: Vec<String> = losses.iter().map(|loss| harmless(loss, Breaks::Escaped)).collect();
     if !io::stdin().is_terminal() {
         let losses: String = losses.iter().map(|loss| format!("\n  - {loss}")).collect();
-        let problem = format!("Refused, as there is no terminal to ask on: {question}{losses}");
+        let problem = format!("Not a terminal, so confirmation is impossible: {question}{losses}");
         return Err(CliError::problem(problem).next("repeat it with --yes to do it without being asked"));
     }
     ask(question, &losses, &mut io::stdin().lock(), &mut io::stderr().lock())

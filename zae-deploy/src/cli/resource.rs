@@ -33,7 +33,7 @@ pub(crate) struct Group {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set a resource's defaults, in place of all that were there
+    /// Set a resource's default limits, replacing existing ones
     #[command(after_help = "\
 Examples:
   zae-deploy resource set-defaults gpt-4 -l rpm:50 -l tpm:100000")]

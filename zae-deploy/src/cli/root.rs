@@ -96,7 +96,7 @@ pub(crate) enum Command {
     Entity(entity::Group),
     /// Plan and apply limits as code
     Limits(limits::Group),
-    /// Show what is left in buckets, and fold sharded ones
+    /// Show bucket balances, and merge sharded buckets
     Bucket(bucket::Group),
     /// Show what was used
     Usage(usage::Group),

@@ -143,7 +143,7 @@ pub enum UnavailableReason {
     Unreachable,
     /// DynamoDB answered with an error that is not about this request.
     StoreFailed,
-    /// The store failed or kept silent so often lately that it is given a rest.
+    /// The store failed or kept silent so often that the circuit breaker is open.
     CircuitOpen,
     /// Too many acquires wait already.
     Overloaded,
@@ -157,7 +157,7 @@ impl fmt::Display for UnavailableReason {
             Self::DeadlineExceeded => "no answer from DynamoDB within the deadline",
             Self::Unreachable => "DynamoDB could not be reached, or its answer could not be read",
             Self::StoreFailed => "DynamoDB answered with an error",
-            Self::CircuitOpen => "DynamoDB failed or kept silent repeatedly and is given a rest",
+            Self::CircuitOpen => "DynamoDB keeps failing, and the circuit breaker is open",
             Self::Overloaded => "too many acquires are waiting",
             Self::ShuttingDown => "the limiter is shutting down",
         })

@@ -97,7 +97,7 @@ pub enum RepositoryError {
         schema: String,
     },
     /// An item is not as it should be.
-    #[error("item {key} cannot be read: {problem}. Correct it, or set it anew")]
+    #[error("item {key} cannot be read: {problem}. Fix it or overwrite it")]
     Malformed {
         /// The item's key.
         key: String,

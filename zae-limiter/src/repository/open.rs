@@ -67,8 +67,10 @@ async fn deleted(store: &Store, name: &NamespaceName) -> Result<Option<Repositor
 
 fn not_in_use(info: NamespaceInfo) -> RepositoryError {
     let advice = match info.state {
-        NamespaceState::Purging => "finish with `zae-deploy namespace purge`, or register its name anew to start empty",
-        _ => "recover it with `zae-deploy namespace recover`, or register its name anew to start empty",
+        NamespaceState::Purging => {
+            "finish with `zae-deploy namespace purge`, or register its name again to start empty"
+        }
+        _ => "recover it with `zae-deploy namespace recover`, or register its name again to start empty",
     };
     RepositoryError::NamespaceState { id: info.id, state: info.state, advice }
 }

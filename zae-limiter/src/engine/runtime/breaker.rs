@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Failures without a success in between for this long, and the store is given a rest.
+/// Time of failures without a success in between after which the breaker opens.
 const TRIP_AFTER: Duration = Duration::from_millis(500);
 /// At least this many failures, so that one lost packet on a quiet service does not trip it.
 const TRIP_FAILURES: u32 = 3;
@@ -77,7 +77,7 @@ impl Breaker {
         state.failures = state.failures.saturating_add(1);
         if state.failures >= TRIP_FAILURES && now - since >= TRIP_AFTER {
             if state.open_until.is_none() {
-                tracing::warn!(failures = state.failures, "DynamoDB keeps failing and is given a rest");
+                tracing::warn!(failures = state.failures, "DynamoDB keeps failing; circuit breaker opened for 1 s");
             }
             state.open_until = Some(now + REST);
         }
