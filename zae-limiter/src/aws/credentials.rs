@@ -1,4 +1,12 @@
 //! The credentials that the SDK finds, with an explanation where it finds none.
+//!
+//! The SDK's own error names no variable and no profile. So the sources are looked through again in the chain's order,
+//! and the first that was meant to give credentials is named with what to do about it: half a pair of keys, a profile
+//! that does not exist, a role that could not be assumed, a token that is not there. Values are never read for this,
+//! only whether they are set.
+//!
+//! An endpoint on this machine takes any signature. There, missing credentials are replaced by a key of no meaning
+//! ([`LOCAL_ACCESS_KEY_ID`](super::LOCAL_ACCESS_KEY_ID)); credentials that are set up and fail stay an error.
 
 use std::fmt;
 

@@ -1,4 +1,16 @@
 //! The address of a service that does not run at its usual AWS endpoint.
+//!
+//! An endpoint may be a DynamoDB next door, a local stack, or a VPC's. Typos in it are common and the SDK reports them
+//! late, as a failed connection, so it is checked before anything is sent:
+//!
+//! | given | answer |
+//! |---|---|
+//! | `localhost:4566` | lacks a scheme: did you mean `http://localhost:4566`? |
+//! | `dynamodb.example.com` | lacks a scheme: did you mean `https://dynamodb.example.com`? |
+//! | `ftp://localhost` | has the scheme ftp: use http or https |
+//! | `http://localhost:99999` | has a port that is none |
+//!
+//! `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` switches off the configured ones, as it does for every AWS tool.
 
 use aws_runtime::env_config::{EnvConfigValue, section::EnvConfigSections};
 use aws_types::os_shim_internal::Env;

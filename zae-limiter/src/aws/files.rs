@@ -1,4 +1,7 @@
 //! The AWS configuration files, where a setting without a value counts as none.
+//!
+//! `region =` is how people comment a setting out. The SDK takes it for a region with an empty name, so such lines are
+//! taken out before it reads the files. Files without any are left to the SDK, which then names them in its errors.
 
 use std::path::PathBuf;
 

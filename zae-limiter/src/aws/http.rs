@@ -1,4 +1,9 @@
 //! The HTTP client under the SDK: rustls on ring, through proxies where the environment names some.
+//!
+//! Each request takes one of three ways: direct, or through the proxy for plain or for encrypted endpoints. Addresses
+//! of this machine and of the metadata services of machines and containers are always reached directly. Connections are
+//! shared by all clients with the same timeouts, because making a set of them reads the system's certificates, which
+//! takes longer than a request.
 
 use std::{
     borrow::Cow,

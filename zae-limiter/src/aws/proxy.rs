@@ -1,4 +1,13 @@
 //! The proxies that the environment names.
+//!
+//! | variable | used for |
+//! |---|---|
+//! | `https_proxy`, `HTTPS_PROXY` | encrypted endpoints, by CONNECT |
+//! | `http_proxy`, `HTTP_PROXY` | plain endpoints; in a CGI program (`REQUEST_METHOD` is set) only the lower-case one |
+//! | `no_proxy`, `NO_PROXY` | hosts, domains (`.example.com`, `*.example.com`) and addresses to reach directly; `*` for all |
+//!
+//! A proxy without a scheme is taken for `http://`. Its address may contain a password, so errors name the variable
+//! only.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 

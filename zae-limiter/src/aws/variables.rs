@@ -1,4 +1,7 @@
 //! The process's environment as the SDK sees it: an empty variable is not there.
+//!
+//! Deployment tools set variables to empty strings where they mean to leave them out. Only variables that matter here
+//! are copied, so that the environment of a process, with its secrets, is not kept in a second place.
 
 use std::{collections::HashMap, ffi::OsString, fmt};
 

@@ -1,4 +1,8 @@
 //! The SDK's HTTP seam, answered in process: no sockets, no threads of its own.
+//!
+//! A connector of the SDK instead of a server: the bytes of a request are what would go to AWS, signature included, and
+//! the bytes of the answer are what would come back. A store in memory answers in place; one in a file waits for the
+//! disk, on a thread for blocking work.
 
 use aws_smithy_runtime_api::{
     client::{

@@ -1,4 +1,8 @@
 //! Looking at buckets without taking from them.
+//!
+//! A bucket that does not exist is full. One that is sharded is the sum of its shards for what is available, and the
+//! best of them for how long to wait, because one acquire takes from one shard. Nothing here is cached, and nothing is
+//! promised: by the time the answer is read, others may have taken what it says.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! Answers to acquires while the store cannot be asked.
+//!
+//! Only failures that say something about the store's health get here. The policy is the request's, else the limiter's,
+//! else the one that is stored, as far as it was read before the outage, else to block. What a policy grants is counted
+//! in `zae_over_admission_tokens_total` as an estimate from above, since nobody knows what the table would have said.
 
 use std::sync::Arc;
 

@@ -2,6 +2,10 @@
 //!
 //! Acquires do the same when they find a bucket that differs; doing it at once also reaches buckets that only the
 //! reference's clients use, and settles what was gained under the old parameters at the moment they end.
+//!
+//! For each bucket in scope the limits that now hold are read from the table itself, and one conditional write (a plan
+//! that takes nothing) brings it in line. A bucket in use is retried [`TRIES`] times; after that, the next acquire does
+//! it. Buckets whose limits are gone entirely stay as they are until their time is over.
 
 use std::collections::BTreeSet;
 

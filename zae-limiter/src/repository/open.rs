@@ -1,5 +1,12 @@
 //! The namespace that a repository is opened on. A name that is not in use is never taken into use silently, least of
 //! all one whose namespace was deleted: the same name with empty data would hide it, and keep it from being recovered.
+//!
+//! | name | [`open`](crate::Repository::open) |
+//! |---|---|
+//! | in use | opens it |
+//! | `default`, in a table that nobody has opened yet | registers it, and writes the version record |
+//! | deleted, its data still there | fails, and names how to recover or replace it |
+//! | never registered | fails: a typo must not create an empty namespace |
 
 use super::MissingVersion;
 use crate::{

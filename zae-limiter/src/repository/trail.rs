@@ -1,4 +1,7 @@
 //! Audit events of the changes made here.
+//!
+//! A change and its event are written together where DynamoDB allows it, in a transaction, so that the trail neither
+//! misses a change nor reports one that did not happen. Details hold what was set; a deletion names what is gone.
 
 use serde_json::{Value, json};
 

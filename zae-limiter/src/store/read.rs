@@ -1,4 +1,8 @@
 //! Reads: one item, many items, a query with all its pages.
+//!
+//! Batches are cut to what DynamoDB takes in one call, and asked again for what it left out, with a pause in between.
+//! Queries follow their pages to the end unless a page is asked for, and a cursor is an opaque text that only fits its
+//! own query.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,4 +1,8 @@
 //! Writes: one item, many deletions, a transaction.
+//!
+//! A condition that fails is an answer ([`ConditionalWrite`]), not an error. A transaction tells which of its parts
+//! failed. Deletions of many items are batches, retried for what was left out; they may be repeated after an
+//! interruption.
 
 use aws_sdk_dynamodb::{
     error::{BuildError, SdkError},

@@ -1,4 +1,8 @@
 //! Audit events as items.
+//!
+//! An event lies under its target, which makes the trail of one target one query, and sorts by a ULID, which begins
+//! with the time. It has a `ttl`, by default of 90 days. When it expires, the aggregator finds its removal in the
+//! change stream and archives it.
 
 use serde_json::Value;
 

@@ -1,4 +1,16 @@
 //! Configuration items: limits and policies as the three levels (system, resource, entity) store them.
+//!
+//! | attribute | meaning |
+//! |---|---|
+//! | `l_{limit}_cp` | capacity, in tokens |
+//! | `l_{limit}_ra` | tokens gained per period |
+//! | `l_{limit}_rp` | the period, in seconds |
+//! | `on_unavailable` | `allow` or `block`; the system's item only |
+//! | `audit_retention_days` | lifetime of audit events; the system's item only |
+//! | `disabled` | an operator has switched the level off, or (`false`) on again below one that is off |
+//!
+//! A level is one item, and the most specific level that has limits applies as a whole. An item with attributes of
+//! newer clients that change what a limit means is not half understood: it is read as [`Unsupported`].
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,8 @@
 //! The provisioner's state as an item.
+//!
+//! The record names what the last manifest declared, so that the next one can tell what it no longer does. `z_owner`,
+//! `z_manifest` and `z_replaced` are our own: who applied the manifest in force, its text, and the one that it
+//! replaced, which a rollback of CloudFormation has to bring back.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 

@@ -3,6 +3,10 @@
 //! An hour, a day and a month may start at the same instant. The reference, whose sort keys end in the start, then adds
 //! all three up in one item. So the keys of days and months end in the length as well
 //! (`#USAGE#{resource}#{start}#daily`); readers of either kind look for what a key begins with, and find both.
+//!
+//! A snapshot adds up what an entity used of a resource in one window: a counter per limit in whole tokens, and the
+//! number of records counted. `z#{shard}` is the number of the last record that was counted from that shard of the
+//! bucket. A write adds under the condition that its records are newer, so that each record counts once.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,8 @@
 //! Attribute values: building them, reading them, and the mapping of free-form JSON.
+//!
+//! Numbers are text in DynamoDB, and anybody may have written them. Reading never fails on one that is no number of
+//! ours: the caller gets `None`, or an error that names the attribute, and decides. Free-form JSON of metadata and
+//! audit details becomes maps and lists.
 
 use std::collections::{BTreeMap, HashMap};
 

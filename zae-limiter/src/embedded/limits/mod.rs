@@ -1,5 +1,15 @@
 //! Checks for requests that DynamoDB refuses and the engine underneath would accept; they run before a request reaches
 //! it.
+//!
+//! | request | checked here |
+//! |---|---|
+//! | `PutItem`, batches, transactions | attribute names, keys of indexes ([`items`]); conditions |
+//! | `UpdateItem`, `DeleteItem` | operators and operands of expressions, names of placeholders ([`expressions`]) |
+//! | `Query`, `Scan` | filters and key conditions |
+//! | the rest | nothing: the engine underneath does it |
+//!
+//! The table of refusals in the tests holds this and Amazon's DynamoDB Local to the same answers, at each limit and
+//! over it.
 
 mod expressions;
 mod items;

@@ -1,4 +1,7 @@
 //! Why an acquire gave nothing: [`Denied`].
+//!
+//! Holds that one bucket granted while the other refused are dropped here, which is what gives their tokens back. The
+//! error lists the limits of both, so that a client sees everything that it was measured by.
 
 use std::sync::Arc;
 

@@ -1,4 +1,9 @@
 //! Carrying on without the store: this process's own share of the last known limits.
+//!
+//! Under [`OnUnavailable::Local`] a process carries on during an outage with a fixed share of each limit, in a bucket
+//! of its own that refills by the same arithmetic. The share is set by whoever knows the size of the fleet
+//! ([`local_share`](crate::RateLimiterBuilder::local_share)). What an outage costs is then bounded by the sum of the
+//! shares, and forgotten afterwards: the table was not asked, so it is not told.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
