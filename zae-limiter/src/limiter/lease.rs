@@ -239,6 +239,20 @@ impl Lease {
     ///
     /// Units: whole tokens. Cancel-safe: dropped before it is done, it takes nothing.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?.into()).build();
+    /// let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tpm", 100)).await?;
+    /// lease.consume(Cost::of("tpm", 50)).await?; // another round of the same conversation
+    /// assert_eq!(lease.consumed()["tpm"], 150);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`RateLimiter::acquire_with`]; the lease is unchanged then. [`AcquireError::Lease`] with
     /// [`LeaseError::Settled`] after commit or roll back.

@@ -183,6 +183,21 @@ impl RateLimiter {
     /// Cancel-safe: dropping the future at any point leaves nothing taken, once the refund of what was under way has
     /// settled.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use zae_limiter::{Acquire, Cost, EntityId, Limit, RateLimiter, Repository, ResourceName};
+    ///
+    /// let limiter = RateLimiter::new(Repository::embedded().await?);
+    /// let request = Acquire::new(EntityId::new("key-1")?, ResourceName::new("api")?, Cost::of("rpm", 1))
+    ///     .limits(Limit::per_minute("rpm", 10)?.into())
+    ///     .deadline(Duration::from_secs(1));
+    /// limiter.acquire_with(request).await?.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AcquireError::Exceeded`] when it would fit later, [`AcquireError::NeverFits`] when it never will,
     /// [`AcquireError::Unavailable`] when the store could not be asked in time and the policy is to block,
@@ -361,6 +376,20 @@ impl RateLimiter {
 
     /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, Limit, RateLimiter, Repository, ResourceName};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_system_defaults(Limit::per_minute("rpm", 10)?).await?;
+    /// let limiter = RateLimiter::new(repository);
+    /// let limits = limiter.limits_for(&EntityId::new("key-1")?, &ResourceName::new("api")?).await?;
+    /// assert_eq!(limits.map(|limits| limits.iter().count()), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AcquireError::Repository`] when the table could not be read, [`AcquireError::Unsupported`] when the
     /// configuration uses a feature of newer clients.
@@ -390,6 +419,20 @@ impl RateLimiter {
 
     /// Returns the time until `cost` would fit, if nobody else takes tokens; zero when it fits now.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use zae_limiter::{Cost, EntityId, Limit, RateLimiter, Repository, ResourceName};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?.into()).build();
+    /// let (key, api) = (EntityId::new("key-1")?, ResourceName::new("api")?);
+    /// assert_eq!(limiter.time_until_available(&key, &api, &Cost::of("rpm", 10)).await?, Duration::ZERO);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] when the cost names a limit that does not
     /// apply.
@@ -407,6 +450,19 @@ impl RateLimiter {
     /// as shutting down. Call it before the process ends: what was adjusted but not written is lost with it.
     ///
     /// Cancel-safe: dropped early, the writing goes on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?.into()).build();
+    /// drop(limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?.commit()); // written some time later
+    /// limiter.shutdown().await; // now it is
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown(&self) {
         let shared = &self.inner.lanes.shared;
         shared.closing.begin();

@@ -240,6 +240,18 @@ impl RepositoryBuilder {
 
     /// Opens the table. Its namespace `default` is registered where it is missing, unless it was deleted.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use zae_limiter::Repository;
+    ///
+    /// let repository = Repository::builder().embedded().config_cache_ttl(Duration::from_secs(5)).build().await?;
+    /// assert_eq!(repository.namespace_name().as_str(), "default");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Invalid`] for a bad name or setting; [`RepositoryError::TableMissing`],
     /// [`RepositoryError::NamespaceNotFound`] or [`RepositoryError::NamespaceState`] (soft-deleted) when there is
@@ -297,6 +309,17 @@ impl RepositoryBuilder {
     /// The table's own records instead of one of its namespaces; the settings of namespaces do not matter.
     ///
     /// Nothing is read or written, except that [`RepositoryBuilder::create_table`] creates the table.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::Repository;
+    ///
+    /// let registry = Repository::builder().embedded().build_registry().await?;
+    /// println!("{} namespaces", registry.namespaces().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Invalid`] for a bad stack name; [`RepositoryError::Connect`] as [`RepositoryBuilder::build`];

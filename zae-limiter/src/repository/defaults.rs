@@ -21,6 +21,21 @@ impl Repository {
     ///
     /// Cancel safe: a dropped call has stored all or nothing.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository, ResourceName};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let model = ResourceName::new("gpt-4")?;
+    /// repository.set_resource_defaults(&model, &Limit::per_minute("rpm", 100)?.into()).await?;
+    /// assert!(repository.resource_defaults(&model).await?.is_some());
+    /// assert!(repository.delete_resource_defaults(&model).await?);
+    /// assert!(!repository.delete_resource_defaults(&model).await?); // there were none any more
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
     /// would undo.
@@ -86,6 +101,19 @@ impl Repository {
     }
 
     /// The namespace's default limits, in the order of their names, and its policy; neither when nothing is stored.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository, StoredPolicy, SystemDefaults};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let defaults = SystemDefaults::new(Limit::per_minute("rpm", 100)?).on_unavailable(StoredPolicy::Allow);
+    /// repository.set_system_defaults(defaults.clone()).await?;
+    /// assert_eq!(repository.system_defaults().await?, defaults);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when they cannot be read.

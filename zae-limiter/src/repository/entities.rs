@@ -61,6 +61,19 @@ impl Repository {
 
     /// An entity; `None` when there is none of that id. Limits and buckets may exist without an entity.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, NewEntity, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let key = EntityId::new("key-1")?;
+    /// repository.create_entity(NewEntity::new(key.clone()).name("CI")).await?;
+    /// assert_eq!(repository.entity(&key).await?.map(|entity| entity.name).as_deref(), Some("CI"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when the stored entity cannot be read.
     pub async fn entity(&self, id: &EntityId) -> Result<Option<Entity>, RepositoryError> {
@@ -97,6 +110,20 @@ impl Repository {
     /// nothing. Its audit events stay, and so do its children.
     ///
     /// Not cancel safe, but repeatable: what an interrupted call left is removed by the next one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, NewEntity, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let key = EntityId::new("key-1")?;
+    /// repository.create_entity(NewEntity::new(key.clone())).await?;
+    /// repository.delete_entity(&key).await?;
+    /// assert!(repository.entity(&key).await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when its limits use a feature of newer clients: delete it with one of those.

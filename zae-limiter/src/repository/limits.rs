@@ -83,6 +83,19 @@ impl Repository {
     ///
     /// Cancel safe in the way of [`Repository::set_limits`].
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, Limit, LimitScope, Repository, ResourceName};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let (key, scope) = (EntityId::new("key-1")?, LimitScope::Resource(ResourceName::new("gpt-4")?));
+    /// repository.set_limits(&key, &scope, &Limit::per_minute("rpm", 100)?.into()).await?;
+    /// assert!(repository.delete_limits(&key, &scope).await?); // from now on, the defaults hold
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
     pub async fn delete_limits(&self, entity: &EntityId, scope: &LimitScope) -> Result<bool, RepositoryError> {
@@ -118,6 +131,19 @@ impl Repository {
     }
 
     /// All entities with limits of their own for a scope, by id.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, Limit, LimitScope, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let key = EntityId::new("key-1")?;
+    /// repository.set_limits(&key, &LimitScope::Default, &Limit::per_minute("rpm", 100)?.into()).await?;
+    /// assert_eq!(repository.entities_with_limits(&LimitScope::Default).await?, [key]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.

@@ -146,6 +146,20 @@ impl Repository {
     ///
     /// Cancel safe: nothing is written.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{NamespaceName, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let tenant = NamespaceName::new("tenant-alpha")?;
+    /// repository.register_namespace(&tenant).await?;
+    /// let theirs = repository.scoped(&tenant).await?;
+    /// assert_eq!(theirs.namespace_name(), &tenant);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::NamespaceNotFound`] when no namespace of that name is active,
     /// [`RepositoryError::NamespaceState`] when it was soft-deleted.

@@ -278,6 +278,18 @@ impl Repository {
 
     /// All namespaces in use, by name.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::Repository;
+    ///
+    /// for namespace in Repository::embedded().await?.namespaces().await? {
+    ///     println!("{} ({}) is {}", namespace.name, namespace.id, namespace.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
@@ -290,6 +302,20 @@ impl Repository {
     /// Acquires of processes that have it open are granted until their limits are read again (60 s at most, see
     /// [`RepositoryBuilder::config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)), and are then answered with
     /// [`RepositoryError::NamespaceState`]; those through this repository at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{NamespaceName, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let tenant = NamespaceName::new("tenant-alpha")?;
+    /// repository.register_namespace(&tenant).await?;
+    /// let id = repository.delete_namespace(&tenant).await?.expect("it was in use");
+    /// assert_eq!(repository.recover_namespace(&id).await?, tenant); // its data was still there
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read or written.

@@ -108,6 +108,19 @@ impl Repository {
     /// Writes the version record after an upgrade, and returns it. The schema version stays, and the minimum for
     /// clients is never lowered: both protect data that is already there.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Repository, VersionUpdate};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let update = VersionUpdate::default().updated_by("our deployment 42");
+    /// let record = repository.set_version_record(&update).await?;
+    /// assert_eq!(record.updated_by.as_deref(), Some("our deployment 42"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read or written.
     pub async fn set_version_record(&self, update: &VersionUpdate) -> Result<VersionRecord, RepositoryError> {
