@@ -72,7 +72,7 @@
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `aws` | yes | connect to AWS: credentials, region, TLS |
 //! | `embedded` | no | an in-process store, for development and tests |

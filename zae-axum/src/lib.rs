@@ -39,7 +39,7 @@
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `aws` | yes | connect to AWS: credentials, region, TLS |
 //! | `embedded` | no | an in-process store, for development and tests |

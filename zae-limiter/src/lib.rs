@@ -38,7 +38,7 @@
 //! Amounts, capacities and refills are whole tokens; periods are whole seconds; waits are [`std::time::Duration`]s. The
 //! table itself keeps thousandths of tokens and milliseconds.
 //!
-//! # What it costs
+//! # Cost
 //!
 //! | | DynamoDB calls |
 //! |---|---|
@@ -52,7 +52,7 @@
 //! In [reserve mode](Reserve) a busy bucket is written a few times a second and process, however many acquires there
 //! are.
 //!
-//! # What can be seen
+//! # Metrics and events
 //!
 //! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, events through
 //! [`tracing`](https://docs.rs/tracing); no label ever holds an entity. [`guide::operations`] has them
@@ -67,7 +67,7 @@
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `aws` | yes | connect to AWS: credentials, region, endpoints, proxies, TLS (rustls on ring); see the module `aws` |
 //! | `sso` | no | credentials of IAM Identity Center as well |

@@ -53,7 +53,7 @@
 //! | has an error event, wherever it stands | the larger of the usage so far and the estimate |
 //! | breaks off before, is compressed, is no success, or has no usage | the estimate |
 //!
-//! # What can be seen
+//! # Metrics and events
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|

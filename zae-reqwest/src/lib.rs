@@ -83,7 +83,7 @@
 //! A little below the provider's: calls that are sent evenly do not arrive so. At 96 % of the rate, and a bucket
 //! somewhat smaller than the provider's, 32 callers see no refusal.
 //!
-//! # What can be seen
+//! # Metrics and events
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
@@ -105,7 +105,7 @@
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `aws` | yes | connect to AWS: credentials, region, proxies, TLS |
 //! | `sso` | no | credentials of IAM Identity Center as well |

@@ -31,7 +31,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! # What one line does
+//! # Defaults
 //!
 //! `ZaeLimit::new(repository)` alone limits
 //!
@@ -66,7 +66,7 @@
 //!
 //! Calls to language models are estimated and settled with [`ZaeLimit::llm`]; see [`llm`].
 //!
-//! # What can be seen
+//! # Metrics and events
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
@@ -88,7 +88,7 @@
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `aws` | yes | connect to AWS: credentials, region, proxies, TLS |
 //! | `sso` | no | credentials of IAM Identity Center as well |
