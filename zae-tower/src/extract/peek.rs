@@ -35,7 +35,7 @@ use crate::{llm::LlmRequest, request::RequestHead};
 ///     type Output = Cost;
 /// }
 ///
-/// impl<R: PeekBody> Extract<R> for Lines {
+/// impl<R: PeekBody + Send> Extract<R> for Lines {
 ///     async fn extract(&self, request: &mut R) -> Extracted<Cost> {
 ///         let body = request.peek_body(64 * 1024).await?; // a longer one is a 413
 ///         let lines = body.iter().filter(|byte| **byte == b'\n').count();
