@@ -1,4 +1,4 @@
-//! Equal values become the same one: [`Interner`].
+//! A small interner: the most recent equal values share allocations ([`Interner`]).
 
 use std::sync::{Mutex, PoisonError};
 
