@@ -245,7 +245,7 @@ impl Lease {
     /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
     ///
     /// let repository = Repository::embedded().await?;
-    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?.into()).build();
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?).build();
     /// let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tpm", 100)).await?;
     /// lease.consume(Cost::of("tpm", 50)).await?; // another round of the same conversation
     /// assert_eq!(lease.consumed()["tpm"], 150);

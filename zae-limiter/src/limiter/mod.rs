@@ -191,7 +191,7 @@ impl RateLimiter {
     ///
     /// let limiter = RateLimiter::new(Repository::embedded().await?);
     /// let request = Acquire::new(EntityId::new("key-1")?, ResourceName::new("api")?, Cost::of("rpm", 1))
-    ///     .limits(Limit::per_minute("rpm", 10)?.into())
+    ///     .limits(Limit::per_minute("rpm", 10)?)
     ///     .deadline(Duration::from_secs(1));
     /// limiter.acquire_with(request).await?.commit().await?;
     /// # Ok(())
@@ -426,7 +426,7 @@ impl RateLimiter {
     /// use zae_limiter::{Cost, EntityId, Limit, RateLimiter, Repository, ResourceName};
     ///
     /// let repository = Repository::embedded().await?;
-    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?.into()).build();
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
     /// let (key, api) = (EntityId::new("key-1")?, ResourceName::new("api")?);
     /// assert_eq!(limiter.time_until_available(&key, &api, &Cost::of("rpm", 10)).await?, Duration::ZERO);
     /// # Ok(())
@@ -457,7 +457,7 @@ impl RateLimiter {
     /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
     ///
     /// let repository = Repository::embedded().await?;
-    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?.into()).build();
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
     /// drop(limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?.commit()); // written some time later
     /// limiter.shutdown().await; // now it is
     /// # Ok(())
