@@ -97,29 +97,42 @@ async fn what_is_left_of_a_feature_that_is_over_is_ignored_and_taken_off() {
     }
 }
 
+/// Makes a quota of the limit in the system's defaults, as the package does before it comes to a bucket.
+async fn make_quota(r: &Repository) {
+    let (pk, sk) = (format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG");
+    let mut config = raw::get(r, &pk, sk).await;
+    config["l_rpm_rsched"] = json!({"S": "x"});
+    config["l_rpm_ra"] = json!({"N": "0"});
+    raw::put(r, &config).await;
+}
+
 #[tokio::test]
 async fn a_limit_that_is_a_quota_by_now_is_left_alone() {
-    for stamps in [
-        json!({"b_rpm_gc": {"N": "1"}, "b_rpm_ra": {"N": "0"}, "vu": {"N": "0"}}),
-        // Its numbers are those that we remember.
-        json!({"b_rpm_gc": {"N": "1"}, "vu": {"N": "0"}}),
-    ] {
-        let bench = Bench::new();
-        let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
-        let r = limiter.repository().clone();
-        take(&limiter, "rpm", 1).await.unwrap();
-        // The configuration first, then the bucket: as the package does it.
-        let (pk, sk) = (format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG");
-        let mut config = raw::get(&r, &pk, sk).await;
-        config["l_rpm_rsched"] = json!({"S": "x"});
-        config["l_rpm_ra"] = json!({"N": "0"});
-        raw::put(&r, &config).await;
-        change(&r, &stamps).await;
-        let before = shard(&r, 0).await;
-        let answer = take(&limiter, "rpm", 1).await;
-        assert!(matches!(&answer, Err(AcquireError::Unsupported(u)) if u.attribute == "l_rpm_rsched"), "{answer:?}");
-        assert_eq!(shard(&r, 0).await, before);
-    }
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let r = limiter.repository().clone();
+    take(&limiter, "rpm", 1).await.unwrap();
+    make_quota(&r).await;
+    change(&r, &json!({"b_rpm_gc": {"N": "1"}, "b_rpm_ra": {"N": "0"}, "vu": {"N": "0"}})).await;
+    let before = shard(&r, 0).await;
+    let answer = take(&limiter, "rpm", 1).await;
+    assert!(matches!(&answer, Err(AcquireError::Unsupported(u)) if u.attribute == "l_rpm_rsched"), "{answer:?}");
+    assert_eq!(shard(&r, 0).await, before);
+}
+
+#[tokio::test]
+async fn a_quota_that_a_settlement_is_the_first_to_see_is_left_alone() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let r = limiter.repository().clone();
+    let lease = limiter.acquire("e", "gpt-4", Cost::of("rpm", 4)).await.unwrap();
+    make_quota(&r).await;
+    change(&r, &json!({"b_rpm_gc": {"N": "1"}})).await;
+    lease.roll_back().await.unwrap();
+    let before = shard(&r, 0).await;
+    let answer = take(&limiter, "rpm", 1).await;
+    assert!(matches!(&answer, Err(AcquireError::Unsupported(u)) if u.attribute == "l_rpm_rsched"), "{answer:?}");
+    assert_eq!(shard(&r, 0).await, before);
 }
 
 #[tokio::test]
