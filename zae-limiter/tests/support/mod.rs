@@ -5,7 +5,9 @@
 pub mod driven;
 pub mod front;
 pub mod ideal;
+pub mod log;
 pub mod measures;
+pub mod raw;
 pub mod store;
 pub mod table;
 

@@ -3,7 +3,7 @@
 //!
 //! The lane keeps it under a lock. Every entry point that gives the worker something to do says whether a worker has to
 //! be started; the worker stops only in the same step that finds nothing left to do. So nothing is forgotten between a
-//! worker that stops and an ask that arrives (`tests/coalescer.rs` plays the interleavings).
+//! worker that stops and an ask that arrives (`tests/acquire/coalescer.rs` plays the interleavings).
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -1,0 +1,7 @@
+//! Many processes on one bucket, in driven time: what they are granted and what that costs, held to bounds.
+
+mod accuracy;
+mod measures;
+mod reserve;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,21 @@
+//! Repositories: tables, namespaces, entities, limits, usage and the audit trail, and what is said of bad input.
+
+mod audit;
+mod config;
+mod edges;
+mod embedded_file;
+mod entities;
+mod fold;
+mod hostile;
+mod live;
+mod namespaces;
+mod namespaces_purge;
+mod open;
+mod refusals;
+mod requests;
+#[path = "../support/mod.rs"]
+mod support;
+mod usage;
+mod usage_capacity;
+mod validation;
+mod version;
