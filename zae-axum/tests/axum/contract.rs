@@ -1,11 +1,9 @@
 //! Tests of Tower's contract for services, and of dropped requests, which cost nothing.
 
-mod support;
-
 use std::{convert::Infallible, future::pending, time::Duration};
 
+use crate::support::{left, limiter, rpm};
 use axum::{body::Body, extract::Request, http::StatusCode, response::Response};
-use support::{left, limiter, rpm};
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimitLayer, service_fn};
 use zae_axum::{Charge, Cost, limit_route};
 

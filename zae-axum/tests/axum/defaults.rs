@@ -1,11 +1,9 @@
 //! `ZaeLimit::new` without any glue: who, what, how much.
 
-mod support;
-
 use std::net::SocketAddr;
 
+use crate::support::{get, left, limiter, rpm, text};
 use axum::{Router, extract::connect_info::MockConnectInfo, http::StatusCode, routing::get as on_get};
-use support::{get, left, limiter, rpm, text};
 use zae_axum::{EntityId, ZaeLimit, entity, resource, skip};
 
 const ALICE: Option<&str> = Some("203.0.113.7:4711");

@@ -1,9 +1,7 @@
 //! Tests of the values that handlers reach: the lease, the decision, the limiter's errors.
 
-mod support;
-
+use crate::support::{get, left, limiter, rpm, text, tpm};
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get as on_get};
-use support::{get, left, limiter, rpm, text, tpm};
 use zae_axum::{AcquireError, Cost, EntityId, Lease, LimitError, Outcome, RateLimited, RateLimiter, ZaeLimit};
 
 const PEER: Option<&str> = Some("203.0.113.7:4711");

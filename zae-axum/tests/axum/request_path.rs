@@ -1,6 +1,6 @@
 //! The routers of the benchmark answer, and the limited one really limits: what is timed there is the whole path.
 
-#[path = "../benches/routers/mod.rs"]
+#[path = "../../benches/routers/mod.rs"]
 mod routers;
 
 #[tokio::test]

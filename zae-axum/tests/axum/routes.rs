@@ -1,14 +1,12 @@
 //! Limits per route: `limit_route`.
 
-mod support;
-
+use crate::support::{get, left, limiter, rpm, text};
 use axum::{
     Extension, Router,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, request::Parts},
     routing::get as on_get,
 };
-use support::{get, left, limiter, rpm, text};
 use zae_axum::{
     Charge, Cost, EntityId, HeaderDialect, Lease, Limit, LimitError, ResourceName, ZaeLimit, limit_route,
     limit_route_with_state,

@@ -1,9 +1,8 @@
 //! A real server on a loopback port.
 
-mod support;
-
 use std::net::SocketAddr;
 
+use crate::support::{left, limiter, rpm, tpm};
 use axum::{
     Router,
     body::Body,
@@ -13,7 +12,6 @@ use axum::{
 use futures_util::stream;
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use support::{left, limiter, rpm, tpm};
 use tokio::{net::TcpListener, sync::oneshot};
 use zae_axum::{Cost, Lease, ZaeLimit};
 

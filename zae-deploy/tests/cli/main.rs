@@ -12,6 +12,7 @@ mod environment;
 mod errors;
 mod help;
 mod interop;
+mod limits;
 mod namespaces;
 mod read_only;
 mod removals;

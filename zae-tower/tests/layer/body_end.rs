@@ -1,14 +1,12 @@
 //! The ways a response ends, and what they cost.
 
-mod support;
-
 use std::{convert::Infallible, io};
 
+use crate::support::{self, Ends, Script, Text, from, get, left, limiter, rpm, tpm};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use support::{Ends, Script, Text, from, get, left, limiter, rpm, tpm};
 use tower::{Layer, ServiceExt, service_fn};
 use zae_limiter::RateLimiter;
 use zae_tower::{

@@ -1,7 +1,5 @@
 //! Tests of Tower's contract for a middleware, and of the behaviour that callers rely on.
 
-mod support;
-
 use std::{
     convert::Infallible,
     future::{Ready, ready},
@@ -13,8 +11,8 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{self, Ends, Text, from, get, hello, left, limiter, rpm, tpm};
 use http::{Request, Response};
-use support::{Ends, Text, from, get, hello, left, limiter, rpm, tpm};
 use tower::{Layer, Service, ServiceExt, buffer::Buffer, limit::ConcurrencyLimit, service_fn};
 use zae_tower::{
     Cost, Decision, EntityId, Limit, Reserve, ZaeLimit, entity,

@@ -1,7 +1,5 @@
 //! Whom the layer takes a request for, and what it answers.
 
-mod support;
-
 use std::{
     convert::Infallible,
     net::IpAddr,
@@ -11,9 +9,11 @@ use std::{
     },
 };
 
+use crate::support::{
+    Log, Text, from, get, hello, left, left_of, limiter, limiter_on_a_wire, read, repository, rpm, tpm,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use http::{HeaderValue, Request, Response};
-use support::{Log, Text, from, get, hello, left, left_of, limiter, limiter_on_a_wire, read, repository, rpm, tpm};
 use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
     Cost, Decision, EntityId, HeaderDialect, LeaseOrigin, Limit, Limits, MatchedRoute, OnUnavailable, Outcome, PeerIp,

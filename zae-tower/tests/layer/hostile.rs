@@ -1,9 +1,7 @@
 //! Header values from people who mean harm: a clear 4xx, and no secret anywhere.
 
-mod support;
-
+use crate::support::{Log, Text, get, hello, limiter, read, rpm};
 use http::{HeaderMap, HeaderValue};
-use support::{Log, Text, get, hello, limiter, read, rpm};
 use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
     EntityId, ZaeLimit,

@@ -1,14 +1,12 @@
 //! Real servers, with the layer and nothing else.
 
-mod support;
-
 use std::{convert::Infallible, net::SocketAddr};
 
+use crate::support::{Text, limiter, rpm};
 use axum::{Router, routing::get};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use support::{Text, limiter, rpm};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -29,6 +29,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
+use tracing_subscriber::{Layer, filter::dynamic_filter_fn, fmt, layer::SubscriberExt};
 use zae_limiter::{EmbeddedStore, EntityId, Limit, Limits, ManualClock, RateLimiter, Repository, ResourceName};
 use zae_tower::settle::{End, SettleRule, Verdict};
 
@@ -198,9 +199,10 @@ impl Log {
         // One subscriber for all threads: those of single threads miss what another thread came across first.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
-            let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
             let writer = || CURRENT.with_borrow(|log| log.clone().unwrap_or_default());
-            tracing::subscriber::set_global_default(builder.with_writer(writer).finish()).unwrap();
+            let is_captured = dynamic_filter_fn(|_, _| CURRENT.with_borrow(Option::is_some));
+            let lines = fmt::layer().with_ansi(false).with_writer(writer).with_filter(is_captured);
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).unwrap();
         });
         let log = Self::default();
         CURRENT.set(Some(log.clone()));

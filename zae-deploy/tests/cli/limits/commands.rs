@@ -9,7 +9,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use zae_limiter::{EmbeddedStore, Limit, NamespaceName, Repository, ResourceName};
 
-use crate::{manifests::SEED, snapshot};
+use super::manifests::SEED;
+use crate::snapshot;
 
 /// An embedded store over HTTP, and a folder for files.
 struct Stage {

@@ -6,6 +6,3 @@ mod manifests;
 mod ownership;
 mod provisioning;
 mod resource;
-#[allow(dead_code, reason = "nothing here differs from run to run")]
-#[path = "../cli/snapshot.rs"]
-mod snapshot;

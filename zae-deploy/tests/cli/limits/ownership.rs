@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use zae_deploy::provisioner::Functions;
 use zae_limiter::{NamespaceName, Repository, ResourceName};
 
-use crate::resource::{CloudFormation, TIME, one, open, properties};
+use super::resource::{CloudFormation, TIME, one, open, properties};
 
 const STACK: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/my-app-limits/0a1b";
 const OTHER: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/other-limits/2c3d";

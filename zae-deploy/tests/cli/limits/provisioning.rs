@@ -11,7 +11,7 @@ use zae_limiter::{
     SystemDefaults,
 };
 
-use crate::manifests::SEED;
+use super::manifests::SEED;
 
 async fn open() -> (Repository, Provisioner) {
     let repository = Repository::embedded().await.unwrap();
