@@ -1,5 +1,5 @@
 //! Everything that is counted about acquires, in one place. `docs/operations.md` has the same table for people, and
-//! `tests/observability.rs` compares the two.
+//! `tests/acquire/observability.rs` compares the two.
 
 use std::{sync::Once, time::Duration};
 
