@@ -23,10 +23,8 @@ use zae_actix::{
     settle::{self, End, SettleRule, Verdict},
 };
 
-use crate::{
-    ask::Ends,
-    support::{left, limiter, rpm, tpm},
-};
+use crate::ask::Ends;
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 /// A body that does as it is told.
 struct Script {

@@ -8,10 +8,8 @@ use actix_web::{
 };
 use zae_actix::{EntityId, PeerIp, ZaeLimit, entity, resource};
 
-use crate::{
-    ask::{ALICE, ask, get},
-    support::{left, limiter, rpm},
-};
+use crate::ask::{ALICE, ask, get};
+use zae_testkit::{left_of as left, limiter, rpm};
 
 async fn hello() -> &'static str {
     "hello"
@@ -97,7 +95,7 @@ async fn what_is_the_route_and_never_the_path() {
 /// Scopes and resources may be limited by themselves, and each level adds to the headers.
 #[actix_web::test]
 async fn scopes_and_resources_have_limits_of_their_own() {
-    let (outer, inner) = (limiter([rpm(3)]).await, limiter([crate::support::tpm(1_000)]).await);
+    let (outer, inner) = (limiter([rpm(3)]).await, limiter([zae_testkit::tpm(1_000)]).await);
     let tokens = ZaeLimit::new(inner.clone()).cost(zae_actix::Cost::of("tpm", 400));
     let app = App::new()
         .wrap(ZaeLimit::new(outer.clone()))

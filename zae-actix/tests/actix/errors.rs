@@ -12,10 +12,8 @@ use zae_actix::{
     settle::{self, End, Verdict},
 };
 
-use crate::{
-    ask::{ALICE, Ends, get},
-    support::{left, limiter, rpm},
-};
+use crate::ask::{ALICE, Ends, get};
+use zae_testkit::{left_of as left, limiter, rpm};
 
 /// A middleware inside of the limit that refuses, or breaks.
 macro_rules! failing {
@@ -74,7 +72,7 @@ async fn the_rule_sees_what_the_error_will_look_like() {
 /// Each level adds its headers once, however often the error is made a response.
 #[actix_web::test]
 async fn nested_limits_both_add_their_headers_to_an_error() {
-    let (outer, inner) = (limiter([rpm(10)]).await, limiter([crate::support::tpm(100)]).await);
+    let (outer, inner) = (limiter([rpm(10)]).await, limiter([zae_testkit::tpm(100)]).await);
     let tokens = ZaeLimit::new(inner.clone()).cost(zae_actix::Cost::of("tpm", 10));
     let app = App::new()
         .wrap_fn(|request, next| {

@@ -3,10 +3,8 @@
 use actix_web::{App, HttpResponse, test::init_service, web};
 use zae_actix::{Cost, EntityId, HeaderDialect, Lease, LimitError, Outcome, RateLimited, RateLimiter, ZaeLimit};
 
-use crate::{
-    ask::{ALICE, get},
-    support::{left, limiter, rpm, tpm},
-};
+use crate::ask::{ALICE, get};
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 fn estimate() -> Cost {
     Cost::of("rpm", 1).and("tpm", 500)

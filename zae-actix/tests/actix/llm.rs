@@ -24,10 +24,8 @@ use zae_actix::{
     resource,
 };
 
-use crate::{
-    ask::ask,
-    support::{left, limiter, rpm, tpm},
-};
+use crate::ask::ask;
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 /// 12 characters of text and 500 tokens of output at most.
 const REQUEST: &str =

@@ -12,6 +12,3 @@ mod llm;
 mod parity;
 mod server;
 mod settings;
-// A limiter on a table of its own in memory: the same for both adapters.
-#[path = "../../../zae-axum/tests/support/mod.rs"]
-mod support;

@@ -13,10 +13,8 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use zae_actix::{Cost, HeaderDialect, Limit, Limits, ResourceName, cost, entity, resource, settle};
 
-use crate::{
-    ask::{ALICE, Answer, ask},
-    support::{left, limiter, rpm, tpm},
-};
+use crate::ask::{ALICE, Answer, ask};
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 /// Returns the status that the path names, for both handlers.
 fn status_of(path: &str) -> u16 {

@@ -16,7 +16,7 @@ use tokio::{
 };
 use zae_actix::{Cost, Lease, ZaeLimit};
 
-use crate::support::{left, limiter, rpm, tpm};
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 /// One keep-alive connection.
 struct Connection {

@@ -14,10 +14,8 @@ use zae_actix::{
     limits, resource, skip,
 };
 
-use crate::{
-    ask::{ALICE, ask, get},
-    support::{left, limiter, rpm, tpm},
-};
+use crate::ask::{ALICE, ask, get};
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 async fn hello() -> &'static str {
     "hello"

@@ -2,10 +2,10 @@
 
 use std::{convert::Infallible, future::pending, time::Duration};
 
-use crate::support::{left, limiter, rpm};
 use axum::{body::Body, extract::Request, http::StatusCode, response::Response};
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimitLayer, service_fn};
 use zae_axum::{Charge, Cost, limit_route};
+use zae_testkit::{left_of as left, limiter, rpm};
 
 async fn hello(_: Request) -> Result<Response, Infallible> {
     Ok(Response::new(Body::from("hello")))

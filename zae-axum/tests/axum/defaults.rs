@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{get, left, limiter, rpm, text};
+use crate::support::{get, text};
 use axum::{Router, extract::connect_info::MockConnectInfo, http::StatusCode, routing::get as on_get};
 use zae_axum::{EntityId, ZaeLimit, entity, resource, skip};
+use zae_testkit::{left_of as left, limiter, rpm};
 
 const ALICE: Option<&str> = Some("203.0.113.7:4711");
 const BOB: Option<&str> = Some("203.0.113.8:4711");

@@ -1,8 +1,9 @@
 //! Tests of the values that handlers reach: the lease, the decision, the limiter's errors.
 
-use crate::support::{get, left, limiter, rpm, text, tpm};
+use crate::support::{get, text};
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get as on_get};
 use zae_axum::{AcquireError, Cost, EntityId, Lease, LimitError, Outcome, RateLimited, RateLimiter, ZaeLimit};
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 const PEER: Option<&str> = Some("203.0.113.7:4711");
 

@@ -6,5 +6,4 @@ mod handlers;
 mod request_path;
 mod routes;
 mod server;
-#[path = "../support/mod.rs"]
 mod support;

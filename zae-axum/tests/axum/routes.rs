@@ -1,6 +1,6 @@
 //! Limits per route: `limit_route`.
 
-use crate::support::{get, left, limiter, rpm, text};
+use crate::support::{get, text};
 use axum::{
     Extension, Router,
     extract::{Path, State},
@@ -11,6 +11,7 @@ use zae_axum::{
     Charge, Cost, EntityId, HeaderDialect, Lease, Limit, LimitError, ResourceName, ZaeLimit, limit_route,
     limit_route_with_state,
 };
+use zae_testkit::{left_of as left, limiter, rpm};
 
 const PEER: Option<&str> = Some("203.0.113.7:4711");
 

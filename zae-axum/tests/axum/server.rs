@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{left, limiter, rpm, tpm};
 use axum::{
     Router,
     body::Body,
@@ -14,6 +13,7 @@ use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{net::TcpListener, sync::oneshot};
 use zae_axum::{Cost, Lease, ZaeLimit};
+use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
 async fn stream_of_ten(lease: Lease) -> Body {
     // One token per chunk, known only while the response streams.

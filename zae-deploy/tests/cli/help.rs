@@ -1,9 +1,8 @@
 //! Help, version, completions and manual pages.
 
-use crate::{
-    snapshot::compare,
-    stage::{binary, run},
-};
+use zae_testkit::snapshot::compare;
+
+use crate::stage::{binary, run};
 
 /// Every command and group, by the words that call it.
 fn all(command: &clap::Command, words: &[String]) -> Vec<Vec<String>> {

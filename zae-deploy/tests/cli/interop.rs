@@ -4,10 +4,9 @@
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
-use crate::{
-    stage::{STACK, Stage, run},
-    venv,
-};
+use zae_testkit::venv;
+
+use crate::stage::{STACK, Stage, run};
 
 struct Both {
     stage: Stage,

@@ -17,9 +17,6 @@ mod namespaces;
 mod read_only;
 mod removals;
 mod resources;
-mod snapshot;
 mod stage;
 mod system;
 mod usage;
-#[path = "../../../zae-limiter/tests/interop/venv.rs"]
-mod venv;

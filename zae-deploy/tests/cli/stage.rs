@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Runtime};
 use zae_limiter::{EmbeddedStore, NamespaceName, Repository};
 
-use crate::snapshot::{compare, normal};
+use zae_testkit::snapshot::{compare, normal};
 
 pub(crate) const STACK: &str = "limiter";
 

@@ -4,10 +4,9 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use crate::{
-    support::{World, function::Function},
-    venv,
-};
+use zae_testkit::venv;
+
+use crate::support::{World, function::Function};
 
 /// Starts of each, of which the fastest counts: what else the machine does only ever adds.
 const STARTS: usize = 5;

@@ -19,5 +19,3 @@ mod refill;
 mod shards;
 mod support;
 mod traces;
-#[path = "../../../zae-limiter/tests/interop/venv.rs"]
-mod venv;

@@ -6,12 +6,11 @@ use std::{fs, path::Path, sync::LazyLock, time::Duration};
 use zae_deploy::{artifact::Architecture, package::build};
 use zip::ZipArchive;
 
-use crate::{
-    support::{
-        World, aggregator, event, failures,
-        records::{Bucket, NEW_YEAR},
-    },
-    venv::Venv,
+use zae_testkit::venv::Venv;
+
+use crate::support::{
+    World, aggregator, event, failures,
+    records::{Bucket, NEW_YEAR},
 };
 
 /// The interpreter that has the runtime client.

@@ -3,13 +3,12 @@
 
 use serde_json::Value;
 
-use crate::{
-    support::{
-        World, counted, event,
-        function::Function,
-        records::{Bucket, NEW_YEAR},
-    },
-    venv,
+use zae_testkit::venv;
+
+use crate::support::{
+    World, counted, event,
+    function::Function,
+    records::{Bucket, NEW_YEAR},
 };
 
 /// 14:00 on the first day of 2026, away from midnight.

@@ -5,7 +5,9 @@ use std::process::Command;
 use serde_json::Value;
 use zae_limiter::{Cost, Repository};
 
-use crate::{Stack, patient, run, venv};
+use zae_testkit::venv;
+
+use crate::{Stack, patient, run};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

@@ -8,17 +8,14 @@ use std::{
 
 use serde_json::Value;
 use zae_limiter::{Cost, RateLimiter, Repository};
+use zae_testkit::{snapshot, venv};
 
 mod archive;
 mod cloud;
 mod commands;
 mod quickstart;
 mod refill;
-#[path = "../cli/snapshot.rs"]
-mod snapshot;
 mod strangers;
-#[path = "../../../zae-limiter/tests/interop/venv.rs"]
-mod venv;
 
 /// A local stack with a folder of its own, stopped with this value.
 struct Stack {

@@ -4,13 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
+use zae_testkit::function::Function;
+
 use super::moto::Moto;
-
-#[allow(dead_code, reason = "the functions' own tests use more of it")]
-#[path = "../lambda/support/function.rs"]
-mod function;
-
-use function::Function;
 
 const EVENT: &str = "01KDW0N0000000000000000000";
 

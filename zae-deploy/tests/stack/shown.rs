@@ -7,8 +7,7 @@ use super::{
     run::Ran,
 };
 
-#[path = "../cli/snapshot.rs"]
-mod snapshot;
+use zae_testkit::snapshot;
 
 const TABLE: &str = "AWS::DynamoDB::Table";
 const STACK: &str = "AWS::CloudFormation::Stack";

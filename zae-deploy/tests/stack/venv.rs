@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, sync::LazyLock};
 
-#[allow(dead_code, reason = "the other tests need the published package alone")]
-#[path = "../../../zae-limiter/tests/interop/venv.rs"]
-mod shared;
+use zae_testkit::venv as shared;
 
 const PACKAGES: [&str; 2] = ["moto[server]==5.2.*", "cfn-lint==1.58.*"];
 /// The release whose findings the guide answers.

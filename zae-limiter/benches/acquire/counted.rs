@@ -4,9 +4,10 @@ use std::{future::Future, time::Duration};
 
 use zae_limiter::Reserve;
 
+use zae_testkit::measures;
+
 use super::{
     Effort,
-    support::measures,
     table::{Bound, Row},
 };
 

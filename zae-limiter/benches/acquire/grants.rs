@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use zae_limiter::{Acquire, Cost, EmbeddedStore, EntityId, RateLimiter, Repository, Reserve, ResourceName};
 
+use zae_testkit::{Wire, limits, rpm};
+
 use super::{
     Effort, quantile,
-    support::{Wire, limits, rpm},
     table::{Bound, Row, short},
     threads,
 };

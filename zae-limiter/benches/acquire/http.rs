@@ -15,6 +15,8 @@ use aws_sdk_dynamodb::{
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use zae_limiter::{Cost, Limit, RateLimiter, Repository};
 
+use zae_testkit::{limits, venv};
+
 use super::{
     Effort,
     bare::Bare,
@@ -23,9 +25,8 @@ use super::{
     quantile,
     recorder::Recorder,
     server::Server,
-    support::limits,
     table::{Bound, Row, short},
-    threads, venv,
+    threads,
 };
 
 const TASKS: u64 = 64;

@@ -13,13 +13,14 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use zae_limiter::{Cost, EmbeddedStore, ManualClock, RateLimiter, Repository};
 
+use zae_testkit::{START, limits, rpm};
+
 use super::{
     Effort,
     bare::{Bare, ByHand},
     median,
     recorder::Recorder,
     stages::Stages,
-    support::{START, limits, rpm},
     table::{Bound, Row, short},
     threads,
 };

@@ -6,8 +6,6 @@
 //! machine. Other arguments choose rows by part of their name.
 
 mod bare;
-#[path = "../../tests/interop/child.rs"]
-mod child;
 mod counted;
 mod grants;
 mod http;
@@ -18,11 +16,7 @@ mod recorder;
 mod rss;
 mod server;
 mod stages;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 mod table;
-#[path = "../../tests/interop/venv.rs"]
-mod venv;
 
 use std::process::ExitCode;
 

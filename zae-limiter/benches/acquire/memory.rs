@@ -10,11 +10,12 @@ use std::{
 
 use zae_limiter::{Cost, EmbeddedStore, EntityId, ManualClock, RateLimiter, Repository, ResourceName};
 
+use zae_testkit::{START, limits, rpm};
+
 use super::{
     Effort,
     recorder::Recorder,
     rss::resident,
-    support::{START, limits, rpm},
     table::{Bound, Row, short},
     threads,
 };

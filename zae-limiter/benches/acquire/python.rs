@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::child;
+use zae_testkit::child;
 
 /// The result of a run.
 #[derive(Clone, Copy, Debug)]

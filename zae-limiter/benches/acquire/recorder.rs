@@ -11,22 +11,18 @@ use std::{
 use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::{
     client::{
-        http::{
-            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-            SharedHttpConnector,
-        },
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
         orchestrator::{HttpRequest, HttpResponse},
-        runtime_components::RuntimeComponents,
     },
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
 use serde_json::Value;
+use zae_testkit::tap;
 
 /// Remembers the last update of every item, and the last answer of every operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder {
-    inner: SharedHttpClient,
     memory: Arc<Memory>,
 }
 
@@ -42,10 +38,9 @@ struct Memory {
 impl Recorder {
     /// A client that behaves like `client`, with its wire.
     pub(crate) fn tap(client: &Client) -> (Self, Client) {
-        let inner = client.config().http_client().expect("an HTTP client");
-        let recorder = Self { inner, memory: Arc::default() };
-        let config = client.config().to_builder().http_client(recorder.clone()).build();
-        (recorder, Client::from_conf(config))
+        let recorder = Self::default();
+        let memory = Arc::clone(&recorder.memory);
+        (recorder, tap(client, move |connector, request| Memory::pass(&memory, connector, request)))
     }
 
     /// From now on every operation is answered in the next turn of the runtime, as it was answered last.
@@ -60,25 +55,12 @@ impl Recorder {
     }
 }
 
-impl HttpClient for Recorder {
-    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
-        let connector = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Tap { memory: Arc::clone(&self.memory), connector })
-    }
-}
-
-#[derive(Debug)]
-struct Tap {
-    memory: Arc<Memory>,
-    connector: SharedHttpConnector,
-}
-
-impl HttpConnector for Tap {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+impl Memory {
+    fn pass(memory: &Arc<Self>, connector: &SharedHttpConnector, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
-        if self.memory.replaying.load(Ordering::Relaxed) {
-            let answers = self.memory.answers.lock().unwrap();
+        if memory.replaying.load(Ordering::Relaxed) {
+            let answers = memory.answers.lock().unwrap();
             let answer = answers.get(operation).unwrap_or_else(|| panic!("{operation} was never answered")).clone();
             let ok = StatusCode::try_from(200).expect("a status");
             return HttpConnectorFuture::new(async move {
@@ -90,9 +72,9 @@ impl HttpConnector for Tap {
         if operation == "UpdateItem" {
             let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).expect("JSON");
             let key = body["Key"]["PK"]["S"].as_str().unwrap_or_default().to_owned();
-            self.memory.updates.lock().unwrap().insert(key, body);
+            memory.updates.lock().unwrap().insert(key, body);
         }
-        let (memory, connector, operation) = (Arc::clone(&self.memory), self.connector.clone(), operation.to_owned());
+        let (memory, connector, operation) = (Arc::clone(memory), connector.clone(), operation.to_owned());
         HttpConnectorFuture::new(async move {
             let answer = connector.call(request).await?;
             if let (200, Some(body)) = (answer.status().as_u16(), answer.body().bytes()) {

@@ -2,8 +2,8 @@
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
-use crate::support::{Bench, DEADLINE, Fault, Wire, limits, rpm};
 use zae_limiter::{AcquireError, Cost, EntityId, Lease, RateLimiter, Reserve, ResourceName};
+use zae_testkit::{Bench, DEADLINE, Fault, Wire, limits, rpm};
 
 const LONG: Duration = Duration::from_secs(60);
 

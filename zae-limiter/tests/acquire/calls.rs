@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::support::{self, Bench, limits, rpm, tpm};
 use tokio::time::Instant;
 use zae_limiter::{Acquire, AcquireError, Cost, EntityId, NewEntity, RateLimiter, ResourceName};
+use zae_testkit::{Bench, limits, rpm, tpm};
 
 fn calls<const N: usize>(calls: [(&str, u64); N]) -> BTreeMap<String, u64> {
     calls.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect()
@@ -97,7 +97,7 @@ async fn a_remembered_refusal_ends_with_time_refunds_and_raised_limits() {
     spend(&limiter, "user-1", 40).await.expect("another's refund is seen within a second");
 
     spend(&limiter, "user-1", 1).await.unwrap_err();
-    limiter.repository().set_system_defaults(&support::limits([rpm(600)])).await.unwrap();
+    limiter.repository().set_system_defaults(&zae_testkit::limits([rpm(600)])).await.unwrap();
     spend(&limiter, "user-1", 1)
         .await
         .expect_err("nothing came back yet, but the bucket has the new rate from here on");
@@ -158,7 +158,7 @@ async fn the_namespace_is_read_while_the_limits_are() {
     // What is known of the namespace since it was opened is as old by then as what is known of limits.
     bench.advance(61_000);
     wire.take();
-    wire.fail(|_, _| support::Fault::Trip(100));
+    wire.fail(|_, _| zae_testkit::Fault::Trip(100));
     let started = Instant::now();
     let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
     assert_eq!(started.elapsed().as_millis(), 200, "both reads at once, then the write");
@@ -202,7 +202,7 @@ async fn acquires_that_wait_share_a_write() {
     let (wire, limiter) = bench.limiter(&limits([rpm(1_000)])).await;
     spend(&limiter, "user-1", 1).await.unwrap();
     wire.take();
-    wire.fail(|_, _| support::Fault::Slow(5));
+    wire.fail(|_, _| zae_testkit::Fault::Slow(5));
     let tasks = (0..64).map(|_| {
         let limiter = limiter.clone();
         tokio::spawn(async move { spend(&limiter, "user-1", 1).await.unwrap() })
@@ -274,7 +274,7 @@ async fn nobody_is_taken_for_somebody_else() {
 async fn defaults_given_with_a_call_are_that_calls() {
     let bench = Bench::new();
     let (_, repository) = bench.process().await;
-    let limiter = RateLimiter::builder(repository).deadline(support::DEADLINE).build();
+    let limiter = RateLimiter::builder(repository).deadline(zae_testkit::DEADLINE).build();
     for capacity in [10, 20, 10] {
         let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
         let lease = limiter.acquire_with(request.default_limits(limits([rpm(capacity)]))).await.unwrap();

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::support::{self, Bench, Fault, START, ideal::Ideal, limits, rpm};
 use zae_limiter::{
     AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, NewEntity, OnUnavailable, RateLimiter,
     ResourceName,
 };
+use zae_testkit::{Bench, Fault, START, ideal::Ideal, limits, rpm};
 
 /// A limiter beside the ideal buckets that it must equal.
 struct Pair {
@@ -22,7 +22,7 @@ impl Pair {
     async fn new(limits: Vec<Limit>, processes: usize) -> Self {
         let bench = Bench::new();
         let ideals = limits.iter().map(|l| (l.name().to_string(), Ideal::full(l, START))).collect();
-        let limits = support::limits(limits);
+        let limits = zae_testkit::limits(limits);
         let mut limiters = Vec::new();
         for _ in 0..processes {
             limiters.push(bench.limiter(&limits).await.1);

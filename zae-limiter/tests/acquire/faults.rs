@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Bench, DEADLINE, Fault, Wire, limits, rpm, tpm};
 use zae_limiter::{AcquireError, Cost, EntityId, Limit, NewEntity, RateLimiter, Repository};
+use zae_testkit::{Bench, DEADLINE, Fault, Wire, limits, rpm, tpm};
 
 /// A cheap deterministic mixer: the same seed fails the same requests.
 fn mix(seed: u64, number: u64) -> u64 {

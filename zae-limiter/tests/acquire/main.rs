@@ -9,6 +9,4 @@ mod faults;
 mod neighbours;
 mod observability;
 mod runtimes;
-#[path = "../support/mod.rs"]
-mod support;
 mod unavailable;

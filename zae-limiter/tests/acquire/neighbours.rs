@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Bench, Fault, START, limits, raw, rpm, tpm};
 use serde_json::{Value, json};
 use zae_limiter::{AcquireError, Cost, EntityId, Limit, LimitScope, NewEntity, RateLimiter, Repository, ResourceName};
+use zae_testkit::{Bench, Fault, START, limits, raw, rpm, tpm};
 
 fn id(text: &str) -> EntityId {
     EntityId::new(text).unwrap()

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, Bench, Fault, limits, log::Log, rpm};
 use aws_sdk_dynamodb::config::Credentials;
 use metrics_util::{
     MetricKind,
@@ -14,6 +13,7 @@ use metrics_util::{
 use zae_limiter::{
     Cost, EmbeddedStore, Limits, NewEntity, OnUnavailable, RateLimiter, Repository, Reserve, stream::StreamTable,
 };
+use zae_testkit::{Bench, Fault, Log, limits, rpm};
 
 /// By name: the kind, and the labels with their values (`limit` has any).
 type Table = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
@@ -96,7 +96,7 @@ async fn everything() {
     // The store is away, under both policies, until the local share is used up.
     for policy in [OnUnavailable::Allow, OnUnavailable::Local] {
         let (wire, repository) = bench.process().await;
-        let alone = RateLimiter::builder(repository).on_unavailable(policy).deadline(support::DEADLINE).build();
+        let alone = RateLimiter::builder(repository).on_unavailable(policy).deadline(zae_testkit::DEADLINE).build();
         assert!(spend(&alone, "user-3", 1).await);
         wire.fail(|_, _| Fault::LostBefore);
         assert!(spend(&alone, "user-3", 1).await);
@@ -110,7 +110,7 @@ async fn everything() {
 /// Debited ahead, granted from, returned, forfeited, and rationed.
 async fn reserve(bench: &Bench) {
     let (wire, repository) = bench.process().await;
-    let busy = RateLimiter::builder(repository).reserve(Reserve::All).deadline(support::DEADLINE).build();
+    let busy = RateLimiter::builder(repository).reserve(Reserve::All).deadline(zae_testkit::DEADLINE).build();
     let stream = async |entity: &str| {
         for _ in 0..200 {
             spend(&busy, entity, 1).await;
@@ -174,7 +174,7 @@ fn every_grant_is_counted_once_wherever_it_came_from() {
         let bench = Bench::new();
         let (_, repository) = bench.process().await;
         repository.set_system_defaults(&limits([rpm(100_000)])).await.unwrap();
-        let limiter = RateLimiter::builder(repository).reserve(Reserve::All).deadline(support::DEADLINE).build();
+        let limiter = RateLimiter::builder(repository).reserve(Reserve::All).deadline(zae_testkit::DEADLINE).build();
         for _ in 0..300 {
             assert!(spend(&limiter, "user-1", 1).await);
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -208,7 +208,7 @@ fn the_time_in_the_queue_is_told() {
 #[tokio::test]
 async fn what_holds_a_client_is_debugged_in_a_line_without_a_secret() {
     let bench = Bench::new();
-    let (wire, client) = support::Wire::tap(&bench.store.client());
+    let (wire, client) = zae_testkit::Wire::tap(&bench.store.client());
     let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("a-session".to_owned()), None, "test");
     let config = client.config().to_builder().credentials_provider(keys).endpoint_url("http://localhost").build();
     let client = aws_sdk_dynamodb::Client::from_conf(config);

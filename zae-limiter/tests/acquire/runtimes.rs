@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, Bench, Fault, limits, rpm};
 use tokio::runtime::{Builder, Runtime};
 use zae_limiter::{AcquireError, Cost, EntityId, ManualClock, RateLimiter, Repository, Reserve, ResourceName};
+use zae_testkit::{Bench, Fault, limits, rpm};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -122,9 +122,9 @@ async fn a_busy_worker_holds_up_nobody() {
 }
 
 /// A limiter whose settlements wait for an hour, and its clock: alive as long as anything of the limiter is.
-async fn clocked(bench: &Bench, reserve: Reserve) -> (support::Wire, RateLimiter, Weak<ManualClock>) {
-    let (wire, client) = support::Wire::tap(&bench.store.client());
-    let clock = Arc::new(ManualClock::at(support::START));
+async fn clocked(bench: &Bench, reserve: Reserve) -> (zae_testkit::Wire, RateLimiter, Weak<ManualClock>) {
+    let (wire, client) = zae_testkit::Wire::tap(&bench.store.client());
+    let clock = Arc::new(ManualClock::at(zae_testkit::START));
     let alive = Arc::downgrade(&clock);
     let repository = Repository::builder().client(client).clock(clock).create_table().build().await.unwrap();
     repository.set_system_defaults(&limits([rpm(100_000)])).await.unwrap();

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::support::{
-    self, Bench, Fault,
-    front::{Divertible, Front},
-    limits, rpm,
-};
 use tokio::time::Instant;
 use zae_limiter::{
     Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, StoredPolicy,
     SystemDefaults, UnavailableReason,
+};
+use zae_testkit::{
+    Bench, Fault,
+    front::{Divertible, Front},
+    limits, rpm,
 };
 
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -252,7 +252,7 @@ async fn only_what_dynamodb_answered_counts_as_its_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_call_s_own_deadline_holds_beyond_the_limiter_s_and_the_client_s() {
     let bench = Bench::new();
-    let (wire, client) = support::Wire::tap(&bench.store.client());
+    let (wire, client) = zae_testkit::Wire::tap(&bench.store.client());
     let short = aws_smithy_types::timeout::TimeoutConfig::builder()
         .operation_attempt_timeout(DEADLINE)
         .operation_timeout(DEADLINE)

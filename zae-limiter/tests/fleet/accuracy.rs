@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{START, driven::Fleet, ideal::Ideal, limits};
 use tokio::time::Instant;
 use zae_limiter::{AcquireError, Clock, Cost, Limit, RateLimiter, Reserve};
+use zae_testkit::{START, driven::Fleet, ideal::Ideal, limits};
 
 const ROUND_TRIP: Duration = Duration::from_millis(5);
 /// The longest that an answer is on its way, for grants are seen where they were asked for.

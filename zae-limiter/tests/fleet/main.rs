@@ -3,5 +3,3 @@
 mod accuracy;
 mod measures;
 mod reserve;
-#[path = "../support/mod.rs"]
-mod support;

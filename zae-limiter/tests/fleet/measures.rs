@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::support::measures;
 use zae_limiter::Reserve;
+use zae_testkit::measures;
 
 fn long() -> bool {
     std::env::var_os("ZAE_LONG").is_some()
@@ -86,7 +86,7 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// The whole process is counted, so it runs alone: `cargo test --test measures -- --ignored --nocapture`. The data is
+/// The whole process is counted, so it runs alone: `cargo test --test fleet -- --ignored --nocapture`. The data is
 /// in a file, so that what grows is the limiter.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_remembered_bucket_takes_no_more_than_its_builder_says() {
     let folder = tempfile::tempdir().unwrap();
     let store = zae_limiter::EmbeddedStore::at(folder.path().join("data.sqlite")).unwrap();
     let repository = zae_limiter::Repository::builder().embedded_store(&store).build().await.unwrap();
-    repository.set_system_defaults(support::limits([support::rpm(1_000)])).await.unwrap();
+    repository.set_system_defaults(zae_testkit::limits([zae_testkit::rpm(1_000)])).await.unwrap();
     let limiter = zae_limiter::RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
     let mut before = 0;
     for number in 0..WARM + BUCKETS {

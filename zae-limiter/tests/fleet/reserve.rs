@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Fault, driven::Fleet, limits, rpm, tpm};
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::Instant;
 use zae_limiter::{
     Acquire, AcquireError, Cost, EntityId, LeaseOrigin, Limit, NewEntity, OnUnavailable, RateLimiter,
     RateLimiterBuilder, Reserve,
 };
+use zae_testkit::{Fault, driven::Fleet, limits, rpm, tpm};
 
 const LIFE: Duration = Duration::from_secs(1);
 const ROUND_TRIP: Duration = Duration::from_millis(5);

@@ -9,7 +9,6 @@
 
 mod accounts;
 mod buckets;
-mod child;
 mod compare;
 mod configuration;
 mod newer;
@@ -18,8 +17,5 @@ mod pauses;
 mod python;
 mod records;
 mod side;
-#[path = "../support/store/mod.rs"]
-mod store;
 mod table;
 mod together;
-mod venv;

@@ -10,14 +10,12 @@ use zae_limiter::{
     SystemDefaults, ValidationError, VersionUpdate,
 };
 
+use zae_testkit::{DEADLINE, store::TestStore};
+
 use super::{
     side::{Answer, Failure},
-    store::TestStore,
     table::STACK,
 };
-
-/// Long enough that a busy test machine is never mistaken for a dead store.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Limiters and repositories by namespace, on the table that the Python package sees over HTTP.
 pub(crate) struct Ours {

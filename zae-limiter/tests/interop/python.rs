@@ -13,7 +13,7 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
-use super::{child, store::endpoint::Endpoint};
+use zae_testkit::{child, store::endpoint::Endpoint};
 
 /// Longer than anything a healthy child is asked to do.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use zae_limiter::ManualClock;
 
-use super::{ours::Ours, python::Python, side::Side, store::TestStore, venv};
+use super::{ours::Ours, python::Python, side::Side};
+use zae_testkit::{store::TestStore, venv};
 
 /// 2026-01-01T00:00:00Z in epoch ms.
 pub(crate) const START: i64 = 1_767_225_600_000;

@@ -1,13 +1,13 @@
 //! The audit trail: one event for every change, in order, as long as it is to be kept.
 
-use crate::support::{
-    Bench, START,
-    table::{Table, item, n, s, text},
-};
 use serde_json::json;
 use zae_limiter::{
     AuditAction, AuditEvent, AuditQuery, AuditTarget, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity,
     Principal, Repository, RepositoryError, ResourceName,
+};
+use zae_testkit::{
+    Bench, START,
+    table::{Table, item, n, s, text},
 };
 
 const DAY: i64 = 86_400;
@@ -191,7 +191,7 @@ async fn retention_comes_from_the_builder_or_the_namespace_or_is_ninety_days() {
     let kept = async |repository: &Repository, id: &str| {
         change(repository, id, 1).await;
         let stored = table.all(&format!("{ns}/AUDIT#{id}")).await.into_values().next().unwrap();
-        let now = bench.clock_seconds();
+        let now = clock_seconds(&bench);
         (stored["ttl"].as_n().unwrap().parse::<i64>().unwrap() - now) / DAY
     };
     assert_eq!(kept(&repository, "a").await, 90);
@@ -211,10 +211,8 @@ async fn retention_comes_from_the_builder_or_the_namespace_or_is_ninety_days() {
     assert_eq!(kept(&other, "f").await, 30, "it holds for everybody");
 }
 
-impl Bench {
-    fn clock_seconds(&self) -> i64 {
-        zae_limiter::Clock::now_ms(&*self.clock) / 1_000
-    }
+fn clock_seconds(bench: &Bench) -> i64 {
+    zae_limiter::Clock::now_ms(&*bench.clock) / 1_000
 }
 
 /// The text that identifies an event here.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::{self, Bench, START, limits, raw, rpm, tpm};
 use serde_json::json;
 use zae_limiter::{
     AuditTarget, EntityId, Limit, LimitScope, Limits, Repository, RepositoryError, ResourceName, StoredPolicy,
     SystemDefaults,
 };
+use zae_testkit::{Bench, START, limits, raw, rpm, tpm};
 
 fn id(text: &str) -> EntityId {
     EntityId::new(text).unwrap()
@@ -134,7 +134,7 @@ async fn counts_stay_right_when_many_change_the_same() {
         for task in 0..6 {
             let (wire, r) = bench.process().await;
             // Answers take their time, so that the tasks' calls mix.
-            wire.fail(move |_, call| support::Fault::Slow((call * 7 + task * 3) % 5));
+            wire.fail(move |_, call| zae_testkit::Fault::Slow((call * 7 + task * 3) % 5));
             tasks.spawn(async move {
                 let (entity, scope) = (id(&format!("e{}", task % 2)), scope("gpt-4"));
                 if (task + round) % 3 == 0 {

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Bench, DEADLINE, Fault, START, Wire, limits, raw, rpm, tpm};
 use aws_sdk_dynamodb::config::{
     ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
 };
@@ -17,6 +16,7 @@ use zae_limiter::{
     Cost, EntityId, Limit, LimitScope, Limits, MAX_LIMITS, MAX_TOKENS, NewEntity, RateLimiter, Repository,
     RepositoryError, ResourceName, StoreErrorKind,
 };
+use zae_testkit::{Bench, DEADLINE, Fault, START, Wire, limits, raw, rpm, tpm};
 
 fn id(text: &str) -> EntityId {
     EntityId::new(text).unwrap()

@@ -2,9 +2,9 @@
 
 use std::{error::Error, process::Stdio};
 
-use crate::support::{DEADLINE, limits, rpm};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use zae_limiter::{Cost, EmbeddedStore, EntityId, RateLimiter, Repository, ResourceName};
+use zae_testkit::{DEADLINE, limits, rpm};
 
 const FILE: &str = "ZAE_TEST_FILE";
 const CAPACITY: u64 = 1_000_000;

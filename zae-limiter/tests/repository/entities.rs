@@ -1,11 +1,11 @@
 //! Entities: created once, listed in full, deleted with all that is theirs and nothing else.
 
-use crate::support::{self, Bench, START, raw, rpm};
 use serde_json::json;
 use zae_limiter::{
     AuditAction, AuditTarget, EntityId, LimitScope, NamespaceName, NewEntity, Principal, Repository, RepositoryError,
     ResourceName,
 };
+use zae_testkit::{Bench, START, raw, rpm};
 
 fn id(text: &str) -> EntityId {
     EntityId::new(text).unwrap()
@@ -131,10 +131,10 @@ async fn an_interrupted_deletion_is_completed_by_the_next() {
         let first = std::sync::atomic::AtomicU64::new(0);
         wire.fail(move |_, _| {
             let number = first.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            if number >= calls { support::Fault::LostBefore } else { support::Fault::None }
+            if number >= calls { zae_testkit::Fault::LostBefore } else { zae_testkit::Fault::None }
         });
         let interrupted = repository.delete_entity(&entity).await;
-        wire.fail(|_, _| support::Fault::None);
+        wire.fail(|_, _| zae_testkit::Fault::None);
         if interrupted.is_ok() {
             assert!(calls > 6, "it takes more than {calls} calls");
             break;

@@ -1,7 +1,7 @@
 //! Folding a bucket that reference clients have sharded, and looking into buckets.
 
-use crate::support::{self, Bench, START, raw, rpm, tpm};
 use zae_limiter::{BucketState, Cost, EntityId, FoldedBucket, Repository, RepositoryError, ResourceName};
+use zae_testkit::{Bench, START, raw, rpm, tpm};
 
 const C: i64 = 100_000;
 
@@ -124,7 +124,7 @@ async fn a_feature_of_newer_clients_is_left_alone() {
 #[tokio::test]
 async fn acquires_go_on_and_never_get_more_than_there_is() {
     let bench = Bench::new();
-    let (_, limiter) = bench.limiter(&support::limits([rpm(100)])).await;
+    let (_, limiter) = bench.limiter(&zae_testkit::limits([rpm(100)])).await;
     let r = limiter.repository().clone();
     sharded(&r, 4, &[Some(25), Some(25), Some(25), Some(25)]).await;
     let taking = async {
@@ -148,7 +148,7 @@ async fn acquires_go_on_and_never_get_more_than_there_is() {
 #[tokio::test]
 async fn buckets_say_what_is_left_and_what_was_used() {
     let bench = Bench::new();
-    let (_, limiter) = bench.limiter(&support::limits([rpm(100), tpm(60_000)])).await;
+    let (_, limiter) = bench.limiter(&zae_testkit::limits([rpm(100), tpm(60_000)])).await;
     let lease = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 10).and("tpm", 30_000)).await.unwrap();
     lease.commit().await.unwrap();
     limiter.shutdown().await;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::store::TestStore;
 use zae_limiter::{
     AcquireError, Cost, EntityId, Limit, LimitName, Limits, MAX_LIMITS, MAX_TOKENS, NamespaceId, NamespaceName,
     Principal, RateLimiter, ResourceName, StackName, ValidationError,
 };
+use zae_testkit::store::TestStore;
 
 fn long(length: usize) -> String {
     "a".repeat(length)

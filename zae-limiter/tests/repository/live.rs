@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::support::{Bench, Fault, limits, raw, rpm, tpm};
 use tokio::task::JoinSet;
 use zae_limiter::{AcquireError, Cost, EntityId, LimitScope, RateLimiter, ResourceName};
+use zae_testkit::{Bench, Fault, limits, raw, rpm, tpm};
 
 fn id(text: &str) -> EntityId {
     EntityId::new(text).unwrap()

@@ -13,8 +13,6 @@ mod namespaces_purge;
 mod open;
 mod refusals;
 mod requests;
-#[path = "../support/mod.rs"]
-mod support;
 mod usage;
 mod usage_capacity;
 mod validation;

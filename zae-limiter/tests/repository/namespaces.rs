@@ -1,12 +1,12 @@
 //! The life of a namespace: registered, deleted, recovered; and what is left when somebody crashes in between.
 
-use crate::support::{
-    Bench, Fault,
-    table::{Table, item, s, text},
-};
 use zae_limiter::{
     EntityId, NamespaceId, NamespaceInfo, NamespaceName, NamespaceState, NewEntity, Repository, RepositoryError,
     StoreErrorKind, ValidationReason,
+};
+use zae_testkit::{
+    Bench, Fault,
+    table::{Table, item, s, text},
 };
 
 const REGISTRY: &str = "_/SYSTEM#";

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::support::{
-    Bench, Fault, Wire,
-    table::{Item, Table, item, n, s},
-};
 use aws_sdk_dynamodb::types::AttributeValue;
 use zae_limiter::{
     AcquireError, Cost, EntityId, Limit, LimitScope, Limits, NamespaceId, NamespaceName, NamespaceState, NewEntity,
     RateLimiter, Repository, RepositoryError, ResourceName,
+};
+use zae_testkit::{
+    Bench, Fault, Wire,
+    table::{Item, Table, item, n, s},
 };
 
 const REGISTRY: &str = "_/SYSTEM#";

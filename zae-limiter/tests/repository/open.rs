@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, Bench, limits, raw, rpm, store::TestStore};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,6 +17,7 @@ use zae_limiter::{
     AuditTarget, EmbeddedStore, NamespaceName, NamespaceState, ProvisionOccasion, ProvisionTarget, Provisioner,
     Provisioning, Repository, RepositoryError, ResourceName, StackName, StoredPolicy, SystemDefaults,
 };
+use zae_testkit::{Bench, limits, raw, rpm, store::TestStore};
 
 fn name(text: &str) -> NamespaceName {
     NamespaceName::new(text).unwrap()
@@ -64,10 +64,10 @@ async fn a_table_that_cloudformation_made_is_opened_like_any_other() {
 async fn an_application_that_may_not_register_the_default_namespace_says_what_to_run() {
     let store = TestStore::new();
     store.create_table(&StackName::new("limiter").unwrap()).await.unwrap();
-    let (wire, client) = support::Wire::tap(&store.client());
+    let (wire, client) = zae_testkit::Wire::tap(&store.client());
     wire.fail(|operation, _| match operation {
-        "TransactWriteItems" | "PutItem" | "UpdateItem" => support::Fault::Denied,
-        _ => support::Fault::None,
+        "TransactWriteItems" | "PutItem" | "UpdateItem" => zae_testkit::Fault::Denied,
+        _ => zae_testkit::Fault::None,
     });
     let error = Repository::builder().client(client).build().await.unwrap_err();
     assert!(matches!(error, RepositoryError::MayNotRegister { .. }), "{error}");

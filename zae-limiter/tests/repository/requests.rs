@@ -1,10 +1,10 @@
 //! The items that the reference was seen writing (`tests/vectors/requests.json`) are the items that we write.
 
-use crate::support::{Bench, START, limits, raw, rpm};
 use serde_json::{Value, json};
 use zae_limiter::{
     EntityId, Limit, LimitScope, Limits, NewEntity, Repository, ResourceName, StoredPolicy, SystemDefaults,
 };
+use zae_testkit::{Bench, START, limits, raw, rpm};
 
 const REFERENCE_NAMESPACE: &str = "Ns000000001";
 

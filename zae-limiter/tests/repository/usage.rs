@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{
-    Bench,
-    table::{Item, Table, item, lean_table, n, s},
-};
 use zae_limiter::{
     EntityId, LimitName, NamespaceName, Repository, RepositoryError, ResourceName, UsageQuery, UsageSnapshot,
     UsageWindow,
+};
+use zae_testkit::{
+    Bench,
+    table::{Item, Table, item, lean_table, n, s},
 };
 
 /// 2026-01-01T00:00:00Z, in ms.

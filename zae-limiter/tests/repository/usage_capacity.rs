@@ -1,12 +1,12 @@
 //! The remaining capacity of a resource, over all entities and shards.
 
-use crate::support::{
-    Bench, START,
-    table::{Item, Table, item, lean_table, n, s},
-};
 use zae_limiter::{
     CapacityScope, EntityId, LimitName, ManifestClaim, NewEntity, ProvisionerState, Repository, ResourceCapacity,
     ResourceName,
+};
+use zae_testkit::{
+    Bench, START,
+    table::{Item, Table, item, lean_table, n, s},
 };
 
 async fn bench() -> (Bench, Repository, Table) {

@@ -1,13 +1,13 @@
 //! The clients that may use a table.
 
-use crate::support::{
-    self, Bench,
-    table::{Table, item, s},
-};
 use serde_json::Value;
 use zae_limiter::{
     COMPATIBILITY_LEVEL, Compatibility, Repository, RepositoryError, SCHEMA_VERSION, Version, VersionRecord,
     VersionUpdate,
+};
+use zae_testkit::{
+    Bench,
+    table::{Table, item, s},
 };
 
 const REGISTRY: &str = "_/SYSTEM#";
@@ -167,8 +167,8 @@ async fn concurrent_raises_end_at_the_highest() {
     for minor in 1..=4 {
         let (wire, repository) = bench.process().await;
         // All have read before anybody writes, and the highest is written first.
-        let read = support::Fault::Slow(100 - 10 * minor);
-        wire.fail(move |operation, _| if operation == "GetItem" { read } else { support::Fault::None });
+        let read = zae_testkit::Fault::Slow(100 - 10 * minor);
+        wire.fail(move |operation, _| if operation == "GetItem" { read } else { zae_testkit::Fault::None });
         tasks.spawn(async move {
             let update = VersionUpdate::default().raise_client_min_version(version(&format!("0.{minor}.0")));
             repository.set_version_record(&update).await.unwrap();

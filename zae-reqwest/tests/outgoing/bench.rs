@@ -1,6 +1,6 @@
 //! A limiter on a table of its own in memory, and what tests ask of it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
@@ -9,13 +9,9 @@ use zae_reqwest::{
     llm::{Accounting, Tariff},
     zae_tower::zae_limiter::{EmbeddedStore, ManualClock},
 };
+use zae_testkit::{DEADLINE, START};
 
 use crate::wire::Wire;
-
-/// 2026-01-01T00:00:00Z in epoch ms.
-pub(crate) const START: i64 = 1_767_225_600_000;
-/// Long enough that a busy machine is never mistaken for a dead store.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A store, and as many processes on it as a test likes.
 #[derive(Clone)]
@@ -37,8 +33,7 @@ impl Bench {
 
     /// The same store, at the other end of a wire.
     pub(crate) fn on_a_wire(self) -> (Self, Wire) {
-        let wire = Wire::new(self.client.config().http_client().unwrap());
-        let client = Client::from_conf(self.client.config().to_builder().http_client(wire.clone()).build());
+        let (wire, client) = Wire::tap(&self.client);
         (Self { client, ..self }, wire)
     }
 

@@ -5,14 +5,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-    },
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
     result::ConnectorError,
-    runtime_components::RuntimeComponents,
 };
+use zae_testkit::tap;
 
 /// The treatment of calls on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,6 @@ pub(crate) enum Line {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    inner: SharedHttpClient,
     state: Arc<State>,
 }
 
@@ -41,9 +39,12 @@ struct State {
 }
 
 impl Wire {
-    pub(crate) fn new(inner: SharedHttpClient) -> Self {
+    /// A client that behaves like `client`, and its wire.
+    pub(crate) fn tap(client: &Client) -> (Self, Client) {
         let line = Mutex::new(Line::Up);
-        Self { inner, state: Arc::new(State { line, reads: AtomicU64::new(0), writes: AtomicU64::new(0) }) }
+        let wire = Self { state: Arc::new(State { line, reads: AtomicU64::new(0), writes: AtomicU64::new(0) }) };
+        let state = Arc::clone(&wire.state);
+        (wire, tap(client, move |connector, request| state.carry(connector, request)))
     }
 
     pub(crate) fn set(&self, line: Line) {
@@ -61,31 +62,18 @@ impl Wire {
     }
 }
 
-impl HttpClient for Wire {
-    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
-        let connector = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Tap { connector, state: Arc::clone(&self.state) })
-    }
-}
-
-#[derive(Debug)]
-struct Tap {
-    connector: SharedHttpConnector,
-    state: Arc<State>,
-}
-
-impl HttpConnector for Tap {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+impl State {
+    fn carry(&self, connector: &SharedHttpConnector, request: HttpRequest) -> HttpConnectorFuture {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let on_pauses = body.contains("z_pause#");
         let is_read = request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".GetItem"));
         if on_pauses {
-            let counter = if is_read { &self.state.reads } else { &self.state.writes };
+            let counter = if is_read { &self.reads } else { &self.writes };
             counter.fetch_add(1, Ordering::SeqCst);
         }
-        match *self.state.line.lock().unwrap() {
-            Line::Up => self.connector.call(request),
-            Line::SilentOnPauses if !on_pauses => self.connector.call(request),
+        match *self.line.lock().unwrap() {
+            Line::Up => connector.call(request),
+            Line::SilentOnPauses if !on_pauses => connector.call(request),
             Line::Cut => HttpConnectorFuture::ready(Err(ConnectorError::io("cut by the test".into()))),
             Line::Silent | Line::SilentOnPauses => HttpConnectorFuture::new(std::future::pending()),
         }

@@ -2,13 +2,14 @@
 
 use std::{convert::Infallible, io};
 
-use crate::support::{self, Ends, Script, Text, from, get, left, limiter, rpm, tpm};
+use crate::support::{self, Ends, Text, from, get};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
 use zae_limiter::RateLimiter;
+use zae_testkit::{Script, left, limiter, read, rpm, tpm};
 use zae_tower::{
     Cost, Decision, LeaseHandle, ResponseBody, ZaeLimit,
     settle::{self, End, SettleRule, Verdict},
@@ -80,7 +81,7 @@ async fn bodies_say_what_they_are_through_the_wrapper() {
     assert_eq!((admitted.size_hint().exact(), admitted.is_end_stream()), (Some(5), false));
     let refused = service.oneshot(get()).await.unwrap().into_body();
     let length = refused.size_hint().exact().unwrap();
-    assert_eq!(support::read(refused).await.len() as u64, length);
+    assert_eq!(read(refused).await.len() as u64, length);
 }
 
 /// One request for 1 of `rpm` and 100 of `tpm` whose handler does `handle` and answers `status`.
@@ -96,7 +97,7 @@ async fn spent(rule: impl SettleRule, status: u16, handle: fn(&LeaseHandle), wai
     };
     let response = layer.layer(service_fn(handler)).oneshot(from("user-1")).await.unwrap();
     if wait {
-        support::read(response.into_body()).await;
+        read(response.into_body()).await;
     } else {
         drop(response);
     }

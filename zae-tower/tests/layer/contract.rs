@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, Ends, Text, from, get, hello, left, limiter, rpm, tpm};
+use crate::support::{Ends, Text, from, get, hello};
 use http::{Request, Response};
 use tower::{Layer, Service, ServiceExt, buffer::Buffer, limit::ConcurrencyLimit, service_fn};
+use zae_testkit::{left, limiter, read, rpm, tpm};
 use zae_tower::{
     Cost, Decision, EntityId, Limit, Reserve, ZaeLimit, entity,
     extract::{Extract, Extracted, Extractor},
@@ -211,11 +212,11 @@ async fn nested_layers_add_their_headers_and_both_settle() {
     let response = service.clone().oneshot(from("user-1")).await.unwrap();
     let policies: Vec<_> = response.headers().get_all("ratelimit-policy").iter().collect();
     assert_eq!(policies.len(), 2, "{policies:?}");
-    support::read(response.into_body()).await;
+    read(response.into_body()).await;
     assert_eq!((outer_ends.take(), inner_ends.take()), (vec![End::Complete], vec![End::Complete]));
 
     // The inner layer refuses: the outer one tells so, and its own charge stays.
-    support::read(service.clone().oneshot(from("user-1")).await.unwrap().into_body()).await;
+    read(service.clone().oneshot(from("user-1")).await.unwrap().into_body()).await;
     let refused = service.oneshot(from("user-1")).await.unwrap();
     assert_eq!(refused.status(), 429);
     assert!(refused.extensions().get::<Decision>().unwrap().is_refused());
@@ -240,11 +241,11 @@ async fn the_lease_is_the_innermost_layers_or_none() {
     };
     let outer = ZaeLimit::new(&outer);
     let shadowed = outer.layer(tokens().shadow().layer(handler())).oneshot(get()).await.unwrap();
-    assert_eq!(support::read(shadowed.into_body()).await, "none");
+    assert_eq!(read(shadowed.into_body()).await, "none");
     let skipped = outer.layer(tokens().skip(|_| true).layer(handler())).oneshot(get()).await.unwrap();
-    assert_eq!(support::read(skipped.into_body()).await, "none");
+    assert_eq!(read(skipped.into_body()).await, "none");
     let alone = outer.layer(handler()).oneshot(get()).await.unwrap();
-    assert_eq!(support::read(alone.into_body()).await, "{\"rpm\": 1}");
+    assert_eq!(read(alone.into_body()).await, "{\"rpm\": 1}");
 }
 
 #[tokio::test]

@@ -9,12 +9,11 @@ use std::{
     },
 };
 
-use crate::support::{
-    Log, Text, from, get, hello, left, left_of, limiter, limiter_on_a_wire, read, repository, rpm, tpm,
-};
+use crate::support::{Text, from, get, hello};
 use aws_sdk_dynamodb::types::AttributeValue;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
+use zae_testkit::{Log, left, left_of, limiter, limiter_on_a_wire, read, repository, rpm, tpm};
 use zae_tower::{
     Cost, Decision, EntityId, HeaderDialect, LeaseOrigin, Limit, Limits, MatchedRoute, OnUnavailable, Outcome, PeerIp,
     ResourceName, ZaeLimit, entity,

@@ -1,8 +1,9 @@
 //! Header values from people who mean harm: a clear 4xx, and no secret anywhere.
 
-use crate::support::{Log, Text, get, hello, limiter, read, rpm};
+use crate::support::{Text, get, hello};
 use http::{HeaderMap, HeaderValue};
 use tower::{Layer, ServiceExt, service_fn};
+use zae_testkit::{Log, limiter, read, rpm};
 use zae_tower::{
     EntityId, ZaeLimit,
     entity::{self, ApiKeyHasher, TrustedProxies},

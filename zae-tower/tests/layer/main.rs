@@ -5,5 +5,4 @@ mod contract;
 mod decisions;
 mod hostile;
 mod servers;
-#[path = "../support/mod.rs"]
 mod support;

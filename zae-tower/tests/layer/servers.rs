@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr};
 
-use crate::support::{Text, limiter, rpm};
+use crate::support::Text;
 use axum::{Router, routing::get};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
+use zae_testkit::{limiter, rpm};
 use zae_tower::ZaeLimit;
 
 /// One request on a connection of its own; the whole response as text.

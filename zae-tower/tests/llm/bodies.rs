@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use zae_tower::{Cost, ZaeLimit, entity, extract::BodyBudget, llm::Tariff, resource};
 
-use crate::support::{limiter, rpm, tpm};
+use zae_testkit::{limiter, rpm, tpm};
 
 const KB: usize = 1024;
 

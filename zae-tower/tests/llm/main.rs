@@ -1,8 +1,5 @@
 //! Accounting for calls to language models: what is read of responses, and what is charged.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bad_input;
 mod bodies;
 mod charges;

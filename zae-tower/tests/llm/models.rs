@@ -14,7 +14,7 @@ use zae_tower::{
     resource,
 };
 
-use crate::support::{START, left_of, limiter, read, rpm, tpm};
+use zae_testkit::{START, left_of, limiter, read, rpm, tpm};
 
 const CAPACITY: i64 = 100_000;
 const LLAMA: &str = "@cf/meta/llama-3-8b-instruct";

@@ -16,7 +16,7 @@ use zae_tower::{
     resource,
 };
 
-use crate::support::{left_of, limiter, rpm, tpm};
+use zae_testkit::{left_of, limiter, rpm, tpm};
 
 const CAPACITY: i64 = 100_000;
 

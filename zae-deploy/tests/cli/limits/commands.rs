@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use zae_limiter::{EmbeddedStore, Limit, NamespaceName, Repository, ResourceName};
 
 use super::manifests::SEED;
-use crate::snapshot;
+use zae_testkit::snapshot;
 
 /// An embedded store over HTTP, and a folder for files.
 struct Stage {

@@ -1,9 +1,5 @@
 //! The world around a function.
 
-#[path = "../../../../zae-limiter/tests/support/store/endpoint.rs"]
-mod endpoint;
-pub(crate) mod function;
-pub(crate) mod records;
 pub(crate) mod s3;
 pub(crate) mod steps;
 pub(crate) mod store;
@@ -17,10 +13,12 @@ use std::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use function::Function;
 use s3::S3;
 use steps::Steps;
 use store::Store;
+
+use zae_testkit::function::Function;
+pub(crate) use zae_testkit::{function, records};
 
 /// The stack's, and so the table's, name.
 pub(crate) const TABLE: &str = "limiter";

@@ -22,9 +22,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use zae_limiter::{Repository, RepositoryBuilder};
 
+use zae_testkit::{
+    raw,
+    store::endpoint::{self, Endpoint},
+};
+
 use super::{
     TABLE,
-    endpoint::{self, Endpoint},
     steps::{Steps, When},
 };
 
@@ -140,7 +144,7 @@ impl Store {
         let mut items = Vec::new();
         let mut pages = self.client().scan().table_name(TABLE).consistent_read(true).into_paginator().send();
         while let Some(page) = pages.next().await {
-            items.extend(page.unwrap().items().iter().map(super::records::raw::json_item));
+            items.extend(page.unwrap().items().iter().map(raw::json_item));
         }
         items.sort_by_key(|item| format!("{} {}", item["PK"]["S"], item["SK"]["S"]));
         items
@@ -148,7 +152,7 @@ impl Store {
 
     /// Stores an item.
     pub(crate) async fn put(&self, item: &Value) {
-        let item = super::records::raw::item(item);
+        let item = raw::item(item);
         self.client().put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
     }
 

@@ -6,14 +6,9 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-    },
-    orchestrator::HttpRequest,
-    runtime_components::RuntimeComponents,
-};
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use serde_json::Value;
+use zae_testkit::tap;
 
 /// One authorisation that a request needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,47 +27,29 @@ pub(crate) enum Target {
 }
 
 /// Writes down what passes between a client and the store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder {
-    inner: SharedHttpClient,
     calls: Arc<Mutex<BTreeSet<Call>>>,
 }
 
 impl Recorder {
     /// A client that behaves like `client`, and the recorder of its calls.
     pub(crate) fn tap(client: &Client) -> (Self, Client) {
-        let inner = client.config().http_client().expect("an HTTP client");
-        let recorder = Self { inner, calls: Arc::default() };
-        let config = client.config().to_builder().http_client(recorder.clone()).build();
-        (recorder, Client::from_conf(config))
+        let recorder = Self::default();
+        let seen = Arc::clone(&recorder.calls);
+        let client = tap(client, move |connector, request| {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let operation = target.rsplit('.').next().unwrap_or_default();
+            let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
+            seen.lock().unwrap().extend(calls(operation, &body));
+            connector.call(request)
+        });
+        (recorder, client)
     }
 
     /// The calls since the last time.
     pub(crate) fn take(&self) -> BTreeSet<Call> {
         std::mem::take(&mut *self.calls.lock().unwrap())
-    }
-}
-
-impl HttpClient for Recorder {
-    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
-        let connector = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Tap { recorder: self.clone(), connector })
-    }
-}
-
-#[derive(Debug)]
-struct Tap {
-    recorder: Recorder,
-    connector: SharedHttpConnector,
-}
-
-impl HttpConnector for Tap {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
-        self.recorder.calls.lock().unwrap().extend(calls(&operation, &body));
-        self.connector.call(request)
     }
 }
 

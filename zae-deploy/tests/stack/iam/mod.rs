@@ -7,7 +7,6 @@ mod calls;
 mod matrix;
 mod policy;
 mod python;
-#[allow(dead_code, reason = "the other tests use all of it")]
-#[path = "../../lambda/support/records.rs"]
-mod records;
 mod runs;
+
+use zae_testkit::records;

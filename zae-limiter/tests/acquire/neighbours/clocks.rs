@@ -6,7 +6,7 @@ use serde_json::json;
 use zae_limiter::{AcquireError, Cost, RateLimiter, Repository, ResourceName};
 
 use super::{change, id, shard, take};
-use crate::support::{Bench, START, limits, raw, rpm};
+use zae_testkit::{Bench, START, limits, raw, rpm};
 
 const HOUR: i64 = 3_600_000;
 const YEARS: i64 = 5 * 365 * 24 * HOUR;

@@ -4,7 +4,7 @@ use serde_json::json;
 use zae_limiter::{Cost, LeaseError, Limit, MAX_TOKENS};
 
 use super::{change, id, shard, take};
-use crate::support::{Bench, limits, raw, rpm};
+use zae_testkit::{Bench, limits, raw, rpm};
 
 #[tokio::test]
 async fn the_largest_limit_is_taken_as_often_as_it_fills() {

@@ -6,7 +6,7 @@ use zae_limiter::{
 };
 
 use super::{change, id, shard, take};
-use crate::support::{Bench, Fault, START, limits, raw, rpm};
+use zae_testkit::{Bench, Fault, START, limits, raw, rpm};
 
 fn gpt() -> ResourceName {
     ResourceName::new("gpt-4").unwrap()

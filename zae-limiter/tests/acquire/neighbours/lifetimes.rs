@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use zae_limiter::{Cost, RateLimiter, Repository};
 
 use super::{change, shard, take};
-use crate::support::{Bench, START, limits, raw, tpm};
+use zae_testkit::{Bench, START, limits, raw, tpm};
 
 const NOW: i64 = START / 1_000;
 

@@ -9,7 +9,7 @@ mod operators;
 use aws_sdk_dynamodb::{Client, error::ProvideErrorMetadata};
 use serde_json::{Map, Value, json};
 
-use crate::support::store::TestStore;
+use zae_testkit::store::TestStore;
 
 const OK: &str = "";
 const VALIDATION: &str = "ValidationException";

@@ -1,16 +1,5 @@
 //! A wire between the SDK and the store that counts what passes, and can be made to fail.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-
-pub mod driven;
-pub mod front;
-pub mod ideal;
-pub mod log;
-pub mod measures;
-pub mod raw;
-pub mod store;
-pub mod table;
-
 use std::{
     collections::BTreeMap,
     pin::Pin,
@@ -25,26 +14,16 @@ use std::{
 use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::{
     client::{
-        http::{
-            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-            SharedHttpConnector,
-        },
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
         orchestrator::{HttpRequest, HttpResponse},
         result::ConnectorError,
-        runtime_components::RuntimeComponents,
     },
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use store::TestStore;
-use zae_limiter::{Limit, Limits, ManualClock, RateLimiter, Repository};
 
-/// 2026-01-01T00:00:00Z in epoch ms.
-pub const START: i64 = 1_767_225_600_000;
-
-/// Long enough that a busy test machine is never mistaken for a dead store.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+use crate::tap;
 
 /// The fate of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +67,6 @@ pub struct Units {
 /// Counts requests by operation and decides which of them fail.
 #[derive(Clone)]
 pub struct Wire {
-    inner: SharedHttpClient,
     calls: Arc<Mutex<BTreeMap<String, u64>>>,
     total: Arc<AtomicU64>,
     units: Arc<Mutex<Units>>,
@@ -104,22 +82,25 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     /// A client that behaves like `client`, observed by the wire.
     pub fn tap(client: &Client) -> (Self, Client) {
-        let inner = client.config().http_client().expect("an HTTP client");
         let script: Arc<Script> = Arc::new(|_: &str, _| Fault::None);
         let wire = Self {
-            inner,
             calls: Arc::default(),
             total: Arc::default(),
             units: Arc::default(),
             script: Arc::new(Mutex::new(script)),
         };
-        let config = client.config().to_builder().http_client(wire.clone()).build();
-        (wire, Client::from_conf(config))
+        let carrier = wire.clone();
+        (wire, tap(client, move |connector, request| carrier.carry(connector, request)))
     }
 
     /// From now on requests fare as `script` says of their operation and running number.
     pub fn fail(&self, script: impl Fn(&str, u64) -> Fault + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// From now on no request arrives.
+    pub fn cut(&self) {
+        self.fail(|_, _| Fault::LostBefore);
     }
 
     /// The calls since the last time, by operation.
@@ -156,19 +137,6 @@ impl Wire {
     }
 }
 
-impl HttpClient for Wire {
-    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
-        let connector = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Tap { wire: self.clone(), connector })
-    }
-}
-
-#[derive(Debug)]
-struct Tap {
-    wire: Wire,
-    connector: SharedHttpConnector,
-}
-
 fn broken() -> ConnectorError {
     ConnectorError::io("connection reset by the test".into())
 }
@@ -203,14 +171,14 @@ fn unprocessed(request: &HttpRequest) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::from(body.to_string()))
 }
 
-impl HttpConnector for Tap {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+impl Wire {
+    fn carry(&self, connector: &SharedHttpConnector, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or("").to_owned();
         let operation = target.rsplit('.').next().unwrap_or("").to_owned();
-        *self.wire.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
-        let number = self.wire.total.fetch_add(1, Ordering::SeqCst);
-        let script = Arc::clone(&self.wire.script.lock().unwrap());
-        let (connector, wire) = (self.connector.clone(), self.wire.clone());
+        *self.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
+        let number = self.total.fetch_add(1, Ordering::SeqCst);
+        let script = Arc::clone(&self.script.lock().unwrap());
+        let (connector, wire) = (connector.clone(), self.clone());
         let body = request.body().bytes().unwrap_or_default();
         let is_bucket =
             matches!(operation.as_str(), "UpdateItem" | "PutItem") && body.windows(8).any(|part| part == b"/BUCKET#");
@@ -250,49 +218,4 @@ impl HttpConnector for Tap {
             }
         })
     }
-}
-
-/// A table of its own, at a standstill in time.
-pub struct Bench {
-    pub store: TestStore,
-    pub clock: Arc<ManualClock>,
-}
-
-impl Bench {
-    pub fn new() -> Self {
-        Self { store: TestStore::new(), clock: Arc::new(ManualClock::at(START)) }
-    }
-
-    /// Builds what another process would have: its own client and caches on the same table.
-    pub async fn process(&self) -> (Wire, Repository) {
-        let (wire, client) = Wire::tap(&self.store.client());
-        let builder = Repository::builder().client(client).clock(self.clock.clone()).create_table();
-        let repository = builder.build().await.unwrap();
-        wire.take();
-        (wire, repository)
-    }
-
-    /// Another process with a limiter; `limits` are the system's defaults.
-    pub async fn limiter(&self, limits: &Limits) -> (Wire, RateLimiter) {
-        let (wire, repository) = self.process().await;
-        repository.set_system_defaults(limits).await.unwrap();
-        wire.take();
-        (wire, RateLimiter::builder(repository).deadline(DEADLINE).build())
-    }
-
-    pub fn advance(&self, ms: u64) {
-        self.clock.advance(Duration::from_millis(ms));
-    }
-}
-
-pub fn limits(limits: impl IntoIterator<Item = Limit>) -> Limits {
-    Limits::new(limits).unwrap()
-}
-
-pub fn rpm(rate: u64) -> Limit {
-    Limit::per_minute("rpm", rate).unwrap()
-}
-
-pub fn tpm(rate: u64) -> Limit {
-    Limit::per_minute("tpm", rate).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Compares the output of a command with its known output.
+//! Compares what `zae-deploy` prints with what it is known to print.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 /// Replaces what differs from run to run by something fixed of the same length: recent times, the ids of events and
 /// namespaces.
-pub(crate) fn normal(text: &str, namespace_ids: &BTreeSet<String>) -> String {
+pub fn normal(text: &str, namespace_ids: &BTreeSet<String>) -> String {
     let mut text = text.to_owned();
     for id in namespace_ids.iter().filter(|id| id.len() == 11) {
         text = text.replace(id, "NAMESPACEID");
@@ -41,7 +41,7 @@ fn event_id(text: &str) -> Option<&'static str> {
     ulid.then_some("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 }
 
-pub(crate) fn compare(name: &str, text: &str) {
+pub fn compare(name: &str, text: &str) {
     let path = snapshot_path(name);
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, text).unwrap();
@@ -56,12 +56,11 @@ pub(crate) fn compare(name: &str, text: &str) {
 }
 
 fn snapshot_path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/snapshots").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../zae-deploy/tests/cli/snapshots").join(name)
 }
 
 /// The text with what follows each of `labels` on its line replaced by `…`.
-#[allow(dead_code, reason = "not every test has such lines")]
-pub(crate) fn without(text: &str, labels: &[&str]) -> String {
+pub fn without(text: &str, labels: &[&str]) -> String {
     let lines = text.lines().map(|line| {
         let found = labels.iter().find_map(|label| Some(line.find(label)? + label.len()));
         let comma = if line.ends_with(',') { "," } else { "" };

@@ -36,7 +36,7 @@ const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki
 
 /// A running function.
 #[derive(Debug)]
-pub(crate) struct Function {
+pub struct Function {
     api: Api,
     child: Child,
     log: Arc<Mutex<String>>,
@@ -65,7 +65,7 @@ struct Work {
 }
 
 /// The header of an invocation that is traced.
-pub(crate) const SAMPLED: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+pub const SAMPLED: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 async fn next(State(api): State<Api>) -> Response {
     api.polls.fetch_add(1, Ordering::SeqCst);
@@ -105,12 +105,12 @@ fn settle(api: &Api, id: &str, answer: Result<Value, Value>) -> StatusCode {
 
 impl Function {
     /// Starts `program` with `environment` and nothing of this process's own AWS set-up.
-    pub(crate) async fn start(program: &Path, environment: &BTreeMap<&str, String>) -> Self {
+    pub async fn start(program: &Path, environment: &BTreeMap<&str, String>) -> Self {
         Self::start_command(Command::new(program), environment).await
     }
 
     /// The same for a command with arguments.
-    pub(crate) async fn start_command(mut command: Command, environment: &BTreeMap<&str, String>) -> Self {
+    pub async fn start_command(mut command: Command, environment: &BTreeMap<&str, String>) -> Self {
         let (work, queue) = mpsc::unbounded_channel();
         let api = Api {
             work,
@@ -157,7 +157,7 @@ impl Function {
     }
 
     /// Waits until the function asks for work.
-    pub(crate) async fn ready(&self) {
+    pub async fn ready(&self) {
         let wait = async {
             while self.api.polls.load(Ordering::SeqCst) == 0 {
                 self.api.polled.notified().await;
@@ -167,27 +167,27 @@ impl Function {
     }
 
     /// The process's id.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
     /// Hands over an event and waits for the answer.
-    pub(crate) async fn invoke(&self, event: &Value) -> Value {
+    pub async fn invoke(&self, event: &Value) -> Value {
         self.try_invoke(event).await.unwrap_or_else(|error| panic!("the function failed: {error}\n{}", self.log()))
     }
 
     /// The same, where the answer may be an error.
-    pub(crate) async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
+    pub async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
         self.invoke_within(event, Duration::from_secs(60)).await
     }
 
     /// The same, for an invocation that may take `time`.
-    pub(crate) async fn invoke_within(&self, event: &Value, time: Duration) -> Result<Value, Value> {
+    pub async fn invoke_within(&self, event: &Value, time: Duration) -> Result<Value, Value> {
         self.answer(event, time, Some(SAMPLED)).await
     }
 
     /// Hands over an event whose invocation has the header `trace`, and waits for the answer.
-    pub(crate) async fn invoke_traced(&self, event: &Value, trace: Option<&str>) -> Value {
+    pub async fn invoke_traced(&self, event: &Value, trace: Option<&str>) -> Value {
         let answer = self.answer(event, Duration::from_secs(60), trace).await;
         answer.unwrap_or_else(|error| panic!("the function failed: {error}\n{}", self.log()))
     }
@@ -204,17 +204,17 @@ impl Function {
     }
 
     /// Ends the process without a word.
-    pub(crate) async fn kill(mut self) {
+    pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     /// Returns the output of the function.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
     /// The lines of its log, which are all JSON.
-    pub(crate) fn log_lines(&self) -> Vec<Value> {
+    pub fn log_lines(&self) -> Vec<Value> {
         self.log()
             .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))

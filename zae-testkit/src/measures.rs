@@ -1,14 +1,12 @@
 //! The cost of acquires, in calls, writes and write units. Counted on the wire in driven time, so the numbers are exact
 //! and the same in the tests that hold them to a bound and in the benchmark that prints them.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use zae_limiter::{AcquireError, Cost, EntityId, Limit, Limits, NewEntity, RateLimiter, RateLimiterBuilder, Reserve};
 
-use super::{Units, Wire, driven::Fleet, limits, rpm, tpm};
+use crate::{Units, Wire, driven::Fleet, limits, rpm, tpm};
 
 /// Time that the store takes to answer.
 pub const ROUND_TRIP: Duration = Duration::from_millis(5);

@@ -1,7 +1,5 @@
 //! The table seen without the repository: what other clients, crashes and accidents leave in it.
 
-#![allow(unreachable_pub, reason = "every test binary uses another part")]
-
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{
@@ -13,7 +11,7 @@ use aws_sdk_dynamodb::{
 };
 use zae_limiter::Repository;
 
-use super::store::TestStore;
+use crate::store::TestStore;
 
 pub type Item = HashMap<String, AttributeValue>;
 

@@ -18,7 +18,8 @@ use tokio::{
 /// A server in DynamoDB's place.
 #[derive(Debug)]
 pub struct Front {
-    what: &'static str,
+    /// Names it in a failed test.
+    pub what: &'static str,
     authority: String,
 }
 

@@ -2,36 +2,35 @@
 
 use serde_json::{Value, json};
 
-#[path = "../../../../zae-limiter/tests/support/raw.rs"]
-pub(crate) mod raw;
+use crate::raw;
 
 /// The namespace's id in records made here.
-pub(crate) const NS: &str = "aB3x_9QwZ1k";
+pub const NS: &str = "aB3x_9QwZ1k";
 
 /// 2026-01-01T00:00:00Z in epoch s.
-pub(crate) const NEW_YEAR: i64 = 1_767_225_600;
+pub const NEW_YEAR: i64 = 1_767_225_600;
 
 /// The text of the sequence number `n`, as long as DynamoDB's.
-pub(crate) fn sequence(n: u64) -> String {
+pub fn sequence(n: u64) -> String {
     format!("{}", 400_000_000_000_000_000_000_u128 + u128::from(n))
 }
 
 /// A bucket and what happens to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
-    pub(crate) entity: &'static str,
-    pub(crate) resource: &'static str,
-    pub(crate) shard: u32,
-    pub(crate) shards: u32,
+pub struct Bucket {
+    pub entity: &'static str,
+    pub resource: &'static str,
+    pub shard: u32,
+    pub shards: u32,
     /// Time of its last refill, epoch ms.
-    pub(crate) last_refill: i64,
+    pub last_refill: i64,
     /// Name, balance, capacity and refill (mt), period (ms), counter (mt).
-    pub(crate) limits: Vec<(&'static str, i64, i64, i64, i64, i64)>,
+    pub limits: Vec<(&'static str, i64, i64, i64, i64, i64)>,
 }
 
 impl Bucket {
     /// A bucket of `rpm` (1000/min) and `tpm` (100 000/min), full and untouched.
-    pub(crate) fn new(entity: &'static str, resource: &'static str) -> Self {
+    pub fn new(entity: &'static str, resource: &'static str) -> Self {
         let limits = vec![
             ("rpm", 1_000_000, 1_000_000, 1_000_000, 60_000, 0),
             ("tpm", 100_000_000, 100_000_000, 100_000_000, 60_000, 0),
@@ -40,7 +39,7 @@ impl Bucket {
     }
 
     /// Takes tokens (or gives them back) and bumps the counters.
-    pub(crate) fn take(&mut self, amounts: &[(&str, i64)]) {
+    pub fn take(&mut self, amounts: &[(&str, i64)]) {
         for (name, tokens) in amounts {
             let limit = self.limits.iter_mut().find(|limit| limit.0 == *name).unwrap();
             limit.1 -= tokens * 1_000;
@@ -49,12 +48,12 @@ impl Bucket {
     }
 
     /// Its partition key.
-    pub(crate) fn pk(&self) -> String {
+    pub fn pk(&self) -> String {
         format!("{NS}/BUCKET#{}#{}#{}", self.entity, self.resource, self.shard)
     }
 
     /// The item.
-    pub(crate) fn item(&self) -> Value {
+    pub fn item(&self) -> Value {
         let limits: Vec<_> = self.limits.iter().map(|&(name, tk, cp, ra, rp, _)| (name, tk, cp, ra, rp)).collect();
         let (of, shards) = ((self.entity, self.resource), (self.shard, self.shards));
         let mut item = raw::bucket_in(NS, of, shards, self.last_refill, &limits);
@@ -65,17 +64,17 @@ impl Bucket {
     }
 
     /// The record of its creation.
-    pub(crate) fn created(&self, number: u64, at: i64) -> Value {
+    pub fn created(&self, number: u64, at: i64) -> Value {
         record("INSERT", number, at, None, Some(self.item()))
     }
 
     /// The record of a change from `before` to what it is now.
-    pub(crate) fn changed(&self, before: &Self, number: u64, at: i64) -> Value {
+    pub fn changed(&self, before: &Self, number: u64, at: i64) -> Value {
         record("MODIFY", number, at, Some(before.item()), Some(self.item()))
     }
 
     /// Takes, and gives the record of that.
-    pub(crate) fn taking(&mut self, amounts: &[(&str, i64)], number: u64, at: i64) -> Value {
+    pub fn taking(&mut self, amounts: &[(&str, i64)], number: u64, at: i64) -> Value {
         let before = self.clone();
         self.take(amounts);
         self.changed(&before, number, at)
@@ -83,7 +82,7 @@ impl Bucket {
 }
 
 /// Any record.
-pub(crate) fn record(kind: &str, number: u64, at: i64, old: Option<Value>, new: Option<Value>) -> Value {
+pub fn record(kind: &str, number: u64, at: i64, old: Option<Value>, new: Option<Value>) -> Value {
     let image = new.as_ref().or(old.as_ref()).unwrap();
     let keys = json!({"PK": image["PK"], "SK": image["SK"]});
     let mut record = json!({
@@ -104,7 +103,7 @@ pub(crate) fn record(kind: &str, number: u64, at: i64, old: Option<Value>, new: 
 }
 
 /// The record of an audit event whose time is over.
-pub(crate) fn expired(number: u64, event_id: &str, timestamp: &str) -> Value {
+pub fn expired(number: u64, event_id: &str, timestamp: &str) -> Value {
     let old = json!({
         "PK": {"S": format!("{NS}/AUDIT#$SYSTEM")}, "SK": {"S": format!("#AUDIT#{event_id}")},
         "entity_id": {"S": "$SYSTEM"}, "event_id": {"S": event_id}, "timestamp": {"S": timestamp},

@@ -1,7 +1,5 @@
 //! The DynamoDB that other programs are pointed at, and the switch between the engines that tests run on.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-
 use ulid::Ulid;
 
 /// Names the environment variable with the URL of a DynamoDB Local to test on. Without it, tests use embedded stores.

@@ -24,7 +24,7 @@ static CONNECTIONS: LazyLock<SharedHttpClient> = LazyLock::new(|| aws_smithy_htt
 
 /// A client whose requests hold their thread until the answer is complete.
 #[derive(Debug)]
-pub struct BlockingHttp;
+pub(super) struct BlockingHttp;
 
 impl HttpClient for BlockingHttp {
     fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 /// Runs the script `driver` against the DynamoDB at `endpoint`, which it finds in `ZAE_DRIVER_ENDPOINT`.
-pub(crate) fn command(interpreter: &Path, driver: &Path, endpoint: &str) -> Command {
+pub fn command(interpreter: &Path, driver: &Path, endpoint: &str) -> Command {
     let mut command = Command::new(interpreter);
     command
         .args(["-W", "ignore"])

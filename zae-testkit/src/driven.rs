@@ -1,14 +1,12 @@
 //! Processes in driven time: the wall clock and tokio's paused clock are one, so a sleep of ten minutes takes no time
 //! and every run of a test is the same in what it asks when.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use zae_limiter::{Clock, Limits, RateLimiter, RateLimiterBuilder, Repository};
 
-use super::{DEADLINE, Fault, START, Wire, store::TestStore};
+use crate::{DEADLINE, Fault, START, Wire, store::TestStore};
 
 /// Shows the time that tokio's clock shows, counted from [`START`].
 #[derive(Debug)]

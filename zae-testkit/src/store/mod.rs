@@ -1,7 +1,5 @@
 //! The store that a test works on: embedded, or a database of its own on a DynamoDB Local ([`endpoint::SWITCH`]).
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-
 mod blocking;
 pub mod endpoint;
 
@@ -25,8 +23,12 @@ impl TestStore {
     pub fn new() -> Self {
         match endpoint::local() {
             Some(endpoint) => Self::Local(endpoint),
-            None => Self::Embedded(EmbeddedStore::memory().unwrap()),
+            None => Self::embedded(),
         }
+    }
+
+    pub fn embedded() -> Self {
+        Self::Embedded(EmbeddedStore::memory().unwrap())
     }
 
     /// A client that never lets a driven clock run ahead of an answer.

@@ -9,10 +9,10 @@ use std::{
 };
 
 /// The release that the tests are about. Another one needs another look at the differences that `records` lists.
-pub(crate) const VERSION: &str = "0.17.0";
+pub const VERSION: &str = "0.17.0";
 
 /// The interpreter that has the published package, as [`Venv::interpreter`] has it.
-pub(crate) fn interpreter() -> Option<PathBuf> {
+pub fn interpreter() -> Option<PathBuf> {
     static PACKAGE: LazyLock<Venv> = LazyLock::new(|| {
         let packages = vec![format!("zae-limiter[lambda]=={VERSION}")];
         Venv::new(
@@ -27,7 +27,7 @@ pub(crate) fn interpreter() -> Option<PathBuf> {
 
 /// An environment that is made once and kept in the target directory.
 #[derive(Debug)]
-pub(crate) struct Venv {
+pub struct Venv {
     /// The folder's name. Other packages need another one.
     folder: String,
     packages: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Venv {
 }
 
 impl Venv {
-    pub(crate) fn new(folder: String, packages: Vec<String>, modules: &'static str, without: &'static str) -> Self {
+    pub fn new(folder: String, packages: Vec<String>, modules: &'static str, without: &'static str) -> Self {
         Self { folder, packages, modules, without, found: OnceLock::new() }
     }
 
@@ -47,7 +47,7 @@ impl Venv {
     ///
     /// # Panics
     /// Instead of the notice, when `ZAE_REQUIRE_INTEROP` is set (to anything but 0).
-    pub(crate) fn interpreter(&self) -> Option<PathBuf> {
+    pub fn interpreter(&self) -> Option<PathBuf> {
         let required = std::env::var("ZAE_REQUIRE_INTEROP").is_ok_and(|value| !value.is_empty() && value != "0");
         let found = self.found.get_or_init(|| {
             let found = self.install();
@@ -64,7 +64,9 @@ impl Venv {
     }
 
     fn install(&self) -> Result<PathBuf, String> {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target directory has no parent")?;
+        let program = std::env::current_exe().map_err(|e| format!("this program's path is unknown: {e}"))?;
+        // Tests and benchmarks are target/PROFILE/deps/NAME.
+        let target = program.ancestors().nth(3).ok_or("this program is not in a target directory")?;
         let home = target.join(&self.folder);
         let lock =
             File::create(target.join(format!("{}.lock", self.folder))).map_err(|e| format!("{target:?}: {e}"))?;

@@ -1,7 +1,5 @@
 //! Items as they are on the table, in DynamoDB's own JSON.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part")]
-
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
