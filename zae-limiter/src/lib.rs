@@ -119,7 +119,7 @@ pub use model::{
     entity::{Entity, NewEntity},
     limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD, MAX_TOKENS},
     name::{
-        EntityId, LimitName, LimitScope, MAX_IDENTIFIER_LEN, MAX_NAME_LEN, MAX_STACK_NAME_LEN, NamespaceId,
+        EntityId, IntoName, LimitName, LimitScope, MAX_IDENTIFIER_LEN, MAX_NAME_LEN, MAX_STACK_NAME_LEN, NamespaceId,
         NamespaceName, Principal, ResourceName, StackName, validate_identifier, validate_limit_name,
         validate_resource_name, validate_stack_name,
     },

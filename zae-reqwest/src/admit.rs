@@ -79,7 +79,8 @@ impl OutgoingLimit {
                 patience.wait(&mut place, reason, left).await?;
                 continue;
             }
-            let acquire = Acquire::new(subject.entity.clone(), subject.resource.clone(), subject.cost.clone());
+            let acquire = Acquire::new(&subject.entity, &subject.resource, subject.cost.clone());
+            let acquire = acquire.map_err(|error| CallError::Limiter(error.into()))?;
             match self.limiter.acquire_with(self.acquire.apply(acquire)).await {
                 Ok(lease) => {
                     if let Some(place) = place {

@@ -149,7 +149,7 @@ pub use response::Admission;
 pub use service::{LimitedService, ResponseFuture};
 pub use wait::{Wait, WaitReason};
 pub use zae_tower::{
-    self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
-    RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError, extract, llm,
+    self, AcquireError, Cost, EntityId, IntoName, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits,
+    OnUnavailable, RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError, extract, llm,
     llm::limits as provider, settle,
 };

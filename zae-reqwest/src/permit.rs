@@ -3,7 +3,7 @@
 use std::{ops::Deref, time::Duration};
 
 use http::{HeaderMap, StatusCode};
-use zae_tower::{Cost, EntityId, Lease, ResourceName, ValidationError};
+use zae_tower::{Cost, EntityId, IntoName, Lease, ResourceName, ValidationError};
 
 use crate::{
     error::CallError,
@@ -68,16 +68,15 @@ impl OutgoingLimit {
     /// # #[cfg(not(feature = "embedded"))]
     /// # fn main() {}
     /// ```
-    pub async fn acquire<E, R>(&self, entity: E, resource: R, cost: Cost) -> Result<Permit, CallError>
-    where
-        E: TryInto<EntityId> + Send,
-        ValidationError: From<E::Error>,
-        R: TryInto<ResourceName> + Send,
-        ValidationError: From<R::Error>,
-    {
+    pub async fn acquire(
+        &self,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+        cost: Cost,
+    ) -> Result<Permit, CallError> {
         let invalid = |error: ValidationError| CallError::Limiter(error.into());
-        let entity = entity.try_into().map_err(|error| invalid(error.into()))?;
-        let resource: ResourceName = resource.try_into().map_err(|error| invalid(error.into()))?;
+        let entity = entity.into_name().map_err(invalid)?;
+        let resource = resource.into_name().map_err(invalid)?;
         let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait: self.max_wait };
         let admitted = self.admit(&subject).await?;
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use zae_limiter::{Acquire, Cost, EntityId, Lease, Limits, RateLimiter, ResourceName};
+use zae_limiter::{Acquire, AcquireError, Cost, EntityId, Lease, Limits, RateLimiter, ResourceName, ValidationError};
 
 use crate::{
     decision::{Decision, LeaseHandle, Outcome, Subject},
@@ -112,6 +112,12 @@ pub(crate) struct Unasked {
 impl Unasked {
     fn new(entity: Option<EntityId>, resource: Option<ResourceName>, error: impl Into<Refusal>) -> Self {
         Self { subject: Subject { entity, resource }, refusal: Box::new(error.into()) }
+    }
+}
+
+impl From<ValidationError> for Unasked {
+    fn from(error: ValidationError) -> Self {
+        Self::new(None, None, AcquireError::from(error))
     }
 }
 
@@ -269,7 +275,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
             Ok(limits) => limits,
             Err(error) => return Err(Unasked::new(Some(entity), Some(resource), error)),
         };
-        let acquire = self.settings.acquire.apply(Acquire::new(entity, resource, cost));
+        let acquire = self.settings.acquire.apply(Acquire::new(entity, resource, cost)?);
         Ok(match limits {
             Some(limits) => acquire.limits(limits),
             None => acquire,
@@ -281,7 +287,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
     fn refused_unread(&self, entity: &EntityId, resource: &ResourceName) -> Result<(), Unasked> {
         let Some(accounting) = &self.settings.accounting else { return Ok(()) };
         let cost = accounting.tariff().cost(&Usage::default());
-        let acquire = Acquire::new(entity.clone(), resource.clone(), cost);
+        let acquire = Acquire::new(entity, resource, cost)?;
         match self.limiter.refused_at_once(&self.settings.acquire.apply(acquire)) {
             Some(error) => Err(Unasked::new(Some(entity.clone()), Some(resource.clone()), error)),
             None => Ok(()),

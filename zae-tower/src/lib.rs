@@ -169,6 +169,6 @@ pub use request::{MatchedRoute, PeerIp, RequestHead};
 pub use service::ZaeLimitService;
 pub use settings::{AcquireSettings, Settings};
 pub use zae_limiter::{
-    self, AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits, OnUnavailable,
-    RateLimiter, Repository, Reserve, ResourceName, ValidationError,
+    self, AcquireError, Cost, EntityId, IntoName, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits,
+    OnUnavailable, RateLimiter, Repository, Reserve, ResourceName, ValidationError,
 };

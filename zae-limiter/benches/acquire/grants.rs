@@ -102,7 +102,7 @@ async fn measure(acquires: usize) -> Seen {
     let [mut grants, mut at_once, mut whole, mut timer] = [(); 4].map(|()| samples(acquires));
     wire.reset();
     for turn in 0..acquires {
-        let request = Acquire::new(entity.clone(), resource.clone(), cost.clone());
+        let request = Acquire::new(entity.clone(), resource.clone(), cost.clone()).expect("a valid request");
         let start = Instant::now();
         let lease = limiter.acquire_with(request).await;
         grants.push(start.elapsed().as_nanos() as f64);
@@ -112,7 +112,7 @@ async fn measure(acquires: usize) -> Seen {
         others(turn).await;
     }
     let writes = wire.units().writes as f64;
-    let request = Acquire::new(entity, resource, cost);
+    let request = Acquire::new(entity, resource, cost).expect("a valid request");
     for turn in 0..acquires {
         let start = Instant::now();
         let lease = limiter.try_acquire(&request);

@@ -45,11 +45,11 @@ use crate::{
         },
         telemetry::{self, Ending},
     },
-    error::{AcquireError, UnavailableReason, ValidationError},
+    error::{AcquireError, UnavailableReason},
     model::{
         cost::Cost,
         limit::Limits,
-        name::{EntityId, LimitName, ResourceName},
+        name::{EntityId, IntoName, LimitName, ResourceName},
         reserve::{Exactness, Reserve},
         status::OnUnavailable,
     },
@@ -166,16 +166,13 @@ impl RateLimiter {
     ///
     /// # Errors
     /// As [`acquire_with`](RateLimiter::acquire_with).
-    pub async fn acquire<E, R>(&self, entity: E, resource: R, cost: Cost) -> Result<Lease, AcquireError>
-    where
-        E: TryInto<EntityId> + Send,
-        ValidationError: From<E::Error>,
-        R: TryInto<ResourceName> + Send,
-        ValidationError: From<R::Error>,
-    {
-        let entity = entity.try_into().map_err(ValidationError::from)?;
-        let resource = resource.try_into().map_err(ValidationError::from)?;
-        self.acquire_with(Acquire::new(entity, resource, cost)).await
+    pub async fn acquire(
+        &self,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+        cost: Cost,
+    ) -> Result<Lease, AcquireError> {
+        self.acquire_with(Acquire::new(entity, resource, cost)?).await
     }
 
     /// Takes what `request` asks for: from every limit and both levels, or from none.
@@ -393,7 +390,12 @@ impl RateLimiter {
     /// # Errors
     /// [`AcquireError::Repository`] when the table could not be read, [`AcquireError::Unsupported`] when the
     /// configuration uses a feature of newer clients.
-    pub async fn limits_for(&self, entity: &EntityId, resource: &ResourceName) -> Result<Option<Limits>, AcquireError> {
+    pub async fn limits_for(
+        &self,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+    ) -> Result<Option<Limits>, AcquireError> {
+        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
         let resolved = self.inner.repository.resolve(entity, resource).await;
         let resolution = resolved.map_err(AcquireError::Repository)?.resolution;
         match &resolution.unsupported {
@@ -409,9 +411,10 @@ impl RateLimiter {
     /// [`AcquireError::NoLimits`] when none apply, [`AcquireError::Repository`] when the table could not be read.
     pub async fn available(
         &self,
-        entity: &EntityId,
-        resource: &ResourceName,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
     ) -> Result<BTreeMap<LimitName, i64>, AcquireError> {
+        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
         // Boxed, so that callers who await this a few futures deep stay below the compiler's bound on type depth.
         let (_, balances) = Box::pin(crate::limiter::balances::balances(self, entity, resource)).await?;
         Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
@@ -438,10 +441,11 @@ impl RateLimiter {
     /// apply.
     pub async fn time_until_available(
         &self,
-        entity: &EntityId,
-        resource: &ResourceName,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
         cost: &Cost,
     ) -> Result<Duration, AcquireError> {
+        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
         let (limits, balances) = crate::limiter::balances::balances(self, entity, resource).await?;
         Ok(crate::limiter::balances::wait(&limits, &balances, cost)?)
     }

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use crate::model::{
-    cost::Cost,
-    limit::Limits,
-    name::{EntityId, ResourceName},
-    reserve::Reserve,
-    status::OnUnavailable,
+use crate::{
+    error::ValidationError,
+    model::{
+        cost::Cost,
+        limit::Limits,
+        name::{EntityId, IntoName, ResourceName},
+        reserve::Reserve,
+        status::OnUnavailable,
+    },
 };
 
 /// One acquire with all its options.
 ///
 /// ```
 /// use std::time::Duration;
-/// use zae_limiter::{Acquire, Cost, EntityId, OnUnavailable, ResourceName};
-/// let request = Acquire::new(EntityId::new("user-1")?, ResourceName::new("gpt-4")?, Cost::of("rpm", 1))
+/// use zae_limiter::{Acquire, Cost, OnUnavailable};
+/// let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1))?
 ///     .deadline(Duration::from_millis(100))
 ///     .on_unavailable(OnUnavailable::Allow);
 /// # Ok::<(), zae_limiter::ValidationError>(())
@@ -36,17 +39,24 @@ pub struct Acquire {
 
 impl Acquire {
     /// Takes `cost` from the buckets of `entity` for `resource`.
-    pub fn new(entity: EntityId, resource: ResourceName, cost: Cost) -> Self {
-        Self {
-            entity,
-            resource,
+    ///
+    /// # Errors
+    /// [`ValidationError`] when the entity's id or the resource's name is invalid.
+    pub fn new(
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+        cost: Cost,
+    ) -> Result<Self, ValidationError> {
+        Ok(Self {
+            entity: entity.into_name()?,
+            resource: resource.into_name()?,
             cost,
             limits: None,
             default_limits: None,
             on_unavailable: None,
             reserve: None,
             deadline: None,
-        }
+        })
     }
 
     /// Returns the entity to limit.

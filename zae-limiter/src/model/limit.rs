@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ValidationError, ValidationReason},
-    model::name::LimitName,
+    model::name::{IntoName, LimitName},
 };
 
 /// The largest capacity or refill amount, in tokens. In millitokens it still leaves room in 63 bits for sums.
@@ -67,11 +67,7 @@ impl Limit {
     ///
     /// # Errors
     /// [`ValidationError`] when the name is invalid or `rate` is 0 or beyond [`MAX_TOKENS`].
-    pub fn per_second<N>(name: N, rate: u64) -> Result<Self, ValidationError>
-    where
-        N: TryInto<LimitName>,
-        ValidationError: From<N::Error>,
-    {
+    pub fn per_second(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 1)
     }
 
@@ -79,11 +75,7 @@ impl Limit {
     ///
     /// # Errors
     /// As [`Limit::per_second`].
-    pub fn per_minute<N>(name: N, rate: u64) -> Result<Self, ValidationError>
-    where
-        N: TryInto<LimitName>,
-        ValidationError: From<N::Error>,
-    {
+    pub fn per_minute(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 60)
     }
 
@@ -91,11 +83,7 @@ impl Limit {
     ///
     /// # Errors
     /// As [`Limit::per_second`].
-    pub fn per_hour<N>(name: N, rate: u64) -> Result<Self, ValidationError>
-    where
-        N: TryInto<LimitName>,
-        ValidationError: From<N::Error>,
-    {
+    pub fn per_hour(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 3_600)
     }
 
@@ -103,11 +91,7 @@ impl Limit {
     ///
     /// # Errors
     /// As [`Limit::per_second`].
-    pub fn per_day<N>(name: N, rate: u64) -> Result<Self, ValidationError>
-    where
-        N: TryInto<LimitName>,
-        ValidationError: From<N::Error>,
-    {
+    pub fn per_day(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 86_400)
     }
 
@@ -124,12 +108,8 @@ impl Limit {
     /// assert_eq!((limit.capacity(), limit.refill_amount(), limit.refill_period().as_secs()), (50, 20, 600));
     /// # Ok::<(), zae_limiter::ValidationError>(())
     /// ```
-    pub fn per<N>(name: N, amount: u64, period: Duration) -> Result<Self, ValidationError>
-    where
-        N: TryInto<LimitName>,
-        ValidationError: From<N::Error>,
-    {
-        let name: LimitName = name.try_into()?;
+    pub fn per(name: impl IntoName<LimitName>, amount: u64, period: Duration) -> Result<Self, ValidationError> {
+        let name: LimitName = name.into_name()?;
         check_amount("refill_amount", amount, MAX_TOKENS)?;
         if period.subsec_nanos() > 0 {
             let reason = ValidationReason::Other("must be whole seconds".to_owned());
@@ -144,17 +124,13 @@ impl Limit {
     ///
     /// # Errors
     /// [`ValidationError`] naming the first of them that is invalid.
-    pub(crate) fn of_seconds<N>(
-        name: N,
+    pub(crate) fn of_seconds(
+        name: impl IntoName<LimitName>,
         capacity: u64,
         refill_amount: u64,
         refill_period_seconds: u64,
-    ) -> Result<Self, ValidationError>
-    where
-        N: TryInto<LimitName>,
-        ValidationError: From<N::Error>,
-    {
-        let name = name.try_into()?;
+    ) -> Result<Self, ValidationError> {
+        let name = name.into_name()?;
         check_amount("capacity", capacity, MAX_TOKENS)?;
         check_amount("refill_amount", refill_amount, MAX_TOKENS)?;
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
@@ -208,11 +184,21 @@ impl Limit {
 /// use zae_limiter::{Limit, Limits};
 /// let limits = Limits::new([Limit::per_minute("rpm", 100)?, Limit::per_minute("tpm", 10_000)?])?;
 /// assert_eq!(limits.get("tpm").map(|l| l.capacity()), Some(10_000));
+/// // Collected, a set is checked too.
+/// let requests: Result<Limits, _> = limits.into_iter().filter(|limit| limit.name().as_str() == "rpm").collect();
+/// assert_eq!(requests?.len(), 1);
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Limits(Arc<[Limit]>);
+
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limits = Vec::<Limit>::deserialize(deserializer)?;
+        Self::new(limits).map_err(serde::de::Error::custom)
+    }
+}
 
 impl Limits {
     /// Collects `limits` into a set.
@@ -241,6 +227,12 @@ impl Limits {
         self.0.iter().find(|limit| limit.name.as_str() == name)
     }
 
+    /// The number of limits, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a set is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The limits, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Limit> {
         self.0.iter()
@@ -254,6 +246,28 @@ impl Limits {
     /// Returns true if `other` is the same set; a shared set is not compared limit by limit.
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
+}
+
+impl TryFrom<Vec<Limit>> for Limits {
+    type Error = ValidationError;
+    fn try_from(limits: Vec<Limit>) -> Result<Self, Self::Error> {
+        Self::new(limits)
+    }
+}
+
+/// A set can be empty or have a name twice, so what is collected is the [`Result`] of [`Limits::new`].
+impl FromIterator<Limit> for Result<Limits, ValidationError> {
+    fn from_iter<I: IntoIterator<Item = Limit>>(limits: I) -> Self {
+        Limits::new(limits)
+    }
+}
+
+impl IntoIterator for Limits {
+    type Item = Limit;
+    type IntoIter = std::vec::IntoIter<Limit>;
+    fn into_iter(self) -> Self::IntoIter {
+        Vec::from(&self.0[..]).into_iter()
     }
 }
 

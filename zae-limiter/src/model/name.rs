@@ -135,6 +135,32 @@ pub fn validate_stack_name(value: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// An argument for a name or an id: the value itself, a reference to it, or its text, which is then validated.
+///
+/// It is implemented for all that converts, so there is nothing to implement: see [`TryFrom`] of the type that is asked
+/// for.
+///
+/// ```
+/// use zae_limiter::{EntityId, IntoName};
+/// let id = EntityId::new("user-1")?;
+/// assert_eq!(IntoName::<EntityId>::into_name("user-1")?, id);
+/// assert_eq!(IntoName::<EntityId>::into_name(&id)?, id);
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+pub trait IntoName<T>: Send {
+    /// Converts the argument.
+    ///
+    /// # Errors
+    /// [`ValidationError`] saying which rule a text breaks.
+    fn into_name(self) -> Result<T, ValidationError>;
+}
+
+impl<T, V: TryInto<T, Error: Into<ValidationError>> + Send> IntoName<T> for V {
+    fn into_name(self) -> Result<T, ValidationError> {
+        self.try_into().map_err(Into::into)
+    }
+}
+
 macro_rules! validated_name {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -364,6 +390,39 @@ impl fmt::Display for LimitScope {
 impl From<ResourceName> for LimitScope {
     fn from(resource: ResourceName) -> Self {
         Self::Resource(resource)
+    }
+}
+
+impl From<&ResourceName> for LimitScope {
+    fn from(resource: &ResourceName) -> Self {
+        Self::Resource(resource.clone())
+    }
+}
+
+impl From<&LimitScope> for LimitScope {
+    fn from(scope: &LimitScope) -> Self {
+        scope.clone()
+    }
+}
+
+impl FromStr for LimitScope {
+    type Err = ValidationError;
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        Self::try_from(value)
+    }
+}
+
+impl TryFrom<String> for LimitScope {
+    type Error = ValidationError;
+    fn try_from(value: String) -> Result<Self, Self::Error> {
+        Self::try_from(value.as_str())
+    }
+}
+
+impl TryFrom<&String> for LimitScope {
+    type Error = ValidationError;
+    fn try_from(value: &String) -> Result<Self, Self::Error> {
+        Self::try_from(value.as_str())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     error::RepositoryError,
     model::{
         bucket::{BucketLimit, BucketState},
-        name::{EntityId, LimitName, ResourceName},
+        name::{EntityId, IntoName, LimitName, ResourceName},
     },
     store::{Consistency, Query},
     wire::{Item, bucket, expression::Key, keys, values::get_s},
@@ -37,7 +37,8 @@ impl Repository {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn buckets(&self, entity: &EntityId) -> Result<Vec<BucketState>, RepositoryError> {
+    pub async fn buckets(&self, entity: impl IntoName<EntityId>) -> Result<Vec<BucketState>, RepositoryError> {
+        let entity = &entity.into_name()?;
         let keys = self.bucket_keys(entity, "BUCKET#".to_owned()).await?;
         let mut by_resource: BTreeMap<ResourceName, BTreeMap<u32, Item>> = BTreeMap::new();
         for (key, item) in self.store().batch_get(&keys, Consistency::Strong).await? {

@@ -11,7 +11,7 @@ use crate::{
     error::{RepositoryError, Unsupported},
     model::{
         capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
-        name::{EntityId, LimitName, ResourceName},
+        name::{EntityId, IntoName, LimitName, ResourceName},
     },
     store::{Consistency, Query},
     wire::{Item, bucket, expression::Key, keys, values::get_s},
@@ -41,10 +41,11 @@ impl Repository {
     /// ```
     pub async fn resource_capacity(
         &self,
-        resource: &ResourceName,
-        limit: &LimitName,
+        resource: impl IntoName<ResourceName>,
+        limit: impl IntoName<LimitName>,
         scope: CapacityScope,
     ) -> Result<ResourceCapacity, RepositoryError> {
+        let (resource, limit) = (&resource.into_name()?, &limit.into_name()?);
         let mut unsupported = Vec::new();
         let mut shards: BTreeMap<EntityId, Shards> = BTreeMap::new();
         for item in self.resource_buckets(resource).await? {

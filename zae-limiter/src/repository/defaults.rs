@@ -5,7 +5,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Repository, configs::Trail, trail::Change};
 use crate::{
     error::RepositoryError,
-    model::{defaults::SystemDefaults, limit::Limits, name::ResourceName, status::StoredPolicy},
+    model::{
+        defaults::SystemDefaults,
+        limit::Limits,
+        name::{IntoName, ResourceName},
+        status::StoredPolicy,
+    },
     store::{Consistency, TransactPart},
     wire::{
         config::{AUDIT_RETENTION_DAYS, ConfigLevel, ON_UNAVAILABLE, StoredConfig},
@@ -39,7 +44,13 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients, which replacing them
     /// would undo.
-    pub async fn set_resource_defaults(&self, resource: &ResourceName, limits: &Limits) -> Result<(), RepositoryError> {
+    pub async fn set_resource_defaults(
+        &self,
+        resource: impl IntoName<ResourceName>,
+        limits: impl Into<Limits> + Send,
+    ) -> Result<(), RepositoryError> {
+        let resource = &resource.into_name()?;
+        let limits = &limits.into();
         self.replace_config(ConfigLevel::Resource(resource), Some(limits), None).await.map(drop)
     }
 
@@ -47,7 +58,11 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
-    pub async fn resource_defaults(&self, resource: &ResourceName) -> Result<Option<Limits>, RepositoryError> {
+    pub async fn resource_defaults(
+        &self,
+        resource: impl IntoName<ResourceName>,
+    ) -> Result<Option<Limits>, RepositoryError> {
+        let resource = &resource.into_name()?;
         match self.config(ConfigLevel::Resource(resource)).await? {
             Some(config) => Ok(config.supported()?.limits),
             None => Ok(None),
@@ -58,7 +73,11 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
-    pub async fn delete_resource_defaults(&self, resource: &ResourceName) -> Result<bool, RepositoryError> {
+    pub async fn delete_resource_defaults(
+        &self,
+        resource: impl IntoName<ResourceName>,
+    ) -> Result<bool, RepositoryError> {
+        let resource = &resource.into_name()?;
         let removed = self.remove_config(ConfigLevel::Resource(resource), Trail::Own).await?;
         Ok(removed.is_some())
     }

@@ -5,7 +5,7 @@ use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         entity::{Entity, NewEntity},
-        name::{EntityId, LimitScope, check_visible},
+        name::{EntityId, IntoName, LimitScope, check_visible},
     },
     store::{Committed, Consistency, Query, TransactPart},
     wire::{
@@ -76,7 +76,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when the stored entity cannot be read.
-    pub async fn entity(&self, id: &EntityId) -> Result<Option<Entity>, RepositoryError> {
+    pub async fn entity(&self, id: impl IntoName<EntityId>) -> Result<Option<Entity>, RepositoryError> {
+        let id = &id.into_name()?;
         let item = self.store().get(&self.meta(id), Consistency::Strong).await?;
         item.as_ref().map(decode).transpose()
     }
@@ -85,7 +86,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a stored entity cannot be read.
-    pub async fn children(&self, parent: &EntityId) -> Result<Vec<Entity>, RepositoryError> {
+    pub async fn children(&self, parent: impl IntoName<EntityId>) -> Result<Vec<Entity>, RepositoryError> {
+        let parent = &parent.into_name()?;
         let children = Query::index("GSI1", keys::gsi1_pk_parent(self.ns(), parent.as_str()));
         self.store().query_all(children).await?.iter().map(decode).collect()
     }
@@ -127,7 +129,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when its limits use a feature of newer clients: delete it with one of those.
-    pub async fn delete_entity(&self, id: &EntityId) -> Result<usize, RepositoryError> {
+    pub async fn delete_entity(&self, id: impl IntoName<EntityId>) -> Result<usize, RepositoryError> {
+        let id = &id.into_name()?;
         let own = Query::table(keys::pk_entity(self.ns(), id.as_str())).strong();
         let buckets = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), id.as_str()));
         let own = self.store().query_all(own).await?;

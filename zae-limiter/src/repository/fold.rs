@@ -17,7 +17,7 @@ use crate::{
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::{
         bucket::FoldedBucket,
-        name::{EntityId, LimitName, ResourceName},
+        name::{EntityId, IntoName, LimitName, ResourceName},
     },
     store::{ConditionalWrite, Consistency},
     wire::{
@@ -48,9 +48,10 @@ impl Repository {
     /// [`RepositoryError::Store`] when the table cannot be read or written, or others keep changing the bucket.
     pub async fn fold_bucket(
         &self,
-        entity: &EntityId,
-        resource: &ResourceName,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
     ) -> Result<Option<FoldedBucket>, RepositoryError> {
+        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
         let first = self.shard_key(entity, resource, 0);
         let others = self.bucket_keys(entity, format!("BUCKET#{resource}#")).await?;
         let others: Vec<Key> = others.into_iter().filter(|key| *key != first).collect();

@@ -8,7 +8,7 @@ use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         limit::Limits,
-        name::{EntityId, LimitScope},
+        name::{EntityId, IntoName, LimitScope},
     },
     store::{Consistency, Query},
     wire::{Item, config::ConfigLevel, keys, values::get_s},
@@ -56,10 +56,12 @@ impl Repository {
     /// ```
     pub async fn set_limits(
         &self,
-        entity: &EntityId,
-        scope: &LimitScope,
-        limits: &Limits,
+        entity: impl IntoName<EntityId>,
+        scope: impl IntoName<LimitScope>,
+        limits: impl Into<Limits> + Send,
     ) -> Result<(), RepositoryError> {
+        let (entity, scope) = (&entity.into_name()?, &scope.into_name()?);
+        let limits = &limits.into();
         check_scope(scope)?;
         let before = self.replace_config(ConfigLevel::Entity(entity, scope), Some(limits), None).await?;
         let before = before.and_then(|config| config.limits);
@@ -71,7 +73,12 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
-    pub async fn limits(&self, entity: &EntityId, scope: &LimitScope) -> Result<Option<Limits>, RepositoryError> {
+    pub async fn limits(
+        &self,
+        entity: impl IntoName<EntityId>,
+        scope: impl IntoName<LimitScope>,
+    ) -> Result<Option<Limits>, RepositoryError> {
+        let (entity, scope) = (&entity.into_name()?, &scope.into_name()?);
         match self.config(ConfigLevel::Entity(entity, scope)).await? {
             Some(config) => Ok(config.supported()?.limits),
             None => Ok(None),
@@ -98,7 +105,12 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
-    pub async fn delete_limits(&self, entity: &EntityId, scope: &LimitScope) -> Result<bool, RepositoryError> {
+    pub async fn delete_limits(
+        &self,
+        entity: impl IntoName<EntityId>,
+        scope: impl IntoName<LimitScope>,
+    ) -> Result<bool, RepositoryError> {
+        let (entity, scope) = (&entity.into_name()?, &scope.into_name()?);
         let removed = self.remove_config(ConfigLevel::Entity(entity, scope), Trail::Own).await?;
         let Some(before) = removed else { return Ok(false) };
         self.apply_limits(entity, scope, before.limits.as_ref()).await?;
@@ -112,10 +124,11 @@ impl Repository {
     /// [`RepositoryError::Invalid`] when `limit` is 0 or `cursor` is not one of this call's.
     pub async fn entities_with_limits_page(
         &self,
-        scope: &LimitScope,
+        scope: impl IntoName<LimitScope>,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<EntityPage, RepositoryError> {
+        let scope = &scope.into_name()?;
         if limit == 0 {
             return Err(ValidationError::new("limit", "0", ValidationReason::NotPositive).into());
         }
@@ -147,7 +160,11 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
-    pub async fn entities_with_limits(&self, scope: &LimitScope) -> Result<Vec<EntityId>, RepositoryError> {
+    pub async fn entities_with_limits(
+        &self,
+        scope: impl IntoName<LimitScope>,
+    ) -> Result<Vec<EntityId>, RepositoryError> {
+        let scope = &scope.into_name()?;
         Ok(self.store().query_all(self.entities(scope)).await?.iter().filter_map(entity).collect())
     }
 

@@ -44,7 +44,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::{
     clock::Clock,
     error::{RepositoryError, ValidationError},
-    model::name::{NamespaceId, NamespaceName, Principal, StackName},
+    model::name::{IntoName, NamespaceId, NamespaceName, Principal, StackName},
     store::Store,
 };
 use resolution::Resolutions;
@@ -66,7 +66,7 @@ pub use registry::Registry;
 /// use zae_limiter::{Limit, Repository, ResourceName};
 /// let repository = Repository::embedded().await?;
 /// let model = ResourceName::new("gpt-4")?;
-/// repository.set_resource_defaults(&model, &Limit::per_minute("rpm", 100)?.into()).await?;
+/// repository.set_resource_defaults(&model, Limit::per_minute("rpm", 100)?).await?;
 /// assert_eq!(repository.resources_with_defaults().await?, [model]);
 /// # Ok(())
 /// # }
@@ -129,11 +129,8 @@ impl Repository {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn acting_as(
-        &self,
-        principal: impl TryInto<Principal, Error: Into<ValidationError>>,
-    ) -> Result<Self, ValidationError> {
-        let principal = principal.try_into().map_err(Into::into)?;
+    pub fn acting_as(&self, principal: impl IntoName<Principal>) -> Result<Self, ValidationError> {
+        let principal = principal.into_name()?;
         Ok(Self { inner: Arc::clone(&self.inner), principal: Some(principal) })
     }
 
@@ -163,7 +160,8 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::NamespaceNotFound`] when no namespace of that name is active,
     /// [`RepositoryError::NamespaceState`] when it was soft-deleted.
-    pub async fn scoped(&self, namespace: &NamespaceName) -> Result<Self, RepositoryError> {
+    pub async fn scoped(&self, namespace: impl IntoName<NamespaceName>) -> Result<Self, RepositoryError> {
+        let namespace = &namespace.into_name()?;
         let Inner { store, clock, stack, endpoint_url, resolutions, settings, .. } = &*self.inner;
         let namespace_id = open::require(store, namespace).await?;
         resolutions.standings.found(&namespace_id, clock.now_ms()).await;

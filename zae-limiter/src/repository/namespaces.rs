@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     error::{NamespaceState, RepositoryError, StoreError, StoreErrorKind},
     model::{
-        name::{NamespaceId, NamespaceName, check_visible},
+        name::{IntoName, NamespaceId, NamespaceName, check_visible},
         namespace::NamespaceInfo,
     },
     store::{Committed, Consistency, Query, Store, TransactPart},
@@ -252,7 +252,8 @@ impl Repository {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn register_namespace(&self, name: &NamespaceName) -> Result<NamespaceId, RepositoryError> {
+    pub async fn register_namespace(&self, name: impl IntoName<NamespaceName>) -> Result<NamespaceId, RepositoryError> {
+        let name = &name.into_name()?;
         self.store().register_namespace(&**self.clock(), name).await
     }
 
@@ -272,7 +273,11 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when the record is no
     /// namespace record.
-    pub async fn namespace_info(&self, name: &NamespaceName) -> Result<Option<NamespaceInfo>, RepositoryError> {
+    pub async fn namespace_info(
+        &self,
+        name: impl IntoName<NamespaceName>,
+    ) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        let name = &name.into_name()?;
         self.store().namespace_by_name(name).await
     }
 
@@ -322,7 +327,11 @@ impl Repository {
     ///
     /// # Cancel safety
     /// Either all or nothing has been written when the future is dropped.
-    pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<Option<NamespaceId>, RepositoryError> {
+    pub async fn delete_namespace(
+        &self,
+        name: impl IntoName<NamespaceName>,
+    ) -> Result<Option<NamespaceId>, RepositoryError> {
+        let name = &name.into_name()?;
         let deleted = self.store().delete_namespace(&**self.clock(), name).await?;
         self.invalidate_config_cache();
         Ok(deleted)
@@ -338,7 +347,8 @@ impl Repository {
     ///
     /// # Cancel safety
     /// Either all or nothing has been written when the future is dropped.
-    pub async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
+    pub async fn recover_namespace(&self, id: impl IntoName<NamespaceId>) -> Result<NamespaceName, RepositoryError> {
+        let id = &id.into_name()?;
         let name = self.store().recover_namespace(id).await?;
         self.invalidate_config_cache();
         Ok(name)

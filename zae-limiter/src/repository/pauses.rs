@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::Repository;
 use crate::{
     error::RepositoryError,
-    model::{name::ResourceName, pause::Pause},
+    model::{
+        name::{IntoName, ResourceName},
+        pause::Pause,
+    },
     store::{ConditionalWrite, Consistency},
     wire::pause,
 };
@@ -35,7 +38,8 @@ impl Repository {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn pause(&self, scope: &ResourceName) -> Result<Option<Pause>, RepositoryError> {
+    pub async fn pause(&self, scope: impl IntoName<ResourceName>) -> Result<Option<Pause>, RepositoryError> {
+        let scope = &scope.into_name()?;
         let item = self.store().get(&pause::key(self.ns(), scope.as_str()), Consistency::Eventual).await?;
         Ok(item.and_then(|item| pause::decode(&item, self.now_ms())))
     }
@@ -49,10 +53,11 @@ impl Repository {
     /// [`RepositoryError::Store`] when the table cannot be written.
     pub async fn extend_pause(
         &self,
-        scope: &ResourceName,
+        scope: impl IntoName<ResourceName>,
         length: Duration,
         reason: &str,
     ) -> Result<bool, RepositoryError> {
+        let scope = &scope.into_name()?;
         let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         let until_ms = self.now_ms().saturating_add(length);
         let reason: String = reason.chars().take(MAX_REASON).collect();

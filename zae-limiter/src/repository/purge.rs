@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     error::{NamespaceState, RepositoryError},
-    model::{name::NamespaceId, namespace::NamespaceInfo},
+    model::{
+        name::{IntoName, NamespaceId},
+        namespace::NamespaceInfo,
+    },
     store::{Committed, Query, Store, TransactPart},
     wire::{
         Item,
@@ -55,9 +58,10 @@ impl Repository {
     /// ```
     pub async fn purge_namespace(
         &self,
-        id: &NamespaceId,
+        id: impl IntoName<NamespaceId>,
         progress: impl FnMut(u64) + Send,
     ) -> Result<u64, RepositoryError> {
+        let id = &id.into_name()?;
         self.store().purge_namespace(id, progress).await
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     error::RepositoryError,
     model::{
-        name::{NamespaceId, NamespaceName, StackName},
+        name::{IntoName, NamespaceId, NamespaceName, StackName},
         namespace::NamespaceInfo,
         version::{VersionRecord, VersionUpdate},
     },
@@ -75,7 +75,8 @@ impl Registry {
     ///
     /// # Errors
     /// As there.
-    pub async fn register_namespace(&self, name: &NamespaceName) -> Result<NamespaceId, RepositoryError> {
+    pub async fn register_namespace(&self, name: impl IntoName<NamespaceName>) -> Result<NamespaceId, RepositoryError> {
+        let name = &name.into_name()?;
         self.store.register_namespace(&*self.clock, name).await
     }
 
@@ -98,7 +99,11 @@ impl Registry {
     ///
     /// # Errors
     /// As there.
-    pub async fn namespace_info(&self, name: &NamespaceName) -> Result<Option<NamespaceInfo>, RepositoryError> {
+    pub async fn namespace_info(
+        &self,
+        name: impl IntoName<NamespaceName>,
+    ) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        let name = &name.into_name()?;
         self.store.namespace_by_name(name).await
     }
 
@@ -106,7 +111,11 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Repository::namespace_info`].
-    pub async fn namespace_info_by_id(&self, id: &NamespaceId) -> Result<Option<NamespaceInfo>, RepositoryError> {
+    pub async fn namespace_info_by_id(
+        &self,
+        id: impl IntoName<NamespaceId>,
+    ) -> Result<Option<NamespaceInfo>, RepositoryError> {
+        let id = &id.into_name()?;
         self.store.namespace_by_id(id).await
     }
 
@@ -122,7 +131,11 @@ impl Registry {
     ///
     /// # Errors
     /// As there.
-    pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<Option<NamespaceId>, RepositoryError> {
+    pub async fn delete_namespace(
+        &self,
+        name: impl IntoName<NamespaceName>,
+    ) -> Result<Option<NamespaceId>, RepositoryError> {
+        let name = &name.into_name()?;
         self.store.delete_namespace(&*self.clock, name).await
     }
 
@@ -130,7 +143,8 @@ impl Registry {
     ///
     /// # Errors
     /// As there.
-    pub async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
+    pub async fn recover_namespace(&self, id: impl IntoName<NamespaceId>) -> Result<NamespaceName, RepositoryError> {
+        let id = &id.into_name()?;
         self.store.recover_namespace(id).await
     }
 
@@ -148,9 +162,10 @@ impl Registry {
     /// As there.
     pub async fn purge_namespace(
         &self,
-        id: &NamespaceId,
+        id: impl IntoName<NamespaceId>,
         progress: impl FnMut(u64) + Send,
     ) -> Result<u64, RepositoryError> {
+        let id = &id.into_name()?;
         self.store.purge_namespace(id, progress).await
     }
 }

@@ -248,7 +248,7 @@ async fn a_parent_that_does_not_limit_what_is_asked_is_not_asked() {
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(parent.clone()).cascading();
     r.create_entity(child).await.unwrap();
     let resource = ResourceName::new("gpt-4").unwrap();
-    r.set_limits(&parent, &resource.into(), &limits([tpm(10)])).await.unwrap();
+    r.set_limits(&parent, resource, &limits([tpm(10)])).await.unwrap();
     spend(&limiter, "key-1", 1).await.unwrap();
     wire.take();
     spend(&limiter, "key-1", 1).await.unwrap();
@@ -276,7 +276,7 @@ async fn defaults_given_with_a_call_are_that_calls() {
     let (_, repository) = bench.process().await;
     let limiter = RateLimiter::builder(repository).deadline(zae_testkit::DEADLINE).build();
     for capacity in [10, 20, 10] {
-        let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+        let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
         let lease = limiter.acquire_with(request.default_limits(limits([rpm(capacity)]))).await.unwrap();
         assert_eq!(lease.statuses()[0].limit.capacity(), capacity);
         lease.commit().await.unwrap();

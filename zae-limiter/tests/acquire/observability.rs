@@ -127,8 +127,8 @@ async fn reserve(bench: &Bench) {
     // Somebody takes nearly everything.
     stream("user-5").await;
     let (_, other) = bench.limiter(&limits([rpm(100_000)])).await;
-    let (entity, resource) = ("user-5".try_into().unwrap(), "gpt-4".try_into().unwrap());
-    let left = other.available(&entity, &resource).await.unwrap()["rpm"].unsigned_abs();
+    let (entity, resource) = ("user-5", "gpt-4");
+    let left = other.available(entity, resource).await.unwrap()["rpm"].unsigned_abs();
     assert!(spend(&other, "user-5", left - 20).await);
     stream("user-5").await;
     // And comes for more.

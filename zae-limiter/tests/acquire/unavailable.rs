@@ -127,8 +127,8 @@ async fn after_shutdown_nothing_is_granted_and_everything_is_written() {
     limiter.shutdown().await;
     let error = ask(&limiter).await.unwrap_err();
     assert!(matches!(error, AcquireError::Unavailable(u) if u.reason == UnavailableReason::ShuttingDown));
-    let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
-    assert_eq!(limiter.available(&entity, &resource).await.unwrap()["rpm"], 93);
+    let (entity, resource) = ("user-1", "gpt-4");
+    assert_eq!(limiter.available(entity, resource).await.unwrap()["rpm"], 93);
 }
 
 #[tokio::test]
@@ -145,9 +145,9 @@ async fn dropping_the_last_handle_writes_what_is_booked() {
     drop(patient);
 
     let (_, other) = bench.limiter(&limits([rpm(100)])).await;
-    let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
+    let (entity, resource) = ("user-1", "gpt-4");
     let written = async {
-        while other.available(&entity, &resource).await.unwrap()["rpm"] != 65 {
+        while other.available(entity, resource).await.unwrap()["rpm"] != 65 {
             tokio::task::yield_now().await;
         }
     };
@@ -263,7 +263,7 @@ async fn a_call_s_own_deadline_holds_beyond_the_limiter_s_and_the_client_s() {
     let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
     assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
     wire.fail(|operation, _| if operation == "UpdateItem" { Fault::Slow(4_000) } else { Fault::None });
-    let request = || Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = || Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
     let (patient, hasty) =
         tokio::join!(limiter.acquire_with(request().deadline(Duration::from_secs(5))), ask(&limiter));
     assert_eq!(patient.unwrap().origin(), LeaseOrigin::Stored);
@@ -279,7 +279,7 @@ async fn a_call_s_own_deadline_holds_beyond_the_limiter_s_and_the_client_s() {
 #[tokio::test(start_paused = true)]
 async fn a_patient_acquire_that_is_given_up_holds_up_nobody() {
     let (_bench, limiter) = cut_off(None, None, Fault::Stalled).await;
-    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
     let patient = limiter.acquire_with(request.deadline(Duration::MAX));
     assert!(tokio::time::timeout(Duration::from_millis(10), patient).await.is_err());
     let before = Instant::now();
@@ -294,7 +294,7 @@ async fn the_longest_duration_is_no_panic() {
     repository.set_system_defaults(&limits([rpm(100)])).await.unwrap();
     let builder = || RateLimiter::builder(repository.clone()).reserve_life(Duration::MAX);
     for limiter in [builder().deadline(Duration::MAX).flush_delay(Duration::MAX).build(), builder().build()] {
-        let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+        let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
         let lease = limiter.acquire_with(request.deadline(Duration::MAX)).await.unwrap();
         lease.consume(Cost::of("rpm", 1)).await.unwrap();
         lease.adjust("rpm", 1).unwrap();

@@ -224,8 +224,8 @@ async fn refilled_beside(processes: usize, busy: Limit, reserve: Reserve) -> f64
     }
     let permitted = busy.capacity() as f64 + busy.refill_rate() * start.elapsed().as_secs_f64();
     assert!((0.99..=1.0).contains(&(granted as f64 / permitted)), "{granted} of {permitted}");
-    let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
-    let wait = limiters[0].time_until_available(&entity, &resource, &Cost::of("rpd", 1)).await.unwrap();
+    let (entity, resource) = ("user-1", "gpt-4");
+    let wait = limiters[0].time_until_available(entity, resource, &Cost::of("rpd", 1)).await.unwrap();
     // One takes 8 640 s, of which this part has passed.
     (8_640.0 - wait.as_secs_f64()) / start.elapsed().as_secs_f64()
 }

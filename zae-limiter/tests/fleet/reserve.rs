@@ -110,7 +110,7 @@ async fn a_strict_call_is_decided_by_the_table_whatever_is_held() {
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
     stream(&limiter, 1_000, LIFE).await;
     wire.reset();
-    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
     let writes = async |request: Acquire| {
         limiter.acquire_with(request).await.unwrap().commit().await.unwrap();
         wire.units().writes
@@ -124,7 +124,7 @@ async fn a_strict_call_is_decided_by_the_table_whatever_is_held() {
 async fn a_grant_at_once_takes_from_what_is_held_or_nothing() {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
-    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
     assert!(limiter.try_acquire(&request).is_none(), "nothing is held yet");
     let spent = i64::try_from(stream(&limiter, 1_000, LIFE).await).unwrap();
     wire.reset();
@@ -133,7 +133,7 @@ async fn a_grant_at_once_takes_from_what_is_held_or_nothing() {
     drop(lease.commit());
     drop(limiter.try_acquire(&request).expect("it gives this one back when it is dropped"));
     assert!(limiter.try_acquire(&request.clone().reserve(Reserve::Off)).is_none());
-    let unknown = Acquire::new(request.entity().clone(), request.resource().clone(), Cost::of("tpm", 1));
+    let unknown = Acquire::new(request.entity().clone(), request.resource().clone(), Cost::of("tpm", 1)).unwrap();
     assert!(limiter.try_acquire(&unknown).is_none(), "for `acquire_with` to say why");
     limiter.shutdown().await;
     assert!(limiter.try_acquire(&request).is_none());
@@ -145,7 +145,7 @@ async fn what_was_taken_in_two_ways_goes_back_to_the_table() {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
     stream(&limiter, 1_000, LIFE).await;
-    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
     let lease = limiter.try_acquire(&request).expect("there is a reserve");
     lease.consume(Cost::of("rpm", 5)).await.unwrap();
     wire.reset();
@@ -159,7 +159,7 @@ async fn who_was_only_served_from_a_reserve_has_a_local_share_too() {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), |builder| all(builder).local_share(0.1)).await;
     stream(&limiter, 1_000, LIFE).await;
-    let request = Acquire::new("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap(), Cost::of("rpm", 1));
+    let request = Acquire::new("user-1", "gpt-4", Cost::of("rpm", 1)).unwrap();
     let request = request.on_unavailable(OnUnavailable::Local);
     let lease = limiter.try_acquire(&request).expect("there is a reserve");
     drop(lease.commit());
@@ -289,8 +289,8 @@ async fn a_process_that_ends_without_a_word_strands_little_and_for_a_while() {
     wire.fail(|_, _| Fault::LostBefore);
     tokio::time::sleep(LIFE * 3).await;
     let (_, other) = fleet.process(&limits([limit]), |b| b).await;
-    let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
-    assert_eq!(other.available(&entity, &resource).await.unwrap()["rpm"], 20_000, "refill has replaced it");
+    let (entity, resource) = ("user-1", "gpt-4");
+    assert_eq!(other.available(entity, resource).await.unwrap()["rpm"], 20_000, "refill has replaced it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -381,8 +381,8 @@ async fn adjustments_wait_for_the_next_filling() {
     let (wire, limiter) = fleet.process(&limits([slow(1_000_000)]), all).await;
     stream(&limiter, 1_000, LIFE).await;
     let strict = async || {
-        let (entity, resource) = ("user-1".try_into().unwrap(), "gpt-4".try_into().unwrap());
-        let request = Acquire::new(entity, resource, Cost::of("rpm", 2)).reserve(Reserve::Off);
+        let (entity, resource) = ("user-1", "gpt-4");
+        let request = Acquire::new(entity, resource, Cost::of("rpm", 2)).unwrap().reserve(Reserve::Off);
         limiter.acquire_with(request).await.unwrap()
     };
     let leases = [strict().await, strict().await, strict().await, strict().await, strict().await, strict().await];

@@ -62,8 +62,8 @@ async fn every_level_stores_replaces_and_forgets() {
 async fn registries_list_what_is_there() {
     let (_, r) = Bench::new().process().await;
     for name in ["z", "a/b:c", "Gpt"] {
-        r.set_resource_defaults(&resource(name), &rpm(1).into()).await.unwrap();
-        r.set_resource_defaults(&resource(name), &rpm(2).into()).await.unwrap();
+        r.set_resource_defaults(&resource(name), rpm(1)).await.unwrap();
+        r.set_resource_defaults(&resource(name), rpm(2)).await.unwrap();
     }
     assert_eq!(r.resources_with_defaults().await.unwrap(), ["Gpt", "a/b:c", "z"].map(resource));
     r.delete_resource_defaults(&resource("z")).await.unwrap();
@@ -71,8 +71,8 @@ async fn registries_list_what_is_there() {
 
     for entity in ["e1", "e2"] {
         for scope in [LimitScope::Default, scope("a/b:c")] {
-            r.set_limits(&id(entity), &scope, &rpm(1).into()).await.unwrap();
-            r.set_limits(&id(entity), &scope, &rpm(2).into()).await.unwrap();
+            r.set_limits(&id(entity), &scope, rpm(1)).await.unwrap();
+            r.set_limits(&id(entity), &scope, rpm(2)).await.unwrap();
         }
     }
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), [LimitScope::Default, scope("a/b:c")]);
@@ -90,12 +90,12 @@ async fn registries_list_what_is_there() {
 async fn a_resource_named_like_a_key_cannot_break_the_registry() {
     let (wire, r) = Bench::new().process().await;
     for name in ["PK", "SK", "GSI1PK", "GSI4SK", "LSI5SK"] {
-        let error = r.set_limits(&id("e"), &scope(name), &rpm(1).into()).await.unwrap_err();
+        let error = r.set_limits(&id("e"), &scope(name), rpm(1)).await.unwrap_err();
         assert!(matches!(&error, RepositoryError::Invalid(e) if e.field() == "resource"), "{error}");
     }
     assert_eq!(wire.count(), 0);
-    r.set_limits(&id("e"), &scope("GSI9PK"), &rpm(1).into()).await.unwrap();
-    r.set_resource_defaults(&resource("PK"), &rpm(1).into()).await.unwrap();
+    r.set_limits(&id("e"), &scope("GSI9PK"), rpm(1)).await.unwrap();
+    r.set_resource_defaults(&resource("PK"), rpm(1)).await.unwrap();
     assert_eq!(r.resources_with_defaults().await.unwrap(), [resource("PK")]);
 }
 
@@ -104,9 +104,9 @@ async fn pages_lead_through_all_entities() {
     let (_, r) = Bench::new().process().await;
     let all: Vec<_> = (0..7).map(|number| id(&format!("e:{number}@x"))).collect();
     for entity in &all {
-        r.set_limits(entity, &scope("gpt-4"), &rpm(1).into()).await.unwrap();
+        r.set_limits(entity, &scope("gpt-4"), rpm(1)).await.unwrap();
     }
-    r.set_limits(&id("elsewhere"), &LimitScope::Default, &rpm(1).into()).await.unwrap();
+    r.set_limits(&id("elsewhere"), &LimitScope::Default, rpm(1)).await.unwrap();
     let (mut found, mut cursor) = (Vec::new(), None);
     loop {
         let page = r.entities_with_limits_page(&scope("gpt-4"), 3, cursor.as_deref()).await.unwrap();
@@ -140,7 +140,7 @@ async fn counts_stay_right_when_many_change_the_same() {
                 if (task + round) % 3 == 0 {
                     r.delete_limits(&entity, &scope).await.map(drop)
                 } else {
-                    r.set_limits(&entity, &scope, &rpm(task + 1).into()).await
+                    r.set_limits(&entity, &scope, rpm(task + 1)).await
                 }
             });
         }
@@ -242,11 +242,11 @@ async fn skeletons_and_foreign_buckets_are_left_alone() {
     scheduled["sched"] = json!({"S": "x"});
     for (resource, bucket) in [("skeleton", skeleton), ("scheduled", scheduled)] {
         raw::put(&r, &bucket).await;
-        r.set_limits(&id("e"), &scope(resource), &rpm(5).into()).await.unwrap();
+        r.set_limits(&id("e"), &scope(resource), rpm(5)).await.unwrap();
         assert_eq!(raw::get(&r, &pk(resource), "#STATE").await, bucket);
     }
     assert!(raw::get(&r, &pk("none"), "#STATE").await.is_null());
-    r.set_limits(&id("e"), &scope("none"), &rpm(5).into()).await.unwrap();
+    r.set_limits(&id("e"), &scope("none"), rpm(5)).await.unwrap();
     assert!(raw::get(&r, &pk("none"), "#STATE").await.is_null(), "limits alone make no bucket");
 }
 
@@ -309,7 +309,7 @@ async fn what_the_provisioner_wrote_was_never_counted() {
     }
     assert!(r.delete_limits(&id("deleted"), &scope("gpt-4")).await.unwrap());
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), []);
-    r.set_limits(&id("replaced"), &scope("gpt-4"), &rpm(2).into()).await.unwrap();
+    r.set_limits(&id("replaced"), &scope("gpt-4"), rpm(2)).await.unwrap();
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), [scope("gpt-4")]);
     assert_eq!(r.entities_with_limits(&scope("gpt-4")).await.unwrap(), [id("replaced")]);
     assert!(r.delete_limits(&id("replaced"), &scope("gpt-4")).await.unwrap());
@@ -322,10 +322,10 @@ async fn every_change_is_recorded_once() {
     let admin = "arn:aws:iam::123456789012:user/x";
     let r = r.acting_as(admin).unwrap();
     let (entity, gpt) = (id("e"), resource("gpt-4"));
-    r.set_limits(&entity, &LimitScope::Default, &rpm(1).into()).await.unwrap();
+    r.set_limits(&entity, &LimitScope::Default, rpm(1)).await.unwrap();
     r.delete_limits(&entity, &LimitScope::Default).await.unwrap();
     r.delete_limits(&entity, &LimitScope::Default).await.unwrap();
-    r.set_resource_defaults(&gpt, &rpm(1).into()).await.unwrap();
+    r.set_resource_defaults(&gpt, rpm(1)).await.unwrap();
     r.delete_resource_defaults(&gpt).await.unwrap();
     r.delete_resource_defaults(&gpt).await.unwrap();
     r.set_system_defaults(SystemDefaults::new(rpm(1)).on_unavailable(StoredPolicy::Allow)).await.unwrap();
@@ -345,4 +345,15 @@ async fn every_change_is_recorded_once() {
         }
         assert_eq!(events[1].details["limits"][0]["capacity"], 1, "{target}");
     }
+}
+
+#[tokio::test]
+async fn names_and_ids_are_taken_as_text_or_typed() {
+    let (_, r) = Bench::new().process().await;
+    r.set_limits("user-1", "gpt-4", rpm(5)).await.unwrap();
+    r.set_limits(id("user-1"), LimitScope::Default, rpm(7)).await.unwrap();
+    assert_eq!(r.limits(&id("user-1"), resource("gpt-4")).await.unwrap(), Some(limits([rpm(5)])));
+    assert_eq!(r.limits(String::from("user-1"), "_default_").await.unwrap(), Some(limits([rpm(7)])));
+    let error = r.set_limits("user#1", "gpt-4", rpm(5)).await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::Invalid(error) if error.field() == "entity_id"), "{error}");
 }

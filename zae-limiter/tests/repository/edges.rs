@@ -104,7 +104,7 @@ async fn a_transaction_in_the_way_is_waited_for() {
     for operation in ["UpdateItem", "TransactWriteItems"] {
         raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &tokens)).await;
         fail_first(&wire, operation, 3, Fault::Conflict);
-        r.set_limits(&id("e"), &scope("gpt-4"), &rpm(5).into()).await.unwrap();
+        r.set_limits(&id("e"), &scope("gpt-4"), rpm(5)).await.unwrap();
         assert_eq!(raw::number(&bucket(&r, "e").await, "b_rpm_cp"), Some(5_000), "{operation}");
         fail_first(&wire, operation, 3, Fault::Conflict);
         assert!(r.delete_limits(&id("e"), &scope("gpt-4")).await.unwrap());
@@ -112,7 +112,7 @@ async fn a_transaction_in_the_way_is_waited_for() {
     assert_eq!(r.resources_with_entity_limits().await.unwrap(), []);
 
     wire.fail(|operation, _| if operation == "TransactWriteItems" { Fault::Conflict } else { Fault::None });
-    let error = r.set_limits(&id("e"), &scope("gpt-4"), &rpm(5).into()).await.unwrap_err();
+    let error = r.set_limits(&id("e"), &scope("gpt-4"), rpm(5)).await.unwrap_err();
     let kind = |error: &RepositoryError| match error {
         RepositoryError::Store(error) => error.kind(),
         other => panic!("{other}"),
@@ -199,13 +199,13 @@ async fn a_change_of_one_entity_leaves_the_others_remembered() {
         limiter.limits_for(&id(entity), &gpt).await.unwrap();
     }
     r.create_entity(NewEntity::new(id("three"))).await.unwrap();
-    r.set_limits(&id("one"), &LimitScope::Default, &tpm(1).into()).await.unwrap();
+    r.set_limits(&id("one"), &LimitScope::Default, tpm(1)).await.unwrap();
     wire.take();
     for (entity, calls, limits) in [("one", 1, tpm(1)), ("two", 0, rpm(1))] {
         assert_eq!(limiter.limits_for(&id(entity), &gpt).await.unwrap(), Some(limits.into()));
         assert_eq!(wire.count(), calls, "{entity}");
     }
-    r.set_resource_defaults(&gpt, &rpm(7).into()).await.unwrap();
+    r.set_resource_defaults(&gpt, rpm(7)).await.unwrap();
     assert_eq!(limiter.limits_for(&id("two"), &gpt).await.unwrap(), Some(rpm(7).into()));
 }
 
@@ -257,7 +257,7 @@ async fn a_cursor_leads_on_in_its_own_scope_only() {
     let (_, r) = Bench::new().process().await;
     for entity in ["a", "b", "c"] {
         for scope in [LimitScope::Default, scope("gpt-4")] {
-            r.set_limits(&id(entity), &scope, &rpm(1).into()).await.unwrap();
+            r.set_limits(&id(entity), &scope, rpm(1)).await.unwrap();
         }
     }
     let page = r.entities_with_limits_page(&scope("gpt-4"), 1, None).await.unwrap();
@@ -274,7 +274,7 @@ async fn a_bucket_that_fills_in_no_time_does_not_lapse_at_once() {
     let (_, r) = Bench::new().process().await;
     let burst = Limit::per_second("rps", 1_000).unwrap().with_burst(1).unwrap();
     r.set_system_defaults(burst.clone()).await.unwrap();
-    r.set_limits(&id("e"), &scope("gpt-4"), &rpm(1).into()).await.unwrap();
+    r.set_limits(&id("e"), &scope("gpt-4"), rpm(1)).await.unwrap();
     raw::put(&r, &raw::bucket(&r, ("e", "gpt-4"), (0, 1), START, &[("rpm", 0, 1_000, 1_000, 60_000)])).await;
     r.delete_limits(&id("e"), &scope("gpt-4")).await.unwrap();
     let bucket = bucket(&r, "e").await;
@@ -286,7 +286,7 @@ async fn an_entity_that_cannot_be_deleted_whole_keeps_everything() {
     let (_, r) = Bench::new().process().await;
     let ns = r.namespace_id();
     r.create_entity(NewEntity::new(id("e"))).await.unwrap();
-    r.set_limits(&id("e"), &scope("a"), &rpm(1).into()).await.unwrap();
+    r.set_limits(&id("e"), &scope("a"), rpm(1)).await.unwrap();
     let quota = json!({
         "PK": {"S": format!("{ns}/ENTITY#e")}, "SK": {"S": "#CONFIG#b"}, "GSI4PK": {"S": ns.as_str()},
         "l_q_cp": {"N": "5"}, "l_q_ra": {"N": "0"}, "l_q_rp": {"N": "1"}, "l_q_rsched": {"S": "0 0 * * *"},

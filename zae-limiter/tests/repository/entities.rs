@@ -40,7 +40,7 @@ async fn an_entity_is_read_as_it_was_created() {
 async fn an_id_is_given_once() {
     let repository = repository().await;
     // Limits may come before their entity; they don't make it exist.
-    repository.set_limits(&id("key-1"), &LimitScope::Default, &rpm(1).into()).await.unwrap();
+    repository.set_limits(&id("key-1"), &LimitScope::Default, rpm(1)).await.unwrap();
     repository.create_entity(NewEntity::new(id("key-1")).name("first")).await.unwrap();
     let error = repository.create_entity(NewEntity::new(id("key-1")).name("second")).await.unwrap_err();
     assert!(matches!(&error, RepositoryError::EntityExists(taken) if *taken == id("key-1")), "{error}");
@@ -76,7 +76,7 @@ async fn a_deleted_entity_leaves_nothing_but_its_trail() {
         for entity in ["key-1", "key-10"] {
             repository.create_entity(NewEntity::new(id(entity))).await.unwrap();
             for scope in [LimitScope::Default, scope("gpt-4")] {
-                repository.set_limits(&id(entity), &scope, &rpm(1).into()).await.unwrap();
+                repository.set_limits(&id(entity), &scope, rpm(1)).await.unwrap();
             }
         }
     }
@@ -125,7 +125,7 @@ async fn an_interrupted_deletion_is_completed_by_the_next() {
     for calls in 0.. {
         let entity = id(&format!("key-{calls}"));
         repository.create_entity(NewEntity::new(entity.clone())).await.unwrap();
-        repository.set_limits(&entity, &scope("gpt-4"), &rpm(1).into()).await.unwrap();
+        repository.set_limits(&entity, &scope("gpt-4"), rpm(1)).await.unwrap();
         let bucket = [("rpm", 0, 1_000, 1_000, 60_000)];
         raw::put(&repository, &raw::bucket(&repository, (entity.as_str(), "gpt-4"), (0, 1), START, &bucket)).await;
         let first = std::sync::atomic::AtomicU64::new(0);

@@ -180,3 +180,20 @@ async fn bad_requests_never_reach_the_store() {
     let error = limiter.acquire("a", "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
     assert!(!matches!(error, AcquireError::Invalid(_)), "a good request does reach it: {error}");
 }
+
+#[test]
+fn sets_are_checked_however_they_are_made() {
+    let [rpm, tpm] = ["rpm", "tpm"].map(|name| Limit::per_minute(name, 1).unwrap());
+    let set = Limits::new([rpm.clone(), tpm.clone()]).unwrap();
+    let text = serde_json::to_string(&set).unwrap();
+    assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), set);
+    assert_eq!((set.len(), set.clone().into_iter().collect::<Vec<_>>()), (2, vec![rpm.clone(), tpm]));
+    assert_eq!(set.into_iter().collect::<Result<Limits, _>>().unwrap().len(), 2);
+
+    let twice = vec![rpm.clone(), rpm];
+    let text = serde_json::to_string(&twice).unwrap();
+    assert!(serde_json::from_str::<Limits>(&text).unwrap_err().to_string().contains("twice"));
+    assert!(serde_json::from_str::<Limits>("[]").unwrap_err().to_string().contains("empty"));
+    check("limits", "", &Limits::try_from(twice.clone()), Some("twice"));
+    check("limits", "", &twice.into_iter().collect::<Result<Limits, _>>(), Some("twice"));
+}

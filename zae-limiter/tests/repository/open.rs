@@ -116,7 +116,7 @@ async fn a_file_survives_a_restart() {
     let path = folder.path().join("limits.db");
     let resource = ResourceName::new("gpt-4").unwrap();
     let first = Repository::embedded_at(&path).await.unwrap();
-    first.set_resource_defaults(&resource, &rpm(100).into()).await.unwrap();
+    first.set_resource_defaults(&resource, rpm(100)).await.unwrap();
     let id = first.namespace_id().clone();
     drop(first);
     let second = Repository::embedded_at(&path).await.unwrap();

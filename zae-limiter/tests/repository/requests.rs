@@ -45,7 +45,7 @@ async fn act(r: &Repository, scenario: &str) -> bool {
         "set_system_defaults" => {
             r.set_system_defaults(SystemDefaults::new(system()).on_unavailable(StoredPolicy::Block)).await
         }
-        "set_resource_defaults" => r.set_resource_defaults(&resource("openai/gpt-4"), &rpm(50).into()).await,
+        "set_resource_defaults" => r.set_resource_defaults(&resource("openai/gpt-4"), rpm(50)).await,
         "set_limits (new config, no bucket yet)" => {
             r.set_limits(&id("proj-1"), &scope("openai/gpt-4"), &hourly(1_000)).await
         }
@@ -53,7 +53,7 @@ async fn act(r: &Repository, scenario: &str) -> bool {
             r.set_limits(&id("proj-1"), &scope("openai/gpt-4"), &hourly(2_000)).await
         }
         "set_limits with an existing bucket: bucket parameter sync succeeds" => {
-            r.set_limits(&id("vip"), &scope("other"), &rpm(20).into()).await
+            r.set_limits(&id("vip"), &scope("other"), rpm(20)).await
         }
         "delete_limits (limiter level): delete, registry cleanup, reconcile to system defaults with TTL" => {
             r.delete_limits(&id("vip"), &scope("other")).await.map(drop)

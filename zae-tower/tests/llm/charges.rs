@@ -209,8 +209,7 @@ async fn each_limit_is_charged_for_its_own_tokens() {
     let layer = layer(&limiter, Tariff::anthropic());
     call(&layer, &Recorded::load("anthropic_messages.json"), Provider::SendsAll, Client::All).await;
     limiter.shutdown().await;
-    let (who, what) = ("anonymous".parse().unwrap(), "default".parse().unwrap());
-    let left = limiter.available(&who, &what).await.unwrap();
+    let left = limiter.available("anonymous", "default").await.unwrap();
     assert_eq!((left["rpm"], left["itpm"], left["otpm"]), (99, 100_000 - 95 - 512, 100_000 - 503));
 }
 

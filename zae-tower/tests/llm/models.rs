@@ -136,7 +136,7 @@ async fn every_model_can_be_listed_and_has_a_bucket_of_its_own() {
     limiter.shutdown().await;
     for (index, model) in models.into_iter().enumerate() {
         let resource = ResourceName::from_model(model);
-        let left = limiter.available(&"anonymous".parse().unwrap(), &resource).await.unwrap();
+        let left = limiter.available("anonymous", &resource).await.unwrap();
         assert_eq!(left["rpm"], 99 - index as i64, "{model}");
     }
 }

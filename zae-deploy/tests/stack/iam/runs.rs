@@ -145,7 +145,7 @@ impl Table {
         repository.resources_with_entity_limits().await.unwrap();
         repository.entities_with_limits(&LimitScope::Resource(model())).await.unwrap();
         repository
-            .resource_capacity(&model(), &"rpm".parse().unwrap(), zae_limiter::CapacityScope::default())
+            .resource_capacity(&model(), "rpm", zae_limiter::CapacityScope::default())
             .await
             .unwrap();
         repository.usage_snapshots(&UsageQuery::entity(user.clone())).await.unwrap();
