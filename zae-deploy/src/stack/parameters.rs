@@ -245,7 +245,7 @@ mod tests {
         let options = StackOptions::builder()
             .lambda_timeout(120)
             .pitr_recovery_days(7)
-            .create_iam(false)
+            .no_iam()
             .role_name_format("app-{}")
             .alarm_sns_topic("arn:aws:sns:us-east-1:123456789012:ops");
         let sent = new(&options.build().unwrap());
@@ -291,7 +291,7 @@ mod tests {
     fn long_names_are_refused_where_a_function_would_have_them() {
         let stack = StackName::new("s".repeat(50)).unwrap();
         assert_eq!(wanted(&StackOptions::default(), None, &stack, None).unwrap_err().option(), "name");
-        let bare = StackOptions::builder().create_iam(false).build().unwrap();
+        let bare = StackOptions::builder().no_iam().build().unwrap();
         wanted(&bare, None, &stack, None).unwrap();
     }
 }

@@ -25,7 +25,7 @@ use crate::artifact::Packages;
 /// let repository = Repository::builder().provisioner(StackProvisioner::if_missing()).build().await?;
 ///
 /// // Brings it to what is declared: creates, updates, or leaves it unchanged.
-/// let options = StackOptions::builder().enable_aggregator(false).build()?;
+/// let options = StackOptions::builder().disable_aggregator().build()?;
 /// let repository = Repository::builder().provisioner(StackProvisioner::declaring(options)).build().await?;
 ///
 /// repository.delete_stack().await?;

@@ -46,7 +46,7 @@ async fn session(endpoint: &str) {
     let missing = builder().build().await.unwrap_err();
     assert!(missing.to_string().contains("zae-deploy deploy --name session"), "{missing}");
 
-    let options = StackOptions::builder().enable_aggregator(false).build().unwrap();
+    let options = StackOptions::builder().disable_aggregator().build().unwrap();
     let repository = builder().provisioner(StackProvisioner::declaring(options)).build().await.unwrap();
     assert!(repository.ping().await);
     let limits = Limit::per_minute("requests", 10).unwrap().into();

@@ -129,14 +129,6 @@ fn log_retention(text: &str) -> Result<u32, String> {
     days.ok_or_else(|| format!("CloudWatch keeps logs for {} days", known()))
 }
 
-/// Combines two opposite flags.
-fn toggle(on: bool, off: bool) -> Option<bool> {
-    match (on, off) {
-        (false, false) => None,
-        (on, _) => Some(on),
-    }
-}
-
 impl StackArgs {
     /// The tags, each of which is `KEY=VALUE`.
     fn tags(&self) -> Result<Vec<(&str, &str)>, CliError> {
@@ -146,9 +138,7 @@ impl StackArgs {
 
     /// Checks what was given.
     pub(super) fn options(&self) -> Result<StackOptions, CliError> {
-        let iam = toggle(self.iam, self.no_iam);
-        let roles = toggle(self.create_iam_roles, self.no_create_iam_roles);
-        if iam == Some(false) && roles == Some(true) {
+        if self.no_iam && self.create_iam_roles {
             return Err(CliError::Invalid("--create-iam-roles cannot be used with --no-iam".to_owned()));
         }
         let mut builder = StackOptions::builder();
@@ -157,36 +147,49 @@ impl StackArgs {
                 $(if let Some(value) = $value { builder = builder.$option(value); })*
             };
         }
+        macro_rules! flags {
+            ($($flag:ident => $choice:ident;)*) => {
+                $(if self.$flag { builder = builder.$choice(); })*
+            };
+        }
         given! {
             usage_retention_days = self.usage_retention_days;
             audit_retention_days = self.audit_retention_days;
             pitr_recovery_days = self.pitr_recovery_days;
-            enable_deletion_protection = toggle(self.enable_deletion_protection, self.no_deletion_protection);
             kms_key_arn = self.kms_key_arn.as_ref();
             index_projection = self.index_projection.map(|projection| match projection {
                 Projection::Full => IndexProjection::Full,
                 Projection::Lean => IndexProjection::Lean,
             });
-            enable_aggregator = toggle(self.enable_aggregator, self.no_aggregator);
             snapshot_windows = self.snapshot_windows.as_ref();
             lambda_timeout = self.lambda_timeout;
             lambda_memory = self.lambda_memory;
             log_retention_days = self.log_retention_days;
-            enable_tracing = toggle(self.enable_tracing, self.no_tracing);
-            enable_audit_archival = toggle(self.enable_audit_archival, self.no_audit_archival);
             audit_archive_glacier_days = self.audit_archive_glacier_days;
-            enable_alarms = toggle(self.enable_alarms, self.no_alarms);
             alarm_sns_topic = self.alarm_sns_topic.as_ref();
             lambda_duration_threshold_pct = self.lambda_duration_threshold_pct;
-            create_iam = iam;
-            create_iam_roles = roles;
             aggregator_role_arn = self.aggregator_role_arn.as_ref();
             permission_boundary = self.permission_boundary.as_ref();
             role_name_format = self.role_name_format.as_ref();
             policy_name_format = self.policy_name_format.as_ref();
         }
-        if self.no_pitr {
-            builder = builder.no_pitr();
+        // Of two opposite flags clap keeps the last.
+        flags! {
+            no_pitr => no_pitr;
+            enable_deletion_protection => enable_deletion_protection;
+            no_deletion_protection => disable_deletion_protection;
+            enable_aggregator => enable_aggregator;
+            no_aggregator => disable_aggregator;
+            enable_tracing => enable_tracing;
+            no_tracing => disable_tracing;
+            enable_audit_archival => enable_audit_archival;
+            no_audit_archival => disable_audit_archival;
+            enable_alarms => enable_alarms;
+            no_alarms => disable_alarms;
+            iam => create_iam;
+            no_iam => no_iam;
+            create_iam_roles => create_iam_roles;
+            no_create_iam_roles => no_iam_roles;
         }
         for (key, value) in self.tags()? {
             builder = builder.tag(key, value);

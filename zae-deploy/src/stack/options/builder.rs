@@ -31,9 +31,15 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Enables or disables the Lambda function that turns the table's stream into usage snapshots.
-    pub fn enable_aggregator(mut self, enable: bool) -> Self {
-        self.set.enable_aggregator = Some(enable);
+    /// Enables the Lambda function that turns the table's stream into usage snapshots.
+    pub fn enable_aggregator(mut self) -> Self {
+        self.set.enable_aggregator = Some(true);
+        self
+    }
+
+    /// Disables the Lambda function that turns the table's stream into usage snapshots.
+    pub fn disable_aggregator(mut self) -> Self {
+        self.set.enable_aggregator = Some(false);
         self
     }
 
@@ -67,9 +73,15 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Enables or disables CloudWatch alarms.
-    pub fn enable_alarms(mut self, enable: bool) -> Self {
-        self.set.enable_alarms = Some(enable);
+    /// Enables CloudWatch alarms.
+    pub fn enable_alarms(mut self) -> Self {
+        self.set.enable_alarms = Some(true);
+        self
+    }
+
+    /// Disables CloudWatch alarms.
+    pub fn disable_alarms(mut self) -> Self {
+        self.set.enable_alarms = Some(false);
         self
     }
 
@@ -103,9 +115,15 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Enables or disables the archival of audit events to S3 when they expire.
-    pub fn enable_audit_archival(mut self, enable: bool) -> Self {
-        self.set.enable_audit_archival = Some(enable);
+    /// Enables the archival of audit events to S3 when they expire.
+    pub fn enable_audit_archival(mut self) -> Self {
+        self.set.enable_audit_archival = Some(true);
+        self
+    }
+
+    /// Disables the archival of audit events to S3 when they expire.
+    pub fn disable_audit_archival(mut self) -> Self {
+        self.set.enable_audit_archival = Some(false);
         self
     }
 
@@ -115,22 +133,40 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Enables or disables the tracing of the aggregator with X-Ray.
-    pub fn enable_tracing(mut self, enable: bool) -> Self {
-        self.set.enable_tracing = Some(enable);
+    /// Enables the tracing of the aggregator with X-Ray.
+    pub fn enable_tracing(mut self) -> Self {
+        self.set.enable_tracing = Some(true);
         self
     }
 
-    /// Sets whether there are roles for applications, administrators and monitoring.
-    pub fn create_iam_roles(mut self, create: bool) -> Self {
-        self.set.create_iam_roles = Some(create);
+    /// Disables the tracing of the aggregator with X-Ray.
+    pub fn disable_tracing(mut self) -> Self {
+        self.set.enable_tracing = Some(false);
         self
     }
 
-    /// Sets whether there are managed policies, and roles for the functions. Without them, there is no provisioner, and
-    /// an aggregator only with [`aggregator_role_arn`](Self::aggregator_role_arn).
-    pub fn create_iam(mut self, create: bool) -> Self {
-        self.set.create_iam = Some(create);
+    /// Creates roles for applications, administrators and monitoring.
+    pub fn create_iam_roles(mut self) -> Self {
+        self.set.create_iam_roles = Some(true);
+        self
+    }
+
+    /// No roles for applications, administrators and monitoring.
+    pub fn no_iam_roles(mut self) -> Self {
+        self.set.create_iam_roles = Some(false);
+        self
+    }
+
+    /// Creates managed policies, and roles for the functions.
+    pub fn create_iam(mut self) -> Self {
+        self.set.create_iam = Some(true);
+        self
+    }
+
+    /// No managed policies, and no roles for the functions. Without them, there is no provisioner, and an aggregator
+    /// only with [`aggregator_role_arn`](Self::aggregator_role_arn).
+    pub fn no_iam(mut self) -> Self {
+        self.set.create_iam = Some(false);
         self
     }
 
@@ -140,9 +176,15 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Enables or disables the table's protection against deletion.
-    pub fn enable_deletion_protection(mut self, enable: bool) -> Self {
-        self.set.enable_deletion_protection = Some(enable);
+    /// Enables the table's protection against deletion.
+    pub fn enable_deletion_protection(mut self) -> Self {
+        self.set.enable_deletion_protection = Some(true);
+        self
+    }
+
+    /// Disables the table's protection against deletion.
+    pub fn disable_deletion_protection(mut self) -> Self {
+        self.set.enable_deletion_protection = Some(false);
         self
     }
 

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn roles_need_iam_and_arns_are_arns() {
-        let error = refused(StackOptions::builder().create_iam(false).create_iam_roles(true));
+        let error = refused(StackOptions::builder().no_iam().create_iam_roles());
         assert!(error.contains("create_iam_roles needs create_iam"), "{error}");
         for arn in ["arn:aws:iam::123456789012:role/x", "arn:aws-us-gov:iam::123456789012:role/a/b", ""] {
             StackOptions::builder().aggregator_role_arn(arn).build().unwrap();

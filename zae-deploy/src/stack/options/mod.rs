@@ -58,7 +58,7 @@ pub(in crate::stack) enum Recovery {
 ///
 /// ```
 /// use zae_deploy::stack::StackOptions;
-/// let options = StackOptions::builder().usage_retention_days(30).enable_tracing(true).build()?;
+/// let options = StackOptions::builder().usage_retention_days(30).enable_tracing().build()?;
 /// assert!(StackOptions::builder().pitr_recovery_days(36).build().is_err());
 /// # Ok::<(), zae_deploy::stack::OptionError>(())
 /// ```
