@@ -1,4 +1,4 @@
-//! Options that several commands share, each a struct to flatten into the group's or the command's own.
+//! Options that all or several commands share, each a struct to flatten into the group's or the command's own.
 
 use std::{ffi::OsStr, path::PathBuf};
 
@@ -42,6 +42,56 @@ impl TypedValueParser for TargetParser {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(Format::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
     }
+}
+
+/// The options of every command.
+///
+/// A command's own arguments must not have their ids: clap would give it the value of the global one.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The stack, which is also the table's name [default: limiter]
+    #[arg(
+        id = "global_name",
+        short = 'n',
+        long = "name",
+        global = true,
+        env = "ZAEL_STACK",
+        hide_env_values = true,
+        value_name = "STACK"
+    )]
+    pub(crate) name: Option<String>,
+    /// The AWS region [default: as for every AWS tool]
+    #[arg(long, global = true)]
+    pub(crate) region: Option<String>,
+    /// Another endpoint than AWS's own, such as http://localhost:4566
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// Format of the result; a command that writes a file takes the file's name here, too
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table",
+        env = "ZAEL_OUTPUT",
+        hide_env = true,
+        value_parser = TargetParser
+    )]
+    pub(crate) output: Target,
+    /// When to use colour; auto: on terminals, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    pub(crate) color: ColorChoice,
+    /// Say more about what is done (twice: also what the AWS SDK does)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
 }
 
 /// `--namespace`.

@@ -11,10 +11,9 @@ use zae_limiter::{
 };
 
 use super::{
-    args::{Format, NamespaceArgs, PrincipalArgs, Target},
+    args::{Format, Global, NamespaceArgs, PrincipalArgs, Target},
     error::{CliError, Doing},
     output::{Breaks, Output, Stream, Tone, harmless, shown_in_colour},
-    root::Global,
     suggest::closest,
 };
 use crate::stack::SERVICES;

@@ -1,13 +1,9 @@
 //! The failures of a command: the text on stderr and the exit code.
 
-use std::{error::Error, fmt::Write as _, process::ExitCode};
+use std::error::Error;
 
 use zae_limiter::{ConnectError, NoCredentials, RepositoryError, StoreError, ValidationError};
 
-use super::{
-    Context,
-    output::{Breaks, Stream, Tone, harmless},
-};
 use crate::{advice, stack::StackError};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -90,37 +86,8 @@ impl CliError {
         self
     }
 
-    /// Writes it to stderr and says how the process ends.
-    pub(crate) fn report(&self, cx: &Context) -> ExitCode {
-        let paint = |tone, text: &str| cx.paint(Stream::Stderr, tone, text);
-        match self {
-            Self::Shown | Self::Differences => {}
-            Self::OutputClosed => return ExitCode::SUCCESS,
-            Self::Declined => eprintln!("{self}"),
-            Self::Interrupted(_) => eprintln!("\n{}", harmless(&self.to_string(), Breaks::Kept)),
-            _ => {
-                let mut text = format!("{} {self}", paint(Tone::Bad, "Error:"));
-                let causes = Causes::of(self);
-                for cause in causes.told {
-                    let _ = write!(text, ": {cause}");
-                }
-                if let Some(below) = causes.below {
-                    let _ = write!(text, "\n  {}", paint(Tone::Dim, &format!("cause: {below}")));
-                }
-                for advice in self.advice() {
-                    let _ = write!(text, "\n  {} {advice}", paint(Tone::Dim, "→"));
-                }
-                eprintln!("{}", harmless(&text, Breaks::Kept));
-            }
-        }
-        ExitCode::from(match self {
-            Self::Usage(_) | Self::Differences => 2,
-            Self::Interrupted(_) => 130,
-            _ => 1,
-        })
-    }
-
-    fn advice(&self) -> &[String] {
+    /// Returns what to do about it.
+    pub(super) fn advice(&self) -> &[String] {
         match self {
             Self::Problem { next, .. } | Self::Failed { next, .. } => next,
             _ => &[],
@@ -129,16 +96,16 @@ impl CliError {
 }
 
 /// Why it failed.
-struct Causes {
+pub(super) struct Causes {
     /// In this product's words, for the first line.
-    told: Vec<String>,
+    pub(super) told: Vec<String>,
     /// In the words of what it stands on, for a line of its own; none where AWS gave its reason, which is among the
     /// others.
-    below: Option<String>,
+    pub(super) below: Option<String>,
 }
 
 impl Causes {
-    fn of(error: &CliError) -> Self {
+    pub(super) fn of(error: &CliError) -> Self {
         let mut told = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {

@@ -34,12 +34,13 @@ mod suggest;
 mod system;
 mod usage;
 
-use std::process::ExitCode;
+use std::{fmt::Write as _, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
 
 use context::Context;
-use error::CliError;
+use error::{Causes, CliError};
+use output::{Breaks, Stream, Tone, harmless};
 use root::Root;
 
 /// The command line's definition, for manuals and completions.
@@ -54,10 +55,40 @@ pub fn main() -> ExitCode {
     context.log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return CliError::failed("start", error).report(&context),
+        Err(error) => return report(&CliError::failed("start", error), &context),
     };
     match runtime.block_on(root.command.run(&context)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(&context),
+        Err(error) => report(&error, &context),
     }
+}
+
+/// Writes an error to stderr and says how the process ends.
+fn report(error: &CliError, cx: &Context) -> ExitCode {
+    let paint = |tone, text: &str| cx.paint(Stream::Stderr, tone, text);
+    match error {
+        CliError::Shown | CliError::Differences => {}
+        CliError::OutputClosed => return ExitCode::SUCCESS,
+        CliError::Declined => eprintln!("{error}"),
+        CliError::Interrupted(_) => eprintln!("\n{}", harmless(&error.to_string(), Breaks::Kept)),
+        _ => {
+            let mut text = format!("{} {error}", paint(Tone::Bad, "Error:"));
+            let causes = Causes::of(error);
+            for cause in causes.told {
+                let _ = write!(text, ": {cause}");
+            }
+            if let Some(below) = causes.below {
+                let _ = write!(text, "\n  {}", paint(Tone::Dim, &format!("cause: {below}")));
+            }
+            for advice in error.advice() {
+                let _ = write!(text, "\n  {} {advice}", paint(Tone::Dim, "→"));
+            }
+            eprintln!("{}", harmless(&text, Breaks::Kept));
+        }
+    }
+    ExitCode::from(match error {
+        CliError::Usage(_) | CliError::Differences => 2,
+        CliError::Interrupted(_) => 130,
+        _ => 1,
+    })
 }

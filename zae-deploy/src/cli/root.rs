@@ -1,10 +1,10 @@
-//! All commands, and the options that every one of them has.
+//! All commands.
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     CliError, Context,
-    args::{Target, TargetParser},
+    args::{Global, Target},
     audit, bucket, entity, limits, namespace, resource, shell, stack, system, usage,
 };
 
@@ -32,56 +32,6 @@ Environment:
   NO_COLOR                     no colour, whatever the terminal can do
 
 Exit codes: 0 done · 1 failed, or a question was answered with no · 2 wrong command line · 130 interrupted";
-
-/// The options of every command.
-///
-/// A command's own arguments must not have their ids: clap would give it the value of the global one.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct Global {
-    /// The stack, which is also the table's name [default: limiter]
-    #[arg(
-        id = "global_name",
-        short = 'n',
-        long = "name",
-        global = true,
-        env = "ZAEL_STACK",
-        hide_env_values = true,
-        value_name = "STACK"
-    )]
-    pub(crate) name: Option<String>,
-    /// The AWS region [default: as for every AWS tool]
-    #[arg(long, global = true)]
-    pub(crate) region: Option<String>,
-    /// Another endpoint than AWS's own, such as http://localhost:4566
-    #[arg(long, global = true, value_name = "URL")]
-    pub(crate) endpoint_url: Option<String>,
-    /// Format of the result; a command that writes a file takes the file's name here, too
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        default_value = "table",
-        env = "ZAEL_OUTPUT",
-        hide_env = true,
-        value_parser = TargetParser
-    )]
-    pub(crate) output: Target,
-    /// When to use colour; auto: on terminals, unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
-    pub(crate) color: ColorChoice,
-    /// Say more about what is done (twice: also what the AWS SDK does)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorChoice {
-    Auto,
-    Always,
-    Never,
-}
 
 /// One variant per command or group of commands, each in a file of its own.
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use super::escape::painted;
-use crate::cli::root::ColorChoice;
+use crate::cli::args::ColorChoice;
 
 /// On or off for colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -144,10 +144,7 @@ impl Table {
         repository.resources_with_defaults().await.unwrap();
         repository.resources_with_entity_limits().await.unwrap();
         repository.entities_with_limits(&LimitScope::Resource(model())).await.unwrap();
-        repository
-            .resource_capacity(&model(), "rpm", zae_limiter::CapacityScope::default())
-            .await
-            .unwrap();
+        repository.resource_capacity(&model(), "rpm", zae_limiter::CapacityScope::default()).await.unwrap();
         repository.usage_snapshots(&UsageQuery::entity(user.clone())).await.unwrap();
         repository.usage_summary(&UsageQuery::of_resource(model())).await.unwrap();
         repository.audit_events(&AuditTarget::Entity(user.clone()), 10, None).await.unwrap();
