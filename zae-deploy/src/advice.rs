@@ -3,7 +3,10 @@
 use std::{error::Error, fmt};
 
 use aws_sdk_cloudformation::error::SdkError;
-use zae_limiter::{NoCredentials, RepositoryError, StoreErrorKind};
+use zae_limiter::{
+    RepositoryError,
+    error::{NoCredentials, StoreErrorKind},
+};
 
 const NO_CREDENTIALS: &str = "no usable AWS credentials: `aws configure`, `aws sso login`, or set AWS_PROFILE";
 pub(crate) const NO_REGION: &str = "pass --region, or set AWS_REGION";

@@ -105,33 +105,69 @@ pub use embedded::EmbeddedStore;
 #[cfg(feature = "embedded")]
 #[doc(hidden)]
 pub use embedded::DatabaseFront;
-pub use error::*;
-pub use limiter::{
-    Acquire, DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE, Lease, LeaseOrigin,
-    RateLimiter, RateLimiterBuilder, Settlement,
-};
+pub use error::{AcquireError, LeaseError, RepositoryError, SettleError, ValidationError};
+pub use limiter::{Acquire, Lease, LeaseOrigin, RateLimiter, RateLimiterBuilder, Settlement};
 pub use model::{
-    audit::{AuditAction, AuditEvent, AuditPage, AuditQuery, AuditTarget},
-    bucket::{BucketLimit, BucketState, FoldedBucket},
-    capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
     cost::{Cost, REQUEST_LIMIT_NAMES},
     defaults::SystemDefaults,
     entity::{Entity, NewEntity},
     limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD, MAX_TOKENS},
-    name::{
-        EntityId, IntoName, LimitName, LimitScope, MAX_IDENTIFIER_LEN, MAX_NAME_LEN, MAX_STACK_NAME_LEN, NamespaceId,
-        NamespaceName, Principal, ResourceName, StackName, validate_identifier, validate_limit_name,
-        validate_resource_name, validate_stack_name,
-    },
-    namespace::NamespaceInfo,
+    name::{EntityId, IntoName, LimitName, LimitScope, NamespaceId, NamespaceName, Principal, ResourceName, StackName},
     pause::Pause,
-    provisioner::{ManifestClaim, ProvisionerState},
     reserve::Reserve,
     status::{LimitStatus, OnUnavailable, StoredPolicy},
-    usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},
-    version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
 };
-pub use repository::{
-    ConfigCacheStats, DEFAULT_CONFIG_CACHE_TTL, DEFAULT_NAMESPACE, DEFAULT_STACK, EntityPage, ProvisionOccasion,
-    ProvisionTarget, Provisioner, Provisioning, Registry, Repository, RepositoryBuilder,
-};
+pub use repository::{ConfigCacheStats, EntityPage, Repository, RepositoryBuilder};
+
+/// The audit trail: events, and queries for [`Repository::audit_trail`].
+pub mod audit {
+    pub use crate::model::audit::{AuditAction, AuditEvent, AuditPage, AuditQuery, AuditTarget};
+}
+
+/// Values that apply where a setting is left out.
+pub mod defaults {
+    pub use crate::{
+        limiter::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE},
+        repository::DEFAULT_CONFIG_CACHE_TTL,
+    };
+}
+
+/// The rules for names and ids, and the names that apply where none is given.
+pub mod name {
+    pub use crate::{
+        model::name::{
+            MAX_IDENTIFIER_LEN, MAX_NAME_LEN, MAX_STACK_NAME_LEN, validate_identifier, validate_limit_name,
+            validate_resource_name, validate_stack_name,
+        },
+        repository::{DEFAULT_NAMESPACE, DEFAULT_STACK},
+    };
+}
+
+/// The namespaces of a table: records of them, and the [`Registry`](namespace::Registry) that keeps them.
+pub mod namespace {
+    pub use crate::{model::namespace::NamespaceInfo, repository::Registry};
+}
+
+/// Provisioning: what creates a stack where it is missing, and the record of what a manifest manages.
+pub mod provision {
+    pub use crate::{
+        model::provisioner::{ManifestClaim, ProvisionerState},
+        repository::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning},
+    };
+}
+
+/// Consumption: usage snapshots and their queries, the state of buckets, and capacity shared by entities.
+pub mod usage {
+    pub use crate::model::{
+        bucket::{BucketLimit, BucketState, FoldedBucket},
+        capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
+        usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},
+    };
+}
+
+/// Versions of the schema and of the functions, and whether they go together.
+pub mod version {
+    pub use crate::model::version::{
+        COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate,
+    };
+}

@@ -8,7 +8,7 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
-use zae_limiter::{NeverFits, RateLimitExceeded};
+use zae_limiter::error::{NeverFits, RateLimitExceeded};
 
 use crate::{
     HeaderDialect, Refusal,

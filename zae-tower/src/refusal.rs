@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use zae_limiter::{AcquireError, LimitStatus, ValidationReason};
+use zae_limiter::{AcquireError, LimitStatus, error::ValidationReason};
 
 use crate::{
     extract::{ExtractError, Kind},

@@ -11,7 +11,7 @@
 use std::future::Future;
 
 use sha2::{Digest, Sha256};
-use zae_limiter::{MAX_NAME_LEN, ResourceName};
+use zae_limiter::{ResourceName, name::MAX_NAME_LEN};
 
 use crate::{
     extract::{

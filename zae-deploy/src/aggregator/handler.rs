@@ -17,7 +17,7 @@ pub async fn handle(aggregator: &Aggregator, event: &Value, request_id: &str, en
     let started = Instant::now();
     let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
     let settings = aggregator.settings();
-    let windows: Vec<&str> = settings.windows.iter().map(zae_limiter::UsageWindow::as_str).collect();
+    let windows: Vec<&str> = settings.windows.iter().map(zae_limiter::usage::UsageWindow::as_str).collect();
     tracing::info!(
         target: "zae_limiter_aggregator.handler",
         request_id, record_count = records.len(), table_name = %settings.table, snapshot_windows = windows.join(","),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zae_limiter::{RepositoryError, StoreErrorKind};
+use zae_limiter::{RepositoryError, error::StoreErrorKind};
 
 /// Number of tries of a write, each try being several of the SDK's.
 const TRIES: u32 = 3;

@@ -1,6 +1,6 @@
 //! Settings from the function's environment.
 
-use zae_limiter::{StackName, UsageWindow, ValidationError};
+use zae_limiter::{StackName, ValidationError, usage::UsageWindow};
 
 /// The aggregator's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

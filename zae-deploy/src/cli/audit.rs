@@ -2,7 +2,11 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zae_limiter::{AuditAction, AuditEvent, AuditQuery, AuditTarget, DEFAULT_NAMESPACE, Limit};
+use zae_limiter::{
+    Limit,
+    audit::{AuditAction, AuditEvent, AuditQuery, AuditTarget},
+    name::DEFAULT_NAMESPACE,
+};
 
 use super::{
     CliError, Context,

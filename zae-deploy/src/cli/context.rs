@@ -5,9 +5,12 @@ use std::{path::Path, time::Duration};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::ProvideCredentials;
 use zae_limiter::{
-    Clock, DEFAULT_NAMESPACE, DEFAULT_STACK, NamespaceId, NamespaceName, Principal, Registry, Repository,
-    RepositoryBuilder, RepositoryError, StackName, SystemClock, VersionUpdate,
+    Clock, NamespaceId, NamespaceName, Principal, Repository, RepositoryBuilder, RepositoryError, StackName,
+    SystemClock,
     aws::{Connect, LOCAL_ACCESS_KEY_ID, Service, is_loopback},
+    name::{DEFAULT_NAMESPACE, DEFAULT_STACK},
+    namespace::Registry,
+    version::VersionUpdate,
 };
 
 use super::{

@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-use zae_limiter::{ConnectError, NoCredentials, RepositoryError, StoreError, ValidationError};
+use zae_limiter::{
+    RepositoryError, ValidationError,
+    error::{ConnectError, NoCredentials, StoreError},
+};
 
 use crate::{advice, stack::StackError};
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zae_limiter::{NamespaceId, NamespaceInfo, NamespaceName, RepositoryError};
+use zae_limiter::{NamespaceId, NamespaceName, RepositoryError, namespace::NamespaceInfo};
 
 use super::{
     CliError, Context,
@@ -196,7 +196,7 @@ async fn show(cx: &Context, out: &Output, name: &str) -> Result<(), CliError> {
     }
 }
 
-async fn missing(cx: &Context, registry: &zae_limiter::Registry, name: &NamespaceName) -> CliError {
+async fn missing(cx: &Context, registry: &zae_limiter::namespace::Registry, name: &NamespaceName) -> CliError {
     let known = registry.namespaces().await.unwrap_or_default();
     let mut error = CliError::problem(format!("Namespace '{name}' not found"));
     if let Some(name) = closest(name.as_str(), known.iter().map(|info| info.name.as_str())) {
@@ -216,7 +216,7 @@ struct Deleted {
 
 impl Deleted {
     /// There was none of that name, or there is none any more.
-    async fn absent(cx: &Context, registry: &zae_limiter::Registry, name: NamespaceName) -> Self {
+    async fn absent(cx: &Context, registry: &zae_limiter::namespace::Registry, name: NamespaceName) -> Self {
         let known = registry.namespaces().await.unwrap_or_default();
         let alike = closest(name.as_str(), known.iter().map(|info| info.name.as_str()));
         let alike = alike.map(|name| format!("did you mean '{name}'?"));
@@ -353,7 +353,7 @@ async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(),
     };
     match registry.purge_namespace(&id, progress).await {
         Ok(items_removed) => out.show(&Purged { name: Some(info.name), id, items_removed, list }),
-        Err(RepositoryError::NamespaceState { state: zae_limiter::NamespaceState::Active, .. }) => {
+        Err(RepositoryError::NamespaceState { state: zae_limiter::error::NamespaceState::Active, .. }) => {
             Err(CliError::problem(format!("Cannot purge active namespace '{}'", info.name))
                 .next(format!("{} first", cx.command(&format!("namespace delete {}", word(info.name.as_str()))))))
         }

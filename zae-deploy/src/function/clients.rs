@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use zae_limiter::{
-    ConnectError,
     aws::{Connect, Service},
+    error::ConnectError,
 };
 
 use super::Tracer;

@@ -5,7 +5,7 @@ use std::{fmt, fs, io, path::Path, sync::Arc};
 use dynoxide::DynoxideError;
 use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
-use zae_limiter::{DEFAULT_STACK, StackName};
+use zae_limiter::{StackName, name::DEFAULT_STACK};
 
 use super::{
     cloud::{Cloud, Own},

@@ -28,7 +28,9 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use zae_limiter::{EntityId, LimitScope, Limits, NamespaceName, ProvisionerState, ResourceName, StoredPolicy};
+use zae_limiter::{
+    EntityId, LimitScope, Limits, NamespaceName, ResourceName, StoredPolicy, provision::ProvisionerState,
+};
 
 pub use problem::{ManifestError, Place, Problem};
 pub use template::template;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zae_limiter::{ProvisionerState, RepositoryError, SystemDefaults};
+use zae_limiter::{RepositoryError, SystemDefaults, provision::ProvisionerState};
 
 use super::{
     ProvisionError, Provisioner,

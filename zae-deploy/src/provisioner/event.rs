@@ -141,7 +141,7 @@ impl Functions {
         id: Option<&str>,
         unregistered: Unregistered,
     ) -> Result<Repository, HandlerError> {
-        let name = name.map_or(zae_limiter::DEFAULT_NAMESPACE, NamespaceName::as_str);
+        let name = name.map_or(zae_limiter::name::DEFAULT_NAMESPACE, NamespaceName::as_str);
         let builder = Repository::builder().client(self.client.clone()).stack(table).namespace(name);
         let builder = match unregistered {
             Unregistered::Register => builder,

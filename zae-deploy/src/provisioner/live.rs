@@ -1,7 +1,7 @@
 //! Reading what is stored of the items that a manifest is about.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use zae_limiter::{ProvisionerState, Repository, RepositoryError};
+use zae_limiter::{Repository, RepositoryError, provision::ProvisionerState};
 
 use super::{
     ProvisionError, Provisioner,

@@ -7,7 +7,7 @@
 //! replaced, until that one is released or can no longer come back.
 
 use serde_json::Value;
-use zae_limiter::{ManifestClaim, ProvisionerState};
+use zae_limiter::provision::{ManifestClaim, ProvisionerState};
 
 use super::{Applied, ProvisionError, Provisioner};
 use crate::manifest::Manifest;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use zae_limiter::{EntityId, Limit, LimitScope, Limits, ProvisionerState, ResourceName, StoredPolicy};
+use zae_limiter::{EntityId, Limit, LimitScope, Limits, ResourceName, StoredPolicy, provision::ProvisionerState};
 
 use crate::manifest::Manifest;
 

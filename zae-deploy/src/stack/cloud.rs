@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use aws_config::SdkConfig;
 use zae_limiter::{
-    ConnectError,
     aws::{Connect, Service},
+    error::ConnectError,
 };
 
 use super::error::StackError;

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
-use zae_limiter::{BoxError, ConnectError, RepositoryError, StackName, ValidationError};
+use zae_limiter::{
+    RepositoryError, StackName, ValidationError,
+    error::{BoxError, ConnectError},
+};
 
 use super::state::StackState;
 use crate::{advice, package::PackageError};

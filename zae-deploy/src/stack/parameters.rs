@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::types;
-use zae_limiter::{SCHEMA_VERSION, StackName};
+use zae_limiter::{StackName, version::SCHEMA_VERSION};
 
 use super::{
     error::OptionError,

@@ -1,6 +1,10 @@
 //! Stacks made on the way to opening them: [`StackProvisioner`], [`RepositoryStack`].
 
-use zae_limiter::{BoxError, ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning, Repository};
+use zae_limiter::{
+    Repository,
+    error::BoxError,
+    provision::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning},
+};
 
 use super::{
     cloud::Cloud,

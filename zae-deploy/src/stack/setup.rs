@@ -1,7 +1,11 @@
 //! Preparation of a new table for its first use.
 
 use aws_sdk_dynamodb::Client;
-use zae_limiter::{COMPATIBILITY_LEVEL, DEFAULT_NAMESPACE, Repository, RepositoryError, StackName, VersionUpdate};
+use zae_limiter::{
+    Repository, RepositoryError, StackName,
+    name::DEFAULT_NAMESPACE,
+    version::{COMPATIBILITY_LEVEL, VersionUpdate},
+};
 
 use super::{cloud::Cloud, error::StackError};
 #[cfg(feature = "local")]

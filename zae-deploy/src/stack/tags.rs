@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::types::Tag;
-use zae_limiter::{COMPATIBILITY_LEVEL, SCHEMA_VERSION};
+use zae_limiter::version::{COMPATIBILITY_LEVEL, SCHEMA_VERSION};
 
 pub(super) const MANAGED_BY: &str = "ManagedBy";
 pub(super) const OWNER: &str = "zae-limiter";

@@ -1,7 +1,7 @@
 //! `bucket …`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use zae_limiter::{Cost, RateLimiter, VersionUpdate};
+use zae_limiter::{Cost, RateLimiter, version::VersionUpdate};
 
 use crate::stage::Stage;
 

@@ -100,7 +100,7 @@ impl Service {
 /// Settings of clients that find the rest in the environment.
 ///
 /// ```no_run
-/// # async fn connect() -> Result<(), zae_limiter::ConnectError> {
+/// # async fn connect() -> Result<(), zae_limiter::error::ConnectError> {
 /// use zae_limiter::aws::{Connect, Service};
 /// let config = Connect::to(Service::DynamoDb).attempts(5).load().await?;
 /// let client = aws_sdk_dynamodb::Client::new(&config);

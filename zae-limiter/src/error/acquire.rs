@@ -87,7 +87,7 @@ impl AcquireError {
 /// A write whose outcome is unknown counts as done, so tokens may have been taken; they come back with refill.
 ///
 /// ```
-/// use zae_limiter::{AcquireError, UnavailableReason};
+/// use zae_limiter::{AcquireError, error::UnavailableReason};
 ///
 /// /// Sheds load early: too many acquires wait in this process already.
 /// fn is_overload(error: &AcquireError) -> bool {

@@ -5,7 +5,7 @@ use super::BoxError;
 /// A setting that cannot be right, or is missing. Nothing was sent.
 ///
 /// ```
-/// use zae_limiter::{ConnectError, RepositoryError};
+/// use zae_limiter::{RepositoryError, error::ConnectError};
 ///
 /// fn is_missing_region(error: &RepositoryError) -> bool {
 ///     matches!(error, RepositoryError::Connect(ConnectError::NoRegion))
@@ -56,7 +56,7 @@ fn found(origin: Option<&str>) -> String {
 /// There are no credentials, or their source gave none. Found among the sources of a [`StoreError`](super::StoreError).
 ///
 /// ```
-/// use zae_limiter::{NoCredentials, RepositoryError};
+/// use zae_limiter::{RepositoryError, error::NoCredentials};
 ///
 /// fn advise(error: &RepositoryError) {
 ///     if let Some(missing) = NoCredentials::find(error) {

@@ -8,7 +8,7 @@ use crate::model::name::{EntityId, ResourceName};
 /// is enabled again. Waiting does not help, and no outage policy turns it into a grant.
 ///
 /// ```
-/// use zae_limiter::{AcquireError, DisabledLevel};
+/// use zae_limiter::{AcquireError, error::DisabledLevel};
 ///
 /// fn is_off_for_everybody(error: &AcquireError) -> bool {
 ///     matches!(error, AcquireError::Disabled(disabled) if disabled.level == DisabledLevel::Resource)

@@ -130,7 +130,7 @@ impl RepositoryError {
 /// The state of a namespace's record.
 ///
 /// ```
-/// use zae_limiter::NamespaceState;
+/// use zae_limiter::error::NamespaceState;
 /// assert_eq!(NamespaceState::Reregistered.to_string(), "re-registered");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -195,7 +195,7 @@ pub struct Unsupported {
 /// A failed call to DynamoDB.
 ///
 /// ```
-/// use zae_limiter::{RepositoryError, StoreErrorKind};
+/// use zae_limiter::{RepositoryError, error::StoreErrorKind};
 ///
 /// /// Returns true if the same call may succeed later.
 /// fn is_transient(error: &RepositoryError) -> bool {

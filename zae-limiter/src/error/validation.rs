@@ -12,7 +12,7 @@ const KEPT_CHARS: usize = 50;
 /// displayed, where the error is which of several it is.
 ///
 /// ```
-/// use zae_limiter::{EntityId, ValidationReason};
+/// use zae_limiter::{EntityId, error::ValidationReason};
 ///
 /// let error = EntityId::new("user#1").unwrap_err();
 /// assert_eq!(error.field(), "entity_id");

@@ -16,7 +16,7 @@ const RESOURCE: &str = "$RESOURCE:";
 /// The target of a change.
 ///
 /// ```
-/// use zae_limiter::{AuditTarget, ResourceName};
+/// use zae_limiter::{ResourceName, audit::AuditTarget};
 /// let target = AuditTarget::Resource(ResourceName::new("gpt-4")?);
 /// assert_eq!(target.to_string(), "$RESOURCE:gpt-4");
 /// assert_eq!("$RESOURCE:gpt-4".parse::<AuditTarget>()?, target);
@@ -74,7 +74,7 @@ impl From<ResourceName> for AuditTarget {
 /// The action that was taken.
 ///
 /// ```
-/// use zae_limiter::AuditAction;
+/// use zae_limiter::audit::AuditAction;
 /// assert_eq!(AuditAction::LimitsSet.as_str(), "limits_set");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,7 +130,7 @@ impl Serialize for AuditAction {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use zae_limiter::{AuditAction, AuditQuery, Limit, Repository};
+/// use zae_limiter::{Limit, Repository, audit::{AuditAction, AuditQuery}};
 ///
 /// let repository = Repository::embedded().await?;
 /// let admin = repository.acting_as("ops@example.com")?;
@@ -166,7 +166,7 @@ pub struct AuditEvent {
 /// ones that meet every condition.
 ///
 /// ```
-/// use zae_limiter::{AuditAction, AuditQuery, AuditTarget};
+/// use zae_limiter::audit::{AuditAction, AuditQuery, AuditTarget};
 /// let query = AuditQuery::of(AuditTarget::System).action(AuditAction::LimitsSet).limit(20);
 /// let all = AuditQuery::all().by("ops@example.com").since_ms(1_767_225_600_000);
 /// # drop((query, all));
@@ -240,7 +240,7 @@ impl AuditQuery {
 /// Some of the events of a query, newest first.
 ///
 /// ```
-/// use zae_limiter::{AuditEvent, AuditQuery, Repository, RepositoryError};
+/// use zae_limiter::{Repository, RepositoryError, audit::{AuditEvent, AuditQuery}};
 ///
 /// async fn all_events(repository: &Repository) -> Result<Vec<AuditEvent>, RepositoryError> {
 ///     let (mut events, mut query) = (Vec::new(), AuditQuery::all());

@@ -12,7 +12,7 @@ use crate::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use zae_limiter::{NamespaceName, NamespaceState, Repository};
+/// use zae_limiter::{NamespaceName, Repository, error::NamespaceState};
 ///
 /// let repository = Repository::embedded().await?;
 /// let tenant = NamespaceName::new("tenant-alpha")?;

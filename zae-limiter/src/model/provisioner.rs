@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use zae_limiter::{ProvisionerState, Repository};
+/// use zae_limiter::{Repository, provision::ProvisionerState};
 ///
 /// let repository = Repository::embedded().await?;
 /// let before = repository.provisioner_state().await?;
@@ -46,7 +46,7 @@ pub struct ProvisionerState {
 /// A manifest that was applied, and its owner: the only one whose removal removes what it declared.
 ///
 /// ```
-/// use zae_limiter::{ManifestClaim, ProvisionerState};
+/// use zae_limiter::provision::{ManifestClaim, ProvisionerState};
 ///
 /// fn is_owned_by(state: &ProvisionerState, owner: &str) -> bool {
 ///     matches!(&state.claim, Some(ManifestClaim { owner: Some(name), .. }) if name == owner)

@@ -9,7 +9,7 @@ use crate::model::name::{EntityId, LimitName, ResourceName};
 /// The length of the time that a snapshot counts.
 ///
 /// ```
-/// use zae_limiter::UsageWindow;
+/// use zae_limiter::usage::UsageWindow;
 /// assert_eq!("daily".parse(), Ok(UsageWindow::Daily));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +92,7 @@ pub(crate) enum UsageOf {
 /// entities.
 ///
 /// ```
-/// use zae_limiter::{EntityId, ResourceName, UsageQuery, UsageWindow};
+/// use zae_limiter::{EntityId, ResourceName, usage::{UsageQuery, UsageWindow}};
 /// let query = UsageQuery::entity(EntityId::new("key-1")?)
 ///     .resource(ResourceName::new("gpt-4")?)
 ///     .window(UsageWindow::Daily)
@@ -178,7 +178,7 @@ impl UsageQuery {
 /// Some snapshots.
 ///
 /// ```
-/// use zae_limiter::{EntityId, Repository, RepositoryError, UsageQuery, UsageWindow};
+/// use zae_limiter::{EntityId, Repository, RepositoryError, usage::{UsageQuery, UsageWindow}};
 ///
 /// async fn print_days(repository: &Repository, key: EntityId) -> Result<(), RepositoryError> {
 ///     let mut query = UsageQuery::entity(key).window(UsageWindow::Daily);
@@ -218,7 +218,7 @@ pub struct UsageTotal {
 /// All snapshots of a query, added up.
 ///
 /// ```
-/// use zae_limiter::{EntityId, Repository, RepositoryError, UsageQuery, UsageWindow};
+/// use zae_limiter::{EntityId, Repository, RepositoryError, usage::{UsageQuery, UsageWindow}};
 ///
 /// async fn print_total(repository: &Repository, key: EntityId) -> Result<(), RepositoryError> {
 ///     let summary = repository.usage_summary(&UsageQuery::entity(key).window(UsageWindow::Daily)).await?;

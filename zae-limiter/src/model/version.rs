@@ -12,7 +12,7 @@ pub const SCHEMA_VERSION: &str = "0.10.0";
 /// The release of the reference client whose place this crate can take on a shared table.
 ///
 /// The table's version record sets a minimum in these terms, and so does each newer feature. Attributes up to this
-/// release are either implemented here or answered with [`Unsupported`](crate::Unsupported), never ignored, so a
+/// release are either implemented here or answered with [`Unsupported`](crate::error::Unsupported), never ignored, so a
 /// minimum up to it may be met. A new table's record also gets it as `lambda_version`: reference clients replace a
 /// Lambda that is older than themselves with their own.
 pub const COMPATIBILITY_LEVEL: &str = "0.17.0";
@@ -25,7 +25,7 @@ const NO_MINIMUM: &str = "0.0.0";
 /// comes before its release; two of them compare as text.
 ///
 /// ```
-/// use zae_limiter::Version;
+/// use zae_limiter::version::Version;
 /// assert!("0.9.0".parse::<Version>()? < "0.10.0".parse::<Version>()?);
 /// assert!("1.0.0-rc1".parse::<Version>()? < "1.0.0".parse::<Version>()?);
 /// # Ok::<(), zae_limiter::ValidationError>(())
@@ -107,7 +107,7 @@ impl fmt::Display for Version {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use zae_limiter::{COMPATIBILITY_LEVEL, Compatibility, Repository};
+/// use zae_limiter::{Repository, version::{COMPATIBILITY_LEVEL, Compatibility}};
 ///
 /// let repository = Repository::embedded().await?;
 /// let record = repository.version_record().await?.expect("a new table gets one");
@@ -181,7 +181,7 @@ impl VersionRecord {
 /// what newer ones have stored.
 ///
 /// ```
-/// use zae_limiter::VersionUpdate;
+/// use zae_limiter::version::VersionUpdate;
 /// let update = VersionUpdate::default().lambda_version("0.17.0".parse()?).updated_by("zae-deploy:0.1.0");
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```

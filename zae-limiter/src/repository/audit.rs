@@ -119,7 +119,7 @@ impl Repository {
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
-    /// use zae_limiter::AuditTarget;
+    /// use zae_limiter::audit::AuditTarget;
     /// let page = repository.audit_events(&AuditTarget::System, 20, None).await?;
     /// for event in &page.events {
     ///     println!("{} {} by {:?}", event.timestamp, event.action, event.principal);

@@ -57,7 +57,7 @@ impl Repository {
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
-    /// use zae_limiter::{AuditAction, AuditQuery};
+    /// use zae_limiter::audit::{AuditAction, AuditQuery};
     /// for event in repository.audit_trail(&AuditQuery::all().action(AuditAction::LimitsDeleted)).await?.events {
     ///     println!("{} {} by {:?}", event.timestamp, event.target, event.principal);
     /// }

@@ -32,7 +32,7 @@ impl Repository {
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
-    /// use zae_limiter::{CapacityScope, LimitName, ResourceName};
+    /// use zae_limiter::{LimitName, ResourceName, usage::CapacityScope};
     /// let (gpt, tpm) = (ResourceName::new("gpt-4")?, LimitName::new("tpm")?);
     /// let left = repository.resource_capacity(&gpt, &tpm, CapacityScope::ParentsOnly).await?;
     /// println!("{} of {} tokens left", left.total_available, left.total_capacity);

@@ -121,7 +121,7 @@ impl Repository {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use zae_limiter::{AuditTarget, Limit, Repository};
+    /// use zae_limiter::{Limit, Repository, audit::AuditTarget};
     /// let repository = Repository::embedded().await?;
     /// repository.acting_as("ops@example.com")?.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
     /// let trail = repository.audit_events(&AuditTarget::System, 1, None).await?;

@@ -16,7 +16,7 @@ use crate::{
 /// The crate `zae-deploy` has one that deploys with CloudFormation.
 ///
 /// ```
-/// use zae_limiter::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning};
+/// use zae_limiter::provision::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning};
 ///
 /// /// Refuses, and tells people what to do.
 /// #[derive(Debug)]

@@ -83,7 +83,7 @@ impl Repository {
     ///
     /// ```
     /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
-    /// use zae_limiter::{EntityId, UsageQuery};
+    /// use zae_limiter::{EntityId, usage::UsageQuery};
     /// let mut query = UsageQuery::entity(EntityId::new("key-1")?);
     /// loop {
     ///     let page = repository.usage_snapshots(&query).await?;

@@ -111,7 +111,7 @@ impl Repository {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use zae_limiter::{Repository, VersionUpdate};
+    /// use zae_limiter::{Repository, version::VersionUpdate};
     ///
     /// let repository = Repository::embedded().await?;
     /// let update = VersionUpdate::default().updated_by("our deployment 42");

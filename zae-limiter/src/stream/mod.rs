@@ -4,10 +4,8 @@
 //! [`UsageCounts`] collects what a batch consumed, and [`StreamTable`] makes the writes.
 //!
 //! ```
-//! use zae_limiter::{
-//!     RepositoryError, UsageWindow,
-//!     stream::{BucketActivity, StreamChange, StreamRecord, StreamTable, UsageCounts},
-//! };
+//! use zae_limiter::{RepositoryError, usage::UsageWindow};
+//! use zae_limiter::stream::{BucketActivity, StreamChange, StreamRecord, StreamTable, UsageCounts};
 //!
 //! async fn process(table: &StreamTable, batch: &[StreamRecord]) -> Result<(), RepositoryError> {
 //!     let mut counts = UsageCounts::new([UsageWindow::Hourly, UsageWindow::Daily]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zae_limiter::{
     Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, StoredPolicy,
-    SystemDefaults, UnavailableReason,
+    SystemDefaults, error::UnavailableReason,
 };
 use zae_testkit::{
     Bench, Fault,

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use zae_limiter::{
-    AcquireError, AuditEvent, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity,
-    Principal, RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock,
-    SystemDefaults, ValidationError, VersionUpdate,
+    AcquireError, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity, Principal,
+    RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock, SystemDefaults,
+    ValidationError, audit::AuditEvent, version::VersionUpdate,
 };
 
 use zae_testkit::{DEADLINE, store::TestStore};

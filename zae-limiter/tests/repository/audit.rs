@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use zae_limiter::{
-    AuditAction, AuditEvent, AuditQuery, AuditTarget, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity,
-    Principal, Repository, RepositoryError, ResourceName,
+    EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, Principal, Repository, RepositoryError,
+    ResourceName,
+    audit::{AuditAction, AuditEvent, AuditQuery, AuditTarget},
 };
 use zae_testkit::{
     Bench, START,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use zae_limiter::{
-    AuditTarget, EntityId, Limit, LimitScope, Limits, Repository, RepositoryError, ResourceName, StoredPolicy,
-    SystemDefaults,
+    EntityId, Limit, LimitScope, Limits, Repository, RepositoryError, ResourceName, StoredPolicy, SystemDefaults,
+    audit::AuditTarget,
 };
 use zae_testkit::{Bench, START, limits, raw, rpm, tpm};
 

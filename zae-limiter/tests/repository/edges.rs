@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::config::{
 use serde_json::{Value, json};
 use zae_limiter::{
     Cost, EntityId, Limit, LimitScope, Limits, MAX_LIMITS, MAX_TOKENS, NewEntity, RateLimiter, Repository,
-    RepositoryError, ResourceName, StoreErrorKind,
+    RepositoryError, ResourceName, error::StoreErrorKind,
 };
 use zae_testkit::{Bench, DEADLINE, Fault, START, Wire, limits, raw, rpm, tpm};
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use zae_limiter::{
-    AuditAction, AuditTarget, EntityId, LimitScope, NamespaceName, NewEntity, Principal, Repository, RepositoryError,
-    ResourceName,
+    EntityId, LimitScope, NamespaceName, NewEntity, Principal, Repository, RepositoryError, ResourceName,
+    audit::{AuditAction, AuditTarget},
 };
 use zae_testkit::{Bench, START, raw, rpm};
 

@@ -1,6 +1,9 @@
 //! Folding a bucket that reference clients have sharded, and looking into buckets.
 
-use zae_limiter::{BucketState, Cost, EntityId, FoldedBucket, Repository, RepositoryError, ResourceName};
+use zae_limiter::{
+    Cost, EntityId, Repository, RepositoryError, ResourceName,
+    usage::{BucketState, FoldedBucket},
+};
 use zae_testkit::{Bench, START, raw, rpm, tpm};
 
 const C: i64 = 100_000;

@@ -1,8 +1,9 @@
 //! The life of a namespace: registered, deleted, recovered; and what is left when somebody crashes in between.
 
 use zae_limiter::{
-    EntityId, NamespaceId, NamespaceInfo, NamespaceName, NamespaceState, NewEntity, Repository, RepositoryError,
-    StoreErrorKind, ValidationReason,
+    EntityId, NamespaceId, NamespaceName, NewEntity, Repository, RepositoryError,
+    error::{NamespaceState, StoreErrorKind, ValidationReason},
+    namespace::NamespaceInfo,
 };
 use zae_testkit::{
     Bench, Fault,

@@ -7,8 +7,8 @@ use std::sync::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use zae_limiter::{
-    AcquireError, Cost, EntityId, Limit, LimitScope, Limits, NamespaceId, NamespaceName, NamespaceState, NewEntity,
-    RateLimiter, Repository, RepositoryError, ResourceName,
+    AcquireError, Cost, EntityId, Limit, LimitScope, Limits, NamespaceId, NamespaceName, NewEntity, RateLimiter,
+    Repository, RepositoryError, ResourceName, error::NamespaceState,
 };
 use zae_testkit::{
     Bench, Fault, Wire,

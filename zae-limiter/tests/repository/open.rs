@@ -14,8 +14,10 @@ use tokio::{
     net::TcpListener,
 };
 use zae_limiter::{
-    AuditTarget, EmbeddedStore, NamespaceName, NamespaceState, ProvisionOccasion, ProvisionTarget, Provisioner,
-    Provisioning, Repository, RepositoryError, ResourceName, StackName, StoredPolicy, SystemDefaults,
+    EmbeddedStore, NamespaceName, Repository, RepositoryError, ResourceName, StackName, StoredPolicy, SystemDefaults,
+    audit::AuditTarget,
+    error::NamespaceState,
+    provision::{ProvisionOccasion, ProvisionTarget, Provisioner, Provisioning},
 };
 use zae_testkit::{Bench, limits, raw, rpm, store::TestStore};
 

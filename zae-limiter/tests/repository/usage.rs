@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use zae_limiter::{
-    EntityId, LimitName, NamespaceName, Repository, RepositoryError, ResourceName, UsageQuery, UsageSnapshot,
-    UsageWindow,
+    EntityId, LimitName, NamespaceName, Repository, RepositoryError, ResourceName,
+    usage::{UsageQuery, UsageSnapshot, UsageWindow},
 };
 use zae_testkit::{
     Bench,

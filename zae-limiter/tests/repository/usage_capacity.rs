@@ -1,8 +1,9 @@
 //! The remaining capacity of a resource, over all entities and shards.
 
 use zae_limiter::{
-    CapacityScope, EntityId, LimitName, ManifestClaim, NewEntity, ProvisionerState, Repository, ResourceCapacity,
-    ResourceName,
+    EntityId, LimitName, NewEntity, Repository, ResourceName,
+    provision::{ManifestClaim, ProvisionerState},
+    usage::{CapacityScope, ResourceCapacity},
 };
 use zae_testkit::{
     Bench, START,

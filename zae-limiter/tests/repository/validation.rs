@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use zae_limiter::{
-    Limit, ValidationError, ValidationReason, validate_identifier, validate_limit_name, validate_resource_name,
-    validate_stack_name,
+    Limit, ValidationError,
+    error::ValidationReason,
+    name::{validate_identifier, validate_limit_name, validate_resource_name, validate_stack_name},
 };
 
 fn reason_code(error: &ValidationError) -> String {

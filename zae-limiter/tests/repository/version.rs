@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use zae_limiter::{
-    COMPATIBILITY_LEVEL, Compatibility, Repository, RepositoryError, SCHEMA_VERSION, Version, VersionRecord,
-    VersionUpdate,
+    Repository, RepositoryError,
+    version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
 };
 use zae_testkit::{
     Bench,

@@ -8,7 +8,7 @@ mod line;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use line::{Lines, Place};
-use zae_tower::{EntityId, ResourceName, zae_limiter::RateLimitExceeded};
+use zae_tower::{EntityId, ResourceName, zae_limiter::error::RateLimitExceeded};
 
 /// The shortest and the longest jitter.
 const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));

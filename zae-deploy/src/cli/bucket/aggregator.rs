@@ -1,7 +1,7 @@
 //! Whose aggregator is attached to a table.
 
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationError as Failure;
-use zae_limiter::{Registry, StackName, aws::Service};
+use zae_limiter::{StackName, aws::Service, namespace::Registry};
 
 use crate::{cli::Context, package::Function};
 

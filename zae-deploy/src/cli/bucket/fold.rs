@@ -1,7 +1,7 @@
 //! `bucket fold`.
 
 use serde::Serialize;
-use zae_limiter::{EntityId, FoldedBucket, ResourceName};
+use zae_limiter::{EntityId, ResourceName, usage::FoldedBucket};
 
 use super::{Group, aggregator};
 use crate::cli::{

@@ -1,7 +1,10 @@
 //! `bucket show`.
 
 use serde::Serialize;
-use zae_limiter::{BucketLimit, BucketState, EntityId, ResourceName};
+use zae_limiter::{
+    EntityId, ResourceName,
+    usage::{BucketLimit, BucketState},
+};
 
 use super::Group;
 use crate::cli::{

@@ -3,7 +3,7 @@
 use aws_sdk_lambda::{Client, error::SdkError, operation::invoke::InvokeError, primitives::Blob};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use zae_limiter::{BoxError, NamespaceName, Principal, Repository, aws::Service};
+use zae_limiter::{NamespaceName, Principal, Repository, aws::Service, error::BoxError};
 
 use super::WayArgs;
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::DEFAULT_STACK;
+use zae_limiter::name::DEFAULT_STACK;
 
 use super::{environment::variables, which};
 use crate::{

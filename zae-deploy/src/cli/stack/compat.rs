@@ -1,7 +1,7 @@
 //! Checks that this tool and a table fit together.
 
 use serde::Serialize;
-use zae_limiter::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, VersionRecord};
+use zae_limiter::version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, VersionRecord};
 
 use crate::cli::{CliError, Context, error::Doing};
 

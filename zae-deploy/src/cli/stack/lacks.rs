@@ -1,7 +1,7 @@
 //! Gaps of a stack that its deployment alone does not fill, each with the command that does.
 
 use serde::Serialize;
-use zae_limiter::{DEFAULT_NAMESPACE, Registry, RepositoryError, VersionRecord};
+use zae_limiter::{RepositoryError, name::DEFAULT_NAMESPACE, namespace::Registry, version::VersionRecord};
 
 use crate::{
     cli::Context,

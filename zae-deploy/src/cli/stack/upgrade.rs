@@ -1,7 +1,7 @@
 //! `upgrade`: brings a stack to this tool's version.
 
 use clap::Args;
-use zae_limiter::COMPATIBILITY_LEVEL;
+use zae_limiter::version::COMPATIBILITY_LEVEL;
 
 use super::{
     cloud,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{UsagePage, UsageSnapshot};
+use zae_limiter::usage::{UsagePage, UsageSnapshot};
 
 use super::{Filter, Group, plot, series};
 use crate::cli::{

@@ -7,7 +7,10 @@ mod summary;
 pub(super) mod when;
 
 use clap::{Args, Subcommand, ValueEnum};
-use zae_limiter::{EntityId, UsageQuery, UsageWindow};
+use zae_limiter::{
+    EntityId,
+    usage::{UsageQuery, UsageWindow},
+};
 
 use super::{CliError, Context, args::NamespaceArgs};
 use when::Edge;

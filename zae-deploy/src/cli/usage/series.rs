@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
-use zae_limiter::{EntityId, LimitName, ResourceName, UsageSnapshot, UsageWindow};
+use zae_limiter::{
+    EntityId, LimitName, ResourceName,
+    usage::{UsageSnapshot, UsageWindow},
+};
 
 /// The most windows that are looked at: beyond, those without a snapshot are not filled in.
 const LONGEST: usize = 10_000;
@@ -84,7 +87,7 @@ mod tests {
     use serde_json::json;
 
     use super::all_windows;
-    use zae_limiter::UsageWindow;
+    use zae_limiter::usage::UsageWindow;
 
     #[test]
     fn windows_follow_the_calendar() {

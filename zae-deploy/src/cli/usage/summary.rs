@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::UsageSummary;
+use zae_limiter::usage::UsageSummary;
 
 use super::{Filter, Group};
 use crate::cli::{

@@ -7,8 +7,8 @@ use zae_deploy::{
     stack::StackProvisioner,
 };
 use zae_limiter::{
-    AuditTarget, EntityId, Limit, LimitScope, Limits, ProvisionerState, Repository, ResourceName, StoredPolicy,
-    SystemDefaults,
+    EntityId, Limit, LimitScope, Limits, Repository, ResourceName, StoredPolicy, SystemDefaults, audit::AuditTarget,
+    provision::ProvisionerState,
 };
 
 use super::manifests::SEED;

@@ -8,7 +8,7 @@ use zae_deploy::{
     manifest::Manifest,
     provisioner::{Functions, Provisioner},
 };
-use zae_limiter::{AuditTarget, Repository, ResourceName, SystemDefaults};
+use zae_limiter::{Repository, ResourceName, SystemDefaults, audit::AuditTarget};
 
 pub(crate) const TIME: std::time::Duration = std::time::Duration::from_secs(60);
 

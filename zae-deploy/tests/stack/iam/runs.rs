@@ -8,8 +8,9 @@ use zae_deploy::{
     provisioner::Provisioner,
 };
 use zae_limiter::{
-    AuditTarget, Cost, EmbeddedStore, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, RateLimiter,
-    Repository, ResourceName, StoredPolicy, SystemDefaults, UsageQuery, VersionUpdate, stream::StreamTable,
+    Cost, EmbeddedStore, EntityId, Limit, LimitScope, Limits, NamespaceName, NewEntity, RateLimiter, Repository,
+    ResourceName, StoredPolicy, SystemDefaults, audit::AuditTarget, stream::StreamTable, usage::UsageQuery,
+    version::VersionUpdate,
 };
 
 use super::{
@@ -144,7 +145,7 @@ impl Table {
         repository.resources_with_defaults().await.unwrap();
         repository.resources_with_entity_limits().await.unwrap();
         repository.entities_with_limits(&LimitScope::Resource(model())).await.unwrap();
-        repository.resource_capacity(&model(), "rpm", zae_limiter::CapacityScope::default()).await.unwrap();
+        repository.resource_capacity(&model(), "rpm", zae_limiter::usage::CapacityScope::default()).await.unwrap();
         repository.usage_snapshots(&UsageQuery::entity(user.clone())).await.unwrap();
         repository.usage_summary(&UsageQuery::of_resource(model())).await.unwrap();
         repository.audit_events(&AuditTarget::Entity(user.clone()), 10, None).await.unwrap();

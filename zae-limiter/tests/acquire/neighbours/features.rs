@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zae_limiter::{
-    Acquire, AcquireError, Cost, DisabledLevel, NewEntity, OnUnavailable, RateLimiter, Repository, ResourceName,
+    Acquire, AcquireError, Cost, NewEntity, OnUnavailable, RateLimiter, Repository, ResourceName, error::DisabledLevel,
 };
 
 use super::{change, id, shard, take};
@@ -227,7 +227,8 @@ async fn no_outage_switches_on_a_bucket_or_a_parent_that_was_switched_off() {
         }
         bench.advance(61_000);
         let acquire = async |child: &str| {
-            let request = Acquire::new(id(child), gpt(), Cost::of("rpm", 1)).on_unavailable(OnUnavailable::Allow);
+            let request =
+                Acquire::new(id(child), gpt(), Cost::of("rpm", 1)).unwrap().on_unavailable(OnUnavailable::Allow);
             match limiter.acquire_with(request).await {
                 Err(AcquireError::Disabled(disabled)) => (disabled.entity, disabled.level),
                 other => panic!("{child}: {other:?}"),
@@ -241,7 +242,8 @@ async fn no_outage_switches_on_a_bucket_or_a_parent_that_was_switched_off() {
             assert_eq!(acquire(asks).await, (id("e"), level), "{asks}");
         }
         wire.fail(|_, _| Fault::None);
-        let stranger = Acquire::new(id("stranger"), gpt(), Cost::of("rpm", 1)).on_unavailable(OnUnavailable::Allow);
+        let stranger =
+            Acquire::new(id("stranger"), gpt(), Cost::of("rpm", 1)).unwrap().on_unavailable(OnUnavailable::Allow);
         limiter.acquire_with(stranger).await.unwrap().commit().await.unwrap();
     }
 }
