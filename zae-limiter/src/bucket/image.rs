@@ -34,6 +34,8 @@ pub(crate) struct Image {
     pub(crate) owner_stamped: bool,
     /// Which creation of the bucket this is; absent on buckets that the reference created.
     pub(crate) incarnation: Option<Incarnation>,
+    /// The stamp of the last refund.
+    pub(crate) last_refund: Option<i64>,
     /// Its limits.
     pub(crate) limits: Vec<LimitImage>,
     /// The reference's reserved limit.
@@ -79,6 +81,8 @@ pub(crate) struct LimitImage {
     pub(crate) params: StoredParams,
     /// The remainder of the last refill, in 1/period mt.
     pub(crate) fraction: i64,
+    /// All that was ever refunded of tokens whose place was known, in mt (see [`refund`](crate::bucket::refund)).
+    pub(crate) refunded: Option<i64>,
     /// Net consumption in mt. It decides nothing, and may be wider than what does.
     pub(crate) consumed: Option<i128>,
 }

@@ -10,6 +10,7 @@ use crate::{
         lifetime::{Lifetime, full_in},
         plan::{Goal, levels, plan},
         plan_tests::apply,
+        refund::Booking,
         watch::MAX_SKEW_MS,
     },
     model::name::LimitName,
@@ -23,6 +24,7 @@ fn bucket(params: &[Params], now: i64) -> (Vec<(LimitName, Params)>, Image) {
         tokens: Some(p.capacity),
         params: (*p).into(),
         fraction: 0,
+        refunded: None,
         consumed: Some(0),
     });
     let item = Image { last_refill: now, shard_count: Some(1), limits: stored.collect(), ..Image::default() };
@@ -61,7 +63,8 @@ fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), T
     let mut images = vec![item.clone(); 3];
     for step in steps {
         now += step.pause;
-        let adjust: Vec<_> = (step.adjust != 0).then(|| (limits[0].0.clone(), step.adjust)).into_iter().collect();
+        let adjust: Vec<_> =
+            (step.adjust != 0).then(|| Booking::from((limits[0].0.clone(), step.adjust))).into_iter().collect();
         let take: Vec<i64> = params.iter().map(|p| step.take % (p.capacity + 1)).collect();
         loop {
             let image = images[step.process].clone();

@@ -4,7 +4,7 @@
 //! of limits. Two sets are mostly the same allocation, so comparing them is comparing pointers.
 
 use crate::{
-    bucket::{Params, image::Owner, lifetime::Lifetime, plan::Goal},
+    bucket::{Params, image::Owner, lifetime::Lifetime, plan::Goal, refund::Booking},
     model::{limit::Limits, name::LimitName},
 };
 
@@ -33,18 +33,12 @@ impl LimitSet {
 
     /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may
     /// come long after its limits were resolved.
-    pub(crate) fn settlement<'a>(&self, adjust: &'a [(LimitName, i64)], shards: u32, now: i64) -> Goal<'a> {
+    pub(crate) fn settlement<'a>(&self, adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {
         Goal { limits: &[], take: &[], adjust, shards, ttl: self.lifetime, owner: None, now }
     }
 
     /// The goal of booking `adjust` and taking `take` at `now`.
-    pub(crate) fn goal<'a>(
-        &'a self,
-        take: &'a [i64],
-        adjust: &'a [(LimitName, i64)],
-        shards: u32,
-        now: i64,
-    ) -> Goal<'a> {
+    pub(crate) fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {
         Goal { limits: &self.params, take, adjust, shards, ttl: self.lifetime, owner: Some(&self.owner), now }
     }
 }

@@ -44,9 +44,13 @@ pub(crate) mod leftovers;
 pub(crate) mod lifetime;
 pub(crate) mod limit_set;
 pub(crate) mod opening;
+pub(crate) mod peaks;
 pub(crate) mod plan;
 #[cfg(test)]
 pub(crate) mod plan_tests;
+pub(crate) mod refund;
+#[cfg(test)]
+mod refund_tests;
 #[cfg(test)]
 mod vectors;
 pub(crate) mod watch;

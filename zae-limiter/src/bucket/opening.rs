@@ -35,7 +35,7 @@ pub(crate) fn further_shard(first: &Image, shards: u32, now: i64) -> Image {
     let limits = first.limits.iter().filter_map(|limit| {
         let whole = limit.params.complete()?;
         let tokens = further_balance(first, limit, whole, shards, now);
-        Some(LimitImage { tokens: Some(tokens), consumed: Some(0), fraction: 0, ..limit.clone() })
+        Some(LimitImage { tokens: Some(tokens), consumed: Some(0), fraction: 0, refunded: None, ..limit.clone() })
     });
     Image {
         last_refill: now,

@@ -19,6 +19,7 @@ use crate::{
         incarnation::Incarnation,
         leftovers::{Enabled, bypass, leftovers},
         lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
+        refund::{Booking, RefundStamp},
         watch::Watch,
     },
     model::{limit::MAX_LIMITS, name::LimitName},
@@ -36,8 +37,8 @@ pub(crate) struct Goal<'a> {
     pub(crate) limits: &'a [(LimitName, Params)],
     /// Amount to take from each of `limits` if there is enough, in mt.
     pub(crate) take: &'a [i64],
-    /// Amounts to book whatever the balance, in mt: positive for consumption, negative for refunds.
-    pub(crate) adjust: &'a [(LimitName, i64)],
+    /// Settlements to book whatever the balance.
+    pub(crate) adjust: &'a [Booking],
     /// Number of shards that the bucket is known to have; a shard's own item may lag behind.
     pub(crate) shards: u32,
     /// The item's lifetime.
@@ -79,6 +80,8 @@ pub(crate) struct BucketWrite {
     pub(crate) set_watch: Option<Option<Watch>>,
     /// The owner's facts, when the copies differ.
     pub(crate) set_owner: Option<Owner>,
+    /// The stamp of a refund.
+    pub(crate) refund: Option<RefundStamp>,
 }
 
 impl BucketWrite {
@@ -128,6 +131,17 @@ pub(crate) struct LimitWrite {
     pub(crate) expect_fraction: Option<i64>,
     /// The new fraction: `Some(0)` removes it.
     pub(crate) set_fraction: Option<i64>,
+    /// Counted as refunded.
+    pub(crate) refund: Option<RefundWrite>,
+}
+
+/// The effect of a write on the count of refunds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RefundWrite {
+    /// Added to the count, in mt.
+    pub(crate) add: i64,
+    /// The count must not be larger than this; `None` where the stamp of the last refund speaks for it.
+    pub(crate) at_most: Option<i64>,
 }
 
 /// The effect of a write on a balance.
@@ -158,14 +172,16 @@ struct LimitPlan<'a> {
     wanted: Params,
     level: Balance,
     take: i64,
+    /// Taken whatever the balance, in mt; negative when more is given back.
     adjust: i64,
+    booking: Option<Booking>,
     /// True if the limit is among those that apply.
     applies: bool,
 }
 
 impl LimitPlan<'_> {
     fn named(&self) -> bool {
-        self.take != 0 || self.adjust != 0
+        self.take != 0 || self.booking.is_some()
     }
 
     /// Returns the total to take; negative when more is given back.
@@ -225,6 +241,12 @@ impl LimitPlan<'_> {
         after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
     }
 
+    fn refund(&self) -> Option<RefundWrite> {
+        let booking = self.booking.as_ref().filter(|booking| booking.back > 0)?;
+        let seen = self.stored.and_then(|stored| stored.refunded).unwrap_or(0);
+        Some(RefundWrite { add: booking.back, at_most: Some(seen.saturating_add(booking.margin)) })
+    }
+
     /// `ttl` (epoch s) is when the item may be removed: the limit has to be full again by then.
     fn write(&self, moving: bool, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
         if !moving && !self.named() {
@@ -252,11 +274,12 @@ impl LimitPlan<'_> {
         Some(LimitWrite {
             name: self.name.clone(),
             tokens,
-            consumed: out,
+            consumed: self.take.saturating_add(self.booking.as_ref().map_or(0, |booking| booking.consumed)),
             expect_params,
             set_params: changed.then_some(self.wanted),
             expect_fraction: (moving && old_fraction != 0).then_some(old_fraction),
             set_fraction: (fraction != old_fraction).then_some(fraction),
+            refund: self.refund(),
         })
     }
 }
@@ -266,7 +289,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let parts = parts(image, goal);
     let expired = image.valid_until.filter(|until| *until <= goal.now);
     let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
-    let refunds = goal.adjust.iter().any(|(_, amount)| *amount < 0);
+    let refunds = goal.adjust.iter().any(|booking| booking.consumed < 0 || booking.out < 0);
     // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be
     // believed.
     let set_refill = (moving && goal.now > image.refill_at(goal.now)).then_some(goal.now);
@@ -291,6 +314,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         set_ttl,
         expect_ttl: kept.then(|| needed(full, goal.now)),
         set_watch: watch(image, set_refill, goal.now),
+        refund: None,
         set_owner: goal.owner.filter(|owner| !image.owner_stamped && **owner != image.owner).cloned(),
     }
 }
@@ -324,6 +348,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         expect_ttl: None,
         set_watch: watch(image, Some(now), now),
         set_owner: None,
+        refund: None,
     })
 }
 
@@ -347,7 +372,8 @@ pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
 
 fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
     let booked = |name: &LimitName| {
-        goal.adjust.iter().filter(|(adjusted, _)| adjusted == name).fold(0_i64, |sum, (_, d)| sum.saturating_add(*d))
+        let booking = goal.adjust.iter().find(|booking| booking.name == *name).cloned();
+        (booking.as_ref().map_or(0, |booking| booking.out), booking)
     };
     let shards = goal.shards.max(image.shards());
     let mut parts: Vec<LimitPlan<'a>> = goal
@@ -358,7 +384,8 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
             let stored = image.limit(name.as_str());
             let level = Balance::at(image, stored, *wanted, shards, goal.now);
             let take = goal.take.get(index).copied().unwrap_or(0);
-            LimitPlan { name, stored, wanted: *wanted, level, take, adjust: booked(name), applies: true }
+            let (adjust, booking) = booked(name);
+            LimitPlan { name, stored, wanted: *wanted, level, take, adjust, booking, applies: true }
         })
         .collect();
     for stored in &image.limits {
@@ -368,7 +395,7 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
         // A limit that no longer applies still shares the refill instant, and may be owed a refund.
         let (Some(current), Some(_)) = (stored.params.complete(), stored.tokens) else { continue };
         let level = Balance::at(image, Some(stored), current, shards, goal.now);
-        let adjust = booked(&stored.name);
+        let (adjust, booking) = booked(&stored.name);
         parts.push(LimitPlan {
             name: &stored.name,
             stored: Some(stored),
@@ -376,6 +403,7 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
             level,
             take: 0,
             adjust,
+            booking,
             applies: false,
         });
     }

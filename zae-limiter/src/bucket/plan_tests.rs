@@ -11,6 +11,7 @@ use crate::{
         leftovers::Enabled,
         lifetime::Lifetime,
         plan::{BucketWrite, Goal, TokenWrite, Validity, levels, plan},
+        refund::{Booking, RefundsBefore},
     },
     model::name::LimitName,
 };
@@ -27,6 +28,10 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
         && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
         && valid;
+    let stamp = write.refund.is_none_or(|refund| match refund.before {
+        RefundsBefore::Exactly(last) => item.last_refund == last,
+        RefundsBefore::AnyOther => item.last_refund != Some(refund.id),
+    });
     let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
     let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
     let balances = write.limits.iter().all(|limit| {
@@ -35,6 +40,9 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         let params = stored.map(|s| s.params).unwrap_or_default();
         params == limit.expect_params
             && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
+            && limit.refund.is_none_or(|refund| {
+                refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
+            })
             && match limit.tokens {
                 TokenWrite::Add { at_least, at_most, .. } => {
                     tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
@@ -42,7 +50,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 TokenWrite::Set { from, .. } => tokens == from,
             }
     });
-    if !facts || !enabled || !over || !balances {
+    if !facts || !stamp || !enabled || !over || !balances {
         return false;
     }
     for limit in &write.limits {
@@ -52,6 +60,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 tokens: None,
                 params: Default::default(),
                 fraction: 0,
+                refunded: None,
                 consumed: None,
             });
             item.limits.len() - 1
@@ -63,10 +72,14 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         };
         stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
         stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
+        if let Some(refund) = limit.refund {
+            stored.refunded = Some(stored.refunded.unwrap_or(0) + refund.add);
+        }
         if let Some(params) = limit.set_params {
             stored.params = params.into();
         }
     }
+    item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
     item.leftovers.retain(|leftover| !write.remove.contains(leftover));
     item.ttl = write.set_ttl.unwrap_or(item.ttl);
@@ -158,6 +171,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         tokens: Some(p.capacity),
         params: (*p).into(),
         fraction: 0,
+        refunded: None,
         consumed: Some(0),
     });
     let mut item = Image { shard_count: Some(1), limits: stored.collect(), ..Image::default() };
@@ -174,7 +188,8 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         };
         ideals.iter_mut().for_each(|ideal| ideal.advance(now));
         let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();
-        let adjust: Vec<_> = step.adjust.iter().map(|(index, delta)| (limits[*index].0.clone(), *delta)).collect();
+        let adjust: Vec<_> =
+            step.adjust.iter().map(|(index, delta)| Booking::from((limits[*index].0.clone(), *delta))).collect();
         let goal =
             |take, adjust| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
         // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is
@@ -259,6 +274,7 @@ fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<(LimitName, Params
         tokens: Some(capacity),
         params: limit.1.into(),
         fraction: 0,
+        refunded: None,
         consumed: Some(0),
     };
     (vec![limit], Image { shard_count: Some(1), limits: vec![stored], ..Image::default() })
@@ -291,7 +307,7 @@ fn a_new_limit_starts_full_beside_the_others() {
 #[test]
 fn a_refund_stops_at_the_ceiling_and_at_another_creation() {
     let (limits, mut item) = one_limit(10_000, 1, 60_000);
-    let adjust = [(limits[0].0.clone(), -3_000)];
+    let adjust = [(limits[0].0.clone(), -3_000).into()];
     let goal =
         Goal { limits: &limits, take: &[], adjust: &adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now: 0 };
     let write = plan(&item, &goal);
@@ -310,7 +326,7 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
     let goal =
         |take, adjust, now| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
     // A refund fills it in the same ms, and somebody takes one again: 9, and nothing over.
-    let refund = [(limits[0].0.clone(), -1)];
+    let refund = [(limits[0].0.clone(), -1).into()];
     let write = plan(&item, &goal(&[], &refund, 1));
     assert!(apply(&mut item, &write));
     let write = plan(&item, &goal(&[1], &[], 1));

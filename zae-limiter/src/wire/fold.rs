@@ -1,7 +1,7 @@
 //! The write that makes shard 0 the whole bucket.
 
 use super::{
-    bucket::{REFILL, SHARDS, TTL, fraction_attr},
+    bucket::{REFILL, SHARDS, TTL, fraction_attr, refunded_attr},
     keys,
     values::n,
 };
@@ -47,6 +47,11 @@ pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now:
         conditions.push(format!("{balance} <= :s{index}"));
         gains.push(format!("{balance} :g{index}"));
         removals.push(fraction.clone());
+        if share.gain > 0 {
+            // As a refund does, it goes in below what is still held.
+            gains.push(format!("#r{index} :g{index}"));
+            write = write.name(&format!("#r{index}"), refunded_attr(share.name.as_str()));
+        }
         write = write
             .name(&balance, keys::bucket_attr(share.name.as_str(), "tk"))
             .name(&fraction, fraction_attr(share.name.as_str()))

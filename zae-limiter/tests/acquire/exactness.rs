@@ -7,7 +7,7 @@ use zae_limiter::{
     AcquireError, Cost, EntityId, Lease, LeaseError, LeaseOrigin, Limit, NewEntity, OnUnavailable, RateLimiter,
     ResourceName,
 };
-use zae_testkit::{Bench, Fault, START, ideal::Ideal, limits, rpm};
+use zae_testkit::{Bench, Fault, START, ideal::Ideal, limits, rpm, tpm};
 
 /// A limiter beside the ideal buckets that it must equal.
 struct Pair {
@@ -238,4 +238,43 @@ async fn a_lease_gives_back_no_more_than_it_took() {
     lease.commit().await.unwrap();
     let (entity, resource) = (EntityId::new("user-1").unwrap(), ResourceName::new("gpt-4").unwrap());
     assert_eq!(limiter.available(&entity, &resource).await.unwrap()["rpm"], 40);
+}
+
+/// Refill has filled the bucket again under all but the last of them: given back, they are worth nothing more.
+#[tokio::test]
+async fn leases_held_for_minutes_and_rolled_back_grant_no_more_than_the_limit() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(1_000)])).await;
+    let acquire = || limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1_000));
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(acquire().await.unwrap());
+        bench.advance(60_000);
+    }
+    let mut granted = 0;
+    for lease in held {
+        if let Ok(lease) = acquire().await {
+            granted += 1;
+            lease.commit().await.unwrap();
+        }
+        lease.roll_back().await.unwrap();
+    }
+    assert_eq!(granted, 1, "one full bucket");
+}
+
+#[tokio::test]
+async fn the_estimates_of_calls_at_a_busy_bucket_come_back_in_full() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([tpm(1_000)])).await;
+    let acquire = |tokens| limiter.acquire("user-1", "gpt-4", Cost::of("tpm", tokens));
+    acquire(600).await.unwrap().commit().await.unwrap();
+    let calls = [acquire(100).await.unwrap(), acquire(100).await.unwrap(), acquire(200).await.unwrap()];
+    bench.advance(20_000);
+    for call in &calls {
+        call.adjust("tpm", -90).unwrap();
+        call.commit().await.unwrap();
+    }
+    let entity = EntityId::new("user-1").unwrap();
+    let left = limiter.available(&entity, &zae_limiter::ResourceName::new("gpt-4").unwrap()).await.unwrap();
+    assert_eq!(left[&zae_limiter::LimitName::new("tpm").unwrap()], 333 + 270);
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    bucket::{Amounts, image::Image, incarnation::Incarnation},
+    bucket::{Amounts, image::Image, incarnation::Incarnation, refund::Settled},
     engine::{
         lane::{hold::Hold, queue::Waiting, target::Target},
         telemetry::Refuser,
     },
     error::{RepositoryError, UnavailableReason},
-    model::{name::LimitName, reserve::Exactness, status::LimitStatus},
+    model::{reserve::Exactness, status::LimitStatus},
 };
 
 /// One acquire's wish at one bucket.
@@ -74,8 +74,7 @@ pub(crate) enum Failure {
 /// A settlement on its way to a bucket.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    /// In mt: positive for more consumption, negative for refunds.
-    pub(crate) amounts: Vec<(LimitName, i64)>,
+    pub(crate) amounts: Vec<Settled>,
     /// The creation of the bucket that it belongs to.
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) booked_at: Instant,
@@ -85,7 +84,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn new(
-        amounts: Vec<(LimitName, i64)>,
+        amounts: Vec<Settled>,
         incarnation: Option<Incarnation>,
         done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
     ) -> Self {

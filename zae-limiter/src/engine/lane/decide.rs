@@ -1,15 +1,13 @@
 //! Decides which asks of a queue the next write serves, and which are refused: pure decisions over an image.
 
-use crate::{
-    bucket::{
-        Amounts, Params,
-        image::{Balance, Image, LimitImage},
-        lifetime::{self},
-        limit_set::LimitSet,
-        opening::Opening,
-        plan::{BucketWrite, guards_itself, levels, plan},
-    },
-    model::name::LimitName,
+use crate::bucket::{
+    Amounts, Params,
+    image::{Balance, Image, LimitImage},
+    lifetime::{self},
+    limit_set::LimitSet,
+    opening::Opening,
+    plan::{BucketWrite, guards_itself, levels, plan},
+    refund::Booking,
 };
 
 /// Tells if an image can be trusted to say no.
@@ -80,7 +78,7 @@ pub(crate) struct Situation<'a> {
 }
 
 /// Decides about `asks` on an existing bucket.
-pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[(LimitName, i64)], order: Order<'_>) -> Decision {
+pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], order: Order<'_>) -> Decision {
     let Situation { image, freshness, terms, shards, now } = known;
     let Serving { served, unserved, mut take, left } =
         serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
@@ -124,6 +122,7 @@ pub(crate) fn decide_new(terms: &LimitSet, asks: &[&[i64]], opening: Opening, no
         tokens: Some(levels[index].tokens - take[index]),
         params: (*whole).into(),
         fraction: 0,
+        refunded: None,
         consumed: Some(take[index].into()),
     });
     let full = lifetime::full_in(levels.iter().zip(take.iter().copied()));
@@ -148,7 +147,10 @@ mod tests {
             image::{Owner, WcuImage},
             lifetime::Lifetime,
         },
-        model::limit::{Limit, Limits},
+        model::{
+            limit::{Limit, Limits},
+            name::LimitName,
+        },
     };
 
     fn terms(capacity: u64) -> LimitSet {
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn a_refund_that_rides_along_serves_those_who_wait() {
         let terms = terms(10);
-        let refund = [(LimitName::new("rpm").unwrap(), -1_000)];
+        let refund = [(LimitName::new("rpm").unwrap(), -1_000).into()];
         let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Stale), &[&[1_000]], &refund, &mut |_| None);
         assert_eq!(decision.served, [0]);
     }

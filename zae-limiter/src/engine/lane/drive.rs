@@ -7,10 +7,11 @@ use tokio::time::Instant;
 use crate::{
     bucket::{
         Amounts, Params,
-        image::{Image, WcuImage},
+        image::{Balance, Image, WcuImage},
         incarnation::Incarnation,
         limit_set::LimitSet,
         opening::{Opening, further_balance},
+        refund::{self, Baseline, Booking, Neighbours},
     },
     engine::{
         lane::{
@@ -24,7 +25,7 @@ use crate::{
             stop::stops,
             target::FromReserve,
         },
-        reserve::lots::Expiry,
+        reserve::lots::{Expiry, ReserveLot},
         runtime::deadlines::{Passed, after},
         telemetry::{self, Over, Stocked, Under},
     },
@@ -49,7 +50,9 @@ struct WriteDraft {
     now: i64,
     served: Vec<usize>,
     ahead: Amounts,
-    adjust: Vec<(LimitName, i64)>,
+    adjust: Vec<Booking>,
+    /// The stamp of its refund, if it is one.
+    refund: Option<i64>,
     /// The bucket that it was decided from.
     before: Option<Arc<Image>>,
 }
@@ -74,6 +77,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
         freshness = Box::pin(look(lane)).await;
     }
     let (mut lost, mut busy, mut writes) = (0_u32, 0_u32, 0_u32);
+    let refund_id = rand::random::<i64>().saturating_abs();
     while !asks.is_empty() || !pending.is_empty() || fetch == Fetch::Yes {
         let now = lane.shared.clock.now_ms();
         let timeout = if asks.is_empty() { SETTLE_TIMEOUT } else { lane.shared.options.write_timeout };
@@ -91,9 +95,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
         let (sent, written) = match image {
             Some(image) => {
                 drop_strangers(&mut pending, &image);
-                let adjust = booked(&pending);
                 let amounts: Vec<&[i64]> = asks.iter().map(|ask| ask.amounts.as_slice()).collect();
                 let shards = shards(&asks, &image);
+                let adjust = booked(&pending, &image, shards, now);
                 let known = Situation { image: &image, freshness, terms: &terms, shards, now };
                 let mut order = |left: &[i64]| {
                     let may = reserving && shards == 1 && !image.disabled && in_line(&image, &terms);
@@ -107,11 +111,14 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                     return rest(lane, &terms, &image, now, writes);
                 };
                 let write = if lane.is_crowded(now) { write.leaving_room(shards) } else { write };
+                let neighbours = if lane.is_shared() { Neighbours::Some } else { Neighbours::None };
+                let write = write.stamped(refund_id, &image, neighbours);
+                let refund = write.refund.map(|stamp| stamp.id);
                 let sent_at = Instant::now();
                 // Boxed, here as below: a worker that only waits for its next write is small, and cheap to start.
                 let update = bucket::update(&lane.shared.store, &lane.shared.namespace, &lane.key, &write, now);
                 let sent = answer(lane, sent_at, timeout, &asks, "UpdateItem", Box::pin(update)).await;
-                (sent, WriteDraft { sent_at, now, served, ahead, adjust, before: Some(image) })
+                (sent, WriteDraft { sent_at, now, served, ahead, adjust, refund, before: Some(image) })
             }
             None => {
                 // There is no bucket: what was owed to it or by it is void.
@@ -124,12 +131,30 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 let sent_at = Instant::now();
                 let create = bucket::create(&lane.shared.store, &lane.shared.namespace, &lane.key, image);
                 let sent = answer(lane, sent_at, timeout, &asks, "PutItem", Box::pin(create)).await;
-                (sent, WriteDraft { sent_at, now, served, ahead: Amounts::new(), adjust: Vec::new(), before: None })
+                (
+                    sent,
+                    WriteDraft {
+                        sent_at,
+                        now,
+                        served,
+                        ahead: Amounts::new(),
+                        adjust: Vec::new(),
+                        refund: None,
+                        before: None,
+                    },
+                )
             }
         };
         let WriteReport { outcome, units } = sent;
         writes += 1;
         telemetry::wrote(kind(&outcome), units, written.sent_at.elapsed());
+        let outcome = match outcome {
+            // The network delivered it twice: the second says no, because the first was done.
+            WriteOutcome::Lost(Some(image)) if written.refund.is_some() && image.last_refund == written.refund => {
+                WriteOutcome::Done(image)
+            }
+            outcome => outcome,
+        };
         match outcome {
             WriteOutcome::Done(image) => {
                 lane.shared.breaker.succeeded();
@@ -140,8 +165,8 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 lane.remember(Some(Arc::clone(&image)));
                 telemetry::served(written.served.len());
                 debts(&image, &written.adjust);
-                stock_up(lane, &terms, &image, &written);
-                grant(&terms, &mut asks, &written.served, &image, written.now);
+                let baseline = grant(lane, &terms, &mut asks, &image, &written);
+                stock_up(lane, &terms, &image, &written, baseline);
                 finish(std::mem::take(&mut pending), &Ok(()));
                 freshness = Freshness::Fresh;
                 fetch = Fetch::No;
@@ -154,6 +179,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                     // again in spite of it knows better still.
                     asks.drain(..).for_each(|ask| drop(ask.reply.send(AskOutcome::Outdated)));
                     fetch = Fetch::No;
+                }
+                if let Some(image) = &image {
+                    lane.observe(&terms, image, &balances(&terms, image, written.now), written.now);
                 }
                 lane.remember(image.map(Arc::new));
                 freshness = Freshness::Fresh;
@@ -277,28 +305,30 @@ fn rest(lane: &Lane, terms: &LimitSet, image: &Image, now: i64, writes: u32) {
 }
 
 fn left(terms: &LimitSet, image: &Image, now: i64) -> Amounts {
+    balances(terms, image, now).iter().map(|balance| balance.tokens).collect()
+}
+
+fn balances(terms: &LimitSet, image: &Image, now: i64) -> Vec<Balance> {
     crate::bucket::plan::levels(image, &terms.goal(&[], &[], image.shards(), now))
-        .iter()
-        .map(|level| level.tokens)
-        .collect()
 }
 
 /// Puts what was debited ahead into the stock, and tells it what the bucket holds.
-fn stock_up(lane: &Lane, terms: &LimitSet, image: &Image, written: &WriteDraft) {
+fn stock_up(lane: &Lane, terms: &LimitSet, image: &Image, written: &WriteDraft, baseline: Baseline) {
     let Some(mut stock) = lane.stock() else { return };
     let now = Instant::now();
     if !written.ahead.is_empty() {
         let names = terms.params.iter().map(|(name, _)| name);
         telemetry::reserve_tokens(Stocked::Debited, names.zip(written.ahead.iter().copied()));
         let term = Expiry::starting(written.sent_at, lane.shared.options.reserve_life);
-        stock.stock_up(written.ahead.clone(), image.incarnation.as_ref(), term, now);
+        let lot = ReserveLot { tokens: written.ahead.clone(), baseline, term };
+        stock.stock_up(lot, image.incarnation.as_ref(), now);
     }
     stock.observe(&left(terms, image, written.now), now);
 }
 
 /// Counts what adjustments took from balances that did not have it.
-fn debts(image: &Image, adjust: &[(LimitName, i64)]) {
-    for (name, amount) in adjust {
+fn debts(image: &Image, adjust: &[Booking]) {
+    for Booking { name, out: amount, .. } in adjust {
         let tokens = image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
         telemetry::over(Over::Debt, name, (-tokens).min(*amount));
     }
@@ -363,9 +393,12 @@ fn opening(lane: &Arc<Lane>, terms: &LimitSet, asks: &[Ask], now: i64) -> Openin
     Opening { shards, balances, incarnation: Incarnation::draw(), wcu: WcuImage::full() }
 }
 
-fn grant(terms: &LimitSet, asks: &mut Vec<Ask>, served: &[usize], image: &Image, now: i64) {
+/// Grants what was written to those who are served. Returns the state of the bucket right after.
+fn grant(lane: &Lane, terms: &Arc<LimitSet>, asks: &mut Vec<Ask>, image: &Image, written: &WriteDraft) -> Baseline {
+    let (served, now) = (&written.served, written.now);
     let shards = shards(asks, image);
     let levels = crate::bucket::plan::levels(image, &terms.goal(&[], &[], shards, now));
+    let baseline = lane.observe(terms, image, &levels, now);
     let available: Amounts = levels.iter().map(|level| level.tokens).collect();
     let mut served = served.iter().copied().peekable();
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
@@ -375,10 +408,12 @@ fn grant(terms: &LimitSet, asks: &mut Vec<Ask>, served: &[usize], image: &Image,
         }
         let Ask { level, amounts, reply, .. } = ask;
         let incarnation = image.incarnation.clone();
-        let tokens = Tokens { incarnation, taken: amounts, available: available.clone(), term: None };
+        let (available, baseline) = (available.clone(), baseline.clone());
+        let tokens = Tokens { incarnation, taken: amounts, available, baseline, term: None };
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
         let _ = reply.send(AskOutcome::Granted(Hold::new(level, tokens)));
     }
+    baseline
 }
 
 /// Ends with an error whatever was to be done.
@@ -386,7 +421,7 @@ pub(super) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError
     let error = Arc::new(error);
     if !pending.is_empty() {
         telemetry::settlements_lost(pending.len(), &error);
-        for (name, amount) in booked(&pending) {
+        for (name, amount) in refund::sums(pending.iter().flat_map(|pending| &pending.amounts)) {
             telemetry::under(Under::LostRefund, &name, -amount);
         }
         finish(pending, &Err(error.to_string().into()));

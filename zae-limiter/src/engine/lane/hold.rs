@@ -6,7 +6,12 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::{
-    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::LimitSet},
+    bucket::{
+        Amounts, MILLI,
+        incarnation::Incarnation,
+        limit_set::LimitSet,
+        refund::{Baseline, Settled},
+    },
     engine::{
         lane::{Lane, ask::Pending, target::Target},
         reserve::lots::Expiry,
@@ -25,6 +30,10 @@ pub(crate) struct Hold {
     taken: Amounts,
     /// Amounts that the bucket held right after, in mt.
     available: Amounts,
+    /// The bucket right after.
+    baseline: Baseline,
+    /// The parts of it that were taken later, each with the bucket right after.
+    later: Vec<(Amounts, Baseline)>,
     /// Until when the tokens may go back into the stock they came from.
     term: Option<Expiry>,
     state: HoldState,
@@ -48,14 +57,15 @@ pub(crate) struct Tokens {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) taken: Amounts,
     pub(crate) available: Amounts,
+    pub(crate) baseline: Baseline,
     pub(crate) term: Option<Expiry>,
 }
 
 impl Hold {
     #[inline]
     pub(crate) fn new(level: Arc<Target>, tokens: Tokens) -> Self {
-        let Tokens { incarnation, taken, available, term } = tokens;
-        Self { level, incarnation, taken, available, term, state: HoldState::Open }
+        let Tokens { incarnation, taken, available, baseline, term } = tokens;
+        Self { level, incarnation, taken, available, baseline, later: Vec::new(), term, state: HoldState::Open }
     }
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
@@ -99,12 +109,17 @@ impl Hold {
         if self.incarnation != more.incarnation {
             self.incarnation = more.incarnation.take();
             self.taken.iter_mut().for_each(|taken| *taken = 0);
+            self.later.clear();
         }
+        let mut part = (Amounts::from_elem(0, self.taken.len()), more.baseline.clone());
+        part.1.levels = Amounts::from_elem(i64::MAX, self.taken.len());
         for (index, (name, _)) in self.level.terms().params.iter().enumerate() {
             let Some(other) = more.terms().params.iter().position(|(known, _)| known == name) else { continue };
             self.taken[index] = self.taken[index].saturating_add(more.taken[other]);
             self.available[index] = more.available[other];
+            (part.0[index], part.1.levels[index]) = (more.taken[other], more.baseline.levels[other]);
         }
+        self.later.push(part);
     }
 
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
@@ -131,12 +146,11 @@ impl Hold {
 
     /// Books what a stock cannot take up.
     fn book(&self, mut amounts: Amounts, told: Notify) -> Option<Booked> {
-        self.level.settle_from_stock(&mut amounts, self.incarnation.as_ref(), self.term);
+        self.level.settle_from_stock(&mut amounts, self.incarnation.as_ref(), &self.baseline, self.term);
         if amounts.iter().all(|amount| *amount == 0) {
             return None;
         }
-        let names = self.terms().params.iter().map(|(name, _)| name.clone());
-        let amounts = names.zip(amounts).filter(|(_, amount)| *amount != 0).collect();
+        let settled = self.settled(amounts);
         let (done, booked) = match told {
             Notify::WhenStored => {
                 let (done, booked) = oneshot::channel();
@@ -144,8 +158,30 @@ impl Hold {
             }
             Notify::Never => (None, None),
         };
-        self.lane().book(Pending::new(amounts, self.incarnation.clone(), done));
+        self.lane().book(Pending::new(settled, self.incarnation.clone(), done));
         booked
+    }
+
+    /// Turns `amounts` into settlements. What was taken last goes back first.
+    fn settled(&self, mut amounts: Amounts) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        let mut settle = |index: usize, amount: i64, highest: &Baseline| {
+            let (name, params) = &self.terms().params[index];
+            if amount != 0 {
+                settled.push(Settled { name: name.clone(), amount, mark: highest.mark(index, *params) });
+            }
+        };
+        for (taken, baseline) in self.later.iter().rev() {
+            let highest = self.lane().highest_since(baseline);
+            for (index, taken) in taken.iter().enumerate() {
+                let back = amounts[index].clamp(-taken, 0);
+                amounts[index] -= back;
+                settle(index, back, &highest);
+            }
+        }
+        let highest = self.lane().highest_since(&self.baseline);
+        amounts.iter().enumerate().for_each(|(index, amount)| settle(index, *amount, &highest));
+        settled
     }
 }
 

@@ -28,7 +28,13 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::telemetry::{self, Stocked, Under};
 use crate::{
-    bucket::{image::Image, key::BucketKey, limit_set::LimitSet},
+    bucket::{
+        image::{Balance, Image},
+        key::BucketKey,
+        limit_set::LimitSet,
+        peaks::Peaks,
+        refund::{self, Baseline, Booking},
+    },
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending},
@@ -39,7 +45,6 @@ use crate::{
         runtime::context::Context,
     },
     error::UnavailableReason,
-    model::name::LimitName,
 };
 
 /// Time for which an image may say no without the store being asked. Tokens that others give back are seen after this
@@ -73,6 +78,8 @@ struct LaneState {
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
     terms: Option<Arc<LimitSet>>,
+    /// The levels that the bucket was seen at.
+    peaks: Peaks,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
 }
@@ -90,8 +97,8 @@ pub(crate) struct Round {
 #[derive(Debug)]
 pub(crate) struct RecentImage {
     pub(crate) image: Arc<Image>,
-    /// Amounts that are booked but not written, summed by limit.
-    pub(crate) booked: Vec<(LimitName, i64)>,
+    /// Settlements that are booked but not written.
+    pub(crate) booked: Vec<Booking>,
 }
 
 /// Tells if a write or a read found the bucket as it was last seen.
@@ -197,6 +204,23 @@ impl Lane {
         state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
     }
 
+    /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `terms`. Returns the baseline of
+    /// the tokens that were just taken.
+    pub(super) fn observe(&self, terms: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
+        let levels = refund::levels(image, &terms.params, balances);
+        let since = lock(&self.state).peaks.observe(terms, image.shards(), &levels, now);
+        Baseline { levels, at: now, since }
+    }
+
+    /// Returns the highest levels since `baseline`, as far as this lane has seen.
+    pub(super) fn highest_since(&self, baseline: &Baseline) -> Baseline {
+        let now = self.shared.clock.now_ms().max(baseline.at);
+        match lock(&self.state).peaks.since(baseline.since, now) {
+            Some(levels) => Baseline { levels, at: now, since: baseline.since },
+            None => baseline.clone(),
+        }
+    }
+
     /// Returns true if callers have to read their limits again, because of what newer clients left on the bucket. This
     /// is so once, until it is gone.
     pub(super) fn doubts(&self, image: &Image) -> bool {
@@ -239,7 +263,13 @@ impl Lane {
         if !trusted || state.settling {
             return None;
         }
-        Some(RecentImage { image: state.image.clone()?, booked: refuse::booked(state.queue.pending()) })
+        let (image, pending) = (state.image.clone()?, state.queue.pending());
+        let booked = if pending.is_empty() {
+            Vec::new()
+        } else {
+            refuse::booked(pending, &image, image.shards(), self.shared.clock.now_ms())
+        };
+        Some(RecentImage { image, booked })
     }
 
     /// Takes an image that came along with another read, unless a write has shown a better one.
@@ -302,10 +332,9 @@ impl Lane {
 
 /// Turns what a stock gives up into a settlement; counted either way.
 pub(super) fn returned(returned: ReserveReturn) -> Option<Pending> {
-    let ReserveReturn { amounts, incarnation, forfeited } = returned;
+    let ReserveReturn { settled, incarnation, forfeited } = returned;
     telemetry::reserve_tokens(Stocked::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));
     forfeited.iter().for_each(|(name, amount)| telemetry::under(Under::Forfeited, name, *amount));
-    telemetry::reserve_tokens(Stocked::Returned, amounts.iter().map(|(name, amount)| (name, *amount)));
-    let amounts: Vec<_> = amounts.into_iter().map(|(name, amount)| (name, -amount)).collect();
-    (!amounts.is_empty()).then(|| Pending::new(amounts, incarnation, None))
+    telemetry::reserve_tokens(Stocked::Returned, settled.iter().map(|part| (&part.name, -part.amount)));
+    (!settled.is_empty()).then(|| Pending::new(settled, incarnation, None))
 }

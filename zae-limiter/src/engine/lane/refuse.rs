@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    bucket::{MILLI, image::Image, key::BucketKey, limit_set::LimitSet},
+    bucket::{
+        MILLI,
+        image::Image,
+        key::BucketKey,
+        limit_set::LimitSet,
+        refund::{self, Booking},
+    },
     engine::{
         lane::{
             Lane, RecentImage,
@@ -73,17 +79,9 @@ pub(super) struct At<'a> {
     pub(super) now: i64,
 }
 
-/// Sums the booked amounts by limit.
-pub(super) fn booked(pending: &[Pending]) -> Vec<(LimitName, i64)> {
-    let mut sums: Vec<(LimitName, i64)> = Vec::new();
-    for (name, amount) in pending.iter().flat_map(|pending| &pending.amounts) {
-        match sums.iter_mut().find(|(known, _)| known == name) {
-            Some((_, sum)) => *sum = sum.saturating_add(*amount),
-            None => sums.push((name.clone(), *amount)),
-        }
-    }
-    sums.retain(|(_, sum)| *sum != 0);
-    sums
+/// Works out the effect of the settlements in `pending` on `image`.
+pub(super) fn booked(pending: &[Pending], image: &Image, shards: u32, now: i64) -> Vec<Booking> {
+    refund::book(pending.iter().flat_map(|pending| &pending.amounts), image, shards, now)
 }
 
 /// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.
@@ -91,7 +89,7 @@ pub(super) fn answer_refused(
     lane: &Lane,
     terms: &LimitSet,
     asks: &mut Vec<Ask>,
-    adjust: &[(LimitName, i64)],
+    adjust: &[Booking],
     served: &[usize],
     refused: &[usize],
     at: &At<'_>,
@@ -103,8 +101,13 @@ pub(super) fn answer_refused(
     // Whoever was served stood before them: they see what is left.
     let mut gone = adjust.to_vec();
     for index in served {
-        let names = terms.params.iter().map(|(name, _)| name.clone());
-        gone.extend(names.zip(asks[*index].amounts.iter().copied()));
+        for ((name, _), amount) in terms.params.iter().zip(&asks[*index].amounts) {
+            let taken = Booking::from((name.clone(), *amount));
+            match gone.iter_mut().find(|known| known.name == *name) {
+                Some(known) => known.add(&taken),
+                None => gone.push(taken),
+            }
+        }
     }
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
         if refused.contains(&index) {
@@ -139,7 +142,7 @@ pub(super) fn rationed(key: &BucketKey, terms: &LimitSet, amounts: &[i64], held:
 }
 
 /// Builds the refusal of an image for amounts that do not fit.
-fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[(LimitName, i64)], at: &At<'_>) -> Refusal {
+fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[Booking], at: &At<'_>) -> Refusal {
     let levels = crate::bucket::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
     let mut never = false;
     let statuses = terms.limits.iter().zip(levels).zip(amounts).map(|((limit, level), amount)| {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, MILLI, Params, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet},
+    bucket::{Amounts, MILLI, Params, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline},
     engine::{
         lane::{
             Lane,
@@ -14,7 +14,10 @@ use crate::{
             lanes::Lanes,
             refuse,
         },
-        reserve::{ReserveDraw, ReserveState, lots::Expiry},
+        reserve::{
+            ReserveDraw, ReserveState,
+            lots::{Expiry, ReserveLot},
+        },
     },
     model::{
         limit::Limits,
@@ -117,13 +120,13 @@ impl Target {
         now: Instant,
     ) -> Option<Hold> {
         let mut stock = self.lane.stock()?;
-        let (term, rest) = stock.take(&self.terms, &amounts, serves, now)?;
+        let (term, baseline, rest) = stock.take(&self.terms, &amounts, serves, now)?;
         let (incarnation, available) = (stock.incarnation().cloned(), stock.available());
         drop(stock);
         if rest == ReserveState::Low {
             self.lane.fetch();
         }
-        Some(Hold::new(Arc::clone(self), Tokens { incarnation, taken: amounts, available, term: Some(term) }))
+        Some(Hold::new(Arc::clone(self), Tokens { incarnation, taken: amounts, available, baseline, term: Some(term) }))
     }
 
     /// Asks the stock. It grants, or knows that the bucket is nearly empty, or does not know.
@@ -158,12 +161,13 @@ impl Target {
     }
 
     /// Settles `amounts` (positive for more consumption, negative for refunds) with the stock, and leaves in them what
-    /// has to be written. The tokens were taken from the creation of the bucket that `incarnation` tells, and may go
-    /// back until `term` ends.
+    /// has to be written. The tokens were taken from the creation of the bucket that `incarnation` tells, which was
+    /// left as `baseline` says, and may go back until `term` ends.
     pub(super) fn settle_from_stock(
         &self,
         amounts: &mut Amounts,
         incarnation: Option<&Incarnation>,
+        baseline: &Baseline,
         term: Option<Expiry>,
     ) {
         let (lane, terms) = (&self.lane, &self.terms);
@@ -179,7 +183,7 @@ impl Target {
         }
         if let (Some(term), true) = (term, amounts.iter().any(|amount| *amount < 0)) {
             let back: Amounts = amounts.iter().map(|amount| (-*amount).max(0)).collect();
-            if stock.put_back(terms, &back, incarnation, term, now) {
+            if stock.put_back(terms, ReserveLot { tokens: back, baseline: baseline.clone(), term }, incarnation, now) {
                 amounts.iter_mut().for_each(|amount| *amount = (*amount).max(0));
                 drop(stock);
                 // Somebody has to return it in time.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::bucket::Amounts;
+use crate::bucket::{Amounts, refund::Baseline};
 
 /// Until when the tokens of a lot may be used. They may be returned for an eighth of a life longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,9 +31,11 @@ impl Expiry {
 
 /// The unused rest of one write's debit.
 #[derive(Debug)]
-pub(super) struct ReserveLot {
-    pub(super) tokens: Amounts,
-    pub(super) term: Expiry,
+pub(crate) struct ReserveLot {
+    pub(crate) tokens: Amounts,
+    /// The bucket right after they were debited.
+    pub(crate) baseline: Baseline,
+    pub(crate) term: Expiry,
 }
 
 /// All that is here.
@@ -67,35 +69,38 @@ impl ReserveLots {
         self.lots.front().map(|lot| lot.term.0)
     }
 
-    /// Takes `amounts` if they are there; with the term of the lot that ends first.
+    /// Takes `amounts` if they are there: the term of the lot that ends first, and the bucket right after its debit.
     #[inline]
-    pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<Expiry> {
+    pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
         match self.take_from_first(amounts, now) {
-            Some(term) => Some(term),
+            Some(taken) => Some(taken),
             None => self.take_from_all(amounts, now),
         }
     }
 
     /// Nearly always there is enough in one lot.
     #[inline]
-    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<Expiry> {
+    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
         let first = self.lots.front_mut().filter(|first| first.term.lasts(now))?;
         if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
         }
         let held = first.tokens.iter_mut().zip(&mut self.total);
         held.zip(amounts).for_each(|((held, total), amount)| (*held, *total) = (*held - amount, *total - amount));
-        Some(first.term)
+        Some((first.term, first.baseline.clone()))
     }
 
-    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<Expiry> {
+    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
         self.expire(now);
-        let term = self.lots.front()?.term;
+        let mut lots = self.lots.iter();
+        let first = lots.next()?;
+        let (term, mut baseline) = (first.term, first.baseline.clone());
+        lots.for_each(|lot| baseline.rise_to(&lot.baseline));
         if !self.total.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
         }
         self.remove(amounts);
-        Some(term)
+        Some((term, baseline))
     }
 
     /// Takes of `amounts` what is there.
@@ -111,6 +116,7 @@ impl ReserveLots {
         self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
         if let Some(same) = self.lots.iter_mut().find(|known| known.term == lot.term) {
             same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
+            same.baseline.rise_to(&lot.baseline);
             return;
         }
         let at = self.lots.partition_point(|known| known.term <= lot.term);

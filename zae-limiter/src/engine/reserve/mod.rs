@@ -14,7 +14,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, MILLI, incarnation::Incarnation, limit_set::LimitSet},
+    bucket::{
+        Amounts, MILLI,
+        incarnation::Incarnation,
+        limit_set::LimitSet,
+        refund::{Baseline, Settled},
+    },
     engine::{
         reserve::{
             demand::Demand,
@@ -73,7 +78,8 @@ pub(crate) enum ReserveState {
 /// The tokens that a stock gives up.
 #[derive(Debug)]
 pub(crate) struct ReserveReturn {
-    pub(crate) amounts: Vec<(LimitName, i64)>,
+    /// Refunds to the bucket.
+    pub(crate) settled: Vec<Settled>,
     pub(crate) incarnation: Option<Incarnation>,
     /// Tokens that were too old to be returned, in mt.
     pub(crate) forfeited: Vec<(LimitName, i64)>,
@@ -111,7 +117,7 @@ impl LaneReserve {
         Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
     }
 
-    /// Takes `amounts` if they are there: until when they may come back.
+    /// Takes `amounts` if they are there: until when they may come back, and the bucket right after they were debited.
     #[inline]
     pub(crate) fn take(
         &mut self,
@@ -119,18 +125,18 @@ impl LaneReserve {
         amounts: &[i64],
         serves: ReserveDraw,
         now: Instant,
-    ) -> Option<(Expiry, ReserveState)> {
+    ) -> Option<(Expiry, Baseline, ReserveState)> {
         if !self.is_for(terms) {
             return None;
         }
-        let term = self.lots.take(amounts, now)?;
+        let (term, baseline) = self.lots.take(amounts, now)?;
         if serves != ReserveDraw::Again {
             self.demand.offered(amounts);
         }
         self.used_at = now;
         self.grants.levels += 1;
         self.grants.acquires += u64::from(serves == ReserveDraw::Acquire);
-        Some((term, self.rest_after(amounts, now)))
+        Some((term, baseline, self.rest_after(amounts, now)))
     }
 
     /// Mt that the bucket is known to hold, and what is here, by limit.
@@ -194,15 +200,14 @@ impl LaneReserve {
     pub(crate) fn put_back(
         &mut self,
         terms: &Arc<LimitSet>,
-        amounts: &[i64],
+        back: ReserveLot,
         incarnation: Option<&Incarnation>,
-        term: Expiry,
         now: Instant,
     ) -> bool {
-        if !term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+        if !back.term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
             return false;
         }
-        self.lots.put(ReserveLot { tokens: amounts.into(), term });
+        self.lots.put(back);
         true
     }
 
@@ -267,13 +272,13 @@ impl LaneReserve {
     }
 
     /// A lot has arrived.
-    pub(crate) fn stock_up(&mut self, tokens: Amounts, incarnation: Option<&Incarnation>, term: Expiry, now: Instant) {
+    pub(crate) fn stock_up(&mut self, lot: ReserveLot, incarnation: Option<&Incarnation>, now: Instant) {
         if self.incarnation.as_ref() != incarnation {
             // The bucket was created again: the old lots belong to nobody.
             self.lots.clear();
             self.incarnation = incarnation.cloned();
         }
-        self.lots.put(ReserveLot { tokens, term });
+        self.lots.put(lot);
         self.next_fetch = now;
         self.used_at = now;
     }
@@ -314,21 +319,23 @@ impl LaneReserve {
         if !self.lots.has_spent() {
             return None;
         }
-        let mut sums = [(); 2].map(|()| Amounts::from_elem(0, self.terms.params.len()));
-        for lot in self.lots.spent() {
-            let sum = &mut sums[usize::from(!lot.term.allows_return(now, self.life))];
-            sum.iter_mut().zip(&lot.tokens).for_each(|(sum, tokens)| *sum += tokens);
+        let mut forfeited = Amounts::from_elem(0, self.terms.params.len());
+        let mut settled = Vec::new();
+        for ReserveLot { tokens, baseline, term } in self.lots.spent() {
+            if !term.allows_return(now, self.life) {
+                forfeited.iter_mut().zip(&tokens).for_each(|(sum, tokens)| *sum += tokens);
+                continue;
+            }
+            for (index, (name, params)) in self.terms.params.iter().enumerate().filter(|(index, _)| tokens[*index] > 0)
+            {
+                let (name, mark) = (name.clone(), baseline.mark(index, *params));
+                settled.push(Settled { name, amount: -tokens[index], mark });
+            }
         }
-        let named = |amounts: &Amounts| {
-            let names = self.terms.params.iter().map(|(name, _)| name.clone());
-            names.zip(amounts.iter().copied()).filter(|(_, amount)| *amount > 0).collect()
-        };
-        let returned = ReserveReturn {
-            amounts: named(&sums[0]),
-            incarnation: self.incarnation.clone(),
-            forfeited: named(&sums[1]),
-        };
-        (!returned.amounts.is_empty() || !returned.forfeited.is_empty()).then_some(returned)
+        let names = self.terms.params.iter().map(|(name, _)| name.clone());
+        let forfeited: Vec<_> = names.zip(forfeited).filter(|(_, amount)| *amount > 0).collect();
+        let incarnation = self.incarnation.clone();
+        (!settled.is_empty() || !forfeited.is_empty()).then_some(ReserveReturn { settled, incarnation, forfeited })
     }
 
     /// Starts over under other terms; what is here is to be given up before.

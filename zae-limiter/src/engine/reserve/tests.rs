@@ -8,8 +8,13 @@ use tokio::time::Instant;
 
 use crate::{
     Limit, Limits,
-    bucket::{Amounts, image::Owner, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet},
-    engine::reserve::{LaneReserve, ReserveDraw, ReturnCause, lots::Expiry},
+    bucket::{
+        Amounts, image::Owner, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet, refund::Baseline,
+    },
+    engine::reserve::{
+        LaneReserve, ReserveDraw, ReserveReturn, ReturnCause,
+        lots::{Expiry, ReserveLot},
+    },
 };
 
 const LIFE: Duration = Duration::from_secs(1);
@@ -30,8 +35,21 @@ fn busy(terms: &Arc<LimitSet>, per_second: i64, now: Instant) -> LaneReserve {
     stock
 }
 
+fn lot(tokens: i64, term: Expiry) -> ReserveLot {
+    ReserveLot {
+        tokens: Amounts::from_elem(tokens, 1),
+        baseline: Baseline { levels: Amounts::from_elem(0, 1), at: 0, since: 0 },
+        term,
+    }
+}
+
+fn given_up(returned: &ReserveReturn) -> i64 {
+    let settled: i64 = returned.settled.iter().map(|part| -part.amount).sum();
+    settled + returned.forfeited.iter().map(|(_, amount)| amount).sum::<i64>()
+}
+
 fn stock_up(stock: &mut LaneReserve, tokens: i64, sent: Instant) {
-    stock.stock_up(Amounts::from_elem(tokens, 1), None, Expiry::starting(sent, LIFE), sent);
+    stock.stock_up(lot(tokens, Expiry::starting(sent, LIFE)), None, sent);
 }
 
 fn take(stock: &mut LaneReserve, terms: &Arc<LimitSet>, tokens: i64, now: Instant) -> Option<Expiry> {
@@ -92,7 +110,7 @@ fn what_was_not_used_for_half_a_life_goes_back() {
     assert!(stock.give_up(ReturnCause::Time, now + LIFE / 2).is_none());
     assert_eq!(stock.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
     let returned = stock.give_up(ReturnCause::Time, now + LIFE * 3 / 4).unwrap();
-    assert_eq!((returned.amounts[0].1, returned.forfeited.len()), (7_000, 0));
+    assert_eq!((returned.settled[0].amount, returned.forfeited.len()), (-7_000, 0));
     assert_eq!(stock.due(now + LIFE), None);
 }
 
@@ -103,7 +121,7 @@ fn what_could_not_be_returned_within_its_life_is_forfeited() {
     stock_up(&mut stock, 10_000, now);
     // The process was stopped for an hour.
     let returned = stock.give_up(ReturnCause::Time, now + Duration::from_secs(3_600)).unwrap();
-    assert_eq!((returned.amounts.len(), returned.forfeited[0].1), (0, 10_000));
+    assert_eq!((returned.settled.len(), returned.forfeited[0].1), (0, 10_000));
 }
 
 #[test]
@@ -113,9 +131,9 @@ fn tokens_that_come_back_live_no_longer_than_they_would_have() {
     stock_up(&mut stock, 10_000, now);
     let term = take(&mut stock, &terms, 4_000, now).unwrap();
     stock_up(&mut stock, 10_000, now + LIFE / 2);
-    assert!(!stock.put_back(&terms, &[4_000], Some(&"another".into()), term, now));
-    assert!(stock.put_back(&terms, &[4_000], None, term, now + LIFE / 2));
-    assert!(!stock.put_back(&terms, &[4_000], None, term, now + LIFE));
+    assert!(!stock.put_back(&terms, lot(4_000, term), Some(&"another".into()), now));
+    assert!(stock.put_back(&terms, lot(4_000, term), None, now + LIFE / 2));
+    assert!(!stock.put_back(&terms, lot(4_000, term), None, now + LIFE));
     assert!(take(&mut stock, &terms, 11_000, now + LIFE).is_none(), "only the second lot lives");
     assert!(take(&mut stock, &terms, 10_000, now + LIFE).is_some());
 }
@@ -145,10 +163,10 @@ fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
     assert_eq!(stock.pay(&terms, &[3_000], None, now)[0], 0);
     assert_eq!(stock.pay(&terms, &[9_000], None, now)[0], 2_000, "as far as it goes");
     stock_up(&mut stock, 5_000, now);
-    stock.stock_up(Amounts::from_elem(1_000, 1), Some(&another), Expiry::starting(now, LIFE), now);
+    stock.stock_up(lot(1_000, Expiry::starting(now, LIFE)), Some(&another), now);
     assert_eq!(stock.held(), [1_000]);
     let returned = stock.give_up(ReturnCause::End, now).unwrap();
-    assert_eq!((returned.incarnation, returned.amounts[0].1), (Some(another), 1_000));
+    assert_eq!((returned.incarnation, returned.settled[0].amount), (Some(another), -1_000));
 }
 
 #[derive(Clone, Debug)]
@@ -215,7 +233,7 @@ proptest! {
                 }
                 Step::TidyUp => {
                     let Some(gone) = stock.give_up(ReturnCause::Time, now) else { continue };
-                    returned += gone.amounts.iter().chain(&gone.forfeited).map(|(_, amount)| amount).sum::<i64>();
+                    returned += given_up(&gone);
                     lots.retain(|(sent, _)| *sent + LIFE > now);
                     if stock.due(now).is_none() {
                         lots.clear();
@@ -224,7 +242,7 @@ proptest! {
                 }
                 Step::PutBack => {
                     let Some((tokens, term, parts)) = last.take() else { continue };
-                    if stock.put_back(&terms, &[tokens], None, term, now) {
+                    if stock.put_back(&terms, lot(tokens, term), None, now) {
                         granted -= tokens;
                         parts.into_iter().for_each(|(index, part)| lots[index].1 += part);
                     }
@@ -233,9 +251,7 @@ proptest! {
             prop_assert!(stock.held()[0] <= MOST);
         }
         let rest = stock.give_up(ReturnCause::End, now);
-        if let Some(gone) = &rest {
-            returned += gone.amounts.iter().chain(&gone.forfeited).map(|(_, amount)| amount).sum::<i64>();
-        }
+        returned += rest.iter().map(given_up).sum::<i64>();
         prop_assert_eq!(debited, granted + returned);
     }
 }

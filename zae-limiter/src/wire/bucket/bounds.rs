@@ -7,6 +7,7 @@ use crate::{
         image::{Image, LimitImage},
         lifetime::Lifetime,
         plan::{BucketWrite, Goal, plan},
+        refund::{Booking, Neighbours},
     },
     model::{limit::MAX_LIMITS, name::LimitName},
 };
@@ -14,7 +15,7 @@ use crate::{
 const MAX_OPERATORS: usize = 300;
 const MAX_BYTES: usize = 4_096;
 
-/// The write that says most about each limit: all are taken from and credited, carry a fraction, one is refunded, and
+/// The write that says most about each limit: all are taken from and credited, carry a fraction and are refunded, and
 /// the lifetime is renewed.
 fn fullest(limits: usize) -> BucketWrite {
     let params =
@@ -27,6 +28,7 @@ fn fullest(limits: usize) -> BucketWrite {
         tokens: Some(500_000_000),
         params: (*params).into(),
         fraction: 7,
+        refunded: Some(1_000_000_007),
         consumed: Some(0),
     });
     let image = Image {
@@ -37,10 +39,12 @@ fn fullest(limits: usize) -> BucketWrite {
         ..Image::default()
     };
     let take: Vec<i64> = (0..count).map(|index| 600_000_000 + index).collect();
-    let adjust = [(name(0), -1)];
+    let adjust: Vec<_> =
+        (0..count).map(|index| Booking { back: 1, out: -1, ..Booking::from((name(index), -1)) }).collect();
     let ttl = Lifetime::Idle { seconds: 420, multiplier: 7 };
     let now = image.last_refill + 10_000;
-    plan(&image, &Goal { limits: &wanted, take: &take, adjust: &adjust, shards: 1, ttl, owner: None, now })
+    let goal = Goal { limits: &wanted, take: &take, adjust: &adjust, shards: 1, ttl, owner: None, now };
+    plan(&image, &goal).stamped(7, &image, Neighbours::Some)
 }
 
 fn operators(expression: &str) -> usize {

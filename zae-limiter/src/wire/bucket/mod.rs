@@ -1,9 +1,13 @@
 //! Bucket items: reading them into an [`Image`], creating them, and updating them.
 //!
-//! Three attributes are our own and unknown to the reference, which keeps what it does not know: `z_{limit}_fr` (N),
-//! the fraction of a millitoken left over by the last refill in 1/period mt; `z_inc` (S), which creation of the bucket
-//! this is, so that a refund does not reach a bucket that was deleted and created again; and `z_ahead` (S),
-//! `{rf}/{epoch ms}`: since when that `rf` is known to lie too far ahead.
+//! Five attributes are our own and unknown to the reference, which keeps what it does not know:
+//!
+//! - `z_{limit}_fr` (N): the fraction of a millitoken left over by the last refill, in 1/period mt;
+//! - `z_{limit}_rb` (N): all that was refunded of tokens whose place was known, in mt ([`crate::bucket::refund`]);
+//! - `z_rid` (N): the stamp of the last refund, so that one which is delivered twice counts once;
+//! - `z_inc` (S): which creation of the bucket this is, so that a refund does not reach a bucket that was deleted and
+//!   created again;
+//! - `z_ahead` (S): `{rf}/{epoch ms}`, since when that `rf` is known to lie too far ahead.
 
 #[cfg(test)]
 mod bounds;
@@ -35,8 +39,11 @@ const VALID_UNTIL: &str = "vu";
 const INCARNATION: &str = "z_inc";
 /// The end of a fraction's attribute.
 const FRACTION: &str = "_fr";
+/// The end of the attribute of a count of refunds.
+const REFUNDED: &str = "_rb";
 pub(in crate::wire) const TTL: &str = "ttl";
 const AHEAD: &str = "z_ahead";
+const LAST_REFUND: &str = "z_rid";
 const CASCADE: &str = "cascade";
 pub(in crate::wire) const DISABLED: &str = "disabled";
 pub(in crate::wire) const BYPASS: &str = "bypass";
@@ -50,6 +57,10 @@ const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_r
 
 pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
     ["z_", limit, FRACTION].concat()
+}
+
+pub(in crate::wire) fn refunded_attr(limit: &str) -> String {
+    ["z_", limit, REFUNDED].concat()
 }
 
 /// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
@@ -78,6 +89,7 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         leftovers: leftovers(&found, now).map_err(unsupported)?,
         shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
         ttl: counted(TTL, found.ttl)?.map(clamp),
+        last_refund: number(LAST_REFUND, found.last_refund)?,
         watch: text(found.ahead).and_then(parse_watch),
         valid_until: number(VALID_UNTIL, found.valid_until)?,
         owner: Owner {
@@ -104,7 +116,8 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         let Ok(name) = LimitName::new(stored.name) else { continue };
         let fraction = whole_number(item, stored.fraction, || fraction_attr(stored.name))?.unwrap_or(0);
         let consumed = count(item, stored.consumed, || keys::bucket_attr(stored.name, "tc"))?;
-        image.limits.push(LimitImage { name, tokens, params, fraction, consumed });
+        let refunded = balance(item, stored.refunded, || refunded_attr(stored.name))?;
+        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, consumed });
     }
     Ok(Some(image))
 }
@@ -234,6 +247,7 @@ struct Found<'a> {
     parent: Option<&'a AttributeValue>,
     incarnation: Option<&'a AttributeValue>,
     ahead: Option<&'a AttributeValue>,
+    last_refund: Option<&'a AttributeValue>,
     disabled: Option<&'a AttributeValue>,
     owner_stamped: bool,
     /// Attributes that may be over.
@@ -256,12 +270,13 @@ struct FoundLimit<'a> {
     period: Option<&'a AttributeValue>,
     consumed: Option<&'a AttributeValue>,
     fraction: Option<&'a AttributeValue>,
+    refunded: Option<&'a AttributeValue>,
 }
 
 impl<'a> Found<'a> {
     fn in_item(item: &'a Item) -> Self {
         let mut found = Self::default();
-        let mut fractions = Vec::new();
+        let mut ours = Vec::new();
         for (name, value) in item {
             match name.as_str() {
                 REFILL => found.last_refill = Some(value),
@@ -272,21 +287,24 @@ impl<'a> Found<'a> {
                 "parent_id" => found.parent = Some(value),
                 INCARNATION => found.incarnation = Some(value),
                 AHEAD => found.ahead = Some(value),
+                LAST_REFUND => found.last_refund = Some(value),
                 DISABLED => found.disabled = Some(value),
                 BYPASS => found.leftovers.push((BYPASS, value, Stamp::Until)),
                 "pgen" | "pinc" => found.owner_stamped = true,
                 other => match keys::parse_bucket_attr(other) {
                     Some((limit, field)) => found.limit(limit, field, other, value),
-                    None => match fraction_of(other) {
-                        Some(limit) => fractions.push((limit, value)),
+                    None => match ours_of(other) {
+                        Some((limit, field)) => ours.push((limit, field, value)),
                         None => found.feature(other),
                     },
                 },
             }
         }
-        for (limit, value) in fractions {
-            if let Some(stored) = found.limits.iter_mut().find(|stored| stored.name == limit) {
-                stored.fraction = Some(value);
+        for (limit, field, value) in ours {
+            let Some(stored) = found.limits.iter_mut().find(|stored| stored.name == limit) else { continue };
+            match field {
+                Ours::Fraction => stored.fraction = Some(value),
+                Ours::Refunded => stored.refunded = Some(value),
             }
         }
         found.limits.sort_unstable_by_key(|stored| stored.name);
@@ -328,9 +346,16 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Whose fraction an attribute is.
-fn fraction_of(attribute: &str) -> Option<&str> {
-    attribute.strip_prefix("z_")?.strip_suffix(FRACTION)
+/// An attribute of one limit that only our clients know.
+enum Ours {
+    Fraction,
+    Refunded,
+}
+
+fn ours_of(attribute: &str) -> Option<(&str, Ours)> {
+    let rest = attribute.strip_prefix("z_")?;
+    let of = |end, field| Some((rest.strip_suffix(end)?, field));
+    of(FRACTION, Ours::Fraction).or_else(|| of(REFUNDED, Ours::Refunded))
 }
 
 /// Everything a new bucket starts with.

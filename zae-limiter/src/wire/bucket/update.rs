@@ -5,13 +5,15 @@ use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n, s, watch_text,
+    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, n,
+    refunded_attr, s, watch_text,
 };
 use crate::{
     bucket::{
         image::{LeftoverValue, LimitImage, StoredParams},
         leftovers::Enabled,
         plan::{BucketWrite, LimitWrite, TokenWrite, Validity},
+        refund::RefundsBefore,
     },
     model::name::WCU,
     wire::{expression::Expression, keys},
@@ -229,6 +231,14 @@ impl Expressions {
                 self.set(&name, wanted);
             }
         }
+        if let Some(refund) = limit.refund {
+            let name = self.name(refunded_attr(limit.name.as_str()));
+            if let Some(most) = refund.at_most {
+                let most = self.value(most);
+                self.condition.push(&[&name, " <= ", &most]);
+            }
+            self.add(&name, refund.add);
+        }
         if limit.expect_fraction.is_none() && limit.set_fraction.is_none() {
             return;
         }
@@ -325,6 +335,17 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Update {
         let parent = e.name("parent_id");
         e.set_or_remove(&parent, owner.parent.as_deref().map(s));
     }
+    if let Some(refund) = write.refund {
+        let name = e.name(LAST_REFUND);
+        match refund.before {
+            RefundsBefore::Exactly(last) => e.expect(&name, last),
+            RefundsBefore::AnyOther => {
+                let id = e.value(refund.id);
+                e.condition.push(&[&name, " <> ", &id]);
+            }
+        }
+        e.set(&name, refund.id);
+    }
     e.finish()
 }
 
@@ -339,7 +360,7 @@ fn leftover_value(value: &LeftoverValue) -> AttributeValue {
 pub(crate) fn encode_removal(limit: &LimitImage) -> Expression {
     let name = limit.name.as_str();
     let fields = ["tk", "cp", "ra", "rp", "tc"].map(|field| keys::bucket_attr(name, field));
-    let attributes = fields.into_iter().chain([fraction_attr(name)]);
+    let attributes = fields.into_iter().chain([fraction_attr(name), refunded_attr(name)]);
     let mut removal = Expression::default();
     let mut placeholders = Vec::new();
     for (index, attribute) in attributes.enumerate() {

@@ -1,0 +1,126 @@
+//! The most that a bucket held since an instant, as far as this process has seen: [`Peaks`].
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::bucket::{Accrual, Amounts, Params, limit_set::LimitSet};
+
+/// Bounds the memory of a lane; beyond, what was seen longest ago is told less exactly, and never too low.
+const MOST: usize = 32;
+
+/// Observations of a bucket's levels (balances less all refunds), and the largest since each of them.
+///
+/// Between two observations a level rose by refill at the most.
+#[derive(Debug, Default)]
+pub(crate) struct Peaks {
+    /// Number of observations.
+    count: u64,
+    /// The first observation of the limits as they are now.
+    first: u64,
+    terms: Option<Arc<LimitSet>>,
+    /// One shard's part of each limit.
+    params: Vec<Params>,
+    /// The last observation, in mt by limit, and when, in epoch ms.
+    last: Option<(Amounts, i64)>,
+    /// By limit: observations, each with the peak until the next; later ones are lower.
+    peaks: Vec<VecDeque<(u64, i64)>>,
+}
+
+impl Peaks {
+    /// Notes the levels of the limits of `terms` at `now` (epoch ms), in one of `shards` shards. Returns the number of
+    /// the observation.
+    pub(crate) fn observe(&mut self, terms: &Arc<LimitSet>, shards: u32, levels: &Amounts, now: i64) -> u64 {
+        let shares = || terms.params.iter().map(|(_, whole)| whole.share(shards));
+        let is_same = |known: &Arc<LimitSet>| Arc::ptr_eq(known, terms) || known.params == terms.params;
+        if !self.terms.as_ref().is_some_and(is_same) || !shares().eq(self.params.iter().copied()) {
+            let terms = Some(Arc::clone(terms));
+            *self = Self { count: self.count, first: self.count, terms, params: shares().collect(), ..Self::default() };
+            self.peaks.resize_with(self.params.len(), VecDeque::new);
+        }
+        if let Some((last, at)) = self.last.take() {
+            let number = self.count - 1;
+            for (slot, peaks) in self.peaks.iter_mut().enumerate() {
+                let peak = rise(self.params[slot], last[slot], at, now);
+                while peaks.back().is_some_and(|(_, lower)| *lower <= peak) {
+                    peaks.pop_back();
+                }
+                peaks.push_back((number, peak));
+                if peaks.len() > MOST {
+                    let (_, highest) = peaks.pop_front().unwrap_or_default();
+                    peaks.front_mut().into_iter().for_each(|(_, peak)| *peak = highest);
+                }
+            }
+        }
+        self.last = Some((levels.clone(), now));
+        self.count += 1;
+        self.count - 1
+    }
+
+    /// The largest level of each limit since the observation called `since`, until `now` (epoch ms); `None` where the
+    /// limits were others then.
+    pub(crate) fn since(&self, since: u64, now: i64) -> Option<Amounts> {
+        let (last, at) = self.last.as_ref().filter(|_| (self.first..self.count).contains(&since))?;
+        let largest = |(slot, peaks): (usize, &VecDeque<(u64, i64)>)| {
+            let earlier = peaks.iter().find(|(number, _)| *number >= since).map(|(_, peak)| *peak);
+            rise(self.params[slot], last[slot], *at, now).max(earlier.unwrap_or(i64::MIN))
+        };
+        Some(self.peaks.iter().enumerate().map(largest).collect())
+    }
+}
+
+fn rise(params: Params, level: i64, from: i64, to: i64) -> i64 {
+    level.saturating_add(Accrual::between(params, from, to, 0).rounded_up())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        Limit, Limits,
+        bucket::{image::Owner, lifetime::Lifetime},
+    };
+
+    fn terms(capacity: u64) -> Arc<LimitSet> {
+        let limits = Limits::from(Limit::per_second("rpm", capacity).unwrap());
+        Arc::new(LimitSet::new(limits, Lifetime::AsIs, Owner::default()))
+    }
+
+    /// One millitoken a millisecond.
+    fn observe(peaks: &mut Peaks, level: i64, now: i64) -> u64 {
+        peaks.observe(&terms(1), 1, &Amounts::from_elem(level, 1), now)
+    }
+
+    #[test]
+    fn a_peak_lies_before_the_next_observation() {
+        let mut peaks = Peaks::default();
+        let [first, second] = [(100, 0), (50, 20)].map(|(level, now)| observe(&mut peaks, level, now));
+        assert_eq!(peaks.since(first, 30).unwrap()[0], 120);
+        assert_eq!(peaks.since(second, 30).unwrap()[0], 60);
+        assert_eq!(peaks.since(second + 1, 30), None, "not seen yet");
+        peaks.observe(&terms(2), 1, &Amounts::from_elem(0, 1), 30);
+        assert_eq!(peaks.since(second, 30), None, "the limit is another");
+    }
+
+    proptest! {
+        #[test]
+        fn a_peak_is_never_lower_than_any_since_and_exact_for_those_of_late(
+            steps in prop::collection::vec((0_i64..100, -500_i64..500), 1..200),
+        ) {
+            let (mut peaks, mut now, mut seen) = (Peaks::default(), 0, Vec::new());
+            for (pause, level) in steps {
+                now += pause;
+                observe(&mut peaks, level, now);
+                seen.push((level, now));
+            }
+            let end = now + 7;
+            for since in 0..seen.len() {
+                let ends = seen[since..].iter().skip(1).map(|(_, at)| *at).chain([end]);
+                let rise = seen[since..].iter().zip(ends).map(|((level, from), to)| level + to - from).max().unwrap();
+                let told = peaks.since(since as u64, end).unwrap()[0];
+                prop_assert!(told >= rise);
+                prop_assert!(told == rise || since + MOST < seen.len());
+            }
+        }
+    }
+}

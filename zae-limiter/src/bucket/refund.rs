@@ -1,0 +1,218 @@
+//! The part of a refund that still fits: exact refunds, without a call more than before.
+//!
+//! Tokens that are given back after their bucket has been refilled would be worth their amount twice: once as refill,
+//! and once as a refund. So a refund is worth no more than what the bucket had room for all the time since the tokens
+//! were taken: the capacity, less the most that it held since, less what was refunded since.
+//!
+//! In numbers: let `q` be the balance less everything that was ever refunded (the item counts it, `z_{limit}_rb`). It
+//! falls with every grant, rises with refill, and refunds do not change it. A hold remembers `q` right after its write;
+//! the answers of later writes show `q` again and again ([`Peaks`](crate::bucket::peaks::Peaks)), and between two of
+//! them it rose by refill at the most. With `M` the largest `q` since the grant and `R` the count of refunds, a refund
+//! is worth at most `C − R − M`.
+//!
+//! This is enough. Of the grants of any interval from `s` to `u`, what is kept is at most the balance at `s`, plus
+//! refill, and refunds of tokens that were taken before `s`. The last of these was worth at most `C − R − q(s)`, which
+//! is `C` less the balance at `s` and less the refunds since. All of it together is at most `C + r·τ`, however long
+//! tokens are held (invariant I1). Where nobody else refunds, a refund is worth all that there is room for.
+
+use crate::{
+    bucket::{
+        Accrual, Amounts, Params,
+        image::{Balance, Basis, Image},
+        plan::{BucketWrite, LimitWrite},
+    },
+    model::name::LimitName,
+};
+
+/// The most that a limit held since tokens were taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The largest balance since, less all refunds until then, in mt ...
+    pub(crate) level: i64,
+    /// ... as it was known at this instant, in epoch ms.
+    pub(crate) at: i64,
+    /// The limit's whole parameters when the tokens were taken.
+    pub(crate) params: Params,
+}
+
+/// Tells one refund from another, so that one which the network delivers twice counts once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RefundStamp {
+    /// 63 random bits, kept for all attempts at the same refund.
+    pub(crate) id: i64,
+    /// The refunds before it.
+    pub(crate) before: RefundsBefore,
+}
+
+/// The refunds that may have come before a refund since its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefundsBefore {
+    /// None: the last one still is this (`None`: there was none at all).
+    Exactly(Option<i64>),
+    /// Any but itself, within the margins of its limits.
+    AnyOther,
+}
+
+/// Up to so many limits each have a margin for the refunds of neighbours. Beyond, conditions would outgrow DynamoDB's
+/// bounds, and one stands for all.
+const FEW: usize = 4;
+
+impl BucketWrite {
+    /// Stamps the write with `id`, if it refunds anything. `neighbours` tells if others refund the same bucket.
+    pub(crate) fn stamped(mut self, id: i64, image: &Image, neighbours: Neighbours) -> Self {
+        let refunds = || self.limits.iter().filter(|limit| limit.refund.is_some());
+        let count = refunds().count();
+        if count == 0 {
+            return self;
+        }
+        let is_counted = |limit: &LimitWrite| image.limit(limit.name.as_str()).is_some_and(|l| l.refunded.is_some());
+        let has_margins = neighbours == Neighbours::Some && count <= FEW && refunds().all(is_counted);
+        let before = match image.last_refund {
+            Some(_) if has_margins => RefundsBefore::AnyOther,
+            last => RefundsBefore::Exactly(last),
+        };
+        if matches!(before, RefundsBefore::Exactly(_)) {
+            self.limits.iter_mut().filter_map(|limit| limit.refund.as_mut()).for_each(|refund| refund.at_most = None);
+        }
+        self.refund = Some(RefundStamp { id, before });
+        self
+    }
+}
+
+/// Tells if other processes are known to write the same bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Neighbours {
+    None,
+    Some,
+}
+
+/// The state of a bucket right after a write took tokens from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Baseline {
+    /// The balance less all refunds until then, in mt, by limit.
+    pub(crate) levels: Amounts,
+    /// When, in epoch ms.
+    pub(crate) at: i64,
+    /// Which of its lane's observations that was.
+    pub(crate) since: u64,
+}
+
+impl Baseline {
+    /// The mark of the limit at `index` with these parameters.
+    pub(crate) fn mark(&self, index: usize, params: Params) -> Option<Mark> {
+        self.levels.get(index).map(|level| Mark { level: *level, at: self.at, params })
+    }
+
+    /// The more cautious of both, for tokens that are given back together.
+    pub(crate) fn rise_to(&mut self, other: &Self) {
+        self.levels.iter_mut().zip(&other.levels).for_each(|(level, other)| *level = (*level).max(*other));
+        self.at = self.at.min(other.at);
+        self.since = self.since.min(other.since);
+    }
+}
+
+/// The balances of `image` at `now` (epoch ms), each less all refunds, in mt. Started millitokens count.
+pub(crate) fn levels(image: &Image, limits: &[(LimitName, Params)], balances: &[Balance]) -> Amounts {
+    let level = |((name, _), balance): (&(LimitName, Params), &Balance)| {
+        let started = matches!(balance.basis, Basis::Accrued(gained) if gained.fraction > 0);
+        let refunded = image.limit(name.as_str()).and_then(|stored| stored.refunded).unwrap_or(0);
+        balance.tokens.saturating_add(i64::from(started)).saturating_sub(refunded)
+    };
+    limits.iter().zip(balances).map(level).collect()
+}
+
+/// One limit's part of a settlement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// The limit.
+    pub(crate) name: LimitName,
+    /// In mt: positive for more consumption, negative for a refund.
+    pub(crate) amount: i64,
+    /// The most that the limit held since the tokens were taken; `None` gives back as much as there is room for now.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// The effect of settlements on one limit of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Booking {
+    /// The limit.
+    pub(crate) name: LimitName,
+    /// Added to the consumption counter, in mt.
+    pub(crate) consumed: i64,
+    /// Taken from the balance, in mt; negative when more is given back.
+    pub(crate) out: i64,
+    /// Given back to the balance, in mt, of tokens that carry a mark.
+    pub(crate) back: i64,
+    /// The amount, in mt, by which the count of refunds may have grown since the image without a change to `back`.
+    pub(crate) margin: i64,
+}
+
+impl From<(LimitName, i64)> for Booking {
+    fn from((name, amount): (LimitName, i64)) -> Self {
+        Self { name, consumed: amount, out: amount, back: 0, margin: i64::MAX }
+    }
+}
+
+impl Mark {
+    /// Mt that a refund at `now` (epoch ms) may be worth, where `refunded` was refunded until now; negative for
+    /// nothing.
+    fn room(&self, params: Params, shards: u32, refunded: i64, now: i64) -> i64 {
+        let gained = |params: Params| Accrual::between(params.share(shards), self.at, now, 0).rounded_up();
+        // The rate may have been changed in between: neither one nor the other gained more.
+        let gained = gained(params).max(gained(self.params));
+        let ceiling = params.share(shards).capacity;
+        ceiling.saturating_sub(self.level).saturating_sub(gained).saturating_sub(refunded)
+    }
+}
+
+/// Works out the effect of `settled` on `image` at `now` (epoch ms), summed by limit.
+pub(crate) fn book<'a>(
+    settled: impl IntoIterator<Item = &'a Settled>,
+    image: &Image,
+    shards: u32,
+    now: i64,
+) -> Vec<Booking> {
+    let mut bookings: Vec<Booking> = Vec::new();
+    for Settled { name, amount, mark } in settled {
+        let mut booking = Booking::from((name.clone(), *amount));
+        let stored = image.limit(name.as_str());
+        let params = stored.and_then(|stored| stored.params.complete());
+        if let (true, Some(mark), Some(params)) = (*amount < 0, mark, params) {
+            // One after the other: what was refunded before takes room from the next.
+            let before = bookings.iter().find(|known| known.name == *name).map_or(0, |known| known.back);
+            let refunded = stored.and_then(|stored| stored.refunded).unwrap_or(0).saturating_add(before);
+            let room = mark.room(params, shards, refunded, now);
+            booking.back = amount.saturating_neg().min(room.max(0));
+            booking.out = -booking.back;
+            booking.margin = if booking.back > 0 { room.saturating_sub(booking.back) } else { i64::MAX };
+        }
+        match bookings.iter_mut().find(|known| known.name == *name) {
+            Some(known) => known.add(&booking),
+            None => bookings.push(booking),
+        }
+    }
+    bookings.retain(|booking| (booking.consumed, booking.out, booking.back) != (0, 0, 0));
+    bookings
+}
+
+impl Booking {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.consumed = self.consumed.saturating_add(other.consumed);
+        self.out = self.out.saturating_add(other.out);
+        self.back = self.back.saturating_add(other.back);
+        self.margin = self.margin.min(other.margin);
+    }
+}
+
+/// Sums amounts by limit, as they were booked: for counters, and for what was never written.
+pub(crate) fn sums<'a>(settled: impl IntoIterator<Item = &'a Settled>) -> Vec<(LimitName, i64)> {
+    let mut sums: Vec<(LimitName, i64)> = Vec::new();
+    for Settled { name, amount, .. } in settled {
+        match sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum = sum.saturating_add(*amount),
+            None => sums.push((name.clone(), *amount)),
+        }
+    }
+    sums.retain(|(_, sum)| *sum != 0);
+    sums
+}
