@@ -212,8 +212,7 @@ pub enum LeaseError {
 ///     }
 /// }
 /// ```
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("settling a lease on {entity}/{resource} failed: {message}")]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SettleError {
     /// The entity that the bucket belongs to.
@@ -221,4 +220,18 @@ pub struct SettleError {
     /// The resource that was asked for.
     pub resource: ResourceName,
     pub(crate) message: String,
+    pub(crate) source: Option<Arc<RepositoryError>>,
+}
+
+impl fmt::Display for SettleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entity, resource, message, .. } = self;
+        write!(f, "settling a lease on {entity}/{resource} failed: {message}")
+    }
+}
+
+impl std::error::Error for SettleError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
 }

@@ -436,15 +436,14 @@ impl Future for Settlement {
         while let Some((lane, booked)) = this.booked.last_mut() {
             let result = match Pin::new(booked).poll(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(result)) => result,
-                Poll::Ready(Err(_)) => Err("the runtime shut down before it was stored".into()),
+                Poll::Ready(Ok(result)) => result.map_err(Some),
+                Poll::Ready(Err(_)) => Err(None),
             };
-            if let Err(message) = result {
-                this.failed.get_or_insert(SettleError {
-                    entity: lane.key.entity.clone(),
-                    resource: lane.key.resource.clone(),
-                    message: message.to_string(),
-                });
+            if let Err(source) = result {
+                let stopped = || "the runtime shut down before it was stored".to_owned();
+                let message = source.as_ref().map_or_else(stopped, ToString::to_string);
+                let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
+                this.failed.get_or_insert(SettleError { entity, resource, message, source });
             }
             this.booked.pop();
         }

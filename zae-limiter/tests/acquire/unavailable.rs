@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use zae_limiter::{
-    Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, StoredPolicy,
-    SystemDefaults, error::UnavailableReason,
+    Acquire, AcquireError, Cost, LeaseOrigin, Limits, OnUnavailable, RateLimiter, Repository, RepositoryError,
+    StoredPolicy, SystemDefaults, error::UnavailableReason,
 };
 use zae_testkit::{
     Bench, Fault,
@@ -301,4 +301,17 @@ async fn the_longest_duration_is_no_panic() {
         drop(lease.commit());
         limiter.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn a_settlement_that_is_lost_says_why() {
+    let bench = Bench::new();
+    let (wire, repository) = bench.process().await;
+    repository.set_system_defaults(rpm(100)).await.unwrap();
+    let limiter = RateLimiter::builder(repository).deadline(DEADLINE).build();
+    let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1)).await.unwrap();
+    wire.fail(|_, _| Fault::LostAfter);
+    let lost = lease.roll_back().await.unwrap_err();
+    let source = std::error::Error::source(&lost).expect("the error of the write");
+    assert!(source.is::<RepositoryError>(), "{source}");
 }

@@ -79,19 +79,19 @@ pub(crate) struct Pending {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) booked_at: Instant,
     /// Told when it is stored; `None` when nobody asks.
-    done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
+    done: Option<oneshot::Sender<Result<(), Arc<RepositoryError>>>>,
 }
 
 impl Pending {
     pub(crate) fn new(
         amounts: Vec<Settled>,
         incarnation: Option<Incarnation>,
-        done: Option<oneshot::Sender<Result<(), Arc<str>>>>,
+        done: Option<oneshot::Sender<Result<(), Arc<RepositoryError>>>>,
     ) -> Self {
         Self { amounts, incarnation, booked_at: Instant::now(), done }
     }
 
-    pub(crate) fn finish(self, result: Result<(), Arc<str>>) {
+    pub(crate) fn finish(self, result: Result<(), Arc<RepositoryError>>) {
         if let Some(done) = self.done {
             let _ = done.send(result);
         }

@@ -373,7 +373,7 @@ fn drop_strangers(pending: &mut Vec<Pending>, image: &Image) {
     finish(strangers.collect(), &Ok(()));
 }
 
-fn finish(pending: Vec<Pending>, result: &Result<(), Arc<str>>) {
+fn finish(pending: Vec<Pending>, result: &Result<(), Arc<RepositoryError>>) {
     for settlement in pending {
         settlement.finish(result.clone());
     }
@@ -424,7 +424,7 @@ pub(super) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: RepositoryError
         for (name, amount) in refund::sums(pending.iter().flat_map(|pending| &pending.amounts)) {
             telemetry::under(Under::LostRefund, &name, -amount);
         }
-        finish(pending, &Err(error.to_string().into()));
+        finish(pending, &Err(Arc::clone(&error)));
     }
     let failure = match error.outage() {
         Some(reason) => Failure::Unavailable(reason, Some(error)),

@@ -16,6 +16,7 @@ use crate::{
         lane::{Lane, ask::Pending, target::Target},
         reserve::lots::Expiry,
     },
+    error::RepositoryError,
     model::{limit::Limit, name::LimitName, status::LimitStatus},
 };
 
@@ -49,7 +50,7 @@ enum HoldState {
 }
 
 /// Resolves when a booking is stored.
-pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<str>>>;
+pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<RepositoryError>>>;
 
 /// The tokens taken from a bucket.
 #[derive(Debug)]
