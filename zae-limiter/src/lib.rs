@@ -92,8 +92,12 @@ pub mod error;
 pub mod guide;
 mod limiter;
 mod model;
+mod random;
 mod recent;
 mod repository;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 mod store;
 pub mod stream;
 mod wire;

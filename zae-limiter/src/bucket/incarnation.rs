@@ -7,6 +7,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::random::Random;
+
 /// A stamp that tells one creation of a bucket from another.
 ///
 /// Every grant carries it, so the ones that are drawn here are numbers: copied without counting references.
@@ -21,7 +23,12 @@ pub(crate) enum Incarnation {
 impl Incarnation {
     /// One that no bucket had before.
     pub(crate) fn draw() -> Self {
-        Self::Drawn(rand::random())
+        Self::drawn_from(&Random::default())
+    }
+
+    /// The same, where `random` decides.
+    pub(crate) fn drawn_from(random: &Random) -> Self {
+        Self::Drawn(random.bits())
     }
 }
 

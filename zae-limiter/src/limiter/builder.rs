@@ -18,6 +18,7 @@ use crate::{
         telemetry,
     },
     model::{limit::Limits, reserve::Reserve, status::OnUnavailable},
+    random::Random,
     repository::Repository,
 };
 
@@ -51,6 +52,7 @@ pub struct RateLimiterBuilder {
     reserve_life: Duration,
     on_unavailable: Option<OnUnavailable>,
     default_limits: Option<Limits>,
+    random: Random,
 }
 
 impl fmt::Debug for RateLimiterBuilder {
@@ -76,6 +78,7 @@ impl RateLimiterBuilder {
             reserve_life: DEFAULT_RESERVE_LIFE,
             on_unavailable: None,
             default_limits: None,
+            random: Random::default(),
         }
     }
 
@@ -147,6 +150,13 @@ impl RateLimiterBuilder {
         self
     }
 
+    /// Takes everything random from `seed`.
+    #[cfg(feature = "sim")]
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
+        self.random = Random::seeded(seed);
+        self
+    }
+
     /// The limiter. Nothing is sent yet.
     ///
     /// What it does for longer than a call (connections, settlements) is done on the runtime that it is built on;
@@ -162,6 +172,7 @@ impl RateLimiterBuilder {
             max_waiting: self.max_waiting,
             max_lanes: self.max_lanes,
         };
+        let front = Front::new(self.max_lanes, self.random.bits());
         let shared = Arc::new(Context {
             store: self.repository.store().clone(),
             namespace: self.repository.namespace_id().clone(),
@@ -172,12 +183,13 @@ impl RateLimiterBuilder {
             closing: Closing::default(),
             tasks: TaskTracker::new(),
             home: HomeRuntime::here(),
+            random: self.random,
             stranded: Stranded::default(),
         });
         let inner = Inner {
             local: LocalShares::new(self.local_share, self.max_lanes),
             lanes: Lanes::new(shared),
-            front: Front::new(self.max_lanes),
+            front,
             reserve: self.reserve,
             repository: self.repository,
             deadline: self.deadline,

@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// Also true of the skeleton that an adjustment of the reference leaves where a bucket was deleted.
+const IS_NO_BUCKET: &str = "attribute_not_exists(rf)";
+
 /// A write and what it cost.
 #[derive(Debug)]
 pub(crate) struct WriteReport {
@@ -61,14 +64,26 @@ fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryErro
     item.map_or(Ok(None), |item| bucket::decode(item, now))
 }
 
-fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
+pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
+    match decode(item, now) {
+        Ok(Some(image)) => WriteOutcome::Done(image),
+        // The write did go through; only what it left is of another making.
+        Ok(None) => WriteOutcome::Failed(RepositoryError::Malformed {
+            key: item.and_then(Key::of).map(|key| key.pk).unwrap_or_default(),
+            problem: "the bucket lost its refill instant".to_owned(),
+        }),
+        Err(error) => WriteOutcome::Failed(error),
+    }
+}
+
+pub(super) fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
     match decode(item, now) {
         Ok(image) => WriteOutcome::Lost(image),
         Err(error) => WriteOutcome::Failed(error),
     }
 }
 
-fn failed(error: StoreError) -> WriteOutcome {
+pub(super) fn failed(error: StoreError) -> WriteOutcome {
     match error.kind {
         StoreErrorKind::NotApplied => WriteOutcome::NotApplied(error),
         _ => WriteOutcome::Failed(error.into()),
@@ -102,6 +117,11 @@ pub(crate) async fn update(
 ) -> WriteReport {
     let update = bucket::encode_update(write);
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
+    #[cfg(feature = "sim")]
+    if let Some(table) = &store.model {
+        let key = Key::new(pk, keys::sk_state());
+        return super::model::write("UpdateItem", table.call(super::model::update(key, update)), now).await;
+    }
     let request = store
         .once
         .update_item()
@@ -116,15 +136,7 @@ pub(crate) async fn update(
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let outcome = match request.send().await {
         Ok(output) => {
-            let outcome = match decode(output.attributes(), now) {
-                Ok(Some(image)) => WriteOutcome::Done(image),
-                // The write did go through; only what it left is of another making.
-                Ok(None) => WriteOutcome::Failed(RepositoryError::Malformed {
-                    key: key.to_string(),
-                    problem: "the bucket lost its refill instant".to_owned(),
-                }),
-                Err(error) => WriteOutcome::Failed(error),
-            };
+            let outcome = done(output.attributes(), now);
             return WriteReport { outcome, units: units(output.consumed_capacity()) };
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
@@ -148,13 +160,21 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
         shard: key.shard,
         image: &image,
     });
+    #[cfg(feature = "sim")]
+    if let Some(table) = &store.model {
+        let put = super::model::Request::Put { item, condition: IS_NO_BUCKET.to_owned() };
+        let mut report = super::model::write("PutItem", table.call(put), now).await;
+        if matches!(report.outcome, WriteOutcome::Done(_)) {
+            report.outcome = WriteOutcome::Done(image);
+        }
+        return report;
+    }
     let request = store
         .once
         .put_item()
         .table_name(&store.table)
         .set_item(Some(item))
-        // Also true of the skeleton that an adjustment of the reference leaves where a bucket was deleted.
-        .condition_expression("attribute_not_exists(rf)")
+        .condition_expression(IS_NO_BUCKET)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let outcome = match request.send().await {

@@ -15,6 +15,8 @@
 
 mod admin;
 pub(crate) mod bucket;
+#[cfg(feature = "sim")]
+pub(crate) mod model;
 mod read;
 mod write;
 
@@ -43,6 +45,9 @@ pub(crate) struct Store {
     /// takes a timer, and wraps both bodies, for every call. Nor does it end calls by itself, which a caller may want
     /// to wait for longer.
     pub(crate) once: Client,
+    /// Stands in for all of it in a simulation.
+    #[cfg(feature = "sim")]
+    pub(crate) model: Option<std::sync::Arc<dyn model::Table>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -69,7 +74,13 @@ impl Store {
         } else {
             client.clone()
         };
-        Self { table, client, once }
+        Self {
+            table,
+            client,
+            once,
+            #[cfg(feature = "sim")]
+            model: None,
+        }
     }
 
     /// The error of a failed call, with the table's name where that is what is missing.

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
     ("model", 0),
     ("clock", 0),
+    ("random", 0),
     ("recent", 0),
     ("aws", 1),
     ("bucket", 1),
@@ -24,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("stream", 5),
     ("engine", 6),
     ("limiter", 7),
+    ("sim", 8),
 ];
 
 fn floor(room: &str) -> Option<u8> {

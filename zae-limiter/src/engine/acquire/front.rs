@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use foldhash::fast::RandomState;
+use foldhash::{SharedSeed, fast::SeedableRandomState};
 
 use crate::{
     engine::acquire::resolve::ResolvedTargets,
@@ -32,14 +32,16 @@ struct FrontEntry {
 /// one comparison; who finds somebody else in their place asks the larger caches behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
-    hasher: RandomState,
+    hasher: SeedableRandomState,
     slots: Box<[RwLock<Option<FrontEntry>>]>,
 }
 
 impl Front {
-    pub(crate) fn new(max_lanes: u64) -> Self {
+    /// The places depend on `seed`.
+    pub(crate) fn new(max_lanes: u64, seed: u64) -> Self {
         let slots = (max_lanes / PART_OF_LANES).clamp(1, MAX_SLOTS);
-        Self { hasher: RandomState::default(), slots: (0..slots).map(|_| RwLock::default()).collect() }
+        let hasher = SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
+        Self { hasher, slots: (0..slots).map(|_| RwLock::default()).collect() }
     }
 
     fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<FrontEntry>> {

@@ -54,7 +54,7 @@ async fn ask_level(
     deadline: Instant,
 ) -> AskOutcome {
     let mut shards = level.lane().image().map_or(1, |image| image.shards());
-    let start = if shards > 1 { rand::random_range(0..shards) } else { 0 };
+    let start = if shards > 1 { lanes.shared.random.of(0..shards) } else { 0 };
     let mut best: Option<Refusal> = None;
     let mut tried = 0;
     while tried < shards {

@@ -200,7 +200,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 // The image is the newest there is, and grows old with every moment: a pause makes the next attempt a
                 // lost one too. Only now and then is way given, so that attempts that keep step fall out of it.
                 if lost.is_multiple_of(PATIENCE) {
-                    pause(lost / PATIENCE).await;
+                    pause(lane, lost / PATIENCE).await;
                 }
             }
             WriteOutcome::NotApplied(error) => {
@@ -214,7 +214,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
                 }
                 if !asks.is_empty() || !pending.is_empty() {
                     telemetry::again("throttled");
-                    pause(busy).await;
+                    pause(lane, busy).await;
                 }
             }
             WriteOutcome::Failed(error) => {
@@ -297,7 +297,7 @@ fn serve_from_stock(lane: &Lane, terms: &Arc<LimitSet>, asks: &mut Vec<Ask>, pen
 fn rest(lane: &Lane, terms: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut stock) = lane.stock() {
         let left = left(terms, image, now);
-        stock.observe(&left, Instant::now());
+        stock.observe(&left, Instant::now(), &lane.shared.random);
     }
     if writes > 0 {
         telemetry::answered(writes);
@@ -323,7 +323,7 @@ fn stock_up(lane: &Lane, terms: &LimitSet, image: &Image, written: &WriteDraft, 
         let lot = ReserveLot { tokens: written.ahead.clone(), baseline, term };
         stock.stock_up(lot, image.incarnation.as_ref(), now);
     }
-    stock.observe(&left(terms, image, written.now), now);
+    stock.observe(&left(terms, image, written.now), now, &lane.shared.random);
 }
 
 /// Counts what adjustments took from balances that did not have it.
@@ -362,9 +362,9 @@ fn kind(outcome: &WriteOutcome) -> &'static str {
 }
 
 /// A short random pause, longer with each try, so that processes that collided do not collide again.
-async fn pause(tries: u32) {
+async fn pause(lane: &Lane, tries: u32) {
     let ceiling = 2_u64 << tries.min(5);
-    tokio::time::sleep(Duration::from_millis(rand::random_range(1..=ceiling))).await;
+    tokio::time::sleep(Duration::from_millis(lane.shared.random.of(1..=ceiling))).await;
 }
 
 /// Removes settlements that belong to a bucket which was deleted since.
@@ -390,7 +390,7 @@ fn opening(lane: &Arc<Lane>, terms: &LimitSet, asks: &[Ask], now: i64) -> Openin
         };
         terms.params.iter().map(surplus).collect()
     });
-    Opening { shards, balances, incarnation: Incarnation::draw(), wcu: WcuImage::full() }
+    Opening { shards, balances, incarnation: Incarnation::drawn_from(&lane.shared.random), wcu: WcuImage::full() }
 }
 
 /// Grants what was written to those who are served. Returns the state of the bucket right after.

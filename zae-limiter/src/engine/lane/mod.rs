@@ -201,7 +201,7 @@ impl Lane {
         let mut state = lock(&self.state);
         state.image = image;
         // Not all processes should ask again at the same moment.
-        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(rand::random_range(0.75..=1.0)));
+        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(self.shared.random.of(0.75..=1.0)));
     }
 
     /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `terms`. Returns the baseline of

@@ -48,6 +48,7 @@ impl Worker {
                 Next::Wait(until) => {
                     let closing = &lane.shared.closing;
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep_until(until) => {}
                         () = lane.wake.notified() => {}
                         () = closing.begun(), if !closing.has_begun() => {}

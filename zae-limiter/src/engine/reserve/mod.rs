@@ -28,6 +28,7 @@ use crate::{
         telemetry::Grants,
     },
     model::name::LimitName,
+    random::Random,
 };
 
 /// One part in this many of the capacity is the most that one process holds.
@@ -284,7 +285,7 @@ impl LaneReserve {
     }
 
     /// Notes what a write or a lost condition has just shown: `left` once everybody is served.
-    pub(crate) fn observe(&mut self, left: &[i64], now: Instant) {
+    pub(crate) fn observe(&mut self, left: &[i64], now: Instant, random: &Random) {
         self.demand.fold(now);
         self.left = left.into();
         let limits = self.terms.params.iter().enumerate();
@@ -293,7 +294,7 @@ impl LaneReserve {
                 let life = self.demand.during(slot, self.life).min(most(params.capacity));
                 left.get(slot).is_some_and(|left| *left < life)
             });
-        self.rationed_until = scarce.then(|| now + self.life.mul_f64(rand::random_range(0.5..=1.5)));
+        self.rationed_until = scarce.then(|| now + self.life.mul_f64(random.of(0.5..=1.5)));
     }
 
     /// Returns true if the stock is granted from, and so will be filled up again before long.

@@ -15,6 +15,7 @@ use crate::{
         LaneReserve, ReserveDraw, ReserveReturn, ReturnCause,
         lots::{Expiry, ReserveLot},
     },
+    random::Random,
 };
 
 const LIFE: Duration = Duration::from_secs(1);
@@ -89,15 +90,15 @@ fn nothing_is_held_where_asks_are_rare_or_large() {
 fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
     let (terms, now) = (terms(), Instant::now());
     let mut stock = busy(&terms, 200, now);
-    stock.observe(&[150_000], now);
+    stock.observe(&[150_000], now, &Random::default());
     let wait = stock.ration(&terms, &[1_000], now).expect("less than a life's demand is left");
     assert!((LIFE / 2..=LIFE * 3 / 2).contains(&wait));
     assert_eq!(stock.ration(&terms, &[MOST + 1], now), None, "no reserve can serve that, so the bucket is asked");
     assert_eq!(stock.ration(&terms, &[1_000], now + wait), None);
-    stock.observe(&[250_000], now);
+    stock.observe(&[250_000], now, &Random::default());
     assert_eq!(stock.ration(&terms, &[1_000], now), None, "enough again");
     let mut quiet = LaneReserve::new(Arc::clone(&terms), LIFE, now - LIFE);
-    quiet.observe(&[0], now);
+    quiet.observe(&[0], now, &Random::default());
     assert_eq!(quiet.ration(&terms, &[1_000], now), None, "without a reserve there is no ration");
 }
 

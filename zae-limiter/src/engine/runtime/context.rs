@@ -18,6 +18,7 @@ use crate::{
         runtime::{breaker::Breaker, deadlines::Deadlines, home::HomeRuntime},
     },
     model::name::NamespaceId,
+    random::Random,
     store::Store,
 };
 
@@ -48,6 +49,7 @@ pub(crate) struct Context {
     pub(crate) closing: Closing,
     pub(crate) tasks: TaskTracker,
     pub(crate) home: HomeRuntime,
+    pub(crate) random: Random,
     /// Lanes with work whose runtime ended where there was no other.
     pub(crate) stranded: Stranded,
 }

@@ -76,6 +76,7 @@ impl Deadlines {
         let keeper = TimerTask(&self);
         while let Some(next) = self.look() {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(next) => {}
                 () = self.earlier.notified() => {}
             }

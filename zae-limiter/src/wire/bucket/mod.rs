@@ -16,6 +16,8 @@ mod update;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+#[cfg(feature = "sim")]
+pub(crate) use update::Update;
 pub(crate) use update::{encode_removal, encode_update};
 
 use super::{

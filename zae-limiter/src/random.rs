@@ -1,0 +1,38 @@
+//! The source of everything random in the engine: [`Random`].
+
+#[cfg(feature = "sim")]
+use std::sync::{Mutex, PoisonError};
+
+use rand::distr::uniform::{SampleRange, SampleUniform};
+#[cfg(feature = "sim")]
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// The source of everything random in the engine: jitter, the first shard to ask, the stamps of new buckets. It is the
+/// thread's generator, unless a simulation gives a seed.
+#[derive(Debug, Default)]
+pub(crate) struct Random {
+    #[cfg(feature = "sim")]
+    seeded: Option<Mutex<StdRng>>,
+}
+
+impl Random {
+    /// The same numbers for the same seed.
+    #[cfg(feature = "sim")]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self { seeded: Some(Mutex::new(StdRng::seed_from_u64(seed))) }
+    }
+
+    /// One of `range`.
+    pub(crate) fn of<T: SampleUniform>(&self, range: impl SampleRange<T>) -> T {
+        #[cfg(feature = "sim")]
+        if let Some(seeded) = &self.seeded {
+            return seeded.lock().unwrap_or_else(PoisonError::into_inner).random_range(range);
+        }
+        rand::random_range(range)
+    }
+
+    /// 64 random bits.
+    pub(crate) fn bits(&self) -> u64 {
+        self.of(0..=u64::MAX)
+    }
+}

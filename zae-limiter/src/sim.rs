@@ -1,0 +1,128 @@
+//! What a simulation needs to run limiters on a table of its own: no SDK, no wall clock, one seed.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_sdk_dynamodb::{
+    Client, Config,
+    config::{BehaviorVersion, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+};
+
+pub use crate::store::model::{Answer, Answering, Fault, ItemKey, Request, Table};
+use crate::{
+    clock::Clock,
+    limiter::{RateLimiter, RateLimiterBuilder},
+    model::{
+        limit::Limits,
+        name::{EntityId, LimitScope, NamespaceId, NamespaceName, ResourceName, StackName},
+    },
+    repository::{AuditRetention, DEFAULT_NAMESPACE, Inner, Repository, Settings, resolution::Resolutions},
+    store::Store,
+    wire::{
+        Item,
+        config::{self, ConfigLevel},
+        keys, namespace,
+        values::{item, s},
+    },
+};
+
+/// The namespace that everything is in.
+const NAMESPACE: &str = "SimSimSimSi";
+
+/// Names of the one namespace, and everything that is written in it.
+#[derive(Clone, Debug)]
+pub struct Names {
+    name: NamespaceName,
+    id: NamespaceId,
+    stack: StackName,
+}
+
+impl Names {
+    /// They are always the same.
+    ///
+    /// # Errors
+    /// Never: they are valid.
+    pub fn new() -> Result<Self, crate::ValidationError> {
+        Ok(Self {
+            name: NamespaceName::new(DEFAULT_NAMESPACE)?,
+            id: NamespaceId::new(NAMESPACE)?,
+            stack: StackName::new("sim")?,
+        })
+    }
+
+    /// The record that says that the namespace is in use.
+    pub fn record(&self) -> Item {
+        namespace::encode(&namespace::by_name(&self.name), &self.name, &self.id, "2026-01-01T00:00:00Z")
+    }
+
+    /// The record of an entity, which charges `parent` too where there is one.
+    pub fn entity(&self, entity: &EntityId, parent: Option<&EntityId>) -> Item {
+        let ns = self.id.as_str();
+        let mut record = item([
+            ("PK", s(keys::pk_entity(ns, entity.as_str()))),
+            ("SK", s(keys::sk_meta())),
+            ("entity_id", s(entity.as_str())),
+        ]);
+        if let Some(parent) = parent {
+            record.insert("parent_id".to_owned(), s(parent.as_str()));
+            record.insert("cascade".to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+        }
+        record
+    }
+
+    /// The limits of an entity for all resources.
+    pub fn limits(&self, entity: &EntityId, limits: &Limits) -> Item {
+        let level = ConfigLevel::Entity(entity, &LimitScope::Default);
+        config::encode(level, self.id.as_str(), Some(limits), None, None)
+    }
+
+    /// The limits of everybody for a resource: their buckets may be removed when they are full.
+    pub fn defaults(&self, resource: &ResourceName, limits: &Limits) -> Item {
+        config::encode(ConfigLevel::Resource(resource), self.id.as_str(), Some(limits), None, None)
+    }
+
+    /// The key of a bucket.
+    pub fn bucket(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> ItemKey {
+        let pk = keys::pk_bucket(self.id.as_str(), entity.as_str(), resource.as_str(), shard);
+        ItemKey { pk, sk: keys::sk_state().to_owned() }
+    }
+
+    /// A repository on `table`.
+    pub fn repository(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> Repository {
+        let mut store = Store::new("sim".to_owned(), nowhere());
+        store.model = Some(table);
+        Repository::assemble(Inner {
+            store,
+            clock,
+            stack: self.stack.clone(),
+            endpoint_url: None,
+            namespace_name: self.name.clone(),
+            namespace_id: self.id.clone(),
+            resolutions: Arc::new(Resolutions::new(crate::repository::DEFAULT_CONFIG_CACHE_TTL)),
+            settings: Settings {
+                bucket_ttl_multiplier: 7,
+                config_cache_ttl: crate::repository::DEFAULT_CONFIG_CACHE_TTL,
+            },
+            audit: AuditRetention::default(),
+        })
+    }
+}
+
+/// The limiter that `builder` describes, with everything random taken from `seed`.
+pub fn build(builder: RateLimiterBuilder, seed: u64) -> RateLimiter {
+    builder.seed(seed).build()
+}
+
+/// A client that nothing is sent with.
+fn nowhere() -> Client {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    let client = CLIENT.get_or_init(|| {
+        let timeouts = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Client::from_conf(config.build())
+    });
+    client.clone()
+}

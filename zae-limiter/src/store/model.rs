@@ -1,0 +1,149 @@
+//! A table in DynamoDB's place, for a simulation: it is given the requests as DynamoDB would get them, expressions
+//! included, and answers below the SDK.
+
+use std::{borrow::Borrow, collections::HashMap, fmt, future::Future, pin::Pin};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::{
+    error::{Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind},
+    store::{
+        Consistency,
+        bucket::{WriteReport, done, failed, lost},
+    },
+    wire::{Item, bucket::Update, expression::Key},
+};
+
+/// A primary key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemKey {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Request {
+    /// GetItem and BatchGetItem.
+    Read {
+        /// The items asked for.
+        keys: Vec<ItemKey>,
+        /// Whether every write acknowledged before must be seen.
+        strong: bool,
+    },
+    /// PutItem.
+    Put {
+        /// The item.
+        item: HashMap<String, AttributeValue>,
+        /// Its condition.
+        condition: String,
+    },
+    /// UpdateItem, answered with the whole item.
+    Update {
+        /// The item to change.
+        key: ItemKey,
+        /// The update; empty where nothing is to change.
+        update: String,
+        /// The condition.
+        condition: String,
+        /// The names that placeholders stand for.
+        names: HashMap<String, String>,
+        /// The values that placeholders stand for.
+        values: HashMap<String, AttributeValue>,
+    },
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The items that exist.
+    Read(Vec<HashMap<String, AttributeValue>>),
+    /// The write is done; the item as it now is.
+    Written(HashMap<String, AttributeValue>),
+    /// The condition did not hold; the item as it is.
+    Refused(Option<HashMap<String, AttributeValue>>),
+}
+
+/// What became of a request that was not answered as such.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Refused for the load; it had no effect.
+    Throttled {
+        /// DynamoDB's name for it.
+        code: String,
+        /// Its explanation.
+        message: String,
+    },
+    /// The server failed, perhaps after doing the work.
+    Failed,
+    /// The connection broke, perhaps after the work was done.
+    Broken,
+    /// No connection was made.
+    Refused,
+}
+
+/// The answer that is to come.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
+
+/// A table.
+pub trait Table: Send + Sync + fmt::Debug + 'static {
+    /// Takes a request. It is under way from here on, whether its answer is waited for or not.
+    fn call(&self, request: Request) -> Answering;
+}
+
+impl From<Key> for ItemKey {
+    fn from(Key { pk, sk }: Key) -> Self {
+        Self { pk, sk }
+    }
+}
+
+/// The request of an update.
+pub(super) fn update(key: Key, update: Update) -> Request {
+    let Update { condition, expression, names, values } = update;
+    Request::Update { key: key.into(), update: expression, condition, names, values }
+}
+
+/// The items of `keys` that exist.
+pub(super) async fn read(
+    table: &dyn Table,
+    keys: impl IntoIterator<Item: Borrow<Key>>,
+    consistency: Consistency,
+) -> Result<Vec<Item>, RepositoryError> {
+    let keys = keys.into_iter().map(|key| key.borrow().clone().into()).collect();
+    match table.call(Request::Read { keys, strong: consistency == Consistency::Strong }).await {
+        Ok(Answer::Read(items)) => Ok(items),
+        Ok(Answer::Written(_) | Answer::Refused(_)) => Ok(Vec::new()),
+        Err(fault) => Err(fault.error("BatchGetItem").into()),
+    }
+}
+
+/// The outcome of a write at `now` (epoch ms).
+pub(super) async fn write(operation: &'static str, answering: Answering, now: i64) -> WriteReport {
+    match answering.await {
+        Ok(Answer::Written(item)) => WriteReport { outcome: done(Some(&item), now), units: 1.0 },
+        Ok(Answer::Refused(item)) => lost(item.as_ref(), now).into(),
+        Ok(Answer::Read(_)) => lost(None, now).into(),
+        Err(fault) => failed(fault.error(operation)).into(),
+    }
+}
+
+impl Fault {
+    fn error(self, operation: &'static str) -> StoreError {
+        let (kind, code, heard) = match self {
+            Self::Throttled { code, message } => {
+                (StoreErrorKind::NotApplied, Some(ServiceMessage { code, message: Some(message) }), Heard::Answer)
+            }
+            Self::Failed => {
+                let said = ServiceMessage { code: "InternalServerError".to_owned(), message: None };
+                (StoreErrorKind::Ambiguous, Some(said), Heard::Answer)
+            }
+            Self::Broken => (StoreErrorKind::Ambiguous, None, Heard::Nothing),
+            Self::Refused => (StoreErrorKind::Ambiguous, None, Heard::Nothing),
+        };
+        let source = code.as_ref().map_or_else(|| "the connection failed".to_owned(), |said| said.code.clone());
+        StoreError { operation, kind, code, heard, source: source.into() }
+    }
+}
