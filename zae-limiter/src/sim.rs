@@ -1,4 +1,4 @@
-//! What a simulation needs to run limiters on a table of its own: no SDK, no wall clock, one seed.
+//! Seams for a simulation that runs limiters on a table of its own: no SDK, no wall clock, one seed.
 
 use std::sync::{Arc, OnceLock};
 

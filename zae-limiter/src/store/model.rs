@@ -31,7 +31,7 @@ pub enum Request {
     Read {
         /// The items asked for.
         keys: Vec<ItemKey>,
-        /// Whether every write acknowledged before must be seen.
+        /// True if every write acknowledged before must be seen.
         strong: bool,
     },
     /// PutItem.
@@ -67,7 +67,7 @@ pub enum Answer {
     Refused(Option<HashMap<String, AttributeValue>>),
 }
 
-/// What became of a request that was not answered as such.
+/// The end of a request that was not answered as such.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Refused for the load; it had no effect.
