@@ -112,6 +112,11 @@ pub fn build(builder: RateLimiterBuilder, seed: u64) -> RateLimiter {
     builder.seed(seed).build()
 }
 
+/// Returns true if `limiter` has nothing to do: no write is under way, and none is to come.
+pub fn is_idle(limiter: &RateLimiter) -> bool {
+    limiter.is_idle()
+}
+
 /// A client that nothing is sent with.
 fn nowhere() -> Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();

@@ -450,6 +450,12 @@ impl RateLimiter {
         Ok(crate::limiter::balances::wait(&limits, &balances, cost)?)
     }
 
+    /// Returns true if no lane has anything to do.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inner.lanes.shared.tasks.is_empty()
+    }
+
     /// Writes everything that is still to be settled and waits until it is stored; afterwards every acquire is answered
     /// as shutting down. Call it before the process ends: what was adjusted but not written is lost with it.
     ///
