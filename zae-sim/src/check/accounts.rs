@@ -1,0 +1,67 @@
+//! I2, I3, I4 and I6: once all is settled, a bucket counts exactly what its clients used, at every level. Where something
+//! was lost on the way, it counts at least what was granted and kept, and at most all that was asked.
+
+use crate::world::{
+    entity_name,
+    history::{Ask, AskAnswer, History},
+    limit_name,
+};
+
+/// The accounts that do not balance.
+pub(super) fn violations(history: &History) -> Vec<String> {
+    let mut found = Vec::new();
+    for ask in &history.asks {
+        if let Some(why) = &ask.unsettled
+            && history.levels(ask.entity).iter().all(|level| !history.blurred[*level])
+        {
+            found.push(format!("I3: a settlement of {} was lost without a fault: {why}", entity_name(ask.entity)));
+        }
+    }
+    for entity in 0..history.schedule.entities.len() {
+        let Some(counted) = history.counted[entity].as_ref().filter(|_| !history.removed[entity]) else { continue };
+        for (index, counted) in counted.iter().enumerate() {
+            let neighbours = if index == 0 { history.neighbours[entity] } else { 0 };
+            let counted = counted - neighbours;
+            found.extend(unbalanced(history, entity, index, counted));
+        }
+    }
+    found
+}
+
+fn unbalanced(history: &History, entity: usize, limit: usize, counted: i128) -> Option<String> {
+    let (whose, name) = (entity_name(entity), limit_name(limit));
+    if !history.blurred[entity] {
+        let used = sum(history, entity, |ask| used(ask, limit));
+        return (used != counted)
+            .then(|| format!("I3: {whose} counts {counted} mt of {name}, and {used} mt were used"));
+    }
+    let least = sum(history, entity, |ask| used(ask, limit).min(granted(ask, limit)));
+    if counted < least {
+        return Some(format!("I6: {whose} counts {counted} mt of {name}, and {least} mt were granted and kept"));
+    }
+    // What a reserve debited for nobody is counted too.
+    let reserving = history.schedule.processes.iter().any(|process| process.reserve);
+    let most = sum(history, entity, |ask| used(ask, limit).max(asked(ask, limit)));
+    (counted > most && !reserving)
+        .then(|| format!("I6: {whose} counts {counted} mt of {name}, and only {most} mt were asked for"))
+}
+
+/// Sums over the asks that concern a bucket until the accounts were read, in mt.
+fn sum(history: &History, entity: usize, of: impl Fn(&Ask) -> i128) -> i128 {
+    let asks = history.asks.iter().filter(|ask| ask.step.is_some() && history.levels(ask.entity).contains(&entity));
+    asks.map(of).sum::<i128>() * 1_000
+}
+
+fn asked(ask: &Ask, limit: usize) -> i128 {
+    ask.tokens.get(limit).map_or(0, |tokens| i128::from(*tokens))
+}
+
+fn granted(ask: &Ask, limit: usize) -> i128 {
+    if ask.answer == Some(AskAnswer::Granted) { asked(ask, limit) } else { 0 }
+}
+
+/// Tokens used; those of whoever died with a lease as well.
+fn used(ask: &Ask, limit: usize) -> i128 {
+    let said = ask.used.as_ref().and_then(|used| used.get(limit));
+    said.map_or_else(|| granted(ask, limit), |used| i128::from(*used))
+}

@@ -1,0 +1,117 @@
+//! I1: in no interval is more granted and kept than the capacity and what comes in meanwhile.
+//!
+//! A grant counts from the moment that its write was decided, for what its client kept of it: what was given back was
+//! not used. Where it is not known which of several writes decided, the grant counts in every interval that has all of
+//! them.
+
+use crate::{
+    schedule::Limit,
+    world::{
+        entity_name,
+        history::{Ask, AskAnswer, CallEnd, History},
+        limit_name,
+    },
+};
+
+/// The lifetime of tokens that are debited ahead, in ms.
+const LIFE_MS: i128 = 1_000;
+
+/// Tokens that a client kept.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    /// When it was decided at the earliest and at the latest, in ms.
+    decided: (u64, u64),
+    /// In mt.
+    amount: i128,
+}
+
+/// The intervals in which too much was granted, the worst of each limit.
+pub(super) fn violations(history: &History) -> Vec<String> {
+    let mut found = Vec::new();
+    for (entity, of) in history.schedule.entities.iter().enumerate() {
+        for (index, limit) in of.limits.iter().enumerate() {
+            let kept = kept(history, entity, index);
+            // A bucket that an operator deleted begins anew.
+            let mut ends: Vec<u64> = deletions(history, entity);
+            ends.push(u64::MAX);
+            let mut from = 0;
+            for until in ends {
+                let part = kept.iter().filter(|kept| from <= kept.decided.0 && kept.decided.1 <= until);
+                let part: Vec<Kept> = part.copied().collect();
+                found.extend(worst(history, entity, index, limit, &part));
+                from = until;
+            }
+        }
+    }
+    found
+}
+
+fn deletions(history: &History, entity: usize) -> Vec<u64> {
+    history.deleted.iter().filter(|(_, whose)| *whose == entity).map(|(at, _)| *at).collect()
+}
+
+fn kept(history: &History, entity: usize, limit: usize) -> Vec<Kept> {
+    let concerns = |ask: &&Ask| ask.answer == Some(AskAnswer::Granted) && history.levels(ask.entity).contains(&entity);
+    let asks = history.asks.iter().filter(concerns).filter_map(|ask| {
+        let granted = i128::from(*ask.tokens.get(limit)?);
+        // Whoever died with a lease used all of it, as far as anybody knows.
+        let used = ask.used.as_ref().and_then(|used| used.get(limit)).map_or(granted, |used| i128::from(*used));
+        let amount = used.min(granted) * 1_000;
+        (amount > 0).then(|| Kept { decided: decided(history, ask, entity), amount })
+    });
+    asks.collect()
+}
+
+/// When the write was sent that granted `ask` at `entity`.
+fn decided(history: &History, ask: &Ask, entity: usize) -> (u64, u64) {
+    let ended = ask.ended.unwrap_or(ask.begun);
+    let writes = history.calls.iter().filter(|call| {
+        call.instance == ask.instance
+            && call.entity == Some(entity)
+            && call.is_write
+            && call.end == Some(CallEnd::Done)
+            && call.sent >= ask.begun
+            && call.answered.is_some_and(|answered| answered <= ended)
+    });
+    let sent = writes.map(|call| call.sent);
+    let (first, last) = sent.fold((u64::MAX, 0), |(first, last), sent| (first.min(sent), last.max(sent)));
+    // None: it came from tokens debited before.
+    if first > last { (ended, ended) } else { (first, last) }
+}
+
+fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[Kept]) -> Option<String> {
+    let allowed = |from: u64, until: u64| {
+        let time = i128::from(until - from) + slack_ms(history, entity);
+        let gained = time * i128::from(limit.refill) * 1_000 / (i128::from(limit.period) * 1_000);
+        let hidden = if history.schedule.has_neighbour(entity) { i128::from(limit.capacity) * 1_000 } else { 0 };
+        i128::from(limit.capacity) * 1_000 + gained + hidden
+    };
+    let mut by_end: Vec<&Kept> = kept.iter().collect();
+    by_end.sort_by_key(|kept| kept.decided.1);
+    let mut worst: Option<(i128, u64, u64, i128)> = None;
+    for begins in kept {
+        let from = begins.decided.0;
+        let mut sum = 0;
+        for ends in by_end.iter().filter(|ends| ends.decided.0 >= from) {
+            sum += ends.amount;
+            let until = ends.decided.1;
+            let over = sum - allowed(from, until);
+            if over > 0 && worst.is_none_or(|(most, ..)| over > most) {
+                worst = Some((over, from, until, sum));
+            }
+        }
+    }
+    let (over, from, until, sum) = worst?;
+    let (entity, name) = (entity_name(entity), limit_name(index));
+    Some(format!(
+        "I1: {entity} granted {sum} mt of {name} between {from} and {until} ms, {over} mt more than {limit:?} allows"
+    ))
+}
+
+/// Time that clocks and reserves add to an interval, in ms.
+fn slack_ms(history: &History, entity: usize) -> i128 {
+    let skew = i128::from(history.schedule.skew());
+    let reserving = history.schedule.processes.iter().any(|process| process.reserve);
+    let touched = history.calls.iter().any(|call| call.entity == Some(entity));
+    skew + if reserving && touched { LIFE_MS } else { 0 }
+}

@@ -1,0 +1,260 @@
+//! A whole fleet on one hot bucket, in driven time: [`Fleet`]. The table refuses what one partition cannot take.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{
+    runtime::Builder,
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until},
+};
+use zae_limiter::{
+    AcquireError, Clock, Cost, EntityId, RateLimiter, Reserve, ResourceName, ValidationError,
+    sim::{self, Answering, Fault, ItemKey, Names, Request},
+};
+
+use crate::{
+    dice::Dice,
+    schedule::Limit,
+    table::{Table, key_of, load::Partition},
+    world::{EPOCH, limit_name, limits},
+};
+
+/// Time of one way to the table, in ms; a round trip is twice that, and a half of it is rounded up.
+const THERE_MS: u64 = 2;
+const BACK_MS: u64 = 3;
+/// Write units of a bucket's write: an item of less than a KiB.
+const UNITS: u64 = 1;
+
+/// A fleet.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleet {
+    /// Number of processes.
+    pub processes: usize,
+    /// Acquires a second, all together.
+    pub rate: u64,
+    /// True if they debit ahead.
+    pub reserve: bool,
+    /// Duration, in seconds.
+    pub seconds: u64,
+    /// Demand as a multiple of the limit; without one, there is a quarter more than is asked for.
+    pub overload: Option<f64>,
+    /// The seed of arrivals and of everything else.
+    pub seed: u64,
+}
+
+/// Figures of a fleet.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Figures {
+    /// Acquires that the store could not decide.
+    pub failed: u64,
+    /// Acquires that were refused.
+    pub refused: u64,
+    /// Acquires that were granted.
+    pub granted: u64,
+    /// Round trips of half of the answered acquires, at the most.
+    pub p50_round_trips: f64,
+    /// Round trips of 99 in 100 of them, at the most.
+    pub p99_round_trips: f64,
+    /// Writes that the table took, a second.
+    pub writes_per_second: f64,
+    /// The most writes of one item in one second.
+    pub item_writes_per_second_max: u64,
+    /// Writes refused for the load, a second, in the second half.
+    pub throttled_per_second: f64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    failed: u64,
+    refused: u64,
+    granted: u64,
+    /// Durations of answers, in ms.
+    took: Vec<u64>,
+    writes: u64,
+    /// By item and second.
+    by_second: BTreeMap<(ItemKey, u64), u64>,
+    throttled_late: u64,
+}
+
+#[derive(Debug)]
+struct Store {
+    table: Table,
+    partitions: BTreeMap<ItemKey, Partition>,
+    counts: Counts,
+    started: Instant,
+    half_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Way(Arc<Mutex<Store>>);
+
+impl Way {
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn answer(&mut self, request: &Request) -> Result<sim::Answer, Fault> {
+        let now = self.now();
+        let key = match request {
+            Request::Put { item, .. } => key_of(item),
+            Request::Update { key, .. } => Some(key.clone()),
+            _ => None,
+        };
+        if let Some(key) = key {
+            if !self.partitions.entry(key.clone()).or_default().takes(UNITS, now) {
+                self.counts.throttled_late += u64::from(now >= self.half_ms);
+                let code = "ProvisionedThroughputExceededException".to_owned();
+                return Err(Fault::Throttled { code, message: "KeyRangeThroughputExceeded".to_owned() });
+            }
+            self.counts.writes += 1;
+            *self.counts.by_second.entry((key, now / 1_000)).or_default() += 1;
+        }
+        self.table.apply(request, now, 0).map(|outcome| outcome.answer).map_err(|_| Fault::Failed)
+    }
+}
+
+impl sim::Table for Way {
+    fn call(&self, request: Request) -> Answering {
+        let (way, (reply, answer)) = (self.clone(), oneshot::channel());
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(THERE_MS)).await;
+            let answer = way.lock().answer(&request);
+            sleep(Duration::from_millis(BACK_MS)).await;
+            // Whoever has stopped waiting is not told.
+            let _ = reply.send(answer);
+        });
+        Box::pin(async move { answer.await.unwrap_or(Err(Fault::Broken)) })
+    }
+}
+
+#[derive(Debug)]
+struct FleetClock(Instant);
+
+impl Clock for FleetClock {
+    fn now_ms(&self) -> i64 {
+        EPOCH + i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn keeps_pace(&self) -> bool {
+        true
+    }
+}
+
+impl Fleet {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Where there is no runtime, or the limit is none.
+    pub fn run(self) -> Result<Figures, String> {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+        runtime.block_on(self.drive()).map_err(|error| error.to_string())
+    }
+
+    fn limit(self) -> Limit {
+        let rate = self.rate as f64;
+        let limit = self.overload.map_or(rate * 1.25, |overload| rate / overload);
+        let limit = (limit as u64).max(1);
+        Limit { capacity: limit, refill: limit, period: 1 }
+    }
+
+    async fn drive(self) -> Result<Figures, ValidationError> {
+        let names = Names::new()?;
+        let (entity, resource) = (EntityId::new("hot")?, ResourceName::new("r")?);
+        let mut table = Table::default();
+        for item in [names.record(), names.entity(&entity, None), names.limits(&entity, &limits(&[self.limit()])?)] {
+            if let Some(key) = key_of(&item) {
+                table.set(key, Some(item), 0);
+            }
+        }
+        let started = Instant::now();
+        let (partitions, counts) = (BTreeMap::new(), Counts::default());
+        let store = Store { table, partitions, counts, started, half_ms: self.seconds * 500 };
+        let way = Way(Arc::new(Mutex::new(store)));
+        let mut fleet = Vec::new();
+        for process in 0..self.processes {
+            let mut dice = Dice::aside(self.seed, 3, process as u64);
+            let clock: Arc<dyn Clock> = Arc::new(FleetClock(started));
+            let reserve = if self.reserve { Reserve::All } else { Reserve::Off };
+            let builder = RateLimiter::builder(names.repository(Arc::new(way.clone()), clock)).reserve(reserve);
+            let limiter = sim::build(builder, dice.bits());
+            fleet.push(tokio::spawn(self.process(way.clone(), limiter, entity.clone(), resource.clone(), dice)));
+        }
+        for process in fleet {
+            // A process that panicked has failed everything from then on.
+            let _ = process.await;
+        }
+        let figures = self.figures(&mut way.lock().counts);
+        Ok(figures)
+    }
+
+    async fn process(self, way: Way, limiter: RateLimiter, entity: EntityId, resource: ResourceName, mut dice: Dice) {
+        let started = way.lock().started;
+        let end = started + Duration::from_secs(self.seconds);
+        let mean = self.processes as f64 / self.rate as f64;
+        let mut at = started;
+        let mut clients = Vec::new();
+        loop {
+            // Poisson arrivals: neither in step, nor evenly spread.
+            let even = (dice.bits() >> 11) as f64 / (1_u64 << 53) as f64;
+            at += Duration::from_secs_f64(-mean * (1.0 - even).ln());
+            if at >= end {
+                break;
+            }
+            sleep_until(at).await;
+            let (way, limiter, entity, resource) = (way.clone(), limiter.clone(), entity.clone(), resource.clone());
+            clients.push(tokio::spawn(async move {
+                let asked = Instant::now();
+                let answer = limiter.acquire(entity, resource, Cost::of(limit_name(0), 1)).await;
+                let took = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let counts = &mut way.lock().counts;
+                match answer {
+                    Ok(lease) => {
+                        counts.granted += 1;
+                        drop(lease.commit());
+                    }
+                    Err(AcquireError::Exceeded(_)) => counts.refused += 1,
+                    Err(_) => {
+                        counts.failed += 1;
+                        return;
+                    }
+                }
+                counts.took.push(took);
+            }));
+        }
+        for client in clients {
+            let _ = client.await;
+        }
+        limiter.shutdown().await;
+    }
+
+    fn figures(self, counts: &mut Counts) -> Figures {
+        counts.took.sort_unstable();
+        let trips = |percent: usize| {
+            let index = (counts.took.len().saturating_sub(1)) * percent / 100;
+            counts.took.get(index).map_or(0.0, |took| *took as f64 / (THERE_MS + BACK_MS) as f64)
+        };
+        let seconds = self.seconds as f64;
+        Figures {
+            failed: counts.failed,
+            refused: counts.refused,
+            granted: counts.granted,
+            p50_round_trips: trips(50),
+            p99_round_trips: trips(99),
+            writes_per_second: counts.writes as f64 / seconds,
+            item_writes_per_second_max: counts.by_second.values().copied().max().unwrap_or(0),
+            throttled_per_second: counts.throttled_late as f64 / (seconds / 2.0),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A table as DynamoDB keeps one: conditional writes on items, and reads that may be out of date.
+
+pub mod apply;
+pub mod expression;
+pub mod load;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use apply::Placeholders;
+use aws_sdk_dynamodb::types::AttributeValue;
+use zae_limiter::sim::{Answer, ItemKey, Request};
+
+/// An item.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Time for which a version is kept for reads that are out of date, in ms.
+pub const STALE_MS: u64 = 1_000;
+
+/// The versions of one item, the newest last, each with the ms at which it came to be.
+type Versions = Vec<(u64, Option<Arc<Item>>)>;
+
+/// A table's items.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    items: BTreeMap<ItemKey, Versions>,
+}
+
+/// A write's effect.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The item as it was.
+    pub before: Option<Arc<Item>>,
+    /// The item as it is.
+    pub after: Option<Arc<Item>>,
+}
+
+/// The outcome of a request.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The answer.
+    pub answer: Answer,
+    /// The change that it made.
+    pub change: Option<Change>,
+}
+
+impl Table {
+    /// The item as it is.
+    pub fn item(&self, key: &ItemKey) -> Option<&Arc<Item>> {
+        self.items.get(key)?.last()?.1.as_ref()
+    }
+
+    /// All items, in the order of their keys.
+    pub fn items(&self) -> impl Iterator<Item = (&ItemKey, &Arc<Item>)> {
+        self.items.iter().filter_map(|(key, versions)| Some((key, versions.last()?.1.as_ref()?)))
+    }
+
+    /// The item as it was `behind` ms before `now`.
+    fn item_behind(&self, key: &ItemKey, now: u64, behind: u64) -> Option<&Arc<Item>> {
+        let versions = self.items.get(key)?;
+        let then = now.saturating_sub(behind);
+        // The oldest that is kept stands for all before it.
+        let version = versions.iter().rev().find(|(at, _)| *at <= then).or_else(|| versions.first());
+        version?.1.as_ref()
+    }
+
+    /// Puts `item` there, or nothing, whatever is there.
+    pub fn set(&mut self, key: ItemKey, item: Option<Item>, now: u64) -> Change {
+        let versions = self.items.entry(key).or_default();
+        let before = versions.last().and_then(|(_, item)| item.clone());
+        let after = item.map(Arc::new);
+        // The one that held `STALE_MS` ago is still to be seen.
+        let first = versions.iter().rposition(|(at, _)| at + STALE_MS <= now).unwrap_or(0);
+        versions.drain(..first);
+        if versions.is_empty() {
+            versions.push((0, None));
+        }
+        versions.push((now, after.clone()));
+        Change { before, after }
+    }
+
+    /// Does what `request` asks for at `now` (ms); a read that may be is `behind` ms behind.
+    ///
+    /// # Errors
+    /// What DynamoDB would refuse it for.
+    pub fn apply(&mut self, request: &Request, now: u64, behind: u64) -> Result<Outcome, String> {
+        match request {
+            Request::Read { keys, strong } => {
+                let behind = if *strong { 0 } else { behind };
+                let items = keys.iter().filter_map(|key| self.item_behind(key, now, behind));
+                let answer = Answer::Read(items.map(|item| Item::clone(item)).collect());
+                Ok(Outcome { answer, change: None })
+            }
+            Request::Put { item, condition } => {
+                let key = key_of(item).ok_or("an item without a key")?;
+                let none = (HashMap::new(), HashMap::new());
+                let by = Placeholders { names: &none.0, values: &none.1 };
+                self.write(key, condition, by, now, |_, _| Ok(item.clone()))
+            }
+            Request::Update { key, update, condition, names, values } => {
+                let by = Placeholders { names, values };
+                self.write(key.clone(), condition, by, now, |key, before| apply::updated(update, key, before, by))
+            }
+            _ => Err("a request that this table does not know".to_owned()),
+        }
+    }
+
+    fn write(
+        &mut self,
+        key: ItemKey,
+        condition: &str,
+        by: Placeholders<'_>,
+        now: u64,
+        new: impl FnOnce(&ItemKey, Option<&Item>) -> Result<Item, String>,
+    ) -> Result<Outcome, String> {
+        let before = self.item(&key);
+        let seen = before.map(|item| &**item);
+        if !apply::holds(condition, seen, by)? {
+            return Ok(Outcome { answer: Answer::Refused(seen.cloned()), change: None });
+        }
+        let item = new(&key, seen)?;
+        let answer = Answer::Written(item.clone());
+        let change = Some(self.set(key, Some(item), now));
+        Ok(Outcome { answer, change })
+    }
+}
+
+/// The key of an item.
+pub fn key_of(item: &Item) -> Option<ItemKey> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    Some(ItemKey { pk: text("PK")?, sk: text("SK")? })
+}
+
+/// A whole number of an item; `None` where it has none.
+pub fn number(item: &Item, name: &str) -> Option<i128> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}

@@ -1,0 +1,93 @@
+//! The books of a bucket: what one write did to each limit, and what it must not have done.
+
+use crate::{
+    schedule::Limit,
+    table::{Change, Item, number},
+    world::limit_name,
+};
+
+/// The effect of a write on one limit, in mt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Move {
+    /// Change of the balance.
+    pub tokens: i128,
+    /// Change of the net consumption.
+    pub consumed: i128,
+    /// The balance that it left.
+    pub left: i128,
+}
+
+/// One limit as an item has it.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    tokens: i128,
+    consumed: i128,
+    capacity: i128,
+    refill: i128,
+    period: i128,
+    fraction: i128,
+}
+
+fn stored(item: &Item, name: &str) -> Option<Stored> {
+    let field = |field: &str| number(item, &format!("b_{name}_{field}"));
+    Some(Stored {
+        tokens: field("tk")?,
+        consumed: field("tc").unwrap_or(0),
+        capacity: field("cp")?,
+        refill: field("ra")?,
+        period: field("rp")?,
+        fraction: number(item, &format!("z_{name}_fr")).unwrap_or(0),
+    })
+}
+
+/// Returns the effect of a change on each of `limits`, and everything that is wrong with it. `writer` is the time of
+/// its writer, in epoch ms; `None` for somebody who keeps no books of ours.
+pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>) -> (Vec<Move>, Vec<String>) {
+    let (mut moves, mut wrongs) = (Vec::new(), Vec::new());
+    let refill = |item: &Item| number(item, "rf");
+    let before = change.before.as_deref();
+    let Some(after) = change.after.as_deref() else { return (moves, wrongs) };
+    let refilled = refill(after).unwrap_or(0);
+    let was_refilled = before.and_then(refill);
+    if let Some(writer) = writer
+        && was_refilled.is_none_or(|was| refilled > was)
+        && refilled > i128::from(writer)
+    {
+        wrongs.push(format!("refilled until {refilled}, and its writer had only {writer}"));
+    }
+    for (index, _) in limits.iter().enumerate() {
+        let name = limit_name(index);
+        let (was, is) = (before.and_then(|item| stored(item, name)), stored(after, name));
+        let Some(is) = is else {
+            moves.push(Move::default());
+            continue;
+        };
+        let was_or_new = was.unwrap_or(Stored { tokens: is.capacity, consumed: 0, fraction: 0, ..is });
+        let made = Move {
+            tokens: is.tokens - was_or_new.tokens,
+            consumed: is.consumed - was_or_new.consumed,
+            left: is.tokens,
+        };
+        moves.push(made);
+        if writer.is_none() {
+            continue;
+        }
+        // In parts of a millitoken, so that nothing is rounded.
+        let minted = (made.tokens + made.consumed) * is.period + is.fraction - was_or_new.fraction;
+        let gained = was_refilled.map_or(0, |was| (refilled - was).max(0)) * was_or_new.refill;
+        if minted > gained {
+            wrongs.push(format!("{name} got {minted} 1/{} mt where {gained} came in", is.period));
+        }
+        if is.tokens > is.capacity && made.tokens > 0 {
+            wrongs.push(format!("{name} holds {} of {} mt", is.tokens, is.capacity));
+        }
+        if let Some(ttl) = number(after, "ttl") {
+            let then = is.tokens * is.period + is.fraction + (ttl * 1_000 - refilled).max(0) * is.refill;
+            if then < is.capacity * is.period {
+                let then = then / is.period.max(1);
+                wrongs.push(format!("{name} may be removed at {ttl} with {then} of {} mt", is.capacity));
+            }
+        }
+    }
+    (moves, wrongs)
+}

@@ -1,0 +1,86 @@
+//! The way of a process to the table: [`Link`].
+
+use std::{future::pending, time::Duration};
+
+use tokio::{sync::oneshot, time::sleep};
+use zae_limiter::sim::{Answer, Answering, Fault, Request, Table};
+
+use super::{Fate, Shared, history::Kind};
+use crate::schedule::What;
+
+/// DynamoDB's name for too many writes of one partition.
+const THROTTLED: &str = "ProvisionedThroughputExceededException";
+
+/// One instance's way to the table.
+#[derive(Clone, Debug)]
+pub struct Link {
+    world: Shared,
+    instance: usize,
+}
+
+impl Link {
+    /// That of `instance`.
+    pub fn new(world: Shared, instance: usize) -> Self {
+        Self { world, instance }
+    }
+}
+
+impl Table for Link {
+    fn call(&self, request: Request) -> Answering {
+        let mut world = self.world.lock();
+        if world.instances[self.instance].dead {
+            return Box::pin(pending());
+        }
+        let fate = world.send(self.instance, &request);
+        drop(world);
+        let (reply, answer) = oneshot::channel();
+        // On its own: it arrives whether its sender still waits or not.
+        tokio::spawn(travel(self.clone(), fate, request, reply));
+        Box::pin(async move {
+            match answer.await {
+                Ok(answer) => answer,
+                Err(_) => pending().await,
+            }
+        })
+    }
+}
+
+async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender<Result<Answer, Fault>>) {
+    sleep(Duration::from_millis(fate.there)).await;
+    let answer = match fate.wrong {
+        Some(What::LosesRequests) => None,
+        Some(What::Throttles) => {
+            Some(Err(Fault::Throttled { code: THROTTLED.to_owned(), message: "the partition is hot".to_owned() }))
+        }
+        Some(What::FailsBefore) => Some(Err(Fault::Failed)),
+        Some(What::Refuses) => Some(Err(Fault::Refused)),
+        _ => Some(link.world.lock().arrive(&fate, &request)),
+    };
+    sleep(Duration::from_millis(fate.back)).await;
+    let answer = match fate.wrong {
+        Some(What::LosesAnswers) => None,
+        Some(What::FailsAfter) => Some(Err(Fault::Failed)),
+        Some(What::Breaks) => Some(Err(Fault::Broken)),
+        _ => answer,
+    };
+    let mut world = link.world.lock();
+    let dead = world.instances[link.instance].dead;
+    let certain =
+        fate.wrong.is_none_or(What::is_certain) || matches!(fate.wrong, Some(What::Delays(_) | What::Holds(_)));
+    let now = world.now();
+    let heard = match answer.filter(|_| !dead) {
+        Some(answer) => {
+            world.history.calls[fate.call].answered = Some(now);
+            reply.send(answer).is_ok()
+        }
+        None => {
+            // Nobody is told that nothing will come.
+            std::mem::forget(reply);
+            false
+        }
+    };
+    if !(heard && certain) {
+        world.history.blur_call(fate.call);
+    }
+    world.note(Kind::Answered { call: fate.call, heard });
+}

@@ -1,0 +1,218 @@
+//! The table against real engines: every request of whole runs, on the embedded store, and on a DynamoDB Local where
+//! the environment names one, answered alike.
+
+use aws_sdk_dynamodb::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region},
+    error::SdkError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use zae_limiter::{
+    EmbeddedStore, Repository, StackName,
+    sim::{Answer, ItemKey, Request},
+};
+
+use zae_sim::{
+    dice::Dice,
+    play::recorded,
+    schedule::generate::generate,
+    table::{Item, Table, key_of},
+    world::recording::{Recorded, Recording},
+};
+
+const TABLE: &str = "as-dynamodb";
+/// Names the environment variable with the URL of a DynamoDB Local, as the limiter's tests do.
+const SWITCH: &str = "ZAE_TEST_STORE";
+
+async fn client() -> Client {
+    let client = match std::env::var(SWITCH).ok().filter(|url| !url.is_empty()) {
+        Some(url) => {
+            let config = Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("us-east-1"))
+                // DynamoDB Local keeps a database per key.
+                .credentials_provider(Credentials::for_tests_with_session_token())
+                .endpoint_url(url);
+            Client::from_conf(config.build())
+        }
+        None => EmbeddedStore::memory().unwrap().client(),
+    };
+    let repository = Repository::builder().stack(TABLE).client(client.clone()).create_table();
+    repository.build_registry().await.unwrap();
+    client
+}
+
+fn key(key: &ItemKey) -> Item {
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    [("PK".to_owned(), text(&key.pk)), ("SK".to_owned(), text(&key.sk))].into()
+}
+
+/// The answer of a real engine.
+async fn answer(client: &Client, request: &Request) -> Result<Answer, String> {
+    let refused = ReturnValuesOnConditionCheckFailure::AllOld;
+    match request {
+        Request::Read { keys, .. } => {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys.iter().map(key).collect()));
+            let wanted = wanted.consistent_read(true).build().unwrap();
+            let answer = client.batch_get_item().request_items(TABLE, wanted).send().await.unwrap();
+            Ok(Answer::Read(answer.responses.and_then(|mut tables| tables.remove(TABLE)).unwrap_or_default()))
+        }
+        Request::Put { item, condition } => {
+            let put = client.put_item().table_name(TABLE).set_item(Some(item.clone())).condition_expression(condition);
+            match put.return_values_on_condition_check_failure(refused).send().await {
+                Ok(_) => Ok(Answer::Written(item.clone())),
+                Err(SdkError::ServiceError(error)) => match error.into_err() {
+                    PutItemError::ConditionalCheckFailedException(lost) => Ok(Answer::Refused(lost.item)),
+                    other => Err(format!("{other:?}")),
+                },
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        Request::Update { key: of, update, condition, names, values } => {
+            let sent = client
+                .update_item()
+                .table_name(TABLE)
+                .set_key(Some(key(of)))
+                .set_update_expression((!update.is_empty()).then(|| update.clone()))
+                .set_condition_expression((!condition.is_empty()).then(|| condition.clone()))
+                .set_expression_attribute_names((!names.is_empty()).then(|| names.clone()))
+                .set_expression_attribute_values((!values.is_empty()).then(|| values.clone()))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(refused);
+            match sent.send().await {
+                Ok(output) => Ok(Answer::Written(output.attributes.unwrap_or_default())),
+                Err(SdkError::ServiceError(error)) => match error.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(lost) => Ok(Answer::Refused(lost.item)),
+                    other => Err(format!("{other:?}")),
+                },
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn delete(client: &Client, of: &ItemKey) {
+    client.delete_item().table_name(TABLE).set_key(Some(key(of))).send().await.unwrap();
+}
+
+/// Items in an order that does not depend on the engine.
+fn sorted(answer: Answer) -> String {
+    let text = |item: &Item| {
+        let mut attributes: Vec<_> = item.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        attributes.sort_unstable();
+        attributes.join(" ")
+    };
+    match answer {
+        Answer::Read(items) => {
+            let mut items: Vec<_> = items.iter().map(text).collect();
+            items.sort_unstable();
+            format!("read {items:?}")
+        }
+        Answer::Written(item) => format!("written {}", text(&item)),
+        Answer::Refused(item) => format!("refused {:?}", item.as_ref().map(text)),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn every_request_of_whole_runs_is_answered_alike() {
+    StackName::new(TABLE).unwrap();
+    let recordings: Vec<Recording> = (0..40).map(|seed| recorded(generate(seed)).unwrap()).collect();
+    let requests = recordings.iter().flatten().filter(|part| matches!(part, Recorded::Request(..))).count();
+    assert!(requests > 1_000, "{requests} requests");
+    runtime().block_on(async {
+        let client = client().await;
+        for (seed, recording) in recordings.into_iter().enumerate() {
+            let mut touched = Vec::new();
+            for part in recording {
+                match part {
+                    Recorded::Removed(key) => delete(&client, &key).await,
+                    Recorded::Set(item) => {
+                        touched.extend(key_of(&item));
+                        client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+                    }
+                    // What a read saw that was behind is no answer to compare.
+                    Recorded::Request(Request::Read { strong: false, .. }, _) => {}
+                    Recorded::Request(request, expected) => {
+                        let found = answer(&client, &request).await.map(sorted);
+                        if let Request::Put { item, .. } = &request {
+                            touched.extend(key_of(item));
+                        }
+                        assert_eq!(found, Ok(sorted(expected)), "seed {seed}: {request:?}");
+                    }
+                }
+            }
+            for key in touched {
+                delete(&client, &key).await;
+            }
+        }
+    });
+}
+
+/// A random request about a few attributes of one item.
+fn random(dice: &mut Dice) -> Request {
+    let operand = |dice: &mut Dice| dice.one(&["a", "b", "#2", ":0", ":1", ":2"]);
+    let simple = |dice: &mut Dice| match dice.of_range(0, 3) {
+        0 => format!("attribute_exists({})", dice.one(&["a", "b", "#2"])),
+        1 => format!("attribute_not_exists({})", dice.one(&["a", "b", "#2"])),
+        _ => {
+            let left = dice.one(&["a", "b", "#2"]);
+            let sign = dice.one(&["=", "<>", "<", "<=", ">", ">="]);
+            format!("{left} {sign} {}", operand(dice))
+        }
+    };
+    let condition = match dice.of_range(0, 3) {
+        0 => simple(dice),
+        1 => format!("{} AND ({} OR {})", simple(dice), simple(dice), simple(dice)),
+        2 => format!("NOT {} OR {}", simple(dice), simple(dice)),
+        _ => format!("{} OR {} AND {}", simple(dice), simple(dice), simple(dice)),
+    };
+    let update = match dice.of_range(0, 4) {
+        0 => "SET a = :0, b = :1".to_owned(),
+        1 => "SET b = if_not_exists(b, :0) + :1 ADD a :2".to_owned(),
+        2 => "ADD a :0, #2 :1 REMOVE b".to_owned(),
+        3 => "REMOVE a, #2 SET b = :2".to_owned(),
+        _ => "SET a = b - :0, #2 = a".to_owned(),
+    };
+    let used = |sign: &str| condition.contains(sign) || update.contains(sign);
+    let number = |dice: &mut Dice| i64::try_from(dice.of_range(0, 6)).unwrap() - 3;
+    let mut values = std::collections::HashMap::new();
+    for sign in [":0", ":1", ":2"] {
+        let value = aws_sdk_dynamodb::types::AttributeValue::N(number(dice).to_string());
+        if used(sign) {
+            values.insert(sign.to_owned(), value);
+        }
+    }
+    let names = if used("#2") { [("#2".to_owned(), "c.d-e".to_owned())].into() } else { Default::default() };
+    let key = ItemKey { pk: format!("p{}", dice.of_range(0, 3)), sk: "s".to_owned() };
+    Request::Update { key, update, condition, names, values }
+}
+
+#[test]
+fn random_requests_are_answered_alike_refused_ones_included() {
+    let (mut table, mut dice) = (Table::default(), Dice::of(7));
+    let mut answers = [0; 3];
+    runtime().block_on(async {
+        let client = client().await;
+        for number in 0..3_000 {
+            let request = random(&mut dice);
+            let ours = table.apply(&request, number, 0).map(|outcome| outcome.answer);
+            answers[match &ours {
+                Ok(Answer::Written(_)) => 0,
+                Ok(_) => 1,
+                Err(_) => 2,
+            }] += 1;
+            let theirs = answer(&client, &request).await;
+            assert_eq!(ours.is_err(), theirs.is_err(), "{request:?}: {ours:?} and {theirs:?}");
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                assert_eq!(sorted(ours), sorted(theirs), "{request:?}");
+            }
+        }
+    });
+    assert!(answers.iter().all(|count| *count > 100), "{answers:?}: done, refused, wrong");
+}
