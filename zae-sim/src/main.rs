@@ -59,10 +59,10 @@ enum Command {
         /// Acquires a second, all together.
         #[arg(long, default_value_t = 2_000)]
         rate: u64,
-        /// How the bucket is asked.
+        /// Strict, or with tokens debited ahead.
         #[arg(long, value_enum, default_value = "strict")]
         mode: Mode,
-        /// How long it runs.
+        /// Duration in seconds.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
         /// Demand as a multiple of the limit; a quarter less than the limit unless given.

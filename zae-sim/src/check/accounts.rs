@@ -1,5 +1,5 @@
-//! I2, I3, I4 and I6: once all is settled, a bucket counts exactly what its clients used, at every level. Where something
-//! was lost on the way, it counts at least what was granted and kept, and at most all that was asked.
+//! I2, I3, I4 and I6: once all is settled, a bucket counts exactly what its clients used, at every level. Where
+//! something was lost on the way, it counts at least what was granted and kept, and at most all that was asked.
 
 use crate::world::{
     entity_name,
