@@ -8,11 +8,13 @@ use crate::{
     schedule::Limit,
     world::{
         entity_name,
-        history::{Ask, AskAnswer, CallEnd, History},
+        history::{Ask, AskAnswer, CallEnd, History, Kind},
         limit_name,
     },
 };
 
+/// One part in this many of the capacity, less a token, is the most that one process debits ahead.
+const SHARE: i128 = 200;
 /// The lifetime of tokens that are debited ahead, in ms.
 const LIFE_MS: i128 = 1_000;
 
@@ -80,9 +82,10 @@ fn decided(history: &History, ask: &Ask, entity: usize) -> (u64, u64) {
 }
 
 fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[Kept]) -> Option<String> {
+    let gained = |ms: i128| ms * i128::from(limit.refill) * 1_000 / (i128::from(limit.period) * 1_000);
+    let ahead = gained(LIFE_MS).min(reserves(history) * held_at_most(limit));
     let allowed = |from: u64, until: u64| {
-        let time = i128::from(until - from) + slack_ms(history, entity);
-        let gained = time * i128::from(limit.refill) * 1_000 / (i128::from(limit.period) * 1_000);
+        let gained = gained(i128::from(until - from) + i128::from(history.schedule.skew())) + ahead;
         let hidden = if history.schedule.has_neighbour(entity) { i128::from(limit.capacity) * 1_000 } else { 0 };
         i128::from(limit.capacity) * 1_000 + gained + hidden
     };
@@ -108,10 +111,16 @@ fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[
     ))
 }
 
-/// Time that clocks and reserves add to an interval, in ms.
-fn slack_ms(history: &History, entity: usize) -> i128 {
-    let skew = i128::from(history.schedule.skew());
-    let reserving = history.schedule.processes.iter().any(|process| process.reserve);
-    let touched = history.calls.iter().any(|call| call.entity == Some(entity));
-    skew + if reserving && touched { LIFE_MS } else { 0 }
+/// Counts the instances that debit ahead.
+fn reserves(history: &History) -> i128 {
+    let starts = history.events.iter().filter(|event| match event.kind {
+        Kind::Started { process, .. } => history.schedule.processes[process].reserve,
+        _ => false,
+    });
+    i128::try_from(starts.count()).unwrap_or(i128::MAX)
+}
+
+/// The most that one process holds of a limit ahead of use, in mt.
+fn held_at_most(limit: &Limit) -> i128 {
+    (i128::from(limit.capacity) / SHARE - 1).max(0) * 1_000
 }
