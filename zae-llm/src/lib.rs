@@ -34,15 +34,9 @@
 //!
 //! # Providers
 //!
-//! | provider | JSON | stream |
-//! |---|---|---|
-//! | OpenAI chat and completions, and servers that speak like it (Groq, vLLM) | `usage` | last `usage` |
-//! | OpenAI Responses | `usage` | `response.completed` and its kind |
-//! | OpenAI embeddings | `usage` | |
-//! | Anthropic messages | `usage` | `message_start`, completed by the last `message_delta` |
-//! | Gemini | `usageMetadata` | the last one |
-//! | Bedrock Converse | `usage` | `metadata`, in AWS's binary frames |
-//! | Bedrock InvokeModel | the model's own, else headers | the model's own, else invocation metrics |
+//! Each provider is one file of tables in `src/providers`: the members of its requests, the shapes in which it writes
+//! usage, the words that end its answers, its rate-limit headers and its refusals. All readers work on these tables,
+//! and the search that passes over events without a telling word is made of them. [`ApiFormat`] lists the formats.
 //!
 //! # What is charged
 //!
@@ -84,6 +78,7 @@ pub mod estimate;
 pub mod json;
 pub mod limits;
 mod notices;
+mod providers;
 mod read;
 mod request;
 mod tariff;
@@ -92,7 +87,8 @@ mod weights;
 
 pub use accounting::{Accounting, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
 pub use end::End;
-pub use read::{ApiFormat, Reading, Unseen, UsageReader};
+pub use providers::ApiFormat;
+pub use read::{Reading, Unseen, UsageReader};
 pub use request::{LlmRequest, include_usage};
 pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError};
 pub use usage::Usage;

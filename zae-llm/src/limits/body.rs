@@ -5,30 +5,22 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::time;
-
-/// Codes of refusals that no waiting ends: somebody has to pay, or to raise a limit.
-const PERMANENT: [&str; 6] = [
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "account_deactivated",
-    "access_terminated",
-    "credit_balance_exhausted",
-];
-/// Stripe's 429 for an object that is locked: no limit was met.
-const LOCK: &str = "lock_timeout";
+use crate::providers::{
+    table::{Unrelated, Untimed},
+    tables,
+};
 
 /// The content of a refusal's body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     /// The refusal is for good, for this reason.
     pub(super) permanent: Option<String>,
     /// It is about something else than a limit.
-    pub(super) unrelated: bool,
+    pub(super) unrelated: Option<Unrelated>,
     /// Time until a retry makes sense.
     pub(super) retry_after: Option<Duration>,
-    /// GitHub's secondary limits, which come without a time.
-    pub(super) secondary: bool,
+    /// It is of a kind that comes without a time.
+    pub(super) untimed: Option<Untimed>,
 }
 
 /// Reads an error's body; what is no JSON, or not of a known form, says nothing.
@@ -40,28 +32,34 @@ pub(super) fn read(body: &[u8]) -> Said {
     let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
     let message = text("message");
     let codes = [text("code"), text("type")];
+    let limits = &tables().limits;
+    let is_permanent = |code: &&str| limits.iter().any(|words| words.permanent.contains(code));
+    let lower = message.to_ascii_lowercase();
     Said {
-        permanent: codes.into_iter().find(|code| PERMANENT.contains(code)).map(str::to_owned),
-        unrelated: codes.contains(&LOCK),
-        retry_after: retry_info(error).or_else(|| try_again_in(message)),
-        secondary: message.to_ascii_lowercase().contains("secondary rate limit"),
+        permanent: codes.into_iter().find(is_permanent).map(str::to_owned),
+        unrelated: limits.iter().flat_map(|words| words.unrelated).find(|known| codes.contains(&known.code)).copied(),
+        retry_after: detail(error).or_else(|| in_words(message)),
+        untimed: limits.iter().flat_map(|words| words.untimed).find(|known| lower.contains(known.phrase)).copied(),
     }
 }
 
-/// `google.rpc.RetryInfo` among the details, with a duration as protobuf writes it in JSON.
-fn retry_info(error: &Value) -> Option<Duration> {
+/// A duration among the details of an error, as protobuf writes it in JSON: Gemini's `google.rpc.RetryInfo`.
+fn detail(error: &Value) -> Option<Duration> {
     let details = error.get("details")?.as_array()?;
-    let info = details.iter().find(|detail| {
-        detail.get("@type").and_then(Value::as_str).is_some_and(|name| name.ends_with("google.rpc.RetryInfo"))
-    })?;
-    time::go_duration(info.get("retryDelay")?.as_str()?)
+    let kind = |detail: &Value| detail.get("@type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    tables().limits.iter().flat_map(|words| words.retry_details).find_map(|known| {
+        let detail = details.iter().find(|detail| kind(detail).ends_with(known.kind))?;
+        time::go_duration(detail.get(known.member)?.as_str()?)
+    })
 }
 
-/// `Please try again in 1.5s.`, which OpenAI says also where its headers say nothing.
-fn try_again_in(message: &str) -> Option<Duration> {
-    let (_, rest) = message.split_once("try again in ")?;
-    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
-    time::go_duration(rest[..end].trim_end_matches('.'))
+/// A duration behind a phrase: `Please try again in 1.5s.`, which OpenAI says also where its headers say nothing.
+fn in_words(message: &str) -> Option<Duration> {
+    tables().limits.iter().flat_map(|words| words.retry_phrases).find_map(|phrase| {
+        let (_, rest) = message.split_once(phrase)?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+        time::go_duration(rest[..end].trim_end_matches('.'))
+    })
 }
 
 #[cfg(test)]
@@ -108,8 +106,8 @@ mod tests {
 
     #[test]
     fn stripe_locks_and_github_secondary_limits() {
-        assert!(said(&json!({"error": {"code": "lock_timeout", "type": "invalid_request_error"}})).unrelated);
-        assert!(said(&json!({"message": "You have exceeded a secondary rate limit."})).secondary);
+        assert!(said(&json!({"error": {"code": "lock_timeout", "type": "invalid_request_error"}})).unrelated.is_some());
+        assert!(said(&json!({"message": "You have exceeded a secondary rate limit."})).untimed.is_some());
     }
 
     #[test]
@@ -126,7 +124,9 @@ mod tests {
             "<html>",
             "{\"error\":{\"details\":[1,{\"@type\":\"google.rpc.RetryInfo\",\"retryDelay\":\"-3s\"}]}}",
         ] {
-            assert_eq!(read(body.as_bytes()), Said::default(), "{body}");
+            let said = read(body.as_bytes());
+            assert_eq!((said.permanent, said.retry_after), (None, None), "{body}");
+            assert!(said.unrelated.is_none() && said.untimed.is_none(), "{body}");
         }
     }
 }

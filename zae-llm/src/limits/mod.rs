@@ -33,8 +33,7 @@ use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 pub use window::{Refill, Window};
 
-/// GitHub asks to wait at least this long where it gives no time.
-const GITHUB_SECONDARY: Duration = Duration::from_secs(60);
+use crate::providers::tables;
 
 /// The report of a provider's answer about its limits. In the response's extensions.
 ///
@@ -115,7 +114,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], windows: &[Window], now: Timestamp) -> Verdict {
     // "Again at once" beside a refusal is a time that was rounded down, or no time at all.
     let some = |span: &Duration| !span.is_zero();
-    let told = text(headers, "retry-after-ms").and_then(time::milliseconds).filter(some).or_else(|| {
+    let limits = &tables().limits;
+    let in_millis = limits.iter().flat_map(|words| words.retry_after_millis);
+    let in_millis = in_millis.filter_map(|name| text(headers, name)).find_map(time::milliseconds);
+    let told = in_millis.filter(some).or_else(|| {
         let text = text(headers, header::RETRY_AFTER.as_str())?;
         time::seconds(text).or_else(|| time::until_http_date(text, now)).filter(some)
     });
@@ -129,21 +131,21 @@ fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], windows: &[Wind
             if let Some(reason) = said.permanent {
                 return Verdict::Never { reason };
             }
-            if said.unrelated && !headers.contains_key("stripe-rate-limited-reason") {
+            if said.unrelated.is_some_and(|code| !headers.contains_key(code.unless)) {
                 return Verdict::Served;
             }
-            let no =
-                ["x-should-retry", "stripe-should-retry"].into_iter().find(|name| text(headers, name) == Some("false"));
+            let mut should_retry = limits.iter().flat_map(|words| words.should_retry);
+            let no = should_retry.find(|name| text(headers, name) == Some("false"));
             if let (Some(name), None) = (no, told) {
                 return Verdict::Never { reason: format!("{name}: false") };
             }
-            let github = said.secondary.then_some(GITHUB_SECONDARY);
-            Verdict::NotYet { retry_after: told.or(said.retry_after.filter(some)).or_else(exhausted).or(github) }
+            let untimed = said.untimed.map(|limit| limit.wait);
+            Verdict::NotYet { retry_after: told.or(said.retry_after.filter(some)).or_else(exhausted).or(untimed) }
         }
         // GitHub refuses with 403; one that has nothing to do with limits says none of this.
         403 => {
-            let github = headers.contains_key("x-github-request-id") && body::read(body).secondary;
-            let retry_after = told.or_else(exhausted).or(github.then_some(GITHUB_SECONDARY));
+            let untimed = body::read(body).untimed.filter(|limit| headers.contains_key(limit.header));
+            let retry_after = told.or_else(exhausted).or(untimed.map(|limit| limit.wait));
             retry_after.map_or(Verdict::Served, |after| Verdict::NotYet { retry_after: Some(after) })
         }
         // Overloaded, and it says until when.

@@ -6,9 +6,12 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{draft, time};
+use crate::providers::{table::HeaderRest, tables};
 
 /// More windows than any provider reports.
 const MAX_WINDOWS: usize = 64;
+/// The parts of a window, as headers name them.
+const FIELDS: [&str; 3] = ["limit", "remaining", "reset"];
 
 /// One of the provider's limits, as its answer reports it. A hint: providers round, omit, and send nonsense.
 ///
@@ -101,30 +104,24 @@ pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
 
 /// Which window a header belongs to, which part of it it is, and how such windows refill.
 fn place(header: &str) -> Option<(&str, &'static str, Refill)> {
-    const FIELDS: [&str; 3] = ["limit", "remaining", "reset"];
-    // x-ratelimit-remaining-requests (OpenAI, Groq, Cerebras, Azure); x-ratelimit-remaining (GitHub and many others).
-    if let Some(rest) = header.strip_prefix("x-ratelimit-") {
-        return FIELDS.into_iter().find_map(|field| {
-            let rest = rest.strip_prefix(field)?;
-            match rest.strip_prefix('-') {
-                Some(name) if !name.is_empty() => Some((name, field, Refill::Gradual)),
-                None if rest.is_empty() => Some(("x-ratelimit", field, Refill::AtOnce)),
-                _ => None,
-            }
-        });
-    }
-    // anthropic-ratelimit-input-tokens-remaining, anthropic-priority-input-tokens-remaining.
-    if let Some(rest) = header.strip_prefix("anthropic-") {
-        let rest = rest.strip_prefix("ratelimit-").unwrap_or(rest);
-        return FIELDS.into_iter().find_map(|field| {
+    let families = tables().limits.iter().flat_map(|words| words.windows);
+    families.into_iter().find_map(|family| {
+        let rest = header.strip_prefix(family.prefix)?;
+        let (window, field) = FIELDS.into_iter().find_map(|field| Some((name_of(family.rest, rest, field)?, field)))?;
+        Some((window, field, family.refill))
+    })
+}
+
+/// The name of the window whose `field` a header is, of which `rest` is left behind the prefix.
+fn name_of<'h>(form: HeaderRest, rest: &'h str, field: &str) -> Option<&'h str> {
+    match form {
+        HeaderRest::FieldThenName => rest.strip_prefix(field)?.strip_prefix('-').filter(|name| !name.is_empty()),
+        HeaderRest::NameThenField(start) => {
             let name = rest.strip_suffix(field)?.strip_suffix('-')?;
-            let refill = if name.starts_with("unified") { Refill::AtOnce } else { Refill::Gradual };
-            (!name.is_empty()).then_some((name, field, refill))
-        });
+            (!name.is_empty() && name.starts_with(start)).then_some(name)
+        }
+        HeaderRest::Field(name) => (rest == field).then_some(name),
     }
-    // ratelimit-remaining: the draft before it was one field.
-    let field = header.strip_prefix("ratelimit-")?;
-    FIELDS.into_iter().find(|known| *known == field).map(|field| ("ratelimit", field, Refill::AtOnce))
 }
 
 /// A count; fractions, signs and words are none. Some gateways send `100, 100;w=60`: the first number counts.

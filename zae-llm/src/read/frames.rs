@@ -8,9 +8,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use memchr::memmem;
 
 use super::{
-    found::{Events, Found, Lost, Place},
     json::JsonScan,
+    sink::{EventSink, JsonSink, Lost},
 };
+use crate::providers::table::{Holds, Place};
 
 const PRELUDE: usize = 12;
 const CHECKSUM: usize = 4;
@@ -56,8 +57,8 @@ impl Default for State {
 }
 
 impl FrameScan {
-    /// Looks at the next bytes. A frame's type is told as an event's name.
-    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Events) {
+    /// Looks at the next bytes. A frame's type is told as it begins.
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
                 State::Broken => return,
@@ -83,7 +84,7 @@ impl FrameScan {
                     if *left == 0 {
                         self.state = after_headers(*payload);
                         if let Some(message_type) = message_type(&self.headers) {
-                            found.event(message_type);
+                            found.frame(message_type);
                         }
                     }
                     taken
@@ -113,7 +114,7 @@ impl FrameScan {
     }
 
     /// No more bytes will come.
-    pub(super) fn end(&mut self, found: &mut impl Found) {
+    pub(super) fn end(&mut self, found: &mut impl JsonSink) {
         if !matches!(self.state, State::Prelude { len: 0, .. } | State::Broken) {
             found.broken(Lost::Usage);
         }
@@ -148,9 +149,9 @@ fn message_type(headers: &[u8]) -> Option<&[u8]> {
 /// Passes on what is found, and what is found in the provider's own JSON that InvokeModel wraps in base64.
 struct Unwrap<'a, F>(&'a mut F);
 
-impl<F: Found> Found for Unwrap<'_, F> {
+impl<F: JsonSink> JsonSink for Unwrap<'_, F> {
     fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
-        if place != Place::Bytes {
+        if place.holds != Holds::Wrapped {
             return self.0.value(place, bytes);
         }
         let text = bytes.and_then(|bytes| bytes.strip_prefix(b"\"")?.strip_suffix(b"\""));

@@ -6,7 +6,12 @@
 
 use memchr::memchr2;
 
-use super::found::{Found, Lost, Place, Wrapper};
+use super::sink::{JsonSink, Lost};
+use crate::providers::{
+    Wrapper,
+    table::{Holds, Place},
+    tables,
+};
 
 /// Number of bytes of a value of interest that are kept; a usage object is a few hundred bytes.
 const MAX_VALUE: usize = 16 * 1024;
@@ -29,6 +34,7 @@ pub(super) struct JsonScan {
 enum Level {
     List,
     Document,
+    /// An object that is a member of the document.
     Inside(Wrapper),
 }
 
@@ -84,14 +90,14 @@ impl Capture {
 
     fn add(&mut self, bytes: &[u8]) {
         let Some(place) = self.place else { return };
-        let most = if place == Place::Bytes { MAX_WRAPPED } else { MAX_VALUE };
+        let most = if place.holds == Holds::Wrapped { MAX_WRAPPED } else { MAX_VALUE };
         self.overflown |= self.bytes.len() + bytes.len() > most;
         if !self.overflown {
             self.bytes.extend_from_slice(bytes);
         }
     }
 
-    fn end(&mut self, found: &mut impl Found) {
+    fn end(&mut self, found: &mut impl JsonSink) {
         if let Some(place) = self.place.take() {
             found.value(place, (!self.overflown).then_some(&self.bytes));
         }
@@ -116,19 +122,16 @@ impl JsonScan {
     }
 
     /// No more bytes will come for this document.
-    pub(super) fn end(&mut self, found: &mut impl Found) {
+    pub(super) fn end(&mut self, found: &mut impl JsonSink) {
         if !matches!(self.state, State::Start | State::Broken) {
-            let lost = match self.value.place {
-                None | Some(Place::Type | Place::Bytes | Place::Error) => Lost::Nothing,
-                Some(_) => Lost::Usage,
-            };
-            found.broken(lost);
+            let holds = self.value.place.map(|place| place.holds);
+            found.broken(if holds == Some(Holds::Usage) { Lost::Usage } else { Lost::Nothing });
         }
         self.reset();
     }
 
     /// Looks at the next bytes.
-    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Found) {
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl JsonSink) {
         while let Some(&byte) = bytes.first() {
             let taken = match &mut self.state {
                 State::Broken => return,
@@ -187,7 +190,7 @@ impl JsonScan {
     }
 
     /// A byte between tokens.
-    fn structure(&mut self, byte: u8, found: &mut impl Found) {
+    fn structure(&mut self, byte: u8, found: &mut impl JsonSink) {
         let within = self.open.last().copied();
         self.state = match (&self.state, byte) {
             (State::Start, b'{') => self.open(Level::Document),
@@ -198,11 +201,11 @@ impl JsonScan {
             }
             (State::BeforeColon, b':') => State::BeforeValue,
             (State::BeforeValue, b'{') if within == Some(Level::List) => self.open(Level::Document),
-            (State::BeforeValue, b'{') if self.wrapper().is_some() => {
-                let wrapper = self.wrapper();
-                wrapper.map_or(State::Broken, |wrapper| self.open(Level::Inside(wrapper)))
-            }
-            (State::BeforeValue, b'{' | b'[') => self.begin(byte, State::Deep { depth: 1, string: None }),
+            (State::BeforeValue, b'{') => match self.wrapper() {
+                Some(wrapper) => self.open(Level::Inside(wrapper)),
+                None => self.begin(byte, State::Deep { depth: 1, string: None }),
+            },
+            (State::BeforeValue, b'[') => self.begin(byte, State::Deep { depth: 1, string: None }),
             (State::BeforeValue, b'"') => self.begin(byte, State::Scalar(Scalar::Text(Escape::No))),
             // An empty list.
             (State::BeforeValue, b']') if within == Some(Level::List) => self.close(found),
@@ -227,7 +230,7 @@ impl JsonScan {
         if level == Level::List { State::BeforeValue } else { State::BeforeKey }
     }
 
-    fn close(&mut self, found: &mut impl Found) -> State {
+    fn close(&mut self, found: &mut impl JsonSink) -> State {
         if self.open.pop() == Some(Level::Document) {
             found.document();
         }
@@ -242,24 +245,14 @@ impl JsonScan {
 
     /// The wrapper that the value of the current key is, if it is an object.
     fn wrapper(&self) -> Option<Wrapper> {
-        match (self.open.last(), self.key.as_slice()) {
-            (Some(Level::Document), b"response") => Some(Wrapper::Response),
-            (Some(Level::Document), b"message") => Some(Wrapper::Message),
-            (Some(Level::Document), b"x_groq") => Some(Wrapper::Groq),
-            _ => None,
-        }
+        if self.open.last() == Some(&Level::Document) { tables().wrapper(&self.key) } else { None }
     }
 
     fn place(&self) -> Option<Place> {
-        match (self.open.last()?, self.key.as_slice()) {
-            (Level::Document, b"usage") => Some(Place::Usage),
-            (Level::Document | Level::Inside(Wrapper::Response), b"usageMetadata") => Some(Place::Metadata),
-            (Level::Document, b"amazon-bedrock-invocationMetrics") => Some(Place::Metrics),
-            (Level::Document, b"type") => Some(Place::Type),
-            (Level::Document, b"bytes") => Some(Place::Bytes),
-            (Level::Document | Level::Inside(Wrapper::Response), b"error") => Some(Place::Error),
-            (Level::Inside(wrapper), b"usage") => Some(Place::NestedUsage(*wrapper)),
-            _ => None,
+        match self.open.last()? {
+            Level::List => None,
+            Level::Document => tables().place(None, &self.key),
+            Level::Inside(wrapper) => tables().place(Some(*wrapper), &self.key),
         }
     }
 }
@@ -328,11 +321,11 @@ mod tests {
     fn finds_what_stands_in_known_places() {
         assert_eq!(
             scan(r#" {"a":{"usage":1},"usage" : {"x":[{"y":"}\""}]},"b":"\\","type":"t"} "#),
-            [r#"Usage={"x":[{"y":"}\""}]}"#, r#"Type="t""#, "document"]
+            [r#"usage={"x":[{"y":"}\""}]}"#, r#"type="t""#, "document"]
         );
         assert_eq!(
             scan(r#"{"response":{"output":[{"usage":3}],"usage":null},"usage":{}}"#),
-            ["NestedUsage(Response)=null", "Usage={}", "document"]
+            ["response/usage=null", "usage={}", "document"]
         );
         assert_eq!(scan(r#"{"message":"usage","response":[{"usage":1}]}"#), ["document"]);
     }
@@ -341,9 +334,9 @@ mod tests {
     fn lists_and_sequences_are_documents_one_by_one() {
         assert_eq!(
             scan(r#"[{"usageMetadata":{"a":1}}, {"usageMetadata":{"a":2}}]"#),
-            [r#"Metadata={"a":1}"#, "document", r#"Metadata={"a":2}"#, "document"]
+            [r#"usageMetadata={"a":1}"#, "document", r#"usageMetadata={"a":2}"#, "document"]
         );
-        assert_eq!(scan("{\"usage\":1}\n{\"usage\":2}\n"), ["Usage=1", "document", "Usage=2", "document"]);
+        assert_eq!(scan("{\"usage\":1}\n{\"usage\":2}\n"), ["usage=1", "document", "usage=2", "document"]);
         assert_eq!(scan("[]"), [""; 0]);
         assert_eq!(scan("[1,\"a\",[{\"usage\":1}]]"), [""; 0]);
     }
@@ -363,7 +356,7 @@ mod tests {
         for piece in long.as_bytes().chunks(1000) {
             scanner.push(piece, &mut seen);
         }
-        assert_eq!(seen.0, ["Usage=too long", r#"Type="t""#, "document"]);
+        assert_eq!(seen.0, ["usage=too long", r#"type="t""#, "document"]);
         assert!(scanner.value.bytes.capacity() <= 2 * MAX_VALUE);
     }
 }

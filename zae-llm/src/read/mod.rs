@@ -1,12 +1,12 @@
 //! Reading usage from responses as they pass by: [`UsageReader`].
 
-mod found;
+mod counts;
 mod frames;
 mod json;
+mod prefilter;
 #[cfg(test)]
 mod seen;
-mod shape;
-mod skim;
+mod sink;
 mod sse;
 mod tally;
 
@@ -18,32 +18,16 @@ use http::{
 };
 
 use self::{
+    counts::MAX_COUNT,
     frames::FrameScan,
     json::JsonScan,
-    shape::Counts,
-    skim::Skim,
-    tally::{Came, Documents, Tally},
+    prefilter::SsePrefilter,
+    tally::{Documents, Received, UsageTally},
 };
-use crate::{End, Usage};
-
-/// Format in which a provider writes usage.
-///
-/// See [`UsageReader`] for an example.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ApiFormat {
-    /// Whichever of the others it turns out to be; they do not overlap.
-    #[default]
-    Auto,
-    /// OpenAI chat completions, Responses and embeddings, and the many that speak like them.
-    OpenAi,
-    /// Anthropic messages, also through Bedrock's InvokeModel.
-    Anthropic,
-    /// Gemini's `generateContent` and `streamGenerateContent`.
-    Gemini,
-    /// Bedrock's Converse, and what InvokeModel itself counts (headers, invocation metrics).
-    Bedrock,
-}
+use crate::{
+    ApiFormat, End, Usage,
+    providers::{table::HeadCounts, tables},
+};
 
 /// Result of reading a response.
 ///
@@ -157,8 +141,8 @@ impl fmt::Display for Unseen {
 #[derive(Clone, Debug)]
 pub struct UsageReader {
     wire: Wire,
-    tally: Tally,
-    /// Usage that Bedrock's InvokeModel reports in headers.
+    tally: UsageTally,
+    /// Usage that headers report.
     head: Option<Usage>,
 }
 
@@ -168,7 +152,7 @@ enum Wire {
     Json(Box<JsonScan>),
     /// One document after the other.
     Lines(Box<JsonScan>),
-    Events(Box<Skim>),
+    Events(Box<SsePrefilter>),
     Frames(Box<FrameScan>),
     /// The first byte tells.
     Guess,
@@ -191,8 +175,8 @@ impl UsageReader {
         } else {
             wire(headers)
         };
-        let mut tally = Tally::new(format, wire.documents());
-        let head = if status.is_success() { invoke_headers(headers, &mut tally) } else { None };
+        let mut tally = UsageTally::new(format, wire.documents());
+        let head = if status.is_success() { head_counts(headers, &mut tally) } else { None };
         Self { wire, tally, head }
     }
 
@@ -218,9 +202,9 @@ impl UsageReader {
     pub fn finish(mut self, end: End) -> Reading {
         // A document says itself where it ends; everything else needs to be read to its end.
         let came = match &self.wire {
-            Wire::Json(scan) if scan.is_between_documents() => Came::Whole,
-            _ if end == End::Complete => Came::Whole,
-            _ => Came::Part,
+            Wire::Json(scan) if scan.is_between_documents() => Received::Whole,
+            _ if end == End::Complete => Received::Whole,
+            _ => Received::Part,
         };
         if end == End::Complete {
             match &mut self.wire {
@@ -267,18 +251,25 @@ fn wire(headers: &HeaderMap) -> Wire {
     }
 }
 
-fn invoke_headers(headers: &HeaderMap, tally: &mut Tally) -> Option<Usage> {
+/// The usage that the head of a response reports, for providers that count in headers.
+fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
+    tables().heads.iter().find_map(|(format, names)| {
+        let usage = head_usage(headers, names, tally)?;
+        tally.reads(*format).then_some(usage)
+    })
+}
+
+fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -> Option<Usage> {
     let mut get = |name: &str| -> Option<u64> {
         let count = headers.get(name)?.to_str().ok().and_then(|text| text.trim().parse().ok());
-        let count = count.filter(|count| *count <= shape::MAX_COUNT);
+        let count = count.filter(|count| *count <= MAX_COUNT);
         if count.is_none() {
             tally.absurd();
         }
         count
     };
-    let (input, output) = (get("x-amzn-bedrock-input-token-count"), get("x-amzn-bedrock-output-token-count"));
-    let cache_read = get("x-amzn-bedrock-cache-read-input-token-count");
-    let cache_write = get("x-amzn-bedrock-cache-write-input-token-count");
-    let counts = Counts::of_headers(Some(input?), Some(output?)).with_cache(cache_read, cache_write);
-    tally.reads(ApiFormat::Bedrock).then(|| counts.usage(ApiFormat::Bedrock))
+    let (input, output) = (get(names.input), get(names.output));
+    let (read, write) = (get(names.cache_read), get(names.cache_write));
+    let usage = Usage::new(input?, output?);
+    Some(usage.cache_read_beside(read.unwrap_or(0)).cache_write_beside(write.unwrap_or(0)))
 }

@@ -1,14 +1,16 @@
 //! Reports of scanners in words, for their tests: [`Seen`].
 
-use super::found::{Events, Found, Lost, Place};
+use super::sink::{EventSink, JsonSink, Lost};
+use crate::providers::table::Place;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Seen(pub(super) Vec<String>);
 
-impl Found for Seen {
+impl JsonSink for Seen {
     fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
         let text = bytes.map_or("too long".into(), String::from_utf8_lossy);
-        self.0.push(format!("{place:?}={text}"));
+        let slash = if place.within.is_empty() { "" } else { "/" };
+        self.0.push(format!("{}{slash}{}={text}", place.within, place.name));
     }
 
     fn document(&mut self) {
@@ -20,13 +22,17 @@ impl Found for Seen {
     }
 }
 
-impl Events for Seen {
+impl EventSink for Seen {
     fn event(&mut self, name: &[u8]) {
         self.0.push(format!("event {}", String::from_utf8_lossy(name)));
     }
 
-    fn done(&mut self) {
-        self.0.push("done".into());
+    fn data(&mut self, text: &[u8]) {
+        self.0.push(format!("data {}", String::from_utf8_lossy(text)));
+    }
+
+    fn frame(&mut self, kind: &[u8]) {
+        self.0.push(format!("frame {}", String::from_utf8_lossy(kind)));
     }
 }
 

@@ -2,11 +2,10 @@
 
 use memchr::memchr2;
 
-use super::{found::Events, json::JsonScan};
+use super::{json::JsonScan, sink::EventSink};
 
 /// Longer event names are none that we know.
 const MAX_NAME: usize = 40;
-const DONE: &[u8] = b"[DONE]";
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 /// The scanner. Of an event it keeps the name, and of its data what [`JsonScan`] keeps.
@@ -76,7 +75,7 @@ enum Data {
 
 impl SseScan {
     /// Looks at the next bytes.
-    pub(super) fn push(&mut self, mut bytes: &[u8], events: &mut impl Events) {
+    pub(super) fn push(&mut self, mut bytes: &[u8], events: &mut impl EventSink) {
         while let Some(&byte) = bytes.first() {
             if let Bom::Awaited(at) = self.bom {
                 if BOM.get(at) == Some(&byte) {
@@ -105,7 +104,7 @@ impl SseScan {
     }
 
     /// The next bytes of a line.
-    fn part(&mut self, mut bytes: &[u8], events: &mut impl Events) {
+    fn part(&mut self, mut bytes: &[u8], events: &mut impl EventSink) {
         if self.line == Line::Field {
             let colon = bytes.iter().position(|byte| *byte == b':');
             let (name, rest) = bytes.split_at(colon.unwrap_or(bytes.len()));
@@ -136,7 +135,7 @@ impl SseScan {
     }
 
     /// The next bytes of data.
-    fn data(&mut self, mut bytes: &[u8], events: &mut impl Events) {
+    fn data(&mut self, mut bytes: &[u8], events: &mut impl EventSink) {
         if self.data == Data::None {
             bytes = bytes.trim_ascii_start();
             self.data = match bytes.first() {
@@ -169,11 +168,11 @@ impl SseScan {
     }
 
     /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
-    pub(super) fn end(&mut self, events: &mut impl Events) {
+    pub(super) fn end(&mut self, events: &mut impl EventSink) {
         self.event_end(events);
     }
 
-    fn line_end(&mut self, events: &mut impl Events) {
+    fn line_end(&mut self, events: &mut impl EventSink) {
         let line = std::mem::take(&mut self.line);
         let empty = line == Line::Field && self.field.is_empty();
         self.field.clear();
@@ -182,14 +181,16 @@ impl SseScan {
         }
     }
 
-    fn event_end(&mut self, events: &mut impl Events) {
+    fn event_end(&mut self, events: &mut impl EventSink) {
         match std::mem::take(&mut self.data) {
             Data::Json => {
                 self.json.end(events);
                 events.event(&self.name);
             }
-            Data::Text if self.text.trim_ascii_end() == DONE => events.done(),
-            Data::Text => events.event(&self.name),
+            Data::Text => {
+                events.data(self.text.trim_ascii_end());
+                events.event(&self.name);
+            }
             Data::None => {}
         }
         self.name.clear();
@@ -217,22 +218,26 @@ mod tests {
             let text = ":comment\nevent: a\nid: 7\ndata:{\"usage\":1}\n\ndata: {\"x\":\ndata: 1,\ndata:\"usage\":2}\n\n\
                         : ping\n\ndata: [DONE]\n\n";
             let seen = scan(&text.replace('\n', ending));
-            assert_eq!(seen, ["Usage=1", "document", "event a", "Usage=2", "document", "event ", "done"], "{ending:?}");
+            assert_eq!(
+                seen,
+                ["usage=1", "document", "event a", "usage=2", "document", "event ", "data [DONE]", "event "],
+                "{ending:?}"
+            );
         }
     }
 
     #[test]
     fn a_byte_order_mark_and_a_missing_space_do_no_harm() {
-        assert_eq!(scan("\u{feff}data:{\"usage\":1}\n\n"), ["Usage=1", "document", "event "]);
-        assert_eq!(scan("data:\ndata:  {\"usage\":1}\n\n"), ["Usage=1", "document", "event "]);
-        assert_eq!(scan("data: hello\n\ndata\n\ndataset: {\"usage\":1}\n\n"), ["event "]);
+        assert_eq!(scan("\u{feff}data:{\"usage\":1}\n\n"), ["usage=1", "document", "event "]);
+        assert_eq!(scan("data:\ndata:  {\"usage\":1}\n\n"), ["usage=1", "document", "event "]);
+        assert_eq!(scan("data: hello\n\ndata\n\ndataset: {\"usage\":1}\n\n"), ["data hello", "event "]);
     }
 
     #[test]
     fn what_is_cut_short_is_broken() {
         assert_eq!(
             scan("data: {\"usage\":{\"a\"\n\ndata: {\"usage\":1}\n\n"),
-            ["broken Usage", "event ", "Usage=1", "document", "event "]
+            ["broken Usage", "event ", "usage=1", "document", "event "]
         );
     }
 }

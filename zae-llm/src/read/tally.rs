@@ -1,22 +1,24 @@
-//! Usage of one response, put together from its documents: [`Tally`].
+//! Usage of one response, put together from its documents: [`UsageTally`].
 
 use super::{
     ApiFormat, Reading, Unseen,
-    found::{Events, Found, Lost, Place, Wrapper},
-    shape::{self, Counted},
+    counts::{self, Stated},
+    sink::{EventSink, JsonSink, Lost},
+};
+use crate::providers::{
+    table::{Holds, Means, Place, Role, Spot},
+    tables,
 };
 
 /// The account of one response.
 ///
-/// Of most providers the last usage counts, as each repeats the ones before. Anthropic's parts complement each other:
-/// input comes first, output last. Bedrock's own metrics repeat what a provider's usage in the same stream says, so
-/// they count only where there is none.
+/// Of most providers the last usage counts, as each repeats the ones before; [`Role`] says it of each shape.
 #[derive(Clone, Debug)]
-pub(super) struct Tally {
+pub(super) struct UsageTally {
     format: ApiFormat,
     documents: Documents,
     document: Document,
-    seen: Option<Counted>,
+    seen: Option<Stated>,
     progress: Progress,
     /// Something was lost that may have said more, or the provider gave up before it did.
     lost: Option<Unseen>,
@@ -33,7 +35,7 @@ pub(super) enum Documents {
 
 /// The part of a response that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum Received {
     Whole,
     /// Its beginning, for all that is known.
     Part,
@@ -41,13 +43,13 @@ pub(super) enum Came {
 
 #[derive(Clone, Debug, Default)]
 struct Document {
-    found: Option<(Place, Counted)>,
+    found: Option<Stated>,
     ends_answer: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// Anthropic's first event was seen, whose output is a placeholder.
+    /// Usage was seen that [opens](Role::Opens) an answer.
     Started,
     /// More may come, unless the response ends here.
     Under,
@@ -55,7 +57,7 @@ enum Progress {
     Over,
 }
 
-impl Tally {
+impl UsageTally {
     pub(super) fn new(format: ApiFormat, documents: Documents) -> Self {
         let document = Document::default();
         Self { format, documents, document, seen: None, progress: Progress::Under, lost: None }
@@ -88,51 +90,69 @@ impl Tally {
 
     /// Returns the reading of the response, given how much of it came; `None` when it says nothing, and nothing was
     /// lost.
-    pub(super) fn reading(&self, came: Came) -> Option<Reading> {
-        let Some(Counted { format, counts }) = self.seen else { return self.lost.map(Reading::Unseen) };
-        let usage = counts.usage(format);
+    pub(super) fn reading(&self, came: Received) -> Option<Reading> {
+        let Some(seen) = self.seen else { return self.lost.map(Reading::Unseen) };
+        let usage = seen.usage();
         let all = match self.progress {
             Progress::Started => false,
-            Progress::Under => came == Came::Whole,
+            Progress::Under => came == Received::Whole,
             Progress::Over => true,
         };
         Some(if all && self.lost.is_none() { Reading::Final(usage) } else { Reading::SoFar(usage) })
     }
 
-    fn absorb(&mut self, place: Place, counted: Counted) {
-        if place == Place::NestedUsage(Wrapper::Message) {
-            self.progress = Progress::Started;
-        } else if self.progress == Progress::Started && counted.format == ApiFormat::Anthropic {
-            self.progress = Progress::Under;
+    fn absorb(&mut self, stated: Stated) {
+        match stated.shape.role {
+            Role::Opens => self.progress = Progress::Started,
+            Role::Completes if self.progress == Progress::Started => self.progress = Progress::Under,
+            // It comes once, at the end.
+            Role::Ends | Role::StandsIn => self.progress = Progress::Over,
+            Role::Completes | Role::Repeats => {}
         }
+        let is_part = |role: Role| matches!(role, Role::Opens | Role::Completes);
+        let role = stated.shape.role;
         self.seen = Some(match self.seen {
-            Some(seen) if counted.format == ApiFormat::Anthropic && seen.format == ApiFormat::Anthropic => {
-                Counted { counts: seen.counts.then(counted.counts), ..counted }
+            Some(seen) if is_part(role) && is_part(seen.shape.role) => {
+                Stated { counts: seen.counts.then(stated.counts), ..stated }
             }
-            Some(seen) if place == Place::Metrics && seen.format != ApiFormat::Bedrock => seen,
-            _ => counted,
+            Some(seen) if role == Role::StandsIn && seen.shape.role != Role::StandsIn => seen,
+            _ => stated,
         });
+    }
+
+    /// A word stands there, or another text.
+    fn word(&mut self, spot: Spot, text: &[u8]) {
+        match tables().word(spot, text).map(|word| word.means) {
+            Some(Means::LastUsage) => self.document.ends_answer = true,
+            Some(Means::Done) => self.done(),
+            Some(Means::Failed) => self.lose(Unseen::ErrorEvent),
+            None => {}
+        }
+    }
+
+    fn done(&mut self) {
+        if self.progress == Progress::Under {
+            self.progress = Progress::Over;
+        }
     }
 }
 
-impl Found for Tally {
+impl JsonSink for UsageTally {
     fn value(&mut self, place: Place, bytes: Option<&[u8]>) {
-        match (place, bytes) {
-            (Place::Bytes, _) => {}
-            (Place::Type, bytes) => {
-                let ends: [&[u8]; 2] = [b"\"response.completed\"", b"\"response.incomplete\""];
-                self.document.ends_answer = bytes.is_some_and(|bytes| ends.contains(&bytes));
-                if bytes == Some(b"\"error\"") {
-                    self.lose(Unseen::ErrorEvent);
-                }
+        match (place.holds, bytes) {
+            (Holds::Wrapped, _) => {}
+            (Holds::Kind, bytes) => {
+                self.document.ends_answer = false;
+                let text = bytes.and_then(|bytes| bytes.strip_prefix(b"\"")?.strip_suffix(b"\""));
+                self.word(Spot::DocumentKind, text.unwrap_or_default());
             }
-            (Place::Error, Some(b"null" | b"false" | b"\"\"")) => {}
-            (Place::Error, _) => self.lose(Unseen::ErrorEvent),
-            (_, None) => self.lose(Unseen::Malformed),
-            (place, Some(bytes)) => match shape::parse(place, bytes) {
+            (Holds::Error, Some(b"null" | b"false" | b"\"\"")) => {}
+            (Holds::Error, _) => self.lose(Unseen::ErrorEvent),
+            (Holds::Usage, None) => self.lose(Unseen::Malformed),
+            (Holds::Usage, Some(bytes)) => match counts::parse(place, bytes) {
                 None => {}
-                Some(Err(shape::Absurd)) => self.absurd(),
-                Some(Ok(counted)) if self.reads(counted.format) => self.document.found = Some((place, counted)),
+                Some(Err(counts::Absurd)) => self.absurd(),
+                Some(Ok(stated)) if self.reads(stated.format) => self.document.found = Some(stated),
                 Some(Ok(_)) => {}
             },
         }
@@ -140,10 +160,9 @@ impl Found for Tally {
 
     fn document(&mut self) {
         let Document { found, ends_answer } = std::mem::take(&mut self.document);
-        let Some((place, counted)) = found else { return };
-        self.absorb(place, counted);
-        // Bedrock says it once, at the end.
-        if ends_answer || counted.format == ApiFormat::Bedrock {
+        let Some(stated) = found else { return };
+        self.absorb(stated);
+        if ends_answer {
             self.progress = Progress::Over;
         }
     }
@@ -157,19 +176,16 @@ impl Found for Tally {
     }
 }
 
-impl Events for Tally {
-    fn event(&mut self, name: &[u8]) {
-        match name {
-            b"message_stop" => self.done(),
-            // Of AWS's frames too; OpenAI's Responses say it in their own way.
-            b"error" | b"exception" | b"response.failed" => self.lose(Unseen::ErrorEvent),
-            _ => {}
-        }
+impl EventSink for UsageTally {
+    fn data(&mut self, text: &[u8]) {
+        self.word(Spot::EventData, text);
     }
 
-    fn done(&mut self) {
-        if self.progress == Progress::Under {
-            self.progress = Progress::Over;
-        }
+    fn event(&mut self, name: &[u8]) {
+        self.word(Spot::EventName, name);
+    }
+
+    fn frame(&mut self, kind: &[u8]) {
+        self.word(Spot::FrameType, kind);
     }
 }

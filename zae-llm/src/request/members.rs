@@ -1,6 +1,11 @@
 //! The members of a request's body that matter to a limiter: [`Members`].
 
-use crate::json::{JsonError, Scanner, Text, Token, whole};
+use smallvec::{SmallVec, smallvec};
+
+use crate::{
+    json::{JsonError, Scanner, Text, Token, whole},
+    providers::{table::Meaning, tables},
+};
 
 /// The longest name of a model that is kept, in bytes as it is written.
 const MAX_MODEL: usize = 8 * 1024;
@@ -18,55 +23,15 @@ pub(super) struct Members {
     pub(super) messages: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    Model,
-    /// A model by another name, where there is no [`Model`](Meaning::Model).
-    ModelId,
-    Stream,
-    Bound,
-    Choices,
-    Messages,
-    /// Holds others.
-    Section,
-}
-
-/// Location of each member: the section, or an empty text for the outermost object, and the name.
-const KNOWN: [(&str, &str, Meaning); 24] = [
-    ("", "model", Meaning::Model),
-    ("", "modelId", Meaning::ModelId),
-    ("", "stream", Meaning::Stream),
-    ("", "messages", Meaning::Messages),
-    ("", "max_completion_tokens", Meaning::Bound),
-    ("", "max_output_tokens", Meaning::Bound),
-    ("", "max_tokens", Meaning::Bound),
-    ("", "max_tokens_to_sample", Meaning::Bound),
-    ("", "max_gen_len", Meaning::Bound),
-    ("", "n", Meaning::Choices),
-    ("", "best_of", Meaning::Choices),
-    ("", "generationConfig", Meaning::Section),
-    ("generationConfig", "maxOutputTokens", Meaning::Bound),
-    ("generationConfig", "candidateCount", Meaning::Choices),
-    ("generationConfig", "max_output_tokens", Meaning::Bound),
-    ("generationConfig", "candidate_count", Meaning::Choices),
-    ("", "generation_config", Meaning::Section),
-    ("generation_config", "max_output_tokens", Meaning::Bound),
-    ("generation_config", "maxOutputTokens", Meaning::Bound),
-    ("generation_config", "candidate_count", Meaning::Choices),
-    ("", "inferenceConfig", Meaning::Section),
-    ("inferenceConfig", "maxTokens", Meaning::Bound),
-    ("", "textGenerationConfig", Meaning::Section),
-    ("textGenerationConfig", "maxTokenCount", Meaning::Bound),
-];
-
 impl Members {
     /// Reads all of `body`.
     pub(super) fn read(body: &[u8]) -> Result<Self, JsonError> {
         let mut scanner = Scanner::new(body);
         let mut members = Self::default();
         let mut section = "";
-        // A bit for each of those known: which of two counts, readers disagree about.
-        let mut seen = 0_u32;
+        let known = &tables().members;
+        // Which of two counts, readers disagree about.
+        let mut seen: SmallVec<[bool; 64]> = smallvec![false; known.len()];
         if scanner.next()? != Some(Token::ObjectStart) {
             while scanner.next()?.is_some() {}
             return Ok(members);
@@ -75,18 +40,17 @@ impl Members {
             match token {
                 Token::ObjectEnd => section = "",
                 Token::Key(key) => {
-                    let known = KNOWN.iter().position(|(within, name, _)| *within == section && key.is(name));
-                    let Some(known) = known else {
+                    let Some(at) = known.iter().position(|member| member.section == section && key.is(member.name))
+                    else {
                         scanner.skip_value()?;
                         continue;
                     };
-                    let (_, name, meaning) = KNOWN[known];
-                    if seen & (1 << known) != 0 {
-                        return ambiguous(scanner, name);
+                    let member = known[at];
+                    if std::mem::replace(&mut seen[at], true) {
+                        return ambiguous(scanner, member.name);
                     }
-                    seen |= 1 << known;
-                    if members.take(meaning, &mut scanner)? {
-                        section = name;
+                    if members.take(member.meaning, &mut scanner)? {
+                        section = member.name;
                     }
                 }
                 // Values come after their keys.

@@ -2,24 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::json::{JsonError, Scanner, Text, Token};
+use crate::{
+    json::{JsonError, Scanner, Text, Token},
+    providers::tables,
+};
 
-/// Members of a request that are no part of what the model reads.
-const SETTINGS: [&str; 8] = [
-    "model",
-    "modelId",
-    "user",
-    "metadata",
-    "service_tier",
-    "prompt_cache_key",
-    "previous_response_id",
-    "safety_identifier",
-];
-/// Members whose names the model reads too, as it is told of tools by their schema.
-const SCHEMAS: [&str; 3] = ["tools", "functions", "toolConfig"];
-/// Members that hold or point to a picture, a sound or a file.
-const MEDIA: [&str; 9] =
-    ["data", "url", "image_url", "file_data", "file_id", "fileUri", "file_uri", "bytes", "s3Location"];
 /// Number of characters that a number counts: it is the id of a token.
 const TOKEN_ID: u64 = 4;
 /// So many strings of an object wait until its type is known; more of them are media whatever it is.
@@ -100,6 +87,7 @@ enum Role {
 /// Hands `reader` everything of a JSON body that a model is to read. Memory is bounded by the depth that the scanner
 /// allows.
 pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonError> {
+    let tables = tables();
     let mut scanner = Scanner::new(body);
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut reads_names = false;
@@ -107,11 +95,11 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
     while let Some(token) = scanner.next()? {
         match token {
             Token::Key(key) if open.len() == 1 => {
-                if SETTINGS.iter().any(|name| key.is(name)) {
+                if tables.settings.iter().any(|name| key.is(name)) {
                     scanner.skip_value()?;
                     continue;
                 }
-                reads_names = SCHEMAS.iter().any(|name| key.is(name));
+                reads_names = tables.schemas.iter().any(|name| key.is(name));
                 role = Role::Plain;
                 continue;
             }
@@ -135,7 +123,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
 }
 
 fn role_of(key: Text<'_>) -> Role {
-    if MEDIA.iter().any(|name| key.is(name)) {
+    if tables().media.iter().any(|name| key.is(name)) {
         Role::Media
     } else if key.is("type") {
         Role::Type

@@ -1,4 +1,5 @@
-//! Responses of providers, one file each: status line, headers, an empty line, and the body byte for byte.
+//! Responses of providers, one file each: the reading that is expected of it, status line, headers, an empty line, and
+//! the body byte for byte.
 //!
 //! They are written after the providers' documentation; no file was taken from a provider.
 
@@ -6,13 +7,15 @@ use std::{fs, path::PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use zae_tower::{
-    llm::{ApiFormat, Reading, UsageReader},
+    llm::{ApiFormat, Reading, Unseen, Usage, UsageReader},
     settle::End,
 };
 
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) name: String,
+    /// The reading of the whole response.
+    pub(crate) expected: Reading,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -24,13 +27,14 @@ impl Recorded {
         let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap();
         let mut lines = std::str::from_utf8(&bytes[..end]).unwrap().lines();
+        let expected = reading(lines.next().unwrap().strip_prefix("reads: ").expect(name));
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let mut headers = HeaderMap::new();
         for line in lines {
             let (name, value) = line.split_once(": ").unwrap();
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
         }
-        Self { name: name.to_owned(), status, headers, body: bytes[end + 2..].to_vec() }
+        Self { name: name.to_owned(), expected, status, headers, body: bytes[end + 2..].to_vec() }
     }
 
     /// All of them, by name.
@@ -73,5 +77,30 @@ impl Recorded {
             reader.push(chunk);
         }
         reader.finish(end)
+    }
+}
+
+/// A reading as the files write it: `final input=93 cache_read=1024 output=246`, `unseen absent`.
+fn reading(text: &str) -> Reading {
+    let (kind, rest) = text.split_once(' ').unwrap();
+    let mut usage = Usage::default();
+    for (name, count) in rest.split(' ').filter_map(|part| part.split_once('=')) {
+        let count = count.parse().unwrap();
+        match name {
+            "input" => usage.input_uncached = count,
+            "cache_read" => usage.cache_read = count,
+            "cache_write" => usage.cache_write = count,
+            "output" => usage.output = count,
+            "reasoning" => usage.reasoning = count,
+            other => panic!("{other}: {text}"),
+        }
+    }
+    match (kind, rest) {
+        ("final", _) => Reading::Final(usage),
+        ("so_far", _) => Reading::SoFar(usage),
+        (_, "absent") => Reading::Unseen(Unseen::Absent),
+        (_, "error_event") => Reading::Unseen(Unseen::ErrorEvent),
+        (_, "error_status") => Reading::Unseen(Unseen::ErrorStatus),
+        _ => panic!("{text}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Server-sent events, of which all but a few tell nothing: [`Skim`].
+//! Server-sent events, of which all but a few tell nothing: [`SsePrefilter`].
 //!
 //! Of a stream's thousands of events two or three count. So whole events are passed over at the speed of a search for
 //! the words without which an event tells nothing, and only what has one of them goes to [`SseScan`], byte by byte.
@@ -8,28 +8,24 @@ use std::sync::LazyLock;
 use aho_corasick::packed::Searcher;
 use memchr::{memchr_iter, memrchr_iter};
 
-use super::{found::Events, sse::SseScan};
+use super::{sink::EventSink, sse::SseScan};
+use crate::providers::tables;
 
 /// The longest beginning of an event that waits for its end. A longer event goes to the scanner as it comes.
 const MAX_HELD: usize = 4 * 1024;
 
-/// One of these stands in each event of which the scanner tells anything but its name, or of which the name says
-/// something: all keys under which it looks, types and names of errors, and what ends a stream.
-const MARKERS: [&str; 6] =
-    ["\"usage", "error", "[DONE]", "message_stop", "response.failed", "\"amazon-bedrock-invocationMetrics"];
-
 /// The scanner for events, behind what passes events over. It tells the same however the stream is cut, but for the
 /// names of events that say nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Skim {
+pub(super) struct SsePrefilter {
     events: SseScan,
     /// An event that has begun; empty unless the scanner is between events.
     held: Vec<u8>,
 }
 
-impl Skim {
+impl SsePrefilter {
     /// Looks at the next bytes.
-    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl Events) {
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         if !self.held.is_empty() {
             let (first, rest) = bytes.split_at(first_event_end(bytes).unwrap_or(bytes.len()));
             if self.held.len() + first.len() > MAX_HELD {
@@ -53,14 +49,14 @@ impl Skim {
         self.all(bytes, found);
     }
 
-    fn all(&mut self, mut bytes: &[u8], found: &mut impl Events) {
+    fn all(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
             bytes = self.next(bytes, found);
         }
     }
 
     /// Looks at some of the next bytes, and returns the rest.
-    fn next<'b>(&mut self, bytes: &'b [u8], found: &mut impl Events) -> &'b [u8] {
+    fn next<'b>(&mut self, bytes: &'b [u8], found: &mut impl EventSink) -> &'b [u8] {
         if !self.events.is_between_events() {
             let (event, rest) = bytes.split_at(first_event_end(bytes).unwrap_or(bytes.len()));
             self.events.push(event, found);
@@ -83,18 +79,18 @@ impl Skim {
         }
     }
 
-    fn release(&mut self, found: &mut impl Events) {
+    fn release(&mut self, found: &mut impl EventSink) {
         self.events.push(&self.held, found);
         self.held.clear();
     }
 
     /// No more bytes came. What did come counts.
-    pub(super) fn stop(&mut self, found: &mut impl Events) {
+    pub(super) fn stop(&mut self, found: &mut impl EventSink) {
         self.release(found);
     }
 
     /// No more bytes will come. An event that was not ended by an empty line counts as far as it goes.
-    pub(super) fn end(&mut self, found: &mut impl Events) {
+    pub(super) fn end(&mut self, found: &mut impl EventSink) {
         self.release(found);
         self.events.end(found);
     }
@@ -103,7 +99,7 @@ impl Skim {
 /// Finds the first word that may tell something, except for keys whose value is `null`.
 fn first_marker(bytes: &[u8]) -> Option<usize> {
     // There is none where the processor cannot search for several words at once; then nothing is passed over.
-    static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(MARKERS));
+    static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(&tables().markers));
     let Some(searcher) = &*SEARCHER else { return Some(0) };
     let is_null = |end: usize| {
         let value = bytes[end..].strip_prefix(b"\":").unwrap_or_default().trim_ascii_start();
@@ -135,7 +131,7 @@ mod tests {
     use crate::read::{
         ApiFormat, Reading,
         seen::Seen,
-        tally::{Came, Documents, Tally},
+        tally::{Documents, Received, UsageTally},
     };
 
     #[test]
@@ -143,28 +139,28 @@ mod tests {
         let quiet = "event: ping\ndata: {\"a\":1,\"usage\": null,\"error\":null}\r\n\r\ndata: {\"x\":\n\n: comment\n\n";
         let telling = "event: a\ndata: {\"usage\":1}\n\ndata: [DONE]\n\nevent: error\ndata: x\n\n";
         let text = format!("{quiet}{telling}{quiet}{telling}");
-        let expected = ["Usage=1", "document", "event a", "done", "event error"].repeat(2);
+        let expected = ["usage=1", "document", "event a", "data [DONE]", "event ", "data x", "event error"].repeat(2);
         for size in 1..text.len() {
-            let (mut seen, mut skim) = (Seen::default(), Skim::default());
+            let (mut seen, mut prefilter) = (Seen::default(), SsePrefilter::default());
             // The scanner looks whether the stream begins with a byte order mark.
-            skim.push(b"\n", &mut seen);
-            text.as_bytes().chunks(size).for_each(|piece| skim.push(piece, &mut seen));
+            prefilter.push(b"\n", &mut seen);
+            text.as_bytes().chunks(size).for_each(|piece| prefilter.push(piece, &mut seen));
             assert_eq!(seen.0, expected, "by {size}");
         }
     }
 
     #[test]
     fn little_is_held_back_from_the_scanner() {
-        let mut skim = Skim::default();
+        let mut prefilter = SsePrefilter::default();
         let mut seen = Seen::default();
-        skim.push(b"\n", &mut seen);
-        skim.push(b"data: {\"text\":\"", &mut seen);
+        prefilter.push(b"\n", &mut seen);
+        prefilter.push(b"data: {\"text\":\"", &mut seen);
         for _ in 0..1_000 {
-            skim.push(&[b'x'; 1_000], &mut seen);
-            assert!(skim.held.capacity() <= 2 * MAX_HELD);
+            prefilter.push(&[b'x'; 1_000], &mut seen);
+            assert!(prefilter.held.capacity() <= 2 * MAX_HELD);
         }
-        skim.push(b"\",\"usage\":1}\n\n", &mut seen);
-        assert_eq!(seen.0, ["Usage=1", "document", "event "]);
+        prefilter.push(b"\",\"usage\":1}\n\n", &mut seen);
+        assert_eq!(seen.0, ["usage=1", "document", "event "]);
     }
 
     /// Pieces of which streams may be made that tell something, nothing, or the wrong thing.
@@ -207,10 +203,10 @@ mod tests {
         "data: x\n\n",
     ];
 
-    fn reading(mut push: impl FnMut(&mut Tally)) -> [Option<Reading>; 2] {
-        let mut tally = Tally::new(ApiFormat::Auto, Documents::InEvents);
+    fn reading(mut push: impl FnMut(&mut UsageTally)) -> [Option<Reading>; 2] {
+        let mut tally = UsageTally::new(ApiFormat::Auto, Documents::InEvents);
         push(&mut tally);
-        [Came::Part, Came::Whole].map(|came| tally.reading(came))
+        [Received::Part, Received::Whole].map(|came| tally.reading(came))
     }
 
     proptest! {
@@ -234,14 +230,14 @@ mod tests {
                 scan.end(tally);
             });
             let skimmed = reading(|tally| {
-                let mut skim = Skim::default();
+                let mut prefilter = SsePrefilter::default();
                 let (mut rest, mut sizes) = (stream.as_bytes(), sizes.iter().cycle());
                 while !rest.is_empty() {
                     let (piece, after) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
-                    skim.push(piece, tally);
+                    prefilter.push(piece, tally);
                     rest = after;
                 }
-                skim.end(tally);
+                prefilter.end(tally);
             });
             prop_assert_eq!(skimmed, all, "{}", stream);
         }

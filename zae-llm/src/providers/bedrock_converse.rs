@@ -1,0 +1,37 @@
+//! Bedrock's Converse and ConverseStream.
+//!
+//! Sources: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html>,
+//! `API_runtime_ConverseStreamMetadataEvent.html`, `API_runtime_InferenceConfiguration.html`.
+
+use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word};
+
+pub(super) const PROVIDER: Provider = Provider {
+    usage: &[UsageShape {
+        // In a stream, of the `metadata` event.
+        places: &[Place::usage("", "usage")],
+        signs: &[&["inputTokens"], &["outputTokens"]],
+        fields: Fields {
+            input: &["inputTokens"],
+            output: &["outputTokens"],
+            cache_read: &["cacheReadInputTokens", "cacheReadInputTokenCount", "cacheReadInputTokensCount"],
+            cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount", "cacheWriteInputTokensCount"],
+            total: &["totalTokens"],
+            ..Fields::NONE
+        },
+        cached: Counted::Beside,
+        reasoning: Counted::Within,
+        role: Role::Ends,
+    }],
+    words: &[Word::frame("error", Means::Failed), Word::frame("exception", Means::Failed)],
+    request: RequestWords {
+        members: &[
+            Member::new("modelId", Meaning::ModelId),
+            Member::new("messages", Meaning::Messages),
+            Member::within("inferenceConfig", "maxTokens", Meaning::Bound),
+        ],
+        settings: &["modelId"],
+        schemas: &["toolConfig"],
+        media: &["bytes", "s3Location"],
+    },
+    ..Provider::NONE
+};

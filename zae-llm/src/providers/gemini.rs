@@ -1,0 +1,49 @@
+//! Gemini's `generateContent` and `streamGenerateContent`, in AI Studio and Vertex.
+//!
+//! Sources: <https://ai.google.dev/api/generate-content>, of `UsageMetadata` and `GenerationConfig`;
+//! <https://ai.google.dev/gemini-api/docs/rate-limits>; `google.rpc.RetryInfo`.
+
+use super::table::{
+    Counted, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, Role, UsageShape,
+};
+
+pub(super) const PROVIDER: Provider = Provider {
+    usage: &[UsageShape {
+        // The second as some proxies wrap it.
+        places: &[Place::usage("", "usageMetadata"), Place::usage("response", "usageMetadata")],
+        signs: &[],
+        fields: Fields {
+            input: &["promptTokenCount"],
+            more_input: &["toolUsePromptTokenCount"],
+            output: &["candidatesTokenCount"],
+            cache_read: &["cachedContentTokenCount"],
+            reasoning: &["thoughtsTokenCount"],
+            total: &["totalTokenCount"],
+            ..Fields::NONE
+        },
+        cached: Counted::Within,
+        reasoning: Counted::Beside,
+        role: Role::Repeats,
+    }],
+    places: &[Place::error("", "error"), Place::error("response", "error")],
+    request: RequestWords {
+        // Both spellings of protobuf's JSON.
+        members: &[
+            Member::within("generationConfig", "maxOutputTokens", Meaning::Bound),
+            Member::within("generationConfig", "candidateCount", Meaning::Choices),
+            Member::within("generationConfig", "max_output_tokens", Meaning::Bound),
+            Member::within("generationConfig", "candidate_count", Meaning::Choices),
+            Member::within("generation_config", "max_output_tokens", Meaning::Bound),
+            Member::within("generation_config", "maxOutputTokens", Meaning::Bound),
+            Member::within("generation_config", "candidate_count", Meaning::Choices),
+        ],
+        settings: &[],
+        schemas: &["tools"],
+        media: &["data", "fileUri", "file_uri"],
+    },
+    limits: LimitWords {
+        retry_details: &[RetryDetail { kind: "google.rpc.RetryInfo", member: "retryDelay" }],
+        ..LimitWords::NONE
+    },
+    ..Provider::NONE
+};

@@ -1,0 +1,11 @@
+//! Groq, where it differs from OpenAI: streams have usage in a member of its own, whether asked or not.
+//!
+//! Source: <https://console.groq.com/docs/api-reference#chat-create>.
+
+use super::{
+    openai,
+    table::{Place, Provider, UsageShape},
+};
+
+pub(super) const PROVIDER: Provider =
+    Provider { usage: &[UsageShape { places: &[Place::usage("x_groq", "usage")], ..openai::CHAT }], ..Provider::NONE };

@@ -1,0 +1,91 @@
+//! OpenAI: chat completions, legacy completions, Responses, embeddings.
+//!
+//! Sources: <https://platform.openai.com/docs/api-reference>, of the chat completion, response and embeddings objects
+//! and of streaming; <https://platform.openai.com/docs/guides/rate-limits>; the types of `openai-python`.
+
+use super::table::{
+    Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape,
+    WindowHeaders, Word,
+};
+use crate::limits::Refill;
+
+pub(super) const FIELDS: Fields = Fields {
+    input: &["prompt_tokens", "input_tokens"],
+    output: &["completion_tokens", "output_tokens"],
+    cache_read: &["prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens"],
+    cache_write: &["prompt_tokens_details.cache_write_tokens", "input_tokens_details.cache_write_tokens"],
+    reasoning: &["completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens"],
+    total: &["total_tokens"],
+    ..Fields::NONE
+};
+
+/// Chat completions, completions and embeddings; streams repeat it, or have it once, before `[DONE]`.
+pub(super) const CHAT: UsageShape = UsageShape {
+    places: &[Place::usage("", "usage"), Place::usage("response", "usage")],
+    signs: &[&["prompt_tokens"]],
+    fields: FIELDS,
+    cached: Counted::Within,
+    reasoning: Counted::Within,
+    role: Role::Repeats,
+};
+
+pub(super) const PROVIDER: Provider = Provider {
+    usage: &[
+        CHAT,
+        UsageShape {
+            places: &[Place::usage("", "usage")],
+            signs: &[&["input_tokens_details"], &["total_tokens", "input_tokens"]],
+            ..CHAT
+        },
+        // The events of Responses that end an answer, or repeat it.
+        UsageShape { places: &[Place::usage("response", "usage")], signs: &[], ..CHAT },
+    ],
+    places: &[Place::kind("type"), Place::error("", "error"), Place::error("response", "error")],
+    words: &[
+        Word::data("[DONE]", Means::Done),
+        Word::kind("response.completed", Means::LastUsage),
+        Word::kind("response.incomplete", Means::LastUsage),
+        Word::kind("error", Means::Failed),
+        Word::event("error", Means::Failed),
+        Word::event("response.failed", Means::Failed),
+    ],
+    request: RequestWords {
+        members: &[
+            Member::new("model", Meaning::Model),
+            Member::new("stream", Meaning::Stream),
+            Member::new("messages", Meaning::Messages),
+            Member::new("max_completion_tokens", Meaning::Bound),
+            Member::new("max_output_tokens", Meaning::Bound),
+            Member::new("max_tokens", Meaning::Bound),
+            Member::new("n", Meaning::Choices),
+            Member::new("best_of", Meaning::Choices),
+        ],
+        settings: &[
+            "model",
+            "user",
+            "metadata",
+            "service_tier",
+            "prompt_cache_key",
+            "previous_response_id",
+            "safety_identifier",
+        ],
+        schemas: &["tools", "functions"],
+        media: &["data", "url", "image_url", "file_data", "file_id"],
+    },
+    limits: LimitWords {
+        // `x-ratelimit-remaining-requests`; Groq, Cerebras and Azure have the same names.
+        windows: &[WindowHeaders { prefix: "x-ratelimit-", rest: HeaderRest::FieldThenName, refill: Refill::Gradual }],
+        should_retry: &["x-should-retry"],
+        permanent: &[
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "account_deactivated",
+            "access_terminated",
+            "credit_balance_exhausted",
+        ],
+        retry_phrases: &["try again in "],
+        ..LimitWords::NONE
+    },
+    ..Provider::NONE
+};
