@@ -16,6 +16,7 @@ mod merged;
 mod openai;
 mod stripe;
 pub(crate) mod table;
+mod voyage;
 
 pub(crate) use self::merged::{Wrapper, tables};
 use self::table::Provider;
@@ -67,5 +68,7 @@ formats! {
     Anthropic: anthropic;
     /// Gemini's `generateContent` and `streamGenerateContent`: the last `usageMetadata`, of events or of a list.
     Gemini: gemini;
+    /// Voyage embeddings and rerankers, and others whose `usage` has nothing but `total_tokens`: all of it is input.
+    Voyage: voyage;
     no format: github, stripe, ietf;
 }

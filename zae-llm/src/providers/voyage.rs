@@ -1,0 +1,24 @@
+//! Voyage AI: embeddings and rerankers. All tokens are input, and the total is the only count.
+//!
+//! Sources: <https://docs.voyageai.com/reference/embeddings-api>, `/reranker-api`, `/multimodal-embeddings-api`;
+//! <https://github.com/voyage-ai/openapi>. Other embedders and rerankers (Jina, Nomic) write the same.
+
+use super::table::{Counted, Fields, Meaning, Member, Place, Provider, RequestWords, Role, UsageShape};
+
+pub(super) const PROVIDER: Provider = Provider {
+    usage: &[UsageShape {
+        places: &[Place::usage("", "usage")],
+        signs: &[&["total_tokens"]],
+        fields: Fields { input: &["total_tokens"], ..Fields::NONE },
+        cached: Counted::Within,
+        reasoning: Counted::Within,
+        role: Role::Repeats,
+    }],
+    request: RequestWords {
+        members: &[Member::new("model", Meaning::Model)],
+        settings: &["model", "input_type", "output_dtype", "encoding_format"],
+        schemas: &[],
+        media: &["image_url", "image_base64", "video_url", "video_base64"],
+    },
+    ..Provider::NONE
+};
