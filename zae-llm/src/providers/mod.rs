@@ -9,6 +9,7 @@ mod bedrock_converse;
 mod bedrock_invoke;
 mod deepseek;
 mod gemini;
+mod gemini_interactions;
 mod github;
 mod groq;
 mod ietf;
@@ -67,7 +68,8 @@ formats! {
     /// by the last `message_delta`.
     Anthropic: anthropic;
     /// Gemini's `generateContent` and `streamGenerateContent`: the last `usageMetadata`, of events or of a list.
-    Gemini: gemini;
+    /// Its Interactions API: `usage`, in streams that of the event `interaction.completed`.
+    Gemini: gemini, gemini_interactions;
     /// Voyage embeddings and rerankers, and others whose `usage` has nothing but `total_tokens`: all of it is input.
     Voyage: voyage;
     no format: github, stripe, ietf;
