@@ -123,7 +123,6 @@ struct Readme;
 
 mod admit;
 mod call;
-mod charge;
 mod error;
 pub mod find;
 pub mod guide;
@@ -136,6 +135,7 @@ mod peek;
 mod permit;
 mod response;
 mod service;
+mod telemetry;
 mod wait;
 
 pub use call::Call;

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
-use zae_tower::llm::DEFAULT_BODY_LIMIT;
+use zae_tower::{LeaseHandle, adapter::SettleGuard, llm::DEFAULT_BODY_LIMIT};
 
 use crate::{
     call::Call,
     error::{CallError, ServiceError},
     outgoing::OutgoingLimit,
+    telemetry,
 };
 
 /// Each time it is run is one call, whatever the request's extensions hold of earlier ones: inside of a retry
@@ -50,10 +51,10 @@ impl OutgoingLimit {
     pub(crate) async fn prepare(&self, call: &mut Call) -> std::result::Result<crate::response::Sent, CallError> {
         let subject = self.look(call).await.map_err(CallError::Unusable)?;
         let admitted = self.admit(&subject).await?;
-        let lease = Arc::new(admitted.lease);
-        let meter = self.accounting.as_ref().map(zae_tower::llm::Accounting::meter);
+        let lease = LeaseHandle::from(admitted.lease);
+        let guard = SettleGuard::new(lease.clone(), Arc::clone(&self.settle), telemetry::settled);
         Ok(crate::response::Sent {
-            charge: crate::charge::Charge::new(Arc::clone(&lease), Arc::clone(&self.settle), meter),
+            guard: guard.metered(self.accounting.as_ref()),
             admission: crate::response::Admission::new(lease, admitted.waited),
             scope: subject.scope,
         })

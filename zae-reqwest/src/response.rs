@@ -1,6 +1,6 @@
 //! Handling of a response: reads it, learns from it, charges it, and hands it on with all that it had.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -8,12 +8,12 @@ use http_body_util::BodyExt;
 use reqwest::{Body, Response, ResponseBuilderExt};
 use tokio::time::{Instant, timeout_at};
 use zae_tower::{
-    EntityId, Lease, LimitStatus, ResourceName,
+    EntityId, Lease, LeaseHandle, LimitStatus, ResourceName, ResponseBody,
+    adapter::SettleGuard,
     settle::{End, ResponseHead},
 };
 
 use crate::{
-    charge::{Charge, MeteredBody},
     error::{CallError, RefusedForGood, never_sent},
     outgoing::{OutgoingLimit, Refusals},
     peek::Peeked,
@@ -39,12 +39,12 @@ const PEEK_TIME: Duration = Duration::from_secs(1);
 /// It names entity ids: keep it inside.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    lease: Arc<Lease>,
+    lease: LeaseHandle,
     waited: Duration,
 }
 
 impl Admission {
-    pub(crate) fn new(lease: Arc<Lease>, waited: Duration) -> Self {
+    pub(crate) fn new(lease: LeaseHandle, waited: Duration) -> Self {
         Self { lease, waited }
     }
 
@@ -77,7 +77,7 @@ impl Admission {
 /// A call that was sent.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) charge: Charge,
+    pub(crate) guard: SettleGuard,
     pub(crate) admission: Admission,
     pub(crate) scope: ResourceName,
 }
@@ -86,14 +86,14 @@ impl Sent {
     /// There is no response. What never reached the provider costs nothing; of everything else that is not certain, and
     /// the estimate stands.
     pub(crate) fn failed(mut self, error: &(dyn Error + 'static)) {
-        self.charge.finish(if never_sent(error) { End::ServiceFailed } else { End::Dropped });
+        self.guard.finish(if never_sent(error) { End::ServiceFailed } else { End::Dropped });
     }
 }
 
 impl OutgoingLimit {
-    /// Learns from a response, and ties the charge to the end of its body.
+    /// Learns from a response, and ties the settlement to the end of its body.
     pub(crate) async fn receive(&self, sent: Sent, response: Response) -> Result<Response, CallError> {
-        let Sent { mut charge, admission, scope } = sent;
+        let Sent { mut guard, admission, scope } = sent;
         // The conversions of `reqwest` lose the URL but for this extension.
         let url = http::Response::builder().url(response.url().clone()).body(());
         let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
@@ -109,18 +109,18 @@ impl OutgoingLimit {
         let answer = Answer::read(parts.status, &parts.headers, body.beginning());
         self.pauses.learn(&scope, parts.status, &answer).await;
         let mut response = http::Response::from_parts(parts, ());
-        charge.start(&ResponseHead::from(&response));
+        guard.plan(&ResponseHead::from(&response));
         let status = response.status();
         match &answer.verdict {
             Verdict::NotYet { .. } => {
                 metrics::counter!("zae_client_provider_refusals_total", "verdict" => "not_yet").increment(1);
                 tracing::debug!(%scope, %status, "the provider refused");
-                charge.refused();
+                guard.refuse();
             }
             Verdict::Never { reason } => {
                 metrics::counter!("zae_client_provider_refusals_total", "verdict" => "never").increment(1);
                 tracing::warn!(%scope, %status, reason, "the provider refuses for good");
-                charge.refused();
+                guard.refuse();
                 if self.refusals == Refusals::Fail {
                     let (reason, body) = (reason.clone(), body.beginning().clone());
                     return Err(RefusedForGood { status, reason, body }.into());
@@ -130,7 +130,7 @@ impl OutgoingLimit {
         }
         response.extensions_mut().insert(answer);
         response.extensions_mut().insert(admission);
-        Ok(Response::from(response.map(|()| Body::wrap(MeteredBody::new(body, charge)))))
+        Ok(Response::from(response.map(|()| Body::wrap(ResponseBody::limited(body, guard)))))
     }
 }
 

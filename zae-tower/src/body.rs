@@ -21,6 +21,15 @@ pin_project! {
     ///
     /// A body ends in one of four ways, and all count: it says so, it fails, its last frame is taken by a reader that
     /// then knows enough, or it is dropped.
+    ///
+    /// ```
+    /// use http_body_util::Full;
+    /// use zae_tower::{ResponseBody, adapter::SettleGuard};
+    /// fn passed_on(response: http::Response<Full<bytes::Bytes>>, guard: SettleGuard)
+    ///     -> http::Response<ResponseBody<Full<bytes::Bytes>>> {
+    ///     response.map(|body| ResponseBody::limited(body, guard))
+    /// }
+    /// ```
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -46,7 +55,8 @@ impl<B> ResponseBody<B> {
 }
 
 impl<B: Body> ResponseBody<B> {
-    pub(crate) fn limited(body: B, mut guard: SettleGuard) -> Self {
+    /// Passes on every frame of `body` at once and unchanged, shows it to `guard`, and tells `guard` how `body` ended.
+    pub fn limited(body: B, mut guard: SettleGuard) -> Self {
         // Nobody polls a body that has nothing to give.
         if body.is_end_stream() {
             guard.finish(End::Complete);

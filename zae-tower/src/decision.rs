@@ -155,9 +155,10 @@ impl Decision {
 #[derive(Clone, Debug)]
 pub struct LeaseHandle(Arc<Lease>);
 
-impl LeaseHandle {
+/// The first share in a lease.
+impl From<Lease> for LeaseHandle {
     #[inline(always)]
-    pub(crate) fn new(lease: Lease) -> Self {
+    fn from(lease: Lease) -> Self {
         Self(Arc::new(lease))
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     request::RequestHead,
     resource,
     settings::Settings,
-    telemetry::Notices,
+    telemetry::{self, Notices},
 };
 
 pub(crate) type Skip = Arc<dyn Fn(&dyn RequestHead) -> bool + Send + Sync>;
@@ -221,12 +221,13 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
 
     #[inline]
     fn admitted<R: RequestHead>(&self, request: &mut R, lease: Lease, took: Option<Duration>) -> Through {
-        let lease = LeaseHandle::new(lease);
+        let lease = LeaseHandle::from(lease);
         let decision = Decision::admitted(lease.clone());
         self.notices.decided(&decision, took);
         // In place of an outer layer's: its lease holds other limits than the handler of this one expects.
         request.extensions_mut().insert(decision);
-        let guard = SettleGuard::new(lease, Arc::clone(&self.settings.settle), self.open.token());
+        let guard = SettleGuard::new(lease, Arc::clone(&self.settings.settle), telemetry::settled);
+        let guard = guard.counted(self.open.token());
         self.through(Course::Admitted(guard.metered(self.settings.accounting.as_ref())))
     }
 

@@ -1,4 +1,4 @@
-//! The one place where an admitted request's lease is settled: [`SettleGuard`].
+//! The one place where the lease of a request or a call is settled: [`SettleGuard`].
 //!
 //! Handlers, bodies and adapters all hold a lease at some time, and each of them can vanish. The guard is the last
 //! owner: it asks the [`SettleRule`] once, commits or rolls back, and counts the end. Settling never blocks and never
@@ -7,18 +7,29 @@
 use std::{fmt, sync::Arc};
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use zae_limiter::REQUEST_LIMIT_NAMES;
 
 use crate::{
     decision::LeaseHandle,
     llm::{Accounting, Meter},
     settle::{End, ResponseHead, SettleRule, Verdict},
-    telemetry,
 };
 
 /// Settles a lease exactly once: when told how the request ended, or as dropped when it is dropped. Without a lease it
 /// does nothing.
 ///
-/// See [`ZaeLimit::pass`](crate::ZaeLimit::pass) for an example.
+/// ```
+/// use std::sync::Arc;
+/// use zae_tower::{Lease, adapter::SettleGuard, settle::{End, ResponseHead, Standard}};
+///
+/// fn serve(lease: Lease, response: &http::Response<()>, body: &[u8]) {
+///     let report = |end: End, settled| println!("{}: {settled:?}", end.as_str());
+///     let mut guard = SettleGuard::new(lease.into(), Arc::new(Standard), report);
+///     guard.plan(&ResponseHead::from(response)); // the rule looks at the head
+///     guard.see(body); // and a meter, if there is one, at the body
+///     guard.finish(End::Complete);
+/// }
+/// ```
 pub struct SettleGuard {
     open: Option<Open>,
 }
@@ -26,18 +37,45 @@ pub struct SettleGuard {
 struct Open {
     lease: LeaseHandle,
     rule: Arc<dyn SettleRule>,
+    report: fn(End, Settled),
     planned: Verdict,
     /// Counts among the layer's open requests.
-    open: TaskTrackerToken,
+    open: Option<TaskTrackerToken>,
     meter: Option<Box<Meter>>,
 }
 
+/// The way in which a lease was settled, for metrics and logs. See [`SettleGuard`] for an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Settled {
+    /// The charge stays, adjustments included.
+    Kept,
+    /// All of it was given back.
+    Refunded,
+    /// It was charged as a request that used nothing, since the provider refused it.
+    Refused,
+    /// A handler or caller had settled it before.
+    Already,
+}
+
 impl SettleGuard {
-    pub(crate) fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>, open: TaskTrackerToken) -> Self {
-        Self { open: Some(Open { lease, rule, planned: Verdict::Keep, open, meter: None }) }
+    /// Settles `lease` by `rule`, and tells `report` how it was done.
+    pub fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>, report: fn(End, Settled)) -> Self {
+        Self { open: Some(Open { lease, rule, report, planned: Verdict::Keep, open: None, meter: None }) }
     }
 
-    pub(crate) fn metered(mut self, accounting: Option<&Accounting>) -> Self {
+    /// Holds `token` until the settlement is queued.
+    #[must_use]
+    pub(crate) fn counted(mut self, token: TaskTrackerToken) -> Self {
+        if let Some(open) = &mut self.open {
+            open.open = Some(token);
+        }
+        self
+    }
+
+    /// Reads usage from the response, and charges it by `accounting`.
+    #[must_use]
+    pub fn metered(mut self, accounting: Option<&Accounting>) -> Self {
         if let (Some(open), Some(accounting)) = (&mut self.open, accounting) {
             open.meter = Some(Box::new(accounting.meter()));
         }
@@ -53,7 +91,8 @@ impl SettleGuard {
         self.open.as_ref().map(|open| &open.lease)
     }
 
-    pub(crate) fn plan(&mut self, response: &ResponseHead<'_>) {
+    /// The head of the response is there: the rule plans by it.
+    pub fn plan(&mut self, response: &ResponseHead<'_>) {
         if let Some(open) = &mut self.open {
             open.planned = open.rule.on_response(response, &open.lease);
             if let Some(meter) = &mut open.meter {
@@ -72,10 +111,11 @@ impl SettleGuard {
     /// The request ended so; only the first call counts. The settlement is queued, never waited for.
     pub fn finish(&mut self, end: End) {
         // Open until it is queued.
-        let Some(Open { lease, rule, planned, open: _until_here, meter }) = self.open.take() else { return };
+        let Some(Open { lease, rule, report, planned, open: _until_here, meter }) = self.open.take() else { return };
         if lease.is_settled() {
-            return telemetry::settled(end, "by_handler");
+            return report(end, Settled::Already);
         }
+        // Without a response there is nothing to read.
         if let Some(meter) = meter
             && end != End::ServiceFailed
         {
@@ -87,7 +127,20 @@ impl SettleGuard {
             Verdict::Keep => lease.commit(),
             Verdict::Refund => lease.roll_back(),
         });
-        telemetry::settled(end, verdict.as_str());
+        report(end, if verdict == Verdict::Refund { Settled::Refunded } else { Settled::Kept });
+    }
+
+    /// The provider refused the call: it counts as a request and used no tokens, whatever the rule says.
+    pub fn refuse(&mut self) {
+        let Some(Open { lease, report, open: _until_here, .. }) = self.open.take() else { return };
+        for (name, taken) in lease.consumed() {
+            if !REQUEST_LIMIT_NAMES.contains(&name.as_str()) {
+                // It fails only on a lease that the caller has settled.
+                let _ = lease.adjust(&name, -taken);
+            }
+        }
+        drop(lease.commit());
+        report(End::Complete, Settled::Refused);
     }
 }
 

@@ -150,7 +150,7 @@ mod telemetry;
 pub mod adapter {
     pub use crate::{
         extract::BodyText,
-        guard::SettleGuard,
+        guard::{SettleGuard, Settled},
         held::Held,
         passage::{Passage, Through},
         route_names::RouteNames,

@@ -41,15 +41,6 @@ pub enum Verdict {
     Refund,
 }
 
-impl Verdict {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Keep => "keep",
-            Self::Refund => "refund",
-        }
-    }
-}
-
 /// The head of a response.
 ///
 /// See [`SettleRule`] for an example.

@@ -13,6 +13,7 @@ use zae_limiter::LeaseOrigin;
 
 use crate::{
     decision::{Decision, Outcome},
+    guard::Settled,
     refusal::{Answer, Refusal},
     settle::End,
 };
@@ -100,10 +101,16 @@ impl Notices {
 }
 
 /// Every settlement.
-pub(crate) fn settled(end: End, verdict: &'static str) {
-    match (end, verdict) {
+pub(crate) fn settled(end: End, settled: Settled) {
+    let verdict = match settled {
+        Settled::Kept => "keep",
+        Settled::Refunded => "refund",
+        Settled::Refused => "refused",
+        Settled::Already => "by_handler",
+    };
+    match (end, settled) {
         // As above.
-        (End::Complete, "keep") => {
+        (End::Complete, Settled::Kept) => {
             metrics::counter!("zae_http_settlements_total", "end" => "complete", "verdict" => "keep").increment(1);
         }
         _ => {
