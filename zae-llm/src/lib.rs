@@ -26,7 +26,8 @@
 //! 2. An [`Estimator`](estimate::Estimator) guesses the [`Usage`] of the call.
 //! 3. A [`Tariff`] turns usage into a cost: which limits are charged, and by which [`Weights`].
 //! 4. A [`UsageReader`] reads the usage from the response, streamed or not; its [`Reading`] says how sure that is.
-//! 5. [`Tariff::adjust_by`] makes the lease stand for what was read.
+//! 5. [`Tariff::adjust_by`] makes the lease stand for what was read. Final usage replaces the estimate, in both
+//!    directions; anything less only raises it. [`guide::accounting`] has the table of all cases.
 //!
 //! [`Accounting`] is all of them together, and what the layers of `zae-tower`, `zae-axum`, `zae-actix` and
 //! `zae-reqwest` take. Where a client offers no seam but the place of the call, [`SettleFrom`] settles the lease.
@@ -36,7 +37,8 @@
 //!
 //! Each provider is one file of tables in `src/providers`: the members of its requests, the shapes in which it writes
 //! usage, the words that end its answers, its rate-limit headers and its refusals. All readers work on these tables,
-//! and the search that passes over events without a telling word is made of them. [`ApiFormat`] lists the formats.
+//! and the search that passes over events without a telling word is made of them. [`ApiFormat`] lists the formats, and
+//! [`guide::providers`] says how to add one.
 //!
 //! # What is charged
 //!
@@ -75,6 +77,7 @@ struct Readme;
 mod accounting;
 mod end;
 pub mod estimate;
+pub mod guide;
 pub mod json;
 pub mod limits;
 mod notices;

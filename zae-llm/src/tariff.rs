@@ -73,11 +73,22 @@ impl Tariff {
     }
 
     /// As OpenAI limits: 1 of `rpm` per call, and input and output together of `tpm`.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage};
+    /// assert_eq!(Tariff::openai().cost(&Usage::new(100, 20)).to_string(), "rpm:1,tpm:120");
+    /// ```
     pub fn openai() -> Self {
         Self { requests: names(["rpm"]), charges: charges([("tpm", Weights::total())]) }
     }
 
     /// As Anthropic limits: 1 of `rpm` per call, input of `itpm` without what is read from the cache, output of `otpm`.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage};
+    /// let usage = Usage::new(100, 20).cache_read_beside(5_000).cache_write_beside(30);
+    /// assert_eq!(Tariff::anthropic().cost(&usage).to_string(), "rpm:1,itpm:130,otpm:20");
+    /// ```
     pub fn anthropic() -> Self {
         let input = Weights::input().cache_read(0.0);
         Self { requests: names(["rpm"]), charges: charges([("itpm", input), ("otpm", Weights::output_only())]) }
@@ -96,6 +107,13 @@ impl Tariff {
     }
 
     /// The limits that are charged for tokens.
+    ///
+    /// ```
+    /// use zae_llm::Tariff;
+    /// let tariff = Tariff::anthropic();
+    /// let names: Vec<_> = tariff.token_limits().map(|limit| limit.as_str()).collect();
+    /// assert_eq!(names, ["itpm", "otpm"]);
+    /// ```
     pub fn token_limits(&self) -> impl Iterator<Item = &LimitName> {
         self.charges.iter().map(|charge| &charge.limit)
     }
@@ -110,7 +128,8 @@ impl Tariff {
         self.settle(lease, usage, i64::MIN)
     }
 
-    /// As [`adjust`](Tariff::adjust), but only upwards: for usage of which there may be more.
+    /// As [`adjust`](Tariff::adjust), but only upwards: for usage of which there may be more. The estimate stays where
+    /// it is the larger one, so that a client that hangs up early does not pay less.
     ///
     /// # Errors
     /// As [`adjust`](Tariff::adjust).

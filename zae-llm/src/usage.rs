@@ -82,6 +82,15 @@ impl Usage {
     }
 
     /// Beside the output so far, `tokens` were reasoning.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// // OpenAI: completion_tokens 100, of which 60 reasoning.
+    /// let within = Usage::new(10, 100).reasoning_within(60);
+    /// // Gemini: candidatesTokenCount 40, and thoughtsTokenCount 60.
+    /// let beside = Usage::new(10, 40).reasoning_beside(60);
+    /// assert_eq!(within, beside);
+    /// ```
     #[must_use]
     pub const fn reasoning_beside(mut self, tokens: u64) -> Self {
         self.output = self.output.saturating_add(tokens);

@@ -52,6 +52,13 @@ impl Weights {
     }
 
     /// Sets the weight of an input token that is read from the provider's cache.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().cache_read(0.1)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(1_000, 0).cache_read_within(900)).to_string(), "credits:190");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn cache_read(mut self, weight: f64) -> Self {
         self.cache_read = weight;
@@ -73,6 +80,13 @@ impl Weights {
     }
 
     /// Sets the weight of a reasoning token.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::output_only().reasoning(0.5)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(0, 100).reasoning_within(60)).to_string(), "credits:70");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn reasoning(mut self, weight: f64) -> Self {
         self.reasoning = Some(weight);

@@ -67,12 +67,28 @@ pub trait Estimator: Send + Sync + 'static {
 /// A quarter of the text's characters as input, rounded up, and [`MEDIA_TOKENS`] per picture, sound or file; no output.
 ///
 /// About right for English; other languages, code and numbers have more tokens per character.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// let request = LlmRequest::parse(br#"{"input":[{"type":"input_text","text":"What is this?"},
+///     {"type":"input_image","image_url":"https://example.com/cat.png"}]}"#);
+/// let words = estimate::characters().media(0).estimate(&request).input();
+/// assert_eq!(estimate::characters().media(85).estimate(&request), Usage::new(words + 85, 0));
+/// ```
 pub fn characters() -> Characters {
     Characters { media: MEDIA_TOKENS }
 }
 
 /// The bound of the output that the request sets (`max_tokens`, `max_completion_tokens`, … times the choices asked
 /// for), or `default` where it sets none; no input.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// let estimator = estimate::max_output(1_000);
+/// let bounded = LlmRequest::parse(br#"{"max_completion_tokens":300,"n":2,"messages":[]}"#);
+/// assert_eq!(estimator.estimate(&bounded), Usage::new(0, 600));
+/// assert_eq!(estimator.estimate(&LlmRequest::parse(br#"{"messages":[]}"#)), Usage::new(0, 1_000));
+/// ```
 pub fn max_output(default: u64) -> MaxOutput {
     MaxOutput { default }
 }
@@ -100,11 +116,24 @@ pub fn tokens() -> Tokens {
 }
 
 /// Always the same.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// let typical = estimate::fixed(Usage::new(800, 200));
+/// assert_eq!(typical.estimate(&LlmRequest::parse(b"{}")), Usage::new(800, 200));
+/// ```
 pub fn fixed(usage: Usage) -> Fixed {
     Fixed(usage)
 }
 
 /// Estimates the usage with `function`.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// // Embeddings answer no tokens, and each byte of a text is less than one.
+/// let embeddings = estimate::from_fn(|request| Usage::new(request.bytes() / 4, 0));
+/// assert_eq!(embeddings.estimate(&LlmRequest::parse(br#"{"input":"How are you?"}"#)), Usage::new(6, 0));
+/// ```
 pub fn from_fn<F>(function: F) -> FromFn<F>
 where
     F: Fn(&LlmRequest) -> Usage + Send + Sync + 'static,

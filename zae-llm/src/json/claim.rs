@@ -5,7 +5,7 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-/// The format that a body is taken for; see [`claim`].
+/// The format that a body is taken for. See [`claim`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// JSON: by its type, or because it begins so. Servers look at either.

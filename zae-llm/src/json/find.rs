@@ -8,6 +8,15 @@ use super::{JsonError, Scanner, Token};
 pub(super) const MAX_TEXT: usize = 8 * 1024;
 
 /// Location of a member: a JSON pointer (RFC 6901), or the name of a member of the outermost object.
+///
+/// ```
+/// use zae_llm::json::Pointer;
+/// let body = br#"{"model":"gpt-5","metadata":{"tags":["a","b"]}}"#;
+/// assert_eq!(Pointer::new("model").find(body), Ok(Some("gpt-5".to_owned())));
+/// assert_eq!(Pointer::new("/metadata/tags/1").find(body), Ok(Some("b".to_owned())));
+/// assert_eq!(Pointer::new("user").find(body), Ok(None));
+/// assert_eq!(Pointer::new("/metadata/tags/1").to_string(), "`/metadata/tags/1`");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Vec<Cow<'static, str>>);
 

@@ -25,7 +25,8 @@ pub(crate) use number::whole;
 pub(crate) use scan::{Scanner, Token};
 pub(crate) use text::Text;
 
-/// Why a JSON body cannot be used.
+/// Why a JSON body cannot be used; the [module](self) has an example. Its text goes to clients and never holds a
+/// value of the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {

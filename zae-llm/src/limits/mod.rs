@@ -98,6 +98,18 @@ impl Answer {
 
     /// Returns the time until there is a point in calling again, however it is said; `None` when that is now, or it is
     /// not said.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use http::{HeaderMap, HeaderValue, StatusCode};
+    /// use zae_llm::limits::Answer;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("x-ratelimit-remaining", HeaderValue::from_static("0"));
+    /// headers.insert("x-ratelimit-reset", HeaderValue::from_static("30"));
+    /// // Served, but the next call will not be.
+    /// let answer = Answer::read(StatusCode::OK, &headers, b"");
+    /// assert_eq!(answer.pause(), Some(Duration::from_secs(30)));
+    /// ```
     pub fn pause(&self) -> Option<Duration> {
         match &self.verdict {
             Verdict::NotYet { retry_after } => *retry_after,

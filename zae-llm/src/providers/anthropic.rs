@@ -2,6 +2,16 @@
 //!
 //! Sources: <https://docs.anthropic.com/en/api/messages>, `/messages-streaming`, `/rate-limits`, `/errors`; types of
 //! `anthropic-sdk-python`.
+//!
+//! Cached tokens are beside the input. A stream opens with the input and a placeholder for the output, and each
+//! `message_delta` restates what has changed; the last one counts:
+//!
+//! ```json
+//! {"type": "message_start", "message": {"usage": {"input_tokens": 25, "cache_read_input_tokens": 1000,
+//!                                                 "cache_creation_input_tokens": 0, "output_tokens": 1}}}
+//! {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 115}}
+//! {"type": "message_stop"}
+//! ```
 
 use super::table::{
     Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape,

@@ -2,6 +2,13 @@
 //!
 //! Sources: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html>,
 //! `API_runtime_ConverseStreamMetadataEvent.html`, `API_runtime_InferenceConfiguration.html`.
+//!
+//! Cached tokens are beside the input. A stream is made of AWS's binary frames, and the last of them says:
+//!
+//! ```json
+//! {"usage": {"inputTokens": 30, "outputTokens": 628, "totalTokens": 1558, "cacheReadInputTokens": 900},
+//!  "metrics": {"latencyMs": 1275}}
+//! ```
 
 use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word};
 

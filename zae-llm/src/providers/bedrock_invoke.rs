@@ -3,6 +3,13 @@
 //! Sources: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>,
 //! `API_runtime_InvokeModelWithResponseStream.html`; the model parameters of Titan and Llama in the user guide. In a
 //! stream the last chunk has the metrics, beside the usage of models that report some.
+//!
+//! A frame of a stream wraps the model's own event in base64. The last event carries Bedrock's counts:
+//!
+//! ```json
+//! {"bytes": "eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0="}
+//! {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 25, "outputTokenCount": 115}}
+//! ```
 
 use super::table::{
     Counted, Fields, HeadCounts, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word,

@@ -2,6 +2,14 @@
 //!
 //! Sources: <https://ai.google.dev/api/generate-content>, of `UsageMetadata` and `GenerationConfig`;
 //! <https://ai.google.dev/gemini-api/docs/rate-limits>; `google.rpc.RetryInfo`.
+//!
+//! Cached tokens are within the prompt; thoughts are beside the candidates, and the prompts of tools beside the prompt.
+//! Each chunk of a stream repeats the object, and the last one counts:
+//!
+//! ```json
+//! {"usageMetadata": {"promptTokenCount": 120, "cachedContentTokenCount": 64, "toolUsePromptTokenCount": 30,
+//!                    "candidatesTokenCount": 47, "thoughtsTokenCount": 82, "totalTokenCount": 279}}
+//! ```
 
 use super::table::{
     Counted, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, Role, UsageShape,

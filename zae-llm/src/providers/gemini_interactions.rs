@@ -3,6 +3,14 @@
 //! Sources: <https://ai.google.dev/api/interactions-api>, of `Usage`, `GenerationConfig` and the events;
 //! <https://ai.google.dev/gemini-api/docs/streaming>; `InteractionCompletedEvent` of `js-genai`, and
 //! `interaction.complete`, its name in the first revision. Vertex writes the same members in camel case.
+//!
+//! Counted as by `generateContent`, under other names. In a stream only the last event but one has it:
+//!
+//! ```json
+//! {"event_type": "interaction.completed",
+//!  "interaction": {"usage": {"total_input_tokens": 11, "total_cached_tokens": 0, "total_tool_use_tokens": 0,
+//!                            "total_output_tokens": 30, "total_thought_tokens": 61, "total_tokens": 102}}}
+//! ```
 
 use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word};
 

@@ -1,6 +1,10 @@
 //! Groq, where it differs from OpenAI: streams have usage in a member of its own, whether asked or not.
 //!
 //! Source: <https://console.groq.com/docs/api-reference#chat-create>.
+//!
+//! ```json
+//! {"choices": [], "x_groq": {"id": "req_01", "usage": {"prompt_tokens": 18, "completion_tokens": 556}}}
+//! ```
 
 use super::{
     openai,

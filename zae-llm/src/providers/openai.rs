@@ -2,6 +2,26 @@
 //!
 //! Sources: <https://platform.openai.com/docs/api-reference>, of the chat completion, response and embeddings objects
 //! and of streaming; <https://platform.openai.com/docs/guides/rate-limits>; the types of `openai-python`.
+//!
+//! Cached tokens are within the input, reasoning is within the output:
+//!
+//! ```json
+//! {"usage": {"prompt_tokens": 1117, "completion_tokens": 246, "total_tokens": 1363,
+//!            "prompt_tokens_details": {"cached_tokens": 1024},
+//!            "completion_tokens_details": {"reasoning_tokens": 192}}}
+//! ```
+//!
+//! Responses has other names for the same, and streams them in the event that ends the answer:
+//!
+//! ```json
+//! {"type": "response.completed",
+//!  "response": {"usage": {"input_tokens": 328, "input_tokens_details": {"cached_tokens": 256},
+//!                         "output_tokens": 452, "output_tokens_details": {"reasoning_tokens": 384},
+//!                         "total_tokens": 780}}}
+//! ```
+//!
+//! Streams of chat completions have usage only where `stream_options.include_usage` asks for it, in a last chunk
+//! without choices; all other chunks say `"usage": null`.
 
 use super::table::{
     Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape,

@@ -2,6 +2,10 @@
 //!
 //! Sources: <https://docs.voyageai.com/reference/embeddings-api>, `/reranker-api`, `/multimodal-embeddings-api`;
 //! <https://github.com/voyage-ai/openapi>. Other embedders and rerankers (Jina, Nomic) write the same.
+//!
+//! ```json
+//! {"object": "list", "data": [], "model": "voyage-4", "usage": {"total_tokens": 8}}
+//! ```
 
 use super::table::{Counted, Fields, Meaning, Member, Place, Provider, RequestWords, Role, UsageShape};
 

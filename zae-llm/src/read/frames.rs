@@ -2,6 +2,15 @@
 //!
 //! A frame is a prelude (total length, length of the headers, checksum), headers, a payload and a checksum. Checksums
 //! are for the reader of the response to check; here lengths are enough.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0 to 3 | length of the frame |
+//! | 4 to 7 | length of the headers |
+//! | 8 to 11 | checksum of the eight bytes before |
+//! | 12 on | headers: name, type, value; `:message-type` is `event`, `exception` or `error` |
+//! | then | payload: JSON, of InvokeModel with the model's own event in base64 |
+//! | last 4 | checksum of the frame |
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

@@ -3,6 +3,14 @@
 //! The scanner keeps no document. It follows the braces, remembers which of a few known places it is in, and copies
 //! only the values that stand there, up to a bound. So a response may be of any size, with its usage at either end, and
 //! cut anywhere.
+//!
+//! | it sees | it does |
+//! |---|---|
+//! | a member at a place of the tables | copies its value, and reports it when it ends |
+//! | a member that has places in it | looks at its members, too |
+//! | any other value | passes over it, braces counted and strings skipped |
+//! | the end of a document | reports it, so that its values count together |
+//! | what is no JSON | reports that it is broken, once, and reads no further |
 
 use memchr::memchr2;
 

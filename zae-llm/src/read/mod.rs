@@ -1,4 +1,24 @@
 //! Reading usage from responses as they pass by: [`UsageReader`].
+//!
+//! Bytes go one way, and each step knows only the next one:
+//!
+//! ```text
+//! bytes ─ prefilter ─ sse ──┐
+//! bytes ─ frames ───────────┼─ json ─ (place, bytes) ─ tally ─ counts ─ Reading
+//! bytes ────────────────────┘
+//! ```
+//!
+//! | step | knows | keeps |
+//! |---|---|---|
+//! | [`prefilter`] | the words without which an event tells nothing | an event that is cut, up to 4 KiB |
+//! | [`sse`] | lines, fields and ends of events | an event's name |
+//! | [`frames`] | lengths and headers of AWS's frames | a frame's headers |
+//! | [`json`] | braces, strings and a few known places | the value at such a place, up to 16 KiB |
+//! | [`tally`] | which usage of several counts, and whether more may come | one usage |
+//! | [`counts`] | the shapes of the providers | nothing |
+//!
+//! None of them builds a document, and none of them depends on where the bytes are cut: the tests cut every recorded
+//! response at every byte.
 
 mod counts;
 mod frames;

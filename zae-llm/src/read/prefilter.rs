@@ -2,6 +2,12 @@
 //!
 //! Of a stream's thousands of events two or three count. So whole events are passed over at the speed of a search for
 //! the words without which an event tells nothing, and only what has one of them goes to [`SseScan`], byte by byte.
+//!
+//! An event is passed over if it has none of the words, or has them only as keys of `null`, as OpenAI's chunks have
+//! `"usage":null`. To be sure of that, the event must be there whole, so the beginning of one that is cut waits for its
+//! end. The wait holds nothing back: the bytes themselves were passed on before the reader saw them.
+//!
+//! The words are those of the providers' tables, in `Tables::markers`.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,8 @@
 //! Server-sent events (WHATWG HTML, section 9.2) that arrive in pieces: [`SseScan`].
+//!
+//! Lines end in `\n`, `\r\n` or `\r`; a line that begins with a colon is a comment; `data` may go over several lines;
+//! an empty line ends the event. Data that begins with a brace is given to the JSON scanner as it comes. Anything else
+//! is a text, of which the beginning is kept to see whether it is a word like `[DONE]`.
 
 use memchr::memchr2;
 

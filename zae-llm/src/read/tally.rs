@@ -1,4 +1,13 @@
 //! Usage of one response, put together from its documents: [`UsageTally`].
+//!
+//! A reading is final in one of three cases:
+//!
+//! - the answer said that it is over, by a word of the provider or by usage that comes only once, at the end;
+//! - a document that stands alone is complete;
+//! - the body was read to its end.
+//!
+//! Whatever was lost on the way (a value that is too long, an event that is no JSON, an error event) makes the reading
+//! one of usage so far.
 
 use super::{
     ApiFormat, Reading, Unseen,

@@ -108,6 +108,15 @@ impl LlmRequest {
 
     /// The most tokens that may be answered, over all of the choices asked for; `None` where the body sets no bound. Of
     /// several bounds it is the largest.
+    ///
+    /// ```
+    /// use zae_llm::LlmRequest;
+    /// let bound = |body: &[u8]| LlmRequest::parse(body).max_output();
+    /// assert_eq!(bound(br#"{"max_tokens":300,"n":2}"#), Some(600));
+    /// assert_eq!(bound(br#"{"generationConfig":{"maxOutputTokens":300}}"#), Some(300));
+    /// assert_eq!(bound(br#"{"inferenceConfig":{"maxTokens":300}}"#), Some(300));
+    /// assert_eq!(bound(br#"{"prompt":"How are you?"}"#), None);
+    /// ```
     pub fn max_output(&self) -> Option<u64> {
         // Of legacy completions all are paid for from which the best are answered.
         Some(self.members.bound?.saturating_mul(self.members.choices.max(1)))
@@ -119,6 +128,14 @@ impl LlmRequest {
     }
 
     /// Returns the number of pictures, sounds and files that the model is to read.
+    ///
+    /// ```
+    /// use zae_llm::LlmRequest;
+    /// let request = LlmRequest::parse(br#"{"messages":[{"role":"user","content":[
+    ///     {"type":"text","text":"What is this?"},
+    ///     {"type":"image_url","image_url":{"url":"https://example.com/cat.png"}}]}]}"#);
+    /// assert_eq!(request.media(), 1);
+    /// ```
     pub fn media(&self) -> u64 {
         self.size.media
     }
