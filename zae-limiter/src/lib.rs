@@ -109,7 +109,7 @@ pub use embedded::EmbeddedStore;
 #[cfg(feature = "embedded")]
 #[doc(hidden)]
 pub use embedded::DatabaseFront;
-pub use error::{AcquireError, LeaseError, RepositoryError, SettleError, ValidationError};
+pub use error::{AcquireError, LeaseError, RepositoryError, SettleError, SettleOutlook, ValidationError};
 pub use limiter::{Acquire, Lease, LeaseOrigin, RateLimiter, RateLimiterBuilder, Settlement};
 pub use model::{
     cost::{Cost, REQUEST_LIMIT_NAMES},

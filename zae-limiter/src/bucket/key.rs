@@ -1,6 +1,9 @@
 //! The place of one bucket item.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use crate::model::name::{EntityId, ResourceName};
 
@@ -15,5 +18,14 @@ pub(crate) struct BucketKey {
 impl fmt::Display for BucketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}#{}", self.entity, self.resource, self.shard)
+    }
+}
+
+impl BucketKey {
+    /// A number that tells it from most others.
+    pub(crate) fn short_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 }

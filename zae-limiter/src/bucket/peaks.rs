@@ -21,7 +21,7 @@ pub(crate) struct Peaks {
     params: Vec<Params>,
     /// The last observation, in mt by limit, and when, in epoch ms.
     last: Option<(Amounts, i64)>,
-    /// By limit: observations, each with the peak until the next; later ones are lower.
+    /// By limit: observations, each with the peak until the next, less what was refunded of tokens taken later.
     peaks: Vec<VecDeque<(u64, i64)>>,
 }
 
@@ -46,7 +46,7 @@ impl Peaks {
                 peaks.push_back((number, peak));
                 if peaks.len() > MOST {
                     let (_, highest) = peaks.pop_front().unwrap_or_default();
-                    peaks.front_mut().into_iter().for_each(|(_, peak)| *peak = highest);
+                    peaks.front_mut().into_iter().for_each(|(_, peak)| *peak = (*peak).max(highest));
                 }
             }
         }
@@ -55,12 +55,19 @@ impl Peaks {
         self.count - 1
     }
 
+    /// Notes that `amount` mt of the limit in `slot` were refunded that were taken right before the observation `since`.
+    /// Refunds of tokens that were taken later take no room from what was seen before.
+    pub(crate) fn refunded(&mut self, slot: usize, since: u64, amount: i64) {
+        let earlier = self.peaks.get_mut(slot).into_iter().flatten().filter(|(number, _)| *number < since);
+        earlier.for_each(|(_, peak)| *peak = peak.saturating_sub(amount));
+    }
+
     /// The largest level of each limit since the observation called `since`, until `now` (epoch ms); `None` where the
     /// limits were others then.
     pub(crate) fn since(&self, since: u64, now: i64) -> Option<Amounts> {
         let (last, at) = self.last.as_ref().filter(|_| (self.first..self.count).contains(&since))?;
         let largest = |(slot, peaks): (usize, &VecDeque<(u64, i64)>)| {
-            let earlier = peaks.iter().find(|(number, _)| *number >= since).map(|(_, peak)| *peak);
+            let earlier = peaks.iter().filter(|(number, _)| *number >= since).map(|(_, peak)| *peak).max();
             rise(self.params[slot], last[slot], *at, now).max(earlier.unwrap_or(i64::MIN))
         };
         Some(self.peaks.iter().enumerate().map(largest).collect())

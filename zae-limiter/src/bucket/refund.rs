@@ -13,7 +13,10 @@
 //! This is enough. Of the grants of any interval from `s` to `u`, what is kept is at most the balance at `s`, plus
 //! refill, and refunds of tokens that were taken before `s`. The last of these was worth at most `C − R − q(s)`, which
 //! is `C` less the balance at `s` and less the refunds since. All of it together is at most `C + r·τ`, however long
-//! tokens are held (invariant I1). Where nobody else refunds, a refund is worth all that there is room for.
+//! tokens are held (invariant I1). Refunds of tokens that were taken after `s` need not count, and do not where it was
+//! this process that refunded them. So where nobody else refunds, a refund is worth all that there is room for.
+
+use smallvec::SmallVec;
 
 use crate::{
     bucket::{
@@ -33,6 +36,8 @@ pub(crate) struct Mark {
     pub(crate) at: i64,
     /// The limit's whole parameters when the tokens were taken.
     pub(crate) params: Params,
+    /// The observation right after that.
+    pub(crate) since: u64,
 }
 
 /// Tells one refund from another, so that one which the network delivers twice counts once.
@@ -100,7 +105,7 @@ pub(crate) struct Baseline {
 impl Baseline {
     /// The mark of the limit at `index` with these parameters.
     pub(crate) fn mark(&self, index: usize, params: Params) -> Option<Mark> {
-        self.levels.get(index).map(|level| Mark { level: *level, at: self.at, params })
+        self.levels.get(index).map(|level| Mark { level: *level, at: self.at, params, since: self.since })
     }
 
     /// The more cautious of both, for tokens that are given back together.
@@ -132,6 +137,19 @@ pub(crate) struct Settled {
     pub(crate) mark: Option<Mark>,
 }
 
+impl Settled {
+    /// Adds what is settled of the same limit, with the more cautious of both marks.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        self.amount = self.amount.saturating_add(other.amount);
+        self.mark = self.mark.zip(other.mark).map(|(one, other)| Mark {
+            level: one.level.max(other.level),
+            at: one.at.min(other.at),
+            params: if one.params == other.params { one.params } else { other.params },
+            since: one.since.min(other.since),
+        });
+    }
+}
+
 /// The effect of settlements on one limit of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Booking {
@@ -145,11 +163,13 @@ pub(crate) struct Booking {
     pub(crate) back: i64,
     /// The amount, in mt, by which the count of refunds may have grown since the image without a change to `back`.
     pub(crate) margin: i64,
+    /// The parts of what is given back, in mt, each with the observation right after they were taken.
+    pub(crate) parts: SmallVec<[(u64, i64); 1]>,
 }
 
 impl From<(LimitName, i64)> for Booking {
     fn from((name, amount): (LimitName, i64)) -> Self {
-        Self { name, consumed: amount, out: amount, back: 0, margin: i64::MAX }
+        Self { name, consumed: amount, out: amount, back: 0, margin: i64::MAX, parts: SmallVec::new() }
     }
 }
 
@@ -173,6 +193,9 @@ pub(crate) fn book<'a>(
     now: i64,
 ) -> Vec<Booking> {
     let mut bookings: Vec<Booking> = Vec::new();
+    let mut settled: SmallVec<[&Settled; 4]> = settled.into_iter().collect();
+    // The refund of what was taken last takes no room from the others.
+    settled.sort_by_key(|part| part.mark.map_or(u64::MAX, |mark| mark.since));
     for Settled { name, amount, mark } in settled {
         let mut booking = Booking::from((name.clone(), *amount));
         let stored = image.limit(name.as_str());
@@ -184,6 +207,7 @@ pub(crate) fn book<'a>(
             let room = mark.room(params, shards, refunded, now);
             booking.back = amount.saturating_neg().min(room.max(0));
             booking.out = -booking.back;
+            booking.parts.push((mark.since, booking.back));
             booking.margin = if booking.back > 0 { room.saturating_sub(booking.back) } else { i64::MAX };
         }
         match bookings.iter_mut().find(|known| known.name == *name) {
@@ -201,6 +225,7 @@ impl Booking {
         self.out = self.out.saturating_add(other.out);
         self.back = self.back.saturating_add(other.back);
         self.margin = self.margin.min(other.margin);
+        self.parts.extend_from_slice(&other.parts);
     }
 }
 

@@ -105,11 +105,15 @@ impl Bucket {
             let booked = book(&settled, image, 1, self.now);
             plan(image, &self.goal(&[], &booked)).stamped(id, image, neighbours)
         };
-        let mut item = self.item.clone();
+        let (mut item, before) = (self.item.clone(), self.item.clone());
         if !apply(&mut item, &write(image)) {
             prop_assert!(apply(&mut item, &write(&self.item)), "a fresh image lost its own condition");
         }
         self.item = item;
+        for part in book(&settled, &before, 1, self.now).iter().flat_map(|booking| booking.parts.clone()) {
+            // The grants of another process are not known to this one.
+            self.peaks.refunded(0, part.0, part.1);
+        }
         for (index, kept) in kept {
             let grant = &mut self.grants[*index];
             (grant.kept, grant.is_open) = (*kept, false);

@@ -22,6 +22,7 @@ const ROUND_TRIPS: &str = "zae_round_trips";
 const BATCH: &str = "zae_batch_size";
 const QUEUE_SECONDS: &str = "zae_queue_seconds";
 const FLUSH_SECONDS: &str = "zae_settlement_delay_seconds";
+const LATE: &str = "zae_late_answers_total";
 const LOST: &str = "zae_settlements_lost_total";
 const RESERVE_GRANTS: &str = "zae_reserve_grants_total";
 const RESERVE_TOKENS: &str = "zae_reserve_tokens_total";
@@ -43,6 +44,7 @@ pub(crate) fn describe() {
                 "reads of buckets before a write, where reserves of several processes want the same tokens",
             ),
             (RETRIES, Unit::Count, "writes that had to be sent again, by why"),
+            (LATE, Unit::Count, "answers to writes after their deadline, by outcome"),
             (LOST, Unit::Count, "adjustments and refunds that could not be written"),
             (RESERVE_GRANTS, Unit::Count, "grants from tokens debited ahead"),
             (RESERVE_TOKENS, Unit::Count, "tokens debited ahead, by what became of them"),
@@ -135,6 +137,26 @@ pub(crate) fn looked() {
 
 pub(crate) fn again(reason: &'static str) {
     counter!(RETRIES, "reason" => reason).increment(1);
+}
+
+/// The outcome of a write whose answer came after its deadline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LateAnswer {
+    /// It was done; what it took goes back.
+    Done,
+    /// It certainly was not done; what it settles is settled again.
+    NotDone,
+    /// It never came.
+    Never,
+}
+
+pub(crate) fn late(answer: LateAnswer) {
+    let outcome = match answer {
+        LateAnswer::Done => "done",
+        LateAnswer::NotDone => "not_done",
+        LateAnswer::Never => "never",
+    };
+    counter!(LATE, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn served(count: usize) {

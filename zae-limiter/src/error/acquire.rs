@@ -143,6 +143,8 @@ pub enum UnavailableReason {
     Unreachable,
     /// DynamoDB answered with an error that is not about this request.
     StoreFailed,
+    /// DynamoDB takes no more writes of this bucket, or of the table, for now.
+    Throttled,
     /// The store failed or kept silent so often that the circuit breaker is open.
     CircuitOpen,
     /// Too many acquires wait already.
@@ -157,6 +159,9 @@ impl fmt::Display for UnavailableReason {
             Self::DeadlineExceeded => "no answer from DynamoDB within the deadline",
             Self::Unreachable => "DynamoDB could not be reached, or its answer could not be read",
             Self::StoreFailed => "DynamoDB answered with an error",
+            Self::Throttled => {
+                "DynamoDB throttles writes; raise the table's capacity, or spread the load over more keys"
+            }
             Self::CircuitOpen => "DynamoDB keeps failing, and the circuit breaker is open",
             Self::Overloaded => "too many acquires are waiting",
             Self::ShuttingDown => "the limiter is shutting down",
@@ -199,16 +204,17 @@ pub enum LeaseError {
     Invalid(#[from] ValidationError),
 }
 
-/// An adjustment or a refund of a lease that may not have been written. It is not retried: a refund applied twice would
-/// grant tokens that nobody has.
+/// An adjustment or a refund of a lease that is not stored, at least not yet.
 ///
 /// ```
-/// use zae_limiter::Lease;
+/// use zae_limiter::{Lease, SettleOutlook};
 ///
 /// async fn finish(lease: Lease) {
 ///     if let Err(error) = lease.commit().await {
 ///         // The call was made and counts; a difference may be missing from the bucket.
-///         eprintln!("{error} [entity={}]", error.entity);
+///         if error.outlook == SettleOutlook::Lost {
+///             eprintln!("{error} [entity={}]", error.entity);
+///         }
 ///     }
 /// }
 /// ```
@@ -219,19 +225,46 @@ pub struct SettleError {
     pub entity: EntityId,
     /// The resource that was asked for.
     pub resource: ResourceName,
-    pub(crate) message: String,
-    pub(crate) source: Option<Arc<RepositoryError>>,
+    /// What becomes of it.
+    pub outlook: SettleOutlook,
+    pub(crate) source: Arc<RepositoryError>,
 }
 
 impl fmt::Display for SettleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entity, resource, message, .. } = self;
-        write!(f, "settling a lease on {entity}/{resource} failed: {message}")
+        let Self { entity, resource, outlook, source } = self;
+        write!(f, "settling a lease on {entity}/{resource} failed {outlook}: {source}")
     }
 }
 
 impl std::error::Error for SettleError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        Some(&*self.source)
+    }
+}
+
+/// The outlook of a settlement that could not be stored at once.
+///
+/// An example is at [`SettleError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SettleOutlook {
+    /// It certainly had no effect, and is tried again for up to five minutes, or 30 s from the limiter's
+    /// [`shutdown`](crate::RateLimiter::shutdown).
+    Retried,
+    /// Its outcome is unknown. A late answer is awaited for 5 s; it is not repeated, because a refund applied twice
+    /// would grant tokens that nobody has.
+    Unknown,
+    /// It was given up, and counted in `zae_settlements_lost_total`.
+    Lost,
+}
+
+impl fmt::Display for SettleOutlook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Retried => "and will be retried",
+            Self::Unknown => "but may have been stored",
+            Self::Lost => "and is lost",
+        })
     }
 }

@@ -11,7 +11,7 @@ mod exceeded;
 mod repository;
 mod validation;
 
-pub use acquire::{AcquireError, LeaseError, SettleError, Unavailable, UnavailableReason};
+pub use acquire::{AcquireError, LeaseError, SettleError, SettleOutlook, Unavailable, UnavailableReason};
 pub use connect::{ConnectError, NoCredentials};
 pub use disabled::{Disabled, DisabledLevel};
 pub use exceeded::{NeverFits, RateLimitExceeded};

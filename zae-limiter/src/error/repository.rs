@@ -113,13 +113,19 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
+    /// Returns true if it is about a request that never left this process.
+    pub(crate) fn was_never_sent(&self) -> bool {
+        matches!(self, Self::Store(error) if error.was_never_sent())
+    }
+
     /// Returns the reason why the store could not be asked, where the error is about the store's health rather than
     /// about the request.
     pub(crate) fn outage(&self) -> Option<UnavailableReason> {
         let Self::Store(error) = self else { return None };
         let is_outage =
-            matches!(error.kind, StoreErrorKind::Ambiguous | StoreErrorKind::NotApplied | StoreErrorKind::NotSent);
+            error.was_never_sent() || matches!(error.kind, StoreErrorKind::Ambiguous | StoreErrorKind::NotApplied);
         is_outage.then_some(match error.heard {
+            Heard::Answer if error.kind == StoreErrorKind::NotApplied => UnavailableReason::Throttled,
             Heard::Answer => UnavailableReason::StoreFailed,
             Heard::NothingInTime => UnavailableReason::DeadlineExceeded,
             Heard::Nothing => UnavailableReason::Unreachable,
@@ -248,6 +254,8 @@ pub enum StoreErrorKind {
     Rejected,
     /// It could not be sent: no credentials, no region, or an endpoint that is none.
     NotSent,
+    /// No connection could be made, so that nothing was sent.
+    NotConnected,
     /// It is not known whether it had an effect: a timeout, a broken connection, a server error.
     Ambiguous,
 }
@@ -262,6 +270,11 @@ impl StoreError {
     pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Self {
         let source = format!("no answer within {} ms", after.as_millis());
         Self { heard: Heard::NothingInTime, ..Self::new(operation, StoreErrorKind::Ambiguous, source) }
+    }
+
+    /// Returns true if it certainly had no effect, because it never left this process.
+    pub(crate) fn was_never_sent(&self) -> bool {
+        matches!(self.kind, StoreErrorKind::NotSent | StoreErrorKind::NotConnected)
     }
 
     /// A write that was never sent.
@@ -302,6 +315,7 @@ impl fmt::Display for StoreError {
             (StoreErrorKind::AccessDenied, _) => "the credentials lack a permission",
             (StoreErrorKind::Rejected, _) => "the request was refused",
             (StoreErrorKind::NotSent, _) => "it could not be sent; check credentials, region and endpoint",
+            (StoreErrorKind::NotConnected, _) => "no connection; check region, endpoint and network",
             (StoreErrorKind::Ambiguous, _) => unheard.unwrap_or("DynamoDB itself failed; try again later"),
         };
         write!(f, "{} failed: {meaning}", self.operation)?;

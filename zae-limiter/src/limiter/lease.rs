@@ -21,12 +21,16 @@ use crate::{
         },
         lane::{
             Lane,
+            ask::SettleFailure,
             hold::{Booked, Hold, Holds},
             target::Target,
         },
         runtime::deadlines::after,
     },
-    error::{AcquireError, LeaseError, SettleError, Unavailable, ValidationError, ValidationReason},
+    error::{
+        AcquireError, LeaseError, SettleError, SettleOutlook, StoreError, Unavailable, ValidationError,
+        ValidationReason,
+    },
     limiter::RateLimiter,
     model::{
         cost::Cost,
@@ -436,14 +440,15 @@ impl Future for Settlement {
         while let Some((lane, booked)) = this.booked.last_mut() {
             let result = match Pin::new(booked).poll(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(result)) => result.map_err(Some),
-                Poll::Ready(Err(_)) => Err(None),
+                Poll::Ready(Ok(result)) => result,
+                Poll::Ready(Err(_)) => {
+                    let gone = StoreError::unsent("the runtime shut down before it was stored");
+                    Err(SettleFailure { source: Arc::new(gone.into()), outlook: SettleOutlook::Lost })
+                }
             };
-            if let Err(source) = result {
-                let stopped = || "the runtime shut down before it was stored".to_owned();
-                let message = source.as_ref().map_or_else(stopped, ToString::to_string);
+            if let Err(SettleFailure { source, outlook }) = result {
                 let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
-                this.failed.get_or_insert(SettleError { entity, resource, message, source });
+                this.failed.get_or_insert(SettleError { entity, resource, outlook, source });
             }
             this.booked.pop();
         }

@@ -27,6 +27,7 @@ pub use request::Acquire;
 use tokio::time::Instant;
 
 use crate::{
+    bucket::key::BucketKey,
     engine::{
         acquire::{
             self,
@@ -38,7 +39,7 @@ use crate::{
         lane::{hold::Holds, lanes::Lanes},
         reserve::ReserveDraw,
         runtime::{
-            breaker::Gate,
+            breaker::{BucketHealth, Evidence, Gate},
             context::Context,
             deadlines::{Passed, after},
             home::{RemoteTask, RuntimeGone},
@@ -290,7 +291,7 @@ impl RateLimiter {
         if shared.closing.has_begun() {
             return Err(outage::unavailable(&wish, UnavailableReason::ShuttingDown, None).into());
         }
-        let gate = shared.breaker.gate(Instant::now());
+        let gate = shared.breaker.gate(Instant::now(), self.health_of(&wish));
         let denied = if gate == Gate::Open {
             match self.try_at_home(&wish).await {
                 Ok(Ok(lease)) => {
@@ -299,7 +300,12 @@ impl RateLimiter {
                 }
                 Ok(Err(denied)) => denied,
                 Err(Passed) => {
-                    shared.breaker.failed(Instant::now());
+                    // Of a write that was not answered, its bucket tells.
+                    if self.known(&wish).is_none() {
+                        let bucket =
+                            BucketKey { entity: wish.entity.clone(), resource: wish.resource.clone(), shard: 0 };
+                        shared.breaker.failed(Instant::now(), bucket.short_hash(), Evidence::Silence);
+                    }
                     Denied::Outage(UnavailableReason::DeadlineExceeded, None)
                 }
             }
@@ -314,6 +320,16 @@ impl RateLimiter {
             }
             Denied::Outage(reason, source) => self.without_store(&wish, reason, source),
         }
+    }
+
+    /// The limits and lanes of who asks, where they are known without a call.
+    fn known(&self, wish: &AcquireSpec) -> Option<Arc<ResolvedTargets>> {
+        self.inner.front.get(&wish.entity, &wish.resource, wish.said.default_limits.as_ref())
+    }
+
+    fn health_of(&self, wish: &AcquireSpec) -> BucketHealth {
+        let fails = |resolved: Arc<ResolvedTargets>| resolved.child.lane().is_failing();
+        if self.known(wish).is_none_or(fails) { BucketHealth::Doubtful } else { BucketHealth::Good }
     }
 
     async fn try_at_home(&self, wish: &AcquireSpec) -> Result<Result<Lease, Denied>, Passed> {

@@ -3,8 +3,6 @@
 //! Both answer with the item, whichever way they end: a success returns the new image, and a failed condition the old
 //! one (`ReturnValuesOnConditionCheckFailure`). So the engine never needs a read to learn what it collided with.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
@@ -88,11 +86,6 @@ pub(super) fn failed(error: StoreError) -> WriteOutcome {
         StoreErrorKind::NotApplied => WriteOutcome::NotApplied(error),
         _ => WriteOutcome::Failed(error.into()),
     }
-}
-
-/// Reports a write that did not answer in time: it may have been done.
-pub(crate) fn timed_out(operation: &'static str, after: Duration) -> WriteReport {
-    WriteOutcome::Failed(StoreError::timed_out(operation, after).into()).into()
 }
 
 /// The bucket as it is at `now` (epoch ms); `None` when there is none.

@@ -26,6 +26,8 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
+use aws_smithy_runtime_api::client::result::ConnectorError;
+
 use crate::error::{BoxError, Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind};
 
 #[cfg(feature = "embedded")]
@@ -96,6 +98,16 @@ impl Store {
     }
 }
 
+/// Returns true if `error` is about a connection that could not be made.
+fn is_connect(error: Option<&ConnectorError>) -> bool {
+    let error = error.map(|error| error as &(dyn std::error::Error + 'static));
+    let mut chain = std::iter::successors(error, |error| error.source());
+    chain.any(|error| {
+        error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+            || error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
+}
+
 /// The error of a request that could not even be built.
 pub(super) fn rejected(operation: &'static str, error: impl Into<BoxError>) -> RepositoryError {
     StoreError::new(operation, StoreErrorKind::Rejected, error).into()
@@ -138,6 +150,9 @@ impl StoreError {
             (SdkError::ServiceError(_), _) if server_failed => StoreErrorKind::Ambiguous,
             (SdkError::ServiceError(_), Some(_)) => StoreErrorKind::Rejected,
             (SdkError::ConstructionFailure(_), _) => StoreErrorKind::Rejected,
+            (SdkError::DispatchFailure(failure), _) if is_connect(failure.as_connector_error()) => {
+                StoreErrorKind::NotConnected
+            }
             // What fails before there is a connection is of no kind that connections know.
             (SdkError::DispatchFailure(failure), _) if failure.is_other() => StoreErrorKind::NotSent,
             _ => StoreErrorKind::Ambiguous,

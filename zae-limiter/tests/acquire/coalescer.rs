@@ -103,7 +103,7 @@ impl Desk {
         let mut alone = first.map(|ask| Next::Drive { asks: vec![ask], pending: Vec::new(), fetch: Fetch::No });
         loop {
             let mut queue = self.queue.lock().unwrap();
-            match alone.take().unwrap_or_else(|| queue.next(now, None, false)) {
+            match alone.take().unwrap_or_else(|| queue.next(now, None, None, false)) {
                 Next::Drive { asks, pending, fetch } => {
                     drop(queue);
                     assert_eq!(self.driving.fetch_add(1, SeqCst), 0, "two writes in flight");

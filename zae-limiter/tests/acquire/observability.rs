@@ -93,6 +93,21 @@ async fn everything() {
         assert!(!spend(&unlucky, "user-2", 1).await);
     }
 
+    // Answers that come after their deadline: of a write that was done, and of one whose condition did not hold.
+    let (late_wire, repository) = bench.process().await;
+    let hasty = RateLimiter::builder(repository.clone()).deadline(Duration::from_millis(100)).build();
+    let patient = RateLimiter::builder(repository).deadline(zae_testkit::DEADLINE).build();
+    assert!(spend(&hasty, "user-4", 1).await);
+    late_wire.fail(|_, _| Fault::Slow(150));
+    assert!(!spend(&hasty, "user-4", 1).await);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    late_wire.fail(|_, _| Fault::None);
+    bench.advance(1_000);
+    assert!(spend(&patient, "user-4", 10).await);
+    late_wire.fail(|_, _| Fault::Slow(150));
+    assert!(!spend(&hasty, "user-4", 10).await);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
     // The store is away, under both policies, until the local share is used up.
     for policy in [OnUnavailable::Allow, OnUnavailable::Local] {
         let (wire, repository) = bench.process().await;

@@ -10,7 +10,7 @@ use crate::{
         lane::{hold::Hold, queue::Waiting, target::Target},
         telemetry::Refuser,
     },
-    error::{RepositoryError, UnavailableReason},
+    error::{RepositoryError, SettleOutlook, UnavailableReason},
     model::{reserve::Exactness, status::LimitStatus},
 };
 
@@ -79,21 +79,49 @@ pub(crate) struct Pending {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) booked_at: Instant,
     /// Told when it is stored; `None` when nobody asks.
-    done: Option<oneshot::Sender<Result<(), Arc<RepositoryError>>>>,
+    done: Option<oneshot::Sender<SettleOutcome>>,
 }
 
 impl Pending {
     pub(crate) fn new(
         amounts: Vec<Settled>,
         incarnation: Option<Incarnation>,
-        done: Option<oneshot::Sender<Result<(), Arc<RepositoryError>>>>,
+        done: Option<oneshot::Sender<SettleOutcome>>,
     ) -> Self {
         Self { amounts, incarnation, booked_at: Instant::now(), done }
     }
 
-    pub(crate) fn finish(self, result: Result<(), Arc<RepositoryError>>) {
-        if let Some(done) = self.done {
-            let _ = done.send(result);
+    /// Tells whoever waits, once.
+    pub(crate) fn tell(&mut self, outcome: SettleOutcome) {
+        if let Some(done) = self.done.take() {
+            let _ = done.send(outcome);
         }
     }
+
+    /// Adds another settlement of the same creation that nobody waits for. Returns it where it is none.
+    pub(crate) fn absorb(&mut self, other: Self) -> Option<Self> {
+        if self.done.is_some() || other.done.is_some() || self.incarnation != other.incarnation {
+            return Some(other);
+        }
+        self.booked_at = self.booked_at.min(other.booked_at);
+        for part in other.amounts {
+            let same = |known: &&mut Settled| known.name == part.name && known.mark.is_some() == part.mark.is_some();
+            match self.amounts.iter_mut().find(same) {
+                // Of refunds and debts apart: a refund is worth what its mark says.
+                Some(known) if (known.amount < 0) == (part.amount < 0) => known.absorb(&part),
+                _ => self.amounts.push(part),
+            }
+        }
+        None
+    }
+}
+
+/// The end of a settlement, as far as it is known.
+pub(crate) type SettleOutcome = Result<(), SettleFailure>;
+
+/// Why a settlement is not stored.
+#[derive(Clone, Debug)]
+pub(crate) struct SettleFailure {
+    pub(crate) source: Arc<RepositoryError>,
+    pub(crate) outlook: SettleOutlook,
 }

@@ -13,10 +13,13 @@ use crate::{
         refund::{Baseline, Settled},
     },
     engine::{
-        lane::{Lane, ask::Pending, target::Target},
+        lane::{
+            Lane,
+            ask::{Pending, SettleOutcome},
+            target::Target,
+        },
         reserve::lots::Expiry,
     },
-    error::RepositoryError,
     model::{limit::Limit, name::LimitName, status::LimitStatus},
 };
 
@@ -50,7 +53,7 @@ enum HoldState {
 }
 
 /// Resolves when a booking is stored.
-pub(crate) type Booked = oneshot::Receiver<Result<(), Arc<RepositoryError>>>;
+pub(crate) type Booked = oneshot::Receiver<SettleOutcome>;
 
 /// The tokens taken from a bucket.
 #[derive(Debug)]

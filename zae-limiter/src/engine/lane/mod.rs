@@ -10,6 +10,7 @@
 pub(crate) mod ask;
 pub(crate) mod decide;
 pub(crate) mod drive;
+mod health;
 pub(crate) mod hold;
 pub(crate) mod lanes;
 pub(crate) mod queue;
@@ -37,19 +38,28 @@ use crate::{
     },
     engine::{
         lane::{
-            ask::{Ask, AskOutcome, Failure, Pending},
+            ask::{Ask, AskOutcome, Failure, Pending, SettleFailure},
             decide::Freshness,
+            health::Health,
             queue::{Fetch, Next, Queue, Start},
         },
         reserve::{LaneReserve, ReserveReturn, ReturnCause},
-        runtime::context::Context,
+        runtime::{breaker::Evidence, context::Context},
     },
-    error::UnavailableReason,
+    error::{RepositoryError, SettleOutlook, UnavailableReason},
 };
 
 /// Time for which an image may say no without the store being asked. Tokens that others give back are seen after this
 /// time.
 const RECHECK: Duration = Duration::from_secs(1);
+/// Time for which settlements that DynamoDB was too busy for are tried again ...
+const KEEP: Duration = Duration::from_secs(300);
+/// ... and at the end of the limiter.
+const KEEP_CLOSING: Duration = Duration::from_secs(30);
+/// Time after which whoever waits for such a settlement is told that it takes longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Settlements that one bucket keeps one by one; beyond, they are summed up.
+const MOST_KEPT: usize = 1_024;
 /// Time for which a bucket counts as contended after its writes met those of others, in ms of the clock that refills
 /// it. A neighbour that has left the bucket alone since then has left it full for us.
 const CROWDED_MS: i64 = 1_000;
@@ -80,6 +90,7 @@ struct LaneState {
     terms: Option<Arc<LimitSet>>,
     /// The levels that the bucket was seen at.
     peaks: Peaks,
+    health: Health,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
 }
@@ -150,22 +161,26 @@ impl Lane {
         match self.join(ask) {
             Ok(Starter::WhoAsks(ask)) => self.begin_here(ask).await,
             Ok(Starter::Others(start)) => self.began(start),
-            Err(ask) => {
-                let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::Overloaded, None)));
+            Err((ask, reason)) => {
+                let _ = ask.reply.send(AskOutcome::Failed(Failure::Unavailable(reason, None)));
             }
         }
     }
 
-    fn join(&self, ask: Ask) -> Result<Starter, Ask> {
+    fn join(&self, ask: Ask) -> Result<Starter, (Ask, UnavailableReason)> {
         let mut state = lock(&self.state);
+        if let Some(reason) = state.health.refuses(ask.asked_at, ask.deadline) {
+            return Err((ask, reason));
+        }
         if !state.terms.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.level.terms())) {
             state.terms = Some(Arc::clone(ask.level.terms()));
         }
         // Where several come at once, the first should not go without the others.
-        if state.queue.begin_alone() {
+        if state.health.not_before(ask.asked_at).is_none() && state.queue.begin_alone() {
             return Ok(Starter::WhoAsks(ask));
         }
-        state.queue.submit(ask, self.shared.options.max_waiting).map(Starter::Others)
+        let start = state.queue.submit(ask, self.shared.options.max_waiting);
+        start.map(Starter::Others).map_err(|ask| (ask, UnavailableReason::Overloaded))
     }
 
     /// Books a settlement.
@@ -177,6 +192,55 @@ impl Lane {
         let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
         let start = lock(&self.state).queue.book(pending, now, delay);
         self.began(start);
+    }
+
+    /// Takes back what certainly was not written, for a write not before `next`. Settlements that were kept for too long
+    /// are given up.
+    fn put_back(&self, asks: Vec<Ask>, pending: Vec<Pending>, next: Instant, why: &Arc<RepositoryError>) {
+        let now = Instant::now();
+        let closing = self.shared.closing.since().map(|since| since + KEEP_CLOSING);
+        let (mut kept, mut given_up) = (Vec::new(), Vec::new());
+        for mut settlement in pending {
+            if now >= closing.unwrap_or(settlement.booked_at + KEEP) {
+                given_up.push(settlement);
+                continue;
+            }
+            if now >= settlement.booked_at + PATIENCE {
+                let outlook = SettleOutlook::Retried;
+                settlement.tell(Err(SettleFailure { source: Arc::clone(why), outlook }));
+            }
+            kept.push(settlement);
+        }
+        drive::lose(given_up, why);
+        let mut state = lock(&self.state);
+        state.queue.put_back(asks, kept, next);
+        let pending = state.queue.pending_mut();
+        if pending.len() > MOST_KEPT {
+            *pending = summed(std::mem::take(pending));
+        }
+    }
+
+    /// Notes that the store answered a write of this bucket.
+    fn succeeded(&self) {
+        lock(&self.state).health.succeeded(Instant::now());
+        self.shared.breaker.succeeded();
+    }
+
+    /// Notes that a write of this bucket failed.
+    fn failed(&self, now: Instant, evidence: Evidence) {
+        lock(&self.state).health.failed(now);
+        self.shared.breaker.failed(now, self.key.short_hash(), evidence);
+    }
+
+    /// Notes that DynamoDB takes no more writes of this bucket for now. Returns when to try again.
+    fn throttled(&self, now: Instant) -> Instant {
+        let jitter = self.shared.random.of(0.5..=1.5);
+        lock(&self.state).health.throttled(now, jitter)
+    }
+
+    /// Returns true if the last writes of this bucket failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        lock(&self.state).health.is_failing()
     }
 
     /// Writes what is booked without waiting for others to join: somebody waits for it.
@@ -204,12 +268,37 @@ impl Lane {
         state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(self.shared.random.of(0.75..=1.0)));
     }
 
+    /// Remembers a bucket that was seen in place of `before`, unless another was seen since.
+    fn remember_instead_of(&self, before: Option<&Arc<Image>>, image: Arc<Image>) {
+        let mut state = lock(&self.state);
+        let is_same = match (&state.image, before) {
+            (Some(known), Some(before)) => Arc::ptr_eq(known, before),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            state.image = Some(image);
+        }
+    }
+
     /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `terms`. Returns the baseline of
     /// the tokens that were just taken.
     pub(super) fn observe(&self, terms: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
         let levels = refund::levels(image, &terms.params, balances);
         let since = lock(&self.state).peaks.observe(terms, image.shards(), &levels, now);
         Baseline { levels, at: now, since }
+    }
+
+    /// Notes what a write of this process has refunded.
+    pub(super) fn refunded(&self, terms: &LimitSet, booked: &[Booking]) {
+        if booked.iter().all(|booking| booking.parts.is_empty()) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        for booking in booked {
+            let Some(slot) = terms.params.iter().position(|(name, _)| *name == booking.name) else { continue };
+            booking.parts.iter().for_each(|(since, amount)| state.peaks.refunded(slot, *since, *amount));
+        }
     }
 
     /// Returns the highest levels since `baseline`, as far as this lane has seen.
@@ -324,10 +413,21 @@ impl Lane {
             }
             wake_at = stock.due(now);
         }
-        let next = state.queue.next(now, wake_at, closing);
+        let not_before = state.health.not_before(now);
+        let next = state.queue.next(now, wake_at, not_before, closing);
         state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());
         next
     }
+}
+
+/// Sums up settlements that nobody waits for, one for each creation of the bucket.
+fn summed(pending: Vec<Pending>) -> Vec<Pending> {
+    let mut sums: Vec<Pending> = Vec::new();
+    for settlement in pending {
+        let rest = sums.iter_mut().fold(Some(settlement), |rest, sum| rest.and_then(|rest| sum.absorb(rest)));
+        sums.extend(rest);
+    }
+    sums
 }
 
 /// Turns what a stock gives up into a settlement; counted either way.

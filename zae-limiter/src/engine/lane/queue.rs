@@ -120,6 +120,20 @@ impl<A: Waiting, P> Queue<A, P> {
         alone
     }
 
+    /// Takes back what could not be written: asks go before those that came meanwhile, in their order.
+    pub(crate) fn put_back(&mut self, asks: Vec<A>, pending: Vec<P>, flush_at: Instant) {
+        asks.into_iter().rev().for_each(|ask| self.asks.push_front(ask));
+        if !pending.is_empty() {
+            self.pending.extend(pending);
+            self.flush_at = Some(self.flush_at.map_or(flush_at, |earlier| earlier.min(flush_at)));
+        }
+    }
+
+    /// The settlements that no write has taken up yet, to be summed up.
+    pub(crate) fn pending_mut(&mut self) -> &mut Vec<P> {
+        &mut self.pending
+    }
+
     /// An ask that was to begin alone joins after all: the worker that counts as running is started by the caller.
     pub(crate) fn rejoin(&mut self, ask: A) {
         self.asks.push_back(ask);
@@ -210,15 +224,24 @@ impl<A: Waiting, P> Queue<A, P> {
         &self.pending
     }
 
-    /// Returns the next step of the worker. `wake_at` is when it wants to be back for another reason; `closing` means
-    /// that settlements no longer wait for others to join them.
-    pub(crate) fn next(&mut self, now: Instant, wake_at: Option<Instant>, closing: bool) -> Next<A, P> {
+    /// Returns the next step of the worker. `wake_at` is when it wants to be back for another reason; nothing is written
+    /// before `not_before`; `closing` means that settlements no longer wait for others to join them.
+    pub(crate) fn next(
+        &mut self,
+        now: Instant,
+        wake_at: Option<Instant>,
+        not_before: Option<Instant>,
+        closing: bool,
+    ) -> Next<A, P> {
         // Whoever stopped waiting needs no write.
         self.asks.retain(Waiting::is_wanted);
         let together = self.together();
         let flush_at = self.flush_at.filter(|_| !self.pending.is_empty());
         let flush = flush_at.is_some_and(|at| closing || at <= now);
         if together > 0 || flush || self.fetch == Fetch::Yes {
+            if let Some(later) = not_before.filter(|later| *later > now) {
+                return Next::Wait(wake_at.map_or(later, |at| at.min(later)));
+            }
             self.flush_at = None;
             return Next::Drive {
                 asks: self.asks.drain(..together).collect(),
@@ -277,7 +300,7 @@ mod tests {
 
     /// Returns the numbers of the asks that are driven next.
     fn numbers(queue: &mut Queue<Ask, u32>) -> Vec<u32> {
-        match queue.next(Instant::now(), None, false) {
+        match queue.next(Instant::now(), None, None, false) {
             Next::Drive { asks, .. } => asks.iter().map(|ask| ask.number).collect(),
             other => panic!("{other:?}"),
         }
@@ -304,7 +327,7 @@ mod tests {
         assert_eq!(queue.submit(ask(4), 2), Err(ask(4)));
         assert_eq!(numbers(&mut queue), [1, 3]);
         let _ = queue.submit(gone(5), 2);
-        assert!(matches!(queue.next(Instant::now(), None, false), Next::Stop));
+        assert!(matches!(queue.next(Instant::now(), None, None, false), Next::Stop));
     }
 
     #[test]
@@ -313,11 +336,11 @@ mod tests {
         for turn in 0..4 {
             let _ = queue.book(turn, start + DELAY / 2 * turn, DELAY);
         }
-        assert!(matches!(queue.next(start, None, false), Next::Wait(until) if until == start + DELAY));
-        let Next::Drive { pending, .. } = queue.next(start + DELAY, None, false) else { panic!("it is due") };
+        assert!(matches!(queue.next(start, None, None, false), Next::Wait(until) if until == start + DELAY));
+        let Next::Drive { pending, .. } = queue.next(start + DELAY, None, None, false) else { panic!("it is due") };
         assert_eq!(pending, [0, 1, 2, 3]);
         let _ = queue.book(4, start, DELAY);
-        assert!(matches!(queue.next(start, None, true), Next::Drive { .. }), "at the end nothing waits");
+        assert!(matches!(queue.next(start, None, None, true), Next::Drive { .. }), "at the end nothing waits");
     }
 
     #[test]
@@ -326,7 +349,7 @@ mod tests {
         let mut alone = |asks: u32| {
             let alone = asks > 0 && queue.begin_alone();
             (u32::from(alone)..asks).for_each(|number| drop(queue.submit(ask(number), 9)));
-            while !matches!(queue.next(Instant::now(), None, true), Next::Stop) {}
+            while !matches!(queue.next(Instant::now(), None, None, true), Next::Stop) {}
             alone
         };
         assert_eq!([1, 1, 2, 0, 1, 1].map(&mut alone), [true, true, true, false, false, true]);

@@ -59,7 +59,8 @@ impl Lane {
         let (asks, mut pending) = lock(&self.state).queue.empty();
         let reserve = self.stock().and_then(|mut stock| stock.give_up(ReturnCause::End, Instant::now()));
         pending.extend(reserve.and_then(returned));
-        fail(asks.into(), pending, RepositoryError::from(StoreError::unsent("the runtime ended before it was sent")));
+        let error = StoreError::unsent("the runtime ended before it was sent");
+        fail(asks.into(), pending, Arc::new(RepositoryError::from(error)));
     }
 
     /// Does the work until it has to wait for something, then leaves it to a task: the write of a lone acquire is on

@@ -1,11 +1,7 @@
-//! Keeps a dead store from holding requests: [`Breaker`].
+//! Keeps a dead store from holding requests: [`Circuit`], one for each bucket, and [`Breaker`], one for the store.
 //!
-//! It opens after [`TRIP_FAILURES`] failures in a row that span [`TRIP_AFTER`]: a short burst of lost packets does not
-//! open it, nor does one failure on a quiet service. While it is open, acquires get their policy's answer at once
-//! instead of waiting for their deadline. Every [`REST`] one of them is let through; its success closes the breaker.
-//!
-//! Only failures that say something about the store count: no answer, no connection, an error of its own. A refused
-//! condition or a missing permission is an answer. Throttling counts only if it lasts as long as anybody waits.
+//! The store as a whole is given up only for reasons that say something about it: connections that fail, or silence on
+//! several buckets without an answer on any other. The troubles of one bucket are its own.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,25 +10,20 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Time of failures without a success in between after which the breaker opens.
+/// Failures without a success in between for this long, and the circuit opens ...
 const TRIP_AFTER: Duration = Duration::from_millis(500);
-/// At least this many failures, so that one lost packet on a quiet service does not trip it.
-const TRIP_FAILURES: u32 = 3;
-/// Time for which the store is left alone before one request tries again.
+/// ... if so many failures in a row are less likely than this, given the usual share of failures.
+const UNLIKELY: f64 = 1e-3;
+/// The share of failures that is taken for usual, at least and at most: three to 31 failures in a row.
+const USUAL: (f64, f64) = (0.05, 0.8);
+/// The part that one outcome has in the usual share.
+const WEIGHT: f64 = 1.0 / 32.0;
+/// Time for which an open circuit lets nothing through before one request tries again.
 const REST: Duration = Duration::from_secs(1);
-
-/// Opens when the store keeps failing, and lets one request a second through until it answers again.
-#[derive(Debug, Default)]
-pub(crate) struct Breaker(Mutex<BreakerState>);
-
-#[derive(Debug, Default)]
-struct BreakerState {
-    /// Since when there were only failures.
-    failing_since: Option<Instant>,
-    failures: u32,
-    /// Until when nothing is sent.
-    open_until: Option<Instant>,
-}
+/// The same, for requests to buckets that did not fail themselves.
+const REST_OF_HEALTHY: Duration = Duration::from_millis(100);
+/// Buckets that keep silent before the store counts as silent.
+const WIDE: usize = 3;
 
 /// Tells if the store may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,44 +33,141 @@ pub(crate) enum Gate {
     Closed(Duration),
 }
 
+/// The meaning of a failed write for the store as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// No connection could be made.
+    NoConnection,
+    /// No answer, or none that could be used.
+    Silence,
+}
+
+/// Tells if the bucket that is asked for failed itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BucketHealth {
+    /// It was written since it last failed.
+    Good,
+    /// It fails, or nothing is known of it.
+    Doubtful,
+}
+
+/// Opens when requests keep failing, and lets one a second through until one succeeds.
+#[derive(Debug)]
+pub(crate) struct Circuit {
+    /// Since when there were only failures.
+    failing_since: Option<Instant>,
+    failures: u32,
+    /// The usual share of failures.
+    usual: f64,
+    /// Until when nothing is sent.
+    open_until: Option<Instant>,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { failing_since: None, failures: 0, usual: 0.0, open_until: None }
+    }
+}
+
+impl Circuit {
+    /// Decides if the caller may ask. Each time the rest is over, one caller gets through and the next rest begins.
+    pub(crate) fn gate(&mut self, now: Instant) -> Gate {
+        let Some(until) = self.open_until else { return Gate::Open };
+        if now < until {
+            return Gate::Closed(until - now);
+        }
+        self.open_until = Some(now + REST);
+        Gate::Open
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    fn is_open(&self) -> bool {
+        self.open_until.is_some()
+    }
+
+    /// Notes an answer, whatever it said.
+    pub(crate) fn succeeded(&mut self) {
+        for _ in 0..std::mem::take(&mut self.failures).min(32) {
+            self.usual += (1.0 - self.usual) * WEIGHT;
+        }
+        self.usual -= self.usual * WEIGHT;
+        (self.failing_since, self.open_until) = (None, None);
+    }
+
+    /// Notes a failure. Returns true if there were too many by now.
+    pub(crate) fn failed(&mut self, now: Instant) -> bool {
+        let since = *self.failing_since.get_or_insert(now);
+        self.failures = self.failures.saturating_add(1);
+        let usual = self.usual.clamp(USUAL.0, USUAL.1);
+        f64::from(self.failures) >= UNLIKELY.ln() / usual.ln() && now - since >= TRIP_AFTER
+    }
+
+    pub(crate) fn open(&mut self, now: Instant) {
+        self.open_until = Some(now + REST);
+    }
+}
+
+/// Opens when the store as a whole keeps failing.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker(Mutex<BreakerState>);
+
+#[derive(Debug, Default)]
+struct BreakerState {
+    circuit: Circuit,
+    /// The first of the buckets that have failed since the last success, by hash.
+    failing: Vec<u64>,
+    /// When the next request to a healthy bucket gets through.
+    next_healthy: Option<Instant>,
+}
+
 impl Breaker {
     fn lock(&self) -> MutexGuard<'_, BreakerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides if the caller may ask. Each time the rest is over, one caller gets through and the next rest begins.
-    pub(crate) fn gate(&self, now: Instant) -> Gate {
+    /// Decides if the caller may ask. While the circuit is open, one caller a second gets through, and ten a second to
+    /// buckets that did not fail themselves.
+    pub(crate) fn gate(&self, now: Instant, bucket: BucketHealth) -> Gate {
         let mut state = self.lock();
-        let Some(until) = state.open_until else { return Gate::Open };
-        if now < until {
-            return Gate::Closed(until - now);
+        let gate = state.circuit.gate(now);
+        if gate != Gate::Open && bucket == BucketHealth::Good && state.next_healthy.is_none_or(|next| next <= now) {
+            state.next_healthy = Some(now + REST_OF_HEALTHY);
+            return Gate::Open;
         }
-        state.open_until = Some(now + REST);
-        Gate::Open
+        gate
     }
 
-    /// The store answered, whatever it said.
+    /// Notes an answer, whatever it said.
     pub(crate) fn succeeded(&self) {
         let mut state = self.lock();
-        if state.failing_since.is_none() {
-            return;
-        }
-        if state.open_until.is_some() {
+        if state.circuit.is_open() {
             tracing::info!("DynamoDB answers again; acquires go to the table");
         }
-        *state = BreakerState::default();
+        state.circuit.succeeded();
+        state.failing.clear();
+        state.next_healthy = None;
     }
 
-    /// The store did not answer, or not in time.
-    pub(crate) fn failed(&self, now: Instant) {
+    /// Notes that a bucket (told apart by its hash) was not answered, or not in time.
+    pub(crate) fn failed(&self, now: Instant, bucket: u64, evidence: Evidence) {
         let mut state = self.lock();
-        let since = *state.failing_since.get_or_insert(now);
-        state.failures = state.failures.saturating_add(1);
-        if state.failures >= TRIP_FAILURES && now - since >= TRIP_AFTER {
-            if state.open_until.is_none() {
-                tracing::warn!(failures = state.failures, "DynamoDB keeps failing; circuit breaker opened for 1 s");
+        let state = &mut *state;
+        if !state.failing.contains(&bucket) && state.failing.len() < WIDE {
+            state.failing.push(bucket);
+        }
+        let too_many = state.circuit.failed(now);
+        if too_many && (evidence == Evidence::NoConnection || state.failing.len() >= WIDE) {
+            if !state.circuit.is_open() {
+                tracing::warn!(
+                    failures = state.circuit.failures,
+                    "DynamoDB keeps failing; circuit breaker opened for {} s",
+                    REST.as_secs()
+                );
             }
-            state.open_until = Some(now + REST);
+            state.circuit.open(now);
         }
     }
 }
@@ -88,39 +176,73 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Fails at each of `at`, on buckets in turn.
+    fn fail(breaker: &Breaker, start: Instant, at: impl IntoIterator<Item = u64>, buckets: u64, evidence: Evidence) {
+        for (index, at) in (0..).zip(at) {
+            breaker.failed(start + ms(at), index % buckets, evidence);
+        }
+    }
+
     #[test]
     fn opens_within_a_second_of_failures_and_lets_one_through_after_a_rest() {
-        let (breaker, start) = (Breaker::default(), Instant::now());
-        let at = |ms| start + Duration::from_millis(ms);
-        for ms in [0, 250, 500] {
-            assert_eq!(breaker.gate(at(ms)), Gate::Open);
-            breaker.failed(at(ms));
+        for (buckets, evidence) in [(1, Evidence::NoConnection), (3, Evidence::Silence)] {
+            let (breaker, start) = (Breaker::default(), Instant::now());
+            let gate = |at| breaker.gate(start + ms(at), BucketHealth::Doubtful);
+            fail(&breaker, start, [0, 250, 500], buckets, evidence);
+            assert_eq!(gate(600), Gate::Closed(ms(900)));
+            assert_eq!(gate(1_500), Gate::Open, "one tries");
+            assert!(matches!(gate(1_501), Gate::Closed(_)), "the others wait for it");
+            breaker.succeeded();
+            assert_eq!(gate(1_502), Gate::Open);
         }
-        assert_eq!(breaker.gate(at(600)), Gate::Closed(Duration::from_millis(900)));
-        assert_eq!(breaker.gate(at(1_500)), Gate::Open, "one tries");
-        assert!(matches!(breaker.gate(at(1_501)), Gate::Closed(_)), "the others wait for it");
-        breaker.succeeded();
-        assert_eq!(breaker.gate(at(1_502)), Gate::Open);
+    }
+
+    #[test]
+    fn silence_of_one_or_two_buckets_is_theirs_alone() {
+        for buckets in [1, 2] {
+            let (breaker, start) = (Breaker::default(), Instant::now());
+            fail(&breaker, start, (0..10_000).step_by(50), buckets, Evidence::Silence);
+            assert_eq!(breaker.gate(start + ms(10_000), BucketHealth::Doubtful), Gate::Open);
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_did_not_fail_is_let_through_more_often() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        fail(&breaker, start, [0, 250, 500], 1, Evidence::NoConnection);
+        let passes = |health| (501..1_500).filter(|at| breaker.gate(start + ms(*at), health) == Gate::Open).count();
+        assert_eq!((passes(BucketHealth::Doubtful), passes(BucketHealth::Good)), (0, 10));
     }
 
     #[test]
     fn neither_a_few_failures_nor_a_short_time_of_them_are_enough() {
         let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        for failures in [vec![0, 10_000], (0..400).step_by(10).collect()] {
+        for failures in [vec![0, 10_000], (0..400).step_by(10).collect::<Vec<_>>()] {
             let (breaker, last) = (Breaker::default(), failures.last().copied().unwrap_or(0));
-            failures.into_iter().for_each(|ms| breaker.failed(at(ms)));
-            assert_eq!(breaker.gate(at(last + 1)), Gate::Open);
+            fail(&breaker, start, failures, 1, Evidence::NoConnection);
+            assert_eq!(breaker.gate(start + ms(last + 1), BucketHealth::Doubtful), Gate::Open);
         }
     }
 
     #[test]
-    fn a_success_in_between_starts_the_count_anew() {
-        let (breaker, start) = (Breaker::default(), Instant::now());
-        for ms in (0..5_000).step_by(100) {
-            let now = start + Duration::from_millis(ms);
-            assert_eq!(breaker.gate(now), Gate::Open);
-            if ms % 200 == 0 { breaker.failed(now) } else { breaker.succeeded() }
+    fn a_store_that_always_fails_a_little_is_not_given_up_for_it() {
+        // One write in five fails, at four writes a second: a quarter of them were refused when three sufficed.
+        let (mut circuit, start, mut opened) = (Circuit::default(), Instant::now(), 0);
+        let mut seed = 1_u64;
+        for write in 0..20_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if (seed >> 33) % 100 < 21 {
+                opened += u32::from(circuit.failed(start + ms(write * 250)));
+            } else {
+                circuit.succeeded();
+            }
         }
+        assert!(opened < 20, "opened {opened} times in 20,000 writes");
+        let end = start + ms(20_000 * 250);
+        assert!((0..12).any(|write| circuit.failed(end + ms(write * 250))), "and is when it fails for good");
     }
 }

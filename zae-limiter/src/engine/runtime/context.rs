@@ -3,12 +3,13 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -92,10 +93,12 @@ pub(crate) struct Closing {
     /// The same as the token says, for those who only look: it would take a lock.
     has_begun: AtomicBool,
     token: CancellationToken,
+    since: OnceLock<Instant>,
 }
 
 impl Closing {
     pub(crate) fn begin(&self) {
+        self.since.get_or_init(Instant::now);
         self.has_begun.store(true, Ordering::SeqCst);
         self.token.cancel();
     }
@@ -103,6 +106,11 @@ impl Closing {
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::SeqCst)
+    }
+
+    /// When it began; `None` before.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since.get().copied()
     }
 
     /// Waits for it.

@@ -1,0 +1,124 @@
+//! Answers that come after their deadline: whoever asked was told that there was none, so what the write took goes
+//! back, and what it certainly did not do is done again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Sending, WriteDraft, outcome};
+use crate::{
+    bucket::{
+        Amounts,
+        limit_set::LimitSet,
+        refund::{Baseline, Settled},
+    },
+    engine::{
+        lane::{
+            Lane,
+            ask::Pending,
+            drive::{outcome::deduplicated, round::balances},
+            hold::{Hold, Tokens},
+            target::Target,
+        },
+        runtime::deadlines::after,
+        telemetry::{self, LateAnswer},
+    },
+    error::{RepositoryError, StoreError},
+    store::bucket::{WriteOutcome, WriteReport},
+};
+
+/// Time for which a late answer is awaited, from its deadline on.
+const LATE: Duration = Duration::from_secs(5);
+/// The same, from the end of the limiter on.
+const LATE_CLOSING: Duration = Duration::from_secs(1);
+
+/// A write whose answer did not come in time.
+pub(super) struct LateWrite {
+    pub(super) write: Sending,
+    pub(super) draft: WriteDraft,
+    pub(super) terms: Arc<LimitSet>,
+    /// Those that it was to serve, and what each asked for.
+    pub(super) served: Vec<(Arc<Target>, Amounts)>,
+    /// The settlements that it carries. Nobody waits for them any more.
+    pub(super) pending: Vec<Pending>,
+}
+
+/// Waits for the answer in a task of its own: the lane goes on meanwhile.
+pub(super) fn follow(lane: &Arc<Lane>, late: LateWrite) {
+    match lane.shared.home.handle() {
+        Some(home) => drop(lane.shared.tasks.spawn_on(late.answered(Arc::clone(lane)), &home)),
+        None => late.never(),
+    }
+}
+
+impl LateWrite {
+    async fn answered(mut self, lane: Arc<Lane>) {
+        let until = after(Instant::now(), LATE);
+        let closing = async {
+            lane.shared.closing.begun().await;
+            tokio::time::sleep(LATE_CLOSING).await;
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = lane.shared.deadlines.until(until, self.write.as_mut()) => answer.ok(),
+            () = closing => None,
+        };
+        let Some(WriteReport { outcome, .. }) = answer else { return self.never() };
+        match deduplicated(outcome, self.draft.refund) {
+            WriteOutcome::Done(image) => {
+                telemetry::late(LateAnswer::Done);
+                self.give_back(&lane, Arc::new(image));
+            }
+            WriteOutcome::Lost(_) | WriteOutcome::NotApplied(_) => {
+                telemetry::late(LateAnswer::NotDone);
+                self.pending.into_iter().for_each(|settlement| lane.book(settlement));
+            }
+            WriteOutcome::Failed(error) if error.was_never_sent() => {
+                telemetry::late(LateAnswer::NotDone);
+                self.pending.into_iter().for_each(|settlement| lane.book(settlement));
+            }
+            WriteOutcome::Failed(_) => self.never(),
+        }
+    }
+
+    /// It was done after all, for nobody.
+    fn give_back(self, lane: &Arc<Lane>, image: Arc<crate::bucket::image::Image>) {
+        let Self { draft, terms, served, .. } = self;
+        let levels = balances(&terms, &image, draft.now);
+        let baseline = lane.observe(&terms, &image, &levels, draft.now);
+        lane.refunded(&terms, &draft.adjust);
+        let available: Amounts = levels.iter().map(|level| level.tokens).collect();
+        for (level, taken) in served {
+            let (incarnation, available, baseline) = (image.incarnation.clone(), available.clone(), baseline.clone());
+            // Dropped without a lease, it gives back what it holds.
+            drop(Hold::new(level, Tokens { incarnation, taken, available, baseline, term: None }));
+        }
+        let ahead = returned(&draft, &terms, &baseline);
+        if !ahead.is_empty() {
+            lane.book(Pending::new(ahead, image.incarnation.clone(), None));
+        }
+        lane.remember_instead_of(draft.before.as_ref(), image);
+    }
+
+    /// Nobody will know.
+    fn never(self) {
+        telemetry::late(LateAnswer::Never);
+        outcome::unknown(&self.terms, &self.draft, |index| {
+            let served = self.draft.served.iter().position(|known| *known == index)?;
+            self.served.get(served).map(|(_, amounts)| amounts)
+        });
+        let error = StoreError::timed_out("UpdateItem", self.draft.sent_at.elapsed());
+        outcome::lose(self.pending, &Arc::new(RepositoryError::from(error)));
+    }
+}
+
+/// The refunds of what was debited ahead.
+fn returned(draft: &WriteDraft, terms: &LimitSet, baseline: &Baseline) -> Vec<Settled> {
+    let ahead = terms.params.iter().zip(&draft.ahead).enumerate().filter(|(_, (_, amount))| **amount > 0);
+    let refund = |(index, ((name, params), amount)): (usize, (&(crate::model::name::LimitName, _), &i64))| Settled {
+        name: name.clone(),
+        amount: -amount,
+        mark: baseline.mark(index, *params),
+    };
+    ahead.map(refund).collect()
+}

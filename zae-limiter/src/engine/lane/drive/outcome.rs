@@ -1,0 +1,81 @@
+//! Reading the outcome of a write, and the ends that are not a success.
+
+use std::sync::Arc;
+
+use crate::{
+    bucket::{Amounts, limit_set::LimitSet, refund},
+    engine::{
+        lane::{
+            ask::{Ask, AskOutcome, Failure, Pending, SettleFailure, SettleOutcome},
+            drive::{MAX_LOST, WriteDraft},
+        },
+        telemetry::{self, Under},
+    },
+    error::{RepositoryError, SettleOutlook, StoreError, StoreErrorKind, UnavailableReason},
+    store::bucket::WriteOutcome,
+};
+
+/// Recognizes a refund that the network delivered twice: the second says no, because the first was done.
+pub(super) fn deduplicated(outcome: WriteOutcome, refund: Option<i64>) -> WriteOutcome {
+    match outcome {
+        WriteOutcome::Lost(Some(image)) if refund.is_some() && image.last_refund == refund => WriteOutcome::Done(image),
+        outcome => outcome,
+    }
+}
+
+pub(super) fn kind(outcome: &WriteOutcome) -> &'static str {
+    match outcome {
+        WriteOutcome::Done(_) => "done",
+        WriteOutcome::Lost(_) => "condition_failed",
+        WriteOutcome::NotApplied(_) => "throttled",
+        WriteOutcome::Failed(error) => match error.outage() {
+            Some(UnavailableReason::DeadlineExceeded) => "timed_out",
+            Some(UnavailableReason::Unreachable) => "unreachable",
+            _ => "failed",
+        },
+    }
+}
+
+/// Counts the tokens that a write of unknown outcome may have taken for nobody.
+pub(super) fn unknown<'a>(terms: &LimitSet, written: &WriteDraft, amounts: impl Fn(usize) -> Option<&'a Amounts>) {
+    for (slot, (name, _)) in terms.params.iter().enumerate() {
+        let taken: i64 = written.served.iter().filter_map(|index| amounts(*index)).map(|amounts| amounts[slot]).sum();
+        let ahead = written.ahead.get(slot).copied().unwrap_or(0);
+        telemetry::under(Under::UnknownWrite, name, taken.saturating_add(ahead));
+    }
+}
+
+pub(super) fn contended() -> RepositoryError {
+    let source = format!("{MAX_LOST} attempts in a row met another writer");
+    StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into()
+}
+
+pub(in crate::engine::lane) fn finish(pending: Vec<Pending>, result: &SettleOutcome) {
+    for mut settlement in pending {
+        settlement.tell(result.clone());
+    }
+}
+
+/// Ends with an error whatever was to be done.
+pub(in crate::engine::lane) fn fail(asks: Vec<Ask>, pending: Vec<Pending>, error: Arc<RepositoryError>) {
+    lose(pending, &error);
+    let failure = match error.outage() {
+        Some(reason) => Failure::Unavailable(reason, Some(error)),
+        None => Failure::Hard(error),
+    };
+    for ask in asks {
+        let _ = ask.reply.send(AskOutcome::Failed(failure.clone()));
+    }
+}
+
+/// Gives settlements up, counted.
+pub(in crate::engine::lane) fn lose(pending: Vec<Pending>, error: &Arc<RepositoryError>) {
+    if pending.is_empty() {
+        return;
+    }
+    telemetry::settlements_lost(pending.len(), error);
+    for (name, amount) in refund::sums(pending.iter().flat_map(|pending| &pending.amounts)) {
+        telemetry::under(Under::LostRefund, &name, -amount);
+    }
+    finish(pending, &Err(SettleFailure { source: Arc::clone(error), outlook: SettleOutlook::Lost }));
+}

@@ -1,0 +1,132 @@
+//! The health of one bucket as this process sees it: its own circuit breaker, and the pace of its writes.
+//!
+//! Throttling is a matter of one key, and never an outage of the store. The writes of a throttled bucket back off
+//! together, so that all who wait share the next one; each write that goes through makes them a little more frequent.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    engine::runtime::breaker::{Circuit, Gate},
+    error::UnavailableReason,
+};
+
+/// Pause after the first write that was throttled.
+const FIRST: Duration = Duration::from_millis(10);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(2);
+/// Below this a pause is none.
+const SHORTEST: Duration = Duration::from_millis(4);
+/// Writes a second by which each write that goes through raises the rate.
+const STEP: f64 = 10.0;
+
+/// The health of one bucket.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    circuit: Circuit,
+    pace: Pace,
+}
+
+impl Health {
+    /// Returns why an ask with `deadline` is not even queued; `None` when it is.
+    pub(super) fn refuses(&mut self, now: Instant, deadline: Instant) -> Option<UnavailableReason> {
+        if matches!(self.circuit.gate(now), Gate::Closed(_)) {
+            return Some(UnavailableReason::CircuitOpen);
+        }
+        let next = self.pace.not_before(now)?;
+        (deadline <= next).then_some(UnavailableReason::Throttled)
+    }
+
+    /// Returns true if its last writes failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.circuit.is_failing()
+    }
+
+    pub(super) fn succeeded(&mut self, now: Instant) {
+        self.circuit.succeeded();
+        self.pace.wrote(now);
+    }
+
+    pub(super) fn failed(&mut self, now: Instant) {
+        if self.circuit.failed(now) {
+            self.circuit.open(now);
+        }
+    }
+
+    /// Notes a throttled write. Returns when the next may be sent; `jitter` (about 1) tells processes apart.
+    pub(super) fn throttled(&mut self, now: Instant, jitter: f64) -> Instant {
+        self.pace.throttled(now, jitter)
+    }
+
+    /// Returns the instant before which nothing is written, if that is later than `now`.
+    pub(super) fn not_before(&self, now: Instant) -> Option<Instant> {
+        self.pace.not_before(now)
+    }
+}
+
+/// The pace of writes: multiplicative decrease, additive increase.
+#[derive(Debug, Default)]
+struct Pace {
+    interval: Duration,
+    next: Option<Instant>,
+}
+
+impl Pace {
+    fn throttled(&mut self, now: Instant, jitter: f64) -> Instant {
+        self.interval = (self.interval * 2).clamp(FIRST, LONGEST);
+        let next = now + self.interval.mul_f64(jitter);
+        self.next = Some(next);
+        next
+    }
+
+    fn wrote(&mut self, now: Instant) {
+        if self.interval.is_zero() {
+            return;
+        }
+        let rate = self.interval.as_secs_f64().recip() + STEP;
+        self.interval = Duration::from_secs_f64(rate.recip());
+        if self.interval < SHORTEST {
+            *self = Self::default();
+        } else {
+            self.next = Some(now + self.interval);
+        }
+    }
+
+    fn not_before(&self, now: Instant) -> Option<Instant> {
+        self.next.filter(|next| *next > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttled_bucket_is_written_less_often_and_then_more_often_again() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let next = pace.throttled(now, 1.0);
+            pauses.push((next - now).as_millis());
+            now = next;
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1_280, 2_000, 2_000]);
+        let mut writes = 0;
+        while let Some(next) = pace.next {
+            now = next;
+            pace.wrote(now);
+            writes += 1;
+        }
+        assert!((20..=26).contains(&writes), "250 a second are reached ten by ten: {writes}");
+    }
+
+    #[test]
+    fn an_ask_that_cannot_wait_for_the_next_write_is_told_at_once() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let next = health.throttled(now, 1.0);
+        assert_eq!(health.refuses(now, next), Some(UnavailableReason::Throttled));
+        assert_eq!(health.refuses(now, next + FIRST), None);
+        assert_eq!(health.refuses(next, next), None);
+    }
+}
