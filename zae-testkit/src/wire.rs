@@ -34,8 +34,14 @@ pub enum Fault {
     LostBefore,
     /// It takes effect, but the answer is lost.
     LostAfter,
+    /// No connection can be made.
+    Refused,
     /// DynamoDB refuses it as too much.
     Throttled,
+    /// The same, after this many ms.
+    ThrottledLate(u64),
+    /// It is delivered twice, and the second answer is the one that arrives.
+    Twice,
     /// DynamoDB refuses it because a transaction is in its way.
     Conflict,
     /// DynamoDB leaves all of a batch for later.
@@ -71,6 +77,8 @@ pub struct Wire {
     total: Arc<AtomicU64>,
     units: Arc<Mutex<Units>>,
     script: Arc<Mutex<Arc<Script>>>,
+    /// A part of the body of requests that fare differently, and how.
+    marked: Arc<Mutex<Option<(String, Fault)>>>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -88,9 +96,15 @@ impl Wire {
             total: Arc::default(),
             units: Arc::default(),
             script: Arc::new(Mutex::new(script)),
+            marked: Arc::default(),
         };
         let carrier = wire.clone();
         (wire, tap(client, move |connector, request| carrier.carry(connector, request)))
+    }
+
+    /// From now on requests with `part` in their body fare like this, whatever the script says.
+    pub fn fail_marked(&self, part: impl Into<String>, fault: Fault) {
+        *self.marked.lock().unwrap() = Some((part.into(), fault));
     }
 
     /// From now on requests fare as `script` says of their operation and running number.
@@ -141,6 +155,10 @@ fn broken() -> ConnectorError {
     ConnectorError::io("connection reset by the test".into())
 }
 
+fn connection_refused() -> ConnectorError {
+    ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into())
+}
+
 fn refused(status: u16, code: &str) -> HttpResponse {
     let body = format!(
         r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"the test's",
@@ -180,12 +198,20 @@ impl Wire {
         let script = Arc::clone(&self.script.lock().unwrap());
         let (connector, wire) = (connector.clone(), self.clone());
         let body = request.body().bytes().unwrap_or_default();
+        let marked = self.marked.lock().unwrap().clone();
+        let marked = marked.filter(|(part, _)| body.windows(part.len()).any(|seen| seen == part.as_bytes()));
+        let marked = marked.map(|(_, fault)| fault);
         let is_bucket =
             matches!(operation.as_str(), "UpdateItem" | "PutItem") && body.windows(8).any(|part| part == b"/BUCKET#");
         HttpConnectorFuture::new(async move {
-            let fault = script(&operation, number);
+            let fault = marked.unwrap_or_else(|| script(&operation, number));
             match fault {
                 Fault::LostBefore => return Err(broken()),
+                Fault::Refused => return Err(connection_refused()),
+                Fault::ThrottledLate(ms) => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    return Ok(refused(400, "ThrottlingException"));
+                }
                 Fault::Throttled => return Ok(refused(400, "ThrottlingException")),
                 Fault::Conflict if operation == "TransactWriteItems" => {
                     return Ok(refused(400, "TransactionCanceledException"));
@@ -194,6 +220,7 @@ impl Wire {
                 Fault::Unprocessed => return Ok(unprocessed(&request)),
                 Fault::Denied => return Ok(refused(400, "AccessDeniedException")),
                 Fault::Broken => return Ok(refused(503, "NeverHeardOf")),
+                Fault::Twice => drop(connector.call(request.try_clone().expect("a body in memory")).await?),
                 Fault::None | Fault::LostAfter | Fault::Stalled | Fault::Slow(_) | Fault::Trip(_) => {}
             }
             let (there, back) = match fault {

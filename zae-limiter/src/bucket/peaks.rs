@@ -55,7 +55,7 @@ impl Peaks {
         self.count - 1
     }
 
-    /// Notes that `amount` mt of the limit in `slot` were refunded that were taken right before the observation `since`.
+    /// Notes that `amount` mt of the limit in `slot` were refunded, taken right before the observation `since`.
     /// Refunds of tokens that were taken later take no room from what was seen before.
     pub(crate) fn refunded(&mut self, slot: usize, since: u64, amount: i64) {
         let earlier = self.peaks.get_mut(slot).into_iter().flatten().filter(|(number, _)| *number < since);

@@ -225,7 +225,7 @@ pub struct SettleError {
     pub entity: EntityId,
     /// The resource that was asked for.
     pub resource: ResourceName,
-    /// What becomes of it.
+    /// The outlook: lost, retried, or unknown.
     pub outlook: SettleOutlook,
     pub(crate) source: Arc<RepositoryError>,
 }

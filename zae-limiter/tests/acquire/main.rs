@@ -9,4 +9,5 @@ mod faults;
 mod neighbours;
 mod observability;
 mod runtimes;
+mod troubles;
 mod unavailable;

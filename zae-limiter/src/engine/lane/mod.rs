@@ -194,8 +194,8 @@ impl Lane {
         self.began(start);
     }
 
-    /// Takes back what certainly was not written, for a write not before `next`. Settlements that were kept for too long
-    /// are given up.
+    /// Takes back asks and settlements that certainly were not written, for a write not before `next`. Settlements that
+    /// were kept for too long are given up.
     fn put_back(&self, asks: Vec<Ask>, pending: Vec<Pending>, next: Instant, why: &Arc<RepositoryError>) {
         let now = Instant::now();
         let closing = self.shared.closing.since().map(|since| since + KEEP_CLOSING);

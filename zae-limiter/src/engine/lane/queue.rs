@@ -224,8 +224,8 @@ impl<A: Waiting, P> Queue<A, P> {
         &self.pending
     }
 
-    /// Returns the next step of the worker. `wake_at` is when it wants to be back for another reason; nothing is written
-    /// before `not_before`; `closing` means that settlements no longer wait for others to join them.
+    /// Returns the next step of the worker. `wake_at` is when it wants to be back for another reason; nothing is
+    /// written before `not_before`; `closing` means that settlements no longer wait for others to join them.
     pub(crate) fn next(
         &mut self,
         now: Instant,
