@@ -103,7 +103,9 @@ fn is_connect(error: Option<&ConnectorError>) -> bool {
     let error = error.map(|error| error as &(dyn std::error::Error + 'static));
     let mut chain = std::iter::successors(error, |error| error.source());
     chain.any(|error| {
-        error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+        error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
             || error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
     })
 }

@@ -420,12 +420,20 @@ impl Lane {
     }
 }
 
+/// Adds a settlement to one of `sums`. Returns it where it goes with none.
+fn add_to(sums: &mut [Pending], mut settlement: Pending) -> Option<Pending> {
+    for sum in sums {
+        settlement = sum.absorb(settlement)?;
+    }
+    Some(settlement)
+}
+
 /// Sums up settlements that nobody waits for, one for each creation of the bucket.
 fn summed(pending: Vec<Pending>) -> Vec<Pending> {
     let mut sums: Vec<Pending> = Vec::new();
     for settlement in pending {
-        let rest = sums.iter_mut().fold(Some(settlement), |rest, sum| rest.and_then(|rest| sum.absorb(rest)));
-        sums.extend(rest);
+        let alone = add_to(&mut sums, settlement);
+        sums.extend(alone);
     }
     sums
 }
