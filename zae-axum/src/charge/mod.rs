@@ -68,7 +68,7 @@ impl From<Cost> for Charge {
 /// Return types of a function for [`limit_route`]: a [`Charge`] or a [`Cost`], an [`Option`] of it (`None` is not
 /// limited), or a [`Result`] of either, whose error is the response.
 ///
-/// See [`limit_route`](crate::limit_route()) for an example.
+/// See [`limit_route`] for an example.
 pub trait IntoCharge {
     /// The charge, `None` for no limit.
     ///
