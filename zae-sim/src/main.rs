@@ -16,6 +16,9 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zae_sim::{fleet::Fleet, minimise::minimise, play::play, schedule::Schedule, schedule::generate::generate, trace};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A deterministic simulation of the limiter.
 #[derive(Parser)]
 #[command(name = "zae-sim", version)]

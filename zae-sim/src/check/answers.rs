@@ -74,7 +74,8 @@ fn dishonest(history: &History, ask: &Ask) -> Option<String> {
     let meanwhile = first.begun.saturating_sub(1_000)..=ask.ended.unwrap_or(u64::MAX);
     let taken = history.changes.iter().any(|change| {
         levels.contains(&change.entity)
-            && meanwhile.contains(&change.at)
+            // A write that was under way took what the answer knew of.
+            && meanwhile.contains(&change.call.map_or(change.at, |call| history.calls[call].sent))
             && change.moves.iter().any(|made| made.consumed > 0)
     });
     let troubled = history.calls.iter().any(|call| call.wrong.is_some() && meanwhile.contains(&call.sent));

@@ -23,6 +23,8 @@ const LIFE_MS: i128 = 1_000;
 struct Kept {
     /// When it was decided at the earliest and at the latest, in ms.
     decided: (u64, u64),
+    /// When it had its effect at the earliest and at the latest, in ms.
+    applied: (u64, u64),
     /// In mt.
     amount: i128,
 }
@@ -38,7 +40,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
             ends.push(u64::MAX);
             let mut from = 0;
             for until in ends {
-                let part = kept.iter().filter(|kept| from <= kept.decided.0 && kept.decided.1 <= until);
+                let part = kept.iter().filter(|kept| (from == 0 || from < kept.applied.0) && kept.applied.1 < until);
                 let part: Vec<Kept> = part.copied().collect();
                 found.extend(worst(history, entity, index, limit, &part));
                 from = until;
@@ -59,13 +61,14 @@ fn kept(history: &History, entity: usize, limit: usize) -> Vec<Kept> {
         // Whoever died with a lease used all of it, as far as anybody knows.
         let used = ask.used.as_ref().and_then(|used| used.get(limit)).map_or(granted, |used| i128::from(*used));
         let amount = used.min(granted) * 1_000;
-        (amount > 0).then(|| Kept { decided: decided(history, ask, entity), amount })
+        let (decided, applied) = decided(history, ask, entity);
+        (amount > 0).then_some(Kept { decided, applied, amount })
     });
     asks.collect()
 }
 
-/// When the write was sent that granted `ask` at `entity`.
-fn decided(history: &History, ask: &Ask, entity: usize) -> (u64, u64) {
+/// When the write was sent that granted `ask` at `entity`, and when it had its effect.
+fn decided(history: &History, ask: &Ask, entity: usize) -> ((u64, u64), (u64, u64)) {
     let ended = ask.ended.unwrap_or(ask.begun);
     let writes = history.calls.iter().filter(|call| {
         call.instance == ask.instance
@@ -75,10 +78,13 @@ fn decided(history: &History, ask: &Ask, entity: usize) -> (u64, u64) {
             && call.sent >= ask.begun
             && call.answered.is_some_and(|answered| answered <= ended)
     });
-    let sent = writes.map(|call| call.sent);
-    let (first, last) = sent.fold((u64::MAX, 0), |(first, last), sent| (first.min(sent), last.max(sent)));
+    let nothing = (u64::MAX, 0);
+    let widen = |(first, last): (u64, u64), at: u64| (first.min(at), last.max(at));
+    let (sent, applied) = writes.fold((nothing, nothing), |(sent, applied), call| {
+        (widen(sent, call.sent), widen(applied, call.applied.unwrap_or(call.sent)))
+    });
     // None: it came from tokens debited before.
-    if first > last { (ended, ended) } else { (first, last) }
+    if sent == nothing { ((ended, ended), (ended, ended)) } else { (sent, applied) }
 }
 
 fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[Kept]) -> Option<String> {

@@ -26,6 +26,8 @@ use crate::{
 
 /// The purpose of the dice thrown inside of an instance.
 const ENGINE: u64 = 2;
+/// Buckets that an instance remembers: more than there are.
+const LANES: u64 = 512;
 /// Time that settlements may take once everything works again, in ms: a few rounds of retries.
 const SETTLES_WITHIN: u64 = 60_000;
 
@@ -104,6 +106,7 @@ impl Stage {
         let builder = RateLimiter::builder(self.names.repository(Arc::new(link), clock))
             .deadline(Duration::from_millis(settings.deadline))
             .flush_delay(Duration::from_millis(settings.flush))
+            .max_lanes(LANES)
             .reserve(reserve);
         let mut seeds = crate::dice::Dice::aside(seed, ENGINE, instance as u64);
         Ok(Site {

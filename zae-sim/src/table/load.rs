@@ -2,33 +2,23 @@
 
 /// Write units a second that DynamoDB takes for one partition.
 pub const UNITS_PER_SECOND: u64 = 1_000;
-/// Thousandths of a unit.
-const MILLI: u64 = 1_000;
 
-/// The load of a partition.
-#[derive(Clone, Copy, Debug)]
+/// The load of a partition, second by second.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Partition {
-    /// In thousandths of a unit.
-    left: u64,
-    at_ms: u64,
-}
-
-impl Default for Partition {
-    fn default() -> Self {
-        Self { left: UNITS_PER_SECOND * MILLI, at_ms: 0 }
-    }
+    second: u64,
+    taken: u64,
 }
 
 impl Partition {
     /// Takes `units` at `now` (ms) if it can.
     pub fn takes(&mut self, units: u64, now: u64) -> bool {
-        let gained = now.saturating_sub(self.at_ms) * UNITS_PER_SECOND * MILLI / 1_000;
-        self.left = (self.left + gained).min(UNITS_PER_SECOND * MILLI);
-        self.at_ms = self.at_ms.max(now);
-        let takes = self.left >= units * MILLI;
-        if takes {
-            self.left -= units * MILLI;
+        let second = now / 1_000;
+        if second != self.second {
+            *self = Self { second, taken: 0 };
         }
+        let takes = self.taken + units <= UNITS_PER_SECOND;
+        self.taken += if takes { units } else { 0 };
         takes
     }
 }

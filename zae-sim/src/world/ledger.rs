@@ -1,9 +1,11 @@
 //! The books of a bucket: what one write did to each limit, and what it must not have done.
 
+use std::sync::LazyLock;
+
 use crate::{
     schedule::Limit,
     table::{Change, Item, number},
-    world::limit_name,
+    world::{LIMITS, limit_name},
 };
 
 /// The effect of a write on one limit, in mt.
@@ -28,15 +30,37 @@ struct Stored {
     fraction: i128,
 }
 
-fn stored(item: &Item, name: &str) -> Option<Stored> {
-    let field = |field: &str| number(item, &format!("b_{name}_{field}"));
+/// The attributes of one limit.
+struct Attributes {
+    tokens: String,
+    consumed: String,
+    capacity: String,
+    refill: String,
+    period: String,
+    fraction: String,
+}
+
+impl Attributes {
+    fn of(limit: usize) -> Self {
+        let name = limit_name(limit);
+        let attribute = |field: &str| format!("b_{name}_{field}");
+        let [tokens, consumed, capacity, refill, period] = ["tk", "tc", "cp", "ra", "rp"].map(attribute);
+        Self { tokens, consumed, capacity, refill, period, fraction: format!("z_{name}_fr") }
+    }
+}
+
+/// Those of every limit, made once: each write is entered.
+static ATTRIBUTES: LazyLock<Vec<Attributes>> = LazyLock::new(|| (0..LIMITS).map(Attributes::of).collect());
+
+fn stored(item: &Item, limit: usize) -> Option<Stored> {
+    let names = ATTRIBUTES.get(limit)?;
     Some(Stored {
-        tokens: field("tk")?,
-        consumed: field("tc").unwrap_or(0),
-        capacity: field("cp")?,
-        refill: field("ra")?,
-        period: field("rp")?,
-        fraction: number(item, &format!("z_{name}_fr")).unwrap_or(0),
+        tokens: number(item, &names.tokens)?,
+        consumed: number(item, &names.consumed).unwrap_or(0),
+        capacity: number(item, &names.capacity)?,
+        refill: number(item, &names.refill)?,
+        period: number(item, &names.period)?,
+        fraction: number(item, &names.fraction).unwrap_or(0),
     })
 }
 
@@ -57,7 +81,7 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>) -> (Vec<Mov
     }
     for (index, _) in limits.iter().enumerate() {
         let name = limit_name(index);
-        let (was, is) = (before.and_then(|item| stored(item, name)), stored(after, name));
+        let (was, is) = (before.and_then(|item| stored(item, index)), stored(after, index));
         let Some(is) = is else {
             moves.push(Move::default());
             continue;

@@ -37,9 +37,12 @@ pub fn entity_name(entity: usize) -> String {
     format!("e{entity}")
 }
 
+/// The most limits that an entity has.
+pub const LIMITS: usize = 4;
+
 /// The name of a limit.
 pub fn limit_name(limit: usize) -> &'static str {
-    ["a", "b", "c", "d"][limit.min(3)]
+    ["a", "b", "c", "d"][limit.min(LIMITS - 1)]
 }
 
 /// Everything outside of the processes.
