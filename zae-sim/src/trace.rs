@@ -109,7 +109,9 @@ fn describe(history: &History, kind: &Kind) -> String {
         }
         Kind::Settled { ask: number } => {
             let (of, who) = ask(number);
-            of.unsettled.as_ref().map_or_else(|| format!("{who} is settled"), |why| format!("{who} is lost: {why}"))
+            of.unsettled
+                .as_ref()
+                .map_or_else(|| format!("{who} is settled"), |why| format!("{who} is not stored: {why}"))
         }
     }
 }
