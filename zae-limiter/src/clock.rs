@@ -29,6 +29,12 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
 
+    /// Returns true if it is to agree with DynamoDB's clock: then it is held to what the `Date` of DynamoDB's answers
+    /// allows, within three seconds. `false` unless an implementation says so, as for clocks of tests.
+    fn follows_store(&self) -> bool {
+        false
+    }
+
     /// Returns true if it runs as fast as tokio's clock, so that a short time may be measured by either. `false` unless
     /// an implementation knows: then it is read more often.
     fn keeps_pace(&self) -> bool {
@@ -52,6 +58,10 @@ impl Clock for SystemClock {
     }
 
     fn keeps_pace(&self) -> bool {
+        true
+    }
+
+    fn follows_store(&self) -> bool {
         true
     }
 }

@@ -88,7 +88,7 @@ impl Names {
 
     /// A repository on `table`.
     pub fn repository(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> Repository {
-        let mut store = Store::new("sim".to_owned(), nowhere());
+        let mut store = Store::new("sim".to_owned(), &nowhere());
         store.model = Some(table);
         Repository::assemble(Inner {
             store,

@@ -20,8 +20,9 @@ use aws_smithy_runtime_api::{
     },
     http::StatusCode,
 };
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::{DateTime, body::SdkBody, date_time::Format};
 use bytes::Bytes;
+use zae_limiter::{Clock, SystemClock};
 
 use crate::tap;
 
@@ -79,6 +80,8 @@ pub struct Wire {
     script: Arc<Mutex<Arc<Script>>>,
     /// A part of the body of requests that fare differently, and how.
     marked: Arc<Mutex<Option<(String, Fault)>>>,
+    /// The store's time, in ms after this machine's, where answers tell it.
+    dated: Arc<Mutex<Option<i64>>>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -97,9 +100,15 @@ impl Wire {
             units: Arc::default(),
             script: Arc::new(Mutex::new(script)),
             marked: Arc::default(),
+            dated: Arc::default(),
         };
         let carrier = wire.clone();
         (wire, tap(client, move |connector, request| carrier.carry(connector, request)))
+    }
+
+    /// From now on answers carry a `Date`, `ahead` ms after this machine's time.
+    pub fn date(&self, ahead: i64) {
+        *self.dated.lock().unwrap() = Some(ahead);
     }
 
     /// From now on requests with `part` in their body fare like this, whatever the script says.
@@ -231,7 +240,11 @@ impl Wire {
             if there > 0 {
                 tokio::time::sleep(Duration::from_micros(there)).await;
             }
-            let answer = connector.call(request).await?;
+            let mut answer = connector.call(request).await?;
+            if let Some(ahead) = *wire.dated.lock().unwrap() {
+                let now = DateTime::from_millis(SystemClock.now_ms() + ahead).fmt(Format::HttpDate).unwrap();
+                answer.headers_mut().insert("date", now);
+            }
             if is_bucket {
                 wire.weigh(&answer);
             }

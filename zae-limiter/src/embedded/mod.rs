@@ -108,7 +108,7 @@ impl EmbeddedStore {
     /// # Errors
     /// [`RepositoryError::Store`] when the store fails.
     pub async fn create_table(&self, name: &StackName) -> Result<(), RepositoryError> {
-        Store::new(name.as_str().to_owned(), self.client()).create_table().await
+        Store::new(name.as_str().to_owned(), &self.client()).create_table().await
     }
 
     /// Serves the same data over HTTP to any DynamoDB client until `shutdown` completes; requests under way are

@@ -3,7 +3,7 @@
 
 use std::{sync::Once, time::Duration};
 
-use metrics::{Unit, counter, histogram};
+use metrics::{Unit, counter, gauge, histogram};
 
 use crate::{
     bucket::{MILLI, image::Image, key::BucketKey},
@@ -22,6 +22,7 @@ const ROUND_TRIPS: &str = "zae_round_trips";
 const BATCH: &str = "zae_batch_size";
 const QUEUE_SECONDS: &str = "zae_queue_seconds";
 const FLUSH_SECONDS: &str = "zae_settlement_delay_seconds";
+const SKEW: &str = "zae_clock_skew_seconds";
 const LATE: &str = "zae_late_answers_total";
 const LOST: &str = "zae_settlements_lost_total";
 const RESERVE_GRANTS: &str = "zae_reserve_grants_total";
@@ -54,6 +55,7 @@ pub(crate) fn describe() {
         for (name, unit, text) in counters {
             metrics::describe_counter!(name, unit, text);
         }
+        metrics::describe_gauge!(SKEW, Unit::Seconds, "seconds by which this machine's clock is ahead of DynamoDB's");
         let histograms = [
             (WRITE_SECONDS, Unit::Seconds, "how long a write took"),
             (ROUND_TRIPS, Unit::Count, "writes that a batch needed until everybody in it was answered"),
@@ -268,6 +270,16 @@ fn count(name: &'static str, label: &'static str, value: &'static str, limit: &L
 pub(crate) fn settlements_lost(count: usize, error: &RepositoryError) {
     counter!(LOST).increment(count as u64);
     tracing::warn!(error = %error, settlements = count, "settlements may be lost");
+}
+
+/// Tells that this machine's clock is corrected by `ahead_ms`, or no longer (0).
+pub(crate) fn clock_skew(ahead_ms: i64) {
+    gauge!(SKEW).set(ahead_ms as f64 / 1_000.0);
+    if ahead_ms == 0 {
+        tracing::info!("this machine's clock agrees with DynamoDB's again");
+    } else {
+        tracing::warn!(ahead_ms, "this machine's clock is wrong; DynamoDB's is used in its place. Check NTP");
+    }
 }
 
 /// Tells of a refill instant that lies too far ahead: when it is first noted, and when it is reset.

@@ -14,6 +14,7 @@ use crate::{
             context::{Closing, Context, EngineOptions, Stranded},
             deadlines::LONGEST,
             home::HomeRuntime,
+            store_clock::StoreClock,
         },
         telemetry,
     },
@@ -174,9 +175,12 @@ impl RateLimiterBuilder {
         };
         let front = Front::new(self.max_lanes, self.random.bits());
         let shared = Arc::new(Context {
+            clock: Arc::new(StoreClock::new(
+                Arc::clone(self.repository.clock()),
+                self.repository.store().dates.clone(),
+            )),
             store: self.repository.store().clone(),
             namespace: self.repository.namespace_id().clone(),
-            clock: Arc::clone(self.repository.clock()),
             breaker: Breaker::default(),
             deadlines: Arc::default(),
             options,

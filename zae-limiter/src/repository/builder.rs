@@ -334,7 +334,7 @@ impl RepositoryBuilder {
 
 /// The table of `stack`, created if that was asked for.
 async fn reach(stack: &StackName, client: Client, missing: Missing) -> Result<Store, RepositoryError> {
-    let store = Store::new(stack.as_str().to_owned(), client);
+    let store = Store::new(stack.as_str().to_owned(), &client);
     if missing == Missing::Create {
         store.create_table().await?;
     }

@@ -15,6 +15,7 @@
 
 mod admin;
 pub(crate) mod bucket;
+pub(crate) mod dates;
 #[cfg(feature = "sim")]
 pub(crate) mod model;
 mod read;
@@ -47,6 +48,8 @@ pub(crate) struct Store {
     /// takes a timer, and wraps both bodies, for every call. Nor does it end calls by itself, which a caller may want
     /// to wait for longer.
     pub(crate) once: Client,
+    /// The store's own time, as its answers tell it.
+    pub(crate) dates: dates::StoreDates,
     /// Stands in for all of it in a simulation.
     #[cfg(feature = "sim")]
     pub(crate) model: Option<std::sync::Arc<dyn model::Table>>,
@@ -60,7 +63,9 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    pub(crate) fn new(table: String, client: Client) -> Self {
+    pub(crate) fn new(table: String, client: &Client) -> Self {
+        let dates = dates::StoreDates::default();
+        let client = Client::from_conf(client.config().to_builder().interceptor(dates.clone()).build());
         let config = client.config();
         let retries = config.retry_config().is_none_or(|retries| retries.max_attempts() > 1);
         let watches = config.stalled_stream_protection().is_none_or(StalledStreamProtectionConfig::is_enabled);
@@ -80,6 +85,7 @@ impl Store {
             table,
             client,
             once,
+            dates,
             #[cfg(feature = "sim")]
             model: None,
         }
@@ -183,7 +189,7 @@ mod tests {
             let most = retry.max_attempts();
             let config = Config::builder().behavior_version(BehaviorVersion::latest()).retry_config(retry);
             let config = config.sleep_impl(SharedAsyncSleep::new(TokioSleep::new())).build();
-            let store = Store::new("limiter".to_owned(), Client::from_conf(config));
+            let store = Store::new("limiter".to_owned(), &Client::from_conf(config));
             assert_eq!((attempts(&store.once), attempts(&store.client)), (Some(1), Some(most)));
             let watch = store.once.config().stalled_stream_protection();
             assert!(watch.is_some_and(|watch| !watch.upload_enabled() && !watch.download_enabled()));

@@ -64,8 +64,9 @@ pub struct StreamTable {
 
 impl StreamTable {
     /// The table of the stack `name`. All writes made here may be repeated, so that `client` should retry.
+    #[expect(clippy::needless_pass_by_value, reason = "a client is handed over, as to a repository's builder")]
     pub fn new(client: Client, name: &StackName) -> Self {
-        Self { store: Store::new(name.as_str().to_owned(), client), clock: Arc::new(SystemClock) }
+        Self { store: Store::new(name.as_str().to_owned(), &client), clock: Arc::new(SystemClock) }
     }
 
     /// Another clock than the system's.

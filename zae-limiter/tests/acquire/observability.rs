@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,9 +12,10 @@ use metrics_util::{
     debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
 use zae_limiter::{
-    Cost, EmbeddedStore, Limits, NewEntity, OnUnavailable, RateLimiter, Repository, Reserve, stream::StreamTable,
+    Cost, EmbeddedStore, Limits, NewEntity, OnUnavailable, RateLimiter, Repository, Reserve, SystemClock,
+    stream::StreamTable,
 };
-use zae_testkit::{Bench, Fault, Log, limits, rpm};
+use zae_testkit::{Bench, Fault, Log, Wire, limits, rpm};
 
 /// By name: the kind, and the labels with their values (`limit` has any).
 type Table = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
@@ -107,6 +109,13 @@ async fn everything() {
     late_wire.fail(|_, _| Fault::Slow(150));
     assert!(!spend(&hasty, "user-4", 10).await);
     tokio::time::sleep(Duration::from_secs(1)).await;
+
+    // A clock that is wrong.
+    let (skewed_wire, client) = Wire::tap(&bench.store.client());
+    skewed_wire.date(-60_000);
+    let builder = Repository::builder().client(client).clock(Arc::new(SystemClock));
+    let skewed = RateLimiter::builder(builder.build().await.unwrap()).deadline(zae_testkit::DEADLINE).build();
+    assert!(spend(&skewed, "user-5", 1).await);
 
     // The store is away, under both policies, until the local share is used up.
     for policy in [OnUnavailable::Allow, OnUnavailable::Local] {

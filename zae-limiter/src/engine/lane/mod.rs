@@ -110,6 +110,8 @@ pub(crate) struct RecentImage {
     pub(crate) image: Arc<Image>,
     /// Settlements that are booked but not written.
     pub(crate) booked: Vec<Booking>,
+    /// Time until that is written.
+    pub(crate) written_in: Duration,
 }
 
 /// Tells if a write or a read found the bucket as it was last seen.
@@ -358,7 +360,9 @@ impl Lane {
         } else {
             refuse::booked(pending, &image, image.shards(), self.shared.clock.now_ms())
         };
-        Some(RecentImage { image, booked })
+        let flush_at = state.queue.flush_at();
+        let written_in = flush_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        Some(RecentImage { image, booked, written_in })
     }
 
     /// Takes an image that came along with another read, unless a write has shown a better one.

@@ -219,6 +219,11 @@ impl<A: Waiting, P> Queue<A, P> {
         self.asks.len()
     }
 
+    /// When the settlements here are written at the latest; `None` without any.
+    pub(crate) fn flush_at(&self) -> Option<Instant> {
+        self.flush_at.filter(|_| !self.pending.is_empty())
+    }
+
     /// The settlements that no write has taken up yet.
     pub(crate) fn pending(&self) -> &[P] {
         &self.pending
@@ -236,7 +241,7 @@ impl<A: Waiting, P> Queue<A, P> {
         // Whoever stopped waiting needs no write.
         self.asks.retain(Waiting::is_wanted);
         let together = self.together();
-        let flush_at = self.flush_at.filter(|_| !self.pending.is_empty());
+        let flush_at = self.flush_at();
         let flush = flush_at.is_some_and(|at| closing || at <= now);
         if together > 0 || flush || self.fetch == Fetch::Yes {
             if let Some(later) = not_before.filter(|later| *later > now) {

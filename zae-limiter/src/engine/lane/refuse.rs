@@ -23,7 +23,7 @@ use crate::{
 /// Returns true if a bucket seen a moment ago has too little for `amounts`. It decides as [`from_memory`] does, without
 /// building the answer, because mostly there is enough.
 pub(crate) fn would_refuse(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> bool {
-    let Some(RecentImage { image, booked }) = recent(lane, terms) else { return false };
+    let Some(RecentImage { image, booked, .. }) = recent(lane, terms) else { return false };
     if booked.is_empty() && has_without_refill(&image, terms, amounts) {
         return false;
     }
@@ -45,9 +45,9 @@ fn recent(lane: &Lane, terms: &LimitSet) -> Option<RecentImage> {
 
 /// Returns the answer of a bucket seen a moment ago to `amounts`; `None` when it should be asked.
 pub(crate) fn from_memory(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
-    let RecentImage { image, booked } = recent(lane, terms)?;
+    let RecentImage { image, booked, written_in } = recent(lane, terms)?;
     let now = lane.shared.clock.now_ms();
-    let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now });
+    let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now, written_in });
     let refused = refusal.statuses.iter().any(|status| status.exceeded);
     Some(if refused { Remembered::No(refusal) } else { Remembered::Perhaps(refusal.statuses) })
 }
@@ -77,6 +77,8 @@ pub(super) struct At<'a> {
     pub(super) image: &'a Image,
     pub(super) shards: u32,
     pub(super) now: i64,
+    /// Time until what is booked is written.
+    pub(super) written_in: Duration,
 }
 
 /// Works out the effect of the settlements in `pending` on `image`.
@@ -150,6 +152,9 @@ fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[Booking], a
         never |= *amount > level.params.capacity;
         let wait = if missing > 0 { level.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
+        // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.
+        let shrinks = |booking: &Booking| booking.name == *limit.name() && booking.back > 0 && booking.margin == 0;
+        let late = if missing > 0 && adjust.iter().any(shrinks) { at.written_in } else { Duration::ZERO };
         LimitStatus {
             entity_id: lane.key.entity.clone(),
             resource: lane.key.resource.clone(),
@@ -157,7 +162,7 @@ fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[Booking], a
             available: level.tokens.div_euclid(MILLI),
             requested: whole(*amount),
             exceeded: missing > 0,
-            retry_after: Duration::from_millis(wait),
+            retry_after: Duration::from_millis(wait) + late,
         }
     });
     let statuses = statuses.collect();

@@ -9,3 +9,4 @@ pub(crate) mod breaker;
 pub(crate) mod context;
 pub(crate) mod deadlines;
 pub(crate) mod home;
+pub(crate) mod store_clock;

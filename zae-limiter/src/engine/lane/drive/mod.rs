@@ -207,7 +207,7 @@ impl<'a> Drive<'a> {
         let may_reserve = self.reserving && shards == 1 && !image.disabled && in_line(&image, terms);
         let mut order = |left: &[i64]| if may_reserve { lane.stock()?.order(left, Instant::now()) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
-        let at = At { image: &image, shards, now };
+        let at = At { image: &image, shards, now, written_in: Duration::ZERO };
         let served = answer_refused(lane, terms, &mut self.asks, &adjust, &served, &refused, &at);
         let Some(write) = write else {
             finish(std::mem::take(&mut self.pending), &Ok(()));
