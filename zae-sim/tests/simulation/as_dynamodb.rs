@@ -122,7 +122,7 @@ fn runtime() -> tokio::runtime::Runtime {
 #[test]
 fn every_request_of_whole_runs_is_answered_alike() {
     StackName::new(TABLE).unwrap();
-    let recordings: Vec<Recording> = (0..40).map(|seed| recorded(generate(seed)).unwrap()).collect();
+    let recordings: Vec<Recording> = (0..25).map(|seed| recorded(generate(seed)).unwrap()).collect();
     let requests = recordings.iter().flatten().filter(|part| matches!(part, Recorded::Request(..))).count();
     assert!(requests > 1_000, "{requests} requests");
     runtime().block_on(async {
@@ -199,7 +199,7 @@ fn random_requests_are_answered_alike_refused_ones_included() {
     let mut answers = [0; 3];
     runtime().block_on(async {
         let client = client().await;
-        for number in 0..3_000 {
+        for number in 0..2_000 {
             let request = random(&mut dice);
             let ours = table.apply(&request, number, 0).map(|outcome| outcome.answer);
             answers[match &ours {
@@ -214,5 +214,5 @@ fn random_requests_are_answered_alike_refused_ones_included() {
             }
         }
     });
-    assert!(answers.iter().all(|count| *count > 100), "{answers:?}: done, refused, wrong");
+    assert!(answers.iter().all(|count| *count > 60), "{answers:?}: done, refused, wrong");
 }

@@ -13,7 +13,7 @@ use std::{
 use zae_sim::{play::play, schedule::Schedule, schedule::generate::generate, trace};
 
 /// Schedules of the gate: as many as it has time for. `scripts/sim-long` runs a million.
-const SCHEDULES: u64 = 2_000;
+const SCHEDULES: u64 = 1_000;
 
 #[test]
 fn the_same_seed_gives_the_same_history_to_the_byte() {
