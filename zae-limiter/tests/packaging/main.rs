@@ -85,10 +85,20 @@ fn published_crates_have_what_crates_io_shows() {
 }
 
 #[test]
-fn licence_texts_are_there() {
+fn every_published_crate_carries_the_licence_texts_and_a_readme() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
-        assert!(std::fs::read_to_string(&path).is_ok_and(|text| text.contains("License")), "{path}");
+        let text = std::fs::read_to_string(format!("{root}/{file}")).expect(file);
+        for name in PUBLISHED {
+            let own = std::fs::read_to_string(format!("{root}/{name}/{file}")).ok();
+            assert_eq!(own.as_ref(), Some(&text), "{name}/{file} is not the {file} of the repository");
+        }
+    }
+    for name in PUBLISHED {
+        let packed = cargo(&["package", "--list", "--allow-dirty", "--package", name]);
+        for file in ["LICENSE-MIT", "LICENSE-APACHE", "README.md"] {
+            assert!(packed.lines().any(|packed| packed == file), "{name} leaves {file} out");
+        }
     }
 }
 
