@@ -109,7 +109,7 @@ pub(crate) fn for_repository(error: &RepositoryError) -> Option<String> {
             "reading needs the stack's ReadOnlyPolicy (…-read), changing its FullAccessPolicy (…-full)"
         }
         StoreErrorKind::NotApplied => "nothing was written; try again in a moment",
-        StoreErrorKind::Ambiguous => UNREACHED,
+        StoreErrorKind::NotConnected | StoreErrorKind::Ambiguous => UNREACHED,
         StoreErrorKind::Rejected => return store.code().map(|code| for_code(code).to_owned()),
         _ => return None,
     };

@@ -43,5 +43,31 @@ where
 
 fn is_passing(error: &RepositoryError) -> bool {
     let RepositoryError::Store(error) = error else { return false };
-    matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::Ambiguous)
+    matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::NotConnected | StoreErrorKind::Ambiguous)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::TcpListener,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use zae_limiter::Repository;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_refused_is_tried_again() {
+        // A port that was just free.
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let asked = AtomicU32::new(0);
+        let url = &format!("http://127.0.0.1:{port}");
+        let undone = persistently(None, || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            async { Repository::builder().endpoint_url(url).build().await.map(drop) }
+        });
+        let Err(Undone::Repository(RepositoryError::Store(error))) = undone.await else { panic!("it is the store's") };
+        assert_eq!((error.kind(), asked.into_inner()), (StoreErrorKind::NotConnected, TRIES));
+    }
 }

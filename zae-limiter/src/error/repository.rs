@@ -206,7 +206,7 @@ pub struct Unsupported {
 /// /// Returns true if the same call may succeed later.
 /// fn is_transient(error: &RepositoryError) -> bool {
 ///     let RepositoryError::Store(error) = error else { return false };
-///     matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::Ambiguous)
+///     matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::NotConnected | StoreErrorKind::Ambiguous)
 /// }
 /// ```
 #[derive(Debug)]

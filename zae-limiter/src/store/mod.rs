@@ -11,7 +11,7 @@
 //! | `ConditionFailed` | none; the item came back | plans again from it |
 //! | `NotApplied` | none: throttled, or in conflict with a transaction | pauses and retries |
 //! | `Ambiguous` | unknown | counts it as done |
-//! | `NotSent`, `AccessDenied`, `Rejected`, `TableMissing` | none | fails; no policy hides the last three |
+//! | `NotSent`, `NotConnected`, `AccessDenied`, `Rejected`, `TableMissing` | none | fails; no policy hides the last three |
 
 mod admin;
 pub(crate) mod bucket;

@@ -42,8 +42,8 @@ const fn option(
 const HERE: &str = "Error: Stack 'limiter' not found at http://{world}";
 const FAR: &str = "Error: Stack 'limiter' not found at http://{far}";
 /// The proxy does not let it through.
-const REFUSED: &str = "Error: Failed to connect to stack 'limiter' in eu-west-1: GetItem failed: no connection, or \
-    no answer of DynamoDB's; check region, endpoint and network";
+const REFUSED: &str = "Error: Failed to connect to stack 'limiter' in eu-west-1: GetItem failed: \
+    no connection; check region, endpoint and network";
 const NO_REGION: &str = "Error: No AWS region is configured";
 const TUNNEL: &str = "CONNECT dynamodb.eu-west-1.amazonaws.com:443";
 const KEY: (&str, &str) = ("AWS_ACCESS_KEY_ID", "VARIABLE");
@@ -120,8 +120,8 @@ pub(super) const REGIONS: &[Row] = &[
     ),
     row(
         &[("AWS_PROFILE", "abroad"), PROXY],
-        "Error: Failed to connect to stack 'limiter' in ap-southeast-2: GetItem failed: no connection, or no answer \
-         of DynamoDB's; check region, endpoint and network",
+        "Error: Failed to connect to stack 'limiter' in ap-southeast-2: GetItem failed: no connection; \
+         check region, endpoint and network",
         Proxied("CONNECT dynamodb.ap-southeast-2.amazonaws.com:443"),
     ),
     row(&[("AWS_PROFILE", "blank"), PROXY], NO_REGION, Nothing),
