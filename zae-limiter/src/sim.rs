@@ -41,7 +41,7 @@ impl Names {
     ///
     /// # Errors
     /// Never: they are valid.
-    pub fn new() -> Result<Self, crate::ValidationError> {
+    pub fn new() -> Result<Self, crate::error::ValidationError> {
         Ok(Self {
             name: NamespaceName::new(DEFAULT_NAMESPACE)?,
             id: NamespaceId::new(NAMESPACE)?,
