@@ -2,14 +2,13 @@
 //! the environment names one, answered alike.
 
 use aws_sdk_dynamodb::{
-    Client, Config,
-    config::{BehaviorVersion, Credentials, Region},
+    Client,
     error::SdkError,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use zae_limiter::{
-    EmbeddedStore, Repository, StackName,
+    Repository, StackName,
     sim::{Answer, ItemKey, Request},
 };
 
@@ -20,24 +19,12 @@ use zae_sim::{
     table::{Item, Table, key_of},
     world::recording::{Recorded, Recording},
 };
+use zae_testkit::store::TestStore;
 
 const TABLE: &str = "as-dynamodb";
-/// Names the environment variable with the URL of a DynamoDB Local, as the limiter's tests do.
-const SWITCH: &str = "ZAE_TEST_STORE";
 
 async fn client() -> Client {
-    let client = match std::env::var(SWITCH).ok().filter(|url| !url.is_empty()) {
-        Some(url) => {
-            let config = Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                // DynamoDB Local keeps a database per key.
-                .credentials_provider(Credentials::for_tests_with_session_token())
-                .endpoint_url(url);
-            Client::from_conf(config.build())
-        }
-        None => EmbeddedStore::memory().unwrap().client(),
-    };
+    let client = TestStore::new().client();
     let repository = Repository::builder().stack(TABLE).client(client.clone()).create_table();
     repository.build_registry().await.unwrap();
     client
