@@ -1,7 +1,7 @@
 //! The time that a bucket is kept: [`Lifetime`]. An item that DynamoDB removes is created again as a full bucket. So it
 //! must not be removed before it is full, whatever is owed.
 
-use crate::bucket::{clamp, image::Balance, plan::ROOM_MS, ttl_at};
+use crate::bucket::{clamp, image::Balance, ttl_at, write::ROOM_MS};
 
 /// The deepest debt, in mt: a quarter of what 64 bits hold, so that sums of a few have room. It takes four times the
 /// largest capacity, and what is owed beyond is forgiven.

@@ -54,6 +54,7 @@ mod refund_tests;
 #[cfg(test)]
 mod vectors;
 pub(crate) mod watch;
+pub(crate) mod write;
 
 pub(crate) use crate::model::amount::{Amounts, MILLI};
 pub(crate) use accrual::Accrual;

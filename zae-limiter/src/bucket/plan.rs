@@ -15,20 +15,15 @@
 use crate::{
     bucket::{
         Accrual, Params,
-        image::{Balance, Basis, Image, Leftover, LeftoverValue, LimitImage, Owner, StoredParams},
-        incarnation::Incarnation,
+        image::{Balance, Basis, Image, LimitImage, Owner},
         leftovers::{Enabled, bypass, leftovers},
         lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
-        refund::{Booking, RefundStamp},
+        refund::Booking,
         watch::Watch,
+        write::{BucketWrite, LimitWrite, RefundWrite, TokenWrite, Validity},
     },
     model::{limit::MAX_LIMITS, name::LimitName},
 };
-
-/// Bounds the part of a full limit that is given up under contention: the gain of this many ms ...
-pub(super) const ROOM_MS: i64 = 250;
-/// ... and at most one part in this many of its capacity.
-const ROOM_SHARE: i64 = 100;
 
 /// The intended effect of a write.
 #[derive(Clone, Debug)]
@@ -47,122 +42,6 @@ pub(crate) struct Goal<'a> {
     pub(crate) owner: Option<&'a Owner>,
     /// Now, in epoch ms.
     pub(crate) now: i64,
-}
-
-/// A conditional update of one bucket item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BucketWrite {
-    /// The refill instant must be this one (only when something is computed from it).
-    pub(crate) expect_refill: Option<i64>,
-    /// The shard count must be this one.
-    pub(crate) expect_shards: Option<u32>,
-    /// The item must be of this creation (only when something is refunded).
-    pub(crate) expect_incarnation: Option<Option<Incarnation>>,
-    /// Condition on the validity stamp.
-    pub(crate) expect_valid: Validity,
-    /// Condition on the switch that lets an operator disable the bucket.
-    pub(crate) expect_enabled: Enabled,
-    /// A bypass that is over and stays, as it was seen.
-    pub(crate) expect_bypass: Option<LeftoverValue>,
-    /// Leftovers to remove because they are over. Their values as seen are a condition.
-    pub(crate) remove: Vec<Leftover>,
-    /// One entry per limit that the write touches or depends on.
-    pub(crate) limits: Vec<LimitWrite>,
-    /// The new refill instant.
-    pub(crate) set_refill: Option<i64>,
-    /// Added to the reserved limit, in mt.
-    pub(crate) wcu_credit: i64,
-    /// The new lifetime: `Some(None)` removes it. A longer one that a neighbour has set is a condition lost.
-    pub(crate) set_ttl: Option<Option<i64>>,
-    /// The lifetime must not be shorter than this: in debt, a neighbour's would end before it is paid.
-    pub(crate) expect_ttl: Option<i64>,
-    /// The note that the refill instant lies too far ahead: `Some(None)` removes it.
-    pub(crate) set_watch: Option<Option<Watch>>,
-    /// The owner's facts, when the copies differ.
-    pub(crate) set_owner: Option<Owner>,
-    /// The stamp of a refund.
-    pub(crate) refund: Option<RefundStamp>,
-}
-
-impl BucketWrite {
-    /// The same write, but a limit that it would leave at its ceiling is left a little below.
-    ///
-    /// A full limit has to be set by whoever takes from it, on the condition that nobody else did since; so of many
-    /// writers only one at a time gets through. Until it is full again they all can write plainly, side by side.
-    pub(crate) fn leaving_room(mut self, shards: u32) -> Self {
-        for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
-            let (TokenWrite::Set { to, .. }, Some(params)) = (&mut limit.tokens, limit.expect_params.complete()) else {
-                continue;
-            };
-            let share = params.share(shards);
-            let gained = Accrual::between(share, 0, ROOM_MS, 0).whole;
-            let ceiling = share.capacity - gained.min(share.capacity / ROOM_SHARE);
-            // Never below nothing: whoever is served is served in full.
-            *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
-        }
-        self
-    }
-}
-
-/// Condition on the validity stamp of newer clients for a write to go through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Validity {
-    /// Absent or later than this instant (epoch ms).
-    AbsentOrAfter(i64),
-    /// Exactly this expired stamp, which the write removes: it has done the pass that the stamp asks for.
-    Expired(i64),
-}
-
-/// The effect of a write on one limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LimitWrite {
-    /// Its name.
-    pub(crate) name: LimitName,
-    /// The balance.
-    pub(crate) tokens: TokenWrite,
-    /// Added to the consumption counter, in mt.
-    pub(crate) consumed: i64,
-    /// The parameters the numbers were computed from: a condition.
-    pub(crate) expect_params: StoredParams,
-    /// New parameters.
-    pub(crate) set_params: Option<Params>,
-    /// The fraction that the numbers were computed from, where there is one: a condition. The refill instant does not
-    /// stand for it, because a bucket filled within the ms of its refill loses the fraction and keeps the instant.
-    pub(crate) expect_fraction: Option<i64>,
-    /// The new fraction: `Some(0)` removes it.
-    pub(crate) set_fraction: Option<i64>,
-    /// Counted as refunded.
-    pub(crate) refund: Option<RefundWrite>,
-}
-
-/// The effect of a write on the count of refunds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RefundWrite {
-    /// Added to the count, in mt.
-    pub(crate) add: i64,
-    /// The count must not be larger than this; `None` where the stamp of the last refund speaks for it.
-    pub(crate) at_most: Option<i64>,
-}
-
-/// The effect of a write on a balance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenWrite {
-    /// Adds `delta` if the balance is within the bounds.
-    Add {
-        /// Added, in mt.
-        delta: i64,
-        /// The balance must be at least this.
-        at_least: Option<i64>,
-        /// And at most this.
-        at_most: i64,
-    },
-    /// Sets the balance to `to` if it still is `from` (`None`: absent).
-    Set {
-        /// The new balance.
-        to: i64,
-        /// The balance seen.
-        from: Option<i64>,
-    },
 }
 
 /// One limit's part of a plan while it is made.

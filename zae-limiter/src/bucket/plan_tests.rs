@@ -10,8 +10,9 @@ use crate::{
         image::{Image, LimitImage},
         leftovers::Enabled,
         lifetime::Lifetime,
-        plan::{BucketWrite, Goal, TokenWrite, Validity, levels, plan},
+        plan::{Goal, levels, plan},
         refund::{Booking, RefundsBefore},
+        write::{BucketWrite, TokenWrite, Validity},
     },
     model::name::LimitName,
 };

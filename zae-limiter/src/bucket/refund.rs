@@ -22,7 +22,7 @@ use crate::{
     bucket::{
         Accrual, Amounts, Params,
         image::{Balance, Basis, Image},
-        plan::{BucketWrite, LimitWrite},
+        write::{BucketWrite, LimitWrite},
     },
     model::name::LimitName,
 };

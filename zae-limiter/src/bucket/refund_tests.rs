@@ -13,9 +13,10 @@ use crate::{
         lifetime::Lifetime,
         limit_set::LimitSet,
         peaks::Peaks,
-        plan::{BucketWrite, Goal, levels, plan},
+        plan::{Goal, levels, plan},
         plan_tests::apply,
         refund::{self, Baseline, Booking, Mark, Neighbours, Settled, book},
+        write::BucketWrite,
     },
     model::name::LimitName,
 };

@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    task::{Context, Poll},
 };
 
 use tokio::time::Instant;
@@ -21,17 +18,13 @@ use crate::{
         },
         lane::{
             Lane,
-            ask::SettleFailure,
             hold::{Booked, Hold, Holds},
             target::Target,
         },
         runtime::deadlines::after,
     },
-    error::{
-        AcquireError, LeaseError, SettleError, SettleOutlook, StoreError, Unavailable, ValidationError,
-        ValidationReason,
-    },
-    limiter::RateLimiter,
+    error::{AcquireError, LeaseError, Unavailable, ValidationError, ValidationReason},
+    limiter::{RateLimiter, settlement::Settlement},
     model::{
         cost::Cost,
         limit::{Limit, MAX_TOKENS},
@@ -381,77 +374,17 @@ impl Lease {
         let mut state = self.lock();
         let LeaseState { phase, holds, deltas, .. } = &mut *state;
         if std::mem::replace(phase, Phase::Settled) == Phase::Settled {
-            return Settlement::nothing();
+            return Settlement::of(Vec::new());
         }
         let booked = holds.iter_mut().filter_map(|hold| {
             let booked = end(hold, deltas)?;
             Some((Arc::clone(hold.lane()), booked))
         });
-        Settlement { booked: booked.collect(), asked: false, failed: None }
+        Settlement::of(booked.collect())
     }
 
     /// Returns true once the lease is committed or rolled back.
     pub fn is_settled(&self) -> bool {
         self.lock().phase == Phase::Settled
-    }
-}
-
-/// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.
-///
-/// ```
-/// use zae_limiter::{Lease, SettleError};
-///
-/// async fn in_time(lease: Lease) -> Result<(), SettleError> {
-///     lease.commit().await // waits for the write
-/// }
-///
-/// fn in_the_background(lease: Lease) {
-///     drop(lease.commit()); // written soon, at `shutdown` at the latest
-/// }
-/// ```
-pub struct Settlement {
-    booked: Vec<(Arc<Lane>, Booked)>,
-    asked: bool,
-    failed: Option<SettleError>,
-}
-
-impl fmt::Debug for Settlement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settlement").field("buckets", &self.booked.len()).finish_non_exhaustive()
-    }
-}
-
-impl Settlement {
-    fn nothing() -> Self {
-        Self { booked: Vec::new(), asked: false, failed: None }
-    }
-}
-
-impl Future for Settlement {
-    type Output = Result<(), SettleError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if !this.asked {
-            this.asked = true;
-            // Somebody waits, so the write is not delayed to share it with others.
-            this.booked.iter().for_each(|(lane, _)| lane.flush());
-        }
-        while let Some((lane, booked)) = this.booked.last_mut() {
-            let result = match Pin::new(booked).poll(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(result)) => result,
-                Poll::Ready(Err(_)) => {
-                    let gone = StoreError::unsent("the runtime shut down before it was stored");
-                    Err(SettleFailure { source: Arc::new(gone.into()), outlook: SettleOutlook::Lost })
-                }
-            };
-            if let Err(SettleFailure { source, outlook }) = result {
-                let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
-                this.failed.get_or_insert(SettleError { entity, resource, outlook, source });
-            }
-            this.booked.pop();
-        }
-        Poll::Ready(this.failed.take().map_or(Ok(()), Err))
     }
 }

@@ -10,20 +10,23 @@
 //! 3. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage goes to the policy (`outage`).
 //!
 //! `early` refuses without a future what memory already knows, for layers that decide before they read a body.
-//! `balances` reads what is left without taking anything.
+//! `queries` and `balances` read what is left without taking anything.
 
 pub(crate) mod balances;
 mod builder;
 mod early;
 mod lease;
 mod outage;
+mod queries;
 mod request;
+mod settlement;
 
-use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 pub use builder::RateLimiterBuilder;
-pub use lease::{Lease, LeaseOrigin, Settlement};
+pub use lease::{Lease, LeaseOrigin};
 pub use request::Acquire;
+pub use settlement::Settlement;
 use tokio::time::Instant;
 
 use crate::{
@@ -50,7 +53,7 @@ use crate::{
     model::{
         cost::Cost,
         limit::Limits,
-        name::{EntityId, IntoName, LimitName, ResourceName},
+        name::{EntityId, IntoName, ResourceName},
         reserve::{Exactness, Reserve},
         status::OnUnavailable,
     },
@@ -385,85 +388,6 @@ impl RateLimiter {
             inner.front.put(Arc::clone(&resolved), wish.said.default_limits.clone());
         }
         Ok(resolved)
-    }
-
-    /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use zae_limiter::{EntityId, Limit, RateLimiter, Repository, ResourceName};
-    ///
-    /// let repository = Repository::embedded().await?;
-    /// repository.set_system_defaults(Limit::per_minute("rpm", 10)?).await?;
-    /// let limiter = RateLimiter::new(repository);
-    /// let limits = limiter.limits_for(&EntityId::new("key-1")?, &ResourceName::new("api")?).await?;
-    /// assert_eq!(limits.map(|limits| limits.iter().count()), Some(1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`AcquireError::Repository`] when the table could not be read, [`AcquireError::Unsupported`] when the
-    /// configuration uses a feature of newer clients.
-    pub async fn limits_for(
-        &self,
-        entity: impl IntoName<EntityId>,
-        resource: impl IntoName<ResourceName>,
-    ) -> Result<Option<Limits>, AcquireError> {
-        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
-        let resolved = self.inner.repository.resolve(entity, resource).await;
-        let resolution = resolved.map_err(AcquireError::Repository)?.resolution;
-        match &resolution.unsupported {
-            Some(unsupported) => Err(unsupported.clone().into()),
-            None => Ok(resolution.limits.clone().or_else(|| self.inner.default_limits.clone())),
-        }
-    }
-
-    /// Whole tokens that `entity` could take from each limit now; negative in debt. A bucket that does not exist yet is
-    /// full. Parents are not looked at.
-    ///
-    /// # Errors
-    /// [`AcquireError::NoLimits`] when none apply, [`AcquireError::Repository`] when the table could not be read.
-    pub async fn available(
-        &self,
-        entity: impl IntoName<EntityId>,
-        resource: impl IntoName<ResourceName>,
-    ) -> Result<BTreeMap<LimitName, i64>, AcquireError> {
-        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
-        // Boxed, so that callers who await this a few futures deep stay below the compiler's bound on type depth.
-        let (_, balances) = Box::pin(crate::limiter::balances::balances(self, entity, resource)).await?;
-        Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
-    }
-
-    /// Returns the time until `cost` would fit, if nobody else takes tokens; zero when it fits now.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use std::time::Duration;
-    /// use zae_limiter::{Cost, EntityId, Limit, RateLimiter, Repository, ResourceName};
-    ///
-    /// let repository = Repository::embedded().await?;
-    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
-    /// let (key, api) = (EntityId::new("key-1")?, ResourceName::new("api")?);
-    /// assert_eq!(limiter.time_until_available(&key, &api, &Cost::of("rpm", 10)).await?, Duration::ZERO);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] when the cost names a limit that does not
-    /// apply.
-    pub async fn time_until_available(
-        &self,
-        entity: impl IntoName<EntityId>,
-        resource: impl IntoName<ResourceName>,
-        cost: &Cost,
-    ) -> Result<Duration, AcquireError> {
-        let (entity, resource) = (&entity.into_name()?, &resource.into_name()?);
-        let (limits, balances) = crate::limiter::balances::balances(self, entity, resource).await?;
-        Ok(crate::limiter::balances::wait(&limits, &balances, cost)?)
     }
 
     /// Returns true if no lane has anything to do.

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 };
 
 use crate::{
-    bucket::{image::Image, key::BucketKey, plan::BucketWrite},
+    bucket::{image::Image, key::BucketKey, write::BucketWrite},
     error::{RepositoryError, StoreError, StoreErrorKind},
     model::name::NamespaceId,
     store::{Consistency, Store},

@@ -6,8 +6,9 @@ use crate::bucket::{
     lifetime::{self},
     limit_set::LimitSet,
     opening::Opening,
-    plan::{BucketWrite, guards_itself, levels, plan},
+    plan::{guards_itself, levels, plan},
     refund::Booking,
+    write::BucketWrite,
 };
 
 /// Tells if an image can be trusted to say no.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::{Lane, lock};
 use crate::{
-    engine::runtime::breaker::{Circuit, Gate},
+    engine::runtime::breaker::{Circuit, Evidence, Gate},
     error::UnavailableReason,
 };
 
@@ -95,6 +96,31 @@ impl Pace {
 
     fn not_before(&self, now: Instant) -> Option<Instant> {
         self.next.filter(|next| *next > now)
+    }
+}
+
+impl Lane {
+    /// Notes that the store answered a write of this bucket.
+    pub(super) fn succeeded(&self) {
+        lock(&self.state).health.succeeded(Instant::now());
+        self.shared.breaker.succeeded();
+    }
+
+    /// Notes that a write of this bucket failed.
+    pub(super) fn failed(&self, now: Instant, evidence: Evidence) {
+        lock(&self.state).health.failed(now);
+        self.shared.breaker.failed(now, self.key.short_hash(), evidence);
+    }
+
+    /// Notes that DynamoDB takes no more writes of this bucket for now. Returns when to try again.
+    pub(super) fn throttled(&self, now: Instant) -> Instant {
+        let jitter = self.shared.random.of(0.5..=1.5);
+        lock(&self.state).health.throttled(now, jitter)
+    }
+
+    /// Returns true if the last writes of this bucket failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        lock(&self.state).health.is_failing()
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod decide;
 pub(crate) mod drive;
 mod health;
 pub(crate) mod hold;
+mod keep;
 pub(crate) mod lanes;
 pub(crate) mod queue;
 pub(crate) mod refuse;
@@ -38,28 +39,20 @@ use crate::{
     },
     engine::{
         lane::{
-            ask::{Ask, AskOutcome, Failure, Pending, SettleFailure},
+            ask::{Ask, AskOutcome, Failure, Pending},
             decide::Freshness,
             health::Health,
             queue::{Fetch, Next, Queue, Start},
         },
         reserve::{LaneReserve, ReserveReturn, ReturnCause},
-        runtime::{breaker::Evidence, context::Context},
+        runtime::context::Context,
     },
-    error::{RepositoryError, SettleOutlook, UnavailableReason},
+    error::UnavailableReason,
 };
 
 /// Time for which an image may say no without the store being asked. Tokens that others give back are seen after this
 /// time.
 const RECHECK: Duration = Duration::from_secs(1);
-/// Time for which settlements that DynamoDB was too busy for are tried again ...
-const KEEP: Duration = Duration::from_secs(300);
-/// ... and at the end of the limiter.
-const KEEP_CLOSING: Duration = Duration::from_secs(30);
-/// Time after which whoever waits for such a settlement is told that it takes longer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Settlements that one bucket keeps one by one; beyond, they are summed up.
-const MOST_KEPT: usize = 1_024;
 /// Time for which a bucket counts as contended after its writes met those of others, in ms of the clock that refills
 /// it. A neighbour that has left the bucket alone since then has left it full for us.
 const CROWDED_MS: i64 = 1_000;
@@ -194,55 +187,6 @@ impl Lane {
         let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
         let start = lock(&self.state).queue.book(pending, now, delay);
         self.began(start);
-    }
-
-    /// Takes back asks and settlements that certainly were not written, for a write not before `next`. Settlements that
-    /// were kept for too long are given up.
-    fn put_back(&self, asks: Vec<Ask>, pending: Vec<Pending>, next: Instant, why: &Arc<RepositoryError>) {
-        let now = Instant::now();
-        let closing = self.shared.closing.since().map(|since| since + KEEP_CLOSING);
-        let (mut kept, mut given_up) = (Vec::new(), Vec::new());
-        for mut settlement in pending {
-            if now >= closing.unwrap_or(settlement.booked_at + KEEP) {
-                given_up.push(settlement);
-                continue;
-            }
-            if now >= settlement.booked_at + PATIENCE {
-                let outlook = SettleOutlook::Retried;
-                settlement.tell(Err(SettleFailure { source: Arc::clone(why), outlook }));
-            }
-            kept.push(settlement);
-        }
-        drive::lose(given_up, why);
-        let mut state = lock(&self.state);
-        state.queue.put_back(asks, kept, next);
-        let pending = state.queue.pending_mut();
-        if pending.len() > MOST_KEPT {
-            *pending = summed(std::mem::take(pending));
-        }
-    }
-
-    /// Notes that the store answered a write of this bucket.
-    fn succeeded(&self) {
-        lock(&self.state).health.succeeded(Instant::now());
-        self.shared.breaker.succeeded();
-    }
-
-    /// Notes that a write of this bucket failed.
-    fn failed(&self, now: Instant, evidence: Evidence) {
-        lock(&self.state).health.failed(now);
-        self.shared.breaker.failed(now, self.key.short_hash(), evidence);
-    }
-
-    /// Notes that DynamoDB takes no more writes of this bucket for now. Returns when to try again.
-    fn throttled(&self, now: Instant) -> Instant {
-        let jitter = self.shared.random.of(0.5..=1.5);
-        lock(&self.state).health.throttled(now, jitter)
-    }
-
-    /// Returns true if the last writes of this bucket failed.
-    pub(crate) fn is_failing(&self) -> bool {
-        lock(&self.state).health.is_failing()
     }
 
     /// Writes what is booked without waiting for others to join: somebody waits for it.
@@ -422,24 +366,6 @@ impl Lane {
         state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());
         next
     }
-}
-
-/// Adds a settlement to one of `sums`. Returns it where it goes with none.
-fn add_to(sums: &mut [Pending], mut settlement: Pending) -> Option<Pending> {
-    for sum in sums {
-        settlement = sum.absorb(settlement)?;
-    }
-    Some(settlement)
-}
-
-/// Sums up settlements that nobody waits for, one for each creation of the bucket.
-fn summed(pending: Vec<Pending>) -> Vec<Pending> {
-    let mut sums: Vec<Pending> = Vec::new();
-    for settlement in pending {
-        let alone = add_to(&mut sums, settlement);
-        sums.extend(alone);
-    }
-    sums
 }
 
 /// Turns what a stock gives up into a settlement; counted either way.

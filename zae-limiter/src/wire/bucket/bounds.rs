@@ -6,8 +6,9 @@ use crate::{
         Params,
         image::{Image, LimitImage},
         lifetime::Lifetime,
-        plan::{BucketWrite, Goal, plan},
+        plan::{Goal, plan},
         refund::{Booking, Neighbours},
+        write::BucketWrite,
     },
     model::{limit::MAX_LIMITS, name::LimitName},
 };

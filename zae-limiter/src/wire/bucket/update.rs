@@ -12,8 +12,8 @@ use crate::{
     bucket::{
         image::{LeftoverValue, LimitImage, StoredParams},
         leftovers::Enabled,
-        plan::{BucketWrite, LimitWrite, TokenWrite, Validity},
         refund::RefundsBefore,
+        write::{BucketWrite, LimitWrite, TokenWrite, Validity},
     },
     model::name::WCU,
     wire::{expression::Expression, keys},

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Sending, WriteDraft, outcome};
+use super::{
+    outcome,
+    request::{Sending, WriteDraft},
+};
 use crate::{
     bucket::{
         Amounts,

@@ -2,6 +2,7 @@
 
 mod late;
 mod outcome;
+mod request;
 mod round;
 
 use std::{ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
@@ -9,13 +10,7 @@ use std::{ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{
-        Amounts,
-        image::Image,
-        limit_set::LimitSet,
-        plan::BucketWrite,
-        refund::{Booking, Neighbours},
-    },
+    bucket::{Amounts, image::Image, limit_set::LimitSet, refund::Neighbours},
     engine::{
         lane::{
             Contention, Lane, Round,
@@ -24,6 +19,7 @@ use crate::{
             drive::{
                 late::LateWrite,
                 outcome::{contended, deduplicated, kind, unknown},
+                request::{Sending, WriteDraft, WriteRequest},
                 round::{balances, debts, drop_strangers, grant, opening, rest, serve_from_reserve, stock_up},
             },
             queue::{Fetch, Waiting},
@@ -48,50 +44,6 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_LOST: u32 = 256;
 /// Lost conditions in a row after which neighbours are given way, by a random pause.
 const PATIENCE: u32 = 8;
-
-/// A write under way, below the lane that sent it.
-type Sending = Pin<Box<dyn Future<Output = WriteReport> + Send>>;
-
-/// Everything about one write that its answer is read with.
-#[derive(Debug)]
-struct WriteDraft {
-    sent_at: Instant,
-    /// Epoch ms.
-    now: i64,
-    served: Vec<usize>,
-    ahead: Amounts,
-    adjust: Vec<Booking>,
-    /// The stamp of its refund, if it is one.
-    refund: Option<i64>,
-    /// The bucket that it was decided from.
-    before: Option<Arc<Image>>,
-}
-
-/// One of the two calls of the acquire path.
-enum WriteRequest {
-    Update(Box<BucketWrite>),
-    Create(Box<Image>),
-}
-
-impl WriteRequest {
-    fn operation(&self) -> &'static str {
-        match self {
-            Self::Update(_) => "UpdateItem",
-            Self::Create(_) => "PutItem",
-        }
-    }
-
-    /// Boxed: a worker that only waits for its next write is small, and cheap to start.
-    fn send(self, lane: Arc<Lane>, now: i64) -> Sending {
-        Box::pin(async move {
-            let (store, namespace) = (&lane.shared.store, &lane.shared.namespace);
-            match self {
-                Self::Update(write) => bucket::update(store, namespace, &lane.key, &write, now).await,
-                Self::Create(image) => bucket::create(store, namespace, &lane.key, *image).await,
-            }
-        })
-    }
-}
 
 /// The next step of a round.
 enum Step {

@@ -7,7 +7,7 @@ use crate::{
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending, SettleFailure, SettleOutcome},
-            drive::{MAX_LOST, WriteDraft},
+            drive::{MAX_LOST, request::WriteDraft},
         },
         telemetry::{self, Under},
     },

@@ -18,7 +18,7 @@ use crate::{
         lane::{
             Lane,
             ask::{Ask, AskOutcome, Pending},
-            drive::{WriteDraft, finish},
+            drive::{finish, request::WriteDraft},
             hold::{Hold, Tokens},
             refuse::shards,
             returned,

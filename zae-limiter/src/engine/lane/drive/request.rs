@@ -1,0 +1,55 @@
+//! One write of a round: what is sent, and everything that its answer is read with.
+
+use std::{pin::Pin, sync::Arc};
+
+use tokio::time::Instant;
+
+use crate::{
+    bucket::{Amounts, image::Image, refund::Booking, write::BucketWrite},
+    engine::lane::Lane,
+    store::bucket::{self, WriteReport},
+};
+
+/// A write under way, below the lane that sent it.
+pub(super) type Sending = Pin<Box<dyn Future<Output = WriteReport> + Send>>;
+
+/// Everything about one write that its answer is read with.
+#[derive(Debug)]
+pub(super) struct WriteDraft {
+    pub(super) sent_at: Instant,
+    /// Epoch ms.
+    pub(super) now: i64,
+    pub(super) served: Vec<usize>,
+    pub(super) ahead: Amounts,
+    pub(super) adjust: Vec<Booking>,
+    /// The stamp of its refund, if it is one.
+    pub(super) refund: Option<i64>,
+    /// The bucket that it was decided from.
+    pub(super) before: Option<Arc<Image>>,
+}
+
+/// One of the two calls of the acquire path.
+pub(super) enum WriteRequest {
+    Update(Box<BucketWrite>),
+    Create(Box<Image>),
+}
+
+impl WriteRequest {
+    pub(super) fn operation(&self) -> &'static str {
+        match self {
+            Self::Update(_) => "UpdateItem",
+            Self::Create(_) => "PutItem",
+        }
+    }
+
+    /// Boxed: a worker that only waits for its next write is small, and cheap to start.
+    pub(super) fn send(self, lane: Arc<Lane>, now: i64) -> Sending {
+        Box::pin(async move {
+            let (store, namespace) = (&lane.shared.store, &lane.shared.namespace);
+            match self {
+                Self::Update(write) => bucket::update(store, namespace, &lane.key, &write, now).await,
+                Self::Create(image) => bucket::create(store, namespace, &lane.key, *image).await,
+            }
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! A settlement on its way to the table: [`Settlement`].
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use crate::{
+    engine::lane::{Lane, ask::SettleFailure, hold::Booked},
+    error::{SettleError, SettleOutlook, StoreError},
+};
+
+/// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.
+///
+/// ```
+/// use zae_limiter::{Lease, SettleError};
+///
+/// async fn in_time(lease: Lease) -> Result<(), SettleError> {
+///     lease.commit().await // waits for the write
+/// }
+///
+/// fn in_the_background(lease: Lease) {
+///     drop(lease.commit()); // written soon, at `shutdown` at the latest
+/// }
+/// ```
+pub struct Settlement {
+    booked: Vec<(Arc<Lane>, Booked)>,
+    asked: bool,
+    failed: Option<SettleError>,
+}
+
+impl fmt::Debug for Settlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settlement").field("buckets", &self.booked.len()).finish_non_exhaustive()
+    }
+}
+
+impl Settlement {
+    /// Waits for `booked` in their lanes; for nothing where there are none.
+    pub(super) fn of(booked: Vec<(Arc<Lane>, Booked)>) -> Self {
+        Self { booked, asked: false, failed: None }
+    }
+}
+
+impl Future for Settlement {
+    type Output = Result<(), SettleError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if !this.asked {
+            this.asked = true;
+            // Somebody waits, so the write is not delayed to share it with others.
+            this.booked.iter().for_each(|(lane, _)| lane.flush());
+        }
+        while let Some((lane, booked)) = this.booked.last_mut() {
+            let result = match Pin::new(booked).poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(result)) => result,
+                Poll::Ready(Err(_)) => {
+                    let gone = StoreError::unsent("the runtime shut down before it was stored");
+                    Err(SettleFailure { source: Arc::new(gone.into()), outlook: SettleOutlook::Lost })
+                }
+            };
+            if let Err(SettleFailure { source, outlook }) = result {
+                let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
+                this.failed.get_or_insert(SettleError { entity, resource, outlook, source });
+            }
+            this.booked.pop();
+        }
+        Poll::Ready(this.failed.take().map_or(Ok(()), Err))
+    }
+}

@@ -1,0 +1,140 @@
+//! The attributes of a bucket's item, found in one walk over it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS, SOFT,
+    TTL, UNSUPPORTED, UNSUPPORTED_FIELDS, VALID_UNTIL,
+};
+use crate::wire::{Item, keys};
+
+/// Tells how long an attribute holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// Until the epoch ms that it says.
+    Until,
+    /// As long as its limit is a quota.
+    Quota,
+}
+
+/// The attributes of a bucket that an item has.
+#[derive(Debug, Default)]
+pub(super) struct Found<'a> {
+    pub(super) last_refill: Option<&'a AttributeValue>,
+    pub(super) shards: Option<&'a AttributeValue>,
+    pub(super) ttl: Option<&'a AttributeValue>,
+    pub(super) valid_until: Option<&'a AttributeValue>,
+    pub(super) cascade: Option<&'a AttributeValue>,
+    pub(super) parent: Option<&'a AttributeValue>,
+    pub(super) incarnation: Option<&'a AttributeValue>,
+    pub(super) ahead: Option<&'a AttributeValue>,
+    pub(super) last_refund: Option<&'a AttributeValue>,
+    pub(super) disabled: Option<&'a AttributeValue>,
+    pub(super) owner_stamped: bool,
+    /// Attributes that may be over.
+    pub(super) leftovers: Vec<(&'a str, &'a AttributeValue, Stamp)>,
+    /// By name.
+    pub(super) limits: Vec<FoundLimit<'a>>,
+    /// Which of the unsupported features it has, the first of the list.
+    feature: Option<usize>,
+    /// An attribute of an unsupported feature of one limit.
+    limit_feature: Option<&'a str>,
+}
+
+/// The attributes of one limit that an item has.
+#[derive(Debug, Default)]
+pub(super) struct FoundLimit<'a> {
+    pub(super) name: &'a str,
+    pub(super) tokens: Option<&'a AttributeValue>,
+    pub(super) capacity: Option<&'a AttributeValue>,
+    pub(super) refill: Option<&'a AttributeValue>,
+    pub(super) period: Option<&'a AttributeValue>,
+    pub(super) consumed: Option<&'a AttributeValue>,
+    pub(super) fraction: Option<&'a AttributeValue>,
+    pub(super) refunded: Option<&'a AttributeValue>,
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn in_item(item: &'a Item) -> Self {
+        let mut found = Self::default();
+        let mut ours = Vec::new();
+        for (name, value) in item {
+            match name.as_str() {
+                REFILL => found.last_refill = Some(value),
+                SHARDS => found.shards = Some(value),
+                TTL => found.ttl = Some(value),
+                VALID_UNTIL => found.valid_until = Some(value),
+                CASCADE => found.cascade = Some(value),
+                "parent_id" => found.parent = Some(value),
+                INCARNATION => found.incarnation = Some(value),
+                AHEAD => found.ahead = Some(value),
+                LAST_REFUND => found.last_refund = Some(value),
+                DISABLED => found.disabled = Some(value),
+                BYPASS => found.leftovers.push((BYPASS, value, Stamp::Until)),
+                "pgen" | "pinc" => found.owner_stamped = true,
+                other => match keys::parse_bucket_attr(other) {
+                    Some((limit, field)) => found.limit(limit, field, other, value),
+                    None => match ours_of(other) {
+                        Some((limit, field)) => ours.push((limit, field, value)),
+                        None => found.feature(other),
+                    },
+                },
+            }
+        }
+        for (limit, field, value) in ours {
+            let Some(stored) = found.limits.iter_mut().find(|stored| stored.name == limit) else { continue };
+            match field {
+                Ours::Fraction => stored.fraction = Some(value),
+                Ours::Refunded => stored.refunded = Some(value),
+            }
+        }
+        found.limits.sort_unstable_by_key(|stored| stored.name);
+        found
+    }
+
+    fn limit(&mut self, name: &'a str, field: &str, attribute: &'a str, value: &'a AttributeValue) {
+        let index = self.limits.iter().position(|stored| stored.name == name).unwrap_or_else(|| {
+            self.limits.push(FoundLimit { name, ..FoundLimit::default() });
+            self.limits.len() - 1
+        });
+        let stored = &mut self.limits[index];
+        match field {
+            "tk" => stored.tokens = Some(value),
+            "cp" => stored.capacity = Some(value),
+            "ra" => stored.refill = Some(value),
+            "rp" => stored.period = Some(value),
+            "tc" => stored.consumed = Some(value),
+            // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
+            _ if attribute.ends_with(SOFT) => self.leftovers.push((attribute, value, Stamp::Until)),
+            _ if QUOTA_FIELDS.iter().any(|quota| attribute.ends_with(quota)) => {
+                self.leftovers.push((attribute, value, Stamp::Quota));
+            }
+            _ if UNSUPPORTED_FIELDS.iter().any(|unsupported| attribute.ends_with(unsupported)) => {
+                self.limit_feature = Some(attribute);
+            }
+            _ => {}
+        }
+    }
+
+    fn feature(&mut self, name: &str) {
+        let index = UNSUPPORTED.iter().position(|feature| *feature == name);
+        self.feature = [self.feature, index].into_iter().flatten().min();
+    }
+
+    /// An attribute that says that a plain conditional write would enforce the bucket wrongly.
+    pub(super) fn unsupported(&self) -> Option<&str> {
+        self.feature.map(|index| UNSUPPORTED[index]).or(self.limit_feature)
+    }
+}
+
+/// An attribute of one limit that only our clients know.
+enum Ours {
+    Fraction,
+    Refunded,
+}
+
+fn ours_of(attribute: &str) -> Option<(&str, Ours)> {
+    let rest = attribute.strip_prefix("z_")?;
+    let of = |end, field| Some((rest.strip_suffix(end)?, field));
+    of(FRACTION, Ours::Fraction).or_else(|| of(REFUNDED, Ours::Refunded))
+}
