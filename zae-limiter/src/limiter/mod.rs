@@ -5,7 +5,7 @@
 //! limiter's own runtime. The way of an acquire:
 //!
 //! 1. [`RateLimiter::acquire_with`] checks the breaker and finds limits and lanes: in the front for busy callers, else
-//!    by [`resolve`].
+//!    by resolving them (`known`).
 //! 2. [`acquire`] asks the lanes of the entity and its parent at once.
 //! 3. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage goes to the policy (`outage`).
 //!
@@ -15,6 +15,7 @@
 pub(crate) mod balances;
 mod builder;
 mod early;
+mod known;
 mod lease;
 mod outage;
 mod queries;
@@ -37,12 +38,12 @@ use crate::{
             denied::{Denied, NotTaken},
             front::Front,
             local::LocalShares,
-            resolve::{self, AcquireSpec, Overrides, ResolvedTargets},
+            resolve::{AcquireSpec, Overrides},
         },
         lane::{hold::Holds, lanes::Lanes},
         reserve::ReserveDraw,
         runtime::{
-            breaker::{BucketHealth, Evidence, Gate},
+            breaker::{Evidence, Gate},
             context::Context,
             deadlines::{Passed, after},
             home::{RemoteTask, RuntimeGone},
@@ -325,16 +326,6 @@ impl RateLimiter {
         }
     }
 
-    /// The limits and lanes of who asks, where they are known without a call.
-    fn known(&self, wish: &AcquireSpec) -> Option<Arc<ResolvedTargets>> {
-        self.inner.front.get(&wish.entity, &wish.resource, wish.said.default_limits.as_ref())
-    }
-
-    fn health_of(&self, wish: &AcquireSpec) -> BucketHealth {
-        let fails = |resolved: Arc<ResolvedTargets>| resolved.child.lane().is_failing();
-        if self.known(wish).is_none_or(fails) { BucketHealth::Doubtful } else { BucketHealth::Good }
-    }
-
     async fn try_at_home(&self, wish: &AcquireSpec) -> Result<Result<Lease, Denied>, Passed> {
         let Context { home, deadlines, .. } = &*self.inner.lanes.shared;
         if let Some(elsewhere) = home.elsewhere() {
@@ -361,33 +352,6 @@ impl RateLimiter {
                 Ok(holds) => return Ok(Lease::of(self.clone(), resolved, holds)),
             }
         }
-    }
-
-    /// Makes the next acquires of those in `resolved` read their limits again.
-    pub(crate) fn forget(&self, resolved: &ResolvedTargets) {
-        resolved.forget(&self.inner.repository);
-    }
-
-    pub(crate) async fn resolve(&self, wish: &AcquireSpec) -> Result<Arc<ResolvedTargets>, Denied> {
-        let inner = &self.inner;
-        let defaults = wish.said.default_limits.as_ref();
-        // Limits given with the call are only this call's.
-        let known = || inner.front.get(&wish.entity, &wish.resource, defaults);
-        if let Some(resolved) = wish.said.limits.is_none().then(known).flatten()
-            && resolved.still_holds(&inner.repository, Instant::now())
-        {
-            inner.repository.hit();
-            inner.local.learn(wish.on_unavailable, &resolved);
-            return Ok(resolved);
-        }
-        // Boxed: it is rare, and its calls would make every acquire's future large.
-        let resolved = Box::pin(resolve::resolve(&inner.repository, &inner.lanes, wish)).await?;
-        let resolved = Arc::new(resolved);
-        inner.local.learn(wish.on_unavailable, &resolved);
-        if wish.said.limits.is_none() {
-            inner.front.put(Arc::clone(&resolved), wish.said.default_limits.clone());
-        }
-        Ok(resolved)
     }
 
     /// Returns true if no lane has anything to do.
