@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::bucket::{Accrual, Amounts, Params, limit_set::LimitSet};
+use crate::{
+    bucket::{Accrual, Amounts, Params, limit_set::LimitSet, refund::Mark},
+    model::name::LimitName,
+};
 
 /// Bounds the memory of a lane; beyond, what was seen longest ago is told less exactly, and never too low.
 const MOST: usize = 32;
@@ -60,6 +63,16 @@ impl Peaks {
     pub(crate) fn refunded(&mut self, slot: usize, since: u64, amount: i64) {
         let earlier = self.peaks.get_mut(slot).into_iter().flatten().filter(|(number, _)| *number < since);
         earlier.for_each(|(_, peak)| *peak = peak.saturating_sub(amount));
+    }
+
+    /// Brings `mark`, of the limit called `name`, up to what was seen until `now` (epoch ms). It stays as it is where
+    /// the limits were others when it was made.
+    pub(crate) fn highest(&self, name: &LimitName, mark: Mark, now: i64) -> Mark {
+        let limits = self.terms.iter().flat_map(|terms| &terms.params);
+        let slot = limits.map(|(known, _)| known).position(|known| known == name);
+        let now = now.max(mark.at);
+        let highest = self.since(mark.since, now).zip(slot).and_then(|(levels, slot)| levels.get(slot).copied());
+        highest.map_or(mark, |level| Mark { level, at: now, ..mark })
     }
 
     /// The largest level of each limit since the observation called `since`, until `now` (epoch ms); `None` where the

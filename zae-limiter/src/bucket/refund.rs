@@ -22,6 +22,7 @@ use crate::{
     bucket::{
         Accrual, Amounts, Params,
         image::{Balance, Basis, Image},
+        peaks::Peaks,
         write::{BucketWrite, LimitWrite},
     },
     model::name::LimitName,
@@ -185,10 +186,12 @@ impl Mark {
     }
 }
 
-/// Works out the effect of `settled` on `image` at `now` (epoch ms), summed by limit.
+/// Works out the effect of `settled` on `image` at `now` (epoch ms), summed by limit. `peaks` are what was seen of the
+/// bucket since.
 pub(crate) fn book<'a>(
     settled: impl IntoIterator<Item = &'a Settled>,
     image: &Image,
+    peaks: &Peaks,
     shards: u32,
     now: i64,
 ) -> Vec<Booking> {
@@ -204,7 +207,7 @@ pub(crate) fn book<'a>(
             // One after the other: what was refunded before takes room from the next.
             let before = bookings.iter().find(|known| known.name == *name).map_or(0, |known| known.back);
             let refunded = stored.and_then(|stored| stored.refunded).unwrap_or(0).saturating_add(before);
-            let room = mark.room(params, shards, refunded, now);
+            let room = peaks.highest(name, *mark, now).room(params, shards, refunded, now);
             booking.back = amount.saturating_neg().min(room.max(0));
             booking.out = -booking.back;
             booking.parts.push((mark.since, booking.back));

@@ -73,9 +73,9 @@ impl Bucket {
 
     /// The knowledge of the process that took them; others know only the baseline.
     fn mark(&self, grant: &Grant) -> Mark {
-        let known = self.peaks.since(grant.baseline.since, self.now).filter(|_| grant.taken % 3 != 0);
-        let highest = known.map_or(grant.baseline.clone(), |levels| Baseline { levels, at: self.now, since: 0 });
-        highest.mark(0, self.limits[0].1).unwrap()
+        let since = if grant.taken % 3 == 0 { u64::MAX } else { grant.baseline.since };
+        let mark = grant.baseline.mark(0, self.limits[0].1).unwrap();
+        Mark { since, ..mark }
     }
 
     fn take(&mut self, taken: i64, image: &Image) -> bool {
@@ -103,7 +103,7 @@ impl Bucket {
         };
         let settled: Vec<Settled> = kept.iter().map(settled).collect();
         let write = |image: &Image| -> BucketWrite {
-            let booked = book(&settled, image, 1, self.now);
+            let booked = book(&settled, image, &self.peaks, 1, self.now);
             plan(image, &self.goal(&[], &booked)).stamped(id, image, neighbours)
         };
         let (mut item, before) = (self.item.clone(), self.item.clone());
@@ -111,9 +111,13 @@ impl Bucket {
             prop_assert!(apply(&mut item, &write(&self.item)), "a fresh image lost its own condition");
         }
         self.item = item;
-        for part in book(&settled, &before, 1, self.now).iter().flat_map(|booking| booking.parts.clone()) {
-            // The grants of another process are not known to this one.
-            self.peaks.refunded(0, part.0, part.1);
+        let parts: Vec<_> = book(&settled, &before, &self.peaks, 1, self.now)
+            .iter()
+            .flat_map(|booking| booking.parts.clone())
+            .collect();
+        for (since, amount) in parts {
+            // Grants of another process are not known to this one.
+            self.peaks.refunded(0, if since == u64::MAX { 0 } else { since }, amount);
         }
         for (index, kept) in kept {
             let grant = &mut self.grants[*index];

@@ -278,3 +278,24 @@ async fn the_estimates_of_calls_at_a_busy_bucket_come_back_in_full() {
     let left = limiter.available(&entity, &zae_limiter::ResourceName::new("gpt-4").unwrap()).await.unwrap();
     assert_eq!(left[&zae_limiter::LimitName::new("tpm").unwrap()], 333 + 270);
 }
+
+/// A refund that is booked while those of younger calls are on their way is not taken for older than they are.
+#[tokio::test(start_paused = true)]
+async fn refunds_of_one_process_are_exact_in_whatever_order_they_come() {
+    let bench = Bench::new();
+    let (wire, limiter) = bench.limiter(&limits([tpm(1_000)])).await;
+    let acquire = || limiter.acquire("user-1", "gpt-4", Cost::of("tpm", 30));
+    let mut calls = Vec::new();
+    for _ in 0..10 {
+        calls.push(acquire().await.unwrap());
+    }
+    wire.fail(|_, _| Fault::Slow(20));
+    while let Some(call) = calls.pop() {
+        call.adjust("tpm", -15).unwrap();
+        let settled = tokio::spawn(call.commit());
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        drop(settled);
+    }
+    limiter.shutdown().await;
+    assert_eq!(limiter.available("user-1", "gpt-4").await.unwrap()["tpm"], 1_000 - 150);
+}

@@ -169,22 +169,20 @@ impl Hold {
     /// Turns `amounts` into settlements. What was taken last goes back first.
     fn settled(&self, mut amounts: Amounts) -> Vec<Settled> {
         let mut settled = Vec::new();
-        let mut settle = |index: usize, amount: i64, highest: &Baseline| {
+        let mut settle = |index: usize, amount: i64, baseline: &Baseline| {
             let (name, params) = &self.terms().params[index];
             if amount != 0 {
-                settled.push(Settled { name: name.clone(), amount, mark: highest.mark(index, *params) });
+                settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, *params) });
             }
         };
         for (taken, baseline) in self.later.iter().rev() {
-            let highest = self.lane().highest_since(baseline);
             for (index, taken) in taken.iter().enumerate() {
                 let back = amounts[index].clamp(-taken, 0);
                 amounts[index] -= back;
-                settle(index, back, &highest);
+                settle(index, back, baseline);
             }
         }
-        let highest = self.lane().highest_since(&self.baseline);
-        amounts.iter().enumerate().for_each(|(index, amount)| settle(index, *amount, &highest));
+        amounts.iter().enumerate().for_each(|(index, amount)| settle(index, *amount, &self.baseline));
         settled
     }
 }

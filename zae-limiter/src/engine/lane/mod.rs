@@ -247,13 +247,9 @@ impl Lane {
         }
     }
 
-    /// Returns the highest levels since `baseline`, as far as this lane has seen.
-    pub(super) fn highest_since(&self, baseline: &Baseline) -> Baseline {
-        let now = self.shared.clock.now_ms().max(baseline.at);
-        match lock(&self.state).peaks.since(baseline.since, now) {
-            Some(levels) => Baseline { levels, at: now, since: baseline.since },
-            None => baseline.clone(),
-        }
+    /// Works out the effect of settlements on `image`.
+    fn booked(&self, pending: &[Pending], image: &Image, shards: u32, now: i64) -> Vec<Booking> {
+        refuse::booked(pending, image, &lock(&self.state).peaks, shards, now)
     }
 
     /// Returns true if callers have to read their limits again, because of what newer clients left on the bucket. This
@@ -302,7 +298,7 @@ impl Lane {
         let booked = if pending.is_empty() {
             Vec::new()
         } else {
-            refuse::booked(pending, &image, image.shards(), self.shared.clock.now_ms())
+            refuse::booked(pending, &image, &state.peaks, image.shards(), self.shared.clock.now_ms())
         };
         let flush_at = state.queue.flush_at();
         let written_in = flush_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));

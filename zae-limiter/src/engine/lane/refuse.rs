@@ -8,6 +8,7 @@ use crate::{
         image::Image,
         key::BucketKey,
         limit_set::LimitSet,
+        peaks::Peaks,
         refund::{self, Booking},
     },
     engine::{
@@ -82,8 +83,8 @@ pub(super) struct At<'a> {
 }
 
 /// Works out the effect of the settlements in `pending` on `image`.
-pub(super) fn booked(pending: &[Pending], image: &Image, shards: u32, now: i64) -> Vec<Booking> {
-    refund::book(pending.iter().flat_map(|pending| &pending.amounts), image, shards, now)
+pub(super) fn booked(pending: &[Pending], image: &Image, peaks: &Peaks, shards: u32, now: i64) -> Vec<Booking> {
+    refund::book(pending.iter().flat_map(|pending| &pending.amounts), image, peaks, shards, now)
 }
 
 /// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.

@@ -23,7 +23,7 @@ use crate::{
                 round::{balances, debts, drop_strangers, grant, opening, rest, serve_from_reserve, stock_up},
             },
             queue::{Fetch, Waiting},
-            refuse::{At, answer_refused, booked, in_line, shards},
+            refuse::{At, answer_refused, in_line, shards},
             stop::stops,
         },
         runtime::{
@@ -154,7 +154,7 @@ impl<'a> Drive<'a> {
         drop_strangers(&mut self.pending, &image);
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
         let shards = shards(&self.asks, &image);
-        let adjust = booked(&self.pending, &image, shards, now);
+        let adjust = lane.booked(&self.pending, &image, shards, now);
         let known = Situation { image: &image, freshness: self.freshness, terms, shards, now };
         let may_reserve = self.reserving && shards == 1 && !image.disabled && in_line(&image, terms);
         let mut order = |left: &[i64]| if may_reserve { lane.stock()?.order(left, Instant::now()) } else { None };
