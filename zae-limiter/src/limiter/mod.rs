@@ -192,7 +192,7 @@ impl RateLimiter {
     /// use zae_limiter::{Acquire, Cost, EntityId, Limit, RateLimiter, Repository, ResourceName};
     ///
     /// let limiter = RateLimiter::new(Repository::embedded().await?);
-    /// let request = Acquire::new(EntityId::new("key-1")?, ResourceName::new("api")?, Cost::of("rpm", 1))
+    /// let request = Acquire::new(EntityId::new("key-1")?, ResourceName::new("api")?, Cost::of("rpm", 1))?
     ///     .limits(Limit::per_minute("rpm", 10)?)
     ///     .deadline(Duration::from_secs(1));
     /// limiter.acquire_with(request).await?.commit().await?;
