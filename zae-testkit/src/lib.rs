@@ -18,6 +18,7 @@ mod limiters;
 mod log;
 pub mod measures;
 pub mod raw;
+pub mod recorded;
 pub mod records;
 pub mod snapshot;
 pub mod store;

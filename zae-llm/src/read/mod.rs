@@ -29,6 +29,8 @@ mod seen;
 mod sink;
 mod sse;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

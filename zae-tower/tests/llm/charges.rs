@@ -19,8 +19,7 @@ use zae_tower::{
     settle,
 };
 
-use crate::recorded::Recorded;
-use zae_testkit::{Log, Script, left, limiter, rpm, tpm};
+use zae_testkit::{Log, Script, left, limiter, recorded::Recorded, rpm, tpm};
 
 const CAPACITY: u64 = 100_000;
 /// 40 characters of text and 2 000 tokens of output at most.

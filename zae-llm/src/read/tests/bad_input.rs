@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::prelude::*;
-use zae_tower::{
-    llm::{ApiFormat, Reading, Unseen, Usage, UsageReader},
-    settle::End,
-};
+use zae_testkit::recorded::Recorded;
 
-use crate::recorded::Recorded;
+use crate::{
+    ApiFormat, End, Usage,
+    read::{Reading, Unseen, UsageReader, tests::Readable},
+};
 
 fn reader(content_type: &'static str) -> UsageReader {
     let mut headers = HeaderMap::new();

@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 use divan::{Bencher, counter::BytesCount};
 use tokio::runtime::Runtime;
-use zae_tower::{llm::UsageReader, settle::End};
+use zae_llm::{End, UsageReader};
 
 mod stream;
 

@@ -14,10 +14,7 @@ use http_body_util::{BodyExt, Either, Empty, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use zae_tower::{
-    llm::{ApiFormat, Reading, Usage, UsageReader},
-    settle::End,
-};
+use zae_llm::{ApiFormat, End, Reading, Usage, UsageReader};
 
 const SIZE: usize = 1 << 20;
 

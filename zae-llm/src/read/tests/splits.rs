@@ -1,11 +1,11 @@
 //! Chunks that begin and end anywhere, and responses that end anywhere.
 
-use zae_tower::{
-    llm::{ApiFormat, Reading, Usage},
-    settle::End,
-};
+use zae_testkit::recorded::Recorded;
 
-use crate::recorded::Recorded;
+use crate::{
+    ApiFormat, End, Usage,
+    read::{Reading, tests::Readable},
+};
 
 /// The recorded responses, and streams with the line endings that they do not have.
 fn all() -> Vec<Recorded> {

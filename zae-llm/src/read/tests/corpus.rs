@@ -1,11 +1,11 @@
 //! Tests of the readers on every recorded response.
 
-use zae_tower::{
-    llm::{ApiFormat, Reading, Unseen, Usage},
-    settle::End,
-};
+use zae_testkit::recorded::Recorded;
 
-use crate::recorded::Recorded;
+use crate::{
+    ApiFormat, End, Usage,
+    read::{Reading, Unseen, tests::Readable},
+};
 
 #[test]
 fn every_recorded_response_is_read() {
@@ -13,7 +13,7 @@ fn every_recorded_response_is_read() {
     assert!(all.len() >= 35, "a file was lost");
     for recorded in all {
         let reading = recorded.read([&*recorded.body], End::Complete);
-        assert_eq!(reading, recorded.expected, "{}", recorded.name);
+        assert_eq!(reading, recorded.expected(), "{}", recorded.name);
     }
 }
 
@@ -34,8 +34,8 @@ fn a_format_that_is_named_is_the_only_one_read() {
             let reading = reader.finish(End::Complete);
             match (name, asked) {
                 // Bedrock's own count of a call to Claude.
-                ("bedrock_invoke.stream", ApiFormat::Bedrock) => assert_eq!(reading, recorded.expected),
-                _ if asked == format => assert_eq!(reading, recorded.expected, "{name}"),
+                ("bedrock_invoke.stream", ApiFormat::Bedrock) => assert_eq!(reading, recorded.expected()),
+                _ if asked == format => assert_eq!(reading, recorded.expected(), "{name}"),
                 _ => assert_eq!(reading, Reading::Unseen(Unseen::Absent), "{name} as {asked:?}"),
             }
         }
@@ -47,14 +47,14 @@ fn servers_that_name_no_content_type_are_understood() {
     for name in ["openai_chat.json", "openai_chat.stream", "anthropic_messages.stream", "gemini.stream_array"] {
         let mut recorded = Recorded::load(name);
         recorded.headers.remove("content-type");
-        assert_eq!(recorded.read([&*recorded.body], End::Complete), recorded.expected, "{name}");
+        assert_eq!(recorded.read([&*recorded.body], End::Complete), recorded.expected(), "{name}");
     }
 }
 
 #[test]
 fn bedrocks_headers_count_even_when_nobody_reads_the_body() {
     let recorded = Recorded::load("bedrock_invoke_titan.json");
-    assert_eq!(recorded.read([], End::Dropped), recorded.expected);
+    assert_eq!(recorded.read([], End::Dropped), recorded.expected());
     let mut recorded = Recorded::load("bedrock_invoke.json");
     recorded.headers.insert("content-encoding", http::HeaderValue::from_static("gzip"));
     assert_eq!(recorded.read([], End::Complete), Reading::Final(Usage::new(2_655, 503)), "without detail of the cache");

@@ -3,9 +3,10 @@
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
-use zae_tower::{
-    llm::{ApiFormat, Reading, Usage, UsageReader},
-    settle::End,
+
+use crate::{
+    ApiFormat, End, Usage,
+    read::{Reading, UsageReader},
 };
 
 fn text() -> impl Strategy<Value = String> {
