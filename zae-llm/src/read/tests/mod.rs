@@ -10,7 +10,7 @@ use zae_testkit::recorded::Recorded;
 use super::{Reading, Unseen, UsageReader};
 use crate::{ApiFormat, End, Usage};
 
-/// What is read of a recorded response.
+/// Reads a recorded response.
 trait Readable {
     fn expected(&self) -> Reading;
     fn reader(&self, format: ApiFormat) -> UsageReader;
