@@ -1,4 +1,13 @@
 //! The source of the time: [`Clock`].
+//!
+//! Two kinds of time are in use, and they must not be mixed. The *wall clock* here decides refills, because processes
+//! have to agree on it; tokio's monotonic clock decides deadlines, lifetimes of reserves and freshness of images,
+//! because only this process needs it and it never jumps. Tests drive the first with [`ManualClock`] and pause the
+//! second.
+//!
+//! A wall clock that is wrong is dangerous to others: one that is ahead moves a bucket's refill instant into the
+//! future. So the limiter holds a clock that [`follows_store`](Clock::follows_store) to the `Date` header of DynamoDB's
+//! answers.
 
 use std::{
     fmt,
@@ -25,6 +34,9 @@ use std::{
 /// ```
 ///
 /// [`ManualClock`] is the one for tests.
+///
+/// Given to a repository with [`RepositoryBuilder::clock`](crate::RepositoryBuilder::clock), and used by the limiters
+/// on it.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
@@ -75,6 +87,9 @@ impl Clock for SystemClock {
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(clock.now_ms(), 1_767_225_660_000);
 /// ```
+///
+/// The store's dates do not move it, and nothing waits on it: after [`advance`](ManualClock::advance) the next acquire
+/// sees the new time.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 

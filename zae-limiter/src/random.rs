@@ -1,4 +1,7 @@
 //! The source of everything random in the engine: [`Random`].
+//!
+//! A simulation replays a schedule from a seed, so nothing in the engine may ask the thread's generator directly.
+//! Without the feature `sim` this type is empty and costs nothing.
 
 #[cfg(feature = "sim")]
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +14,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 /// thread's generator, unless a simulation gives a seed.
 #[derive(Debug, Default)]
 pub(crate) struct Random {
+    /// The generator of a simulation; `None` for the thread's own.
     #[cfg(feature = "sim")]
     seeded: Option<Mutex<StdRng>>,
 }

@@ -1,4 +1,8 @@
 //! Errors of acquires, leases and settlements.
+//!
+//! [`AcquireError`] is what a caller of the limiter matches on. [`LeaseError`] is misuse of a lease, and never about
+//! the store. [`SettleError`] comes from a commit that was awaited: the call it belongs to was made and counts, so it
+//! is for logs and metrics rather than for the caller's control flow.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,25 +23,38 @@ use crate::model::name::{EntityId, ResourceName};
 ///     }
 /// }
 /// ```
+///
+/// [`is_refusal`](AcquireError::is_refusal) and [`retry_after`](AcquireError::retry_after) answer the two questions
+/// that most code has. [The module](crate::error) has a table of variants and HTTP statuses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcquireError {
     /// Not yet: some limit has too few tokens now.
+    ///
+    /// Nothing was taken; [`RateLimitExceeded::retry_after`] says when the request would fit if nobody else took
+    /// tokens.
     #[error(transparent)]
     Exceeded(#[from] RateLimitExceeded),
     /// Never: the amount is larger than the capacity.
+    ///
+    /// Nothing was taken, from any bucket, and no call was made where this process knows the limits.
     #[error(transparent)]
     NeverFits(#[from] NeverFits),
     /// An operator has switched it off, and waiting does not help.
     #[error(transparent)]
     Disabled(Box<Disabled>),
     /// The store could not be asked in time.
+    ///
+    /// Under [`OnUnavailable::Block`](crate::OnUnavailable::Block), under `Local` for limits that were never seen, and
+    /// under every policy while the limiter shuts down.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
     /// The request itself is wrong; nothing was sent.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
     /// More was asked of a lease than it can do.
+    ///
+    /// Only from [`Lease::consume`](crate::Lease::consume).
     #[error(transparent)]
     Lease(#[from] LeaseError),
     /// No limits are stored for this entity and resource, and none were given.
@@ -55,6 +72,8 @@ pub enum AcquireError {
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
     /// The table's version record, or something else about the stored data, forbids this client to go on.
+    ///
+    /// Shared in an `Arc`, because concurrent acquires of one entity share the read that failed.
     #[error(transparent)]
     Repository(Arc<RepositoryError>),
 }
@@ -94,6 +113,8 @@ impl AcquireError {
 ///     matches!(error, AcquireError::Unavailable(outage) if outage.reason == UnavailableReason::Overloaded)
 /// }
 /// ```
+///
+/// Its source is the [`RepositoryError`] of the call that failed, where there was one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unavailable {
@@ -105,14 +126,17 @@ pub struct Unavailable {
     pub resource: ResourceName,
     /// A sensible time to wait before asking again.
     pub retry_after: Duration,
+    /// The failed call.
     pub(crate) source: Option<BoxError>,
 }
 
 impl Unavailable {
+    /// Describes an outage; a second is a sensible wait, as an open circuit tries again after one.
     pub(crate) fn new(reason: UnavailableReason, entity: EntityId, resource: ResourceName) -> Self {
         Self { reason, entity, resource, retry_after: Duration::from_secs(1), source: None }
     }
 
+    /// Adds the failed call.
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
@@ -138,18 +162,26 @@ impl std::error::Error for Unavailable {
 #[non_exhaustive]
 pub enum UnavailableReason {
     /// No answer within the deadline.
+    ///
+    /// A write may be under way; if it is done after all, what it took is given back.
     DeadlineExceeded,
     /// No usable answer: there was no connection, or it broke, or what came was none of DynamoDB's answers.
     Unreachable,
     /// DynamoDB answered with an error that is not about this request.
     StoreFailed,
     /// DynamoDB takes no more writes of this bucket, or of the table, for now.
+    ///
+    /// One DynamoDB item takes about 1000 write units a second. Only this bucket is affected.
     Throttled,
     /// The store failed or kept silent so often that the circuit breaker is open.
     CircuitOpen,
     /// Too many acquires wait already.
+    ///
+    /// See [`RateLimiterBuilder::max_waiting`](crate::RateLimiterBuilder::max_waiting).
     Overloaded,
     /// The limiter is shutting down.
+    ///
+    /// [`RateLimiter::shutdown`](crate::RateLimiter::shutdown) was called, or the runtime ended.
     ShuttingDown,
 }
 
@@ -227,6 +259,7 @@ pub struct SettleError {
     pub resource: ResourceName,
     /// The outlook: lost, retried, or unknown.
     pub outlook: SettleOutlook,
+    /// The failed write; one write answers many leases.
     pub(crate) source: Arc<RepositoryError>,
 }
 

@@ -1,4 +1,8 @@
 //! Why AWS cannot be called with what the environment says.
+//!
+//! The SDK finds such mistakes on the first call, and reports them as a dispatch failure after its retries. Here they
+//! are found when the repository is opened, name the variable or profile they come from, and say what a right value
+//! looks like.
 
 use super::BoxError;
 
@@ -11,6 +15,8 @@ use super::BoxError;
 ///     matches!(error, RepositoryError::Connect(ConnectError::NoRegion))
 /// }
 /// ```
+///
+/// Reported by [`Repository::open`](crate::Repository::open) and its builder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -49,6 +55,7 @@ pub enum ConnectError {
     },
 }
 
+/// Names the place that a value was found in.
 fn found(origin: Option<&str>) -> String {
     origin.map(|origin| format!(" (from {origin})")).unwrap_or_default()
 }
@@ -67,8 +74,11 @@ fn found(origin: Option<&str>) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct NoCredentials {
+    /// A description of the problem.
     pub(crate) problem: String,
+    /// Advice on how to fix it.
     pub(crate) advice: String,
+    /// The error of the source of credentials.
     pub(crate) source: BoxError,
 }
 

@@ -1,4 +1,8 @@
 //! The error for what an operator has switched off.
+//!
+//! It is an answer and not a failure: the limiter was asked and said no. So it is refused under every outage policy,
+//! does not open a circuit, and is mapped to 403. Settlements of leases that were taken before still go through, or the
+//! accounts would not balance.
 
 use std::fmt;
 
@@ -39,6 +43,8 @@ pub enum DisabledLevel {
     /// The resource, for all entities.
     Resource,
     /// The bucket: the configuration that was read earlier did not say so yet.
+    ///
+    /// Newer clients mark the bucket itself; the next read of the configuration will say the same.
     Bucket,
 }
 

@@ -1,4 +1,9 @@
 //! Refusals: not yet ([`RateLimitExceeded`]) and never ([`NeverFits`]).
+//!
+//! Two types and not one with an optional time, because a client that retries a request that never fits is a bug that
+//! costs a call per retry. Both carry the limits that they are about.
+//!
+//! The wait of a refusal is the longest of its limits' waits: all of them have to fit at once.
 
 use std::{fmt, time::Duration};
 
@@ -28,7 +33,9 @@ use crate::model::status::LimitStatus;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimitExceeded {
+    /// All limits that were asked, child before parent.
     statuses: Vec<LimitStatus>,
+    /// The violation with the longest wait, as an index.
     primary: usize,
 }
 
@@ -107,6 +114,7 @@ impl RateLimitExceeded {
     }
 }
 
+/// Returns seconds with three decimals, as the Python package rounds them.
 fn seconds(wait: Duration) -> f64 {
     wait.as_millis() as f64 / 1000.0
 }
@@ -145,6 +153,7 @@ impl std::error::Error for RateLimitExceeded {}
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeverFits {
+    /// The limits that are too small; never empty.
     violations: Vec<LimitStatus>,
 }
 

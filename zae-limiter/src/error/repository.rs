@@ -1,4 +1,16 @@
 //! Errors of reading and writing the table.
+//!
+//! [`RepositoryError`] is about meaning: the table is missing, an entity exists, a namespace is gone. [`StoreError`] is
+//! about one call: which operation, and what is known of its effect. The second distinction decides whether a write may
+//! be repeated:
+//!
+//! | [`StoreErrorKind`] | took effect | repeated by the engine |
+//! |---|---|---|
+//! | `ConditionFailed` | no | planned again from the returned image |
+//! | `NotApplied` (throttled, transaction conflict) | no | until the waiters' deadlines |
+//! | `NotSent`, `NotConnected` | no | settlements only: a waiter gets its answer at once |
+//! | `TableMissing`, `AccessDenied`, `Rejected` | no | no |
+//! | `Ambiguous` (timeout, broken connection, 5xx) | unknown | never: adding twice would be wrong |
 
 use std::{fmt, time::Duration};
 
@@ -30,6 +42,8 @@ pub enum RepositoryError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The store failed.
+    ///
+    /// Its [`kind`](StoreError::kind) says whether the call may have had an effect.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The table does not exist.
@@ -209,12 +223,20 @@ pub struct Unsupported {
 ///     matches!(error.kind(), StoreErrorKind::NotApplied | StoreErrorKind::NotConnected | StoreErrorKind::Ambiguous)
 /// }
 /// ```
+///
+/// The text names the operation, what is known about its effect, and DynamoDB's code and message. The SDK's whole error
+/// is the [`source`](std::error::Error::source).
 #[derive(Debug)]
 pub struct StoreError {
+    /// The DynamoDB operation.
     pub(crate) operation: &'static str,
+    /// The meaning of the failure.
     pub(crate) kind: StoreErrorKind,
+    /// DynamoDB's own words, where it answered.
     pub(crate) code: Option<ServiceMessage>,
+    /// Tells if there was an answer at all.
     pub(crate) heard: Heard,
+    /// The SDK's error, or the text of a failure that is our own.
     pub(crate) source: BoxError,
 }
 
@@ -232,7 +254,9 @@ pub(crate) enum Heard {
 /// DynamoDB's own description of a failure.
 #[derive(Debug)]
 pub(crate) struct ServiceMessage {
+    /// The error code, for example `ValidationException`.
     pub(crate) code: String,
+    /// The text that came with it.
     pub(crate) message: Option<String>,
 }
 

@@ -1,4 +1,7 @@
 //! Input that cannot be used.
+//!
+//! One type for all of it: which field, and which rule of a closed list. Messages of rules are written once, for the
+//! command line, problem documents and logs alike.
 
 use std::{convert::Infallible, fmt};
 
@@ -21,14 +24,18 @@ const KEPT_CHARS: usize = 50;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValidationError {
+    /// The field's name in code.
     field: &'static str,
     /// The field's name in plain words.
     what: &'static str,
+    /// The value, cut, for programs only.
     value: String,
+    /// The rule that was broken.
     reason: ValidationReason,
 }
 
 impl ValidationError {
+    /// Describes a value that breaks a rule.
     pub(crate) fn new(field: &'static str, value: impl AsRef<str>, reason: ValidationReason) -> Self {
         let value = value.as_ref();
         let kept = match value.char_indices().nth(KEPT_CHARS) {

@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
-    /// By shard.
+    /// One balance for each shard, in their order.
     shards: Vec<Balance>,
     /// One shard's parameters.
     params: Params,
@@ -70,6 +70,7 @@ pub(crate) async fn balances(
     }
 }
 
+/// Reads shard 0, which knows the number of shards, and then the others, one by one.
 async fn read(
     repository: &crate::repository::Repository,
     entity: &EntityId,

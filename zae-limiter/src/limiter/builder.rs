@@ -1,4 +1,11 @@
 //! Setting up a limiter: [`RateLimiterBuilder`].
+//!
+//! Settings are clamped, not refused: there is no value of a duration or a count that makes a limiter wrong, only
+//! slower or larger. So `build` cannot fail and needs no `Result`. What can be wrong about a setup (table, credentials,
+//! namespace) was found when the [`Repository`] was opened.
+//!
+//! Building connects nothing and spawns nothing. It notes the runtime that it is called on ([`HomeRuntime`]) and wraps
+//! the repository's clock so that it never runs further from DynamoDB's than the answers allow ([`StoreClock`]).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -41,18 +48,30 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Each setting can be left out. For one call, [`Acquire`](crate::Acquire) overrides deadline, policy, reserve and
+/// limits.
 #[must_use = "call `build`"]
 pub struct RateLimiterBuilder {
+    /// The namespace that the limiter will work on.
     repository: Repository,
+    /// Bounds an acquire, and each write that somebody waits for.
     deadline: Duration,
+    /// Time that a settlement waits for a write to share.
     flush_delay: Duration,
+    /// Bounds the asks in one lane's queue.
     max_waiting: usize,
+    /// Bounds the lanes, and through them the front and the local shares.
     max_lanes: u64,
+    /// Part of each limit, 0 to 1, that this process grants under [`OnUnavailable::Local`].
     local_share: f64,
+    /// The setting for debiting tokens ahead of use.
     reserve: Reserve,
+    /// Time from the write that debits a lot to its end.
     reserve_life: Duration,
     on_unavailable: Option<OnUnavailable>,
     default_limits: Option<Limits>,
+    /// The source of jitter and stamps.
     random: Random,
 }
 
@@ -67,6 +86,7 @@ impl fmt::Debug for RateLimiterBuilder {
 }
 
 impl RateLimiterBuilder {
+    /// Starts with the defaults that each setter names.
     pub(super) fn new(repository: Repository) -> Self {
         Self {
             repository,
@@ -84,6 +104,10 @@ impl RateLimiterBuilder {
     }
 
     /// Bounds the duration of an acquire, resolving included. Default: [`DEFAULT_DEADLINE`], 250 ms.
+    ///
+    /// A write that is not answered by then is followed in the background, and what it took for this acquire is given
+    /// back. So a short deadline costs grants during a slow spell, and never tokens for long. It should leave room for
+    /// a connection to be made: the first acquire of a process takes a TLS handshake, a batch read and a write.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -100,6 +124,10 @@ impl RateLimiterBuilder {
 
     /// Bounds the number of acquires that may wait at one bucket; further ones are answered as overloaded. Default:
     /// 10 000.
+    ///
+    /// Such acquires fail with [`UnavailableReason::Overloaded`](crate::error::UnavailableReason::Overloaded), which
+    /// the outage policy applies to. One write serves up to 1024 of those that wait, so 10 000 are ten writes one after
+    /// the other: a longer queue would mostly be answered after its deadlines.
     pub fn max_waiting(mut self, acquires: usize) -> Self {
         self.max_waiting = acquires.max(1);
         self
@@ -119,6 +147,9 @@ impl RateLimiterBuilder {
 
     /// Sets the policy for when DynamoDB is unreachable, overriding the stored one. Default: the stored policy, else
     /// block.
+    ///
+    /// The limiter's word holds for this process only. To change the policy of all clients at once, store one:
+    /// [`Repository::set_system_defaults`](crate::Repository::set_system_defaults).
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.on_unavailable = Some(policy);
         self
@@ -126,12 +157,17 @@ impl RateLimiterBuilder {
 
     /// The part of each limit that this process grants by itself under [`OnUnavailable::Local`], between 0 and 1. With
     /// N processes, 1/N keeps their sum within the limit. Default: 0.1.
+    ///
+    /// Values outside are clamped, and one that is no number is 0. Of each limit at least one token is granted, so that
+    /// a small limit is not closed by a small share: with many processes and tiny limits the sum may exceed the limit.
     pub fn local_share(mut self, share: f64) -> Self {
         self.local_share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         self
     }
 
     /// Sets whether tokens may be debited ahead of use. Default: [`Reserve::Off`].
+    ///
+    /// [`Reserve::Parents`] suits hierarchies, where many keys meet in one parent's item.
     pub fn reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = reserve;
         self
@@ -145,7 +181,9 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// The lowest level of limits: they hold where nothing is stored.
+    /// Sets the lowest level of limits: they hold for entities and resources for which the table stores none at any of
+    /// its four levels. They are not written to the table; buckets of them get a lifetime like those of stored
+    /// defaults.
     pub fn default_limits(mut self, limits: impl Into<Limits>) -> Self {
         self.default_limits = Some(limits.into());
         self

@@ -1,4 +1,12 @@
 //! Refusals that are known before anything is asked.
+//!
+//! A layer that charges by the size of a body has to read the body before it knows the cost. A client that is over its
+//! limit would make it read megabytes for a refusal. So it may ask here first, with the least that the call can cost:
+//! if the bucket was seen within the last second and had less, the answer is the refusal that
+//! [`acquire_with`](RateLimiter::acquire_with) would have given.
+//!
+//! Nothing here grants, and `None` promises nothing. The path is synchronous, takes two short locks, and counts a
+//! refusal exactly as the full path does.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,10 @@
-//! The limits and lanes of whoever asks: known from before, or resolved.
+//! The limits and lanes of an acquire: known from before, or resolved.
+//!
+//! Three stores are asked in order, each slower and larger than the one before: the front (one comparison, no wait),
+//! the repository's resolutions (a hash lookup), and the table (one BatchGetItem). What was found last is put into the
+//! front, so a busy caller meets the first one only.
+//!
+//! Limits that a call brings itself never enter the front: they hold for that call alone.
 
 use std::sync::Arc;
 
@@ -16,11 +22,13 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// The limits and lanes of who asks, where they are known without a call.
+    /// Returns the limits and lanes of the caller, where they are known without a call.
     pub(super) fn known(&self, wish: &AcquireSpec) -> Option<Arc<ResolvedTargets>> {
         self.inner.front.get(&wish.entity, &wish.resource, wish.said.default_limits.as_ref())
     }
 
+    /// Tells if the bucket that is asked for failed lately. During an outage the breaker lets buckets without failures
+    /// try more often.
     pub(super) fn health_of(&self, wish: &AcquireSpec) -> BucketHealth {
         let fails = |resolved: Arc<ResolvedTargets>| resolved.child.lane().is_failing();
         if self.known(wish).is_none_or(fails) { BucketHealth::Doubtful } else { BucketHealth::Good }
@@ -31,6 +39,7 @@ impl RateLimiter {
         resolved.forget(&self.inner.repository);
     }
 
+    /// Finds limits and lanes, and teaches them to the front and, for outages, to the local shares.
     pub(crate) async fn resolve(&self, wish: &AcquireSpec) -> Result<Arc<ResolvedTargets>, Denied> {
         let inner = &self.inner;
         let defaults = wish.said.default_limits.as_ref();

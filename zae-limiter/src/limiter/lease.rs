@@ -1,4 +1,26 @@
 //! Tokens that were taken and are still open: [`Lease`].
+//!
+//! A lease is one or two holds (child before parent), and the adjustments that its owner has noted. It starts open and
+//! is settled once: by [`commit`](Lease::commit), by [`roll_back`](Lease::roll_back), or by being dropped. Then each
+//! hold books its difference in the lane that it came from.
+//!
+//! # Why adjustments are kept and not written
+//!
+//! A model's response reports its usage several times while it streams. Each report would be a write. So `adjust` only
+//! sums up, and the sum is written with the commit. Until then the bucket shows the estimate, which is the safe side if
+//! the estimate was high; an adjustment upwards is never refused, because the work is done, and the balance may go into
+//! debt.
+//!
+//! # Why dropping refunds
+//!
+//! The opposite default, keeping what a forgotten lease took, would turn each early return and each panic into
+//! consumption. Here forgetting to commit costs the refund's write and shows in `available`, which tests notice.
+//!
+//! # Locking
+//!
+//! All state is under one `std` mutex that is never held across an await, so a lease can be shared in an `Arc` and
+//! adjusted from a body's poll function. Statuses are computed when first asked for, because most leases are never
+//! asked.
 
 use std::{
     collections::BTreeMap,
@@ -83,10 +105,13 @@ pub enum LeaseOrigin {
 /// ```
 #[must_use = "a lease that is dropped without `commit` gives its tokens back"]
 pub struct Lease {
+    /// Keeps the lanes alive, and takes more for [`Lease::consume`].
     limiter: RateLimiter,
+    /// The buckets that were charged.
     whose: Whose,
     /// Read from the holds when first asked for: most leases are never asked.
     statuses: OnceLock<Box<[LimitStatus]>>,
+    /// Holds and adjustments; never locked across an await.
     state: Mutex<LeaseState>,
 }
 
@@ -100,14 +125,18 @@ enum Whose {
 
 /// A grant without a bucket.
 pub(crate) struct Blind {
+    /// The entity that was to be charged.
     pub(crate) entity: EntityId,
+    /// The resource that was asked for.
     pub(crate) resource: ResourceName,
+    /// The policy that granted it.
     pub(crate) origin: LeaseOrigin,
     /// In whole tokens.
     pub(crate) granted: Vec<(LimitName, i64)>,
 }
 
 struct LeaseState {
+    /// Tells if it was settled.
     phase: Phase,
     /// Child before parent.
     holds: Holds,
@@ -117,7 +146,9 @@ struct LeaseState {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Tokens are held.
     Open,
+    /// Committed or rolled back; whatever is asked of it now is an error or does nothing.
     Settled,
 }
 
@@ -159,6 +190,7 @@ impl Lease {
         }
     }
 
+    /// Locks the state; a panic elsewhere does not keep a lease from being settled.
     fn lock(&self) -> MutexGuard<'_, LeaseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,6 +230,9 @@ impl Lease {
     }
 
     /// Every limit's status right after the grant, the entity's before its parent's; empty for a blind lease.
+    ///
+    /// [`LimitStatus::available`] is what the write's answer showed, in whole tokens, rounded down. From a reserve it
+    /// is what the bucket held when it was last seen, plus what the reserve holds, so it may be up to a second old.
     pub fn statuses(&self) -> &[LimitStatus] {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }
@@ -215,6 +250,8 @@ impl Lease {
     }
 
     /// Whole tokens per limit that the lease stands for, adjustments included; each level is counted once.
+    ///
+    /// Negative sums cannot be: a lease never stands for less than nothing.
     pub fn consumed(&self) -> BTreeMap<LimitName, i64> {
         let mut sums: BTreeMap<LimitName, i64> = self.granted_blindly().iter().cloned().collect();
         let state = self.lock();
@@ -307,6 +344,7 @@ impl Lease {
         }
     }
 
+    /// Builds the error of a store that could not be asked for more.
     fn unavailable(
         &self,
         reason: crate::error::UnavailableReason,
@@ -322,6 +360,9 @@ impl Lease {
     /// Notes that `delta` whole tokens more (or, negative, fewer) were consumed from `limit` than was taken. Never
     /// refused for capacity: the work is done, and a balance may go into debt. Written by [`commit`](Lease::commit); a
     /// lease never gives back more than it took.
+    ///
+    /// `delta` is in whole tokens, between −[`MAX_TOKENS`] and [`MAX_TOKENS`] in sum. Adjustments of one limit add up.
+    /// They are local until the commit: no call, no await.
     ///
     /// # Errors
     /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply,
@@ -360,16 +401,24 @@ impl Lease {
 
     /// Keeps what was consumed and writes the adjustments, if there are any. Queued at the call: awaiting only waits
     /// until it is stored, and dropping the [`Settlement`] lets it go on by itself. Further calls do nothing.
+    ///
+    /// The write rides along with the bucket's next one, or goes out by itself after the limiter's
+    /// [`flush_delay`](crate::RateLimiterBuilder::flush_delay); at once if the [`Settlement`] is awaited. Without
+    /// adjustments there is nothing to write, and it resolves at once.
     pub fn commit(&self) -> Settlement {
         self.settle(Hold::keep)
     }
 
     /// Gives everything back, adjustments forgotten. Queued at the call, as [`commit`](Lease::commit) is. Does nothing
     /// on a settled lease.
+    ///
+    /// A refund is worth what the bucket had room for since the tokens were taken: where it has refilled meanwhile,
+    /// less than was taken (see [`guide::engine`](crate::guide::engine)).
     pub fn roll_back(&self) -> Settlement {
         self.settle(|hold, _| hold.give_back())
     }
 
+    /// Ends the lease with `end` for each hold, once.
     fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
         let mut state = self.lock();
         let LeaseState { phase, holds, deltas, .. } = &mut *state;

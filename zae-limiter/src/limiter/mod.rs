@@ -4,13 +4,28 @@
 //! leases and errors, and adds what belongs to no bucket: deadlines, outage policies, metrics, and moving work to the
 //! limiter's own runtime. The way of an acquire:
 //!
-//! 1. [`RateLimiter::acquire_with`] checks the breaker and finds limits and lanes: in the front for busy callers, else
-//!    by resolving them (`known`).
-//! 2. [`acquire`] asks the lanes of the entity and its parent at once.
-//! 3. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage goes to the policy (`outage`).
+//! 1. [`RateLimiter::acquire_with`] checks the cost and looks in the front and the reserves. If both know the caller,
+//!    that is all: no call and no await.
+//! 2. The breaker decides whether the store may be asked (`boxed_through_lanes`, `acquire_through_lanes`).
+//! 3. Limits and lanes come from the front, or are resolved (`known`), on the home runtime if the caller runs on
+//!    another.
+//! 4. [`acquire`] asks the lanes of the entity and its parent at once.
+//! 5. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage goes to the policy (`outage`).
 //!
 //! `early` refuses without a future what memory already knows, for layers that decide before they read a body.
 //! `queries` and `balances` read what is left without taking anything.
+//!
+//! # Invariants
+//!
+//! - Everything that outlives a call is owned by `Inner`, so the last clone that is dropped ends it (I8).
+//! - One deadline covers all of 2 to 5. It is kept outside of the engine, so no room below can forget it (I7).
+//! - A policy is applied in one place and only to [`Denied::Outage`]: no other error can become a grant.
+//!
+//! # Shape of the futures
+//!
+//! A grant from a reserve takes no call, so what it costs is what is copied and locked. Hence the first step is a plain
+//! function that `acquire_with` calls before it builds anything, and everything behind it is one boxed future: the
+//! caller's own future stays small, and a grant from memory does not pay for the branches that it did not take.
 
 pub(crate) mod balances;
 mod builder;
@@ -69,6 +84,8 @@ pub const DEFAULT_FLUSH_DELAY: Duration = Duration::from_millis(50);
 /// Lifetime of tokens that were debited ahead of use unless the limiter is set otherwise.
 pub const DEFAULT_RESERVE_LIFE: Duration = Duration::from_secs(1);
 /// Number of buckets that a limiter remembers unless it is told otherwise: 256 MiB at 8 KiB each.
+///
+/// See [`RateLimiterBuilder::max_lanes`] for the cost of one.
 pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
 
 /// Takes tokens from the buckets of one namespace. Cheap to clone: all clones share lanes and caches.
@@ -92,6 +109,13 @@ pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
 /// # #[cfg(not(feature = "embedded"))]
 /// # fn main() {}
 /// ```
+///
+/// Clone it freely: a clone is a count of references, and clones share lanes, caches, breaker and runtime. One limiter
+/// for each [`Repository`] and process is the rule; two of them on the same table are correct but write each hot bucket
+/// twice as often, because lanes are not shared between them.
+///
+/// End it with [`shutdown`](RateLimiter::shutdown), or what was adjusted in the last 50 ms may be lost with the
+/// process.
 #[derive(Clone)]
 pub struct RateLimiter {
     inner: Arc<Inner>,
@@ -109,13 +133,21 @@ impl fmt::Debug for RateLimiter {
 }
 
 struct Inner {
+    /// The namespace that it works on.
     repository: Repository,
+    /// One queue for each bucket that was used lately.
     lanes: Lanes,
+    /// Limits and lanes of the busiest callers.
     front: Front,
+    /// The last known limits, for outages under [`OnUnavailable::Local`].
     local: LocalShares,
+    /// The setting for acquires that say nothing about it.
     reserve: Reserve,
+    /// The longest that an acquire may take unless it says otherwise.
     deadline: Duration,
+    /// The policy that overrides the stored one; `None` leaves it to the stored one.
     on_unavailable: Option<OnUnavailable>,
+    /// The lowest level of limits: they hold where nothing is stored.
     default_limits: Option<Limits>,
 }
 
@@ -148,26 +180,34 @@ impl From<&RateLimiter> for RateLimiter {
 }
 
 impl RateLimiter {
-    /// A limiter with the default settings.
+    /// Returns a limiter with the default settings: a deadline of 250 ms, no reserve, the stored outage policy, else
+    /// block. Sends nothing yet; see [`RateLimiterBuilder::build`] for the runtime that it works on.
     pub fn new(repository: Repository) -> Self {
         Self::builder(repository).build()
     }
 
-    /// A limiter with settings of your own.
+    /// Returns a builder for a limiter with settings of your own.
     pub fn builder(repository: Repository) -> RateLimiterBuilder {
         RateLimiterBuilder::new(repository)
     }
 
-    /// The repository it works on.
+    /// Returns the repository that it works on, with which limits and entities are changed. Changes made through it and
+    /// its clones take effect on this limiter's next acquire, others' within a minute.
     pub fn repository(&self) -> &Repository {
         &self.inner.repository
     }
 
+    /// Returns the longest that an acquire may take unless it says otherwise.
     pub(crate) fn deadline(&self) -> Duration {
         self.inner.deadline
     }
 
     /// Takes `cost` from the buckets of `entity` for `resource`, and from its parent's when it cascades.
+    ///
+    /// Amounts are whole tokens. The result is a [`Lease`]: keep it until the call is done, then commit it. The
+    /// arguments take names or text; text is validated first.
+    ///
+    /// Cancel-safe, as [`acquire_with`](RateLimiter::acquire_with) is. See [`RateLimiter`] for an example.
     ///
     /// # Errors
     /// As [`acquire_with`](RateLimiter::acquire_with).
@@ -181,6 +221,13 @@ impl RateLimiter {
     }
 
     /// Takes what `request` asks for: from every limit and both levels, or from none.
+    ///
+    /// Cost, in DynamoDB calls: none from a reserve or if memory already refuses, one write from a known bucket, and
+    /// one batch read more on an entity's first acquire in this process. Acquires that wait for the same bucket share
+    /// their write.
+    ///
+    /// Always answers within the request's deadline, else the limiter's. With [`OnUnavailable::Allow`] or
+    /// [`OnUnavailable::Local`] an outage ends in a grant, which [`Lease::origin`] tells apart.
     ///
     /// Cancel-safe: dropping the future at any point leaves nothing taken, once the refund of what was under way has
     /// settled.
@@ -215,6 +262,7 @@ impl RateLimiter {
         }
     }
 
+    /// Completes a request with the limiter's own settings, and starts its deadline.
     fn wish(&self, request: Acquire) -> AcquireSpec {
         let inner = &self.inner;
         AcquireSpec {
@@ -289,6 +337,9 @@ impl RateLimiter {
         Box::pin(self.acquire_through_lanes(self.wish(request)))
     }
 
+    /// Everything that is not granted from memory comes this way: lanes that a runtime left behind are picked up, a
+    /// limiter that shuts down and an open breaker answer at once, and the rest is tried within the deadline. The
+    /// ending of every such acquire is counted here and nowhere else.
     async fn acquire_through_lanes(&self, wish: AcquireSpec) -> Result<Lease, AcquireError> {
         let shared = &self.inner.lanes.shared;
         shared.recover();
@@ -326,6 +377,13 @@ impl RateLimiter {
         }
     }
 
+    /// Runs the acquire on the home runtime, within the deadline.
+    ///
+    /// A server may give each worker a runtime of its own. Connections and lanes must not live on one of those, so an
+    /// acquire from elsewhere is sent to the home runtime as a task, and that task is aborted if the caller stops
+    /// waiting. If the home has ended, this runtime takes its place and the acquire starts again here: nothing was
+    /// taken, because the task ended without an answer, and a write under way gives its tokens back through the dropped
+    /// hold.
     async fn try_at_home(&self, wish: &AcquireSpec) -> Result<Result<Lease, Denied>, Passed> {
         let Context { home, deadlines, .. } = &*self.inner.lanes.shared;
         if let Some(elsewhere) = home.elsewhere() {
@@ -341,6 +399,7 @@ impl RateLimiter {
         deadlines.until(wish.deadline, self.acquire_here(wish)).await
     }
 
+    /// Resolves and takes, and starts over with limits read again if a bucket turns out to have newer ones.
     async fn acquire_here(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
         loop {
             let resolved = self.resolve(wish).await?;

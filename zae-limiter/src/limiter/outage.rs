@@ -3,6 +3,13 @@
 //! Only failures that say something about the store's health get here. The policy is the request's, else the limiter's,
 //! else the one that is stored, as far as it was read before the outage, else to block. What a policy grants is counted
 //! in `zae_over_admission_tokens_total` as an estimate from above, since nobody knows what the table would have said.
+//!
+//! Three rules hold whatever the policy says:
+//!
+//! - An outage is granted through, never a mistake: a missing table, a permission or a wrong request does not get here.
+//! - An entity that was disabled when it was last seen is refused, because an outage must not be a way around a ban.
+//! - `Local` grants only from limits that this process has seen. A process that started during the outage knows none,
+//!   and blocks.
 
 use std::sync::Arc;
 
@@ -80,6 +87,7 @@ impl RateLimiter {
     }
 }
 
+/// Builds the error that [`OnUnavailable::Block`] ends in.
 pub(super) fn unavailable(
     wish: &AcquireSpec,
     reason: UnavailableReason,

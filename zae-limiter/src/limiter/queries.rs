@@ -1,4 +1,8 @@
 //! Questions that take nothing: which limits apply, what is left, and when a cost fits.
+//!
+//! [`limits_for`](RateLimiter::limits_for) reads through the cache of limits. The other two read the bucket's items,
+//! eventually consistent, at half a read unit each, and are not cached: they are for dashboards and scripts. To decide
+//! about a call, acquire; whatever a query says can be gone by then.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,6 +18,11 @@ use crate::{
 
 impl RateLimiter {
     /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
+    ///
+    /// From the first level that has any: the entity on this resource, the entity's default, the resource's default,
+    /// the system's, and then the limiter's own [`default_limits`](crate::RateLimiterBuilder::default_limits). Levels
+    /// are not merged. Answers come from the cache that acquires use, so they may be a minute old after a change made
+    /// elsewhere.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -48,6 +57,8 @@ impl RateLimiter {
 
     /// Whole tokens that `entity` could take from each limit now; negative in debt. A bucket that does not exist yet is
     /// full. Parents are not looked at.
+    ///
+    /// A sharded bucket is read shard by shard and summed up. Cancel-safe, as it only reads.
     ///
     /// # Errors
     /// [`AcquireError::NoLimits`] when none apply, [`AcquireError::Repository`] when the table could not be read.

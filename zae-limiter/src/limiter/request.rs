@@ -1,4 +1,8 @@
 //! One acquire with all its options: [`Acquire`].
+//!
+//! A builder that needs no `build`: names are validated by [`Acquire::new`], everything else is valid by its type, and
+//! the cost is checked when it is used. Options that are left out take the limiter's, so a request says only what is
+//! special about it.
 
 use std::time::Duration;
 
@@ -23,17 +27,27 @@ use crate::{
 ///     .on_unavailable(OnUnavailable::Allow);
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
+///
+/// It is `Clone`, and asking twice with the same value takes twice.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[must_use = "nothing is taken until `RateLimiter::acquire_with` is given the request"]
 pub struct Acquire {
+    /// The entity to limit.
     pub(super) entity: EntityId,
+    /// The resource that is asked for.
     pub(super) resource: ResourceName,
+    /// The amount to take, unchecked yet.
     pub(super) cost: Cost,
+    /// Limits of this call alone, in place of stored ones.
     pub(super) limits: Option<Limits>,
+    /// Limits for the case that none are stored; `None` for the limiter's own.
     pub(super) default_limits: Option<Limits>,
+    /// The policy for outages; `None` for the limiter's own, else the stored one.
     pub(super) on_unavailable: Option<OnUnavailable>,
+    /// The setting for tokens debited ahead; `None` for the limiter's own.
     pub(super) reserve: Option<Reserve>,
+    /// The longest that it may take; `None` for the limiter's own.
     pub(super) deadline: Option<Duration>,
 }
 
@@ -69,14 +83,18 @@ impl Acquire {
         &self.resource
     }
 
-    /// Limits for this call, in place of the stored ones, for the entity and its parent. The buckets are brought in
-    /// line with them.
+    /// Sets limits for this call, in place of the stored ones, for the entity and its parent.
+    ///
+    /// The buckets are brought in line with them: their parameters are written with this acquire. So give every call
+    /// for an entity and resource the same ones; two callers with different limits would rewrite each other's in turn,
+    /// a write each time, and neither would get a grant from memory. Limits that rarely change belong in the table. The
+    /// cache of limits is not used for such a call, and no reserve.
     pub fn limits(mut self, limits: impl Into<Limits>) -> Self {
         self.limits = Some(limits.into());
         self
     }
 
-    /// Limits for the case that none are stored; they come before the limiter's own defaults.
+    /// Sets limits for the case that none are stored; they come before the limiter's own defaults.
     pub fn default_limits(mut self, limits: impl Into<Limits>) -> Self {
         self.default_limits = Some(limits.into());
         self

@@ -1,4 +1,8 @@
 //! A settlement on its way to the table: [`Settlement`].
+//!
+//! The work is queued in a lane when [`Lease::commit`](crate::Lease::commit) is called; this future only waits for the
+//! lane's answers, one for each bucket. Its first poll tells the lanes not to wait for others to share the write. So
+//! code that awaits pays one round trip, and code that does not pays nothing.
 
 use std::{
     fmt,
@@ -13,7 +17,10 @@ use crate::{
     error::{SettleError, SettleOutlook, StoreError},
 };
 
-/// A settlement on its way: resolves when it is stored. Dropping it changes nothing but that nobody is told.
+/// A settlement on its way: resolves when it is stored in every bucket that it concerns.
+///
+/// Cancel-safe: dropping it does not cancel the write, it only means that nobody is told. Resolves to [`SettleError`]
+/// when some bucket did not store it, with the outlook of the first that failed; the others are still waited for.
 ///
 /// ```
 /// use zae_limiter::{Lease, SettleError};
@@ -27,8 +34,11 @@ use crate::{
 /// }
 /// ```
 pub struct Settlement {
+    /// The lanes that have not answered yet; two at most.
     booked: Vec<(Arc<Lane>, Booked)>,
+    /// True once the lanes were told not to wait for others.
     asked: bool,
+    /// The first failure, kept until all lanes have answered.
     failed: Option<SettleError>,
 }
 

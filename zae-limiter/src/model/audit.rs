@@ -1,4 +1,9 @@
 //! Events of the audit trail: [`AuditEvent`].
+//!
+//! Every change of entities and limits writes one event, in the transaction that makes the change, with the principal
+//! that [`Repository::acting_as`](crate::Repository::acting_as) names. Ids are ULIDs, which sort by time, so the trail
+//! is read newest first by key alone. Targets and actions are text in the table, for Python clients read and write the
+//! same items.
 
 use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
@@ -10,7 +15,9 @@ use crate::{
     model::name::{EntityId, ResourceName},
 };
 
+/// The stored text of the system's target.
 const SYSTEM: &str = "$SYSTEM";
+/// The stored prefix of a resource's target.
 const RESOURCE: &str = "$RESOURCE:";
 
 /// The target of a change.
@@ -22,6 +29,9 @@ const RESOURCE: &str = "$RESOURCE:";
 /// assert_eq!("$RESOURCE:gpt-4".parse::<AuditTarget>()?, target);
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
+///
+/// The text form is the stored one: an entity's id stands for itself, and `$` keeps the others apart, as no id begins
+/// with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AuditTarget {
     /// One entity, or its limits.
@@ -93,7 +103,7 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    /// The stored text, for example `limits_set`.
+    /// Returns the stored text, for example `limits_set`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::EntityCreated => "entity_created",
@@ -171,15 +181,26 @@ pub struct AuditEvent {
 /// let all = AuditQuery::all().by("ops@example.com").since_ms(1_767_225_600_000);
 /// # drop((query, all));
 /// ```
+///
+/// Made by [`AuditQuery::all`] or [`AuditQuery::of`], narrowed by its other methods, and given to
+/// [`Repository::audit_trail`](crate::Repository::audit_trail). Time bounds are compared with ids, action and principal
+/// after reading, so a rare one may take several reads for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AuditQuery {
+    /// The target whose events are meant; `None` for the whole namespace.
     pub(crate) target: Option<AuditTarget>,
+    /// The most events for a page.
     pub(crate) limit: u32,
+    /// The id that all events of the page are older than.
     pub(crate) before: Option<String>,
+    /// The earliest instant, in epoch ms.
     pub(crate) since_ms: Option<i64>,
+    /// The latest instant, in epoch ms.
     pub(crate) until_ms: Option<i64>,
+    /// The action that they must have.
     pub(crate) action: Option<AuditAction>,
+    /// A part of the principal's name.
     pub(crate) principal: Option<String>,
 }
 

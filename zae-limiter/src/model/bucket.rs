@@ -1,4 +1,7 @@
 //! The contents of a bucket: [`BucketState`], and the result of folding one: [`FoldedBucket`].
+//!
+//! Both speak of a bucket as a whole, whatever the number of its items: shards are summed up. They are snapshots for
+//! operators, read item by item, and not what decides about an acquire.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +29,9 @@ use crate::model::name::{EntityId, LimitName, ResourceName};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Read by [`Repository::buckets`](crate::Repository::buckets). Balances are refilled to the moment of reading, in
+/// whole tokens, rounded down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BucketState {
@@ -80,6 +86,8 @@ fn whole_seconds<S: serde::Serializer>(period: &Duration, serializer: S) -> Resu
 ///     Ok(())
 /// }
 /// ```
+///
+/// Returned by [`Repository::fold_bucket`](crate::Repository::fold_bucket), which explains when folding makes sense.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FoldedBucket {

@@ -1,4 +1,8 @@
 //! The remaining capacity of a resource: [`ResourceCapacity`].
+//!
+//! Answers "how much of this model is left, over all customers?". Consumption of a cascading entity is in its own
+//! bucket and in its parent's, so a sum over all of them counts it twice; [`CapacityScope::ParentsOnly`] is the sum
+//! that adds up.
 
 use serde::Serialize;
 

@@ -1,4 +1,12 @@
 //! The cost of a call: [`Cost`].
+//!
+//! A cost is built in a handler, copied through a layer, and looked at when limits are known. So it is small (two named
+//! amounts without an allocation), infallible to build, and keeps the first mistake until [`Cost::check`]:
+//! `Cost::of("rpm", 1).and("tpm", n)` reads better than two question marks, and a wrong name is found before anything
+//! is sent.
+//!
+//! [`Cost::requests`] serves code that does not know the names of limits, such as a layer's default: it takes from each
+//! limit that counts requests by its usual name.
 
 use std::fmt;
 
@@ -24,8 +32,14 @@ pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "request
 /// let cost = Cost::of("rpm", 1).and("tpm", 500);
 /// assert_eq!(cost.to_string(), "rpm:1,tpm:500");
 /// ```
+///
+/// Amounts are counts of tokens, not of millitokens. An amount of 0 is allowed beside others: a call that costs no
+/// model tokens still costs a request.
+///
+/// Where a parent is charged too, the same cost is taken from it, from those of the limits that it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
+    /// Named amounts, or requests.
     kind: Kind,
     /// Boxed: costs are copied a lot, and are hardly ever invalid.
     invalid: Option<Box<ValidationError>>,
@@ -33,7 +47,9 @@ pub struct Cost {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
+    /// Amounts by limit.
     Named(Entries),
+    /// One amount, for each limit that counts requests.
     Requests(u64),
 }
 
@@ -47,6 +63,8 @@ impl Cost {
     }
 
     /// A cost of `count` from every limit that counts requests ([`REQUEST_LIMIT_NAMES`]), whichever of them apply.
+    ///
+    /// Fails with [`ValidationReason::UnknownLimit`] when none of the limits that apply has such a name.
     pub fn requests(count: u64) -> Self {
         Self { kind: Kind::Requests(count), invalid: None }
     }

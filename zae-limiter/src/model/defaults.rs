@@ -1,4 +1,7 @@
 //! A namespace's defaults: [`SystemDefaults`].
+//!
+//! It is one item of the namespace, so both parts are read together and written together: setting the limits without
+//! naming a policy removes a stored one.
 
 use serde::Serialize;
 

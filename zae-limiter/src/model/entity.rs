@@ -1,4 +1,9 @@
 //! The entities to limit: [`Entity`].
+//!
+//! An entity need not be stored to be limited: an acquire for an unknown id uses the limits of the levels above. A
+//! record is needed for three things only: a parent, a name for people, and metadata. Hierarchies have two levels that
+//! are charged. A third would make an acquire depend on three items, and "all or nothing" over three conditional writes
+//! has a window that two do not need.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +29,8 @@ use crate::model::name::EntityId;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Read by [`Repository::entity`](crate::Repository::entity) and [`Repository::children`](crate::Repository::children).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Entity {
@@ -64,10 +71,15 @@ impl Entity {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NewEntity {
+    /// The id of the entity to create.
     pub(crate) id: EntityId,
+    /// Its name for people.
     pub(crate) name: Option<String>,
+    /// The entity above it.
     pub(crate) parent_id: Option<EntityId>,
+    /// True if acquires also charge the parent.
     pub(crate) cascade: bool,
+    /// Free-form facts.
     pub(crate) metadata: BTreeMap<String, Value>,
 }
 

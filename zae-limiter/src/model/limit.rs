@@ -1,4 +1,16 @@
 //! Configured limits: one [`Limit`], and the set of [`Limits`] that apply together.
+//!
+//! A limit is a token bucket in the classic sense: it holds up to a capacity, starts full, and refills at a constant
+//! rate, continuously and not at the turn of the period. 60 a minute means one token every second, with a burst of 60
+//! at the start. Windows that start over at midnight are not expressible, on purpose: they let twice the limit through
+//! around the boundary.
+//!
+//! `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) speaks of a quota `q` in a window `w`. A bucket of
+//! capacity C and rate r is sent as q = C and w = C/r, the time in which it fills ([`Limit::fill_time`]).
+//!
+//! A set is checked once and shared: `Limits` is an `Arc`, and equal sets in one process are mostly the same
+//! allocation, because resolving interns them. That makes "same limits as before?" a comparison of pointers on the hot
+//! path.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,12 +38,22 @@ pub const MAX_LIMITS: usize = 23;
 /// assert_eq!((limit.capacity(), limit.refill_amount(), limit.refill_period().as_secs()), (15_000, 10_000, 60));
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
+///
+/// Over any interval of t seconds a bucket grants at most `capacity + t · refill_rate()` tokens. Without
+/// [`with_burst`](Limit::with_burst) the capacity is the amount of one period.
+///
+/// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; reading checks them as
+/// the constructors do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawLimit")]
 pub struct Limit {
+    /// The name under which costs and headers know it.
     name: LimitName,
+    /// The most tokens that the bucket holds.
     capacity: u64,
+    /// Tokens gained per period.
     refill_amount: u64,
+    /// The period, in seconds.
     refill_period_seconds: u64,
 }
 
@@ -51,6 +73,7 @@ impl TryFrom<RawLimit> for Limit {
     }
 }
 
+/// Checks that a number is from 1 to `max`.
 fn check_amount(field: &'static str, value: u64, max: u64) -> Result<(), ValidationError> {
     let reason = if value == 0 {
         ValidationReason::NotPositive
@@ -189,6 +212,8 @@ impl Limit {
 /// assert_eq!(requests?.len(), 1);
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
+///
+/// The order is that of construction. It decides nothing about an acquire, and is kept in statuses and headers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Limits(Arc<[Limit]>);

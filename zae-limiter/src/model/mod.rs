@@ -2,7 +2,23 @@
 //!
 //! Everything that crosses the public interface is checked once, when it is made: an [`EntityId`](name::EntityId) that
 //! exists is a valid one, and so can become a part of a key. The checks are those of the Python package, so that both
-//! sides accept the same names. Amounts are whole tokens here; only the bucket's arithmetic knows thousandths.
+//! sides accept the same names.
+//!
+//! | kind | unit outside | unit in a bucket |
+//! |---|---|---|
+//! | amounts, capacities, refills, balances | whole tokens, `u64` or `i64` | millitokens (mt), `i64` |
+//! | refill periods | [`Duration`](std::time::Duration) of whole seconds | milliseconds |
+//! | waits | [`Duration`](std::time::Duration) to the millisecond | milliseconds |
+//! | instants | epoch milliseconds, `i64`; `YYYY-MM-DDTHH:MM:SSZ` in records | epoch milliseconds; `ttl` in epoch seconds |
+//!
+//! Only the bucket's arithmetic knows thousandths: [`Params::from`](crate::bucket::Params) turns a limit into them, and
+//! statuses turn them back, rounding balances down and waits up. [`MAX_TOKENS`](limit::MAX_TOKENS) is chosen so that a
+//! capacity in millitokens, and the sum of a few of them, fits 63 bits; so nothing in between has to refuse an
+//! overflow.
+//!
+//! Types that are returned are `#[non_exhaustive]` and serialise as the command line prints them. Those that are stored
+//! by other clients too keep unknown values (`AuditAction::Other`) instead of failing, because a newer client may have
+//! written them.
 
 pub(crate) mod amount;
 pub(crate) mod audit;

@@ -1,4 +1,14 @@
 //! Validated names and ids: what has one of these types can become part of a key.
+//!
+//! Keys are made by joining parts with `#`, as in `{namespace}/ENTITY#{id}`. A part that contained one could name
+//! somebody else's item, so no name may contain it, and each kind allows only the characters that the Python package
+//! allows. The macro gives all of them the same conversions; what differs is the check.
+//!
+//! Names are `Arc<str>`: an entity's id is copied into each status, error and lease, and a copy is a count of
+//! references.
+//!
+//! - `scope` says which of an entity's limit sets is meant.
+//! - `from_model` makes a resource name of any model's name.
 
 mod from_model;
 mod scope;
@@ -22,6 +32,7 @@ pub(crate) const WCU: &str = "wcu";
 /// The namespace id of the registry and the version record.
 pub(crate) const RESERVED_NAMESPACE: &str = "_";
 
+/// Checks the rules that all names share: not empty, not too long, no `#`.
 fn check_common(field: &'static str, value: &str, max: usize) -> Result<(), ValidationError> {
     let reason = if value.is_empty() {
         ValidationReason::Empty
@@ -35,6 +46,7 @@ fn check_common(field: &'static str, value: &str, max: usize) -> Result<(), Vali
     Err(ValidationError::new(field, value, reason))
 }
 
+/// Checks the first byte and the rest by two predicates.
 fn check_pattern(
     field: &'static str,
     value: &str,

@@ -1,4 +1,8 @@
 //! The record of a namespace: [`NamespaceInfo`].
+//!
+//! A namespace has a name for people and an id that stands first in every key. Only the id is in the data, so deleting
+//! a namespace and registering its name again yields an empty one, and the old data stays recoverable under the old id
+//! until it is purged.
 
 use serde::Serialize;
 
@@ -22,6 +26,8 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Listed by [`Registry`](crate::namespace::Registry).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct NamespaceInfo {

@@ -1,4 +1,8 @@
 //! A pause that somebody outside asked for: [`Pause`].
+//!
+//! A provider that answers 429 with a `Retry-After` speaks to the account, not to the process that was unlucky. So the
+//! pause is stored per resource, and every process that calls the provider reads it. Pauses only ever get longer: a
+//! later, shorter one does not end an earlier one.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! The state of declarative configuration: [`ProvisionerState`].
+//!
+//! The record is replaced only if it still is the one that was seen, so that two tools that apply manifests at once
+//! notice each other. A [`ManifestClaim`] names the owner, because removing a manifest must not remove what another
+//! owner's manifest declares by now.
 
 use std::collections::BTreeMap;
 

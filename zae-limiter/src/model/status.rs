@@ -1,4 +1,8 @@
-//! The answer of a limit to a request: [`LimitStatus`].
+//! The answer of a limit to a request: [`LimitStatus`], and the policies for when there is none: [`OnUnavailable`].
+//!
+//! A status carries the whole limit and not only a number, so that headers, problem documents and logs need no second
+//! lookup. Numbers are whole tokens; `available` is rounded down, `retry_after` up, so a client that waits as told is
+//! not refused for a rounding.
 
 use std::time::Duration;
 
@@ -64,6 +68,10 @@ impl LimitStatus {
 /// ```
 ///
 /// [`guide::operations`](crate::guide::operations#when-dynamodb-is-away) compares the three.
+///
+/// It applies to outages only: no answer in time, no connection, server errors, throttling, an open circuit, overload.
+/// Wrong requests, missing tables and permissions are errors under every policy, and so is an entity that was disabled
+/// when it was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -1,4 +1,8 @@
 //! Consumption over time: [`UsageSnapshot`], [`UsageSummary`], and how to ask for them.
+//!
+//! Snapshots are counters per entity, resource and window, which an aggregator adds up from the table's change stream
+//! (see [`stream`](crate::stream)). They are late by seconds and count net consumption: a refund takes back what was
+//! counted. They decide nothing, and are kept for billing and dashboards.
 
 use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
@@ -83,8 +87,11 @@ pub struct UsageSnapshot {
 /// The consumption that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UsageOf {
+    /// One entity, all resources.
     Entity(EntityId),
+    /// One entity, one resource.
     EntityResource(EntityId, ResourceName),
+    /// One resource, all entities, by an index.
     Resource(ResourceName),
 }
 
@@ -103,11 +110,17 @@ pub(crate) enum UsageOf {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UsageQuery {
+    /// The partition that is read.
     pub(crate) of: UsageOf,
+    /// The length of windows; `None` for all.
     pub(crate) window: Option<UsageWindow>,
+    /// The earliest start, in epoch ms.
     pub(crate) since_ms: Option<i64>,
+    /// The latest start, in epoch ms.
     pub(crate) until_ms: Option<i64>,
+    /// The most snapshots for a page.
     pub(crate) limit: u32,
+    /// The place to continue at.
     pub(crate) cursor: Option<String>,
 }
 
@@ -115,6 +128,7 @@ pub struct UsageQuery {
 const DEFAULT_LIMIT: u32 = 100;
 
 impl UsageQuery {
+    /// Selects everything of `of`, a hundred to a page.
     fn of(of: UsageOf) -> Self {
         Self { of, window: None, since_ms: None, until_ms: None, limit: DEFAULT_LIMIT, cursor: None }
     }
@@ -192,6 +206,9 @@ impl UsageQuery {
 ///     }
 /// }
 /// ```
+///
+/// Read by [`Repository::usage_snapshots`](crate::Repository::usage_snapshots). Filters apply before snapshots are
+/// counted, so a page is shorter than asked for only at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsagePage {

@@ -1,4 +1,8 @@
 //! Versions and what they allow: [`Version`], [`VersionRecord`], [`Compatibility`].
+//!
+//! A table is shared by clients of two languages and several ages. Three numbers keep them apart: the schema (its major
+//! version must match), the oldest client that may write, and the level of the deployed Lambda. The comparison is the
+//! Python package's, in its order: a client that is too old is told so before it is told that the schema differs.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -17,6 +21,7 @@ pub const SCHEMA_VERSION: &str = "0.10.0";
 /// Lambda that is older than themselves with their own.
 pub const COMPATIBILITY_LEVEL: &str = "0.17.0";
 
+/// The minimum of a record that names none.
 const NO_MINIMUM: &str = "0.0.0";
 
 /// `major.minor.patch`, with or without a pre-release.
@@ -44,6 +49,7 @@ impl Version {
         self.major
     }
 
+    /// Returns the three numbers, without the pre-release.
     fn release(&self) -> (u64, u64, u64) {
         (self.major, self.minor, self.patch)
     }
@@ -188,8 +194,11 @@ impl VersionRecord {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VersionUpdate {
+    /// The level of the deployed aggregator.
     pub(crate) lambda_version: Option<Version>,
+    /// The oldest client that may use the table.
     pub(crate) minimum: Option<Version>,
+    /// The writer's name for itself.
     pub(crate) updated_by: Option<String>,
 }
 

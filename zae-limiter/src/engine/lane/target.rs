@@ -139,7 +139,7 @@ impl Target {
         self.ask_stock_for(ReserveDraw::Level, amounts, now)
     }
 
-    /// As [`ask_stock`](Level::ask_stock), for an ask that found too little before and has waited since.
+    /// As [`ask_stock`](Target::ask_stock), for an ask that found too little before and has waited since.
     pub(crate) fn ask_stock_again(self: &Arc<Self>, amounts: &[i64]) -> FromReserve {
         self.ask_stock_for(ReserveDraw::Again, amounts, Instant::now())
     }

@@ -1,4 +1,11 @@
 //! Resource names of language models: [`ResourceName::from_model`].
+//!
+//! Providers call models by texts that are no resource names: they begin with `@` or a digit, contain spaces or `+`, or
+//! are ARNs of 150 characters. Refusing them would leave such calls unlimited; cutting them would let two models share
+//! a bucket. So a text that does not fit becomes its readable end and a digest of the whole.
+//!
+//! 80 bits of SHA-256 are enough: with a million different names the chance that any two collide is below 10⁻¹². The
+//! digest covers the original text, so two texts that look alike after replacing characters still differ.
 
 use std::fmt::Write as _;
 
@@ -40,6 +47,7 @@ impl ResourceName {
     }
 }
 
+/// Returns the readable part, a hyphen and the digest.
 fn mapped(model: &str) -> String {
     let mut name = readable(model);
     name.push('-');
@@ -50,6 +58,7 @@ fn mapped(model: &str) -> String {
     name
 }
 
+/// Returns the end of the text in characters that a name may have, beginning with a letter.
 fn readable(model: &str) -> String {
     let mut end: Vec<char> = model.chars().rev().take(READABLE + 1).map(plain).collect();
     end.reverse();
@@ -67,6 +76,7 @@ fn readable(model: &str) -> String {
     format!("{PREFIX}{}", &kept[kept.len().saturating_sub(READABLE - PREFIX.len())..])
 }
 
+/// Returns the character, or `-` in place of one that a name may not have.
 fn plain(character: char) -> char {
     if character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | ':' | '-') { character } else { '-' }
 }

@@ -1,4 +1,7 @@
 //! The part of an entity's limits that is meant: [`LimitScope`].
+//!
+//! `_default_` is no resource name (it does not begin with a letter), so both share one place in the key without being
+//! confused.
 
 use std::{fmt, str::FromStr};
 
