@@ -1,4 +1,10 @@
 //! Seams for a simulation that runs limiters on a table of its own: no SDK, no wall clock, one seed.
+//!
+//! Everything that is not deterministic in a limiter comes in through three doors: the table ([`Table`]), the clock
+//! ([`Clock`]) and the generator (the seed of [`build`]). tokio's paused time is the fourth, and the simulation's own.
+//! With all of them given, a schedule of faults replays from its seed, step by step.
+//!
+//! Behind a hidden feature and without promises: it may change in any release.
 
 use std::sync::{Arc, OnceLock};
 
@@ -31,8 +37,11 @@ const NAMESPACE: &str = "SimSimSimSi";
 /// Names of the one namespace, and everything that is written in it.
 #[derive(Clone, Debug)]
 pub struct Names {
+    /// The namespace's name.
     name: NamespaceName,
+    /// The namespace's id.
     id: NamespaceId,
+    /// The stack, and so the table's name.
     stack: StackName,
 }
 

@@ -32,9 +32,13 @@ pub(super) enum Absent {
 
 /// Whatever the SDK's chain of providers finds.
 pub(super) struct Explained {
+    /// The SDK's own chain.
     pub(super) chain: SharedCredentialsProvider,
+    /// The behaviour where it finds nothing.
     pub(super) absent: Absent,
+    /// The environment that the chain saw.
     pub(super) variables: Variables,
+    /// The files that the chain read, where they were changed.
     pub(super) files: Option<EnvConfigFiles>,
 }
 
@@ -100,6 +104,7 @@ impl Explained {
         said("no usable AWS credentials were found", advice)
     }
 
+    /// Explains by the profile that is selected, if there is one.
     async fn by_profile(&self) -> Option<(String, String)> {
         let name = self.variables.get("AWS_PROFILE");
         let files = self.files.clone().unwrap_or_default();
@@ -166,6 +171,7 @@ fn base<'a>(profile: &'a Profile, profiles: &'a ProfileSet) -> Option<&'a Profil
     std::iter::successors(Some(profile), next).take(LONGEST).find(|profile| profile.get("role_arn").is_none())
 }
 
+/// Names the command that tries the same credentials.
 fn check(name: &str) -> String {
     format!("`aws sts get-caller-identity --profile {name}` tries the same")
 }

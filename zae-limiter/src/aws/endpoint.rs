@@ -22,7 +22,9 @@ use crate::error::ConnectError;
 /// An endpoint, and where it was found; `None` when the caller gave it.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
+    /// The address as it was given.
     pub(super) url: String,
+    /// The variable or profile that it was found in.
     origin: Option<String>,
 }
 
@@ -57,11 +59,13 @@ impl Endpoint {
         Err(ConnectError::Endpoint { url: self.url.clone(), origin: self.origin.clone(), problem })
     }
 
+    /// Returns true if it leads to this machine.
     pub(super) fn is_loopback(&self) -> bool {
         is_loopback(&self.url)
     }
 }
 
+/// Returns true if configured endpoints are switched off.
 fn are_ignored(env: &Env, profiles: Option<&EnvConfigSections>) -> bool {
     let (variable, key) = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
     let setting = EnvConfigValue::new().env(variable).profile(key).load(env, profiles);

@@ -10,6 +10,7 @@ use aws_types::os_shim_internal::Fs;
 
 use super::variables::Variables;
 
+/// The files, with the variables that move them and their usual names.
 const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
     (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", "config"),
     (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
@@ -31,6 +32,7 @@ pub(super) async fn without_blanks(variables: &Variables) -> Option<EnvConfigFil
     changed.then(|| files.build())
 }
 
+/// Returns the place of a file, by its variable or in the home directory.
 fn path(variables: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
     let home = || variables.get("HOME").or_else(|| variables.get("USERPROFILE")).map(PathBuf::from);
     match variables.get(variable) {
@@ -61,14 +63,17 @@ fn filled(text: &str) -> Option<String> {
     changed.then_some(kept)
 }
 
+/// Returns true for a line that belongs to the setting above it.
 fn is_nested(line: &str) -> bool {
     line.starts_with([' ', '\t'])
 }
 
+/// Returns true for an empty line or a comment.
 fn is_skipped(line: &str) -> bool {
     line.trim().is_empty() || line.starts_with(['#', ';'])
 }
 
+/// Returns true for a setting without a value.
 fn is_blank(line: &str) -> bool {
     let Some((name, value)) = line.split_once('=') else { return false };
     let value = value.trim();

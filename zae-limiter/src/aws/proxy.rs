@@ -17,7 +17,9 @@ use crate::error::ConnectError;
 /// The proxies for plain and for encrypted endpoints.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxies {
+    /// For plain endpoints.
     pub(super) http: Option<ProxyConfig>,
+    /// For encrypted endpoints.
     pub(super) https: Option<ProxyConfig>,
 }
 

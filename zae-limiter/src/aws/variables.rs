@@ -57,6 +57,7 @@ impl Variables {
         Ok(Self(known))
     }
 
+    /// Returns a variable's value, if it has one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -66,6 +67,7 @@ impl Variables {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
+    /// Sets a variable for the SDK; the process's own environment stays as it is.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }

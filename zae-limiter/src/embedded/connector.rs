@@ -3,6 +3,9 @@
 //! A connector of the SDK instead of a server: the bytes of a request are what would go to AWS, signature included, and
 //! the bytes of the answer are what would come back. A store in memory answers in place; one in a file waits for the
 //! disk, on a thread for blocking work.
+//!
+//! A store in memory answers in the poll of the request's future: it waits for nothing, so a change of threads would
+//! only take longer.
 
 use aws_smithy_runtime_api::{
     client::{
@@ -24,6 +27,7 @@ use super::{EmbeddedStore, Medium, limits::Limited};
 pub(super) struct EmbeddedHttp(EmbeddedStore);
 
 impl EmbeddedHttp {
+    /// Makes a connector that answers from `store`.
     pub(super) fn new(store: EmbeddedStore) -> Self {
         Self(store)
     }
@@ -60,6 +64,7 @@ impl HttpConnector for EmbeddedHttp {
     }
 }
 
+/// Returns the status and the body of an answer.
 fn answer(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
     match dispatch(database, operation, body) {
         Ok(text) => (200, text),
@@ -89,10 +94,12 @@ fn unreadable(message: &str) -> DynoxideError {
     DynoxideError::SerializationException(message.to_owned())
 }
 
+/// Serialises an answer.
 fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
     serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
+/// Carries out an operation by its name.
 fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     match operation {
         "UpdateItem" => write(&database.update_item(read(database, body)?)?),

@@ -1,4 +1,8 @@
 //! DynamoDB's protocol over HTTP: the engine's own server, behind the checks that it lacks.
+//!
+//! The engine comes with a server of its own, which is kept behind [`Inside`] and gets only requests that passed
+//! [`limits`]. Reading a request twice, here and there, costs little beside a request over a socket, and keeps one
+//! table of checks for both ways in.
 
 use std::{fmt, time::Duration};
 

@@ -1,4 +1,8 @@
 //! Connections to the embedded database that nobody else can make.
+//!
+//! The engine's server has no authentication, and its port would be open to every program and every web page on the
+//! machine. A Unix socket or a pipe would do, but the server takes a TCP listener only. So a listener is bound to a
+//! random port for as long as it takes to connect to it, and the connection is kept.
 
 use std::{
     io,
@@ -22,6 +26,7 @@ use tower_service::Service;
 pub(super) struct Inside(Database);
 
 impl Inside {
+    /// Makes connections to `database`.
     pub(super) fn new(database: Database) -> Self {
         Self(database)
     }
@@ -42,6 +47,7 @@ impl Service<Uri> for Inside {
     }
 }
 
+/// Listens, connects, and stops listening.
 async fn connect(database: Database) -> io::Result<TcpStream> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;

@@ -4,6 +4,15 @@
 //! as those to AWS, without a socket. [`limits`] refuses what DynamoDB refuses and the engine would let through: items
 //! and keys that are too large, and expressions with too many operators. So a test that passes here does not fail there
 //! for such a reason.
+//!
+//! # Limits of the stand-in
+//!
+//! It has no throughput to exceed, its indexes are never behind, and its answers carry no `Date`. Tests of contention,
+//! throttling and lag put faults into the connector instead. Tables made here do not let items expire, so tests of that
+//! delete the item themselves.
+//!
+//! [`DatabaseFront`] serves the same data over HTTP to other programs, with the same checks before the engine's own
+//! server.
 
 mod connector;
 mod front;
@@ -33,7 +42,9 @@ use crate::{
 /// The storage medium of items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
+    /// Gone with the process.
     Memory,
+    /// A file, which outlives it.
     Disk(PathBuf),
 }
 
@@ -53,7 +64,9 @@ pub(crate) enum Medium {
 /// ```
 #[derive(Clone)]
 pub struct EmbeddedStore {
+    /// The engine, shared by clones.
     database: Database,
+    /// Memory or a file: calls to a file go to a thread for blocking work.
     medium: Medium,
 }
 
@@ -87,6 +100,8 @@ impl EmbeddedStore {
     }
 
     /// An SDK client whose requests are answered by this store, without a network.
+    ///
+    /// It makes no retries and knows no timeouts, as nothing can be lost on the way.
     pub fn client(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -132,15 +147,18 @@ impl EmbeddedStore {
         served.map_err(|error| StoreError::new("serve", StoreErrorKind::Ambiguous, error).into())
     }
 
+    /// Returns the engine.
     pub(crate) fn database(&self) -> &Database {
         &self.database
     }
 
+    /// Returns where the data is.
     pub(crate) fn medium(&self) -> &Medium {
         &self.medium
     }
 }
 
+/// Describes a store that could not be opened.
 fn open_error(error: impl Into<BoxError>) -> RepositoryError {
     StoreError::new("open", StoreErrorKind::Rejected, error).into()
 }

@@ -1,4 +1,7 @@
 //! The table itself: creating, removing, asking whether it is there.
+//!
+//! Deployments create their table with CloudFormation, with a stream, alarms and point-in-time recovery. What is
+//! created here has the same keys and indexes and nothing else, for development and tests.
 
 use std::time::Duration;
 
@@ -54,6 +57,7 @@ impl Store {
         }
     }
 
+    /// Returns the table's status; `None` when there is no such table.
     async fn table_status(&self) -> Result<Option<TableStatus>, RepositoryError> {
         match self.client.describe_table().table_name(&self.table).send().await {
             Ok(answer) => Ok(answer.table.and_then(|table| table.table_status)),

@@ -1,7 +1,20 @@
 //! The two calls of the acquire path: create a bucket, or update it.
 //!
 //! Both answer with the item, whichever way they end: a success returns the new image, and a failed condition the old
-//! one (`ReturnValuesOnConditionCheckFailure`). So the engine never needs a read to learn what it collided with.
+//! one (`ReturnValuesOnConditionCheckFailure`). So the engine never needs a read to learn what it collided with: a lost
+//! race costs one round trip and one write unit, and the next plan starts from the truth.
+//!
+//! | outcome | the engine |
+//! |---|---|
+//! | [`WriteOutcome::Done`] | answers those it served, and remembers the image |
+//! | [`WriteOutcome::Lost`] | plans again; `None` means that there is no bucket, so it creates one |
+//! | [`WriteOutcome::NotApplied`] | keeps asks and settlements for a later write |
+//! | [`WriteOutcome::Failed`] | decides by the error whether the write counts as done |
+//!
+//! A creation is conditioned on `attribute_not_exists(rf)` and not on the key: an adjustment of a Python client leaves
+//! a skeleton (keys and a counter, no refill instant) where a bucket was deleted, and that is no bucket.
+//!
+//! Done writes report their consumed capacity, which is what an acquire costs.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -28,6 +41,7 @@ const IS_NO_BUCKET: &str = "attribute_not_exists(rf)";
 /// A write and what it cost.
 #[derive(Debug)]
 pub(crate) struct WriteReport {
+    /// The way it ended.
     pub(crate) outcome: WriteOutcome,
     /// Write units, indexes included. DynamoDB does not report those of a lost condition: the one that an item of less
     /// than a KiB costs is assumed.
@@ -54,14 +68,17 @@ impl From<WriteOutcome> for WriteReport {
     }
 }
 
+/// Returns the write units of a done write, those of the indexes included.
 fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
     consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }
 
+/// Reads the image of an answer's item.
 fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryError> {
     item.map_or(Ok(None), |item| bucket::decode(item, now))
 }
 
+/// Turns the item of a done write into its outcome.
 pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
     match decode(item, now) {
         Ok(Some(image)) => WriteOutcome::Done(image),
@@ -74,6 +91,7 @@ pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
     }
 }
 
+/// Turns the item of a failed condition into its outcome.
 pub(super) fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
     match decode(item, now) {
         Ok(image) => WriteOutcome::Lost(image),
@@ -81,6 +99,7 @@ pub(super) fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
     }
 }
 
+/// Sorts a failure by whether it may be tried again.
 pub(super) fn failed(error: StoreError) -> WriteOutcome {
     match error.kind {
         StoreErrorKind::NotApplied => WriteOutcome::NotApplied(error),
@@ -100,7 +119,10 @@ pub(crate) async fn read(
     decode(item.as_ref(), now)
 }
 
-/// Updates an existing bucket at `now` (epoch ms).
+/// Updates an existing bucket at `now` (epoch ms). Sent once: nothing below retries.
+///
+/// Cancel-safe only for the future: a dropped call may still be carried out, as any request that has left. The lane
+/// therefore never drops one while somebody's tokens depend on it (see [`drive`](crate::engine::lane::drive)).
 pub(crate) async fn update(
     store: &Store,
     namespace: &NamespaceId,
@@ -144,6 +166,8 @@ pub(crate) async fn update(
 }
 
 /// Creates a bucket that does not exist.
+///
+/// The returned image is the one that was put: DynamoDB does not return what a PutItem wrote.
 pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> WriteReport {
     let now = image.last_refill;
     let item = bucket::encode_new(&NewBucket {

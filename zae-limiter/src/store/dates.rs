@@ -1,4 +1,20 @@
 //! The store's own time, as the `Date` of its answers tells it: [`StoreDates`].
+//!
+//! A process whose clock is an hour ahead would write refill instants an hour ahead, and stop the refill of every
+//! bucket that it touches for everybody else. Every answer of DynamoDB carries a `Date`, in whole seconds. If it came
+//! just now and says 12:00:05, the store's clock shows between 12:00:05.000 and 12:00:08.000: the rest of that second,
+//! and at most two seconds for the way. So a local clock within these bounds is believed, and any other is moved to the
+//! nearer bound:
+//!
+//! | local clock | used |
+//! |---|---|
+//! | 12:00:04.000 | 12:00:05.000 |
+//! | 12:00:06.300 | 12:00:06.300 |
+//! | 13:00:06.300 | 12:00:08.000 |
+//!
+//! Between answers the bounds move with the monotonic clock. Time synchronisation keeps most machines within
+//! milliseconds, so the correction is nothing in practice; it bounds the damage of those that are not. An average over
+//! many answers would be closer, and needs state and an argument about its error, for a gain of at most three seconds.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -24,6 +40,7 @@ const TOLERANCE_MS: i64 = 3_000;
 pub(crate) struct StoreDates(Arc<Mutex<Option<(i64, Instant)>>>);
 
 impl StoreDates {
+    /// Locks the last answer; a panic elsewhere does not stop the clock.
     fn lock(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,14 @@
 //! may be repeated. The other does not, for the engine's writes that add: whether a failed one had an effect decides
 //! what happens next, so nothing below us may send it twice.
 //!
+//! | file | calls | repeated by |
+//! |---|---|---|
+//! | [`bucket`] | UpdateItem and PutItem of the acquire path | nobody below the engine |
+//! | `read` | GetItem, BatchGetItem, Query | the SDK; left-over keys here |
+//! | `write` | conditional writes, batches of deletions, transactions | the SDK; conflicts here |
+//! | `admin` | CreateTable, DeleteTable, DescribeTable | the SDK |
+//! | [`dates`] | none: reads the `Date` header of every answer | |
+//!
 //! Every failure is sorted by [`StoreErrorKind`] into what it means for the caller, once and here:
 //!
 //! | kind | effect in the table | the engine |
@@ -12,6 +20,20 @@
 //! | `NotApplied` | none: throttled, or in conflict with a transaction | pauses and retries |
 //! | `Ambiguous` | unknown | counts it as done |
 //! | `NotSent`, `NotConnected`, `AccessDenied`, `Rejected`, `TableMissing` | none | fails; no policy hides the last three |
+//!
+//! # Deciding between "no effect" and "unknown"
+//!
+//! Whatever is not known to be without effect is `Ambiguous`, and never the other way round: an answer of status 5xx, a
+//! broken connection, a timeout, an answer that cannot be parsed. Two cases are told apart from those with care,
+//! because a caller may repeat them. A connection that was refused or could not be made carried no request
+//! (`NotConnected`): the connector's error chain says so. And a failure before there was a connection (no credentials,
+//! an endpoint that is none) is of the SDK's kind "other" (`NotSent`).
+//!
+//! # The seam for tests
+//!
+//! There is no trait for storage. Tests and the embedded store put another HTTP connector under an ordinary SDK client,
+//! so what they run is what production runs. Only the simulation replaces the calls themselves (`model`), one level
+//! below the expressions.
 
 mod admin;
 pub(crate) mod bucket;
@@ -63,6 +85,8 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
+    /// Makes both clients of one. The connector and its pool are shared; what differs is retries and who ends a slow
+    /// call.
     pub(crate) fn new(table: String, client: &Client) -> Self {
         let dates = dates::StoreDates::default();
         let client = Client::from_conf(client.config().to_builder().interceptor(dates.clone()).build());
@@ -121,6 +145,7 @@ pub(super) fn rejected(operation: &'static str, error: impl Into<BoxError>) -> R
     StoreError::new(operation, StoreErrorKind::Rejected, error).into()
 }
 
+/// Error codes of refusals before any effect. Throttling has several names, by API and by age.
 const NOT_APPLIED: [&str; 7] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -130,6 +155,7 @@ const NOT_APPLIED: [&str; 7] = [
     "TransactionConflictException",
     "TransactionInProgressException",
 ];
+/// Error codes of credentials that are wrong, old or too weak.
 const DENIED: [&str; 6] = [
     "AccessDeniedException",
     "AccessDenied",

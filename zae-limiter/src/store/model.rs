@@ -1,5 +1,9 @@
 //! A table in DynamoDB's place, for a simulation: it is given the requests as DynamoDB would get them, expressions
 //! included, and answers below the SDK.
+//!
+//! The seam is this low so that a simulation exercises the real expressions: a condition that is written wrongly fails
+//! there too. What it skips is the SDK (serialisation, signing, retries), which costs more than all else and is not
+//! ours.
 
 use std::{borrow::Borrow, collections::HashMap, fmt, future::Future, pin::Pin};
 
@@ -131,6 +135,7 @@ pub(super) async fn write(operation: &'static str, answering: Answering, now: i6
 }
 
 impl Fault {
+    /// Turns a fault into the error that the SDK would have led to.
     fn error(self, operation: &'static str) -> StoreError {
         let (kind, code, heard) = match self {
             Self::Throttled { code, message } => {

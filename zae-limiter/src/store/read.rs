@@ -3,6 +3,10 @@
 //! Batches are cut to what DynamoDB takes in one call, and asked again for what it left out, with a pause in between.
 //! Queries follow their pages to the end unless a page is asked for, and a cursor is an opaque text that only fits its
 //! own query.
+//!
+//! Reads are eventually consistent unless a caller says otherwise: acquires, because a stale image costs a lost
+//! condition at most; listings, because indexes are no better. Changes of configuration read strongly, as they decide
+//! from what they read.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -23,43 +27,57 @@ use crate::{
 const BATCH: usize = 100;
 /// The first pause before unprocessed items are asked for again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Tells if a read must see every write that was acknowledged before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consistency {
+    /// Half the price, and possibly a moment old.
     Eventual,
+    /// Sees every write that was acknowledged before.
     Strong,
 }
 
 /// In which order of sort keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
+    /// Smallest sort key first.
     Ascending,
+    /// Largest sort key first, which is the newest for keys of time.
     Descending,
 }
 
 /// The part of the table or of an index to read: one partition, or the part of it whose sort keys begin alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
+    /// The index's name; `None` for the table itself.
     index: Option<&'static str>,
+    /// The partition key's value.
     partition: String,
+    /// The beginning that sort keys must have.
     prefix: Option<String>,
+    /// The order of sort keys.
     order: Order,
+    /// The most items for a page.
     limit: Option<i32>,
+    /// The key after which to begin.
     start: Option<Item>,
+    /// Of the table only; an index of the whole table has no strong reads.
     consistency: Consistency,
 }
 
 /// One page of a query.
 #[derive(Debug)]
 pub(crate) struct Page {
+    /// The items, whole or as the index projects them.
     pub(crate) items: Vec<Item>,
     /// The start of the next page; `None` on the last one.
     pub(crate) next: Option<Item>,
 }
 
 impl Query {
+    /// Selects a partition of the table.
     pub(crate) fn table(partition: impl Into<String>) -> Self {
         Self {
             index: None,
@@ -72,6 +90,7 @@ impl Query {
         }
     }
 
+    /// Selects a partition of an index.
     pub(crate) fn index(name: &'static str, partition: impl Into<String>) -> Self {
         Self { index: Some(name), ..Self::table(partition) }
     }
@@ -82,6 +101,7 @@ impl Query {
         self
     }
 
+    /// Sets the order of sort keys; ascending unless it is set.
     pub(crate) fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
@@ -143,10 +163,12 @@ impl Query {
 pub(super) struct Backoff(Duration);
 
 impl Backoff {
+    /// Starts with the shortest pause.
     pub(super) fn new() -> Self {
         Self(FIRST_PAUSE)
     }
 
+    /// Waits, and doubles the next wait.
     pub(super) async fn pause(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(LONGEST_PAUSE);
@@ -254,6 +276,7 @@ impl Store {
     }
 }
 
+/// Turns an invalid request of ours into an error.
 fn malformed(error: BuildError) -> RepositoryError {
     rejected("BatchGetItem", error)
 }

@@ -3,6 +3,13 @@
 //! A condition that fails is an answer ([`ConditionalWrite`]), not an error. A transaction tells which of its parts
 //! failed. Deletions of many items are batches, retried for what was left out; they may be repeated after an
 //! interruption.
+//!
+//! Everything here may be sent twice by the SDK, so everything here is idempotent or conditional on what it changes.
+//! Writes that add unconditionally are the engine's alone, and go through [`bucket`](super::bucket).
+//!
+//! DynamoDB refuses a single write that meets a transaction on the same item, with `TransactionConflictException`, and
+//! the SDK does not retry that. The two are retried here, a few times with growing pauses; transactions that meet each
+//! other likewise.
 
 use aws_sdk_dynamodb::{
     error::{BuildError, SdkError},
@@ -26,11 +33,13 @@ use crate::{
 const BATCH: usize = 25;
 /// Number of attempts at a write that collides with a transaction.
 const CONFLICTS: usize = 5;
+/// The code of a write that met a transaction.
 const CONFLICT: &str = "TransactionConflictException";
 
 /// Tells if a conditional write was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConditionalWrite {
+    /// It was written.
     Done,
     /// Its condition did not hold; nothing was written.
     Refused,
@@ -39,6 +48,7 @@ pub(crate) enum ConditionalWrite {
 /// Tells if a conditional write was done, and what was in its way.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ConditionalUpdate {
+    /// It was written.
     Done,
     /// Its condition did not hold; the item as it is, `None` when there is none.
     Refused(Option<Item>),
@@ -47,6 +57,7 @@ pub(crate) enum ConditionalUpdate {
 /// Tells if a transaction was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
+    /// All parts were written.
     Done,
     /// The conditions of the parts with these indices did not hold; nothing was written.
     Refused(Vec<usize>),
@@ -55,9 +66,13 @@ pub(crate) enum Committed {
 /// One part of a transaction.
 #[derive(Clone, Debug)]
 pub(crate) enum TransactPart {
+    /// Writes a whole item, under a condition.
     Put(Item, Expression),
+    /// Changes an item, under a condition.
     Update(Key, Expression),
+    /// Removes an item, under a condition.
     Delete(Key, Expression),
+    /// Writes nothing; its condition must hold for the others.
     Check(Key, Expression),
 }
 
@@ -75,6 +90,7 @@ async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
     written(send().await)
 }
 
+/// Turns a failed condition into an answer.
 fn written(result: Result<(), RepositoryError>) -> Result<ConditionalWrite, RepositoryError> {
     match result {
         Ok(()) => Ok(ConditionalWrite::Done),
@@ -212,6 +228,7 @@ impl Store {
         }
     }
 
+    /// Builds one part as the SDK takes it.
     fn part(&self, part: &TransactPart) -> Result<TransactWriteItem, BuildError> {
         let item = TransactWriteItem::builder();
         Ok(match part {
@@ -257,6 +274,7 @@ impl Store {
     }
 }
 
+/// Returns the code of each part of a cancelled transaction, `None` for parts that were fine.
 fn cancellation(error: &aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError) -> Vec<String> {
     use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
     match error {

@@ -1,4 +1,9 @@
 //! Audit events that leave the table.
+//!
+//! DynamoDB's time to live removes an event when its retention is over, and the stream shows the removed item. A line
+//! of JSON for each is what an archive in S3 takes. Fields are written in a fixed order and only those that are known,
+//! so lines of the same event are equal however often it is delivered, and an archive can drop duplicates by comparing
+//! them.
 
 use std::fmt::Write;
 
@@ -12,13 +17,18 @@ const FIELDS: [&str; 6] = ["event_id", "entity_id", "action", "timestamp", "prin
 /// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct RemovedAuditEvent {
+    /// The namespace's id.
     namespace: String,
+    /// The event's ULID.
     event_id: String,
+    /// The time as it was stored.
     timestamp: String,
+    /// The JSON, without a line end.
     line: String,
 }
 
 impl RemovedAuditEvent {
+    /// Reads a removed item; the error says what it lacks.
     pub(super) fn new(item: &Item) -> Result<Self, String> {
         let text = |name: &str| values::get_s(item, name).unwrap_or_default().to_owned();
         let pk = text("PK");

@@ -29,6 +29,21 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # Exactly once, out of at least once
+//!
+//! Lambda delivers records in order for each item, and again after a failure, in other batches. Each of the three
+//! writes copes with that in its own way:
+//!
+//! - **Counting** remembers in each snapshot the last record counted, for each shard, in the same write that adds. A
+//!   record that is not newer is a duplicate ([`StreamTable::count`]).
+//! - **Refilling** is an acquire that takes nothing, under an acquire's conditions. Repeated, it finds nothing to gain
+//!   ([`StreamTable::refill`]).
+//! - **Propagating** a number of shards raises numbers and creates items that do not exist. Repeated, both conditions
+//!   fail ([`StreamTable::propagate_shards`]).
+//!
+//! Nothing in an acquire depends on any of this. Without an aggregator there is no usage history, and a bucket is
+//! refilled by those who use it.
 
 mod archive;
 mod propagate;
@@ -56,9 +71,13 @@ use crate::{
 /// A table as its aggregator sees it: all namespaces at once, told apart by the records.
 ///
 /// See the [module](crate::stream) for an example.
+///
+/// Amounts are counted in whole tokens, refills in millitokens as in an acquire. Made by [`StreamTable::new`].
 #[derive(Clone, Debug)]
 pub struct StreamTable {
+    /// The table, with a client that retries.
     store: Store,
+    /// The clock that refills are computed by.
     clock: Arc<dyn Clock>,
 }
 

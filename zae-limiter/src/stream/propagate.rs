@@ -3,6 +3,10 @@
 //! We never raise the number; clients of the reference do, on the first shard. Others learn it here: existing shards
 //! get the number, missing ones are created with their part of what the first holds beyond its own share, so that all
 //! together never hold more than the one bucket did.
+//!
+//! In numbers: a bucket of capacity 100 holds 80 tokens when its number of shards is raised to 4. Shard 0 keeps its own
+//! share of 25. The 55 beyond are divided by the three others: each starts with 18.333 tokens, rounded down to the
+//! millitoken. Created full, the four would have held 100.
 
 use super::{BucketChange, StreamTable};
 use crate::{
@@ -81,6 +85,7 @@ impl StreamTable {
     }
 }
 
+/// Validates the names of a record, which are text until here.
 fn owner(change: &BucketChange) -> Result<(NamespaceId, EntityId, ResourceName), ValidationError> {
     Ok((NamespaceId::new(&change.namespace)?, EntityId::new(&change.entity)?, ResourceName::new(&change.resource)?))
 }

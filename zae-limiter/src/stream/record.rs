@@ -1,4 +1,12 @@
 //! One record of the stream.
+//!
+//! A record is JSON as Lambda delivers it. Only three kinds say anything here: a bucket that was created or changed, an
+//! audit event that was removed, and an item from before there were namespaces, which a deployment has to migrate. All
+//! others are [`StreamChange::Other`].
+//!
+//! What was consumed is the difference of the counters `tc` between the old and the new image, and not of the balances:
+//! refills move balances, and only consumption moves the counters. So a stream that lacks old images is an error,
+//! because counting whole counters would count everything again.
 
 use serde_json::Value;
 
@@ -41,11 +49,17 @@ pub enum StreamChange {
 /// A created or changed bucket.
 ///
 /// See the [module](crate::stream) for an example.
+///
+/// Names are as they stand in the key; the writes that follow check them.
 #[derive(Clone, Debug)]
 pub struct BucketChange {
+    /// The namespace's id.
     pub(super) namespace: String,
+    /// The entity's id, unchecked.
     pub(super) entity: String,
+    /// The resource's name, unchecked.
     pub(super) resource: String,
+    /// The shard's index.
     pub(super) shard: u32,
     /// Epoch ms.
     pub(super) at: i64,
@@ -159,6 +173,7 @@ fn creation(value: &Value) -> Option<i64> {
     Some((seconds * 1_000.0) as i64)
 }
 
+/// Compares a bucket's images.
 fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<BucketChange, String> {
     let number = |item: &Item, name: &str| match item.get(name) {
         None => Ok(None),

@@ -1,4 +1,12 @@
 //! Refilling buckets in use before those who use them have to.
+//!
+//! An acquire that finds too few tokens refills on the way, at the cost of a credited plan, which excludes other
+//! writers. If an aggregator has credited the bucket a moment before, acquires are plain and run side by side. It
+//! refills only where the tokens left would not last for another batch like the one it has just seen; more often would
+//! be a write for nothing.
+//!
+//! It is the same plan that an acquire makes, with nothing taken, so it can neither lose nor invent a token (see
+//! [`bucket::plan`](crate::bucket::plan)).
 
 use std::collections::BTreeMap;
 
@@ -25,11 +33,17 @@ const WCU_DUE: i64 = 2;
 /// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct BucketActivity {
+    /// The newest record of the bucket in the batch.
     newest: SequenceNumber,
+    /// The namespace's id.
     namespace: String,
+    /// The entity's id.
     entity: String,
+    /// The resource's name.
     resource: String,
+    /// The shard's index.
     shard: u32,
+    /// The bucket as that record left it.
     image: Image,
     /// Net consumption by limit in the batch, in mt.
     demand: BTreeMap<String, i64>,

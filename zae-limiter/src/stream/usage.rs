@@ -4,6 +4,13 @@
 //! changes with the counters in one write. Records of one item arrive in order; a batch that comes again, whole or in
 //! part, finds that its records are not newer than that and adds nothing. A process that ends between two snapshots
 //! leaves one counted and the other not, and the next delivery completes it.
+//!
+//! In numbers: records 11, 12 and 13 of a shard are counted, and the mark says 13. Lambda delivers 12 to 15 again. The
+//! write expects a mark below 12 and is refused with the item; what is newer than 13 is left, and the second attempt
+//! adds 14 and 15 on the condition that the mark is still below 14.
+//!
+//! Rounding is per record, so that it does not depend on the cuts: two records of 700 mt count 0 tokens each, in one
+//! batch or in two. Consumption in whole tokens, which is what acquires take, loses nothing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,14 +37,18 @@ const TRIES: u32 = 8;
 /// See the [module](crate::stream) for an example.
 #[derive(Debug, Default)]
 pub struct UsageCounts {
+    /// The lengths to count in.
     windows: Vec<UsageWindow>,
+    /// The pieces of each snapshot, by shard.
     writes: BTreeMap<Snapshot, BTreeMap<u32, Vec<Piece>>>,
 }
 
 /// The contribution of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
+    /// The record's place.
     sequence: SequenceNumber,
+    /// Whole tokens by limit.
     tokens: Vec<(String, i64)>,
 }
 
@@ -46,7 +57,9 @@ struct Piece {
 /// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 pub struct UsageWrite {
+    /// The snapshot to add to.
     snapshot: Snapshot,
+    /// The pieces by shard, in the order of the stream.
     shards: BTreeMap<u32, Vec<Piece>>,
 }
 
@@ -146,6 +159,7 @@ impl UsageWrite {
         self.shards.values().filter_map(|pieces| pieces.first()).map(|piece| &piece.sequence).min()
     }
 
+    /// Returns the number of records in it.
     fn records(&self) -> u64 {
         self.shards.values().map(|pieces| pieces.len() as u64).sum()
     }
@@ -197,6 +211,7 @@ impl StreamTable {
     }
 }
 
+/// Describes a snapshot that others kept changing.
 fn busy(store: &Store, pk: &str) -> RepositoryError {
     let problem = format!("{pk} in {} was changed by others {TRIES} times in a row", store.table);
     StoreError::new("UpdateItem", StoreErrorKind::NotApplied, problem).into()

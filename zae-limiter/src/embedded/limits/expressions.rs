@@ -1,4 +1,8 @@
 //! The bounds of expressions. DynamoDB holds every request to them before it reads an item.
+//!
+//! DynamoDB counts operators to 300, and a bucket's condition comes near that: twelve for each of 23 limits, and those
+//! of the bucket itself. The counting here is by tokens, not by a parse tree: comparisons, `AND`, `OR`, `NOT`, `IN`,
+//! sums and calls of functions count one each, an `=` of an update does not.
 
 use std::collections::HashMap;
 
@@ -15,18 +19,24 @@ const MAX_PLACEHOLDER: usize = 255;
 /// The possible second operands of `attribute_type`.
 const TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"];
 
+/// The names that placeholders stand for.
 pub(super) type Names = Option<HashMap<String, String>>;
+/// The values that placeholders stand for.
 pub(super) type Values = Option<HashMap<String, AttributeValue>>;
 
 /// An expression and the parameter that it is in.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expression<'a> {
+    /// An update expression, in which `=` assigns.
     Update(&'a str),
+    /// A condition expression.
     Condition(&'a str),
+    /// A filter expression.
     Filter(&'a str),
 }
 
 impl<'a> Expression<'a> {
+    /// Returns the parameter's name for messages.
     fn parameter(self) -> &'static str {
         match self {
             Self::Update(_) => "UpdateExpression",
@@ -35,12 +45,14 @@ impl<'a> Expression<'a> {
         }
     }
 
+    /// Returns the expression.
     fn text(self) -> &'a str {
         match self {
             Self::Update(text) | Self::Condition(text) | Self::Filter(text) => text,
         }
     }
 
+    /// Counts operators and operands.
     fn check(self, values: &Values) -> Result<(), DynoxideError> {
         let bad = |why: String| refused(format!("Invalid {}: {why}", self.parameter()));
         let mut operators = 0;
@@ -75,6 +87,7 @@ impl<'a> Expression<'a> {
         Ok(())
     }
 
+    /// Returns true if a word counts as an operator.
     fn counts(self, word: &str, is_call: bool) -> bool {
         match word {
             "=" => !matches!(self, Self::Update(_)),

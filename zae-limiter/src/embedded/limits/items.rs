@@ -1,4 +1,8 @@
 //! The bounds of what is stored: attribute names, and the keys of indexes.
+//!
+//! A partition key has at most 2048 bytes and a sort key 1024, in the table and in each index. The engine checks those
+//! of the table; of an index only the items that have its keys are concerned, which takes a look at the table's
+//! definition. That look is saved for items whose values are all short.
 
 use std::collections::HashMap;
 
@@ -65,6 +69,7 @@ fn indexes(database: &Database, table: &str) -> Result<Vec<Index>, DynoxideError
     Ok(indexes)
 }
 
+/// Returns the bytes of a value that can be a key.
 fn size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),

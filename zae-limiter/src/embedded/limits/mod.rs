@@ -10,6 +10,9 @@
 //!
 //! The table of refusals in the tests holds this and Amazon's DynamoDB Local to the same answers, at each limit and
 //! over it.
+//!
+//! A request that is let through by mistake is worse than one refused by mistake: it makes a test pass that fails on
+//! AWS. What is checked was found by comparing both sides, request by request.
 
 mod expressions;
 mod items;
