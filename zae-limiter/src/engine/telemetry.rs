@@ -1,5 +1,10 @@
 //! Everything that is counted about acquires, in one place. `docs/operations.md` has the same table for people, and
 //! `tests/acquire/observability.rs` compares the two.
+//!
+//! Three rules. No label holds an entity, a resource or anything else that grows with the customers: a metric has as
+//! many series as there are limits' names, and no more. Counts of tokens are rounded up, so a counter of losses never
+//! says less than was lost. And a grant from a reserve touches no metric at all: a lane counts its grants in plain
+//! integers and reports them when its worker next runs.
 
 use std::{sync::Once, time::Duration};
 
@@ -72,15 +77,22 @@ pub(crate) fn describe() {
 /// The outcome of an acquire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
+    /// Tokens were taken, from the table or a reserve.
     Granted,
+    /// The limiter said no: not yet, never, or disabled.
     Refused,
+    /// Neither yes nor no: a wrong request or setup.
     Error,
+    /// Granted under `Allow` while the store was away.
     Blind,
+    /// Granted from this process's share while the store was away.
     Local,
+    /// Refused because the store was away.
     Unavailable,
 }
 
 impl Ending {
+    /// Returns the label.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Granted => "granted",
@@ -93,6 +105,7 @@ impl Ending {
     }
 }
 
+/// Counts acquires of one outcome.
 pub(crate) fn acquires(ending: Ending, count: u64) {
     match ending {
         // Most of them: with a literal, nothing is put together for them.
@@ -114,6 +127,7 @@ pub(crate) enum Refuser {
     Share,
 }
 
+/// Counts a refusal.
 pub(crate) fn refused(by: Refuser) {
     let by = match by {
         Refuser::Store => "store",
@@ -137,6 +151,7 @@ pub(crate) fn looked() {
     counter!(READS).increment(1);
 }
 
+/// Counts a write that has to be sent again: `condition` for a neighbour, `throttled` for DynamoDB.
 pub(crate) fn again(reason: &'static str) {
     counter!(RETRIES, "reason" => reason).increment(1);
 }
@@ -152,6 +167,7 @@ pub(crate) enum LateAnswer {
     Never,
 }
 
+/// Counts an answer that came after its deadline, or not at all.
 pub(crate) fn late(answer: LateAnswer) {
     let outcome = match answer {
         LateAnswer::Done => "done",
@@ -161,22 +177,27 @@ pub(crate) fn late(answer: LateAnswer) {
     counter!(LATE, "outcome" => outcome).increment(1);
 }
 
+/// Records how many asks one write served.
 pub(crate) fn served(count: usize) {
     histogram!(BATCH).record(count as f64);
 }
 
+/// Records how many writes a round took.
 pub(crate) fn answered(round_trips: u32) {
     histogram!(ROUND_TRIPS).record(f64::from(round_trips));
 }
 
+/// Records how long each ask of a round has waited for it.
 pub(crate) fn queued(waits: impl ExactSizeIterator<Item = Duration>) {
     waited(QUEUE_SECONDS, waits);
 }
 
+/// Records how long each settlement of a round has waited for it.
 pub(crate) fn settling(waits: impl ExactSizeIterator<Item = Duration>) {
     waited(FLUSH_SECONDS, waits);
 }
 
+/// Records waits, without looking up a histogram for none.
 fn waited(name: &'static str, waits: impl ExactSizeIterator<Item = Duration>) {
     if waits.len() > 0 {
         let histogram = histogram!(name);
@@ -187,6 +208,7 @@ fn waited(name: &'static str, waits: impl ExactSizeIterator<Item = Duration>) {
 /// Grants from a stock that were not counted one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
+    /// Buckets that were taken from.
     pub(crate) levels: u64,
     /// Of them, those that were the last thing an acquire needed.
     pub(crate) acquires: u64,
@@ -205,11 +227,15 @@ pub(crate) fn reserve_grants(grants: Grants) {
 /// The fate of tokens that were debited ahead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stocked {
+    /// A write took them from the bucket.
     Debited,
+    /// They went back unused.
     Returned,
+    /// They were too old to go back.
     Forfeited,
 }
 
+/// Counts tokens of a reserve, in mt, by limit.
 pub(crate) fn reserve_tokens<'a>(what: Stocked, amounts: impl IntoIterator<Item = (&'a LimitName, i64)>) {
     let event = match what {
         Stocked::Debited => "debited",
@@ -224,12 +250,15 @@ pub(crate) fn reserve_tokens<'a>(what: Stocked, amounts: impl IntoIterator<Item 
 /// Why more was granted than the table had.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Over {
+    /// Granted without asking.
     Blind,
+    /// Granted from this process's share.
     Local,
     /// Adjustments took a balance below zero.
     Debt,
 }
 
+/// Counts mt granted beyond what the table had.
 pub(crate) fn over(cause: Over, limit: &LimitName, amount: i64) {
     let cause = match cause {
         Over::Blind => "blind",
@@ -250,6 +279,7 @@ pub(crate) enum Under {
     Forfeited,
 }
 
+/// Counts mt taken from the table that nobody was granted.
 pub(crate) fn under(cause: Under, limit: &LimitName, amount: i64) {
     let cause = match cause {
         Under::UnknownWrite => "unknown_write",
@@ -267,6 +297,7 @@ fn count(name: &'static str, label: &'static str, value: &'static str, limit: &L
     }
 }
 
+/// Counts and logs settlements that are given up.
 pub(crate) fn settlements_lost(count: usize, error: &RepositoryError) {
     counter!(LOST).increment(count as u64);
     tracing::warn!(error = %error, settlements = count, "settlements may be lost");
@@ -295,10 +326,12 @@ pub(crate) fn clock_ahead(key: &BucketKey, before: &Image, after: &Image, now: i
     }
 }
 
+/// Logs an acquire that ended without a lease.
 pub(crate) fn acquire_refused(entity: &EntityId, resource: &ResourceName, error: &crate::error::AcquireError) {
     tracing::debug!(%entity, %resource, %error, "acquire refused");
 }
 
+/// Logs an acquire that a policy answered.
 pub(crate) fn store_not_asked(entity: &EntityId, resource: &ResourceName, reason: UnavailableReason, ending: Ending) {
     tracing::debug!(%entity, %resource, %reason, outcome = ending.as_str(), "store not asked");
 }

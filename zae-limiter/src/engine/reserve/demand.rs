@@ -1,4 +1,16 @@
 //! The demand for a bucket in this process: [`Demand`].
+//!
+//! An exponentially weighted mean of mt per second, with a memory of about one life of the reserve. Two means are kept
+//! for each limit, of amounts and of asks; their quotient is the size of an ask.
+//!
+//! Acquires only add to sums ([`Demand::offered`]): two additions under a lock that is held anyway. The means are
+//! brought up to date when somebody needs them ([`Demand::fold`]). With e = time since the last folding and m = memory,
+//! the weight of the past is k = exp(−e/m), and x offered in e seconds become x·(1 − k)/e. A steady stream of x per
+//! second thus has the mean x, however often it is folded.
+//!
+//! In the beginning the memory is empty and the mean too low. After a time t of steady demand it is at (1 − exp(−t/m))
+//! of the truth, so it is divided by that, but by no less than a tenth: a single ask right after the start must not
+//! pass for a flood.
 
 use std::time::Duration;
 
@@ -13,6 +25,7 @@ const STEADY: f64 = 2.0;
 /// ask.
 #[derive(Debug)]
 pub(crate) struct Demand {
+    /// The time constant of the means.
     memory: Duration,
     /// Mt per second, by limit.
     rates: Vec<f64>,
@@ -21,12 +34,14 @@ pub(crate) struct Demand {
     /// Since the last folding, in mt by limit, and how many asks named the limit.
     offered: Amounts,
     counts: Amounts,
+    /// When the sums were last worked into the means.
     folded_at: Instant,
     /// The part of the memory that is filled: 1 in the long run.
     filled: f64,
 }
 
 impl Demand {
+    /// Starts without any demand.
     pub(crate) fn new(limits: usize, memory: Duration, now: Instant) -> Self {
         Self {
             memory,
@@ -39,6 +54,7 @@ impl Demand {
         }
     }
 
+    /// Notes one ask, in mt by limit, granted or not.
     #[inline]
     pub(crate) fn offered(&mut self, amounts: &[i64]) {
         for (slot, amount) in amounts.iter().enumerate() {

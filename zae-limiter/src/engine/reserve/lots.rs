@@ -1,7 +1,19 @@
 //! Tokens that writes debited ahead and nobody has used yet: [`ReserveLots`].
 //!
-//! A lot is what one write debited. Its life L is counted from the moment that write was sent, on the local monotonic
-//! clock. It is granted from during the first 7/8 of L; what is left is spent then, and is returned in the last eighth.
+//! A lot is what one write debited. Its life L is counted from the moment that write was *sent*, on the local monotonic
+//! clock: the debit took place after that, so no token is ever older than its lot says. It is granted from during the
+//! first 7/8 of L; what is left is spent then, and is returned in the last eighth.
+//!
+//! ```text
+//! sent                                                          7/8 L        L
+//!  |------------------- granted from ----------------------------|-- returned -|-- forfeited
+//! ```
+//!
+//! Lots are kept in the order of their expiry, and the first is used first, so what goes back is as little as possible.
+//! Mostly there are one or two. A sum over all of them is kept, because every grant asks for it.
+//!
+//! A grant from several lots takes the expiry of the first and the most cautious baseline of all (see
+//! [`Baseline::rise_to`]): if it is refunded, it is worth what the worst of its parts would be.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -19,6 +31,7 @@ impl Expiry {
         Self(sent + life / 8 * 7)
     }
 
+    /// Returns true while its tokens may be used.
     pub(super) fn lasts(self, now: Instant) -> bool {
         now < self.0
     }
@@ -32,9 +45,11 @@ impl Expiry {
 /// The unused rest of one write's debit.
 #[derive(Debug)]
 pub(crate) struct ReserveLot {
+    /// In mt, by limit.
     pub(crate) tokens: Amounts,
     /// The bucket right after they were debited.
     pub(crate) baseline: Baseline,
+    /// Until when they may be used.
     pub(crate) term: Expiry,
 }
 
@@ -50,6 +65,7 @@ pub(super) struct ReserveLots {
 }
 
 impl ReserveLots {
+    /// Starts with nothing.
     pub(super) fn new(limits: usize) -> Self {
         Self { lots: VecDeque::new(), total: Amounts::from_elem(0, limits), spent: Vec::new() }
     }
@@ -60,6 +76,7 @@ impl ReserveLots {
         &self.total
     }
 
+    /// Returns true if there is nothing to grant from; spent lots may be left.
     pub(super) fn is_empty(&self) -> bool {
         self.lots.is_empty()
     }
@@ -90,6 +107,7 @@ impl ReserveLots {
         Some((first.term, first.baseline.clone()))
     }
 
+    /// Takes from several lots, where no single one has enough.
     fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
         self.expire(now);
         let mut lots = self.lots.iter();
@@ -151,6 +169,7 @@ impl ReserveLots {
         self.total.iter_mut().for_each(|held| *held = 0);
     }
 
+    /// Returns true if something has to go back.
     pub(super) fn has_spent(&self) -> bool {
         !self.spent.is_empty()
     }

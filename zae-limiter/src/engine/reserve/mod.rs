@@ -1,8 +1,44 @@
 //! Tokens debited ahead of use: a lane's stock in reserve mode. Pure decisions; the lane keeps it under a lock.
 //!
+//! A write that goes out anyway takes more than its asks need, and later acquires are granted from that. Three
+//! questions are decided here: how much to take ([`LaneReserve::order`]), who is served ([`LaneReserve::take`],
+//! [`LaneReserve::ration`]), and when to give it back ([`LaneReserve::give_up`]). [`demand`] estimates what this
+//! process will need, [`lots`] keeps what it has.
+//!
+//! # The bound
+//!
 //! What could not be returned by the end of its life is forfeited: refill replaces it. So whatever is granted from a
-//! stock at an instant was debited within a life before it, which is what the bound of reserve mode rests on
-//! (`docs/engine.md`).
+//! stock at an instant was debited within a life L before it. Over an interval of length τ therefore no more is granted
+//! than the bucket gave out in τ + L, which is C + r·(τ + L). In numbers: 6000 tokens a minute, L = 1 s. In any second
+//! without a reserve at most 6000 + 100 are granted; with one at most 6000 + 200, by one process or by a thousand.
+//! `docs/engine.md` has the proof.
+//!
+//! # How much
+//!
+//! For each limit, in millitokens, let *d* be the demand of one life and B the share, 0.5 % of the capacity less one
+//! token:
+//!
+//! - the goal is ¾·d, at most B: the stock is filled up when a third of it is left, so that the last token of a lot is
+//!   used when about ¾ of its life is over;
+//! - one write takes at most half of what the bucket has left once its asks are served, so a few processes share what
+//!   there is instead of the first taking all;
+//! - if half of what is left would not last a life, the half is taken even beyond the goal, up to d: the bucket is
+//!   scarce, and asking again soon would only compete with neighbours.
+//!
+//! With C = 60 000 and L = 1 s a process that grants 200 a second has d = 200 and a goal of 150. It orders 150, fetches
+//! again at 49, and so writes about twice a second. If the bucket holds 160, half is 80 < 200: it orders 80, refuses
+//! the rest by itself for about a life, and then asks again.
+//!
+//! # When not
+//!
+//! Below two asks a second, or if the goal would serve fewer than four asks of the usual size, nothing is debited
+//! ahead: a stock would keep tokens from others and save nothing. Sharded and disabled buckets have none either.
+//!
+//! # Alternatives
+//!
+//! A fixed stock is too large for ten processes or too small for one. Fetching by the clock makes all processes write
+//! at the same moment; a fill level spreads them. Asking a scarce bucket for every ask costs a write per token that
+//! drips in, times the processes; hence the ration of half to one and a half lives, at random.
 
 pub(crate) mod demand;
 pub(crate) mod lots;
@@ -37,11 +73,15 @@ const SHARE: i64 = 200;
 /// Tokens debited ahead of use.
 #[derive(Debug)]
 pub(crate) struct LaneReserve {
+    /// L: from the write that debits a lot to the last instant at which it may be returned.
     life: Duration,
+    /// The limits that amounts are aligned with. Under others the stock starts over.
     terms: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Incarnation>,
+    /// What is here.
     lots: ReserveLots,
+    /// What this process will ask for, if it goes on as it did.
     demand: Demand,
     /// More is fetched when less than this is left.
     low: Amounts,
@@ -51,6 +91,7 @@ pub(crate) struct LaneReserve {
     rationed_until: Option<Instant>,
     /// A fetch is under way, or would be of no use before.
     next_fetch: Instant,
+    /// When something was last granted. After half a life without, all goes back.
     used_at: Instant,
     /// Grants since the last report.
     grants: Grants,
@@ -155,6 +196,8 @@ impl LaneReserve {
         self.incarnation.as_ref()
     }
 
+    /// Tells if more has to be fetched, and makes the caller the only one that does: the next is told so after an
+    /// eighth of a life.
     #[inline]
     fn rest_after(&mut self, amounts: &[i64], now: Instant) -> ReserveState {
         let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
@@ -183,6 +226,7 @@ impl LaneReserve {
         (fits && self.is_for(terms)).then_some(wait)
     }
 
+    /// Returns the time for which the bucket is not asked; `None` when it may be.
     fn rationed(&self, now: Instant) -> Option<Duration> {
         self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
     }
@@ -198,6 +242,10 @@ impl LaneReserve {
     }
 
     /// Takes back what was granted from here and is not used after all, within its term.
+    ///
+    /// Returns false where it has to be refunded to the bucket instead: its expiry is over, or the stock is of other
+    /// limits or another creation of the bucket. The lot keeps its expiry, so going in and out does not make tokens
+    /// younger.
     pub(crate) fn put_back(
         &mut self,
         terms: &Arc<LimitSet>,
@@ -213,6 +261,9 @@ impl LaneReserve {
     }
 
     /// Pays for consumption beyond what was taken, as far as the stock goes: what is left to be booked.
+    ///
+    /// `amounts` and the result are in mt by limit. What is paid here left the bucket already, so nothing has to be
+    /// booked for it.
     pub(crate) fn pay(
         &mut self,
         terms: &Arc<LimitSet>,
@@ -263,6 +314,7 @@ impl LaneReserve {
         self.demand.during(slot, self.life * 3 / 4).min(most)
     }
 
+    /// Returns true if asks are frequent, and small beside what this process may hold.
     fn is_worthwhile(&self) -> bool {
         let limits = self.terms.params.iter().enumerate();
         self.demand.is_steady()
@@ -312,6 +364,9 @@ impl LaneReserve {
     }
 
     /// Gives up what `cause` says; `None` when that is nothing.
+    ///
+    /// A lot whose return would come after its life is forfeited: the return might arrive when refill has replaced the
+    /// tokens already. The refunds carry the bucket as it was right after the debit, like any other hold's.
     pub(crate) fn give_up(&mut self, cause: ReturnCause, now: Instant) -> Option<ReserveReturn> {
         self.lots.expire(now);
         if cause == ReturnCause::End || now >= self.used_at + self.life / 2 {

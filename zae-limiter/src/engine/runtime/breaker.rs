@@ -2,6 +2,29 @@
 //!
 //! The store as a whole is given up only for reasons that say something about it: connections that fail, or silence on
 //! several buckets without an answer on any other. The troubles of one bucket are its own.
+//!
+//! # When a circuit opens
+//!
+//! Two conditions, both needed: only failures for half a second, and so many in a row that chance is an unlikely cause.
+//! With p the usual share of failures, n failures in a row have the probability pⁿ, and the circuit opens when that is
+//! below one in a thousand: n ≥ ln(0.001)/ln(p).
+//!
+//! | usual failures p | failures in a row |
+//! |---|---|
+//! | 5 % or less | 3 |
+//! | 20 % | 5 |
+//! | 50 % | 10 |
+//! | 80 % or more | 31 |
+//!
+//! p is a moving average that one outcome moves by 1/32. It learns only when a run of failures has ended in a success,
+//! so an outage does not teach that failing is usual. A fixed count would not do: three is right for a healthy store,
+//! and where every second call fails it would keep the circuit open although half of all calls would succeed.
+//!
+//! # While it is open
+//!
+//! For a second nothing is sent. Then one caller gets through while the next second begins; if it is answered, with
+//! whatever answer, the circuit closes. The store's breaker lets acquires of buckets that did not fail themselves try
+//! as well, ten a second all together.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -28,6 +51,7 @@ const WIDE: usize = 3;
 /// Tells if the store may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
+    /// It may.
     Open,
     /// Not before this long.
     Closed(Duration),
@@ -80,10 +104,12 @@ impl Circuit {
         Gate::Open
     }
 
+    /// Returns true if the last outcome was a failure.
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0
     }
 
+    /// Returns true from the first opening until an answer.
     fn is_open(&self) -> bool {
         self.open_until.is_some()
     }
@@ -105,6 +131,7 @@ impl Circuit {
         f64::from(self.failures) >= UNLIKELY.ln() / usual.ln() && now - since >= TRIP_AFTER
     }
 
+    /// Opens for a second, from `now` on.
     pub(crate) fn open(&mut self, now: Instant) {
         self.open_until = Some(now + REST);
     }
@@ -116,6 +143,7 @@ pub(crate) struct Breaker(Mutex<BreakerState>);
 
 #[derive(Debug, Default)]
 struct BreakerState {
+    /// Failures of the store as a whole.
     circuit: Circuit,
     /// The first of the buckets that have failed since the last success, by hash.
     failing: Vec<u64>,
@@ -124,6 +152,7 @@ struct BreakerState {
 }
 
 impl Breaker {
+    /// Locks the state; a panic elsewhere does not keep the store from being asked.
     fn lock(&self) -> MutexGuard<'_, BreakerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,8 @@
-//! The state that all lanes of one limiter share.
+//! The state that all lanes of one limiter share: [`Context`].
+//!
+//! A lane knows nothing of its limiter. It holds this, so a limiter can be dropped while lanes still write what was
+//! booked, and lanes can be tested without one. What ends is announced by [`Closing`]; what has no runtime waits in
+//! [`Stranded`].
 
 use std::{
     mem,
@@ -41,15 +45,25 @@ pub(crate) struct EngineOptions {
 /// The state that all lanes of one limiter share.
 #[derive(Debug)]
 pub(crate) struct Context {
+    /// The table.
     pub(crate) store: Store,
+    /// The first part of every key.
     pub(crate) namespace: NamespaceId,
+    /// The wall clock that refills go by, held to the store's.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Tells if the store may be asked.
     pub(crate) breaker: Breaker,
+    /// The one timer.
     pub(crate) deadlines: Arc<Deadlines>,
+    /// Settings.
     pub(crate) options: EngineOptions,
+    /// The end of the limiter, once it has begun.
     pub(crate) closing: Closing,
+    /// Everything that shutdown waits for: workers of lanes, and late answers.
     pub(crate) tasks: TaskTracker,
+    /// The runtime that tasks are started on.
     pub(crate) home: HomeRuntime,
+    /// Jitter, shards and stamps.
     pub(crate) random: Random,
     /// Lanes with work whose runtime ended where there was no other.
     pub(crate) stranded: Stranded,
@@ -67,10 +81,12 @@ impl Default for Stranded {
 }
 
 impl Stranded {
+    /// Locks the lanes that wait.
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Arc<Lane>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes out all that wait.
     fn take(&self) -> Vec<Arc<Lane>> {
         self.lock().as_mut().map(mem::take).unwrap_or_default()
     }
@@ -92,17 +108,21 @@ impl Stranded {
 pub(crate) struct Closing {
     /// The same as the token says, for those who only look: it would take a lock.
     has_begun: AtomicBool,
+    /// Wakes those who wait for the end.
     token: CancellationToken,
+    /// When it was announced.
     since: OnceLock<Instant>,
 }
 
 impl Closing {
+    /// Announces the end, once.
     pub(crate) fn begin(&self) {
         self.since.get_or_init(Instant::now);
         self.has_begun.store(true, Ordering::SeqCst);
         self.token.cancel();
     }
 
+    /// Returns true once the end was announced: one atomic load.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::SeqCst)
@@ -132,6 +152,7 @@ impl Context {
         stranded.iter().for_each(Lane::resume);
     }
 
+    /// Keeps a lane for the next runtime, or gives its work up where there is no limiter left.
     pub(crate) fn strand(&self, lane: Arc<Lane>) {
         if let Some(lane) = self.stranded.keep(lane) {
             lane.give_up();

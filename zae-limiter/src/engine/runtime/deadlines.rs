@@ -4,6 +4,21 @@
 //! alone, and a place in a structure that all of the runtime's timers share. Here all waits of a limiter share one
 //! timer: their keeper sleeps until the earliest deadline, and later ones do not disturb it. Most are over long before
 //! it wakes.
+//!
+//! With a deadline of 250 ms and acquires that take 5 ms, the keeper sleeps until the first deadline, finds an empty
+//! map and looks for the next: about four wake-ups a second, whatever the number of acquires. A timer each would be one
+//! per acquire.
+//!
+//! # Correctness
+//!
+//! - A wait is in the map before its future returns `Pending`, under the lock that the keeper looks under. So a
+//!   deadline is never missed between the two.
+//! - A deadline earlier than the one the keeper sleeps for wakes it, through a `Notify` that remembers one call.
+//! - The keeper lives on the runtime of whoever started it. If that ends, its drop wakes all waits, and the first that
+//!   is polled again starts another.
+//! - Wakers are never woken or dropped under the lock: both run code of other tasks.
+//! - A deadline is exact to the timer of tokio, a millisecond; it is checked against the clock at every poll, so a wake
+//!   for another reason does not extend it.
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +35,7 @@ use tokio::{sync::Notify, time::Instant};
 /// The deadlines of all who wait in one limiter.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
+    /// The waits, and when the keeper looks.
     state: Mutex<Waiters>,
     /// A deadline was set that comes before those that the keeper knows.
     earlier: Notify,
@@ -27,7 +43,9 @@ pub(crate) struct Deadlines {
 
 #[derive(Debug, Default)]
 struct Waiters {
+    /// Who to wake, by deadline.
     waits: BTreeMap<TimerKey, Waker>,
+    /// Numbers handed out.
     count: u64,
     /// When the keeper will look next; `None` where there is no keeper.
     looks_at: Option<Instant>,
@@ -56,6 +74,7 @@ impl Deadlines {
         Until { future, wait: Wait { deadlines: Arc::clone(self), deadline, place: None } }
     }
 
+    /// Locks the waits.
     fn lock(&self) -> MutexGuard<'_, Waiters> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,6 +91,7 @@ impl Deadlines {
         next
     }
 
+    /// Sleeps from deadline to deadline, and ends when there is none.
     async fn keep(self: Arc<Self>) {
         let keeper = TimerTask(&self);
         while let Some(next) = self.look() {
@@ -128,12 +148,16 @@ impl<F: Future> Future for Until<F> {
 
 #[derive(Debug)]
 struct Wait {
+    /// The map that it is in.
     deadlines: Arc<Deadlines>,
+    /// When it ends.
     deadline: Instant,
+    /// Its key in the map, from its first poll on.
     place: Option<TimerKey>,
 }
 
 impl Wait {
+    /// Puts or keeps the wait in the map, and makes sure that a keeper will look in time.
     fn remember(&mut self, waker: &Waker) {
         let mut state = self.deadlines.lock();
         let number = state.count;

@@ -4,6 +4,11 @@
 //! things and end before the program does. So everything that outlives a call (connections, lanes, settlements) is done
 //! on one of them: the one that the limiter was built on, else the first that asked. If that one ends, another takes
 //! its place.
+//!
+//! A handle does not say whether its runtime still runs. It is found out by what becomes of the work: a task that was
+//! dropped without an answer means that the runtime has ended ([`RuntimeGone`]), and the next one that asks takes its
+//! place ([`HomeRuntime::lost`]). The number of the runtime is compared, so a late report does not remove its
+//! successor.
 
 use std::{
     future::Future,
@@ -21,6 +26,7 @@ use tracing::Instrument;
 /// The runtime that a limiter works on.
 #[derive(Debug)]
 pub(crate) struct HomeRuntime {
+    /// The runtime; `None` until there is one.
     handle: Mutex<Option<Handle>>,
 }
 
@@ -34,6 +40,7 @@ impl HomeRuntime {
         Self { handle: Mutex::new(Handle::try_current().ok()) }
     }
 
+    /// Locks the handle.
     fn lock(&self) -> MutexGuard<'_, Option<Handle>> {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,6 +80,7 @@ impl HomeRuntime {
 pub(crate) struct RemoteTask<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> RemoteTask<T> {
+    /// Starts `work` on `runtime`, in the caller's span.
     pub(crate) fn start(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(runtime.spawn(work.in_current_span()))
     }

@@ -3,7 +3,11 @@
 //! - [`home`] is the runtime that the limiter works on, so that its lanes outlive the worker that happened to ask.
 //! - [`deadlines`] keeps the deadlines of all waiters with one timer.
 //! - [`breaker`] stops asking a store that only fails, and lets one request a second find out whether it answers again.
-//! - [`context`] is what the lanes of one limiter share: store, namespace, clock, options, and the three above.
+//! - [`store_clock`] is the clock that refills go by, held to DynamoDB's.
+//! - [`context`] is what the lanes of one limiter share: store, namespace, clock, options, and the others above.
+//!
+//! Two clocks are in use and never mixed: refills go by the wall clock in epoch milliseconds (`i64`), everything else
+//! by tokio's [`Instant`](tokio::time::Instant), which tests pause.
 
 pub(crate) mod breaker;
 pub(crate) mod context;

@@ -1,4 +1,12 @@
 //! The clock that the engine refills by: the repository's, held to the store's time.
+//!
+//! The bounds come from the `Date` of DynamoDB's answers ([`StoreDates`]). A local clock within them is used as it is;
+//! one outside is replaced by the nearer bound, and the difference is reported once for every second that it changes
+//! by, as a gauge and a log line. Clocks that say nothing about following the store, such as those of tests, are left
+//! alone.
+//!
+//! Why correct and not refuse? A process with a wrong clock has done nothing wrong that its operator sees, and must go
+//! on serving. And its neighbours must not pay for it: a refill instant an hour ahead stops their refill for an hour.
 
 use std::{
     fmt,
@@ -18,8 +26,11 @@ const WORTH_TELLING_MS: i64 = 1_000;
 /// A clock that is never further from DynamoDB's than its answers allow, whatever this machine's shows. A clock ahead
 /// would stop the refill of every bucket that it touches for everybody else.
 pub(crate) struct StoreClock {
+    /// The repository's clock.
     local: Arc<dyn Clock>,
+    /// The last answer's date.
     dates: StoreDates,
+    /// The correction that was last reported, in ms.
     told: AtomicI64,
 }
 
@@ -30,6 +41,7 @@ impl fmt::Debug for StoreClock {
 }
 
 impl StoreClock {
+    /// Holds `local` to `dates`.
     pub(crate) fn new(local: Arc<dyn Clock>, dates: StoreDates) -> Self {
         Self { local, dates, told: AtomicI64::new(0) }
     }
