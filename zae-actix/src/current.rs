@@ -1,6 +1,6 @@
 //! actix-web's request, for extractors.
 //!
-//! What the extractors of [`zae_tower`] are handed must be [`Send`], and actix-web's request is not. So they get a
+//! The extractors of [`zae_tower`] are handed a value that is [`Send`], and actix-web's request is not. So they get a
 //! [`Head`](crate::Head), and the request and its payload lie beside them while the decision is made, in a local of the
 //! task.
 

@@ -125,8 +125,8 @@ fn admit<B: MessageBody>(
 
 /// An error is a response that is not made yet: the rule sees it, and it will carry our headers.
 ///
-/// Where it blames the client, it is an answer like any other, for so middleware refuses, and whoever can provoke it
-/// should not have it for free.
+/// An answer that blames the client is one like any other, for so middleware refuses, and whoever can provoke it should
+/// not have it for free.
 fn fail(mut error: Error, through: Through) -> Error {
     let response = error.error_response();
     let mut head = translate::response_head(&response);

@@ -15,7 +15,7 @@ use crate::{error::ServiceError, outgoing::OutgoingLimit, service::LimitedServic
 
 /// A service for `async_openai::Client::with_http_service`; made by [`OutgoingLimit::openai`].
 ///
-/// Where the call is not made, the client's error is [`OpenAIError::Boxed`], in which
+/// If the call is not made, the client's error is [`OpenAIError::Boxed`], in which
 /// [`CallError::find`](crate::CallError::find) finds why.
 ///
 /// See [`OutgoingLimit::openai`] for an example.

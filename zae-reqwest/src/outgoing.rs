@@ -108,8 +108,8 @@ impl OutgoingLimit {
     /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of
     /// your own settings.
     ///
-    /// Who: the [`EntityId`] in the request's extensions, else [`DEFAULT_ENTITY`]. What: the host. How much: 1 of each
-    /// limit that counts requests.
+    /// The entity is the [`EntityId`] in the request's extensions, else [`DEFAULT_ENTITY`]; the resource is the host;
+    /// the cost is 1 of each limit that counts requests.
     pub fn new(limiter: impl Into<RateLimiter>) -> Self {
         let limiter = limiter.into();
         let pauses = PauseBook::new(limiter.repository().clone(), Pauses::default(), DEFAULT_MAX_PAUSE);

@@ -9,8 +9,8 @@
 //!    memory is asked whether the bucket is known to be empty.
 //! 4. The limiter decides. Its answer becomes the [`Decision`] in the request's extensions, and a [`Passage`].
 //!
-//! Where no extractor waits and a reserve has the tokens, all of it happens without a future ([`AtOnce`]). In shadow
-//! mode ([`Mode::Shadow`]) a refusal is counted and logged, and the request goes on.
+//! If no extractor waits and a reserve has the tokens, all of it happens without a future ([`AtOnce`]). In shadow mode
+//! ([`Mode::Shadow`]) a refusal is counted and logged, and the request goes on.
 
 use std::{fmt, sync::Arc, time::Duration};
 

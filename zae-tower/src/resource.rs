@@ -54,8 +54,8 @@ pub fn header(name: &'static str) -> Header<ResourceName> {
 /// `/` is a JSON pointer (RFC 6901). The text is mapped to a name by [`ResourceName::from_model`], so that every model
 /// has one.
 ///
-/// What clients write there is their choice, so the names are bounded: by those that have default limits in the table
-/// (`zae-deploy resource set-defaults gpt-5 …`; a change is seen within a minute), or by a list of the program's.
+/// Clients choose the text, so the names are bounded: by those that have default limits in the table (`zae-deploy
+/// resource set-defaults gpt-5 …`; a change is seen within a minute), or by a list of the program's.
 ///
 /// | the request | | otherwise |
 /// |---|---|---|

@@ -18,8 +18,8 @@ use crate::artifact::Packages;
 
 /// Deploys the stack of a repository that is being opened.
 ///
-/// What would be lost is never touched: an update that removes or replaces a resource is refused, and left to
-/// `zae-deploy deploy`, which asks.
+/// Nothing is ever lost by it: an update that removes or replaces a resource is refused, and left to `zae-deploy
+/// deploy`, which asks.
 ///
 /// ```no_run
 /// use zae_deploy::stack::{RepositoryStack, StackOptions, StackProvisioner};

@@ -198,10 +198,10 @@ impl RateLimiterBuilder {
 
     /// The limiter. Nothing is sent yet.
     ///
-    /// What it does for longer than a call (connections, settlements) is done on the runtime that it is built on;
-    /// outside of any, on the first that asks it. So where a server has a runtime per worker, build it before, on the
-    /// program's own; a runtime that is kept but not run (a current-thread one outside of `block_on`) is no place for
-    /// it.
+    /// Everything that it does for longer than a call (connections, settlements) is done on the runtime that it is
+    /// built on; outside of any, on the first that asks it. So where a server has a runtime per worker, build it
+    /// before, on the program's own; a runtime that is kept but not run (a current-thread one outside of `block_on`) is
+    /// no place for it.
     pub fn build(self) -> RateLimiter {
         telemetry::describe();
         let options = EngineOptions {

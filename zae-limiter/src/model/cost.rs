@@ -36,7 +36,7 @@ pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "request
 /// Amounts are counts of tokens, not of millitokens. An amount of 0 is allowed beside others: a call that costs no
 /// model tokens still costs a request.
 ///
-/// Where a parent is charged too, the same cost is taken from it, from those of the limits that it has.
+/// If a parent is charged too, the same cost is taken from it, from those of the limits that it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Named amounts, or requests.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// capacity, whatever the number of processes. [`guide::engine`](crate::guide::engine) has the
 /// argument.
 ///
-/// What it costs: while a bucket is nearly empty, a process that was just told so answers on its own for about one life
+/// The price: while a bucket is nearly empty, a process that was just told so answers on its own for about one life
 /// before it asks again, so that a thousand processes do not poll for every token that drips in. And what a process
 /// that crashes holds is gone until refill replaces it.
 ///

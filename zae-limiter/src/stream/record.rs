@@ -4,7 +4,7 @@
 //! audit event that was removed, and an item from before there were namespaces, which a deployment has to migrate. All
 //! others are [`StreamChange::Other`].
 //!
-//! What was consumed is the difference of the counters `tc` between the old and the new image, and not of the balances:
+//! Consumption is the difference of the counters `tc` between the old and the new image, and not of the balances:
 //! refills move balances, and only consumption moves the counters. So a stream that lacks old images is an error,
 //! because counting whole counters would count everything again.
 

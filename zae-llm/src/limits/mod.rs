@@ -16,7 +16,7 @@
 //! | `error.details[].retryDelay` | Gemini | a duration |
 //! | `error.code`, `error.type`, `error.message` | OpenAI, Stripe, GitHub | `insufficient_quota`, `lock_timeout`, `try again in 1.5s` |
 //!
-//! Where several say something, the first in this order wins: `retry-after-ms`, `retry-after`, the body, the longest
+//! If several say something, the first in this order wins: `retry-after-ms`, `retry-after`, the body, the longest
 //! window of which nothing is left.
 //!
 //! Sources: OpenAI's, Groq's, Cerebras's, Anthropic's, Gemini's, GitHub's and Stripe's documentation of their rate

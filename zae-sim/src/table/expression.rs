@@ -1,7 +1,7 @@
 //! Condition and update expressions, read once and evaluated often.
 //!
-//! What the limiter's writes use of DynamoDB's language: comparisons, `AND`, `OR`, `NOT`, `attribute_exists`,
-//! `attribute_not_exists`; `SET` with sums and `if_not_exists`, `ADD` of numbers, `REMOVE`.
+//! Covers the part of DynamoDB's language that the limiter's writes use: comparisons, `AND`, `OR`, `NOT`,
+//! `attribute_exists`, `attribute_not_exists`; `SET` with sums and `if_not_exists`, `ADD` of numbers, `REMOVE`.
 
 use std::iter::Peekable;
 

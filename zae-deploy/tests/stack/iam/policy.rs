@@ -1,7 +1,7 @@
 //! IAM, as far as the template uses it: allowing statements with `ForAllValues:StringLike`, `StringNotEquals` and
 //! `Null`.
 //!
-//! What it does not know it refuses to judge: another operator, effect or element panics.
+//! It refuses to judge what it does not know: another operator, effect or element panics.
 
 use std::collections::BTreeMap;
 

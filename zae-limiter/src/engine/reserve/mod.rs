@@ -7,11 +7,11 @@
 //!
 //! # The bound
 //!
-//! What could not be returned by the end of its life is forfeited: refill replaces it. So whatever is granted from a
-//! stock at an instant was debited within a life L before it. Over an interval of length τ therefore no more is granted
-//! than the bucket gave out in τ + L, which is C + r·(τ + L). In numbers: 6000 tokens a minute, L = 1 s. In any second
-//! without a reserve at most 6000 + 100 are granted; with one at most 6000 + 200, by one process or by a thousand.
-//! `docs/engine.md` has the proof.
+//! Tokens that could not be returned by the end of their life are forfeited: refill replaces them. So whatever is
+//! granted from a stock at an instant was debited within a life L before it. Over an interval of length τ therefore no
+//! more is granted than the bucket gave out in τ + L, which is C + r·(τ + L). In numbers: 6000 tokens a minute, L = 1
+//! s. In any second without a reserve at most 6000 + 100 are granted; with one at most 6000 + 200, by one process or by
+//! a thousand. `docs/engine.md` has the proof.
 //!
 //! # How much
 //!
@@ -79,9 +79,9 @@ pub(crate) struct LaneReserve {
     terms: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Incarnation>,
-    /// What is here.
+    /// The tokens that are here.
     lots: ReserveLots,
-    /// What this process will ask for, if it goes on as it did.
+    /// The tokens that this process will ask for, if it goes on as it did.
     demand: Demand,
     /// More is fetched when less than this is left.
     low: Amounts,

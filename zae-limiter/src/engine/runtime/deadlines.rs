@@ -43,7 +43,7 @@ pub(crate) struct Deadlines {
 
 #[derive(Debug, Default)]
 struct Waiters {
-    /// Who to wake, by deadline.
+    /// The wakers, by deadline.
     waits: BTreeMap<TimerKey, Waker>,
     /// Numbers handed out.
     count: u64,
