@@ -161,7 +161,7 @@ pub(crate) struct Balance {
     pub(crate) basis: Basis,
 }
 
-/// The basis of a level, which decides what a write must do about it.
+/// The basis of a balance, which decides what a write must do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Basis {
     /// Stored balance plus what was gained since; not above the ceiling.
@@ -175,7 +175,7 @@ pub(crate) enum Basis {
 }
 
 impl Balance {
-    /// The level of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` are the parameters to hold.
+    /// The balance of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` are the parameters to hold.
     ///
     /// Capacity and refill are this shard's part when the bucket has `shards` shards.
     pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: Params, shards: u32, now: i64) -> Self {
@@ -192,15 +192,15 @@ impl Balance {
         let share = current.share(shards);
         let gained = Accrual::between(share, refill, now, stored.fraction);
         let full = tokens.saturating_add(gained.rounded_up()) > share.capacity;
-        let level = if full { share.capacity } else { tokens.saturating_add(gained.whole) };
+        let balance = if full { share.capacity } else { tokens.saturating_add(gained.whole) };
         match (current == wanted, full) {
-            (false, _) => Self { tokens: level.min(params.capacity), params, lead, basis: Basis::Changed },
-            (true, true) => Self { tokens: level, params, lead, basis: Basis::Full },
-            (true, false) => Self { tokens: level, params, lead, basis: Basis::Accrued(gained) },
+            (false, _) => Self { tokens: balance.min(params.capacity), params, lead, basis: Basis::Changed },
+            (true, true) => Self { tokens: balance, params, lead, basis: Basis::Full },
+            (true, false) => Self { tokens: balance, params, lead, basis: Basis::Accrued(gained) },
         }
     }
 
-    /// The level of a limit that is not stored yet and starts with `tokens`.
+    /// The balance of a limit that is not stored yet and starts with `tokens`.
     pub(crate) fn new(tokens: i64, params: Params) -> Self {
         Self { tokens, params, lead: 0, basis: Basis::New }
     }

@@ -6,10 +6,10 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use crate::{
     bucket::{
         Params,
+        apply::apply,
         image::{Balance, Image, LimitImage},
         lifetime::{Lifetime, full_in},
-        plan::{Goal, levels, plan},
-        plan_tests::apply,
+        plan::{Goal, balances, plan},
         refund::Booking,
         watch::MAX_SKEW_MS,
     },
@@ -33,9 +33,9 @@ fn bucket(params: &[Params], now: i64) -> (Vec<(LimitName, Params)>, Image) {
 
 /// Ms until `item` is full.
 fn until_full(item: &Image, limits: &[(LimitName, Params)], now: i64) -> i64 {
-    let levels: Vec<Balance> =
+    let balances: Vec<Balance> =
         limits.iter().map(|(name, params)| Balance::at(item, item.limit(name.as_str()), *params, 1, now)).collect();
-    full_in(levels.iter().map(|level| (level, 0)))
+    full_in(balances.iter().map(|balance| (balance, 0)))
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), T
             let image = images[step.process].clone();
             let goal =
                 |take| Goal { limits: &limits, take, adjust: &adjust, shards: 1, ttl: lifetime, owner: None, now };
-            let enough = levels(&image, &goal(&[])).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
+            let enough = balances(&image, &goal(&[])).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
             let done = apply(&mut item, &plan(&image, &goal(if enough { &take } else { &[] })));
             prop_assert!(done || image != item, "a fresh image lost its own condition");
             images[step.process] = item.clone();
@@ -131,13 +131,13 @@ proptest! {
             let take = [amount % (capacity + 1)];
             let ttl = Lifetime::AsIs;
             let goal = |take| Goal { limits: &limits, take, adjust: &[], shards: 1, ttl, owner: None, now };
-            let level = levels(&item, &goal(&[]))[0];
-            if level.tokens >= take[0] {
+            let balance = balances(&item, &goal(&[]))[0];
+            if balance.tokens >= take[0] {
                 let write = plan(&item, &goal(&take));
                 prop_assert!(apply(&mut item, &write));
                 granted += i128::from(take[0]);
             } else {
-                let wait = i64::try_from(level.wait_ms(take[0])).unwrap();
+                let wait = i64::try_from(balance.wait_ms(take[0])).unwrap();
                 let most = i64::try_from(params.wait_ms(capacity)).unwrap() * 2 + MAX_SKEW_MS + 1;
                 prop_assert!(wait <= most, "{wait} ms of at most {most}");
                 if item.to_watch(now).is_some() {

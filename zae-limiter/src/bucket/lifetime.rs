@@ -87,7 +87,7 @@ impl Balance {
     }
 }
 
-/// Ms until all of `limits` of `image` are full, each given as its level and what is taken from it.
-pub(crate) fn full_in<'a>(levels: impl IntoIterator<Item = (&'a Balance, i64)>) -> i64 {
-    levels.into_iter().map(|(level, out)| level.full_in(out)).max().unwrap_or(0)
+/// Ms until all of `limits` of `image` are full, each given as its balance and what is taken from it.
+pub(crate) fn full_in<'a>(balances: impl IntoIterator<Item = (&'a Balance, i64)>) -> i64 {
+    balances.into_iter().map(|(balance, out)| balance.full_in(out)).max().unwrap_or(0)
 }

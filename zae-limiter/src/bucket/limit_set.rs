@@ -8,7 +8,7 @@ use crate::{
     model::{limit::Limits, name::LimitName},
 };
 
-/// Under which terms a bucket is asked: asks of equal terms can share a write.
+/// The limits of a bucket with all that a write needs: asks with equal sets can share one.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitSet {
     /// The limits that apply.

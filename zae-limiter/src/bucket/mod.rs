@@ -35,6 +35,8 @@
 //! | [`leftovers`] | Which attributes of newer clients are over, and may be ignored? |
 
 mod accrual;
+#[cfg(test)]
+pub(crate) mod apply;
 pub(crate) mod image;
 pub(crate) mod incarnation;
 #[cfg(test)]
@@ -47,7 +49,7 @@ pub(crate) mod opening;
 pub(crate) mod peaks;
 pub(crate) mod plan;
 #[cfg(test)]
-pub(crate) mod plan_tests;
+mod plan_tests;
 pub(crate) mod refund;
 #[cfg(test)]
 mod refund_tests;

@@ -25,8 +25,8 @@ pub(crate) struct Opening {
 /// Returns the balance, in mt, that one further shard of `shards` starts with, given shard 0 as it was read and the
 /// limit's parameters before they are shared out.
 pub(crate) fn further_balance(first: &Image, stored: &LimitImage, whole: Params, shards: u32, now: i64) -> i64 {
-    let level = Balance::at(first, Some(stored), whole, 1, now);
-    let beyond = level.tokens.saturating_sub(whole.share(shards).capacity).max(0);
+    let balance = Balance::at(first, Some(stored), whole, 1, now);
+    let beyond = balance.tokens.saturating_sub(whole.share(shards).capacity).max(0);
     beyond / i64::from(shards.saturating_sub(1).max(1))
 }
 

@@ -10,16 +10,16 @@ use crate::{
 /// Bounds the memory of a lane; beyond, what was seen longest ago is told less exactly, and never too low.
 const MOST: usize = 32;
 
-/// Observations of a bucket's levels (balances less all refunds), and the largest since each of them.
+/// Observations of a bucket's nets (balances less all refunds), and the largest since each of them.
 ///
-/// Between two observations a level rose by refill at the most.
+/// Between two observations a net rose by refill at the most.
 #[derive(Debug, Default)]
 pub(crate) struct Peaks {
     /// Number of observations.
     count: u64,
     /// The first observation of the limits as they are now.
     first: u64,
-    terms: Option<Arc<LimitSet>>,
+    limit_set: Option<Arc<LimitSet>>,
     /// One shard's part of each limit.
     params: Vec<Params>,
     /// The last observation, in mt by limit, and when, in epoch ms.
@@ -29,14 +29,15 @@ pub(crate) struct Peaks {
 }
 
 impl Peaks {
-    /// Notes the levels of the limits of `terms` at `now` (epoch ms), in one of `shards` shards. Returns the number of
-    /// the observation.
-    pub(crate) fn observe(&mut self, terms: &Arc<LimitSet>, shards: u32, levels: &Amounts, now: i64) -> u64 {
-        let shares = || terms.params.iter().map(|(_, whole)| whole.share(shards));
-        let is_same = |known: &Arc<LimitSet>| Arc::ptr_eq(known, terms) || known.params == terms.params;
-        if !self.terms.as_ref().is_some_and(is_same) || !shares().eq(self.params.iter().copied()) {
-            let terms = Some(Arc::clone(terms));
-            *self = Self { count: self.count, first: self.count, terms, params: shares().collect(), ..Self::default() };
+    /// Notes the nets of the limits of `limit_set` at `now` (epoch ms), in one of `shards` shards. Returns the number
+    /// of the observation.
+    pub(crate) fn observe(&mut self, limit_set: &Arc<LimitSet>, shards: u32, nets: &Amounts, now: i64) -> u64 {
+        let shares = || limit_set.params.iter().map(|(_, whole)| whole.share(shards));
+        let is_same = |known: &Arc<LimitSet>| Arc::ptr_eq(known, limit_set) || known.params == limit_set.params;
+        if !self.limit_set.as_ref().is_some_and(is_same) || !shares().eq(self.params.iter().copied()) {
+            let limit_set = Some(Arc::clone(limit_set));
+            *self =
+                Self { count: self.count, first: self.count, limit_set, params: shares().collect(), ..Self::default() };
             self.peaks.resize_with(self.params.len(), VecDeque::new);
         }
         if let Some((last, at)) = self.last.take() {
@@ -53,7 +54,7 @@ impl Peaks {
                 }
             }
         }
-        self.last = Some((levels.clone(), now));
+        self.last = Some((nets.clone(), now));
         self.count += 1;
         self.count - 1
     }
@@ -68,14 +69,14 @@ impl Peaks {
     /// Brings `mark`, of the limit called `name`, up to what was seen until `now` (epoch ms). It stays as it is where
     /// the limits were others when it was made.
     pub(crate) fn highest(&self, name: &LimitName, mark: Mark, now: i64) -> Mark {
-        let limits = self.terms.iter().flat_map(|terms| &terms.params);
+        let limits = self.limit_set.iter().flat_map(|limit_set| &limit_set.params);
         let slot = limits.map(|(known, _)| known).position(|known| known == name);
         let now = now.max(mark.at);
-        let highest = self.since(mark.since, now).zip(slot).and_then(|(levels, slot)| levels.get(slot).copied());
-        highest.map_or(mark, |level| Mark { level, at: now, ..mark })
+        let highest = self.since(mark.since, now).zip(slot).and_then(|(nets, slot)| nets.get(slot).copied());
+        highest.map_or(mark, |net| Mark { net, at: now, ..mark })
     }
 
-    /// The largest level of each limit since the observation called `since`, until `now` (epoch ms); `None` where the
+    /// The largest net of each limit since the observation called `since`, until `now` (epoch ms); `None` where the
     /// limits were others then.
     pub(crate) fn since(&self, since: u64, now: i64) -> Option<Amounts> {
         let (last, at) = self.last.as_ref().filter(|_| (self.first..self.count).contains(&since))?;
@@ -87,8 +88,8 @@ impl Peaks {
     }
 }
 
-fn rise(params: Params, level: i64, from: i64, to: i64) -> i64 {
-    level.saturating_add(Accrual::between(params, from, to, 0).rounded_up())
+fn rise(params: Params, net: i64, from: i64, to: i64) -> i64 {
+    net.saturating_add(Accrual::between(params, from, to, 0).rounded_up())
 }
 
 #[cfg(test)]
@@ -101,24 +102,24 @@ mod tests {
         bucket::{image::Owner, lifetime::Lifetime},
     };
 
-    fn terms(capacity: u64) -> Arc<LimitSet> {
+    fn limit_set(capacity: u64) -> Arc<LimitSet> {
         let limits = Limits::from(Limit::per_second("rpm", capacity).unwrap());
         Arc::new(LimitSet::new(limits, Lifetime::AsIs, Owner::default()))
     }
 
     /// One millitoken a millisecond.
-    fn observe(peaks: &mut Peaks, level: i64, now: i64) -> u64 {
-        peaks.observe(&terms(1), 1, &Amounts::from_elem(level, 1), now)
+    fn observe(peaks: &mut Peaks, net: i64, now: i64) -> u64 {
+        peaks.observe(&limit_set(1), 1, &Amounts::from_elem(net, 1), now)
     }
 
     #[test]
     fn a_peak_lies_before_the_next_observation() {
         let mut peaks = Peaks::default();
-        let [first, second] = [(100, 0), (50, 20)].map(|(level, now)| observe(&mut peaks, level, now));
+        let [first, second] = [(100, 0), (50, 20)].map(|(net, now)| observe(&mut peaks, net, now));
         assert_eq!(peaks.since(first, 30).unwrap()[0], 120);
         assert_eq!(peaks.since(second, 30).unwrap()[0], 60);
         assert_eq!(peaks.since(second + 1, 30), None, "not seen yet");
-        peaks.observe(&terms(2), 1, &Amounts::from_elem(0, 1), 30);
+        peaks.observe(&limit_set(2), 1, &Amounts::from_elem(0, 1), 30);
         assert_eq!(peaks.since(second, 30), None, "the limit is another");
     }
 
@@ -128,15 +129,15 @@ mod tests {
             steps in prop::collection::vec((0_i64..100, -500_i64..500), 1..200),
         ) {
             let (mut peaks, mut now, mut seen) = (Peaks::default(), 0, Vec::new());
-            for (pause, level) in steps {
+            for (pause, net) in steps {
                 now += pause;
-                observe(&mut peaks, level, now);
-                seen.push((level, now));
+                observe(&mut peaks, net, now);
+                seen.push((net, now));
             }
             let end = now + 7;
             for since in 0..seen.len() {
                 let ends = seen[since..].iter().skip(1).map(|(_, at)| *at).chain([end]);
-                let rise = seen[since..].iter().zip(ends).map(|((level, from), to)| level + to - from).max().unwrap();
+                let rise = seen[since..].iter().zip(ends).map(|((net, from), to)| net + to - from).max().unwrap();
                 let told = peaks.since(since as u64, end).unwrap()[0];
                 prop_assert!(told >= rise);
                 prop_assert!(told == rise || since + MOST < seen.len());

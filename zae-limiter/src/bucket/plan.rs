@@ -44,12 +44,21 @@ pub(crate) struct Goal<'a> {
     pub(crate) now: i64,
 }
 
+/// The fate of the item's refill instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RefillInstant {
+    /// Nothing is credited.
+    Stays,
+    /// Every limit is credited.
+    Moves,
+}
+
 /// One limit's part of a plan while it is made.
 struct LimitPlan<'a> {
     name: &'a LimitName,
     stored: Option<&'a LimitImage>,
     wanted: Params,
-    level: Balance,
+    balance: Balance,
     take: i64,
     /// Taken whatever the balance, in mt; negative when more is given back.
     adjust: i64,
@@ -81,11 +90,11 @@ impl LimitPlan<'_> {
     /// Returns true if the balance is computed rather than added to.
     fn is_set(&self) -> bool {
         let refund = (-self.adjust).max(0);
-        match self.level.basis {
+        match self.balance.basis {
             Basis::Accrued(gained) => {
                 let tokens = self.tokens();
                 // A refund that would lift the balance over the ceiling stops there, and a debt at the deepest.
-                tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.level.params.capacity
+                tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.balance.params.capacity
                     || tokens.saturating_sub(self.out().max(0)) < DEEPEST_DEBT
             }
             Basis::Full | Basis::Changed | Basis::New => true,
@@ -94,7 +103,7 @@ impl LimitPlan<'_> {
 
     /// Returns true if a plain write is enough for this limit.
     fn plain(&self) -> bool {
-        match self.level.basis {
+        match self.balance.basis {
             Basis::Changed | Basis::New => !self.applies,
             Basis::Full | Basis::Accrued(_) if !self.named() => true,
             _ if self.is_set() => false,
@@ -104,19 +113,19 @@ impl LimitPlan<'_> {
 
     /// Ms until the limit is full once the write is done. Without a credit, a neighbour may have credited what it
     /// gained already: then it does not count.
-    fn full_in(&self, moving: bool) -> i64 {
-        match self.level.basis {
-            Basis::Accrued(gained) if !moving && !self.is_set() => {
-                self.level.full_in(self.out().saturating_add(gained.whole))
+    fn full_in(&self, refill: RefillInstant) -> i64 {
+        match self.balance.basis {
+            Basis::Accrued(gained) if refill == RefillInstant::Stays && !self.is_set() => {
+                self.balance.full_in(self.out().saturating_add(gained.whole))
             }
-            _ => self.level.full_in(self.level.tokens.saturating_sub(self.left())),
+            _ => self.balance.full_in(self.balance.tokens.saturating_sub(self.left())),
         }
     }
 
     /// The balance that the write leaves, all that was gained included. What is given back stops at the ceiling before
     /// anything is taken.
     fn left(&self) -> i64 {
-        let after_refund = self.level.tokens.saturating_sub(self.adjust).min(self.level.params.capacity);
+        let after_refund = self.balance.tokens.saturating_sub(self.adjust).min(self.balance.params.capacity);
         after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
     }
 
@@ -127,7 +136,8 @@ impl LimitPlan<'_> {
     }
 
     /// `ttl` (epoch s) is when the item may be removed: the limit has to be full again by then.
-    fn write(&self, moving: bool, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
+    fn write(&self, refill: RefillInstant, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
+        let moving = refill == RefillInstant::Moves;
         if !moving && !self.named() {
             return None;
         }
@@ -135,21 +145,21 @@ impl LimitPlan<'_> {
         let out = self.out();
         let expect_params = self.stored.map(|s| s.params).unwrap_or_default();
         let old_fraction = self.stored.map_or(0, |s| s.fraction);
-        let (tokens, fraction) = match self.level.basis {
+        let (tokens, fraction) = match self.balance.basis {
             Basis::Accrued(gained) if !self.is_set() => {
                 let credit = if moving { gained.whole } else { 0 };
                 // What neighbours took must not make a debt deeper than the lifetime allows; than seen, where none is
                 // long enough.
                 let seen = self.tokens().saturating_add(credit).saturating_sub(out);
-                let lowest = self.level.lowest(ttl, now).min(seen).max(if self.take > 0 { 0 } else { i64::MIN });
+                let lowest = self.balance.lowest(ttl, now).min(seen).max(if self.take > 0 { 0 } else { i64::MIN });
                 let at_least = self.takes().then(|| lowest.saturating_add(out).saturating_sub(credit));
-                let at_most = self.level.params.capacity.saturating_sub(gained.rounded_up()).saturating_sub(refund);
+                let at_most = self.balance.params.capacity.saturating_sub(gained.rounded_up()).saturating_sub(refund);
                 let fraction = if moving { gained.fraction } else { old_fraction };
                 (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
             }
             _ => (TokenWrite::Set { to: self.left(), from: self.stored.and_then(|s| s.tokens) }, 0),
         };
-        let changed = matches!(self.level.basis, Basis::Changed | Basis::New);
+        let changed = matches!(self.balance.basis, Basis::Changed | Basis::New);
         Some(LimitWrite {
             name: self.name.clone(),
             tokens,
@@ -163,16 +173,17 @@ impl LimitPlan<'_> {
     }
 }
 
-/// Computes the write that achieves `goal` on the item of `image`, admission already decided (by [`levels`]).
+/// Computes the write that achieves `goal` on the item of `image`, admission already decided (by [`balances`]).
 pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let parts = parts(image, goal);
     let expired = image.valid_until.filter(|until| *until <= goal.now);
     let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
+    let instant = if moving { RefillInstant::Moves } else { RefillInstant::Stays };
     let refunds = goal.adjust.iter().any(|booking| booking.consumed < 0 || booking.out < 0);
     // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be
     // believed.
     let set_refill = (moving && goal.now > image.refill_at(goal.now)).then_some(goal.now);
-    let full = parts.iter().map(|part| part.full_in(moving)).max().unwrap_or(0);
+    let full = parts.iter().map(|part| part.full_in(instant)).max().unwrap_or(0);
     let renewal = if moving { Renewal::Eager } else { Renewal::Lazy };
     let set_ttl = goal.ttl.renewed(image.ttl, full, goal.now, renewal);
     let ttl = set_ttl.unwrap_or(image.ttl);
@@ -187,7 +198,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         expect_bypass: bypass(image),
         remove: leftovers(image, goal),
         // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
-        limits: parts.iter().filter_map(|part| part.write(moving, ttl, goal.now)).take(MAX_LIMITS).collect(),
+        limits: parts.iter().filter_map(|part| part.write(instant, ttl, goal.now)).take(MAX_LIMITS).collect(),
         set_refill,
         wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },
         set_ttl,
@@ -206,7 +217,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
     }
     let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };
     let parts = parts(image, &goal);
-    let gains = |part: &LimitPlan<'_>| part.level.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
+    let gains = |part: &LimitPlan<'_>| part.balance.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
     let wcu_credit = wcu_credit(image, now);
     if wcu_credit == 0 && !parts.iter().any(gains) {
         return None;
@@ -220,7 +231,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         expect_bypass: bypass(image),
         remove: Vec::new(),
         // Nothing is taken here, so that the lifetime says nothing.
-        limits: parts.iter().filter_map(|part| part.write(true, None, now)).take(MAX_LIMITS).collect(),
+        limits: parts.iter().filter_map(|part| part.write(RefillInstant::Moves, None, now)).take(MAX_LIMITS).collect(),
         set_refill: Some(now),
         wcu_credit,
         set_ttl: None,
@@ -238,13 +249,13 @@ pub(crate) fn guards_itself(image: &Image, goal: &Goal<'_>) -> bool {
 }
 
 /// Returns the balance of each limit that applies, with the adjustments booked and nothing taken.
-pub(crate) fn levels(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
+pub(crate) fn balances(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
     let parts = parts(image, goal);
     let applying = parts.iter().filter(|part| part.applies);
     applying
         .map(|part| {
-            let tokens = part.level.tokens.saturating_sub(part.adjust).min(part.level.params.capacity);
-            Balance { tokens, ..part.level }
+            let tokens = part.balance.tokens.saturating_sub(part.adjust).min(part.balance.params.capacity);
+            Balance { tokens, ..part.balance }
         })
         .collect()
 }
@@ -261,10 +272,10 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
         .enumerate()
         .map(|(index, (name, wanted))| {
             let stored = image.limit(name.as_str());
-            let level = Balance::at(image, stored, *wanted, shards, goal.now);
+            let balance = Balance::at(image, stored, *wanted, shards, goal.now);
             let take = goal.take.get(index).copied().unwrap_or(0);
             let (adjust, booking) = booked(name);
-            LimitPlan { name, stored, wanted: *wanted, level, take, adjust, booking, applies: true }
+            LimitPlan { name, stored, wanted: *wanted, balance, take, adjust, booking, applies: true }
         })
         .collect();
     for stored in &image.limits {
@@ -273,13 +284,13 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
         }
         // A limit that no longer applies still shares the refill instant, and may be owed a refund.
         let (Some(current), Some(_)) = (stored.params.complete(), stored.tokens) else { continue };
-        let level = Balance::at(image, Some(stored), current, shards, goal.now);
+        let balance = Balance::at(image, Some(stored), current, shards, goal.now);
         let (adjust, booking) = booked(&stored.name);
         parts.push(LimitPlan {
             name: &stored.name,
             stored: Some(stored),
             wanted: current,
-            level,
+            balance,
             take: 0,
             adjust,
             booking,

@@ -7,101 +7,26 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use crate::{
     bucket::{
         Params,
+        apply::apply,
         image::{Image, LimitImage},
-        leftovers::Enabled,
         lifetime::Lifetime,
-        plan::{Goal, levels, plan},
-        refund::{Booking, RefundsBefore},
-        write::{BucketWrite, TokenWrite, Validity},
+        plan::{Goal, balances, plan},
+        refund::Booking,
     },
     model::name::LimitName,
 };
 
-/// Applies a write the way DynamoDB would: all conditions on the item as it is, then all changes, or nothing.
-pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
-    let valid = match write.expect_valid {
-        Validity::AbsentOrAfter(now) => item.valid_until.is_none_or(|until| until > now),
-        Validity::Expired(stamp) => item.valid_until == Some(stamp),
-    };
-    let facts = write.expect_refill.is_none_or(|rf| rf == item.last_refill)
-        && write.expect_shards == item.shard_count
-        && write.set_ttl.flatten().is_none_or(|ttl| item.ttl.is_none_or(|stored| stored <= ttl))
-        && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
-        && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
-        && valid;
-    let stamp = write.refund.is_none_or(|refund| match refund.before {
-        RefundsBefore::Exactly(last) => item.last_refund == last,
-        RefundsBefore::AnyOther => item.last_refund != Some(refund.id),
-    });
-    let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
-    let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
-    let balances = write.limits.iter().all(|limit| {
-        let stored = item.limit(limit.name.as_str());
-        let tokens = stored.and_then(|s| s.tokens);
-        let params = stored.map(|s| s.params).unwrap_or_default();
-        params == limit.expect_params
-            && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
-            && limit.refund.is_none_or(|refund| {
-                refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
-            })
-            && match limit.tokens {
-                TokenWrite::Add { at_least, at_most, .. } => {
-                    tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
-                }
-                TokenWrite::Set { from, .. } => tokens == from,
-            }
-    });
-    if !facts || !stamp || !enabled || !over || !balances {
-        return false;
-    }
-    for limit in &write.limits {
-        let index = item.limits.iter().position(|l| l.name == limit.name).unwrap_or_else(|| {
-            item.limits.push(LimitImage {
-                name: limit.name.clone(),
-                tokens: None,
-                params: Default::default(),
-                fraction: 0,
-                refunded: None,
-                consumed: None,
-            });
-            item.limits.len() - 1
-        });
-        let stored = &mut item.limits[index];
-        stored.tokens = match limit.tokens {
-            TokenWrite::Add { delta, .. } => Some(stored.tokens.unwrap_or(0) + delta),
-            TokenWrite::Set { to, .. } => Some(to),
-        };
-        stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
-        stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
-        if let Some(refund) = limit.refund {
-            stored.refunded = Some(stored.refunded.unwrap_or(0) + refund.add);
-        }
-        if let Some(params) = limit.set_params {
-            stored.params = params.into();
-        }
-    }
-    item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);
-    item.last_refill = write.set_refill.unwrap_or(item.last_refill);
-    item.leftovers.retain(|leftover| !write.remove.contains(leftover));
-    item.ttl = write.set_ttl.unwrap_or(item.ttl);
-    item.watch = write.set_watch.unwrap_or(item.watch);
-    if matches!(write.expect_valid, Validity::Expired(_)) {
-        item.valid_until = None;
-    }
-    true
-}
-
-/// An ideal bucket: its level in 1/period mt, so that nothing is ever rounded.
+/// An ideal bucket: its balance in 1/period mt, so that nothing is ever rounded.
 #[derive(Clone, Copy)]
 struct Ideal {
     params: Params,
-    level: i128,
+    balance: i128,
     at: i64,
 }
 
 impl Ideal {
     fn full(params: Params) -> Self {
-        Self { params, level: i128::from(params.capacity) * i128::from(params.period), at: 0 }
+        Self { params, balance: i128::from(params.capacity) * i128::from(params.period), at: 0 }
     }
 
     fn cap(&self) -> i128 {
@@ -109,21 +34,21 @@ impl Ideal {
     }
 
     fn advance(&mut self, now: i64) {
-        self.level = (self.level + i128::from(self.params.refill) * i128::from(now - self.at)).min(self.cap());
+        self.balance = (self.balance + i128::from(self.params.refill) * i128::from(now - self.at)).min(self.cap());
         self.at = now;
     }
 
     fn fits(&self, amount: i64) -> bool {
-        self.level >= i128::from(amount) * i128::from(self.params.period)
+        self.balance >= i128::from(amount) * i128::from(self.params.period)
     }
 
     fn take(&mut self, amount: i64) {
-        self.level = (self.level - i128::from(amount) * i128::from(self.params.period)).min(self.cap());
+        self.balance = (self.balance - i128::from(amount) * i128::from(self.params.period)).min(self.cap());
     }
 
-    /// The level in whole mt, rounded down.
+    /// The balance in whole mt, rounded down.
     fn whole(&self) -> i128 {
-        self.level.div_euclid(i128::from(self.params.period))
+        self.balance.div_euclid(i128::from(self.params.period))
     }
 }
 
@@ -212,7 +137,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         let granted = loop {
             let image = &images[step.process];
             let goal = goal(&take, if together { &adjust } else { &[] });
-            let enough = levels(image, &goal).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
+            let enough = balances(image, &goal).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
             if enough && apply(&mut item, &plan(image, &goal)) {
                 break true;
             }
@@ -238,8 +163,8 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
         }
         let goal = goal(&[], &[]);
-        for (index, level) in levels(&item, &goal).iter().enumerate() {
-            let given_up = ideals[index].whole() - i128::from(level.tokens);
+        for (index, balance) in balances(&item, &goal).iter().enumerate() {
+            let given_up = ideals[index].whole() - i128::from(balance.tokens);
             let most = if room { i128::from(params[index].capacity / 100) + 1 } else { 0 };
             prop_assert!((0..=most).contains(&given_up), "limit {} at {}: {} given up", index, now, given_up);
             prop_assert_eq!(item.limits[index].consumed, Some(i128::from(booked[index])));
@@ -378,7 +303,7 @@ fn time_spent_full_is_never_credited() {
         for _ in 0..10 {
             let goal =
                 Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
-            let enough = levels(&item, &goal)[0].tokens >= 1_000;
+            let enough = balances(&item, &goal)[0].tokens >= 1_000;
             let write = plan(&item, &goal);
             granted += u32::from(enough && apply(&mut item, &write));
         }

@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The largest balance since, less all refunds until then, in mt ...
-    pub(crate) level: i64,
+    pub(crate) net: i64,
     /// ... as it was known at this instant, in epoch ms.
     pub(crate) at: i64,
     /// The limit's whole parameters when the tokens were taken.
@@ -96,7 +96,7 @@ pub(crate) enum Neighbours {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Baseline {
     /// The balance less all refunds until then, in mt, by limit.
-    pub(crate) levels: Amounts,
+    pub(crate) nets: Amounts,
     /// When, in epoch ms.
     pub(crate) at: i64,
     /// Which of its lane's observations that was.
@@ -106,25 +106,25 @@ pub(crate) struct Baseline {
 impl Baseline {
     /// The mark of the limit at `index` with these parameters.
     pub(crate) fn mark(&self, index: usize, params: Params) -> Option<Mark> {
-        self.levels.get(index).map(|level| Mark { level: *level, at: self.at, params, since: self.since })
+        self.nets.get(index).map(|net| Mark { net: *net, at: self.at, params, since: self.since })
     }
 
     /// The more cautious of both, for tokens that are given back together.
     pub(crate) fn rise_to(&mut self, other: &Self) {
-        self.levels.iter_mut().zip(&other.levels).for_each(|(level, other)| *level = (*level).max(*other));
+        self.nets.iter_mut().zip(&other.nets).for_each(|(net, other)| *net = (*net).max(*other));
         self.at = self.at.min(other.at);
         self.since = self.since.min(other.since);
     }
 }
 
 /// The balances of `image` at `now` (epoch ms), each less all refunds, in mt. Started millitokens count.
-pub(crate) fn levels(image: &Image, limits: &[(LimitName, Params)], balances: &[Balance]) -> Amounts {
-    let level = |((name, _), balance): (&(LimitName, Params), &Balance)| {
+pub(crate) fn nets(image: &Image, limits: &[(LimitName, Params)], balances: &[Balance]) -> Amounts {
+    let net = |((name, _), balance): (&(LimitName, Params), &Balance)| {
         let started = matches!(balance.basis, Basis::Accrued(gained) if gained.fraction > 0);
         let refunded = image.limit(name.as_str()).and_then(|stored| stored.refunded).unwrap_or(0);
         balance.tokens.saturating_add(i64::from(started)).saturating_sub(refunded)
     };
-    limits.iter().zip(balances).map(level).collect()
+    limits.iter().zip(balances).map(net).collect()
 }
 
 /// One limit's part of a settlement.
@@ -143,7 +143,7 @@ impl Settled {
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.amount = self.amount.saturating_add(other.amount);
         self.mark = self.mark.zip(other.mark).map(|(one, other)| Mark {
-            level: one.level.max(other.level),
+            net: one.net.max(other.net),
             at: one.at.min(other.at),
             params: if one.params == other.params { one.params } else { other.params },
             since: one.since.min(other.since),
@@ -182,7 +182,7 @@ impl Mark {
         // The rate may have been changed in between: neither one nor the other gained more.
         let gained = gained(params).max(gained(self.params));
         let ceiling = params.share(shards).capacity;
-        ceiling.saturating_sub(self.level).saturating_sub(gained).saturating_sub(refunded)
+        ceiling.saturating_sub(self.net).saturating_sub(gained).saturating_sub(refunded)
     }
 }
 

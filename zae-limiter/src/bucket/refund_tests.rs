@@ -9,12 +9,12 @@ use crate::{
     Limit,
     bucket::{
         Params,
+        apply::apply,
         image::{Image, LimitImage, Owner},
         lifetime::Lifetime,
         limit_set::LimitSet,
         peaks::Peaks,
-        plan::{Goal, levels, plan},
-        plan_tests::apply,
+        plan::{Goal, balances, plan},
         refund::{self, Baseline, Booking, Mark, Neighbours, Settled, book},
         write::BucketWrite,
     },
@@ -27,7 +27,7 @@ struct Bucket {
     item: Image,
     now: i64,
     grants: Vec<Grant>,
-    terms: Arc<LimitSet>,
+    limit_set: Arc<LimitSet>,
     peaks: Peaks,
 }
 
@@ -51,9 +51,10 @@ impl Bucket {
             consumed: Some(0),
         };
         let item = Image { shard_count: Some(1), limits: vec![stored], ..Image::default() };
-        let mut terms = LimitSet::new(Limit::per_second("tpm", 1).unwrap().into(), Lifetime::AsIs, Owner::default());
-        terms.params.clone_from(&limits);
-        Self { limits, item, now: 0, grants: Vec::new(), terms: Arc::new(terms), peaks: Peaks::default() }
+        let mut limit_set =
+            LimitSet::new(Limit::per_second("tpm", 1).unwrap().into(), Lifetime::AsIs, Owner::default());
+        limit_set.params.clone_from(&limits);
+        Self { limits, item, now: 0, grants: Vec::new(), limit_set: Arc::new(limit_set), peaks: Peaks::default() }
     }
 
     fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking]) -> Goal<'a> {
@@ -61,14 +62,14 @@ impl Bucket {
     }
 
     fn balance(&self) -> i64 {
-        levels(&self.item, &self.goal(&[], &[]))[0].tokens
+        balances(&self.item, &self.goal(&[], &[]))[0].tokens
     }
 
     fn observe(&mut self) -> Baseline {
-        let balances = levels(&self.item, &self.goal(&[], &[]));
-        let levels = refund::levels(&self.item, &self.limits, &balances);
-        let since = self.peaks.observe(&self.terms, 1, &levels, self.now);
-        Baseline { levels, at: self.now, since }
+        let balances = balances(&self.item, &self.goal(&[], &[]));
+        let nets = refund::nets(&self.item, &self.limits, &balances);
+        let since = self.peaks.observe(&self.limit_set, 1, &nets, self.now);
+        Baseline { nets, at: self.now, since }
     }
 
     /// The knowledge of the process that took them; others know only the baseline.
@@ -79,7 +80,7 @@ impl Bucket {
     }
 
     fn take(&mut self, taken: i64, image: &Image) -> bool {
-        let enough = |image: &Image| levels(image, &self.goal(&[], &[]))[0].tokens >= taken;
+        let enough = |image: &Image| balances(image, &self.goal(&[], &[]))[0].tokens >= taken;
         let mut item = self.item.clone();
         let write = |image: &Image| plan(image, &self.goal(&[taken], &[]));
         let done = enough(image) && apply(&mut item, &write(image))

@@ -205,19 +205,19 @@ fn waited(name: &'static str, waits: impl ExactSizeIterator<Item = Duration>) {
     }
 }
 
-/// Grants from a stock that were not counted one by one.
+/// Grants from a reserve that were not counted one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
     /// Buckets that were taken from.
-    pub(crate) levels: u64,
+    pub(crate) targets: u64,
     /// Of them, those that were the last thing an acquire needed.
     pub(crate) acquires: u64,
 }
 
-/// Grants from a stock since the last report: counted here, and not one by one, because they are to cost nothing.
+/// Grants from a reserve since the last report: counted here, and not one by one, because they are to cost nothing.
 pub(crate) fn reserve_grants(grants: Grants) {
-    if grants.levels > 0 {
-        counter!(RESERVE_GRANTS).increment(grants.levels);
+    if grants.targets > 0 {
+        counter!(RESERVE_GRANTS).increment(grants.targets);
     }
     if grants.acquires > 0 {
         acquires(Ending::Granted, grants.acquires);
@@ -226,7 +226,7 @@ pub(crate) fn reserve_grants(grants: Grants) {
 
 /// The fate of tokens that were debited ahead.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Stocked {
+pub(crate) enum ReserveFlow {
     /// A write took them from the bucket.
     Debited,
     /// They went back unused.
@@ -236,11 +236,11 @@ pub(crate) enum Stocked {
 }
 
 /// Counts tokens of a reserve, in mt, by limit.
-pub(crate) fn reserve_tokens<'a>(what: Stocked, amounts: impl IntoIterator<Item = (&'a LimitName, i64)>) {
+pub(crate) fn reserve_tokens<'a>(what: ReserveFlow, amounts: impl IntoIterator<Item = (&'a LimitName, i64)>) {
     let event = match what {
-        Stocked::Debited => "debited",
-        Stocked::Returned => "returned",
-        Stocked::Forfeited => "forfeited",
+        ReserveFlow::Debited => "debited",
+        ReserveFlow::Returned => "returned",
+        ReserveFlow::Forfeited => "forfeited",
     };
     for (limit, amount) in amounts {
         count(RESERVE_TOKENS, "event", event, limit, amount);
@@ -275,7 +275,7 @@ pub(crate) enum Under {
     UnknownWrite,
     /// A refund could not be written, or its outcome is unknown.
     LostRefund,
-    /// A stock could not be returned in time.
+    /// A reserve could not be returned in time.
     Forfeited,
 }
 

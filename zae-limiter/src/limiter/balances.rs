@@ -98,10 +98,10 @@ async fn read(
         }
         for (limit, balance) in limits.iter().zip(&mut balances) {
             let stored = image.as_ref().and_then(|image| image.limit(limit.name().as_str()));
-            let level = image.as_ref().map(|image| Balance::at(image, stored, limit.into(), shards, now));
+            let seen = image.as_ref().map(|image| Balance::at(image, stored, limit.into(), shards, now));
             // A bucket that does not exist is full; a further shard that does not exist will start empty.
             let new = Balance::new(if shard == 0 { balance.params.capacity } else { 0 }, balance.params);
-            balance.shards.push(level.unwrap_or(new));
+            balance.shards.push(seen.unwrap_or(new));
         }
         shard += 1;
     }

@@ -207,7 +207,7 @@ impl Lease {
     pub fn parent(&self) -> Option<&EntityId> {
         match &self.whose {
             Whose::Buckets(resolved) if self.lock().holds.len() > 1 => {
-                resolved.parent.as_ref().map(|level| level.entity())
+                resolved.parent.as_ref().map(|target| target.entity())
             }
             _ => None,
         }
@@ -330,9 +330,9 @@ impl Lease {
             // Of a limit that was added since, the lease holds nothing that it could give back.
             asked.retain(|(name, _)| resolved.child.limits().iter().any(|limit| limit.name() == name));
             let asks = lanes.iter().filter_map(|lane| {
-                let mut levels = std::iter::once(&now.child).chain(&now.parent);
-                let level = levels.find(|level| *level.entity() == lane.key.entity)?;
-                Some((Arc::new(Target::new(Arc::clone(level.terms()), Arc::clone(lane))), level.amounts(&asked)))
+                let mut targets = std::iter::once(&now.child).chain(&now.parent);
+                let target = targets.find(|target| *target.entity() == lane.key.entity)?;
+                Some((Arc::new(Target::new(Arc::clone(target.limit_set()), Arc::clone(lane))), target.amounts(&asked)))
             });
             let asks = asks.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
             match acquire::take_more(asks, deadline).await {

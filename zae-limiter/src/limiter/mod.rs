@@ -220,7 +220,7 @@ impl RateLimiter {
         self.acquire_with(Acquire::new(entity, resource, cost)?).await
     }
 
-    /// Takes what `request` asks for: from every limit and both levels, or from none.
+    /// Takes what `request` asks for: from every limit of both targets, or from none.
     ///
     /// Cost, in DynamoDB calls: none from a reserve or if memory already refuses, one write from a known bucket, and
     /// one batch read more on an entity's first acquire in this process. Acquires that wait for the same bucket share
@@ -313,13 +313,13 @@ impl RateLimiter {
         }
         let amounts = request.cost.amounts(resolved.child.limits())?;
         let mut of_parent = None;
-        if let Some(level) = &resolved.parent {
-            let amounts = level.amounts_like(&resolved.child, &amounts);
+        if let Some(target) = &resolved.parent {
+            let amounts = target.amounts_like(&resolved.child, &amounts);
             if amounts.iter().any(|amount| *amount > 0) {
-                of_parent = Some(level.grant_from_stock(amounts, ReserveDraw::Level, now)?);
+                of_parent = Some(target.grant_from_reserve(amounts, ReserveDraw::Target, now)?);
             }
         }
-        let of_child = resolved.child.grant_from_stock(amounts, ReserveDraw::Acquire, now)?;
+        let of_child = resolved.child.grant_from_reserve(amounts, ReserveDraw::Acquire, now)?;
         let mut holds = Holds::from_buf([of_child]);
         if let Some(hold) = of_parent {
             holds.push(hold);

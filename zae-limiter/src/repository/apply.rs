@@ -26,7 +26,7 @@ use crate::{
     wire::{
         self, Item,
         config::{Access, ConfigLevel, dropped},
-        expression::{Expression, Key},
+        expression::Key,
         keys,
         values::get_s,
     },
@@ -153,17 +153,9 @@ impl Repository {
                 owner: None,
                 now: self.now_ms(),
             };
-            let write = wire::bucket::encode_update(&plan(&image, &goal));
-            if !write.expression.is_empty() {
-                let change = Expression {
-                    update: write.expression,
-                    condition: write.condition,
-                    names: write.names,
-                    values: write.values,
-                };
-                if self.store().update(key, change).await? == ConditionalWrite::Refused {
-                    continue;
-                }
+            let change = wire::bucket::encode_update(&plan(&image, &goal));
+            if !change.update.is_empty() && self.store().update(key, change).await? == ConditionalWrite::Refused {
+                continue;
             }
             self.drop_stale(key, &image, stale).await?;
             return Ok(found);

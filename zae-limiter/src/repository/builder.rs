@@ -7,16 +7,14 @@ use std::{fmt, sync::Arc, time::Duration};
 use aws_sdk_dynamodb::Client;
 
 use super::{
-    AuditRetention, Inner, MissingVersion, Registry, Repository, Settings, open,
+    AuditRetention, Inner, MissingVersion, Registry, Repository, Settings,
+    connect::{StoreChoice, connect},
+    open,
     provision::{self, ProvisionTarget, Provisioner},
     resolution::{DEFAULT_CONFIG_CACHE_TTL, Resolutions},
 };
-#[cfg(feature = "aws")]
-use crate::aws::{Connect, Service};
 #[cfg(feature = "embedded")]
 use crate::embedded::EmbeddedStore;
-#[cfg(feature = "embedded")]
-use crate::store::rejected;
 use crate::{
     clock::{Clock, SystemClock},
     error::{RepositoryError, ValidationError, ValidationReason},
@@ -33,23 +31,6 @@ pub const DEFAULT_STACK: &str = "limiter";
 pub const DEFAULT_NAMESPACE: &str = "default";
 /// Lifetime of an idle bucket of default limits, in fill times.
 const DEFAULT_TTL_MULTIPLIER: u32 = 7;
-/// Maximum duration of one attempt. Acquires cut theirs shorter; this is for reading configuration and for management.
-#[cfg(feature = "aws")]
-const ATTEMPT: Duration = Duration::from_secs(3);
-
-/// The place of the table.
-#[derive(Default)]
-enum StoreChoice {
-    #[default]
-    Aws,
-    Client(Client),
-    #[cfg(feature = "embedded")]
-    Memory,
-    #[cfg(feature = "embedded")]
-    File(PathBuf),
-    #[cfg(feature = "embedded")]
-    Store(EmbeddedStore),
-}
 
 /// The parts that are created where they are missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -346,38 +327,6 @@ fn choose(given: Option<String>, variable: &str, default: &str) -> String {
     let given = given.filter(|text| !text.is_empty());
     let from_environment = || std::env::var(variable).ok().filter(|text| !text.is_empty());
     given.or_else(from_environment).unwrap_or_else(|| default.to_owned())
-}
-
-async fn connect(
-    place: StoreChoice,
-    region: Option<String>,
-    endpoint_url: Option<String>,
-) -> Result<Client, RepositoryError> {
-    match place {
-        StoreChoice::Client(client) => Ok(client),
-        #[cfg(feature = "embedded")]
-        StoreChoice::Memory => Ok(EmbeddedStore::memory()?.client()),
-        #[cfg(feature = "embedded")]
-        StoreChoice::File(path) => {
-            // Opening means waiting for the disk.
-            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::at(path)).await;
-            Ok(opened.map_err(|error| rejected("open", error))??.client())
-        }
-        #[cfg(feature = "embedded")]
-        StoreChoice::Store(store) => Ok(store.client()),
-        #[cfg(feature = "aws")]
-        StoreChoice::Aws => {
-            let connect = Connect::to(Service::DynamoDb).attempt_timeout(ATTEMPT);
-            let connect = connect.region(region.unwrap_or_default()).endpoint_url(endpoint_url.unwrap_or_default());
-            Ok(Client::new(&connect.load().await?))
-        }
-        #[cfg(not(feature = "aws"))]
-        StoreChoice::Aws => {
-            drop((region, endpoint_url));
-            let reason = "is needed: this build has no `aws` feature and cannot make one".to_owned();
-            Err(ValidationError::new("client", "", ValidationReason::Other(reason)).into())
-        }
-    }
 }
 
 impl Repository {

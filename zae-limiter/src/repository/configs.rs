@@ -13,10 +13,10 @@ use crate::{
     wire::{
         Item,
         config::{self, AUDIT_RETENTION_DAYS, ConfigLevel, GUARDED, StoredConfig},
-        expression::{Expression, Key},
+        expression::{Expression, ExpressionBuilder, Key},
         keys,
         table::is_key_attribute,
-        values::{n, s},
+        values::s,
     },
 };
 
@@ -124,23 +124,25 @@ impl Repository {
 
     /// The part of a transaction that keeps the level's registry.
     fn registered(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<TransactPart> {
-        let own = |update: &str| {
-            Expression::update(format!(
-                "SET GSI4PK = if_not_exists(GSI4PK, :gsi4pk), GSI4SK = if_not_exists(GSI4SK, :gsi4sk) {update}"
-            ))
-            .value(":gsi4pk", s(self.ns()))
-            .value(":gsi4sk", s(keys::pk_system(self.ns())))
+        let list = |e: &mut ExpressionBuilder| {
+            for (attribute, value) in [("GSI4PK", s(self.ns())), ("GSI4SK", s(keys::pk_system(self.ns())))] {
+                let name = e.name(attribute);
+                e.set_once(&name, value);
+            }
         };
         match level {
             ConfigLevel::System => None,
             ConfigLevel::Resource(resource) => {
                 let set = AttributeValue::Ss(vec![resource.as_str().to_owned()]);
-                let update = match fate {
-                    Fate::Stored => "ADD resources :resource",
-                    Fate::Removed => "DELETE resources :resource",
-                };
-                let key = Key::new(keys::pk_system(self.ns()), keys::sk_resources());
-                Some(TransactPart::Update(key, own(update).value(":resource", set)))
+                let update = Expression::of(|e| {
+                    list(e);
+                    let resources = e.name("resources");
+                    match fate {
+                        Fate::Stored => e.add(&resources, set),
+                        Fate::Removed => e.delete(&resources, set),
+                    }
+                });
+                Some(TransactPart::Update(Key::new(keys::pk_system(self.ns()), keys::sk_resources()), update))
             }
             ConfigLevel::Entity(_, scope) => {
                 // What the provisioner wrote was never counted: it has no place in the index either.
@@ -150,7 +152,11 @@ impl Repository {
                     (Fate::Removed, true) => -1,
                     (Fate::Stored, true) | (Fate::Removed, false) => return None,
                 };
-                let update = own("ADD #scope :step").name("#scope", scope.as_str()).value(":step", n(step));
+                let update = Expression::of(|e| {
+                    list(e);
+                    let counter = e.name(scope.as_str().to_owned());
+                    e.add(&counter, step);
+                });
                 Some(TransactPart::Update(self.entity_registry(), update))
             }
         }
@@ -159,8 +165,11 @@ impl Repository {
     /// Takes a scope that no entity configures any more out of the registry.
     async fn tidy_registry(&self, level: ConfigLevel<'_>) -> Result<(), RepositoryError> {
         let ConfigLevel::Entity(_, scope) = level else { return Ok(()) };
-        let remove = Expression::update("REMOVE #scope").when("#scope <= :zero");
-        let remove = remove.name("#scope", scope.as_str()).value(":zero", n(0));
+        let remove = Expression::of(|e| {
+            let counter = e.name(scope.as_str().to_owned());
+            e.remove(&counter);
+            e.compare(&counter, "<=", 0);
+        });
         self.store().update(&self.entity_registry(), remove).await.map(drop)
     }
 
@@ -172,19 +181,13 @@ impl Repository {
 /// The condition that the item is still there (or still absent), as far as the change depends on it.
 fn guard(before: Option<&Item>) -> Expression {
     let Some(before) = before else { return Expression::absent() };
-    let mut text = "attribute_exists(PK)".to_owned();
-    let mut guard = Expression::default();
-    for (index, name) in GUARDED.into_iter().enumerate() {
-        guard = guard.name(&format!("#g{index}"), name);
-        match before.get(name) {
-            Some(value) => {
-                text.push_str(&format!(" AND #g{index} = :g{index}"));
-                guard = guard.value(&format!(":g{index}"), value.clone());
-            }
-            None => text.push_str(&format!(" AND attribute_not_exists(#g{index})")),
+    Expression::of(|e| {
+        e.expect_item();
+        for attribute in GUARDED {
+            let name = e.name(attribute);
+            e.expect(&name, before.get(attribute).cloned());
         }
-    }
-    guard.when(text)
+    })
 }
 
 /// The registry has one attribute per resource, named like it, beside its keys.

@@ -171,18 +171,13 @@ impl Repository {
             return Ok(());
         }
         let system = keys::pk_system(self.ns());
-        let mut sets = vec![
-            "config_version = if_not_exists(config_version, :version)".to_owned(),
-            "GSI4PK = :gsi4pk".to_owned(),
-            "GSI4SK = :gsi4sk".to_owned(),
-        ];
-        let mut update =
-            Expression::default().value(":version", n(1)).value(":gsi4pk", s(self.ns())).value(":gsi4sk", s(&system));
-        for (index, (name, value)) in changes.into_iter().enumerate() {
-            sets.push(format!("{name} = :c{index}"));
-            update = update.value(&format!(":c{index}"), value);
-        }
-        update.update = format!("SET {}", sets.join(", "));
+        let update = Expression::of(|e| {
+            e.set_once("config_version", 1);
+            e.list_in_namespace(self.ns(), &system);
+            for (name, value) in changes {
+                e.set(name, value);
+            }
+        });
         let mut parts = vec![TransactPart::Update(Key::new(system, keys::sk_config()), update)];
         if policy.is_some() {
             parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), Some(&stored)).await?);

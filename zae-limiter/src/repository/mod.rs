@@ -21,6 +21,7 @@ mod capacity;
 mod changes;
 mod configs;
 mod configured;
+mod connect;
 mod defaults;
 mod entities;
 mod fold;
@@ -37,6 +38,7 @@ mod standing;
 mod table;
 mod trail;
 mod usage;
+pub(crate) mod validity;
 mod version;
 
 use std::{fmt, sync::Arc, time::Duration};

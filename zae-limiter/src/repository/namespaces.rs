@@ -49,17 +49,32 @@ pub(super) fn state_error(info: &NamespaceInfo, state: NamespaceState) -> Reposi
 
 /// The condition that a record by name leads to `id`.
 fn leads_to(id: &NamespaceId) -> Expression {
-    Expression::condition("namespace_id = :id").value(":id", s(id.as_str()))
+    Expression::of(|e| e.expect("namespace_id", Some(s(id.as_str()))))
 }
 
 /// The condition that a record by name does not lead to `id`.
 pub(super) fn leads_elsewhere(id: &NamespaceId) -> Expression {
-    Expression::condition("attribute_not_exists(PK) OR namespace_id <> :id").value(":id", s(id.as_str()))
+    Expression::of(|e| e.absent_or("namespace_id", "<>", s(id.as_str())))
 }
 
-/// A change of the record by id, if it still has the status that was read.
-pub(super) fn when_status(update: Expression, status: NamespaceState) -> Expression {
-    update.name("#status", "status").value(":from", s(status.as_str())).when("#status = :from")
+/// The condition that a record by id still has the status that was read.
+pub(super) fn has_status(status: NamespaceState) -> Expression {
+    Expression::of(|e| {
+        let name = e.name("status");
+        e.expect(&name, Some(s(status.as_str())));
+    })
+}
+
+/// Changes the status of a record by id from what was read.
+pub(super) fn change_status(from: NamespaceState, to: NamespaceState) -> Expression {
+    Expression::of(|e| {
+        let name = e.name("status");
+        e.expect(&name, Some(s(from.as_str())));
+        e.set(&name, s(to.as_str()));
+        if to == NamespaceState::Active {
+            e.remove("deleted_at");
+        }
+    })
 }
 
 impl Store {
@@ -161,7 +176,7 @@ impl Store {
             let purging = self.namespace_by_id(&info.id).await?.is_some_and(|i| i.state == NamespaceState::Purging);
             let mark = if purging {
                 // A purge has begun; that it is going on must not be forgotten.
-                TransactPart::Check(by_id, when_status(Expression::default(), NamespaceState::Purging))
+                TransactPart::Check(by_id, has_status(NamespaceState::Purging))
             } else {
                 TransactPart::Update(by_id, mark_deleted(&info, &time::timestamp(clock.now_ms())))
             };
@@ -193,9 +208,8 @@ impl Store {
                     TransactPart::Put(record, Expression::absent())
                 }
             };
-            let revive = Expression::update("SET #status = :active REMOVE deleted_at")
-                .value(":active", s(NamespaceState::Active.as_str()));
-            let reverse = TransactPart::Update(namespace::by_id(&info.id), when_status(revive, info.state));
+            let revive = change_status(info.state, NamespaceState::Active);
+            let reverse = TransactPart::Update(namespace::by_id(&info.id), revive);
             if self.transact(&[forward, reverse]).await? == Committed::Done {
                 return Ok(info.name);
             }
@@ -207,20 +221,16 @@ impl Store {
 /// Marks the record by id as deleted. Where it is missing (only by hand), it is made whole: without it the data could
 /// neither be recovered nor purged.
 fn mark_deleted(info: &NamespaceInfo, now: &str) -> Expression {
-    Expression::update(
-        "SET #status = :deleted, deleted_at = :now, namespace_id = :id, namespace_name = :name, \
-         created_at = if_not_exists(created_at, :created), GSI4PK = :gsi4pk, GSI4SK = :gsi4sk",
-    )
-    .when("attribute_not_exists(PK) OR attribute_not_exists(#status) OR #status <> :purging")
-    .name("#status", "status")
-    .value(":deleted", s(NamespaceState::Deleted.as_str()))
-    .value(":purging", s(NamespaceState::Purging.as_str()))
-    .value(":now", s(now))
-    .value(":id", s(info.id.as_str()))
-    .value(":name", s(info.name.as_str()))
-    .value(":created", s(info.created_at.as_deref().unwrap_or(now)))
-    .value(":gsi4pk", s(keys::RESERVED))
-    .value(":gsi4sk", s(keys::pk_system(keys::RESERVED)))
+    Expression::of(|e| {
+        let status = e.name("status");
+        e.absent_or(&status, "<>", s(NamespaceState::Purging.as_str()));
+        e.set(&status, s(NamespaceState::Deleted.as_str()));
+        e.set("deleted_at", s(now));
+        e.set("namespace_id", s(info.id.as_str()));
+        e.set("namespace_name", s(info.name.as_str()));
+        e.set_once("created_at", s(info.created_at.as_deref().unwrap_or(now)));
+        e.list_in_namespace(keys::RESERVED, &keys::pk_system(keys::RESERVED));
+    })
 }
 
 /// A record for a listing. One that cannot be read is left out, because it must not hide all others.

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Repository,
-    namespaces::{contended, leads_elsewhere, state_error, when_status},
+    namespaces::{change_status, contended, has_status, leads_elsewhere, state_error},
 };
 use crate::{
     error::{NamespaceState, RepositoryError},
@@ -18,12 +18,7 @@ use crate::{
         namespace::NamespaceInfo,
     },
     store::{Committed, Query, Store, TransactPart},
-    wire::{
-        Item,
-        expression::{Expression, Key},
-        keys, namespace, provisioner,
-        values::{get_s, s},
-    },
+    wire::{Item, expression::Key, keys, namespace, provisioner, values::get_s},
 };
 
 /// Number of times that the index is read again for items that were written, or became visible, after the last read.
@@ -93,9 +88,8 @@ impl Store {
             }
             // Whatever the record by id says: what its name leads to is in use.
             let unnamed = TransactPart::Check(namespace::by_name(&info.name), leads_elsewhere(id));
-            let mark =
-                Expression::update("SET #status = :purging").value(":purging", s(NamespaceState::Purging.as_str()));
-            let mark = TransactPart::Update(namespace::by_id(id), when_status(mark, info.state));
+            let mark = change_status(info.state, NamespaceState::Purging);
+            let mark = TransactPart::Update(namespace::by_id(id), mark);
             match self.transact(&[unnamed, mark]).await? {
                 Committed::Done => return Ok(Some(info)),
                 Committed::Refused(parts) if parts.contains(&0) => {
@@ -180,7 +174,7 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
     async fn finish(self) -> Result<u64, RepositoryError> {
         let by_id = namespace::by_id(&self.info.id);
         let unnamed = TransactPart::Check(namespace::by_name(&self.info.name), leads_elsewhere(&self.info.id));
-        let purged = when_status(Expression::default(), NamespaceState::Purging);
+        let purged = has_status(NamespaceState::Purging);
         match self.store.transact(&[unnamed, TransactPart::Delete(by_id, purged)]).await? {
             Committed::Done => Ok(self.removed),
             Committed::Refused(_) => match self.store.namespace_by_id(&self.info.id).await? {

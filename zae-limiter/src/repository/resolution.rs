@@ -17,12 +17,8 @@ use std::{
     time::Duration,
 };
 
-use moka::future::Cache;
-use tokio::time::Instant;
-
-use super::{Repository, changes::Changes, configured::Configured, standing::Standings};
+use super::{Repository, changes::Changes, configured::Configured, standing::Standings, validity::Validity};
 use crate::{
-    clock::Clock,
     error::{DisabledLevel, RepositoryError, Unsupported},
     model::{
         limit::Limits,
@@ -39,6 +35,7 @@ use crate::{
         values::{get_bool, get_s},
     },
 };
+use moka::future::Cache;
 
 /// Time that a resolution is cached unless the repository is set otherwise.
 pub const DEFAULT_CONFIG_CACHE_TTL: Duration = Duration::from_secs(60);
@@ -79,42 +76,6 @@ pub(crate) struct Resolved {
     pub(crate) validity: Validity,
 }
 
-/// Until when what was resolved may be believed by somebody who keeps it.
-#[derive(Debug)]
-pub(crate) struct Validity {
-    /// Epoch ms when it was read: a clock that was set back makes it old, not eternal.
-    since: i64,
-    /// Epoch ms.
-    until: i64,
-    /// The same on the monotonic clock, where the other keeps pace with it.
-    ends_at: Option<Instant>,
-    /// The changes made before it was read.
-    seen: u64,
-    /// The changes noted when it was last found to hold; the largest number until then.
-    checked: AtomicU64,
-}
-
-impl Validity {
-    fn contains(&self, now: Instant, clock: &dyn Clock) -> bool {
-        match self.ends_at {
-            Some(ends_at) => now < ends_at,
-            None => (self.since..self.until).contains(&clock.now_ms()),
-        }
-    }
-
-    /// The time in which both hold.
-    pub(crate) fn and(self, other: &Self) -> Self {
-        let seen = self.seen.min(other.seen);
-        Self {
-            since: self.since.max(other.since),
-            until: self.until.min(other.until),
-            ends_at: self.ends_at.min(other.ends_at),
-            seen,
-            checked: AtomicU64::new(u64::MAX),
-        }
-    }
-}
-
 /// Statistics of the cache of resolved limits.
 ///
 /// ```
@@ -139,11 +100,11 @@ pub struct ConfigCacheStats {
 }
 
 #[derive(Clone, Debug)]
-struct Remembered {
+pub(super) struct Remembered {
     resolution: Arc<Resolution>,
-    read_at: i64,
+    pub(super) read_at: i64,
     /// The changes made before it was read.
-    seen: u64,
+    pub(super) seen: u64,
 }
 
 type ResolutionKey = (NamespaceId, EntityId, ResourceName);
@@ -188,15 +149,6 @@ impl Resolutions {
 
     pub(super) fn ttl_ms(&self) -> i64 {
         i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Returns the time in which `remembered` is valid, with what is known of its namespace since `standing_since`.
-    fn validity(&self, remembered: &Remembered, standing_since: i64, clock: &dyn Clock) -> Validity {
-        let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
-        let until = read_at.saturating_add(self.ttl_ms());
-        let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
-        let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
-        Validity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }
     }
 
     fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
@@ -375,29 +327,6 @@ impl Repository {
     /// The same for one entity: others' limits are still what they were.
     pub(crate) fn forget_limits_of(&self, entity: &EntityId) {
         self.resolutions().changes.of_entity(self.namespace_id(), entity, self.now_ms());
-    }
-
-    /// Returns true if what was resolved earlier for these entities still holds.
-    #[inline]
-    pub(crate) fn still_holds<'a>(
-        &self,
-        validity: &Validity,
-        mut entities: impl Iterator<Item = &'a EntityId>,
-        now: Instant,
-    ) -> bool {
-        let known = self.resolutions();
-        if !validity.contains(now, &**self.clock()) {
-            return false;
-        }
-        let changes = known.changes.noted();
-        if validity.checked.load(Ordering::Relaxed) != changes {
-            let namespace = self.namespace_id();
-            if entities.any(|entity| known.changes.since(validity.seen, namespace, entity)) {
-                return false;
-            }
-            validity.checked.store(changes, Ordering::Relaxed);
-        }
-        true
     }
 
     /// Counts an answer from memory.

@@ -142,7 +142,7 @@ pub(crate) async fn update(
         .update_item()
         .table_name(&store.table)
         .set_key(Some(Key::new(pk, keys::sk_state()).into_attributes()))
-        .set_update_expression((!update.expression.is_empty()).then_some(update.expression))
+        .set_update_expression((!update.update.is_empty()).then_some(update.update))
         .condition_expression(update.condition)
         .set_expression_attribute_names((!update.names.is_empty()).then_some(update.names))
         .set_expression_attribute_values(Some(update.values))

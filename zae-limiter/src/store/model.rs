@@ -15,7 +15,10 @@ use crate::{
         Consistency,
         bucket::{WriteReport, done, failed, lost},
     },
-    wire::{Item, bucket::Update, expression::Key},
+    wire::{
+        Item,
+        expression::{Expression, Key},
+    },
 };
 
 /// A primary key.
@@ -105,9 +108,9 @@ impl From<Key> for ItemKey {
 }
 
 /// The request of an update.
-pub(super) fn update(key: Key, update: Update) -> Request {
-    let Update { condition, expression, names, values } = update;
-    Request::Update { key: key.into(), update: expression, condition, names, values }
+pub(super) fn update(key: Key, change: Expression) -> Request {
+    let Expression { condition, update, names, values } = change;
+    Request::Update { key: key.into(), update, condition, names, values }
 }
 
 /// The items of `keys` that exist.

@@ -18,7 +18,6 @@ use crate::{
         bucket::{NewBucket, encode_new},
         expression::{Expression, Key},
         keys,
-        values::n,
     },
 };
 
@@ -61,9 +60,11 @@ impl StreamTable {
         let owner = owner(change)?;
         for shard in 1..before {
             let pk = keys::pk_bucket(&change.namespace, &change.entity, &change.resource, shard);
-            let raise = Expression::update("SET shard_count = :shards")
-                .when("attribute_exists(rf) AND (attribute_not_exists(shard_count) OR shard_count < :shards)")
-                .value(":shards", n(i64::from(shards)));
+            let raise = Expression::of(|e| {
+                e.expect_some("rf");
+                e.absent_or("shard_count", "<", i64::from(shards));
+                e.set("shard_count", i64::from(shards));
+            });
             if self.store.update(&Key::new(pk, keys::sk_state()), raise).await? == ConditionalWrite::Done {
                 done.updated += 1;
             }
@@ -76,8 +77,7 @@ impl StreamTable {
         for shard in before..shards {
             let (namespace, entity, resource) = &owner;
             let item = encode_new(&NewBucket { namespace, entity, resource, shard, image: &opening });
-            if self.store.put(item, Expression::condition("attribute_not_exists(rf)")).await? == ConditionalWrite::Done
-            {
+            if self.store.put(item, Expression::of(|e| e.expect("rf", None::<i64>))).await? == ConditionalWrite::Done {
                 done.created += 1;
             }
         }

@@ -15,12 +15,7 @@ use crate::{
     bucket::{image::Image, plan::refill},
     error::RepositoryError,
     store::{ConditionalUpdate, Consistency},
-    wire::{
-        bucket,
-        expression::{Expression, Key},
-        keys,
-        sequence::SequenceNumber,
-    },
+    wire::{bucket, expression::Key, keys, sequence::SequenceNumber},
 };
 
 /// Number of attempts at a refill against the users of the bucket; users that are so busy refill it on the way.
@@ -140,14 +135,7 @@ impl StreamTable {
                 return Ok(Refill::NotNeeded);
             }
             let Some(write) = refill(&image, shards, self.clock.now_ms()) else { return Ok(Refill::NotNeeded) };
-            let update = bucket::encode_update(&write);
-            let change = Expression {
-                update: update.expression,
-                condition: update.condition,
-                names: update.names,
-                values: update.values,
-            };
-            let seen = match self.store.update_or_see(&key(*shard), change).await? {
+            let seen = match self.store.update_or_see(&key(*shard), bucket::encode_update(&write)).await? {
                 ConditionalUpdate::Done => return Ok(Refill::Done),
                 ConditionalUpdate::Refused(seen) => seen,
             };

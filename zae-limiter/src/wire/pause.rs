@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     keys,
-    values::{get_n, get_s, n, s},
+    values::{get_n, get_s, s},
 };
 use crate::{
     model::pause::Pause,
@@ -38,12 +38,12 @@ pub(crate) fn decode(item: &Item, now_ms: i64) -> Option<Pause> {
 
 /// Writes the pause where there is none that ends as late.
 pub(crate) fn extend(ns: &str, scope: &str, until_ms: i64, reason: &str) -> Expression {
-    Expression::update("SET z_until = :until, z_reason = :reason, #ttl = :ttl, GSI4PK = :gsi4pk, GSI4SK = :gsi4sk")
-        .when("attribute_not_exists(z_until) OR z_until < :until")
-        .name("#ttl", "ttl")
-        .value(":until", n(until_ms))
-        .value(":reason", s(reason))
-        .value(":ttl", n(until_ms.div_euclid(1000).saturating_add(KEPT)))
-        .value(":gsi4pk", s(ns))
-        .value(":gsi4sk", s(keys::gsi4_sk_bucket(ENTITY, scope, 0)))
+    Expression::of(|e| {
+        let ttl = e.name("ttl");
+        e.set("z_until", until_ms);
+        e.set("z_reason", s(reason));
+        e.set(&ttl, until_ms.div_euclid(1000).saturating_add(KEPT));
+        e.list_in_namespace(ns, &keys::gsi4_sk_bucket(ENTITY, scope, 0));
+        e.absent_or("z_until", "<", until_ms);
+    })
 }

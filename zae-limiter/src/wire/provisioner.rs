@@ -91,16 +91,8 @@ pub(crate) fn encode(ns: &str, state: &ProvisionerState) -> Item {
 
 /// The condition that nobody has applied anything since `seen` was read.
 pub(crate) fn unchanged(seen: &ProvisionerState) -> Expression {
-    let mut condition = Expression::default();
-    let mut texts = Vec::new();
-    for (name, value) in [("last_applied", &seen.last_applied), ("applied_hash", &seen.applied_hash)] {
-        texts.push(match value {
-            Some(value) => {
-                condition = condition.value(&format!(":{name}"), s(value));
-                format!("{name} = :{name}")
-            }
-            None => format!("attribute_not_exists({name})"),
-        });
-    }
-    condition.when(texts.join(" AND "))
+    Expression::of(|e| {
+        e.expect("last_applied", seen.last_applied.as_deref().map(s));
+        e.expect("applied_hash", seen.applied_hash.as_deref().map(s));
+    })
 }

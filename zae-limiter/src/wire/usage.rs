@@ -113,8 +113,6 @@ fn is_taken(limit: &str) -> bool {
 pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, retention_days: u32) -> Expression {
     let expires = time::epoch_seconds(now_ms).saturating_add(i64::from(retention_days) * SECONDS_PER_DAY);
     let pk = snapshot::pk(snapshot);
-    let mut change = Expression::default();
-    let mut sets = Vec::new();
     let always = [
         ("entity_id", s(&snapshot.entity)),
         ("GSI2PK", s(keys::gsi2_pk_resource(&snapshot.namespace, &snapshot.resource))),
@@ -128,31 +126,26 @@ pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, rete
         ("GSI4SK", s(&pk)),
         ("ttl", n(expires)),
     ];
-    for (name, value) in always {
-        sets.push(format!("#{name} = :{name}"));
-        change = change.name(&format!("#{name}"), name).value(&format!(":{name}"), value);
-    }
-    for (name, value) in once {
-        sets.push(format!("#{name} = if_not_exists(#{name}, :{name})"));
-        change = change.name(&format!("#{name}"), name).value(&format!(":{name}"), value);
-    }
-    let mut conditions = Vec::new();
-    for (shard, (first, last)) in &addition.marks {
-        sets.push(format!("#m{shard} = :l{shard}"));
-        conditions.push(format!("(attribute_not_exists(#m{shard}) OR #m{shard} < :f{shard})"));
-        change = change
-            .name(&format!("#m{shard}"), format!("{MARK}{shard}"))
-            .value(&format!(":f{shard}"), s(first.stored()))
-            .value(&format!(":l{shard}"), s(last.stored()));
-    }
-    let mut adds = vec!["#events :events".to_owned()];
-    change = change.name("#events", "total_events").value(":events", n(addition.events));
-    for (index, (limit, tokens)) in addition.tokens.iter().filter(|(limit, _)| !is_taken(limit)).enumerate() {
-        adds.push(format!("#c{index} :c{index}"));
-        change = change.name(&format!("#c{index}"), limit).value(&format!(":c{index}"), n(*tokens));
-    }
-    change.update = format!("SET {} ADD {}", sets.join(", "), adds.join(", "));
-    change.when(conditions.join(" AND "))
+    Expression::of(|e| {
+        for (name, value) in always {
+            let name = e.name(name);
+            e.set(&name, value);
+        }
+        for (name, value) in once {
+            let name = e.name(name);
+            e.set_once(&name, value);
+        }
+        for (shard, (first, last)) in &addition.marks {
+            let mark = e.name(format!("{MARK}{shard}"));
+            e.set(&mark, s(last.stored()));
+            e.absent_or(&mark, "<", s(first.stored()));
+        }
+        e.add("total_events", addition.events);
+        for (limit, tokens) in addition.tokens.iter().filter(|(limit, _)| !is_taken(limit)) {
+            let counter = e.name(limit.clone());
+            e.add(&counter, *tokens);
+        }
+    })
 }
 
 /// Until where the records of each of a bucket's shards are counted.

@@ -29,19 +29,13 @@ pub(crate) fn decode(item: &Item) -> VersionRecord {
 
 /// Writes a record over one whose minimum is still `seen`; attributes of newer clients stay.
 pub(crate) fn encode(record: &VersionRecord, seen: Option<&str>) -> Expression {
-    let update = Expression::update(
-        "SET schema_version = :schema, lambda_version = :lambda, client_min_version = :minimum, \
-         updated_at = :at, updated_by = :by, GSI4PK = :gsi4pk, GSI4SK = :gsi4sk",
-    )
-    .value(":schema", s(record.schema_version.as_deref().unwrap_or(SCHEMA_VERSION)))
-    .value(":lambda", s_or_null(record.lambda_version.as_deref()))
-    .value(":minimum", s(record.client_min_version.as_deref().unwrap_or("0.0.0")))
-    .value(":at", s_or_null(record.updated_at.as_deref()))
-    .value(":by", s_or_null(record.updated_by.as_deref()))
-    .value(":gsi4pk", s(keys::RESERVED))
-    .value(":gsi4sk", s(keys::pk_system(keys::RESERVED)));
-    match seen {
-        Some(seen) => update.when("client_min_version = :seen").value(":seen", s(seen)),
-        None => update.when("attribute_not_exists(client_min_version)"),
-    }
+    Expression::of(|e| {
+        e.set("schema_version", s(record.schema_version.as_deref().unwrap_or(SCHEMA_VERSION)));
+        e.set("lambda_version", s_or_null(record.lambda_version.as_deref()));
+        e.set("client_min_version", s(record.client_min_version.as_deref().unwrap_or("0.0.0")));
+        e.set("updated_at", s_or_null(record.updated_at.as_deref()));
+        e.set("updated_by", s_or_null(record.updated_by.as_deref()));
+        e.list_in_namespace(keys::RESERVED, &keys::pk_system(keys::RESERVED));
+        e.expect("client_min_version", seen.map(s));
+    })
 }

@@ -9,7 +9,7 @@ mod queue;
 
 use std::time::Duration;
 
-use queue::{Fetch, Next, Queue, Start, Waiting};
+use queue::{Fetch, Next, Queue, Settlements, Start, Timing, Waiting};
 use shuttle::{
     rand::{Rng, thread_rng},
     sync::{
@@ -103,7 +103,9 @@ impl Desk {
         let mut alone = first.map(|ask| Next::Drive { asks: vec![ask], pending: Vec::new(), fetch: Fetch::No });
         loop {
             let mut queue = self.queue.lock().unwrap();
-            match alone.take().unwrap_or_else(|| queue.next(now, None, None, false)) {
+            match alone.take().unwrap_or_else(|| {
+                queue.next(&Timing { now, wake_at: None, not_before: None, settlements: Settlements::WhenDue })
+            }) {
                 Next::Drive { asks, pending, fetch } => {
                     drop(queue);
                     assert_eq!(self.driving.fetch_add(1, SeqCst), 0, "two writes in flight");

@@ -4,22 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use zae_limiter::{
-    EntityId, Limit, LimitScope, Limits, Repository, RepositoryError, ResourceName, StoredPolicy, SystemDefaults,
-    audit::AuditTarget,
+    Limit, LimitScope, Limits, Repository, RepositoryError, StoredPolicy, SystemDefaults, audit::AuditTarget,
 };
 use zae_testkit::{Bench, START, limits, raw, rpm, tpm};
 
-fn id(text: &str) -> EntityId {
-    EntityId::new(text).unwrap()
-}
-
-fn resource(text: &str) -> ResourceName {
-    ResourceName::new(text).unwrap()
-}
-
-fn scope(text: &str) -> LimitScope {
-    resource(text).into()
-}
+use crate::names::{id, resource, scope};
 
 /// Names that mean something in expressions or keys, where names may.
 fn awkward() -> Limits {

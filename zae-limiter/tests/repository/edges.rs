@@ -13,22 +13,12 @@ use aws_sdk_dynamodb::config::{
 };
 use serde_json::{Value, json};
 use zae_limiter::{
-    Cost, EntityId, Limit, LimitScope, Limits, MAX_LIMITS, MAX_TOKENS, NewEntity, RateLimiter, Repository,
-    RepositoryError, ResourceName, error::StoreErrorKind,
+    Cost, Limit, LimitScope, Limits, MAX_LIMITS, MAX_TOKENS, NewEntity, RateLimiter, Repository, RepositoryError,
+    error::StoreErrorKind,
 };
 use zae_testkit::{Bench, DEADLINE, Fault, START, Wire, limits, raw, rpm, tpm};
 
-fn id(text: &str) -> EntityId {
-    EntityId::new(text).unwrap()
-}
-
-fn resource(text: &str) -> ResourceName {
-    ResourceName::new(text).unwrap()
-}
-
-fn scope(text: &str) -> LimitScope {
-    resource(text).into()
-}
+use crate::names::{id, resource, scope};
 
 fn limiter(repository: &Repository) -> RateLimiter {
     RateLimiter::builder(repository.clone()).deadline(DEADLINE).build()

@@ -2,14 +2,12 @@
 
 use serde_json::json;
 use zae_limiter::{
-    EntityId, LimitScope, NamespaceName, NewEntity, Principal, Repository, RepositoryError, ResourceName,
+    LimitScope, NamespaceName, NewEntity, Principal, Repository, RepositoryError, ResourceName,
     audit::{AuditAction, AuditTarget},
 };
 use zae_testkit::{Bench, START, raw, rpm};
 
-fn id(text: &str) -> EntityId {
-    EntityId::new(text).unwrap()
-}
+use crate::names::id;
 
 fn scope(resource: &str) -> LimitScope {
     ResourceName::new(resource).unwrap().into()

@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
-use zae_limiter::{AcquireError, Cost, EntityId, LimitScope, RateLimiter, ResourceName};
+use zae_limiter::{AcquireError, Cost, LimitScope, RateLimiter, ResourceName};
 use zae_testkit::{Bench, Fault, limits, raw, rpm, tpm};
 
-fn id(text: &str) -> EntityId {
-    EntityId::new(text).unwrap()
-}
+use crate::names::id;
 
 fn scope() -> LimitScope {
     ResourceName::new("gpt-4").unwrap().into()

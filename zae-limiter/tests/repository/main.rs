@@ -8,6 +8,7 @@ mod entities;
 mod fold;
 mod hostile;
 mod live;
+mod names;
 mod namespaces;
 mod namespaces_purge;
 mod open;

@@ -1,24 +1,12 @@
 //! The items that the reference was seen writing (`tests/vectors/requests.json`) are the items that we write.
 
 use serde_json::{Value, json};
-use zae_limiter::{
-    EntityId, Limit, LimitScope, Limits, NewEntity, Repository, ResourceName, StoredPolicy, SystemDefaults,
-};
+use zae_limiter::{Limit, Limits, NewEntity, Repository, StoredPolicy, SystemDefaults};
 use zae_testkit::{Bench, START, limits, raw, rpm};
 
+use crate::names::{id, resource, scope};
+
 const REFERENCE_NAMESPACE: &str = "Ns000000001";
-
-fn id(text: &str) -> EntityId {
-    EntityId::new(text).unwrap()
-}
-
-fn resource(text: &str) -> ResourceName {
-    ResourceName::new(text).unwrap()
-}
-
-fn scope(text: &str) -> LimitScope {
-    resource(text).into()
-}
 
 fn hourly(rate: u64) -> Limits {
     Limit::per_hour("rpm", rate).unwrap().into()

@@ -1,12 +1,14 @@
 //! Every credential source, endpoint, region and proxy of the AWS command line: set, empty and wrong.
 
+mod credentials;
 mod rows;
 mod world;
 
 use std::{process::Command, thread};
 
 use crate::stage::{Ran, run};
-use rows::{CREDENTIALS, Calls, ENDPOINTS, PROXIES, REGIONS, Row, SERVICES};
+use credentials::CREDENTIALS;
+use rows::{Calls, ENDPOINTS, PROXIES, REGIONS, Row, SERVICES};
 use world::{World, furnish};
 
 /// Words of the SDK's, and of Rust's, that nobody who uses the command has to know.

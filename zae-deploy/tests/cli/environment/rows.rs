@@ -25,7 +25,7 @@ pub(super) enum Calls {
 
 use Calls::{Direct, None as Nothing, Proxied};
 
-const fn row(set: &'static [(&'static str, &'static str)], says: &'static str, calls: Calls) -> Row {
+pub(super) const fn row(set: &'static [(&'static str, &'static str)], says: &'static str, calls: Calls) -> Row {
     Row { set, args: &["system", "get-defaults"], says, calls }
 }
 
@@ -39,18 +39,18 @@ const fn option(
 }
 
 /// The command came to DynamoDB, which has no tables.
-const HERE: &str = "Error: Stack 'limiter' not found at http://{world}";
-const FAR: &str = "Error: Stack 'limiter' not found at http://{far}";
+pub(super) const HERE: &str = "Error: Stack 'limiter' not found at http://{world}";
+pub(super) const FAR: &str = "Error: Stack 'limiter' not found at http://{far}";
 /// The proxy does not let it through.
 const REFUSED: &str = "Error: Failed to connect to stack 'limiter' in eu-west-1: GetItem failed: \
     no connection; check region, endpoint and network";
 const NO_REGION: &str = "Error: No AWS region is configured";
 const TUNNEL: &str = "CONNECT dynamodb.eu-west-1.amazonaws.com:443";
-const KEY: (&str, &str) = ("AWS_ACCESS_KEY_ID", "VARIABLE");
-const SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "secret-of-variable");
-const WORLD: (&str, &str) = ("AWS_ENDPOINT_URL", "http://{world}");
-const ELSEWHERE: (&str, &str) = ("AWS_ENDPOINT_URL", "http://{far}");
-const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
+pub(super) const KEY: (&str, &str) = ("AWS_ACCESS_KEY_ID", "VARIABLE");
+pub(super) const SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "secret-of-variable");
+pub(super) const WORLD: (&str, &str) = ("AWS_ENDPOINT_URL", "http://{world}");
+pub(super) const ELSEWHERE: (&str, &str) = ("AWS_ENDPOINT_URL", "http://{far}");
+pub(super) const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
 const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://{world}");
 
 pub(super) const ENDPOINTS: &[Row] = &[
@@ -200,177 +200,6 @@ pub(super) const PROXIES: &[Row] = &[
     // No proxy leads to this machine, so none has to be right.
     row(&[("HTTP_PROXY", "http://127.0.0.1:1"), ("HTTPS_PROXY", "http://127.0.0.1:1"), WORLD], HERE, Direct("local")),
     row(&[("HTTP_PROXY", "socks5://127.0.0.1:1"), WORLD], HERE, Direct("local")),
-];
-
-pub(super) const CREDENTIALS: &[Row] = &[
-    row(&[KEY, SECRET, WORLD], HERE, Direct("VARIABLE")),
-    row(&[KEY, SECRET, ("AWS_SESSION_TOKEN", ""), WORLD], HERE, Direct("VARIABLE")),
-    row(
-        &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_PROFILE", "keys"), WORLD],
-        HERE,
-        Direct("PROFILE"),
-    ),
-    row(
-        &[KEY, ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_ACCESS_KEY_ID is set and \
-         AWS_SECRET_ACCESS_KEY is not",
-        Nothing,
-    ),
-    row(
-        &[("AWS_ACCESS_KEY_ID", ""), SECRET, ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_SECRET_ACCESS_KEY is set and \
-         AWS_ACCESS_KEY_ID is not",
-        Nothing,
-    ),
-    row(
-        &[ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: no usable AWS credentials were found",
-        Nothing,
-    ),
-    row(
-        &[("AWS_PROFILE", ""), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: no usable AWS credentials were found",
-        Nothing,
-    ),
-    row(&[("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
-    row(
-        &[("AWS_PROFILE", "crop"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'crop', and there is no such \
-         profile in the AWS configuration files",
-        Nothing,
-    ),
-    row(
-        &[("AWS_PROFILE", "half"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: profile 'half' has one half of a key only",
-        Nothing,
-    ),
-    row(&[("AWS_CONFIG_FILE", ""), ("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
-    row(
-        &[("AWS_CONFIG_FILE", "{home}/broken"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: the AWS configuration files cannot be read: \
-         error parsing {home}/broken on line 2",
-        Nothing,
-    ),
-    row(
-        &[
-            ("AWS_CONFIG_FILE", "{home}/none"),
-            ("AWS_SHARED_CREDENTIALS_FILE", ""),
-            ("AWS_PROFILE", "keys"),
-            ELSEWHERE,
-            REGION,
-        ],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'keys', and there is no such \
-         profile in the AWS configuration files",
-        Nothing,
-    ),
-    row(&[("AWS_SHARED_CREDENTIALS_FILE", "{home}/none"), ("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
-    row(&[("AWS_PROFILE", "process"), WORLD], HERE, Direct("PROCESS")),
-    row(
-        &[("AWS_PROFILE", "failing"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the credential_process of profile 'failing' \
-         gave no credentials",
-        Nothing,
-    ),
-    row(&[("AWS_PROFILE", "sso"), WORLD], HERE, Direct("IDENTITYCENTER")),
-    row(&[("AWS_PROFILE", "legacy"), WORLD], HERE, Direct("IDENTITYCENTER")),
-    row(&[("AWS_PROFILE", "sso"), ("AWS_ENDPOINT_URL_SSO", ""), WORLD], HERE, Direct("IDENTITYCENTER")),
-    row(
-        &[("AWS_PROFILE", "ended"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'ended' gave no credentials: its \
-         IAM Identity Center session has ended, or is set up wrongly",
-        Nothing,
-    ),
-    row(
-        &[("AWS_PROFILE", "lost"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'lost' gave no credentials: its IAM \
-         Identity Center session has ended, or is set up wrongly",
-        Nothing,
-    ),
-    row(
-        &[("AWS_PROFILE", "console"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'console' gave no credentials: its \
-         console session has ended",
-        Nothing,
-    ),
-    row(&[("AWS_PROFILE", "role"), WORLD, REGION], HERE, Direct("ASSUMED")),
-    row(&[("AWS_PROFILE", "role"), ("AWS_ENDPOINT_URL_STS", ""), WORLD, REGION], HERE, Direct("ASSUMED")),
-    row(
-        &[("AWS_PROFILE", "ended-role"), WORLD, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the role of profile 'ended-role' could not \
-         be assumed",
-        Nothing,
-    ),
-    row(
-        &[("AWS_PROFILE", "circle"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the role of profile 'circle' could not be \
-         assumed",
-        Nothing,
-    ),
-    row(&[("AWS_PROFILE", "web"), WORLD, REGION], HERE, Direct("WEBIDENTITY")),
-    row(
-        &[
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", "{home}/token"),
-            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/limits"),
-            WORLD,
-            REGION,
-        ],
-        HERE,
-        Direct("WEBIDENTITY"),
-    ),
-    row(&[("AWS_WEB_IDENTITY_TOKEN_FILE", ""), ("AWS_ROLE_ARN", ""), WORLD], HERE, Direct("local")),
-    row(
-        &[
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", "{home}/none"),
-            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/limits"),
-            WORLD,
-            REGION,
-        ],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the token in AWS_WEB_IDENTITY_TOKEN_FILE \
-         gave no credentials",
-        Nothing,
-    ),
-    row(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://{world}/container"), WORLD], HERE, Direct("CONTAINER")),
-    row(
-        &[
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://{world}/container"),
-            ("AWS_PROFILE", "container"),
-            WORLD,
-            REGION,
-        ],
-        HERE,
-        Direct("ASSUMED"),
-    ),
-    row(
-        &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", ""), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", ""), WORLD],
-        HERE,
-        Direct("local"),
-    ),
-    row(
-        &[
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", ""),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", ""),
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://{world}/container"),
-            WORLD,
-        ],
-        HERE,
-        Direct("CONTAINER"),
-    ),
-    row(
-        &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://198.51.100.1/container"), WORLD],
-        "Error: Failed to connect to stack 'limiter' at http://{world}: the address in \
-         AWS_CONTAINER_CREDENTIALS_FULL_URI gave no credentials",
-        Nothing,
-    ),
-    row(
-        &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://{world}"), ("AWS_EC2_METADATA_DISABLED", ""), ELSEWHERE],
-        FAR,
-        Direct("MACHINE"),
-    ),
-    row(
-        &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense"), ("AWS_EC2_METADATA_DISABLED", ""), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: no usable AWS credentials were found",
-        Nothing,
-    ),
 ];
 
 /// Other services than DynamoDB, by commands that ask them.

@@ -2,7 +2,7 @@
 //!
 //! An acquire has one target, or two if its entity cascades to a parent. Both are asked concurrently. If both grant,
 //! their holds go to the lease. If one refuses, dropping the other's hold books its refund, so the whole takes nothing.
-//! The refusal lists the status of every limit of both levels, the child's first.
+//! The refusal lists the status of every limit of both targets, the child's first.
 //!
 //! A bucket that a neighbour has sharded is asked shard by shard, from a random one on, until one grants. The refusal
 //! is then the soonest of theirs.
@@ -45,30 +45,30 @@ use crate::{
     },
 };
 
-/// Asks a level's bucket, shard after shard where a neighbour has sharded it.
-async fn ask_level(
-    level: &Arc<Target>,
+/// Asks a target's bucket, shard after shard where a neighbour has sharded it.
+async fn ask_target(
+    target: &Arc<Target>,
     lanes: &Lanes,
     amounts: &[i64],
     exactness: Exactness,
     deadline: Instant,
 ) -> AskOutcome {
-    let mut shards = level.lane().image().map_or(1, |image| image.shards());
+    let mut shards = target.lane().image().map_or(1, |image| image.shards());
     let start = if shards > 1 { lanes.shared.random.of(0..shards) } else { 0 };
     let mut best: Option<Refusal> = None;
     let mut tried = 0;
     while tried < shards {
         let shard = (start + tried) % shards;
-        let first_shard = if shard > 0 { level.lane().image() } else { None };
+        let first_shard = if shard > 0 { target.lane().image() } else { None };
         let asking = ShardQuery { exactness, shards, first_shard, deadline };
-        let elsewhere = (shard > 0).then(|| Arc::new(level.at_shard(lanes, shard)));
-        match ask_lane(elsewhere.as_ref().unwrap_or(level), amounts.into(), asking).await {
+        let elsewhere = (shard > 0).then(|| Arc::new(target.at_shard(lanes, shard)));
+        match ask_lane(elsewhere.as_ref().unwrap_or(target), amounts.into(), asking).await {
             AskOutcome::Refused(refusal) => best = Some(sooner(best, refusal)),
             other => return other,
         }
         tried += 1;
         // What the bucket looked like before the first ask may be out of date.
-        shards = shards.max(level.lane().image().map_or(1, |image| image.shards()));
+        shards = shards.max(target.lane().image().map_or(1, |image| image.shards()));
     }
     best.map_or(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), AskOutcome::Refused)
 }
@@ -82,11 +82,11 @@ struct ShardQuery {
 }
 
 /// Puts one ask into a lane's queue and waits for the answer. Dropped before that, whatever was granted goes back.
-async fn ask_lane(level: &Arc<Target>, amounts: Amounts, asking: ShardQuery) -> AskOutcome {
+async fn ask_lane(target: &Arc<Target>, amounts: Amounts, asking: ShardQuery) -> AskOutcome {
     let ShardQuery { exactness, shards, first_shard, deadline } = asking;
     let (reply, answer) = oneshot::channel();
-    let (lane, level, asked_at) = (level.lane(), Arc::clone(level), Instant::now());
-    lane.submit(Ask { level, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
+    let (lane, target, asked_at) = (target.lane(), Arc::clone(target), Instant::now());
+    lane.submit(Ask { target, amounts, exactness, shards, first_shard, deadline, asked_at, reply }).await;
     answer.await.unwrap_or_else(|_| AskOutcome::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
@@ -99,12 +99,12 @@ fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
     }
 }
 
-/// One level of an acquire under way.
+/// One target of an acquire under way.
 struct TargetAsk<'a> {
-    level: &'a Arc<Target>,
+    target: &'a Arc<Target>,
     exactness: Exactness,
     amounts: Amounts,
-    /// The hold that its stock gave.
+    /// The hold that its reserve gave.
     hold: Option<Hold>,
 }
 
@@ -112,17 +112,17 @@ impl TargetAsk<'_> {
     async fn ask(self, lanes: &Lanes, deadline: Instant) -> AskOutcome {
         match self.hold {
             Some(hold) => AskOutcome::Granted(hold),
-            None => ask_level(self.level, lanes, &self.amounts, self.exactness, deadline).await,
+            None => ask_target(self.target, lanes, &self.amounts, self.exactness, deadline).await,
         }
     }
 }
 
-/// The levels that limit something of what is asked, child before parent; the others have nothing to say.
+/// The targets that limit something of what is asked, child before parent; the others have nothing to say.
 fn parts(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> SmallVec<[TargetAsk<'_>; 1]> {
-    let of_parent = resolved.parent.as_ref().map(|level| level.amounts_like(&resolved.child, &amounts));
+    let of_parent = resolved.parent.as_ref().map(|target| target.amounts_like(&resolved.child, &amounts));
     let asked = std::iter::once(amounts).chain(of_parent);
-    let parts = resolved.levels(reserve).zip(asked);
-    let parts = parts.map(|((level, exactness), amounts)| TargetAsk { level, exactness, amounts, hold: None });
+    let parts = resolved.targets(reserve).zip(asked);
+    let parts = parts.map(|((target, exactness), amounts)| TargetAsk { target, exactness, amounts, hold: None });
     parts.filter(|part| part.amounts.iter().any(|amount| *amount > 0)).collect()
 }
 
@@ -136,12 +136,12 @@ pub(crate) async fn take(
     deadline: Instant,
 ) -> Result<Holds, NotTaken> {
     let mut parts = parts(resolved, amounts, reserve);
-    let too_large = parts.iter().flat_map(|part| part.level.too_large(&part.amounts)).collect();
+    let too_large = parts.iter().flat_map(|part| part.target.too_large(&part.amounts)).collect();
     if let Some(never) = NeverFits::new(too_large) {
         return Err(Denied::from(AcquireError::from(never)).into());
     }
     for part in parts.iter_mut().filter(|part| part.exactness == Exactness::Reserved) {
-        match part.level.ask_stock(&part.amounts) {
+        match part.target.ask_reserve(&part.amounts) {
             FromReserve::Granted(hold) => part.hold = Some(hold),
             FromReserve::Refused(refusal) => return Err(refused(refusal.by, refusal.statuses).into()),
             FromReserve::Ask => {}
@@ -174,14 +174,15 @@ pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, 
     remembered_refusal(&parts)
 }
 
-/// A no that needs no call: one of the levels was seen a moment ago and had too little. Then the other is not asked
+/// A no that needs no call: one of the targets was seen a moment ago and had too little. Then the other is not asked
 /// either.
 fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
     let asked = || parts.iter().filter(|part| part.hold.is_none());
-    if !asked().any(|part| refuse::would_refuse(part.level.lane(), part.level.terms(), &part.amounts)) {
+    if !asked().any(|part| refuse::would_refuse(part.target.lane(), part.target.limit_set(), &part.amounts)) {
         return None;
     }
-    let answers = asked().filter_map(|part| refuse::from_memory(part.level.lane(), part.level.terms(), &part.amounts));
+    let answers =
+        asked().filter_map(|part| refuse::from_memory(part.target.lane(), part.target.limit_set(), &part.amounts));
     let statuses = answers.flat_map(|answer| match answer {
         Remembered::No(refusal) => refusal.statuses,
         Remembered::Perhaps(statuses) => statuses,
@@ -191,11 +192,11 @@ fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
 }
 
 /// Takes more from buckets that a lease holds tokens of: from the same shards, or from none.
-pub(crate) async fn take_more(levels: Vec<(Arc<Target>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
-    let asks = levels.iter().map(|(level, amounts)| {
-        let shards = level.lane().image().map_or(1, |image| image.shards());
+pub(crate) async fn take_more(targets: Vec<(Arc<Target>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
+    let asks = targets.iter().map(|(target, amounts)| {
+        let shards = target.lane().image().map_or(1, |image| image.shards());
         ask_lane(
-            level,
+            target,
             amounts.clone(),
             ShardQuery { exactness: Exactness::Strict, shards, first_shard: None, deadline },
         )

@@ -18,10 +18,7 @@ use crate::{
         reserve::{Exactness, Reserve},
         status::OnUnavailable,
     },
-    repository::{
-        Repository,
-        resolution::{ConfigSource, Validity},
-    },
+    repository::{Repository, resolution::ConfigSource, validity::Validity},
     wire,
 };
 
@@ -61,14 +58,14 @@ pub(crate) struct Overrides {
 impl ResolvedTargets {
     /// Returns true while it can still be believed.
     pub(crate) fn still_holds(&self, repository: &Repository, now: Instant) -> bool {
-        let entities = std::iter::once(&self.child).chain(&self.parent).map(|level| level.entity());
+        let entities = std::iter::once(&self.child).chain(&self.parent).map(|target| target.entity());
         repository.still_holds(&self.validity, entities, now)
     }
 
     /// Makes the next acquires of the entities involved read their limits again.
     pub(crate) fn forget(&self, repository: &Repository) {
-        for level in std::iter::once(&self.child).chain(&self.parent) {
-            repository.forget_limits_of(level.entity());
+        for target in std::iter::once(&self.child).chain(&self.parent) {
+            repository.forget_limits_of(target.entity());
         }
     }
 
@@ -87,8 +84,8 @@ impl ResolvedTargets {
     }
 
     /// Child before parent, each with the way it is to be asked.
-    pub(crate) fn levels(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Target>, Exactness)> {
-        let parent = self.parent.as_ref().map(|level| (level, reserve.parent()));
+    pub(crate) fn targets(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Target>, Exactness)> {
+        let parent = self.parent.as_ref().map(|target| (target, reserve.parent()));
         std::iter::once((&self.child, reserve.child())).chain(parent)
     }
 }
@@ -99,12 +96,12 @@ pub(crate) async fn resolve(
     lanes: &Lanes,
     wish: &AcquireSpec,
 ) -> Result<ResolvedTargets, Denied> {
-    let (child, owner, mut validity) = level(repository, lanes, wish, &wish.entity).await?;
+    let (child, owner, mut validity) = target(repository, lanes, wish, &wish.entity).await?;
     let parent = match owner.parent.filter(|_| owner.cascade) {
-        // Two levels, never three: the parent's own cascade is not followed.
+        // Two targets, never three: the parent's own cascade is not followed.
         Some(parent) => {
             let parent = EntityId::new(&*parent)?;
-            let (parent, above, also) = level(repository, lanes, wish, &parent).await?;
+            let (parent, above, also) = target(repository, lanes, wish, &parent).await?;
             if let Some(grandparent) = above.parent.filter(|_| above.cascade) {
                 lanes.warn_of_third_level(&wish.entity, parent.entity(), &grandparent);
             }
@@ -116,7 +113,7 @@ pub(crate) async fn resolve(
     Ok(ResolvedTargets { child, parent, validity, said: wish.said.clone() })
 }
 
-async fn level(
+async fn target(
     repository: &Repository,
     lanes: &Lanes,
     wish: &AcquireSpec,
@@ -148,10 +145,10 @@ async fn level(
     let owner =
         Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
-    let terms = lane.intern(lanes.intern(LimitSet::new(limits, lifetime, owner.clone())));
+    let limit_set = lane.intern(lanes.intern(LimitSet::new(limits, lifetime, owner.clone())));
     let now = repository.clock().now_ms();
     if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten() {
         lane.offer(image);
     }
-    Ok((Arc::new(Target::new(terms, lane)), owner, resolved.validity))
+    Ok((Arc::new(Target::new(limit_set, lane)), owner, resolved.validity))
 }

@@ -17,8 +17,8 @@ use crate::{
 /// One acquire's wish at one bucket.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    pub(crate) level: Arc<Target>,
-    /// Aligned with the level's limits, in mt.
+    pub(crate) target: Arc<Target>,
+    /// Aligned with the target's limits, in mt.
     pub(crate) amounts: Amounts,
     pub(crate) exactness: Exactness,
     /// Shards the bucket is known to have.
@@ -36,8 +36,8 @@ impl Waiting for Ask {
     }
 
     fn goes_with(&self, other: &Self) -> bool {
-        let (terms, others) = (self.level.terms(), other.level.terms());
-        Arc::ptr_eq(terms, others) || terms.same(others)
+        let (limit_set, others) = (self.target.limit_set(), other.target.limit_set());
+        Arc::ptr_eq(limit_set, others) || limit_set.same(others)
     }
 }
 

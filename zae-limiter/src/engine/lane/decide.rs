@@ -6,7 +6,7 @@ use crate::bucket::{
     lifetime::{self},
     limit_set::LimitSet,
     opening::Opening,
-    plan::{guards_itself, levels, plan},
+    plan::{balances, guards_itself, plan},
     refund::Booking,
     write::BucketWrite,
 };
@@ -20,14 +20,14 @@ pub(crate) enum Freshness {
     Stale,
 }
 
-/// The decision about a queue of amounts (each aligned with the terms' limits, in mt).
+/// The decision about a queue of amounts (each aligned with the set's limits, in mt).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// Which of them the write serves if it goes through.
     pub(crate) served: Vec<usize>,
     /// Which of them are refused whatever the write does.
     pub(crate) refused: Vec<usize>,
-    /// Amounts that the write takes ahead of use, aligned with the terms' limits, in mt; empty when nothing.
+    /// Amounts that the write takes ahead of use, aligned with the set's limits, in mt; empty when nothing.
     pub(crate) ahead: Amounts,
     /// The write; `None` when nothing is to be written.
     pub(crate) write: Option<BucketWrite>,
@@ -49,8 +49,8 @@ struct Serving {
 }
 
 /// Serves in order of arrival and skips what does not fit, so that a large ask does not block small ones.
-fn serve(levels: &[Balance], asks: &[&[i64]]) -> Serving {
-    let mut left: Vec<i64> = levels.iter().map(|level| level.tokens).collect();
+fn serve(balances: &[Balance], asks: &[&[i64]]) -> Serving {
+    let mut left: Vec<i64> = balances.iter().map(|balance| balance.tokens).collect();
     let mut take = vec![0_i64; left.len()];
     let (mut served, mut unserved) = (Vec::new(), Vec::new());
     for (index, amounts) in asks.iter().enumerate() {
@@ -67,12 +67,12 @@ fn serve(levels: &[Balance], asks: &[&[i64]]) -> Serving {
     Serving { served, unserved, take, left }
 }
 
-/// An existing bucket as it is known, and under which terms it is asked.
+/// An existing bucket as it is known, and the limit set that it is asked with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation<'a> {
     pub(crate) image: &'a Image,
     pub(crate) freshness: Freshness,
-    pub(crate) terms: &'a LimitSet,
+    pub(crate) limit_set: &'a LimitSet,
     pub(crate) shards: u32,
     /// Epoch ms.
     pub(crate) now: i64,
@@ -80,58 +80,58 @@ pub(crate) struct Situation<'a> {
 
 /// Decides about `asks` on an existing bucket.
 pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], order: Order<'_>) -> Decision {
-    let Situation { image, freshness, terms, shards, now } = known;
+    let Situation { image, freshness, limit_set, shards, now } = known;
     let Serving { served, unserved, mut take, left } =
-        serve(&levels(image, &terms.goal(&[], adjust, shards, now)), asks);
+        serve(&balances(image, &limit_set.goal(&[], adjust, shards, now)), asks);
     let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
     let ahead = order(&left).unwrap_or_default();
     take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
     if asks.is_empty() && ahead.is_empty() {
-        let write = (!adjust.is_empty()).then(|| plan(image, &terms.settlement(adjust, shards, now)));
+        let write = (!adjust.is_empty()).then(|| plan(image, &limit_set.settlement(adjust, shards, now)));
         return Decision { served, refused, ahead, write };
     }
     if !served.is_empty() || !adjust.is_empty() || !ahead.is_empty() {
-        let write = Some(plan(image, &terms.goal(&take, adjust, shards, now)));
+        let write = Some(plan(image, &limit_set.goal(&take, adjust, shards, now)));
         return Decision { served, refused, ahead, write };
     }
     if freshness == Freshness::Fresh {
         // Nothing is to be had, but whoever comes later has to know since when the refill instant lies too far ahead.
-        let note = image.to_watch(now).map(|_| plan(image, &terms.settlement(&[], shards, now)));
+        let note = image.to_watch(now).map(|_| plan(image, &limit_set.settlement(&[], shards, now)));
         return Decision { served, refused, ahead, write: note };
     }
     // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the
     // image is right, and serves the first when it is not, answers in one call either way.
-    let first = terms.goal(asks[0], adjust, shards, now);
+    let first = limit_set.goal(asks[0], adjust, shards, now);
     if guards_itself(image, &first) {
         return Decision { served: vec![0], refused, ahead, write: Some(plan(image, &first)) };
     }
-    Decision { served, refused, ahead, write: Some(plan(image, &terms.goal(&[], adjust, shards, now))) }
+    Decision { served, refused, ahead, write: Some(plan(image, &limit_set.goal(&[], adjust, shards, now))) }
 }
 
 /// Decides about `asks` on a bucket that is created with this write.
-pub(crate) fn decide_new(terms: &LimitSet, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
-    let shares: Vec<Params> = terms.params.iter().map(|(_, params)| params.share(opening.shards)).collect();
+pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
+    let shares: Vec<Params> = limit_set.params.iter().map(|(_, params)| params.share(opening.shards)).collect();
     let start = |index: usize, share: &Params| match &opening.balances {
         Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.capacity),
         None => share.capacity,
     };
-    let levels: Vec<Balance> =
+    let balances: Vec<Balance> =
         shares.iter().enumerate().map(|(index, params)| Balance::new(start(index, params), *params)).collect();
-    let Serving { served, take, .. } = serve(&levels, asks);
-    let limits = terms.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
+    let Serving { served, take, .. } = serve(&balances, asks);
+    let limits = limit_set.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
         name: name.clone(),
-        tokens: Some(levels[index].tokens - take[index]),
+        tokens: Some(balances[index].tokens - take[index]),
         params: (*whole).into(),
         fraction: 0,
         refunded: None,
         consumed: Some(take[index].into()),
     });
-    let full = lifetime::full_in(levels.iter().zip(take.iter().copied()));
+    let full = lifetime::full_in(balances.iter().zip(take.iter().copied()));
     let image = Image {
         last_refill: now,
         shard_count: Some(opening.shards),
-        ttl: terms.lifetime.end(full, now),
-        owner: terms.owner.clone(),
+        ttl: limit_set.lifetime.end(full, now),
+        owner: limit_set.owner.clone(),
         incarnation: Some(opening.incarnation),
         limits: limits.collect(),
         wcu: Some(opening.wcu),
@@ -154,27 +154,27 @@ mod tests {
         },
     };
 
-    fn terms(capacity: u64) -> LimitSet {
+    fn limit_set(capacity: u64) -> LimitSet {
         let limits = Limits::from(Limit::per_minute("rpm", capacity).unwrap());
         LimitSet::new(limits, Lifetime::AsIs, Owner::default())
     }
 
-    fn bucket(terms: &LimitSet, tokens: i64) -> Image {
+    fn bucket(limit_set: &LimitSet, tokens: i64) -> Image {
         let opening =
             Opening { shards: 1, balances: Some(vec![tokens]), incarnation: "a".into(), wcu: WcuImage::full() };
-        decide_new(terms, &[], opening, 0).1
+        decide_new(limit_set, &[], opening, 0).1
     }
 
-    fn known<'a>(image: &'a Image, terms: &'a LimitSet, freshness: Freshness) -> Situation<'a> {
-        Situation { image, freshness, terms, shards: 1, now: 0 }
+    fn known<'a>(image: &'a Image, limit_set: &'a LimitSet, freshness: Freshness) -> Situation<'a> {
+        Situation { image, freshness, limit_set, shards: 1, now: 0 }
     }
 
     #[test]
     fn a_large_ask_does_not_block_small_ones() {
-        let terms = terms(10);
-        let image = bucket(&terms, 3_000);
+        let limit_set = limit_set(10);
+        let image = bucket(&limit_set, 3_000);
         let decision = decide(
-            known(&image, &terms, Freshness::Fresh),
+            known(&image, &limit_set, Freshness::Fresh),
             &[&[5_000], &[1_000], &[2_000], &[1_000]],
             &[],
             &mut |_| None,
@@ -184,40 +184,42 @@ mod tests {
 
     #[test]
     fn a_stale_no_is_checked_with_one_write_that_serves_the_first() {
-        let terms = terms(10);
-        let image = bucket(&terms, 0);
-        let decision = decide(known(&image, &terms, Freshness::Stale), &[&[1_000], &[1_000]], &[], &mut |_| None);
+        let limit_set = limit_set(10);
+        let image = bucket(&limit_set, 0);
+        let decision = decide(known(&image, &limit_set, Freshness::Stale), &[&[1_000], &[1_000]], &[], &mut |_| None);
         assert_eq!((decision.served, decision.refused), (vec![0], vec![]));
-        assert!(!crate::bucket::plan_tests::apply(&mut image.clone(), &decision.write.unwrap()));
+        assert!(!crate::bucket::apply::apply(&mut image.clone(), &decision.write.unwrap()));
     }
 
     #[test]
     fn a_fresh_no_needs_no_write() {
-        let terms = terms(10);
-        let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Fresh), &[&[1_000]], &[], &mut |_| None);
+        let limit_set = limit_set(10);
+        let decision =
+            decide(known(&bucket(&limit_set, 0), &limit_set, Freshness::Fresh), &[&[1_000]], &[], &mut |_| None);
         assert_eq!(decision, Decision { served: vec![], refused: vec![0], ahead: Amounts::new(), write: None });
     }
 
     #[test]
     fn a_refund_that_rides_along_serves_those_who_wait() {
-        let terms = terms(10);
+        let limit_set = limit_set(10);
         let refund = [(LimitName::new("rpm").unwrap(), -1_000).into()];
-        let decision = decide(known(&bucket(&terms, 0), &terms, Freshness::Stale), &[&[1_000]], &refund, &mut |_| None);
+        let decision =
+            decide(known(&bucket(&limit_set, 0), &limit_set, Freshness::Stale), &[&[1_000]], &refund, &mut |_| None);
         assert_eq!(decision.served, [0]);
     }
 
     #[test]
     fn what_is_taken_ahead_comes_after_those_who_wait() {
-        let terms = terms(10);
-        let image = bucket(&terms, 5_000);
+        let limit_set = limit_set(10);
+        let image = bucket(&limit_set, 5_000);
         let mut seen = Vec::new();
-        let decision = decide(known(&image, &terms, Freshness::Stale), &[&[1_000], &[2_000]], &[], &mut |left| {
+        let decision = decide(known(&image, &limit_set, Freshness::Stale), &[&[1_000], &[2_000]], &[], &mut |left| {
             seen.extend_from_slice(left);
             Some([1_000].as_slice().into())
         });
         assert_eq!((seen, decision.ahead.as_slice()), (vec![2_000], [1_000].as_slice()));
         let mut after = image;
-        assert!(crate::bucket::plan_tests::apply(&mut after, &decision.write.unwrap()));
+        assert!(crate::bucket::apply::apply(&mut after, &decision.write.unwrap()));
         assert_eq!(after.limits[0].tokens, Some(1_000));
     }
 }

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Hold {
     /// The bucket, and the limits that the amounts are aligned with.
-    level: Arc<Target>,
+    target: Arc<Target>,
     incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,
@@ -38,12 +38,12 @@ pub(crate) struct Hold {
     baseline: Baseline,
     /// The parts of it that were taken later, each with the bucket right after.
     later: Vec<(Amounts, Baseline)>,
-    /// Until when the tokens may go back into the stock they came from.
-    term: Option<Expiry>,
+    /// Until when the tokens may go back into the reserve they came from.
+    expiry: Option<Expiry>,
     state: HoldState,
 }
 
-/// One hold for each level, child before parent: two at the most.
+/// One hold for each target, child before parent: two at the most.
 pub(crate) type Holds = SmallVec<[Hold; 1]>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,29 +62,29 @@ pub(crate) struct Tokens {
     pub(crate) taken: Amounts,
     pub(crate) available: Amounts,
     pub(crate) baseline: Baseline,
-    pub(crate) term: Option<Expiry>,
+    pub(crate) expiry: Option<Expiry>,
 }
 
 impl Hold {
     #[inline]
-    pub(crate) fn new(level: Arc<Target>, tokens: Tokens) -> Self {
-        let Tokens { incarnation, taken, available, baseline, term } = tokens;
-        Self { level, incarnation, taken, available, baseline, later: Vec::new(), term, state: HoldState::Open }
+    pub(crate) fn new(target: Arc<Target>, tokens: Tokens) -> Self {
+        let Tokens { incarnation, taken, available, baseline, expiry } = tokens;
+        Self { target, incarnation, taken, available, baseline, later: Vec::new(), expiry, state: HoldState::Open }
     }
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
-        self.level.lane()
+        self.target.lane()
     }
 
-    fn terms(&self) -> &LimitSet {
-        self.level.terms()
+    fn limit_set(&self) -> &LimitSet {
+        self.target.limit_set()
     }
 
     /// Each limit's status right after the tokens were taken.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = LimitStatus> {
         self.left().zip(&self.taken).map(|((limit, available), taken)| LimitStatus {
-            entity_id: self.level.entity().clone(),
-            resource: self.level.resource().clone(),
+            entity_id: self.target.entity().clone(),
+            resource: self.target.resource().clone(),
             limit: limit.clone(),
             available,
             requested: u64::try_from(taken / MILLI).unwrap_or(0),
@@ -96,32 +96,32 @@ impl Hold {
     /// Each limit with the whole tokens that were left right after the tokens were taken.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&Limit, i64)> {
         let available = self.available.iter().map(|available| available.div_euclid(MILLI));
-        self.level.limits().iter().zip(available)
+        self.target.limits().iter().zip(available)
     }
 
     /// Returns the amount taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
     pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
-        self.terms().params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
+        self.limit_set().params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
     }
 
     /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What
     /// was taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
     pub(crate) fn absorb(&mut self, mut more: Self) {
         more.state = HoldState::Settled;
-        // The mixture goes back to the bucket, not into a stock.
-        self.term = None;
+        // The mixture goes back to the bucket, not into a reserve.
+        self.expiry = None;
         if self.incarnation != more.incarnation {
             self.incarnation = more.incarnation.take();
             self.taken.iter_mut().for_each(|taken| *taken = 0);
             self.later.clear();
         }
         let mut part = (Amounts::from_elem(0, self.taken.len()), more.baseline.clone());
-        part.1.levels = Amounts::from_elem(i64::MAX, self.taken.len());
-        for (index, (name, _)) in self.level.terms().params.iter().enumerate() {
-            let Some(other) = more.terms().params.iter().position(|(known, _)| known == name) else { continue };
+        part.1.nets = Amounts::from_elem(i64::MAX, self.taken.len());
+        for (index, (name, _)) in self.target.limit_set().params.iter().enumerate() {
+            let Some(other) = more.limit_set().params.iter().position(|(known, _)| known == name) else { continue };
             self.taken[index] = self.taken[index].saturating_add(more.taken[other]);
             self.available[index] = more.available[other];
-            (part.0[index], part.1.levels[index]) = (more.taken[other], more.baseline.levels[other]);
+            (part.0[index], part.1.nets[index]) = (more.taken[other], more.baseline.nets[other]);
         }
         self.later.push(part);
     }
@@ -148,9 +148,9 @@ impl Hold {
         self.book(amounts, Notify::WhenStored)
     }
 
-    /// Books what a stock cannot take up.
+    /// Books what a reserve cannot take up.
     fn book(&self, mut amounts: Amounts, told: Notify) -> Option<Booked> {
-        self.level.settle_from_stock(&mut amounts, self.incarnation.as_ref(), &self.baseline, self.term);
+        self.target.settle_from_reserve(&mut amounts, self.incarnation.as_ref(), &self.baseline, self.expiry);
         if amounts.iter().all(|amount| *amount == 0) {
             return None;
         }
@@ -170,7 +170,7 @@ impl Hold {
     fn settled(&self, mut amounts: Amounts) -> Vec<Settled> {
         let mut settled = Vec::new();
         let mut settle = |index: usize, amount: i64, baseline: &Baseline| {
-            let (name, params) = &self.terms().params[index];
+            let (name, params) = &self.limit_set().params[index];
             if amount != 0 {
                 settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, *params) });
             }

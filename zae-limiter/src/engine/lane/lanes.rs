@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Cache<BucketKey, Arc<Lane>>,
-    terms: Interner<Arc<LimitSet>>,
+    limit_set: Interner<Arc<LimitSet>>,
     /// A parent was met that cascades itself.
     third_level: Once,
     pub(crate) shared: Arc<Context>,
@@ -31,7 +31,7 @@ pub(crate) struct Lanes {
 impl Lanes {
     pub(crate) fn new(shared: Arc<Context>) -> Self {
         let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
-        Self { lanes, terms: Interner::default(), third_level: Once::new(), shared }
+        Self { lanes, limit_set: Interner::default(), third_level: Once::new(), shared }
     }
 
     /// Waits until those that were pushed out are gone.
@@ -40,9 +40,9 @@ impl Lanes {
         self.lanes.run_pending_tasks();
     }
 
-    /// The same terms as others have, if they are equal.
-    pub(crate) fn intern(&self, terms: LimitSet) -> Arc<LimitSet> {
-        self.terms.intern(Arc::new(terms), |known, terms| known.same(terms))
+    /// The set that others have, if it is equal.
+    pub(crate) fn intern(&self, limit_set: LimitSet) -> Arc<LimitSet> {
+        self.limit_set.intern(Arc::new(limit_set), |known, limit_set| known.same(limit_set))
     }
 
     /// Warns, once, of a third level: it is never charged.

@@ -2,7 +2,7 @@
 //!
 //! At most one write per lane is in flight; acquires that arrive meanwhile go together in the next one. A lone acquire
 //! is sent at once. Settlements ride along with the next write, or are flushed after a short delay when there is none.
-//! In reserve mode a lane has a stock of tokens debited ahead, from which it grants without a write.
+//! In reserve mode a lane has a reserve of tokens debited ahead, from which it grants without a write.
 //!
 //! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. A
 //! caller that asks alone only begins it.
@@ -28,7 +28,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::telemetry::{self, Stocked, Under};
+use super::telemetry::{self, ReserveFlow, Under};
 use crate::{
     bucket::{
         image::{Balance, Image},
@@ -42,7 +42,7 @@ use crate::{
             ask::{Ask, AskOutcome, Failure, Pending},
             decide::Freshness,
             health::Health,
-            queue::{Fetch, Next, Queue, Start},
+            queue::{Fetch, Next, Queue, Settlements, Start, Timing},
         },
         reserve::{LaneReserve, ReserveReturn, ReturnCause},
         runtime::context::Context,
@@ -64,7 +64,7 @@ pub(crate) struct Lane {
     pub(crate) shared: Arc<Context>,
     state: Mutex<LaneState>,
     /// Only lanes that were asked in reserve mode have one. Locked after `state`, where both are.
-    stock: OnceLock<Box<Mutex<LaneReserve>>>,
+    reserve: OnceLock<Box<Mutex<LaneReserve>>>,
     pub(super) wake: Notify,
 }
 
@@ -80,8 +80,8 @@ struct LaneState {
     shared: bool,
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
-    terms: Option<Arc<LimitSet>>,
-    /// The levels that the bucket was seen at.
+    limit_set: Option<Arc<LimitSet>>,
+    /// The balances that the bucket was seen at, net of refunds.
     peaks: Peaks,
     health: Health,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
@@ -91,7 +91,7 @@ struct LaneState {
 /// The content of one write (or a few attempts at it).
 #[derive(Debug)]
 pub(crate) struct Round {
-    pub(crate) terms: Arc<LimitSet>,
+    pub(crate) limit_set: Arc<LimitSet>,
     pub(crate) asks: Vec<Ask>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) fetch: Fetch,
@@ -128,17 +128,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Lane {
     pub(crate) fn new(key: BucketKey, shared: Arc<Context>) -> Self {
-        Self { key, shared, state: Mutex::default(), stock: OnceLock::new(), wake: Notify::new() }
+        Self { key, shared, state: Mutex::default(), reserve: OnceLock::new(), wake: Notify::new() }
     }
 
-    /// The terms that equal `terms` and that this lane has seen already, so that equal terms are mostly the same.
-    pub(crate) fn intern(&self, terms: Arc<LimitSet>) -> Arc<LimitSet> {
+    /// The set that this lane knows already, if it equals `limit_set`: equal sets are mostly the same.
+    pub(crate) fn intern(&self, limit_set: Arc<LimitSet>) -> Arc<LimitSet> {
         let mut state = lock(&self.state);
-        match &state.terms {
-            Some(known) if known.same(&terms) => Arc::clone(known),
+        match &state.limit_set {
+            Some(known) if known.same(&limit_set) => Arc::clone(known),
             _ => {
-                state.terms = Some(Arc::clone(&terms));
-                terms
+                state.limit_set = Some(Arc::clone(&limit_set));
+                limit_set
             }
         }
     }
@@ -146,7 +146,7 @@ impl Lane {
     /// The parent that is charged too, as it was last read.
     pub(crate) fn charged_parent(&self) -> Option<Arc<str>> {
         let state = lock(&self.state);
-        let owner = &state.terms.as_ref()?.owner;
+        let owner = &state.limit_set.as_ref()?.owner;
         owner.parent.clone().filter(|_| owner.cascade)
     }
 
@@ -167,8 +167,8 @@ impl Lane {
         if let Some(reason) = state.health.refuses(ask.asked_at, ask.deadline) {
             return Err((ask, reason));
         }
-        if !state.terms.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.level.terms())) {
-            state.terms = Some(Arc::clone(ask.level.terms()));
+        if !state.limit_set.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.target.limit_set())) {
+            state.limit_set = Some(Arc::clone(ask.target.limit_set()));
         }
         // Where several come at once, the first should not go without the others.
         if state.health.not_before(ask.asked_at).is_none() && state.queue.begin_alone() {
@@ -182,9 +182,9 @@ impl Lane {
     pub(crate) fn book(self: &Arc<Self>, pending: Pending) {
         let now = pending.booked_at;
         let options = &self.shared.options;
-        // A stock that is in use will be filled up: a write that the settlement can join is to come.
-        let stocked = self.stock().is_some_and(|stock| stock.is_in_use(now));
-        let delay = if stocked { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
+        // A reserve that is in use will be filled up: a write that the settlement can join is to come.
+        let reserving = self.reserve().is_some_and(|reserve| reserve.is_in_use(now));
+        let delay = if reserving { options.flush_delay.max(options.reserve_life / 2) } else { options.flush_delay };
         let start = lock(&self.state).queue.book(pending, now, delay);
         self.began(start);
     }
@@ -227,22 +227,22 @@ impl Lane {
         }
     }
 
-    /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `terms`. Returns the baseline of
-    /// the tokens that were just taken.
-    pub(super) fn observe(&self, terms: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
-        let levels = refund::levels(image, &terms.params, balances);
-        let since = lock(&self.state).peaks.observe(terms, image.shards(), &levels, now);
-        Baseline { levels, at: now, since }
+    /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `limit_set`. Returns the baseline
+    /// of the tokens that were just taken.
+    pub(super) fn observe(&self, limit_set: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
+        let nets = refund::nets(image, &limit_set.params, balances);
+        let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
+        Baseline { nets, at: now, since }
     }
 
     /// Notes what a write of this process has refunded.
-    pub(super) fn refunded(&self, terms: &LimitSet, booked: &[Booking]) {
+    pub(super) fn refunded(&self, limit_set: &LimitSet, booked: &[Booking]) {
         if booked.iter().all(|booking| booking.parts.is_empty()) {
             return;
         }
         let mut state = lock(&self.state);
         for booking in booked {
-            let Some(slot) = terms.params.iter().position(|(name, _)| *name == booking.name) else { continue };
+            let Some(slot) = limit_set.params.iter().position(|(name, _)| *name == booking.name) else { continue };
             booking.parts.iter().for_each(|(since, amount)| state.peaks.refunded(slot, *since, *amount));
         }
     }
@@ -310,10 +310,11 @@ impl Lane {
         lock(&self.state).image.get_or_insert_with(|| Arc::new(image));
     }
 
-    /// Makes sure that there is a stock: one for `terms` where there is none yet.
-    pub(super) fn keep_stock(&self, terms: &Arc<LimitSet>, now: Instant) {
-        let new = || Box::new(Mutex::new(LaneReserve::new(Arc::clone(terms), self.shared.options.reserve_life, now)));
-        self.stock.get_or_init(new);
+    /// Makes sure that there is a reserve: one for `limit_set` where there is none yet.
+    pub(super) fn keep_reserve(&self, limit_set: &Arc<LimitSet>, now: Instant) {
+        let new =
+            || Box::new(Mutex::new(LaneReserve::new(Arc::clone(limit_set), self.shared.options.reserve_life, now)));
+        self.reserve.get_or_init(new);
     }
 
     /// Makes sure that tokens are debited ahead.
@@ -322,23 +323,23 @@ impl Lane {
         self.began(start);
     }
 
-    /// The stock, if somebody asked in reserve mode.
+    /// The reserve, if somebody asked in reserve mode.
     #[inline]
-    pub(super) fn stock(&self) -> Option<MutexGuard<'_, LaneReserve>> {
-        self.stock.get().map(|stock| lock(stock))
+    pub(super) fn reserve(&self) -> Option<MutexGuard<'_, LaneReserve>> {
+        self.reserve.get().map(|reserve| lock(reserve))
     }
 
-    /// The terms of a round. A settlement or a fetch comes from an ask, so there always are some.
-    pub(super) fn terms_of(&self, asks: &[Ask]) -> Option<Arc<LimitSet>> {
-        let first = asks.first().map(|ask| Arc::clone(ask.level.terms()));
-        first.or_else(|| lock(&self.state).terms.clone())
+    /// The limit set of a round. A settlement or a fetch comes from an ask, so there always is one.
+    pub(super) fn limit_set_of(&self, asks: &[Ask]) -> Option<Arc<LimitSet>> {
+        let first = asks.first().map(|ask| Arc::clone(ask.target.limit_set()));
+        first.or_else(|| lock(&self.state).limit_set.clone())
     }
 
     /// Ends the worker if there is nothing left to do; whether it has ended.
     pub(super) fn stop_if_done(&self) -> bool {
         let mut state = lock(&self.state);
-        // A stock may have something to return, now or later.
-        let done = self.stock.get().is_none() && state.queue.stop_if_done();
+        // A reserve may have something to return, now or later.
+        let done = self.reserve.get().is_none() && state.queue.stop_if_done();
         state.settling &= !done;
         done
     }
@@ -348,27 +349,28 @@ impl Lane {
         let closing = self.shared.closing.has_begun();
         let mut state = lock(&self.state);
         let mut wake_at = None;
-        if let Some(mut stock) = self.stock() {
-            telemetry::reserve_grants(stock.report());
+        if let Some(mut reserve) = self.reserve() {
+            telemetry::reserve_grants(reserve.report());
             let cause = if closing { ReturnCause::End } else { ReturnCause::Time };
-            if let Some(pending) = stock.give_up(cause, now).and_then(returned) {
+            if let Some(pending) = reserve.give_up(cause, now).and_then(returned) {
                 // We run already, and it is to be stored before its life ends.
                 let _ = state.queue.book(pending, now, Duration::ZERO);
             }
-            wake_at = stock.due(now);
+            wake_at = reserve.due(now);
         }
         let not_before = state.health.not_before(now);
-        let next = state.queue.next(now, wake_at, not_before, closing);
+        let settlements = if closing { Settlements::AtOnce } else { Settlements::WhenDue };
+        let next = state.queue.next(&Timing { now, wake_at, not_before, settlements });
         state.settling = matches!(&next, Next::Drive { pending, .. } if !pending.is_empty());
         next
     }
 }
 
-/// Turns what a stock gives up into a settlement; counted either way.
+/// Turns what a reserve gives up into a settlement; counted either way.
 pub(super) fn returned(returned: ReserveReturn) -> Option<Pending> {
     let ReserveReturn { settled, incarnation, forfeited } = returned;
-    telemetry::reserve_tokens(Stocked::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));
+    telemetry::reserve_tokens(ReserveFlow::Forfeited, forfeited.iter().map(|(name, amount)| (name, *amount)));
     forfeited.iter().for_each(|(name, amount)| telemetry::under(Under::Forfeited, name, *amount));
-    telemetry::reserve_tokens(Stocked::Returned, settled.iter().map(|part| (&part.name, -part.amount)));
+    telemetry::reserve_tokens(ReserveFlow::Returned, settled.iter().map(|part| (&part.name, -part.amount)));
     (!settled.is_empty()).then(|| Pending::new(settled, incarnation, None))
 }

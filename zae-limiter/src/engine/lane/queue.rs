@@ -80,6 +80,26 @@ pub(crate) enum Next<A, P> {
     Stop,
 }
 
+/// Everything beside the queue itself that decides the worker's next step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) now: Instant,
+    /// When the worker wants to be back for another reason.
+    pub(crate) wake_at: Option<Instant>,
+    /// Nothing is written before.
+    pub(crate) not_before: Option<Instant>,
+    pub(crate) settlements: Settlements,
+}
+
+/// When settlements are written if nobody else writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settlements {
+    /// When the first of them is due: others may join.
+    WhenDue,
+    /// Now: the limiter ends.
+    AtOnce,
+}
+
 impl<A, P> Default for Queue<A, P> {
     fn default() -> Self {
         Self {
@@ -229,20 +249,14 @@ impl<A: Waiting, P> Queue<A, P> {
         &self.pending
     }
 
-    /// Returns the next step of the worker. `wake_at` is when it wants to be back for another reason; nothing is
-    /// written before `not_before`; `closing` means that settlements no longer wait for others to join them.
-    pub(crate) fn next(
-        &mut self,
-        now: Instant,
-        wake_at: Option<Instant>,
-        not_before: Option<Instant>,
-        closing: bool,
-    ) -> Next<A, P> {
+    /// Returns the next step of the worker.
+    pub(crate) fn next(&mut self, timing: &Timing) -> Next<A, P> {
+        let Timing { now, wake_at, not_before, settlements } = *timing;
         // Whoever stopped waiting needs no write.
         self.asks.retain(Waiting::is_wanted);
         let together = self.together();
         let flush_at = self.flush_at();
-        let flush = flush_at.is_some_and(|at| closing || at <= now);
+        let flush = flush_at.is_some_and(|at| settlements == Settlements::AtOnce || at <= now);
         if together > 0 || flush || self.fetch == Fetch::Yes {
             if let Some(later) = not_before.filter(|later| *later > now) {
                 return Next::Wait(wake_at.map_or(later, |at| at.min(later)));
@@ -269,124 +283,5 @@ impl<A: Waiting, P> Queue<A, P> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DELAY: Duration = Duration::from_millis(50);
-
-    #[derive(Debug, PartialEq, Eq)]
-    struct Ask {
-        number: u32,
-        terms: u32,
-        wanted: bool,
-    }
-
-    impl Waiting for Ask {
-        fn is_wanted(&self) -> bool {
-            self.wanted
-        }
-
-        fn goes_with(&self, other: &Self) -> bool {
-            self.terms == other.terms
-        }
-    }
-
-    fn ask(number: u32) -> Ask {
-        Ask { number, terms: 0, wanted: true }
-    }
-
-    fn queue(asks: impl IntoIterator<Item = Ask>) -> Queue<Ask, u32> {
-        let mut queue = Queue::default();
-        for ask in asks {
-            let _ = queue.submit(ask, usize::MAX).unwrap();
-        }
-        queue
-    }
-
-    /// Returns the numbers of the asks that are driven next.
-    fn numbers(queue: &mut Queue<Ask, u32>) -> Vec<u32> {
-        match queue.next(Instant::now(), None, None, false) {
-            Next::Drive { asks, .. } => asks.iter().map(|ask| ask.number).collect(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn who_comes_first_is_served_first_with_those_of_the_same_terms() {
-        let other = |number| Ask { terms: 1, ..ask(number) };
-        let mut queue = queue([ask(0), ask(1), other(2), ask(3)]);
-        assert_eq!([numbers(&mut queue), numbers(&mut queue), numbers(&mut queue)], [vec![0, 1], vec![2], vec![3]]);
-    }
-
-    #[test]
-    fn one_write_serves_no_more_than_a_batch() {
-        let mut queue = queue((0..1_500).map(ask));
-        assert_eq!([numbers(&mut queue).len(), numbers(&mut queue).len()], [1_024, 476]);
-    }
-
-    #[test]
-    fn who_gave_up_needs_no_write_and_makes_room() {
-        let gone = |number| Ask { wanted: false, ..ask(number) };
-        let mut queue = queue([gone(0), ask(1), gone(2)]);
-        assert_eq!(queue.submit(ask(3), 2), Ok(Start::Nothing), "two of the three do not count");
-        assert_eq!(queue.submit(ask(4), 2), Err(ask(4)));
-        assert_eq!(numbers(&mut queue), [1, 3]);
-        let _ = queue.submit(gone(5), 2);
-        assert!(matches!(queue.next(Instant::now(), None, None, false), Next::Stop));
-    }
-
-    #[test]
-    fn a_settlement_waits_no_longer_than_the_first_of_them() {
-        let (mut queue, start) = (queue([]), Instant::now());
-        for turn in 0..4 {
-            let _ = queue.book(turn, start + DELAY / 2 * turn, DELAY);
-        }
-        assert!(matches!(queue.next(start, None, None, false), Next::Wait(until) if until == start + DELAY));
-        let Next::Drive { pending, .. } = queue.next(start + DELAY, None, None, false) else { panic!("it is due") };
-        assert_eq!(pending, [0, 1, 2, 3]);
-        let _ = queue.book(4, start, DELAY);
-        assert!(matches!(queue.next(start, None, None, true), Next::Drive { .. }), "at the end nothing waits");
-    }
-
-    #[test]
-    fn one_begins_alone_where_no_worker_meets_two() {
-        let mut queue = queue([]);
-        let mut alone = |asks: u32| {
-            let alone = asks > 0 && queue.begin_alone();
-            (u32::from(alone)..asks).for_each(|number| drop(queue.submit(ask(number), 9)));
-            while !matches!(queue.next(Instant::now(), None, None, true), Next::Stop) {}
-            alone
-        };
-        assert_eq!([1, 1, 2, 0, 1, 1].map(&mut alone), [true, true, true, false, false, true]);
-    }
-
-    #[test]
-    fn nobody_begins_alone_beside_others() {
-        let fresh = || queue([]);
-        let [mut working, mut settling, mut fetching, mut left] = [(); 4].map(|()| fresh());
-        assert!(working.begin_alone());
-        let _ = settling.book(0, Instant::now(), DELAY);
-        let _ = fetching.fetch();
-        assert!(left.begin_alone());
-        left.rejoin(ask(0));
-        assert!(left.abandon());
-        for mut queue in [working, settling, fetching, left] {
-            assert!(!queue.begin_alone(), "{queue:?}");
-        }
-    }
-
-    #[test]
-    fn a_worker_ends_at_a_glance_only_where_nothing_has_come() {
-        for (come, ends) in [
-            ((|_| ()) as fn(&mut Queue<Ask, u32>), true),
-            (|queue| drop(queue.submit(ask(1), 9)), false),
-            (|queue| assert_eq!(queue.book(0, Instant::now(), DELAY), Start::Nothing), false),
-            (|queue| assert_eq!(queue.fetch(), Start::Nothing), false),
-        ] {
-            let mut queue = queue([]);
-            assert!(queue.begin_alone());
-            come(&mut queue);
-            assert_eq!((queue.stop_if_done(), queue.begin_alone()), (ends, ends), "{queue:?}");
-        }
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;

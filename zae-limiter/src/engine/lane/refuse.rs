@@ -23,40 +23,41 @@ use crate::{
 
 /// Returns true if a bucket seen a moment ago has too little for `amounts`. It decides as [`from_memory`] does, without
 /// building the answer, because mostly there is enough.
-pub(crate) fn would_refuse(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> bool {
-    let Some(RecentImage { image, booked, .. }) = recent(lane, terms) else { return false };
-    if booked.is_empty() && has_without_refill(&image, terms, amounts) {
+pub(crate) fn would_refuse(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> bool {
+    let Some(RecentImage { image, booked, .. }) = recent(lane, limit_set) else { return false };
+    if booked.is_empty() && has_without_refill(&image, limit_set, amounts) {
         return false;
     }
     let now = lane.shared.clock.now_ms();
-    let levels = crate::bucket::plan::levels(&image, &terms.goal(&[], &booked, 1, now));
-    levels.iter().zip(amounts).any(|(level, amount)| *amount > 0 && *amount > level.tokens)
+    let balances = crate::bucket::plan::balances(&image, &limit_set.goal(&[], &booked, 1, now));
+    balances.iter().zip(amounts).any(|(balance, amount)| *amount > 0 && *amount > balance.tokens)
 }
 
-/// Returns true if a bucket that has the limits of `terms` held `amounts` as it was stored.
-fn has_without_refill(image: &Image, terms: &LimitSet, amounts: &[i64]) -> bool {
+/// Returns true if a bucket that has the limits of `limit_set` held `amounts` as it was stored.
+fn has_without_refill(image: &Image, limit_set: &LimitSet, amounts: &[i64]) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
-    terms.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
+    limit_set.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
 }
 
-fn recent(lane: &Lane, terms: &LimitSet) -> Option<RecentImage> {
+fn recent(lane: &Lane, limit_set: &LimitSet) -> Option<RecentImage> {
     // What one shard says is no answer for all of them, and changed limits should reach the bucket.
-    lane.recent().filter(|RecentImage { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, terms))
+    lane.recent()
+        .filter(|RecentImage { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, limit_set))
 }
 
 /// Returns the answer of a bucket seen a moment ago to `amounts`; `None` when it should be asked.
-pub(crate) fn from_memory(lane: &Lane, terms: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
-    let RecentImage { image, booked, written_in } = recent(lane, terms)?;
+pub(crate) fn from_memory(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -> Option<Remembered> {
+    let RecentImage { image, booked, written_in } = recent(lane, limit_set)?;
     let now = lane.shared.clock.now_ms();
-    let refusal = refusal(lane, terms, amounts, &booked, &At { image: &image, shards: 1, now, written_in });
+    let refusal = refusal(lane, limit_set, amounts, &booked, &At { image: &image, shards: 1, now, written_in });
     let refused = refusal.statuses.iter().any(|status| status.exceeded);
     Some(if refused { Remembered::No(refusal) } else { Remembered::Perhaps(refusal.statuses) })
 }
 
 /// Returns true if the bucket has the limits that apply.
-pub(super) fn in_line(image: &Image, terms: &LimitSet) -> bool {
+pub(super) fn in_line(image: &Image, limit_set: &LimitSet) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
-    image.leftovers.is_empty() && terms.params.iter().all(|(name, params)| stored(name) == Some(*params))
+    image.leftovers.is_empty() && limit_set.params.iter().all(|(name, params)| stored(name) == Some(*params))
 }
 
 /// The answer of an image that is a moment old.
@@ -90,7 +91,7 @@ pub(super) fn booked(pending: &[Pending], image: &Image, peaks: &Peaks, shards: 
 /// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.
 pub(super) fn answer_refused(
     lane: &Lane,
-    terms: &LimitSet,
+    limit_set: &LimitSet,
     asks: &mut Vec<Ask>,
     adjust: &[Booking],
     served: &[usize],
@@ -104,7 +105,7 @@ pub(super) fn answer_refused(
     // Whoever was served stood before them: they see what is left.
     let mut gone = adjust.to_vec();
     for index in served {
-        for ((name, _), amount) in terms.params.iter().zip(&asks[*index].amounts) {
+        for ((name, _), amount) in limit_set.params.iter().zip(&asks[*index].amounts) {
             let taken = Booking::from((name.clone(), *amount));
             match gone.iter_mut().find(|known| known.name == *name) {
                 Some(known) => known.add(&taken),
@@ -114,7 +115,7 @@ pub(super) fn answer_refused(
     }
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
         if refused.contains(&index) {
-            let refusal = refusal(lane, terms, &ask.amounts, &gone, at);
+            let refusal = refusal(lane, limit_set, &ask.amounts, &gone, at);
             let _ = ask.reply.send(AskOutcome::Refused(refusal));
             continue;
         }
@@ -130,9 +131,15 @@ pub(super) fn whole(amount: i64) -> u64 {
     u64::try_from(amount / MILLI).unwrap_or(0)
 }
 
-/// Builds the refusal of a stock while the bucket is known to be nearly empty: wait until it is asked again.
-pub(super) fn rationed(key: &BucketKey, terms: &LimitSet, amounts: &[i64], held: &[i64], wait: Duration) -> Refusal {
-    let statuses = terms.limits.iter().zip(held).zip(amounts).map(|((limit, held), amount)| LimitStatus {
+/// Builds the refusal of a reserve while the bucket is known to be nearly empty: wait until it is asked again.
+pub(super) fn rationed(
+    key: &BucketKey,
+    limit_set: &LimitSet,
+    amounts: &[i64],
+    held: &[i64],
+    wait: Duration,
+) -> Refusal {
+    let statuses = limit_set.limits.iter().zip(held).zip(amounts).map(|((limit, held), amount)| LimitStatus {
         entity_id: key.entity.clone(),
         resource: key.resource.clone(),
         limit: limit.clone(),
@@ -145,13 +152,13 @@ pub(super) fn rationed(key: &BucketKey, terms: &LimitSet, amounts: &[i64], held:
 }
 
 /// Builds the refusal of an image for amounts that do not fit.
-fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[Booking], at: &At<'_>) -> Refusal {
-    let levels = crate::bucket::plan::levels(at.image, &terms.goal(&[], adjust, at.shards, at.now));
+fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking], at: &At<'_>) -> Refusal {
+    let balances = crate::bucket::plan::balances(at.image, &limit_set.goal(&[], adjust, at.shards, at.now));
     let mut never = false;
-    let statuses = terms.limits.iter().zip(levels).zip(amounts).map(|((limit, level), amount)| {
-        let missing = if *amount == 0 { 0 } else { amount.saturating_sub(level.tokens) };
-        never |= *amount > level.params.capacity;
-        let wait = if missing > 0 { level.wait_ms(*amount) } else { 0 };
+    let statuses = limit_set.limits.iter().zip(balances).zip(amounts).map(|((limit, balance), amount)| {
+        let missing = if *amount == 0 { 0 } else { amount.saturating_sub(balance.tokens) };
+        never |= *amount > balance.params.capacity;
+        let wait = if missing > 0 { balance.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
         // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.
         let shrinks = |booking: &Booking| booking.name == *limit.name() && booking.back > 0 && booking.margin == 0;
@@ -160,7 +167,7 @@ fn refusal(lane: &Lane, terms: &LimitSet, amounts: &[i64], adjust: &[Booking], a
             entity_id: lane.key.entity.clone(),
             resource: lane.key.resource.clone(),
             limit: limit.clone(),
-            available: level.tokens.div_euclid(MILLI),
+            available: balance.tokens.div_euclid(MILLI),
             requested: whole(*amount),
             exceeded: missing > 0,
             retry_after: Duration::from_millis(wait) + late,

@@ -33,9 +33,9 @@ impl Worker {
             match next {
                 Next::Drive { asks, pending, fetch } => {
                     let served = asks.len();
-                    if let Some(terms) = lane.terms_of(&asks) {
+                    if let Some(limit_set) = lane.limit_set_of(&asks) {
                         // Pinned where it is made: awaited as it is, it would have a second place to be moved to.
-                        pin!(crate::engine::lane::drive::drive(lane, Round { terms, asks, pending, fetch })).await;
+                        pin!(crate::engine::lane::drive::drive(lane, Round { limit_set, asks, pending, fetch })).await;
                     }
                     // Nobody else comes to a lane where one asks at a time.
                     if served <= 1 && lane.stop_if_done() {

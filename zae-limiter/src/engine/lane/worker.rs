@@ -46,7 +46,7 @@ impl Lane {
     pub(in crate::engine) fn wait_for_a_runtime(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.settling = false;
-        let holds = self.stock().is_some_and(|stock| stock.due(Instant::now()).is_some());
+        let holds = self.reserve().is_some_and(|reserve| reserve.due(Instant::now()).is_some());
         if state.queue.abandon() || holds {
             drop(state);
             tracing::debug!(bucket = %self.key, "its runtime has ended; the next one goes on");
@@ -57,7 +57,7 @@ impl Lane {
     /// Ends without a runtime: whoever waits is told that nothing was done.
     pub(in crate::engine) fn give_up(&self) {
         let (asks, mut pending) = lock(&self.state).queue.empty();
-        let reserve = self.stock().and_then(|mut stock| stock.give_up(ReturnCause::End, Instant::now()));
+        let reserve = self.reserve().and_then(|mut reserve| reserve.give_up(ReturnCause::End, Instant::now()));
         pending.extend(reserve.and_then(returned));
         let error = StoreError::unsent("the runtime ended before it was sent");
         fail(asks.into(), pending, Arc::new(RepositoryError::from(error)));

@@ -26,7 +26,7 @@ use crate::bucket::{Amounts, refund::Baseline};
 pub(crate) struct Expiry(Instant);
 
 impl Expiry {
-    /// The term of what a write debits that is sent at `sent`.
+    /// The expiry of what a write debits that is sent at `sent`.
     pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
         Self(sent + life / 8 * 7)
     }
@@ -50,7 +50,7 @@ pub(crate) struct ReserveLot {
     /// The bucket right after they were debited.
     pub(crate) baseline: Baseline,
     /// Until when they may be used.
-    pub(crate) term: Expiry,
+    pub(crate) expiry: Expiry,
 }
 
 /// All that is here.
@@ -83,10 +83,10 @@ impl ReserveLots {
 
     /// When the first lot may no longer be used; `None` when there is none.
     pub(super) fn first_ends(&self) -> Option<Instant> {
-        self.lots.front().map(|lot| lot.term.0)
+        self.lots.front().map(|lot| lot.expiry.0)
     }
 
-    /// Takes `amounts` if they are there: the term of the lot that ends first, and the bucket right after its debit.
+    /// Takes `amounts` if they are there: the expiry of the lot that ends first, and the bucket right after its debit.
     #[inline]
     pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
         match self.take_from_first(amounts, now) {
@@ -98,13 +98,13 @@ impl ReserveLots {
     /// Nearly always there is enough in one lot.
     #[inline]
     fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
-        let first = self.lots.front_mut().filter(|first| first.term.lasts(now))?;
+        let first = self.lots.front_mut().filter(|first| first.expiry.lasts(now))?;
         if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
         }
         let held = first.tokens.iter_mut().zip(&mut self.total);
         held.zip(amounts).for_each(|((held, total), amount)| (*held, *total) = (*held - amount, *total - amount));
-        Some((first.term, first.baseline.clone()))
+        Some((first.expiry, first.baseline.clone()))
     }
 
     /// Takes from several lots, where no single one has enough.
@@ -112,13 +112,13 @@ impl ReserveLots {
         self.expire(now);
         let mut lots = self.lots.iter();
         let first = lots.next()?;
-        let (term, mut baseline) = (first.term, first.baseline.clone());
+        let (expiry, mut baseline) = (first.expiry, first.baseline.clone());
         lots.for_each(|lot| baseline.rise_to(&lot.baseline));
         if !self.total.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
         }
         self.remove(amounts);
-        Some((term, baseline))
+        Some((expiry, baseline))
     }
 
     /// Takes of `amounts` what is there.
@@ -132,12 +132,12 @@ impl ReserveLots {
     /// A lot has arrived, or comes back.
     pub(super) fn put(&mut self, lot: ReserveLot) {
         self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total += tokens);
-        if let Some(same) = self.lots.iter_mut().find(|known| known.term == lot.term) {
+        if let Some(same) = self.lots.iter_mut().find(|known| known.expiry == lot.expiry) {
             same.tokens.iter_mut().zip(&lot.tokens).for_each(|(known, tokens)| *known += tokens);
             same.baseline.rise_to(&lot.baseline);
             return;
         }
-        let at = self.lots.partition_point(|known| known.term <= lot.term);
+        let at = self.lots.partition_point(|known| known.expiry <= lot.expiry);
         self.lots.insert(at, lot);
     }
 
@@ -145,7 +145,7 @@ impl ReserveLots {
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some(lot) = self.lots.front() {
             let is_empty = lot.tokens.iter().all(|tokens| *tokens == 0);
-            if lot.term.lasts(now) && !is_empty {
+            if lot.expiry.lasts(now) && !is_empty {
                 return;
             }
             let Some(lot) = self.lots.pop_front() else { return };

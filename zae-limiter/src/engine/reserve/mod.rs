@@ -1,4 +1,4 @@
-//! Tokens debited ahead of use: a lane's stock in reserve mode. Pure decisions; the lane keeps it under a lock.
+//! Tokens debited ahead of use: a lane's reserve in reserve mode. Pure decisions; the lane keeps it under a lock.
 //!
 //! A write that goes out anyway takes more than its asks need, and later acquires are granted from that. Three
 //! questions are decided here: how much to take ([`LaneReserve::order`]), who is served ([`LaneReserve::take`],
@@ -8,18 +8,18 @@
 //! # The bound
 //!
 //! Tokens that could not be returned by the end of their life are forfeited: refill replaces them. So whatever is
-//! granted from a stock at an instant was debited within a life L before it. Over an interval of length τ therefore no
-//! more is granted than the bucket gave out in τ + L, which is C + r·(τ + L). In numbers: 6000 tokens a minute, L = 1
-//! s. In any second without a reserve at most 6000 + 100 are granted; with one at most 6000 + 200, by one process or by
-//! a thousand. `docs/engine.md` has the proof.
+//! granted from a reserve at an instant was debited within a life L before it. Over an interval of length τ therefore
+//! no more is granted than the bucket gave out in τ + L, which is C + r·(τ + L). In numbers: 6000 tokens a minute, L =
+//! 1 s. In any second without a reserve at most 6000 + 100 are granted; with one at most 6000 + 200, by one process or
+//! by a thousand. `docs/engine.md` has the proof.
 //!
 //! # How much
 //!
 //! For each limit, in millitokens, let *d* be the demand of one life and B the share, 0.5 % of the capacity less one
 //! token:
 //!
-//! - the goal is ¾·d, at most B: the stock is filled up when a third of it is left, so that the last token of a lot is
-//!   used when about ¾ of its life is over;
+//! - the goal is ¾·d, at most B: the reserve is filled up when a third of it is left, so that the last token of a lot
+//!   is used when about ¾ of its life is over;
 //! - one write takes at most half of what the bucket has left once its asks are served, so a few processes share what
 //!   there is instead of the first taking all;
 //! - if half of what is left would not last a life, the half is taken even beyond the goal, up to d: the bucket is
@@ -32,11 +32,11 @@
 //! # When not
 //!
 //! Below two asks a second, or if the goal would serve fewer than four asks of the usual size, nothing is debited
-//! ahead: a stock would keep tokens from others and save nothing. Sharded and disabled buckets have none either.
+//! ahead: a reserve would keep tokens from others and save nothing. Sharded and disabled buckets have none either.
 //!
 //! # Alternatives
 //!
-//! A fixed stock is too large for ten processes or too small for one. Fetching by the clock makes all processes write
+//! A fixed reserve is too large for ten processes or too small for one. Fetching by the clock makes all processes write
 //! at the same moment; a fill level spreads them. Asking a scarce bucket for every ask costs a write per token that
 //! drips in, times the processes; hence the ration of half to one and a half lives, at random.
 
@@ -75,8 +75,8 @@ const SHARE: i64 = 200;
 pub(crate) struct LaneReserve {
     /// L: from the write that debits a lot to the last instant at which it may be returned.
     life: Duration,
-    /// The limits that amounts are aligned with. Under others the stock starts over.
-    terms: Arc<LimitSet>,
+    /// The limits that amounts are aligned with. Under others the reserve starts over.
+    limit_set: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
     incarnation: Option<Incarnation>,
     /// The tokens that are here.
@@ -103,12 +103,12 @@ pub(crate) enum ReserveDraw {
     /// All that an acquire asks for: nobody else counts it.
     Acquire,
     /// One of its buckets.
-    Level,
+    Target,
     /// The same, for an ask whose demand was noted when it found too little.
     Again,
 }
 
-/// The state of the stock after a grant.
+/// The state of the reserve after a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReserveState {
     /// Enough, or more is on its way.
@@ -117,7 +117,7 @@ pub(crate) enum ReserveState {
     Low,
 }
 
-/// The tokens that a stock gives up.
+/// The tokens that a reserve gives up.
 #[derive(Debug)]
 pub(crate) struct ReserveReturn {
     /// Refunds to the bucket.
@@ -127,7 +127,7 @@ pub(crate) struct ReserveReturn {
     pub(crate) forfeited: Vec<(LimitName, i64)>,
 }
 
-/// Why a stock is emptied.
+/// Why a reserve is emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReturnCause {
     /// Time went by: only what is past its use, and everything where nothing was used for half a life.
@@ -137,8 +137,8 @@ pub(crate) enum ReturnCause {
 }
 
 impl LaneReserve {
-    pub(crate) fn new(terms: Arc<LimitSet>, life: Duration, now: Instant) -> Self {
-        let zeros: Amounts = terms.params.iter().map(|_| 0).collect();
+    pub(crate) fn new(limit_set: Arc<LimitSet>, life: Duration, now: Instant) -> Self {
+        let zeros: Amounts = limit_set.params.iter().map(|_| 0).collect();
         Self {
             life,
             incarnation: None,
@@ -150,35 +150,35 @@ impl LaneReserve {
             next_fetch: now,
             used_at: now,
             grants: Grants::default(),
-            terms,
+            limit_set,
         }
     }
 
-    /// Returns true if the stock is for these terms.
-    fn is_for(&self, terms: &Arc<LimitSet>) -> bool {
-        Arc::ptr_eq(&self.terms, terms) || self.terms.same(terms)
+    /// Returns true if the reserve is for this limit set.
+    fn is_for(&self, limit_set: &Arc<LimitSet>) -> bool {
+        Arc::ptr_eq(&self.limit_set, limit_set) || self.limit_set.same(limit_set)
     }
 
     /// Takes `amounts` if they are there: until when they may come back, and the bucket right after they were debited.
     #[inline]
     pub(crate) fn take(
         &mut self,
-        terms: &Arc<LimitSet>,
+        limit_set: &Arc<LimitSet>,
         amounts: &[i64],
         serves: ReserveDraw,
         now: Instant,
     ) -> Option<(Expiry, Baseline, ReserveState)> {
-        if !self.is_for(terms) {
+        if !self.is_for(limit_set) {
             return None;
         }
-        let (term, baseline) = self.lots.take(amounts, now)?;
+        let (expiry, baseline) = self.lots.take(amounts, now)?;
         if serves != ReserveDraw::Again {
             self.demand.offered(amounts);
         }
         self.used_at = now;
-        self.grants.levels += 1;
+        self.grants.targets += 1;
         self.grants.acquires += u64::from(serves == ReserveDraw::Acquire);
-        Some((term, baseline, self.rest_after(amounts, now)))
+        Some((expiry, baseline, self.rest_after(amounts, now)))
     }
 
     /// Mt that the bucket is known to hold, and what is here, by limit.
@@ -210,20 +210,20 @@ impl LaneReserve {
     }
 
     /// Notes an ask that found too little here.
-    pub(crate) fn missed(&mut self, terms: &Arc<LimitSet>, amounts: &[i64]) {
-        if self.is_for(terms) {
+    pub(crate) fn missed(&mut self, limit_set: &Arc<LimitSet>, amounts: &[i64]) {
+        if self.is_for(limit_set) {
             self.demand.offered(amounts);
         }
     }
 
     /// Returns the time that an ask has to wait because the bucket was nearly empty a moment ago; `None` when the
     /// bucket is to be asked.
-    pub(crate) fn ration(&self, terms: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
+    pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
         let wait = self.rationed(now)?;
-        // What no stock can hold is always for the bucket to decide.
-        let mut limits = self.terms.params.iter().zip(amounts);
+        // What no reserve can hold is always for the bucket to decide.
+        let mut limits = self.limit_set.params.iter().zip(amounts);
         let fits = limits.all(|((_, params), amount)| *amount <= most(params.capacity));
-        (fits && self.is_for(terms)).then_some(wait)
+        (fits && self.is_for(limit_set)).then_some(wait)
     }
 
     /// Returns the time for which the bucket is not asked; `None` when it may be.
@@ -241,37 +241,37 @@ impl LaneReserve {
         self.lots.total()
     }
 
-    /// Takes back what was granted from here and is not used after all, within its term.
+    /// Takes back what was granted from here and is not used after all, within its expiry.
     ///
-    /// Returns false where it has to be refunded to the bucket instead: its expiry is over, or the stock is of other
+    /// Returns false where it has to be refunded to the bucket instead: its expiry is over, or the reserve is of other
     /// limits or another creation of the bucket. The lot keeps its expiry, so going in and out does not make tokens
     /// younger.
     pub(crate) fn put_back(
         &mut self,
-        terms: &Arc<LimitSet>,
+        limit_set: &Arc<LimitSet>,
         back: ReserveLot,
         incarnation: Option<&Incarnation>,
         now: Instant,
     ) -> bool {
-        if !back.term.lasts(now) || !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+        if !back.expiry.lasts(now) || !self.is_for(limit_set) || self.incarnation.as_ref() != incarnation {
             return false;
         }
         self.lots.put(back);
         true
     }
 
-    /// Pays for consumption beyond what was taken, as far as the stock goes: what is left to be booked.
+    /// Pays for consumption beyond what was taken, as far as the reserve goes: what is left to be booked.
     ///
     /// `amounts` and the result are in mt by limit. What is paid here left the bucket already, so nothing has to be
     /// booked for it.
     pub(crate) fn pay(
         &mut self,
-        terms: &Arc<LimitSet>,
+        limit_set: &Arc<LimitSet>,
         amounts: &[i64],
         incarnation: Option<&Incarnation>,
         now: Instant,
     ) -> Amounts {
-        if !self.is_for(terms) || self.incarnation.as_ref() != incarnation {
+        if !self.is_for(limit_set) || self.incarnation.as_ref() != incarnation {
             return amounts.into();
         }
         let paid = self.lots.take_part(amounts, now);
@@ -284,7 +284,7 @@ impl LaneReserve {
     ///
     /// The demand of three quarters of a life, less what is here; no more than the share of the capacity and half of
     /// what is left. Where half of what is left would not last a life, all of that half. Nothing where asks are rare,
-    /// or so large that a process's share would serve but a few of them: there a stock would only keep tokens from
+    /// or so large that a process's share would serve but a few of them: there a reserve would only keep tokens from
     /// others.
     pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
         self.lots.expire(now);
@@ -294,7 +294,7 @@ impl LaneReserve {
             return None;
         }
         let mut order = Amounts::new();
-        for (slot, (_, params)) in self.terms.params.iter().enumerate() {
+        for (slot, (_, params)) in self.limit_set.params.iter().enumerate() {
             let most = most(params.capacity);
             let life = self.demand.during(slot, self.life).min(most);
             let goal = self.goal(slot, most);
@@ -308,7 +308,7 @@ impl LaneReserve {
         order.iter().any(|amount| *amount > 0).then_some(order)
     }
 
-    /// Returns the amount to hold. The stock is filled up again when a third is left, so the last of a lot is used
+    /// Returns the amount to hold. The reserve is filled up again when a third is left, so the last of a lot is used
     /// after three quarters of its life.
     fn goal(&self, slot: usize, most: i64) -> i64 {
         self.demand.during(slot, self.life * 3 / 4).min(most)
@@ -316,7 +316,7 @@ impl LaneReserve {
 
     /// Returns true if asks are frequent, and small beside what this process may hold.
     fn is_worthwhile(&self) -> bool {
-        let limits = self.terms.params.iter().enumerate();
+        let limits = self.limit_set.params.iter().enumerate();
         self.demand.is_steady()
             && limits.map(|(slot, (_, params))| (slot, most(params.capacity))).all(|(slot, most)| {
                 let goal = self.goal(slot, most);
@@ -325,7 +325,7 @@ impl LaneReserve {
     }
 
     /// A lot has arrived.
-    pub(crate) fn stock_up(&mut self, lot: ReserveLot, incarnation: Option<&Incarnation>, now: Instant) {
+    pub(crate) fn fill_up(&mut self, lot: ReserveLot, incarnation: Option<&Incarnation>, now: Instant) {
         if self.incarnation.as_ref() != incarnation {
             // The bucket was created again: the old lots belong to nobody.
             self.lots.clear();
@@ -340,7 +340,7 @@ impl LaneReserve {
     pub(crate) fn observe(&mut self, left: &[i64], now: Instant, random: &Random) {
         self.demand.fold(now);
         self.left = left.into();
-        let limits = self.terms.params.iter().enumerate();
+        let limits = self.limit_set.params.iter().enumerate();
         let scarce = self.is_worthwhile()
             && limits.map(|(slot, (_, params))| (slot, params)).any(|(slot, params)| {
                 let life = self.demand.during(slot, self.life).min(most(params.capacity));
@@ -349,12 +349,12 @@ impl LaneReserve {
         self.rationed_until = scarce.then(|| now + self.life.mul_f64(random.of(0.5..=1.5)));
     }
 
-    /// Returns true if the stock is granted from, and so will be filled up again before long.
+    /// Returns true if the reserve is granted from, and so will be filled up again before long.
     pub(crate) fn is_in_use(&self, now: Instant) -> bool {
         !self.lots.is_empty() && now < self.used_at + self.life / 4
     }
 
-    /// When somebody should look after the stock; `None` when it is empty.
+    /// When somebody should look after the reserve; `None` when it is empty.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         if self.lots.has_spent() {
             return Some(now);
@@ -375,32 +375,33 @@ impl LaneReserve {
         if !self.lots.has_spent() {
             return None;
         }
-        let mut forfeited = Amounts::from_elem(0, self.terms.params.len());
+        let mut forfeited = Amounts::from_elem(0, self.limit_set.params.len());
         let mut settled = Vec::new();
-        for ReserveLot { tokens, baseline, term } in self.lots.spent() {
-            if !term.allows_return(now, self.life) {
+        for ReserveLot { tokens, baseline, expiry } in self.lots.spent() {
+            if !expiry.allows_return(now, self.life) {
                 forfeited.iter_mut().zip(&tokens).for_each(|(sum, tokens)| *sum += tokens);
                 continue;
             }
-            for (index, (name, params)) in self.terms.params.iter().enumerate().filter(|(index, _)| tokens[*index] > 0)
+            for (index, (name, params)) in
+                self.limit_set.params.iter().enumerate().filter(|(index, _)| tokens[*index] > 0)
             {
                 let (name, mark) = (name.clone(), baseline.mark(index, *params));
                 settled.push(Settled { name, amount: -tokens[index], mark });
             }
         }
-        let names = self.terms.params.iter().map(|(name, _)| name.clone());
+        let names = self.limit_set.params.iter().map(|(name, _)| name.clone());
         let forfeited: Vec<_> = names.zip(forfeited).filter(|(_, amount)| *amount > 0).collect();
         let incarnation = self.incarnation.clone();
         (!settled.is_empty() || !forfeited.is_empty()).then_some(ReserveReturn { settled, incarnation, forfeited })
     }
 
-    /// Starts over under other terms; what is here is to be given up before.
-    pub(crate) fn adopt(&mut self, terms: &Arc<LimitSet>, now: Instant) -> Option<ReserveReturn> {
-        if self.is_for(terms) {
+    /// Starts over with another limit set; what is here is to be given up before.
+    pub(crate) fn adopt(&mut self, limit_set: &Arc<LimitSet>, now: Instant) -> Option<ReserveReturn> {
+        if self.is_for(limit_set) {
             return None;
         }
         let returned = self.give_up(ReturnCause::End, now);
-        *self = Self { grants: self.grants, ..Self::new(Arc::clone(terms), self.life, now) };
+        *self = Self { grants: self.grants, ..Self::new(Arc::clone(limit_set), self.life, now) };
         returned
     }
 

@@ -1,4 +1,4 @@
-//! A stock against a model of its lots: what is granted was debited within the life before, nothing is lost or made,
+//! A reserve against a model of its lots: what is granted was debited within the life before, nothing is lost or made,
 //! and no more is held than the share.
 
 use std::{sync::Arc, time::Duration};
@@ -22,25 +22,25 @@ const LIFE: Duration = Duration::from_secs(1);
 /// One token less than half a percent, in mt.
 const MOST: i64 = 499_000;
 
-fn terms() -> Arc<LimitSet> {
+fn limit_set() -> Arc<LimitSet> {
     let limits = Limits::from(Limit::per_minute("rpm", 100_000).unwrap());
     Arc::new(LimitSet::new(limits, Lifetime::AsIs, Owner::default()))
 }
 
-/// A stock with a demand of `per_second` tokens, one by one.
-fn busy(terms: &Arc<LimitSet>, per_second: i64, now: Instant) -> LaneReserve {
-    let mut stock = LaneReserve::new(Arc::clone(terms), LIFE, now - LIFE * 8);
+/// A reserve with a demand of `per_second` tokens, one by one.
+fn busy(limit_set: &Arc<LimitSet>, per_second: i64, now: Instant) -> LaneReserve {
+    let mut reserve = LaneReserve::new(Arc::clone(limit_set), LIFE, now - LIFE * 8);
     for _ in 0..per_second * 8 {
-        stock.missed(terms, &[1_000]);
+        reserve.missed(limit_set, &[1_000]);
     }
-    stock
+    reserve
 }
 
-fn lot(tokens: i64, term: Expiry) -> ReserveLot {
+fn lot(tokens: i64, expiry: Expiry) -> ReserveLot {
     ReserveLot {
         tokens: Amounts::from_elem(tokens, 1),
-        baseline: Baseline { levels: Amounts::from_elem(0, 1), at: 0, since: 0 },
-        term,
+        baseline: Baseline { nets: Amounts::from_elem(0, 1), at: 0, since: 0 },
+        expiry,
     }
 }
 
@@ -49,37 +49,37 @@ fn given_up(returned: &ReserveReturn) -> i64 {
     settled + returned.forfeited.iter().map(|(_, amount)| amount).sum::<i64>()
 }
 
-fn stock_up(stock: &mut LaneReserve, tokens: i64, sent: Instant) {
-    stock.stock_up(lot(tokens, Expiry::starting(sent, LIFE)), None, sent);
+fn fill_up(reserve: &mut LaneReserve, tokens: i64, sent: Instant) {
+    reserve.fill_up(lot(tokens, Expiry::starting(sent, LIFE)), None, sent);
 }
 
-fn take(stock: &mut LaneReserve, terms: &Arc<LimitSet>, tokens: i64, now: Instant) -> Option<Expiry> {
-    Some(stock.take(terms, &[tokens], ReserveDraw::Level, now)?.0)
+fn take(reserve: &mut LaneReserve, limit_set: &Arc<LimitSet>, tokens: i64, now: Instant) -> Option<Expiry> {
+    Some(reserve.take(limit_set, &[tokens], ReserveDraw::Target, now)?.0)
 }
 
-fn order(stock: &mut LaneReserve, left: i64, now: Instant) -> i64 {
-    stock.order(&[left], now).map_or(0, |order| order[0])
+fn order(reserve: &mut LaneReserve, left: i64, now: Instant) -> i64 {
+    reserve.order(&[left], now).map_or(0, |order| order[0])
 }
 
 #[test]
 fn three_quarters_of_a_lifes_demand_are_held_at_most_the_share_and_half_of_what_is_left() {
-    let (terms, now) = (terms(), Instant::now());
+    let (limit_set, now) = (limit_set(), Instant::now());
     let near = |order: i64, wanted: i64| (order - wanted).abs() <= wanted / 25;
-    assert!(near(order(&mut busy(&terms, 200, now), 100_000_000, now), 150_000));
-    assert_eq!(order(&mut busy(&terms, 5_000, now), 100_000_000, now), MOST);
-    assert_eq!(order(&mut busy(&terms, 200, now), 60_000, now), 30_000, "scarce: half of it");
-    assert_eq!(order(&mut busy(&terms, 200, now), -5_000, now), 0, "in debt");
-    let mut holding = busy(&terms, 200, now);
-    stock_up(&mut holding, 60_000, now);
+    assert!(near(order(&mut busy(&limit_set, 200, now), 100_000_000, now), 150_000));
+    assert_eq!(order(&mut busy(&limit_set, 5_000, now), 100_000_000, now), MOST);
+    assert_eq!(order(&mut busy(&limit_set, 200, now), 60_000, now), 30_000, "scarce: half of it");
+    assert_eq!(order(&mut busy(&limit_set, 200, now), -5_000, now), 0, "in debt");
+    let mut holding = busy(&limit_set, 200, now);
+    fill_up(&mut holding, 60_000, now);
     assert!(near(order(&mut holding, 100_000_000, now), 90_000), "what is there is not ordered again");
 }
 
 #[test]
 fn nothing_is_held_where_asks_are_rare_or_large() {
-    let (terms, now) = (terms(), Instant::now());
-    assert_eq!(order(&mut busy(&terms, 1, now), 100_000_000, now), 0);
-    let mut large = LaneReserve::new(Arc::clone(&terms), LIFE, now - LIFE * 8);
-    (0..80).for_each(|_| large.missed(&terms, &[200_000]));
+    let (limit_set, now) = (limit_set(), Instant::now());
+    assert_eq!(order(&mut busy(&limit_set, 1, now), 100_000_000, now), 0);
+    let mut large = LaneReserve::new(Arc::clone(&limit_set), LIFE, now - LIFE * 8);
+    (0..80).for_each(|_| large.missed(&limit_set, &[200_000]));
     assert_eq!(order(&mut large, 100_000_000, now), 0, "the share serves two of them");
     let small = Limits::from(Limit::per_minute("rpm", 900).unwrap());
     let small = Arc::new(LimitSet::new(small, Lifetime::AsIs, Owner::default()));
@@ -88,85 +88,85 @@ fn nothing_is_held_where_asks_are_rare_or_large() {
 
 #[test]
 fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
-    let (terms, now) = (terms(), Instant::now());
-    let mut stock = busy(&terms, 200, now);
-    stock.observe(&[150_000], now, &Random::default());
-    let wait = stock.ration(&terms, &[1_000], now).expect("less than a life's demand is left");
+    let (limit_set, now) = (limit_set(), Instant::now());
+    let mut reserve = busy(&limit_set, 200, now);
+    reserve.observe(&[150_000], now, &Random::default());
+    let wait = reserve.ration(&limit_set, &[1_000], now).expect("less than a life's demand is left");
     assert!((LIFE / 2..=LIFE * 3 / 2).contains(&wait));
-    assert_eq!(stock.ration(&terms, &[MOST + 1], now), None, "no reserve can serve that, so the bucket is asked");
-    assert_eq!(stock.ration(&terms, &[1_000], now + wait), None);
-    stock.observe(&[250_000], now, &Random::default());
-    assert_eq!(stock.ration(&terms, &[1_000], now), None, "enough again");
-    let mut quiet = LaneReserve::new(Arc::clone(&terms), LIFE, now - LIFE);
+    assert_eq!(reserve.ration(&limit_set, &[MOST + 1], now), None, "no reserve can serve that, so the bucket is asked");
+    assert_eq!(reserve.ration(&limit_set, &[1_000], now + wait), None);
+    reserve.observe(&[250_000], now, &Random::default());
+    assert_eq!(reserve.ration(&limit_set, &[1_000], now), None, "enough again");
+    let mut quiet = LaneReserve::new(Arc::clone(&limit_set), LIFE, now - LIFE);
     quiet.observe(&[0], now, &Random::default());
-    assert_eq!(quiet.ration(&terms, &[1_000], now), None, "without a reserve there is no ration");
+    assert_eq!(quiet.ration(&limit_set, &[1_000], now), None, "without a reserve there is no ration");
 }
 
 #[test]
 fn what_was_not_used_for_half_a_life_goes_back() {
-    let (terms, now) = (terms(), Instant::now());
-    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
-    stock_up(&mut stock, 10_000, now);
-    assert!(take(&mut stock, &terms, 3_000, now + LIFE / 4).is_some());
-    assert!(stock.give_up(ReturnCause::Time, now + LIFE / 2).is_none());
-    assert_eq!(stock.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
-    let returned = stock.give_up(ReturnCause::Time, now + LIFE * 3 / 4).unwrap();
+    let (limit_set, now) = (limit_set(), Instant::now());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    fill_up(&mut reserve, 10_000, now);
+    assert!(take(&mut reserve, &limit_set, 3_000, now + LIFE / 4).is_some());
+    assert!(reserve.give_up(ReturnCause::Time, now + LIFE / 2).is_none());
+    assert_eq!(reserve.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
+    let returned = reserve.give_up(ReturnCause::Time, now + LIFE * 3 / 4).unwrap();
     assert_eq!((returned.settled[0].amount, returned.forfeited.len()), (-7_000, 0));
-    assert_eq!(stock.due(now + LIFE), None);
+    assert_eq!(reserve.due(now + LIFE), None);
 }
 
 #[test]
 fn what_could_not_be_returned_within_its_life_is_forfeited() {
-    let (terms, now) = (terms(), Instant::now());
-    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
-    stock_up(&mut stock, 10_000, now);
+    let (limit_set, now) = (limit_set(), Instant::now());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    fill_up(&mut reserve, 10_000, now);
     // The process was stopped for an hour.
-    let returned = stock.give_up(ReturnCause::Time, now + Duration::from_secs(3_600)).unwrap();
+    let returned = reserve.give_up(ReturnCause::Time, now + Duration::from_secs(3_600)).unwrap();
     assert_eq!((returned.settled.len(), returned.forfeited[0].1), (0, 10_000));
 }
 
 #[test]
 fn tokens_that_come_back_live_no_longer_than_they_would_have() {
-    let (terms, now) = (terms(), Instant::now());
-    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
-    stock_up(&mut stock, 10_000, now);
-    let term = take(&mut stock, &terms, 4_000, now).unwrap();
-    stock_up(&mut stock, 10_000, now + LIFE / 2);
-    assert!(!stock.put_back(&terms, lot(4_000, term), Some(&"another".into()), now));
-    assert!(stock.put_back(&terms, lot(4_000, term), None, now + LIFE / 2));
-    assert!(!stock.put_back(&terms, lot(4_000, term), None, now + LIFE));
-    assert!(take(&mut stock, &terms, 11_000, now + LIFE).is_none(), "only the second lot lives");
-    assert!(take(&mut stock, &terms, 10_000, now + LIFE).is_some());
+    let (limit_set, now) = (limit_set(), Instant::now());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    fill_up(&mut reserve, 10_000, now);
+    let expiry = take(&mut reserve, &limit_set, 4_000, now).unwrap();
+    fill_up(&mut reserve, 10_000, now + LIFE / 2);
+    assert!(!reserve.put_back(&limit_set, lot(4_000, expiry), Some(&"another".into()), now));
+    assert!(reserve.put_back(&limit_set, lot(4_000, expiry), None, now + LIFE / 2));
+    assert!(!reserve.put_back(&limit_set, lot(4_000, expiry), None, now + LIFE));
+    assert!(take(&mut reserve, &limit_set, 11_000, now + LIFE).is_none(), "only the second lot lives");
+    assert!(take(&mut reserve, &limit_set, 10_000, now + LIFE).is_some());
 }
 
 #[test]
 fn an_ask_that_waited_for_the_stock_counts_once() {
-    let (terms, now) = (terms(), Instant::now());
-    let (mut waited, mut served) = (busy(&terms, 100, now), busy(&terms, 100, now));
-    for stock in [&mut waited, &mut served] {
-        stock_up(stock, 100_000, now);
+    let (limit_set, now) = (limit_set(), Instant::now());
+    let (mut waited, mut served) = (busy(&limit_set, 100, now), busy(&limit_set, 100, now));
+    for reserve in [&mut waited, &mut served] {
+        fill_up(reserve, 100_000, now);
     }
     for _ in 0..50 {
-        waited.missed(&terms, &[1_000]);
-        assert!(waited.take(&terms, &[1_000], ReserveDraw::Again, now).is_some());
-        assert!(take(&mut served, &terms, 1_000, now).is_some());
+        waited.missed(&limit_set, &[1_000]);
+        assert!(waited.take(&limit_set, &[1_000], ReserveDraw::Again, now).is_some());
+        assert!(take(&mut served, &limit_set, 1_000, now).is_some());
     }
     assert_eq!(order(&mut waited, 100_000_000, now), order(&mut served, 100_000_000, now));
 }
 
 #[test]
 fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
-    let (terms, now) = (terms(), Instant::now());
+    let (limit_set, now) = (limit_set(), Instant::now());
     let another = Incarnation::from("another");
-    let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
-    stock_up(&mut stock, 10_000, now);
-    assert_eq!(stock.pay(&terms, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");
-    assert_eq!(stock.pay(&terms, &[3_000], None, now)[0], 0);
-    assert_eq!(stock.pay(&terms, &[9_000], None, now)[0], 2_000, "as far as it goes");
-    stock_up(&mut stock, 5_000, now);
-    stock.stock_up(lot(1_000, Expiry::starting(now, LIFE)), Some(&another), now);
-    assert_eq!(stock.held(), [1_000]);
-    let returned = stock.give_up(ReturnCause::End, now).unwrap();
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    fill_up(&mut reserve, 10_000, now);
+    assert_eq!(reserve.pay(&limit_set, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");
+    assert_eq!(reserve.pay(&limit_set, &[3_000], None, now)[0], 0);
+    assert_eq!(reserve.pay(&limit_set, &[9_000], None, now)[0], 2_000, "as far as it goes");
+    fill_up(&mut reserve, 5_000, now);
+    reserve.fill_up(lot(1_000, Expiry::starting(now, LIFE)), Some(&another), now);
+    assert_eq!(reserve.held(), [1_000]);
+    let returned = reserve.give_up(ReturnCause::End, now).unwrap();
     assert_eq!((returned.incarnation, returned.settled[0].amount), (Some(another), -1_000));
 }
 
@@ -190,14 +190,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..200)
 }
 
-/// The last grant: its amount, its term, and the part that each lot gave.
+/// The last grant: its amount, its expiry, and the part that each lot gave.
 type Last = Option<(i64, Expiry, Vec<(usize, i64)>)>;
 
 proptest! {
     #[test]
     fn every_grant_was_debited_within_the_life_before_and_nothing_is_lost_or_made(steps in steps()) {
-        let (terms, mut now) = (terms(), Instant::now());
-        let mut stock = LaneReserve::new(Arc::clone(&terms), LIFE, now);
+        let (limit_set, mut now) = (limit_set(), Instant::now());
+        let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
         // When sent, and what nobody was granted yet.
         let mut lots: Vec<(Instant, i64)> = Vec::new();
         let mut last: Last = None;
@@ -206,8 +206,8 @@ proptest! {
             match step {
                 Step::Wait(ms) => now += Duration::from_millis(ms),
                 Step::Ask(tokens) => {
-                    let Some(term) = take(&mut stock, &terms, tokens * 1_000, now) else {
-                        stock.missed(&terms, &[tokens * 1_000]);
+                    let Some(expiry) = take(&mut reserve, &limit_set, tokens * 1_000, now) else {
+                        reserve.missed(&limit_set, &[tokens * 1_000]);
                         continue;
                     };
                     granted += tokens * 1_000;
@@ -220,38 +220,38 @@ proptest! {
                         }
                     }
                     prop_assert_eq!(missing, 0, "granted what was not debited within the life");
-                    last = Some((tokens * 1_000, term, parts));
+                    last = Some((tokens * 1_000, expiry, parts));
                 }
                 Step::Fetch(left) => {
-                    let ordered = order(&mut stock, left * 1_000, now);
+                    let ordered = order(&mut reserve, left * 1_000, now);
                     prop_assert!(ordered <= left * 500, "more than half of what is left");
                     if ordered > 0 {
-                        stock_up(&mut stock, ordered, now);
+                        fill_up(&mut reserve, ordered, now);
                         lots.push((now, ordered));
                         debited += ordered;
                         last = None;
                     }
                 }
                 Step::TidyUp => {
-                    let Some(gone) = stock.give_up(ReturnCause::Time, now) else { continue };
+                    let Some(gone) = reserve.give_up(ReturnCause::Time, now) else { continue };
                     returned += given_up(&gone);
                     lots.retain(|(sent, _)| *sent + LIFE > now);
-                    if stock.due(now).is_none() {
+                    if reserve.due(now).is_none() {
                         lots.clear();
                     }
                     last = None;
                 }
                 Step::PutBack => {
-                    let Some((tokens, term, parts)) = last.take() else { continue };
-                    if stock.put_back(&terms, lot(tokens, term), None, now) {
+                    let Some((tokens, expiry, parts)) = last.take() else { continue };
+                    if reserve.put_back(&limit_set, lot(tokens, expiry), None, now) {
                         granted -= tokens;
                         parts.into_iter().for_each(|(index, part)| lots[index].1 += part);
                     }
                 }
             }
-            prop_assert!(stock.held()[0] <= MOST);
+            prop_assert!(reserve.held()[0] <= MOST);
         }
-        let rest = stock.give_up(ReturnCause::End, now);
+        let rest = reserve.give_up(ReturnCause::End, now);
         returned += rest.iter().map(given_up).sum::<i64>();
         prop_assert_eq!(debited, granted + returned);
     }

@@ -62,8 +62,8 @@ fn the_largest_set_of_limits_is_all_that_an_expression_has_room_for() {
     let largest = encode_update(&write);
     let count = operators(&largest.condition);
     assert!(count <= MAX_OPERATORS, "{count}: {}", largest.condition);
-    assert!(operators(&largest.expression) <= MAX_OPERATORS, "{}", largest.expression);
-    assert!(largest.condition.len() <= MAX_BYTES && largest.expression.len() <= MAX_BYTES);
+    assert!(operators(&largest.update) <= MAX_OPERATORS, "{}", largest.update);
+    assert!(largest.condition.len() <= MAX_BYTES && largest.update.len() <= MAX_BYTES);
     let each = count - operators(&encode_update(&fullest(MAX_LIMITS - 1)).condition);
     assert!(count + each > MAX_OPERATORS, "there is room for one more: {count} and {each}");
 }

@@ -17,8 +17,6 @@ mod update;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-#[cfg(feature = "sim")]
-pub(crate) use update::Update;
 pub(crate) use update::{encode_removal, encode_update};
 
 use found::{Found, Stamp};

@@ -39,7 +39,7 @@ const LATE_CLOSING: Duration = Duration::from_secs(1);
 pub(super) struct LateWrite {
     pub(super) write: Sending,
     pub(super) draft: WriteDraft,
-    pub(super) terms: Arc<LimitSet>,
+    pub(super) limit_set: Arc<LimitSet>,
     /// Those that it was to serve, and what each asked for.
     pub(super) served: Vec<(Arc<Target>, Amounts)>,
     /// The settlements that it carries. Nobody waits for them any more.
@@ -86,17 +86,17 @@ impl LateWrite {
 
     /// It was done after all, for nobody.
     fn give_back(self, lane: &Arc<Lane>, image: Arc<crate::bucket::image::Image>) {
-        let Self { draft, terms, served, .. } = self;
-        let levels = balances(&terms, &image, draft.now);
-        let baseline = lane.observe(&terms, &image, &levels, draft.now);
-        lane.refunded(&terms, &draft.adjust);
-        let available: Amounts = levels.iter().map(|level| level.tokens).collect();
-        for (level, taken) in served {
+        let Self { draft, limit_set, served, .. } = self;
+        let balances = balances(&limit_set, &image, draft.now);
+        let baseline = lane.observe(&limit_set, &image, &balances, draft.now);
+        lane.refunded(&limit_set, &draft.adjust);
+        let available: Amounts = balances.iter().map(|balance| balance.tokens).collect();
+        for (target, taken) in served {
             let (incarnation, available, baseline) = (image.incarnation.clone(), available.clone(), baseline.clone());
             // Dropped without a lease, it gives back what it holds.
-            drop(Hold::new(level, Tokens { incarnation, taken, available, baseline, term: None }));
+            drop(Hold::new(target, Tokens { incarnation, taken, available, baseline, expiry: None }));
         }
-        let ahead = returned(&draft, &terms, &baseline);
+        let ahead = returned(&draft, &limit_set, &baseline);
         if !ahead.is_empty() {
             lane.book(Pending::new(ahead, image.incarnation.clone(), None));
         }
@@ -106,7 +106,7 @@ impl LateWrite {
     /// Nobody will know.
     fn never(self) {
         telemetry::late(LateAnswer::Never);
-        outcome::unknown(&self.terms, &self.draft, |index| {
+        outcome::unknown(&self.limit_set, &self.draft, |index| {
             let served = self.draft.served.iter().position(|known| *known == index)?;
             self.served.get(served).map(|(_, amounts)| amounts)
         });
@@ -116,8 +116,8 @@ impl LateWrite {
 }
 
 /// The refunds of what was debited ahead.
-fn returned(draft: &WriteDraft, terms: &LimitSet, baseline: &Baseline) -> Vec<Settled> {
-    let ahead = terms.params.iter().zip(&draft.ahead).enumerate().filter(|(_, (_, amount))| **amount > 0);
+fn returned(draft: &WriteDraft, limit_set: &LimitSet, baseline: &Baseline) -> Vec<Settled> {
+    let ahead = limit_set.params.iter().zip(&draft.ahead).enumerate().filter(|(_, (_, amount))| **amount > 0);
     let refund = |(index, ((name, params), amount)): (usize, (&(crate::model::name::LimitName, _), &i64))| Settled {
         name: name.clone(),
         amount: -amount,

@@ -20,7 +20,7 @@ use crate::{
                 late::LateWrite,
                 outcome::{contended, deduplicated, kind, unknown},
                 request::{Sending, WriteDraft, WriteRequest},
-                round::{balances, debts, drop_strangers, grant, opening, rest, serve_from_reserve, stock_up},
+                round::{balances, debts, drop_strangers, fill_up, grant, opening, rest, serve_from_reserve},
             },
             queue::{Fetch, Waiting},
             refuse::{At, answer_refused, in_line, shards},
@@ -57,7 +57,7 @@ enum Step {
 /// A round under way.
 struct Drive<'a> {
     lane: &'a Arc<Lane>,
-    terms: Arc<LimitSet>,
+    limit_set: Arc<LimitSet>,
     asks: Vec<Ask>,
     pending: Vec<Pending>,
     fetch: Fetch,
@@ -94,19 +94,19 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
 
 impl<'a> Drive<'a> {
     fn new(lane: &'a Arc<Lane>, round: Round) -> Self {
-        let Round { terms, mut asks, mut pending, fetch } = round;
-        serve_from_reserve(lane, &terms, &mut asks, &mut pending);
+        let Round { limit_set, mut asks, mut pending, fetch } = round;
+        serve_from_reserve(lane, &limit_set, &mut asks, &mut pending);
         let began = Instant::now();
         telemetry::queued(asks.iter().map(|ask| began.saturating_duration_since(ask.asked_at)));
         telemetry::settling(pending.iter().map(|pending| began.saturating_duration_since(pending.booked_at)));
         let freshness = match lane.image() {
-            Some(image) if in_line(&image, &terms) => lane.freshness(),
+            Some(image) if in_line(&image, &limit_set) => lane.freshness(),
             _ => Freshness::Stale,
         };
         Self {
             lane,
             reserving: fetch == Fetch::Yes || asks.iter().any(|ask| ask.exactness == Exactness::Reserved),
-            terms,
+            limit_set,
             asks,
             pending,
             fetch,
@@ -123,7 +123,7 @@ impl<'a> Drive<'a> {
         self.reserving
             && self.freshness == Freshness::Stale
             && self.lane.is_shared()
-            && self.lane.stock().is_some_and(|stock| stock.is_scarce())
+            && self.lane.reserve().is_some_and(|reserve| reserve.is_scarce())
     }
 
     fn has_work(&self) -> bool {
@@ -142,7 +142,7 @@ impl<'a> Drive<'a> {
             self.fetch = Fetch::No;
             return Step::Again;
         }
-        self.was_in_line = image.as_ref().is_none_or(|image| in_line(image, &self.terms));
+        self.was_in_line = image.as_ref().is_none_or(|image| in_line(image, &self.limit_set));
         match image {
             Some(image) => self.plan_update(image),
             None => self.plan_creation(),
@@ -150,20 +150,20 @@ impl<'a> Drive<'a> {
     }
 
     fn plan_update(&mut self, image: Arc<Image>) -> Step {
-        let (lane, terms, now) = (self.lane, &self.terms, self.lane.shared.clock.now_ms());
+        let (lane, limit_set, now) = (self.lane, &self.limit_set, self.lane.shared.clock.now_ms());
         drop_strangers(&mut self.pending, &image);
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
         let shards = shards(&self.asks, &image);
         let adjust = lane.booked(&self.pending, &image, shards, now);
-        let known = Situation { image: &image, freshness: self.freshness, terms, shards, now };
-        let may_reserve = self.reserving && shards == 1 && !image.disabled && in_line(&image, terms);
-        let mut order = |left: &[i64]| if may_reserve { lane.stock()?.order(left, Instant::now()) } else { None };
+        let known = Situation { image: &image, freshness: self.freshness, limit_set, shards, now };
+        let may_reserve = self.reserving && shards == 1 && !image.disabled && in_line(&image, limit_set);
+        let mut order = |left: &[i64]| if may_reserve { lane.reserve()?.order(left, Instant::now()) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
         let at = At { image: &image, shards, now, written_in: Duration::ZERO };
-        let served = answer_refused(lane, terms, &mut self.asks, &adjust, &served, &refused, &at);
+        let served = answer_refused(lane, limit_set, &mut self.asks, &adjust, &served, &refused, &at);
         let Some(write) = write else {
             finish(std::mem::take(&mut self.pending), &Ok(()));
-            rest(lane, terms, &image, now, self.writes);
+            rest(lane, limit_set, &image, now, self.writes);
             return Step::Over;
         };
         let write = if lane.is_crowded(now) { write.leaving_room(shards) } else { write };
@@ -182,8 +182,8 @@ impl<'a> Drive<'a> {
         }
         let now = self.lane.shared.clock.now_ms();
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
-        let opening = opening(self.lane, &self.terms, &self.asks, now);
-        let (served, image) = decide_new(&self.terms, &amounts, opening, now);
+        let opening = opening(self.lane, &self.limit_set, &self.asks, now);
+        let (served, image) = decide_new(&self.limit_set, &amounts, opening, now);
         let draft = WriteDraft {
             sent_at: Instant::now(),
             now,
@@ -245,9 +245,9 @@ impl<'a> Drive<'a> {
         self.lane.remember(Some(Arc::clone(&image)));
         telemetry::served(draft.served.len());
         debts(&image, &draft.adjust);
-        let baseline = grant(self.lane, &self.terms, &mut self.asks, &image, draft);
-        self.lane.refunded(&self.terms, &draft.adjust);
-        stock_up(self.lane, &self.terms, &image, draft, baseline);
+        let baseline = grant(self.lane, &self.limit_set, &mut self.asks, &image, draft);
+        self.lane.refunded(&self.limit_set, &draft.adjust);
+        fill_up(self.lane, &self.limit_set, &image, draft, baseline);
         finish(std::mem::take(&mut self.pending), &Ok(()));
         self.freshness = Freshness::Fresh;
         self.fetch = Fetch::No;
@@ -257,7 +257,7 @@ impl<'a> Drive<'a> {
     async fn lost(&mut self, image: Option<Image>, now: i64) -> ControlFlow<()> {
         let lane = self.lane;
         lane.succeeded();
-        if self.was_in_line && image.as_ref().is_some_and(|image| !in_line(image, &self.terms)) {
+        if self.was_in_line && image.as_ref().is_some_and(|image| !in_line(image, &self.limit_set)) {
             // The limits were changed by somebody who knows better than a resolution from before. Whoever asks again in
             // spite of it knows better still.
             for ask in self.asks.drain(..) {
@@ -266,7 +266,7 @@ impl<'a> Drive<'a> {
             self.fetch = Fetch::No;
         }
         if let Some(image) = &image {
-            lane.observe(&self.terms, image, &balances(&self.terms, image, now), now);
+            lane.observe(&self.limit_set, image, &balances(&self.limit_set, image, now), now);
         }
         lane.remember(image.map(Arc::new));
         self.freshness = Freshness::Fresh;
@@ -319,7 +319,7 @@ impl<'a> Drive<'a> {
             return ControlFlow::Break(());
         }
         self.lane.failed(now, Evidence::Silence);
-        unknown(&self.terms, draft, |index| asks.get(index).map(|ask| &ask.amounts));
+        unknown(&self.limit_set, draft, |index| asks.get(index).map(|ask| &ask.amounts));
         fail(asks, std::mem::take(&mut self.pending), error);
         ControlFlow::Break(())
     }
@@ -332,12 +332,12 @@ impl<'a> Drive<'a> {
         let error = Arc::new(RepositoryError::from(StoreError::timed_out(operation, after)));
         let asks = std::mem::take(&mut self.asks);
         let served = draft.served.iter().filter_map(|index| asks.get(*index));
-        let served = served.map(|ask| (Arc::clone(&ask.level), ask.amounts.clone())).collect();
+        let served = served.map(|ask| (Arc::clone(&ask.target), ask.amounts.clone())).collect();
         fail(asks, Vec::new(), Arc::clone(&error));
         let mut pending = std::mem::take(&mut self.pending);
         let unknown = SettleFailure { source: error, outlook: SettleOutlook::Unknown };
         pending.iter_mut().for_each(|settlement| settlement.tell(Err(unknown.clone())));
-        late::follow(self.lane, LateWrite { write, draft, terms: Arc::clone(&self.terms), served, pending });
+        late::follow(self.lane, LateWrite { write, draft, limit_set: Arc::clone(&self.limit_set), served, pending });
         ControlFlow::Break(())
     }
 

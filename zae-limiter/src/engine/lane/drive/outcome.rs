@@ -37,8 +37,8 @@ pub(super) fn kind(outcome: &WriteOutcome) -> &'static str {
 }
 
 /// Counts the tokens that a write of unknown outcome may have taken for nobody.
-pub(super) fn unknown<'a>(terms: &LimitSet, written: &WriteDraft, amounts: impl Fn(usize) -> Option<&'a Amounts>) {
-    for (slot, (name, _)) in terms.params.iter().enumerate() {
+pub(super) fn unknown<'a>(limit_set: &LimitSet, written: &WriteDraft, amounts: impl Fn(usize) -> Option<&'a Amounts>) {
+    for (slot, (name, _)) in limit_set.params.iter().enumerate() {
         let taken: i64 = written.served.iter().filter_map(|index| amounts(*index)).map(|amounts| amounts[slot]).sum();
         let ahead = written.ahead.get(slot).copied().unwrap_or(0);
         telemetry::under(Under::UnknownWrite, name, taken.saturating_add(ahead));

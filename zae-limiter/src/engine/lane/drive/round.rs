@@ -25,25 +25,30 @@ use crate::{
             target::FromReserve,
         },
         reserve::lots::{Expiry, ReserveLot},
-        telemetry::{self, Over, Stocked},
+        telemetry::{self, Over, ReserveFlow},
     },
     model::{name::LimitName, reserve::Exactness},
 };
 
-/// Answers those whom the stock can serve after all: it was filled while they waited.
-pub(super) fn serve_from_reserve(lane: &Lane, terms: &Arc<LimitSet>, asks: &mut Vec<Ask>, pending: &mut Vec<Pending>) {
+/// Answers those whom the reserve can serve after all: it was filled while they waited.
+pub(super) fn serve_from_reserve(
+    lane: &Lane,
+    limit_set: &Arc<LimitSet>,
+    asks: &mut Vec<Ask>,
+    pending: &mut Vec<Pending>,
+) {
     if !asks.iter().any(|ask| ask.exactness == Exactness::Reserved) {
         return;
     }
-    if let Some(mut stock) = lane.stock() {
-        pending.extend(stock.adopt(terms, Instant::now()).and_then(returned));
+    if let Some(mut reserve) = lane.reserve() {
+        pending.extend(reserve.adopt(limit_set, Instant::now()).and_then(returned));
     }
     for ask in std::mem::take(asks) {
         if ask.exactness == Exactness::Strict {
             asks.push(ask);
             continue;
         }
-        match ask.level.ask_stock_again(&ask.amounts) {
+        match ask.target.ask_reserve_again(&ask.amounts) {
             FromReserve::Granted(hold) => drop(ask.reply.send(AskOutcome::Granted(hold))),
             FromReserve::Refused(refusal) => drop(ask.reply.send(AskOutcome::Refused(refusal))),
             FromReserve::Ask => asks.push(ask),
@@ -52,36 +57,36 @@ pub(super) fn serve_from_reserve(lane: &Lane, terms: &Arc<LimitSet>, asks: &mut 
 }
 
 /// Notes that there is nothing to write.
-pub(super) fn rest(lane: &Lane, terms: &LimitSet, image: &Image, now: i64, writes: u32) {
-    if let Some(mut stock) = lane.stock() {
-        let left = left(terms, image, now);
-        stock.observe(&left, Instant::now(), &lane.shared.random);
+pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
+    if let Some(mut reserve) = lane.reserve() {
+        let left = left(limit_set, image, now);
+        reserve.observe(&left, Instant::now(), &lane.shared.random);
     }
     if writes > 0 {
         telemetry::answered(writes);
     }
 }
 
-fn left(terms: &LimitSet, image: &Image, now: i64) -> Amounts {
-    balances(terms, image, now).iter().map(|balance| balance.tokens).collect()
+fn left(limit_set: &LimitSet, image: &Image, now: i64) -> Amounts {
+    balances(limit_set, image, now).iter().map(|balance| balance.tokens).collect()
 }
 
-pub(super) fn balances(terms: &LimitSet, image: &Image, now: i64) -> Vec<Balance> {
-    crate::bucket::plan::levels(image, &terms.goal(&[], &[], image.shards(), now))
+pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Balance> {
+    crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], image.shards(), now))
 }
 
-/// Puts what was debited ahead into the stock, and tells it what the bucket holds.
-pub(super) fn stock_up(lane: &Lane, terms: &LimitSet, image: &Image, written: &WriteDraft, baseline: Baseline) {
-    let Some(mut stock) = lane.stock() else { return };
+/// Puts what was debited ahead into the reserve, and tells it what the bucket holds.
+pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written: &WriteDraft, baseline: Baseline) {
+    let Some(mut reserve) = lane.reserve() else { return };
     let now = Instant::now();
     if !written.ahead.is_empty() {
-        let names = terms.params.iter().map(|(name, _)| name);
-        telemetry::reserve_tokens(Stocked::Debited, names.zip(written.ahead.iter().copied()));
-        let term = Expiry::starting(written.sent_at, lane.shared.options.reserve_life);
-        let lot = ReserveLot { tokens: written.ahead.clone(), baseline, term };
-        stock.stock_up(lot, image.incarnation.as_ref(), now);
+        let names = limit_set.params.iter().map(|(name, _)| name);
+        telemetry::reserve_tokens(ReserveFlow::Debited, names.zip(written.ahead.iter().copied()));
+        let expiry = Expiry::starting(written.sent_at, lane.shared.options.reserve_life);
+        let lot = ReserveLot { tokens: written.ahead.clone(), baseline, expiry };
+        reserve.fill_up(lot, image.incarnation.as_ref(), now);
     }
-    stock.observe(&left(terms, image, written.now), now, &lane.shared.random);
+    reserve.observe(&left(limit_set, image, written.now), now, &lane.shared.random);
 }
 
 /// Counts what adjustments took from balances that did not have it.
@@ -99,7 +104,7 @@ pub(super) fn drop_strangers(pending: &mut Vec<Pending>, image: &Image) {
 }
 
 /// Returns the state that the lane's bucket is created with.
-pub(super) fn opening(lane: &Arc<Lane>, terms: &LimitSet, asks: &[Ask], now: i64) -> Opening {
+pub(super) fn opening(lane: &Arc<Lane>, limit_set: &LimitSet, asks: &[Ask], now: i64) -> Opening {
     let shards = asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(1);
     let first = (lane.key.shard > 0).then(|| asks.iter().find_map(|ask| ask.first_shard.clone())).flatten();
     let balances = (lane.key.shard > 0).then(|| {
@@ -107,7 +112,7 @@ pub(super) fn opening(lane: &Arc<Lane>, terms: &LimitSet, asks: &[Ask], now: i64
             let Some(image) = first.as_deref() else { return 0 };
             image.limit(name.as_str()).map_or(0, |stored| further_balance(image, stored, *whole, shards, now))
         };
-        terms.params.iter().map(surplus).collect()
+        limit_set.params.iter().map(surplus).collect()
     });
     Opening { shards, balances, incarnation: Incarnation::drawn_from(&lane.shared.random), wcu: WcuImage::full() }
 }
@@ -115,28 +120,28 @@ pub(super) fn opening(lane: &Arc<Lane>, terms: &LimitSet, asks: &[Ask], now: i64
 /// Grants what was written to those who are served. Returns the state of the bucket right after.
 pub(super) fn grant(
     lane: &Lane,
-    terms: &Arc<LimitSet>,
+    limit_set: &Arc<LimitSet>,
     asks: &mut Vec<Ask>,
     image: &Image,
     written: &WriteDraft,
 ) -> Baseline {
     let (served, now) = (&written.served, written.now);
     let shards = shards(asks, image);
-    let levels = crate::bucket::plan::levels(image, &terms.goal(&[], &[], shards, now));
-    let baseline = lane.observe(terms, image, &levels, now);
-    let available: Amounts = levels.iter().map(|level| level.tokens).collect();
+    let balances = crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], shards, now));
+    let baseline = lane.observe(limit_set, image, &balances, now);
+    let available: Amounts = balances.iter().map(|balance| balance.tokens).collect();
     let mut served = served.iter().copied().peekable();
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
         if served.next_if_eq(&index).is_none() {
             asks.push(ask);
             continue;
         }
-        let Ask { level, amounts, reply, .. } = ask;
+        let Ask { target, amounts, reply, .. } = ask;
         let incarnation = image.incarnation.clone();
         let (available, baseline) = (available.clone(), baseline.clone());
-        let tokens = Tokens { incarnation, taken: amounts, available, baseline, term: None };
+        let tokens = Tokens { incarnation, taken: amounts, available, baseline, expiry: None };
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
-        let _ = reply.send(AskOutcome::Granted(Hold::new(level, tokens)));
+        let _ = reply.send(AskOutcome::Granted(Hold::new(target, tokens)));
     }
     baseline
 }

@@ -1,8 +1,12 @@
 //! Keys, and expressions with their names and values.
 
+mod build;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+
+pub(crate) use build::ExpressionBuilder;
 
 use crate::wire::{
     Item,
@@ -47,32 +51,16 @@ pub(crate) struct Expression {
 }
 
 impl Expression {
-    pub(crate) fn condition(text: impl Into<String>) -> Self {
-        Self { condition: text.into(), ..Self::default() }
-    }
-
-    pub(crate) fn update(text: impl Into<String>) -> Self {
-        Self { update: text.into(), ..Self::default() }
+    /// Builds an expression that names no limit.
+    pub(crate) fn of(build: impl FnOnce(&mut ExpressionBuilder)) -> Self {
+        let mut builder = ExpressionBuilder::for_limits(0);
+        build(&mut builder);
+        builder.finish()
     }
 
     /// There must be no such item.
     pub(crate) fn absent() -> Self {
-        Self::condition("attribute_not_exists(PK)")
-    }
-
-    pub(crate) fn when(mut self, text: impl Into<String>) -> Self {
-        self.condition = text.into();
-        self
-    }
-
-    pub(crate) fn name(mut self, placeholder: &str, name: impl Into<String>) -> Self {
-        self.names.insert(placeholder.to_owned(), name.into());
-        self
-    }
-
-    pub(crate) fn value(mut self, placeholder: &str, value: AttributeValue) -> Self {
-        self.values.insert(placeholder.to_owned(), value);
-        self
+        Self::of(|e| e.expect("PK", None::<i64>))
     }
 
     pub(crate) fn condition_text(&self) -> Option<String> {

@@ -1,0 +1,82 @@
+//! A bucket item for tests of writes, without a table: [`apply`].
+
+use crate::bucket::{
+    image::{Image, LimitImage},
+    leftovers::Enabled,
+    refund::RefundsBefore,
+    write::{BucketWrite, TokenWrite, Validity},
+};
+
+/// Applies a write the way DynamoDB would: all conditions on the item as it is, then all changes, or nothing.
+pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
+    let valid = match write.expect_valid {
+        Validity::AbsentOrAfter(now) => item.valid_until.is_none_or(|until| until > now),
+        Validity::Expired(stamp) => item.valid_until == Some(stamp),
+    };
+    let facts = write.expect_refill.is_none_or(|rf| rf == item.last_refill)
+        && write.expect_shards == item.shard_count
+        && write.set_ttl.flatten().is_none_or(|ttl| item.ttl.is_none_or(|stored| stored <= ttl))
+        && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
+        && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
+        && valid;
+    let stamp = write.refund.is_none_or(|refund| match refund.before {
+        RefundsBefore::Exactly(last) => item.last_refund == last,
+        RefundsBefore::AnyOther => item.last_refund != Some(refund.id),
+    });
+    let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
+    let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
+    let balances = write.limits.iter().all(|limit| {
+        let stored = item.limit(limit.name.as_str());
+        let tokens = stored.and_then(|s| s.tokens);
+        let params = stored.map(|s| s.params).unwrap_or_default();
+        params == limit.expect_params
+            && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
+            && limit.refund.is_none_or(|refund| {
+                refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
+            })
+            && match limit.tokens {
+                TokenWrite::Add { at_least, at_most, .. } => {
+                    tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
+                }
+                TokenWrite::Set { from, .. } => tokens == from,
+            }
+    });
+    if !facts || !stamp || !enabled || !over || !balances {
+        return false;
+    }
+    for limit in &write.limits {
+        let index = item.limits.iter().position(|l| l.name == limit.name).unwrap_or_else(|| {
+            item.limits.push(LimitImage {
+                name: limit.name.clone(),
+                tokens: None,
+                params: Default::default(),
+                fraction: 0,
+                refunded: None,
+                consumed: None,
+            });
+            item.limits.len() - 1
+        });
+        let stored = &mut item.limits[index];
+        stored.tokens = match limit.tokens {
+            TokenWrite::Add { delta, .. } => Some(stored.tokens.unwrap_or(0) + delta),
+            TokenWrite::Set { to, .. } => Some(to),
+        };
+        stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
+        stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
+        if let Some(refund) = limit.refund {
+            stored.refunded = Some(stored.refunded.unwrap_or(0) + refund.add);
+        }
+        if let Some(params) = limit.set_params {
+            stored.params = params.into();
+        }
+    }
+    item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);
+    item.last_refill = write.set_refill.unwrap_or(item.last_refill);
+    item.leftovers.retain(|leftover| !write.remove.contains(leftover));
+    item.ttl = write.set_ttl.unwrap_or(item.ttl);
+    item.watch = write.set_watch.unwrap_or(item.watch);
+    if matches!(write.expect_valid, Validity::Expired(_)) {
+        item.valid_until = None;
+    }
+    true
+}

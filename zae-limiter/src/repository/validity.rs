@@ -1,0 +1,86 @@
+//! The time for which a resolution may be believed by somebody who keeps it: [`Validity`].
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Repository,
+    resolution::{Remembered, Resolutions},
+};
+use crate::{clock::Clock, model::name::EntityId};
+
+/// Until when what was resolved may be believed by somebody who keeps it.
+#[derive(Debug)]
+pub(crate) struct Validity {
+    /// Epoch ms when it was read: a clock that was set back makes it old, not eternal.
+    since: i64,
+    /// Epoch ms.
+    until: i64,
+    /// The same on the monotonic clock, where the other keeps pace with it.
+    ends_at: Option<Instant>,
+    /// The changes made before it was read.
+    seen: u64,
+    /// The changes noted when it was last found to hold; the largest number until then.
+    checked: AtomicU64,
+}
+
+impl Validity {
+    fn contains(&self, now: Instant, clock: &dyn Clock) -> bool {
+        match self.ends_at {
+            Some(ends_at) => now < ends_at,
+            None => (self.since..self.until).contains(&clock.now_ms()),
+        }
+    }
+
+    /// The time in which both hold.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        let seen = self.seen.min(other.seen);
+        Self {
+            since: self.since.max(other.since),
+            until: self.until.min(other.until),
+            ends_at: self.ends_at.min(other.ends_at),
+            seen,
+            checked: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
+impl Resolutions {
+    /// Returns the time in which `remembered` is valid, with what is known of its namespace since `standing_since`.
+    pub(super) fn validity(&self, remembered: &Remembered, standing_since: i64, clock: &dyn Clock) -> Validity {
+        let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
+        let until = read_at.saturating_add(self.ttl_ms());
+        let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
+        let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
+        Validity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Repository {
+    /// Returns true if what was resolved earlier for these entities still holds.
+    #[inline]
+    pub(crate) fn still_holds<'a>(
+        &self,
+        validity: &Validity,
+        mut entities: impl Iterator<Item = &'a EntityId>,
+        now: Instant,
+    ) -> bool {
+        let known = self.resolutions();
+        if !validity.contains(now, &**self.clock()) {
+            return false;
+        }
+        let changes = known.changes().noted();
+        if validity.checked.load(Ordering::Relaxed) != changes {
+            let namespace = self.namespace_id();
+            if entities.any(|entity| known.changes().since(validity.seen, namespace, entity)) {
+                return false;
+            }
+            validity.checked.store(changes, Ordering::Relaxed);
+        }
+        true
+    }
+}
