@@ -39,16 +39,19 @@ pin_project! {
 pin_project! {
     #[project = KindProjection]
     enum Kind<B> {
+        /// The inner service's body.
         Limited {
             #[pin]
             body: B,
             guard: SettleGuard,
         },
+        /// The layer's own, in one piece.
         Refusal { body: Bytes },
     }
 }
 
 impl<B> ResponseBody<B> {
+    /// Makes the body of a refusal.
     pub(crate) fn refusal(body: Bytes) -> Self {
         Self { kind: Kind::Refusal { body } }
     }

@@ -1,4 +1,8 @@
 //! Decisions about requests, for handlers and outer layers: [`Decision`], [`LeaseHandle`].
+//!
+//! A granted request's decision is its lease and nothing else, so that telling it costs one count of references;
+//! everything that can be asked of it is read from the lease. A refusal's is put together once and shared by handlers,
+//! outer layers and the log.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -27,13 +31,16 @@ pub struct Decision(Kind);
 enum Kind {
     /// The lease knows everything else.
     Admitted(LeaseHandle),
+    /// Without a lease: skipped, refused, or let through in shadow mode.
     Told(Arc<Facts>),
 }
 
 #[derive(Debug)]
 struct Facts {
     subject: Subject,
+    /// The limits that were asked, where any were.
     statuses: Vec<LimitStatus>,
+    /// The way it went.
     outcome: Outcome,
 }
 
@@ -56,17 +63,21 @@ pub enum Outcome {
 /// Whom a request was taken for, as far as that is known.
 #[derive(Debug, Default)]
 pub(crate) struct Subject {
+    /// The entity, once it is known.
     pub(crate) entity: Option<EntityId>,
+    /// The resource, once it is known.
     pub(crate) resource: Option<ResourceName>,
 }
 
 impl Subject {
+    /// Takes both from an acquisition.
     pub(crate) fn of(acquire: &Acquire) -> Self {
         Self { entity: Some(acquire.entity().clone()), resource: Some(acquire.resource().clone()) }
     }
 }
 
 impl Decision {
+    /// Describes a grant.
     #[inline]
     pub(crate) fn admitted(lease: LeaseHandle) -> Self {
         Self(Kind::Admitted(lease))

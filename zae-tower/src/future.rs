@@ -3,6 +3,14 @@
 //! It is in one of two states: deciding, with the inner service that was polled ready kept for the call, or serving.
 //! Dropped while it decides, nothing stays taken. Dropped while it serves, the request counts, and its lease is settled
 //! as dropped.
+//!
+//! The decision is boxed, one allocation per request that has to wait for it. Naming its type would name those of four
+//! extractors and the limiter, and make the future as large as the largest of them; a request that a reserve grants
+//! needs neither.
+//!
+//! The inner service moves in when the decision begins and is called when it ends. Its readiness (a permit of a
+//! concurrency limit, say) is held meanwhile, which Tower's contract asks for; hence the documentation's advice to put
+//! concurrency limits outside.
 
 use std::{
     fmt,
@@ -42,7 +50,9 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, R, F> {
+        /// The limiter is asked; `ready` is the instance that was polled ready.
         Deciding { deciding: Deciding<R>, ready: S },
+        /// The inner service answers.
         Serving {
             #[pin]
             serving: F,
@@ -52,11 +62,13 @@ pin_project! {
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
+    /// Begins with a request that was decided in `call`.
     #[inline(always)]
     pub(crate) fn serving(serving: S::Future, through: Through) -> Self {
         Self { state: State::Serving { serving, through: Some(through) } }
     }
 
+    /// Begins with a decision that has to be waited for.
     pub(crate) fn new(ready: S, deciding: impl Future<Output = (R, Passage)> + Send + 'static) -> Self {
         Self { state: State::Deciding { deciding: Box::pin(deciding), ready } }
     }
@@ -92,6 +104,7 @@ where
     }
 }
 
+/// Ties the lease to the response's body, or settles it where there is no response.
 fn finish<B: http_body::Body, E>(
     result: Result<Response<B>, E>,
     through: Option<Through>,

@@ -11,6 +11,27 @@
 //!
 //! If no extractor waits and a reserve has the tokens, all of it happens without a future ([`AtOnce`]). In shadow mode
 //! ([`Mode::Shadow`]) a refusal is counted and logged, and the request goes on.
+//!
+//! # Order of the extractors
+//!
+//! Entity before everything, as a stranger is to cost as little as possible. Resource before cost, because with both
+//! the limiter's memory can refuse a call to a model by its fixed part before a body of megabytes is read
+//! ([`Gate::refused_unread`]). Limits last: most layers have none.
+//!
+//! An extractor that cannot say (`Ok(None)`) leaves its default: the shared entity `anonymous`, the resource `default`,
+//! one request. One that fails refuses the request: nothing is guessed from a value that cannot be read.
+//!
+//! # Two ways to the same answer
+//!
+//! `call` of the service tries [`Gate::at_once`], which polls the extractors once and asks only reserves and
+//! predicates. If that is not enough, [`Gate::pass_from`] goes on from what is known, so no extractor runs twice.
+//! Extractors state by a constant that they never wait; the compiler then removes the first way for those that may.
+//!
+//! # Shadow mode
+//!
+//! A refusal becomes [`Outcome::WouldRefuse`], and the request goes on without a lease. It takes nothing, so a shadow
+//! that would refuse half of the calls shows the same numbers as the limit that will. One case is refused all the same:
+//! if an extractor consumed a body and could not put it back, there is nothing to pass on.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -35,31 +56,44 @@ use crate::{
     telemetry::{self, Notices},
 };
 
+/// A predicate that lets requests through without asking.
 pub(crate) type Skip = Arc<dyn Fn(&dyn RequestHead) -> bool + Send + Sync>;
+/// A change to the response of a refusal.
 pub(crate) type Render = Arc<dyn Fn(&Refusal, Response<Bytes>) -> Response<Bytes> + Send + Sync>;
 
 /// Treatment of a request in which no extractor finds an identity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unidentified {
+    /// All of them share one entity.
     Share,
+    /// They get 401.
     Refuse,
 }
 
 /// Selects whether refusals are carried out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
+    /// Refusals are answers.
     Enforce,
+    /// Refusals are only counted and logged.
     Shadow,
 }
 
 /// Everything that is the same for all requests of a layer.
 pub(crate) struct Gate<E, Rs, C, L> {
+    /// Decides.
     pub(crate) limiter: RateLimiter,
+    /// Tells who asks.
     pub(crate) entity: Arc<E>,
+    /// Tells for what.
     pub(crate) resource: Arc<Rs>,
+    /// Tells how much, in tokens by limit.
     pub(crate) cost: Arc<C>,
+    /// Tells limits of this request alone.
     pub(crate) limits: Arc<L>,
+    /// Everything else that can be set.
     pub(crate) settings: Arc<Settings>,
+    /// Log lines and metrics, some of them once a minute only.
     pub(crate) notices: Arc<Notices>,
     /// Requests whose leases are not settled.
     pub(crate) open: TaskTracker,
@@ -104,12 +138,14 @@ pub(crate) enum AtOnce {
 
 /// A request that says nothing the limiter could be asked for.
 pub(crate) struct Unasked {
+    /// The request, as far as it is known.
     subject: Subject,
     /// Boxed: most requests say all that it takes.
     refusal: Box<Refusal>,
 }
 
 impl Unasked {
+    /// Describes a request that was refused before the limiter was asked.
     fn new(entity: Option<EntityId>, resource: Option<ResourceName>, error: impl Into<Refusal>) -> Self {
         Self { subject: Subject { entity, resource }, refusal: Box::new(error.into()) }
     }
@@ -195,6 +231,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         self.refused(request, unasked, style, started.elapsed())
     }
 
+    /// Answers the request, or in shadow mode lets it go on.
     fn refused<R: RequestHead>(&self, request: &mut R, why: Unasked, style: RequestStyle, took: Duration) -> Passage {
         let Unasked { subject, refusal } = why;
         let refusal: Arc<Refusal> = Arc::from(refusal);
@@ -231,12 +268,14 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         self.through(Course::Admitted(guard.metered(self.settings.accounting.as_ref())))
     }
 
+    /// Lets the request go on without a lease.
     fn unlimited<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
         self.notices.decided(&decision, took);
         request.extensions_mut().insert(decision.clone());
         self.through(Course::Unlimited(decision))
     }
 
+    /// Adds the settings for its response.
     fn through(&self, course: Course) -> Through {
         // Clients are not told about limits that do not hold yet.
         let (dialect, announcing) = match self.settings.mode {
@@ -295,6 +334,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         }
     }
 
+    /// Takes a stranger for the shared entity, or refuses.
     fn somebody(&self, found: Option<EntityId>) -> Result<EntityId, ExtractError> {
         match (found, self.settings.unidentified) {
             (Some(entity), _) => Ok(entity),

@@ -9,6 +9,9 @@
 //! grpc-message: Not enough left of rpm. Try again in 12 s.
 //! grpc-retry-pushback-ms: 11204
 //! ```
+//!
+//! Sources: "gRPC over HTTP/2" (Responses, Trailers-Only; percent-encoding of `grpc-message`), the list of status
+//! codes, and gRFC A6 for the pushback, which retrying clients keep in place of their own backoff.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
@@ -17,9 +20,13 @@ use http::{
 
 use crate::{Problem, headers::millis_up};
 
+/// The content type of gRPC, which formats are appended to.
 const GRPC: &str = "application/grpc";
+/// The status code, a number.
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// A sentence for people, percent-encoded.
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// The wait in ms, or -1.
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// Returns true for a gRPC call: `application/grpc`, alone or with a message format (`+proto`). gRPC-Web is not one:

@@ -1,6 +1,9 @@
 //! A short text that is written for every request: [`Line`].
 //!
 //! Headers and problem bodies are written for every request. Nearly all of them fit into a buffer on the stack.
+//!
+//! Text that grows beyond 120 bytes moves to the heap as a whole: names of limits may have 64 characters, and a
+//! response may carry many of them. The buffer is filled by whole pieces of valid text, so it always is valid text.
 
 use std::fmt;
 
@@ -10,6 +13,7 @@ const SHORT: usize = 120;
 /// Text in a buffer that needs no allocation as long as it is short.
 #[derive(Clone)]
 pub(crate) struct Line {
+    /// The text, as long as it fits.
     short: [u8; SHORT],
     /// Of `short`, if nothing is in `long`.
     len: usize,
@@ -24,6 +28,7 @@ impl Default for Line {
 }
 
 impl Line {
+    /// Appends text.
     #[inline]
     pub(crate) fn push_str(&mut self, text: &str) {
         let bytes = text.as_bytes();
@@ -36,6 +41,7 @@ impl Line {
         }
     }
 
+    /// Appends to the heap, moving there first.
     #[cold]
     fn push_long(&mut self, bytes: &[u8]) {
         if self.long.is_empty() {
@@ -44,6 +50,7 @@ impl Line {
         self.long.extend_from_slice(bytes);
     }
 
+    /// Appends a number in decimal.
     #[inline]
     pub(crate) fn push_number(&mut self, number: u64) {
         match u8::try_from(number) {
@@ -52,15 +59,18 @@ impl Line {
         }
     }
 
+    /// Returns true if nothing was appended.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0 && self.long.is_empty()
     }
 
+    /// Returns the text.
     pub(crate) fn as_str(&self) -> &str {
         // Made of whole texts only, so it always is one.
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
+    /// Returns the text's bytes.
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         if self.long.is_empty() { &self.short[..self.len] } else { &self.long }

@@ -28,8 +28,11 @@ pub enum Passage {
 #[derive(Debug)]
 #[must_use = "what the response says decides how the lease is settled"]
 pub struct Through {
+    /// The lease, or why there is none.
     pub(crate) course: Course,
+    /// The headers that its response gets.
     pub(crate) dialect: HeaderDialect,
+    /// Tells if its response carries the decision.
     pub(crate) announcing: Announcing,
 }
 
@@ -47,6 +50,7 @@ pub(crate) enum Course {
 pub(crate) enum Announcing {
     /// Putting them there costs more than a grant from a reserve.
     MoreThanGrants,
+    /// Every decision.
     All,
 }
 

@@ -1,4 +1,12 @@
 //! The response that a refused client reads: [`Problem`].
+//!
+//! A client gets one of a dozen answers, each made here by a function of its own, so that status, type, title and wait
+//! are decided side by side. Two promises hold for all: no entity, key or internal name is in it, because it goes to
+//! strangers; and no cache may keep it.
+//!
+//! The type `quota-exceeded` and its member `violated-policies` are those of draft-ietf-httpapi-ratelimit-headers-11.
+//! Waits are in milliseconds beside the whole seconds of `Retry-After`, because a client that sleeps a second too long
+//! for each call pays for it in throughput.
 
 use std::time::Duration;
 
@@ -15,6 +23,7 @@ use crate::{
     headers::{Standing, millis_up, retry_seconds},
 };
 
+/// The registered problem type of a request that a limit refused.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 /// Read by the official OpenAI clients and those modelled on them.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -40,10 +49,15 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Problem {
+    /// The HTTP status.
     status: StatusCode,
+    /// Headers without those of a dialect.
     headers: HeaderMap,
+    /// JSON.
     body: Bytes,
+    /// A sentence for people.
     detail: String,
+    /// The wait, if one helps.
     retry_after: Option<Duration>,
 }
 
@@ -150,6 +164,7 @@ impl<'a> Draft<'a> {
         Self { status, problem_type: "about:blank", title, detail, kind: None, violations: &[], retry_after: None }
     }
 
+    /// Writes the body and the headers.
     fn finish(self) -> Problem {
         let waits = self.retry_after.is_some();
         let limits = self.violations.iter().map(|violation| Violation {

@@ -1,4 +1,8 @@
 //! Why a request is refused, and the response that says so: [`Refusal`].
+//!
+//! A refusal is decided as a value and becomes a response in the last step, so metrics, logs, a custom rendering and
+//! the two languages (HTTP problem details, gRPC trailers) all read the same one. Errors of the set-up are answered
+//! with a bare 500 and described in the log: a client could not do anything with the description.
 
 use std::time::Duration;
 
@@ -44,16 +48,24 @@ pub enum Refusal {
 /// The seven answers, which are also the values of the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
+    /// Not yet.
     Exceeded,
+    /// Never.
     NeverFits,
+    /// An operator has switched it off.
     Disabled,
+    /// The limiter's store, or the memory for bodies, cannot serve it now.
     Unavailable,
+    /// The client's mistake.
     BadRequest,
+    /// No identity.
     Unauthorized,
+    /// The program's mistake.
     Misconfigured,
 }
 
 impl Answer {
+    /// Returns the label of the metric.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Exceeded => "exceeded",
@@ -88,6 +100,7 @@ impl Refusal {
         }
     }
 
+    /// Sorts the reason into one of the seven.
     pub(crate) fn answer(&self) -> Answer {
         match self {
             Self::Limiter(AcquireError::Exceeded(_)) => Answer::Exceeded,
@@ -109,6 +122,7 @@ impl Refusal {
         }
     }
 
+    /// Describes the reason to the client.
     pub(crate) fn problem(&self) -> Problem {
         match (self, self.answer()) {
             (Self::Limiter(AcquireError::Exceeded(exceeded)), _) => problem::quota_exceeded(exceeded),
@@ -154,11 +168,14 @@ impl Refusal {
 /// Which kind of response the client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestStyle {
+    /// Status, headers, JSON.
     Http,
+    /// Trailers only.
     Grpc,
 }
 
 impl RequestStyle {
+    /// Tells by the content type of the request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if grpc::is_grpc(headers) { Self::Grpc } else { Self::Http }
     }

@@ -2,6 +2,9 @@
 //!
 //! Tower's contract is easy to break with an asynchronous decision: `call` may only be called on the instance whose
 //! `poll_ready` succeeded. So `call` takes that instance with it into the future and leaves a clone in its place.
+//!
+//! A request that is decided at once calls the inner service in `call` itself, on the instance at hand, and clones
+//! nothing.
 
 use std::{
     fmt,
@@ -29,7 +32,9 @@ use crate::{
 ///
 /// See the [crate](crate) for an example.
 pub struct ZaeLimitService<S, E, Rs, C, L> {
+    /// The inner service; polled ready before each call.
     inner: S,
+    /// Everything that all requests share.
     gate: Arc<Gate<E, Rs, C, L>>,
 }
 

@@ -3,6 +3,10 @@
 //! Each setting is written here once, in two places of this file: what it does in a struct, and its name and
 //! documentation on limits in [`limit_settings`](crate::limit_settings). Adapters take all of them over, so that none
 //! lacks one.
+//!
+//! A macro writes the methods because three adapters have the same ones on three types, and a method forgotten in one
+//! of them would be a setting that users of that framework do not have. The types stay apart, as each has extractors of
+//! its own.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -65,16 +69,27 @@ impl AcquireSettings {
 /// See [`ZaeLimit::configure`](crate::ZaeLimit::configure).
 #[derive(Clone)]
 pub struct Settings {
+    /// Options of each acquire.
     pub(crate) acquire: AcquireSettings,
+    /// Treatment of requests without identity.
     pub(crate) unidentified: Unidentified,
+    /// Enforcing, or only looking on.
     pub(crate) mode: Mode,
+    /// The rate-limit headers of responses.
     pub(crate) dialect: HeaderDialect,
+    /// Decisions that responses carry.
     pub(crate) announcing: Announcing,
+    /// Predicates that let requests through.
     pub(crate) skip: Vec<Skip>,
+    /// A change to refusals' responses.
     pub(crate) render: Option<Render>,
+    /// The rule that keeps or refunds, by response and end.
     pub(crate) settle: Arc<dyn SettleRule>,
+    /// Estimates and readers of usage, for calls to models.
     pub(crate) accounting: Option<Accounting>,
+    /// Time for a whole body to arrive.
     pub(crate) body_timeout: Duration,
+    /// Memory for all bodies that are read.
     pub(crate) body_budget: BodyBudget,
 }
 
@@ -150,6 +165,7 @@ impl Settings {
         self
     }
 
+    /// Returns the rules by which extractors read bodies.
     pub(crate) fn body_rules(&self, repository: &Repository) -> BodyRules {
         let Self { body_timeout, body_budget, .. } = self;
         BodyRules { timeout: *body_timeout, budget: body_budget.clone(), repository: Some(repository.clone()) }

@@ -2,6 +2,15 @@
 //!
 //! Whatever a client can cause at will is logged at `DEBUG` or at most once a minute, so that an attack does not fill
 //! the log. Entities appear in events and never in metrics, where each would be a series of its own.
+//!
+//! | metric | labels | counts |
+//! |---|---|---|
+//! | `zae_http_decisions_total` | `outcome`, `reason` | every decision |
+//! | `zae_http_decision_seconds` | | the time of those that had to be waited for |
+//! | `zae_http_settlements_total` | `end`, `verdict` | every lease that was settled |
+//!
+//! The common case of each has literals for labels: with values from variables the recorder's key would be put
+//! together for every request.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -24,11 +33,15 @@ const REPEAT: Duration = Duration::from_secs(60);
 /// Messages that every request could cause, and that are logged once a minute at most.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
+    /// True once it was said that strangers share an entity.
     anonymous: Mutex<bool>,
+    /// When a faulty set-up was last logged.
     misconfigured: Mutex<Option<Instant>>,
+    /// When an outage was last logged.
     unavailable: Mutex<Option<Instant>>,
 }
 
+/// Returns true once a minute.
 fn due(last: &Mutex<Option<Instant>>) -> bool {
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
     let due = last.is_none_or(|last| last.elapsed() >= REPEAT);
@@ -50,6 +63,7 @@ impl Notices {
         }
     }
 
+    /// Logs refusals that an operator should know of.
     fn refused(&self, refusal: &Refusal) {
         match refusal.answer() {
             Answer::Misconfigured if due(&self.misconfigured) => {

@@ -1,4 +1,8 @@
 //! An address as an entity.
+//!
+//! IPv6 clients are counted by their /64: providers hand out networks of that size or larger, so a limit by single
+//! addresses would be one that every client can multiply. Texts are cached per thread, as the address of a connection
+//! is the same for each of its requests.
 
 use std::{
     cell::RefCell,
@@ -42,6 +46,7 @@ thread_local! {
     static KNOWN: RefCell<Vec<Option<(IpAddr, EntityId)>>> = RefCell::new(vec![None; PLACES]);
 }
 
+/// Returns the place that an address has in the cache.
 fn place(address: &IpAddr) -> usize {
     let bits = match address {
         IpAddr::V4(address) => u128::from(address.to_bits()),
@@ -52,6 +57,7 @@ fn place(address: &IpAddr) -> usize {
     (mixed >> 56) as usize % PLACES
 }
 
+/// Writes the entity of an address.
 fn worked_out(address: IpAddr) -> EntityId {
     let mut text = Line::default();
     match address.to_canonical() {
@@ -62,6 +68,7 @@ fn worked_out(address: IpAddr) -> EntityId {
     EntityId::new(text.as_str()).expect("letters, digits, . and : after a letter")
 }
 
+/// Appends an IPv4 address.
 fn push_v4(text: &mut Line, octets: [u8; 4]) {
     for (octet, before) in octets.into_iter().zip(["ip:", ".", ".", "."]) {
         text.push_str(before);
@@ -69,6 +76,7 @@ fn push_v4(text: &mut Line, octets: [u8; 4]) {
     }
 }
 
+/// Appends the network of an IPv6 address, or the IPv4 address in it.
 fn push_v6(text: &mut Line, address: Ipv6Addr) {
     let [a, b, c, d, ..] = address.segments();
     if address.segments().starts_with(&NAT64) {

@@ -53,6 +53,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a token or a quoted string.
     fn value(&mut self) -> Result<&'a [u8], &'static str> {
         if self.rest.first() != Some(&b'"') {
             let value = self.take_while(|byte| is_token(byte) || matches!(byte, b':' | b'[' | b']'));
@@ -77,6 +78,7 @@ impl<'a> Reader<'a> {
         Err("a quotation mark is not closed")
     }
 
+    /// Takes bytes as long as they are `wanted`.
     fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let length = self.rest.iter().take_while(|byte| wanted(**byte)).count();
         let (taken, rest) = self.rest.split_at(length);
@@ -84,10 +86,12 @@ impl<'a> Reader<'a> {
         taken
     }
 
+    /// Skips optional white space.
     fn skip_spaces(&mut self) {
         self.take_while(|byte| matches!(byte, b' ' | b'\t'));
     }
 
+    /// Takes one byte, or fails with `problem`.
     fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), &'static str> {
         match self.rest.split_first() {
             Some((first, rest)) if *first == byte => {

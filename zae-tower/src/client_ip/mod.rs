@@ -1,4 +1,12 @@
 //! The address that a request really came from: [`TrustedProxies`], and the entity that an address is ([`ip_entity`]).
+//!
+//! A limit by address is only as good as the address. Behind a proxy the peer is the proxy, and the header in which it
+//! names the client is one that any client can send. So the walk begins at the one address that cannot be faked, the
+//! peer's, and goes from the right through the entries that trusted proxies appended; the first that is not one of them
+//! is the client. Everything left of it is the client's own claim, and is not even parsed.
+//!
+//! An entry that cannot be read within that stretch is an error, not a reason to fall back: falling back to the proxy's
+//! address would put all its clients into one bucket, and skipping the entry would let a client choose the next.
 
 mod entity;
 mod forwarded;
@@ -38,6 +46,7 @@ pub enum ForwardingHeader {
 }
 
 impl ForwardingHeader {
+    /// Returns the header's name.
     fn name(self) -> HeaderName {
         match self {
             Self::XForwardedFor => X_FORWARDED_FOR,
@@ -170,6 +179,7 @@ impl TrustedProxies {
     }
 }
 
+/// Joins the lines of one header, as RFC 9110 allows.
 fn joined(header: ForwardingHeader, lines: &[&HeaderValue]) -> Result<Vec<u8>, BadForwarded> {
     let length = lines.iter().map(|line| line.len() + 1).sum::<usize>();
     if length > MAX_BYTES {

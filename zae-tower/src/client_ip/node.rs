@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The other end of a connection, as reported by a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
+    /// Its address, IPv4 where it was written as IPv6.
     Address(IpAddr),
     /// A client that the proxy does not name.
     Hidden,
@@ -42,11 +43,13 @@ impl Node {
     }
 }
 
+/// Returns true for a port, or an obfuscated one.
 fn is_port(text: &str) -> bool {
     let number = !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     (number && text.parse::<u16>().is_ok()) || is_obfuscated(text)
 }
 
+/// Returns true for a name such as `_hidden` that stands for a client.
 fn is_obfuscated(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     text.strip_prefix('_').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(allowed))

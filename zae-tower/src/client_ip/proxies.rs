@@ -19,7 +19,9 @@ use super::ForwardingHeader;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedProxies {
+    /// Networks whose addresses are believed.
     networks: Vec<IpNet>,
+    /// The headers that are read.
     headers: &'static [ForwardingHeader],
 }
 
@@ -71,6 +73,7 @@ impl TrustedProxies {
         self.headers
     }
 
+    /// Returns true if `address` is one of the proxies.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
@@ -84,6 +87,7 @@ impl FromStr for TrustedProxies {
     }
 }
 
+/// Reads one entry.
 fn network(entry: &str) -> Result<IpNet, InvalidProxy> {
     let kept = || entry.chars().take(64).collect::<String>();
     let text = entry.trim();

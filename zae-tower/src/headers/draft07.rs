@@ -2,6 +2,9 @@
 //!
 //! Older clients and gateways read this one. Its `RateLimit` has room for one limit only, so the most constrained
 //! speaks; the policies of all of them are listed.
+//!
+//! For 3 of 5 requests a minute left: `RateLimit: limit=5, remaining=3, reset=24` and `RateLimit-Policy: 5;w=60`. Of
+//! nested layers the one that leaves the client least keeps the field, unless another refused: a refusal always speaks.
 
 use std::fmt::Write as _;
 
@@ -16,6 +19,7 @@ use super::{
 };
 use crate::line::Line;
 
+/// Writes both fields.
 pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
     let Some(tightest) = limits.iter().min_by_key(|limit| limit.rank()) else { return };
     let policies = list(limits, |text, limit| {

@@ -3,6 +3,10 @@
 //! `RateLimit-Policy` names each limit with its quota (`q`), its unit (`qu`, for tokens) and the time in which it fills
 //! (`w`). `RateLimit` says what remains of it (`r`), and the seconds (`t`) until it is full, or until a refused
 //! request fits. Both are lists, so nested layers append their members, and a client sees all of them.
+//!
+//! For 3 of 5 requests a minute left: `RateLimit: "rpm";r=3;t=24` and `RateLimit-Policy: "rpm";q=5;w=60`. 24 s is when
+//! the bucket is full again: two tokens at one in 12 s. A bucket is no window that starts over, so `t` is the time for
+//! which a client should count on no more than `r`.
 
 use std::fmt::Write as _;
 
@@ -18,6 +22,7 @@ use crate::line::Line;
 /// The largest integer of a structured field (RFC 9651, section 3.3.1).
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
+/// Appends both fields.
 pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
     if limits.is_empty() {
         return;
@@ -27,6 +32,7 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
     append(headers, RATELIMIT, value_of(&list(limits, |line, limit| push_state(line, limit, answer))));
 }
 
+/// Appends a limit's parameters.
 fn push_policy(line: &mut Line, limit: &Standing<'_>) {
     push_string(line, limit.name);
     push_parameter(line, ";q=", limit.capacity);
@@ -37,6 +43,7 @@ fn push_policy(line: &mut Line, limit: &Standing<'_>) {
     push_parameter(line, ";w=", limit.window_seconds());
 }
 
+/// Appends what is left of a limit.
 fn push_state(line: &mut Line, limit: &Standing<'_>, answer: Answer) {
     push_string(line, limit.name);
     push_parameter(line, ";r=", limit.remaining());
@@ -45,11 +52,13 @@ fn push_state(line: &mut Line, limit: &Standing<'_>, answer: Answer) {
     }
 }
 
+/// Appends a parameter with an integer.
 fn push_parameter(line: &mut Line, name: &str, value: u64) {
     line.push_str(name);
     line.push_number(integer(value));
 }
 
+/// Brings a number within what a structured field may hold.
 pub(super) fn integer(value: u64) -> u64 {
     value.min(MAX_INTEGER)
 }

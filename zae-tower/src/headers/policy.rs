@@ -20,12 +20,14 @@ thread_local! {
 /// A policy line, and the limits that it was made of.
 #[derive(Debug)]
 struct Policy {
+    /// The parameters that the line was made of.
     limits: Vec<Parameters>,
     value: HeaderValue,
 }
 
 #[derive(Debug)]
 struct Parameters {
+    /// The limit's name.
     name: Box<str>,
     capacity: u64,
     refill_amount: u64,
@@ -33,6 +35,7 @@ struct Parameters {
 }
 
 impl Policy {
+    /// Returns true if the line is of these limits, in this order.
     fn is_of(&self, limits: &[&Standing<'_>]) -> bool {
         self.limits.len() == limits.len() && self.limits.iter().zip(limits).all(|(known, limit)| known.are_of(limit))
     }

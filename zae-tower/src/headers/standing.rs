@@ -18,15 +18,21 @@ const TOKEN_WORDS: [&str; 12] =
 /// State of one limit after a request, or before it if the request was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Standing<'a> {
+    /// The limit's name, which clients may know.
     pub(crate) name: &'a str,
     /// Tokens the bucket holds at most.
     pub(crate) capacity: u64,
+    /// Tokens gained per period.
     pub(crate) refill_amount: u64,
+    /// The period, in seconds.
     pub(crate) refill_period_seconds: u64,
     /// Whole tokens; negative in debt.
     pub(crate) available: i64,
+    /// Whole tokens asked for; 0 where it no longer matters.
     pub(crate) requested: u64,
+    /// True if this limit refused.
     pub(crate) exceeded: bool,
+    /// Time until the request would fit.
     pub(crate) retry_after: Duration,
 }
 
@@ -72,7 +78,9 @@ pub(super) enum Answer {
 /// The unit that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
+    /// Calls.
     Requests,
+    /// Tokens of a language model.
     Tokens,
     /// Neither name is known to fit.
     Other,

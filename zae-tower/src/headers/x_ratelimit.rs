@@ -13,8 +13,10 @@ use super::{
     standing::{Answer, Standing, Unit},
 };
 
+/// The wait in ms, which OpenAI's clients read before `Retry-After`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
+/// Writes three fields for each kind of limit.
 pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
     for (suffix, limit) in by_suffix(limits) {
         let name = |part: &str| HeaderName::try_from(format!("x-ratelimit-{part}-{suffix}"));
@@ -52,6 +54,7 @@ fn by_suffix<'s, 'a>(limits: &[&'s Standing<'a>]) -> Vec<(String, &'s Standing<'
     chosen
 }
 
+/// Reads the remaining tokens that are there already.
 fn present(headers: &HeaderMap, name: &HeaderName) -> Present {
     match headers.get(name).and_then(|value| value.to_str().ok()).and_then(|value| value.trim().parse().ok()) {
         Some(remaining) => Present::Remaining(remaining),
