@@ -16,6 +16,8 @@ pin_project! {
     ///
     /// A body ends in one of four ways, and all count: it says so, it fails, the last of its bytes is taken, or it is
     /// dropped.
+    ///
+    /// See [`ZaeLimit`](crate::ZaeLimit) for an example.
     pub struct ResponseBody<B> {
         #[pin]
         body: B,

@@ -37,6 +37,8 @@ pin_project! {
     /// Decides about a request, then, if it may pass, waits for the inner service's response.
     ///
     /// Cancel safety: dropped before the decision, nothing stays taken; dropped after it, the request counts.
+    ///
+    /// See [`ZaeLimit`](crate::ZaeLimit) for an example.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, R>
     where

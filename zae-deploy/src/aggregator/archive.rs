@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use zae_limiter::stream::RemovedAuditEvent;
 
 /// The place where events go.
+///
+/// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug)]
 pub struct Archive {
     place: Place,
@@ -34,6 +36,8 @@ impl fmt::Debug for Place {
 }
 
 /// The reason why events are not archived yet.
+///
+/// See the [module](crate::aggregator) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {

@@ -17,6 +17,8 @@ const AT_ONCE: usize = 16;
 const ERRORS_SHOWN: usize = 20;
 
 /// Works through batches.
+///
+/// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug)]
 pub struct Aggregator {
     table: StreamTable,
@@ -25,6 +27,8 @@ pub struct Aggregator {
 }
 
 /// The result of a batch.
+///
+/// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {

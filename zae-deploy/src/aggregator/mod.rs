@@ -3,6 +3,21 @@
 //! Each batch becomes usage snapshots, refilled buckets, told shards and archived audit events. Every record counts
 //! once, however often and in whatever cuts it is delivered: see [`zae_limiter::stream`]. What failed is named in the
 //! answer, so that Lambda delivers from there on again and sends what never works to the dead-letter queue.
+//!
+//! ```no_run
+//! use serde_json::Value;
+//! use zae_deploy::aggregator::{Aggregator, Archive, Outcome, Settings, SettingsError};
+//! use zae_limiter::stream::StreamTable;
+//!
+//! async fn process(client: aws_sdk_dynamodb::Client, records: &[Value]) -> Result<Outcome, SettingsError> {
+//!     let settings = Settings::from_environment(|name| std::env::var(name).ok())?;
+//!     let table = StreamTable::new(client, &settings.table);
+//!     let aggregator = Aggregator::new(table, settings).archive(Archive::folder("/var/lib/audit"));
+//!     let outcome = aggregator.process(records, None).await;
+//!     println!("{} processed, {} to be delivered again", outcome.processed, outcome.failed.len());
+//!     Ok(outcome)
+//! }
+//! ```
 
 mod archive;
 mod batch;

@@ -3,6 +3,8 @@
 use zae_limiter::{StackName, ValidationError, usage::UsageWindow};
 
 /// The aggregator's settings.
+///
+/// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
@@ -17,6 +19,8 @@ pub struct Settings {
 }
 
 /// A setting that cannot be used.
+///
+/// See the [module](crate::aggregator) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {

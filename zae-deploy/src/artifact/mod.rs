@@ -3,6 +3,15 @@
 //! CloudFormation takes the code of a function from S3. A package is kept there under the hash of its content, in a
 //! bucket of the account and region that all stacks share: the same code is sent once, a stack that goes back to an
 //! older version finds it, and CloudFormation sees a change of code as a change of its key.
+//!
+//! ```
+//! use zae_deploy::artifact::{Architecture, Package, Packages};
+//!
+//! let package = Package::new(b"PK".to_vec());
+//! assert_eq!(package.sha256().len(), 64); // its name in the bucket
+//! let packages = Packages::new(Architecture::Arm64, package.clone(), package);
+//! assert!(!packages.is_none());
+//! ```
 
 mod load;
 mod upload;
@@ -21,6 +30,8 @@ pub use load::{find_one, load_one};
 pub(crate) use upload::upload;
 
 /// The instruction set that a package is built for.
+///
+/// See the [module](crate::artifact) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Architecture {
@@ -42,6 +53,8 @@ impl Architecture {
 }
 
 /// The zip file of one Lambda function, known by the hash of its content. Cheap to clone.
+///
+/// See the [module](crate::artifact) for an example.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Package {
     bytes: Arc<[u8]>,
@@ -79,6 +92,8 @@ impl Package {
 }
 
 /// The packages of a stack's functions, or none.
+///
+/// See the [module](crate::artifact) for an example.
 #[derive(Clone, Debug, Default)]
 pub struct Packages(Option<Both>);
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 const NAMESPACE: &str = "ZaeLimiter/Aggregator";
 
 /// A number with its name and unit.
+///
+/// See the [module](crate::function) for an example.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Metric {

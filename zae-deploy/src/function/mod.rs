@@ -1,4 +1,18 @@
 //! Surroundings of both Lambda functions: clients, logs, metrics and traces.
+//!
+//! ```no_run
+//! use zae_deploy::function::{Metric, Tracer, emit_metrics, sdk_config, table_client};
+//!
+//! # async fn start() -> Result<(), zae_limiter::error::ConnectError> {
+//! let tracer = Tracer::new(None, "limiter"); // without a daemon's address, nothing is traced
+//! let client = table_client(&sdk_config().await?, &tracer);
+//! tracer.invocation(None);
+//! // …calls to DynamoDB with `client`…
+//! emit_metrics("limiter", 1_767_225_600_000, &[Metric::count("RecordsProcessed", 12)]);
+//! # let _ = client;
+//! # Ok(())
+//! # }
+//! ```
 
 mod clients;
 mod log;

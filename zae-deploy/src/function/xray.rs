@@ -26,6 +26,8 @@ use serde_json::json;
 const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
 
 /// Records calls of the invocation that it was told of last. Clones are the same tracer.
+///
+/// See the [module](crate::function) for an example.
 #[derive(Clone, Debug, Default)]
 pub struct Tracer {
     shared: Arc<Shared>,

@@ -23,6 +23,8 @@ pub(super) const TOKEN_HEADER: &str = "x-zae-token";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running stack, as its file describes it.
+///
+/// See the [module](crate::local) for an example.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Running {
     /// The address where it answers, for example `http://localhost:4566`.
@@ -41,6 +43,8 @@ impl fmt::Debug for Running {
 }
 
 /// A running stack's report on itself.
+///
+/// See the [module](crate::local) for an example.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {

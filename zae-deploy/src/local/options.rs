@@ -8,6 +8,8 @@ use zae_limiter::StackName;
 pub const DEFAULT_PORT: u16 = 4566;
 
 /// The place of the data.
+///
+/// See the [module](crate::local) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Data {
@@ -19,6 +21,8 @@ pub enum Data {
 }
 
 /// Settings of a local stack.
+///
+/// See the [module](crate::local) for an example.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {

@@ -20,6 +20,8 @@ use super::{
 use crate::stack;
 
 /// A local stack in this process; its tasks end with [`Local::stop`].
+///
+/// See the [module](crate::local) for an example.
 pub struct Local {
     running: Running,
     stop: Arc<Notify>,
@@ -35,6 +37,8 @@ impl fmt::Debug for Local {
 }
 
 /// The reason why there is no local stack.
+///
+/// See the [module](crate::local) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalError {

@@ -42,6 +42,8 @@ use read::Spelling;
 pub const SCHEMA: &str = include_str!("limits.schema.json");
 
 /// The declarations for one namespace. Everything in it is valid.
+///
+/// See the [module](crate::manifest) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
@@ -56,6 +58,8 @@ pub struct Manifest {
 }
 
 /// The namespace's own level.
+///
+/// See the [module](crate::manifest) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemSection {

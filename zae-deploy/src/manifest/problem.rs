@@ -3,6 +3,8 @@
 use std::fmt;
 
 /// A place in a text, both counted from 1.
+///
+/// See the [module](crate::manifest) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Place {
@@ -13,6 +15,8 @@ pub struct Place {
 }
 
 /// One thing that is wrong.
+///
+/// See the [module](crate::manifest) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
@@ -40,6 +44,8 @@ impl fmt::Display for Problem {
 ///
 /// Shown one problem a line, as `line:column: path: message`; [`ManifestError::in_file`] puts a file's name in front,
 /// in the way that editors and terminals make a link of.
+///
+/// See the [module](crate::manifest) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ManifestError {
     problems: Vec<Problem>,

@@ -17,6 +17,8 @@ const STEP: usize = 256 * 1024;
 
 /// A program that Lambda can start, and that is not packed yet: finding and checking it takes no time, packing does.
 /// Cheap to clone.
+///
+/// See the [module](crate::package) for an example.
 #[derive(Clone)]
 pub struct Binary {
     architecture: Architecture,
@@ -97,6 +99,8 @@ fn options() -> SimpleFileOptions {
 }
 
 /// A package in the making.
+///
+/// See the [module](crate::package) for an example.
 pub struct Packing<'a> {
     zip: ZipWriter<Cursor<Vec<u8>>>,
     bytes: &'a [u8],

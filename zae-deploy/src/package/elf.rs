@@ -19,6 +19,8 @@ const AARCH64: u16 = 183;
 const VERSION_NEEDS: u32 = 0x6fff_fffe;
 
 /// A version of the GNU C library.
+///
+/// See the [module](crate::package) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GlibcVersion {
     major: u16,

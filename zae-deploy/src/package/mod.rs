@@ -4,6 +4,20 @@
 //! permissions, and beside it an `index.py` that starts it where a function was created with Python's inline code.
 //! Before that, the binary is looked at: the right machine, and a C library no newer than the one that Lambda's
 //! `provided.al2023` has.
+//!
+//! ```no_run
+//! use zae_deploy::{artifact::Architecture, package::{Binary, Function, PackageError}};
+//!
+//! fn pack() -> Result<(), PackageError> {
+//!     let binary = Binary::load(Function::Aggregator, Architecture::Arm64, None)?;
+//!     let mut packing = binary.packing()?;
+//!     while packing.step()? {
+//!         println!("{} %", packing.percent());
+//!     }
+//!     println!("{}", packing.finish()?.sha256());
+//!     Ok(())
+//! }
+//! ```
 
 mod binary;
 mod elf;
@@ -28,6 +42,8 @@ const INDEX: (&str, &str) = ("index.py", include_str!("index.py"));
 const MODE: u32 = 0o755;
 
 /// One of the stack's functions.
+///
+/// See the [module](crate::package) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Function {
@@ -56,6 +72,8 @@ impl Function {
 }
 
 /// The reason why there is no package.
+///
+/// See the [module](crate::package) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {

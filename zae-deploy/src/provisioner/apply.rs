@@ -12,6 +12,8 @@ use super::{
 use crate::manifest::Manifest;
 
 /// The result of applying a manifest.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Applied {

@@ -10,6 +10,8 @@ use super::{ProvisionError, Provisioner, resource, respond::Responder, respond::
 use crate::manifest::{Manifest, ManifestError};
 
 /// The provisioner function: a table's client, and the way to CloudFormation.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone)]
 pub struct Functions {
     pub(super) client: Client,
@@ -31,6 +33,8 @@ pub(super) enum Unregistered {
 }
 
 /// The reason why an event could not be answered.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {

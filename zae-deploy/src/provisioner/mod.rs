@@ -37,6 +37,8 @@ pub use respond::{Responder, ResponseError};
 use crate::manifest::Manifest;
 
 /// Plans and applies manifests in one namespace.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug)]
 pub struct Provisioner {
     repository: Repository,
@@ -44,6 +46,8 @@ pub struct Provisioner {
 }
 
 /// The reason why nothing could be planned or applied.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProvisionError {

@@ -8,6 +8,8 @@ use zae_limiter::{EntityId, Limit, LimitScope, Limits, ResourceName, StoredPolic
 use crate::manifest::Manifest;
 
 /// The changes that make a namespace what its manifest says, in the order in which they are made.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Plan {
@@ -26,6 +28,8 @@ impl Plan {
 }
 
 /// One change.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
@@ -41,6 +45,8 @@ pub struct Change {
 }
 
 /// One value that changes.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Difference {
@@ -53,6 +59,8 @@ pub struct Difference {
 }
 
 /// The action on an item.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -91,6 +99,8 @@ impl fmt::Display for Action {
 }
 
 /// The level at which limits are configured.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

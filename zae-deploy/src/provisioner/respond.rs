@@ -29,6 +29,8 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sends answers to CloudFormation's presigned URLs.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Clone, Debug)]
 pub struct Responder {
     hosts: Hosts,
@@ -37,6 +39,8 @@ pub struct Responder {
 }
 
 /// The reason why an answer did not arrive.
+///
+/// See the [module](crate::provisioner) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {

@@ -7,6 +7,8 @@ use zae_limiter::StackName;
 use super::{cloud::Cloud, error::StackError};
 
 /// The changes that CloudFormation will make to a stack, and has not made yet.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
     pub(super) id: String,
@@ -27,6 +29,8 @@ impl ChangeSet {
 }
 
 /// One resource that changes.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
@@ -75,6 +79,8 @@ impl Change {
 }
 
 /// The action on a resource.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

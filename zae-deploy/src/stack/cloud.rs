@@ -18,6 +18,8 @@ pub(crate) const SERVICES: [Service; 5] =
     [Service::DynamoDb, Service::Lambda, Service::S3, Service::Sts, Service::Tagging];
 
 /// One AWS account and region, or what answers in their place at an endpoint. Cheap to clone.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone)]
 pub struct Cloud {
     config: SdkConfig,

@@ -11,6 +11,8 @@ use super::{
 };
 
 /// The remains of a deleted stack.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Deleted {

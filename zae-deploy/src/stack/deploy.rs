@@ -52,6 +52,8 @@ pub struct Deployment<'a> {
 }
 
 /// The part of a stack that is brought up to date.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
@@ -65,6 +67,8 @@ pub enum Scope {
 type AllWanted = BTreeMap<&'static str, Wanted>;
 
 /// The action that makes a stack what it shall be.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Plan {
@@ -77,12 +81,16 @@ pub enum Plan {
 }
 
 /// A stack that is about to be created.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug)]
 pub struct NewStack {
     wanted: AllWanted,
 }
 
 /// A stack that is about to be updated.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug)]
 pub struct Update {
     changes: ChangeSet,

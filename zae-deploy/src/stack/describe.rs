@@ -11,6 +11,8 @@ use super::{cloud::Cloud, error::StackError, parameters::Parameters, state::Stac
 const PARAMETERS: [&str; 3] = ["SchemaVersion", "SnapshotWindows", "SnapshotRetentionDays"];
 
 /// A stack as CloudFormation has it.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeployedStack {

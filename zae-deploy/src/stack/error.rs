@@ -12,6 +12,8 @@ use super::state::StackState;
 use crate::{advice, package::PackageError};
 
 /// The reason why an operation on a stack failed. [`StackError::advice`] says what to do about it.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
@@ -114,6 +116,8 @@ pub enum StackError {
 }
 
 /// An option that cannot be used.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{option} {problem}")]
 pub struct OptionError {
@@ -133,6 +137,8 @@ impl OptionError {
 }
 
 /// A resource that CloudFormation could not create, update or delete.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct ResourceFailure {
@@ -145,6 +151,8 @@ pub struct ResourceFailure {
 }
 
 /// The thing that a deletion protection stands on.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protected {

@@ -14,6 +14,8 @@ const SMALLEST_PACKAGE: i64 = 4_096;
 const REFERENCE: &str = "zae_limiter_";
 
 /// A function of a stack, as Lambda has it.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DeployedFunction {
@@ -32,6 +34,8 @@ pub struct DeployedFunction {
 }
 
 /// The code that a function runs.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

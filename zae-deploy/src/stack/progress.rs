@@ -14,6 +14,8 @@ use super::{
 };
 
 /// One step of CloudFormation's.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StackEvent {
@@ -69,6 +71,8 @@ impl fmt::Display for StackEvent {
 }
 
 /// An observer of the steps of a stack.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 pub trait Watch: Send + Sync {
     /// CloudFormation has made a step.
     fn event(&self, event: &StackEvent);
@@ -91,6 +95,8 @@ pub trait Watch: Send + Sync {
 }
 
 /// Watches by writing the steps to the log.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWatch;
 

@@ -111,6 +111,8 @@ impl Provisioner for StackProvisioner {
 }
 
 /// The stack under a repository.
+///
+/// See [`StackProvisioner`](crate::stack::StackProvisioner) for an example.
 pub trait RepositoryStack {
     /// Removes the stack with its table and **all data of all its namespaces**, and waits until it is gone.
     ///

@@ -11,6 +11,8 @@ pub use check::LOG_RETENTION_DAYS;
 use super::{error::OptionError, names::NameFormat};
 
 /// The content of the index over buckets by resource. It is fixed when the table is created.
+///
+/// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IndexProjection {
