@@ -1,10 +1,30 @@
 //! Exact refill: what a limit has gained since its last refill, as a fraction that never rounds a millitoken away.
 //!
-//! With *e* milliseconds since `rf`, a limit that gains `refill` millitokens per `period` milliseconds has gained
-//! `(e · refill + fraction) / period` millitokens; the remainder of the division is the next `fraction`. All of it is
-//! integer arithmetic in 128 bits, so the sum of many small refills equals one large refill. That matters for a slow
-//! limit beside a busy one: a limit of one token a day gains 0.000 011 5 millitokens per millisecond, and shares `rf`
-//! with a limit that moves it hundreds of times a second.
+//! With *e* milliseconds since `rf`, a limit that gains `refill` millitokens per `period` milliseconds has gained `(e ·
+//! refill + fraction) / period` millitokens; the remainder of the division is the next `fraction`. All of it is integer
+//! arithmetic in 128 bits, so the sum of many small refills equals one large refill. That matters for a slow limit
+//! beside a busy one: a limit of one token a day gains 0.000 011 5 millitokens per millisecond, and shares `rf` with a
+//! limit that moves it hundreds of times a second.
+//!
+//! In numbers, for a limit of 10 tokens a minute (refill 10 000, period 60 000), credited every 10 ms:
+//!
+//! | at | e · refill + fraction | whole | fraction |
+//! |---|---|---|---|
+//! | 10 | 100 000 + 0 | 1 | 40 000 |
+//! | 20 | 100 000 + 40 000 | 2 | 20 000 |
+//! | 30 | 100 000 + 20 000 | 2 | 0 |
+//!
+//! Five millitokens in 30 ms, which is the rate. Rounded down each time without a fraction it would be three, and the
+//! limit would refill at 60 % of what is configured (invariant I1b).
+//!
+//! # Why it is exact
+//!
+//! Let `F` be the fraction before. `e · refill + F = whole · period + fraction`, with `0 ≤ fraction < period`. Summed
+//! over any number of credits the fractions cancel: the whole millitokens credited in a time t are `(t · refill + F₀ −
+//! F) / period`, so never more than the rate gives, and less than one millitoken below it. Floating point would not do:
+//! the error of a sum depends on how it is cut, and two clients would compute different conditions from the same item.
+//!
+//! The largest product is of an elapsed time of 63 bits and an amount of 63 bits, which 128 bits hold.
 
 use super::{Params, clamp};
 
@@ -33,6 +53,9 @@ impl Accrual {
     }
 
     /// Whole mt gained, a started one included.
+    ///
+    /// Used for bounds that must not be passed: a bucket is called full as soon as a started millitoken would pass the
+    /// ceiling.
     pub(crate) fn rounded_up(self) -> i64 {
         self.whole.saturating_add(i64::from(self.fraction > 0))
     }

@@ -3,6 +3,13 @@
 //! An image is the answer of the last write, of a failed condition, or of a read. It is an immutable value with the
 //! instant at which it was stored; what a limit holds *now* is computed from it ([`Balance`]). Nothing in it is
 //! believed without asking: it only predicts which write will succeed, and for at most a second it may refuse.
+//!
+//! So nothing here is locked or kept up to date. A lane replaces its image as a whole when an answer brings another,
+//! and whoever still works with the old one makes a plan that fails by its conditions.
+//!
+//! Missing values are kept apart from zeros. A limit without `tk` was never filled; a bucket without a shard count was
+//! made by a client that knows no shards; a missing incarnation is a value that a refund compares with. A default in
+//! their place would write a condition that can never hold.
 
 use std::sync::Arc;
 
@@ -178,6 +185,10 @@ impl Balance {
     /// The balance of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` are the parameters to hold.
     ///
     /// Capacity and refill are this shard's part when the bucket has `shards` shards.
+    ///
+    /// The four cases are the [`Basis`]. In numbers, with C = 100 000 and a = 20 000: 60 000 stored are `Accrued` and
+    /// 80 000 now; 90 000 stored are `Full` and 100 000; 60 000 stored under other parameters are `Changed`, credited
+    /// by the old rate until now and cut at the new ceiling; nothing stored is `New` and starts full.
     pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: Params, shards: u32, now: i64) -> Self {
         let params = wanted.share(shards);
         let refill = image.refill_at(now);
@@ -206,6 +217,8 @@ impl Balance {
     }
 
     /// Ms until it holds `amount` mt; 0 when it does.
+    ///
+    /// If the refill instant lies ahead, nothing is gained until then, which is added.
     pub(crate) fn wait_ms(&self, amount: i64) -> u128 {
         match self.params.wait_ms(amount.saturating_sub(self.tokens)) {
             0 => 0,

@@ -4,6 +4,13 @@
 //! between, the new one is full and owes nothing. So each creation draws a stamp, `z_inc`, and a refund carries as a
 //! condition the stamp of the bucket that its tokens came from. Buckets that other clients created have none, which is
 //! a value like any other. 64 random bits suffice: only buckets of one key that succeed each other must differ.
+//!
+//! Not in the key, because the reference writes the same keys, and not a version that counts up, because there is
+//! nothing left to count from when the item is gone.
+//!
+//! Example: a lease takes 50 tokens from a bucket of incarnation `3f…`. An operator deletes the entity; the next
+//! acquire creates the bucket full, as `9a…`. Rolled back, the lease's refund is conditioned on `3f…`, fails, and is
+//! dropped: the new bucket never gave those tokens.
 
 use std::{fmt, sync::Arc};
 

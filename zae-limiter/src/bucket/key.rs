@@ -1,4 +1,6 @@
 //! The place of one bucket item.
+//!
+//! Shards of a bucket are items of their own with their own lanes; shard 0 is the one that every acquire starts from.
 
 use std::{
     fmt,
@@ -10,8 +12,11 @@ use crate::model::name::{EntityId, ResourceName};
 /// Identifies one bucket item: an entity's shard of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BucketKey {
+    /// The entity that is limited.
     pub(crate) entity: EntityId,
+    /// The resource that it is limited for.
     pub(crate) resource: ResourceName,
+    /// The shard, 0 unless a reference client has sharded the bucket.
     pub(crate) shard: u32,
 }
 

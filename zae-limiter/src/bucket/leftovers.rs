@@ -1,5 +1,13 @@
 //! Conditions and removals in a write that concern features of newer clients that are over, and buckets that an
 //! operator has switched off.
+//!
+//! Newer clients stamp buckets with features that end: a bypass until an instant, a limit that is soft for a while,
+//! quotas. A stamp that is over decides nothing, but it stays on the item until somebody takes it off, and a client
+//! that refused every bucket with an unknown attribute would refuse for ever. So what is over is recognised, and
+//! removed by the next plan, on the condition that it still says what was seen. What is *not* over is `Unsupported`.
+//!
+//! The condition of a write has room for 300 operators; the limits come first, and as many leftovers are removed as
+//! fit.
 
 use crate::{
     bucket::{

@@ -1,5 +1,19 @@
 //! The time that a bucket is kept: [`Lifetime`]. An item that DynamoDB removes is created again as a full bucket. So it
 //! must not be removed before it is full, whatever is owed.
+//!
+//! DynamoDB removes an item some time after its `ttl`, within minutes or days, and it may be written until then. With b
+//! = balance after the write, the item is full `(C − b) · period / refill` ms later, and every write makes sure that
+//! `ttl` is no earlier. In numbers: 100 tokens a minute and a multiplier of 7 keep an idle bucket for 420 s. An
+//! adjustment leaves it at −1 000 tokens; it is full in 660 s, so it is kept for 7 · 660 = 4 620 s from now.
+//!
+//! Three neighbours' moves could break this between the image and the write, and each has its condition:
+//!
+//! - one has taken more: the balance must stay above what refills until the `ttl` ([`Balance::lowest`]);
+//! - one has set a longer `ttl`, knowing of a deeper debt: ours is written only over a shorter one;
+//! - one has set a shorter `ttl`, and the bucket is in debt: the write expects at least what is needed.
+//!
+//! The lifetime is renewed when something is credited anyway, or when half of it is over: it has to be right, not
+//! fresh, and a longer request costs the same write unit.
 
 use crate::bucket::{clamp, image::Balance, ttl_at, write::ROOM_MS};
 
@@ -87,7 +101,7 @@ impl Balance {
     }
 }
 
-/// Ms until all of `limits` of `image` are full, each given as its balance and what is taken from it.
+/// Ms until all limits are full, each given as its level and what is taken from it, in mt.
 pub(crate) fn full_in<'a>(balances: impl IntoIterator<Item = (&'a Balance, i64)>) -> i64 {
     balances.into_iter().map(|(balance, out)| balance.full_in(out)).max().unwrap_or(0)
 }

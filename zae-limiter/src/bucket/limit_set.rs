@@ -2,6 +2,9 @@
 //!
 //! A round of a lane serves asks with equal limit sets only, because one write brings the bucket in line with one set
 //! of limits. Two sets are mostly the same allocation, so comparing them is comparing pointers.
+//!
+//! A set is made when limits are resolved and interned twice, by the limiter and by the lane, because the comparison is
+//! made for every ask of every round.
 
 use crate::{
     bucket::{Params, image::Owner, lifetime::Lifetime, plan::Goal, refund::Booking},
@@ -22,11 +25,13 @@ pub(crate) struct LimitSet {
 }
 
 impl LimitSet {
+    /// Brings limits into stored units: mt and ms.
     pub(crate) fn new(limits: Limits, lifetime: Lifetime, owner: Owner) -> Self {
         let params = limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
         Self { limits, params, lifetime, owner }
     }
 
+    /// Returns true if asks under both can share a write.
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
     }

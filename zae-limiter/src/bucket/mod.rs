@@ -1,8 +1,8 @@
 //! Token-bucket arithmetic on integers: amounts in millitokens (mt), times in milliseconds (ms).
 //!
-//! Two halves. [`State`] computes what the reference computes, to the bit; the shared vectors are its test.
-//! [`Accrual`] is what our own writes use: it carries the fraction of a millitoken that a refill leaves over, so that a
-//! slow limit beside a busy one loses nothing (the reference drops that fraction at every refill).
+//! Two halves. [`State`] computes what the reference computes, to the bit; the shared vectors are its test. [`Accrual`]
+//! is what our own writes use: it carries the fraction of a millitoken that a refill leaves over, so that a slow limit
+//! beside a busy one loses nothing (the reference drops that fraction at every refill).
 //!
 //! # Exactness on one page
 //!
@@ -23,11 +23,42 @@
 //! So a grant at any instant was in the true content at that instant, and over any interval of length τ at most C + r·τ
 //! is granted. `plan_tests` holds random sequences of writes against an ideal bucket, to the millitoken.
 //!
+//! # A bucket through six writes
+//!
+//! A limit of 100 a minute: C = 100 000 mt, and the bucket gains 5 mt every 3 ms. All amounts in mt, all times in ms.
+//!
+//! | at | asked for | image: tk, rf | a | plan | conditions on tk and rf | item: tk, rf |
+//! |---|---|---|---|---|---|---|
+//! | 0 | 40 000 | none | | create | no bucket | 60 000, 0 |
+//! | 6 000 | 50 000 | 60 000, 0 | 10 000 | plain | 50 000 ≤ tk ≤ 90 000 | 10 000, 0 |
+//! | 12 000 | 25 000 | 10 000, 0 | 20 000 | credited | rf = 0, 5 000 ≤ tk ≤ 80 000 | 5 000, 12 000 |
+//! | 12 600 | 30 000 | 5 000, 12 000 | 1 000 | none: 6 000 < 30 000 | | refused, retry in 14 400 |
+//! | 72 000 | 80 000 | 5 000, 12 000 | 100 000 | set | rf = 12 000, tk = 5 000 | 20 000, 72 000 |
+//! | 72 000 | 15 000 | 5 000, 12 000 (stale) | 100 000 | set | rf = 12 000: lost | planned again, plain: 5 000, 72 000 |
+//!
+//! The second row leaves the gain of 10 000 uncredited; the third credits it together with its own. In the fifth the
+//! bucket has been full for 3 s (5 000 + 95 000 were reached at 69 000): crediting 100 000 would keep those 3 s, so the
+//! balance is set to 100 000 − 80 000.
+//!
+//! # Who may write what
+//!
+//! | invariant | kept by |
+//! |---|---|
+//! | tk never exceeds the true content at `rf` | upper bounds, or exact values, in [`plan`] |
+//! | what is granted was there | lower bounds in [`plan`] |
+//! | a limit's slowest drop is not rounded away | fractions in [`Accrual`] |
+//! | a refund is not worth more than its room | [`refund`], [`peaks`] |
+//! | an item that expires takes no debt with it | [`lifetime`] |
+//! | a wrong clock stops nobody for long | [`watch`] |
+//!
 //! | module | question |
 //! |---|---|
 //! | [`image`] | What does the item hold, and how much is that at an instant? |
 //! | [`limit_set`] | Which limits apply, and can two asks share a write? |
 //! | [`plan`] | Which write takes these tokens, and under which conditions? |
+//! | [`write`] | How is a write described, before it becomes an expression? |
+//! | [`refund`] | How much of what is given back still fits? |
+//! | [`peaks`] | What is the most that the bucket held since an instant? |
 //! | [`opening`] | What does a new bucket, or a further shard, start with? |
 //! | [`lifetime`] | How long must the item be kept so that its loss grants nothing? |
 //! | [`incarnation`] | Which creation of the bucket does a refund belong to? |
@@ -64,6 +95,9 @@ pub(crate) use accrual::Accrual;
 use crate::model::limit::{Limit, Limits};
 
 /// A limit's parameters as a bucket stores them.
+///
+/// All three are positive in parameters that a limit was made of; parameters from an item are checked by
+/// [`StoredParams::complete`](image::StoredParams::complete). The rate is `refill / period` mt per ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Params {
     /// Ceiling, in mt.
@@ -76,12 +110,17 @@ pub(crate) struct Params {
 
 impl Params {
     /// The part of one of `shards` shards.
+    ///
+    /// Divided and rounded down, so that all shards together never have more than the whole: of 100 000 mt in 3 shards
+    /// each has 33 333.
     pub(crate) fn share(self, shards: u32) -> Self {
         let shards = i64::from(shards.max(1));
         Self { capacity: self.capacity / shards, refill: self.refill / shards, period: self.period }
     }
 
     /// Whole ms until `deficit` mt have been gained, rounded up; 0 without a deficit or a refill.
+    ///
+    /// Rounded up, so that after the wait the tokens are there: 1 mt at 5 mt per 3 ms takes 1 ms, and 2 mt take 2.
     pub(crate) fn wait_ms(self, deficit: i64) -> u128 {
         if deficit <= 0 || self.refill <= 0 {
             return 0;
@@ -104,6 +143,10 @@ impl From<&Limit> for Params {
 }
 
 /// One limit of a bucket at its last refill.
+///
+/// The reference refills so that no time is lost: the refill instant moves by the time that the whole millitokens took,
+/// not to `now`. That is exact for one limit, and impossible for several that share an instant; hence [`Accrual`] for
+/// items. It remains in use where one limit stands alone: for waits and balances that are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     /// Balance, in mt; negative in debt.
@@ -149,6 +192,7 @@ impl State {
     }
 }
 
+/// Brings a result of 128 bits back into 64, at the nearest bound.
 pub(crate) fn clamp(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

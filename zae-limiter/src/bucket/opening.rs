@@ -2,6 +2,10 @@
 //!
 //! A further shard starts with its part of the tokens that shard 0 holds beyond its own share, so that all shards
 //! together never hold more than the one bucket did.
+//!
+//! A bucket of its own starts full: it stands for an entity that has not called for longer than the bucket takes to
+//! fill. A further shard is no such thing. It appears when a busy bucket is spread, and starting it full would hand out
+//! the capacity once more with every shard.
 
 use crate::bucket::{
     Params,

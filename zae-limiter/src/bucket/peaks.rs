@@ -1,4 +1,32 @@
 //! The most that a bucket held since an instant, as far as this process has seen: [`Peaks`].
+//!
+//! A refund is worth the smallest room since the tokens were taken (see [`refund`](crate::bucket::refund)), so for each
+//! of its open holds a lane has to know the largest level since that hold was made. Keeping all levels of all time
+//! would do, and is not bounded. Two facts make it cheap:
+//!
+//! 1. Between two observations a level rises by refill at the most. So the peak of that stretch is known from its ends:
+//!    the first level plus the refill until the second.
+//! 2. Only the *largest* peak since an observation is ever asked for. A peak that is followed by a larger one answers
+//!    no question any more, and is dropped. What is left is a sequence of falling peaks (a monotonic queue), and "since
+//!    observation n" is the first one left from n on.
+//!
+//! In numbers, with a refill of 10 between observations, and of 50 in the long pause after the last:
+//!
+//! | observation | level | peak until the next | kept |
+//! |---|---|---|---|
+//! | 0 | 50 | 60 | 0: 60 |
+//! | 1 | 30 | 40 | 0: 60, 1: 40 |
+//! | 2 | 35 | 45 | 0: 60, 2: 45 (the 40 can never be the largest again) |
+//! | 3 | 25 | 75 | 3: 75 |
+//!
+//! A hold made at observation 1 asks for the peak since 1. When 3 is made that is 45; after the pause it is 75, so with
+//! a capacity of 100 and nothing refunded its room is 25.
+//!
+//! At most 32 peaks are kept for each limit. If there are more, the two oldest are merged into the larger: a hold that
+//! old gets back a little less than it might, and never more.
+//!
+//! Refunds of *later* tokens lower earlier peaks: they went into room that the earlier hold does not claim. That is why
+//! a level is the balance less all refunds.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -19,6 +47,7 @@ pub(crate) struct Peaks {
     count: u64,
     /// The first observation of the limits as they are now.
     first: u64,
+    /// The limits that were observed; others begin a new sequence.
     limit_set: Option<Arc<LimitSet>>,
     /// One shard's part of each limit.
     params: Vec<Params>,
@@ -88,6 +117,7 @@ impl Peaks {
     }
 }
 
+/// The level that `level` at `from` can have become by `to`, in mt; a started millitoken counts.
 fn rise(params: Params, net: i64, from: i64, to: i64) -> i64 {
     net.saturating_add(Accrual::between(params, from, to, 0).rounded_up())
 }

@@ -11,6 +11,35 @@
 //!
 //! Limits of an item share one refill instant, so when one of them has to move it, all others are credited in the same
 //! write. Every number that went into a write is also a condition of it.
+//!
+//! # Why the conditions suffice
+//!
+//! Let the write be carried out at some later instant than `now`, on an item with `tk′` and `rf′`. It counts as done at
+//! `now`: a grant that is decided at `now` and stored a little later takes nothing that was not there at `now`.
+//!
+//! - *Plain.* `rf′` is not a condition. If a neighbour has credited since, `rf′ ≥ rf` (instants move backwards only to
+//!   repair a far one, see [`watch`](super::watch)), and what the limit gained since `rf′` is at most the planned `a`
+//!   (rounded up). So tk′ ≤ C − a implies that the limit has not been full since `rf′`, and whoever credits later may
+//!   count all of that time. tk′ ≥ cost implies that the tokens are there, without what is not credited yet.
+//! - *Credited.* `rf′ = rf`, so `a` is exactly what is to be credited, once. tk′ ≤ C − a says that all of it has room.
+//!   tk′ ≥ cost − a says that balance and credit cover the cost.
+//! - *Set.* `rf′ = rf` and tk′ = tk: the item is the image. Whatever value is written is computed from the truth.
+//!
+//! The shard count is a condition of all three, because it divides C and r; so are the stored parameters, because a
+//! change of them by a neighbour makes `a` another number.
+//!
+//! # Refunds and debts in the same write
+//!
+//! Settlements ride along. A refund of b is added to the balance and lowers the upper bound by b, so that the balance
+//! never passes the ceiling; where it would, the limit is *set*, and what does not fit is gone, as it would be if the
+//! bucket had refilled. More consumption is taken whatever the balance, down to the debt that the lifetime allows: the
+//! work is done. In a write with both, asks are served from what is there after the adjustments.
+//!
+//! # Which limits a write names
+//!
+//! All that apply, so that their parameters are brought in line; those on the item that no longer apply, if the refill
+//! instant moves or something is owed to them, or their time would be lost. An untouched limit that is full does not
+//! make a write *set*: it is left alone while nothing moves.
 
 use crate::{
     bucket::{
@@ -55,19 +84,26 @@ enum RefillInstant {
 
 /// One limit's part of a plan while it is made.
 struct LimitPlan<'a> {
+    /// The limit.
     name: &'a LimitName,
+    /// The limit as the image has it; `None` if the item lacks it.
     stored: Option<&'a LimitImage>,
+    /// The whole parameters that are to hold from now on.
     wanted: Params,
+    /// The balance at `now`, before anything is taken or booked.
     balance: Balance,
+    /// Taken only if it is there, in mt.
     take: i64,
     /// Taken whatever the balance, in mt; negative when more is given back.
     adjust: i64,
+    /// The settlements that are booked with it.
     booking: Option<Booking>,
     /// True if the limit is among those that apply.
     applies: bool,
 }
 
 impl LimitPlan<'_> {
+    /// Returns true if something is taken from the limit or booked in it.
     fn named(&self) -> bool {
         self.take != 0 || self.booking.is_some()
     }
@@ -129,6 +165,7 @@ impl LimitPlan<'_> {
         after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
     }
 
+    /// The addition to the count of refunds, with the bound up to which the computed room holds.
     fn refund(&self) -> Option<RefundWrite> {
         let booking = self.booking.as_ref().filter(|booking| booking.back > 0)?;
         let seen = self.stored.and_then(|stored| stored.refunded).unwrap_or(0);
@@ -136,6 +173,13 @@ impl LimitPlan<'_> {
     }
 
     /// `ttl` (epoch s) is when the item may be removed: the limit has to be full again by then.
+    ///
+    /// `None` for a limit that the write need not name. For one that is added to, the bounds are these, with `credit` =
+    /// what is credited in this write (0 if the instant stays):
+    ///
+    /// - at least `lowest + out − credit`, where `lowest` is the balance that the lifetime allows to be left, and 0 for
+    ///   asks;
+    /// - at most `ceiling − a − refund`, where `a` is rounded up.
     fn write(&self, refill: RefillInstant, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
         let moving = refill == RefillInstant::Moves;
         if !moving && !self.named() {
@@ -260,6 +304,7 @@ pub(crate) fn balances(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
         .collect()
 }
 
+/// Lays the goal and the image side by side, limit by limit: those that apply first, then the others that the item has.
 fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
     let booked = |name: &LimitName| {
         let booking = goal.adjust.iter().find(|booking| booking.name == *name).cloned();

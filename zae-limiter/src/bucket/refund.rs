@@ -15,6 +15,29 @@
 //! is `C` less the balance at `s` and less the refunds since. All of it together is at most `C + r·τ`, however long
 //! tokens are held (invariant I1). Refunds of tokens that were taken after `s` need not count, and do not where it was
 //! this process that refunded them. So where nobody else refunds, a refund is worth all that there is room for.
+//!
+//! # In numbers
+//!
+//! C = 100, refill 10 a second, amounts in tokens. A lease takes 60 from a full bucket; right after, the balance is 40
+//! and R = 0, so q = 40. Three seconds pass without a write and the lease is rolled back:
+//!
+//! | | balance | R | M | room C − R − M | worth |
+//! |---|---|---|---|---|---|
+//! | at once | 40 | 0 | 40 | 60 | 60 |
+//! | after 3 s | 70 | 0 | 70 | 30 | 30 |
+//! | after 3 s, 70 taken by others at 3 s, then 1 s more | 10 | 0 | 70 | 30 | 30 |
+//! | after 6 s and more | 100 | 0 | 100 | 0 | 0 |
+//!
+//! The third row is the point. There is room for 90 by then, but the bucket held 70 in between: it has paid back 30 of
+//! the 60 by refill, and others have used them. A refund of 60 would pay those 30 again.
+//!
+//! # Neighbours
+//!
+//! `R` is a condition of the write: the count of refunds must not have grown by more than the margin left (`at_most`),
+//! so a neighbour's refund since the image cannot make ours too large. With more limits than conditions have room for,
+//! the stamp of the last refund (`z_rid`) stands for all of them. That stamp also tells a refund that the network
+//! delivered twice from two refunds: all attempts at one carry the same 63 random bits, and the item that a failed
+//! condition returns shows them.
 
 use smallvec::SmallVec;
 
@@ -88,7 +111,9 @@ impl BucketWrite {
 /// Tells if other processes are known to write the same bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Neighbours {
+    /// No: a stamp suffices, and conditions stay short.
     None,
+    /// Yes: each limit gets a margin, so that refunds of several processes do not exclude each other.
     Some,
 }
 
@@ -223,6 +248,7 @@ pub(crate) fn book<'a>(
 }
 
 impl Booking {
+    /// Adds the effect of another settlement of the same limit.
     pub(crate) fn add(&mut self, other: &Self) {
         self.consumed = self.consumed.saturating_add(other.consumed);
         self.out = self.out.saturating_add(other.out);

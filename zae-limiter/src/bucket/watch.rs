@@ -1,10 +1,19 @@
 //! Refill instants that lie further ahead than clocks may differ: [`Watch`].
 //!
 //! A process whose clock is years ahead leaves a refill instant that nobody else reaches for years. Such an instant is
-//! believed for one full refill and [`MAX_SKEW_MS`] from when it was first seen, and only as long as it does not move:
-//! in that time the bucket gained nothing, which pays for all that the clock ahead can have credited too early. Then
-//! the next write that refills sets it to now, under the condition that it still is what was watched. While it does
-//! move, the process that moves it refills the bucket, and there is nothing to repair.
+//! believed for one full refill F and [`MAX_SKEW_MS`] from when it was first seen, and only as long as it does not
+//! move: in that time the bucket gained nothing, which pays for all that the clock ahead can have credited too early.
+//! Then the next write that refills sets it to now, under the condition that it still is what was watched. While it
+//! does move, the process that moves it refills the bucket, and there is nothing to repair.
+//!
+//! In numbers: 100 tokens a minute, so F = 60 s. At 12:00:00 a clock that is an hour ahead empties the bucket and
+//! writes `rf` = 13:00:00. A neighbour sees it at 12:00:05 and notes `z_ahead` = (13:00:00, since 12:00:05). Until
+//! 12:01:15 the bucket is taken for what it says, which is empty. Then a write sets `rf` to now, and the bucket refills
+//! at its rate. The wrong clock has credited at most one capacity too early, and one capacity (60 s) and ten seconds
+//! were not credited.
+//!
+//! The note is on the item and not in memory, so that processes that come and go agree since when, and one that starts
+//! at 12:02 need not wait again. It names the instant that it is about: a note about another one is void.
 
 use crate::bucket::image::Image;
 

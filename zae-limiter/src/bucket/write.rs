@@ -1,4 +1,15 @@
 //! A write of one bucket item as data: its conditions, and its effects.
+//!
+//! [`plan`](crate::bucket::plan) makes it, [`wire::bucket`](crate::wire::bucket) turns it into an UpdateItem, and
+//! nothing in between adds to it. So what a write is allowed to do can be read here, and tests can carry it out on a
+//! model of the item instead of on a table.
+//!
+//! Options say "no condition" or "no change" by `None`. Twice nested ones (`Option<Option<…>>`) are needed where being
+//! absent is a value: `Some(None)` expects, or leaves, an attribute that is not there.
+//!
+//! Under contention a full bucket is the worst case: each writer must set it, so of ten processes nine lose.
+//! [`BucketWrite::leaving_room`] ends that by giving up a little. With 100 000 mt a minute it leaves the bucket at 100
+//! 000 − 416 − cost (a quarter of a second's gain, less than 1 %): during the next 250 ms all ten can write plainly.
 
 use crate::{
     bucket::{

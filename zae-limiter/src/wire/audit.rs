@@ -18,22 +18,31 @@ use crate::{
     wire::Item,
 };
 
+/// Seconds in a day of retention.
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// An event about to be written.
 #[derive(Debug)]
 pub(crate) struct NewEvent<'a> {
+    /// The event's ULID.
     pub(crate) id: String,
+    /// The entity, resource or system that was changed: the partition.
     pub(crate) target: &'a AuditTarget,
+    /// The action that was taken.
     pub(crate) action: AuditAction,
+    /// The one who took it, where that is known.
     pub(crate) principal: Option<&'a Principal>,
+    /// The resource that limits are for.
     pub(crate) scope: Option<&'a LimitScope>,
     /// An object; anything else counts as an empty one.
     pub(crate) details: Value,
+    /// When, in epoch ms.
     pub(crate) now_ms: i64,
+    /// Days until the event expires.
     pub(crate) retention_days: u32,
 }
 
+/// Writes the event as an item.
 pub(crate) fn encode(ns: &str, event: &NewEvent<'_>) -> Item {
     let target = event.target.to_string();
     let pk = keys::pk_audit(ns, &target);

@@ -30,13 +30,17 @@ use crate::{
     wire::{Item, expression::Key},
 };
 
+/// The outage policy.
 pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";
+/// The lifetime of audit events.
 pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
+/// The switch of an operator.
 const DISABLED: &str = "disabled";
 /// Attributes of newer clients that change what a limit means.
 const UNSUPPORTED: [&str; 2] = ["cascade", "sched_tz"];
 /// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
 const WINDOW_PREFIX: &str = "w_";
+/// The beginning of a limit's attributes.
 const LIMIT_PREFIX: &str = "l_";
 /// Capacity, refill amount and period.
 const FIELDS: [&str; 3] = ["cp", "ra", "rp"];
@@ -44,8 +48,11 @@ const FIELDS: [&str; 3] = ["cp", "ra", "rp"];
 /// Which configuration item.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ConfigLevel<'a> {
+    /// The namespace's default.
     System,
+    /// A resource's default.
     Resource(&'a ResourceName),
+    /// An entity's own, for a resource or as its default.
     Entity(&'a EntityId, &'a LimitScope),
 }
 
@@ -87,7 +94,9 @@ impl ConfigLevel<'_> {
 pub(crate) struct StoredConfig {
     /// The limits, in the order of their names; `None` when the item has none, which means the level says nothing.
     pub(crate) limits: Option<Limits>,
+    /// The outage policy; only the system's item has one.
     pub(crate) on_unavailable: Option<StoredPolicy>,
+    /// The lifetime of audit events, in days; only the system's item has one.
     pub(crate) audit_retention_days: Option<u32>,
     /// Tells if the level switches anything on or off.
     pub(crate) access: Access,
@@ -148,6 +157,7 @@ impl StoredConfig {
     }
 }
 
+/// Reads the limits, each of which must be complete.
 fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
     let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
     let mut found: BTreeMap<&str, [Option<u64>; 3]> = BTreeMap::new();
@@ -172,10 +182,12 @@ fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
     Limits::new(limits).map(Some).map_err(|error| malformed(error.to_string()))
 }
 
+/// The item's key, for messages.
 fn key_text(item: &Item) -> String {
     format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
 }
 
+/// Reads the switch.
 fn access(item: &Item) -> Access {
     let unsupported = || Unsupported { attribute: DISABLED.to_owned(), item: key_text(item) };
     match item.get(DISABLED) {
@@ -186,6 +198,7 @@ fn access(item: &Item) -> Access {
     }
 }
 
+/// The first attribute that would change what the limits mean.
 fn unsupported(item: &Item) -> Option<String> {
     let foreign = |name: &str| {
         let field = || keys::parse_limit_attr(name).is_none_or(|(_, field)| !FIELDS.contains(&field));

@@ -1,4 +1,12 @@
 //! The write that makes shard 0 the whole bucket.
+//!
+//! Shard 0 is the only item that says how many shards there are. So one conditional write ends the division: the count
+//! becomes one, and with it the capacity and the refill are whole again. What the other shards held is added in the
+//! same write; before it, their items are gone already ([`Repository::fold_bucket`](crate::Repository::fold_bucket)),
+//! so at no moment do both count.
+//!
+//! The write adds to the balance and does not set it, as a neighbour may take from shard 0 meanwhile. It expects that
+//! shard 0 was neither refilled nor refunded since it was read, because the gain was computed from that.
 
 use super::{
     bucket::{REFILL, SHARDS, TTL, fraction_attr, refunded_attr},
@@ -13,6 +21,7 @@ use crate::{
 /// The new state of one limit of shard 0.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
+    /// The limit.
     pub(crate) name: &'a LimitName,
     /// Its balance as it was read, in mt.
     pub(crate) stored: i64,

@@ -25,91 +25,113 @@ pub(crate) const NAMESPACE_PREFIX: &str = "#NAMESPACE#";
 /// The prefix of namespace records by id.
 pub(crate) const NSID_PREFIX: &str = "#NSID#";
 
+/// The partition of a namespace's own records.
 pub(crate) fn pk_system(ns: &str) -> String {
     format!("{ns}/SYSTEM#")
 }
 
+/// The partition of an entity: its record, its limits, its usage.
 pub(crate) fn pk_entity(ns: &str, entity: &str) -> String {
     format!("{ns}/ENTITY#{entity}")
 }
 
+/// The partition of one shard of a bucket. One item each, so that a hot bucket has a partition's whole throughput.
 pub(crate) fn pk_bucket(ns: &str, entity: &str, resource: &str, shard: u32) -> String {
     let mut number = itoa::Buffer::new();
     concat(&[ns, "/BUCKET#", entity, "#", resource, "#", number.format(shard)])
 }
 
+/// The partition of a resource's default limits.
 pub(crate) fn pk_resource(ns: &str, resource: &str) -> String {
     format!("{ns}/RESOURCE#{resource}")
 }
 
+/// The partition of a target's audit trail.
 pub(crate) fn pk_audit(ns: &str, entity: &str) -> String {
     format!("{ns}/AUDIT#{entity}")
 }
 
+/// The record of an entity.
 pub(crate) fn sk_meta() -> &'static str {
     "#META"
 }
 
+/// The content of a bucket.
 pub(crate) fn sk_state() -> &'static str {
     "#STATE"
 }
 
+/// The limits of a resource or of the system.
 pub(crate) fn sk_config() -> &'static str {
     "#CONFIG"
 }
 
+/// The limits of an entity for a resource, or `_default_`.
 pub(crate) fn sk_entity_config(resource: &str) -> String {
     format!("{CONFIG_PREFIX}{resource}")
 }
 
+/// The table's version record.
 pub(crate) fn sk_version() -> &'static str {
     "#VERSION"
 }
 
+/// The list of resources that have default limits.
 pub(crate) fn sk_resources() -> &'static str {
     "#RESOURCES"
 }
 
+/// The number of entities that have limits of their own, by resource.
 pub(crate) fn sk_entity_config_resources() -> &'static str {
     "#ENTITY_CONFIG_RESOURCES"
 }
 
+/// The state of declarative configuration.
 pub(crate) fn sk_provisioner() -> &'static str {
     "#PROVISIONER"
 }
 
+/// A usage snapshot, by resource and then by time.
 pub(crate) fn sk_usage(resource: &str, window_start: &str) -> String {
     format!("{USAGE_PREFIX}{resource}#{window_start}")
 }
 
+/// An audit event, by its ULID, and so by time.
 pub(crate) fn sk_audit(event: &str) -> String {
     format!("{AUDIT_PREFIX}{event}")
 }
 
+/// A namespace's record by name.
 pub(crate) fn sk_namespace(name: &str) -> String {
     format!("{NAMESPACE_PREFIX}{name}")
 }
 
+/// A namespace's record by id.
 pub(crate) fn sk_nsid(id: &str) -> String {
     format!("{NSID_PREFIX}{id}")
 }
 
+/// The children of an entity.
 pub(crate) fn gsi1_pk_parent(ns: &str, parent: &str) -> String {
     format!("{ns}/PARENT#{parent}")
 }
 
+/// One child.
 pub(crate) fn gsi1_sk_child(entity: &str) -> String {
     format!("CHILD#{entity}")
 }
 
+/// The buckets and the usage of a resource.
 pub(crate) fn gsi2_pk_resource(ns: &str, resource: &str) -> String {
     pk_resource(ns, resource)
 }
 
+/// A bucket among them, by entity.
 pub(crate) fn gsi2_sk_bucket(entity: &str, shard: u32) -> String {
     format!("BUCKET#{entity}#{shard}")
 }
 
+/// A snapshot among them, by time and then by entity.
 pub(crate) fn gsi2_sk_usage(window_start: &str, entity: &str) -> String {
     format!("USAGE#{window_start}#{entity}")
 }
@@ -119,14 +141,17 @@ pub(crate) fn parse_gsi2_sk_usage(sk: &str) -> Option<&str> {
     Some(sk.strip_prefix("USAGE#")?.split_once('#')?.0)
 }
 
+/// The buckets of an entity.
 pub(crate) fn gsi3_pk_entity(ns: &str, entity: &str) -> String {
     pk_entity(ns, entity)
 }
 
+/// A bucket among them, by resource.
 pub(crate) fn gsi3_sk_bucket(resource: &str, shard: u32) -> String {
     format!("BUCKET#{resource}#{shard}")
 }
 
+/// The entities that have limits of their own for a resource.
 pub(crate) fn gsi3_pk_entity_config(ns: &str, resource: &str) -> String {
     format!("{ns}/ENTITY_CONFIG#{resource}")
 }
@@ -143,10 +168,12 @@ fn concat(parts: &[&str]) -> String {
     text
 }
 
+/// A field of a limit in a bucket.
 pub(crate) fn bucket_attr(limit: &str, field: &str) -> String {
     concat(&["b_", limit, "_", field])
 }
 
+/// A field of a limit in a configuration.
 pub(crate) fn limit_attr(limit: &str, field: &str) -> String {
     format!("l_{limit}_{field}")
 }
@@ -161,6 +188,7 @@ pub(crate) fn parse_limit_attr(name: &str) -> Option<(&str, &str)> {
     parse_attr(name, "l_")
 }
 
+/// Splits a name at its last underscore.
 fn parse_attr<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     let (limit, field) = name.strip_prefix(prefix)?.rsplit_once('_')?;
     (!limit.is_empty()).then_some((limit, field))
@@ -174,9 +202,13 @@ pub(crate) fn parse_namespace(key: &str) -> Option<(&str, &str)> {
 /// The names in a bucket's partition key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BucketPk<'a> {
+    /// The namespace's id.
     pub(crate) namespace: &'a str,
+    /// The entity's id.
     pub(crate) entity: &'a str,
+    /// The resource's name.
     pub(crate) resource: &'a str,
+    /// The shard.
     pub(crate) shard: u32,
 }
 

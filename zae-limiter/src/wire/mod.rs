@@ -20,6 +20,16 @@
 //! `ns` is a namespace's id, and `_` the reserved one for what all namespaces share. Buckets store thousandths of
 //! tokens and milliseconds, configurations whole tokens and seconds. Attributes of our own begin with `z_`: other
 //! clients keep what they do not know, and ignore it.
+//!
+//! # Rules of the format
+//!
+//! - Every number is a whole one. DynamoDB keeps numbers as text of up to 38 digits; balances are read within 64 bits,
+//!   at the nearest bound, and counters that decide nothing as wide as they are.
+//! - A missing attribute is a value of its own, never a zero, because conditions tell the two apart.
+//! - What cannot be understood is an error that names the item and the attribute, for the acquire as for the operator;
+//!   only listings leave such items out.
+//! - Attributes are never renamed and never change their unit: a table outlives every client on it.
+//! - `GSI4PK` and `GSI4SK` stand on everything that belongs to a namespace, or a purge would not find it.
 
 pub(crate) mod audit;
 pub(crate) mod bucket;

@@ -18,10 +18,12 @@ use crate::{
 /// Random bytes in an id: 11 characters of base64.
 const ID_BYTES: usize = 8;
 
+/// The key of the record that tells which namespace a name means.
 pub(crate) fn by_name(name: &NamespaceName) -> Key {
     Key::new(keys::pk_system(keys::RESERVED), keys::sk_namespace(name.as_str()))
 }
 
+/// The key of the record that tells the state of a namespace.
 pub(crate) fn by_id(id: &NamespaceId) -> Key {
     Key::new(keys::pk_system(keys::RESERVED), keys::sk_nsid(id.as_str()))
 }
@@ -31,6 +33,7 @@ pub(crate) fn new_id() -> NamespaceId {
     id_from(rand::random::<[u8; ID_BYTES]>)
 }
 
+/// Draws until the text can be an id.
 fn id_from(mut random: impl FnMut() -> [u8; ID_BYTES]) -> NamespaceId {
     loop {
         let text = URL_SAFE_NO_PAD.encode(random());

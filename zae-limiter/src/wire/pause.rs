@@ -20,10 +20,12 @@ use crate::{
 
 /// In the place of an entity; no bucket of an entity has the sort key of a pause.
 const ENTITY: &str = "z_pause";
+/// The sort key of a pause.
 const SORT_KEY: &str = "#Z_PAUSE";
 /// Time that the table keeps a pause that is over, in seconds.
 const KEPT: i64 = 3600;
 
+/// The key of the pause of `scope`.
 pub(crate) fn key(ns: &str, scope: &str) -> Key {
     Key::new(keys::pk_bucket(ns, ENTITY, scope, 0), SORT_KEY)
 }

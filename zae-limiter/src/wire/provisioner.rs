@@ -18,10 +18,12 @@ use crate::{
     },
 };
 
+/// The key of a namespace's state.
 pub(crate) fn key(ns: &str) -> Key {
     Key::new(keys::pk_system(ns), keys::sk_provisioner())
 }
 
+/// Reads a list or a set of texts: the reference has written both.
 fn texts(value: &AttributeValue) -> Vec<String> {
     match value {
         AttributeValue::L(values) => values.iter().filter_map(|value| value.as_s().ok().cloned()).collect(),
@@ -30,6 +32,7 @@ fn texts(value: &AttributeValue) -> Vec<String> {
     }
 }
 
+/// Writes a list of texts.
 fn list(texts: &[String]) -> AttributeValue {
     AttributeValue::L(texts.iter().map(s).collect())
 }

@@ -1,4 +1,7 @@
 //! The order of a stream's records.
+//!
+//! Sequence numbers are decimal numbers of up to 40 digits, more than 128 bits hold. DynamoDB compares text, so they
+//! are stored with zeros in front; 40 digits of text compare like numbers.
 
 use std::{
     cmp::Ordering,
@@ -37,6 +40,7 @@ impl SequenceNumber {
         &self.text
     }
 
+    /// The text with zeros in front.
     pub(crate) fn stored(&self) -> &str {
         &self.padded
     }

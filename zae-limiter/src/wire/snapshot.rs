@@ -10,10 +10,15 @@ use crate::{
 /// Identifies a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Snapshot {
+    /// The namespace's id.
     pub(crate) namespace: String,
+    /// The entity's id.
     pub(crate) entity: String,
+    /// The resource's name.
     pub(crate) resource: String,
+    /// The window's length.
     pub(crate) window: UsageWindow,
+    /// The window's first second, `YYYY-MM-DDTHH:MM:SSZ`.
     pub(crate) start: String,
 }
 
@@ -22,6 +27,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Addition {
     /// Whole tokens by limit.
     pub(crate) tokens: BTreeMap<String, i64>,
+    /// Counted changes, one for each record and limit.
     pub(crate) events: i64,
     /// By shard: the last record counted before, and the last one counted with this.
     pub(crate) marks: BTreeMap<u32, (SequenceNumber, SequenceNumber)>,

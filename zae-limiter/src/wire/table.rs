@@ -24,12 +24,14 @@ pub(crate) enum Stream {
     Off,
 }
 
+/// The global indexes, and what they hold of an item beside its keys.
 const GLOBAL: [(&str, ProjectionType); 4] = [
     ("GSI1", ProjectionType::All),
     ("GSI2", ProjectionType::All),
     ("GSI3", ProjectionType::KeysOnly),
     ("GSI4", ProjectionType::KeysOnly),
 ];
+/// The local indexes of the format.
 const LOCAL: [(&str, ProjectionType); 5] = [
     ("LSI1", ProjectionType::All),
     ("LSI2", ProjectionType::KeysOnly),
@@ -45,6 +47,7 @@ pub(crate) fn is_key_attribute(name: &str) -> bool {
     matches!(name, "PK" | "SK") || GLOBAL.iter().any(global) || LOCAL.iter().any(local)
 }
 
+/// One attribute of a key.
 fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
 }

@@ -34,6 +34,7 @@ use crate::{
     },
 };
 
+/// The text form of a window's start.
 pub(crate) const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// The last second of a window. An unknown length, or a start that is none, gives the start.
@@ -41,6 +42,7 @@ pub(crate) fn window_end(start: &str, window: &UsageWindow) -> String {
     end(start, window).map_or_else(|| start.to_owned(), |end| end.strftime(FORMAT).to_string())
 }
 
+/// The last second of a window of known length.
 fn end(start: &str, window: &UsageWindow) -> Option<DateTime> {
     let at = DateTime::strptime(FORMAT, start).ok()?;
     match window {
@@ -91,6 +93,7 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
 /// In front of a bucket's shard: until where its records are counted in the snapshot. No limit can have such a name,
 /// and being text it is no counter to any reader.
 const MARK: &str = "z#";
+/// Seconds in a day of retention.
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The key of a snapshot.

@@ -12,10 +12,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::{bucket::clamp, wire::Item};
 
+/// A text.
 pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
+/// A whole number.
 pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
     let value: i128 = value.into();
     let mut digits = itoa::Buffer::new();
@@ -37,6 +39,7 @@ pub(crate) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> I
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// A text attribute; `None` when it is absent or of another type.
 pub(crate) fn get_s<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
@@ -59,6 +62,7 @@ pub(crate) fn get_count(item: &Item, name: &str) -> Option<i64> {
     counter(item.get(name)?).map(clamp)
 }
 
+/// A flag; `None` when it is absent or of another type.
 pub(crate) fn get_bool(item: &Item, name: &str) -> Option<bool> {
     item.get(name)?.as_bool().ok().copied()
 }
@@ -94,6 +98,7 @@ pub(crate) fn from_attribute(value: &AttributeValue) -> Value {
     }
 }
 
+/// A map as JSON values.
 pub(crate) fn from_map(map: &HashMap<String, AttributeValue>) -> BTreeMap<String, Value> {
     map.iter().map(|(name, value)| (name.clone(), from_attribute(value))).collect()
 }
@@ -112,6 +117,7 @@ pub(crate) fn from_wire(item: &Value) -> Result<Item, String> {
         .collect()
 }
 
+/// One value of DynamoDB's JSON, such as `{"N": "12"}`.
 fn attribute_from_wire(value: &Value) -> Option<AttributeValue> {
     let (kind, value) = value.as_object()?.iter().next()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -132,6 +138,7 @@ fn attribute_from_wire(value: &Value) -> Option<AttributeValue> {
     })
 }
 
+/// A number as JSON has it: whole if it can be, else the nearest double.
 fn number(text: &str) -> Value {
     if let Ok(whole) = text.parse::<i64>() {
         return whole.into();

@@ -1,4 +1,7 @@
 //! The version record as an item.
+//!
+//! Written under the condition that its minimum is still the one that was read, because the minimum is only ever
+//! raised: of two upgrades at once the second reads again and raises what the first has written.
 
 use super::{
     keys,
@@ -12,10 +15,12 @@ use crate::{
     },
 };
 
+/// The key of the table's one record.
 pub(crate) fn key() -> Key {
     Key::new(keys::pk_system(keys::RESERVED), keys::sk_version())
 }
 
+/// Reads the record; what is missing is for its reader to judge.
 pub(crate) fn decode(item: &Item) -> VersionRecord {
     let text = |name| get_s(item, name).map(str::to_owned);
     VersionRecord {

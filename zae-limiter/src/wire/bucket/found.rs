@@ -1,4 +1,12 @@
 //! The attributes of a bucket's item, found in one walk over it.
+//!
+//! Every answer of a write is read here. A lookup by name takes a hash and a comparison for each attribute of each
+//! limit, and has to build the name first; a walk takes one comparison with the few fixed names and splits the others
+//! at their last underscore. Values are borrowed, and nothing is parsed that is not there.
+//!
+//! Attributes that are not understood are sorted into three kinds: what says nothing about limits (keys, names) is
+//! passed over, what may be over ([`Stamp`]) is collected with its value, and what would be enforced wrongly is
+//! reported by name.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -20,16 +28,27 @@ pub(super) enum Stamp {
 /// The attributes of a bucket that an item has.
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
+    /// `rf`.
     pub(super) last_refill: Option<&'a AttributeValue>,
+    /// `shard_count`.
     pub(super) shards: Option<&'a AttributeValue>,
+    /// `ttl`.
     pub(super) ttl: Option<&'a AttributeValue>,
+    /// `vu`.
     pub(super) valid_until: Option<&'a AttributeValue>,
+    /// `cascade`.
     pub(super) cascade: Option<&'a AttributeValue>,
+    /// `parent_id`.
     pub(super) parent: Option<&'a AttributeValue>,
+    /// `z_inc`.
     pub(super) incarnation: Option<&'a AttributeValue>,
+    /// `z_ahead`.
     pub(super) ahead: Option<&'a AttributeValue>,
+    /// `z_rid`.
     pub(super) last_refund: Option<&'a AttributeValue>,
+    /// `disabled`.
     pub(super) disabled: Option<&'a AttributeValue>,
+    /// True if newer clients keep the copies of the owner's record.
     pub(super) owner_stamped: bool,
     /// Attributes that may be over.
     pub(super) leftovers: Vec<(&'a str, &'a AttributeValue, Stamp)>,
@@ -44,17 +63,27 @@ pub(super) struct Found<'a> {
 /// The attributes of one limit that an item has.
 #[derive(Debug, Default)]
 pub(super) struct FoundLimit<'a> {
+    /// The limit's name, unchecked.
     pub(super) name: &'a str,
+    /// `tk`.
     pub(super) tokens: Option<&'a AttributeValue>,
+    /// `cp`.
     pub(super) capacity: Option<&'a AttributeValue>,
+    /// `ra`.
     pub(super) refill: Option<&'a AttributeValue>,
+    /// `rp`.
     pub(super) period: Option<&'a AttributeValue>,
+    /// `tc`.
     pub(super) consumed: Option<&'a AttributeValue>,
+    /// `z_{limit}_fr`.
     pub(super) fraction: Option<&'a AttributeValue>,
+    /// `z_{limit}_rb`.
     pub(super) refunded: Option<&'a AttributeValue>,
 }
 
 impl<'a> Found<'a> {
+    /// Walks over the item. Our own attributes wait until all limits are known: one of a limit that is not there is
+    /// nothing.
     pub(super) fn in_item(item: &'a Item) -> Self {
         let mut found = Self::default();
         let mut ours = Vec::new();
@@ -92,6 +121,7 @@ impl<'a> Found<'a> {
         found
     }
 
+    /// Sorts in one attribute of a limit.
     fn limit(&mut self, name: &'a str, field: &str, attribute: &'a str, value: &'a AttributeValue) {
         let index = self.limits.iter().position(|stored| stored.name == name).unwrap_or_else(|| {
             self.limits.push(FoundLimit { name, ..FoundLimit::default() });
@@ -116,6 +146,7 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Notes an unsupported feature; the first of the list is reported, whatever the item's order.
     fn feature(&mut self, name: &str) {
         let index = UNSUPPORTED.iter().position(|feature| *feature == name);
         self.feature = [self.feature, index].into_iter().flatten().min();
@@ -129,10 +160,13 @@ impl<'a> Found<'a> {
 
 /// An attribute of one limit that only our clients know.
 enum Ours {
+    /// The remainder of the last refill.
     Fraction,
+    /// The count of refunds.
     Refunded,
 }
 
+/// Tells the limit and the field of an attribute of ours.
 fn ours_of(attribute: &str) -> Option<(&str, Ours)> {
     let rest = attribute.strip_prefix("z_")?;
     let of = |end, field| Some((rest.strip_suffix(end)?, field));

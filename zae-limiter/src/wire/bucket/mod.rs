@@ -1,5 +1,18 @@
 //! Bucket items: reading them into an [`Image`], creating them, and updating them.
 //!
+//! | attribute | type | meaning |
+//! |---|---|---|
+//! | `rf` | N | up to when refill is credited, epoch ms; an item without it is no bucket |
+//! | `b_{limit}_tk` | N | balance at `rf`, mt; negative in debt |
+//! | `b_{limit}_cp`, `_ra`, `_rp` | N | capacity (mt), refill per period (mt), period (ms), of the whole bucket |
+//! | `b_{limit}_tc` | N | net consumption, mt; the change stream counts its differences |
+//! | `b_wcu_*` | N | the reference's limit of writes; refilled here and never charged |
+//! | `shard_count` | N | the number of shards; capacity and refill are divided by it |
+//! | `ttl` | N | when DynamoDB may remove the item, epoch s; absent for ever |
+//! | `cascade`, `parent_id` | BOOL, S | copies of the owner's record |
+//! | `disabled`, `bypass`, `vu`, … | | settings of newer clients; a plain write expects them absent, or as they were seen |
+//! | `entity_id`, `resource`, `GSI2*`, `GSI3*`, `GSI4*` | S | names, and keys of indexes |
+//!
 //! Five attributes are our own and unknown to the reference, which keeps what it does not know:
 //!
 //! - `z_{limit}_fr` (N): the fraction of a millitoken left over by the last refill, in 1/period mt;
@@ -8,6 +21,10 @@
 //! - `z_inc` (S): which creation of the bucket this is, so that a refund does not reach a bucket that was deleted and
 //!   created again;
 //! - `z_ahead` (S): `{rf}/{epoch ms}`, since when that `rf` is known to lie too far ahead.
+//!
+//! Sharding leaves parameters as they are: every shard stores those of the whole bucket, and whoever computes divides.
+//! A bucket of a few limits with short names stays below a kilobyte, so that a write costs one write unit, and those
+//! of the indexes that change.
 
 #[cfg(test)]
 mod bounds;
@@ -36,32 +53,45 @@ use crate::{
     wire::Item,
 };
 
+/// Up to when refill is credited.
 pub(in crate::wire) const REFILL: &str = "rf";
+/// The number of shards.
 pub(in crate::wire) const SHARDS: &str = "shard_count";
+/// Until when plain writes are allowed, as newer clients stamp it.
 const VALID_UNTIL: &str = "vu";
+/// The creation of the bucket.
 const INCARNATION: &str = "z_inc";
 /// The end of a fraction's attribute.
 const FRACTION: &str = "_fr";
 /// The end of the attribute of a count of refunds.
 const REFUNDED: &str = "_rb";
+/// When DynamoDB may remove the item.
 pub(in crate::wire) const TTL: &str = "ttl";
+/// The note about a refill instant that lies too far ahead.
 const AHEAD: &str = "z_ahead";
+/// The stamp of the last refund.
 const LAST_REFUND: &str = "z_rid";
+/// Tells if the owner charges its parent.
 const CASCADE: &str = "cascade";
+/// The switch of an operator, or of newer clients.
 pub(in crate::wire) const DISABLED: &str = "disabled";
+/// Until when newer clients let everything through.
 pub(in crate::wire) const BYPASS: &str = "bypass";
 /// Features of newer clients that a plain conditional write would enforce wrongly.
 const UNSUPPORTED: [&str; 3] = ["sched", "rsched", "sched_tz"];
+/// The same, of single limits.
 const UNSUPPORTED_FIELDS: [&str; 2] = ["_sched", "_rsched"];
 /// Until when a limit is soft.
 const SOFT: &str = "_soft";
 /// Fields of a limit that is a quota; those left over when the limit is a rate again decide nothing.
 const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
 
+/// The attribute of a limit's fraction.
 pub(in crate::wire) fn fraction_attr(limit: &str) -> String {
     ["z_", limit, FRACTION].concat()
 }
 
+/// The attribute of a limit's count of refunds.
 pub(in crate::wire) fn refunded_attr(limit: &str) -> String {
     ["z_", limit, REFUNDED].concat()
 }
@@ -175,14 +205,17 @@ fn leftovers<'a>(found: &Found<'a>, now: i64) -> Result<Vec<Leftover>, &'a str> 
     Ok(leftovers)
 }
 
+/// The item's partition key, for messages.
 fn key(item: &Item) -> String {
     text(item.get("PK")).unwrap_or_default().to_owned()
 }
 
+/// A text, if it is one.
 fn text(value: Option<&AttributeValue>) -> Option<&str> {
     value?.as_s().ok().map(String::as_str)
 }
 
+/// A number of 64 bits, or an error that names the attribute.
 fn whole_number(
     item: &Item,
     value: Option<&AttributeValue>,
@@ -211,6 +244,7 @@ fn count(
     parsed(item, value, counter, || format!("attribute {} is not a number", name()))
 }
 
+/// A value as `parse` reads it; `None` where it is absent.
 fn parsed<T>(
     item: &Item,
     value: Option<&AttributeValue>,
@@ -221,10 +255,12 @@ fn parsed<T>(
     parse(value).map(Some).ok_or_else(|| RepositoryError::Malformed { key: key(item), problem: problem() })
 }
 
+/// Writes a note about a refill instant.
 fn watch_text(watch: Watch) -> String {
     format!("{}/{}", watch.refill, watch.since)
 }
 
+/// Reads such a note; one that cannot be read is none.
 fn parse_watch(text: &str) -> Option<Watch> {
     let (refill, since) = text.split_once('/')?;
     Some(Watch { refill: refill.parse().ok()?, since: since.parse().ok()? })
@@ -233,10 +269,15 @@ fn parse_watch(text: &str) -> Option<Watch> {
 /// Everything a new bucket starts with.
 #[derive(Debug)]
 pub(crate) struct NewBucket<'a> {
+    /// The first part of its keys.
     pub(crate) namespace: &'a NamespaceId,
+    /// Its owner.
     pub(crate) entity: &'a EntityId,
+    /// The resource that it limits.
     pub(crate) resource: &'a ResourceName,
+    /// Its place among the bucket's shards.
     pub(crate) shard: u32,
+    /// Its content.
     pub(crate) image: &'a Image,
 }
 

@@ -1,4 +1,22 @@
 //! Updates to a bucket that exists: a [`BucketWrite`] as an update, and a limit's removal.
+//!
+//! The plain plan of the second row of [`bucket`](crate::bucket)'s example, 50 000 mt of `rpm` at 6 000, becomes:
+//!
+//! ```text
+//! condition  attribute_exists(rf) AND shard_count = :0
+//!            AND attribute_not_exists(disabled) AND attribute_not_exists(bypass)
+//!            AND (attribute_not_exists(vu) OR vu > :1)
+//!            AND b_rpm_tk >= :2 AND b_rpm_tk <= :3
+//!            AND b_rpm_cp = :5 AND b_rpm_ra = :5 AND b_rpm_rp = :6
+//! update     ADD b_rpm_tk :4, b_rpm_tc :2
+//! values     :0 1   :1 6000   :2 50000   :3 90000   :4 -50000   :5 100000   :6 60000
+//! ```
+//!
+//! `ADD` and not `SET` for balances, so that plain writes of several processes add up. Parameters are compared although
+//! nothing here changes them: `:3` was computed from them. A *credited* plan compares `rf` with a value and sets it, a
+//! *set* plan compares `tk` and sets that too.
+//!
+//! The order of clauses is fixed, so equal writes are equal requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 

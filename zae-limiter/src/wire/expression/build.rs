@@ -1,4 +1,12 @@
 //! Building expressions: [`ExpressionBuilder`], the one way to write conditions and updates.
+//!
+//! DynamoDB bounds an expression to 4 KB and 300 operators, refuses reserved words and names with other characters than
+//! letters, digits and `_`, and wants every value behind a placeholder. A condition over 23 limits comes near both
+//! bounds. So names are written out where they are short and allowed, which makes requests of few limits shorter and
+//! their logs readable, and get placeholders otherwise; equal numbers share one placeholder.
+//!
+//! Clauses are written in the order of the calls. Nothing here knows buckets: what is expected and what is set is for
+//! the modules of the items to say.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
@@ -11,7 +19,9 @@ use crate::wire::{
 
 /// A value that an expression compares with or assigns.
 pub(crate) enum Operand {
+    /// A number; equal ones share a placeholder.
     Number(i64),
+    /// Anything else, which always gets one of its own.
     Other(AttributeValue),
 }
 
@@ -33,13 +43,21 @@ impl From<AttributeValue> for Operand {
 pub(crate) struct ExpressionBuilder {
     /// The longest attribute that is called by its name.
     longest_plain: usize,
+    /// Attributes by placeholder.
     names: HashMap<String, String>,
+    /// Values by placeholder.
     values: HashMap<String, AttributeValue>,
+    /// The numbers among them, for finding them again: a list, as there are about ten.
     numbers: Vec<(i64, Placeholder)>,
+    /// Comparisons, all of which must hold.
     condition: Clause,
+    /// Assignments.
     set: Clause,
+    /// Additions.
     add: Clause,
+    /// Attributes to remove.
     remove: Clause,
+    /// Members to take out of sets.
     delete: Clause,
 }
 
@@ -49,12 +67,14 @@ const FEW: usize = 4;
 /// The longest attribute that is called by its name: of a limit whose name has 16 characters.
 const LONGEST_PLAIN: usize = 21;
 
+/// A placeholder, or a name that stands for itself.
 type Placeholder = Cow<'static, str>;
 
 /// The first placeholders, more than a write usually needs, made once.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..64).map(|number| format!("#{number}")).collect());
 static VALUES: LazyLock<Vec<String>> = LazyLock::new(|| (0..64).map(|number| format!(":{number}")).collect());
 
+/// Returns the placeholder with this number.
 fn placeholder(number: usize, made: &'static LazyLock<Vec<String>>, sign: &str) -> Placeholder {
     made.get(number).map_or_else(|| Cow::Owned(format!("{sign}{number}")), |made| Cow::Borrowed(made.as_str()))
 }
@@ -72,15 +92,19 @@ fn is_plain(attribute: &str) -> bool {
 
 /// Parts with something between them.
 struct Clause {
+    /// The parts so far.
     text: String,
+    /// The text that separates them.
     between: &'static str,
 }
 
 impl Clause {
+    /// Begins an empty clause with room for so many bytes.
     fn new(capacity: usize, between: &'static str) -> Self {
         Self { text: String::with_capacity(capacity), between }
     }
 
+    /// Appends a part, given in pieces.
     fn push(&mut self, parts: &[&str]) {
         if !self.text.is_empty() {
             self.text.push_str(self.between);
@@ -179,6 +203,7 @@ impl ExpressionBuilder {
         self.condition.push(&["(attribute_not_exists(", name, ") OR ", name, " ", comparison, " ", &value, ")"]);
     }
 
+    /// Assigns a value.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Operand>) {
         let value = self.value(value);
         self.set.push(&[name, " = ", &value]);
@@ -190,6 +215,7 @@ impl ExpressionBuilder {
         self.set.push(&[name, " = if_not_exists(", name, ", ", &value, ")"]);
     }
 
+    /// Removes the attribute.
     pub(crate) fn remove(&mut self, name: &str) {
         self.remove.push(&[name]);
     }
@@ -200,6 +226,7 @@ impl ExpressionBuilder {
         self.add.push(&[name, " ", &value]);
     }
 
+    /// Assigns a value, or removes the attribute.
     pub(crate) fn set_or_remove(&mut self, name: &str, value: Option<impl Into<Operand>>) {
         match value {
             Some(value) => self.set(name, value),
@@ -213,6 +240,7 @@ impl ExpressionBuilder {
         self.delete.push(&[name, " ", &value]);
     }
 
+    /// Puts the clauses together; those without parts are left out.
     pub(crate) fn finish(self) -> Expression {
         let mut update = Clause::new(160, " ");
         let clauses = [("SET ", &self.set), ("ADD ", &self.add), ("REMOVE ", &self.remove), ("DELETE ", &self.delete)];
