@@ -1,0 +1,127 @@
+//! The gain of a limit while its parameters change, and the wait of a request: [`Course`].
+//!
+//! Time splits into phases. In each of them a limit gains by the parameters of that phase, and its balance never
+//! exceeds that phase's capacity: a falling capacity cuts it, a rising one grants nothing at once.
+
+use crate::{
+    bucket::{
+        Accrual, Params, clamp,
+        schedule::{MINUTE, phase::Phase},
+    },
+    model::schedule::{Resets, Schedule},
+};
+
+/// Windows of time, in ms, from which a balance is computed before all of a long time is walked through: once it meets
+/// the ceiling, what was before makes no difference.
+const WINDOWS: [i64; 2] = [31 * 1_440 * MINUTE, 366 * 1_440 * MINUTE];
+
+/// The most phases that a wait looks ahead. Beyond them the limit is taken to gain as it does without a schedule.
+const AHEAD: usize = 1_000;
+
+/// A limit's parameters over time, as one shard of a bucket has them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course<'a> {
+    /// The parameters outside of the schedule's entries, undivided.
+    pub(crate) base: Params,
+    /// The parameters at certain times.
+    pub(crate) schedule: Option<&'a Schedule>,
+    /// The instants at which it is restored.
+    pub(crate) resets: Option<&'a Resets>,
+    /// The number of shards.
+    pub(crate) shards: u32,
+}
+
+/// The balance that a walk through time arrived at.
+struct Walked {
+    tokens: i64,
+    /// True if it met the ceiling, so that it does not depend on where the walk began.
+    met_ceiling: bool,
+}
+
+impl Course<'_> {
+    fn phase(&self, now: i64) -> Phase {
+        self.schedule.map_or(Phase { entry: None, from: i64::MIN, until: i64::MAX }, |schedule| schedule.phase(now))
+    }
+
+    fn whole(&self, phase: &Phase) -> Params {
+        self.schedule.map_or(self.base, |schedule| schedule.params(self.base, phase))
+    }
+
+    /// The shard's parameters at `now` (epoch ms).
+    pub(crate) fn at(&self, now: i64) -> Params {
+        self.whole(&self.phase(now)).share(self.shards)
+    }
+
+    /// The balance at `now` of a shard that held `tokens` mt at `refilled` (both in epoch ms). Each phase's gain is
+    /// rounded down to whole mt.
+    pub(crate) fn balance(&self, tokens: i64, refilled: i64, now: i64) -> i64 {
+        if now <= refilled {
+            return tokens.min(self.at(now).capacity);
+        }
+        for window in WINDOWS {
+            let from = now.saturating_sub(window);
+            if refilled < from {
+                // At most what it held: it may have been cut since, but not below nothing.
+                let walked = self.walk(tokens.min(0), from, now);
+                if walked.met_ceiling {
+                    return walked.tokens;
+                }
+            }
+        }
+        self.walk(tokens, refilled, now).tokens
+    }
+
+    fn walk(&self, tokens: i64, from: i64, now: i64) -> Walked {
+        let mut walked = Walked { tokens, met_ceiling: false };
+        let mut at = from;
+        loop {
+            let phase = self.phase(at);
+            let share = self.whole(&phase).share(self.shards);
+            walked.tokens = walked.tokens.min(share.capacity);
+            if at >= now {
+                return walked;
+            }
+            let until = phase.until.min(now);
+            let gained = Accrual::between(share, at, until, 0).whole;
+            let after = walked.tokens.saturating_add(gained);
+            walked.met_ceiling |= after >= share.capacity;
+            walked.tokens = after.min(share.capacity);
+            at = until;
+        }
+    }
+
+    /// Ms from `now` (epoch ms) until `deficit` mt more are there, rounded up; `None` where that is never. A reset ends
+    /// every wait.
+    pub(crate) fn wait(&self, deficit: i64, now: i64) -> Option<i64> {
+        self.wait_within(deficit, now, AHEAD)
+    }
+
+    fn wait_within(&self, deficit: i64, now: i64, ahead: usize) -> Option<i64> {
+        if deficit <= 0 {
+            return Some(0);
+        }
+        let reset = self.resets.and_then(|resets| resets.next(now)).unwrap_or(i64::MAX);
+        let (mut missing, mut at) = (deficit, now);
+        for _ in 0..ahead {
+            let phase = self.phase(at);
+            let until = phase.until.min(reset);
+            let share = self.whole(&phase).share(self.shards);
+            if share.refill > 0 {
+                let needed = i64::try_from(share.wait_ms(missing)).unwrap_or(i64::MAX);
+                if needed <= until.saturating_sub(at) {
+                    return Some(at.saturating_add(needed).saturating_sub(now));
+                }
+                missing = missing.saturating_sub(Accrual::between(share, at, until, 0).whole);
+            }
+            at = until;
+            if at == reset {
+                break;
+            }
+        }
+        if reset < i64::MAX {
+            return Some(reset.saturating_sub(now));
+        }
+        let share = self.base.share(self.shards);
+        (share.refill > 0 && at < i64::MAX).then(|| clamp(i128::try_from(share.wait_ms(deficit)).unwrap_or(i128::MAX)))
+    }
+}

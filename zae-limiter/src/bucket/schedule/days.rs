@@ -1,0 +1,156 @@
+//! The days that an expression matches, and the minutes of such a day; on a plain calendar, without zones.
+
+use std::ops::Range;
+
+use crate::{bucket::schedule::DAY, model::schedule::Cron};
+
+/// A month of the proleptic Gregorian calendar.
+#[derive(Clone, Copy)]
+struct Month {
+    year: i64,
+    /// From 1 on.
+    month: u32,
+    /// Its first day, in days of the epoch.
+    first: i64,
+    length: u32,
+}
+
+/// Days of the epoch before the first day of March of the year `year`, where years begin in March.
+fn days_before_march(year: i64) -> i64 {
+    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) - 719_468
+}
+
+impl Month {
+    fn new(year: i64, month: u32) -> Self {
+        let begins_in_march = |month: u32| i64::from((month + 9) % 12);
+        let start = |year: i64, month: u32| {
+            let year = if month <= 2 { year - 1 } else { year };
+            days_before_march(year) + (153 * begins_in_march(month) + 2) / 5
+        };
+        let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        let first = start(year, month);
+        let length = u32::try_from(start(next_year, next) - first).unwrap_or(0);
+        Self { year, month, first, length }
+    }
+
+    fn of_day(day: i64) -> Self {
+        let shifted = day + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let of_era = shifted.rem_euclid(146_097);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = u32::try_from((from_march + 2) % 12 + 1).unwrap_or(1);
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        Self::new(year, month)
+    }
+
+    fn next(self) -> Self {
+        if self.month == 12 { Self::new(self.year + 1, 1) } else { Self::new(self.year, self.month + 1) }
+    }
+
+    fn previous(self) -> Self {
+        if self.month == 1 { Self::new(self.year - 1, 12) } else { Self::new(self.year, self.month - 1) }
+    }
+
+    /// The days that `cron` matches: bit d stands for the day d.
+    fn matching(self, cron: &Cron) -> u64 {
+        if cron.months() & 1 << self.month == 0 {
+            return 0;
+        }
+        // The first day of the epoch was a Thursday. Bit 0 of `week` is the weekday of the first day of the month.
+        let weekday = (self.first + 4).rem_euclid(7);
+        let weekdays = cron.weekdays();
+        let week = (weekdays >> weekday | weekdays << (7 - weekday)) & 0x7f;
+        let by_weekday = (week | week << 7 | week << 14 | week << 21 | week << 28) << 1;
+        let days = if cron.needs_both_days() { cron.days() & by_weekday } else { cron.days() | by_weekday };
+        days & ((1 << (self.length + 1)) - 2)
+    }
+
+    /// The number of `day` in it, from 1 on.
+    fn number(self, day: i64) -> u32 {
+        u32::try_from(day - self.first + 1).unwrap_or(0)
+    }
+
+    fn day(self, number: u32) -> i64 {
+        self.first + i64::from(number) - 1
+    }
+}
+
+/// Returns true if `cron` matches some minute of `day`.
+pub(super) fn matches_day(cron: &Cron, day: i64) -> bool {
+    let month = Month::of_day(day);
+    month.matching(cron) & 1 << month.number(day) != 0
+}
+
+/// The first day in `days` that `cron` matches.
+pub(super) fn first_day(cron: &Cron, days: Range<i64>) -> Option<i64> {
+    let mut month = Month::of_day(days.start);
+    while month.first < days.end {
+        let from = month.number(days.start.max(month.first));
+        let later = month.matching(cron) >> from << from;
+        if later != 0 {
+            return Some(month.day(later.trailing_zeros())).filter(|day| *day < days.end);
+        }
+        month = month.next();
+    }
+    None
+}
+
+/// The last day in `days` that `cron` matches.
+pub(super) fn last_day(cron: &Cron, days: Range<i64>) -> Option<i64> {
+    let mut month = Month::of_day(days.end - 1);
+    while month.first + i64::from(month.length) > days.start {
+        let until = month.number(days.end - 1).min(month.length);
+        let earlier = month.matching(cron) & ((1 << (until + 1)) - 1);
+        if earlier != 0 {
+            return Some(month.day(63 - earlier.leading_zeros())).filter(|day| *day >= days.start);
+        }
+        month = month.previous();
+    }
+    None
+}
+
+/// Returns true if `cron` matches `minute` of a day that it matches.
+pub(super) fn matches_time(cron: &Cron, minute: i64) -> bool {
+    cron.hours() & 1 << (minute / 60) != 0 && cron.minutes() & 1 << (minute % 60) != 0
+}
+
+/// The first minute from `minute` on, of a day that `cron` matches, at which it does (or does not, if `matching` is
+/// false).
+pub(super) fn first_time(cron: &Cron, minute: i64, matching: bool) -> Option<i64> {
+    let hour = minute / 60;
+    (hour..24).find_map(|at| {
+        let set = minutes_of_hour(cron, at, matching);
+        let from = if at == hour { minute % 60 } else { 0 };
+        let later = set >> from << from;
+        (later != 0).then(|| at * 60 + i64::from(later.trailing_zeros()))
+    })
+}
+
+/// The last such minute up to and including `minute`.
+pub(super) fn last_time(cron: &Cron, minute: i64, matching: bool) -> Option<i64> {
+    let hour = minute / 60;
+    (0..=hour).rev().find_map(|at| {
+        let set = minutes_of_hour(cron, at, matching);
+        let until = if at == hour { minute % 60 } else { 59 };
+        let earlier = set & (u64::MAX >> (63 - until));
+        (earlier != 0).then(|| at * 60 + 63 - i64::from(earlier.leading_zeros()))
+    })
+}
+
+fn minutes_of_hour(cron: &Cron, hour: i64, matching: bool) -> u64 {
+    const HOUR: u64 = (1 << 60) - 1;
+    let minutes = if cron.hours() & 1 << hour != 0 { cron.minutes() } else { 0 };
+    if matching { minutes } else { !minutes & HOUR }
+}
+
+/// Returns true if `cron` matches every minute of a day that it matches.
+pub(super) fn fills_days(cron: &Cron) -> bool {
+    first_time(cron, 0, false).is_none()
+}
+
+/// The day and the minute of it of a minute of the calendar.
+pub(super) fn split(minute: i64) -> (i64, i64) {
+    (minute.div_euclid(DAY), minute.rem_euclid(DAY))
+}

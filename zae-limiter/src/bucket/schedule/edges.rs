@@ -1,0 +1,36 @@
+//! The instants of resets: [`Resets::last`] and [`Resets::next`].
+//!
+//! An expression *begins* at a minute that it matches while it does not match the minute before. `* 9 * * *` begins
+//! once a day, and `* * * * *` never. There is no horizon: a reset of 31 January is found in March.
+
+use crate::{
+    bucket::schedule::{
+        MINUTE,
+        search::{Wanted, first, last, matches},
+    },
+    model::schedule::{Cron, Resets, Zone},
+};
+
+impl Resets {
+    /// The latest reset at or before `now`, in epoch ms.
+    pub(crate) fn last(&self, now: i64) -> Option<i64> {
+        self.crons().iter().filter_map(|cron| last_edge(cron, self.zone(), now)).max()
+    }
+
+    /// The earliest reset after `now`, in epoch ms.
+    pub(crate) fn next(&self, now: i64) -> Option<i64> {
+        self.crons().iter().filter_map(|cron| next_edge(cron, self.zone(), now)).min()
+    }
+}
+
+fn last_edge(cron: &Cron, zone: &Zone, now: i64) -> Option<i64> {
+    let matched = last(cron, zone, now.div_euclid(MINUTE), Wanted::Match)?;
+    let before = last(cron, zone, matched, Wanted::Gap)?;
+    Some((before + 1) * MINUTE)
+}
+
+fn next_edge(cron: &Cron, zone: &Zone, now: i64) -> Option<i64> {
+    let minute = now.div_euclid(MINUTE);
+    let gap = if matches(cron, zone, minute) { first(cron, zone, minute, Wanted::Gap)? } else { minute };
+    first(cron, zone, gap, Wanted::Match).map(|minute| minute * MINUTE)
+}

@@ -1,0 +1,151 @@
+//! The instants at which an expression begins or ceases to match, in minutes of the epoch.
+
+use std::ops::RangeInclusive;
+
+use jiff::Timestamp;
+
+use crate::{
+    bucket::schedule::{
+        DAY,
+        days::{fills_days, first_day, first_time, last_day, last_time, matches_day, matches_time, split},
+    },
+    model::schedule::{Cron, Zone},
+};
+
+/// The length of a search, in minutes: 60 years. A 29 February that has to be a certain weekday comes back after 28
+/// years, or 40 across the end of most centuries.
+const LIMIT: i64 = 60 * 366 * DAY;
+
+/// The earliest and the latest minute that have a wall clock: the years 1 to 9000, in minutes.
+const REPRESENTABLE: RangeInclusive<i64> = -1_035_593_280..=3_697_493_760;
+
+/// The side of an expression that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Minutes that it matches.
+    Match,
+    /// Minutes that it does not match.
+    Gap,
+}
+
+/// Minutes of the epoch for which a zone's clock keeps one distance to UTC.
+struct Span {
+    first: i64,
+    last: i64,
+    /// The minute of the wall clock is the minute of the epoch plus this.
+    shift: i64,
+}
+
+impl Span {
+    /// The span that `minute` lies in. Whole minutes of the epoch are looked at, so a zone's odd seconds round down.
+    fn around(zone: &Zone, minute: i64) -> Self {
+        let instant = |minute: i64| {
+            let minute = minute.clamp(*REPRESENTABLE.start(), *REPRESENTABLE.end());
+            Timestamp::from_second(minute * 60).unwrap_or(Timestamp::UNIX_EPOCH)
+        };
+        let (at, rules) = (instant(minute), zone.rules());
+        let shift = i64::from(rules.to_offset(at).seconds()).div_euclid(60);
+        // The first whole minute at or after a change.
+        let begins = |change: Timestamp| -(-change.as_second()).div_euclid(60);
+        let last = rules.following(at).next().map_or(i64::MAX, |change| begins(change.timestamp()) - 1);
+        // Changes strictly before the next minute's first instant are those up to this minute.
+        let just_after = Timestamp::from_second(at.as_second() + 1).unwrap_or(at);
+        let first = rules.preceding(just_after).next().map_or(i64::MIN, |change| begins(change.timestamp()));
+        Self { first, last, shift }
+    }
+}
+
+/// Returns true if `cron` matches at `minute` on the clock of `zone`.
+pub(super) fn matches(cron: &Cron, zone: &Zone, minute: i64) -> bool {
+    let at = Timestamp::from_second(minute.saturating_mul(60)).unwrap_or(Timestamp::UNIX_EPOCH);
+    let shift = i64::from(zone.rules().to_offset(at).seconds()).div_euclid(60);
+    let (day, time) = split(minute + shift);
+    matches_time(cron, time) && matches_day(cron, day)
+}
+
+/// The first minute from `from` on that is `wanted`.
+pub(super) fn first(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Option<i64> {
+    if cron.always_matches() {
+        return (wanted == Wanted::Match).then_some(from);
+    }
+    let (mut at, end) = (from, from.saturating_add(LIMIT));
+    while at < end && REPRESENTABLE.contains(&at) {
+        let span = Span::around(zone, at);
+        let last = span.last.min(end);
+        let found = first_local(cron, at + span.shift, last + span.shift, wanted);
+        if let Some(found) = found {
+            return Some(found - span.shift);
+        }
+        at = last + 1;
+    }
+    None
+}
+
+/// The last minute up to `from` that is `wanted`.
+pub(super) fn last(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Option<i64> {
+    if cron.always_matches() {
+        return (wanted == Wanted::Match).then_some(from);
+    }
+    let (mut at, end) = (from, from.saturating_sub(LIMIT));
+    while at > end && REPRESENTABLE.contains(&at) {
+        let span = Span::around(zone, at);
+        let first = span.first.max(end);
+        let found = last_local(cron, first + span.shift, at + span.shift, wanted);
+        if let Some(found) = found {
+            return Some(found - span.shift);
+        }
+        at = first - 1;
+    }
+    None
+}
+
+fn first_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64> {
+    let (day, time) = split(first);
+    let (last_day_of_span, _) = split(last);
+    let rest = match wanted {
+        Wanted::Match if matches_day(cron, day) => first_time(cron, time, true).map(|time| day * DAY + time),
+        Wanted::Match => None,
+        Wanted::Gap if matches_day(cron, day) => first_time(cron, time, false).map(|time| day * DAY + time),
+        Wanted::Gap => Some(first),
+    };
+    let found = rest.or_else(|| match wanted {
+        Wanted::Match => {
+            let day = first_day(cron, day + 1..last_day_of_span + 1)?;
+            Some(day * DAY + first_time(cron, 0, true)?)
+        }
+        Wanted::Gap if fills_days(cron) => {
+            let day = (day + 1..=last_day_of_span).find(|day| !matches_day(cron, *day))?;
+            Some(day * DAY)
+        }
+        Wanted::Gap if matches_day(cron, day + 1) => first_time(cron, 0, false).map(|time| (day + 1) * DAY + time),
+        Wanted::Gap => Some((day + 1) * DAY),
+    });
+    found.filter(|found| *found <= last)
+}
+
+fn last_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64> {
+    const LAST_MINUTE: i64 = DAY - 1;
+    let (day, time) = split(last);
+    let (first_day_of_span, _) = split(first);
+    let rest = match wanted {
+        Wanted::Match if matches_day(cron, day) => last_time(cron, time, true).map(|time| day * DAY + time),
+        Wanted::Match => None,
+        Wanted::Gap if matches_day(cron, day) => last_time(cron, time, false).map(|time| day * DAY + time),
+        Wanted::Gap => Some(last),
+    };
+    let found = rest.or_else(|| match wanted {
+        Wanted::Match => {
+            let day = last_day(cron, first_day_of_span..day)?;
+            Some(day * DAY + last_time(cron, LAST_MINUTE, true)?)
+        }
+        Wanted::Gap if fills_days(cron) => {
+            let day = (first_day_of_span..day).rev().find(|day| !matches_day(cron, *day))?;
+            Some(day * DAY + LAST_MINUTE)
+        }
+        Wanted::Gap if matches_day(cron, day - 1) => {
+            last_time(cron, LAST_MINUTE, false).map(|time| (day - 1) * DAY + time)
+        }
+        Wanted::Gap => Some(day * DAY - 1),
+    });
+    found.filter(|found| *found >= first)
+}
