@@ -123,6 +123,11 @@ pub use model::{
 };
 pub use repository::{ConfigCacheStats, EntityPage, Repository, RepositoryBuilder};
 
+/// Settings of resources and entities beside their limits.
+pub mod access {
+    pub use crate::model::access::{Access, ConfigTarget, ResolvedAccess};
+}
+
 /// The audit trail: events, and queries for [`Repository::audit_trail`].
 pub mod audit {
     pub use crate::model::audit::{AuditAction, AuditEvent, AuditPage, AuditQuery, AuditTarget};

@@ -198,6 +198,11 @@ fn details(event: &AuditEvent) -> Option<String> {
         facts.push(format!("on_unavailable={value}"));
         told.extend(["on_unavailable", "previous_on_unavailable"]);
     }
+    if let Some(disabled) = event.details.get("disabled") {
+        let said = if disabled.is_null() { "cleared".to_owned() } else { disabled.to_string() };
+        facts.push(format!("disabled={said}"));
+        told.push("disabled");
+    }
     let rest = event.details.iter().filter(|(key, value)| !told.contains(&key.as_str()) && !empty(value));
     facts.extend(rest.map(fact));
     (!facts.is_empty()).then(|| facts.join(", "))

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{Limit, Limits};
+use zae_limiter::{Limit, Limits, access::Access};
 
 use super::{
-    CliError,
+    CliError, access,
     output::{Page, Report, Tone, units::count},
 };
 
@@ -95,6 +95,9 @@ pub(crate) struct LimitList<S> {
     /// The target of the limits.
     #[serde(flatten)]
     pub(crate) subject: S,
+    /// Its switch, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) access: Option<Access>,
     pub(crate) limits: Vec<Limit>,
     /// The line above them, or instead of them.
     #[serde(skip)]
@@ -107,6 +110,9 @@ pub(crate) struct LimitList<S> {
 impl<S: Serialize> Report for LimitList<S> {
     fn page(&self, page: &mut Page) {
         page.line(&self.heading);
+        if let Some(setting) = self.access {
+            access::status(page, setting);
+        }
         for limit in &self.limits {
             page.line(format!("  {}", shown(limit)));
         }

@@ -12,6 +12,7 @@
 //! Results go to stdout; errors, questions and warnings to stderr. With `--output json` or `yaml`, stdout holds one
 //! document and nothing else.
 
+mod access;
 mod args;
 mod audit;
 mod bucket;

@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zae_limiter::{Limits, Repository, ResourceName};
+use zae_limiter::{Limits, Repository, ResourceName, access::ConfigTarget};
 
 use super::{
     CliError, Context,
+    access::{Minimum, Switch},
     args::{ChangeArgs, YesArgs},
     error::Doing,
     limit::{Deletion, LimitArgs, LimitList, dropped, shown},
@@ -61,6 +62,32 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
+    /// Refuse everybody who has no setting of their own
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource disable gpt-4")]
+    Disable {
+        /// The resource's name
+        resource: String,
+        #[command(flatten)]
+        minimum: Minimum,
+    },
+    /// Let limits decide again
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource enable gpt-4")]
+    Enable {
+        /// The resource's name
+        resource: String,
+    },
+    /// Remove the setting that `disable` or `enable` has made
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource clear-disabled gpt-4")]
+    ClearDisabled {
+        /// The resource's name
+        resource: String,
+    },
     /// List the resources that have defaults
     #[command(after_help = "\
 Examples:
@@ -79,6 +106,9 @@ impl Group {
             Command::DeleteDefaults { resource, yes } => {
                 self.delete(cx, &out, resource_name::resource(resource, &out)?, *yes).await
             }
+            Command::Disable { resource, minimum } => self.switch(cx, &out, resource, Switch::Off(*minimum)).await,
+            Command::Enable { resource } => self.switch(cx, &out, resource, Switch::On).await,
+            Command::ClearDisabled { resource } => self.switch(cx, &out, resource, Switch::Clear).await,
             Command::List => self.list(cx, &out).await,
         }
     }
@@ -92,6 +122,7 @@ impl Group {
         out.show(&LimitList {
             heading: format!("Set {} default(s) for resource '{resource}':", limits.as_slice().len()),
             limits: limits.as_slice().to_vec(),
+            access: None,
             notes: dropped(before.as_ref(), limits),
             subject: Subject { resource },
         })
@@ -100,12 +131,14 @@ impl Group {
     async fn get(&self, cx: &Context, out: &Output, resource: ResourceName) -> Result<(), CliError> {
         let repository = cx.repository(&self.with.namespace).await?;
         let limits = repository.resource_defaults(&resource).await.doing("get resource defaults")?;
-        let (heading, notes) = match &limits {
-            Some(_) => (format!("Defaults for resource '{resource}':"), Vec::new()),
-            None => (none(&resource), alike(&repository, &resource).await),
+        let access = repository.access(ConfigTarget::from(resource.clone())).await.doing("get resource defaults")?;
+        let (heading, notes) = match (&limits, access) {
+            (Some(_), _) => (format!("Defaults for resource '{resource}':"), Vec::new()),
+            (None, Some(_)) => (none(&resource), Vec::new()),
+            (None, None) => (none(&resource), alike(&repository, &resource).await),
         };
         let limits = limits.iter().flatten().cloned().collect();
-        out.show(&LimitList { subject: Subject { resource }, limits, heading, notes })
+        out.show(&LimitList { subject: Subject { resource }, access, limits, heading, notes })
     }
 
     async fn delete(&self, cx: &Context, out: &Output, resource: ResourceName, yes: YesArgs) -> Result<(), CliError> {
@@ -122,6 +155,11 @@ impl Group {
         let deleted = repository.delete_resource_defaults(&resource).await.doing(action)?;
         let text = format!("Deleted defaults for resource '{resource}'");
         out.show(&Deletion { subject: Subject { resource }, deleted, text })
+    }
+
+    async fn switch(&self, cx: &Context, out: &Output, resource: &str, switch: Switch) -> Result<(), CliError> {
+        let target = ConfigTarget::from(resource_name::resource(resource, out)?);
+        switch.set(&self.with, cx, out, target).await
     }
 
     async fn list(&self, cx: &Context, out: &Output) -> Result<(), CliError> {

@@ -24,12 +24,14 @@ mod node;
 mod normal;
 mod problem;
 mod read;
+mod section;
 mod template;
 
 use std::collections::BTreeMap;
 
 use zae_limiter::{
-    EntityId, LimitScope, Limits, NamespaceName, ResourceName, StoredPolicy, provision::ProvisionerState,
+    EntityId, LimitScope, Limits, NamespaceName, ResourceName, StoredPolicy, access::Access,
+    provision::ProvisionerState,
 };
 
 pub use problem::{ManifestError, Place, Problem};
@@ -52,9 +54,21 @@ pub struct Manifest {
     /// The section that holds for everything without limits of its own; `None` leaves it alone.
     pub system: Option<SystemSection>,
     /// Defaults by resource.
-    pub resources: BTreeMap<ResourceName, Limits>,
+    pub resources: BTreeMap<ResourceName, Section>,
     /// Limits by entity and resource.
-    pub entities: BTreeMap<EntityId, BTreeMap<LimitScope, Limits>>,
+    pub entities: BTreeMap<EntityId, BTreeMap<LimitScope, Section>>,
+}
+
+/// The declarations for a resource, or for an entity on a resource.
+///
+/// See the [module](crate::manifest) for an example.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Section {
+    /// The limits; `None` where only something else is declared.
+    pub limits: Option<Limits>,
+    /// The switch (`disabled`); `None` leaves alone what operators have set.
+    pub access: Option<Access>,
 }
 
 /// The namespace's own level.
@@ -109,7 +123,7 @@ impl Manifest {
 
     /// Returns what a namespace has under management when all of this is applied.
     pub fn managed(&self) -> ProvisionerState {
-        let names = |scopes: &BTreeMap<LimitScope, Limits>| scopes.keys().map(LimitScope::to_string).collect();
+        let names = |scopes: &BTreeMap<LimitScope, Section>| scopes.keys().map(LimitScope::to_string).collect();
         ProvisionerState {
             managed_system: self.system.is_some(),
             managed_resources: self.resources.keys().map(ResourceName::to_string).collect(),

@@ -26,7 +26,7 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
-    Flag,
+    Flag(bool),
     Whole(u64),
     /// A number that is negative, has a fraction or is too large: never valid, kept for the message.
     Number(String),
@@ -40,7 +40,7 @@ impl Value {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Flag => "true or false",
+            Self::Flag(_) => "true or false",
             Self::Whole(_) | Self::Number(_) => "a number",
             Self::Text(_) => "text",
             Self::List => "a list",
@@ -81,7 +81,7 @@ impl Node {
         let place = Some(Place::of(&spanned.referenced));
         let value = match spanned.value {
             Raw::Null => Value::Null,
-            Raw::Flag => Value::Flag,
+            Raw::Flag(flag) => Value::Flag(flag),
             Raw::Whole(number) => Value::Whole(number),
             Raw::Number(text) => Value::Number(text),
             Raw::Text(text) => Value::Text(text),
@@ -117,7 +117,7 @@ impl Node {
     pub(super) fn from_json(value: &serde_json::Value) -> Self {
         let value = match value {
             serde_json::Value::Null => Value::Null,
-            serde_json::Value::Bool(_) => Value::Flag,
+            serde_json::Value::Bool(flag) => Value::Flag(*flag),
             serde_json::Value::Number(number) => {
                 let whole = number.as_u64().or_else(|| number.as_f64().and_then(whole));
                 whole.map_or_else(|| Value::Number(number.to_string()), Value::Whole)
@@ -157,7 +157,7 @@ type RawEntry = (Spanned<Option<String>>, Spanned<Raw>);
 /// A value as the YAML reader hands it over.
 enum Raw {
     Null,
-    Flag,
+    Flag(bool),
     Whole(u64),
     Number(String),
     Text(String),
@@ -182,8 +182,8 @@ impl<'de> Deserialize<'de> for Raw {
             fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
                 deserializer.deserialize_any(Any)
             }
-            fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
-                Ok(Raw::Flag)
+            fn visit_bool<E>(self, flag: bool) -> Result<Raw, E> {
+                Ok(Raw::Flag(flag))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
                 Ok(Raw::Whole(number))

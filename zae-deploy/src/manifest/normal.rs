@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use zae_limiter::{Limits, StoredPolicy};
+use zae_limiter::{Limits, StoredPolicy, access::Access};
 
-use super::Manifest;
+use super::{Manifest, Section};
 
 /// Every declaration with exactly capacity, amount and period; sections only where there is something in them.
 pub(super) fn json(manifest: &Manifest) -> Value {
@@ -21,17 +21,30 @@ pub(super) fn json(manifest: &Manifest) -> Value {
     }
     if !manifest.resources.is_empty() {
         let entries = manifest.resources.iter();
-        let entries = entries.map(|(name, set)| (name.to_string(), json!({ "limits": limits(set) })));
+        let entries = entries.map(|(name, declared)| (name.to_string(), section(declared)));
         root.insert("resources".to_owned(), Value::Object(entries.collect()));
     }
     if !manifest.entities.is_empty() {
         let entries = manifest.entities.iter().map(|(entity, scopes)| {
-            let scopes = scopes.iter().map(|(scope, set)| (scope.to_string(), json!({ "limits": limits(set) })));
+            let scopes = scopes.iter().map(|(scope, declared)| (scope.to_string(), section(declared)));
             (entity.to_string(), json!({ "resources": scopes.collect::<Map<_, _>>() }))
         });
         root.insert("entities".to_owned(), Value::Object(entries.collect()));
     }
     Value::Object(root)
+}
+
+fn section(section: &Section) -> Value {
+    let mut declared = json!({ "limits": section.limits.as_ref().map_or_else(|| json!({}), limits) });
+    if let Some(access) = section.access {
+        declared["disabled"] = disabled(access);
+    }
+    declared
+}
+
+/// The value of `disabled` for a switch.
+pub(super) fn disabled(access: Access) -> Value {
+    Value::Bool(access == Access::Disabled)
 }
 
 fn limits(limits: &Limits) -> Value {

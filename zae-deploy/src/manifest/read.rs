@@ -8,7 +8,7 @@ use std::{
 use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, StoredPolicy, ValidationError};
 
 use super::{
-    Manifest, SystemSection,
+    Manifest, Section, SystemSection,
     node::{Entry, Node, Value, whole},
     problem::{ManifestError, Place, Problem},
 };
@@ -25,12 +25,13 @@ pub(super) enum Spelling {
 
 /// The keys with a meaning, in both spellings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
+pub(super) enum Key {
     Namespace,
     System,
     Resources,
     Entities,
     Limits,
+    Disabled,
     OnUnavailable,
     Capacity,
     RefillAmount,
@@ -48,18 +49,19 @@ const ENVELOPE: &[Key] = &[
     Key::Envelope("NamespaceId"),
 ];
 const SYSTEM: &[Key] = &[Key::OnUnavailable, Key::Limits];
-const RESOURCE: &[Key] = &[Key::Limits];
+pub(super) const RESOURCE: &[Key] = &[Key::Limits, Key::Disabled];
 const ENTITY: &[Key] = &[Key::Resources];
 const LIMIT: &[Key] = &[Key::Capacity, Key::RefillAmount, Key::RefillPeriod, Key::Burst];
 
 impl Key {
-    fn spelled(self, spelling: Spelling) -> &'static str {
+    pub(super) fn spelled(self, spelling: Spelling) -> &'static str {
         let (snake, camel) = match self {
             Self::Namespace => ("namespace", "Namespace"),
             Self::System => ("system", "System"),
             Self::Resources => ("resources", "Resources"),
             Self::Entities => ("entities", "Entities"),
             Self::Limits => ("limits", "Limits"),
+            Self::Disabled => ("disabled", "Disabled"),
             Self::OnUnavailable => ("on_unavailable", "OnUnavailable"),
             Self::Capacity => ("capacity", "Capacity"),
             Self::RefillAmount => ("refill_amount", "RefillAmount"),
@@ -78,14 +80,14 @@ pub(super) fn read(root: &Node, spelling: Spelling) -> Result<Manifest, Manifest
     if reader.problems.is_empty() { Ok(manifest) } else { Err(ManifestError::new(reader.problems)) }
 }
 
-struct Reader {
-    spelling: Spelling,
-    problems: Vec<Problem>,
+pub(super) struct Reader {
+    pub(super) spelling: Spelling,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// A place in the document: the keys that lead there.
 #[derive(Clone, Copy)]
-struct Path<'a> {
+pub(super) struct Path<'a> {
     up: Option<&'a Path<'a>>,
     key: &'a str,
 }
@@ -93,7 +95,7 @@ struct Path<'a> {
 impl Path<'_> {
     const ROOT: Path<'static> = Path { up: None, key: "" };
 
-    fn at<'a>(&'a self, key: &'a str) -> Path<'a> {
+    pub(super) fn at<'a>(&'a self, key: &'a str) -> Path<'a> {
         Path { up: Some(self), key }
     }
 
@@ -106,7 +108,7 @@ impl Path<'_> {
 }
 
 impl Reader {
-    fn problem(&mut self, place: Option<Place>, path: &Path<'_>, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, place: Option<Place>, path: &Path<'_>, message: impl Into<String>) {
         self.problems.push(Problem { place, path: path.text(), message: message.into() });
     }
 
@@ -189,25 +191,7 @@ impl Reader {
         }
     }
 
-    fn resource(&mut self, node: &Node, path: &Path<'_>) -> Option<Limits> {
-        let problems = self.problems.len();
-        let mut limits = None;
-        let mut named = false;
-        for (key, entry) in self.known(node, path, RESOURCE) {
-            if key == Key::Limits {
-                named = true;
-                limits = self.limits(&entry.value, &path.at(&entry.key));
-            }
-        }
-        if limits.is_none() && self.problems.len() == problems {
-            let what = if named { "has no limits in it" } else { "has no `limits`" };
-            let limits_key = Key::Limits.spelled(self.spelling);
-            self.problem(node.place, path, format!("{what}: add one under `{limits_key}`, or remove this entry"));
-        }
-        limits
-    }
-
-    fn entity(&mut self, node: &Node, path: &Path<'_>) -> BTreeMap<LimitScope, Limits> {
+    fn entity(&mut self, node: &Node, path: &Path<'_>) -> BTreeMap<LimitScope, Section> {
         let mut scopes = BTreeMap::new();
         for (key, entry) in self.known(node, path, ENTITY) {
             if key == Key::Resources {
@@ -220,7 +204,7 @@ impl Reader {
     }
 
     /// The limits of one level; `None` when there are none.
-    fn limits(&mut self, node: &Node, path: &Path<'_>) -> Option<Limits> {
+    pub(super) fn limits(&mut self, node: &Node, path: &Path<'_>) -> Option<Limits> {
         let problems = self.problems.len();
         let found = self.by_name(node, path, |name: &str| LimitName::new(name), Self::numbers);
         if self.problems.len() > problems || found.is_empty() {
@@ -326,7 +310,7 @@ impl Reader {
     }
 
     /// The entries with a meaning here, each at most once. Everything else is a problem.
-    fn known<'n>(&mut self, node: &'n Node, path: &Path<'_>, allowed: &[Key]) -> Vec<(Key, &'n Entry)> {
+    pub(super) fn known<'n>(&mut self, node: &'n Node, path: &Path<'_>, allowed: &[Key]) -> Vec<(Key, &'n Entry)> {
         let entries = match &node.value {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
@@ -378,7 +362,7 @@ struct Numbers {
 }
 
 /// `; did you mean …?` when one of `known` is close to what was written, else nothing.
-fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let scored = known.map(|known| (strsim::jaro_winkler(&plain(written), &plain(known)), known));
     match scored.max_by(|a, b| a.0.total_cmp(&b.0)) {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use zae_limiter::{Limits, NamespaceName, StackName, StoredPolicy};
 
-use super::Manifest;
+use super::{Manifest, Section, normal::disabled};
 
 /// A template with one `Custom::ZaeLimiterLimits` resource, whose provisioner is the one of `stack`.
 ///
@@ -37,9 +37,9 @@ pub fn template(manifest: &Manifest, stack: &StackName, namespace: &NamespaceNam
     }
     if !manifest.resources.is_empty() {
         line(3, "Resources:".to_owned());
-        for (resource, limits) in &manifest.resources {
+        for (resource, section) in &manifest.resources {
             line(4, format!("{}:", scalar(resource.as_str())));
-            write_limits(&mut line, 5, limits);
+            write_section(&mut line, 5, section);
         }
     }
     if !manifest.entities.is_empty() {
@@ -47,13 +47,22 @@ pub fn template(manifest: &Manifest, stack: &StackName, namespace: &NamespaceNam
         for (entity, scopes) in &manifest.entities {
             line(4, format!("{}:", scalar(entity.as_str())));
             line(5, "Resources:".to_owned());
-            for (scope, limits) in scopes {
+            for (scope, section) in scopes {
                 line(6, format!("{}:", scalar(scope.as_str())));
-                write_limits(&mut line, 7, limits);
+                write_section(&mut line, 7, section);
             }
         }
     }
     text
+}
+
+fn write_section(line: &mut impl FnMut(usize, String), depth: usize, section: &Section) {
+    if let Some(access) = section.access {
+        line(depth, format!("Disabled: {}", disabled(access)));
+    }
+    if let Some(limits) = &section.limits {
+        write_limits(line, depth, limits);
+    }
 }
 
 fn write_limits(line: &mut impl FnMut(usize, String), depth: usize, limits: &Limits) {

@@ -7,7 +7,7 @@ use zae_limiter::{RepositoryError, SystemDefaults, provision::ProvisionerState};
 use super::{
     ProvisionError, Provisioner,
     owner::Claims,
-    plan::{Action, Change, Compared, Item, Plan, Stored},
+    plan::{Action, Change, Compared, Content, Item, Plan, Stored},
 };
 use crate::manifest::Manifest;
 
@@ -63,7 +63,8 @@ impl Provisioner {
         let target = manifest.managed();
         let same = same_items(seen, &target) && seen.applied_hash.as_ref() == Some(&hash);
         if plan.changes.is_empty() && same && Claims::of(seen) == done {
-            return Ok(Applied { plan, ..Applied::default() });
+            let errors = self.assert_switches(&comparison.items).await;
+            return Ok(Applied { plan, errors, ..Applied::default() });
         }
         // First the record says more than is true, so that nothing is forgotten when this process ends in between.
         let intent = ProvisionerState {
@@ -93,6 +94,7 @@ impl Provisioner {
                 }
             }
         }
+        applied.errors.extend(self.assert_switches(&comparison.items).await);
         // A manifest that was not wholly applied is not the one in force.
         let (applied_hash, left) = match applied.errors.is_empty() {
             true => (Some(hash), done),
@@ -107,11 +109,54 @@ impl Provisioner {
         Ok(applied)
     }
 
+    /// Tells the buckets once more of every switch that is declared and was stored before: whoever stored it may have
+    /// been interrupted. Returns what failed, in words.
+    async fn assert_switches(&self, items: &[Compared]) -> Vec<String> {
+        let mut errors = Vec::new();
+        for compared in items.iter().filter(|compared| compared.asserts_switch()) {
+            let Some(target) = compared.item.access_target() else { continue };
+            if let Err(error) = self.repository.restamp_access(&target).await {
+                let item = compared.item.target().unwrap_or_default();
+                errors.push(format!("stamp {} {item}: {error}", compared.item.level()));
+            }
+        }
+        errors
+    }
+
+    /// The switch first: who is to be refused is not let in for a moment by new limits.
     async fn make(&self, compared: &Compared) -> Result<(), RepositoryError> {
+        self.switch(compared).await?;
+        self.make_limits(compared).await
+    }
+
+    async fn switch(&self, compared: &Compared) -> Result<(), RepositoryError> {
+        let Some(target) = compared.item.access_target() else { return Ok(()) };
+        let wanted = compared.declared.as_ref().and_then(|declared| declared.access);
+        let stored = match &compared.stored {
+            Stored::Content(stored) => stored.access,
+            Stored::Absent => None,
+            // What operators have set is not known.
+            Stored::Broken(_) if wanted.is_none() => None,
+            Stored::Broken(_) => self.repository.access(&target).await?,
+        };
+        if wanted == stored {
+            return Ok(());
+        }
+        self.repository.set_access(&target, wanted).await.map(drop)
+    }
+
+    async fn make_limits(&self, compared: &Compared) -> Result<(), RepositoryError> {
         let repository = &self.repository;
+        let same = |declared: &Content| match &compared.stored {
+            Stored::Content(stored) => {
+                stored.limits == declared.limits && stored.on_unavailable == declared.on_unavailable
+            }
+            Stored::Absent => declared.limits.is_none() && declared.on_unavailable.is_none(),
+            Stored::Broken(_) => false,
+        };
         match (&compared.item, &compared.declared) {
-            // Only management changes.
-            (_, Some(declared)) if compared.stored == Stored::Content(declared.clone()) => Ok(()),
+            // Only management or the switch changes.
+            (_, Some(declared)) if same(declared) => Ok(()),
             (Item::System, Some(declared)) => {
                 let defaults = declared.limits.as_ref().map(SystemDefaults::from).unwrap_or_default();
                 repository.set_system_defaults(defaults.on_unavailable(declared.on_unavailable)).await

@@ -5,7 +5,7 @@ use zae_limiter::{Repository, RepositoryError, provision::ProvisionerState};
 
 use super::{
     ProvisionError, Provisioner,
-    plan::{Compared, Content, Item, Items, Plan, Stored},
+    plan::{Compared, Content, Declared, Item, Items, Plan, Stored},
 };
 use crate::manifest::Manifest;
 
@@ -34,9 +34,9 @@ impl Provisioner {
     ) -> Result<Comparison, ProvisionError> {
         let Items { items, warnings } = Items::of(manifest, state);
         let items: Vec<Compared> = stream::iter(items)
-            .map(|(item, managed, declared)| async move {
-                let stored = stored(&self.repository, &item).await?;
-                Ok::<_, RepositoryError>(Compared { item, managed, declared, stored })
+            .map(|declared: Declared| async move {
+                let stored = stored(&self.repository, &declared.item).await?;
+                Ok::<_, RepositoryError>(declared.beside(stored))
             })
             .buffered(AT_ONCE)
             .try_collect()
@@ -47,14 +47,19 @@ impl Provisioner {
 
 async fn stored(repository: &Repository, item: &Item) -> Result<Stored, RepositoryError> {
     let read = match item {
-        Item::System => repository
-            .system_defaults()
-            .await
-            .map(|stored| Content { limits: sorted(stored.limits), on_unavailable: stored.on_unavailable }),
+        Item::System => repository.system_defaults().await.map(|stored| Content {
+            limits: sorted(stored.limits),
+            on_unavailable: stored.on_unavailable,
+            access: None,
+        }),
         Item::Resource(resource) => repository.resource_defaults(resource).await.map(of_limits),
         Item::Entity(entity, scope) => repository.limits(entity, scope).await.map(of_limits),
     };
-    match read {
+    let access = match item.access_target() {
+        Some(target) => repository.access(target).await?,
+        None => None,
+    };
+    match read.map(|content| Content { access, ..content }) {
         Ok(content) if content == Content::default() => Ok(Stored::Absent),
         Ok(content) => Ok(Stored::Content(content)),
         Err(RepositoryError::Malformed { problem, .. }) => Ok(Stored::Broken(problem)),
@@ -63,7 +68,7 @@ async fn stored(repository: &Repository, item: &Item) -> Result<Stored, Reposito
 }
 
 fn of_limits(limits: Option<zae_limiter::Limits>) -> Content {
-    Content { limits: sorted(limits), on_unavailable: None }
+    Content { limits: sorted(limits), ..Content::default() }
 }
 
 /// Sets are compared in the order of names, in which manifests are read as well.

@@ -3,9 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use zae_limiter::{EntityId, Limit, LimitScope, Limits, ResourceName, StoredPolicy, provision::ProvisionerState};
+use zae_limiter::{
+    EntityId, Limit, LimitScope, Limits, ResourceName, StoredPolicy,
+    access::{Access, ConfigTarget},
+    provision::ProvisionerState,
+};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Section};
 
 /// The changes that make a namespace what its manifest says, in the order in which they are made.
 ///
@@ -140,6 +144,15 @@ impl Item {
         }
     }
 
+    /// The place of its switch.
+    pub(super) fn access_target(&self) -> Option<ConfigTarget> {
+        match self {
+            Self::System => None,
+            Self::Resource(resource) => Some(resource.clone().into()),
+            Self::Entity(entity, scope) => Some((entity.clone(), scope.clone()).into()),
+        }
+    }
+
     pub(super) fn target(&self) -> Option<String> {
         match self {
             Self::System => None,
@@ -154,6 +167,7 @@ impl Item {
 pub(super) struct Content {
     pub(super) limits: Option<Limits>,
     pub(super) on_unavailable: Option<StoredPolicy>,
+    pub(super) access: Option<Access>,
 }
 
 /// The present state of an item.
@@ -165,6 +179,58 @@ pub(super) enum Stored {
     Broken(String),
 }
 
+/// The intention for the switch of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Switch {
+    /// It stays as operators have set it.
+    Left,
+    /// It is declared now, or was until now.
+    Wanted(Option<Access>),
+}
+
+impl Switch {
+    /// The switch of an item declared as `now` that was declared as `before`.
+    fn of(now: Option<&Section>, before: Option<&Section>) -> Self {
+        let declared = |section: Option<&Section>| section.and_then(|section| section.access);
+        match (declared(now), declared(before)) {
+            (None, None) => Self::Left,
+            (now, _) => Self::Wanted(now),
+        }
+    }
+}
+
+/// An item with its declaration.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) item: Item,
+    pub(super) managed: bool,
+    /// `None`: it is to be gone.
+    pub(super) content: Option<Content>,
+    pub(super) switch: Switch,
+}
+
+impl Declared {
+    /// The declaration beside what is stored.
+    pub(super) fn beside(self, stored: Stored) -> Compared {
+        let Self { item, managed, mut content, switch } = self;
+        let current = match &stored {
+            Stored::Content(stored) => stored.access,
+            Stored::Absent | Stored::Broken(_) => None,
+        };
+        let access = match switch {
+            Switch::Left => current,
+            Switch::Wanted(access) => access,
+        };
+        match &mut content {
+            Some(content) => content.access = access,
+            // What operators have set outlives the limits.
+            None if access.is_some() => content = Some(Content { access, ..Content::default() }),
+            None => {}
+        }
+        Compared { item, managed, declared: content, stored, switch }
+    }
+}
+
 /// An item with what it is and what it is to be.
 #[derive(Clone, Debug)]
 pub(super) struct Compared {
@@ -173,43 +239,57 @@ pub(super) struct Compared {
     /// `None`: it is to be gone.
     pub(super) declared: Option<Content>,
     pub(super) stored: Stored,
+    switch: Switch,
 }
 
 /// The items that a manifest or its predecessor names, in the order in which they are changed.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    pub(super) items: Vec<(Item, bool, Option<Content>)>,
+    pub(super) items: Vec<Declared>,
     pub(super) warnings: Vec<String>,
 }
 
 impl Items {
     pub(super) fn of(manifest: &Manifest, state: &ProvisionerState) -> Self {
         let mut all = Self::default();
-        let limits = |limits: &Limits| Some(Content { limits: Some(limits.clone()), on_unavailable: None });
+        let before = previous(state);
+        let content = |section: &Section| Some(Content { limits: section.limits.clone(), ..Content::default() });
         if manifest.system.is_some() || state.managed_system {
             let section = manifest.system.as_ref();
-            let content = section
-                .map(|section| Content { limits: section.limits.clone(), on_unavailable: section.on_unavailable });
-            all.items.push((Item::System, state.managed_system, content));
+            let content = section.map(|section| Content {
+                limits: section.limits.clone(),
+                on_unavailable: section.on_unavailable,
+                access: None,
+            });
+            let (managed, switch) = (state.managed_system, Switch::Left);
+            all.items.push(Declared { item: Item::System, managed, content, switch });
         }
-        for (resource, set) in &manifest.resources {
+        for (resource, section) in &manifest.resources {
             let managed = state.managed_resources.iter().any(|name| name == resource.as_str());
-            all.items.push((Item::Resource(resource.clone()), managed, limits(set)));
+            let switch = Switch::of(Some(section), before.resources.get(resource));
+            let item = Item::Resource(resource.clone());
+            all.items.push(Declared { item, managed, content: content(section), switch });
         }
         let mut gone: Vec<&String> = state.managed_resources.iter().collect();
         gone.sort_unstable();
         for name in gone {
             match ResourceName::new(name) {
                 Ok(resource) if manifest.resources.contains_key(&resource) => {}
-                Ok(resource) => all.items.push((Item::Resource(resource), true, None)),
+                Ok(resource) => {
+                    let switch = Switch::of(None, before.resources.get(&resource));
+                    let item = Item::Resource(resource);
+                    all.items.push(Declared { item, managed: true, content: None, switch });
+                }
                 Err(_) => all.unreadable(Level::Resource, name),
             }
         }
         for (entity, scopes) in &manifest.entities {
             let managed = state.managed_entities.get(entity.as_str());
-            for (scope, set) in scopes {
+            for (scope, section) in scopes {
                 let managed = managed.is_some_and(|names| names.iter().any(|name| name == scope.as_str()));
-                all.items.push((Item::Entity(entity.clone(), scope.clone()), managed, limits(set)));
+                let switch = Switch::of(Some(section), declared(&before, entity, scope));
+                let item = Item::Entity(entity.clone(), scope.clone());
+                all.items.push(Declared { item, managed, content: content(section), switch });
             }
         }
         for (entity, names) in &state.managed_entities {
@@ -219,7 +299,9 @@ impl Items {
                 match (EntityId::new(entity), LimitScope::try_from(name.as_str())) {
                     (Ok(id), Ok(scope)) => {
                         if manifest.entities.get(&id).is_none_or(|scopes| !scopes.contains_key(&scope)) {
-                            all.items.push((Item::Entity(id, scope), true, None));
+                            let switch = Switch::of(None, declared(&before, &id, &scope));
+                            let item = Item::Entity(id, scope);
+                            all.items.push(Declared { item, managed: true, content: None, switch });
                         }
                     }
                     _ => all.unreadable(Level::Entity, &format!("{entity}/{name}")),
@@ -233,6 +315,17 @@ impl Items {
         let warning = format!("the managed {level} '{name}' has a name that cannot be used; it is left as it is");
         self.warnings.push(warning);
     }
+}
+
+/// The manifest in force; an empty one where it is not known.
+fn previous(state: &ProvisionerState) -> Manifest {
+    let text = state.claim.as_ref().and_then(|claim| claim.manifest.as_deref());
+    let value = text.and_then(|text| serde_json::from_str(text).ok());
+    value.and_then(|value| Manifest::from_json(&value).ok()).unwrap_or_default()
+}
+
+fn declared<'a>(manifest: &'a Manifest, entity: &EntityId, scope: &LimitScope) -> Option<&'a Section> {
+    manifest.entities.get(entity)?.get(scope)
 }
 
 impl Compared {
@@ -259,6 +352,15 @@ impl Compared {
         Some(self.changed(action, from, to))
     }
 
+    /// Returns true if the switch is declared, and is stored as it is declared.
+    pub(super) fn asserts_switch(&self) -> bool {
+        let stored = match &self.stored {
+            Stored::Content(stored) => stored.access,
+            Stored::Absent | Stored::Broken(_) => None,
+        };
+        stored.is_some() && self.switch == Switch::Wanted(stored)
+    }
+
     fn adopted(&self) -> Option<Change> {
         let nothing = Content::default();
         (!self.managed).then(|| self.changed(Action::Adopt, &nothing, &nothing))
@@ -278,6 +380,8 @@ fn differences(from: &Content, to: &Content) -> Vec<Difference> {
     };
     let policy = |content: &Content| content.on_unavailable.map(|policy| policy.as_str().to_owned());
     compare("on_unavailable".to_owned(), policy(from), policy(to));
+    let access = |content: &Content| content.access.map(|access| access.as_str().to_owned());
+    compare("access".to_owned(), access(from), access(to));
     let limits = |content: &Content| content.limits.iter().flat_map(|set| set.iter().cloned()).collect::<Vec<_>>();
     let (from, to) = (limits(from), limits(to));
     let mut names: Vec<&str> = from.iter().chain(&to).map(|limit| limit.name().as_str()).collect();

@@ -94,3 +94,26 @@ fn a_resource_that_looks_like_a_typo_is_pointed_out() {
     assert!(!set("gpt-4").contains("did you mean"));
     assert!(!set("claude").contains("did you mean"));
 }
+
+#[test]
+fn an_entity_is_switched_off_and_on() {
+    let stage = Stage::deployed();
+    stage.ok(&["entity", "create", "key-1"]);
+    let repository = stage.repository("default");
+    stage.runtime.block_on(async {
+        repository.set_system_defaults(zae_limiter::Limit::per_minute("rpm", 5).unwrap()).await.unwrap();
+        let limiter = zae_limiter::RateLimiter::new(repository);
+        let lease = limiter.acquire("key-1", "gpt-4", zae_limiter::Cost::of("rpm", 1)).await.unwrap();
+        lease.commit().await.unwrap();
+    });
+    stage.shows("entity-disable", &["entity", "disable", "key-1"]);
+    stage.snapshot("bucket-show-disabled.txt", &stage.ok(&["bucket", "show", "key-1"]));
+    stage.shows("entity-enable", &["entity", "enable", "key-1", "--resource", "gpt-4"]);
+    stage.shows("entity-show-switched", &["entity", "show", "key-1"]);
+    stage.snapshot("entity-get-limits-disabled.txt", &stage.ok(&["entity", "get-limits", "key-1"]));
+    stage.shows("entity-clear-disabled", &["entity", "clear-disabled", "key-1"]);
+    assert_eq!(stage.json(&["entity", "show", "key-1"])["access"], serde_json::json!({"gpt-4": "enabled"}));
+    stage.snapshot("audit-switches.txt", &stage.ok(&["audit", "list", "-e", "key-1"]));
+    let ran = stage.run(&["entity", "disable", "a#b"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
+}

@@ -47,3 +47,22 @@ fn what_a_provider_calls_its_model_names_its_resource() {
     stage.ok(&["entity", "set-limits", "user-1", "-r", model, "-l", "rpm:7"]);
     assert_eq!(stage.json(&["entity", "get-limits", "user-1", "-r", name])["resource"], name);
 }
+
+#[test]
+fn a_resource_is_switched_off_and_on() {
+    let stage = Stage::deployed();
+    stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:50"]);
+    stage.shows("resource-disable", &["resource", "disable", "gpt-4"]);
+    stage.shows("resource-get-disabled", &["resource", "get-defaults", "gpt-4"]);
+    stage.shows("resource-enable", &["resource", "enable", "gpt-4"]);
+    stage.snapshot("resource-get-enabled.txt", &stage.ok(&["resource", "get-defaults", "gpt-4"]));
+    stage.shows("resource-clear-disabled", &["resource", "clear-disabled", "gpt-4"]);
+    assert!(stage.json(&["resource", "get-defaults", "gpt-4"]).get("access").is_none());
+    let minimum = || stage.json(&["version"])["record"]["client_min_version"].clone();
+    let before = minimum();
+    let said = stage.ok(&["resource", "disable", "gpt-4", "--raise-minimum"]);
+    assert!(said.contains("clients before 0.17 may not use this table any more"), "{said}");
+    assert_ne!(minimum(), before);
+    let said = stage.ok(&["resource", "disable", "gpt-4"]);
+    assert_eq!(said, "Disabled resource 'gpt-4' (0 buckets stamped)\n", "nobody is left who does not know it");
+}

@@ -254,9 +254,9 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
 }
 
 /// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is
-/// nothing to gain, or when newer clients have to look at the bucket first.
+/// nothing to gain, when nobody can take anything, or when newer clients have to look at the bucket first.
 pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite> {
-    if now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
+    if image.disabled || now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
         return None;
     }
     let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };

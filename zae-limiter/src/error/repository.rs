@@ -124,6 +124,16 @@ pub enum RepositoryError {
     /// An operator has switched it off.
     #[error(transparent)]
     Disabled(#[from] Disabled),
+    /// A setting is stored, but not all buckets that it concerns could be told.
+    #[error("{what} is stored, but only {stamped} buckets were told of it: repeat the call to reach the others")]
+    FanoutIncomplete {
+        /// The setting and its target.
+        what: String,
+        /// Number of buckets that were reached.
+        stamped: u64,
+        /// The reason why the others were not.
+        source: Box<RepositoryError>,
+    },
 }
 
 impl RepositoryError {

@@ -36,6 +36,7 @@ mod outage;
 mod queries;
 mod request;
 mod settlement;
+mod switched;
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -401,13 +402,19 @@ impl RateLimiter {
 
     /// Resolves and takes, and starts over with limits read again if a bucket turns out to have newer ones.
     async fn acquire_here(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
+        let mut doubted = false;
         loop {
             let resolved = self.resolve(wish).await?;
             let amounts = wish.cost.amounts_of(resolved.child.limits())?;
             match acquire::take(&self.inner.lanes, &resolved, amounts, wish.reserve, wish.deadline).await {
                 // Once for each change that a lane sees: this ends, and the deadline is kept by the caller.
                 Err(NotTaken::Outdated) => self.forget(&resolved),
-                Err(NotTaken::Denied(denied)) => return Err(denied),
+                Err(NotTaken::Denied(denied)) => {
+                    if doubted || !self.was_switched_on(&denied).await {
+                        return Err(denied);
+                    }
+                    doubted = true;
+                }
                 Ok(holds) => return Ok(Lease::of(self.clone(), resolved, holds)),
             }
         }

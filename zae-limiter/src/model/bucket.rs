@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::name::{EntityId, LimitName, ResourceName};
+use crate::model::{
+    access::Access,
+    name::{EntityId, LimitName, ResourceName},
+};
 
 /// One entity's bucket for one resource, all of its shards together.
 ///
@@ -43,6 +46,8 @@ pub struct BucketState {
     pub shard_count: u32,
     /// Number of shards that have an item. A missing one is created when it is needed.
     pub shards_stored: u32,
+    /// Disabled if an operator has switched any of its shards off, which then grants nothing.
+    pub access: Access,
     /// By name. Empty when `unsupported` says why.
     pub limits: Vec<BucketLimit>,
     /// The feature of newer clients that keeps it from being read here, in words.

@@ -20,6 +20,7 @@
 //! by other clients too keep unknown values (`AuditAction::Other`) instead of failing, because a newer client may have
 //! written them.
 
+pub(crate) mod access;
 pub(crate) mod amount;
 pub(crate) mod audit;
 pub(crate) mod bucket;

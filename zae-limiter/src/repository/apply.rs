@@ -25,7 +25,7 @@ use crate::{
     store::{ConditionalWrite, Consistency, Query},
     wire::{
         self, Item,
-        config::{Access, ConfigLevel, dropped},
+        config::{ConfigLevel, StoredAccess, dropped},
         expression::Key,
         keys,
         values::get_s,
@@ -85,7 +85,7 @@ impl Repository {
         ];
         for (index, level) in levels.into_iter().enumerate() {
             let Some(config) = self.config(level).await? else { continue };
-            if config.unsupported.is_some() || matches!(config.access, Access::Other(_)) {
+            if config.unsupported.is_some() || matches!(config.access, StoredAccess::Other(_)) {
                 // Newer clients know what holds here; we leave the bucket to them.
                 return Ok(None);
             }

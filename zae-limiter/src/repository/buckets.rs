@@ -13,6 +13,7 @@ use crate::{
     bucket::{MILLI, clamp},
     error::RepositoryError,
     model::{
+        access::Access,
         bucket::{BucketLimit, BucketState},
         name::{EntityId, IntoName, LimitName, ResourceName},
     },
@@ -83,11 +84,13 @@ fn state(
             resource,
             shard_count: shards_stored,
             shards_stored,
+            access: Access::Enabled,
             limits: Vec::new(),
             unsupported: Some(reason),
         }));
     };
     let count = authority.shards();
+    let access = if shards.values().any(|image| image.disabled) { Access::Disabled } else { Access::Enabled };
     let names: BTreeSet<&LimitName> = authority.limits.iter().map(|limit| &limit.name).collect();
     let limit = |name: &LimitName| {
         let params = authority.limit(name.as_str())?.params.complete()?;
@@ -107,6 +110,7 @@ fn state(
         resource,
         shard_count: count,
         shards_stored: u32::try_from(shards.range(..count).count()).unwrap_or(u32::MAX),
+        access,
         // A sum over some of the shards would say too little.
         limits: if unsupported.is_some() { Vec::new() } else { names.into_iter().filter_map(limit).collect() },
         unsupported,

@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// Number of tries of a change against neighbours that change the same item.
-const TRIES: u32 = 10;
+pub(super) const TRIES: u32 = 10;
 
 /// The outcome for a configuration item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Stored,
     Removed,
 }
@@ -86,8 +86,10 @@ impl Repository {
         for _ in 0..TRIES {
             let Some(before) = self.store().get(&key, Consistency::Strong).await? else { return Ok(None) };
             let config = StoredConfig::decode_leniently(&before).supported()?;
-            // How long audit events are kept is not a limit, and survives them.
-            let kept = before.contains_key(AUDIT_RETENTION_DAYS);
+            // How long audit events are kept is not a limit, and survives them; so does a switch, unless the whole
+            // entity goes.
+            let kept = before.contains_key(AUDIT_RETENTION_DAYS)
+                || (trail == Trail::Own && before.contains_key(config::DISABLED));
             if kept && config.limits.is_none() && config.on_unavailable.is_none() {
                 return Ok(None);
             }
@@ -97,7 +99,7 @@ impl Repository {
                 TransactPart::Delete(key.clone(), guard(Some(&before)))
             };
             let mut parts = vec![removal];
-            parts.extend(self.registered(level, Fate::Removed, Some(&before)));
+            parts.extend(self.registered(level, if kept { Fate::Stored } else { Fate::Removed }, Some(&before)));
             if trail == Trail::Own {
                 let change = match level {
                     ConfigLevel::System => Change::SystemDeleted(config.limits.as_ref(), config.on_unavailable),
@@ -115,7 +117,7 @@ impl Repository {
         Err(busy(&key))
     }
 
-    fn forget_limits_at(&self, level: ConfigLevel<'_>) {
+    pub(super) fn forget_limits_at(&self, level: ConfigLevel<'_>) {
         match level {
             ConfigLevel::Entity(entity, _) => self.forget_limits_of(entity),
             ConfigLevel::Resource(_) | ConfigLevel::System => self.forget_all_limits(),
@@ -123,7 +125,7 @@ impl Repository {
     }
 
     /// The part of a transaction that keeps the level's registry.
-    fn registered(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<TransactPart> {
+    pub(super) fn registered(&self, level: ConfigLevel<'_>, fate: Fate, before: Option<&Item>) -> Option<TransactPart> {
         let list = |e: &mut ExpressionBuilder| {
             for (attribute, value) in [("GSI4PK", s(self.ns())), ("GSI4SK", s(keys::pk_system(self.ns())))] {
                 let name = e.name(attribute);
@@ -180,14 +182,17 @@ impl Repository {
 
 /// The condition that the item is still there (or still absent), as far as the change depends on it.
 fn guard(before: Option<&Item>) -> Expression {
-    let Some(before) = before else { return Expression::absent() };
-    Expression::of(|e| {
-        e.expect_item();
-        for attribute in GUARDED {
-            let name = e.name(attribute);
-            e.expect(&name, before.get(attribute).cloned());
-        }
-    })
+    Expression::of(|e| expect_unchanged(e, before))
+}
+
+/// The same for an update.
+pub(super) fn expect_unchanged(e: &mut ExpressionBuilder, before: Option<&Item>) {
+    let Some(before) = before else { return e.expect("PK", None::<i64>) };
+    e.expect_item();
+    for attribute in GUARDED {
+        let name = e.name(attribute);
+        e.expect(&name, before.get(attribute).cloned());
+    }
 }
 
 /// The registry has one attribute per resource, named like it, beside its keys.
@@ -198,7 +203,7 @@ pub(super) fn check_scope(scope: &LimitScope) -> Result<(), ValidationError> {
     Ok(())
 }
 
-fn busy(key: &Key) -> RepositoryError {
+pub(super) fn busy(key: &Key) -> RepositoryError {
     let problem = format!("{} {} was changed by others {TRIES} times in a row; try again", key.pk, key.sk);
     StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, problem).into()
 }

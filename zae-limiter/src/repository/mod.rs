@@ -12,6 +12,7 @@
 //! Reads and writes that may be repeated use the SDK's retries. Calls that change several items say in their
 //! documentation what a dropped future leaves behind.
 
+mod access;
 mod apply;
 mod audit;
 mod audit_query;
@@ -24,6 +25,7 @@ mod configured;
 mod connect;
 mod defaults;
 mod entities;
+mod fanout;
 mod fold;
 mod limits;
 mod namespaces;
@@ -35,6 +37,7 @@ mod purge;
 mod registry;
 pub(crate) mod resolution;
 mod standing;
+mod switches;
 mod table;
 mod trail;
 mod usage;

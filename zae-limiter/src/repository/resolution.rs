@@ -17,10 +17,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Repository, changes::Changes, configured::Configured, standing::Standings, validity::Validity};
+use super::{
+    Repository, changes::Changes, configured::Configured, standing::Standings, switches::Switches, validity::Validity,
+};
 use crate::{
     error::{DisabledLevel, RepositoryError, Unsupported},
     model::{
+        access::Access,
         limit::Limits,
         name::{EntityId, LimitScope, NamespaceId, ResourceName},
         status::StoredPolicy,
@@ -29,7 +32,7 @@ use crate::{
     store::Consistency,
     wire::{
         Item,
-        config::{Access, StoredConfig},
+        config::{StoredAccess, StoredConfig},
         expression::Key,
         keys,
         values::{get_bool, get_s},
@@ -39,6 +42,8 @@ use moka::future::Cache;
 
 /// Time that a resolution is cached unless the repository is set otherwise.
 pub const DEFAULT_CONFIG_CACHE_TTL: Duration = Duration::from_secs(60);
+/// Time that what is switched off is believed to be: whoever switches it on does not want to wait.
+const OFF_TTL: Duration = Duration::from_secs(1);
 /// Number of resolutions that are remembered, at up to 1 KiB each: two for each bucket that a limiter remembers.
 const MAX_RESOLUTIONS: u64 = 65_536;
 /// Number of namespaces whose stored policy is remembered, and of entities that are remembered as switched off.
@@ -125,6 +130,7 @@ pub(crate) struct Resolutions {
     changes: Changes,
     /// By namespace.
     pub(super) configured: Cache<NamespaceId, Configured>,
+    pub(super) switches: Switches,
 }
 
 impl Resolutions {
@@ -140,6 +146,7 @@ impl Resolutions {
             limits: Interner::default(),
             changes: Changes::new(),
             configured: Cache::new(MAX_NAMESPACES),
+            switches: Switches::new(),
         }
     }
 
@@ -153,12 +160,13 @@ impl Resolutions {
 
     fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
         // A clock that was set back makes an entry old, not eternal.
-        let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < self.ttl.as_millis());
+        let ttl = if remembered.resolution.disabled.is_some() { self.ttl.min(OFF_TTL) } else { self.ttl };
+        let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < ttl.as_millis());
         young && !self.changes.since(remembered.seen, &key.0, &key.1)
     }
 }
 
-fn disabled_level(source: ConfigSource) -> Option<DisabledLevel> {
+pub(super) fn disabled_level(source: ConfigSource) -> Option<DisabledLevel> {
     match source {
         ConfigSource::Entity => Some(DisabledLevel::Entity),
         ConfigSource::EntityDefault => Some(DisabledLevel::EntityDefault),
@@ -257,12 +265,15 @@ impl Repository {
             parent: None,
             cascade: false,
         };
-        let mut access = Access::Inherit;
+        let mut access = StoredAccess::Inherit;
         for (level, key) in &levels {
             let Some(item) = found.get(key) else { continue };
             let config = StoredConfig::decode(item)?;
-            if access == Access::Inherit {
-                resolution.disabled = disabled_level(*level).filter(|_| matches!(config.access, Access::Disabled(_)));
+            // The system has no say in this.
+            if access == StoredAccess::Inherit
+                && let Some(level) = disabled_level(*level)
+            {
+                resolution.disabled = (config.access == StoredAccess::Set(Access::Disabled)).then_some(level);
                 access = config.access;
             }
             if resolution.unsupported.is_none() {
@@ -276,10 +287,7 @@ impl Repository {
                 resolution.source = Some(*level);
             }
         }
-        // The system has no say in this, as far as anybody knows.
-        if let Access::Other(unsupported) | Access::Disabled(unsupported) = access
-            && resolution.disabled.is_none()
-        {
+        if let StoredAccess::Other(unsupported) = access {
             resolution.unsupported.get_or_insert(unsupported);
         }
         if let Some(item) = found.get(&meta) {

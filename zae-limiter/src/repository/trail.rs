@@ -9,6 +9,7 @@ use super::Repository;
 use crate::{
     error::RepositoryError,
     model::{
+        access::{Access, ConfigTarget},
         audit::{AuditAction, AuditTarget},
         entity::NewEntity,
         limit::Limits,
@@ -30,6 +31,7 @@ pub(super) enum Change<'a> {
     ResourceDeleted(&'a ResourceName),
     SystemSet(Option<&'a Limits>, Option<StoredPolicy>),
     SystemDeleted(Option<&'a Limits>, Option<StoredPolicy>),
+    AccessSet(&'a ConfigTarget, Option<Access>),
 }
 
 impl Change<'_> {
@@ -43,6 +45,8 @@ impl Change<'_> {
                 AuditTarget::Resource((*resource).clone())
             }
             Self::SystemSet(..) | Self::SystemDeleted(..) => AuditTarget::System,
+            Self::AccessSet(ConfigTarget::Resource(resource), _) => AuditTarget::Resource(resource.clone()),
+            Self::AccessSet(ConfigTarget::Entity(entity, _), _) => AuditTarget::Entity(entity.clone()),
         }
     }
 
@@ -50,7 +54,9 @@ impl Change<'_> {
         match self {
             Self::EntityCreated(_) => AuditAction::EntityCreated,
             Self::EntityDeleted(..) => AuditAction::EntityDeleted,
-            Self::LimitsSet(..) | Self::ResourceSet(..) | Self::SystemSet(..) => AuditAction::LimitsSet,
+            Self::LimitsSet(..) | Self::ResourceSet(..) | Self::SystemSet(..) | Self::AccessSet(..) => {
+                AuditAction::LimitsSet
+            }
             Self::LimitsDeleted(..) | Self::ResourceDeleted(_) | Self::SystemDeleted(..) => AuditAction::LimitsDeleted,
         }
     }
@@ -58,9 +64,11 @@ impl Change<'_> {
     fn scope(&self) -> Option<LimitScope> {
         match self {
             Self::LimitsSet(_, scope, _) | Self::LimitsDeleted(_, scope) => Some((*scope).clone()),
+            Self::AccessSet(ConfigTarget::Entity(_, scope), _) => Some(scope.clone()),
             Self::ResourceSet(resource, _) | Self::ResourceDeleted(resource) => {
                 Some(LimitScope::Resource((*resource).clone()))
             }
+            Self::AccessSet(ConfigTarget::Resource(resource), _) => Some(LimitScope::Resource(resource.clone())),
             Self::EntityCreated(_) | Self::EntityDeleted(..) | Self::SystemSet(..) | Self::SystemDeleted(..) => None,
         }
     }
@@ -77,6 +85,7 @@ impl Change<'_> {
             Self::EntityDeleted(_, records) => json!({ "records_deleted": records }),
             Self::LimitsSet(_, _, limits) | Self::ResourceSet(_, limits) => json!({ "limits": list(Some(limits)) }),
             Self::LimitsDeleted(..) | Self::ResourceDeleted(_) => json!({}),
+            Self::AccessSet(_, access) => json!({ "disabled": access.map(|access| access == Access::Disabled) }),
             Self::SystemSet(limits, policy) => json!({ "limits": list(*limits), "on_unavailable": policy }),
             Self::SystemDeleted(limits, policy) => {
                 let limits = limits.iter().flat_map(|limits| limits.iter());

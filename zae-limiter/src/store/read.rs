@@ -107,6 +107,11 @@ impl Query {
         self
     }
 
+    /// The pages from `start` on, which is the `next` of the page before.
+    pub(crate) fn starting(self, start: Item) -> Self {
+        Self { start: Some(start), ..self }
+    }
+
     /// Items per page.
     pub(crate) fn limit(mut self, items: u32) -> Self {
         self.limit = Some(i32::try_from(items).unwrap_or(i32::MAX).max(1));

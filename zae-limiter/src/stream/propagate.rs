@@ -69,8 +69,9 @@ impl StreamTable {
                 done.updated += 1;
             }
         }
-        // Newer clients stamp their buckets; they know best what a further one has to look like.
-        if image.owner_stamped || image.valid_until.is_some() {
+        // Newer clients stamp their buckets; they know best what a further one has to look like. Of a bucket that is
+        // switched off nobody needs one.
+        if image.disabled || image.owner_stamped || image.valid_until.is_some() {
             return Ok(done);
         }
         let opening = further_shard(image, shards, self.clock.now_ms());

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     error::{RepositoryError, Unsupported},
     model::{
+        access::{Access, ConfigTarget},
         limit::{Limit, Limits},
         name::{EntityId, LimitName, LimitScope, ResourceName},
         status::StoredPolicy,
@@ -35,7 +36,7 @@ pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";
 /// The lifetime of audit events.
 pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
 /// The switch of an operator.
-const DISABLED: &str = "disabled";
+pub(crate) const DISABLED: &str = "disabled";
 /// Attributes of newer clients that change what a limit means.
 const UNSUPPORTED: [&str; 2] = ["cascade", "sched_tz"];
 /// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
@@ -54,6 +55,15 @@ pub(crate) enum ConfigLevel<'a> {
     Resource(&'a ResourceName),
     /// An entity's own, for a resource or as its default.
     Entity(&'a EntityId, &'a LimitScope),
+}
+
+impl<'a> From<&'a ConfigTarget> for ConfigLevel<'a> {
+    fn from(target: &'a ConfigTarget) -> Self {
+        match target {
+            ConfigTarget::Resource(resource) => Self::Resource(resource),
+            ConfigTarget::Entity(entity, scope) => Self::Entity(entity, scope),
+        }
+    }
 }
 
 impl ConfigLevel<'_> {
@@ -99,23 +109,36 @@ pub(crate) struct StoredConfig {
     /// The lifetime of audit events, in days; only the system's item has one.
     pub(crate) audit_retention_days: Option<u32>,
     /// Tells if the level switches anything on or off.
-    pub(crate) access: Access,
+    pub(crate) access: StoredAccess,
     /// Another feature of newer clients; the limits alone would then be enforced wrongly.
     pub(crate) unsupported: Option<Unsupported>,
 }
 
 /// A configuration item's setting that allows or forbids taking anything at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum StoredAccess {
     /// Nothing: the next level decides.
     #[default]
     Inherit,
-    /// It may, whatever the next levels say.
-    Enabled,
-    /// It may not. What those are told who change the item.
-    Disabled(Unsupported),
+    /// This, whatever the next levels say.
+    Set(Access),
     /// Something else, which only newer clients can follow.
     Other(Unsupported),
+}
+
+impl StoredAccess {
+    /// The setting, where there is one that is known here.
+    pub(crate) fn set(&self) -> Option<Access> {
+        match self {
+            Self::Set(access) => Some(*access),
+            Self::Inherit | Self::Other(_) => None,
+        }
+    }
+}
+
+/// The value of the attribute for a setting.
+pub(crate) fn encode_access(access: Access) -> AttributeValue {
+    AttributeValue::Bool(access == Access::Disabled)
 }
 
 impl StoredConfig {
@@ -149,10 +172,8 @@ impl StoredConfig {
     /// The same, unless the item uses a feature of newer clients: replacing it would undo what they stored.
     pub(crate) fn supported(self) -> Result<Self, RepositoryError> {
         match (&self.unsupported, &self.access) {
-            (Some(unsupported), _) | (None, Access::Disabled(unsupported) | Access::Other(unsupported)) => {
-                Err(unsupported.clone().into())
-            }
-            (None, Access::Inherit | Access::Enabled) => Ok(self),
+            (Some(unsupported), _) | (None, StoredAccess::Other(unsupported)) => Err(unsupported.clone().into()),
+            (None, StoredAccess::Inherit | StoredAccess::Set(_)) => Ok(self),
         }
     }
 }
@@ -187,14 +208,14 @@ fn key_text(item: &Item) -> String {
     format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
 }
 
-/// Reads the switch.
-fn access(item: &Item) -> Access {
+/// Reads only the setting of an item.
+pub(crate) fn access(item: &Item) -> StoredAccess {
     let unsupported = || Unsupported { attribute: DISABLED.to_owned(), item: key_text(item) };
     match item.get(DISABLED) {
-        None => Access::Inherit,
-        Some(AttributeValue::Bool(false)) => Access::Enabled,
-        Some(AttributeValue::Bool(true)) => Access::Disabled(unsupported()),
-        Some(_) => Access::Other(unsupported()),
+        None => StoredAccess::Inherit,
+        Some(AttributeValue::Bool(false)) => StoredAccess::Set(Access::Enabled),
+        Some(AttributeValue::Bool(true)) => StoredAccess::Set(Access::Disabled),
+        Some(_) => StoredAccess::Other(unsupported()),
     }
 }
 
@@ -284,7 +305,6 @@ mod tests {
     #[test]
     fn newer_features_are_named_instead_of_ignored() {
         for (name, value) in [
-            ("disabled", AttributeValue::Bool(true)),
             ("disabled", s("bypass")),
             ("cascade", AttributeValue::Bool(false)),
             ("sched_tz", s("UTC")),
@@ -302,9 +322,12 @@ mod tests {
         let quota = [("l_q_cp", n(100)), ("l_q_ra", n(0)), ("l_q_rp", n(1)), ("l_q_rsched", s("x"))];
         let read = StoredConfig::decode(&config(&quota)).unwrap();
         assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some("l_q_rsched"));
-        let mut enabled = rpm().to_vec();
-        enabled.push(("disabled", AttributeValue::Bool(false)));
-        assert_eq!(StoredConfig::decode(&config(&enabled)).unwrap().supported().unwrap().access, Access::Enabled);
+        for (flag, access) in [(false, Access::Enabled), (true, Access::Disabled)] {
+            let mut switched = rpm().to_vec();
+            switched.push(("disabled", AttributeValue::Bool(flag)));
+            let read = StoredConfig::decode(&config(&switched)).unwrap().supported().unwrap();
+            assert_eq!((read.access, encode_access(access)), (StoredAccess::Set(access), AttributeValue::Bool(flag)));
+        }
     }
 
     #[test]

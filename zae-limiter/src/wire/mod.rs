@@ -42,6 +42,7 @@ pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod sequence;
 pub(crate) mod snapshot;
+pub(crate) mod switch;
 pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod usage;

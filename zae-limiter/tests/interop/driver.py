@@ -224,8 +224,22 @@ async def use_feature(session, ns, feature, entity_id, resource, **_):
         raise ValueError(feature)
 
 
-async def enable_resource(session, ns, resource, **_):
-    await (await session.repository(ns)).enable_resource(resource)
+async def set_access(session, ns, resource, access, entity_id=None, principal=None, **_):
+    """Switches a resource, or an entity on a resource or (_default_) everywhere; how many buckets were stamped."""
+    repository = await session.repository(ns)
+    if entity_id is None:
+        verb = {None: repository.clear_resource_disabled, "bypassed": repository.bypass_resource}
+        verb |= {"disabled": repository.disable_resource, "enabled": repository.enable_resource}
+        return await verb[access](resource, principal=principal)
+    verb = {None: repository.clear_entity_disabled, "bypassed": repository.bypass_entity}
+    verb |= {"disabled": repository.disable_entity, "enabled": repository.enable_entity}
+    return await verb[access](entity_id, resource=None if resource == "_default_" else resource, principal=principal)
+
+
+async def resolve_access(session, ns, entity_id, resource, **_):
+    access = await (await session.repository(ns)).resolve_access(entity_id, resource)
+    state = "disabled" if access.disabled else "bypassed" if access.bypass else "enabled"
+    return {"access": state, "level": access.disabled_level}
 
 
 async def reset_bucket(session, ns, entity_id, resource, **_):
@@ -321,7 +335,8 @@ OPERATIONS = {
         recover_namespace,
         purge_namespace,
         use_feature,
-        enable_resource,
+        set_access,
+        resolve_access,
         reset_bucket,
         top_up,
         set_parent,

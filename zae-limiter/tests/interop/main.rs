@@ -17,5 +17,6 @@ mod pauses;
 mod python;
 mod records;
 mod side;
+mod switches;
 mod table;
 mod together;

@@ -87,7 +87,7 @@ async fn we_go_on_after_their_resets_top_ups_and_pauses() {
     let disabled = json!({ "feature": "disabled resource", "entity_id": "user-1", "resource": "gpt-4" });
     table.theirs.ok("use_feature", disabled).await;
     assert!(matches!(take(&process(&table).await, "gpt-4", 1).await, Err(AcquireError::Disabled(_))));
-    table.theirs.ok("enable_resource", json!({ "resource": "gpt-4" })).await;
+    table.theirs.ok("set_access", json!({ "resource": "gpt-4", "access": "enabled" })).await;
     // Their operations may move the refill instant by a little, to be seen.
     table.advance(31);
     exactly(5).await;

@@ -7,7 +7,10 @@ use tokio::sync::Mutex;
 use zae_limiter::{
     AcquireError, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity, Principal,
     RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock, SystemDefaults,
-    ValidationError, audit::AuditEvent, version::VersionUpdate,
+    ValidationError,
+    access::{Access, ConfigTarget},
+    audit::AuditEvent,
+    version::VersionUpdate,
 };
 
 use zae_testkit::{DEADLINE, store::TestStore};
@@ -54,6 +57,7 @@ impl From<AcquireError> for Failure {
         let class = match &error {
             AcquireError::Exceeded(_) => "RateLimitExceeded",
             AcquireError::Unsupported(_) => "Unsupported",
+            AcquireError::Disabled(_) => "ResourceDisabled",
             _ => "AcquireError",
         };
         let map = if let AcquireError::Exceeded(exceeded) = &error { Some(exceeded.to_map()) } else { None };
@@ -113,6 +117,7 @@ impl Ours {
                 Box::pin(call.entity(op, repository)).await
             }
             "set_limits" | "get_limits" | "delete_limits" => Box::pin(call.limits(op, repository)).await,
+            "set_access" | "resolve_access" => Box::pin(call.access(op, repository)).await,
             "audit" => Box::pin(call.audit(repository)).await,
             _ => Box::pin(call.defaults(op, repository)).await,
         }
@@ -249,6 +254,20 @@ impl Call<'_> {
             _ => drop(repository.delete_limits(&entity, &scope).await?),
         }
         Ok(Value::Null)
+    }
+
+    async fn access(&self, op: &str, repository: &Repository) -> Answer {
+        if op == "resolve_access" {
+            let holds = repository.resolve_access(self.id()?, self.resource()?).await?;
+            let level = holds.level.map(zae_limiter::error::DisabledLevel::as_str);
+            return Ok(json!({ "access": holds.access, "level": level }));
+        }
+        let target = match self.arguments["entity_id"].as_str() {
+            Some(entity) => ConfigTarget::entity(entity, LimitScope::try_from(self.text("resource"))?)?,
+            None => ConfigTarget::Resource(self.resource()?),
+        };
+        let access: Option<Access> = serde_json::from_value(self.arguments["access"].clone()).expect("a setting");
+        Ok(json!(repository.set_access(target, access).await?))
     }
 
     async fn defaults(&self, op: &str, repository: &Repository) -> Answer {

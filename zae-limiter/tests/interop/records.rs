@@ -53,7 +53,7 @@ const PINC: Known = Known {
 };
 
 /// The marks that each side puts on buckets.
-fn bucket_marks() -> Vec<Known> {
+pub(super) fn bucket_marks() -> Vec<Known> {
     vec![Known {
         record: "bucket",
         attribute: "z_inc",

@@ -245,7 +245,7 @@ async fn what_newer_clients_stored_is_neither_read_wrongly_nor_replaced() {
     let ns = r.namespace_id();
     let config = |pk: String, sk: &str| {
         json!({
-            "PK": {"S": pk}, "SK": {"S": sk}, "disabled": {"BOOL": true}, "GSI3PK": {"S": "x"}, "GSI3SK": {"S": "y"},
+            "PK": {"S": pk}, "SK": {"S": sk}, "disabled": {"S": "later"}, "GSI3PK": {"S": "x"}, "GSI3SK": {"S": "y"},
             "l_rpm_cp": {"N": "1"}, "l_rpm_ra": {"N": "1"}, "l_rpm_rp": {"N": "1"},
         })
     };

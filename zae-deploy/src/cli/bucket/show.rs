@@ -3,6 +3,7 @@
 use serde::Serialize;
 use zae_limiter::{
     EntityId, ResourceName,
+    access::Access,
     usage::{BucketLimit, BucketState},
 };
 
@@ -52,6 +53,10 @@ impl Report for Buckets {
             }
         }
         page.table(&table);
+        for bucket in self.buckets.iter().filter(|bucket| bucket.access == Access::Disabled) {
+            let line = page.paint(Tone::Bad, &format!("{}: DISABLED, every acquire is refused", bucket.resource));
+            page.line(line);
+        }
         for bucket in self.buckets.iter().filter(|bucket| bucket.unsupported.is_some()) {
             let why = bucket.unsupported.as_deref().unwrap_or_default();
             let line = page.paint(Tone::Warn, &format!("{}: {why}", bucket.resource));

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{EntityId, LimitScope, Limits, Repository, ResourceName};
+use zae_limiter::{EntityId, LimitScope, Limits, Repository, ResourceName, access::ConfigTarget};
 
 use super::Group;
 use crate::cli::{
@@ -47,6 +47,7 @@ pub(super) async fn set(
     let number = limits.as_slice().len();
     out.show(&LimitList {
         heading: format!("Set {number} limit(s) for entity '{entity}' on resource '{scope}':"),
+        access: None,
         limits: limits.as_slice().to_vec(),
         notes,
         subject: Subject::new(entity, &scope),
@@ -61,12 +62,14 @@ pub(super) async fn get(
 ) -> Result<(), CliError> {
     let repository = cx.repository(&group.with.namespace).await?;
     let limits = repository.limits(&entity, &scope).await.doing("get entity limits")?;
+    let target = ConfigTarget::Entity(entity.clone(), scope.clone());
+    let access = repository.access(target).await.doing("get entity limits")?;
     let heading = match limits {
         Some(_) => format!("Limits for entity '{entity}' on resource '{scope}':"),
         None => none(&entity, &scope),
     };
     let limits = limits.iter().flatten().cloned().collect();
-    out.show(&LimitList { subject: Subject::new(entity, &scope), limits, heading, notes: Vec::new() })
+    out.show(&LimitList { subject: Subject::new(entity, &scope), access, limits, heading, notes: Vec::new() })
 }
 
 /// A note when nobody else knows the resource, but one that is written like it.

@@ -4,10 +4,11 @@ mod limits;
 mod record;
 
 use clap::{Args, Subcommand};
-use zae_limiter::{EntityId, LimitScope};
+use zae_limiter::{EntityId, LimitScope, access::ConfigTarget};
 
 use super::{
     CliError, Context,
+    access::{Minimum, Switch},
     args::{ChangeArgs, YesArgs},
     limit::LimitArgs,
     output::Output,
@@ -86,6 +87,33 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
+    /// Refuse an entity, on one resource or on all
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity disable key-1
+  zae-deploy entity disable key-1 --resource gpt-4")]
+    Disable {
+        #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
+        minimum: Minimum,
+    },
+    /// Let an entity in, also where the resource is disabled
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity enable key-1 --resource gpt-4")]
+    Enable {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Remove the setting that `disable` or `enable` has made
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity clear-disabled key-1")]
+    ClearDisabled {
+        #[command(flatten)]
+        of: Of,
+    },
     /// List the entities that have limits of their own for a resource
     #[command(after_help = "\
 Examples:
@@ -126,8 +154,15 @@ impl Group {
             Command::SetLimits { of, limits } => limits::set(&self, cx, &out, of.parse(&out)?, &limits.parse()?).await,
             Command::GetLimits { of } => limits::get(&self, cx, &out, of.parse(&out)?).await,
             Command::DeleteLimits { of, yes } => limits::delete(&self, cx, &out, of.parse(&out)?, *yes).await,
+            Command::Disable { of, minimum } => self.switch(cx, &out, of, Switch::Off(*minimum)).await,
+            Command::Enable { of } => self.switch(cx, &out, of, Switch::On).await,
+            Command::ClearDisabled { of } => self.switch(cx, &out, of, Switch::Clear).await,
             Command::List(list) => list.run(&self, cx, &out).await,
             Command::ListResources => limits::list_resources(&self, cx, &out).await,
         }
+    }
+    async fn switch(&self, cx: &Context, out: &Output, of: &Of, switch: Switch) -> Result<(), CliError> {
+        let (entity, scope) = of.parse(out)?;
+        switch.set(&self.with, cx, out, ConfigTarget::Entity(entity, scope)).await
     }
 }

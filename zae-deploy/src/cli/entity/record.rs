@@ -1,8 +1,10 @@
 //! Creating, showing and deleting an entity.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{Entity, EntityId, NewEntity, RepositoryError};
+use zae_limiter::{Entity, EntityId, LimitScope, NewEntity, RepositoryError, access::Access};
 
 use super::Group;
 use crate::cli::{
@@ -97,11 +99,13 @@ struct Shown {
     #[serde(flatten)]
     entity: Entity,
     children: Vec<EntityId>,
+    /// Its own switches, by resource.
+    access: BTreeMap<String, Access>,
 }
 
 impl Report for Shown {
     fn page(&self, page: &mut Page) {
-        let Self { entity, children } = self;
+        let Self { entity, children, access } = self;
         page.line(format!("Entity: {}", entity.id));
         let none = || "(none)".to_owned();
         let name = (entity.name != entity.id.as_str()).then(|| ("Name", entity.name.clone()));
@@ -121,7 +125,12 @@ impl Report for Shown {
             ("Parent", entity.parent_id.as_ref().map_or_else(none, ToString::to_string)),
             ("Cascade", yes_or_no(entity.cascade)),
         ];
-        page.fields(2, name.into_iter().chain(known).chain(created).chain(children).chain(metadata));
+        let switched = (!access.is_empty()).then(|| {
+            let on = |scope: &str| if scope == LimitScope::DEFAULT { String::new() } else { format!(" on {scope}") };
+            let settings = access.iter().map(|(scope, access)| format!("{}{}", access.as_str(), on(scope)));
+            ("Access", settings.collect::<Vec<_>>().join(", "))
+        });
+        page.fields(2, name.into_iter().chain(known).chain(switched).chain(created).chain(children).chain(metadata));
     }
 }
 
@@ -132,7 +141,9 @@ pub(super) async fn show(group: &Group, cx: &Context, out: &Output, id: &EntityI
             .next("limits and buckets work without an entity record; it only holds name, parent and metadata"));
     };
     let children = repository.children(id).await.doing("show entity")?;
-    out.show(&Shown { entity, children: children.into_iter().map(|child| child.id).collect() })
+    let access = repository.entity_access(id).await.doing("show entity")?;
+    let access = access.into_iter().map(|(scope, access)| (scope.to_string(), access)).collect();
+    out.show(&Shown { entity, children: children.into_iter().map(|child| child.id).collect(), access })
 }
 
 #[derive(Serialize)]

@@ -47,7 +47,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "policy in the wrong place",
         "resources:\n  gpt-4:\n    on_unavailable: block\n    limits: {rpm: {capacity: 1}}\n",
-        "3:5: resources.gpt-4: unknown key `on_unavailable`; known here: limits",
+        "3:5: resources.gpt-4: unknown key `on_unavailable`; known here: limits, disabled",
     ),
     (
         "resource without limits",
@@ -64,11 +64,26 @@ const BAD: &[(&str, &str, &str)] = &[
         "resources:\n  gpt-4: {limits: {}}\n",
         "2:10: resources.gpt-4: has no limits in it: add one under `limits`, or remove this entry",
     ),
+    (
+        "switch that is a word",
+        "resources:\n  gpt-4: {disabled: 'yes'}\n",
+        "2:21: resources.gpt-4.disabled: must be `true` or `false`, this is the text `yes`",
+    ),
+    (
+        "switch that is a number",
+        "resources:\n  gpt-4: {disabled: 1}\n",
+        "2:21: resources.gpt-4.disabled: must be `true` or `false`, this is a number",
+    ),
+    (
+        "switch of everything",
+        "system: {disabled: true}\n",
+        "1:10: system: unknown key `disabled`; known here: on_unavailable, limits",
+    ),
     ("list of resources", "resources: [gpt-4]\n", "1:12: resources: must be a mapping of names, this is a list"),
     (
         "limits without `limits`",
         "resources:\n  gpt-4:\n    rpm: {capacity: 5}\n",
-        "3:5: resources.gpt-4: unknown key `rpm`; known here: limits",
+        "3:5: resources.gpt-4: unknown key `rpm`; known here: limits, disabled",
     ),
     (
         "bad resource name",

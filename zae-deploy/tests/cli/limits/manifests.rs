@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zae_deploy::manifest::{Manifest, SCHEMA, template};
-use zae_limiter::{EntityId, LimitScope, NamespaceName, ResourceName, StackName, StoredPolicy};
+use zae_limiter::{EntityId, LimitScope, NamespaceName, ResourceName, StackName, StoredPolicy, access::Access};
 
 pub(crate) const SEED: &str = "\
 namespace: default
@@ -120,6 +120,33 @@ fn the_document_survives_the_way_to_the_provisioner() {
 }
 
 #[test]
+fn a_switch_is_read_written_and_carried() {
+    let text = "namespace: default\nresources:\n  off: {disabled: true}\n  null-is-nothing: {disabled: null, limits: \
+                {rpm: {capacity: 1}}}\nentities:\n  e: {resources: {off: {disabled: false, limits: {x: {capacity: \
+                1}}}}}\n";
+    let manifest = Manifest::from_yaml(text).unwrap();
+    let access = |name: &str| manifest.resources[&ResourceName::new(name).unwrap()].access;
+    assert_eq!((access("off"), access("null-is-nothing")), (Some(Access::Disabled), None));
+    // Attribute by attribute what the reference makes of it.
+    let normal = manifest.to_json();
+    assert_eq!(normal["resources"]["off"], json!({"limits": {}, "disabled": true}));
+    assert!(normal["resources"]["null-is-nothing"].get("disabled").is_none());
+    assert_eq!(normal["entities"]["e"]["resources"]["off"]["disabled"], json!(false));
+    assert_eq!(Manifest::from_json(&normal).unwrap(), manifest);
+    let written = template(&manifest, &StackName::new("my-app").unwrap(), &default());
+    let read: Value = serde_saphyr::from_str(&written.replace("!ImportValue ", "")).unwrap();
+    assert_eq!(Manifest::from_properties(&read["Resources"]["TenantLimits"]["Properties"]).unwrap(), manifest);
+    for (text, disabled) in [("true", true), ("FALSE", false)] {
+        let properties = json!({ "Resources": { "r": { "Disabled": text } } });
+        let read = Manifest::from_properties(&properties).unwrap();
+        let expected = if disabled { Access::Disabled } else { Access::Enabled };
+        assert_eq!(read.resources[&ResourceName::new("r").unwrap()].access, Some(expected));
+    }
+    let error = Manifest::from_properties(&json!({ "Resources": { "r": { "Disabled": "maybe" } } })).unwrap_err();
+    assert_eq!(error.to_string(), "Resources.r.Disabled: must be `true` or `false`, this is `maybe`");
+}
+
+#[test]
 fn the_template_carries_the_manifest() {
     let mut text = SEED.to_owned();
     text.push_str("  'yes':\n    resources: {_default_: {limits: {rpm: {capacity: 3}}}}\n");
@@ -160,7 +187,7 @@ fn names_are_what_they_are_elsewhere() {
     assert_eq!(manifest.system.as_ref().unwrap().on_unavailable, Some(StoredPolicy::Block));
     let premium = &manifest.entities[&EntityId::new("user-premium").unwrap()];
     let scope = LimitScope::Resource(ResourceName::new("gpt-4").unwrap());
-    assert_eq!(premium[&scope].get("tpm").unwrap().capacity(), 100_000);
+    assert_eq!(premium[&scope].limits.as_ref().unwrap().get("tpm").unwrap().capacity(), 100_000);
     let managed = manifest.managed();
     assert_eq!(managed.managed_resources, ["gpt-3.5-turbo", "gpt-4"]);
     assert_eq!(managed.managed_entities["user-premium"], ["gpt-4"]);

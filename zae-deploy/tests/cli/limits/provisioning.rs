@@ -1,5 +1,6 @@
 //! Plan and apply against a table.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use zae_deploy::{
     aggregator::Archive,
     manifest::Manifest,
@@ -7,7 +8,9 @@ use zae_deploy::{
     stack::StackProvisioner,
 };
 use zae_limiter::{
-    EntityId, Limit, LimitScope, Limits, Repository, ResourceName, StoredPolicy, SystemDefaults, audit::AuditTarget,
+    Cost, EntityId, Limit, LimitScope, Limits, RateLimiter, Repository, ResourceName, StoredPolicy, SystemDefaults,
+    access::{Access, ConfigTarget},
+    audit::AuditTarget,
     provision::ProvisionerState,
 };
 
@@ -202,4 +205,66 @@ async fn of_two_who_apply_at_once_each_learns_of_the_other_or_both_are_done() {
         let known = managed.iter().any(|managed| managed == name.as_str());
         assert!(known || !(clean(&first) && clean(&second)), "{name} was forgotten: {first:?} {second:?}");
     }
+}
+
+#[tokio::test]
+async fn a_switch_holds_as_long_as_it_is_declared_and_otherwise_belongs_to_operators() {
+    let (repository, provisioner) = open().await;
+    let target = ConfigTarget::from(resource("gpt-4"));
+    let plain = "resources: {gpt-4: {limits: {rpm: {capacity: 5}}}}";
+    let off = "resources: {gpt-4: {disabled: true, limits: {rpm: {capacity: 5}}}}";
+    let access = async || repository.access(&target).await.unwrap();
+
+    provisioner.apply(&manifest(plain)).await.unwrap();
+    repository.disable(&target).await.unwrap();
+    assert_eq!(lines(&provisioner.plan(&manifest(plain)).await.unwrap()), Vec::<String>::new());
+    provisioner.apply(&manifest("resources: {gpt-4: {limits: {rpm: {capacity: 6}}}}")).await.unwrap();
+    assert_eq!(access().await, Some(Access::Disabled), "an operator's switch outlives new limits");
+    repository.clear_access(&target).await.unwrap();
+
+    let plan = provisioner.plan(&manifest(off)).await.unwrap();
+    let changes: Vec<_> = plan.changes[0].attributes.iter().map(|change| change.name.as_str()).collect();
+    assert_eq!(changes, ["access", "rpm.capacity", "rpm.refill_amount"]);
+    provisioner.apply(&manifest(off)).await.unwrap();
+    assert_eq!(access().await, Some(Access::Disabled));
+    assert_eq!(repository.resource_defaults(resource("gpt-4")).await.unwrap(), Some(rpm(5)));
+    repository.enable(&target).await.unwrap();
+    assert_eq!(lines(&provisioner.plan(&manifest(off)).await.unwrap()), ["update resource gpt-4"]);
+    provisioner.apply(&manifest(off)).await.unwrap();
+    assert_eq!(access().await, Some(Access::Disabled), "what is declared holds");
+    provisioner.apply(&manifest(plain)).await.unwrap();
+    assert_eq!(access().await, None, "no longer declared");
+
+    let only = "resources: {gpt-4: {disabled: true}}";
+    provisioner.apply(&manifest(only)).await.unwrap();
+    assert_eq!(
+        (access().await, repository.resource_defaults(resource("gpt-4")).await.unwrap()),
+        (Some(Access::Disabled), None)
+    );
+    provisioner.apply(&Manifest::default()).await.unwrap();
+    assert_eq!(access().await, None);
+}
+
+#[tokio::test]
+async fn a_declared_switch_is_stamped_again_by_every_apply() {
+    let (repository, provisioner) = open().await;
+    let limiter = RateLimiter::new(repository.clone());
+    let text = "system: {limits: {rpm: {capacity: 5}}}\nresources: {gpt-4: {disabled: true}}";
+    limiter_takes(&limiter, &repository).await;
+    provisioner.apply(&manifest(text)).await.unwrap();
+    let stamped = async || repository.buckets("e").await.unwrap()[0].access;
+    assert_eq!(stamped().await, Access::Disabled);
+    // As if the one who switched it off had ended before it reached this bucket.
+    let key = |name: &str, text: String| (name.to_owned(), AttributeValue::S(text));
+    let bucket = [key("PK", format!("{}/BUCKET#e#gpt-4#0", repository.namespace_id())), key("SK", "#STATE".to_owned())];
+    let update = repository.client().update_item().table_name(repository.stack().as_str());
+    update.set_key(Some(bucket.into())).update_expression("REMOVE disabled").send().await.unwrap();
+    assert_eq!(stamped().await, Access::Enabled);
+    provisioner.apply(&manifest(text)).await.unwrap();
+    assert_eq!(stamped().await, Access::Disabled);
+}
+
+async fn limiter_takes(limiter: &RateLimiter, repository: &Repository) {
+    repository.set_system_defaults(rpm(5)).await.unwrap();
+    limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
 }

@@ -53,8 +53,11 @@ async fn ask_target(
     exactness: Exactness,
     deadline: Instant,
 ) -> AskOutcome {
-    let mut shards = target.lane().image().map_or(1, |image| image.shards());
-    let start = if shards > 1 { lanes.shared.random.of(0..shards) } else { 0 };
+    let known = target.lane().image();
+    let mut shards = known.as_ref().map_or(1, |image| image.shards());
+    // Shard 0 speaks for a bucket that was switched off when it was last seen: a missing shard has no stamp.
+    let anywhere = shards > 1 && !known.is_some_and(|image| image.disabled);
+    let start = if anywhere { lanes.shared.random.of(0..shards) } else { 0 };
     let mut best: Option<Refusal> = None;
     let mut tried = 0;
     while tried < shards {

@@ -122,6 +122,10 @@ async fn target(
     let resolved = repository.resolve(entity, &wish.resource).await?;
     let resolution = resolved.resolution;
     if let Some(level) = resolution.disabled {
+        if resolved.bucket.is_some_and(|bucket| !wire::switch::is_off(&bucket)) {
+            // Writes of other clients look at the bucket alone.
+            repository.check_switch(entity, &wish.resource).await;
+        }
         let (entity, resource) = (entity.clone(), wish.resource.clone());
         return Err(AcquireError::from(Disabled { entity, resource, level }).into());
     }

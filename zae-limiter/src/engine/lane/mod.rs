@@ -260,6 +260,11 @@ impl Lane {
         state.doubted && !known
     }
 
+    /// Makes the next write ask the store, whatever the image says.
+    pub(crate) fn distrust(&self) {
+        lock(&self.state).trusted_until = None;
+    }
+
     /// Notes whether a neighbour has written since the last image.
     pub(super) fn met(&self, neighbour: Contention) {
         lock(&self.state).shared = neighbour == Contention::Somebody;
@@ -351,7 +356,9 @@ impl Lane {
         let mut wake_at = None;
         if let Some(mut reserve) = self.reserve() {
             telemetry::reserve_grants(reserve.report());
-            let cause = if closing { ReturnCause::End } else { ReturnCause::Time };
+            // What was debited ahead is nobody's any more where an operator has switched the bucket off.
+            let over = closing || state.image.as_ref().is_some_and(|image| image.disabled);
+            let cause = if over { ReturnCause::End } else { ReturnCause::Time };
             if let Some(pending) = reserve.give_up(cause, now).and_then(returned) {
                 // We run already, and it is to be stored before its life ends.
                 let _ = state.queue.book(pending, now, Duration::ZERO);

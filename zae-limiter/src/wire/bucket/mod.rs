@@ -158,13 +158,10 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
 /// Reads a bucket item without knowing which limits apply, to look at it at `now` (epoch ms).
 ///
 /// # Errors
-/// As [`decode`]; also `Unsupported` when it is disabled, or has a limit that is no plain rate.
+/// As [`decode`]; also `Unsupported` when it has a limit that is no plain rate.
 pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
     let image = decode(item, now)?;
-    match image
-        .as_ref()
-        .and_then(|image| if image.disabled { Some(DISABLED) } else { Some(&*image.quota()?.attribute) })
-    {
+    match image.as_ref().and_then(|image| Some(&*image.quota()?.attribute)) {
         Some(attribute) => Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into()),
         None => Ok(image),
     }
@@ -173,11 +170,11 @@ pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, Repos
 /// Reads a bucket item without knowing which limits apply, to change it.
 ///
 /// # Errors
-/// As [`decode`]; also `Unsupported` when it is disabled, or has anything of newer clients, be it over or not.
+/// As [`decode`]; also `Unsupported` when it has anything of newer clients, be it over or not.
 pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError> {
     let image = decode(item, i64::MIN)?;
     let first = |image: &Image| image.leftovers.first().map(|leftover| leftover.attribute.clone());
-    match image.as_ref().and_then(|image| if image.disabled { Some(DISABLED.to_owned()) } else { first(image) }) {
+    match image.as_ref().and_then(first) {
         Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
         None => Ok(image),
     }

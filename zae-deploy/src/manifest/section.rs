@@ -1,0 +1,57 @@
+//! Reading what is declared for a resource, or for an entity on a resource.
+
+use zae_limiter::access::Access;
+
+use super::{
+    Section,
+    node::{Node, Value},
+    read::{Key, Path, RESOURCE, Reader, Spelling},
+};
+
+impl Reader {
+    /// `None` where there is nothing in it, which is a problem.
+    pub(super) fn resource(&mut self, node: &Node, path: &Path<'_>) -> Option<Section> {
+        let problems = self.problems.len();
+        let mut section = Section::default();
+        let mut named = false;
+        for (key, entry) in self.known(node, path, RESOURCE) {
+            let path = path.at(&entry.key);
+            match key {
+                Key::Limits => {
+                    named = true;
+                    section.limits = self.limits(&entry.value, &path);
+                }
+                Key::Disabled => section.access = self.access(&entry.value, &path),
+                _ => {}
+            }
+        }
+        if self.problems.len() > problems {
+            return None;
+        }
+        if section == Section::default() {
+            let what = if named { "has no limits in it" } else { "has no `limits`" };
+            let limits_key = Key::Limits.spelled(self.spelling);
+            self.problem(node.place, path, format!("{what}: add one under `{limits_key}`, or remove this entry"));
+            return None;
+        }
+        Some(section)
+    }
+
+    fn access(&mut self, node: &Node, path: &Path<'_>) -> Option<Access> {
+        let switched = |disabled: bool| if disabled { Access::Disabled } else { Access::Enabled };
+        let message = match &node.value {
+            Value::Null => return None,
+            Value::Flag(disabled) => return Some(switched(*disabled)),
+            // CloudFormation makes text of everything.
+            Value::Text(text) if self.spelling == Spelling::Camel => match text.to_ascii_lowercase().as_str() {
+                "true" => return Some(Access::Disabled),
+                "false" => return Some(Access::Enabled),
+                _ => format!("must be `true` or `false`, this is `{text}`"),
+            },
+            Value::Text(text) => format!("must be `true` or `false`, this is the text `{text}`"),
+            other => format!("must be `true` or `false`, this is {}", other.kind()),
+        };
+        self.problem(node.place, path, message);
+        None
+    }
+}

@@ -1,0 +1,135 @@
+//! The switch on a resource or an entity: [`Access`], and the place where it is set: [`ConfigTarget`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{DisabledLevel, ValidationError},
+    model::name::{EntityId, IntoName, LimitScope, ResourceName},
+};
+
+/// Decides whether anything may be taken at all, whatever the limits say.
+///
+/// An entity's setting for a resource comes before its setting for all resources, and that before the resource's own.
+/// Where none of them says anything, everything is enabled.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{Repository, access::{Access, ConfigTarget}};
+///
+/// let repository = Repository::embedded().await?;
+/// let model = ConfigTarget::resource("gpt-4")?;
+/// repository.disable(&model).await?;
+/// assert_eq!(repository.access(&model).await?, Some(Access::Disabled));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Access {
+    /// Limits decide.
+    Enabled,
+    /// Every acquire is refused.
+    Disabled,
+}
+
+impl Access {
+    /// The setting in a word, for example `disabled`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// The place where [`Access`] is set.
+///
+/// ```
+/// use zae_limiter::{EntityId, LimitScope, ResourceName, access::ConfigTarget};
+///
+/// let everybody = ConfigTarget::from(ResourceName::new("gpt-4")?);
+/// let everything = ConfigTarget::from(EntityId::new("key-1")?);
+/// assert_eq!(everybody, ConfigTarget::resource("gpt-4")?);
+/// assert_eq!(everything, ConfigTarget::entity("key-1", LimitScope::Default)?);
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ConfigTarget {
+    /// A resource, for everybody who has no setting of their own.
+    Resource(ResourceName),
+    /// An entity: on one resource, or on all for which it has no setting of its own.
+    Entity(EntityId, LimitScope),
+}
+
+impl ConfigTarget {
+    /// A resource, for everybody.
+    ///
+    /// # Errors
+    /// [`ValidationError`] when the name is invalid.
+    pub fn resource(resource: impl IntoName<ResourceName>) -> Result<Self, ValidationError> {
+        Ok(Self::Resource(resource.into_name()?))
+    }
+
+    /// An entity, on one resource or on all.
+    ///
+    /// # Errors
+    /// [`ValidationError`] when the id or the scope is invalid.
+    pub fn entity(entity: impl IntoName<EntityId>, scope: impl IntoName<LimitScope>) -> Result<Self, ValidationError> {
+        Ok(Self::Entity(entity.into_name()?, scope.into_name()?))
+    }
+}
+
+impl From<ResourceName> for ConfigTarget {
+    fn from(resource: ResourceName) -> Self {
+        Self::Resource(resource)
+    }
+}
+
+impl From<EntityId> for ConfigTarget {
+    fn from(entity: EntityId) -> Self {
+        Self::Entity(entity, LimitScope::Default)
+    }
+}
+
+impl From<(EntityId, LimitScope)> for ConfigTarget {
+    fn from((entity, scope): (EntityId, LimitScope)) -> Self {
+        Self::Entity(entity, scope)
+    }
+}
+
+impl From<&Self> for ConfigTarget {
+    fn from(target: &Self) -> Self {
+        target.clone()
+    }
+}
+
+/// The setting that holds for one entity and resource, and the level that says so.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zae_limiter::{Repository, access::{Access, ConfigTarget}, error::DisabledLevel};
+///
+/// let repository = Repository::embedded().await?;
+/// repository.disable(ConfigTarget::resource("gpt-4")?).await?;
+/// let holds = repository.resolve_access("key-1", "gpt-4").await?;
+/// assert_eq!((holds.access, holds.level), (Access::Disabled, Some(DisabledLevel::Resource)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResolvedAccess {
+    /// The setting.
+    pub access: Access,
+    /// The level at which it is set; `None` where no level says anything.
+    pub level: Option<DisabledLevel>,
+}
+
+impl ResolvedAccess {
+    /// The setting that holds where no level says anything.
+    pub(crate) const UNSET: Self = Self { access: Access::Enabled, level: None };
+}
