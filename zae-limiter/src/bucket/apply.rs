@@ -67,7 +67,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
             stored.refunded = Some(stored.refunded.unwrap_or(0) + refund.add);
         }
         if let Some(params) = limit.set_params {
-            stored.params = params.into();
+            stored.params = params;
         }
     }
     item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);

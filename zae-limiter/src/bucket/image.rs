@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use crate::{
-    bucket::{Accrual, MILLI, Params, incarnation::Incarnation, lifetime::DEEPEST_DEBT, watch::Watch},
+    bucket::{Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, watch::Watch},
     model::name::LimitName,
 };
 
@@ -106,6 +106,11 @@ pub(crate) struct StoredParams {
 }
 
 impl StoredParams {
+    /// The kind of limit that they describe, where all three are there and make sense.
+    pub(crate) fn kind(self) -> Option<Kind> {
+        self.complete().map(Kind::Rate)
+    }
+
     /// All three, where they are there and make sense.
     pub(crate) fn complete(self) -> Option<Params> {
         let params = Params { capacity: self.capacity?, refill: self.refill?, period: self.period? };
@@ -128,7 +133,19 @@ pub(crate) struct WcuImage {
     pub(crate) params: Params,
 }
 
+impl LimitImage {
+    /// The kind of limit that it is; `None` when its parameters are incomplete.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.params.kind()
+    }
+}
+
 impl WcuImage {
+    /// The most that it holds, in mt.
+    pub(crate) fn capacity(&self) -> i64 {
+        self.params.capacity
+    }
+
     /// Returns the limit of a new bucket: 1000 write units, refilled at 1000 per second.
     pub(crate) fn full() -> Self {
         let params = Params { capacity: 1_000 * MILLI, refill: 1_000 * MILLI, period: 1_000 };
@@ -144,7 +161,7 @@ impl Image {
 
     /// An attribute of a feature that is not over: of a limit that is no plain rate.
     pub(crate) fn quota(&self) -> Option<&Leftover> {
-        let incomplete = self.limits.iter().any(|limit| limit.params.complete().is_none());
+        let incomplete = self.limits.iter().any(|limit| limit.kind().is_none());
         let holds = |leftover: &&Leftover| leftover.attribute != "bypass" && !leftover.attribute.ends_with("_soft");
         self.leftovers.iter().find(holds).filter(|_| incomplete)
     }
@@ -156,12 +173,12 @@ impl Image {
 }
 
 /// The balance of one limit of an image at an instant, under the parameters that are to hold from then on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Balance {
     /// The balance, in mt, never above the ceiling.
     pub(crate) tokens: i64,
-    /// This shard's share of the parameters.
-    pub(crate) params: Params,
+    /// This shard's share of the limit.
+    pub(crate) kind: Kind,
     /// Ms until it begins to gain: a refill instant may lie ahead.
     pub(crate) lead: i64,
     /// The basis on which the balance was computed.
@@ -182,45 +199,46 @@ pub(crate) enum Basis {
 }
 
 impl Balance {
-    /// The balance of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` are the parameters to hold.
+    /// The balance of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` is the kind to hold.
     ///
-    /// Capacity and refill are this shard's part when the bucket has `shards` shards.
+    /// What it holds is this shard's part when the bucket has `shards` shards.
     ///
     /// The four cases are the [`Basis`]. In numbers, with C = 100 000 and a = 20 000: 60 000 stored are `Accrued` and
     /// 80 000 now; 90 000 stored are `Full` and 100 000; 60 000 stored under other parameters are `Changed`, credited
     /// by the old rate until now and cut at the new ceiling; nothing stored is `New` and starts full.
-    pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: Params, shards: u32, now: i64) -> Self {
-        let params = wanted.share(shards);
+    pub(crate) fn at(image: &Image, stored: Option<&LimitImage>, wanted: &Kind, shards: u32, now: i64) -> Self {
+        let kind = wanted.share(shards);
         let refill = image.refill_at(now);
         let lead = refill.saturating_sub(now).max(0);
         let stored = stored.and_then(|limit| Some((limit, limit.tokens?.max(DEEPEST_DEBT))));
         let Some((stored, tokens)) = stored else {
-            return Self::new(params.capacity, params);
+            return Self::new(kind.ceiling(), kind);
         };
-        let Some(current) = stored.params.complete() else {
-            return Self { tokens: tokens.min(params.capacity), params, lead, basis: Basis::Changed };
+        let Some(current) = stored.kind() else {
+            return Self { tokens: tokens.min(kind.ceiling()), kind, lead, basis: Basis::Changed };
         };
-        let share = current.share(shards);
-        let gained = Accrual::between(share, refill, now, stored.fraction);
-        let full = tokens.saturating_add(gained.rounded_up()) > share.capacity;
-        let balance = if full { share.capacity } else { tokens.saturating_add(gained.whole) };
-        match (current == wanted, full) {
-            (false, _) => Self { tokens: balance.min(params.capacity), params, lead, basis: Basis::Changed },
-            (true, true) => Self { tokens: balance, params, lead, basis: Basis::Full },
-            (true, false) => Self { tokens: balance, params, lead, basis: Basis::Accrued(gained) },
+        let (held, basis) = current.share(shards).held(tokens, refill, now, stored.fraction);
+        if current == *wanted {
+            return Self { tokens: held, kind, lead, basis };
         }
+        Self { tokens: held.min(kind.ceiling()), kind, lead, basis: Basis::Changed }
     }
 
     /// The balance of a limit that is not stored yet and starts with `tokens`.
-    pub(crate) fn new(tokens: i64, params: Params) -> Self {
-        Self { tokens, params, lead: 0, basis: Basis::New }
+    pub(crate) fn new(tokens: i64, kind: Kind) -> Self {
+        Self { tokens, kind, lead: 0, basis: Basis::New }
+    }
+
+    /// The most that there can be.
+    pub(crate) fn ceiling(&self) -> i64 {
+        self.kind.ceiling()
     }
 
     /// Ms until it holds `amount` mt; 0 when it does.
     ///
     /// If the refill instant lies ahead, nothing is gained until then, which is added.
     pub(crate) fn wait_ms(&self, amount: i64) -> u128 {
-        match self.params.wait_ms(amount.saturating_sub(self.tokens)) {
+        match self.kind.wait_ms(amount.saturating_sub(self.tokens)) {
             0 => 0,
             wait => wait.saturating_add(u128::from(self.lead.unsigned_abs())),
         }

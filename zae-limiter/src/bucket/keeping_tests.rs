@@ -3,26 +3,24 @@
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 
-use crate::{
-    bucket::{
-        Params,
-        apply::apply,
-        image::{Balance, Image, LimitImage},
-        lifetime::{Lifetime, full_in},
-        plan::{Goal, balances, plan},
-        refund::Booking,
-        watch::MAX_SKEW_MS,
-    },
-    model::name::LimitName,
+use crate::bucket::{
+    Params,
+    apply::apply,
+    image::{Balance, Image, LimitImage},
+    kind::AppliedLimit,
+    lifetime::{Lifetime, full_in},
+    plan::{Goal, balances, plan},
+    plan_tests::rate,
+    refund::Booking,
+    watch::MAX_SKEW_MS,
 };
 
-fn bucket(params: &[Params], now: i64) -> (Vec<(LimitName, Params)>, Image) {
-    let limits: Vec<_> =
-        params.iter().enumerate().map(|(i, p)| (LimitName::new(format!("l{i}")).unwrap(), *p)).collect();
-    let stored = limits.iter().map(|(name, p)| LimitImage {
-        name: name.clone(),
-        tokens: Some(p.capacity),
-        params: (*p).into(),
+fn bucket(params: &[Params], now: i64) -> (Vec<AppliedLimit>, Image) {
+    let limits: Vec<_> = params.iter().enumerate().map(|(i, p)| rate(&format!("l{i}"), *p)).collect();
+    let stored = limits.iter().map(|limit| LimitImage {
+        name: limit.name.clone(),
+        tokens: Some(limit.kind.ceiling()),
+        params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
         consumed: Some(0),
@@ -32,9 +30,9 @@ fn bucket(params: &[Params], now: i64) -> (Vec<(LimitName, Params)>, Image) {
 }
 
 /// Ms until `item` is full.
-fn until_full(item: &Image, limits: &[(LimitName, Params)], now: i64) -> i64 {
+fn until_full(item: &Image, limits: &[AppliedLimit], now: i64) -> i64 {
     let balances: Vec<Balance> =
-        limits.iter().map(|(name, params)| Balance::at(item, item.limit(name.as_str()), *params, 1, now)).collect();
+        limits.iter().map(|limit| Balance::at(item, item.limit(limit.name.as_str()), &limit.kind, 1, now)).collect();
     full_in(balances.iter().map(|balance| (balance, 0)))
 }
 
@@ -64,7 +62,7 @@ fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), T
     for step in steps {
         now += step.pause;
         let adjust: Vec<_> =
-            (step.adjust != 0).then(|| Booking::from((limits[0].0.clone(), step.adjust))).into_iter().collect();
+            (step.adjust != 0).then(|| Booking::from((limits[0].name.clone(), step.adjust))).into_iter().collect();
         let take: Vec<i64> = params.iter().map(|p| step.take % (p.capacity + 1)).collect();
         loop {
             let image = images[step.process].clone();
@@ -131,7 +129,7 @@ proptest! {
             let take = [amount % (capacity + 1)];
             let ttl = Lifetime::AsIs;
             let goal = |take| Goal { limits: &limits, take, adjust: &[], shards: 1, ttl, owner: None, now };
-            let balance = balances(&item, &goal(&[]))[0];
+            let balance = &balances(&item, &goal(&[]))[0];
             if balance.tokens >= take[0] {
                 let write = plan(&item, &goal(&take));
                 prop_assert!(apply(&mut item, &write));

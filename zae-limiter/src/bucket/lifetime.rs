@@ -86,8 +86,8 @@ pub(crate) fn needed(full: i64, now: i64) -> i64 {
 impl Balance {
     /// Ms until it is full when `out` mt are taken from it.
     pub(crate) fn full_in(&self, out: i64) -> i64 {
-        let tokens = self.tokens.saturating_sub(out).min(self.params.capacity);
-        let wait = self.params.wait_ms(self.params.capacity.saturating_sub(tokens));
+        let tokens = self.tokens.saturating_sub(out).min(self.ceiling());
+        let wait = self.kind.wait_ms(self.ceiling().saturating_sub(tokens));
         let wait = i64::try_from(wait).unwrap_or(i64::MAX);
         if wait > 0 { wait.saturating_add(self.lead) } else { 0 }
     }
@@ -96,8 +96,7 @@ impl Balance {
     pub(crate) fn lowest(&self, ttl: Option<i64>, now: i64) -> i64 {
         let Some(ttl) = ttl else { return DEEPEST_DEBT };
         let left = i128::from(ttl) * 1_000 - i128::from(now) - i128::from(self.lead);
-        let gained = left.max(0) * i128::from(self.params.refill.max(0)) / i128::from(self.params.period.max(1));
-        clamp(i128::from(self.params.capacity) - gained).max(DEEPEST_DEBT)
+        self.kind.lowest_full_in(clamp(left))
     }
 }
 

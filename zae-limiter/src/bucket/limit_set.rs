@@ -7,8 +7,8 @@
 //! made for every ask of every round.
 
 use crate::{
-    bucket::{Params, image::Owner, lifetime::Lifetime, plan::Goal, refund::Booking},
-    model::{limit::Limits, name::LimitName},
+    bucket::{image::Owner, kind::AppliedLimit, lifetime::Lifetime, plan::Goal, refund::Booking},
+    model::limit::Limits,
 };
 
 /// The limits of a bucket with all that a write needs: asks with equal sets can share one.
@@ -17,7 +17,7 @@ pub(crate) struct LimitSet {
     /// The limits that apply.
     pub(crate) limits: Limits,
     /// The same in stored units.
-    pub(crate) params: Vec<(LimitName, Params)>,
+    pub(crate) applied: Vec<AppliedLimit>,
     /// Lifetime of the bucket when idle.
     pub(crate) lifetime: Lifetime,
     /// The owner's facts.
@@ -27,8 +27,7 @@ pub(crate) struct LimitSet {
 impl LimitSet {
     /// Brings limits into stored units: mt and ms.
     pub(crate) fn new(limits: Limits, lifetime: Lifetime, owner: Owner) -> Self {
-        let params = limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
-        Self { limits, params, lifetime, owner }
+        Self { applied: AppliedLimit::all(&limits), limits, lifetime, owner }
     }
 
     /// Returns true if asks under both can share a write.
@@ -44,6 +43,6 @@ impl LimitSet {
 
     /// The goal of booking `adjust` and taking `take` at `now`.
     pub(crate) fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {
-        Goal { limits: &self.params, take, adjust, shards, ttl: self.lifetime, owner: Some(&self.owner), now }
+        Goal { limits: &self.applied, take, adjust, shards, ttl: self.lifetime, owner: Some(&self.owner), now }
     }
 }

@@ -1,8 +1,8 @@
 //! Token-bucket arithmetic on integers: amounts in millitokens (mt), times in milliseconds (ms).
 //!
-//! Two halves. [`State`] computes what the reference computes, to the bit; the shared vectors are its test. [`Accrual`]
-//! is what our own writes use: it carries the fraction of a millitoken that a refill leaves over, so that a slow limit
-//! beside a busy one loses nothing (the reference drops that fraction at every refill).
+//! [`Accrual`] carries the fraction of a millitoken that a refill leaves over, so that a slow limit beside a busy one
+//! loses nothing. The reference drops that fraction at every refill; the shared vectors (`vectors`) say what it
+//! computes, to the bit. Which limits fill in which way is [`kind`]'s to know.
 //!
 //! # Exactness on one page
 //!
@@ -54,6 +54,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`image`] | What does the item hold, and how much is that at an instant? |
+//! | [`kind`] | How does a limit fill: how much is there, and when will it fit? |
 //! | [`limit_set`] | Which limits apply, and can two asks share a write? |
 //! | [`plan`] | Which write takes these tokens, and under which conditions? |
 //! | [`write`] | How is a write described, before it becomes an expression? |
@@ -75,6 +76,7 @@ pub(crate) mod incarnation;
 #[cfg(test)]
 mod keeping_tests;
 pub(crate) mod key;
+pub(crate) mod kind;
 pub(crate) mod leftovers;
 pub(crate) mod lifetime;
 pub(crate) mod limit_set;
@@ -107,11 +109,11 @@ use crate::model::limit::{Limit, Limits};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Params {
     /// Ceiling, in mt.
-    pub(crate) capacity: i64,
+    pub(in crate::bucket) capacity: i64,
     /// Gained per period, in mt.
-    pub(crate) refill: i64,
+    pub(in crate::bucket) refill: i64,
     /// Period, in ms.
-    pub(crate) period: i64,
+    pub(in crate::bucket) period: i64,
 }
 
 impl Params {
@@ -122,6 +124,12 @@ impl Params {
     pub(crate) fn share(self, shards: u32) -> Self {
         let shards = i64::from(shards.max(1));
         Self { capacity: self.capacity / shards, refill: self.refill / shards, period: self.period }
+    }
+
+    /// The part of a process that goes on alone: at least one token, or a small limit would be a closed door.
+    pub(crate) fn part(self, part: f64) -> Self {
+        let capacity = ((self.capacity as f64 * part) as i64).max(MILLI.min(self.capacity));
+        Self { capacity, refill: ((self.refill as f64 * part) as i64).max(1), period: self.period }
     }
 
     /// Whole ms until `deficit` mt have been gained, rounded up; 0 without a deficit or a refill.
@@ -145,56 +153,6 @@ impl From<&Limit> for Params {
             refill: milli(limit.refill_amount()),
             period: milli(limit.refill_period().as_secs()),
         }
-    }
-}
-
-/// One limit of a bucket at its last refill.
-///
-/// The reference refills so that no time is lost: the refill instant moves by the time that the whole millitokens took,
-/// not to `now`. That is exact for one limit, and impossible for several that share an instant; hence [`Accrual`] for
-/// items. It remains in use where one limit stands alone: for waits and balances that are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    /// Balance, in mt; negative in debt.
-    pub(crate) tokens: i64,
-    /// When it was last refilled, in epoch ms.
-    pub(crate) last_refill: i64,
-    /// The parameters it refills by.
-    pub(crate) params: Params,
-}
-
-impl State {
-    /// The balance and refill instant at `now`. A clock that went backwards changes nothing.
-    pub(crate) fn refilled(self, now: i64) -> Self {
-        let Params { capacity, refill, period } = self.params;
-        let unchanged = Self { tokens: self.tokens.min(capacity), ..self };
-        let elapsed = i128::from(now) - i128::from(self.last_refill);
-        if elapsed <= 0 || period <= 0 || refill <= 0 {
-            return unchanged;
-        }
-        let gained = elapsed * i128::from(refill) / i128::from(period);
-        if gained == 0 {
-            return unchanged;
-        }
-        let used = gained * i128::from(period) / i128::from(refill);
-        let tokens = (i128::from(self.tokens) + gained).min(i128::from(capacity));
-        Self { tokens: clamp(tokens), last_refill: clamp(i128::from(self.last_refill) + used), ..self }
-    }
-
-    /// Whole tokens at `now`, rounded down: −1 mt is −1 token.
-    #[cfg(test)]
-    pub(crate) fn available(self, now: i64) -> i64 {
-        self.refilled(now).tokens.div_euclid(MILLI)
-    }
-
-    /// Ms until `needed` tokens are there; 0 when they are.
-    pub(crate) fn wait_for(self, needed: u64, now: i64) -> u128 {
-        self.params.wait_ms(self.missing(needed, now))
-    }
-
-    /// Mt that `needed` tokens are short of at `now`; negative when there are more.
-    fn missing(self, needed: u64, now: i64) -> i64 {
-        clamp(i128::from(needed) * i128::from(MILLI) - i128::from(self.refilled(now).tokens))
     }
 }
 

@@ -8,9 +8,9 @@
 //! the capacity once more with every shard.
 
 use crate::bucket::{
-    Params,
     image::{Balance, Image, LimitImage, WcuImage},
     incarnation::Incarnation,
+    kind::Kind,
 };
 
 /// The state that a bucket is created with.
@@ -28,17 +28,17 @@ pub(crate) struct Opening {
 
 /// Returns the balance, in mt, that one further shard of `shards` starts with, given shard 0 as it was read and the
 /// limit's parameters before they are shared out.
-pub(crate) fn further_balance(first: &Image, stored: &LimitImage, whole: Params, shards: u32, now: i64) -> i64 {
+pub(crate) fn further_balance(first: &Image, stored: &LimitImage, whole: &Kind, shards: u32, now: i64) -> i64 {
     let balance = Balance::at(first, Some(stored), whole, 1, now);
-    let beyond = balance.tokens.saturating_sub(whole.share(shards).capacity).max(0);
+    let beyond = balance.tokens.saturating_sub(whole.share(shards).ceiling()).max(0);
     beyond / i64::from(shards.saturating_sub(1).max(1))
 }
 
 /// Returns a further shard of a bucket that another client has just spread over `shards`.
 pub(crate) fn further_shard(first: &Image, shards: u32, now: i64) -> Image {
     let limits = first.limits.iter().filter_map(|limit| {
-        let whole = limit.params.complete()?;
-        let tokens = further_balance(first, limit, whole, shards, now);
+        let whole = limit.kind()?;
+        let tokens = further_balance(first, limit, &whole, shards, now);
         Some(LimitImage { tokens: Some(tokens), consumed: Some(0), fraction: 0, refunded: None, ..limit.clone() })
     });
     Image {

@@ -31,7 +31,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    bucket::{Accrual, Amounts, Params, limit_set::LimitSet, refund::Mark},
+    bucket::{Amounts, kind::Kind, limit_set::LimitSet, refund::Mark},
     model::name::LimitName,
 };
 
@@ -49,8 +49,8 @@ pub(crate) struct Peaks {
     first: u64,
     /// The limits that were observed; others begin a new sequence.
     limit_set: Option<Arc<LimitSet>>,
-    /// One shard's part of each limit.
-    params: Vec<Params>,
+    /// One shard's share of each limit.
+    kinds: Vec<Kind>,
     /// The last observation, in mt by limit, and when, in epoch ms.
     last: Option<(Amounts, i64)>,
     /// By limit: observations, each with the peak until the next, less what was refunded of tokens taken later.
@@ -61,18 +61,18 @@ impl Peaks {
     /// Notes the nets of the limits of `limit_set` at `now` (epoch ms), in one of `shards` shards. Returns the number
     /// of the observation.
     pub(crate) fn observe(&mut self, limit_set: &Arc<LimitSet>, shards: u32, nets: &Amounts, now: i64) -> u64 {
-        let shares = || limit_set.params.iter().map(|(_, whole)| whole.share(shards));
-        let is_same = |known: &Arc<LimitSet>| Arc::ptr_eq(known, limit_set) || known.params == limit_set.params;
-        if !self.limit_set.as_ref().is_some_and(is_same) || !shares().eq(self.params.iter().copied()) {
+        let shares = || limit_set.applied.iter().map(|limit| limit.kind.share(shards));
+        let is_same = |known: &Arc<LimitSet>| Arc::ptr_eq(known, limit_set) || known.applied == limit_set.applied;
+        if !self.limit_set.as_ref().is_some_and(is_same) || !shares().eq(self.kinds.iter().cloned()) {
             let limit_set = Some(Arc::clone(limit_set));
             *self =
-                Self { count: self.count, first: self.count, limit_set, params: shares().collect(), ..Self::default() };
-            self.peaks.resize_with(self.params.len(), VecDeque::new);
+                Self { count: self.count, first: self.count, limit_set, kinds: shares().collect(), ..Self::default() };
+            self.peaks.resize_with(self.kinds.len(), VecDeque::new);
         }
         if let Some((last, at)) = self.last.take() {
             let number = self.count - 1;
             for (slot, peaks) in self.peaks.iter_mut().enumerate() {
-                let peak = rise(self.params[slot], last[slot], at, now);
+                let peak = rise(&self.kinds[slot], last[slot], at, now);
                 while peaks.back().is_some_and(|(_, lower)| *lower <= peak) {
                     peaks.pop_back();
                 }
@@ -97,12 +97,12 @@ impl Peaks {
 
     /// Brings `mark`, of the limit called `name`, up to what was seen until `now` (epoch ms). It stays as it is where
     /// the limits were others when it was made.
-    pub(crate) fn highest(&self, name: &LimitName, mark: Mark, now: i64) -> Mark {
-        let limits = self.limit_set.iter().flat_map(|limit_set| &limit_set.params);
-        let slot = limits.map(|(known, _)| known).position(|known| known == name);
+    pub(crate) fn highest(&self, name: &LimitName, mark: &Mark, now: i64) -> Mark {
+        let mut limits = self.limit_set.iter().flat_map(|limit_set| &limit_set.applied);
+        let slot = limits.position(|limit| limit.name == *name);
         let now = now.max(mark.at);
         let highest = self.since(mark.since, now).zip(slot).and_then(|(nets, slot)| nets.get(slot).copied());
-        highest.map_or(mark, |net| Mark { net, at: now, ..mark })
+        highest.map_or_else(|| mark.clone(), |net| Mark { net, at: now, ..mark.clone() })
     }
 
     /// The largest net of each limit since the observation called `since`, until `now` (epoch ms); `None` where the
@@ -111,15 +111,15 @@ impl Peaks {
         let (last, at) = self.last.as_ref().filter(|_| (self.first..self.count).contains(&since))?;
         let largest = |(slot, peaks): (usize, &VecDeque<(u64, i64)>)| {
             let earlier = peaks.iter().filter(|(number, _)| *number >= since).map(|(_, peak)| *peak).max();
-            rise(self.params[slot], last[slot], *at, now).max(earlier.unwrap_or(i64::MIN))
+            rise(&self.kinds[slot], last[slot], *at, now).max(earlier.unwrap_or(i64::MIN))
         };
         Some(self.peaks.iter().enumerate().map(largest).collect())
     }
 }
 
-/// The level that `level` at `from` can have become by `to`, in mt; a started millitoken counts.
-fn rise(params: Params, net: i64, from: i64, to: i64) -> i64 {
-    net.saturating_add(Accrual::between(params, from, to, 0).rounded_up())
+/// The net that `net` at `from` can have become by `to`, in mt; a started millitoken counts.
+fn rise(kind: &Kind, net: i64, from: i64, to: i64) -> i64 {
+    net.saturating_add(kind.gained(from, to))
 }
 
 #[cfg(test)]

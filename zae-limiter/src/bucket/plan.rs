@@ -43,8 +43,9 @@
 
 use crate::{
     bucket::{
-        Accrual, Params,
+        Accrual,
         image::{Balance, Basis, Image, LimitImage, Owner},
+        kind::{AppliedLimit, Kind},
         leftovers::{Enabled, bypass, leftovers},
         lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
         refund::Booking,
@@ -57,8 +58,8 @@ use crate::{
 /// The intended effect of a write.
 #[derive(Clone, Debug)]
 pub(crate) struct Goal<'a> {
-    /// The limits that apply, with their whole parameters.
-    pub(crate) limits: &'a [(LimitName, Params)],
+    /// The limits that apply.
+    pub(crate) limits: &'a [AppliedLimit],
     /// Amount to take from each of `limits` if there is enough, in mt.
     pub(crate) take: &'a [i64],
     /// Settlements to book whatever the balance.
@@ -88,8 +89,8 @@ struct LimitPlan<'a> {
     name: &'a LimitName,
     /// The limit as the image has it; `None` if the item lacks it.
     stored: Option<&'a LimitImage>,
-    /// The whole parameters that are to hold from now on.
-    wanted: Params,
+    /// The kind that is to hold from now on.
+    wanted: Kind,
     /// The balance at `now`, before anything is taken or booked.
     balance: Balance,
     /// Taken only if it is there, in mt.
@@ -130,7 +131,7 @@ impl LimitPlan<'_> {
             Basis::Accrued(gained) => {
                 let tokens = self.tokens();
                 // A refund that would lift the balance over the ceiling stops there, and a debt at the deepest.
-                tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.balance.params.capacity
+                tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.balance.ceiling()
                     || tokens.saturating_sub(self.out().max(0)) < DEEPEST_DEBT
             }
             Basis::Full | Basis::Changed | Basis::New => true,
@@ -161,7 +162,7 @@ impl LimitPlan<'_> {
     /// The balance that the write leaves, all that was gained included. What is given back stops at the ceiling before
     /// anything is taken.
     fn left(&self) -> i64 {
-        let after_refund = self.balance.tokens.saturating_sub(self.adjust).min(self.balance.params.capacity);
+        let after_refund = self.balance.tokens.saturating_sub(self.adjust).min(self.balance.ceiling());
         after_refund.saturating_sub(self.take).max(DEEPEST_DEBT)
     }
 
@@ -197,7 +198,7 @@ impl LimitPlan<'_> {
                 let seen = self.tokens().saturating_add(credit).saturating_sub(out);
                 let lowest = self.balance.lowest(ttl, now).min(seen).max(if self.take > 0 { 0 } else { i64::MIN });
                 let at_least = self.takes().then(|| lowest.saturating_add(out).saturating_sub(credit));
-                let at_most = self.balance.params.capacity.saturating_sub(gained.rounded_up()).saturating_sub(refund);
+                let at_most = self.balance.ceiling().saturating_sub(gained.rounded_up()).saturating_sub(refund);
                 let fraction = if moving { gained.fraction } else { old_fraction };
                 (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
             }
@@ -209,7 +210,7 @@ impl LimitPlan<'_> {
             tokens,
             consumed: self.take.saturating_add(self.booking.as_ref().map_or(0, |booking| booking.consumed)),
             expect_params,
-            set_params: changed.then_some(self.wanted),
+            set_params: changed.then(|| self.wanted.stored()),
             expect_fraction: (moving && old_fraction != 0).then_some(old_fraction),
             set_fraction: (fraction != old_fraction).then_some(fraction),
             refund: self.refund(),
@@ -298,8 +299,8 @@ pub(crate) fn balances(image: &Image, goal: &Goal<'_>) -> Vec<Balance> {
     let applying = parts.iter().filter(|part| part.applies);
     applying
         .map(|part| {
-            let tokens = part.balance.tokens.saturating_sub(part.adjust).min(part.balance.params.capacity);
-            Balance { tokens, ..part.balance }
+            let tokens = part.balance.tokens.saturating_sub(part.adjust).min(part.balance.ceiling());
+            Balance { tokens, ..part.balance.clone() }
         })
         .collect()
 }
@@ -315,21 +316,21 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
         .limits
         .iter()
         .enumerate()
-        .map(|(index, (name, wanted))| {
+        .map(|(index, AppliedLimit { name, kind: wanted })| {
             let stored = image.limit(name.as_str());
-            let balance = Balance::at(image, stored, *wanted, shards, goal.now);
+            let balance = Balance::at(image, stored, wanted, shards, goal.now);
             let take = goal.take.get(index).copied().unwrap_or(0);
             let (adjust, booking) = booked(name);
-            LimitPlan { name, stored, wanted: *wanted, balance, take, adjust, booking, applies: true }
+            LimitPlan { name, stored, wanted: wanted.clone(), balance, take, adjust, booking, applies: true }
         })
         .collect();
     for stored in &image.limits {
-        if goal.limits.iter().any(|(name, _)| *name == stored.name) {
+        if goal.limits.iter().any(|limit| limit.name == stored.name) {
             continue;
         }
         // A limit that no longer applies still shares the refill instant, and may be owed a refund.
-        let (Some(current), Some(_)) = (stored.params.complete(), stored.tokens) else { continue };
-        let balance = Balance::at(image, Some(stored), current, shards, goal.now);
+        let (Some(current), Some(_)) = (stored.kind(), stored.tokens) else { continue };
+        let balance = Balance::at(image, Some(stored), &current, shards, goal.now);
         let (adjust, booking) = booked(&stored.name);
         parts.push(LimitPlan {
             name: &stored.name,

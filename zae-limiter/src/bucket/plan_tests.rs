@@ -9,12 +9,18 @@ use crate::{
         Params,
         apply::apply,
         image::{Image, LimitImage},
+        kind::AppliedLimit,
         lifetime::Lifetime,
         plan::{Goal, balances, plan},
         refund::Booking,
     },
     model::name::LimitName,
 };
+
+/// A limit of that rate.
+pub(super) fn rate(name: &str, params: Params) -> AppliedLimit {
+    AppliedLimit { name: LimitName::new(name).unwrap(), kind: params.into() }
+}
 
 /// An ideal bucket: its balance in 1/period mt, so that nothing is ever rounded.
 #[derive(Clone, Copy)]
@@ -90,12 +96,11 @@ fn steps(limits: usize, crowded: f64) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let limits: Vec<_> =
-        params.iter().enumerate().map(|(i, p)| (LimitName::new(format!("l{i}")).unwrap(), *p)).collect();
-    let stored = limits.iter().map(|(name, p)| LimitImage {
-        name: name.clone(),
-        tokens: Some(p.capacity),
-        params: (*p).into(),
+    let limits: Vec<_> = params.iter().enumerate().map(|(i, p)| rate(&format!("l{i}"), *p)).collect();
+    let stored = limits.iter().map(|limit| LimitImage {
+        name: limit.name.clone(),
+        tokens: Some(limit.kind.ceiling()),
+        params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
         consumed: Some(0),
@@ -115,7 +120,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         ideals.iter_mut().for_each(|ideal| ideal.advance(now));
         let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();
         let adjust: Vec<_> =
-            step.adjust.iter().map(|(index, delta)| Booking::from((limits[*index].0.clone(), *delta))).collect();
+            step.adjust.iter().map(|(index, delta)| Booking::from((limits[*index].name.clone(), *delta))).collect();
         let goal =
             |take, adjust| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
         // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is
@@ -193,12 +198,12 @@ proptest! {
     }
 }
 
-fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<(LimitName, Params)>, Image) {
-    let limit = (LimitName::new("rpm").unwrap(), Params { capacity, refill, period });
+fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<AppliedLimit>, Image) {
+    let limit = rate("rpm", Params { capacity, refill, period });
     let stored = LimitImage {
-        name: limit.0.clone(),
+        name: limit.name.clone(),
         tokens: Some(capacity),
-        params: limit.1.into(),
+        params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
         consumed: Some(0),
@@ -209,7 +214,7 @@ fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<(LimitName, Params
 #[test]
 fn a_changed_limit_is_brought_in_line_in_the_same_write() {
     let (mut limits, mut item) = one_limit(100_000, 100_000, 60_000);
-    limits[0].1.capacity = 40_000;
+    limits[0].kind = Params { capacity: 40_000, refill: 100_000, period: 60_000 }.into();
     let goal =
         Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 5 };
     let write = plan(&item, &goal);
@@ -221,7 +226,7 @@ fn a_changed_limit_is_brought_in_line_in_the_same_write() {
 #[test]
 fn a_new_limit_starts_full_beside_the_others() {
     let (mut limits, mut item) = one_limit(10_000, 10_000, 60_000);
-    limits.push((LimitName::new("tpm").unwrap(), Params { capacity: 5_000, refill: 5_000, period: 60_000 }));
+    limits.push(rate("tpm", Params { capacity: 5_000, refill: 5_000, period: 60_000 }));
     let take = [1_000, 2_000];
     let goal = Goal { limits: &limits, take: &take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 5 };
     let write = plan(&item, &goal);
@@ -233,7 +238,7 @@ fn a_new_limit_starts_full_beside_the_others() {
 #[test]
 fn a_refund_stops_at_the_ceiling_and_at_another_creation() {
     let (limits, mut item) = one_limit(10_000, 1, 60_000);
-    let adjust = [(limits[0].0.clone(), -3_000).into()];
+    let adjust = [(limits[0].name.clone(), -3_000).into()];
     let goal =
         Goal { limits: &limits, take: &[], adjust: &adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now: 0 };
     let write = plan(&item, &goal);
@@ -252,7 +257,7 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
     let goal =
         |take, adjust, now| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
     // A refund fills it in the same ms, and somebody takes one again: 9, and nothing over.
-    let refund = [(limits[0].0.clone(), -1).into()];
+    let refund = [(limits[0].name.clone(), -1).into()];
     let write = plan(&item, &goal(&[], &refund, 1));
     assert!(apply(&mut item, &write));
     let write = plan(&item, &goal(&[1], &[], 1));
@@ -262,7 +267,7 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
     let mut changed = older.clone();
     changed.limits[0].params.capacity = Some(30);
     item.limits[0].params.capacity = Some(30);
-    let wider = [(limits[0].0.clone(), Params { capacity: 30, ..limits[0].1 })];
+    let wider = [rate("rpm", Params { capacity: 30, refill: 5, period: 3 })];
     let goal = Goal { limits: &wider, take: &[10], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 2 };
     assert!(!apply(&mut item, &plan(&changed, &goal)));
     let write = plan(&item, &goal);
@@ -327,8 +332,8 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
     assert_eq!(left(99_900, 60_000), 0, "who is served is served in full");
     // What is full and not asked for is left full.
     let (mut both, mut pair) = (limits.clone(), item.clone());
-    both.push((LimitName::new("tpm").unwrap(), limits[0].1));
-    pair.limits.push(LimitImage { name: both[1].0.clone(), ..item.limits[0].clone() });
+    both.push(AppliedLimit { name: LimitName::new("tpm").unwrap(), ..limits[0].clone() });
+    pair.limits.push(LimitImage { name: both[1].name.clone(), ..item.limits[0].clone() });
     let goal = Goal {
         limits: &both,
         take: &[1_000, 0],
@@ -353,9 +358,9 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
 fn beside_room_neighbours_write_plainly_and_a_limit_between_loses_nothing() {
     let (mut limits, mut item) = one_limit(100_000, 100_000, 60_000);
     let tpm = Params { capacity: 50_000, refill: 50_000, period: 60_000 };
-    limits.push((LimitName::new("tpm").unwrap(), tpm));
+    limits.push(rate("tpm", tpm));
     let stored =
-        LimitImage { name: limits[1].0.clone(), tokens: Some(20_000), params: tpm.into(), ..item.limits[0].clone() };
+        LimitImage { name: limits[1].name.clone(), tokens: Some(20_000), params: tpm.into(), ..item.limits[0].clone() };
     item.limits.push(stored);
     let goal = |now| Goal {
         limits: &limits,

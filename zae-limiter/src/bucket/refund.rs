@@ -43,8 +43,9 @@ use smallvec::SmallVec;
 
 use crate::{
     bucket::{
-        Accrual, Amounts, Params,
-        image::{Balance, Basis, Image},
+        Amounts,
+        image::{Balance, Basis, Image, LimitImage},
+        kind::{AppliedLimit, Kind},
         peaks::Peaks,
         write::{BucketWrite, LimitWrite},
     },
@@ -52,14 +53,14 @@ use crate::{
 };
 
 /// The most that a limit held since tokens were taken from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The largest balance since, less all refunds until then, in mt ...
     pub(crate) net: i64,
     /// ... as it was known at this instant, in epoch ms.
     pub(crate) at: i64,
-    /// The limit's whole parameters when the tokens were taken.
-    pub(crate) params: Params,
+    /// The kind of the whole limit when the tokens were taken.
+    pub(crate) kind: Kind,
     /// The observation right after that.
     pub(crate) since: u64,
 }
@@ -130,8 +131,8 @@ pub(crate) struct Baseline {
 
 impl Baseline {
     /// The mark of the limit at `index` with these parameters.
-    pub(crate) fn mark(&self, index: usize, params: Params) -> Option<Mark> {
-        self.nets.get(index).map(|net| Mark { net: *net, at: self.at, params, since: self.since })
+    pub(crate) fn mark(&self, index: usize, kind: &Kind) -> Option<Mark> {
+        self.nets.get(index).map(|net| Mark { net: *net, at: self.at, kind: kind.clone(), since: self.since })
     }
 
     /// The more cautious of both, for tokens that are given back together.
@@ -143,8 +144,8 @@ impl Baseline {
 }
 
 /// The balances of `image` at `now` (epoch ms), each less all refunds, in mt. Started millitokens count.
-pub(crate) fn nets(image: &Image, limits: &[(LimitName, Params)], balances: &[Balance]) -> Amounts {
-    let net = |((name, _), balance): (&(LimitName, Params), &Balance)| {
+pub(crate) fn nets(image: &Image, limits: &[AppliedLimit], balances: &[Balance]) -> Amounts {
+    let net = |(AppliedLimit { name, .. }, balance): (&AppliedLimit, &Balance)| {
         let started = matches!(balance.basis, Basis::Accrued(gained) if gained.fraction > 0);
         let refunded = image.limit(name.as_str()).and_then(|stored| stored.refunded).unwrap_or(0);
         balance.tokens.saturating_add(i64::from(started)).saturating_sub(refunded)
@@ -167,10 +168,10 @@ impl Settled {
     /// Adds what is settled of the same limit, with the more cautious of both marks.
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.amount = self.amount.saturating_add(other.amount);
-        self.mark = self.mark.zip(other.mark).map(|(one, other)| Mark {
+        self.mark = self.mark.take().zip(other.mark.clone()).map(|(one, other)| Mark {
             net: one.net.max(other.net),
             at: one.at.min(other.at),
-            params: if one.params == other.params { one.params } else { other.params },
+            kind: other.kind,
             since: one.since.min(other.since),
         });
     }
@@ -202,11 +203,11 @@ impl From<(LimitName, i64)> for Booking {
 impl Mark {
     /// Mt that a refund at `now` (epoch ms) may be worth, where `refunded` was refunded until now; negative for
     /// nothing.
-    fn room(&self, params: Params, shards: u32, refunded: i64, now: i64) -> i64 {
-        let gained = |params: Params| Accrual::between(params.share(shards), self.at, now, 0).rounded_up();
+    fn room(&self, kind: &Kind, shards: u32, refunded: i64, now: i64) -> i64 {
+        let gained = |kind: &Kind| kind.share(shards).gained(self.at, now);
         // The rate may have been changed in between: neither one nor the other gained more.
-        let gained = gained(params).max(gained(self.params));
-        let ceiling = params.share(shards).capacity;
+        let gained = gained(kind).max(gained(&self.kind));
+        let ceiling = kind.share(shards).ceiling();
         ceiling.saturating_sub(self.net).saturating_sub(gained).saturating_sub(refunded)
     }
 }
@@ -223,16 +224,16 @@ pub(crate) fn book<'a>(
     let mut bookings: Vec<Booking> = Vec::new();
     let mut settled: SmallVec<[&Settled; 4]> = settled.into_iter().collect();
     // The refund of what was taken last takes no room from the others.
-    settled.sort_by_key(|part| part.mark.map_or(u64::MAX, |mark| mark.since));
+    settled.sort_by_key(|part| part.mark.as_ref().map_or(u64::MAX, |mark| mark.since));
     for Settled { name, amount, mark } in settled {
         let mut booking = Booking::from((name.clone(), *amount));
         let stored = image.limit(name.as_str());
-        let params = stored.and_then(|stored| stored.params.complete());
-        if let (true, Some(mark), Some(params)) = (*amount < 0, mark, params) {
+        let kind = stored.and_then(LimitImage::kind);
+        if let (true, Some(mark), Some(kind)) = (*amount < 0, mark, kind) {
             // One after the other: what was refunded before takes room from the next.
             let before = bookings.iter().find(|known| known.name == *name).map_or(0, |known| known.back);
             let refunded = stored.and_then(|stored| stored.refunded).unwrap_or(0).saturating_add(before);
-            let room = peaks.highest(name, *mark, now).room(params, shards, refunded, now);
+            let room = peaks.highest(name, mark, now).room(&kind, shards, refunded, now);
             booking.back = amount.saturating_neg().min(room.max(0));
             booking.out = -booking.back;
             booking.parts.push((mark.since, booking.back));

@@ -11,19 +11,21 @@ use crate::{
         Params,
         apply::apply,
         image::{Image, LimitImage, Owner},
+        kind::AppliedLimit,
         lifetime::Lifetime,
         limit_set::LimitSet,
         peaks::Peaks,
         plan::{Goal, balances, plan},
+        plan_tests::rate,
         refund::{self, Baseline, Booking, Mark, Neighbours, Settled, book},
         write::BucketWrite,
     },
-    model::name::LimitName,
 };
 
 /// One bucket of one limit, and everything that was granted from it.
 struct Bucket {
-    limits: Vec<(LimitName, Params)>,
+    params: Params,
+    limits: Vec<AppliedLimit>,
     item: Image,
     now: i64,
     grants: Vec<Grant>,
@@ -41,9 +43,9 @@ struct Grant {
 
 impl Bucket {
     fn full(params: Params) -> Self {
-        let limits = vec![(LimitName::new("tpm").unwrap(), params)];
+        let limits = vec![rate("tpm", params)];
         let stored = LimitImage {
-            name: limits[0].0.clone(),
+            name: limits[0].name.clone(),
             tokens: Some(params.capacity),
             params: params.into(),
             fraction: 0,
@@ -53,8 +55,16 @@ impl Bucket {
         let item = Image { shard_count: Some(1), limits: vec![stored], ..Image::default() };
         let mut limit_set =
             LimitSet::new(Limit::per_second("tpm", 1).unwrap().into(), Lifetime::AsIs, Owner::default());
-        limit_set.params.clone_from(&limits);
-        Self { limits, item, now: 0, grants: Vec::new(), limit_set: Arc::new(limit_set), peaks: Peaks::default() }
+        limit_set.applied.clone_from(&limits);
+        Self {
+            params,
+            limits,
+            item,
+            now: 0,
+            grants: Vec::new(),
+            limit_set: Arc::new(limit_set),
+            peaks: Peaks::default(),
+        }
     }
 
     fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking]) -> Goal<'a> {
@@ -75,7 +85,7 @@ impl Bucket {
     /// The knowledge of the process that took them; others know only the baseline.
     fn mark(&self, grant: &Grant) -> Mark {
         let since = if grant.taken % 3 == 0 { u64::MAX } else { grant.baseline.since };
-        let mark = grant.baseline.mark(0, self.limits[0].1).unwrap();
+        let mark = grant.baseline.mark(0, &self.limits[0].kind).unwrap();
         Mark { since, ..mark }
     }
 
@@ -98,7 +108,7 @@ impl Bucket {
         let id = i64::try_from(self.grants.len() * 1_000 + kept[0].0).unwrap();
         let neighbours = if id % 2 == 0 { Neighbours::Some } else { Neighbours::None };
         let settled = |(index, kept): &(usize, i64)| Settled {
-            name: self.limits[0].0.clone(),
+            name: self.limits[0].name.clone(),
             amount: kept - self.grants[*index].taken,
             mark: Some(self.mark(&self.grants[*index])),
         };
@@ -129,7 +139,7 @@ impl Bucket {
 
     /// No interval between two grants keeps more than C + r·τ, but for the millitokens lost in rounding.
     fn check(&self) -> Result<(), TestCaseError> {
-        let params = self.limits[0].1;
+        let params = self.params;
         for (first, from) in self.grants.iter().enumerate() {
             let mut kept = 0;
             for to in &self.grants[first..] {

@@ -3,13 +3,58 @@
 
 use serde_json::Value;
 
-use super::{MILLI, Params, State, clamp, ttl_at, ttl_seconds};
+use super::{MILLI, Params, clamp, ttl_at, ttl_seconds};
 use crate::model::{
     limit::{Limit, Limits},
     name::LimitName,
 };
 
 const VECTORS: &str = include_str!("../../tests/vectors/bucket.json");
+
+/// One limit of a bucket at its last refill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    /// Balance, in mt; negative in debt.
+    tokens: i64,
+    /// When it was last refilled, in epoch ms.
+    last_refill: i64,
+    /// The parameters it refills by.
+    params: Params,
+}
+
+impl State {
+    /// The balance and refill instant at `now`. A clock that went backwards changes nothing.
+    fn refilled(self, now: i64) -> Self {
+        let Params { capacity, refill, period } = self.params;
+        let unchanged = Self { tokens: self.tokens.min(capacity), ..self };
+        let elapsed = i128::from(now) - i128::from(self.last_refill);
+        if elapsed <= 0 || period <= 0 || refill <= 0 {
+            return unchanged;
+        }
+        let gained = elapsed * i128::from(refill) / i128::from(period);
+        if gained == 0 {
+            return unchanged;
+        }
+        let used = gained * i128::from(period) / i128::from(refill);
+        let tokens = (i128::from(self.tokens) + gained).min(i128::from(capacity));
+        Self { tokens: clamp(tokens), last_refill: clamp(i128::from(self.last_refill) + used), ..self }
+    }
+
+    /// Whole tokens at `now`, rounded down: −1 mt is −1 token.
+    fn available(self, now: i64) -> i64 {
+        self.refilled(now).tokens.div_euclid(MILLI)
+    }
+
+    /// Ms until `needed` tokens are there; 0 when they are.
+    fn wait_for(self, needed: u64, now: i64) -> u128 {
+        self.params.wait_ms(self.missing(needed, now))
+    }
+
+    /// Mt that `needed` tokens are short of at `now`; negative when there are more.
+    fn missing(self, needed: u64, now: i64) -> i64 {
+        clamp(i128::from(needed) * i128::from(MILLI) - i128::from(self.refilled(now).tokens))
+    }
+}
 
 fn int(value: &Value, key: &str) -> i64 {
     value[key].as_i64().unwrap_or_else(|| panic!("{key} in {value}"))

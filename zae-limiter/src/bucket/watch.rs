@@ -15,7 +15,7 @@
 //! The note is on the item and not in memory, so that processes that come and go agree since when, and one that starts
 //! at 12:02 need not wait again. It names the instant that it is about: a note about another one is void.
 
-use crate::bucket::image::Image;
+use crate::bucket::image::{Image, LimitImage};
 
 /// Bounds the difference between clocks, in ms: each is held to the store's, within three seconds. A refill instant
 /// that is further ahead than this and one full refill is
@@ -60,8 +60,7 @@ impl Image {
     /// Bounds how far ahead a refill instant is believed, in ms: the longest time that one of the limits takes to fill,
     /// plus the skew.
     fn horizon(&self) -> i64 {
-        let fills = self.limits.iter().filter_map(|limit| limit.params.complete());
-        let longest = fills.map(|params| params.wait_ms(params.capacity)).max().unwrap_or(0);
-        i64::try_from(longest).unwrap_or(i64::MAX).saturating_add(MAX_SKEW_MS)
+        let kinds = self.limits.iter().filter_map(LimitImage::kind);
+        kinds.map(|kind| kind.fill_ms()).max().unwrap_or(0).saturating_add(MAX_SKEW_MS)
     }
 }

@@ -13,7 +13,6 @@
 
 use crate::{
     bucket::{
-        Accrual, Params,
         image::{Leftover, LeftoverValue, Owner, StoredParams},
         incarnation::Incarnation,
         leftovers::Enabled,
@@ -70,12 +69,11 @@ impl BucketWrite {
     /// writers only one at a time gets through. Until it is full again they all can write plainly, side by side.
     pub(crate) fn leaving_room(mut self, shards: u32) -> Self {
         for limit in self.limits.iter_mut().filter(|limit| limit.set_params.is_none() && limit.consumed != 0) {
-            let (TokenWrite::Set { to, .. }, Some(params)) = (&mut limit.tokens, limit.expect_params.complete()) else {
+            let (TokenWrite::Set { to, .. }, Some(kind)) = (&mut limit.tokens, limit.expect_params.kind()) else {
                 continue;
             };
-            let share = params.share(shards);
-            let gained = Accrual::between(share, 0, ROOM_MS, 0).whole;
-            let ceiling = share.capacity - gained.min(share.capacity / ROOM_SHARE);
+            let share = kind.share(shards);
+            let ceiling = share.ceiling() - share.gain_in(ROOM_MS).min(share.ceiling() / ROOM_SHARE);
             // Never below nothing: whoever is served is served in full.
             *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
         }
@@ -104,7 +102,7 @@ pub(crate) struct LimitWrite {
     /// The parameters the numbers were computed from: a condition.
     pub(crate) expect_params: StoredParams,
     /// New parameters.
-    pub(crate) set_params: Option<Params>,
+    pub(crate) set_params: Option<StoredParams>,
     /// The fraction that the numbers were computed from, where there is one: a condition. The refill instant does not
     /// stand for it, because a bucket filled within the ms of its refill loses the fraction and keeps the instant.
     pub(crate) expect_fraction: Option<i64>,

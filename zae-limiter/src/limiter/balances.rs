@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::{
     bucket::{
-        MILLI, Params, State,
+        MILLI,
         image::{Balance, Image},
+        kind::Kind,
     },
     error::{AcquireError, Disabled, DisabledLevel, RepositoryError, ValidationError},
     limiter::RateLimiter,
@@ -27,8 +28,8 @@ pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
     /// One balance for each shard, in their order.
     shards: Vec<Balance>,
-    /// One shard's parameters.
-    params: Params,
+    /// One shard's share of the limit.
+    share: Kind,
 }
 
 impl LimitBalance {
@@ -39,11 +40,8 @@ impl LimitBalance {
 
     /// Ms until the first shard has `needed` tokens.
     fn wait(&self, needed: u64) -> u128 {
-        let wait = |shard: &Balance| {
-            let wait = State { tokens: shard.tokens, last_refill: 0, params: shard.params }.wait_for(needed, 0);
-            if wait > 0 { wait.saturating_add(u128::from(shard.lead.unsigned_abs())) } else { 0 }
-        };
-        self.shards.iter().map(wait).min().unwrap_or(0)
+        let amount = i64::try_from(needed).unwrap_or(i64::MAX).saturating_mul(MILLI);
+        self.shards.iter().map(|shard| shard.wait_ms(amount)).min().unwrap_or(0)
     }
 }
 
@@ -92,15 +90,15 @@ async fn read(
             let empty = |limit: &crate::model::limit::Limit| LimitBalance {
                 name: limit.name().clone(),
                 shards: Vec::new(),
-                params: Params::from(limit).share(shards),
+                share: Kind::from(limit).share(shards),
             };
             balances = limits.iter().map(empty).collect();
         }
         for (limit, balance) in limits.iter().zip(&mut balances) {
             let stored = image.as_ref().and_then(|image| image.limit(limit.name().as_str()));
-            let seen = image.as_ref().map(|image| Balance::at(image, stored, limit.into(), shards, now));
+            let seen = image.as_ref().map(|image| Balance::at(image, stored, &limit.into(), shards, now));
             // A bucket that does not exist is full; a further shard that does not exist will start empty.
-            let new = Balance::new(if shard == 0 { balance.params.capacity } else { 0 }, balance.params);
+            let new = Balance::new(if shard == 0 { balance.share.ceiling() } else { 0 }, balance.share.clone());
             balance.shards.push(seen.unwrap_or(new));
         }
         shard += 1;

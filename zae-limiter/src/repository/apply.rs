@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use super::Repository;
 use crate::{
     bucket::{
-        self, Params,
+        self,
         image::Image,
+        kind::AppliedLimit,
         lifetime::Lifetime,
         plan::{Goal, plan},
     },
@@ -128,8 +129,7 @@ impl Repository {
         effective: &Effective,
         stale: &[&LimitName],
     ) -> Result<Option<u32>, RepositoryError> {
-        let wanted: Vec<(LimitName, Params)> =
-            effective.limits.iter().map(|limit| (limit.name().clone(), Params::from(limit))).collect();
+        let wanted = AppliedLimit::all(&effective.limits);
         let nothing = vec![0; wanted.len()];
         let mut found = None;
         for _ in 0..TRIES {

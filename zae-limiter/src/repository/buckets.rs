@@ -93,14 +93,14 @@ fn state(
     let access = if shards.values().any(|image| image.disabled) { Access::Disabled } else { Access::Enabled };
     let names: BTreeSet<&LimitName> = authority.limits.iter().map(|limit| &limit.name).collect();
     let limit = |name: &LimitName| {
-        let params = authority.limit(name.as_str())?.params.complete()?;
+        let params = authority.limit(name.as_str())?.params;
         let left = capacity::left(entity.clone(), &shards, name, now)?;
         let consumed = shards.values().filter_map(|image| image.limit(name.as_str())?.consumed);
         Some(BucketLimit {
             name: name.clone(),
             capacity: left.capacity,
-            refill_amount: params.refill / MILLI,
-            refill_period: Duration::from_secs(u64::try_from(params.period / 1_000).unwrap_or(0)),
+            refill_amount: params.refill? / MILLI,
+            refill_period: Duration::from_secs(u64::try_from(params.period? / 1_000).unwrap_or(0)),
             available: left.available,
             consumed: clamp(consumed.fold(0_i128, i128::saturating_add).div_euclid(MILLI.into())),
         })

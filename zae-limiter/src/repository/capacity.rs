@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Repository;
 use crate::{
     bucket::{
-        MILLI, Params,
+        MILLI,
         image::{Balance, Image},
     },
     error::{RepositoryError, Unsupported},
@@ -116,14 +116,14 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
     // Shard 0 is the authority on count and parameters; it may be missing when its time is over first.
     let authority = shards.get(&0).or_else(|| shards.values().next())?;
     let count = authority.shards();
-    let whole: Params = authority.limit(limit.as_str())?.params.complete()?;
-    let level = |image: &Image| Balance::at(image, image.limit(limit.as_str()), whole, count, now).tokens;
+    let whole = authority.limit(limit.as_str())?.kind()?;
+    let level = |image: &Image| Balance::at(image, image.limit(limit.as_str()), &whole, count, now).tokens;
     let existing: Vec<i64> = shards.range(..count).map(|(_, image)| level(image)).collect();
     // A shard that nobody needed yet starts with its share.
     let missing = i64::from(count).saturating_sub(i64::try_from(existing.len()).unwrap_or(i64::MAX));
-    let untouched = whole.share(count).capacity.saturating_mul(missing);
+    let untouched = whole.share(count).ceiling().saturating_mul(missing);
     let tokens = existing.into_iter().fold(untouched, i64::saturating_add);
-    let (capacity, available) = (whole.capacity / MILLI, tokens.div_euclid(MILLI));
+    let (capacity, available) = (whole.ceiling() / MILLI, tokens.div_euclid(MILLI));
     Some(EntityCapacity { entity_id, capacity, available, utilization_pct: utilization(capacity, available) })
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::Repository;
 use crate::{
     bucket::{
-        MILLI, Params,
+        MILLI,
         image::{Balance, Image},
         lifetime::Lifetime,
     },
@@ -118,12 +118,12 @@ impl Repository {
             let mut shares: Vec<Share<'_>> = Vec::new();
             let (mut available, mut full) = (BTreeMap::new(), 0);
             for limit in &image.limits {
-                let (Some(stored), Some(whole)) = (limit.tokens, limit.params.complete()) else { continue };
+                let (Some(stored), Some(whole)) = (limit.tokens, limit.kind()) else { continue };
                 // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still
                 // its own.
                 let own = own.get(&limit.name).copied().unwrap_or(stored).max(stored);
                 let moved = moved.get(&limit.name).copied().unwrap_or(0);
-                let tokens = own.saturating_add(moved).min(whole.capacity);
+                let tokens = own.saturating_add(moved).min(whole.ceiling());
                 full = full.max(Balance::new(tokens, whole).full_in(0));
                 shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored) });
                 available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
@@ -142,9 +142,9 @@ impl Repository {
 /// Returns the balances of one shard at `now`, in mt by limit, under the parameters of shard 0.
 fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, i64> {
     let level = |limit: &crate::bucket::image::LimitImage| {
-        let whole: Params = first.limit(limit.name.as_str())?.params.complete()?;
+        let whole = first.limit(limit.name.as_str())?.kind()?;
         limit.tokens?;
-        Some((limit.name.clone(), Balance::at(image, Some(limit), whole, first.shards(), now).tokens))
+        Some((limit.name.clone(), Balance::at(image, Some(limit), &whole, first.shards(), now).tokens))
     };
     image.limits.iter().filter_map(level).collect()
 }

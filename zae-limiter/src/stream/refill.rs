@@ -104,7 +104,7 @@ impl BucketActivity {
             let tokens = image.limit(name).and_then(|limit| limit.tokens);
             tokens.is_some_and(|tokens| tokens < (*demand).max(0))
         };
-        self.demand.iter().any(short) || image.wcu.is_some_and(|wcu| wcu.tokens < wcu.params.capacity / WCU_DUE)
+        self.demand.iter().any(short) || image.wcu.is_some_and(|wcu| wcu.tokens < wcu.capacity() / WCU_DUE)
     }
 }
 

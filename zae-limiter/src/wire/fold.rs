@@ -59,7 +59,7 @@ pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now:
     }
     if let Some(wcu) = image.wcu {
         let name = e.name(keys::bucket_attr(WCU, "tk"));
-        e.set(&name, wcu.params.capacity);
+        e.set(&name, wcu.capacity());
     }
     e.finish()
 }

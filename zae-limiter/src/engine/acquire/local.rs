@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use moka::sync::Cache;
 
 use crate::{
-    bucket::{Accrual, MILLI, Params},
+    bucket::{MILLI, image::Basis, kind::Kind},
     engine::acquire::resolve::{AcquireSpec, ResolvedTargets},
     error::{AcquireError, NeverFits, RateLimitExceeded},
     model::{
@@ -34,9 +34,9 @@ struct LocalBucket {
     balances: Mutex<Vec<LocalBalance>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct LocalBalance {
-    params: Params,
+    kind: Kind,
     tokens: i64,
     fraction: i64,
     at: i64,
@@ -47,9 +47,9 @@ impl LocalBalance {
         if now <= self.at {
             return;
         }
-        let gained = Accrual::between(self.params, self.at, now, self.fraction);
-        self.tokens = self.tokens.saturating_add(gained.whole).min(self.params.capacity);
-        self.fraction = if self.tokens == self.params.capacity { 0 } else { gained.fraction };
+        let (tokens, basis) = self.kind.held(self.tokens, self.at, now, self.fraction);
+        self.tokens = tokens;
+        self.fraction = if let Basis::Accrued(gained) = basis { gained.fraction } else { 0 };
         self.at = now;
     }
 }
@@ -91,7 +91,7 @@ impl LocalShares {
         let cost = wish.cost.resolve(&bucket.limits)?;
         let mut balances = bucket.balances.lock().unwrap_or_else(PoisonError::into_inner);
         if balances.is_empty() {
-            balances.extend(bucket.limits.iter().map(|limit| self.share_of(limit.into(), now)));
+            balances.extend(bucket.limits.iter().map(|limit| self.share_of(&limit.into(), now)));
         }
         balances.iter_mut().for_each(|balance| balance.refill(now));
         let asked = |name: &LimitName| cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
@@ -101,7 +101,7 @@ impl LocalShares {
             let requested = asked(limit.name());
             let amount = i64::try_from(requested).unwrap_or(i64::MAX).saturating_mul(MILLI);
             let missing = if amount == 0 { 0 } else { amount - balance.tokens };
-            let wait = u64::try_from(balance.params.wait_ms(missing)).unwrap_or(u64::MAX);
+            let wait = u64::try_from(balance.kind.wait_ms(missing)).unwrap_or(u64::MAX);
             let status = LimitStatus {
                 entity_id: wish.entity.clone(),
                 resource: wish.resource.clone(),
@@ -111,7 +111,7 @@ impl LocalShares {
                 exceeded: missing > 0,
                 retry_after: std::time::Duration::from_millis(wait),
             };
-            if amount > Params::from(limit).capacity {
+            if amount > Kind::from(limit).ceiling() {
                 never.push(status.clone());
             }
             statuses.push(status);
@@ -129,11 +129,8 @@ impl LocalShares {
     }
 
     /// A share starts full: the store went away a moment ago, and what is granted now was not granted there.
-    fn share_of(&self, whole: Params, now: i64) -> LocalBalance {
-        // At least one token, or a small limit would be a closed door.
-        let part = |amount: i64| ((amount as f64 * self.share) as i64).max(MILLI.min(amount));
-        let refill = ((whole.refill as f64 * self.share) as i64).max(1);
-        let params = Params { capacity: part(whole.capacity), refill, period: whole.period };
-        LocalBalance { params, tokens: params.capacity, fraction: 0, at: now }
+    fn share_of(&self, whole: &Kind, now: i64) -> LocalBalance {
+        let kind = whole.part(self.share);
+        LocalBalance { tokens: kind.ceiling(), kind, fraction: 0, at: now }
     }
 }

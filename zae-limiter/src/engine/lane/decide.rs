@@ -1,8 +1,9 @@
 //! Decides which asks of a queue the next write serves, and which are refused: pure decisions over an image.
 
 use crate::bucket::{
-    Amounts, Params,
+    Amounts,
     image::{Balance, Image, LimitImage},
+    kind::Kind,
     lifetime::{self},
     limit_set::LimitSet,
     opening::Opening,
@@ -110,18 +111,18 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
 
 /// Decides about `asks` on a bucket that is created with this write.
 pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening, now: i64) -> (Vec<usize>, Image) {
-    let shares: Vec<Params> = limit_set.params.iter().map(|(_, params)| params.share(opening.shards)).collect();
-    let start = |index: usize, share: &Params| match &opening.balances {
-        Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.capacity),
-        None => share.capacity,
+    let shares: Vec<Kind> = limit_set.applied.iter().map(|limit| limit.kind.share(opening.shards)).collect();
+    let start = |index: usize, share: &Kind| match &opening.balances {
+        Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.ceiling()),
+        None => share.ceiling(),
     };
     let balances: Vec<Balance> =
-        shares.iter().enumerate().map(|(index, params)| Balance::new(start(index, params), *params)).collect();
+        shares.iter().enumerate().map(|(index, share)| Balance::new(start(index, share), share.clone())).collect();
     let Serving { served, take, .. } = serve(&balances, asks);
-    let limits = limit_set.params.iter().enumerate().map(|(index, (name, whole))| LimitImage {
-        name: name.clone(),
+    let limits = limit_set.applied.iter().enumerate().map(|(index, limit)| LimitImage {
+        name: limit.name.clone(),
         tokens: Some(balances[index].tokens - take[index]),
-        params: (*whole).into(),
+        params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
         consumed: Some(take[index].into()),

@@ -9,6 +9,7 @@ use crate::{
     bucket::{
         Amounts, MILLI,
         incarnation::Incarnation,
+        kind::AppliedLimit,
         limit_set::LimitSet,
         refund::{Baseline, Settled},
     },
@@ -101,7 +102,7 @@ impl Hold {
 
     /// Returns the amount taken from each limit of the bucket, in mt; 0 for limits that the cost did not name.
     pub(crate) fn taken(&self) -> impl Iterator<Item = (&LimitName, i64)> {
-        self.limit_set().params.iter().map(|(name, _)| name).zip(self.taken.iter().copied())
+        self.limit_set().applied.iter().map(|limit| &limit.name).zip(self.taken.iter().copied())
     }
 
     /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What
@@ -117,8 +118,8 @@ impl Hold {
         }
         let mut part = (Amounts::from_elem(0, self.taken.len()), more.baseline.clone());
         part.1.nets = Amounts::from_elem(i64::MAX, self.taken.len());
-        for (index, (name, _)) in self.target.limit_set().params.iter().enumerate() {
-            let Some(other) = more.limit_set().params.iter().position(|(known, _)| known == name) else { continue };
+        for (index, AppliedLimit { name, .. }) in self.target.limit_set().applied.iter().enumerate() {
+            let Some(other) = more.limit_set().applied.iter().position(|known| known.name == *name) else { continue };
             self.taken[index] = self.taken[index].saturating_add(more.taken[other]);
             self.available[index] = more.available[other];
             (part.0[index], part.1.nets[index]) = (more.taken[other], more.baseline.nets[other]);
@@ -170,9 +171,9 @@ impl Hold {
     fn settled(&self, mut amounts: Amounts) -> Vec<Settled> {
         let mut settled = Vec::new();
         let mut settle = |index: usize, amount: i64, baseline: &Baseline| {
-            let (name, params) = &self.limit_set().params[index];
+            let AppliedLimit { name, kind } = &self.limit_set().applied[index];
             if amount != 0 {
-                settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, *params) });
+                settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, kind) });
             }
         };
         for (taken, baseline) in self.later.iter().rev() {

@@ -230,7 +230,7 @@ impl Lane {
     /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `limit_set`. Returns the baseline
     /// of the tokens that were just taken.
     pub(super) fn observe(&self, limit_set: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
-        let nets = refund::nets(image, &limit_set.params, balances);
+        let nets = refund::nets(image, &limit_set.applied, balances);
         let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
         Baseline { nets, at: now, since }
     }
@@ -242,7 +242,7 @@ impl Lane {
         }
         let mut state = lock(&self.state);
         for booking in booked {
-            let Some(slot) = limit_set.params.iter().position(|(name, _)| *name == booking.name) else { continue };
+            let Some(slot) = limit_set.applied.iter().position(|limit| limit.name == booking.name) else { continue };
             booking.parts.iter().for_each(|(since, amount)| state.peaks.refunded(slot, *since, *amount));
         }
     }

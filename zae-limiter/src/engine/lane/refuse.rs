@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::{
     bucket::{
         MILLI,
-        image::Image,
+        image::{Image, LimitImage},
         key::BucketKey,
+        kind::AppliedLimit,
         limit_set::LimitSet,
         peaks::Peaks,
         refund::{self, Booking},
@@ -36,7 +37,7 @@ pub(crate) fn would_refuse(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -
 /// Returns true if a bucket that has the limits of `limit_set` held `amounts` as it was stored.
 fn has_without_refill(image: &Image, limit_set: &LimitSet, amounts: &[i64]) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
-    limit_set.params.iter().zip(amounts).all(|((name, _), amount)| *amount == 0 || *amount <= stored(name))
+    limit_set.applied.iter().zip(amounts).all(|(limit, amount)| *amount == 0 || *amount <= stored(&limit.name))
 }
 
 fn recent(lane: &Lane, limit_set: &LimitSet) -> Option<RecentImage> {
@@ -56,8 +57,9 @@ pub(crate) fn from_memory(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) ->
 
 /// Returns true if the bucket has the limits that apply.
 pub(super) fn in_line(image: &Image, limit_set: &LimitSet) -> bool {
-    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.params.complete());
-    image.leftovers.is_empty() && limit_set.params.iter().all(|(name, params)| stored(name) == Some(*params))
+    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(LimitImage::kind);
+    image.leftovers.is_empty()
+        && limit_set.applied.iter().all(|limit| stored(&limit.name).as_ref() == Some(&limit.kind))
 }
 
 /// The answer of an image that is a moment old.
@@ -105,7 +107,7 @@ pub(super) fn answer_refused(
     // Whoever was served stood before them: they see what is left.
     let mut gone = adjust.to_vec();
     for index in served {
-        for ((name, _), amount) in limit_set.params.iter().zip(&asks[*index].amounts) {
+        for (AppliedLimit { name, .. }, amount) in limit_set.applied.iter().zip(&asks[*index].amounts) {
             let taken = Booking::from((name.clone(), *amount));
             match gone.iter_mut().find(|known| known.name == *name) {
                 Some(known) => known.add(&taken),
@@ -157,7 +159,7 @@ fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking
     let mut never = false;
     let statuses = limit_set.limits.iter().zip(balances).zip(amounts).map(|((limit, balance), amount)| {
         let missing = if *amount == 0 { 0 } else { amount.saturating_sub(balance.tokens) };
-        never |= *amount > balance.params.capacity;
+        never |= *amount > balance.ceiling();
         let wait = if missing > 0 { balance.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
         // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, MILLI, Params, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline},
+    bucket::{Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline},
     engine::{
         lane::{
             Lane,
@@ -78,7 +78,7 @@ impl Target {
             let tokens = cost.iter().find(|(named, _)| named == name).map_or(0, |(_, tokens)| *tokens);
             i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLI)
         };
-        self.limit_set.params.iter().map(|(name, _)| amount(name)).collect()
+        self.limit_set.applied.iter().map(|limit| amount(&limit.name)).collect()
     }
 
     /// The amounts that `child` asks, in the order of this target's own limits; names that it does not limit are left
@@ -88,18 +88,19 @@ impl Target {
             return amounts.into();
         }
         let asked = |name: &LimitName| {
-            let index = child.limit_set.params.iter().position(|(known, _)| known == name);
+            let index = child.limit_set.applied.iter().position(|known| known.name == *name);
             index.and_then(|index| amounts.get(index)).copied().unwrap_or(0)
         };
-        self.limit_set.params.iter().map(|(name, _)| asked(name)).collect()
+        self.limit_set.applied.iter().map(|limit| asked(&limit.name)).collect()
     }
 
     /// The limits whose capacity is smaller than what is asked.
     pub(crate) fn too_large(&self, amounts: &[i64]) -> Vec<LimitStatus> {
-        let limits = self.limit_set.limits.iter().zip(amounts);
-        let too_large = limits.filter(|(limit, amount)| **amount > Params::from(*limit).capacity);
+        let LimitSet { limits, applied, .. } = &*self.limit_set;
+        let limits = limits.iter().zip(applied).zip(amounts);
+        let too_large = limits.filter(|((_, applied), amount)| **amount > applied.kind.ceiling());
         too_large
-            .map(|(limit, amount)| LimitStatus {
+            .map(|((limit, _), amount)| LimitStatus {
                 entity_id: self.entity().clone(),
                 resource: self.resource().clone(),
                 limit: limit.clone(),

@@ -53,6 +53,7 @@ use crate::{
     bucket::{
         Amounts, MILLI,
         incarnation::Incarnation,
+        kind::{AppliedLimit, Kind},
         limit_set::LimitSet,
         refund::{Baseline, Settled},
     },
@@ -138,7 +139,7 @@ pub(crate) enum ReturnCause {
 
 impl LaneReserve {
     pub(crate) fn new(limit_set: Arc<LimitSet>, life: Duration, now: Instant) -> Self {
-        let zeros: Amounts = limit_set.params.iter().map(|_| 0).collect();
+        let zeros: Amounts = limit_set.applied.iter().map(|_| 0).collect();
         Self {
             life,
             incarnation: None,
@@ -221,8 +222,8 @@ impl LaneReserve {
     pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
         let wait = self.rationed(now)?;
         // What no reserve can hold is always for the bucket to decide.
-        let mut limits = self.limit_set.params.iter().zip(amounts);
-        let fits = limits.all(|((_, params), amount)| *amount <= most(params.capacity));
+        let mut limits = self.limit_set.applied.iter().zip(amounts);
+        let fits = limits.all(|(limit, amount)| *amount <= most(&limit.kind));
         (fits && self.is_for(limit_set)).then_some(wait)
     }
 
@@ -294,8 +295,8 @@ impl LaneReserve {
             return None;
         }
         let mut order = Amounts::new();
-        for (slot, (_, params)) in self.limit_set.params.iter().enumerate() {
-            let most = most(params.capacity);
+        for (slot, limit) in self.limit_set.applied.iter().enumerate() {
+            let most = most(&limit.kind);
             let life = self.demand.during(slot, self.life).min(most);
             let goal = self.goal(slot, most);
             let half = left.get(slot).copied().unwrap_or(0) / 2;
@@ -316,9 +317,9 @@ impl LaneReserve {
 
     /// Returns true if asks are frequent, and small beside what this process may hold.
     fn is_worthwhile(&self) -> bool {
-        let limits = self.limit_set.params.iter().enumerate();
+        let limits = self.limit_set.applied.iter().enumerate();
         self.demand.is_steady()
-            && limits.map(|(slot, (_, params))| (slot, most(params.capacity))).all(|(slot, most)| {
+            && limits.map(|(slot, limit)| (slot, most(&limit.kind))).all(|(slot, most)| {
                 let goal = self.goal(slot, most);
                 goal >= self.demand.unit(slot).saturating_mul(4)
             })
@@ -340,10 +341,10 @@ impl LaneReserve {
     pub(crate) fn observe(&mut self, left: &[i64], now: Instant, random: &Random) {
         self.demand.fold(now);
         self.left = left.into();
-        let limits = self.limit_set.params.iter().enumerate();
+        let limits = self.limit_set.applied.iter().enumerate();
         let scarce = self.is_worthwhile()
-            && limits.map(|(slot, (_, params))| (slot, params)).any(|(slot, params)| {
-                let life = self.demand.during(slot, self.life).min(most(params.capacity));
+            && limits.clone().any(|(slot, limit)| {
+                let life = self.demand.during(slot, self.life).min(most(&limit.kind));
                 left.get(slot).is_some_and(|left| *left < life)
             });
         self.rationed_until = scarce.then(|| now + self.life.mul_f64(random.of(0.5..=1.5)));
@@ -375,21 +376,21 @@ impl LaneReserve {
         if !self.lots.has_spent() {
             return None;
         }
-        let mut forfeited = Amounts::from_elem(0, self.limit_set.params.len());
+        let mut forfeited = Amounts::from_elem(0, self.limit_set.applied.len());
         let mut settled = Vec::new();
         for ReserveLot { tokens, baseline, expiry } in self.lots.spent() {
             if !expiry.allows_return(now, self.life) {
                 forfeited.iter_mut().zip(&tokens).for_each(|(sum, tokens)| *sum += tokens);
                 continue;
             }
-            for (index, (name, params)) in
-                self.limit_set.params.iter().enumerate().filter(|(index, _)| tokens[*index] > 0)
+            for (index, AppliedLimit { name, kind }) in
+                self.limit_set.applied.iter().enumerate().filter(|(index, _)| tokens[*index] > 0)
             {
-                let (name, mark) = (name.clone(), baseline.mark(index, *params));
+                let (name, mark) = (name.clone(), baseline.mark(index, kind));
                 settled.push(Settled { name, amount: -tokens[index], mark });
             }
         }
-        let names = self.limit_set.params.iter().map(|(name, _)| name.clone());
+        let names = self.limit_set.applied.iter().map(|limit| limit.name.clone());
         let forfeited: Vec<_> = names.zip(forfeited).filter(|(_, amount)| *amount > 0).collect();
         let incarnation = self.incarnation.clone();
         (!settled.is_empty() || !forfeited.is_empty()).then_some(ReserveReturn { settled, incarnation, forfeited })
@@ -412,6 +413,6 @@ impl LaneReserve {
 }
 
 /// The most that one process holds of a limit, in mt: one token less than its share of the capacity.
-fn most(capacity: i64) -> i64 {
-    (capacity / SHARE / MILLI * MILLI - MILLI).max(0)
+fn most(kind: &Kind) -> i64 {
+    (kind.ceiling() / SHARE / MILLI * MILLI - MILLI).max(0)
 }

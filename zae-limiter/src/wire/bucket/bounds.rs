@@ -3,8 +3,8 @@
 use super::encode_update;
 use crate::{
     bucket::{
-        Params,
-        image::{Image, LimitImage},
+        image::{Image, LimitImage, StoredParams},
+        kind::AppliedLimit,
         lifetime::Lifetime,
         plan::{Goal, plan},
         refund::{Booking, Neighbours},
@@ -19,15 +19,17 @@ const MAX_BYTES: usize = 4_096;
 /// The write that says most about each limit: all are taken from and credited, carry a fraction and are refunded, and
 /// the lifetime is renewed.
 fn fullest(limits: usize) -> BucketWrite {
-    let params =
-        |index: i64| Params { capacity: 1_000_000_001 + index, refill: 1_000_000_101 + index, period: 60_007 + index };
+    let kind = |index: i64| {
+        let [capacity, refill, period] = [1_000_000_001, 1_000_000_101, 60_007].map(|least| Some(least + index));
+        StoredParams { capacity, refill, period }.kind().unwrap()
+    };
     let name = |index: i64| LimitName::new(format!("l{}{index:03}", "x".repeat(60))).unwrap();
     let count = i64::try_from(limits).unwrap();
-    let wanted: Vec<_> = (0..count).map(|index| (name(index), params(index))).collect();
-    let stored = wanted.iter().map(|(name, params)| LimitImage {
-        name: name.clone(),
+    let wanted: Vec<_> = (0..count).map(|index| AppliedLimit { name: name(index), kind: kind(index) }).collect();
+    let stored = wanted.iter().map(|limit| LimitImage {
+        name: limit.name.clone(),
         tokens: Some(500_000_000),
-        params: (*params).into(),
+        params: limit.kind.stored(),
         fraction: 7,
         refunded: Some(1_000_000_007),
         consumed: Some(0),

@@ -70,9 +70,9 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
     let stored = limit.expect_params;
     let wanted = limit.set_params;
     for (field, stored, wanted) in [
-        ("cp", stored.capacity, wanted.map(|p| p.capacity)),
-        ("ra", stored.refill, wanted.map(|p| p.refill)),
-        ("rp", stored.period, wanted.map(|p| p.period)),
+        ("cp", stored.capacity, wanted.and_then(|p| p.capacity)),
+        ("ra", stored.refill, wanted.and_then(|p| p.refill)),
+        ("rp", stored.period, wanted.and_then(|p| p.period)),
     ] {
         let wanted = wanted.filter(|wanted| stored != Some(*wanted));
         // Where none of them is stored, one speaks for all: expressions are short of room.

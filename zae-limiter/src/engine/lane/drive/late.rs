@@ -12,6 +12,7 @@ use super::{
 use crate::{
     bucket::{
         Amounts,
+        kind::AppliedLimit,
         limit_set::LimitSet,
         refund::{Baseline, Settled},
     },
@@ -117,11 +118,11 @@ impl LateWrite {
 
 /// The refunds of what was debited ahead.
 fn returned(draft: &WriteDraft, limit_set: &LimitSet, baseline: &Baseline) -> Vec<Settled> {
-    let ahead = limit_set.params.iter().zip(&draft.ahead).enumerate().filter(|(_, (_, amount))| **amount > 0);
-    let refund = |(index, ((name, params), amount)): (usize, (&(crate::model::name::LimitName, _), &i64))| Settled {
-        name: name.clone(),
+    let ahead = limit_set.applied.iter().zip(&draft.ahead).enumerate().filter(|(_, (_, amount))| **amount > 0);
+    let refund = |(index, (limit, amount)): (usize, (&AppliedLimit, &i64))| Settled {
+        name: limit.name.clone(),
         amount: -amount,
-        mark: baseline.mark(index, *params),
+        mark: baseline.mark(index, &limit.kind),
     };
     ahead.map(refund).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    bucket::{Amounts, limit_set::LimitSet, refund},
+    bucket::{Amounts, kind::AppliedLimit, limit_set::LimitSet, refund},
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending, SettleFailure, SettleOutcome},
@@ -38,7 +38,7 @@ pub(super) fn kind(outcome: &WriteOutcome) -> &'static str {
 
 /// Counts the tokens that a write of unknown outcome may have taken for nobody.
 pub(super) fn unknown<'a>(limit_set: &LimitSet, written: &WriteDraft, amounts: impl Fn(usize) -> Option<&'a Amounts>) {
-    for (slot, (name, _)) in limit_set.params.iter().enumerate() {
+    for (slot, AppliedLimit { name, .. }) in limit_set.applied.iter().enumerate() {
         let taken: i64 = written.served.iter().filter_map(|index| amounts(*index)).map(|amounts| amounts[slot]).sum();
         let ahead = written.ahead.get(slot).copied().unwrap_or(0);
         telemetry::under(Under::UnknownWrite, name, taken.saturating_add(ahead));

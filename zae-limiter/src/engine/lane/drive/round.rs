@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use crate::{
     bucket::{
-        Amounts, Params,
+        Amounts,
         image::{Balance, Image, WcuImage},
         incarnation::Incarnation,
+        kind::AppliedLimit,
         limit_set::LimitSet,
         opening::{Opening, further_balance},
         refund::{Baseline, Booking},
@@ -27,7 +28,7 @@ use crate::{
         reserve::lots::{Expiry, ReserveLot},
         telemetry::{self, Over, ReserveFlow},
     },
-    model::{name::LimitName, reserve::Exactness},
+    model::reserve::Exactness,
 };
 
 /// Answers those whom the reserve can serve after all: it was filled while they waited.
@@ -80,7 +81,7 @@ pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written:
     let Some(mut reserve) = lane.reserve() else { return };
     let now = Instant::now();
     if !written.ahead.is_empty() {
-        let names = limit_set.params.iter().map(|(name, _)| name);
+        let names = limit_set.applied.iter().map(|limit| &limit.name);
         telemetry::reserve_tokens(ReserveFlow::Debited, names.zip(written.ahead.iter().copied()));
         let expiry = Expiry::starting(written.sent_at, lane.shared.options.reserve_life);
         let lot = ReserveLot { tokens: written.ahead.clone(), baseline, expiry };
@@ -108,11 +109,11 @@ pub(super) fn opening(lane: &Arc<Lane>, limit_set: &LimitSet, asks: &[Ask], now:
     let shards = asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(1);
     let first = (lane.key.shard > 0).then(|| asks.iter().find_map(|ask| ask.first_shard.clone())).flatten();
     let balances = (lane.key.shard > 0).then(|| {
-        let surplus = |(name, whole): &(LimitName, Params)| {
+        let surplus = |AppliedLimit { name, kind }: &AppliedLimit| {
             let Some(image) = first.as_deref() else { return 0 };
-            image.limit(name.as_str()).map_or(0, |stored| further_balance(image, stored, *whole, shards, now))
+            image.limit(name.as_str()).map_or(0, |stored| further_balance(image, stored, kind, shards, now))
         };
-        limit_set.params.iter().map(surplus).collect()
+        limit_set.applied.iter().map(surplus).collect()
     });
     Opening { shards, balances, incarnation: Incarnation::drawn_from(&lane.shared.random), wcu: WcuImage::full() }
 }

@@ -1,0 +1,137 @@
+//! The kinds of limits: [`Kind`], the one place that knows how a bucket fills.
+//!
+//! Everybody who asks how much a limit holds at an instant, when an amount will fit, when it is full, or how far a
+//! balance may sink, asks a [`Kind`]; nobody outside `bucket` computes from capacity, refill and period. What a write
+//! has to do about a limit follows from the [`Basis`] of its balance, which a kind decides too. So a further kind (a
+//! quota that is restored at certain instants, a rate that changes with the time of day) is a further variant here,
+//! with its answers to these questions.
+//!
+//! All amounts are in mt, all instants in epoch ms. A kind is that of a whole limit, or of one shard's share of it
+//! ([`Kind::share`]).
+
+use crate::{
+    bucket::{
+        Accrual, Params,
+        image::{Basis, StoredParams},
+        lifetime::DEEPEST_DEBT,
+    },
+    model::{
+        limit::{Limit, Limits},
+        name::LimitName,
+    },
+};
+
+/// The way in which a limit's bucket fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// At a constant rate, up to its capacity.
+    Rate(Params),
+}
+
+/// A limit that applies to a bucket, in stored units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AppliedLimit {
+    /// Its name.
+    pub(crate) name: LimitName,
+    /// The way in which it fills, over all shards.
+    pub(crate) kind: Kind,
+}
+
+impl AppliedLimit {
+    /// The limits of a set, in its order.
+    pub(crate) fn all(limits: &Limits) -> Vec<Self> {
+        limits.iter().map(Self::from).collect()
+    }
+}
+
+impl From<&Limit> for AppliedLimit {
+    fn from(limit: &Limit) -> Self {
+        Self { name: limit.name().clone(), kind: limit.into() }
+    }
+}
+
+impl From<&Limit> for Kind {
+    fn from(limit: &Limit) -> Self {
+        Self::Rate(limit.into())
+    }
+}
+
+impl From<Params> for Kind {
+    fn from(params: Params) -> Self {
+        Self::Rate(params)
+    }
+}
+
+impl Kind {
+    /// The part of one of `shards` shards.
+    pub(crate) fn share(&self, shards: u32) -> Self {
+        match self {
+            Self::Rate(params) => Self::Rate(params.share(shards)),
+        }
+    }
+
+    /// The part of a process that goes on alone: at least one token, or a small limit would be a closed door.
+    pub(crate) fn part(&self, part: f64) -> Self {
+        match self {
+            Self::Rate(params) => Self::Rate(params.part(part)),
+        }
+    }
+
+    /// The parameters as an item has them.
+    pub(crate) fn stored(&self) -> StoredParams {
+        match self {
+            Self::Rate(params) => (*params).into(),
+        }
+    }
+
+    /// The most that it holds.
+    pub(crate) fn ceiling(&self) -> i64 {
+        match self {
+            Self::Rate(params) => params.capacity,
+        }
+    }
+
+    /// Computes the balance at `now` from `tokens` at `from`, with a `fraction` left over, and its basis.
+    pub(crate) fn held(&self, tokens: i64, from: i64, now: i64, fraction: i64) -> (i64, Basis) {
+        match self {
+            Self::Rate(params) => {
+                let gained = Accrual::between(*params, from, now, fraction);
+                if tokens.saturating_add(gained.rounded_up()) > params.capacity {
+                    return (params.capacity, Basis::Full);
+                }
+                (tokens.saturating_add(gained.whole), Basis::Accrued(gained))
+            }
+        }
+    }
+
+    /// The most that it can have gained between two instants.
+    pub(crate) fn gained(&self, from: i64, to: i64) -> i64 {
+        match self {
+            Self::Rate(params) => Accrual::between(*params, from, to, 0).rounded_up(),
+        }
+    }
+
+    /// The least that it gains in `ms`.
+    pub(crate) fn gain_in(&self, ms: i64) -> i64 {
+        match self {
+            Self::Rate(params) => Accrual::between(*params, 0, ms, 0).whole,
+        }
+    }
+
+    /// Ms until `deficit` is gained, rounded up; 0 without a deficit.
+    pub(crate) fn wait_ms(&self, deficit: i64) -> u128 {
+        match self {
+            Self::Rate(params) => params.wait_ms(deficit),
+        }
+    }
+
+    /// Ms that it takes to fill.
+    pub(crate) fn fill_ms(&self) -> i64 {
+        i64::try_from(self.wait_ms(self.ceiling())).unwrap_or(i64::MAX)
+    }
+
+    /// The lowest balance from which it is full again in `ms`.
+    pub(crate) fn lowest_full_in(&self, ms: i64) -> i64 {
+        self.ceiling().saturating_sub(self.gain_in(ms.max(0))).max(DEEPEST_DEBT)
+    }
+}
