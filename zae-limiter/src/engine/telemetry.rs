@@ -16,23 +16,41 @@ use crate::{
     model::name::{EntityId, LimitName, ResourceName},
 };
 
+/// Labels: `outcome`.
 const ACQUIRES: &str = "zae_acquires_total";
+/// Labels: `by`.
 const REFUSALS: &str = "zae_refusals_total";
+/// Labels: `kind`.
 const WRITES: &str = "zae_store_writes_total";
+/// From sending to the answer.
 const WRITE_SECONDS: &str = "zae_store_write_seconds";
+/// Whole units, rounded up for each write.
 const WRITE_UNITS: &str = "zae_store_write_units_total";
+/// One read unit each, for items below 4 KB.
 const READS: &str = "zae_store_reads_total";
+/// Labels: `reason`.
 const RETRIES: &str = "zae_store_retries_total";
+/// One value for each round.
 const ROUND_TRIPS: &str = "zae_round_trips";
+/// One value for each write that was done.
 const BATCH: &str = "zae_batch_size";
+/// One value for each ask.
 const QUEUE_SECONDS: &str = "zae_queue_seconds";
+/// One value for each settlement.
 const FLUSH_SECONDS: &str = "zae_settlement_delay_seconds";
+/// 0 while the machine's clock agrees with the store's.
 const SKEW: &str = "zae_clock_skew_seconds";
+/// Labels: `outcome`.
 const LATE: &str = "zae_late_answers_total";
+/// Settlements, not tokens.
 const LOST: &str = "zae_settlements_lost_total";
+/// Buckets taken from, so a cascade counts twice.
 const RESERVE_GRANTS: &str = "zae_reserve_grants_total";
+/// Labels: `event`, `limit`.
 const RESERVE_TOKENS: &str = "zae_reserve_tokens_total";
+/// Labels: `cause`, `limit`; an estimate from above.
 const OVER: &str = "zae_over_admission_tokens_total";
+/// Labels: `cause`, `limit`.
 const UNDER: &str = "zae_under_admission_tokens_total";
 
 /// Tells the recorder what the names mean, once per process.

@@ -13,7 +13,9 @@ use crate::{
 /// Why an acquire gave nothing: a policy may turn an outage into something else, and nothing but an outage.
 #[derive(Debug)]
 pub(crate) enum Denied {
+    /// The store could not be asked: a policy decides.
     Outage(UnavailableReason, Option<Arc<RepositoryError>>),
+    /// An answer that no policy changes.
     Error(AcquireError),
 }
 
@@ -22,6 +24,7 @@ pub(crate) enum Denied {
 pub(crate) enum NotTaken {
     /// A bucket's limits were changed since they were resolved: to be tried again, after reading the limits again.
     Outdated,
+    /// Nothing was granted, and asking again would not help.
     Denied(Denied),
 }
 
@@ -67,6 +70,7 @@ impl From<Failure> for Denied {
     }
 }
 
+/// Gives errors that have a variant of their own that variant.
 fn hard(error: Arc<RepositoryError>) -> AcquireError {
     match &*error {
         RepositoryError::Unsupported(unsupported) => unsupported.clone().into(),

@@ -1,4 +1,9 @@
 //! The limits and lanes of those who acquire most, found without waiting: [`Front`].
+//!
+//! Many acquires of a few hundred keys find the same limits and lanes each time. The repository's cache answers that
+//! with an asynchronous lookup, a clone of three names for its key, and bookkeeping of what was used last. Here it is
+//! one hash, one read lock of a slot, and a comparison. A slot keeps whoever came last; two busy callers that share one
+//! evict each other and pay for the larger cache, which is why slots are many and the hash is seeded.
 
 use std::{
     hash::BuildHasher,
@@ -23,6 +28,7 @@ const PART_OF_LANES: u64 = 8;
 /// The data that an entity's acquires for a resource need.
 #[derive(Debug)]
 struct FrontEntry {
+    /// Limits and lanes.
     resolved: Arc<ResolvedTargets>,
     /// The defaults that it was resolved with.
     default_limits: Option<Limits>,
@@ -32,7 +38,9 @@ struct FrontEntry {
 /// one comparison; who finds somebody else in their place asks the larger caches behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
+    /// Tells the slot of a caller.
     hasher: SeedableRandomState,
+    /// One caller each.
     slots: Box<[RwLock<Option<FrontEntry>>]>,
 }
 
@@ -44,6 +52,7 @@ impl Front {
         Self { hasher, slots: (0..slots).map(|_| RwLock::default()).collect() }
     }
 
+    /// The slot of a caller.
     fn slot(&self, entity: &EntityId, resource: &ResourceName) -> &RwLock<Option<FrontEntry>> {
         let hash = self.hasher.hash_one((entity, resource));
         &self.slots[usize::try_from(hash % self.slots.len() as u64).unwrap_or(0)]

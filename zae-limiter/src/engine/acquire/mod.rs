@@ -11,6 +11,23 @@
 //! - [`front`] is a table of the busiest callers, so that their limits and lanes cost one comparison.
 //! - [`denied`] collects what refused, and turns it into errors.
 //! - [`local`] keeps the last known limits, for outages under the policy `Local`.
+//!
+//! # Order of the checks
+//!
+//! Cheapest first, and nothing is taken before it is known that nobody has refused already:
+//!
+//! 1. An amount above a capacity never fits; no lane is asked.
+//! 2. Reserves are asked, where the setting allows it. A refusal ends the acquire; a grant is kept as a hold.
+//! 3. Memory is asked for all targets that are left. If one of them had too little a moment ago, the other is not asked
+//!    either: its tokens would only have to go back.
+//! 4. The lanes are asked at once. Two round trips in parallel take as long as one.
+//!
+//! # Two buckets without a transaction
+//!
+//! TransactWriteItems would make child and parent one write. It costs twice the write units, fails if anybody else
+//! writes one of the two items meanwhile, and cannot be shared with others that wait for the parent. Two conditional
+//! writes and a refund in the rare case that one refuses cost less and scale with the parent's lane. For a moment the
+//! parent is charged for a call that will be refused; that is on the safe side.
 
 pub(crate) mod denied;
 pub(crate) mod front;
@@ -50,7 +67,9 @@ async fn ask_target(
     target: &Arc<Target>,
     lanes: &Lanes,
     amounts: &[i64],
+    /// Tells if the reserve may answer.
     exactness: Exactness,
+    /// When the caller stops waiting.
     deadline: Instant,
 ) -> AskOutcome {
     let known = target.lane().image();
@@ -79,7 +98,9 @@ async fn ask_target(
 /// The parameters for asking a lane.
 struct ShardQuery {
     exactness: Exactness,
+    /// The shards that the bucket is known to have.
     shards: u32,
+    /// Shard 0, from which a further shard is opened.
     first_shard: Option<Arc<Image>>,
     deadline: Instant,
 }
@@ -93,6 +114,7 @@ async fn ask_lane(target: &Arc<Target>, amounts: Amounts, asking: ShardQuery) ->
     answer.await.unwrap_or_else(|_| AskOutcome::Failed(Failure::Unavailable(UnavailableReason::ShuttingDown, None)))
 }
 
+/// The better of two shards' refusals: one that may fit later before one that never will, then the shorter wait.
 fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
     let wait = |refusal: &Refusal| refusal.statuses.iter().map(|status| status.retry_after).max();
     match best {
@@ -112,6 +134,7 @@ struct TargetAsk<'a> {
 }
 
 impl TargetAsk<'_> {
+    /// Returns the reserve's hold, or asks the lane.
     async fn ask(self, lanes: &Lanes, deadline: Instant) -> AskOutcome {
         match self.hold {
             Some(hold) => AskOutcome::Granted(hold),
@@ -165,6 +188,7 @@ pub(crate) async fn take(
     }
 }
 
+/// Turns statuses into a refusal, counted by its source.
 fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
     telemetry::refused(by);
     RateLimitExceeded::new(statuses).map_or_else(nothing, |exceeded| AcquireError::from(exceeded).into())
@@ -211,6 +235,7 @@ pub(crate) async fn take_more(targets: Vec<(Arc<Target>, Amounts)>, deadline: In
     all_or_nothing(answers)
 }
 
+/// Returns the holds if all granted; else the reason, and drops them.
 fn all_or_nothing(answers: impl IntoIterator<Item = AskOutcome>) -> Result<Holds, NotTaken> {
     let mut answers = answers.into_iter();
     let mut holds = Holds::new();

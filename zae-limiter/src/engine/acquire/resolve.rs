@@ -1,4 +1,20 @@
 //! The meaning of an acquire: the limits that apply, and the lanes of the buckets that they are kept in.
+//!
+//! The repository says what is stored; the request and the limiter add what they override. The order is: limits of the
+//! call, else stored ones, else defaults of the call, else the limiter's. From them follow the stored units, the
+//! bucket's lifetime, and the lane.
+//!
+//! | limits come from | the bucket is kept |
+//! |---|---|
+//! | the entity's own record for the resource | for ever |
+//! | any level above it, or defaults, or the call | a multiple of the time to fill |
+//! | anywhere, with a multiplier of 0 | as it is |
+//!
+//! A bucket that was read along with the limits becomes the lane's image if the lane has none. It may plan a write, and
+//! never refuse: the read is eventually consistent.
+//!
+//! A parent's own parent is not followed. Three buckets would make an acquire three round trips deep in its refunds,
+//! and the Python package charges two.
 
 use std::sync::Arc;
 
@@ -25,20 +41,28 @@ use crate::{
 /// The request of an acquire.
 #[derive(Clone, Debug)]
 pub(crate) struct AcquireSpec {
+    /// The entity that asks.
     pub(crate) entity: EntityId,
+    /// The resource that it asks for.
     pub(crate) resource: ResourceName,
+    /// The amounts, checked already.
     pub(crate) cost: Cost,
+    /// Limits that the caller gave.
     pub(crate) said: Overrides,
+    /// Tells which buckets may be granted from a reserve.
     pub(crate) reserve: Reserve,
     /// Sets the policy for when the store cannot be asked; `None` for the stored policy.
     pub(crate) on_unavailable: Option<OnUnavailable>,
+    /// When the caller stops waiting.
     pub(crate) deadline: Instant,
 }
 
 /// The result of resolving.
 #[derive(Debug)]
 pub(crate) struct ResolvedTargets {
+    /// The entity's own bucket.
     pub(crate) child: Arc<Target>,
+    /// The parent's, if the entity cascades.
     pub(crate) parent: Option<Arc<Target>>,
     /// Until when it may be believed.
     pub(crate) validity: Validity,
@@ -113,6 +137,7 @@ pub(crate) async fn resolve(
     Ok(ResolvedTargets { child, parent, validity, said: wish.said.clone() })
 }
 
+/// Finds limits and lane of one entity, with its owner's facts.
 async fn target(
     repository: &Repository,
     lanes: &Lanes,

@@ -1,4 +1,12 @@
 //! The asks that reach a bucket, its answers, and the settlements that are booked in it.
+//!
+//! An ask owns the sending half of a channel, and its caller the receiving half. That is all that ties them together. A
+//! caller that goes away closes the channel: an ask that has not been written yet is dropped from the queue
+//! ([`Waiting::is_wanted`]), and a grant that finds the channel closed comes back to the sender as a value, is dropped,
+//! and so refunds.
+//!
+//! Failures are cloneable, because one write answers up to 1024 asks with the same error. Settlements are not: each is
+//! told once.
 
 use std::sync::Arc;
 
@@ -17,16 +25,21 @@ use crate::{
 /// One acquire's wish at one bucket.
 #[derive(Debug)]
 pub(crate) struct Ask {
+    /// The bucket with the limits that apply.
     pub(crate) target: Arc<Target>,
     /// Aligned with the target's limits, in mt.
     pub(crate) amounts: Amounts,
+    /// Tells if the reserve may answer.
     pub(crate) exactness: Exactness,
     /// Shards the bucket is known to have.
     pub(crate) shards: u32,
     /// Shard 0 as last seen, for creating another one.
     pub(crate) first_shard: Option<Arc<Image>>,
+    /// The instant from which nobody waits any more.
     pub(crate) deadline: Instant,
+    /// When it joined, for the metric of waiting.
     pub(crate) asked_at: Instant,
+    /// The caller's channel.
     pub(crate) reply: oneshot::Sender<AskOutcome>,
 }
 
@@ -57,9 +70,11 @@ pub(crate) enum AskOutcome {
 /// A bucket's no.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
+    /// All limits of the bucket, in their order.
     pub(crate) statuses: Vec<LimitStatus>,
     /// True if some amount is larger than this bucket (or its shard) can ever hold.
     pub(crate) never: bool,
+    /// The source of the refusal, for a metric.
     pub(crate) by: Refuser,
 }
 
@@ -74,15 +89,18 @@ pub(crate) enum Failure {
 /// A settlement on its way to a bucket.
 #[derive(Debug)]
 pub(crate) struct Pending {
+    /// The difference by limit, in mt.
     pub(crate) amounts: Vec<Settled>,
     /// The creation of the bucket that it belongs to.
     pub(crate) incarnation: Option<Incarnation>,
+    /// When it was booked: it is given up some minutes later.
     pub(crate) booked_at: Instant,
     /// Told when it is stored; `None` when nobody asks.
     done: Option<oneshot::Sender<SettleOutcome>>,
 }
 
 impl Pending {
+    /// Describes a settlement that begins to wait now.
     pub(crate) fn new(
         amounts: Vec<Settled>,
         incarnation: Option<Incarnation>,
@@ -122,6 +140,8 @@ pub(crate) type SettleOutcome = Result<(), SettleFailure>;
 /// Why a settlement is not stored.
 #[derive(Clone, Debug)]
 pub(crate) struct SettleFailure {
+    /// The write's error.
     pub(crate) source: Arc<RepositoryError>,
+    /// Lost, to be retried, or unknown.
     pub(crate) outlook: SettleOutlook,
 }

@@ -1,4 +1,22 @@
 //! Decides which asks of a queue the next write serves, and which are refused: pure decisions over an image.
+//!
+//! Asks are served in order of arrival, each in full or not at all, and one that does not fit is passed over. So a
+//! large ask does not block the small ones behind it; it may wait while they drain the bucket, for as long as its
+//! deadline. Serving strictly in order would let one ask for more than refill ever leaves stop the whole queue.
+//!
+//! | image | asks that fit | the write | asks that do not fit |
+//! |---|---|---|---|
+//! | fresh | some | takes for them | refused at once |
+//! | stale | some | takes for them | stay, and are decided from the answer |
+//! | fresh | none | none, but for settlements | refused at once |
+//! | stale | none | takes for the first ask | stay, and are decided from the answer |
+//!
+//! The last row asks a question in the form of a write: if the image is right, its condition fails and the item comes
+//! back; if a neighbour has given tokens back meanwhile, the first ask is served. One call, either way. It is only
+//! possible where the write would fail by its own conditions; a plan that *sets* a balance would drive it below zero,
+//! so then a write that takes nothing brings the bucket up to date.
+//!
+//! Settlements are booked before asks are served, so a refund in the same write can serve an ask.
 
 use crate::bucket::{
     Amounts,
@@ -37,6 +55,7 @@ pub(crate) struct Decision {
 /// Computes the amounts to take ahead of use, given what is left once everybody is served (in mt, by limit).
 pub(crate) type Order<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
 
+/// Returns true if every amount is there.
 fn fits(left: &[i64], amounts: &[i64]) -> bool {
     left.iter().zip(amounts).all(|(left, amount)| *amount == 0 || left >= amount)
 }
@@ -71,9 +90,13 @@ fn serve(balances: &[Balance], asks: &[&[i64]]) -> Serving {
 /// An existing bucket as it is known, and the limit set that it is asked with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation<'a> {
+    /// The bucket as it was last seen.
     pub(crate) image: &'a Image,
+    /// Tells if it may refuse.
     pub(crate) freshness: Freshness,
+    /// The limits that apply.
     pub(crate) limit_set: &'a LimitSet,
+    /// The shards that the bucket is known to have.
     pub(crate) shards: u32,
     /// Epoch ms.
     pub(crate) now: i64,

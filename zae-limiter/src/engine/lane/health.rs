@@ -2,6 +2,14 @@
 //!
 //! Throttling is a matter of one key, and never an outage of the store. The writes of a throttled bucket back off
 //! together, so that all who wait share the next one; each write that goes through makes them a little more frequent.
+//!
+//! The pace follows the rule that TCP made known: double the interval on each throttled write, add ten writes a second
+//! to the rate on each that goes through. In numbers: the first refusal makes the interval 10 ms, half of it more or
+//! less at random, so that processes do not return together, and a second one 20 ms. From 10 ms on, writes that go
+//! through raise the rate from 100 a second to 110, 120 and so on, and above 250 (an interval below 4 ms) there is no
+//! bound any more. Since all who wait share a write, fewer writes serve as many asks.
+//!
+//! The circuit is that of [`breaker`](crate::engine::runtime::breaker), with this bucket's failures alone.
 
 use std::time::Duration;
 
@@ -25,7 +33,9 @@ const STEP: f64 = 10.0;
 /// The health of one bucket.
 #[derive(Debug, Default)]
 pub(super) struct Health {
+    /// Failures in a row.
     circuit: Circuit,
+    /// Time between writes while they are throttled.
     pace: Pace,
 }
 
@@ -44,11 +54,13 @@ impl Health {
         self.circuit.is_failing()
     }
 
+    /// Notes an answer.
     pub(super) fn succeeded(&mut self, now: Instant) {
         self.circuit.succeeded();
         self.pace.wrote(now);
     }
 
+    /// Notes a write without one.
     pub(super) fn failed(&mut self, now: Instant) {
         if self.circuit.failed(now) {
             self.circuit.open(now);
@@ -69,11 +81,14 @@ impl Health {
 /// The pace of writes: multiplicative decrease, additive increase.
 #[derive(Debug, Default)]
 struct Pace {
+    /// Time between two writes; zero for no bound.
     interval: Duration,
+    /// The earliest instant of the next write.
     next: Option<Instant>,
 }
 
 impl Pace {
+    /// Doubles the interval.
     fn throttled(&mut self, now: Instant, jitter: f64) -> Instant {
         self.interval = (self.interval * 2).clamp(FIRST, LONGEST);
         let next = now + self.interval.mul_f64(jitter);
@@ -81,6 +96,7 @@ impl Pace {
         next
     }
 
+    /// Shortens it, or lifts the bound.
     fn wrote(&mut self, now: Instant) {
         if self.interval.is_zero() {
             return;
@@ -94,6 +110,7 @@ impl Pace {
         }
     }
 
+    /// The earliest instant of the next write, if that is ahead.
     fn not_before(&self, now: Instant) -> Option<Instant> {
         self.next.filter(|next| *next > now)
     }

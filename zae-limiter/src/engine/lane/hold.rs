@@ -1,4 +1,15 @@
 //! Tokens taken from one bucket: [`Hold`].
+//!
+//! A hold comes into being in the lane's task, when the answer of a write is read, and every way in which it can end is
+//! a settlement: kept with a difference, given back, or dropped, which gives back too. So tokens cannot leak through a
+//! cancelled future, an unwound stack, or a sibling bucket's refusal; whoever holds them owes them.
+//!
+//! It remembers three things of the moment at which the tokens were taken: the bucket's incarnation, as a refund must
+//! not reach a successor; the balances that were left, for statuses; and the balance net of refunds (the *baseline*),
+//! which bounds what a refund is worth later.
+//!
+//! A lease may take more from the same bucket. The parts keep their own baselines, and what was taken last goes back
+//! first: it has the most room.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -41,15 +52,19 @@ pub(crate) struct Hold {
     later: Vec<(Amounts, Baseline)>,
     /// Until when the tokens may go back into the reserve they came from.
     expiry: Option<Expiry>,
+    /// Settled holds owe nothing.
     state: HoldState,
 }
 
 /// One hold for each target, child before parent: two at the most.
 pub(crate) type Holds = SmallVec<[Hold; 1]>;
 
+/// Tells if a hold still owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HoldState {
+    /// It owes what it took.
     Open,
+    /// It is kept or given back.
     Settled,
 }
 
@@ -59,10 +74,15 @@ pub(crate) type Booked = oneshot::Receiver<SettleOutcome>;
 /// The tokens taken from a bucket.
 #[derive(Debug)]
 pub(crate) struct Tokens {
+    /// The creation of the bucket that they came from.
     pub(crate) incarnation: Option<Incarnation>,
+    /// In mt, by limit.
     pub(crate) taken: Amounts,
+    /// The balances right after, in mt.
     pub(crate) available: Amounts,
+    /// The balances right after, net of refunds.
     pub(crate) baseline: Baseline,
+    /// Until when they may go back into the reserve that they came from.
     pub(crate) expiry: Option<Expiry>,
 }
 
@@ -73,10 +93,12 @@ impl Hold {
         Self { target, incarnation, taken, available, baseline, later: Vec::new(), expiry, state: HoldState::Open }
     }
 
+    /// The lane that it settles in.
     pub(crate) fn lane(&self) -> &Arc<Lane> {
         self.target.lane()
     }
 
+    /// The limits that its amounts are aligned with.
     fn limit_set(&self) -> &LimitSet {
         self.target.limit_set()
     }
@@ -191,7 +213,9 @@ impl Hold {
 /// Tells if somebody wants to know that a booking is stored.
 #[derive(Clone, Copy, Debug)]
 enum Notify {
+    /// A lease's commit may be awaited.
     WhenStored,
+    /// A dropped hold has nobody to tell.
     Never,
 }
 

@@ -1,5 +1,9 @@
 //! Settlements that the store was too busy for, or that could not be sent: they stay in their lane, bounded in time and
 //! number, and are tried again.
+//!
+//! A refund that is given up is lost to its bucket until refill replaces it, and a charge that is given up is a call
+//! for free. So both are kept for minutes, though nobody waits: the store is usually back by then. What waits is
+//! bounded in number by summing up, which only those settlements allow that nobody is to be told of.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,7 @@
 //! The lanes of one limiter, bounded in number.
+//!
+//! Two lanes for one bucket are possible for a while, after an eviction. They act like two processes: each write's
+//! conditions see the other's. So the bound on memory never has to wait for a lane to become idle.
 
 use std::{
     sync::{Arc, Once},
@@ -21,14 +24,17 @@ const IDLE: Duration = Duration::from_secs(600);
 /// second lane for its bucket is no error, only less economical, because the conditions of each write decide.
 #[derive(Debug)]
 pub(crate) struct Lanes {
+    /// By bucket.
     lanes: Cache<BucketKey, Arc<Lane>>,
     limit_set: Interner<Arc<LimitSet>>,
     /// A parent was met that cascades itself.
     third_level: Once,
+    /// The state that all of them share.
     pub(crate) shared: Arc<Context>,
 }
 
 impl Lanes {
+    /// Starts without lanes.
     pub(crate) fn new(shared: Arc<Context>) -> Self {
         let lanes = Cache::builder().max_capacity(shared.options.max_lanes).time_to_idle(IDLE).build();
         Self { lanes, limit_set: Interner::default(), third_level: Once::new(), shared }

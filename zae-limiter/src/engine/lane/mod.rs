@@ -6,6 +6,45 @@
 //!
 //! The work is done by a task of its own, not by those who wait: whoever stops waiting loses nothing for the others. A
 //! caller that asks alone only begins it.
+//!
+//! | file | concern | I/O |
+//! |---|---|---|
+//! | [`ask`] | the values that come and go: asks, answers, settlements | no |
+//! | [`queue`] | who waits, and the worker's next step | no |
+//! | [`decide`] | which asks a write serves, given an image | no |
+//! | [`drive`] | one round: the write, its outcomes, another attempt | through the store |
+//! | `shift`, `worker` | the task: starting, waiting, gathering, ending | no |
+//! | [`refuse`] | answers of "no", from a write's image or from memory | no |
+//! | [`target`] | a bucket to charge, with its limits; grants from the reserve | no |
+//! | [`hold`] | granted tokens, and giving them back | no |
+//! | `health` | the circuit and the pace of one bucket | no |
+//! | `keep` | settlements that have to be tried again | no |
+//! | `stop` | reasons not to decide at all: disabled, newer clients | no |
+//! | [`lanes`] | all lanes of a limiter | no |
+//!
+//! # The life of a write
+//!
+//! Four acquires of 10 tokens each, on a bucket of 100 that holds 25. The first finds the lane idle, the others arrive
+//! while its write is under way:
+//!
+//! 1. Ask 1 begins the work itself: a plain plan for 10, conditions 10 ≤ tk. One UpdateItem.
+//! 2. Asks 2 to 4 queue. Nobody polls for them.
+//! 3. The answer brings tk = 15. Ask 1 gets a hold of 10. The worker takes 2 to 4 as the next round.
+//! 4. From the image 2 fits (15 ≥ 10), 3 and 4 do not (5 left). The image is an answer of this process's own write, so
+//!    3 and 4 are refused now, with the time at which 10 tokens will be there; ask 2's write goes out.
+//! 5. A second process took 10 in between: the condition 10 ≤ tk fails, and the item says 5. Ask 2 is refused from that
+//!    image. Two round trips, four answers, nothing granted that was not there.
+//!
+//! # Who may change what
+//!
+//! The lane's state is under one `std` mutex that is held for a few comparisons and never across an await. The worker
+//! is the only one that writes the bucket; it takes what it needs out of the state, and gives the image back in one
+//! step. So there is no moment at which two writes of a lane are in flight, except that a write whose answer is late is
+//! followed by a task of its own ([`drive`]) while the lane goes on: its outcome is unknown to the lane, and the
+//! conditions of the next write do not depend on it.
+//!
+//! An image is believed in two ways. To *grant* it needs no trust, as the write's conditions check it. To *refuse* it
+//! has to be an answer of the last second ([`Freshness`]), or tokens that neighbours gave back would never be seen.
 
 pub(crate) mod ask;
 pub(crate) mod decide;
@@ -60,17 +99,24 @@ const CROWDED_MS: i64 = 1_000;
 /// One bucket's queue.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    /// The bucket.
     pub(crate) key: BucketKey,
+    /// The state that all lanes of the limiter share.
     pub(crate) shared: Arc<Context>,
+    /// Queue, image and the rest; never locked across an await.
     state: Mutex<LaneState>,
     /// Only lanes that were asked in reserve mode have one. Locked after `state`, where both are.
     reserve: OnceLock<Box<Mutex<LaneReserve>>>,
+    /// Wakes the worker while it waits.
     pub(super) wake: Notify,
 }
 
+/// The part of a lane that changes.
 #[derive(Debug, Default)]
 struct LaneState {
+    /// The asks that wait, and the settlements to be written.
     queue: Queue<Ask, Pending>,
+    /// The bucket as it was last seen; `None` if it never was, or is known to be missing.
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
     trusted_until: Option<Instant>,
@@ -80,9 +126,11 @@ struct LaneState {
     shared: bool,
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
+    /// The limits that were last asked with, for rounds that have no ask.
     limit_set: Option<Arc<LimitSet>>,
     /// The balances that the bucket was seen at, net of refunds.
     peaks: Peaks,
+    /// The bucket's circuit and pace.
     health: Health,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
@@ -91,15 +139,20 @@ struct LaneState {
 /// The content of one write (or a few attempts at it).
 #[derive(Debug)]
 pub(crate) struct Round {
+    /// The limits that all asks of the round share.
     pub(crate) limit_set: Arc<LimitSet>,
+    /// Asks, in order of arrival.
     pub(crate) asks: Vec<Ask>,
+    /// Settlements to book.
     pub(crate) pending: Vec<Pending>,
+    /// Tells if tokens are to be debited ahead even without asks.
     pub(crate) fetch: Fetch,
 }
 
 /// A bucket as it was a moment ago.
 #[derive(Debug)]
 pub(crate) struct RecentImage {
+    /// The bucket as the last write or read showed it.
     pub(crate) image: Arc<Image>,
     /// Settlements that are booked but not written.
     pub(crate) booked: Vec<Booking>,
@@ -110,7 +163,9 @@ pub(crate) struct RecentImage {
 /// Tells if a write or a read found the bucket as it was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contention {
+    /// Nobody has written in between.
     Nobody,
+    /// A neighbour has.
     Somebody,
 }
 
@@ -118,15 +173,18 @@ pub(super) enum Contention {
 enum Starter {
     /// The caller that asked, alone: its ask need not join the queue.
     WhoAsks(Ask),
+    /// The lane's worker, which may have to be started.
     Others(Start),
 }
 
+/// Locks a lane's state or reserve.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics under these locks; if something did, what they guard is still whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Lane {
+    /// Starts without an image, a worker or a reserve.
     pub(crate) fn new(key: BucketKey, shared: Arc<Context>) -> Self {
         Self { key, shared, state: Mutex::default(), reserve: OnceLock::new(), wake: Notify::new() }
     }
@@ -162,6 +220,8 @@ impl Lane {
         }
     }
 
+    /// Decides under the lock what becomes of an ask: it begins the work, joins the queue, or is refused by the
+    /// bucket's health or the queue's bound.
     fn join(&self, ask: Ask) -> Result<Starter, (Ask, UnavailableReason)> {
         let mut state = lock(&self.state);
         if let Some(reason) = state.health.refuses(ask.asked_at, ask.deadline) {
@@ -349,6 +409,7 @@ impl Lane {
         done
     }
 
+    /// Takes the worker's next step out of the queue, and gives back the part of the reserve whose time has come.
     pub(super) fn next(&self) -> Next<Ask, Pending> {
         let now = Instant::now();
         let closing = self.shared.closing.has_begun();

@@ -4,6 +4,25 @@
 //! The lane keeps it under a lock. Every entry point that gives the worker something to do says whether a worker has to
 //! be started; the worker stops only in the same step that finds nothing left to do. So nothing is forgotten between a
 //! worker that stops and an ask that arrives (`tests/acquire/coalescer.rs` plays the interleavings).
+//!
+//! ```text
+//!             submit, book, fetch: Start::Worker                  Next::Stop: nothing left
+//!    idle ──────────────────────────────────────► running ──────────────────────────────► idle
+//!                                                    │ submit, book, fetch: Start::Nothing, and the worker is woken
+//! ```
+//!
+//! # One by one, or together
+//!
+//! An ask at an idle lane can be sent at once by its caller, or start a task that sends it. The first is faster for it,
+//! and worse if nine others ask in the same turn of the scheduler: they would miss the write. The queue guesses by its
+//! last work: if the last worker met two asks or more, the next one starts as a task, and those that arrive together
+//! share its first write. A guess that is wrong costs one change of tasks, or one write more.
+//!
+//! # When settlements are written
+//!
+//! With the next write that goes out for an ask; else when the first of them has waited for its delay; else when
+//! somebody awaits one of them (`flush`) or the limiter ends. They never start a write of their own before that,
+//! because most buckets that have just been taken from are taken from again.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -23,12 +42,15 @@ pub(crate) trait Waiting {
 /// A bucket's queue of asks `A` and settlements `P`.
 #[derive(Debug)]
 pub(crate) struct Queue<A, P> {
+    /// In order of arrival.
     asks: VecDeque<A>,
+    /// Settlements that no write has taken up.
     pending: Vec<P>,
     /// When the settlements are to be written though nobody else writes.
     flush_at: Option<Instant>,
     /// Tells if tokens are to be fetched ahead of use.
     fetch: Fetch,
+    /// Tells if a worker runs.
     worker: WorkerState,
     /// Number of asks that the worker has met; `met_before` is the number of the last time when there were any.
     met: usize,
@@ -45,10 +67,13 @@ pub(crate) enum Start {
     Nothing,
 }
 
+/// The state of the one worker that a queue has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum WorkerState {
+    /// None runs.
     #[default]
     Idle,
+    /// One runs, or is about to.
     Running,
 }
 
@@ -83,11 +108,13 @@ pub(crate) enum Next<A, P> {
 /// Everything beside the queue itself that decides the worker's next step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
+    /// The current instant.
     pub(crate) now: Instant,
     /// When the worker wants to be back for another reason.
     pub(crate) wake_at: Option<Instant>,
     /// Nothing is written before.
     pub(crate) not_before: Option<Instant>,
+    /// Tells if settlements wait for others.
     pub(crate) settlements: Settlements,
 }
 
@@ -198,6 +225,7 @@ impl<A: Waiting, P> Queue<A, P> {
         self.met == 0 && self.met_before <= 1
     }
 
+    /// Returns true if a worker could stop.
     fn has_nothing_to_do(&self) -> bool {
         self.asks.is_empty() && self.pending.is_empty() && self.fetch == Fetch::No
     }
@@ -212,6 +240,7 @@ impl<A: Waiting, P> Queue<A, P> {
         done
     }
 
+    /// Ends the worker, and remembers how many asks it met.
     fn stop(&mut self) {
         self.worker = WorkerState::Idle;
         match std::mem::take(&mut self.met) {
@@ -276,6 +305,7 @@ impl<A: Waiting, P> Queue<A, P> {
         Next::Wait(until)
     }
 
+    /// Counts the asks at the front that one write can serve: those whose limits equal the first one's.
     fn together(&self) -> usize {
         let Some(first) = self.asks.front() else { return 0 };
         self.asks.iter().take(MAX_BATCH).take_while(|ask| ask.goes_with(first)).count()

@@ -1,4 +1,12 @@
 //! Saying no: from the image that a write returned, or, without asking at all, from one that is a moment old.
+//!
+//! A refusal is computed like a grant, by the same balances, and carries every limit's status. The wait of a limit is
+//! the time until its missing millitokens are gained, rounded up to the millisecond; the whole refusal's is the
+//! longest.
+//!
+//! Refusing from memory needs more than a fresh image: no settlement of ours is in flight (it may give tokens back),
+//! what is booked but not written counts already, the limits that apply are the ones stored, and the bucket has one
+//! shard, as one shard's "no" says nothing about the others.
 
 use std::time::Duration;
 
@@ -40,6 +48,7 @@ fn has_without_refill(image: &Image, limit_set: &LimitSet, amounts: &[i64]) -> b
     limit_set.applied.iter().zip(amounts).all(|(limit, amount)| *amount == 0 || *amount <= stored(&limit.name))
 }
 
+/// The bucket a moment ago, where it may refuse for these limits.
 fn recent(lane: &Lane, limit_set: &LimitSet) -> Option<RecentImage> {
     // What one shard says is no answer for all of them, and changed limits should reach the bucket.
     lane.recent()
@@ -71,6 +80,7 @@ pub(crate) enum Remembered {
     Perhaps(Vec<LimitStatus>),
 }
 
+/// The largest number of shards that anybody knows of.
 pub(super) fn shards(asks: &[Ask], image: &Image) -> u32 {
     asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(image.shards())
 }
@@ -78,8 +88,11 @@ pub(super) fn shards(asks: &[Ask], image: &Image) -> u32 {
 /// A bucket at one moment.
 #[derive(Debug)]
 pub(super) struct At<'a> {
+    /// The bucket.
     pub(super) image: &'a Image,
+    /// The shards that it is known to have.
     pub(super) shards: u32,
+    /// Epoch ms.
     pub(super) now: i64,
     /// Time until what is booked is written.
     pub(super) written_in: Duration,
@@ -129,6 +142,7 @@ pub(super) fn answer_refused(
     kept
 }
 
+/// Whole tokens, rounded down; 0 for less than nothing.
 pub(super) fn whole(amount: i64) -> u64 {
     u64::try_from(amount / MILLI).unwrap_or(0)
 }

@@ -1,4 +1,8 @@
 //! The task that does a lane's work: [`Worker`].
+//!
+//! A worker lives from the first piece of work until the queue says that nothing is left; most live for one write. If
+//! its runtime ends, the task is dropped without having ended, and its drop hands the lane to the next runtime that
+//! asks.
 
 use std::{pin::pin, sync::Arc};
 
@@ -15,12 +19,16 @@ const TURNS: u32 = 4;
 
 /// One worker's time at a lane.
 pub(super) struct Worker {
+    /// The lane that it works at.
     lane: Arc<Lane>,
+    /// The runtime that it runs on.
     runtime: Id,
+    /// True once it stopped by itself.
     ended: bool,
 }
 
 impl Worker {
+    /// Takes up the work at `lane`.
     pub(super) fn new(lane: Arc<Lane>, runtime: Id) -> Self {
         Self { lane, runtime, ended: false }
     }

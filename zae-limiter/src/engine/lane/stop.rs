@@ -1,4 +1,7 @@
 //! Reasons in a bucket to stop a round before anything is decided: it is disabled, or carries what newer clients left.
+//!
+//! Asks stop and settlements go on: what they book was taken when it was allowed. The one exception is a limit that is
+//! no plain rate (a quota), whose counters only its own clients can adjust.
 
 use std::sync::Arc;
 

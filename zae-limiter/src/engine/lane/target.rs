@@ -1,4 +1,11 @@
 //! One of the buckets that an acquire takes from: [`Target`].
+//!
+//! A target is a lane together with the limits that apply there, as one resolution found them. Resolutions are cached
+//! and shared, so a target is made rarely and cloned for every grant; hence one allocation with one count for both
+//! parts.
+//!
+//! The reserve is asked here, before anything is queued, because here limits and lane meet: amounts are aligned with
+//! the former, and the latter keeps the reserve.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +36,9 @@ use crate::{
 /// The answer of a reserve to an ask.
 #[derive(Debug)]
 pub(crate) enum FromReserve {
+    /// The reserve had enough.
     Granted(Hold),
+    /// The bucket is known to be nearly empty.
     Refused(Refusal),
     /// The bucket is to be asked.
     Ask,
@@ -38,11 +47,14 @@ pub(crate) enum FromReserve {
 /// The limits of one target and the bucket they are kept in. One count of references for both: every grant holds them.
 #[derive(Debug)]
 pub(crate) struct Target {
+    /// The limits that apply.
     limit_set: Arc<LimitSet>,
+    /// The bucket's queue.
     lane: Arc<Lane>,
 }
 
 impl Target {
+    /// Puts both together.
     pub(crate) fn new(limit_set: Arc<LimitSet>, lane: Arc<Lane>) -> Self {
         Self { limit_set, lane }
     }
@@ -52,22 +64,27 @@ impl Target {
         Self::new(Arc::clone(&self.limit_set), lanes.lane(BucketKey { shard, ..self.lane.key.clone() }))
     }
 
+    /// The bucket's owner: the entity that asks, or its parent.
     pub(crate) fn entity(&self) -> &EntityId {
         &self.lane.key.entity
     }
 
+    /// The resource that is asked for.
     pub(crate) fn resource(&self) -> &ResourceName {
         &self.lane.key.resource
     }
 
+    /// The bucket's queue.
     pub(crate) fn lane(&self) -> &Arc<Lane> {
         &self.lane
     }
 
+    /// The limits that apply, with everything that a write needs.
     pub(crate) fn limit_set(&self) -> &Arc<LimitSet> {
         &self.limit_set
     }
 
+    /// The limits that apply.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limit_set.limits
     }
@@ -148,6 +165,7 @@ impl Target {
         self.ask_reserve_for(ReserveDraw::Again, amounts, Instant::now())
     }
 
+    /// Takes from the reserve, or tells whether the bucket is worth asking.
     fn ask_reserve_for(self: &Arc<Self>, serves: ReserveDraw, amounts: &[i64], now: Instant) -> FromReserve {
         if let Some(hold) = self.grant_from_reserve(amounts.into(), serves, now) {
             return FromReserve::Granted(hold);

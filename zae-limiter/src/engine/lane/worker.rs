@@ -1,4 +1,9 @@
 //! The work of a lane: done by a task, which a caller that asks alone begins.
+//!
+//! A lone acquire should not pay for a change of tasks, and must not be the one that everybody depends on: a future may
+//! be dropped, or kept and never polled again. So its caller polls the worker's future once. By then the write has been
+//! handed to the connection; if it is not done yet, the rest is spawned on the home runtime, and the caller waits for
+//! its channel like all others.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -19,6 +24,7 @@ use crate::{
 };
 
 impl Lane {
+    /// Starts a worker, or wakes the one that runs.
     pub(super) fn began(self: &Arc<Self>, start: Start) {
         match start {
             Start::Worker => self.begin(),
@@ -43,6 +49,7 @@ impl Lane {
         }
     }
 
+    /// Ends the worker's state and leaves the lane's work, if there is any, for the next runtime.
     pub(in crate::engine) fn wait_for_a_runtime(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.settling = false;

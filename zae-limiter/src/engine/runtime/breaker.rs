@@ -141,6 +141,7 @@ impl Circuit {
 #[derive(Debug, Default)]
 pub(crate) struct Breaker(Mutex<BreakerState>);
 
+/// The store as a whole, as this process sees it.
 #[derive(Debug, Default)]
 struct BreakerState {
     /// Failures of the store as a whole.

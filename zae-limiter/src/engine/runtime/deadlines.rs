@@ -41,6 +41,7 @@ pub(crate) struct Deadlines {
     earlier: Notify,
 }
 
+/// All waits, in the order of their deadlines.
 #[derive(Debug, Default)]
 struct Waiters {
     /// The wakers, by deadline.
@@ -146,6 +147,7 @@ impl<F: Future> Future for Until<F> {
     }
 }
 
+/// One wait's entry in the map.
 #[derive(Debug)]
 struct Wait {
     /// The map that it is in.

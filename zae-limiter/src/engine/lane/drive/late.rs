@@ -1,5 +1,17 @@
 //! Answers that come after their deadline: whoever asked was told that there was none, so what the write took goes
 //! back, and what it certainly did not do is done again.
+//!
+//! A deadline ends the waiting, not the write. Dropping the call would make its outcome unknown for good, and "counts
+//! as done" would cost the tokens. So the call goes on in a task, for five seconds, and most answers come within that
+//! time: a slow store is more frequent than a dead one.
+//!
+//! | the late answer | tokens of the asks | settlements of the write |
+//! |---|---|---|
+//! | done | given back by dropping holds | are stored |
+//! | lost, not applied, never sent | were not taken | booked again |
+//! | failed otherwise, or no answer | count as taken; counted as under-admission | counted as lost |
+//!
+//! The image that comes late is remembered only if the lane has seen none since, or an old one would replace a newer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,8 +50,11 @@ const LATE_CLOSING: Duration = Duration::from_secs(1);
 
 /// A write whose answer did not come in time.
 pub(super) struct LateWrite {
+    /// The call.
     pub(super) write: Sending,
+    /// Everything that the answer is read with.
     pub(super) draft: WriteDraft,
+    /// The limits that amounts are aligned with.
     pub(super) limit_set: Arc<LimitSet>,
     /// Those that it was to serve, and what each asked for.
     pub(super) served: Vec<(Arc<Target>, Amounts)>,
@@ -56,6 +71,7 @@ pub(super) fn follow(lane: &Arc<Lane>, late: LateWrite) {
 }
 
 impl LateWrite {
+    /// Waits for the answer, and puts right what it says.
     async fn answered(mut self, lane: Arc<Lane>) {
         let until = after(Instant::now(), LATE);
         let closing = async {

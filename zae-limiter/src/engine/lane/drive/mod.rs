@@ -1,4 +1,32 @@
 //! Brings one round of a lane to its end: a write, and another where the image was out of date.
+//!
+//! ```text
+//!           ┌────────────► plan ── nothing to write ──► over
+//!           │               │
+//!           │             write
+//!           │               ├── done ────────► grant, remember the image, settle; plan for those who are left
+//!           └── lost ◄──────┤
+//!                           ├── not applied ─► asks and settlements back into the queue, for a later write
+//!                           ├── failed ──────► everybody is answered; settlements are lost, unless nothing was sent
+//!                           └── no answer ───► everybody is answered; `late` follows the write
+//! ```
+//!
+//! A round ends when everybody in it is answered or waits in the queue again. Each pass either answers somebody, learns
+//! a newer image, or hands over, so without neighbours there are two writes at the most; with them, the waiters'
+//! deadlines end it, and [`MAX_LOST`] where nobody waits.
+//!
+//! # Refunds keep their stamp
+//!
+//! All attempts of a round at its refunds carry one random number. If the network delivers an attempt twice, the second
+//! fails its condition and returns an item whose stamp is that number: it is recognised as done ([`outcome`]), instead
+//! of being repeated as lost.
+//!
+//! # Losing to neighbours
+//!
+//! A lost condition is retried at once: the image that came back is the newest there is, and every moment makes it
+//! older. Only after every eighth loss in a row there is a short random pause, so that processes in step fall out of
+//! it. From the second loss on the bucket counts as contended for a second, and plans leave room below a full limit
+//! ([`BucketWrite::leaving_room`](crate::bucket::write::BucketWrite::leaving_room)).
 
 mod late;
 mod outcome;
@@ -56,19 +84,27 @@ enum Step {
 
 /// A round under way.
 struct Drive<'a> {
+    /// The lane whose round it is.
     lane: &'a Arc<Lane>,
+    /// The limits of all its asks.
     limit_set: Arc<LimitSet>,
+    /// Those not answered yet.
     asks: Vec<Ask>,
+    /// Settlements not written yet.
     pending: Vec<Pending>,
+    /// Tells if tokens are to be debited ahead though nobody asks.
     fetch: Fetch,
     /// True if tokens may be debited ahead.
     reserving: bool,
+    /// Tells if the image may refuse.
     freshness: Freshness,
     /// True if the image that the last write was decided from had the limits that apply.
     was_in_line: bool,
     /// The stamp of the refunds of this round, the same for all attempts.
     refund_id: i64,
+    /// Conditions lost in a row.
     lost: u32,
+    /// Writes so far, for a metric.
     writes: u32,
 }
 
@@ -93,6 +129,7 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
 }
 
 impl<'a> Drive<'a> {
+    /// Serves from the reserve what it can, and looks how far the image may be believed.
     fn new(lane: &'a Arc<Lane>, round: Round) -> Self {
         let Round { limit_set, mut asks, mut pending, fetch } = round;
         serve_from_reserve(lane, &limit_set, &mut asks, &mut pending);
@@ -126,10 +163,12 @@ impl<'a> Drive<'a> {
             && self.lane.reserve().is_some_and(|reserve| reserve.is_scarce())
     }
 
+    /// Returns true while somebody waits for something.
     fn has_work(&self) -> bool {
         !self.asks.is_empty() || !self.pending.is_empty() || self.fetch == Fetch::Yes
     }
 
+    /// Decides the next step from the image: stop, update, or create.
     fn plan(&mut self) -> Step {
         let image = self.lane.image();
         if let Some(image) = &image
@@ -149,6 +188,7 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// Decides who is served from a bucket that exists, and refuses those who are not.
     fn plan_update(&mut self, image: Arc<Image>) -> Step {
         let (lane, limit_set, now) = (self.lane, &self.limit_set, self.lane.shared.clock.now_ms());
         drop_strangers(&mut self.pending, &image);
@@ -196,6 +236,7 @@ impl<'a> Drive<'a> {
         Step::Write(draft, WriteRequest::Create(Box::new(image)))
     }
 
+    /// Sends a write, waits for its answer, and deals with it.
     async fn write(&mut self, draft: WriteDraft, request: WriteRequest) -> ControlFlow<()> {
         let operation = request.operation();
         let mut write = request.send(Arc::clone(self.lane), draft.now);
@@ -236,6 +277,7 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// Hands out what the write took, and remembers the image that it left.
     fn done(&mut self, image: Image, draft: &WriteDraft) {
         self.lane.succeeded();
         if let Some(before) = &draft.before {
@@ -254,6 +296,7 @@ impl<'a> Drive<'a> {
         self.lost = 0;
     }
 
+    /// Takes the newer image, and gives way now and then.
     async fn lost(&mut self, image: Option<Image>, now: i64) -> ControlFlow<()> {
         let lane = self.lane;
         lane.succeeded();
@@ -304,6 +347,7 @@ impl<'a> Drive<'a> {
         ControlFlow::Break(())
     }
 
+    /// Answers everybody. Settlements of a write that was never sent are kept, and all others count as lost.
     fn failed(&mut self, error: RepositoryError, draft: &WriteDraft) -> ControlFlow<()> {
         let error = Arc::new(error);
         let asks = std::mem::take(&mut self.asks);

@@ -23,6 +23,7 @@ pub(super) fn deduplicated(outcome: WriteOutcome, refund: Option<i64>) -> WriteO
     }
 }
 
+/// The label of an outcome in the metric of writes.
 pub(super) fn kind(outcome: &WriteOutcome) -> &'static str {
     match outcome {
         WriteOutcome::Done(_) => "done",
@@ -45,11 +46,13 @@ pub(super) fn unknown<'a>(limit_set: &LimitSet, written: &WriteDraft, amounts: i
     }
 }
 
+/// The error of a round that lost to neighbours too often.
 pub(super) fn contended() -> RepositoryError {
     let source = format!("{MAX_LOST} attempts in a row met another writer");
     StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into()
 }
 
+/// Tells those who wait for settlements.
 pub(in crate::engine::lane) fn finish(pending: Vec<Pending>, result: &SettleOutcome) {
     for mut settlement in pending {
         settlement.tell(result.clone());

@@ -16,11 +16,15 @@ pub(super) type Sending = Pin<Box<dyn Future<Output = WriteReport> + Send>>;
 /// Everything about one write that its answer is read with.
 #[derive(Debug)]
 pub(super) struct WriteDraft {
+    /// When it was sent, on the monotonic clock.
     pub(super) sent_at: Instant,
     /// Epoch ms.
     pub(super) now: i64,
+    /// The asks that it serves, as indices.
     pub(super) served: Vec<usize>,
+    /// Taken for the reserve, in mt by limit; empty for nothing.
     pub(super) ahead: Amounts,
+    /// The settlements as they were booked.
     pub(super) adjust: Vec<Booking>,
     /// The stamp of its refund, if it is one.
     pub(super) refund: Option<i64>,
@@ -30,11 +34,14 @@ pub(super) struct WriteDraft {
 
 /// One of the two calls of the acquire path.
 pub(super) enum WriteRequest {
+    /// A change to a bucket that exists.
     Update(Box<BucketWrite>),
+    /// A new bucket.
     Create(Box<Image>),
 }
 
 impl WriteRequest {
+    /// The DynamoDB operation, for errors.
     pub(super) fn operation(&self) -> &'static str {
         match self {
             Self::Update(_) => "UpdateItem",

@@ -68,10 +68,12 @@ pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, w
     }
 }
 
+/// Balances after the write, in mt.
 fn left(limit_set: &LimitSet, image: &Image, now: i64) -> Amounts {
     balances(limit_set, image, now).iter().map(|balance| balance.tokens).collect()
 }
 
+/// Balances of the limits that apply, with nothing taken or booked.
 pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Balance> {
     crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], image.shards(), now))
 }
