@@ -6,6 +6,10 @@
 //! For each bucket in scope the limits that now hold are read from the table itself, and one conditional write (a plan
 //! that takes nothing) brings it in line. A bucket in use is retried [`TRIES`] times; after that, the next acquire does
 //! it. Buckets whose limits are gone entirely stay as they are until their time is over.
+//!
+//! In numbers: 100 tokens a minute become 1000. A bucket that was empty 30 s ago has gained 50 by then. Applied at
+//! once, it holds 50 and gains 1000 a minute from now on. If the acquire applied it a minute later, it would still
+//! credit that minute at the old rate, as the stored parameters are what counts until a write changes them.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +42,9 @@ const TRIES: u32 = 10;
 
 /// The limits that hold for one entity and resource.
 struct Effective {
+    /// The limits.
     limits: Limits,
+    /// The lifetime of a bucket under them.
     lifetime: Lifetime,
 }
 
@@ -64,6 +70,7 @@ impl Repository {
         Ok(())
     }
 
+    /// The resources that the entity has a bucket for.
     async fn resources_with_buckets(&self, entity: &EntityId) -> Result<BTreeSet<ResourceName>, RepositoryError> {
         let keys = Query::index("GSI3", keys::gsi3_pk_entity(self.ns(), entity.as_str()));
         let buckets = self.store().query_all(keys).await?;
@@ -102,6 +109,7 @@ impl Repository {
         Ok(None)
     }
 
+    /// Applies the limits to all shards; shard 0 says how many there are.
     async fn apply_to_bucket(
         &self,
         entity: &EntityId,

@@ -30,6 +30,7 @@ const RETENTION_CACHED_MS: i64 = 60_000;
 /// clock is set back, so that listings keep the order in which changes were made.
 static LAST_ID: Mutex<Ulid> = Mutex::new(Ulid::nil());
 
+/// A ULID that is larger than all of this process so far.
 fn next_id(now_ms: i64) -> String {
     let now_ms = u64::try_from(now_ms).unwrap_or(0);
     let mut last = LAST_ID.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,12 +49,16 @@ fn next_id(now_ms: i64) -> String {
 pub(crate) struct AuditRetention {
     /// Said in code; otherwise the namespace's system configuration says it.
     configured: Option<u32>,
+    /// The namespace's setting, as it was last read.
     stored: Mutex<Option<Stored>>,
 }
 
+/// A retention as it was read.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
+    /// Days that events are kept.
     days: u32,
+    /// When it was read, epoch ms.
     read_at_ms: i64,
 }
 
@@ -63,11 +68,13 @@ impl AuditRetention {
         Self { configured: days, stored: Mutex::new(None) }
     }
 
+    /// The retention, if it was read a moment ago.
     fn cached(&self, now_ms: i64) -> Option<u32> {
         let stored = (*self.stored.lock().unwrap_or_else(PoisonError::into_inner))?;
         (0..RETENTION_CACHED_MS).contains(&(now_ms - stored.read_at_ms)).then_some(stored.days)
     }
 
+    /// Keeps what was read.
     fn remember(&self, days: u32, now_ms: i64) {
         let stored = Stored { days, read_at_ms: now_ms };
         *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = Some(stored);
@@ -93,6 +100,7 @@ impl Repository {
         Ok(TransactPart::Put(audit::encode(self.ns(), &event), Expression::default()))
     }
 
+    /// The retention from code, memory or table, in that order; else 90 days.
     async fn audit_retention_days(&self) -> Result<u32, RepositoryError> {
         let retention = &self.inner.audit;
         let now_ms = self.now_ms();

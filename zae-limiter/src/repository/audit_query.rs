@@ -1,5 +1,12 @@
 //! Reading the audit trail: of one target, from its partition; of the whole namespace, by way of the index over all its
 //! items.
+//!
+//! Ids are ULIDs: 48 bits of milliseconds, then random ones, written so that text sorts by time. So "since" and "until"
+//! become bounds of ids, and a page is continued by the id of its last event.
+//!
+//! The trail of one target is a partition in that order, and a page costs what it shows. That of the whole namespace
+//! has no such order: the index lists events by target. A page of it reads the keys of all events, keeps the newest
+//! thousand in a sorted set, and fetches those. That is for an operator's question, not for a service.
 
 use std::collections::BTreeSet;
 
@@ -21,13 +28,14 @@ const LOOK: u32 = 1_000;
 /// The part of the trail that is asked for, as ids: they sort by time.
 #[derive(Clone, Debug)]
 struct Span {
-    /// Exclusive.
+    /// Only ids below.
     before: Option<String>,
-    /// Inclusive.
+    /// Only ids from this one on.
     since: Option<String>,
 }
 
 impl Span {
+    /// Turns times into ids.
     fn of(query: &AuditQuery) -> Result<Self, ValidationError> {
         let first_of = |ms: i64| Ulid::from_parts(u64::try_from(ms).unwrap_or(0), 0).to_string();
         let given = query.before.as_deref().map(event_id).transpose()?;
@@ -35,6 +43,7 @@ impl Span {
         Ok(Self { before: given.into_iter().chain(until).min(), since: query.since_ms.map(first_of) })
     }
 
+    /// Returns true if an id is in the span.
     fn contains(&self, id: &str) -> bool {
         self.before.as_deref().is_none_or(|before| id < before) && !self.is_over(id)
     }
@@ -75,6 +84,7 @@ impl Repository {
         }
     }
 
+    /// A page of one target's trail.
     async fn audit_of(
         &self,
         target: &AuditTarget,
@@ -102,6 +112,7 @@ impl Repository {
         }
     }
 
+    /// A page of the whole namespace's trail.
     async fn audit_of_all(&self, query: &AuditQuery, mut span: Span) -> Result<AuditPage, RepositoryError> {
         let look = usize::try_from(query.limit).unwrap_or(usize::MAX).saturating_add(1).max(LOOK as usize);
         let mut page = AuditPage::default();
@@ -162,6 +173,7 @@ fn cut(page: &mut AuditPage, query: &AuditQuery) -> bool {
     true
 }
 
+/// Checks that a text is a ULID.
 fn event_id(text: &str) -> Result<String, ValidationError> {
     let allowed = "the id of an audit event, a ULID of 26 characters";
     Ulid::from_string(text)

@@ -1,4 +1,7 @@
 //! Looking into buckets.
+//!
+//! Buckets are shown as the engine would see them, refilled to now and summed over shards. A further shard that nobody
+//! has written yet counts with its whole share, since its tokens are part of the bucket.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

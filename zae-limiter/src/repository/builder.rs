@@ -1,4 +1,15 @@
 //! Opening a table: [`RepositoryBuilder`].
+//!
+//! Opening is where mistakes are found: names are validated, the version record is compared, the namespace must be in
+//! use, and a missing table names the command that creates it. So a repository that exists can be used, and acquires do
+//! not check any of that again, except that the namespace is still in use, once a minute.
+//!
+//! | | table | namespace `default` | another namespace |
+//! |---|---|---|---|
+//! | `build` | must exist | registered where it is missing | must be registered |
+//! | `must_exist` | must exist | must be registered | must be registered |
+//! | `create_table`, embedded stores | created | registered | registered |
+//! | `provisioner` | made by it | registered | registered in a new stack only |
 
 #[cfg(feature = "embedded")]
 use std::path::PathBuf;
@@ -63,16 +74,26 @@ enum Missing {
 /// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct RepositoryBuilder {
+    /// The stack's name, unchecked.
     stack: Option<String>,
+    /// The namespace's name, unchecked.
     namespace: Option<String>,
+    /// The region, if the caller gave one.
     region: Option<String>,
+    /// The endpoint, if the caller gave one.
     endpoint_url: Option<String>,
     place: StoreChoice,
+    /// The parts that may be created.
     missing: Missing,
+    /// The one that makes a missing stack.
     provisioner: Option<Arc<dyn Provisioner>>,
+    /// The wall clock.
     clock: Arc<dyn Clock>,
+    /// Settings of the repository.
     settings: Settings,
+    /// A policy to store for all clients.
     on_unavailable: Option<StoredPolicy>,
+    /// A retention to store.
     audit_retention_days: Option<u32>,
 }
 
@@ -91,6 +112,7 @@ impl fmt::Debug for RepositoryBuilder {
 }
 
 impl RepositoryBuilder {
+    /// Starts with the defaults that each setter names.
     fn new() -> Self {
         Self {
             stack: None,
@@ -189,6 +211,9 @@ impl RepositoryBuilder {
     }
 
     /// Another clock than the system's.
+    ///
+    /// Tests give a [`ManualClock`](crate::ManualClock). The system's clock is held to DynamoDB's by the limiter; other
+    /// clocks are believed unless they ask for the same ([`Clock::follows_store`]).
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -196,12 +221,20 @@ impl RepositoryBuilder {
 
     /// Sets how long stored limits are remembered, 60 s by default; zero reads them every time. Changes made through
     /// this repository are seen at once.
+    ///
+    /// Each entity and resource in use costs one batch read of six small items for each such time and process: 1000
+    /// active keys and 60 s are about 17 batch reads a second. A longer time makes changes from elsewhere slower to
+    /// arrive; a deleted namespace is served for as long, too.
     pub fn config_cache_ttl(mut self, ttl: Duration) -> Self {
         self.settings.config_cache_ttl = ttl;
         self
     }
 
     /// Sets the lifetime of an idle bucket of default limits, in fill times: 7 by default; 0 keeps buckets for ever.
+    ///
+    /// A bucket that takes a minute to fill is then removed seven minutes after its last write, or when its debt is
+    /// paid, whichever is later. Removing costs nothing and creates no tokens, as such a bucket is full; without it,
+    /// every address that ever called keeps an item.
     pub fn bucket_ttl_multiplier(mut self, times: u32) -> Self {
         self.settings.bucket_ttl_multiplier = times;
         self

@@ -106,6 +106,7 @@ impl Repository {
     }
 }
 
+/// The entity and the shard in an item's key.
 fn address(item: &Item) -> Option<(EntityId, u32)> {
     let bucket = keys::parse_bucket_pk(get_s(item, "PK")?)?;
     Some((EntityId::new(bucket.entity).ok()?, bucket.shard))
@@ -127,6 +128,7 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
     Some(EntityCapacity { entity_id, capacity, available, utilization_pct: utilization(capacity, available) })
 }
 
+/// The used part, in per cent.
 fn utilization(capacity: i64, available: i64) -> f64 {
     if capacity <= 0 {
         return 0.0;

@@ -4,6 +4,13 @@
 //! if a later change concerns its entity or, for resources and the system, everybody. Comparing numbers instead of
 //! removing entries also catches the read that was under way during the change. For a few seconds after a change, reads
 //! are strongly consistent, because a replica may not have it yet.
+//!
+//! In numbers: a read of `key-1` begins when 7 changes are known, so it has *seen* 7. While it is under way its limits
+//! are changed, as change 8. When the read comes back it is remembered with 7, and 7 < 8, so the next acquire reads
+//! again. Removing the entry on change 8 would not have helped: it was not there yet.
+//!
+//! Four numbers per process and one for each entity with a recent change are all that is kept. If there are too many of
+//! those, the oldest becomes a change of everything, which costs reads and never a stale limit.
 
 use std::sync::{
     Arc,
@@ -29,15 +36,20 @@ const SETTLING_MS: i64 = 5_000;
 /// for as long as they are believed.
 #[derive(Debug)]
 pub(crate) struct Changes {
+    /// The number of the last change.
     count: AtomicU64,
     /// Number of changes that can be seen here.
     noted: AtomicU64,
+    /// When that was, epoch ms.
     last_ms: AtomicI64,
+    /// The last change that concerns everybody.
     everything: Arc<AtomicU64>,
+    /// The last change of each entity.
     entities: Cache<(NamespaceId, EntityId), u64>,
 }
 
 impl Changes {
+    /// Starts without changes.
     pub(crate) fn new() -> Self {
         let everything = Arc::new(AtomicU64::new(0));
         let forgotten = Arc::clone(&everything);
@@ -60,11 +72,13 @@ impl Changes {
         self.count.load(SeqCst)
     }
 
+    /// Notes a change that concerns everybody: of a resource, the system, or a namespace.
     pub(crate) fn of_everything(&self, now_ms: i64) {
         self.everything.fetch_max(self.next(now_ms), SeqCst);
         self.noted.fetch_add(1, SeqCst);
     }
 
+    /// Notes a change that concerns one entity.
     pub(crate) fn of_entity(&self, namespace: &NamespaceId, entity: &EntityId, now_ms: i64) {
         self.entities.insert((namespace.clone(), entity.clone()), self.next(now_ms));
         self.noted.fetch_add(1, SeqCst);
@@ -93,6 +107,7 @@ impl Changes {
         if age < SETTLING_MS { Consistency::Strong } else { Consistency::Eventual }
     }
 
+    /// Numbers a change.
     fn next(&self, now_ms: i64) -> u64 {
         self.last_ms.store(now_ms, SeqCst);
         self.count.fetch_add(1, SeqCst) + 1

@@ -26,14 +26,18 @@ pub(super) const TRIES: u32 = 10;
 /// The outcome for a configuration item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
+    /// It is there, with these limits.
     Stored,
+    /// It is gone.
     Removed,
 }
 
 /// The way in which a removal is recorded: by itself, or as part of another change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trail {
+    /// An event of its own.
     Own,
+    /// An event that the caller writes.
     Elsewhere,
 }
 
@@ -117,6 +121,7 @@ impl Repository {
         Err(busy(&key))
     }
 
+    /// Ends the resolutions that a level is part of.
     pub(super) fn forget_limits_at(&self, level: ConfigLevel<'_>) {
         match level {
             ConfigLevel::Entity(entity, _) => self.forget_limits_of(entity),
@@ -175,6 +180,7 @@ impl Repository {
         self.store().update(&self.entity_registry(), remove).await.map(drop)
     }
 
+    /// The key of the counts of entities with limits of their own.
     pub(super) fn entity_registry(&self) -> Key {
         Key::new(keys::pk_system(self.ns()), keys::sk_entity_config_resources())
     }
@@ -203,6 +209,7 @@ pub(super) fn check_scope(scope: &LimitScope) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// The error of a change that others kept overtaking.
 pub(super) fn busy(key: &Key) -> RepositoryError {
     let problem = format!("{} {} was changed by others {TRIES} times in a row; try again", key.pk, key.sk);
     StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, problem).into()

@@ -1,4 +1,7 @@
 //! The resources that have default limits, from memory: [`Repository::configured_resources`].
+//!
+//! A layer that takes the resource's name from the request must not let clients make up names: each would be a bucket.
+//! It accepts those that have default limits, and asks here for every request, so the answer is a set in memory.
 
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 
@@ -16,14 +19,17 @@ const RETRY_MS: i64 = 1_000;
 /// The names as they were last read.
 #[derive(Clone, Debug)]
 pub(crate) struct Configured {
+    /// The names.
     names: Arc<HashSet<ResourceName>>,
     /// Epoch ms from which on they are to be read again.
     due: i64,
+    /// When they were read, epoch ms: a clock that was set back makes them old.
     read_at: i64,
     /// The changes made before they were read.
     seen: u64,
 }
 
+/// The end of a refresh.
 type Refreshed = Result<CompResult<NamespaceId, Configured>, RepositoryError>;
 
 impl Repository {
@@ -73,6 +79,7 @@ impl Repository {
         }
     }
 
+    /// Returns true while the names may be believed.
     fn still_configured(&self, configured: &Configured) -> bool {
         // A clock that was set back makes them old, not eternal.
         let young = (configured.read_at..configured.due).contains(&self.now_ms());

@@ -1,4 +1,7 @@
 //! The client that a repository's table is reached by.
+//!
+//! One function for all ways: AWS as the environment describes it, a client of the caller's, or an embedded store.
+//! After it nobody knows which it was.
 
 #[cfg(feature = "embedded")]
 use std::path::PathBuf;
@@ -22,13 +25,18 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 /// The place of the table.
 #[derive(Default)]
 pub(super) enum StoreChoice {
+    /// AWS, or an endpoint that the environment or the caller names.
     #[default]
     Aws,
+    /// A client made elsewhere.
     Client(Client),
+    /// An embedded store that is gone with the process.
     #[cfg(feature = "embedded")]
     Memory,
+    /// An embedded store in a file.
     #[cfg(feature = "embedded")]
     File(PathBuf),
+    /// An embedded store made elsewhere.
     #[cfg(feature = "embedded")]
     Store(EmbeddedStore),
 }

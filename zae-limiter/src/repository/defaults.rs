@@ -1,4 +1,7 @@
 //! Limits that hold for whoever has none of their own: of one resource, and of the whole namespace.
+//!
+//! Unlike an entity's limits, defaults are not applied to buckets at once: they may concern every bucket of the
+//! namespace. Acquires bring each bucket in line when they next use it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 

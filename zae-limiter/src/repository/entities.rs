@@ -162,11 +162,13 @@ impl Repository {
         Ok(records)
     }
 
+    /// The key of an entity's record.
     fn meta(&self, id: &EntityId) -> Key {
         Key::new(keys::pk_entity(self.ns(), id.as_str()), keys::sk_meta())
     }
 }
 
+/// The item of a new entity.
 fn encode(entity: &NewEntity, ns: &str, now_ms: i64) -> Item {
     let id = entity.id.as_str();
     let parent = entity.parent_id.as_ref().map(EntityId::as_str);
@@ -188,6 +190,7 @@ fn encode(entity: &NewEntity, ns: &str, now_ms: i64) -> Item {
     stored
 }
 
+/// Reads an entity's record.
 fn decode(item: &Item) -> Result<Entity, RepositoryError> {
     let key = || format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default());
     let malformed = |problem: String| RepositoryError::Malformed { key: key(), problem };

@@ -4,6 +4,13 @@
 //! 0, together with the count of one, in a write on the condition that shard 0 was not refilled since it was read.
 //! Until then capacity and refill stay divided. So nothing is granted twice: what an interruption loses is tokens,
 //! which refill.
+//!
+//! In numbers: four shards of 25 hold 25, 10, 0 and −5 tokens; capacity 100. The further three are removed, with 5 in
+//! sum. Shard 0 is given 5, its count becomes one, and with 30 of 100 tokens it refills at the whole rate. A debt moves
+//! along, so nobody is rid of one by folding. If the process ends after removing, 5 tokens are lost until refill
+//! replaces them.
+//!
+//! Giving first and removing then would grant them twice if it ended in between.
 
 use std::collections::BTreeMap;
 
@@ -75,10 +82,12 @@ impl Repository {
         lifetime.end(full, now).filter(|end| image.ttl.is_some_and(|ttl| ttl < *end))
     }
 
+    /// The key of a shard.
     fn shard_key(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> Key {
         Key::new(keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), shard), keys::sk_state())
     }
 
+    /// Reads a shard; `None` if it is no bucket.
     async fn shard(&self, key: &Key) -> Result<Option<Image>, RepositoryError> {
         let item = self.store().get(key, Consistency::Strong).await?;
         Ok(item.as_ref().map(bucket::decode_plain).transpose()?.flatten())

@@ -5,12 +5,27 @@
 //! provisioner's state. Each concern is a module with an `impl Repository` block of its own.
 //!
 //! - Changes are written with their audit event, under the principal of the handle ([`Repository::acting_as`]).
-//! - A change of limits also reaches the buckets that it concerns, so that it holds with the next acquire.
+//! - A change of an entity's limits also reaches the buckets that it concerns, so that it holds with the next acquire.
 //! - [`resolution`] answers which limits apply, the only question that the engine asks here.
 //! - [`Registry`] is the part that is about all namespaces: it can be had without opening any of them.
 //!
 //! Reads and writes that may be repeated use the SDK's retries. Calls that change several items say in their
 //! documentation what a dropped future leaves behind.
+//!
+//! # What is written together
+//!
+//! | change | written as | if interrupted |
+//! |---|---|---|
+//! | an entity, limits, defaults, a policy | one transaction with the registry and the audit event | all or nothing |
+//! | buckets after a change of limits | one conditional write for each | the next acquire does it |
+//! | a namespace | one transaction over its two records | all or nothing |
+//! | deleting an entity, purging a namespace, folding a bucket | many writes, in an order that can be repeated | run it again |
+//!
+//! # Consistency
+//!
+//! What decides a change is read strongly, and is a condition of the change. What is listed is read from indexes, which
+//! lag behind by moments. What acquires need is cached for [`DEFAULT_CONFIG_CACHE_TTL`]; a change through this process
+//! ends what it concerns at once ([`changes`](self::changes)), and other processes see it when their caches run out.
 
 mod access;
 mod apply;
@@ -76,28 +91,45 @@ pub use registry::Registry;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Open one with [`Repository::open`] or [`Repository::builder`]; give it to a [`RateLimiter`](crate::RateLimiter) and
+/// keep a clone for changes: through a clone they take effect on that limiter's next acquire. All methods take names as
+/// text or as validated types, and amounts in whole tokens.
 #[derive(Clone)]
 pub struct Repository {
+    /// Shared by clones and by handles of other principals.
     inner: Arc<Inner>,
+    /// The author that the audit trail names.
     principal: Option<Principal>,
 }
 
 /// Settings chosen when the repository was built.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Lifetime of an idle bucket, in fill times; 0 keeps it.
     pub(crate) bucket_ttl_multiplier: u32,
+    /// Time for which resolutions are believed.
     pub(crate) config_cache_ttl: Duration,
 }
 
 pub(crate) struct Inner {
+    /// The table.
     pub(crate) store: Store,
+    /// The wall clock, not yet held to the store's.
     pub(crate) clock: Arc<dyn Clock>,
+    /// The stack's name, and so the table's.
     pub(crate) stack: StackName,
+    /// The endpoint that the caller gave.
     pub(crate) endpoint_url: Option<String>,
+    /// The name that it was opened by.
     pub(crate) namespace_name: NamespaceName,
+    /// The first part of every key.
     pub(crate) namespace_id: NamespaceId,
+    /// Caches, shared by the namespaces of one table.
     pub(crate) resolutions: Arc<Resolutions>,
+    /// Settings from the builder.
     pub(crate) settings: Settings,
+    /// The lifetime of audit events.
     pub(crate) audit: AuditRetention,
 }
 
@@ -113,6 +145,7 @@ impl fmt::Debug for Repository {
 }
 
 impl Repository {
+    /// Puts the parts together.
     pub(crate) fn assemble(inner: Inner) -> Self {
         Self { inner: Arc::new(inner), principal: None }
     }
@@ -214,26 +247,32 @@ impl Repository {
         &self.inner.store.client
     }
 
+    /// The table.
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
     }
 
+    /// The wall clock.
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
     }
 
+    /// The wall clock's time, in epoch ms.
     pub(crate) fn now_ms(&self) -> i64 {
         self.inner.clock.now_ms()
     }
 
+    /// The namespace's id as text, for keys.
     pub(crate) fn ns(&self) -> &str {
         self.inner.namespace_id.as_str()
     }
 
+    /// The caches.
     pub(crate) fn resolutions(&self) -> &Resolutions {
         &self.inner.resolutions
     }
 
+    /// The lifetime of an idle bucket, in fill times.
     pub(crate) fn bucket_ttl_multiplier(&self) -> u32 {
         self.inner.settings.bucket_ttl_multiplier
     }

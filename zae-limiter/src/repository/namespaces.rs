@@ -141,6 +141,7 @@ impl Store {
         self.namespaces(keys::NAMESPACE_PREFIX).await
     }
 
+    /// The records whose sort keys begin with `prefix`.
     async fn namespaces(&self, prefix: &str) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         let query = Query::table(keys::pk_system(keys::RESERVED)).prefix(prefix).strong();
         let items = self.query_all(query).await?;

@@ -1,4 +1,7 @@
 //! Pauses that one process learned of and all should keep.
+//!
+//! A pause is extended and never shortened: of two answers to calls that overlapped, the later end is the safe one. It
+//! outlives its end by an hour in the table, so that an operator sees what happened.
 
 use std::time::Duration;
 

@@ -111,8 +111,11 @@ impl Store {
 
 /// A purge under way.
 struct Purge<'a, F> {
+    /// The table.
     store: &'a Store,
+    /// The namespace, in state `purging`.
     info: NamespaceInfo,
+    /// Items removed so far.
     removed: u64,
     progress: F,
 }
@@ -160,6 +163,7 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
         Err(RepositoryError::NamespaceState { id, state: NamespaceState::Purging, advice })
     }
 
+    /// Removes items, unless the namespace was recovered meanwhile.
     async fn remove(&mut self, keys: &[Key]) -> Result<(), RepositoryError> {
         if keys.is_empty() {
             return Ok(());
@@ -171,6 +175,7 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
         Ok(())
     }
 
+    /// Removes the record by id, the last trace of the namespace.
     async fn finish(self) -> Result<u64, RepositoryError> {
         let by_id = namespace::by_id(&self.info.id);
         let unnamed = TransactPart::Check(namespace::by_name(&self.info.name), leads_elsewhere(&self.info.id));

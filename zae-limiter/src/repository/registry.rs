@@ -33,8 +33,11 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Registry {
+    /// The table.
     pub(super) store: Store,
+    /// The time that records get.
     pub(super) clock: Arc<dyn Clock>,
+    /// The stack's name, and so the table's.
     pub(super) stack: StackName,
 }
 

@@ -52,16 +52,22 @@ const MAX_NAMESPACES: u64 = 10_000;
 /// The level at which limits were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigSource {
+    /// The entity's own, for this resource.
     Entity,
+    /// The entity's own, for all resources.
     EntityDefault,
+    /// The resource's default.
     Resource,
+    /// The namespace's default.
     System,
 }
 
 /// The stored configuration of one entity and resource.
 #[derive(Debug)]
 pub(crate) struct Resolution {
+    /// The limits of the first level that has any.
     pub(crate) limits: Option<Limits>,
+    /// That level.
     pub(crate) source: Option<ConfigSource>,
     /// The namespace's default.
     pub(crate) on_unavailable: Option<StoredPolicy>,
@@ -69,15 +75,20 @@ pub(crate) struct Resolution {
     pub(crate) unsupported: Option<Unsupported>,
     /// The level at which an operator has switched it off.
     pub(crate) disabled: Option<DisabledLevel>,
+    /// The entity above, whether it is charged or not.
     pub(crate) parent: Option<EntityId>,
+    /// True if the parent is charged, too.
     pub(crate) cascade: bool,
 }
 
 /// A resolution and, when it was just read, the bucket that was read along with it.
 #[derive(Debug)]
 pub(crate) struct Resolved {
+    /// The configuration.
     pub(crate) resolution: Arc<Resolution>,
+    /// Shard 0 of the entity's bucket, if this call read it and it exists.
     pub(crate) bucket: Option<Item>,
+    /// The time for which the configuration may be kept.
     pub(crate) validity: Validity,
 }
 
@@ -112,21 +123,29 @@ pub(super) struct Remembered {
     pub(super) seen: u64,
 }
 
+/// The key of a configuration.
 type ResolutionKey = (NamespaceId, EntityId, ResourceName);
 
 /// The resolutions that the repositories of one table share.
 #[derive(Debug)]
 pub(crate) struct Resolutions {
+    /// Configurations, by namespace, entity and resource.
     cache: Cache<ResolutionKey, Remembered>,
+    /// Tells if namespaces are still in use.
     pub(super) standings: Standings,
+    /// The time for which an entry is believed.
     pub(super) ttl: Duration,
+    /// Answers from memory.
     hits: AtomicU64,
+    /// Answers that were read.
     misses: AtomicU64,
+    /// The outage policy of each namespace, for when it cannot be read.
     policies: moka::sync::Cache<NamespaceId, Option<StoredPolicy>>,
     /// Entities and resources that were switched off when last read: an outage does not switch them on.
     disabled: moka::sync::Cache<ResolutionKey, DisabledLevel>,
     /// Most entities have the limits of a level above them, which are read again for each.
     limits: Interner<Limits>,
+    /// Changes made through this process.
     changes: Changes,
     /// By namespace.
     pub(super) configured: Cache<NamespaceId, Configured>,
@@ -166,6 +185,7 @@ impl Resolutions {
     }
 }
 
+/// The level of a switch; the system has none.
 pub(super) fn disabled_level(source: ConfigSource) -> Option<DisabledLevel> {
     match source {
         ConfigSource::Entity => Some(DisabledLevel::Entity),
@@ -194,6 +214,7 @@ impl Repository {
         Ok(Resolved { resolution: remembered.resolution, bucket, validity })
     }
 
+    /// Answers from memory, or reads once for all who ask meanwhile.
     async fn read_or_remember(
         &self,
         entity: &EntityId,
@@ -234,6 +255,7 @@ impl Repository {
         }
     }
 
+    /// Reads the six items, and takes from the levels what the first of them says.
     async fn read_resolution(
         &self,
         entity: &EntityId,

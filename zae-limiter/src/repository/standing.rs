@@ -28,6 +28,7 @@ pub(super) struct Standing {
 pub(super) struct Standings(Cache<NamespaceId, Standing>);
 
 impl Standings {
+    /// Starts without knowing any.
     pub(super) fn new() -> Self {
         Self(Cache::new(MAX_NAMESPACES))
     }
@@ -37,6 +38,7 @@ impl Standings {
         self.0.insert(namespace.clone(), Standing { read_at: now, gone: None }).await;
     }
 
+    /// Makes the next acquires ask again.
     pub(super) fn forget(&self) {
         self.0.invalidate_all();
     }

@@ -23,18 +23,27 @@ use crate::{
 /// One change, as the trail records it.
 #[derive(Debug)]
 pub(super) enum Change<'a> {
+    /// A new entity.
     EntityCreated(&'a NewEntity),
+    /// An entity and so many records of it are gone.
     EntityDeleted(&'a EntityId, usize),
+    /// An entity has new limits.
     LimitsSet(&'a EntityId, &'a LimitScope, &'a Limits),
+    /// An entity has no limits of its own any more.
     LimitsDeleted(&'a EntityId, &'a LimitScope),
+    /// A resource has new defaults.
     ResourceSet(&'a ResourceName, &'a Limits),
+    /// A resource has no defaults any more.
     ResourceDeleted(&'a ResourceName),
+    /// The namespace has new defaults.
     SystemSet(Option<&'a Limits>, Option<StoredPolicy>),
+    /// The namespace has no defaults any more.
     SystemDeleted(Option<&'a Limits>, Option<StoredPolicy>),
     AccessSet(&'a ConfigTarget, Option<Access>),
 }
 
 impl Change<'_> {
+    /// The part of the trail that it belongs to.
     fn target(&self) -> AuditTarget {
         match self {
             Self::EntityCreated(entity) => AuditTarget::Entity(entity.id.clone()),
@@ -50,6 +59,7 @@ impl Change<'_> {
         }
     }
 
+    /// The action's name.
     fn action(&self) -> AuditAction {
         match self {
             Self::EntityCreated(_) => AuditAction::EntityCreated,
@@ -61,6 +71,7 @@ impl Change<'_> {
         }
     }
 
+    /// The resource that limits are for.
     fn scope(&self) -> Option<LimitScope> {
         match self {
             Self::LimitsSet(_, scope, _) | Self::LimitsDeleted(_, scope) => Some((*scope).clone()),
@@ -73,6 +84,7 @@ impl Change<'_> {
         }
     }
 
+    /// The new values, or what is known of the old ones.
     fn details(&self) -> Value {
         let list = |limits: Option<&Limits>| json!(limits.map(Limits::as_slice).unwrap_or_default());
         match self {

@@ -1,4 +1,8 @@
 //! Reading consumption over time.
+//!
+//! Snapshots of an entity lie under it by resource and time; those of a resource are found in an index by time. Filters
+//! for the window's length and span are applied here, after reading: the keys have no room for them, and most queries
+//! want most of what is there. Reading ends early where keys are in the order of time.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +21,20 @@ const READ_AT_LEAST: u32 = 100;
 
 /// The part of a query that DynamoDB reads, and the filters that apply after that.
 struct Reading<'a> {
+    /// The part of the table.
     query: Query,
     /// True if the order is that of time alone, so that reading can end where the time asked for begins.
     by_time: bool,
+    /// The length that is wanted.
     window: Option<&'a UsageWindow>,
+    /// The earliest start, as text.
     since: Option<String>,
+    /// The latest start, as text.
     until: Option<String>,
 }
 
 impl<'a> Reading<'a> {
+    /// Turns a query into a part of the table and filters.
     fn new(ns: &str, query: &'a UsageQuery) -> Self {
         let (place, by_time) = match &query.of {
             UsageOf::Entity(entity) => {
@@ -48,15 +57,18 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Returns true if a snapshot is asked for.
     fn wants(&self, snapshot: &UsageSnapshot) -> bool {
         self.window.is_none_or(|window| *window == snapshot.window) && self.is_within(&snapshot.window_start)
     }
 
+    /// Returns true if a start is in the span.
     fn is_within(&self, start: &str) -> bool {
         self.since.as_deref().is_none_or(|since| start >= since)
             && self.until.as_deref().is_none_or(|until| start <= until)
     }
 
+    /// Returns true if all that follow start too early.
     fn is_past(&self, start: &str) -> bool {
         self.by_time && self.since.as_deref().is_some_and(|since| start < since)
     }
@@ -125,6 +137,7 @@ impl Repository {
         }
     }
 
+    /// Reads a page and applies the filters.
     async fn read_usage(&self, reading: &Reading<'_>, request: &Query) -> Result<Read, RepositoryError> {
         let page = self.store().query_page(request).await?;
         let (mut items, mut next) = (page.items, page.next);

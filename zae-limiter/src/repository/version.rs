@@ -21,6 +21,7 @@ pub(crate) enum MissingVersion {
     Leave,
 }
 
+/// The name that this crate signs the record with.
 fn own_name() -> String {
     format!("client:zae-limiter-rs/{}", env!("CARGO_PKG_VERSION"))
 }
@@ -52,11 +53,13 @@ impl Store {
         }
     }
 
+    /// Reads the record.
     pub(super) async fn version_record(&self) -> Result<Option<VersionRecord>, RepositoryError> {
         let item = self.get(&version::key(), Consistency::Strong).await?;
         Ok(item.as_ref().map(version::decode))
     }
 
+    /// Writes the record, and again if another writer raised the minimum meanwhile.
     pub(super) async fn write_version(
         &self,
         clock: &dyn Clock,

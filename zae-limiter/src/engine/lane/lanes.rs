@@ -26,6 +26,7 @@ const IDLE: Duration = Duration::from_secs(600);
 pub(crate) struct Lanes {
     /// By bucket.
     lanes: Cache<BucketKey, Arc<Lane>>,
+    /// Sets that many entities share.
     limit_set: Interner<Arc<LimitSet>>,
     /// A parent was met that cascades itself.
     third_level: Once,
