@@ -73,6 +73,32 @@
 //! | `sso` | no | credentials of IAM Identity Center as well |
 //! | `login` | no | credentials of `aws login` as well |
 //! | `embedded` | no | an in-process DynamoDB, in memory or in a file: [`Repository::embedded`] |
+//!
+//! # Where to start
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | limit a call | [`RateLimiter::acquire`], [`Cost`], [`Lease`] |
+//! | set a limiter up | [`RateLimiter::builder`]: deadline, outages, reserve |
+//! | open a table | [`Repository::open`], [`Repository::builder`], [`Repository::embedded`] |
+//! | store limits | [`Repository::set_limits`], [`Repository::set_system_defaults`], [`Limit`] |
+//! | tell users what is left | [`Lease::statuses`], [`RateLimiter::available`] |
+//! | react to a refusal | [`AcquireError`], and the table in [`error`] |
+//! | test your service | [`guide::testing`], [`ManualClock`] |
+//! | understand why it is exact | [`guide::engine`] |
+//!
+//! # Cancel safety
+//!
+//! Dropping the future of an acquire at any point leaves nothing taken, once the refund of what was under way has
+//! settled. Dropping a [`Lease`] rolls it back; dropping a [`Settlement`] lets it go on. Reads of a [`Repository`] can
+//! be dropped at any time. Its changes are one transaction each, so a dropped one has happened or has not; the few that
+//! take several writes say what an interruption leaves, and can be repeated.
+//!
+//! # Runtimes
+//!
+//! A limiter needs a multi-threaded or current-thread tokio runtime with time enabled. It works on the one that it was
+//! built on, also when it is asked on another ([`RateLimiterBuilder::build`]), and spawns a task only while a bucket
+//! has work.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

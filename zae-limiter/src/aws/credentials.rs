@@ -166,6 +166,7 @@ fn by_setting(profile: &Profile, profiles: &ProfileSet) -> Option<(String, Strin
 
 /// The profile at the end of a chain of roles; none where the chain has no end, or ends at something else.
 fn base<'a>(profile: &'a Profile, profiles: &'a ProfileSet) -> Option<&'a Profile> {
+    /// More roles in a row than anybody sets up.
     const LONGEST: usize = 16;
     let next = |profile: &&'a Profile| profiles.get_profile(profile.get("source_profile")?);
     std::iter::successors(Some(profile), next).take(LONGEST).find(|profile| profile.get("role_arn").is_none())

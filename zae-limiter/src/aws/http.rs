@@ -32,7 +32,9 @@ use super::{
 /// One set of connections for each pair of timeouts, whichever clients ask for it: making one means reading the
 /// certificates that the system trusts.
 pub(super) struct Client {
+    /// The proxies that requests may go through.
     proxies: Proxies,
+    /// Connections made so far, with their timeouts.
     made: Mutex<Vec<(HttpConnectorSettings, SharedHttpConnector)>>,
 }
 
@@ -50,6 +52,7 @@ impl Client {
         client
     }
 
+    /// Returns the connections with these timeouts, made if there are none.
     fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let timeouts = |it: &HttpConnectorSettings| (it.connect_timeout(), it.read_timeout());
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,12 +78,16 @@ impl HttpClient for Client {
 /// The ways to an endpoint.
 #[derive(Debug)]
 struct Routes {
+    /// Without a proxy.
     direct: Connector,
+    /// Through the proxy for plain endpoints.
     http: Option<Connector>,
+    /// Through the proxy for encrypted endpoints.
     https: Option<Connector>,
 }
 
 impl Routes {
+    /// Makes the ways that the environment asks for.
     fn new(proxies: &Proxies, settings: &HttpConnectorSettings) -> Self {
         let connector = |proxy: Option<ProxyConfig>| {
             let mut connector = Connector::builder().connector_settings(settings.clone());

@@ -49,6 +49,7 @@ pub const LOCAL_ACCESS_KEY_ID: &str = "local";
 /// Neither an acquire nor an attempt waits for a connection longer than its own time; the connection then serves the
 /// next.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Attempts unless it is set otherwise, as the SDK has it.
 const DEFAULT_ATTEMPTS: u32 = 3;
 
 /// A service whose endpoint can be configured by itself.
@@ -110,12 +111,19 @@ impl Service {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read until it is loaded"]
 pub struct Connect {
+    /// The service whose endpoint decides what else is needed.
     service: Service,
+    /// Services whose endpoints are only checked.
     others: Vec<Service>,
+    /// The region, if the caller gave one.
     region: Option<String>,
+    /// The endpoint, if the caller gave one.
     endpoint_url: Option<String>,
+    /// Time for a connection to be made.
     connect_timeout: Duration,
+    /// Time for one attempt; `None` for no bound of its own.
     attempt_timeout: Option<Duration>,
+    /// Attempts for each call.
     attempts: u32,
 }
 
@@ -152,18 +160,24 @@ impl Connect {
     }
 
     /// Sets the time limit for opening a connection; ten seconds by default.
+    ///
+    /// An acquire whose deadline is earlier ends before that, and the connection serves the next one.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
     /// Sets the time limit for one attempt of a call.
+    ///
+    /// Without it an attempt may take for ever. Writes of the engine have deadlines of their own and ignore it.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
     /// Sets the number of attempts per call; three by default.
+    ///
+    /// Between attempts the SDK waits, longer each time. Writes of the engine are attempted once, whatever this says.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
@@ -200,6 +214,7 @@ impl Connect {
         Ok(explained(config, |chain| Explained { chain, absent, variables, files }))
     }
 
+    /// Sets the SDK's loader up with what was found.
     #[allow(deprecated, reason = "the method's own type is the deprecated name of one that is not")]
     fn loader(
         &self,

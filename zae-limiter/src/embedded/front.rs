@@ -29,7 +29,9 @@ const KEPT: Duration = Duration::from_secs(60);
 /// engine's own server.
 #[derive(Clone)]
 pub struct DatabaseFront {
+    /// The engine, for the checks.
     database: Database,
+    /// Connections to the engine's own server.
     client: Client<Inside, Body>,
 }
 

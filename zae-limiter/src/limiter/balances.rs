@@ -25,6 +25,7 @@ use crate::{
 /// The balance of one limit over all shards of a bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitBalance {
+    /// The limit.
     pub(crate) name: LimitName,
     /// One balance for each shard, in their order.
     shards: Vec<Balance>,

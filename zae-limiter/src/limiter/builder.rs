@@ -69,7 +69,9 @@ pub struct RateLimiterBuilder {
     reserve: Reserve,
     /// Time from the write that debits a lot to its end.
     reserve_life: Duration,
+    /// The policy that overrides the stored one.
     on_unavailable: Option<OnUnavailable>,
+    /// Limits where none are stored.
     default_limits: Option<Limits>,
     /// The source of jitter and stamps.
     random: Random,

@@ -119,6 +119,7 @@ pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
 /// process.
 #[derive(Clone)]
 pub struct RateLimiter {
+    /// Shared by clones.
     inner: Arc<Inner>,
 }
 

@@ -57,6 +57,7 @@ pub struct Limit {
     refill_period_seconds: u64,
 }
 
+/// A limit as it is serialised, before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLimit {

@@ -37,9 +37,13 @@ const NO_MINIMUM: &str = "0.0.0";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
+    /// The first number.
     major: u64,
+    /// The second.
     minor: u64,
+    /// The third.
     patch: u64,
+    /// The text after the hyphen, or `dev`.
     pre_release: Option<String>,
 }
 

@@ -82,6 +82,7 @@ pub struct RepositoryBuilder {
     region: Option<String>,
     /// The endpoint, if the caller gave one.
     endpoint_url: Option<String>,
+    /// The place of the table.
     place: StoreChoice,
     /// The parts that may be created.
     missing: Missing,

@@ -117,6 +117,7 @@ struct Purge<'a, F> {
     info: NamespaceInfo,
     /// Items removed so far.
     removed: u64,
+    /// Told how many items are gone.
     progress: F,
 }
 

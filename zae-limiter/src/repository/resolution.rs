@@ -117,7 +117,9 @@ pub struct ConfigCacheStats {
 
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
+    /// The configuration.
     resolution: Arc<Resolution>,
+    /// When it was read, epoch ms.
     pub(super) read_at: i64,
     /// The changes made before it was read.
     pub(super) seen: u64,

@@ -76,7 +76,9 @@ impl<'a> Reading<'a> {
 
 /// The wanted snapshots of one page, and the start of the next page.
 struct Read {
+    /// Snapshots with their items, which a cursor is made of.
     snapshots: Vec<(UsageSnapshot, Item)>,
+    /// The key to continue after.
     next: Option<Item>,
 }
 

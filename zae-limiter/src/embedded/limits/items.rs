@@ -24,6 +24,7 @@ const MAX_SORT: usize = 1_024;
 /// As much of an index's definition as the engine's table of tables is asked for.
 #[derive(Debug, Deserialize)]
 struct Index {
+    /// The attributes of its key.
     #[serde(rename = "KeySchema")]
     key_schema: Vec<KeySchemaElement>,
 }

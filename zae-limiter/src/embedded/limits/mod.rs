@@ -125,6 +125,7 @@ impl Limited for TransactWriteItemsRequest {
 
 /// The refusal of a request as it came; `None` where there is none, or where the engine reads it and judges by itself.
 pub(super) fn refusal(database: &Database, operation: &str, body: &[u8]) -> Option<DynoxideError> {
+    /// The refusal of a request of type `T`; `None` for one that cannot be read as such.
     fn of<T: DeserializeOwned + Limited>(database: &Database, body: &[u8]) -> Option<DynoxideError> {
         serde_json::from_slice::<T>(body).ok()?.check(database).err()
     }
@@ -140,6 +141,7 @@ pub(super) fn refusal(database: &Database, operation: &str, body: &[u8]) -> Opti
     }
 }
 
+/// Checks one part of a transaction.
 fn check_action(database: &Database, action: &TransactWriteItem) -> Result<(), DynoxideError> {
     if let Some(put) = &action.put {
         items::check(database, &put.table_name, &put.item)?;
@@ -162,6 +164,7 @@ fn check_action(database: &Database, action: &TransactWriteItem) -> Result<(), D
     Ok(())
 }
 
+/// DynamoDB's error for a request that breaks a bound.
 fn refused(message: String) -> DynoxideError {
     DynoxideError::ValidationException(message)
 }

@@ -32,6 +32,7 @@ use crate::{
 pub(crate) struct LocalShares {
     /// The part of each limit, 0 to 1.
     share: f64,
+    /// By entity and resource; the least used are forgotten first.
     buckets: Cache<(EntityId, ResourceName), Arc<LocalBucket>>,
 }
 

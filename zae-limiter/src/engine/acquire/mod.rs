@@ -67,9 +67,7 @@ async fn ask_target(
     target: &Arc<Target>,
     lanes: &Lanes,
     amounts: &[i64],
-    /// Tells if the reserve may answer.
     exactness: Exactness,
-    /// When the caller stops waiting.
     deadline: Instant,
 ) -> AskOutcome {
     let known = target.lane().image();
@@ -97,11 +95,13 @@ async fn ask_target(
 
 /// The parameters for asking a lane.
 struct ShardQuery {
+    /// Tells if the reserve may answer.
     exactness: Exactness,
     /// The shards that the bucket is known to have.
     shards: u32,
     /// Shard 0, from which a further shard is opened.
     first_shard: Option<Arc<Image>>,
+    /// When the caller stops waiting.
     deadline: Instant,
 }
 
@@ -126,8 +126,11 @@ fn sooner(best: Option<Refusal>, other: Refusal) -> Refusal {
 
 /// One target of an acquire under way.
 struct TargetAsk<'a> {
+    /// The bucket, with its limits.
     target: &'a Arc<Target>,
+    /// Tells if the reserve may answer.
     exactness: Exactness,
+    /// In mt, in the order of the target's limits.
     amounts: Amounts,
     /// The hold that its reserve gave.
     hold: Option<Hold>,

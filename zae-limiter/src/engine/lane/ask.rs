@@ -81,6 +81,8 @@ pub(crate) struct Refusal {
 /// Why a bucket could not be asked. Cloneable, because one write answers many.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
+    /// The store could not be asked, for a reason that says something about its health, and with the error where there
+    /// is one.
     Unavailable(UnavailableReason, Option<Arc<RepositoryError>>),
     /// An error that no policy may turn into a grant.
     Hard(Arc<RepositoryError>),

@@ -62,9 +62,13 @@ fn fits(left: &[i64], amounts: &[i64]) -> bool {
 
 /// The asks that are served, those that are not, the amounts that they take, and what is left.
 struct Serving {
+    /// Those that fit, as indices in order of arrival.
     served: Vec<usize>,
+    /// Those that did not.
     unserved: Vec<usize>,
+    /// The sum of what is served, in mt by limit.
     take: Vec<i64>,
+    /// The balances after it, in mt by limit.
     left: Vec<i64>,
 }
 

@@ -41,6 +41,7 @@ use crate::{
 pub(crate) struct Hold {
     /// The bucket, and the limits that the amounts are aligned with.
     target: Arc<Target>,
+    /// The creation of the bucket that the tokens came from.
     incarnation: Option<Incarnation>,
     /// In mt; 0 for limits that the cost did not name.
     taken: Amounts,

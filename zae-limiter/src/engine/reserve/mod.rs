@@ -123,6 +123,7 @@ pub(crate) enum ReserveState {
 pub(crate) struct ReserveReturn {
     /// Refunds to the bucket.
     pub(crate) settled: Vec<Settled>,
+    /// The creation of the bucket that the refunds go to.
     pub(crate) incarnation: Option<Incarnation>,
     /// Tokens that were too old to be returned, in mt.
     pub(crate) forfeited: Vec<(LimitName, i64)>,

@@ -80,6 +80,7 @@ pub(crate) enum BucketHealth {
 pub(crate) struct Circuit {
     /// Since when there were only failures.
     failing_since: Option<Instant>,
+    /// Failures in a row.
     failures: u32,
     /// The usual share of failures.
     usual: f64,

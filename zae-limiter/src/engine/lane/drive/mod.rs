@@ -75,6 +75,7 @@ const PATIENCE: u32 = 8;
 
 /// The next step of a round.
 enum Step {
+    /// A write has to be sent.
     Write(WriteDraft, WriteRequest),
     /// Something was answered; look again.
     Again,
