@@ -150,8 +150,6 @@ pub use service::{LimitedService, ResponseFuture};
 pub use wait::{Wait, WaitReason};
 pub use zae_tower::{
     self, AcquireError, Cost, EntityId, IntoName, Lease, LeaseError, LeaseOrigin, Limit, LimitStatus, Limits,
-    OnUnavailable, RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError,
+    OnUnavailable, RateLimiter, Repository, RequestHead, Reserve, ResourceName, ValidationError, extract, llm,
+    llm::limits as provider, settle,
 };
-// Shown there: their pages link to each other, and rustdoc does not resolve such links in a second place.
-#[doc(no_inline)]
-pub use zae_tower::{extract, llm, llm::limits as provider, settle};
