@@ -47,13 +47,14 @@
 //! | is read to its end and has usage | the usage, in place of the estimate |
 //! | breaks off (the client hangs up, the provider dies) after usage came that is not final | the larger of the two |
 //! | has an error event, wherever it stands | the larger of the usage so far and the estimate |
-//! | breaks off before, is compressed, is no success, or has no usage | the estimate |
+//! | is a refusal by the provider within a success | the request |
+//! | breaks off before, is no success, or has no usage | the estimate |
 //!
 //! # Metrics and events
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
-//! | `zae_llm_readings_total` | counter | `reading` = `final`, `so_far`, `unseen`; `reason` = `none`, `error_status`, `compressed`, `unknown_format`, `broke_off`, `absent`, `malformed`, `error_event`, `absurd` | responses |
+//! | `zae_llm_readings_total` | counter | `reading` = `final`, `so_far`, `unseen`; `reason` = `none`, `error_status`, `compressed`, `unknown_format`, `broke_off`, `absent`, `malformed`, `error_event`, `refused`, `absurd` | responses |
 //! | `zae_llm_tokens_total` | counter | `kind` = `input_uncached`, `cache_read`, `cache_write`, `output` | tokens that providers reported |
 //!
 //! | event | level | fields | when |
@@ -85,6 +86,7 @@ mod providers;
 mod read;
 mod request;
 mod tariff;
+mod tier;
 mod usage;
 mod weights;
 
@@ -94,6 +96,7 @@ pub use providers::ApiFormat;
 pub use read::{Reading, Unseen, UsageReader};
 pub use request::{LlmRequest, include_usage};
 pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError};
+pub use tier::{Region, ServiceTier};
 pub use usage::Usage;
 pub use weights::Weights;
 pub use zae_limiter;

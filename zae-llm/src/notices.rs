@@ -39,7 +39,7 @@ impl Notices {
 
     fn unseen(&self, reason: Unseen, resource: &ResourceName) {
         // A failed call has none, and a client may hang up as it likes.
-        let expected = matches!(reason, Unseen::ErrorStatus | Unseen::ErrorEvent | Unseen::BrokeOff);
+        let expected = matches!(reason, Unseen::ErrorStatus | Unseen::ErrorEvent | Unseen::Refused | Unseen::BrokeOff);
         if !expected && self.first(reason, resource) {
             tracing::warn!(%resource, %reason, "a response told no usage, so its estimate stands; said once per \
                 resource and reason");

@@ -3,7 +3,7 @@
 use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
 
 use crate::{
-    Reading, Usage, Weights,
+    Reading, Unseen, Usage, Weights,
     weights::{Millionths, OutOfRange},
 };
 
@@ -137,8 +137,8 @@ impl Tariff {
         self.settle(lease, usage, 0)
     }
 
-    /// Adjusts `lease` by what was read: down or up by final usage, only up by usage so far, not at all where none was
-    /// seen.
+    /// Adjusts `lease` by what was read: down or up by final usage, only up by usage so far, to nothing but the request
+    /// where the provider [refused](crate::Unseen::Refused) it, and not at all where nothing was seen.
     ///
     /// # Errors
     /// As [`adjust`](Tariff::adjust).
@@ -146,6 +146,7 @@ impl Tariff {
         match reading {
             Reading::Final(usage) => self.adjust(lease, usage),
             Reading::SoFar(usage) => self.adjust_up(lease, usage),
+            Reading::Unseen(Unseen::Refused) => self.adjust(lease, &Usage::NONE),
             Reading::Unseen(_) => Ok(()),
         }
     }

@@ -5,11 +5,20 @@ use std::{
     ops::{Add, AddAssign},
 };
 
-/// Tokens that one call (or several, added up) used, by kind. Units: whole tokens.
+use crate::{Region, ServiceTier};
+
+/// Tokens that one call (or several, added up) used, by kind. Units: whole tokens, but for the last four counts.
 ///
-/// The kinds do not overlap, but for `reasoning`, which is a part of `output`. Providers count in two ways, and the
-/// methods say which one is meant: OpenAI and Gemini count cached tokens *within* the input, Anthropic and Bedrock
-/// *beside* it.
+/// | kind | is |
+/// |---|---|
+/// | `input_uncached`, `cache_read`, `cache_write`, `output` | all tokens; they do not overlap |
+/// | `cache_write_1h` | a part of `cache_write` |
+/// | `audio_input`, `image_input` | parts of `input_uncached` |
+/// | `reasoning`, `audio_output`, `image_output`, `rejected` | parts of `output` |
+/// | `tool_calls`, `milliseconds`, `images`, `search_units` | no tokens; some providers bill them |
+///
+/// Providers count in two ways, and the methods say which one is meant: OpenAI and Gemini count cached tokens *within*
+/// the input, Anthropic and Bedrock *beside* it.
 ///
 /// ```
 /// use zae_llm::Usage;
@@ -33,12 +42,57 @@ pub struct Usage {
     pub output: u64,
     /// The part of the output that is reasoning.
     pub reasoning: u64,
+    /// The part of what was written to the cache that stays there for an hour, which Anthropic bills at another price.
+    pub cache_write_1h: u64,
+    /// The part of the uncached input that is sound.
+    pub audio_input: u64,
+    /// The part of the uncached input that is pictures.
+    pub image_input: u64,
+    /// The part of the output that is sound.
+    pub audio_output: u64,
+    /// The part of the output that is pictures.
+    pub image_output: u64,
+    /// The part of the output that was predicted by the request and turned out otherwise, which OpenAI bills as output.
+    pub rejected: u64,
+    /// Calls of tools that the provider ran: web searches, mostly.
+    pub tool_calls: u64,
+    /// Thousandths of seconds of sound or of computing, where a provider bills time.
+    pub milliseconds: u64,
+    /// Pictures, where a provider bills each.
+    pub images: u64,
+    /// Search units, as Cohere bills reranking.
+    pub search_units: u64,
+    /// The tier of service that answered.
+    pub tier: ServiceTier,
+    /// The region that the call was bound to.
+    pub region: Region,
 }
 
 impl Usage {
+    /// Nothing of any kind.
+    pub const NONE: Self = Self {
+        input_uncached: 0,
+        cache_read: 0,
+        cache_write: 0,
+        output: 0,
+        reasoning: 0,
+        cache_write_1h: 0,
+        audio_input: 0,
+        image_input: 0,
+        audio_output: 0,
+        image_output: 0,
+        rejected: 0,
+        tool_calls: 0,
+        milliseconds: 0,
+        images: 0,
+        search_units: 0,
+        tier: ServiceTier::Standard,
+        region: Region::Anywhere,
+    };
+
     /// `input` tokens without a cache, and `output` tokens.
     pub const fn new(input: u64, output: u64) -> Self {
-        Self { input_uncached: input, cache_read: 0, cache_write: 0, output, reasoning: 0 }
+        Self { input_uncached: input, output, ..Self::NONE }
     }
 
     /// Of the input so far, `tokens` were read from the cache.
@@ -98,6 +152,110 @@ impl Usage {
         self
     }
 
+    /// Of what was written to the cache, `tokens` stay there for an hour.
+    #[must_use]
+    pub const fn cache_write_1h_within(mut self, tokens: u64) -> Self {
+        self.cache_write_1h = part(self.cache_write_1h, tokens, self.cache_write);
+        self
+    }
+
+    /// Of the uncached input, `tokens` were sound.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// // OpenAI: prompt_tokens 100, of which audio_tokens 80.
+    /// let within = Usage::new(100, 0).audio_input_within(80);
+    /// // Mistral counts the sound in the total alone.
+    /// assert_eq!(Usage::new(20, 0).audio_input_beside(80), within);
+    /// ```
+    #[must_use]
+    pub const fn audio_input_within(mut self, tokens: u64) -> Self {
+        self.audio_input = part(self.audio_input, tokens, self.input_uncached.saturating_sub(self.image_input));
+        self
+    }
+
+    /// Beside the input so far, `tokens` were sound.
+    #[must_use]
+    pub const fn audio_input_beside(mut self, tokens: u64) -> Self {
+        self.input_uncached = self.input_uncached.saturating_add(tokens);
+        self.audio_input_within(tokens)
+    }
+
+    /// Of the uncached input, `tokens` were pictures.
+    #[must_use]
+    pub const fn image_input_within(mut self, tokens: u64) -> Self {
+        self.image_input = part(self.image_input, tokens, self.input_uncached.saturating_sub(self.audio_input));
+        self
+    }
+
+    /// Of the output, `tokens` were sound.
+    #[must_use]
+    pub const fn audio_output_within(mut self, tokens: u64) -> Self {
+        self.audio_output = part(self.audio_output, tokens, self.output);
+        self
+    }
+
+    /// Of the output, `tokens` were pictures.
+    #[must_use]
+    pub const fn image_output_within(mut self, tokens: u64) -> Self {
+        self.image_output = part(self.image_output, tokens, self.output);
+        self
+    }
+
+    /// Of the output, `tokens` were predicted by the request and turned out otherwise.
+    #[must_use]
+    pub const fn rejected_within(mut self, tokens: u64) -> Self {
+        self.rejected = part(self.rejected, tokens, self.output);
+        self
+    }
+
+    /// The provider ran tools `calls` times.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// assert_eq!(Usage::new(100, 20).with_tool_calls(3).tool_calls, 3);
+    /// ```
+    #[must_use]
+    pub const fn with_tool_calls(mut self, calls: u64) -> Self {
+        self.tool_calls = calls;
+        self
+    }
+
+    /// The provider bills that much time.
+    #[must_use]
+    pub const fn with_milliseconds(mut self, milliseconds: u64) -> Self {
+        self.milliseconds = milliseconds;
+        self
+    }
+
+    /// The provider bills so many pictures.
+    #[must_use]
+    pub const fn with_images(mut self, images: u64) -> Self {
+        self.images = images;
+        self
+    }
+
+    /// The provider bills so many search units.
+    #[must_use]
+    pub const fn with_search_units(mut self, units: u64) -> Self {
+        self.search_units = units;
+        self
+    }
+
+    /// `tier` served the call.
+    #[must_use]
+    pub const fn with_tier(mut self, tier: ServiceTier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// The call was bound to `region`.
+    #[must_use]
+    pub const fn with_region(mut self, region: Region) -> Self {
+        self.region = region;
+        self
+    }
+
     /// All input.
     pub const fn input(&self) -> u64 {
         self.input_uncached.saturating_add(self.cache_read).saturating_add(self.cache_write)
@@ -107,6 +265,12 @@ impl Usage {
     pub const fn total(&self) -> u64 {
         self.input().saturating_add(self.output)
     }
+}
+
+/// `known` and `more` of a whole, which they never exceed.
+const fn part(known: u64, more: u64, whole: u64) -> u64 {
+    let sum = known.saturating_add(more);
+    if sum < whole { sum } else { whole }
 }
 
 impl Add for Usage {
@@ -119,6 +283,18 @@ impl Add for Usage {
             cache_write: self.cache_write.saturating_add(other.cache_write),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            audio_input: self.audio_input.saturating_add(other.audio_input),
+            image_input: self.image_input.saturating_add(other.image_input),
+            audio_output: self.audio_output.saturating_add(other.audio_output),
+            image_output: self.image_output.saturating_add(other.image_output),
+            rejected: self.rejected.saturating_add(other.rejected),
+            tool_calls: self.tool_calls.saturating_add(other.tool_calls),
+            milliseconds: self.milliseconds.saturating_add(other.milliseconds),
+            images: self.images.saturating_add(other.images),
+            search_units: self.search_units.saturating_add(other.search_units),
+            tier: if other.tier == ServiceTier::Standard { self.tier } else { other.tier },
+            region: if other.region == Region::Anywhere { self.region } else { other.region },
         }
     }
 }
@@ -144,6 +320,9 @@ mod tests {
         let usage = Usage::new(10, 5).cache_read_within(99).cache_write_within(1).reasoning_within(99);
         assert_eq!((usage.input(), usage.cache_read, usage.cache_write), (10, 10, 0));
         assert_eq!((usage.output, usage.reasoning), (5, 5));
+        let usage = Usage::new(10, 5).audio_input_within(7).image_input_within(99).audio_output_within(99);
+        assert_eq!((usage.audio_input, usage.image_input, usage.audio_output), (7, 3, 5));
+        assert_eq!(Usage::new(0, 0).cache_write_beside(4).cache_write_1h_within(9).cache_write_1h, 4);
     }
 
     #[test]

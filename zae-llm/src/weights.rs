@@ -24,14 +24,71 @@ pub struct Weights {
     cache_read: f64,
     cache_write: f64,
     output: f64,
-    /// As `output` where it is not set.
-    reasoning: Option<f64>,
+    /// As their whole where they are not set.
+    parts: Parts<Option<f64>>,
+    units: Units<f64>,
+}
+
+/// Kinds that are parts of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Parts<W> {
+    cache_write_1h: W,
+    audio_input: W,
+    image_input: W,
+    reasoning: W,
+    audio_output: W,
+    image_output: W,
+    rejected: W,
+}
+
+/// Kinds that are no tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Units<W> {
+    tool_calls: W,
+    seconds: W,
+    images: W,
+    search_units: W,
+}
+
+impl Parts<Option<f64>> {
+    const NONE: Self = Self {
+        cache_write_1h: None,
+        audio_input: None,
+        image_input: None,
+        reasoning: None,
+        audio_output: None,
+        image_output: None,
+        rejected: None,
+    };
+}
+
+impl Units<f64> {
+    const NONE: Self = Self { tool_calls: 0.0, seconds: 0.0, images: 0.0, search_units: 0.0 };
 }
 
 impl Weights {
+    /// Nothing counts: to build on where no token does.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().total("tpm").charge("searches", Weights::none().tool_calls(1.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).with_tool_calls(2)).to_string(), "tpm:120,searches:2");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
+    pub const fn none() -> Self {
+        Self { output: 0.0, ..Self::output_only() }
+    }
+
     /// Every token counts 1.
     pub const fn total() -> Self {
-        Self { input_uncached: 1.0, cache_read: 1.0, cache_write: 1.0, output: 1.0, reasoning: None }
+        Self {
+            input_uncached: 1.0,
+            cache_read: 1.0,
+            cache_write: 1.0,
+            output: 1.0,
+            parts: Parts::NONE,
+            units: Units::NONE,
+        }
     }
 
     /// Every input token counts 1, cached or not; output is free.
@@ -89,7 +146,80 @@ impl Weights {
     /// ```
     #[must_use]
     pub const fn reasoning(mut self, weight: f64) -> Self {
-        self.reasoning = Some(weight);
+        self.parts.reasoning = Some(weight);
+        self
+    }
+
+    /// Sets the weight of an input token that is written to the cache for an hour; as [`cache_write`] if not set.
+    ///
+    /// [`cache_write`]: Weights::cache_write
+    #[must_use]
+    pub const fn cache_write_1h(mut self, weight: f64) -> Self {
+        self.parts.cache_write_1h = Some(weight);
+        self
+    }
+
+    /// Sets the weight of a token of sound that the model listens to; as [`uncached`](Weights::uncached) if not set.
+    #[must_use]
+    pub const fn audio_input(mut self, weight: f64) -> Self {
+        self.parts.audio_input = Some(weight);
+        self
+    }
+
+    /// Sets the weight of a token of a picture that the model looks at; as [`uncached`](Weights::uncached) if not set.
+    #[must_use]
+    pub const fn image_input(mut self, weight: f64) -> Self {
+        self.parts.image_input = Some(weight);
+        self
+    }
+
+    /// Sets the weight of a token of sound in the answer; as [`output`](Weights::output) if not set.
+    #[must_use]
+    pub const fn audio_output(mut self, weight: f64) -> Self {
+        self.parts.audio_output = Some(weight);
+        self
+    }
+
+    /// Sets the weight of a token of a picture in the answer; as [`output`](Weights::output) if not set.
+    #[must_use]
+    pub const fn image_output(mut self, weight: f64) -> Self {
+        self.parts.image_output = Some(weight);
+        self
+    }
+
+    /// Sets the weight of a token that the request predicted and the answer does not have; as
+    /// [`output`](Weights::output) if not set.
+    #[must_use]
+    pub const fn rejected(mut self, weight: f64) -> Self {
+        self.parts.rejected = Some(weight);
+        self
+    }
+
+    /// Sets the weight of a call of a tool that the provider runs; 0 if not set.
+    #[must_use]
+    pub const fn tool_calls(mut self, weight: f64) -> Self {
+        self.units.tool_calls = weight;
+        self
+    }
+
+    /// Sets the weight of a second, where the provider bills time; 0 if not set.
+    #[must_use]
+    pub const fn seconds(mut self, weight: f64) -> Self {
+        self.units.seconds = weight;
+        self
+    }
+
+    /// Sets the weight of a picture, where the provider bills each; 0 if not set.
+    #[must_use]
+    pub const fn images(mut self, weight: f64) -> Self {
+        self.units.images = weight;
+        self
+    }
+
+    /// Sets the weight of a search unit; 0 if not set.
+    #[must_use]
+    pub const fn search_units(mut self, weight: f64) -> Self {
+        self.units.search_units = weight;
         self
     }
 
@@ -102,12 +232,27 @@ impl Weights {
                 Err(OutOfRange(weight))
             }
         };
+        let (input, output, parts) = (self.input_uncached, self.output, &self.parts);
         Ok(Millionths {
-            input_uncached: millionths(self.input_uncached)?,
+            input_uncached: millionths(input)?,
             cache_read: millionths(self.cache_read)?,
             cache_write: millionths(self.cache_write)?,
-            answer: millionths(self.output)?,
-            reasoning: millionths(self.reasoning.unwrap_or(self.output))?,
+            answer: millionths(output)?,
+            parts: Parts {
+                cache_write_1h: millionths(parts.cache_write_1h.unwrap_or(self.cache_write))?,
+                audio_input: millionths(parts.audio_input.unwrap_or(input))?,
+                image_input: millionths(parts.image_input.unwrap_or(input))?,
+                reasoning: millionths(parts.reasoning.unwrap_or(output))?,
+                audio_output: millionths(parts.audio_output.unwrap_or(output))?,
+                image_output: millionths(parts.image_output.unwrap_or(output))?,
+                rejected: millionths(parts.rejected.unwrap_or(output))?,
+            },
+            units: Units {
+                tool_calls: millionths(self.units.tool_calls)?,
+                seconds: millionths(self.units.seconds)?,
+                images: millionths(self.units.images)?,
+                search_units: millionths(self.units.search_units)?,
+            },
         })
     }
 }
@@ -123,24 +268,115 @@ pub(crate) struct Millionths {
     cache_read: u64,
     cache_write: u64,
     answer: u64,
-    reasoning: u64,
+    parts: Parts<u64>,
+    units: Units<u64>,
 }
 
 impl Millionths {
     /// The weighted tokens of `usage`, rounded up.
     pub(crate) fn of(&self, usage: &Usage) -> u64 {
-        let reasoning = usage.reasoning.min(usage.output);
+        let Self { parts, units, .. } = self;
+        let split = Split::of(usage);
         let sum: u128 = [
-            (self.input_uncached, usage.input_uncached),
+            (self.input_uncached, split.plain_input),
+            (parts.audio_input, split.audio_input),
+            (parts.image_input, split.image_input),
             (self.cache_read, usage.cache_read),
-            (self.cache_write, usage.cache_write),
-            (self.answer, usage.output - reasoning),
-            (self.reasoning, reasoning),
+            (self.cache_write, split.cache_write_5m),
+            (parts.cache_write_1h, split.cache_write_1h),
+            (self.answer, split.plain_output),
+            (parts.reasoning, split.reasoning),
+            (parts.audio_output, split.audio_output),
+            (parts.image_output, split.image_output),
+            (parts.rejected, split.rejected),
+            (units.tool_calls, usage.tool_calls),
+            (units.images, usage.images),
+            (units.search_units, usage.search_units),
         ]
         .into_iter()
         .map(|(weight, tokens)| u128::from(weight) * u128::from(tokens))
         .sum();
-        let tokens = sum.div_ceil(u128::from(UNIT));
+        let seconds = u128::from(units.seconds) * u128::from(usage.milliseconds);
+        // Both at once, so that the sum is rounded once.
+        let thousandths = sum.saturating_mul(1_000).saturating_add(seconds);
+        let tokens = thousandths.div_ceil(u128::from(UNIT) * 1_000);
         u64::try_from(tokens).unwrap_or(u64::MAX).min(MAX_TOKENS)
+    }
+}
+
+/// The tokens of a [`Usage`], each in one kind only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Split {
+    pub(crate) plain_input: u64,
+    pub(crate) audio_input: u64,
+    pub(crate) image_input: u64,
+    pub(crate) cache_write_5m: u64,
+    pub(crate) cache_write_1h: u64,
+    pub(crate) plain_output: u64,
+    pub(crate) reasoning: u64,
+    pub(crate) audio_output: u64,
+    pub(crate) image_output: u64,
+    pub(crate) rejected: u64,
+}
+
+impl Split {
+    /// Takes the parts out of their wholes, as far as these go: what is in two parts counts in the first of them.
+    pub(crate) fn of(usage: &Usage) -> Self {
+        let mut plain_input = usage.input_uncached;
+        let [audio_input, image_input] =
+            [usage.audio_input, usage.image_input].map(|part| take(&mut plain_input, part));
+        let mut cache_write_5m = usage.cache_write;
+        let cache_write_1h = take(&mut cache_write_5m, usage.cache_write_1h);
+        let mut plain_output = usage.output;
+        let [audio_output, image_output, rejected, reasoning] =
+            [usage.audio_output, usage.image_output, usage.rejected, usage.reasoning]
+                .map(|part| take(&mut plain_output, part));
+        Self {
+            plain_input,
+            audio_input,
+            image_input,
+            cache_write_5m,
+            cache_write_1h,
+            plain_output,
+            reasoning,
+            audio_output,
+            image_output,
+            rejected,
+        }
+    }
+}
+
+fn take(whole: &mut u64, part: u64) -> u64 {
+    let part = part.min(*whole);
+    *whole -= part;
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_weight_and_follows_its_whole() {
+        let usage = Usage::new(100, 50)
+            .cache_write_beside(20)
+            .cache_write_1h_within(5)
+            .audio_input_within(30)
+            .image_input_within(40)
+            .reasoning_within(10)
+            .audio_output_within(20)
+            .rejected_within(5)
+            .with_tool_calls(2)
+            .with_milliseconds(1_500)
+            .with_images(3)
+            .with_search_units(4);
+        let of = |weights: Weights| weights.millionths().unwrap().of(&usage);
+        assert_eq!(of(Weights::total()), 170, "parts count with their whole, and what is no token counts nothing");
+        assert_eq!(of(Weights::total().cache_write_1h(3.0)), 180);
+        assert_eq!(of(Weights::total().audio_input(0.0).image_input(0.5)), 120);
+        assert_eq!(of(Weights::none().audio_output(1.0).rejected(2.0).reasoning(3.0)), 60);
+        assert_eq!(of(Weights::none().tool_calls(10.0).images(100.0).search_units(1000.0)), 4_320);
+        assert_eq!(of(Weights::none().seconds(10.0)), 15);
+        assert_eq!(of(Weights::none().seconds(0.1).uncached(0.002)), 1, "0.15 + 0.2, rounded up once");
     }
 }

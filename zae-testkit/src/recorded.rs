@@ -1,7 +1,9 @@
-//! Responses of providers, one file each: the reading that is expected of it, status line, headers, an empty line, and
-//! the body byte for byte.
+//! Responses of providers, one file each: the reading that is expected of it, the API that it is of, the documentation
+//! that it is written after, status line, headers, an empty line, and the body byte for byte.
 //!
-//! They are written after the providers' documentation; no file was taken from a provider.
+//! No file was taken from a provider.
+
+mod variations;
 
 use std::{fs, path::PathBuf};
 
@@ -15,6 +17,10 @@ pub struct Recorded {
     pub name: String,
     /// The reading of the whole response, in words: `final input=93 cache_read=1024 output=246`, `unseen absent`.
     pub reads: String,
+    /// Provider, endpoint and form of the answer.
+    pub from: [String; 3],
+    /// Address of the documentation.
+    pub source: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
@@ -27,13 +33,16 @@ impl Recorded {
         let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap();
         let mut lines = std::str::from_utf8(&bytes[..end]).unwrap().lines();
         let reads = lines.next().unwrap().strip_prefix("reads: ").expect(name).to_owned();
+        let from = lines.next().unwrap().strip_prefix("from: ").expect(name).split(" | ").map(str::to_owned);
+        let from = from.collect::<Vec<_>>().try_into().expect(name);
+        let source = lines.next().unwrap().strip_prefix("source: ").expect(name).to_owned();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let mut headers = HeaderMap::new();
         for line in lines {
             let (name, value) = line.split_once(": ").unwrap();
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
         }
-        Self { name: name.to_owned(), reads, status, headers, body: bytes[end + 2..].to_vec() }
+        Self { name: name.to_owned(), reads, from, source, status, headers, body: bytes[end + 2..].to_vec() }
     }
 
     /// All of them, by name.
@@ -47,19 +56,29 @@ impl Recorded {
         names.iter().map(|name| Self::load(name)).collect()
     }
 
-    /// The events of the body: of AWS its frames, of others what ends in an empty line.
+    /// Returns true if the content type says so.
+    pub fn is(&self, content_type: &str) -> bool {
+        let header = self.headers.get("content-type").and_then(|value| value.to_str().ok());
+        header.is_some_and(|header| header.starts_with(content_type))
+    }
+
+    /// The events of the body: of AWS its frames, of others what ends in an empty line, of lines each.
     pub fn events(&self) -> impl Iterator<Item = &[u8]> {
-        let frames = self.headers["content-type"] == "application/vnd.amazon.eventstream";
+        let frames = self.is("application/vnd.amazon.eventstream");
+        let lines = self.is("application/x-ndjson") || self.is("application/stream+json");
         let mut rest = &*self.body;
         std::iter::from_fn(move || {
             let length = match rest {
                 [] => return None,
                 [a, b, c, d, ..] if frames => u32::from_be_bytes([*a, *b, *c, *d]) as usize,
                 text => (1..=text.len())
-                    .find(|end| text[..*end].ends_with(b"\n\n") || text[..*end].ends_with(b"\r\n\r\n"))
+                    .find(|end| {
+                        let text = &text[..*end];
+                        text.ends_with(b"\n\n") || text.ends_with(b"\r\n\r\n") || lines && text.ends_with(b"\n")
+                    })
                     .unwrap_or(text.len()),
             };
-            let (event, others) = rest.split_at(length);
+            let (event, others) = rest.split_at(length.min(rest.len()));
             rest = others;
             Some(event)
         })

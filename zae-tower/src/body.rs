@@ -81,6 +81,8 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 }
                 match &frame {
                     None => guard.finish(End::Complete),
+                    // Nothing comes behind trailers, and many a reader does not ask for more.
+                    Some(Ok(frame)) if frame.is_trailers() => guard.finish(End::Complete),
                     Some(Err(_)) => guard.finish(End::BodyFailed),
                     Some(Ok(_)) if body.is_end_stream() => guard.finish(End::Complete),
                     Some(Ok(_)) => {}

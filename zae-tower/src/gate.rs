@@ -47,7 +47,7 @@ use crate::{
     extract::{BodyLost, BodyRules, Extract, ExtractError, Extractor, now},
     guard::SettleGuard,
     headers::HeaderDialect,
-    llm::Usage,
+    llm::{NoCall, Usage},
     passage::{Announcing, Course, Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
@@ -265,7 +265,8 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         request.extensions_mut().insert(decision);
         let guard = SettleGuard::new(lease, Arc::clone(&self.settings.settle), telemetry::settled);
         let guard = guard.counted(self.open.token());
-        self.through(Course::Admitted(guard.metered(self.settings.accounting.as_ref())))
+        let calls = request.extensions_mut().remove::<NoCall>().is_none();
+        self.through(Course::Admitted(guard.metered(self.settings.accounting.as_ref().filter(|_| calls))))
     }
 
     /// Lets the request go on without a lease.

@@ -42,6 +42,16 @@ struct Open {
     /// Counts among the layer's open requests.
     open: Option<TaskTrackerToken>,
     meter: Option<Box<Meter>>,
+    use_of_tokens: TokenUse,
+}
+
+/// The tokens that a call used, as far as its response's head tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenUse {
+    /// The body tells, or the estimate stands.
+    Some,
+    /// None: the provider did not run it.
+    None,
 }
 
 /// The way in which a lease was settled, for metrics and logs. See [`SettleGuard`] for an example.
@@ -61,7 +71,17 @@ pub enum Settled {
 impl SettleGuard {
     /// Settles `lease` by `rule`, and tells `report` how it was done.
     pub fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>, report: fn(End, Settled)) -> Self {
-        Self { open: Some(Open { lease, rule, report, planned: Verdict::Keep, open: None, meter: None }) }
+        Self {
+            open: Some(Open {
+                lease,
+                rule,
+                report,
+                planned: Verdict::Keep,
+                open: None,
+                meter: None,
+                use_of_tokens: TokenUse::Some,
+            }),
+        }
     }
 
     /// Holds `token` until the settlement is queued.
@@ -111,12 +131,15 @@ impl SettleGuard {
     /// The request ended so; only the first call counts. The settlement is queued, never waited for.
     pub fn finish(&mut self, end: End) {
         // Open until it is queued.
-        let Some(Open { lease, rule, report, planned, open: _until_here, meter }) = self.open.take() else { return };
+        let Some(open) = self.open.take() else { return };
+        let Open { lease, rule, report, planned, open: _until_here, meter, use_of_tokens } = open;
         if lease.is_settled() {
             return report(end, Settled::Already);
         }
         // Without a response there is nothing to read.
-        if let Some(meter) = meter
+        if use_of_tokens == TokenUse::None {
+            return_tokens(&lease);
+        } else if let Some(meter) = meter
             && end != End::ServiceFailed
         {
             meter.settle(&lease, end);
@@ -130,17 +153,29 @@ impl SettleGuard {
         report(end, if verdict == Verdict::Refund { Settled::Refunded } else { Settled::Kept });
     }
 
+    /// The provider did not run the call, and so it used no tokens. The rule decides about the rest when it has ended.
+    pub fn unused(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.use_of_tokens = TokenUse::None;
+        }
+    }
+
     /// The provider refused the call: it counts as a request and used no tokens, whatever the rule says.
     pub fn refuse(&mut self) {
         let Some(Open { lease, report, open: _until_here, .. }) = self.open.take() else { return };
-        for (name, taken) in lease.consumed() {
-            if !REQUEST_LIMIT_NAMES.contains(&name.as_str()) {
-                // It fails only on a lease that the caller has settled.
-                let _ = lease.adjust(&name, -taken);
-            }
-        }
+        return_tokens(&lease);
         drop(lease.commit());
         report(End::Complete, Settled::Refused);
+    }
+}
+
+/// Makes `lease` stand for a request that used nothing.
+fn return_tokens(lease: &LeaseHandle) {
+    for (name, taken) in lease.consumed() {
+        if !REQUEST_LIMIT_NAMES.contains(&name.as_str()) {
+            // It fails only on a lease that the caller has settled.
+            let _ = lease.adjust(&name, -taken);
+        }
     }
 }
 

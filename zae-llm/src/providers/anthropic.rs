@@ -12,10 +12,13 @@
 //! {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 115}}
 //! {"type": "message_stop"}
 //! ```
+//!
+//! What a call did beside (compaction of its context, advice of another model) stands in `iterations`, and the counts
+//! above leave it out: <https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool>.
 
 use super::table::{
-    Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape,
-    WindowHeaders, Word,
+    Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, Steps,
+    UsageShape, WindowHeaders, Word,
 };
 use crate::limits::Refill;
 
@@ -27,12 +30,17 @@ const USAGE: UsageShape = UsageShape {
         output: &["output_tokens"],
         cache_read: &["cache_read_input_tokens"],
         cache_write: &["cache_creation_input_tokens"],
+        cache_write_1h: &["cache_creation.ephemeral_1h_input_tokens"],
         reasoning: &["output_tokens_details.thinking_tokens", "output_tokens_details.reasoning_tokens"],
+        tool_calls: &["server_tool_use.web_search_requests", "server_tool_use.web_fetch_requests"],
+        tier: &["service_tier"],
+        region: &["inference_geo"],
+        steps: Some(Steps { list: "iterations", left_out: &["compaction", "advisor_message"] }),
         ..Fields::NONE
     },
     cached: Counted::Beside,
-    reasoning: Counted::Within,
     role: Role::Completes,
+    ..UsageShape::PLAIN
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -76,6 +84,7 @@ pub(super) const PROVIDER: Provider = Provider {
             WindowHeaders { prefix: "anthropic-", rest: HeaderRest::NameThenField(""), refill: Refill::Gradual },
         ],
         should_retry: &["x-should-retry"],
+        refused: &["rate_limit_error", "overloaded_error"],
         ..LimitWords::NONE
     },
     ..Provider::NONE

@@ -10,12 +10,14 @@
 //!  "metrics": {"latencyMs": 1275}}
 //! ```
 
-use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word};
+use super::table::{
+    Counted, Fields, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word,
+};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
-        // In a stream, of the `metadata` event.
-        places: &[Place::usage("", "usage")],
+        // In a stream, of the `metadata` event; through InvokeModel, Nova wraps that.
+        places: &[Place::usage("", "usage"), Place::usage("metadata", "usage")],
         signs: &[&["inputTokens"], &["outputTokens"]],
         fields: Fields {
             input: &["inputTokens"],
@@ -26,10 +28,15 @@ pub(super) const PROVIDER: Provider = Provider {
             ..Fields::NONE
         },
         cached: Counted::Beside,
-        reasoning: Counted::Within,
         role: Role::Ends,
+        ..UsageShape::PLAIN
     }],
-    words: &[Word::frame("error", Means::Failed), Word::frame("exception", Means::Failed)],
+    words: &[
+        Word::frame("error", Means::Failed),
+        Word::frame("exception", Means::Failed),
+        Word::frame("throttlingException", Means::Refused),
+        Word::frame("serviceUnavailableException", Means::Refused),
+    ],
     request: RequestWords {
         members: &[
             Member::new("modelId", Meaning::ModelId),
@@ -39,6 +46,10 @@ pub(super) const PROVIDER: Provider = Provider {
         settings: &["modelId"],
         schemas: &["toolConfig"],
         media: &["bytes", "s3Location"],
+    },
+    limits: LimitWords {
+        refused: &["throttlingException", "serviceUnavailableException", "ThrottlingException"],
+        ..LimitWords::NONE
     },
     ..Provider::NONE
 };

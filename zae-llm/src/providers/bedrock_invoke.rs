@@ -27,8 +27,8 @@ pub(super) const PROVIDER: Provider = Provider {
             ..Fields::NONE
         },
         cached: Counted::Beside,
-        reasoning: Counted::Within,
         role: Role::StandsIn,
+        ..UsageShape::PLAIN
     }],
     places: &[Place::wrapped("bytes")],
     words: &[Word::frame("error", Means::Failed), Word::frame("exception", Means::Failed)],

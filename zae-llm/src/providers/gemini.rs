@@ -12,7 +12,7 @@
 //! ```
 
 use super::table::{
-    Counted, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, Role, UsageShape,
+    Counted, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, UsageShape,
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -26,12 +26,15 @@ pub(super) const PROVIDER: Provider = Provider {
             output: &["candidatesTokenCount"],
             cache_read: &["cachedContentTokenCount"],
             reasoning: &["thoughtsTokenCount"],
+            audio_input: &["promptTokensDetails[modality=AUDIO].tokenCount"],
+            image_input: &["promptTokensDetails[modality=IMAGE].tokenCount"],
+            audio_output: &["candidatesTokensDetails[modality=AUDIO].tokenCount"],
+            image_output: &["candidatesTokensDetails[modality=IMAGE].tokenCount"],
             total: &["totalTokenCount"],
             ..Fields::NONE
         },
-        cached: Counted::Within,
         reasoning: Counted::Beside,
-        role: Role::Repeats,
+        ..UsageShape::PLAIN
     }],
     places: &[Place::error("", "error"), Place::error("response", "error")],
     request: RequestWords {
@@ -50,7 +53,11 @@ pub(super) const PROVIDER: Provider = Provider {
         media: &["data", "fileUri", "file_uri"],
     },
     limits: LimitWords {
-        retry_details: &[RetryDetail { kind: "google.rpc.RetryInfo", member: "retryDelay" }],
+        refused: &["RESOURCE_EXHAUSTED", "UNAVAILABLE"],
+        retry_details: &[
+            RetryDetail { kind: "google.rpc.RetryInfo", member: "retryDelay" },
+            RetryDetail { kind: "google.rpc.ErrorInfo", member: "metadata.quotaResetDelay" },
+        ],
         ..LimitWords::NONE
     },
     ..Provider::NONE

@@ -12,7 +12,7 @@
 //!                            "total_output_tokens": 30, "total_thought_tokens": 61, "total_tokens": 102}}}
 //! ```
 
-use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word};
+use super::table::{Counted, Fields, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape, Word};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
@@ -28,9 +28,8 @@ pub(super) const PROVIDER: Provider = Provider {
             total: &["total_tokens", "totalTokens"],
             ..Fields::NONE
         },
-        cached: Counted::Within,
         reasoning: Counted::Beside,
-        role: Role::Repeats,
+        ..UsageShape::PLAIN
     }],
     places: &[Place::error("", "error")],
     words: &[

@@ -10,21 +10,34 @@ use super::{
 /// A shape of usage, and the format that it is of.
 pub(crate) type Shape = (ApiFormat, &'static UsageShape);
 
-/// An object that is a member of a document and has places in it, by its position among the wrappers.
+/// The document, or a member in it that holds places: by its position among these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wrapper(u8);
+
+impl Wrapper {
+    pub(crate) const DOCUMENT: Self = Self(0);
+}
+
+/// The places in a wrapper, and the wrappers in it.
+#[derive(Debug, Default)]
+struct Node {
+    /// The way from the document, with dots between the members.
+    path: String,
+    places: Vec<Place>,
+    wrappers: Vec<(&'static str, Wrapper)>,
+}
 
 /// Everything that some provider declares, each once, in the order of the providers.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    /// In documents themselves.
-    places: Vec<Place>,
-    /// Members of documents with places in them, and these.
-    wrappers: Vec<(&'static str, Vec<Place>)>,
+    /// The document, and the members in it that hold places.
+    nodes: Vec<Node>,
     /// A bit for each length that the name of a place or a wrapper has: most members are told apart by it.
     lengths: u64,
     /// The shapes of usage at each place, those first that come first.
     shapes: Vec<(Place, Vec<Shape>)>,
+    /// The shapes of counts that stand beside other members.
+    counted: Vec<Shape>,
     pub(crate) heads: Vec<(ApiFormat, HeadCounts)>,
     pub(crate) words: Vec<Word>,
     /// One of these stands in each event of which the scanners tell anything but its name, or of which the name says
@@ -49,19 +62,22 @@ impl Tables {
         let shapes = || ALL.iter().flat_map(|(format, provider)| provider.usage.iter().map(|shape| (*format, shape)));
         let with_usage = once(shapes().flat_map(|(_, shape)| shape.places).copied());
         let places = once(with_usage.iter().chain(providers().flat_map(|provider| provider.places)).copied());
-        let wrappers = once(places.iter().map(|place| place.within).filter(|within| !within.is_empty()));
-        let names = places.iter().map(|place| place.name).chain(wrappers.iter().copied());
+        let nodes = nodes(&places);
+        let names = nodes.iter().flat_map(|node| {
+            let wrappers = node.wrappers.iter().map(|(name, _)| *name);
+            node.places.iter().map(|place| place.name).chain(wrappers)
+        });
         let lengths = names.fold(0, |lengths, name| lengths | length_bit(name.len()));
-        let within = |wrapper: &str| places.iter().copied().filter(|place| place.within == wrapper).collect();
         let at = |place: Place| shapes().filter(|(_, shape)| shape.places.contains(&place)).collect();
+        let is_count = |place: &Place| place.holds == Holds::Count;
         let words = once(providers().flat_map(|provider| provider.words).copied());
         let declared = once(providers().flat_map(|provider| provider.request.members).copied());
         let sections = once(declared.iter().map(|member| member.section).filter(|section| !section.is_empty()));
         let sections = sections.into_iter().map(|section| Member::new(section, Meaning::Section));
         Self {
             lengths,
+            counted: shapes().filter(|(_, shape)| shape.places.iter().any(is_count)).collect(),
             shapes: with_usage.into_iter().map(|place| (place, at(place))).collect(),
-            wrappers: wrappers.into_iter().map(|wrapper| (wrapper, within(wrapper))).collect(),
             markers: markers(&places, &words),
             heads: ALL.iter().filter_map(|(format, provider)| Some((*format, provider.head?))).collect(),
             members: declared.iter().copied().chain(sections).collect(),
@@ -69,35 +85,37 @@ impl Tables {
             schemas: once(providers().flat_map(|provider| provider.request.schemas).copied()),
             media: once(providers().flat_map(|provider| provider.request.media).copied()),
             limits: providers().map(|provider| &provider.limits).collect(),
-            places: within(""),
+            nodes,
             words,
         }
     }
 
-    /// Returns the place that the member `name` of a document is, or of a wrapper in one.
-    pub(crate) fn place(&self, within: Option<Wrapper>, name: &[u8]) -> Option<Place> {
+    /// Returns the place that the member `name` of a wrapper is.
+    pub(crate) fn place(&self, within: Wrapper, name: &[u8]) -> Option<Place> {
         if self.lengths & length_bit(name.len()) == 0 {
             return None;
         }
-        let places = match within {
-            None => &self.places,
-            Some(Wrapper(at)) => &self.wrappers.get(usize::from(at))?.1,
-        };
-        places.iter().find(|place| place.name.as_bytes() == name).copied()
+        let node = self.nodes.get(usize::from(within.0))?;
+        node.places.iter().find(|place| place.name.as_bytes() == name).copied()
     }
 
-    /// Returns the wrapper that the document's member `name` is.
-    pub(crate) fn wrapper(&self, name: &[u8]) -> Option<Wrapper> {
+    /// Returns the wrapper that the member `name` of a wrapper is.
+    pub(crate) fn wrapper(&self, within: Wrapper, name: &[u8]) -> Option<Wrapper> {
         if self.lengths & length_bit(name.len()) == 0 {
             return None;
         }
-        let at = self.wrappers.iter().position(|(wrapper, _)| wrapper.as_bytes() == name)?;
-        u8::try_from(at).ok().map(Wrapper)
+        let node = self.nodes.get(usize::from(within.0))?;
+        node.wrappers.iter().find(|(wrapper, _)| wrapper.as_bytes() == name).map(|(_, wrapper)| *wrapper)
     }
 
     /// Returns the shapes that usage at `place` may have.
     pub(crate) fn shapes(&self, place: Place) -> &[Shape] {
         self.shapes.iter().find(|(at, _)| *at == place).map_or(&[], |(_, shapes)| shapes)
+    }
+
+    /// Returns the shapes that counts which stand beside other members may have.
+    pub(crate) fn counted(&self) -> &[Shape] {
+        &self.counted
     }
 
     /// Returns the word that stands there.
@@ -121,10 +139,32 @@ fn once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     seen
 }
 
+/// Returns the document and all wrappers in it.
+fn nodes(places: &[Place]) -> Vec<Node> {
+    let mut nodes = vec![Node::default()];
+    for place in places {
+        let mut at = 0;
+        for name in place.within.split('.').filter(|name| !name.is_empty()) {
+            at = match nodes[at].wrappers.iter().find(|(wrapper, _)| *wrapper == name) {
+                Some((_, wrapper)) => usize::from(wrapper.0),
+                None => {
+                    // A test counts them.
+                    let Ok(next) = u8::try_from(nodes.len()) else { break };
+                    let dot = if at == 0 { "" } else { "." };
+                    let path = format!("{}{dot}{name}", nodes[at].path);
+                    nodes[at].wrappers.push((name, Wrapper(next)));
+                    nodes.push(Node { path, ..Node::default() });
+                    usize::from(next)
+                }
+            };
+        }
+        nodes[at].places.push(*place);
+    }
+    nodes
+}
+
 fn markers(places: &[Place], words: &[Word]) -> Vec<String> {
-    let keys = places.iter().filter(|place| matches!(place.holds, Holds::Usage | Holds::Error));
-    // Without the quote behind: the shortest of keys that begin alike is enough.
-    let keys = keys.map(|place| format!("\"{}", place.name));
+    let keys = places.iter().filter(|place| tells(place)).map(marker);
     let telling = words.iter().filter(|word| match word.is {
         Spot::EventName | Spot::EventData => true,
         Spot::DocumentKind => word.means != super::table::Means::LastUsage,
@@ -135,18 +175,30 @@ fn markers(places: &[Place], words: &[Word]) -> Vec<String> {
     all.iter().filter(|marker| !has_shorter(marker)).cloned().collect()
 }
 
+/// Returns true if the place tells something by itself.
+fn tells(place: &Place) -> bool {
+    matches!(place.holds, Holds::Usage | Holds::Count | Holds::Error)
+}
+
+/// Returns the key of a place without its last quote, as the shortest of keys that begin alike is enough; with it where
+/// the key is short, and would be in too many events.
+fn marker(place: &Place) -> String {
+    let quote = if place.name.len() < 5 { "\"" } else { "" };
+    format!("\"{}{quote}", place.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn all_places(tables: &Tables) -> impl Iterator<Item = &Place> {
-        tables.places.iter().chain(tables.wrappers.iter().flat_map(|(_, places)| places))
+        tables.nodes.iter().flat_map(|node| &node.places)
     }
 
     #[test]
     fn every_telling_word_has_a_marker_and_none_is_in_vain() {
         let tables = tables();
-        for place in all_places(tables).filter(|place| matches!(place.holds, Holds::Usage | Holds::Error)) {
+        for place in all_places(tables).filter(|place| tells(place)) {
             let key = format!("\"{}\":", place.name);
             assert!(tables.markers.iter().any(|marker| key.contains(marker)), "{key}");
         }
@@ -158,6 +210,8 @@ mod tests {
             assert_eq!(others.count(), 1, "{marker} is in another one");
             assert!(marker.len() >= 5, "{marker} is in too many events");
         }
+        // More than the search for several words at once takes at its best.
+        assert!(tables.markers.len() <= 32, "{:?}", tables.markers);
     }
 
     #[test]
@@ -171,15 +225,18 @@ mod tests {
                 "{member:?} has two meanings"
             );
         }
-        for place in all_places(tables) {
-            let within = tables.wrapper(place.within.as_bytes());
-            assert_eq!(tables.place(within, place.name.as_bytes()), Some(*place), "{place:?} holds two things");
-        }
-        for place in &tables.places {
-            assert_eq!(tables.wrapper(place.name.as_bytes()), None, "{place:?} is a wrapper too");
+        for (at, node) in tables.nodes.iter().enumerate() {
+            let within = Wrapper(u8::try_from(at).expect("one is left out"));
+            for place in &node.places {
+                assert_eq!(place.within, node.path);
+                assert_eq!(tables.place(within, place.name.as_bytes()), Some(*place), "{place:?} holds two things");
+                assert_eq!(tables.wrapper(within, place.name.as_bytes()), None, "{place:?} is a wrapper too");
+            }
         }
         for (place, shapes) in &tables.shapes {
-            assert_eq!(place.holds, Holds::Usage, "{shapes:?}");
+            assert!(matches!(place.holds, Holds::Usage | Holds::Count), "{shapes:?}");
+            let alike = |(_, shape): &Shape| shape.places.iter().all(|other| other.holds == place.holds);
+            assert!(shapes.iter().all(alike), "{place:?}");
         }
     }
 }

@@ -7,19 +7,36 @@ mod anthropic;
 mod azure;
 mod bedrock_converse;
 mod bedrock_invoke;
+mod bedrock_models;
+mod cloudflare;
+mod cohere;
+mod dashscope;
 mod deepseek;
 mod gemini;
 mod gemini_interactions;
 mod github;
 mod groq;
 mod ietf;
+mod jina;
+mod llama_cpp;
 mod merged;
+mod minimax;
+mod mistral;
+mod moonshot;
+mod ollama;
 mod openai;
+mod perplexity;
+mod replicate;
+mod shape;
 mod stripe;
 pub(crate) mod table;
+mod tgi;
+mod vertex;
 mod voyage;
+mod watsonx;
+mod xai;
 
-pub(crate) use self::merged::{Wrapper, tables};
+pub(crate) use self::merged::{Shape, Wrapper, tables};
 use self::table::Provider;
 
 /// Makes [`ApiFormat`] and [`ALL`] of the rows: a format, and the files that write it. Where two shapes of usage fit an
@@ -58,19 +75,29 @@ macro_rules! formats {
 }
 
 formats! {
-    /// OpenAI chat completions, Responses and embeddings, and the many that speak like them: the last `usage` of a
-    /// document or a stream, `response.completed` and its kind, Groq's `x_groq`.
-    OpenAi: deepseek, openai, azure, groq;
+    /// OpenAI chat completions, Responses, embeddings, pictures and sound, and the many that speak like them: the last
+    /// `usage` of a document or a stream, `response.completed` and its kind, Groq's `x_groq`, Moonshot's last choice.
+    OpenAi: perplexity, mistral, xai, deepseek, moonshot, openai, azure, groq, cloudflare, dashscope, minimax;
+    /// Cohere, versions 1 and 2: `usage` or `meta`, in streams of the last event or line.
+    Cohere: cohere;
     /// Bedrock's Converse, as JSON and in AWS's binary frames, and what InvokeModel itself counts: headers, and the
-    /// invocation metrics of streams whose model reports no usage of its own.
-    Bedrock: bedrock_converse, bedrock_invoke;
+    /// invocation metrics of streams whose model reports no usage of its own; Titan, Llama and Nova.
+    Bedrock: bedrock_converse, bedrock_invoke, bedrock_models;
     /// Anthropic messages, also through Bedrock's InvokeModel: `usage`; in streams that of `message_start`, completed
     /// by the last `message_delta`.
     Anthropic: anthropic;
     /// Gemini's `generateContent` and `streamGenerateContent`: the last `usageMetadata`, of events or of a list.
-    /// Its Interactions API: `usage`, in streams that of the event `interaction.completed`.
-    Gemini: gemini, gemini_interactions;
+    /// Its Interactions API: `usage`, in streams that of the event `interaction.completed`. Vertex embeddings.
+    Gemini: gemini, gemini_interactions, vertex;
     /// Voyage embeddings and rerankers, and others whose `usage` has nothing but `total_tokens`: all of it is input.
-    Voyage: voyage;
+    Voyage: voyage, jina;
+    /// Ollama's own API: the counts of the last line.
+    Ollama: ollama;
+    /// Servers that one runs oneself, by their own APIs: llama.cpp and text-generation-inference.
+    SelfHosted: llama_cpp, tgi;
+    /// Replicate's predictions: `metrics`.
+    Replicate: replicate;
+    /// watsonx text generation and embeddings: the counts of `results`.
+    Watsonx: watsonx;
     no format: github, stripe, ietf;
 }

@@ -20,12 +20,15 @@
 //!                         "total_tokens": 780}}}
 //! ```
 //!
+//! The parts that are sound, pictures, or predicted in vain stand in the same details. The tier of service stands beside
+//! the usage. Whisper is billed by time, and says so: `{"usage": {"type": "duration", "seconds": 9}}`.
+//!
 //! Streams of chat completions have usage only where `stream_options.include_usage` asks for it, in a last chunk
 //! without choices; all other chunks say `"usage": null`.
 
 use super::table::{
-    Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape,
-    WindowHeaders, Word,
+    Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape, WindowHeaders,
+    Word,
 };
 use crate::limits::Refill;
 
@@ -35,7 +38,20 @@ pub(super) const FIELDS: Fields = Fields {
     cache_read: &["prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens"],
     cache_write: &["prompt_tokens_details.cache_write_tokens", "input_tokens_details.cache_write_tokens"],
     reasoning: &["completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens"],
+    // Transcriptions call the details by the singular.
+    audio_input: &[
+        "prompt_tokens_details.audio_tokens",
+        "input_tokens_details.audio_tokens",
+        "input_token_details.audio_tokens",
+    ],
+    image_input: &["prompt_tokens_details.image_tokens", "input_tokens_details.image_tokens"],
+    audio_output: &["completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"],
+    image_output: &["completion_tokens_details.image_tokens", "output_tokens_details.image_tokens"],
+    rejected: &["completion_tokens_details.rejected_prediction_tokens"],
     total: &["total_tokens"],
+    // OpenRouter's name.
+    tool_calls: &["server_tool_use.web_search_requests"],
+    tier: &["service_tier"],
     ..Fields::NONE
 };
 
@@ -44,9 +60,7 @@ pub(super) const CHAT: UsageShape = UsageShape {
     places: &[Place::usage("", "usage"), Place::usage("response", "usage")],
     signs: &[&["prompt_tokens"]],
     fields: FIELDS,
-    cached: Counted::Within,
-    reasoning: Counted::Within,
-    role: Role::Repeats,
+    ..UsageShape::PLAIN
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -57,10 +71,25 @@ pub(super) const PROVIDER: Provider = Provider {
             signs: &[&["input_tokens_details"], &["total_tokens", "input_tokens"]],
             ..CHAT
         },
+        // Transcriptions by models that are billed by time.
+        UsageShape {
+            places: &[Place::usage("", "usage")],
+            signs: &[&["seconds"]],
+            fields: Fields { seconds: &["seconds"], ..Fields::NONE },
+            ..UsageShape::PLAIN
+        },
         // The events of Responses that end an answer, or repeat it.
         UsageShape { places: &[Place::usage("response", "usage")], signs: &[], ..CHAT },
     ],
-    places: &[Place::kind("type"), Place::error("", "error"), Place::error("response", "error")],
+    places: &[
+        Place::kind("type"),
+        Place::error("", "error"),
+        Place::error("response", "error"),
+        // As OpenRouter reports what a provider behind it did.
+        Place::error("choices", "error"),
+        Place::tier("", "service_tier"),
+        Place::tier("response", "service_tier"),
+    ],
     words: &[
         Word::data("[DONE]", Means::Done),
         Word::kind("response.completed", Means::LastUsage),
@@ -104,7 +133,9 @@ pub(super) const PROVIDER: Provider = Provider {
             "access_terminated",
             "credit_balance_exhausted",
         ],
-        retry_phrases: &["try again in "],
+        too_large: &["request too large", "tokens must be reduced"],
+        refused: &["rate_limit_exceeded", "insufficient_quota", "429", "tokens_exceeded", "overloaded"],
+        retry_phrases: &["try again in ", "retry in ", "retry after "],
         ..LimitWords::NONE
     },
     ..Provider::NONE

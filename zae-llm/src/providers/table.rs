@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub(crate) use super::shape::{Counted, Fields, Kind, Paths, Rest, Role, Steps, UsageShape};
 use crate::limits::Refill;
 
 /// A provider's API, as far as it matters to limits. Each part may be left out; see [`Provider::NONE`].
@@ -33,12 +34,13 @@ impl Provider {
     };
 }
 
-/// A value in a document of a response: a member of the document itself, or of an object that is one.
+/// A value in a document of a response: a member of the document itself, or of an object somewhere in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     // In front, as it tells most places apart where two are compared.
     pub(crate) name: &'static str,
-    /// The member of the document that holds it; empty for the document.
+    /// The members of the document that lead to it, with dots between them; empty for the document. A member that is a
+    /// list stands for each of its objects.
     pub(crate) within: &'static str,
     pub(crate) holds: Holds,
 }
@@ -46,11 +48,18 @@ pub(crate) struct Place {
 /// The content of a [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
+    /// An object of counts.
     Usage,
+    /// One count. All those of a document make one object, in which those of one name are added.
+    Count,
+    /// The tier that served the call, beside its usage.
+    Tier,
     /// The kind of the document, a text.
     Kind,
-    /// A failure; `null`, `false` and an empty text are none.
+    /// A failure; `null`, `false`, 0, an empty text and an empty list are none.
     Error,
+    /// The code of a failure, where an event's name says that the document is one.
+    Code,
     /// Another document, in base64.
     Wrapped,
 }
@@ -65,6 +74,15 @@ impl Place {
         Self::new(within, name, Holds::Usage)
     }
 
+    /// A count that stands beside other members.
+    pub(crate) const fn count(within: &'static str, name: &'static str) -> Self {
+        Self::new(within, name, Holds::Count)
+    }
+
+    pub(crate) const fn tier(within: &'static str, name: &'static str) -> Self {
+        Self::new(within, name, Holds::Tier)
+    }
+
     pub(crate) const fn kind(name: &'static str) -> Self {
         Self::new("", name, Holds::Kind)
     }
@@ -73,72 +91,13 @@ impl Place {
         Self::new(within, name, Holds::Error)
     }
 
+    pub(crate) const fn code(name: &'static str) -> Self {
+        Self::new("", name, Holds::Code)
+    }
+
     pub(crate) const fn wrapped(name: &'static str) -> Self {
         Self::new("", name, Holds::Wrapped)
     }
-}
-
-/// One shape in which a provider writes usage. The first shape of all providers that fits an object reads it.
-#[derive(Debug)]
-pub(crate) struct UsageShape {
-    pub(crate) places: &'static [Place],
-    /// Sets of members, of which all of one set must be there and not `null`; without sets, whatever stands there fits.
-    pub(crate) signs: &'static [&'static [&'static str]],
-    pub(crate) fields: Fields,
-    /// The relation of cached tokens to the input.
-    pub(crate) cached: Counted,
-    /// The relation of reasoning tokens to the output.
-    pub(crate) reasoning: Counted,
-    pub(crate) role: Role,
-}
-
-/// Members of a usage object: `parent.name` is a member of a member. Of several the first one that is there counts.
-#[derive(Debug)]
-pub(crate) struct Fields {
-    pub(crate) input: &'static [&'static str],
-    /// Input beside `input`.
-    pub(crate) more_input: &'static [&'static str],
-    pub(crate) output: &'static [&'static str],
-    pub(crate) cache_read: &'static [&'static str],
-    pub(crate) cache_write: &'static [&'static str],
-    pub(crate) reasoning: &'static [&'static str],
-    pub(crate) total: &'static [&'static str],
-}
-
-impl Fields {
-    pub(crate) const NONE: Self = Self {
-        input: &[],
-        more_input: &[],
-        output: &[],
-        cache_read: &[],
-        cache_write: &[],
-        reasoning: &[],
-        total: &[],
-    };
-}
-
-/// The relation of a part to its whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
-    /// The whole counts the part too.
-    Within,
-    /// The part comes in addition.
-    Beside,
-}
-
-/// The part that a usage object plays among those of the same answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Repeats what came before: the last one counts.
-    Repeats,
-    /// Opens the answer; others complete it, and its output is a placeholder.
-    Opens,
-    /// Completes what came before: what it leaves out stays.
-    Completes,
-    /// Comes once, and nothing after it.
-    Ends,
-    /// As [`Ends`](Role::Ends), and counts only where there is no other.
-    StandsIn,
 }
 
 /// A word that tells how an answer goes on.
@@ -171,6 +130,8 @@ pub(crate) enum Means {
     Done,
     /// The provider gave up.
     Failed,
+    /// The provider did not run the call, if the word is one of [`LimitWords::refused`].
+    Refused,
 }
 
 impl Word {
@@ -191,7 +152,7 @@ impl Word {
     }
 }
 
-/// Headers that count tokens; cached ones are beside the input.
+/// Headers that count tokens; cached ones are beside the input. A name that is empty stands for none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadCounts {
     pub(crate) input: &'static str,
@@ -258,9 +219,14 @@ pub(crate) struct LimitWords {
     pub(crate) should_retry: &'static [&'static str],
     /// Codes of refusals that no waiting ends: somebody has to pay, or to raise a limit.
     pub(crate) permanent: &'static [&'static str],
+    /// Phrases of an error's message, in lower case, by which a 429 says that the call is larger than the limit itself.
+    pub(crate) too_large: &'static [&'static str],
     /// Codes that a 429 may have although no limit was met.
     pub(crate) unrelated: &'static [Unrelated],
-    /// Phrases of an error's message that a duration follows.
+    /// Codes of errors, within an answer that began as a success, by which the provider says that it did not run the
+    /// call: a limit was met, or it is overloaded.
+    pub(crate) refused: &'static [&'static str],
+    /// Phrases of an error's message, in lower case, that a duration follows.
     pub(crate) retry_phrases: &'static [&'static str],
     /// Details of an error that hold a duration.
     pub(crate) retry_details: &'static [RetryDetail],
@@ -274,7 +240,9 @@ impl LimitWords {
         retry_after_millis: &[],
         should_retry: &[],
         permanent: &[],
+        too_large: &[],
         unrelated: &[],
+        refused: &[],
         retry_phrases: &[],
         retry_details: &[],
         untimed: &[],
@@ -307,7 +275,7 @@ pub(crate) struct Unrelated {
     pub(crate) unless: &'static str,
 }
 
-/// A detail of an error: the end of its `@type`, and the member with the duration.
+/// A detail of an error: the end of its `@type`, and the path to the member with the duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryDetail {
     pub(crate) kind: &'static str,

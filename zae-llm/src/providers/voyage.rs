@@ -7,16 +7,14 @@
 //! {"object": "list", "data": [], "model": "voyage-4", "usage": {"total_tokens": 8}}
 //! ```
 
-use super::table::{Counted, Fields, Meaning, Member, Place, Provider, RequestWords, Role, UsageShape};
+use super::table::{Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
         places: &[Place::usage("", "usage")],
         signs: &[&["total_tokens"]],
         fields: Fields { input: &["total_tokens"], ..Fields::NONE },
-        cached: Counted::Within,
-        reasoning: Counted::Within,
-        role: Role::Repeats,
+        ..UsageShape::PLAIN
     }],
     request: RequestWords {
         members: &[Member::new("model", Meaning::Model)],

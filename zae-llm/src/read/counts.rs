@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::{
-    ApiFormat, Usage,
+    ApiFormat, Region, ServiceTier, Usage,
     providers::{
-        table::{Counted, Fields, Place, UsageShape},
+        Shape,
+        table::{Counted, Fields, Kind, Paths, Place, Rest, UsageShape},
         tables,
     },
 };
@@ -22,15 +23,12 @@ pub(super) struct Stated {
 }
 
 /// Counts of a usage object, as it states them. A later object of the same answer may leave out what an earlier one
-/// said.
+/// said, or unsay it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    input: Option<u64>,
-    output: Option<u64>,
-    cache_read: Option<u64>,
-    cache_write: Option<u64>,
-    reasoning: Option<u64>,
-    total: Option<u64>,
+    counts: [Option<u64>; Kind::ALL.len()],
+    tier: Option<ServiceTier>,
+    region: Option<Region>,
 }
 
 /// A number that cannot be a count of tokens.
@@ -41,56 +39,107 @@ impl Stated {
     pub(super) fn usage(&self) -> Usage {
         self.counts.usage(self.shape)
     }
+
+    /// Returns true if both count in the same way, so that they can be compared kind by kind.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let way = |stated: &Self| (stated.shape.cached, stated.shape.reasoning, stated.shape.rest);
+        way(self) == way(other)
+    }
 }
 
 impl Counts {
-    /// Merges both; the later one has precedence.
-    pub(super) fn then(self, later: Self) -> Self {
-        Self {
-            input: later.input.or(self.input),
-            output: later.output.or(self.output),
-            cache_read: later.cache_read.or(self.cache_read),
-            cache_write: later.cache_write.or(self.cache_write),
-            reasoning: later.reasoning.or(self.reasoning),
-            total: later.total.or(self.total),
+    /// Merges both: of each kind the larger count, as no call gives tokens back.
+    pub(super) fn merged(self, later: Self) -> Self {
+        let mut counts = self.counts;
+        for (count, later) in counts.iter_mut().zip(later.counts) {
+            *count = (*count).max(later);
         }
+        Self { counts, tier: later.tier.or(self.tier), region: later.region.or(self.region) }
+    }
+
+    /// The tier as it stands beside the usage, where that does not say it.
+    pub(super) fn or_tier(mut self, tier: Option<ServiceTier>) -> Self {
+        self.tier = self.tier.or(tier);
+        self
+    }
+
+    fn get(&self, kind: Kind) -> Option<u64> {
+        self.counts[kind as usize]
     }
 
     fn read(fields: &Fields, value: &Value) -> Result<Self, Absurd> {
-        let first = |paths: &[&str]| {
-            for path in paths {
-                if let Some(count) = count(member(value, path))? {
-                    return Ok(Some(count));
+        let mut read = Self::default();
+        for kind in Kind::ALL {
+            let paths = fields.paths(kind);
+            read.counts[kind as usize] = match kind {
+                Kind::ToolCalls => sum(value, paths)?,
+                Kind::Seconds => first(value, paths, milliseconds)?,
+                _ => first(value, paths, whole)?,
+            };
+        }
+        if let Some(more) = first(value, fields.more_input, whole)? {
+            read.add(Kind::Input, more);
+        }
+        let text = |paths: Paths| paths.iter().find_map(|path| member(value, path)?.as_str());
+        read.tier = text(fields.tier).map(ServiceTier::named);
+        read.region = text(fields.region).map(Region::named);
+        if let Some(steps) = fields.steps {
+            let list = member(value, steps.list).and_then(Value::as_array);
+            let is_left_out = |step: &&Value| {
+                step.get("type").and_then(Value::as_str).is_some_and(|kind| steps.left_out.contains(&kind))
+            };
+            for step in list.into_iter().flatten().filter(is_left_out) {
+                for kind in
+                    [Kind::Input, Kind::Output, Kind::CacheRead, Kind::CacheWrite, Kind::CacheWrite1h, Kind::Reasoning]
+                {
+                    read.add(kind, first(step, fields.paths(kind), whole)?.unwrap_or(0));
                 }
             }
-            Ok(None)
-        };
-        let (input, more) = (first(fields.input)?, first(fields.more_input)?);
-        Ok(Self {
-            input: input.map(|input| input + more.unwrap_or(0)).or(more),
-            output: first(fields.output)?,
-            cache_read: first(fields.cache_read)?,
-            cache_write: first(fields.cache_write)?,
-            reasoning: first(fields.reasoning)?,
-            total: first(fields.total)?,
-        })
+        }
+        Ok(read)
+    }
+
+    fn add(&mut self, kind: Kind, count: u64) {
+        let known = &mut self.counts[kind as usize];
+        if count > 0 || known.is_some() {
+            *known = Some(known.unwrap_or(0).saturating_add(count));
+        }
     }
 
     fn usage(&self, shape: &UsageShape) -> Usage {
-        let plain = Usage::new(self.input.unwrap_or(0), self.output.unwrap_or(0));
-        let (read, write) = (self.cache_read.unwrap_or(0), self.cache_write.unwrap_or(0));
+        let get = |kind| self.get(kind).unwrap_or(0);
+        let (input, output, reasoning) = (get(Kind::Input), get(Kind::Output), get(Kind::Reasoning));
+        let plain = Usage::new(input, output);
+        let (read, write) = (get(Kind::CacheRead), get(Kind::CacheWrite));
         let cached = match shape.cached {
             Counted::Within => plain.cache_read_within(read).cache_write_within(write),
             Counted::Beside => plain.cache_read_beside(read).cache_write_beside(write),
         };
-        let reasoning = self.reasoning.unwrap_or(0);
+        // Of those who write it within, some do not: the total tells, or that there is more of it than of the whole.
+        let all = cached.total().saturating_add(reasoning);
         let usage = match shape.reasoning {
-            Counted::Within => cached.reasoning_within(reasoning),
-            Counted::Beside => cached.reasoning_beside(reasoning),
+            Counted::Within if reasoning <= output && self.get(Kind::Total) != Some(all) => {
+                cached.reasoning_within(reasoning)
+            }
+            Counted::Within | Counted::Beside => cached.reasoning_beside(reasoning),
         };
-        // Some count in the total what they name nowhere else; it was always thinking.
-        let rest = self.total.unwrap_or(0).saturating_sub(usage.total());
-        usage.reasoning_beside(rest)
+        let rest = self.get(Kind::Total).unwrap_or(0).saturating_sub(usage.total());
+        let usage = match shape.rest {
+            Rest::Reasoning => usage.reasoning_beside(rest),
+            Rest::AudioInput => usage.audio_input_beside(rest),
+        };
+        let usage = usage
+            .cache_write_1h_within(get(Kind::CacheWrite1h))
+            .audio_input_within(get(Kind::AudioInput))
+            .image_input_within(get(Kind::ImageInput))
+            .audio_output_within(get(Kind::AudioOutput))
+            .image_output_within(get(Kind::ImageOutput))
+            .rejected_within(get(Kind::Rejected))
+            .with_tool_calls(get(Kind::ToolCalls))
+            .with_milliseconds(get(Kind::Seconds))
+            .with_images(get(Kind::Images))
+            .with_search_units(get(Kind::SearchUnits));
+        usage.with_tier(self.tier.unwrap_or_default()).with_region(self.region.unwrap_or_default())
     }
 }
 
@@ -106,10 +155,19 @@ pub(super) fn parse(place: Place, bytes: &[u8]) -> Option<Result<Stated, Absurd>
     if !value.is_object() {
         return Some(Err(Absurd));
     }
-    let (format, shape) = tables().shapes(place).iter().find(|(_, shape)| is_marked(&value, shape.signs))?;
-    match Counts::read(&shape.fields, &value) {
+    fitting(tables().shapes(place), &value)
+}
+
+/// Reads the counts that stand beside other members of a document.
+pub(super) fn parse_members(members: &Value) -> Option<Result<Stated, Absurd>> {
+    fitting(tables().counted(), members)
+}
+
+fn fitting(shapes: &[Shape], value: &Value) -> Option<Result<Stated, Absurd>> {
+    let (format, shape) = shapes.iter().find(|(_, shape)| is_marked(value, shape.signs))?;
+    match Counts::read(&shape.fields, value) {
         // An object of unknown members only, or an empty one.
-        Ok(counts) if counts == Counts::default() => None,
+        Ok(counts) if counts.counts.iter().all(Option::is_none) => None,
         Ok(counts) => Some(Ok(Stated { format: *format, shape, counts })),
         Err(absurd) => Some(Err(absurd)),
     }
@@ -121,23 +179,65 @@ fn is_marked(value: &Value, signs: &[&[&str]]) -> bool {
     signs.is_empty() || signs.iter().any(|set| set.iter().all(has))
 }
 
+/// The first of the counts that is there.
+fn first(value: &Value, paths: Paths, count: fn(&Value) -> Result<u64, Absurd>) -> Result<Option<u64>, Absurd> {
+    for path in paths {
+        if let Some(value) = member(value, path).filter(|value| !value.is_null()) {
+            return count(value).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// All of the counts that are there, added.
+fn sum(value: &Value, paths: Paths) -> Result<Option<u64>, Absurd> {
+    let mut sum = None;
+    for path in paths {
+        if let Some(value) = member(value, path).filter(|value| !value.is_null()) {
+            sum = Some(sum.unwrap_or(0) + whole(value)?);
+        }
+    }
+    Ok(sum)
+}
+
 fn member<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    match path.bytes().position(|byte| byte == b'.') {
-        None => value.get(path),
-        Some(dot) => value.get(&path[..dot])?.get(&path[dot + 1..]),
+    let (name, rest) = match path.split_once('.') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (path, None),
+    };
+    let value = match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+        None => value.get(name)?,
+        Some((name, sign)) => {
+            let (key, text) = sign.split_once('=')?;
+            let has_sign = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(text);
+            value.get(name)?.as_array()?.iter().find(has_sign)?
+        }
+    };
+    match rest {
+        Some(rest) => member(value, rest),
+        None => Some(value),
     }
 }
 
-fn count(value: Option<&Value>) -> Result<Option<u64>, Absurd> {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
+fn whole(value: &Value) -> Result<u64, Absurd> {
     match value.as_u64() {
-        Some(count) if count <= MAX_COUNT => Ok(Some(count)),
+        Some(count) if count <= MAX_COUNT => Ok(count),
         Some(_) => Err(Absurd),
         // Some languages have no integers.
         None => match value.as_f64() {
-            Some(count) if count.fract() == 0.0 && (0.0..=MAX_COUNT as f64).contains(&count) => Ok(Some(count as u64)),
+            Some(count) if count.fract() == 0.0 && (0.0..=MAX_COUNT as f64).contains(&count) => Ok(count as u64),
             _ => Err(Absurd),
         },
+    }
+}
+
+/// Seconds, whole or not, in milliseconds.
+fn milliseconds(value: &Value) -> Result<u64, Absurd> {
+    match value.as_f64() {
+        // Mistral writes an empty object for none.
+        None if value.is_object() => Ok(0),
+        Some(seconds) if (0.0..=MAX_COUNT as f64).contains(&seconds) => Ok((seconds * 1_000.0).round() as u64),
+        _ => Err(Absurd),
     }
 }
 
@@ -187,6 +287,19 @@ mod tests {
                 r#"{"inputTokenCount":7,"outputTokenCount":8,"invocationLatency":1,"firstByteLatency":1}"#
             ),
             Some(Ok(Usage::new(7, 8)))
+        );
+        assert_eq!(
+            top(r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,
+                "completion_tokens_details":{"reasoning_tokens":94}}"#),
+            Usage::new(32, 9).reasoning_beside(94),
+            "the total tells that reasoning is beside"
+        );
+        assert_eq!(
+            top(r#"{"input_tokens":23000,"output_tokens":1000,"iterations":[
+                {"type":"compaction","input_tokens":180000,"output_tokens":3500},
+                {"type":"message","input_tokens":23000,"output_tokens":1000}]}"#),
+            Usage::new(203_000, 4_500),
+            "steps that the top level leaves out"
         );
         assert_eq!(top(r#"{"prompt_tokens":8,"total_tokens":8}"#), Usage::new(8, 0), "embeddings");
         assert_eq!(

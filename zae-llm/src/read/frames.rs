@@ -30,6 +30,8 @@ const MAX_FRAME: usize = 24 * 1024 * 1024;
 const MAX_HEADERS: usize = 1024;
 /// A header's name, its length before it and its type (text) behind. Its value is `event`, `exception` or `error`.
 const MESSAGE_TYPE: &[u8] = b"\x0d:message-type\x07";
+/// The same of the header that names an exception.
+const EXCEPTION_TYPE: &[u8] = b"\x0f:exception-type\x07";
 
 /// The scanner. It keeps the prelude and headers, and of a payload what [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
@@ -92,8 +94,10 @@ impl FrameScan {
                     self.headers.extend_from_slice(&bytes[..taken.min(room)]);
                     if *left == 0 {
                         self.state = after_headers(*payload);
-                        if let Some(message_type) = message_type(&self.headers) {
-                            found.frame(message_type);
+                        for name in [MESSAGE_TYPE, EXCEPTION_TYPE] {
+                            if let Some(value) = header(&self.headers, name) {
+                                found.frame(value);
+                            }
                         }
                     }
                     taken
@@ -149,8 +153,8 @@ fn after_headers(payload: usize) -> State {
     if payload == 0 { State::Checksum { left: CHECKSUM } } else { State::Payload { left: payload } }
 }
 
-fn message_type(headers: &[u8]) -> Option<&[u8]> {
-    let value = &headers[memmem::find(headers, MESSAGE_TYPE)? + MESSAGE_TYPE.len()..];
+fn header<'h>(headers: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+    let value = &headers[memmem::find(headers, name)? + name.len()..];
     let (length, value) = value.split_first_chunk()?;
     value.get(..usize::from(u16::from_be_bytes(*length)))
 }

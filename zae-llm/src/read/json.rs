@@ -32,7 +32,7 @@ const MAX_KEY: usize = 40;
 #[derive(Clone, Debug, Default)]
 pub(super) struct JsonScan {
     state: State,
-    /// The containers of interest that are open, outermost first. Never more than list, document, wrapper.
+    /// The containers of interest that are open, outermost first. Never more than the tables are deep.
     open: Vec<Level>,
     key: Vec<u8>,
     value: Capture,
@@ -40,10 +40,12 @@ pub(super) struct JsonScan {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
+    /// Of documents.
     List,
-    Document,
-    /// An object that is a member of the document.
-    Inside(Wrapper),
+    /// The document, or an object in it.
+    Object(Wrapper),
+    /// A list of such objects.
+    Objects(Wrapper),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -199,33 +201,29 @@ impl JsonScan {
 
     /// A byte between tokens.
     fn structure(&mut self, byte: u8, found: &mut impl JsonSink) {
-        let within = self.open.last().copied();
+        let is_list = matches!(self.open.last(), Some(Level::List | Level::Objects(_)));
         self.state = match (&self.state, byte) {
-            (State::Start, b'{') => self.open(Level::Document),
+            (State::Start, b'{') => self.open(Level::Object(Wrapper::DOCUMENT)),
             (State::Start, b'[') => self.open(Level::List),
             (State::BeforeKey, b'"') => {
                 self.key.clear();
                 State::Key { escaped: false }
             }
             (State::BeforeColon, b':') => State::BeforeValue,
-            (State::BeforeValue, b'{') if within == Some(Level::List) => self.open(Level::Document),
-            (State::BeforeValue, b'{') => match self.wrapper() {
-                Some(wrapper) => self.open(Level::Inside(wrapper)),
+            (State::BeforeValue, b'{' | b'[') => match self.inner(byte) {
+                Some(level) => self.open(level),
                 None => self.begin(byte, State::Deep { depth: 1, string: None }),
             },
-            (State::BeforeValue, b'[') => self.begin(byte, State::Deep { depth: 1, string: None }),
             (State::BeforeValue, b'"') => self.begin(byte, State::Scalar(Scalar::Text(Escape::No))),
             // An empty list.
-            (State::BeforeValue, b']') if within == Some(Level::List) => self.close(found),
+            (State::BeforeValue, b']') if is_list => self.close(found),
             (State::BeforeValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 self.begin(byte, State::Scalar(Scalar::Bare))
             }
-            (State::AfterValue, b',') => match within {
-                Some(Level::List) => State::BeforeValue,
-                _ => State::BeforeKey,
-            },
-            (State::AfterValue, b']') if within == Some(Level::List) => self.close(found),
-            (State::AfterValue | State::BeforeKey, b'}') if within != Some(Level::List) => self.close(found),
+            (State::AfterValue, b',') if is_list => State::BeforeValue,
+            (State::AfterValue, b',') => State::BeforeKey,
+            (State::AfterValue, b']') if is_list => self.close(found),
+            (State::AfterValue | State::BeforeKey, b'}') if !is_list => self.close(found),
             _ => {
                 found.broken(Lost::Nothing);
                 State::Broken
@@ -235,11 +233,14 @@ impl JsonScan {
 
     fn open(&mut self, level: Level) -> State {
         self.open.push(level);
-        if level == Level::List { State::BeforeValue } else { State::BeforeKey }
+        match level {
+            Level::List | Level::Objects(_) => State::BeforeValue,
+            Level::Object(_) => State::BeforeKey,
+        }
     }
 
     fn close(&mut self, found: &mut impl JsonSink) -> State {
-        if self.open.pop() == Some(Level::Document) {
+        if self.open.pop() == Some(Level::Object(Wrapper::DOCUMENT)) {
             found.document();
         }
         if self.open.is_empty() { State::Start } else { State::AfterValue }
@@ -251,16 +252,22 @@ impl JsonScan {
         state
     }
 
-    /// The wrapper that the value of the current key is, if it is an object.
-    fn wrapper(&self) -> Option<Wrapper> {
-        if self.open.last() == Some(&Level::Document) { tables().wrapper(&self.key) } else { None }
+    /// The container of interest that begins with `byte`, if it is one.
+    fn inner(&self, byte: u8) -> Option<Level> {
+        match self.open.last()? {
+            Level::List => (byte == b'{').then_some(Level::Object(Wrapper::DOCUMENT)),
+            Level::Objects(wrapper) => (byte == b'{').then_some(Level::Object(*wrapper)),
+            Level::Object(within) => {
+                let wrapper = tables().wrapper(*within, &self.key)?;
+                Some(if byte == b'{' { Level::Object(wrapper) } else { Level::Objects(wrapper) })
+            }
+        }
     }
 
     fn place(&self) -> Option<Place> {
         match self.open.last()? {
-            Level::List => None,
-            Level::Document => tables().place(None, &self.key),
-            Level::Inside(wrapper) => tables().place(Some(*wrapper), &self.key),
+            Level::List | Level::Objects(_) => None,
+            Level::Object(within) => tables().place(*within, &self.key),
         }
     }
 }
@@ -335,7 +342,14 @@ mod tests {
             scan(r#"{"response":{"output":[{"usage":3}],"usage":null},"usage":{}}"#),
             ["response/usage=null", "usage={}", "document"]
         );
-        assert_eq!(scan(r#"{"message":"usage","response":[{"usage":1}]}"#), ["document"]);
+        assert_eq!(
+            scan(r#"{"message":"usage","response":[{"usage":1},[{"usage":2}],3,{"usage":4}],"choices":[]}"#),
+            ["response/usage=1", "response/usage=4", "document"]
+        );
+        assert_eq!(
+            scan(r#"{"predictions":[{"embeddings":{"values":[0],"statistics":{"token_count":7}}}],"statistics":{}}"#),
+            ["predictions.embeddings.statistics/token_count=7", "document"]
+        );
     }
 
     #[test]

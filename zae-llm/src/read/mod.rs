@@ -3,13 +3,14 @@
 //! Bytes go one way, and each step knows only the next one:
 //!
 //! ```text
-//! bytes ─ prefilter ─ sse ──┐
-//! bytes ─ frames ───────────┼─ json ─ (place, bytes) ─ tally ─ counts ─ Reading
-//! bytes ────────────────────┘
+//!                  ┌─ prefilter ─ sse ──┐
+//! bytes ─ (decode) ┼─ frames ───────────┼─ json ─ (place, bytes) ─ tally ─ counts ─ Reading
+//!                  └────────────────────┘
 //! ```
 //!
 //! | step | knows | keeps |
 //! |---|---|---|
+//! | [`decode`] | codings of the content | a window, where the response is compressed |
 //! | [`prefilter`] | the words without which an event tells nothing | an event that is cut, up to 4 KiB |
 //! | [`sse`] | lines, fields and ends of events | an event's name |
 //! | [`frames`] | lengths and headers of AWS's frames | a frame's headers |
@@ -21,6 +22,7 @@
 //! response at every byte.
 
 mod counts;
+mod decode;
 mod frames;
 mod json;
 mod prefilter;
@@ -34,13 +36,11 @@ mod tests;
 
 use std::fmt;
 
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
 use self::{
     counts::MAX_COUNT,
+    decode::{Decoder, Undecodable},
     frames::FrameScan,
     json::JsonScan,
     prefilter::SsePrefilter,
@@ -95,7 +95,7 @@ impl Reading {
 pub enum Unseen {
     /// It is not a success.
     ErrorStatus,
-    /// It is compressed. Put the layer inside of compression, or ask the provider for an uncompressed answer.
+    /// It is compressed by a coding that is not read, or not as it says. gzip, deflate, brotli and zstd are.
     Compressed,
     /// It is neither JSON nor events.
     UnknownFormat,
@@ -108,6 +108,9 @@ pub enum Unseen {
     Malformed,
     /// The provider reported an error in place of the rest of its answer.
     ErrorEvent,
+    /// The provider refused the call within an answer that began as a success (a limit was met, or it is overloaded),
+    /// and so used no tokens.
+    Refused,
     /// Its usage cannot be: negative, fractional, or beyond a billion tokens.
     Absurd,
 }
@@ -123,6 +126,7 @@ impl Unseen {
             Self::Absent => "absent",
             Self::Malformed => "malformed",
             Self::ErrorEvent => "error_event",
+            Self::Refused => "refused",
             Self::Absurd => "absurd",
         }
     }
@@ -132,12 +136,13 @@ impl fmt::Display for Unseen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ErrorStatus => "the response is not a success",
-            Self::Compressed => "the response is compressed; read it before it is, or ask for an uncompressed one",
+            Self::Compressed => "the response's compression is not one that can be read; ask for another one, or none",
             Self::UnknownFormat => "the response is neither JSON nor a stream of events",
             Self::BrokeOff => "the response broke off before its usage came",
             Self::Absent => "the response has no usage; OpenAI streams need `stream_options.include_usage`",
             Self::Malformed => "the response cannot be read",
             Self::ErrorEvent => "the provider reported an error in the midst of the response",
+            Self::Refused => "the provider refused the call after it had begun to answer",
             Self::Absurd => "the response's usage is negative, fractional or absurdly large",
         })
     }
@@ -147,7 +152,9 @@ impl fmt::Display for Unseen {
 ///
 /// It never holds bytes back and keeps only what may be usage: at most about 100 kB, usually a few hundred bytes,
 /// however long the response and its lines are. Chunks may begin and end anywhere. Reads JSON (also in a list or one
-/// document per line), server-sent events, and AWS event streams; the bytes must be uncompressed.
+/// document per line), server-sent events, and AWS event streams; which of them it is the first byte tells, whatever
+/// the content type says. A compressed response (gzip, deflate, brotli, zstd) is decoded for reading, which takes the
+/// coding's window of memory beside.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, StatusCode};
@@ -160,12 +167,26 @@ impl fmt::Display for Unseen {
 /// reader.push(b"ens\":12,\"completion_tokens\":30}}");
 /// assert_eq!(reader.finish(End::Complete), Reading::Final(Usage::new(12, 30)));
 /// ```
-#[derive(Clone, Debug)]
+///
+/// A clone knows all that was read. Of a compressed response it reads no further, as a decoder cannot be cloned.
+#[derive(Debug)]
 pub struct UsageReader {
+    decoder: Option<Box<Decoder>>,
     wire: Wire,
     tally: UsageTally,
     /// Usage that headers report.
     head: Option<Usage>,
+}
+
+impl Clone for UsageReader {
+    fn clone(&self) -> Self {
+        let (wire, tally) = (self.wire.clone(), self.tally.clone());
+        let mut clone = Self { decoder: None, wire, tally, head: self.head };
+        if self.decoder.is_some() {
+            clone.give_up();
+        }
+        clone
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -176,10 +197,24 @@ enum Wire {
     Lines(Box<JsonScan>),
     Events(Box<SsePrefilter>),
     Frames(Box<FrameScan>),
-    /// The first byte tells.
-    Guess,
+    /// The first byte tells, and in doubt the content type. Of a byte order mark so many bytes have come.
+    Guess(ContentType, usize),
     Skip(Unseen),
 }
+
+/// The format that the content type announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ContentType {
+    Json,
+    Lines,
+    Events,
+    Frames,
+    /// None, or one that says nothing.
+    Unsaid,
+    Other,
+}
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl Wire {
     fn documents(&self) -> Documents {
@@ -190,38 +225,60 @@ impl Wire {
 impl UsageReader {
     /// A reader for a response with this head.
     pub fn new(format: ApiFormat, status: StatusCode, headers: &HeaderMap) -> Self {
-        let wire = if !status.is_success() {
-            Wire::Skip(Unseen::ErrorStatus)
-        } else if is_encoded(headers) {
-            Wire::Skip(Unseen::Compressed)
-        } else {
-            wire(headers)
+        let (decoder, wire) = match Decoder::new(headers) {
+            _ if !status.is_success() => (None, Wire::Skip(Unseen::ErrorStatus)),
+            Err(Undecodable) => (None, Wire::Skip(Unseen::Compressed)),
+            Ok(decoder) => (decoder.map(Box::new), Wire::Guess(content_type(headers), 0)),
         };
-        let mut tally = UsageTally::new(format, wire.documents());
+        let mut tally = UsageTally::new(format, Documents::Alone);
         let head = if status.is_success() { head_counts(headers, &mut tally) } else { None };
-        Self { wire, tally, head }
+        Self { decoder, wire, tally, head }
     }
 
     /// Looks at the next bytes of the body.
     pub fn push(&mut self, bytes: &[u8]) {
-        if let (Wire::Guess, Some(first)) = (&self.wire, bytes.trim_ascii_start().first()) {
-            self.wire = match first {
-                b'{' | b'[' => Wire::Json(Box::default()),
-                b'd' | b'e' | b'i' | b'r' | b':' | 0xEF => Wire::Events(Box::default()),
-                _ => Wire::Skip(Unseen::UnknownFormat),
-            };
+        match self.decoder.as_mut().map(|decoder| decoder.push(bytes)) {
+            None => self.read(bytes),
+            Some(Ok(decoded)) => self.read(&decoded),
+            Some(Err(Undecodable)) => self.give_up(),
+        }
+    }
+
+    /// Nothing more is read.
+    fn give_up(&mut self) {
+        self.decoder = None;
+        self.tally.malformed();
+        self.wire = Wire::Skip(Unseen::Compressed);
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) {
+        if let Wire::Guess(content_type, mark) = &mut self.wire {
+            while bytes.first().is_some_and(|byte| BYTE_ORDER_MARK.get(*mark) == Some(byte)) {
+                *mark += 1;
+                bytes = &bytes[1..];
+            }
+            let Some(first) = bytes.trim_ascii_start().first() else { return };
+            self.wire = wire(*content_type, *first);
             self.tally.set_documents(self.wire.documents());
         }
         match &mut self.wire {
             Wire::Json(scan) | Wire::Lines(scan) => scan.push(bytes, &mut self.tally),
             Wire::Events(scan) => scan.push(bytes, &mut self.tally),
             Wire::Frames(scan) => scan.push(bytes, &mut self.tally),
-            Wire::Guess | Wire::Skip(_) => {}
+            Wire::Guess(..) | Wire::Skip(_) => {}
         }
     }
 
     /// Returns the reading, now that the response has ended in this way.
     pub fn finish(mut self, end: End) -> Reading {
+        if end == End::Complete
+            && let Some(mut decoder) = self.decoder.take()
+        {
+            match decoder.end() {
+                Ok(rest) => self.read(&rest),
+                Err(Undecodable) => self.give_up(),
+            }
+        }
         // A document says itself where it ends; everything else needs to be read to its end.
         let came = match &self.wire {
             Wire::Json(scan) if scan.is_between_documents() => Received::Whole,
@@ -233,7 +290,7 @@ impl UsageReader {
                 Wire::Json(scan) | Wire::Lines(scan) => scan.end(&mut self.tally),
                 Wire::Events(scan) => scan.end(&mut self.tally),
                 Wire::Frames(scan) => scan.end(&mut self.tally),
-                Wire::Guess | Wire::Skip(_) => {}
+                Wire::Guess(..) | Wire::Skip(_) => {}
             }
         } else if let Wire::Events(scan) = &mut self.wire {
             scan.stop(&mut self.tally);
@@ -243,33 +300,49 @@ impl UsageReader {
             (Some(Reading::Final(usage)), _, _) => Reading::Final(usage),
             (_, Some(usage), _) if self.tally.has_failed() => Reading::SoFar(usage),
             (_, Some(usage), _) => Reading::Final(usage),
+            (None | Some(Reading::Unseen(Unseen::Malformed)), None, Wire::Skip(reason)) => Reading::Unseen(reason),
             (Some(reading), None, _) => reading,
-            (None, None, Wire::Skip(reason)) => Reading::Unseen(reason),
             (None, None, _) if end != End::Complete => Reading::Unseen(Unseen::BrokeOff),
             (None, None, _) => Reading::Unseen(Unseen::Absent),
         }
     }
 }
 
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
-}
-
-fn wire(headers: &HeaderMap) -> Wire {
-    let Some(content_type) = headers.get(CONTENT_TYPE) else { return Wire::Guess };
-    let Ok(content_type) = content_type.to_str() else { return Wire::Skip(Unseen::UnknownFormat) };
+fn content_type(headers: &HeaderMap) -> ContentType {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else { return ContentType::Unsaid };
+    let Ok(content_type) = content_type.to_str() else { return ContentType::Other };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "text/event-stream" => Wire::Events(Box::default()),
-        "application/vnd.amazon.eventstream" => Wire::Frames(Box::default()),
-        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Wire::Lines(Box::default()),
-        "application/json" | "text/json" => Wire::Json(Box::default()),
-        json if json.ends_with("+json") => Wire::Json(Box::default()),
-        "" => Wire::Guess,
-        _ => Wire::Skip(Unseen::UnknownFormat),
+        "text/event-stream" => ContentType::Events,
+        "application/vnd.amazon.eventstream" => ContentType::Frames,
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines"
+        | "application/stream+json"
+        | "application/json-seq" => ContentType::Lines,
+        "application/json" | "text/json" => ContentType::Json,
+        json if json.ends_with("+json") => ContentType::Json,
+        "" | "application/octet-stream" => ContentType::Unsaid,
+        _ => ContentType::Other,
+    }
+}
+
+/// The wire of a body that begins with `first`, white space and a byte order mark aside.
+fn wire(content_type: ContentType, first: u8) -> Wire {
+    match (first, content_type) {
+        (b'{' | b'[', ContentType::Lines) => Wire::Lines(Box::default()),
+        (b'{' | b'[', _) => Wire::Json(Box::default()),
+        (b'd' | b'e' | b'i' | b'r' | b':', _) => Wire::Events(Box::default()),
+        // The length of a frame, which is never that long.
+        (0, ContentType::Json | ContentType::Lines | ContentType::Events | ContentType::Unsaid) => {
+            Wire::Frames(Box::default())
+        }
+        (_, ContentType::Json) => Wire::Json(Box::default()),
+        (_, ContentType::Lines) => Wire::Lines(Box::default()),
+        (_, ContentType::Events) => Wire::Events(Box::default()),
+        (_, ContentType::Frames) => Wire::Frames(Box::default()),
+        (_, ContentType::Unsaid | ContentType::Other) => Wire::Skip(Unseen::UnknownFormat),
     }
 }
 
@@ -283,6 +356,9 @@ fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
 
 fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -> Option<Usage> {
     let mut get = |name: &str| -> Option<u64> {
+        if name.is_empty() {
+            return None;
+        }
         let count = headers.get(name)?.to_str().ok().and_then(|text| text.trim().parse().ok());
         let count = count.filter(|count| *count <= MAX_COUNT);
         if count.is_none() {

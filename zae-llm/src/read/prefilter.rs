@@ -12,13 +12,16 @@
 use std::sync::LazyLock;
 
 use aho_corasick::packed::Searcher;
-use memchr::{memchr_iter, memrchr_iter};
+use memchr::{memchr_iter, memmem, memrchr_iter};
 
 use super::{sink::EventSink, sse::SseScan};
 use crate::providers::tables;
 
 /// The longest beginning of an event that waits for its end. A longer event goes to the scanner as it comes.
 const MAX_HELD: usize = 4 * 1024;
+
+/// Events that are passed over are counted up to so many: it matters what is at the beginning.
+const MAX_COUNTED: usize = 8;
 
 /// The scanner for events, behind what passes events over. It tells the same however the stream is cut, but for the
 /// names of events that say nothing.
@@ -27,6 +30,8 @@ pub(super) struct SsePrefilter {
     events: SseScan,
     /// An event that has begun; empty unless the scanner is between events.
     held: Vec<u8>,
+    /// Events that were passed over, up to [`MAX_COUNTED`].
+    passed: usize,
 }
 
 impl SsePrefilter {
@@ -70,6 +75,11 @@ impl SsePrefilter {
         }
         let marker = first_marker(bytes);
         let (passed, bytes) = bytes.split_at(last_event_end(&bytes[..marker.unwrap_or(bytes.len())]));
+        if self.passed < MAX_COUNTED && !passed.is_empty() {
+            let events = memmem::find_iter(passed, b"data:").take(MAX_COUNTED).count();
+            self.passed += events;
+            found.passed(events);
+        }
         // Counted from the end of what was passed over, in which there is none.
         let end = marker.and_then(|at| Some(at - passed.len() + first_event_end(&bytes[at - passed.len()..])?));
         match end {
@@ -108,7 +118,10 @@ fn first_marker(bytes: &[u8]) -> Option<usize> {
     static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(&tables().markers));
     let Some(searcher) = &*SEARCHER else { return Some(0) };
     let is_null = |end: usize| {
-        let value = bytes[end..].strip_prefix(b"\":").unwrap_or_default().trim_ascii_start();
+        // Some have the quote behind the key, and some end within the key.
+        let rest = &bytes[end..];
+        let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+        let value = rest.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
         value.strip_prefix(b"null").is_some_and(|rest| matches!(rest.first(), Some(b',' | b'}')))
     };
     searcher.find_iter(bytes).find(|found| !is_null(found.end())).map(|found| found.start())

@@ -27,6 +27,10 @@ pub(super) trait EventSink: JsonSink {
     fn data(&mut self, text: &[u8]);
     /// An event has ended.
     fn event(&mut self, name: &[u8]);
-    /// A frame of this type begins.
+    /// So many events were passed over, as far as they were counted.
+    fn passed(&mut self, events: usize) {
+        let _ = events;
+    }
+    /// A frame of this type begins, or of an exception of this type.
     fn frame(&mut self, kind: &[u8]);
 }

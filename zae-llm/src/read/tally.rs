@@ -7,17 +7,32 @@
 //! - the body was read to its end.
 //!
 //! Whatever was lost on the way (a value that is too long, an event that is no JSON, an error event) makes the reading
-//! one of usage so far.
+//! one of usage so far, and so does usage that cannot be all: without any input, or of no tokens at all.
+//!
+//! Of each kind the largest count of an answer stands, because no call gives tokens back.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
 
 use super::{
     ApiFormat, Reading, Unseen,
     counts::{self, Stated},
     sink::{EventSink, JsonSink, Lost},
 };
-use crate::providers::{
-    table::{Holds, Means, Place, Role, Spot},
-    tables,
+use crate::{
+    ServiceTier,
+    providers::{
+        table::{Holds, Means, Place, Role, Spot},
+        tables,
+    },
 };
+
+/// An error among so many first events of a stream comes in place of an answer; behind more of them there may have been
+/// a part of one.
+const MAX_PRELUDE: usize = 3;
+/// Counts of one document that are kept.
+const MAX_COUNTS: usize = 64;
 
 /// The account of one response.
 ///
@@ -31,6 +46,10 @@ pub(super) struct UsageTally {
     progress: Progress,
     /// Something was lost that may have said more, or the provider gave up before it did.
     lost: Option<Unseen>,
+    /// Number of events so far.
+    events: usize,
+    /// The code in the event that is read, which its name may turn into that of a failure.
+    code: Vec<u8>,
 }
 
 /// The way in which documents arrive.
@@ -53,6 +72,9 @@ pub(super) enum Received {
 #[derive(Clone, Debug, Default)]
 struct Document {
     found: Option<Stated>,
+    /// Counts that stand beside other members.
+    counts: Map<String, Value>,
+    tier: Option<ServiceTier>,
     ends_answer: bool,
 }
 
@@ -69,7 +91,16 @@ enum Progress {
 impl UsageTally {
     pub(super) fn new(format: ApiFormat, documents: Documents) -> Self {
         let document = Document::default();
-        Self { format, documents, document, seen: None, progress: Progress::Under, lost: None }
+        Self {
+            format,
+            documents,
+            document,
+            seen: None,
+            progress: Progress::Under,
+            lost: None,
+            events: 0,
+            code: Vec::new(),
+        }
     }
 
     pub(super) fn set_documents(&mut self, documents: Documents) {
@@ -87,14 +118,26 @@ impl UsageTally {
 
     /// Returns true if the provider said that it failed.
     pub(super) fn has_failed(&self) -> bool {
-        self.lost == Some(Unseen::ErrorEvent)
+        matches!(self.lost, Some(Unseen::ErrorEvent | Unseen::Refused))
+    }
+
+    pub(super) fn malformed(&mut self) {
+        self.lose(Unseen::Malformed);
     }
 
     /// From here on no usage is final. An error explains everything else.
     fn lose(&mut self, reason: Unseen) {
-        if self.lost.is_none() || reason == Unseen::ErrorEvent {
+        let explains = matches!(reason, Unseen::ErrorEvent | Unseen::Refused);
+        if self.lost.is_none() || explains && self.lost != Some(Unseen::Refused) {
             self.lost = Some(reason);
         }
+    }
+
+    /// The provider gave up, and says why.
+    fn failed(&mut self, why: &[u8]) {
+        let codes = tables().limits.iter().flat_map(|words| words.refused);
+        let is_refusal = self.events <= MAX_PRELUDE && { codes }.any(|code| is_word(why, code.as_bytes()));
+        self.lose(if is_refusal { Unseen::Refused } else { Unseen::ErrorEvent });
     }
 
     /// Returns the reading of the response, given how much of it came; `None` when it says nothing, and nothing was
@@ -102,16 +145,23 @@ impl UsageTally {
     pub(super) fn reading(&self, came: Received) -> Option<Reading> {
         let Some(seen) = self.seen else { return self.lost.map(Reading::Unseen) };
         let usage = seen.usage();
+        let counts_anything = usage.total() > 0 || usage.milliseconds > 0 || usage.images > 0 || usage.search_units > 0;
+        if !counts_anything {
+            return Some(Reading::Unseen(self.lost.unwrap_or(Unseen::Absurd)));
+        }
         let all = match self.progress {
             Progress::Started => false,
             Progress::Under => came == Received::Whole,
             Progress::Over => true,
         };
-        Some(if all && self.lost.is_none() { Reading::Final(usage) } else { Reading::SoFar(usage) })
+        // There is no call without input: it was not counted.
+        let is_whole = all && self.lost.is_none() && usage.input() > 0;
+        Some(if is_whole { Reading::Final(usage) } else { Reading::SoFar(usage) })
     }
 
     fn absorb(&mut self, stated: Stated) {
-        match stated.shape.role {
+        let role = stated.shape.role;
+        match role {
             Role::Opens => self.progress = Progress::Started,
             Role::Completes if self.progress == Progress::Started => self.progress = Progress::Under,
             // It comes once, at the end.
@@ -119,13 +169,19 @@ impl UsageTally {
             Role::Completes | Role::Repeats => {}
         }
         let is_part = |role: Role| matches!(role, Role::Opens | Role::Completes);
-        let role = stated.shape.role;
         self.seen = Some(match self.seen {
-            Some(seen) if is_part(role) && is_part(seen.shape.role) => {
-                Stated { counts: seen.counts.then(stated.counts), ..stated }
+            Some(seen)
+                if seen.shape.role == role && seen.is_like(&stated) || is_part(role) && is_part(seen.shape.role) =>
+            {
+                Stated { counts: seen.counts.merged(stated.counts), ..stated }
             }
-            Some(seen) if role == Role::StandsIn && seen.shape.role != Role::StandsIn => seen,
-            _ => stated,
+            // Of two ways to count the one that counts more, and else the one with more detail.
+            Some(seen) => match seen.usage().total().cmp(&stated.usage().total()) {
+                Ordering::Greater => seen,
+                Ordering::Equal if role == Role::StandsIn => seen,
+                _ => stated,
+            },
+            None => stated,
         });
     }
 
@@ -134,9 +190,41 @@ impl UsageTally {
         match tables().word(spot, text).map(|word| word.means) {
             Some(Means::LastUsage) => self.document.ends_answer = true,
             Some(Means::Done) => self.done(),
-            Some(Means::Failed) => self.lose(Unseen::ErrorEvent),
+            Some(Means::Failed) => {
+                let code = if spot == Spot::EventName { std::mem::take(&mut self.code) } else { Vec::new() };
+                self.failed(&code);
+            }
+            Some(Means::Refused) => self.failed(text),
             None => {}
         }
+    }
+
+    /// Usage stands in the document, or what cannot be any.
+    fn state(&mut self, read: Option<Result<Stated, counts::Absurd>>) {
+        match read {
+            None => {}
+            Some(Err(counts::Absurd)) => self.absurd(),
+            Some(Ok(stated)) if !self.reads(stated.format) => {}
+            Some(Ok(stated)) => {
+                let found = self.document.found.filter(|found| found.is_like(&stated));
+                let counts = found.map_or(stated.counts, |found| found.counts.merged(stated.counts));
+                self.document.found = Some(Stated { counts, ..stated });
+            }
+        }
+    }
+
+    /// A count stands beside other members.
+    fn count(&mut self, place: Place, bytes: &[u8]) {
+        let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return self.absurd() };
+        let counts = &mut self.document.counts;
+        if value.is_null() || counts.len() >= MAX_COUNTS {
+            return;
+        }
+        let sum = match (counts.get(place.name).and_then(Value::as_u64), value.as_u64()) {
+            (Some(known), Some(more)) => Value::from(known.saturating_add(more)),
+            _ => value,
+        };
+        counts.insert(place.name.to_owned(), sum);
     }
 
     fn done(&mut self) {
@@ -144,6 +232,15 @@ impl UsageTally {
             self.progress = Progress::Over;
         }
     }
+}
+
+/// Returns true if `word` stands in `text`, neither preceded nor followed by what would make it another one.
+fn is_word(text: &[u8], word: &[u8]) -> bool {
+    let continues = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    memchr::memmem::find_iter(text, word).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !continues(before) && !continues(text.get(at + word.len()))
+    })
 }
 
 impl JsonSink for UsageTally {
@@ -155,22 +252,40 @@ impl JsonSink for UsageTally {
                 let text = bytes.and_then(|bytes| bytes.strip_prefix(b"\"")?.strip_suffix(b"\""));
                 self.word(Spot::DocumentKind, text.unwrap_or_default());
             }
-            (Holds::Error, Some(b"null" | b"false" | b"\"\"")) => {}
-            (Holds::Error, _) => self.lose(Unseen::ErrorEvent),
-            (Holds::Usage, None) => self.lose(Unseen::Malformed),
-            (Holds::Usage, Some(bytes)) => match counts::parse(place, bytes) {
-                None => {}
-                Some(Err(counts::Absurd)) => self.absurd(),
-                Some(Ok(stated)) if self.reads(stated.format) => self.document.found = Some(stated),
-                Some(Ok(_)) => {}
-            },
+            (Holds::Tier, bytes) => {
+                let name: Option<&str> = bytes.and_then(|bytes| serde_json::from_slice(bytes).ok());
+                self.document.tier = name.map(ServiceTier::named);
+            }
+            (Holds::Code, code) => self.code = code.unwrap_or_default().to_vec(),
+            (Holds::Error, Some(b"null" | b"false" | b"\"\"" | b"0" | b"[]")) => {}
+            (Holds::Error, why) => self.failed(why.unwrap_or_default()),
+            (Holds::Usage | Holds::Count, None) => self.lose(Unseen::Malformed),
+            (Holds::Count, Some(bytes)) => self.count(place, bytes),
+            (Holds::Usage, Some(bytes)) => {
+                let read = counts::parse(place, bytes);
+                self.state(read);
+            }
         }
     }
 
     fn document(&mut self) {
-        let Document { found, ends_answer } = std::mem::take(&mut self.document);
-        let Some(stated) = found else { return };
-        self.absorb(stated);
+        let Document { found, counts, tier, ends_answer } = std::mem::take(&mut self.document);
+        if self.documents == Documents::Alone {
+            self.events += 1;
+        }
+        let beside = if counts.is_empty() {
+            None
+        } else {
+            let read = counts::parse_members(&Value::Object(counts));
+            self.state(read);
+            std::mem::take(&mut self.document).found
+        };
+        if found.is_none() && beside.is_none() {
+            return;
+        }
+        for stated in [found, beside].into_iter().flatten() {
+            self.absorb(Stated { counts: stated.counts.or_tier(tier), ..stated });
+        }
         if ends_answer {
             self.progress = Progress::Over;
         }
@@ -192,6 +307,12 @@ impl EventSink for UsageTally {
 
     fn event(&mut self, name: &[u8]) {
         self.word(Spot::EventName, name);
+        self.code.clear();
+        self.events += 1;
+    }
+
+    fn passed(&mut self, events: usize) {
+        self.events += events;
     }
 
     fn frame(&mut self, kind: &[u8]) {

@@ -6,6 +6,11 @@ use zae_llm::json::{self, Claim, JsonError};
 use super::{Accounting, Usage};
 use crate::extract::{Extract, Extracted, Extractor, PeekBody, Peeked};
 
+/// The mark of a request that calls no model, so that nothing in its response is charged: it may repeat the usage of an
+/// earlier call, each time that somebody looks after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoCall;
+
 /// The estimated cost of a request to a model, by its body. Made by [`ZaeLimit::llm`](crate::ZaeLimit::llm).
 ///
 /// A request without a body is no call to a model: it costs what the tariff charges for a request. A body that is meant
@@ -30,6 +35,7 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         let Self(accounting) = self;
         let peeked = Peeked::of(request, accounting.max_body()).await?;
         if peeked.bytes().is_empty() {
+            request.extensions_mut().insert(NoCall);
             return Ok(Some(accounting.tariff().cost(&Usage::default())));
         }
         match json::claim(request.headers(), peeked.bytes()) {

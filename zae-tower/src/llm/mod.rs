@@ -19,7 +19,9 @@
 mod cost;
 
 pub use cost::LlmCost;
+pub(crate) use cost::NoCall;
 pub use zae_llm::{
-    Accounting, ApiFormat, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, LlmRequest, Meter, Quote, Reading, SettleFrom, Tariff,
-    TariffBuilder, TariffError, Unseen, Usage, UsageReader, Weights, estimate, include_usage, limits,
+    Accounting, ApiFormat, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, LlmRequest, Meter, Quote, Reading, Region, ServiceTier,
+    SettleFrom, Tariff, TariffBuilder, TariffError, Unseen, Usage, UsageReader, Weights, estimate, include_usage,
+    limits,
 };

@@ -94,7 +94,7 @@ async fn a_response_that_is_read_to_its_end_costs_what_it_says() {
         ("openai_responses.stream", 780),
         ("openai_embeddings.json", 8),
         ("anthropic_messages.stream", 1_140),
-        ("anthropic_messages.stream_restated", 11_192),
+        ("anthropic_messages.stream_restated", 12_192),
         ("gemini.stream", 279),
         ("bedrock_converse.json", 1_558),
         ("bedrock_converse.stream", 1_558),
@@ -166,13 +166,13 @@ async fn a_body_that_nobody_reads_costs_the_estimate() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_costs_the_estimate_and_the_log_says_why() {
+async fn a_body_that_is_not_compressed_as_it_says_costs_the_estimate_and_the_log_says_why() {
     let (log, _guard) = Log::start();
     let mut recorded = Recorded::load("openai_chat.json");
-    recorded.headers.insert("content-encoding", http::HeaderValue::from_static("gzip"));
+    recorded.headers.insert("content-encoding", http::HeaderValue::from_static("compress"));
     assert_eq!(charged(&recorded, Provider::SendsAll, Client::All).await, ESTIMATE);
     assert!(log.text().contains("WARN"), "{}", log.text());
-    assert!(log.text().contains("the response is compressed; read it before it is"), "{}", log.text());
+    assert!(log.text().contains("the response's compression is not one that can be read"), "{}", log.text());
 }
 
 #[tokio::test]
@@ -193,7 +193,8 @@ async fn bad_usage_never_refunds() {
         (r#"{"usage":{"prompt_tokens":0.5,"completion_tokens":1}}"#, ESTIMATE),
         (r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}"#, ESTIMATE),
         (r#"{"usage":{"prompt_tokens":9000000000000000,"completion_tokens":1}}"#, ESTIMATE),
-        (r#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#, 0),
+        (r#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#, ESTIMATE),
+        (r#"{"usage":{"prompt_tokens":0,"completion_tokens":9}}"#, ESTIMATE),
     ] {
         let mut recorded = Recorded::load("openai_chat.json");
         recorded.body = body.into();
@@ -218,7 +219,7 @@ async fn more_than_the_estimate_goes_into_debt() {
     let layer = layer(&limiter, Tariff::openai());
     let recorded = Recorded::load("anthropic_messages.stream_restated");
     call(&layer, &recorded, Provider::SendsAll, Client::All).await;
-    assert_eq!(left(&limiter, "anonymous", "tpm").await, 3_000 - 11_192);
+    assert_eq!(left(&limiter, "anonymous", "tpm").await, 3_000 - 12_192);
 }
 
 /// Counts what is counted.

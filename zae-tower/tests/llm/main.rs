@@ -2,5 +2,6 @@
 
 mod bodies;
 mod charges;
+mod corpus;
 mod models;
 mod requests;

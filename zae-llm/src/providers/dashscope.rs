@@ -1,0 +1,29 @@
+//! Alibaba's DashScope (Qwen): its own API, whose usage is of OpenAI's shape. Its compatible endpoint speaks as OpenAI's.
+//!
+//! Source: <https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope>.
+//!
+//! ```json
+//! {"output": {"choices": []}, "request_id": "", "usage": {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}}
+//! ```
+//!
+//! What went wrong comes in an event of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.
+
+use super::table::{LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Word};
+
+pub(super) const PROVIDER: Provider = Provider {
+    places: &[Place::code("code")],
+    words: &[Word::event("error", Means::Failed)],
+    request: RequestWords {
+        members: &[
+            Member::new("model", Meaning::Model),
+            Member::within("parameters", "max_tokens", Meaning::Bound),
+            Member::within("parameters", "n", Meaning::Choices),
+            Member::within("input", "messages", Meaning::Messages),
+        ],
+        settings: &["model", "parameters"],
+        schemas: &[],
+        media: &["image", "audio", "video"],
+    },
+    limits: LimitWords { refused: &["Throttling", "Throttling.RateQuota"], ..LimitWords::NONE },
+    ..Provider::NONE
+};

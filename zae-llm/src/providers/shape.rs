@@ -1,0 +1,199 @@
+//! The tables for one shape of usage: [`UsageShape`].
+
+use super::table::Place;
+
+/// One shape in which a provider writes usage. The first shape of all providers that fits an object reads it.
+#[derive(Debug)]
+pub(crate) struct UsageShape {
+    pub(crate) places: &'static [Place],
+    /// Sets of members, of which all of one set must be there and not `null`; without sets, whatever stands there fits.
+    pub(crate) signs: &'static [&'static [&'static str]],
+    pub(crate) fields: Fields,
+    /// The relation of cached tokens to the input.
+    pub(crate) cached: Counted,
+    /// The relation of reasoning tokens to the output.
+    pub(crate) reasoning: Counted,
+    /// The kind of tokens that only the total counts.
+    pub(crate) rest: Rest,
+    pub(crate) role: Role,
+}
+
+impl UsageShape {
+    /// A shape without fields, in which everything is within its whole and each object repeats the ones before.
+    pub(crate) const PLAIN: Self = Self {
+        places: &[],
+        signs: &[],
+        fields: Fields::NONE,
+        cached: Counted::Within,
+        reasoning: Counted::Within,
+        rest: Rest::Reasoning,
+        role: Role::Repeats,
+    };
+}
+
+/// Members of a usage object, as paths: `parent.name` is a member of a member, and `list[key=value].name` a member of
+/// those objects of a list that have such a member. Of several paths the first one that is there counts.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    pub(crate) input: Paths,
+    /// Input beside `input`.
+    pub(crate) more_input: Paths,
+    pub(crate) output: Paths,
+    pub(crate) cache_read: Paths,
+    pub(crate) cache_write: Paths,
+    /// The part of `cache_write` that lives for an hour.
+    pub(crate) cache_write_1h: Paths,
+    pub(crate) reasoning: Paths,
+    pub(crate) audio_input: Paths,
+    pub(crate) audio_output: Paths,
+    pub(crate) image_input: Paths,
+    pub(crate) image_output: Paths,
+    /// Predicted tokens that the answer does not have, and that are paid for as output.
+    pub(crate) rejected: Paths,
+    pub(crate) total: Paths,
+    /// Calls of tools that the provider runs; all that are there are added.
+    pub(crate) tool_calls: Paths,
+    /// Seconds of sound or of computing.
+    pub(crate) seconds: Paths,
+    pub(crate) images: Paths,
+    pub(crate) search_units: Paths,
+    /// The tier that served the call, as text.
+    pub(crate) tier: Paths,
+    /// The region that it was bound to, as text.
+    pub(crate) region: Paths,
+    /// Steps of the call that its own counts leave out.
+    pub(crate) steps: Option<Steps>,
+}
+
+/// Paths to a value.
+pub(crate) type Paths = &'static [&'static str];
+
+/// A list of a call's steps, each with counts of the same names, and the types of those that are to be added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    pub(crate) list: &'static str,
+    pub(crate) left_out: &'static [&'static str],
+}
+
+impl Fields {
+    pub(crate) const NONE: Self = Self {
+        input: &[],
+        more_input: &[],
+        output: &[],
+        cache_read: &[],
+        cache_write: &[],
+        cache_write_1h: &[],
+        reasoning: &[],
+        audio_input: &[],
+        audio_output: &[],
+        image_input: &[],
+        image_output: &[],
+        rejected: &[],
+        total: &[],
+        tool_calls: &[],
+        seconds: &[],
+        images: &[],
+        search_units: &[],
+        tier: &[],
+        region: &[],
+        steps: None,
+    };
+}
+
+/// Names of the counts in [`Fields`], in the order in which the reader keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Input,
+    Output,
+    CacheRead,
+    CacheWrite,
+    CacheWrite1h,
+    Reasoning,
+    AudioInput,
+    AudioOutput,
+    ImageInput,
+    ImageOutput,
+    Rejected,
+    Total,
+    ToolCalls,
+    Seconds,
+    Images,
+    SearchUnits,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Input,
+        Self::Output,
+        Self::CacheRead,
+        Self::CacheWrite,
+        Self::CacheWrite1h,
+        Self::Reasoning,
+        Self::AudioInput,
+        Self::AudioOutput,
+        Self::ImageInput,
+        Self::ImageOutput,
+        Self::Rejected,
+        Self::Total,
+        Self::ToolCalls,
+        Self::Seconds,
+        Self::Images,
+        Self::SearchUnits,
+    ];
+}
+
+impl Fields {
+    pub(crate) const fn paths(&self, kind: Kind) -> Paths {
+        match kind {
+            Kind::Input => self.input,
+            Kind::Output => self.output,
+            Kind::CacheRead => self.cache_read,
+            Kind::CacheWrite => self.cache_write,
+            Kind::CacheWrite1h => self.cache_write_1h,
+            Kind::Reasoning => self.reasoning,
+            Kind::AudioInput => self.audio_input,
+            Kind::AudioOutput => self.audio_output,
+            Kind::ImageInput => self.image_input,
+            Kind::ImageOutput => self.image_output,
+            Kind::Rejected => self.rejected,
+            Kind::Total => self.total,
+            Kind::ToolCalls => self.tool_calls,
+            Kind::Seconds => self.seconds,
+            Kind::Images => self.images,
+            Kind::SearchUnits => self.search_units,
+        }
+    }
+}
+
+/// The kind of tokens that a total counts and no part names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Thinking, as nearly everywhere.
+    Reasoning,
+    /// Sound that was listened to.
+    AudioInput,
+}
+
+/// The relation of a part to its whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// The whole counts the part too.
+    Within,
+    /// The part comes in addition.
+    Beside,
+}
+
+/// The part that a usage object plays among those of the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Repeats what came before: the last one counts.
+    Repeats,
+    /// Opens the answer; others complete it, and its output is a placeholder.
+    Opens,
+    /// Completes what came before: what it leaves out stays.
+    Completes,
+    /// Comes once, and nothing after it.
+    Ends,
+    /// As [`Ends`](Role::Ends), and counts only where there is no other.
+    StandsIn,
+}

@@ -1,0 +1,233 @@
+//! Compressed responses, decoded for reading as they pass by: [`Decoder`].
+//!
+//! The bytes themselves go on as they came. What is kept is bounded: the window of a coding (zstd and brotli up to
+//! 16 MiB, as browsers take them), and what is decoded of a chunk. A response that decodes to more than [`MAX_DECODED`]
+//! is given up.
+
+use std::{fmt, io::Write};
+
+use brotli_decompressor::DecompressorWriter;
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::{HeaderMap, header::CONTENT_ENCODING};
+use ruzstd::decoding::FrameDecoder;
+
+/// No answer of a model is longer; what is, was made to be.
+const MAX_DECODED: usize = 64 * 1024 * 1024;
+/// More codings on top of each other than anybody sends.
+const MAX_CODINGS: usize = 3;
+/// The largest window of zstd that is kept; RFC 9659 allows no more on the web.
+const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+/// No header of a zstd frame is longer, and no block with its header.
+const ZSTD_HEADER: usize = 18;
+const BUFFER: usize = 8 * 1024;
+
+/// The decoder of a response's codings.
+pub(super) struct Decoder {
+    /// The last one applied comes first.
+    codings: Vec<Coding>,
+    decoded: usize,
+}
+
+/// What came cannot be decoded, or not within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Undecodable;
+
+enum Coding {
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    /// Zlib, as the standard has it, or bare, as some servers have it: the first byte tells.
+    Deflate(Option<Deflate>),
+    Brotli(Box<DecompressorWriter<Vec<u8>>>),
+    Zstd(Box<Zstd>),
+}
+
+enum Deflate {
+    Zlib(ZlibDecoder<Vec<u8>>),
+    Bare(DeflateDecoder<Vec<u8>>),
+}
+
+struct Zstd {
+    frames: FrameDecoder,
+    /// A part of a block, which can only be decoded whole.
+    pending: Vec<u8>,
+    begun: bool,
+}
+
+impl Decoder {
+    /// A decoder for a response with these headers: `None` where it is not compressed.
+    ///
+    /// # Errors
+    /// [`Undecodable`] for a coding that is not known.
+    pub(super) fn new(headers: &HeaderMap) -> Result<Option<Self>, Undecodable> {
+        let mut codings = Vec::new();
+        for value in headers.get_all(CONTENT_ENCODING) {
+            for name in value.to_str().map_err(|_| Undecodable)?.split(',') {
+                codings.extend(Coding::named(name.trim())?);
+            }
+        }
+        if codings.len() > MAX_CODINGS {
+            return Err(Undecodable);
+        }
+        codings.reverse();
+        Ok((!codings.is_empty()).then_some(Self { codings, decoded: 0 }))
+    }
+
+    /// Decodes the next bytes.
+    ///
+    /// # Errors
+    /// [`Undecodable`], and then for good.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
+        let mut bytes = bytes.to_vec();
+        for coding in &mut self.codings {
+            bytes = coding.push(&bytes)?;
+        }
+        self.decoded = self.decoded.saturating_add(bytes.len());
+        if self.decoded > MAX_DECODED { Err(Undecodable) } else { Ok(bytes) }
+    }
+
+    /// No more bytes will come: what is still to be decoded.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub(super) fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
+        let mut rest = Vec::new();
+        for coding in &mut self.codings {
+            let mut decoded = if rest.is_empty() { Vec::new() } else { coding.push(&rest)? };
+            decoded.extend(coding.end()?);
+            rest = decoded;
+        }
+        Ok(rest)
+    }
+}
+
+impl Coding {
+    fn named(name: &str) -> Result<Option<Self>, Undecodable> {
+        Ok(Some(match name.to_ascii_lowercase().as_str() {
+            "" | "identity" => return Ok(None),
+            "gzip" | "x-gzip" => Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            "deflate" => Self::Deflate(None),
+            "br" => Self::Brotli(Box::new(DecompressorWriter::new(Vec::new(), BUFFER))),
+            "zstd" => {
+                let mut frames = FrameDecoder::new();
+                frames.set_max_window_size(ZSTD_WINDOW);
+                Self::Zstd(Box::new(Zstd { frames, pending: Vec::new(), begun: false }))
+            }
+            _ => return Err(Undecodable),
+        }))
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::Gzip(gzip) => through(gzip.as_mut(), bytes, MultiGzDecoder::get_mut),
+            Self::Brotli(brotli) => through(brotli.as_mut(), bytes, DecompressorWriter::get_mut),
+            Self::Deflate(deflate) => match deflate.get_or_insert_with(|| Deflate::of(bytes[0])) {
+                Deflate::Zlib(zlib) => through(zlib, bytes, ZlibDecoder::get_mut),
+                Deflate::Bare(bare) => through(bare, bytes, DeflateDecoder::get_mut),
+            },
+            Self::Zstd(zstd) => {
+                zstd.pending.extend_from_slice(bytes);
+                if zstd.begun || zstd.pending.len() >= ZSTD_HEADER { zstd.decode() } else { Ok(Vec::new()) }
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
+        match self {
+            // They keep back what is not flushed.
+            Self::Gzip(gzip) => flushed(gzip.as_mut(), MultiGzDecoder::get_mut),
+            Self::Brotli(brotli) => flushed(brotli.as_mut(), DecompressorWriter::get_mut),
+            Self::Deflate(Some(Deflate::Zlib(zlib))) => flushed(zlib, ZlibDecoder::get_mut),
+            Self::Deflate(Some(Deflate::Bare(bare))) => flushed(bare, DeflateDecoder::get_mut),
+            Self::Deflate(None) => Ok(Vec::new()),
+            Self::Zstd(zstd) if zstd.pending.is_empty() => Ok(Vec::new()),
+            Self::Zstd(zstd) => zstd.decode(),
+        }
+    }
+}
+
+impl Deflate {
+    fn of(first: u8) -> Self {
+        // The method in a header of zlib; a bare stream does not begin so, or only with what nobody sends.
+        match first & 0x0F {
+            8 => Self::Zlib(ZlibDecoder::new(Vec::new())),
+            _ => Self::Bare(DeflateDecoder::new(Vec::new())),
+        }
+    }
+}
+
+impl Zstd {
+    /// Decodes the blocks that are there whole.
+    fn decode(&mut self) -> Result<Vec<u8>, Undecodable> {
+        let (mut decoded, mut buffer) = (Vec::new(), vec![0; BUFFER]);
+        loop {
+            if self.frames.is_finished() && self.begun && self.frames.can_collect() == 0 {
+                // What comes behind the frame is another one, of no use to a response.
+                self.pending.clear();
+                return Ok(decoded);
+            }
+            let (read, written) = self.frames.decode_from_to(&self.pending, &mut buffer).map_err(|_| Undecodable)?;
+            self.begun = true;
+            self.pending.drain(..read.min(self.pending.len()));
+            decoded.extend_from_slice(&buffer[..written]);
+            if decoded.len() > MAX_DECODED {
+                return Err(Undecodable);
+            }
+            if read == 0 && written == 0 {
+                return Ok(decoded);
+            }
+        }
+    }
+}
+
+fn through<W: Write>(
+    writer: &mut W,
+    bytes: &[u8],
+    decoded: fn(&mut W) -> &mut Vec<u8>,
+) -> Result<Vec<u8>, Undecodable> {
+    let mut all = Vec::new();
+    // In small pieces, so that what is decoded of one is bounded too.
+    for piece in bytes.chunks(BUFFER) {
+        writer.write_all(piece).map_err(|_| Undecodable)?;
+        all.append(decoded(writer));
+        if all.len() > MAX_DECODED {
+            return Err(Undecodable);
+        }
+    }
+    Ok(all)
+}
+
+fn flushed<W: Write>(writer: &mut W, decoded: fn(&mut W) -> &mut Vec<u8>) -> Result<Vec<u8>, Undecodable> {
+    writer.flush().map_err(|_| Undecodable)?;
+    Ok(std::mem::take(decoded(writer)))
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("codings", &self.codings.len()).field("decoded", &self.decoded).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Compression, write::GzEncoder};
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_small_response_that_decodes_to_a_huge_one_is_given_up() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let zeros = vec![0; 1024 * 1024];
+        (0..=MAX_DECODED / zeros.len()).for_each(|_| encoder.write_all(&zeros).unwrap());
+        let bomb = encoder.finish().unwrap();
+        assert!(bomb.len() < MAX_DECODED / 100);
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        for size in [1024, bomb.len()] {
+            let mut decoder = Decoder::new(&headers).unwrap().unwrap();
+            let decoded: Result<Vec<_>, _> = bomb.chunks(size).map(|chunk| decoder.push(chunk)).collect();
+            assert_eq!(decoded, Err(Undecodable), "by {size}");
+        }
+    }
+}
