@@ -1,4 +1,4 @@
-//! What decides the price of a token beside its kind: [`ServiceTier`], [`Region`].
+//! Conditions that decide the price of a token beside its kind: [`ServiceTier`], [`Region`].
 
 /// A tier of service, which decides the price of a token. Of calls that are added up, that of the last one that names
 /// another than the standard.

@@ -15,6 +15,14 @@ use crate::{
 /// The earliest time to retry that is told to those whose time was up before they came to be the first.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
+/// The first pause after trouble with the store; it doubles with each further one, so often at most.
+const STORE_RETRY: Duration = Duration::from_millis(50);
+const MOST_DOUBLINGS: u32 = 4;
+/// The limiter's own deadline, unless it is told otherwise.
+const STORE_DEADLINE: Duration = Duration::from_millis(250);
+/// The least time that the store is given.
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+
 /// A call that may be made, and its tokens. Dropped, it gives them back.
 #[derive(Debug)]
 pub(crate) struct Admitted {
@@ -72,8 +80,11 @@ impl OutgoingLimit {
             true => Some(patience.line_up().await?.0),
             false => None,
         };
+        let mut troubles = 0;
         loop {
-            if let Some(pause) = self.pauses.current(&subject.scope).await {
+            // A pause that cannot be read in time is none.
+            let pause = timeout_at(patience.store_end(), self.pauses.current(&subject.scope)).await;
+            if let Ok(Some(pause)) = pause {
                 let left = pause.until.saturating_duration_since(Instant::now());
                 let reason = WaitReason::Provider { said: pause.said };
                 patience.wait(&mut place, reason, left).await?;
@@ -81,7 +92,8 @@ impl OutgoingLimit {
             }
             let acquire = Acquire::new(&subject.entity, &subject.resource, subject.cost.clone());
             let acquire = acquire.map_err(|error| CallError::Limiter(error.into()))?;
-            match self.limiter.acquire_with(self.acquire.apply(acquire)).await {
+            let acquire = patience.bounded(self.acquire.apply(acquire));
+            match self.limiter.acquire_with(acquire).await {
                 Ok(lease) => {
                     if let Some(place) = place {
                         place.served();
@@ -92,6 +104,15 @@ impl OutgoingLimit {
                     let left = exceeded.retry_after();
                     patience.wait(&mut place, WaitReason::Limit(Arc::new(exceeded)), left).await?;
                 }
+                Err(error @ AcquireError::Unavailable(_)) => {
+                    let pause = jittered(STORE_RETRY.saturating_mul(1 << troubles));
+                    troubles = (troubles + 1).min(MOST_DOUBLINGS);
+                    if pause >= patience.end.saturating_duration_since(Instant::now()) {
+                        return Err(CallError::Limiter(error));
+                    }
+                    patience.tell(&WaitReason::Store, pause);
+                    sleep(pause).await;
+                }
                 Err(error) => return Err(CallError::Limiter(error)),
             }
         }
@@ -99,6 +120,20 @@ impl OutgoingLimit {
 }
 
 impl Patience<'_> {
+    /// The instant by which the store has to have answered: that of the call, but a round trip is always allowed, and a
+    /// call that may not wait for tokens at all has the time that the store has.
+    fn store_end(&self) -> Instant {
+        let least = if self.subject.max_wait.is_zero() { 2 * STORE_DEADLINE } else { ROUND_TRIP };
+        self.end.max(Instant::now() + least)
+    }
+
+    /// Bounds the store by the time that the call may still wait.
+    fn bounded(&self, acquire: Acquire) -> Acquire {
+        let left = self.end.saturating_duration_since(Instant::now());
+        let sooner = self.limit.acquire.deadline.unwrap_or(STORE_DEADLINE);
+        if self.subject.max_wait.is_zero() || left >= sooner { acquire } else { acquire.deadline(left.max(ROUND_TRIP)) }
+    }
+
     fn not_yet(&self, reason: WaitReason, retry_after: Duration) -> CallError {
         let waited = if self.waited { self.started.elapsed() } else { Duration::ZERO };
         let Self { subject, .. } = self;

@@ -57,6 +57,11 @@ impl Call {
         self.request.body()?.as_bytes()
     }
 
+    /// Returns true if it has no body, and so calls no model.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        self.request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty))
+    }
+
     /// Its body as JSON; `None` where it is none, or larger than [`Accounting::body_limit`] allows (10 MiB unless set
     /// otherwise). Parsed once, when it is first asked for: the document takes several times the body's memory, which
     /// [`find::json`](crate::find::json) does without.

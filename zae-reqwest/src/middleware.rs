@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
+use tokio::time::Instant;
 use zae_tower::{LeaseHandle, adapter::SettleGuard, llm::DEFAULT_BODY_LIMIT};
 
 use crate::{
@@ -54,9 +55,10 @@ impl OutgoingLimit {
         let lease = LeaseHandle::from(admitted.lease);
         let guard = SettleGuard::new(lease.clone(), Arc::clone(&self.settle), telemetry::settled);
         Ok(crate::response::Sent {
-            guard: guard.metered(self.accounting.as_ref()),
+            guard: guard.metered(self.accounting.as_ref().filter(|_| !call.is_bodiless())),
             admission: crate::response::Admission::new(lease, admitted.waited),
             scope: subject.scope,
+            at: Instant::now(),
         })
     }
 }

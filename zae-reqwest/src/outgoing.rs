@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use zae_tower::{
     AcquireSettings, Cost, EntityId, RateLimiter, ResourceName,
     extract::{Extract, Extractor},
-    llm::Accounting,
+    llm::{Accounting, Usage},
     settle::{SettleRule, Standard},
 };
 
@@ -276,6 +276,8 @@ impl OutgoingLimit {
         let cost = match found(self.cost.as_deref(), call).await? {
             Some(cost) => cost,
             None => match &self.accounting {
+                // What has no body calls no model.
+                Some(accounting) if call.is_bodiless() => accounting.tariff().cost(&Usage::NONE),
                 Some(accounting) => accounting.tariff().cost(&accounting.estimate(call.llm())),
                 None => Cost::requests(1),
             },

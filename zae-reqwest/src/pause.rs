@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const WORTH_SHARING: Duration = Duration::from_millis(500);
 /// Bounds the number of remembered scopes; beyond it, those that are of no further use are dropped.
 const MAX_SCOPES: usize = 10_000;
-/// The first pause after a refusal without a time; it doubles with each further one.
+/// The first pause after a refusal without a time; it doubles with each that follows on one.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 
 /// Handling of the pauses that a provider asks for.
@@ -60,8 +60,10 @@ struct Scope {
     read_at: Option<Instant>,
     /// Held by whoever reads; the others wait for the answer.
     reading: Arc<tokio::sync::Mutex<()>>,
-    /// Refusals without a time since the last success.
+    /// Pauses after refusals without a time, since the last success.
     guesses: u32,
+    /// The end of the last of them. A call that was sent before it says nothing new.
+    guessed_until: Option<Instant>,
 }
 
 /// Longer than any process waits. An instant has a largest value, which is not known.
@@ -145,8 +147,15 @@ impl PauseBook {
         }
     }
 
-    /// Keeps the pause that `answer` asks for, and tells the others. Returns it, capped.
-    pub(crate) async fn learn(&self, scope: &ResourceName, status: StatusCode, answer: &Answer) -> Option<Duration> {
+    /// Keeps the pause that `answer` asks for, which is that to a call sent at `sent`, and tells the others. Returns
+    /// it, capped.
+    pub(crate) async fn learn(
+        &self,
+        scope: &ResourceName,
+        status: StatusCode,
+        answer: &Answer,
+        sent: Instant,
+    ) -> Option<Duration> {
         let now = Instant::now();
         let said = match answer.verdict {
             Verdict::Served => "nothing left",
@@ -157,10 +166,7 @@ impl PauseBook {
             let known = scopes.entry(scope.clone()).or_default();
             let asked = match (&answer.verdict, answer.pause()) {
                 (_, Some(pause)) => Some(pause),
-                (Verdict::NotYet { .. }, None) => {
-                    known.guesses = known.guesses.saturating_add(1);
-                    Some(FIRST_GUESS.saturating_mul(1 << (known.guesses - 1).min(16)))
-                }
+                (Verdict::NotYet { .. }, None) => Some(known.guess(sent, now, self.cap)),
                 (_, None) => None,
             };
             // A provider that fails says nothing about its limits.
@@ -199,6 +205,20 @@ impl PauseBook {
 impl Scope {
     fn live(&self, now: Instant) -> Option<Pausing> {
         self.pause.clone().filter(|pause| pause.until > now)
+    }
+
+    /// The pause after a refusal without a time. One burst is refused call by call, and is one reason to pause: of the
+    /// calls that were sent before the last pause had ended, each keeps what is left of it.
+    fn guess(&mut self, sent: Instant, now: Instant, cap: Duration) -> Duration {
+        match self.guessed_until {
+            Some(until) if sent < until => until.saturating_duration_since(now),
+            _ => {
+                self.guesses = self.guesses.saturating_add(1);
+                let pause = FIRST_GUESS.saturating_mul(1 << (self.guesses - 1).min(16)).min(cap);
+                self.guessed_until = Some(now + pause);
+                pause
+            }
+        }
     }
 
     fn extend(&mut self, pause: Pausing) {

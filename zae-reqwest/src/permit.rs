@@ -3,6 +3,7 @@
 use std::{ops::Deref, time::Duration};
 
 use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 use zae_tower::{Cost, EntityId, IntoName, Lease, ResourceName, ValidationError};
 
 use crate::{
@@ -128,7 +129,22 @@ impl OutgoingLimit {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Option<Duration> {
+        self.learn_of(Instant::now(), scope, status, headers, body).await
+    }
+
+    /// As [`learn`](OutgoingLimit::learn), from the answer to a call that was sent at the instant `sent`. A refusal
+    /// without a time makes the guessed pause longer only where the call was sent after the last one had ended.
+    ///
+    /// Cancel-safe: as [`learn`](OutgoingLimit::learn).
+    pub async fn learn_of(
+        &self,
+        sent: Instant,
+        scope: &ResourceName,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Option<Duration> {
         let answer = Answer::read(status, headers, body);
-        self.pauses.learn(scope, status, &answer).await
+        self.pauses.learn(scope, status, &answer, sent).await
     }
 }

@@ -3,7 +3,10 @@
 use std::{error::Error, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{
+    StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use http_body_util::BodyExt;
 use reqwest::{Body, Response, ResponseBuilderExt};
 use tokio::time::{Instant, timeout_at};
@@ -80,6 +83,8 @@ pub(crate) struct Sent {
     pub(crate) guard: SettleGuard,
     pub(crate) admission: Admission,
     pub(crate) scope: ResourceName,
+    /// The instant at which it was sent.
+    pub(crate) at: Instant,
 }
 
 impl Sent {
@@ -93,7 +98,7 @@ impl Sent {
 impl OutgoingLimit {
     /// Learns from a response, and ties the settlement to the end of its body.
     pub(crate) async fn receive(&self, sent: Sent, response: Response) -> Result<Response, CallError> {
-        let Sent { mut guard, admission, scope } = sent;
+        let Sent { mut guard, admission, scope, at } = sent;
         // The conversions of `reqwest` lose the URL but for this extension.
         let url = http::Response::builder().url(response.url().clone()).body(());
         let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
@@ -107,12 +112,15 @@ impl OutgoingLimit {
             .is_none_or(|value| value.to_str().is_ok_and(|text| text.contains("json") || text.starts_with("text/")));
         let body = if matters && textual { peek(body).await } else { Peeked::new(Bytes::new(), body) };
         let answer = Answer::read(parts.status, &parts.headers, body.beginning());
-        self.pauses.learn(&scope, parts.status, &answer).await;
+        self.pauses.learn(&scope, parts.status, &answer, at).await;
         let mut response = http::Response::from_parts(parts, ());
         guard.plan(&ResponseHead::from(&response));
         let status = response.status();
+        if did_not_run(status) {
+            guard.unused();
+        }
         match &answer.verdict {
-            Verdict::NotYet { .. } => {
+            Verdict::NotYet { .. } if status != StatusCode::SERVICE_UNAVAILABLE && status.as_u16() != 529 => {
                 metrics::counter!("zae_client_provider_refusals_total", "verdict" => "not_yet").increment(1);
                 tracing::debug!(%scope, %status, "the provider refused");
                 guard.refuse();
@@ -131,6 +139,15 @@ impl OutgoingLimit {
         response.extensions_mut().insert(answer);
         response.extensions_mut().insert(admission);
         Ok(Response::from(response.map(|()| Body::wrap(ResponseBody::limited(body, guard)))))
+    }
+}
+
+/// Returns true if a provider that answers so has not run the call. Of gateways and timeouts that is not certain.
+fn did_not_run(status: StatusCode) -> bool {
+    match status.as_u16() {
+        408 | 499 => false,
+        400..500 => true,
+        code => matches!(code, 500 | 501 | 503 | 529),
     }
 }
 

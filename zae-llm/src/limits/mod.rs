@@ -14,6 +14,8 @@
 //! | `ratelimit`, `ratelimit-{limit,remaining,reset}` | IETF draft 6 to 11 and its successor | seconds |
 //! | `stripe-rate-limited-reason` | Stripe | a limit was met; without it a 429 may be a lock |
 //! | `error.details[].retryDelay` | Gemini | a duration |
+//! | `error.details[].metadata.quotaResetDelay` | Gemini's code assistants | a duration |
+//! | `error.metadata.headers`, `retry_after` | OpenRouter, gateways | an instant, or seconds |
 //! | `error.code`, `error.type`, `error.message` | OpenAI, Stripe, GitHub | `insufficient_quota`, `lock_timeout`, `try again in 1.5s` |
 //!
 //! If several say something, the first in this order wins: `retry-after-ms`, `retry-after`, the body, the longest
@@ -93,7 +95,7 @@ impl Answer {
 
     /// Returns true if the status may be that of a refusal that only the body explains.
     pub fn body_matters(status: StatusCode) -> bool {
-        matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN)
+        matches!(status.as_u16(), 403 | 429 | 503 | 529)
     }
 
     /// Returns the time until there is a point in calling again, however it is said; `None` when that is now, or it is
@@ -160,8 +162,8 @@ fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], windows: &[Wind
             let retry_after = told.or_else(exhausted).or(untimed.map(|limit| limit.wait));
             retry_after.map_or(Verdict::Served, |after| Verdict::NotYet { retry_after: Some(after) })
         }
-        // Overloaded, and it says until when.
-        503 | 529 => told.map_or(Verdict::Served, |after| Verdict::NotYet { retry_after: Some(after) }),
+        // Overloaded; some say until when.
+        503 | 529 => Verdict::NotYet { retry_after: told.or_else(|| body::read(body).retry_after.filter(some)) },
         _ => Verdict::Served,
     }
 }
@@ -198,7 +200,7 @@ mod tests {
             ("retry-after", "Wed, 31 Dec 2025 23:59:59 GMT"),
         ] {
             assert_eq!(read(429, &[(name, value)], "").verdict, nothing, "{name}: {value}");
-            assert_eq!(read(503, &[(name, value)], "").verdict, Verdict::Served, "{name}: {value}");
+            assert_eq!(read(503, &[(name, value)], "").verdict, nothing, "{name}: {value}");
         }
         assert_eq!(read(429, &[("retry-after-ms", "0"), ("retry-after", "2")], "").verdict, not_yet(2_000));
         let window = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0")];
@@ -257,7 +259,9 @@ mod tests {
     #[test]
     fn other_statuses_are_about_other_things() {
         assert_eq!(read(503, &[("retry-after", "3")], "").verdict, not_yet(3_000));
-        assert_eq!(read(529, &[], "").verdict, Verdict::Served);
+        assert_eq!(read(529, &[], "").verdict, Verdict::NotYet { retry_after: None }, "overloaded");
+        let later = r#"{"error":{"message":"The model is overloaded. Please try again in 12 seconds."}}"#;
+        assert_eq!(read(503, &[], later).verdict, not_yet(12_000));
         assert_eq!(read(500, &[("retry-after", "3")], "").verdict, Verdict::Served);
         assert_eq!(read(200, &[("retry-after", "3")], "").pause(), None);
     }

@@ -103,6 +103,14 @@ pub(super) fn reset(text: &str, now: Timestamp) -> Option<Duration> {
     }
 }
 
+/// Returns true if a reset is given as an instant, which clocks may disagree about.
+pub(super) fn is_instant(text: &str) -> bool {
+    match decimal(text) {
+        Some(number) => number >= EPOCH_FROM,
+        None => text.trim().parse::<Timestamp>().is_ok(),
+    }
+}
+
 fn until(instant: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(instant.duration_since(now)).unwrap_or(Duration::ZERO)
 }

@@ -10,6 +10,8 @@ use crate::providers::{table::HeaderRest, tables};
 
 /// More windows than any provider reports.
 const MAX_WINDOWS: usize = 64;
+/// The length of the windows whose end is given as an instant and that refill gradually: Anthropic's.
+const MINUTE: Duration = Duration::from_secs(60);
 /// The parts of a window, as headers name them.
 const FIELDS: [&str; 3] = ["limit", "remaining", "reset"];
 
@@ -84,6 +86,10 @@ pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
         });
         let text = value.to_str().unwrap_or_default();
         match field {
+            "reset" if refill == Refill::Gradual && time::is_instant(text) => {
+                // By a clock that may be wrong, or beside a proxy's date: such windows are a minute long.
+                windows[index].reset = time::reset(text, now).map(|reset| reset.min(MINUTE));
+            }
             "reset" => windows[index].reset = time::reset(text, now),
             _ => match (field, count(text)) {
                 // What some models get that have no such limit: 0 or -1 of 0 or -1.
@@ -188,6 +194,12 @@ mod tests {
             ("anthropic-ratelimit-input-tokens-reset", "2026-01-01T00:00:12Z"),
         ]);
         assert_eq!((tokens.name.as_str(), tokens.reset), ("input-tokens", Some(Duration::from_secs(12))));
+        let skewed = one(&[
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "0"),
+            ("anthropic-ratelimit-requests-reset", "2026-01-01T00:05:12Z"),
+        ]);
+        assert_eq!(skewed.pause(), Some(MINUTE / 50), "a wrong clock makes no longer pause than the window");
         let unified =
             one(&[("anthropic-ratelimit-unified-remaining", "0"), ("anthropic-ratelimit-unified-reset", "1767225630")]);
         assert_eq!(unified.pause(), Some(Duration::from_secs(30)));

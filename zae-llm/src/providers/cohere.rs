@@ -1,7 +1,7 @@
 //! Cohere, versions 1 and 2: chat, generate, embed, rerank, classify.
 //!
-//! Sources: <https://docs.cohere.com/reference/chat>, `/chat-stream`, `/embed`, `/rerank`; `/v1/reference/chat`; the types
-//! `Usage`, `ApiMeta` and `ChatMessageEndEventDelta` of `cohere-python`.
+//! Sources: <https://docs.cohere.com/reference/chat>, `/chat-stream`, `/embed`, `/rerank`; `/v1/reference/chat`; the
+//! types `Usage`, `ApiMeta` and `ChatMessageEndEventDelta` of `cohere-python`.
 //!
 //! `tokens` is what the model read and wrote, `billed_units` what is paid for; rerankers have search units alone:
 //!

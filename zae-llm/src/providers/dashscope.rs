@@ -1,9 +1,9 @@
-//! Alibaba's DashScope (Qwen): its own API, whose usage is of OpenAI's shape. Its compatible endpoint speaks as OpenAI's.
+//! Alibaba's DashScope (Qwen): its own API, whose usage has OpenAI's shape. Its compatible endpoint speaks as OpenAI.
 //!
 //! Source: <https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope>.
 //!
 //! ```json
-//! {"output": {"choices": []}, "request_id": "", "usage": {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}}
+//! {"output": {"choices": []}, "usage": {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}}
 //! ```
 //!
 //! What went wrong comes in an event of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.

@@ -20,8 +20,8 @@
 //!                         "total_tokens": 780}}}
 //! ```
 //!
-//! The parts that are sound, pictures, or predicted in vain stand in the same details. The tier of service stands beside
-//! the usage. Whisper is billed by time, and says so: `{"usage": {"type": "duration", "seconds": 9}}`.
+//! The parts that are sound, pictures, or predicted in vain stand in the same details. The tier of service stands
+//! beside the usage. Whisper is billed by time, and says so: `{"usage": {"type": "duration", "seconds": 9}}`.
 //!
 //! Streams of chat completions have usage only where `stream_options.include_usage` asks for it, in a last chunk
 //! without choices; all other chunks say `"usage": null`.

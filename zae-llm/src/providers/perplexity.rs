@@ -1,5 +1,5 @@
-//! Perplexity, where it differs from OpenAI: deep research reads citations and reasons beside what the total counts, and
-//! bills both.
+//! Perplexity, where it differs from OpenAI: deep research reads citations and reasons beside what the total counts,
+//! and bills both.
 //!
 //! Sources: <https://docs.perplexity.ai/api-reference/chat-completions-post>,
 //! <https://docs.perplexity.ai/getting-started/pricing>.

@@ -28,14 +28,14 @@ pub(super) struct Decoder {
     decoded: usize,
 }
 
-/// What came cannot be decoded, or not within bounds.
+/// The bytes cannot be decoded, or not within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Undecodable;
 
 enum Coding {
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     /// Zlib, as the standard has it, or bare, as some servers have it: the first byte tells.
-    Deflate(Option<Deflate>),
+    Deflate(Option<Box<Deflate>>),
     Brotli(Box<DecompressorWriter<Vec<u8>>>),
     Zstd(Box<Zstd>),
 }
@@ -122,7 +122,7 @@ impl Coding {
         match self {
             Self::Gzip(gzip) => through(gzip.as_mut(), bytes, MultiGzDecoder::get_mut),
             Self::Brotli(brotli) => through(brotli.as_mut(), bytes, DecompressorWriter::get_mut),
-            Self::Deflate(deflate) => match deflate.get_or_insert_with(|| Deflate::of(bytes[0])) {
+            Self::Deflate(deflate) => match deflate.get_or_insert_with(|| Box::new(Deflate::of(bytes[0]))).as_mut() {
                 Deflate::Zlib(zlib) => through(zlib, bytes, ZlibDecoder::get_mut),
                 Deflate::Bare(bare) => through(bare, bytes, DeflateDecoder::get_mut),
             },
@@ -138,9 +138,11 @@ impl Coding {
             // They keep back what is not flushed.
             Self::Gzip(gzip) => flushed(gzip.as_mut(), MultiGzDecoder::get_mut),
             Self::Brotli(brotli) => flushed(brotli.as_mut(), DecompressorWriter::get_mut),
-            Self::Deflate(Some(Deflate::Zlib(zlib))) => flushed(zlib, ZlibDecoder::get_mut),
-            Self::Deflate(Some(Deflate::Bare(bare))) => flushed(bare, DeflateDecoder::get_mut),
-            Self::Deflate(None) => Ok(Vec::new()),
+            Self::Deflate(deflate) => match deflate.as_deref_mut() {
+                Some(Deflate::Zlib(zlib)) => flushed(zlib, ZlibDecoder::get_mut),
+                Some(Deflate::Bare(bare)) => flushed(bare, DeflateDecoder::get_mut),
+                None => Ok(Vec::new()),
+            },
             Self::Zstd(zstd) if zstd.pending.is_empty() => Ok(Vec::new()),
             Self::Zstd(zstd) => zstd.decode(),
         }

@@ -28,15 +28,18 @@ pub enum WaitReason {
     },
     /// Others came first.
     Line,
+    /// The store could not be asked, and is asked again.
+    Store,
 }
 
 impl WaitReason {
-    /// The word for metrics: `limit`, `provider`, `line`.
+    /// The word for metrics: `limit`, `provider`, `line`, `store`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Limit(_) => "limit",
             Self::Provider { .. } => "provider",
             Self::Line => "line",
+            Self::Store => "store",
         }
     }
 }
@@ -50,6 +53,7 @@ impl fmt::Display for WaitReason {
             }
             Self::Provider { said } => write!(f, "the provider asked for a pause ({said})"),
             Self::Line => f.write_str("others came first"),
+            Self::Store => f.write_str("DynamoDB could not be asked"),
         }
     }
 }

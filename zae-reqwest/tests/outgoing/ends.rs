@@ -114,9 +114,9 @@ async fn a_provider_that_dies_is_paid_the_estimate_or_what_it_said_if_that_is_mo
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_read_where_the_client_unpacks_it() {
+async fn a_compressed_body_is_read_whether_or_not_the_client_unpacks_it() {
     let provider = Provider::boundless().await;
-    for (seam, unpack, tokens) in Seam::ALL.into_iter().flat_map(|seam| [(seam, true, USED), (seam, false, ESTIMATE)]) {
+    for (seam, unpack) in Seam::ALL.into_iter().flat_map(|seam| [(seam, true), (seam, false)]) {
         let limiter = limiter(100, 10_000).await;
         let inner = reqwest::Client::builder().gzip(unpack).build().unwrap();
         let request = inner.post(provider.chat_url()).json(&chat(100));
@@ -125,7 +125,7 @@ async fn a_compressed_body_is_read_where_the_client_unpacks_it() {
         assert_eq!(response.headers().contains_key("content-encoding"), !unpack);
         let bytes = response.bytes().await.unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&bytes).is_ok(), unpack);
-        assert_eq!(charged(&limiter).await, (1, tokens), "{seam:?}, unpacked: {unpack}");
+        assert_eq!(charged(&limiter).await, (1, USED), "{seam:?}, unpacked: {unpack}");
     }
 }
 
@@ -150,7 +150,34 @@ async fn what_the_provider_refused_costs_the_request_and_no_tokens() {
 }
 
 #[tokio::test]
-async fn server_errors_pay_the_estimate_unless_a_rule_refunds_them() {
+async fn what_the_provider_did_not_run_costs_the_request() {
+    for status in [400, 404, 413, 500, 503, 529] {
+        let provider = Provider::scripted(move |_| Some(StatusCode::from_u16(status).unwrap().into_response())).await;
+        let limiter = limiter(100, 10_000).await;
+        let response = client(llm(&limiter)).post(provider.chat_url()).json(&chat(100)).send().await.unwrap();
+        response.bytes().await.unwrap();
+        assert_eq!(charged(&limiter).await, (1, 0), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_a_body_is_a_request_and_its_answer_is_not_charged() {
+    let usage = |_| Some(crate::provider::axum_json(&json!({"usage": {"prompt_tokens": 99, "completion_tokens": 99}})));
+    let provider = Provider::scripted(usage).await;
+    for seam in Seam::ALL {
+        let limiter = limiter(100, 10_000).await;
+        let inner = reqwest::Client::new();
+        // The route is one for posts; others look after an answer by `GET`.
+        let request = inner.post(provider.chat_url()).build().unwrap();
+        let limit = llm(&limiter).resource(ResourceName::new("gpt-5").unwrap());
+        let response = seam.send(inner, limit, request).await;
+        assert!(response.text().await.unwrap().contains("99"));
+        assert_eq!(charged(&limiter).await, (1, 0), "{seam:?}");
+    }
+}
+
+#[tokio::test]
+async fn gateway_errors_pay_the_estimate_unless_a_rule_refunds_them() {
     let provider = Provider::scripted(|_| Some(StatusCode::BAD_GATEWAY.into_response())).await;
     let first = limiter(100, 10_000).await;
     client(llm(&first)).post(provider.chat_url()).json(&chat(100)).send().await.unwrap();

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::time::Instant;
 use zae_reqwest::{
     Admission, CallError, NotYet, OutgoingLimit, Pauses, RateLimiter, ResourceName, WaitReason, find,
     provider::{Answer, Verdict},
@@ -148,16 +149,51 @@ async fn refusals_without_a_time_pause_longer_and_longer() {
     let limit = llm(&limiter);
     let scope = ResourceName::new("gpt-5").unwrap();
     let none = http::HeaderMap::new();
-    let learn = || limit.learn(&scope, StatusCode::TOO_MANY_REQUESTS, &none, b"");
-    let mut pauses = Vec::new();
+    let started = Instant::now();
+    let learn = |sent| limit.learn_of(sent, &scope, StatusCode::TOO_MANY_REQUESTS, &none, b"");
+    let (mut pauses, mut sent) = (Vec::new(), started);
     for _ in 0..8 {
-        pauses.push(learn().await.unwrap().as_secs());
+        let pause = learn(sent).await.unwrap();
+        pauses.push(pause.as_secs());
+        // Of those that were sent before the pause had ended, each keeps what is left of it.
+        for early in [started, sent] {
+            let left = learn(early).await.unwrap();
+            assert!(left <= pause && left + Duration::from_secs(1) > pause, "{left:?} of {pause:?}");
+        }
         assert_eq!(limit.learn(&scope, StatusCode::BAD_GATEWAY, &none, b"").await, None, "neither pause nor success");
+        sent = Instant::now() + pause;
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     assert_eq!(limit.learn(&scope, StatusCode::OK, &none, b"").await, None);
-    assert_eq!(learn().await, Some(Duration::from_secs(1)), "a success starts over");
+    let first = learn(sent + Duration::from_secs(60)).await;
+    assert_eq!(first, Some(Duration::from_secs(1)), "a success starts over");
     assert_eq!(ask(&client(limit), &provider).await.unwrap(), 429, "another scope");
+}
+
+#[tokio::test]
+async fn a_burst_that_is_refused_without_a_time_stops_its_callers_for_one_pause() {
+    let bare = |_| Some(StatusCode::TOO_MANY_REQUESTS.into_response());
+    let (bench, provider) = (Bench::at_a_standstill(), Provider::scripted(bare).await);
+    let limiter = process(&bench).await;
+    let client = client(llm(&limiter));
+    for status in futures_util::future::join_all((0..8).map(|_| ask(&client, &provider))).await {
+        assert_eq!(status.unwrap(), 429);
+    }
+    let not_yet = ask(&client, &provider).await.unwrap_err();
+    assert!(not_yet.retry_after <= Duration::from_secs(1), "{not_yet:?}");
+}
+
+#[tokio::test]
+async fn an_overloaded_provider_is_left_alone() {
+    for status in [503, 529] {
+        let bare = move |_| Some(StatusCode::from_u16(status).unwrap().into_response());
+        let (bench, provider) = (Bench::at_a_standstill(), Provider::scripted(bare).await);
+        let limiter = process(&bench).await;
+        let client = client(llm(&limiter));
+        assert_eq!(ask(&client, &provider).await.unwrap(), status);
+        let not_yet = ask(&client, &provider).await.unwrap_err();
+        assert!(matches!(&not_yet.reason, WaitReason::Provider { .. }), "{not_yet:?}");
+    }
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn without_a_store(line: Line, policy: OnUnavailable) -> (Wire, OutgoingLi
     let repository = bench.repository(per_minute(100, 10_000)).await;
     let limiter = RateLimiter::builder(repository).deadline(Duration::from_millis(300)).on_unavailable(policy).build();
     wire.set(line);
-    (wire, llm(&limiter))
+    (wire, llm(&limiter).max_wait(Duration::from_millis(300)))
 }
 
 #[tokio::test]
@@ -117,4 +117,25 @@ async fn without_the_store_calls_follow_the_policy_and_pauses_stay_here() {
         wire.set(Line::Up);
         call(&limit).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_with_the_store_is_waited_out_like_any_other() {
+    let (wire, limit) = without_a_store(Line::Cut, OnUnavailable::Block).await;
+    let limit = limit.max_wait(Duration::from_secs(30));
+    let waiting = tokio::spawn(async move { call(&limit).await });
+    sleep(Duration::from_millis(700)).await;
+    assert!(!waiting.is_finished(), "it has time, and the store may come back");
+    wire.set(Line::Up);
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_with_little_time_waits_no_longer_for_the_store() {
+    let (_wire, limit) = without_a_store(Line::Silent, OnUnavailable::Block).await;
+    let limit = limit.max_wait(Duration::from_millis(100));
+    let started = Instant::now();
+    call(&limit).await.unwrap_err();
+    // Once for a pause, and once for tokens; the rest is for a busy machine.
+    assert!(started.elapsed() < Duration::from_millis(100 + 100 + 250), "{:?}", started.elapsed());
 }

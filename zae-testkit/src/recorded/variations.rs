@@ -43,7 +43,8 @@ impl Recorded {
         }
         for wrong in ["text/plain", "application/json", EVENTS, "application/octet-stream", ""] {
             // Plain text is not taken for frames, which begin with a zero.
-            if !(frames && wrong == "text/plain") && !self.is_lines() {
+            let hides = frames && wrong == "text/plain";
+            if !hides && !self.is_lines() {
                 all.push(self.with(&format!("the type {wrong:?}"), self.body.clone()).typed(wrong));
             }
         }

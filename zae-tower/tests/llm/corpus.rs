@@ -21,7 +21,7 @@ use zae_tower::{
     settle::{End, SettleRule, Verdict},
 };
 
-/// What the kinds of tokens are charged to.
+/// The limits that the kinds of tokens are charged to.
 const KINDS: [&str; 5] = ["input", "cache_read", "cache_write", "answer", "reasoning"];
 /// The estimate of [`REQUEST`]: its text, and the most that it may answer.
 const REQUEST: &str = r#"{"max_tokens":20,"prompt":"0123456789012345678901234567890123456789"}"#;
@@ -79,7 +79,7 @@ fn body(recorded: &Recorded, frames: Frames) -> Script {
     Script { frames: frames.into(), announces_end: false }
 }
 
-/// What a call is charged by kind.
+/// Makes a call, and returns its charge by kind.
 async fn charged(limiter: &RateLimiter, recorded: &Recorded, frames: Frames) -> [i64; 5] {
     let charges = Charges::default();
     let layer = ZaeLimit::new(limiter).llm(tariff()).settle(Notes(Arc::clone(&charges)));
