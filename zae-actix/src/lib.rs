@@ -74,7 +74,9 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `aws` | yes | connect to AWS: credentials, region, TLS |
+//! | `aws` | yes | connect to AWS: credentials, region, proxies, TLS |
+//! | `sso` | no | credentials of IAM Identity Center as well |
+//! | `login` | no | credentials of `aws login` as well |
 //! | `embedded` | no | an in-process store, for development and tests |
 //! | `tiktoken` | no | OpenAI's tokenizers as an estimator: `llm::estimate::tokens` |
 //!

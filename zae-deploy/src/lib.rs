@@ -2,6 +2,16 @@
 //!
 //! [`guide`] shows how to deploy and operate a stack, from the command line and from programs. [`stack`] creates,
 //! updates, finds and removes stacks; [`template`] is what they are made of.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `local` | yes | `zae-deploy local`: the whole stack in one process, on an embedded DynamoDB |
+//! | `sso` | yes | credentials of IAM Identity Center as well |
+//! | `login` | yes | credentials of `aws login` as well |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
 pub mod aggregator;
