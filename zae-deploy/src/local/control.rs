@@ -124,7 +124,7 @@ pub fn prepare(folder: &Path) -> io::Result<()> {
 /// When it cannot be written.
 pub fn new_log(folder: &Path) -> io::Result<fs::File> {
     prepare(folder)?;
-    private::file(&log_file(folder), private::Content::Discard)
+    private::file(&log_file(folder), private::ExistingContent::Discard)
 }
 
 fn state_file(folder: &Path) -> PathBuf {

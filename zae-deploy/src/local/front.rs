@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use zae_limiter::DatabaseFront;
 
 use super::{
-    cloud::{self, Cloud},
+    cloud::{self, LocalCloud},
     control::{STATUS_PATH, STOP_PATH, Status, TOKEN_HEADER},
     guard::guard,
     stream::Progress,
@@ -32,7 +32,7 @@ const EXPIRED_PATH: &str = "/_aws/dynamodb/expired";
 pub(super) struct Front {
     database: Database,
     answers: DatabaseFront,
-    cloud: Arc<Cloud>,
+    cloud: Arc<LocalCloud>,
     progress: Arc<Progress>,
     status: Status,
     token: String,
@@ -42,7 +42,7 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new(
         database: Database,
-        cloud: Arc<Cloud>,
+        cloud: Arc<LocalCloud>,
         progress: Arc<Progress>,
         (status, token): (Status, String),
         stop: Arc<Notify>,

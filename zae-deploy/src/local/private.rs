@@ -20,10 +20,10 @@ pub(super) fn folder(path: &Path, mark: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file that only its owner may read, empty if `keep` is [`Content::Discard`].
-pub(super) fn file(path: &Path, content: Content) -> io::Result<File> {
+/// Opens a file that only its owner may read, empty if `keep` is [`ExistingContent::Discard`].
+pub(super) fn file(path: &Path, content: ExistingContent) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(matches!(content, Content::Discard));
+    options.write(true).create(true).truncate(matches!(content, ExistingContent::Discard));
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
@@ -35,7 +35,7 @@ pub(super) fn file(path: &Path, content: Content) -> io::Result<File> {
 
 /// Handling of the existing content of a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Content {
+pub(super) enum ExistingContent {
     Keep,
     Discard,
 }
@@ -45,6 +45,6 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = Path::new(&name);
-    file(new, Content::Discard)?.write_all(bytes)?;
+    file(new, ExistingContent::Discard)?.write_all(bytes)?;
     fs::rename(new, path)
 }

@@ -8,13 +8,13 @@ use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use zae_limiter::{StackName, name::DEFAULT_STACK};
 
 use super::{
-    cloud::{Cloud, Own},
+    cloud::{LocalCloud, Own},
     control::{Running, Status},
     database,
     front::Front,
     options::{DEFAULT_PORT, Data, Options},
     ports,
-    private::{self, Content},
+    private::{self, ExistingContent},
     stream::{self, Progress},
 };
 use crate::stack;
@@ -26,7 +26,7 @@ pub struct Local {
     running: Running,
     stop: Arc<Notify>,
     server: JoinHandle<()>,
-    cloud: Arc<Cloud>,
+    cloud: Arc<LocalCloud>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -90,7 +90,7 @@ impl Local {
         let progress = Arc::new(Progress::default());
         let archive = options.archive.as_ref().map(|folder| folder.display().to_string());
         let own = Own { stack: stack.clone(), archive: options.archive };
-        let cloud = Cloud::open(database.clone(), client.clone(), (port, data), own, Arc::clone(&progress));
+        let cloud = LocalCloud::open(database.clone(), client.clone(), (port, data), own, Arc::clone(&progress));
         let cloud = cloud.map_err(|source| LocalError::Data { place: place.clone(), source: source.into() })?;
 
         let stop = Arc::new(Notify::new());
@@ -167,8 +167,8 @@ async fn open(data: Data, place: &str) -> Result<dynoxide::Database, LocalError>
         {
             let prepare = || {
                 fs::create_dir_all(folder)?;
-                Cloud::forget_unless(path)?;
-                private::file(path, Content::Keep)
+                LocalCloud::forget_unless(path)?;
+                private::file(path, ExistingContent::Keep)
             };
             prepare().map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
         }
@@ -179,7 +179,7 @@ async fn open(data: Data, place: &str) -> Result<dynoxide::Database, LocalError>
 }
 
 /// Makes the stack, or goes on with the one of an earlier run, and prepares its table.
-async fn create(cloud: &Cloud, client: aws_sdk_dynamodb::Client, stack: &StackName) -> Result<(), LocalError> {
+async fn create(cloud: &LocalCloud, client: aws_sdk_dynamodb::Client, stack: &StackName) -> Result<(), LocalError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| LocalError::Table(error);
     let (parameters, tags) = stack::new_stack(stack).map_err(|error| failed(error.into()))?;
     cloud.begin(parameters, tags).await.map_err(|reason| failed(reason.into()))?;

@@ -107,6 +107,28 @@ async fn change_sets_say_what_changes_and_nothing_is_said_to_be_nothing() {
     assert_eq!(after.stacks()[0].stack_status().unwrap().as_str(), "UPDATE_COMPLETE");
 }
 
+/// `aws cloudformation deploy` asks which parameters a stack has that it updates.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn templates_are_summed_up_and_validated_before_they_are_used() {
+    let (stack, _) = Stack::up(&[]);
+    let client = stack.cloudformation();
+    let own = client.get_template_summary().stack_name("limiter").send().await.unwrap();
+    assert_eq!(own.capabilities(), [Capability::CapabilityNamedIam]);
+    assert!(own.resource_types().contains(&"AWS::DynamoDB::Table".to_owned()));
+    let days = own.parameters().iter().find(|p| p.parameter_key() == Some("SnapshotRetentionDays")).unwrap();
+    assert_eq!((days.default_value(), days.parameter_type()), (Some("90"), Some("Number")));
+
+    let small = client.get_template_summary().template_body(SMALL).send().await.unwrap();
+    let constraints = small.parameters()[0].parameter_constraints().unwrap();
+    assert_eq!((small.capabilities(), constraints.allowed_values()), (&[][..], &["7".to_owned(), "14".to_owned()][..]));
+    let valid = client.validate_template().template_body(SMALL).send().await.unwrap();
+    assert_eq!(valid.parameters()[0].default_value(), Some("7"));
+    let wrong = client.validate_template().template_body("Resources: {}").send().await.unwrap_err();
+    assert!(wrong.message().unwrap().starts_with("Template format error"), "{wrong:?}");
+    let missing = client.get_template_summary().stack_name("nope").send().await.unwrap_err();
+    assert_eq!(missing.message(), Some("Stack with id nope does not exist"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_a_resource_of_another_stack() {
     let (stack, _) = Stack::up(&[]);

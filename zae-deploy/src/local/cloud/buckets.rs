@@ -7,23 +7,23 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::problem::Problem;
+use super::refusal::Refusal;
 
 /// The buckets below one folder, and those that are elsewhere.
 #[derive(Debug)]
-pub(super) struct Buckets {
-    root: Root,
+pub(super) struct LocalBuckets {
+    root: BucketRoot,
     elsewhere: Mutex<BTreeMap<String, PathBuf>>,
 }
 
 /// The folder, which goes with this value unless it is kept.
 #[derive(Debug)]
-pub(super) enum Root {
+pub(super) enum BucketRoot {
     Kept(PathBuf),
     Temporary(PathBuf),
 }
 
-impl Drop for Root {
+impl Drop for BucketRoot {
     fn drop(&mut self) {
         if let Self::Temporary(path) = self {
             // It is in the folder for temporary files; there is nobody to tell.
@@ -39,14 +39,14 @@ pub(super) struct Object {
     pub(super) modified: Option<std::time::SystemTime>,
 }
 
-fn missing_bucket() -> Problem {
-    Problem::new("NoSuchBucket", "The specified bucket does not exist")
+fn missing_bucket() -> Refusal {
+    Refusal::new("NoSuchBucket", "The specified bucket does not exist")
 }
 
-fn failed(error: &io::Error) -> Problem {
+fn failed(error: &io::Error) -> Refusal {
     match error.kind() {
-        io::ErrorKind::NotFound => Problem::new("NoSuchKey", "The specified key does not exist."),
-        _ => Problem::new("InternalError", error.to_string()),
+        io::ErrorKind::NotFound => Refusal::new("NoSuchKey", "The specified key does not exist."),
+        _ => Refusal::new("InternalError", error.to_string()),
     }
 }
 
@@ -56,15 +56,15 @@ fn is_plain(text: &str) -> bool {
     one && !text.contains(['\\', ':', '\0'])
 }
 
-impl Buckets {
-    pub(super) fn new(root: Root) -> Self {
+impl LocalBuckets {
+    pub(super) fn new(root: BucketRoot) -> Self {
         Self { root, elsewhere: Mutex::default() }
     }
 
     /// Returns the path of a bucket, whether or not it is there.
     fn path(&self, bucket: &str) -> PathBuf {
         let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
-        let (Root::Kept(root) | Root::Temporary(root)) = &self.root;
+        let (BucketRoot::Kept(root) | BucketRoot::Temporary(root)) = &self.root;
         elsewhere.unwrap_or_else(|| root.join(bucket))
     }
 
@@ -78,13 +78,13 @@ impl Buckets {
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).contains_key(bucket)
     }
 
-    fn existing(&self, bucket: &str) -> Result<PathBuf, Problem> {
+    fn existing(&self, bucket: &str) -> Result<PathBuf, Refusal> {
         self.folder(bucket).ok_or_else(missing_bucket)
     }
 
-    pub(super) fn create(&self, bucket: &str) -> Result<(), Problem> {
+    pub(super) fn create(&self, bucket: &str) -> Result<(), Refusal> {
         if !is_plain(bucket) || bucket.len() > 63 {
-            return Err(Problem::new("InvalidBucketName", "The specified bucket is not valid."));
+            return Err(Refusal::new("InvalidBucketName", "The specified bucket is not valid."));
         }
         fs::create_dir_all(self.path(bucket)).map_err(|error| failed(&error))
     }
@@ -95,10 +95,10 @@ impl Buckets {
     }
 
     /// Removes an empty bucket.
-    pub(super) fn remove(&self, bucket: &str) -> Result<(), Problem> {
+    pub(super) fn remove(&self, bucket: &str) -> Result<(), Refusal> {
         let folder = self.existing(bucket)?;
         if !self.list(bucket, "")?.is_empty() {
-            return Err(Problem::new("BucketNotEmpty", "The bucket you tried to delete is not empty"));
+            return Err(Refusal::new("BucketNotEmpty", "The bucket you tried to delete is not empty"));
         }
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).remove(bucket);
         match remove_empty(&folder) {
@@ -108,7 +108,7 @@ impl Buckets {
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        let (Root::Kept(root) | Root::Temporary(root)) = &self.root;
+        let (BucketRoot::Kept(root) | BucketRoot::Temporary(root)) = &self.root;
         let entries = fs::read_dir(root).into_iter().flatten().flatten();
         let found =
             entries.filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok());
@@ -119,24 +119,24 @@ impl Buckets {
         names
     }
 
-    fn file(&self, bucket: &str, key: &str) -> Result<PathBuf, Problem> {
+    fn file(&self, bucket: &str, key: &str) -> Result<PathBuf, Refusal> {
         let folder = self.existing(bucket)?;
         if !key.split('/').all(is_plain) {
-            return Err(Problem::new("NoSuchKey", "a local stack keeps objects as files, and this key names none"));
+            return Err(Refusal::new("NoSuchKey", "a local stack keeps objects as files, and this key names none"));
         }
         Ok(folder.join(key))
     }
 
-    pub(super) fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Problem> {
+    pub(super) fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Refusal> {
         fs::read(self.file(bucket, key)?).map_err(|error| failed(&error))
     }
 
-    pub(super) fn head(&self, bucket: &str, key: &str) -> Result<Object, Problem> {
+    pub(super) fn head(&self, bucket: &str, key: &str) -> Result<Object, Refusal> {
         let data = fs::metadata(self.file(bucket, key)?).map_err(|error| failed(&error))?;
         Ok(Object { key: key.to_owned(), size: data.len(), modified: data.modified().ok() })
     }
 
-    pub(super) fn put(&self, bucket: &str, key: &str, body: &[u8]) -> Result<(), Problem> {
+    pub(super) fn put(&self, bucket: &str, key: &str, body: &[u8]) -> Result<(), Refusal> {
         let file = self.file(bucket, key)?;
         let write = || -> io::Result<()> {
             fs::create_dir_all(file.parent().unwrap_or(&file))?;
@@ -145,7 +145,7 @@ impl Buckets {
         write().map_err(|error| failed(&error))
     }
 
-    pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), Problem> {
+    pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), Refusal> {
         match fs::remove_file(self.file(bucket, key)?) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&error)),
             _ => Ok(()),
@@ -153,7 +153,7 @@ impl Buckets {
     }
 
     /// The objects whose keys begin with `prefix`, by key.
-    pub(super) fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<Object>, Problem> {
+    pub(super) fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<Object>, Refusal> {
         let folder = self.existing(bucket)?;
         let mut objects = Vec::new();
         collect(&folder, "", &mut objects);
@@ -191,7 +191,7 @@ mod tests {
     fn nothing_outside_its_folder_is_reached() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("secret"), "x").unwrap();
-        let buckets = Buckets::new(Root::Kept(folder.path().join("s3")));
+        let buckets = LocalBuckets::new(BucketRoot::Kept(folder.path().join("s3")));
         buckets.create("b").unwrap();
         for key in ["../../secret", "..", "a/../../secret", "/secret", "", "a//b", "a\\b", "./a"] {
             assert_eq!(buckets.get("b", key).unwrap_err().code, "NoSuchKey", "{key}");

@@ -7,15 +7,15 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::{
-    ACCOUNT, Cloud,
+    ACCOUNT, LocalCloud,
     form::Form,
     operate::{self, Exports},
     plan,
-    problem::Problem,
-    resolve::{self, Scope},
+    refusal::Refusal,
+    resolve::{self, TemplateScope},
     show,
-    stack::{Change, ChangeSet, Stack, Wanted, now},
-    template,
+    stack::{PlannedChange, Stack, StoredChangeSet, WantedStack, now},
+    summary, template,
     xml::{self, Xml},
 };
 use crate::local::ports::REGION;
@@ -26,7 +26,7 @@ const NO_CHANGES: &str =
     "The submitted information didn't contain changes. Submit different information to create a change set.";
 
 /// Answers a call. It is carried out to its end, also when its caller goes away.
-pub(super) async fn answer(cloud: Arc<Cloud>, form: Form) -> Response {
+pub(super) async fn answer(cloud: Arc<LocalCloud>, form: Form) -> Response {
     let action = form.get("Action").unwrap_or_default().to_owned();
     let name = action.clone();
     let called = tokio::spawn(async move { call(&cloud, &name, &form).await }).await;
@@ -37,7 +37,7 @@ pub(super) async fn answer(cloud: Arc<Cloud>, form: Form) -> Response {
     }
 }
 
-async fn call(cloud: &Cloud, action: &str, form: &Form) -> Result<Xml, Problem> {
+async fn call(cloud: &LocalCloud, action: &str, form: &Form) -> Result<Xml, Refusal> {
     let mut stacks = cloud.stacks.lock().await;
     let result = match action {
         "CreateStack" => create(cloud, &mut stacks, form).await,
@@ -57,7 +57,7 @@ async fn call(cloud: &Cloud, action: &str, form: &Form) -> Result<Xml, Problem> 
     result
 }
 
-fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Problem> {
+fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Refusal> {
     let named = || known(stacks, form.need("StackName")?);
     let list = |name, members: Vec<Xml>| Ok(Xml::fields([(name, Some(Xml::Members(members)))]));
     match action {
@@ -78,7 +78,7 @@ fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Problem> {
             let (stack, name) = (named()?, form.need("LogicalResourceId")?);
             let found = stack
                 .resource(name)
-                .ok_or_else(|| Problem::invalid(format!("Resource {name} does not exist for stack {}", stack.name)))?;
+                .ok_or_else(|| Refusal::invalid(format!("Resource {name} does not exist for stack {}", stack.name)))?;
             let shown = show::resource(stack, found, "LastUpdatedTimestamp");
             Ok(Xml::fields([("StackResourceDetail", Some(shown))]))
         }
@@ -86,7 +86,7 @@ fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Problem> {
             let stack = match (form.get("StackName"), form.get("PhysicalResourceId")) {
                 (None, Some(id)) => {
                     let has = |stack: &&Stack| stack.resources.iter().any(|resource| resource.physical_id == id);
-                    let missing = || Problem::invalid(format!("Stack for {id} does not exist"));
+                    let missing = || Refusal::invalid(format!("Stack for {id} does not exist"));
                     stacks.iter().find(has).ok_or_else(missing)?
                 }
                 _ => named()?,
@@ -108,6 +108,11 @@ fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Problem> {
             list("Summaries", stack.change_sets.iter().map(|set| show::change_set(stack, set)).collect())
         }
         "GetTemplate" => Ok(Xml::fields([("TemplateBody", Some(Xml::text(&named()?.template)))])),
+        "GetTemplateSummary" => {
+            let body = form.get("StackName").map(|name| Ok(known(stacks, name)?.template.as_str()));
+            Ok(summary::summary(&parsed(body.unwrap_or_else(|| body_of(form))?)?))
+        }
+        "ValidateTemplate" => Ok(summary::validation(&parsed(body_of(form)?)?)),
         "ListExports" => {
             let all = exports(stacks, "");
             let shown = all
@@ -115,20 +120,20 @@ fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Problem> {
                 .map(|(name, value)| Xml::fields([("Name", Some(Xml::text(name))), ("Value", Some(Xml::text(value)))]));
             list("Exports", shown.collect())
         }
-        _ => Err(Problem::new(crate::advice::NOT_LOCAL, format!("a local stack does not know the call {action}"))),
+        _ => Err(Refusal::new(crate::advice::NOT_LOCAL, format!("a local stack does not know the call {action}"))),
     }
 }
 
 /// The stack of that name or id, also one that was deleted where the id says so.
-fn known<'a>(stacks: &'a [Stack], name: &str) -> Result<&'a Stack, Problem> {
+fn known<'a>(stacks: &'a [Stack], name: &str) -> Result<&'a Stack, Refusal> {
     let found = stacks.iter().find(|stack| stack.is_called(name));
-    found.ok_or_else(|| Problem::invalid(format!("Stack with id {name} does not exist")))
+    found.ok_or_else(|| Refusal::invalid(format!("Stack with id {name} does not exist")))
 }
 
 /// The stack of that name or id that is there.
-fn existing<'a>(stacks: &'a mut [Stack], name: &str) -> Result<&'a mut Stack, Problem> {
+fn existing<'a>(stacks: &'a mut [Stack], name: &str) -> Result<&'a mut Stack, Refusal> {
     let found = stacks.iter_mut().find(|stack| stack.is_called(name) && !stack.is_deleted());
-    found.ok_or_else(|| Problem::invalid(format!("Stack [{name}] does not exist")))
+    found.ok_or_else(|| Refusal::invalid(format!("Stack [{name}] does not exist")))
 }
 
 /// Returns the exports of all stacks but one.
@@ -138,17 +143,24 @@ fn exports(stacks: &[Stack], but: &str) -> Exports {
     outputs.filter_map(|output| Some((output.export.clone()?, output.value.clone()))).collect()
 }
 
+fn body_of(form: &Form) -> Result<&str, Refusal> {
+    let body = form.get("TemplateBody");
+    body.ok_or_else(|| Refusal::invalid("a local stack takes the template itself, as TemplateBody"))
+}
+
+fn parsed(body: &str) -> Result<Value, Refusal> {
+    template::parse(body).map_err(|error| Refusal::invalid(format!("Template format error: {error}")))
+}
+
 /// The stack that a call wants, beginning from what there is.
-fn wanted(form: &Form, current: Option<&Stack>) -> Result<Wanted, Problem> {
+fn wanted(form: &Form, current: Option<&Stack>) -> Result<WantedStack, Refusal> {
     let previous = current.filter(|_| form.get("UsePreviousTemplate") == Some("true"));
-    let body = previous.map(|stack| stack.template.as_str()).or_else(|| form.get("TemplateBody"));
-    let body = body.ok_or_else(|| Problem::invalid("a local stack takes the template itself, as TemplateBody"))?;
-    let parsed = template::parse(body).map_err(|error| Problem::invalid(format!("Template format error: {error}")))?;
-    let mut kinds = parsed["Resources"].as_object().into_iter().flatten().filter_map(|(_, r)| r["Type"].as_str());
-    let capabilities = form.members("Capabilities", [""]);
-    if kinds.any(|kind| kind.starts_with("AWS::IAM::")) && !capabilities.contains(&[Some("CAPABILITY_NAMED_IAM")]) {
-        let problem = "Requires capabilities : [CAPABILITY_NAMED_IAM]";
-        return Err(Problem::new("InsufficientCapabilitiesException", problem));
+    let body = previous.map_or_else(|| body_of(form), |stack| Ok(stack.template.as_str()))?;
+    let parsed = parsed(body)?;
+    let granted = form.members("Capabilities", [""]);
+    if let Some(capability) = summary::capabilities(&parsed).iter().find(|name| !granted.contains(&[Some(**name)])) {
+        let problem = format!("Requires capabilities : [{capability}]");
+        return Err(Refusal::new("InsufficientCapabilitiesException", problem));
     }
     let given = form.members("Parameters", ["ParameterKey", "ParameterValue", "UsePreviousValue"]);
     let nothing = BTreeMap::new();
@@ -158,13 +170,13 @@ fn wanted(form: &Form, current: Option<&Stack>) -> Result<Wanted, Problem> {
         Some(stack) if !form.has_list("Tags") && !form.has("Tags") => stack.tags.clone(),
         _ => form.members("Tags", ["Key", "Value"]).into_iter().filter_map(pair).collect(),
     };
-    Ok(Wanted { template: body.to_owned(), parameters, tags })
+    Ok(WantedStack { template: body.to_owned(), parameters, tags })
 }
 
 /// Returns the changes from the stack to `wanted`; `None` when there are none.
-fn difference(stack: &Stack, wanted: &Wanted, exports: &Exports) -> Result<Option<Vec<Change>>, Problem> {
-    let template = template::parse(&wanted.template).map_err(Problem::invalid)?;
-    let scope = Scope {
+fn difference(stack: &Stack, wanted: &WantedStack, exports: &Exports) -> Result<Option<Vec<PlannedChange>>, Refusal> {
+    let template = parsed(&wanted.template)?;
+    let scope = TemplateScope {
         template: &template,
         stack: (&stack.name, &stack.id),
         parameters: &wanted.parameters,
@@ -176,12 +188,12 @@ fn difference(stack: &Stack, wanted: &Wanted, exports: &Exports) -> Result<Optio
     Ok((!is_same).then_some(changes))
 }
 
-fn name_of_new(form: &Form) -> Result<&str, Problem> {
+fn name_of_new(form: &Form) -> Result<&str, Refusal> {
     let name = form.need("StackName")?;
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !is_plain || name.len() > 128 || !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
         let rule = "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*";
-        return Err(Problem::invalid(format!("Value '{name}' at 'stackName' failed to satisfy constraint: {rule}")));
+        return Err(Refusal::invalid(format!("Value '{name}' at 'stackName' failed to satisfy constraint: {rule}")));
     }
     Ok(name)
 }
@@ -190,10 +202,10 @@ fn id(stack: &Stack) -> Xml {
     Xml::fields([("StackId", Some(Xml::text(&stack.id)))])
 }
 
-async fn create(cloud: &Cloud, stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Problem> {
+async fn create(cloud: &LocalCloud, stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Refusal> {
     let name = name_of_new(form)?;
     if stacks.iter().any(|stack| stack.is_called(name)) {
-        return Err(Problem::new("AlreadyExistsException", format!("Stack [{name}] already exists")));
+        return Err(Refusal::new("AlreadyExistsException", format!("Stack [{name}] already exists")));
     }
     let mut stack = Stack::new(name, wanted(form, None)?);
     stack.is_protected = form.get("EnableTerminationProtection") == Some("true");
@@ -204,41 +216,41 @@ async fn create(cloud: &Cloud, stacks: &mut Vec<Stack>, form: &Form) -> Result<X
 }
 
 /// A stack that can be updated, with what others export.
-fn updatable<'a>(stacks: &'a mut [Stack], name: &str) -> Result<(&'a mut Stack, Exports), Problem> {
+fn updatable<'a>(stacks: &'a mut [Stack], name: &str) -> Result<(&'a mut Stack, Exports), Refusal> {
     let but = existing(stacks, name)?.id.clone();
     let exports = exports(stacks, &but);
     let stack = existing(stacks, name)?;
     let stuck = ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"];
     if stuck.contains(&stack.status.as_str()) {
         let problem = format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status);
-        return Err(Problem::invalid(problem));
+        return Err(Refusal::invalid(problem));
     }
     Ok((stack, exports))
 }
 
-async fn update(cloud: &Cloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+async fn update(cloud: &LocalCloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Refusal> {
     let (stack, exports) = updatable(stacks, form.need("StackName")?)?;
     let wanted = wanted(form, Some(stack))?;
     if difference(stack, &wanted, &exports)?.is_none() {
-        return Err(Problem::invalid("No updates are to be performed."));
+        return Err(Refusal::invalid("No updates are to be performed."));
     }
     operate::update(cloud, stack, wanted, &exports).await;
     Ok(id(stack))
 }
 
-async fn delete(cloud: &Cloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+async fn delete(cloud: &LocalCloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Refusal> {
     // One that there is not is deleted.
     if let Ok(stack) = existing(stacks, form.need("StackName")?) {
         if stack.is_protected {
             let problem = format!("Stack [{}] cannot be deleted while TerminationProtection is enabled", stack.name);
-            return Err(Problem::invalid(problem));
+            return Err(Refusal::invalid(problem));
         }
         operate::delete(cloud, stack).await;
     }
     Ok(Xml::Fields(Vec::new()))
 }
 
-fn create_change_set(stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Problem> {
+fn create_change_set(stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Refusal> {
     let (name, set) = (form.need("StackName")?, form.need("ChangeSetName")?);
     if form.get("ChangeSetType") == Some("CREATE") && !stacks.iter().any(|stack| stack.is_called(name)) {
         let mut stack = Stack::new(name_of_new(form)?, wanted(form, None)?);
@@ -247,12 +259,12 @@ fn create_change_set(stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Proble
     }
     let (stack, exports) = updatable(stacks, name)?;
     if stack.change_sets.iter().any(|known| known.name == set) {
-        return Err(Problem::new("AlreadyExistsException", format!("ChangeSet [{set}] already exists")));
+        return Err(Refusal::new("AlreadyExistsException", format!("ChangeSet [{set}] already exists")));
     }
     let wanted = wanted(form, Some(stack))?;
     let changes = difference(stack, &wanted, &exports)?;
     let arn = format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:changeSet/{set}/{}", Ulid::new());
-    stack.change_sets.push(ChangeSet {
+    stack.change_sets.push(StoredChangeSet {
         id: arn.clone(),
         name: set.to_owned(),
         created: now(),
@@ -264,24 +276,24 @@ fn create_change_set(stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Proble
 }
 
 /// A change set by its id, or by its name and its stack's.
-fn change_set<'a>(stacks: &'a [Stack], form: &Form) -> Result<(&'a Stack, &'a ChangeSet), Problem> {
+fn change_set<'a>(stacks: &'a [Stack], form: &Form) -> Result<(&'a Stack, &'a StoredChangeSet), Refusal> {
     let (name, stack) = (form.need("ChangeSetName")?, form.get("StackName"));
     let mut all = stacks.iter().flat_map(|stack| stack.change_sets.iter().map(move |set| (stack, set)));
     let found = all.find(|(of, set)| set.id == name || (set.name == name && stack.is_some_and(|s| of.is_called(s))));
-    found.ok_or_else(|| Problem::new("ChangeSetNotFound", format!("ChangeSet [{name}] does not exist")))
+    found.ok_or_else(|| Refusal::new("ChangeSetNotFound", format!("ChangeSet [{name}] does not exist")))
 }
 
-async fn execute_change_set(cloud: &Cloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+async fn execute_change_set(cloud: &LocalCloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Refusal> {
     let (stack, set) = change_set(stacks, form)?;
     if set.failure.is_some() {
         let problem = format!("ChangeSet [{}] cannot be executed in its current status of [FAILED]", set.id);
-        return Err(Problem::new("InvalidChangeSetStatus", problem));
+        return Err(Refusal::new("InvalidChangeSetStatus", problem));
     }
     let (name, wanted) = (stack.id.clone(), set.wanted.clone());
     let (stack, exports) = updatable(stacks, &name)?;
     stack.change_sets.clear();
     if stack.status == "REVIEW_IN_PROGRESS" {
-        let Wanted { template, parameters, tags } = wanted;
+        let WantedStack { template, parameters, tags } = wanted;
         (stack.template, stack.parameters, stack.tags) = (template, parameters, tags);
         operate::create(cloud, stack, &exports).await;
     } else {
@@ -290,7 +302,7 @@ async fn execute_change_set(cloud: &Cloud, stacks: &mut [Stack], form: &Form) ->
     Ok(Xml::Fields(Vec::new()))
 }
 
-fn delete_change_set(stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> {
+fn delete_change_set(stacks: &mut [Stack], form: &Form) -> Result<Xml, Refusal> {
     if let Ok((stack, set)) = change_set(stacks, form) {
         let (of, id) = (stack.id.clone(), set.id.clone());
         for stack in stacks.iter_mut().filter(|stack| stack.id == of) {
@@ -302,27 +314,27 @@ fn delete_change_set(stacks: &mut [Stack], form: &Form) -> Result<Xml, Problem> 
 
 /// The stack that a local stack has from its start: what `deploy` makes of the default options.
 pub(super) async fn create_own(
-    cloud: &Cloud,
-    parameters: resolve::Parameters,
+    cloud: &LocalCloud,
+    parameters: resolve::StackParameters,
     tags: BTreeMap<String, String>,
-) -> Result<(), Problem> {
+) -> Result<(), Refusal> {
     let mut stacks = cloud.stacks.lock().await;
     let name = cloud.own.stack.as_str();
     if stacks.iter().any(|stack| stack.is_called(name)) {
         return Ok(());
     }
     let template = crate::template::TEMPLATE;
-    let parsed: Value = template::parse(template).map_err(Problem::invalid)?;
+    let parsed: Value = template::parse(template).map_err(Refusal::invalid)?;
     let given: Vec<_> =
         parameters.iter().map(|(name, value)| [Some(name.as_str()), Some(value.as_str()), None]).collect();
     let parameters = resolve::parameters(&parsed, &given, &BTreeMap::new())?;
-    let mut stack = Stack::new(name, Wanted { template: template.to_owned(), parameters, tags });
+    let mut stack = Stack::new(name, WantedStack { template: template.to_owned(), parameters, tags });
     operate::create(cloud, &mut stack, &Exports::new()).await;
     let failed = stack.events.iter().find(|event| event.status.ends_with("_FAILED")).cloned();
     stacks.push(stack);
     cloud.save(&stacks);
     match failed {
-        Some(event) => Err(Problem::invalid(event.reason.unwrap_or_default())),
+        Some(event) => Err(Refusal::invalid(event.reason.unwrap_or_default())),
         None => Ok(()),
     }
 }

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use ulid::Ulid;
 
 use super::{
-    Cloud, functions,
+    LocalCloud, functions,
     resolve::text,
-    resources::{Made, Place},
+    resources::{Made, ResourcePlace},
     stack::Resource,
 };
 
@@ -46,8 +46,8 @@ impl Answers {
 
 /// Asks the function behind a resource to create, update or delete it.
 pub(super) async fn ask(
-    cloud: &Cloud,
-    place: &Place,
+    cloud: &LocalCloud,
+    place: &ResourcePlace,
     request: &str,
     (old, resource): (Option<&Resource>, &Resource),
 ) -> Result<Made, String> {

@@ -1,6 +1,6 @@
 //! Calls of the query protocol: names and values, lists as `Tags.member.1.Key`.
 
-use super::problem::Problem;
+use super::refusal::Refusal;
 
 /// A call's fields.
 pub(super) struct Form(Vec<(String, String)>);
@@ -15,8 +15,8 @@ impl Form {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn need(&self, name: &str) -> Result<&str, Problem> {
-        self.get(name).ok_or_else(|| Problem::invalid(format!("'{name}' must not be null")))
+    pub(super) fn need(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name).ok_or_else(|| Refusal::invalid(format!("'{name}' must not be null")))
     }
 
     /// Returns true if the call has the field, though it may be empty.

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use zae_limiter::{StackName, stream::StreamTable};
 
 use super::{
-    ACCOUNT, Cloud,
-    problem::Problem,
+    ACCOUNT, LocalCloud,
+    refusal::Refusal,
     resolve::text,
-    resources::{Made, Place},
+    resources::{Made, ResourcePlace},
     stack::now,
 };
 use crate::{
@@ -30,7 +30,7 @@ const TIME: Duration = Duration::from_secs(300);
 
 /// A function of a stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Function {
+pub(super) struct LocalFunction {
     pub(super) name: String,
     /// As the template has them, or as they were changed since.
     pub(super) properties: Value,
@@ -40,7 +40,7 @@ pub(super) struct Function {
     pub(super) modified: String,
 }
 
-impl Function {
+impl LocalFunction {
     pub(super) fn arn(&self) -> String {
         arn(&self.name)
     }
@@ -51,7 +51,7 @@ impl Function {
     }
 
     /// The aggregator that does what this function would.
-    pub(super) fn aggregator(&self, cloud: &Cloud) -> Result<Aggregator, String> {
+    pub(super) fn aggregator(&self, cloud: &LocalCloud) -> Result<Aggregator, String> {
         let settings = Settings::from_environment(|name| self.variable(name)).map_err(|error| error.to_string())?;
         let table = StreamTable::new(cloud.client.clone(), &settings.table);
         let folder = settings.archive_bucket.as_deref().and_then(|bucket| cloud.buckets.folder(bucket));
@@ -85,44 +85,44 @@ pub(super) fn name_of(called: &str) -> &str {
 
 /// The functions, by name.
 #[derive(Debug, Default)]
-pub(super) struct Functions(Mutex<BTreeMap<String, Function>>);
+pub(super) struct LocalFunctions(Mutex<BTreeMap<String, LocalFunction>>);
 
-impl Functions {
-    pub(super) fn restored(functions: BTreeMap<String, Function>) -> Self {
+impl LocalFunctions {
+    pub(super) fn restored(functions: BTreeMap<String, LocalFunction>) -> Self {
         Self(Mutex::new(functions))
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Function>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, LocalFunction>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn list(&self) -> BTreeMap<String, Function> {
+    pub(super) fn list(&self) -> BTreeMap<String, LocalFunction> {
         self.all().clone()
     }
 
-    pub(super) fn get(&self, called: &str) -> Result<Function, Problem> {
+    pub(super) fn get(&self, called: &str) -> Result<LocalFunction, Refusal> {
         let name = name_of(called);
         let found = self.all().get(name).cloned();
-        found.ok_or_else(|| Problem::new("ResourceNotFoundException", format!("Function not found: {}", arn(name))))
+        found.ok_or_else(|| Refusal::new("ResourceNotFoundException", format!("Function not found: {}", arn(name))))
     }
 
     /// Changes a function, and returns what it has become.
-    pub(super) fn with(&self, called: &str, change: impl FnOnce(&mut Function)) -> Result<Function, Problem> {
+    pub(super) fn with(&self, called: &str, change: impl FnOnce(&mut LocalFunction)) -> Result<LocalFunction, Refusal> {
         self.get(called)?;
         let mut all = self.all();
         let function = all.get_mut(name_of(called));
-        let function = function.ok_or_else(|| Problem::new("ResourceNotFoundException", "Function not found"))?;
+        let function = function.ok_or_else(|| Refusal::new("ResourceNotFoundException", "Function not found"))?;
         change(function);
         Ok(function.clone())
     }
 
     /// Gives a function new code, which is noted: it goes on running in this process.
-    pub(super) fn update_code(&self, called: &str, code: &[u8]) -> Result<Function, Problem> {
+    pub(super) fn update_code(&self, called: &str, code: &[u8]) -> Result<LocalFunction, Refusal> {
         self.with(called, |function| function.take_code(code))
     }
 
     /// Makes a function of a template.
-    pub(super) fn make(&self, cloud: &Cloud, place: &Place, properties: &Value) -> Result<Made, String> {
+    pub(super) fn make(&self, cloud: &LocalCloud, place: &ResourcePlace, properties: &Value) -> Result<Made, String> {
         let name = properties["FunctionName"].as_str().unwrap_or_default().to_owned();
         if kind(&name).is_none() {
             return Err(format!("a local stack runs the aggregator and the limits provisioner, and no '{name}'"));
@@ -130,7 +130,7 @@ impl Functions {
         if self.all().contains_key(&name) {
             return Err(format!("Function already exist: {name}"));
         }
-        let mut function = Function {
+        let mut function = LocalFunction {
             name: name.clone(),
             properties: properties.clone(),
             code_sha256: String::new(),
@@ -144,7 +144,13 @@ impl Functions {
     }
 
     /// Makes a function what its template says now. Its code stays if the template's has not changed.
-    pub(super) fn change(&self, cloud: &Cloud, place: &Place, old: &Value, new: &Value) -> Result<Made, String> {
+    pub(super) fn change(
+        &self,
+        cloud: &LocalCloud,
+        place: &ResourcePlace,
+        old: &Value,
+        new: &Value,
+    ) -> Result<Made, String> {
         let name = new["FunctionName"].as_str().unwrap_or_default();
         let code = if old["Code"] == new["Code"] { None } else { Some(code(cloud, &new["Code"])?) };
         let changed = self.with(name, |function| {
@@ -164,7 +170,7 @@ impl Functions {
 }
 
 /// The code that a template names.
-fn code(cloud: &Cloud, code: &Value) -> Result<Vec<u8>, String> {
+fn code(cloud: &LocalCloud, code: &Value) -> Result<Vec<u8>, String> {
     if let Some(inline) = code.get("ZipFile") {
         return Ok(text(inline).into_bytes());
     }
@@ -186,7 +192,7 @@ fn kind(name: &str) -> Option<Known> {
 }
 
 /// Runs a function in this process; the error is what it threw.
-pub(super) async fn run(cloud: &Cloud, function: &Function, mut event: Value) -> Result<Value, String> {
+pub(super) async fn run(cloud: &LocalCloud, function: &LocalFunction, mut event: Value) -> Result<Value, String> {
     match kind(&function.name) {
         Some(Known::Aggregator) => {
             let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -14,12 +14,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
-    Cloud,
-    functions::{self, Function},
-    problem::Problem,
+    LocalCloud,
+    functions::{self, LocalFunction},
+    refusal::Refusal,
 };
 
-pub(super) fn routes() -> Router<Arc<Cloud>> {
+pub(super) fn routes() -> Router<Arc<LocalCloud>> {
     Router::new()
         .route("/2015-03-31/functions", get(list))
         .route("/2015-03-31/functions/", get(list))
@@ -32,34 +32,34 @@ pub(super) fn routes() -> Router<Arc<Cloud>> {
         .route("/2017-03-31/tags/{arn}", get(tags).post(tag))
 }
 
-type Shared = State<Arc<Cloud>>;
+type CloudState = State<Arc<LocalCloud>>;
 
 /// A refusal as Lambda makes it.
-struct Refused(Problem);
+struct Refused(Refusal);
 
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
+impl From<Refusal> for Refused {
+    fn from(problem: Refusal) -> Self {
         Self(problem)
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Problem { code, message } = self.0;
+        let Refusal { code, message } = self.0;
         let status = if code == "ResourceNotFoundException" { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
         (status, [("x-amzn-errortype", code)], Json(json!({ "Type": "User", "Message": message }))).into_response()
     }
 }
 
-fn read(body: &[u8]) -> Result<Value, Problem> {
+fn read(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(if body.is_empty() { b"{}" } else { body }).map_err(|error| {
         let problem = format!("Could not parse request body into json: {error}");
-        Problem::new("InvalidRequestContentException", problem)
+        Refusal::new("InvalidRequestContentException", problem)
     })
 }
 
 /// A function's configuration. It is ready at once, as nothing has to start.
-fn shown(function: &Function) -> Value {
+fn shown(function: &LocalFunction) -> Value {
     let property = |name: &str| function.properties.get(name).cloned();
     let number = |name: &str, default: u64| match property(name) {
         Some(Value::String(text)) => text.parse().unwrap_or(default),
@@ -96,45 +96,45 @@ fn shown(function: &Function) -> Value {
     configuration
 }
 
-async fn list(State(cloud): Shared) -> Json<Value> {
+async fn list(State(cloud): CloudState) -> Json<Value> {
     let functions: Vec<Value> = cloud.functions.list().values().map(shown).collect();
     Json(json!({ "Functions": functions }))
 }
 
-async fn describe(State(cloud): Shared, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+async fn describe(State(cloud): CloudState, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
     let function = cloud.functions.get(&name)?;
     let code = json!({ "RepositoryType": "S3", "Location": "" });
     Ok(Json(json!({ "Configuration": shown(&function), "Code": code, "Tags": function.tags })))
 }
 
-async fn configuration(State(cloud): Shared, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+async fn configuration(State(cloud): CloudState, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
     Ok(Json(shown(&cloud.functions.get(&name)?)))
 }
 
-async fn configure(State(cloud): Shared, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Refused> {
+async fn configure(State(cloud): CloudState, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Refused> {
     let asked = read(&body)?;
     let function = cloud.functions.with(&name, |function| {
         for (name, value) in asked.as_object().into_iter().flatten() {
             function.properties[name] = value.clone();
         }
     })?;
-    let problem = |reason| Problem::new("InvalidParameterValueException", reason);
+    let problem = |reason| Refusal::new("InvalidParameterValueException", reason);
     cloud.remap_streams(&function.name).map_err(problem)?;
     cloud.save_now().await;
     Ok(Json(shown(&function)))
 }
 
-async fn update_code(State(cloud): Shared, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Refused> {
+async fn update_code(State(cloud): CloudState, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Refused> {
     cloud.functions.get(&name)?;
     let asked = read(&body)?;
     let code = match (asked["ZipFile"].as_str(), asked["S3Bucket"].as_str(), asked["S3Key"].as_str()) {
         (Some(zip), ..) => STANDARD.decode(zip).map_err(|error| {
-            Problem::new("InvalidParameterValueException", format!("Could not unzip uploaded file: {error}"))
+            Refusal::new("InvalidParameterValueException", format!("Could not unzip uploaded file: {error}"))
         })?,
         (None, Some(bucket), Some(key)) => cloud.buckets.get(bucket, key)?,
         _ => {
             let problem = "Please provide a source for function code.";
-            return Err(Problem::new("InvalidParameterValueException", problem).into());
+            return Err(Refusal::new("InvalidParameterValueException", problem).into());
         }
     };
     let function = cloud.functions.update_code(&name, &code)?;
@@ -142,7 +142,7 @@ async fn update_code(State(cloud): Shared, Path(name): Path<String>, body: Bytes
     Ok(Json(shown(&function)))
 }
 
-async fn invoke(State(cloud): Shared, Path(name): Path<String>, body: Bytes) -> Result<Response, Refused> {
+async fn invoke(State(cloud): CloudState, Path(name): Path<String>, body: Bytes) -> Result<Response, Refused> {
     let function = cloud.functions.get(&name)?;
     Ok(match functions::run(&cloud, &function, read(&body)?).await {
         Ok(answer) => Json(answer).into_response(),
@@ -153,7 +153,7 @@ async fn invoke(State(cloud): Shared, Path(name): Path<String>, body: Bytes) -> 
     })
 }
 
-async fn mappings(State(cloud): Shared, Query(asked): Query<BTreeMap<String, String>>) -> Json<Value> {
+async fn mappings(State(cloud): CloudState, Query(asked): Query<BTreeMap<String, String>>) -> Json<Value> {
     let function = asked.get("FunctionName").map(|name| functions::name_of(name));
     let mappings = cloud.mappings();
     let wanted = mappings.iter().filter(|(_, mapping)| function.is_none_or(|name| name == mapping.function));
@@ -170,11 +170,11 @@ async fn mappings(State(cloud): Shared, Query(asked): Query<BTreeMap<String, Str
     Json(json!({ "EventSourceMappings": shown.collect::<Vec<_>>() }))
 }
 
-async fn tags(State(cloud): Shared, Path(arn): Path<String>) -> Result<Json<Value>, Refused> {
+async fn tags(State(cloud): CloudState, Path(arn): Path<String>) -> Result<Json<Value>, Refused> {
     Ok(Json(json!({ "Tags": cloud.functions.get(&arn)?.tags })))
 }
 
-async fn tag(State(cloud): Shared, Path(arn): Path<String>, body: Bytes) -> Result<StatusCode, Refused> {
+async fn tag(State(cloud): CloudState, Path(arn): Path<String>, body: Bytes) -> Result<StatusCode, Refused> {
     let asked = read(&body)?;
     let tags = asked["Tags"].as_object().into_iter().flatten();
     let tags: Vec<_> = tags.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();

@@ -10,13 +10,14 @@ mod functions;
 mod lambda;
 mod operate;
 mod plan;
-mod problem;
+mod refusal;
 mod resolve;
 mod resources;
 mod s3;
 mod show;
 mod stack;
 mod sts;
+mod summary;
 mod table;
 mod tagging;
 mod template;
@@ -44,11 +45,11 @@ use ulid::Ulid;
 use zae_limiter::StackName;
 
 use self::{
-    buckets::{Buckets, Root},
+    buckets::{BucketRoot, LocalBuckets},
     custom::Answers,
     form::Form,
-    functions::{Function, Functions},
-    problem::Problem,
+    functions::{LocalFunction, LocalFunctions},
+    refusal::Refusal,
     resolve::text,
     stack::Stack,
 };
@@ -72,7 +73,7 @@ pub(super) struct Own {
 }
 
 /// All stacks of this process.
-pub(super) struct Cloud {
+pub(super) struct LocalCloud {
     database: Database,
     client: aws_sdk_dynamodb::Client,
     port: u16,
@@ -81,9 +82,9 @@ pub(super) struct Cloud {
     provisioner: provisioner::Functions,
     progress: Arc<Progress>,
     stacks: Mutex<Vec<Stack>>,
-    functions: Functions,
+    functions: LocalFunctions,
     mappings: Lock<BTreeMap<String, Mapping>>,
-    buckets: Buckets,
+    buckets: LocalBuckets,
     answers: Answers,
 }
 
@@ -99,10 +100,10 @@ struct Mapping {
 #[derive(Default, Deserialize, Serialize)]
 struct Kept {
     stacks: Vec<Stack>,
-    functions: BTreeMap<String, Function>,
+    functions: BTreeMap<String, LocalFunction>,
 }
 
-impl Cloud {
+impl LocalCloud {
     /// The stacks over `database`; those of an earlier run, where its data was kept.
     ///
     /// # Errors
@@ -116,7 +117,7 @@ impl Cloud {
     ) -> io::Result<Arc<Self>> {
         let (kept, root) = match &data {
             Data::Memory => {
-                (Kept::default(), Root::Temporary(std::env::temp_dir().join(format!("zae-{}", Ulid::new()))))
+                (Kept::default(), BucketRoot::Temporary(std::env::temp_dir().join(format!("zae-{}", Ulid::new()))))
             }
             Data::File(file) => {
                 let kept = match fs::read(file.with_extension("stacks.json")) {
@@ -124,7 +125,7 @@ impl Cloud {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
                     Err(error) => return Err(error),
                 };
-                (kept, Root::Kept(file.with_extension("s3")))
+                (kept, BucketRoot::Kept(file.with_extension("s3")))
             }
         };
         let cloud = Arc::new(Self {
@@ -135,10 +136,10 @@ impl Cloud {
             own,
             data,
             progress,
-            functions: Functions::restored(kept.functions),
+            functions: LocalFunctions::restored(kept.functions),
             stacks: Mutex::new(kept.stacks),
             mappings: Lock::default(),
-            buckets: Buckets::new(root),
+            buckets: LocalBuckets::new(root),
             answers: Answers::default(),
         });
         Ok(cloud)
@@ -249,18 +250,18 @@ impl Cloud {
 }
 
 /// The services that are told by their paths.
-pub(super) fn routes(cloud: Arc<Cloud>) -> Router {
+pub(super) fn routes(cloud: Arc<LocalCloud>) -> Router {
     let answers = Router::new().route(custom::PATH, put(answered));
     answers.merge(lambda::routes()).merge(s3::routes()).with_state(cloud)
 }
 
-async fn answered(State(cloud): State<Arc<Cloud>>, Path(token): Path<String>, body: Bytes) -> StatusCode {
+async fn answered(State(cloud): State<Arc<LocalCloud>>, Path(token): Path<String>, body: Bytes) -> StatusCode {
     let answer = serde_json::from_slice(&body).unwrap_or_default();
     if cloud.answers.take(&token, answer) { StatusCode::OK } else { StatusCode::FORBIDDEN }
 }
 
 /// Answers a call of the query protocol: CloudFormation's, or the one of STS.
-pub(super) async fn query(cloud: Arc<Cloud>, body: &[u8]) -> Response {
+pub(super) async fn query(cloud: Arc<LocalCloud>, body: &[u8]) -> Response {
     let form = Form::read(body);
     match (form.get("Version"), form.get("Action")) {
         (Some("2010-05-15"), _) => cloudformation::answer(cloud, form).await,
@@ -270,7 +271,7 @@ pub(super) async fn query(cloud: Arc<Cloud>, body: &[u8]) -> Response {
 }
 
 /// Answers a call of a JSON protocol that is not DynamoDB's, or S3's for its buckets; `None` for what is DynamoDB's.
-pub(super) async fn other(cloud: &Cloud, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
+pub(super) async fn other(cloud: &LocalCloud, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if header("authorization").is_some_and(|credentials| credentials.contains("/s3/")) {
         return Some(s3::buckets(cloud));
@@ -296,6 +297,6 @@ fn message(action: &str) -> String {
 }
 
 fn unknown(action: &str) -> Response {
-    let Problem { code, message } = Problem::new(NOT_LOCAL, message(action));
+    let Refusal { code, message } = Refusal::new(NOT_LOCAL, message(action));
     xml::refusal(code, &message)
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Cloud, plan,
-    problem::Problem,
-    resolve::{Parameters, Scope},
-    resources::{self, Made, Place},
-    stack::{Action, Change, Resource, Stack, Wanted, now},
+    LocalCloud, plan,
+    refusal::Refusal,
+    resolve::{StackParameters, TemplateScope},
+    resources::{self, Made, ResourcePlace},
+    stack::{PlannedAction, PlannedChange, Resource, Stack, WantedStack, now},
     template,
 };
 
@@ -23,17 +23,17 @@ struct Failure {
 }
 
 impl Stack {
-    fn wanted(&self) -> Wanted {
-        Wanted { template: self.template.clone(), parameters: self.parameters.clone(), tags: self.tags.clone() }
+    fn wanted(&self) -> WantedStack {
+        WantedStack { template: self.template.clone(), parameters: self.parameters.clone(), tags: self.tags.clone() }
     }
 
-    fn place(&self) -> Place {
-        Place { stack: self.name.clone(), id: self.id.clone(), tags: self.tags.clone() }
+    fn place(&self) -> ResourcePlace {
+        ResourcePlace { stack: self.name.clone(), id: self.id.clone(), tags: self.tags.clone() }
     }
 }
 
 /// Makes everything that the stack declares, or nothing.
-pub(super) async fn create(cloud: &Cloud, stack: &mut Stack, exports: &Exports) {
+pub(super) async fn create(cloud: &LocalCloud, stack: &mut Stack, exports: &Exports) {
     stack.become_status("CREATE_IN_PROGRESS", Some("User Initiated"));
     let wanted = stack.wanted();
     let Err(failure) = reach(cloud, stack, &wanted, exports).await else {
@@ -48,13 +48,13 @@ pub(super) async fn create(cloud: &Cloud, stack: &mut Stack, exports: &Exports) 
 }
 
 /// Makes the stack what is wanted, or leaves it as it is.
-pub(super) async fn update(cloud: &Cloud, stack: &mut Stack, wanted: Wanted, exports: &Exports) {
+pub(super) async fn update(cloud: &LocalCloud, stack: &mut Stack, wanted: WantedStack, exports: &Exports) {
     let before = stack.wanted();
     stack.updated = Some(now());
     stack.become_status("UPDATE_IN_PROGRESS", Some("User Initiated"));
     match reach(cloud, stack, &wanted, exports).await {
         Ok(()) => {
-            Wanted { template: stack.template, parameters: stack.parameters, tags: stack.tags } = wanted;
+            WantedStack { template: stack.template, parameters: stack.parameters, tags: stack.tags } = wanted;
             stack.become_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None);
             stack.become_status("UPDATE_COMPLETE", None);
         }
@@ -70,7 +70,7 @@ pub(super) async fn update(cloud: &Cloud, stack: &mut Stack, wanted: Wanted, exp
 }
 
 /// Removes all that the stack has, but for what its template retains.
-pub(super) async fn delete(cloud: &Cloud, stack: &mut Stack) {
+pub(super) async fn delete(cloud: &LocalCloud, stack: &mut Stack) {
     stack.become_status("DELETE_IN_PROGRESS", Some("User Initiated"));
     let left = remove_all(cloud, stack, Keep::Retained).await;
     if left.is_empty() {
@@ -90,7 +90,7 @@ enum Keep {
 }
 
 /// Removes resources, the youngest first. Returns those that could not be removed.
-async fn remove_all(cloud: &Cloud, stack: &mut Stack, keep: Keep) -> Vec<String> {
+async fn remove_all(cloud: &LocalCloud, stack: &mut Stack, keep: Keep) -> Vec<String> {
     let names: Vec<String> = stack.resources.iter().rev().map(|resource| resource.logical_id.clone()).collect();
     let mut left = Vec::new();
     for name in names {
@@ -106,7 +106,7 @@ async fn remove_all(cloud: &Cloud, stack: &mut Stack, keep: Keep) -> Vec<String>
 }
 
 /// Removes a resource that the template has no more.
-async fn remove(cloud: &Cloud, stack: &mut Stack, name: &str) -> Result<(), Failure> {
+async fn remove(cloud: &LocalCloud, stack: &mut Stack, name: &str) -> Result<(), Failure> {
     let Some(at) = stack.resources.iter().position(|resource| resource.logical_id == name) else { return Ok(()) };
     let old = stack.resources[at].clone();
     let known = (old.logical_id.as_str(), old.physical_id.as_str(), old.kind.as_str());
@@ -129,21 +129,21 @@ async fn remove(cloud: &Cloud, stack: &mut Stack, name: &str) -> Result<(), Fail
 struct Known<'a> {
     template: &'a Value,
     stack: (&'a str, &'a str),
-    parameters: &'a Parameters,
+    parameters: &'a StackParameters,
     exports: &'a Exports,
 }
 
 impl Known<'_> {
-    fn with<'a>(&'a self, resources: &'a [Resource]) -> Scope<'a> {
+    fn with<'a>(&'a self, resources: &'a [Resource]) -> TemplateScope<'a> {
         let Self { template, stack, parameters, exports } = *self;
-        Scope { template, stack, parameters, resources, exports }
+        TemplateScope { template, stack, parameters, resources, exports }
     }
 }
 
 /// Adds, changes and removes resources until the stack has what is wanted.
-async fn reach(cloud: &Cloud, stack: &mut Stack, wanted: &Wanted, exports: &Exports) -> Result<(), Failure> {
-    let whole = |problem: Problem, stack: &Stack| Failure { logical_id: stack.name.clone(), reason: problem.message };
-    let template = template::parse(&wanted.template).map_err(|reason| whole(Problem::invalid(reason), stack))?;
+async fn reach(cloud: &LocalCloud, stack: &mut Stack, wanted: &WantedStack, exports: &Exports) -> Result<(), Failure> {
+    let whole = |problem: Refusal, stack: &Stack| Failure { logical_id: stack.name.clone(), reason: problem.message };
+    let template = template::parse(&wanted.template).map_err(|reason| whole(Refusal::invalid(reason), stack))?;
     let (name, id) = (stack.name.clone(), stack.id.clone());
     let known = Known { template: &template, stack: (&name, &id), parameters: &wanted.parameters, exports };
     let declared = plan::declared(&known.with(&stack.resources)).map_err(|problem| whole(problem, stack))?;
@@ -154,7 +154,7 @@ async fn reach(cloud: &Cloud, stack: &mut Stack, wanted: &Wanted, exports: &Expo
         let properties = resolved.map_err(|problem| failed(problem.message))?.unwrap_or_default();
         let old = stack.resource(&new.logical_id).cloned();
         let Some(change) = plan::change(old.as_ref(), new, &properties, has_other_tags) else { continue };
-        let place = Place { tags: wanted.tags.clone(), ..stack.place() };
+        let place = ResourcePlace { tags: wanted.tags.clone(), ..stack.place() };
         let mut made = Resource {
             logical_id: new.logical_id.clone(),
             kind: new.kind.clone(),
@@ -179,22 +179,22 @@ async fn reach(cloud: &Cloud, stack: &mut Stack, wanted: &Wanted, exports: &Expo
 
 /// Makes or changes one resource, and notes how that went.
 async fn bring(
-    cloud: &Cloud,
+    cloud: &LocalCloud,
     stack: &mut Stack,
-    place: &Place,
-    (old, change): (Option<Resource>, &Change),
+    place: &ResourcePlace,
+    (old, change): (Option<Resource>, &PlannedChange),
     new: &mut Resource,
 ) -> Result<(), String> {
-    let verb = if change.action == Action::Add { "CREATE" } else { "UPDATE" };
+    let verb = if change.action == PlannedAction::Add { "CREATE" } else { "UPDATE" };
     let known_id = old.as_ref().map_or(String::new(), |old| old.physical_id.clone());
     let (name, kind) = (new.logical_id.clone(), new.kind.clone());
     stack.note((&name, &known_id, &kind), &format!("{verb}_IN_PROGRESS"), None);
     let done = match (change.action, &old) {
-        (Action::Replace, Some(_)) if plan::is_named(&kind, &new.properties) => Err(format!(
+        (PlannedAction::Replace, Some(_)) if plan::is_named(&kind, &new.properties) => Err(format!(
             "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {known_id} \
              and update the stack again."
         )),
-        (Action::Modify, Some(old)) => resources::change(cloud, place, old, new).await,
+        (PlannedAction::Modify, Some(old)) => resources::change(cloud, place, old, new).await,
         _ => resources::make(cloud, place, new).await,
     };
     match done {

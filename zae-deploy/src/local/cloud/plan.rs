@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{
-    problem::Problem,
-    resolve::{Scope, references, text},
-    stack::{Action, Change, Output, Resource, Stack},
+    refusal::Refusal,
+    resolve::{TemplateScope, references, text},
+    stack::{PlannedAction, PlannedChange, Resource, Stack, StackOutput},
 };
 
 /// The kinds of resources that the stack's tags are copied to.
@@ -36,7 +36,7 @@ pub(super) struct Declared {
 }
 
 /// The resources of the template, each after those that it refers to.
-pub(super) fn declared(scope: &Scope<'_>) -> Result<Vec<Declared>, Problem> {
+pub(super) fn declared(scope: &TemplateScope<'_>) -> Result<Vec<Declared>, Refusal> {
     let mut left = Vec::new();
     for (logical_id, resource) in scope.template["Resources"].as_object().into_iter().flatten() {
         if let Some(condition) = resource.get("Condition").and_then(Value::as_str)
@@ -60,7 +60,7 @@ pub(super) fn declared(scope: &Scope<'_>) -> Result<Vec<Declared>, Problem> {
         let is_ready = |needs: &BTreeSet<String>| left.iter().all(|(other, _)| !needs.contains(&other.logical_id));
         let Some(next) = left.iter().position(|(_, needs)| is_ready(needs)) else {
             let names: Vec<&str> = left.iter().map(|(declared, _)| declared.logical_id.as_str()).collect();
-            return Err(Problem::invalid(format!("Circular dependency between resources: [{}]", names.join(", "))));
+            return Err(Refusal::invalid(format!("Circular dependency between resources: [{}]", names.join(", "))));
         };
         ordered.push(left.remove(next).0);
     }
@@ -68,7 +68,7 @@ pub(super) fn declared(scope: &Scope<'_>) -> Result<Vec<Declared>, Problem> {
 }
 
 /// The template's outputs.
-pub(super) fn outputs(scope: &Scope<'_>) -> Result<Vec<Output>, Problem> {
+pub(super) fn outputs(scope: &TemplateScope<'_>) -> Result<Vec<StackOutput>, Refusal> {
     let mut outputs = Vec::new();
     for (key, output) in scope.template["Outputs"].as_object().into_iter().flatten() {
         if let Some(condition) = output.get("Condition").and_then(Value::as_str)
@@ -77,7 +77,7 @@ pub(super) fn outputs(scope: &Scope<'_>) -> Result<Vec<Output>, Problem> {
             continue;
         }
         let scalar = |value: &Value| scope.value(value).map(|value| value.as_ref().map(text).unwrap_or_default());
-        outputs.push(Output {
+        outputs.push(StackOutput {
             key: key.clone(),
             value: scalar(&output["Value"])?,
             description: output.get("Description").map(text),
@@ -89,10 +89,10 @@ pub(super) fn outputs(scope: &Scope<'_>) -> Result<Vec<Output>, Problem> {
 
 /// Returns the differences between the declared resources and those of the stack.
 pub(super) fn changes(
-    scope: &Scope<'_>,
+    scope: &TemplateScope<'_>,
     stack: &Stack,
     tags: &BTreeMap<String, String>,
-) -> Result<Vec<Change>, Problem> {
+) -> Result<Vec<PlannedChange>, Refusal> {
     let declared = declared(scope)?;
     let mut changes = Vec::new();
     for new in &declared {
@@ -100,8 +100,8 @@ pub(super) fn changes(
         changes.extend(change(stack.resource(&new.logical_id), new, &properties, stack.tags != *tags));
     }
     let gone = stack.resources.iter().filter(|old| declared.iter().all(|new| new.logical_id != old.logical_id));
-    changes.extend(gone.map(|old| Change {
-        action: Action::Remove,
+    changes.extend(gone.map(|old| PlannedChange {
+        action: PlannedAction::Remove,
         logical_id: old.logical_id.clone(),
         physical_id: Some(old.physical_id.clone()),
         kind: old.kind.clone(),
@@ -116,10 +116,16 @@ pub(super) fn change(
     new: &Declared,
     properties: &Value,
     has_other_tags: bool,
-) -> Option<Change> {
+) -> Option<PlannedChange> {
     let (logical_id, kind) = (new.logical_id.clone(), new.kind.clone());
     let Some(old) = old else {
-        return Some(Change { action: Action::Add, logical_id, physical_id: None, kind, properties: Vec::new() });
+        return Some(PlannedChange {
+            action: PlannedAction::Add,
+            logical_id,
+            physical_id: None,
+            kind,
+            properties: Vec::new(),
+        });
     };
     let names = |value: &Value| value.as_object().into_iter().flat_map(Map::keys).cloned().collect::<BTreeSet<_>>();
     let mut changed: Vec<String> = names(&old.properties).union(&names(properties)).cloned().collect();
@@ -129,9 +135,9 @@ pub(super) fn change(
     if has_other_tags && TAGGED.contains(&kind.as_str()) && !changed.iter().any(|name| name == "Tags") {
         changed.push("Tags".to_owned());
     }
-    let action = if is_replaced { Action::Replace } else { Action::Modify };
+    let action = if is_replaced { PlannedAction::Replace } else { PlannedAction::Modify };
     let physical_id = Some(old.physical_id.clone());
-    (is_replaced || !changed.is_empty()).then_some(Change {
+    (is_replaced || !changed.is_empty()).then_some(PlannedChange {
         action,
         logical_id,
         physical_id,

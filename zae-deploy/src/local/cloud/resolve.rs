@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{ACCOUNT, problem::Problem, stack::Resource};
+use super::{ACCOUNT, refusal::Refusal, stack::Resource};
 use crate::local::ports::REGION;
 
-pub(super) type Parameters = BTreeMap<String, String>;
+pub(super) type StackParameters = BTreeMap<String, String>;
 
 /// Stands for a value that only making a resource will tell.
 const LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
 /// The values that functions refer to.
-pub(super) struct Scope<'a> {
+pub(super) struct TemplateScope<'a> {
     pub(super) template: &'a Value,
     pub(super) stack: (&'a str, &'a str),
-    pub(super) parameters: &'a Parameters,
+    pub(super) parameters: &'a StackParameters,
     pub(super) resources: &'a [Resource],
     /// The exports of other stacks.
     pub(super) exports: &'a BTreeMap<String, String>,
@@ -27,15 +27,15 @@ pub(super) struct Scope<'a> {
 pub(super) fn parameters(
     template: &Value,
     given: &[[Option<&str>; 3]],
-    current: &Parameters,
-) -> Result<Parameters, Problem> {
+    current: &StackParameters,
+) -> Result<StackParameters, Refusal> {
     let nothing = Map::new();
     let declared = template["Parameters"].as_object().unwrap_or(&nothing);
-    let mut values = Parameters::new();
+    let mut values = StackParameters::new();
     for [name, value, previous] in given {
         let name = name.unwrap_or_default();
         if !declared.contains_key(name) {
-            return Err(Problem::invalid(format!("Parameters: [{name}] do not exist in the template")));
+            return Err(Refusal::invalid(format!("Parameters: [{name}] do not exist in the template")));
         }
         let kept = current.get(name).filter(|_| *previous == Some("true")).cloned();
         if let Some(value) = kept.or_else(|| value.map(str::to_owned)) {
@@ -45,13 +45,13 @@ pub(super) fn parameters(
     for (name, definition) in declared {
         let default = definition.get("Default").map(text);
         let Some(value) = values.get(name).cloned().or(default) else {
-            return Err(Problem::invalid(format!("Parameters: [{name}] must have values")));
+            return Err(Refusal::invalid(format!("Parameters: [{name}] must have values")));
         };
         let allowed = definition["AllowedValues"].as_array();
         if allowed.is_some_and(|allowed| !allowed.iter().any(|allowed| text(allowed) == value)) {
             let allowed: Vec<String> = allowed.into_iter().flatten().map(text).collect();
             let allowed = allowed.join(", ");
-            return Err(Problem::invalid(format!("Parameter '{name}' must be one of AllowedValues: [{allowed}]")));
+            return Err(Refusal::invalid(format!("Parameter '{name}' must be one of AllowedValues: [{allowed}]")));
         }
         values.insert(name.clone(), value);
     }
@@ -95,18 +95,18 @@ pub(super) fn references(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-impl Scope<'_> {
+impl TemplateScope<'_> {
     /// Returns true if the condition of that name holds.
-    pub(super) fn condition(&self, name: &str) -> Result<bool, Problem> {
+    pub(super) fn condition(&self, name: &str) -> Result<bool, Refusal> {
         match self.template["Conditions"].get(name) {
             Some(rule) => self.holds(rule),
-            None => Err(Problem::invalid(format!(
+            None => Err(Refusal::invalid(format!(
                 "Template format error: Unresolved condition dependency {name} in the template"
             ))),
         }
     }
 
-    fn holds(&self, rule: &Value) -> Result<bool, Problem> {
+    fn holds(&self, rule: &Value) -> Result<bool, Refusal> {
         let object = rule.as_object().filter(|object| object.len() == 1);
         let Some((name, argument)) = object.and_then(|object| object.iter().next()) else {
             return Err(unknown("Conditions"));
@@ -122,12 +122,12 @@ impl Scope<'_> {
         }
     }
 
-    fn scalar(&self, value: &Value) -> Result<String, Problem> {
+    fn scalar(&self, value: &Value) -> Result<String, Refusal> {
         Ok(self.value(value)?.as_ref().map(text).unwrap_or_default())
     }
 
     /// The value with its functions resolved; `None` for `AWS::NoValue`.
-    pub(super) fn value(&self, value: &Value) -> Result<Option<Value>, Problem> {
+    pub(super) fn value(&self, value: &Value) -> Result<Option<Value>, Refusal> {
         if let Some((name, argument)) = function(value) {
             return self.call(name, argument);
         }
@@ -149,7 +149,7 @@ impl Scope<'_> {
         }
     }
 
-    fn call(&self, name: &str, argument: &Value) -> Result<Option<Value>, Problem> {
+    fn call(&self, name: &str, argument: &Value) -> Result<Option<Value>, Refusal> {
         let list = argument.as_array().map(Vec::as_slice).unwrap_or_default();
         let found = match (name, list) {
             ("Ref", _) => return self.reference(argument.as_str().unwrap_or_default()),
@@ -178,20 +178,20 @@ impl Scope<'_> {
                 let index: Option<usize> = self.scalar(index)?.parse().ok();
                 let chosen = index.and_then(|index| list.get(index));
                 text(chosen.ok_or_else(|| {
-                    Problem::invalid("Template error: Fn::Select cannot select nonexistent value at index")
+                    Refusal::invalid("Template error: Fn::Select cannot select nonexistent value at index")
                 })?)
             }
             ("Fn::ImportValue", _) => {
                 let export = self.scalar(argument)?;
                 let value = self.exports.get(&export).cloned();
-                value.ok_or_else(|| Problem::invalid(format!("No export named {export} found.")))?
+                value.ok_or_else(|| Refusal::invalid(format!("No export named {export} found.")))?
             }
             _ => return Err(unknown(name)),
         };
         Ok(Some(found.into()))
     }
 
-    fn reference(&self, name: &str) -> Result<Option<Value>, Problem> {
+    fn reference(&self, name: &str) -> Result<Option<Value>, Refusal> {
         let pseudo = match name {
             "AWS::NoValue" => return Ok(None),
             "AWS::StackName" => self.stack.0,
@@ -210,14 +210,14 @@ impl Scope<'_> {
         Ok(Some(pseudo.into()))
     }
 
-    fn attribute(&self, resource: &str, attribute: &str) -> Result<String, Problem> {
+    fn attribute(&self, resource: &str, attribute: &str) -> Result<String, Refusal> {
         self.made(resource, |made| made.attributes.get(attribute).cloned())
     }
 
     /// Something of a resource; of one that has not been made, what stands for it.
-    fn made(&self, name: &str, of: impl Fn(&Resource) -> Option<String>) -> Result<String, Problem> {
+    fn made(&self, name: &str, of: impl Fn(&Resource) -> Option<String>) -> Result<String, Refusal> {
         let missing = || {
-            Problem::invalid(format!(
+            Refusal::invalid(format!(
                 "Template format error: Unresolved resource dependencies [{name}] in the Resources block of the \
                  template"
             ))
@@ -231,7 +231,7 @@ impl Scope<'_> {
         }
     }
 
-    fn substitute(&self, whole: &str, names: &Value) -> Result<String, Problem> {
+    fn substitute(&self, whole: &str, names: &Value) -> Result<String, Refusal> {
         let mut parts = whole.split("${");
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -248,6 +248,6 @@ impl Scope<'_> {
     }
 }
 
-fn unknown(function: &str) -> Problem {
-    Problem::invalid(format!("Template error: a local stack does not know this form of {function}"))
+fn unknown(function: &str) -> Refusal {
+    Refusal::invalid(format!("Template error: a local stack does not know this form of {function}"))
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::{ACCOUNT, Cloud, custom, resolve::text, stack::Resource, table};
+use super::{ACCOUNT, LocalCloud, custom, resolve::text, stack::Resource, table};
 use crate::local::ports::REGION;
 
 /// The stack that a resource is made for.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct ResourcePlace {
     pub(super) stack: String,
     pub(super) id: String,
     pub(super) tags: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ impl Made {
 }
 
 /// Makes a resource.
-pub(super) async fn make(cloud: &Cloud, place: &Place, new: &Resource) -> Result<Made, String> {
+pub(super) async fn make(cloud: &LocalCloud, place: &ResourcePlace, new: &Resource) -> Result<Made, String> {
     match new.kind.as_str() {
         "AWS::DynamoDB::Table" => table::make(cloud, place, &new.properties).await,
         "AWS::Lambda::Function" => cloud.functions.make(cloud, place, &new.properties),
@@ -56,7 +56,12 @@ pub(super) async fn make(cloud: &Cloud, place: &Place, new: &Resource) -> Result
 }
 
 /// Makes an existing resource what it shall be.
-pub(super) async fn change(cloud: &Cloud, place: &Place, old: &Resource, new: &Resource) -> Result<Made, String> {
+pub(super) async fn change(
+    cloud: &LocalCloud,
+    place: &ResourcePlace,
+    old: &Resource,
+    new: &Resource,
+) -> Result<Made, String> {
     let kept = || Made { physical_id: old.physical_id.clone(), attributes: old.attributes.clone() };
     match new.kind.as_str() {
         "AWS::DynamoDB::Table" => table::change(cloud, place, &old.properties, &new.properties).await,
@@ -75,7 +80,7 @@ pub(super) async fn change(cloud: &Cloud, place: &Place, old: &Resource, new: &R
 }
 
 /// Removes a resource; one that is gone is removed.
-pub(super) async fn remove(cloud: &Cloud, place: &Place, old: &Resource) -> Result<(), String> {
+pub(super) async fn remove(cloud: &LocalCloud, place: &ResourcePlace, old: &Resource) -> Result<(), String> {
     match old.kind.as_str() {
         "AWS::DynamoDB::Table" => table::remove(cloud, &old.physical_id).await,
         "AWS::Lambda::Function" => {
@@ -105,7 +110,7 @@ fn bucket(name: &str) -> Made {
 }
 
 /// A name for what the template gives none.
-fn generated(place: &Place, logical_id: &str) -> String {
+fn generated(place: &ResourcePlace, logical_id: &str) -> String {
     let random = Ulid::new().to_string();
     format!("{}-{logical_id}-{}", place.stack, &random[random.len() - 12..])
 }
@@ -127,7 +132,7 @@ const NOTED: [(&str, &str, &str); 13] = [
     ("AWS::CloudFormation::WaitConditionHandle", "", ""),
 ];
 
-fn note(place: &Place, new: &Resource) -> Result<Made, String> {
+fn note(place: &ResourcePlace, new: &Resource) -> Result<Made, String> {
     let Some((_, property, arn)) = NOTED.iter().find(|(kind, ..)| *kind == new.kind) else {
         return Err(format!("a local stack has no resources of the type {}", new.kind));
     };

@@ -18,16 +18,16 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Cloud,
+    LocalCloud,
     buckets::Object,
-    problem::Problem,
+    refusal::Refusal,
     xml::{self, Xml},
 };
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 const LARGEST_PAGE: usize = 1_000;
 
-pub(super) fn routes() -> Router<Arc<Cloud>> {
+pub(super) fn routes() -> Router<Arc<LocalCloud>> {
     Router::new()
         .route("/{bucket}", any(bucket))
         .route("/{bucket}/", any(bucket))
@@ -44,7 +44,7 @@ struct Asked {
     location: Option<String>,
 }
 
-fn refuse(method: &Method, problem: &Problem) -> Response {
+fn refuse(method: &Method, problem: &Refusal) -> Response {
     let status = match problem.code {
         "NoSuchBucket" | "NoSuchKey" => StatusCode::NOT_FOUND,
         "BucketNotEmpty" => StatusCode::CONFLICT,
@@ -62,7 +62,7 @@ fn refuse(method: &Method, problem: &Problem) -> Response {
 }
 
 async fn bucket(
-    State(cloud): State<Arc<Cloud>>,
+    State(cloud): State<Arc<LocalCloud>>,
     method: Method,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
@@ -75,13 +75,13 @@ async fn bucket(
             cloud.buckets.list(&name, "").map(|_| xml::document("LocationConstraint", NAMESPACE, &Xml::text("")))
         }
         Method::GET => cloud.buckets.list(&name, &asked.prefix).map(|objects| listing(&name, &asked, objects)),
-        _ => Err(Problem::new("NotImplemented", "a local stack does not know this call")),
+        _ => Err(Refusal::new("NotImplemented", "a local stack does not know this call")),
     };
     done.unwrap_or_else(|problem| refuse(&method, &problem))
 }
 
 /// Answers which buckets there are.
-pub(super) fn buckets(cloud: &Cloud) -> Response {
+pub(super) fn buckets(cloud: &LocalCloud) -> Response {
     let buckets = cloud.buckets.names().into_iter().map(|name| {
         let fields = vec![("Name", Xml::text(name)), ("CreationDate", Xml::text("1970-01-01T00:00:00.000Z"))];
         ("Bucket", Xml::Fields(fields))
@@ -135,7 +135,7 @@ fn listing(bucket: &str, asked: &Asked, objects: Vec<Object>) -> Response {
 }
 
 async fn object(
-    State(cloud): State<Arc<Cloud>>,
+    State(cloud): State<Arc<LocalCloud>>,
     method: Method,
     Path((bucket, key)): Path<(String, String)>,
     headers: HeaderMap,
@@ -147,7 +147,7 @@ async fn object(
                 coding.to_str().is_ok_and(|coding| coding.split(',').any(|coding| coding.trim() == "aws-chunked"))
             });
             let body = if is_chunked { unchunk(&body) } else { Some(body.to_vec()) };
-            let body = body.ok_or_else(|| Problem::new("IncompleteBody", "The request body terminated unexpectedly"));
+            let body = body.ok_or_else(|| Refusal::new("IncompleteBody", "The request body terminated unexpectedly"));
             body.and_then(|body| {
                 cloud.buckets.put(&bucket, &key, &body)?;
                 Ok([(ETAG, etag(&body))].into_response())
@@ -163,7 +163,7 @@ async fn object(
             headers.into_response()
         }),
         Method::DELETE => cloud.buckets.delete(&bucket, &key).map(|()| StatusCode::NO_CONTENT.into_response()),
-        _ => Err(Problem::new("NotImplemented", "a local stack does not know this call")),
+        _ => Err(Refusal::new("NotImplemented", "a local stack does not know this call")),
     };
     done.unwrap_or_else(|problem| refuse(&method, &problem))
 }

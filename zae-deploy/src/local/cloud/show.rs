@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    stack::{Action, Change, ChangeSet, Event, Resource, Stack},
+    stack::{Event, PlannedAction, PlannedChange, Resource, Stack, StoredChangeSet},
     xml::Xml,
 };
 
@@ -95,12 +95,12 @@ pub(super) fn resource(stack: &Stack, resource: &Resource, time: &'static str) -
     ])
 }
 
-fn change(change: &Change) -> Xml {
+fn change(change: &PlannedChange) -> Xml {
     let (action, replacement) = match change.action {
-        Action::Add => ("Add", None),
-        Action::Modify => ("Modify", Some("False")),
-        Action::Replace => ("Modify", Some("True")),
-        Action::Remove => ("Remove", None),
+        PlannedAction::Add => ("Add", None),
+        PlannedAction::Modify => ("Modify", Some("False")),
+        PlannedAction::Replace => ("Modify", Some("True")),
+        PlannedAction::Remove => ("Remove", None),
     };
     let details = change.properties.iter().map(|property| {
         let target = match property.as_str() {
@@ -124,7 +124,7 @@ fn change(change: &Change) -> Xml {
     Xml::fields([("Type", text("Resource")), ("ResourceChange", Some(shown))])
 }
 
-pub(super) fn change_set(stack: &Stack, set: &ChangeSet) -> Xml {
+pub(super) fn change_set(stack: &Stack, set: &StoredChangeSet) -> Xml {
     let (status, execution) = match set.failure {
         Some(_) => ("FAILED", "UNAVAILABLE"),
         None => ("CREATE_COMPLETE", "AVAILABLE"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::{ACCOUNT, resolve::Parameters};
+use super::{ACCOUNT, resolve::StackParameters};
 use crate::local::ports::REGION;
 
 const STACK: &str = "AWS::CloudFormation::Stack";
@@ -18,7 +18,7 @@ pub(super) struct Stack {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) template: String,
-    pub(super) parameters: Parameters,
+    pub(super) parameters: StackParameters,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) status: String,
     pub(super) reason: Option<String>,
@@ -27,10 +27,10 @@ pub(super) struct Stack {
     pub(super) is_protected: bool,
     /// In the order in which they were made.
     pub(super) resources: Vec<Resource>,
-    pub(super) outputs: Vec<Output>,
+    pub(super) outputs: Vec<StackOutput>,
     /// The oldest first.
     pub(super) events: Vec<Event>,
-    pub(super) change_sets: Vec<ChangeSet>,
+    pub(super) change_sets: Vec<StoredChangeSet>,
 }
 
 /// A resource that was made.
@@ -48,7 +48,7 @@ pub(super) struct Resource {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Output {
+pub(super) struct StackOutput {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) description: Option<String>,
@@ -68,26 +68,26 @@ pub(super) struct Event {
 
 /// The state that a stack shall reach.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct WantedStack {
     pub(super) template: String,
-    pub(super) parameters: Parameters,
+    pub(super) parameters: StackParameters,
     pub(super) tags: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct ChangeSet {
+pub(super) struct StoredChangeSet {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) created: String,
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<PlannedChange>,
     /// The reason why it cannot be carried out.
     pub(super) failure: Option<String>,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: WantedStack,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Change {
-    pub(super) action: Action,
+pub(super) struct PlannedChange {
+    pub(super) action: PlannedAction,
     pub(super) logical_id: String,
     pub(super) physical_id: Option<String>,
     pub(super) kind: String,
@@ -96,7 +96,7 @@ pub(super) struct Change {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Action {
+pub(super) enum PlannedAction {
     Add,
     Modify,
     Replace,
@@ -109,7 +109,7 @@ pub(super) fn now() -> String {
 }
 
 impl Stack {
-    pub(super) fn new(name: &str, wanted: Wanted) -> Self {
+    pub(super) fn new(name: &str, wanted: WantedStack) -> Self {
         Self {
             id: format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/{}", Ulid::new()),
             name: name.to_owned(),

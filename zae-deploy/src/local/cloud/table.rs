@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use zae_limiter::StackName;
 
 use super::{
-    Cloud,
-    resources::{Made, Place},
+    LocalCloud,
+    resources::{Made, ResourcePlace},
 };
 use crate::local::position::Position;
 
@@ -21,7 +21,7 @@ const SAME: [&str; 6] = [
     "TableName",
 ];
 
-pub(super) async fn make(cloud: &Cloud, place: &Place, properties: &Value) -> Result<Made, String> {
+pub(super) async fn make(cloud: &LocalCloud, place: &ResourcePlace, properties: &Value) -> Result<Made, String> {
     let mut request: Map<String, Value> =
         SAME.iter().filter_map(|name| Some(((*name).to_owned(), properties.get(*name)?.clone()))).collect();
     request.entry("TableName").or_insert_with(|| format!("{}-table", place.stack).into());
@@ -46,7 +46,12 @@ pub(super) async fn make(cloud: &Cloud, place: &Place, properties: &Value) -> Re
     .await
 }
 
-pub(super) async fn change(cloud: &Cloud, place: &Place, old: &Value, new: &Value) -> Result<Made, String> {
+pub(super) async fn change(
+    cloud: &LocalCloud,
+    place: &ResourcePlace,
+    old: &Value,
+    new: &Value,
+) -> Result<Made, String> {
     let name = new["TableName"].as_str().map_or_else(|| format!("{}-table", place.stack), str::to_owned);
     let protected = is_on(&new["DeletionProtectionEnabled"]);
     let is_changed = is_on(&old["DeletionProtectionEnabled"]) != protected;
@@ -69,7 +74,7 @@ pub(super) async fn change(cloud: &Cloud, place: &Place, old: &Value, new: &Valu
     .await
 }
 
-pub(super) async fn remove(cloud: &Cloud, name: &str) -> Result<(), String> {
+pub(super) async fn remove(cloud: &LocalCloud, name: &str) -> Result<(), String> {
     let request = json!({ "TableName": name });
     let removed = work(cloud, move |database| match database.delete_table(read(request)?) {
         Err(DynoxideError::ResourceNotFoundException(_)) => Ok(()),
@@ -84,7 +89,7 @@ pub(super) async fn remove(cloud: &Cloud, name: &str) -> Result<(), String> {
 
 /// Does blocking work on the database.
 async fn work<T: Send + 'static>(
-    cloud: &Cloud,
+    cloud: &LocalCloud,
     work: impl FnOnce(&Database) -> Result<T, DynoxideError> + Send + 'static,
 ) -> Result<T, String> {
     let database = cloud.database.clone();
@@ -102,7 +107,7 @@ fn is_on(value: &Value) -> bool {
 }
 
 /// The stack's tags, and those of the template, which win.
-fn tags(place: &Place, properties: &Value) -> Value {
+fn tags(place: &ResourcePlace, properties: &Value) -> Value {
     let own = properties["Tags"].as_array().into_iter().flatten().cloned();
     let has = |key: &str| own.clone().any(|tag| tag["Key"] == key);
     let stack = place.tags.iter().filter(|(key, _)| !has(key)).map(|(key, value)| json!({"Key": key, "Value": value}));

@@ -6,13 +6,13 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::Cloud;
+use super::LocalCloud;
 
 /// Prefix of the service's calls.
 pub(super) const TARGET: &str = "ResourceGroupsTaggingAPI_20170126.";
 
 /// Answers `GetResources` for stacks, which are the resources here that have tags of their own.
-pub(super) async fn resources(cloud: &Cloud, body: &[u8]) -> Response {
+pub(super) async fn resources(cloud: &LocalCloud, body: &[u8]) -> Response {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let kinds = asked["ResourceTypeFilters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let has_stacks =

@@ -14,8 +14,8 @@ use serde_saphyr::Tagged;
 /// # Errors
 /// The reader's words on text that is neither JSON nor YAML, or no template.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
-    let read: Result<Node, _> = serde_saphyr::from_str(text);
-    let Node(template) = read.map_err(|error| error.to_string())?;
+    let read: Result<TemplateNode, _> = serde_saphyr::from_str(text);
+    let TemplateNode(template) = read.map_err(|error| error.to_string())?;
     if template["Resources"].as_object().is_none_or(Map::is_empty) {
         return Err("At least one Resources member must be defined.".to_owned());
     }
@@ -23,12 +23,12 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 }
 
 /// A value of YAML, its tag resolved: `!Ref x` is `{"Ref": "x"}`.
-struct Node(Value);
+struct TemplateNode(Value);
 
 /// A value without its own tag.
 struct Plain(Value);
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for TemplateNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Tagged(Plain(value), tag) = Tagged::deserialize(deserializer)?;
         Ok(Self(match tag.as_deref().and_then(|tag| tag.strip_prefix('!')) {
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Node(value)) = access.next_element()? {
+        while let Some(TemplateNode(value)) = access.next_element()? {
             list.push(value);
         }
         Ok(Value::Array(list))
@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some((name, Node(value))) = access.next_entry::<String, Node>()? {
+        while let Some((name, TemplateNode(value))) = access.next_entry::<String, TemplateNode>()? {
             map.insert(name, value);
         }
         Ok(Value::Object(map))
