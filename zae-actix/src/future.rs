@@ -34,7 +34,7 @@ pin_project! {
         S: Service<ServiceRequest>,
     {
         #[pin]
-        state: State<S::Future>,
+        state: FutureState<S::Future>,
         inner: Rc<S>,
         render: Option<Render>,
     }
@@ -42,7 +42,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F> {
+    enum FutureState<F> {
         Deciding {
             #[pin]
             deciding: With<(Passage, Head)>,
@@ -57,7 +57,7 @@ pin_project! {
 
 impl<S: Service<ServiceRequest>> ResponseFuture<S> {
     pub(crate) fn new(deciding: With<(Passage, Head)>, inner: Rc<S>, render: Option<Render>) -> Self {
-        Self { state: State::Deciding { deciding }, inner, render }
+        Self { state: FutureState::Deciding { deciding }, inner, render }
     }
 }
 
@@ -83,7 +83,7 @@ where
                         Passage::Through(through) => {
                             translate::tell(&mut request, head);
                             let serving = this.inner.call(request);
-                            this.state.set(State::Serving { serving, through: Some(through) });
+                            this.state.set(FutureState::Serving { serving, through: Some(through) });
                         }
                     }
                 }
@@ -149,8 +149,8 @@ fn fail(mut error: Error, through: Through) -> Error {
 impl<S: Service<ServiceRequest>> fmt::Debug for ResponseFuture<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Deciding { .. } => "deciding",
-            State::Serving { .. } => "serving",
+            FutureState::Deciding { .. } => "deciding",
+            FutureState::Serving { .. } => "serving",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
     }

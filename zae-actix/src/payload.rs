@@ -19,9 +19,9 @@ use crate::current;
 /// [`PeekBody`](crate::extract::PeekBody).
 ///
 /// See [`Head`](crate::Head).
-pub struct RequestBody(State);
+pub struct RequestBody(PayloadState);
 
-enum State {
+enum PayloadState {
     /// At least so many bytes, where the request says it.
     Unread {
         at_least: u64,
@@ -32,25 +32,25 @@ enum State {
 impl RequestBody {
     pub(crate) fn of(request: &ServiceRequest) -> Self {
         if let (_, actix_web::dev::Payload::None) = request.parts() {
-            return Self(State::Read(Bytes::new()));
+            return Self(PayloadState::Read(Bytes::new()));
         }
         let length = request.headers().get(CONTENT_LENGTH);
         let at_least = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
-        Self(State::Unread { at_least })
+        Self(PayloadState::Unread { at_least })
     }
 
     /// Returns the bytes that an extractor has put in the payload's place.
     pub(crate) fn replacement(self) -> Option<Bytes> {
         match self.0 {
-            State::Read(bytes) if !bytes.is_empty() => Some(bytes),
-            State::Read(_) | State::Unread { .. } => None,
+            PayloadState::Read(bytes) if !bytes.is_empty() => Some(bytes),
+            PayloadState::Read(_) | PayloadState::Unread { .. } => None,
         }
     }
 }
 
 impl From<Bytes> for RequestBody {
     fn from(bytes: Bytes) -> Self {
-        Self(State::Read(bytes))
+        Self(PayloadState::Read(bytes))
     }
 }
 
@@ -60,21 +60,21 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let chunk = match &mut self.0 {
-            State::Read(bytes) if bytes.is_empty() => None,
-            State::Read(bytes) => Some(Ok(std::mem::take(bytes))),
-            State::Unread { .. } => ready!(current::poll_payload(context)),
+            PayloadState::Read(bytes) if bytes.is_empty() => None,
+            PayloadState::Read(bytes) => Some(Ok(std::mem::take(bytes))),
+            PayloadState::Unread { .. } => ready!(current::poll_payload(context)),
         };
         Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, State::Read(bytes) if bytes.is_empty())
+        matches!(&self.0, PayloadState::Read(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            State::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            State::Unread { at_least } => {
+            PayloadState::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            PayloadState::Unread { at_least } => {
                 let mut hint = SizeHint::new();
                 hint.set_lower(*at_least);
                 hint
@@ -86,8 +86,8 @@ impl Body for RequestBody {
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Unread { .. } => "RequestBody(unread)",
-            State::Read(_) => "RequestBody(read)",
+            PayloadState::Unread { .. } => "RequestBody(unread)",
+            PayloadState::Read(_) => "RequestBody(read)",
         })
     }
 }

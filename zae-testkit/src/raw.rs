@@ -1,12 +1,10 @@
 //! Items as they are on the table, in DynamoDB's own JSON.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value, json};
 use zae_limiter::Repository;
 
-pub type Item = HashMap<String, AttributeValue>;
+pub use crate::table::Item;
 
 pub fn attribute(value: &Value) -> AttributeValue {
     let (kind, value) = value.as_object().and_then(|map| map.iter().next()).expect("one kind");

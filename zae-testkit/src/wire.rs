@@ -59,7 +59,7 @@ pub enum Fault {
     Trip(u64),
 }
 
-type Script = dyn Fn(&str, u64) -> Fault + Send + Sync;
+type FaultScript = dyn Fn(&str, u64) -> Fault + Send + Sync;
 
 /// The cost of writes to buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,7 +77,7 @@ pub struct Wire {
     calls: Arc<Mutex<BTreeMap<String, u64>>>,
     total: Arc<AtomicU64>,
     units: Arc<Mutex<Units>>,
-    script: Arc<Mutex<Arc<Script>>>,
+    script: Arc<Mutex<Arc<FaultScript>>>,
     /// A part of the body of requests that fare differently, and how.
     marked: Arc<Mutex<Option<(String, Fault)>>>,
     /// The store's time, in ms after this machine's, where answers tell it.
@@ -93,7 +93,7 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     /// A client that behaves like `client`, observed by the wire.
     pub fn tap(client: &Client) -> (Self, Client) {
-        let script: Arc<Script> = Arc::new(|_: &str, _| Fault::None);
+        let script: Arc<FaultScript> = Arc::new(|_: &str, _| Fault::None);
         let wire = Self {
             calls: Arc::default(),
             total: Arc::default(),

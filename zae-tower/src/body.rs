@@ -32,13 +32,13 @@ pin_project! {
     /// ```
     pub struct ResponseBody<B> {
         #[pin]
-        kind: Kind<B>,
+        kind: BodyKind<B>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<B> {
+    enum BodyKind<B> {
         /// The inner service's body.
         Limited {
             #[pin]
@@ -53,7 +53,7 @@ pin_project! {
 impl<B> ResponseBody<B> {
     /// Makes the body of a refusal.
     pub(crate) fn refusal(body: Bytes) -> Self {
-        Self { kind: Kind::Refusal { body } }
+        Self { kind: BodyKind::Refusal { body } }
     }
 }
 
@@ -64,7 +64,7 @@ impl<B: Body> ResponseBody<B> {
         if body.is_end_stream() {
             guard.finish(End::Complete);
         }
-        Self { kind: Kind::Limited { body, guard } }
+        Self { kind: BodyKind::Limited { body, guard } }
     }
 }
 
@@ -98,15 +98,15 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Limited { body, .. } => body.is_end_stream(),
-            Kind::Refusal { body } => body.is_empty(),
+            BodyKind::Limited { body, .. } => body.is_end_stream(),
+            BodyKind::Refusal { body } => body.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Limited { body, .. } => body.size_hint(),
-            Kind::Refusal { body } => SizeHint::with_exact(body.len() as u64),
+            BodyKind::Limited { body, .. } => body.size_hint(),
+            BodyKind::Refusal { body } => SizeHint::with_exact(body.len() as u64),
         }
     }
 }
@@ -114,8 +114,8 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.kind {
-            Kind::Limited { .. } => "limited",
-            Kind::Refusal { .. } => "refusal",
+            BodyKind::Limited { .. } => "limited",
+            BodyKind::Refusal { .. } => "refusal",
         };
         f.debug_struct("ResponseBody").field("kind", &kind).finish()
     }

@@ -25,10 +25,10 @@ use crate::refusal::Refusal;
 ///
 /// It names entity ids: keep it inside.
 #[derive(Clone, Debug)]
-pub struct Decision(Kind);
+pub struct Decision(DecisionKind);
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum DecisionKind {
     /// The lease knows everything else.
     Admitted(LeaseHandle),
     /// Without a lease: skipped, refused, or let through in shadow mode.
@@ -80,20 +80,20 @@ impl Decision {
     /// Describes a grant.
     #[inline]
     pub(crate) fn admitted(lease: LeaseHandle) -> Self {
-        Self(Kind::Admitted(lease))
+        Self(DecisionKind::Admitted(lease))
     }
 
     /// One that leads to no lease.
     pub(crate) fn told(subject: Subject, statuses: &[LimitStatus], outcome: Outcome) -> Self {
-        Self(Kind::Told(Arc::new(Facts { subject, statuses: statuses.to_vec(), outcome })))
+        Self(DecisionKind::Told(Arc::new(Facts { subject, statuses: statuses.to_vec(), outcome })))
     }
 
     /// Returns the lease of the request; `None` when nothing was taken: the request was skipped, refused, or let
     /// through in shadow mode.
     pub fn lease(&self) -> Option<&LeaseHandle> {
         match &self.0 {
-            Kind::Admitted(lease) => Some(lease),
-            Kind::Told(_) => None,
+            DecisionKind::Admitted(lease) => Some(lease),
+            DecisionKind::Told(_) => None,
         }
     }
 
@@ -101,16 +101,16 @@ impl Decision {
     /// known.
     pub fn entity(&self) -> Option<&EntityId> {
         match &self.0 {
-            Kind::Admitted(lease) => Some(lease.entity()),
-            Kind::Told(facts) => facts.subject.entity.as_ref(),
+            DecisionKind::Admitted(lease) => Some(lease.entity()),
+            DecisionKind::Told(facts) => facts.subject.entity.as_ref(),
         }
     }
 
     /// Returns the resource that was limited; `None` as for [`entity`](Decision::entity).
     pub fn resource(&self) -> Option<&ResourceName> {
         match &self.0 {
-            Kind::Admitted(lease) => Some(lease.resource()),
-            Kind::Told(facts) => facts.subject.resource.as_ref(),
+            DecisionKind::Admitted(lease) => Some(lease.resource()),
+            DecisionKind::Told(facts) => facts.subject.resource.as_ref(),
         }
     }
 
@@ -118,8 +118,8 @@ impl Decision {
     /// asked.
     pub fn statuses(&self) -> &[LimitStatus] {
         match &self.0 {
-            Kind::Admitted(lease) => lease.statuses(),
-            Kind::Told(facts) => &facts.statuses,
+            DecisionKind::Admitted(lease) => lease.statuses(),
+            DecisionKind::Told(facts) => &facts.statuses,
         }
     }
 
@@ -134,12 +134,12 @@ impl Decision {
     /// Returns the outcome of the request.
     pub fn outcome(&self) -> &Outcome {
         match &self.0 {
-            Kind::Admitted(lease) => match lease.origin() {
+            DecisionKind::Admitted(lease) => match lease.origin() {
                 LeaseOrigin::Blind => &Outcome::Admitted(LeaseOrigin::Blind),
                 LeaseOrigin::Local => &Outcome::Admitted(LeaseOrigin::Local),
                 _ => &Outcome::Admitted(LeaseOrigin::Stored),
             },
-            Kind::Told(facts) => &facts.outcome,
+            DecisionKind::Told(facts) => &facts.outcome,
         }
     }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 use zae_limiter::{AcquireError, LimitStatus, error::ValidationReason};
 
 use crate::{
-    extract::{ExtractError, Kind},
+    extract::{ExtractError, ExtractErrorKind},
     grpc,
     headers::HeaderDialect,
     problem::{self, Problem},
@@ -47,7 +47,7 @@ pub enum Refusal {
 
 /// The seven answers, which are also the values of the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum RefusalKind {
     /// Not yet.
     Exceeded,
     /// Never.
@@ -64,7 +64,7 @@ pub(crate) enum Answer {
     Misconfigured,
 }
 
-impl Answer {
+impl RefusalKind {
     /// Returns the label of the metric.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -85,7 +85,7 @@ impl Refusal {
         match self {
             Self::Limiter(error) => error.retry_after(),
             Self::Request(error) => match error.kind() {
-                Kind::Unavailable { retry_after } => Some(retry_after),
+                ExtractErrorKind::Unavailable { retry_after } => Some(retry_after),
                 _ => None,
             },
         }
@@ -101,23 +101,26 @@ impl Refusal {
     }
 
     /// Sorts the reason into one of the seven.
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> RefusalKind {
         match self {
-            Self::Limiter(AcquireError::Exceeded(_)) => Answer::Exceeded,
-            Self::Limiter(AcquireError::NeverFits(_)) => Answer::NeverFits,
-            Self::Limiter(AcquireError::Disabled(_)) => Answer::Disabled,
-            Self::Limiter(AcquireError::Unavailable(_)) => Answer::Unavailable,
+            Self::Limiter(AcquireError::Exceeded(_)) => RefusalKind::Exceeded,
+            Self::Limiter(AcquireError::NeverFits(_)) => RefusalKind::NeverFits,
+            Self::Limiter(AcquireError::Disabled(_)) => RefusalKind::Disabled,
+            Self::Limiter(AcquireError::Unavailable(_)) => RefusalKind::Unavailable,
             // An amount computed from what the client sent; all else that can be invalid is the program's own.
             Self::Limiter(AcquireError::Invalid(error))
                 if matches!(error.reason(), ValidationReason::TooLarge { .. }) =>
             {
-                Answer::BadRequest
+                RefusalKind::BadRequest
             }
-            Self::Limiter(_) => Answer::Misconfigured,
+            Self::Limiter(_) => RefusalKind::Misconfigured,
             Self::Request(error) => match error.kind() {
-                Kind::BadRequest | Kind::ContentTooLarge | Kind::NotFound | Kind::TimedOut => Answer::BadRequest,
-                Kind::Unauthorized => Answer::Unauthorized,
-                Kind::Unavailable { .. } => Answer::Unavailable,
+                ExtractErrorKind::BadRequest
+                | ExtractErrorKind::ContentTooLarge
+                | ExtractErrorKind::NotFound
+                | ExtractErrorKind::TimedOut => RefusalKind::BadRequest,
+                ExtractErrorKind::Unauthorized => RefusalKind::Unauthorized,
+                ExtractErrorKind::Unavailable { .. } => RefusalKind::Unavailable,
             },
         }
     }
@@ -127,19 +130,19 @@ impl Refusal {
         match (self, self.answer()) {
             (Self::Limiter(AcquireError::Exceeded(exceeded)), _) => problem::quota_exceeded(exceeded),
             (Self::Limiter(AcquireError::NeverFits(never)), _) => problem::never_fits(never),
-            (Self::Request(error), _) if error.kind() == Kind::ContentTooLarge => {
+            (Self::Request(error), _) if error.kind() == ExtractErrorKind::ContentTooLarge => {
                 problem::plain(StatusCode::PAYLOAD_TOO_LARGE, error.detail())
             }
-            (Self::Request(error), _) if error.kind() == Kind::NotFound => {
+            (Self::Request(error), _) if error.kind() == ExtractErrorKind::NotFound => {
                 problem::plain(StatusCode::NOT_FOUND, error.detail())
             }
-            (Self::Request(error), _) if error.kind() == Kind::TimedOut => {
+            (Self::Request(error), _) if error.kind() == ExtractErrorKind::TimedOut => {
                 problem::plain(StatusCode::REQUEST_TIMEOUT, error.detail())
             }
-            (_, Answer::Disabled) => problem::disabled(),
-            (_, Answer::Unavailable) => problem::unavailable(self.retry_after().unwrap_or(Duration::from_secs(1))),
-            (_, Answer::BadRequest) => problem::bad_request("bad-request", &self.to_string()),
-            (_, Answer::Unauthorized) => problem::unauthorized(&self.to_string()),
+            (_, RefusalKind::Disabled) => problem::disabled(),
+            (_, RefusalKind::Unavailable) => problem::unavailable(self.retry_after().unwrap_or(Duration::from_secs(1))),
+            (_, RefusalKind::BadRequest) => problem::bad_request("bad-request", &self.to_string()),
+            (_, RefusalKind::Unauthorized) => problem::unauthorized(&self.to_string()),
             _ => problem::misconfigured(),
         }
     }

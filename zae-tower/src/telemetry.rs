@@ -23,7 +23,7 @@ use zae_limiter::LeaseOrigin;
 use crate::{
     decision::{Decision, Outcome},
     guard::Settled,
-    refusal::{Answer, Refusal},
+    refusal::{Refusal, RefusalKind},
     settle::End,
 };
 
@@ -66,10 +66,10 @@ impl Notices {
     /// Logs refusals that an operator should know of.
     fn refused(&self, refusal: &Refusal) {
         match refusal.answer() {
-            Answer::Misconfigured if due(&self.misconfigured) => {
+            RefusalKind::Misconfigured if due(&self.misconfigured) => {
                 tracing::error!(error = %refusal, "the limiter cannot decide; requests are answered with 500");
             }
-            Answer::Unavailable if due(&self.unavailable) => {
+            RefusalKind::Unavailable if due(&self.unavailable) => {
                 tracing::warn!(error = %refusal, "the limiter's store is away; requests are answered with 503");
             }
             _ => {}

@@ -17,16 +17,16 @@ use zae_limiter::stream::RemovedAuditEvent;
 /// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    place: Place,
+    place: ArchivePlace,
 }
 
 #[derive(Clone)]
-enum Place {
+enum ArchivePlace {
     Bucket { client: Client, name: String },
     Folder(PathBuf),
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for ArchivePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bucket { name, .. } => f.debug_tuple("Bucket").field(name).finish(),
@@ -67,12 +67,12 @@ pub enum ArchiveError {
 impl Archive {
     /// Archives to `bucket`.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
-        Self { place: Place::Bucket { client, name: bucket.into() } }
+        Self { place: ArchivePlace::Bucket { client, name: bucket.into() } }
     }
 
     /// Archives to files in `folder`, named as the objects would be. It is created with the first of them.
     pub fn folder(folder: impl Into<PathBuf>) -> Self {
-        Self { place: Place::Folder(folder.into()) }
+        Self { place: ArchivePlace::Folder(folder.into()) }
     }
 
     /// Writes `events` to one object and answers its key.
@@ -87,14 +87,14 @@ impl Archive {
         let body = compress(events).map_err(ArchiveError::Compress)?;
         let size = body.len();
         let place = match &self.place {
-            Place::Bucket { client, name } => {
+            ArchivePlace::Bucket { client, name } => {
                 let request = client.put_object().bucket(name).key(&key).body(ByteStream::from(body));
                 let request = request.content_type("application/x-ndjson").content_encoding("gzip");
                 let put = request.send().await;
                 put.map_err(|error| ArchiveError::Put { key: key.clone(), source: Box::new(error) })?;
                 name.clone()
             }
-            Place::Folder(folder) => {
+            ArchivePlace::Folder(folder) => {
                 let file = folder.join(&key);
                 write(&file, &body).map_err(|source| ArchiveError::Write { file, source })?;
                 folder.display().to_string()

@@ -31,7 +31,7 @@ pub struct Aggregator {
 /// See the [module](crate::aggregator) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct BatchOutcome {
     /// Records received.
     pub processed: u64,
     /// Snapshots written.
@@ -54,7 +54,7 @@ pub struct Outcome {
     pub errors: Vec<String>,
 }
 
-impl Outcome {
+impl BatchOutcome {
     /// The function's answer: which records failed, and for people what was done.
     pub fn to_json(&self) -> Value {
         let failed: Vec<Value> =
@@ -103,8 +103,8 @@ impl Aggregator {
     /// Works through `records`, which are as Lambda delivers them. What is not done by `deadline` counts as failed.
     ///
     /// Cancel safe: what a dropped call has done is not done again when the records come again.
-    pub async fn process(&self, records: &[Value], deadline: Option<Instant>) -> Outcome {
-        let mut outcome = Outcome { processed: records.len() as u64, ..Outcome::default() };
+    pub async fn process(&self, records: &[Value], deadline: Option<Instant>) -> BatchOutcome {
+        let mut outcome = BatchOutcome { processed: records.len() as u64, ..BatchOutcome::default() };
         let records = read(records, &mut outcome);
         self.count(&records, deadline, &mut outcome).await;
         self.tell_shards(&records, deadline, &mut outcome).await;
@@ -113,7 +113,7 @@ impl Aggregator {
         outcome
     }
 
-    async fn count(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut Outcome) {
+    async fn count(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut BatchOutcome) {
         let mut counts = UsageCounts::new(self.settings.windows.iter().cloned());
         for record in records {
             if let StreamChange::Bucket(change) = &record.change {
@@ -146,7 +146,7 @@ impl Aggregator {
         }
     }
 
-    async fn tell_shards(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut Outcome) {
+    async fn tell_shards(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut BatchOutcome) {
         for record in records {
             let StreamChange::Bucket(change) = &record.change else { continue };
             let Some(shards) = change.raised_shards() else { continue };
@@ -175,7 +175,7 @@ impl Aggregator {
 
     /// A bucket that could not be refilled is refilled by whoever uses it next; nothing has to be delivered again for
     /// it.
-    async fn refill(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut Outcome) {
+    async fn refill(&self, records: &[StreamRecord], deadline: Option<Instant>, outcome: &mut BatchOutcome) {
         let mut refills = stream::iter(BucketActivity::of(records))
             .map(|activity| async move {
                 let refilled = persistently(deadline, || self.table.refill(&activity)).await;
@@ -200,7 +200,7 @@ impl Aggregator {
     }
 
     /// Events behind a record that failed come again, and are archived then.
-    async fn archive_removed(&self, records: &[StreamRecord], outcome: &mut Outcome) {
+    async fn archive_removed(&self, records: &[StreamRecord], outcome: &mut BatchOutcome) {
         let Some(archive) = &self.archive else { return };
         let removed: Vec<(&SequenceNumber, &RemovedAuditEvent)> = records
             .iter()
@@ -229,7 +229,7 @@ impl Aggregator {
 
 /// The records that can be read, each once. Those that cannot are failed: Lambda tries them in vain and then puts them
 /// into the dead-letter queue, and the shard goes on.
-fn read(records: &[Value], outcome: &mut Outcome) -> Vec<StreamRecord> {
+fn read(records: &[Value], outcome: &mut BatchOutcome) -> Vec<StreamRecord> {
     let mut seen = BTreeSet::new();
     let mut read = Vec::with_capacity(records.len());
     for (index, record) in records.iter().enumerate() {

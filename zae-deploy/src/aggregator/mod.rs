@@ -26,6 +26,6 @@ mod retry;
 mod settings;
 
 pub use archive::{Archive, ArchiveError};
-pub use batch::{Aggregator, Outcome};
+pub use batch::{Aggregator, BatchOutcome};
 pub use handler::handle;
 pub use settings::{Settings, SettingsError};

@@ -35,7 +35,7 @@ pub(crate) struct Group {
 enum Command {
     /// List changes in the namespace, or to one entity, resource or the system's defaults, newest first
     #[command(after_help = EXAMPLES)]
-    List(List),
+    List(ListEvents),
 }
 
 const EXAMPLES: &str = "\
@@ -47,9 +47,9 @@ Examples:
   zae-deploy audit list --principal ops@example.com --output json";
 
 #[derive(Args, Debug)]
-struct List {
+struct ListEvents {
     #[command(flatten)]
-    of: Of,
+    of: EventsOf,
     /// Changes at this time or later
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
@@ -72,7 +72,7 @@ struct List {
 
 #[derive(Args, Debug)]
 #[group(multiple = false)]
-struct Of {
+struct EventsOf {
     /// The entity; '$SYSTEM' and '$RESOURCE:name' stand for the defaults (in quotes: the shell knows `$`) [default:
     /// everything in the namespace]
     #[arg(short, long)]
@@ -85,7 +85,7 @@ struct Of {
     for_system: bool,
 }
 
-impl Of {
+impl EventsOf {
     /// The target; `None` for the whole namespace.
     fn parse(&self) -> Result<Option<AuditTarget>, CliError> {
         Ok(match (&self.entity_id, &self.for_resource) {
@@ -96,7 +96,7 @@ impl Of {
     }
 }
 
-impl List {
+impl ListEvents {
     fn query(&self, cx: &Context, target: Option<AuditTarget>) -> Result<AuditQuery, CliError> {
         let mut query = target.map_or_else(AuditQuery::all, AuditQuery::of).limit(self.limit);
         if let Some(id) = &self.start_event_id {

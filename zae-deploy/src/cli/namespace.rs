@@ -169,9 +169,9 @@ async fn list(cx: &Context, out: &Output) -> Result<(), CliError> {
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Shown(NamespaceInfo);
+struct ShownNamespace(NamespaceInfo);
 
-impl Report for Shown {
+impl Report for ShownNamespace {
     fn page(&self, page: &mut Page) {
         let Self(info) = self;
         let created = info.created_at.as_deref().map_or_else(|| "-".to_owned(), |at| page.when(at));
@@ -191,7 +191,7 @@ async fn show(cx: &Context, out: &Output, name: &str) -> Result<(), CliError> {
     let name = NamespaceName::new(name)?;
     let registry = cx.registry().await?;
     match registry.namespace_info(&name).await.doing("show namespace")? {
-        Some(info) => out.show(&Shown(info)),
+        Some(info) => out.show(&ShownNamespace(info)),
         None => Err(missing(cx, &registry, &name).await),
     }
 }
@@ -206,7 +206,7 @@ async fn missing(cx: &Context, registry: &zae_limiter::namespace::Registry, name
 }
 
 #[derive(Serialize)]
-struct Deleted {
+struct DeletedNamespace {
     name: NamespaceName,
     id: Option<NamespaceId>,
     deleted: bool,
@@ -214,7 +214,7 @@ struct Deleted {
     next: Vec<String>,
 }
 
-impl Deleted {
+impl DeletedNamespace {
     /// There was none of that name, or there is none any more.
     async fn absent(cx: &Context, registry: &zae_limiter::namespace::Registry, name: NamespaceName) -> Self {
         let known = registry.namespaces().await.unwrap_or_default();
@@ -225,7 +225,7 @@ impl Deleted {
     }
 }
 
-impl Report for Deleted {
+impl Report for DeletedNamespace {
     fn page(&self, page: &mut Page) {
         if self.deleted {
             page.line(format!("Namespace '{}' deleted (data orphaned, recoverable).", self.name));
@@ -240,16 +240,16 @@ async fn delete(cx: &Context, out: &Output, name: &str, yes: YesArgs) -> Result<
     let name = NamespaceName::new(name)?;
     let registry = cx.registry().await?;
     if registry.namespace_info(&name).await.doing("delete namespace")?.is_none() {
-        return out.show(&Deleted::absent(cx, &registry, name).await);
+        return out.show(&DeletedNamespace::absent(cx, &registry, name).await);
     }
     let losses = [format!("applications that open '{name}' from now on fail; those that have it open go on")];
     confirm(&format!("Delete namespace '{name}'? Data will be orphaned but recoverable."), &losses, yes)?;
     match registry.delete_namespace(&name).await.doing("delete namespace")? {
         Some(id) => {
             let undo = format!("Undo:    {}", cx.command(&format!("namespace recover {id}")));
-            out.show(&Deleted { name, id: Some(id), deleted: true, next: vec![undo] })
+            out.show(&DeletedNamespace { name, id: Some(id), deleted: true, next: vec![undo] })
         }
-        None => out.show(&Deleted::absent(cx, &registry, name).await),
+        None => out.show(&DeletedNamespace::absent(cx, &registry, name).await),
     }
 }
 

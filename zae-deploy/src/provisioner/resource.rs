@@ -9,7 +9,7 @@ use super::{
     Applied, ProvisionError, Provisioner,
     event::{Functions, HandlerError, Unregistered},
     owner::{Owner, Unowned},
-    respond::{Outcome, Response},
+    respond::{ResourceOutcome, Response},
 };
 use crate::{function::with_causes, manifest::Manifest};
 
@@ -23,11 +23,11 @@ pub(super) async fn handle(functions: &Functions, event: &Value, time: Duration)
     url.map_or(Ok(()), |url| functions.responder.check(url))?;
     let outcome = tokio::time::timeout(time, act(functions, event)).await.unwrap_or(Err(HandlerError::NoTime));
     let response = match &outcome {
-        Ok(done) => Response::new(event, Outcome::Success { id: &done.id, applied: &done.applied }),
+        Ok(done) => Response::new(event, ResourceOutcome::Success { id: &done.id, applied: &done.applied }),
         Err(error) => {
             let id = physical_id(event).unwrap_or(NEVER_CREATED);
             tracing::error!(error = with_causes(error), "custom resource failed");
-            Response::new(event, Outcome::Failed { id, reason: &error.to_string() })
+            Response::new(event, ResourceOutcome::Failed { id, reason: &error.to_string() })
         }
     };
     if let Some(url) = url {

@@ -105,7 +105,7 @@ impl Hosts {
 
 /// The outcome of an event.
 #[derive(Clone, Copy)]
-pub(super) enum Outcome<'a> {
+pub(super) enum ResourceOutcome<'a> {
     Success { id: &'a str, applied: &'a Applied },
     Failed { id: &'a str, reason: &'a str },
 }
@@ -115,11 +115,11 @@ pub(super) enum Outcome<'a> {
 pub(super) struct Response(Value);
 
 impl Response {
-    pub(super) fn new(event: &Value, outcome: Outcome<'_>) -> Self {
+    pub(super) fn new(event: &Value, outcome: ResourceOutcome<'_>) -> Self {
         let log = std::env::var("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_else(|_| "unknown".to_owned());
         let log = format!("See CloudWatch Log Stream: {log}");
         let (status, id, reason, data) = match outcome {
-            Outcome::Success { id, applied } => {
+            ResourceOutcome::Success { id, applied } => {
                 let data = json!({
                     "status": "applied",
                     "created": applied.created.to_string(),
@@ -128,7 +128,9 @@ impl Response {
                 });
                 ("SUCCESS", id, log, data)
             }
-            Outcome::Failed { id, reason } => ("FAILED", id, format!("{}. {log}", shortened(reason)), json!({})),
+            ResourceOutcome::Failed { id, reason } => {
+                ("FAILED", id, format!("{}. {log}", shortened(reason)), json!({}))
+            }
         };
         let copied = |name: &str| event.get(name).cloned().unwrap_or_default();
         Self(json!({

@@ -13,17 +13,17 @@ use super::{cloud::Cloud, error::StackError};
 pub struct ChangeSet {
     pub(super) id: String,
     pub(super) stack_id: String,
-    changes: Vec<Change>,
+    changes: Vec<ResourceChange>,
 }
 
 impl ChangeSet {
     /// The resources that change.
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[ResourceChange] {
         &self.changes
     }
 
     /// Those that are removed, or replaced by new ones: what is in them is lost unless the template retains it.
-    pub fn losses(&self) -> impl Iterator<Item = &Change> {
+    pub fn losses(&self) -> impl Iterator<Item = &ResourceChange> {
         self.changes.iter().filter(|change| change.is_loss())
     }
 }
@@ -33,9 +33,9 @@ impl ChangeSet {
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Change {
+pub struct ResourceChange {
     /// The action on it.
-    pub action: Action,
+    pub action: ResourceAction,
     /// Its name in the template.
     pub logical_id: String,
     /// Its type, for example `AWS::DynamoDB::Table`.
@@ -44,20 +44,20 @@ pub struct Change {
     pub properties: Vec<String>,
 }
 
-impl Change {
+impl ResourceChange {
     /// Returns true if the resource as it is now will be gone.
     pub fn is_loss(&self) -> bool {
-        matches!(self.action, Action::Remove | Action::Replace | Action::MayReplace)
+        matches!(self.action, ResourceAction::Remove | ResourceAction::Replace | ResourceAction::MayReplace)
     }
 
     fn from_sdk(change: types::ResourceChange) -> Self {
         let replacement = change.replacement.map(|replacement| replacement.as_str().to_owned());
         let action = match (change.action.as_ref().map(types::ChangeAction::as_str), replacement.as_deref()) {
-            (Some("Add" | "Import"), _) => Action::Add,
-            (Some("Remove"), _) => Action::Remove,
-            (_, Some("True")) => Action::Replace,
-            (_, Some("Conditional")) => Action::MayReplace,
-            _ => Action::Modify,
+            (Some("Add" | "Import"), _) => ResourceAction::Add,
+            (Some("Remove"), _) => ResourceAction::Remove,
+            (_, Some("True")) => ResourceAction::Replace,
+            (_, Some("Conditional")) => ResourceAction::MayReplace,
+            _ => ResourceAction::Modify,
         };
         let details = change.details.unwrap_or_default().into_iter();
         let mut properties: Vec<String> = details
@@ -84,7 +84,7 @@ impl Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Action {
+pub enum ResourceAction {
     /// It is new.
     Add,
     /// It changes in place.
@@ -132,7 +132,7 @@ pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<
         }
         stack_id = answer.stack_id.unwrap_or(stack_id);
         let page = answer.changes.unwrap_or_default().into_iter();
-        changes.extend(page.filter_map(|change| change.resource_change).map(Change::from_sdk));
+        changes.extend(page.filter_map(|change| change.resource_change).map(ResourceChange::from_sdk));
         next = answer.next_token.filter(|token| !token.is_empty());
         if next.is_none() {
             return Ok(Some(ChangeSet { id: id.to_owned(), stack_id, changes }));

@@ -15,7 +15,7 @@ use super::{
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct Deleted {
+pub struct DeletedStack {
     /// The bucket with archived audit events. An empty one is removed, too.
     pub archive_bucket: Option<String>,
 }
@@ -52,7 +52,7 @@ pub async fn deletable(cloud: &Cloud, stack: &StackName) -> Result<DeployedStack
 ///
 /// # Errors
 /// [`StackError::Failed`] with the resource that could not be deleted and its reason.
-pub async fn delete(cloud: &Cloud, stack: &StackName, watch: &dyn Watch) -> Result<Deleted, StackError> {
+pub async fn delete(cloud: &Cloud, stack: &StackName, watch: &dyn Watch) -> Result<DeletedStack, StackError> {
     let found = deletable(cloud, stack).await?;
     let mut follow = Follow::from_now(cloud, stack, &found.id).await?;
     start(cloud, stack).await?;
@@ -84,15 +84,15 @@ async fn start(cloud: &Cloud, stack: &StackName) -> Result<(), StackError> {
 }
 
 /// Removes the archive's bucket if nothing was ever archived.
-async fn remains(cloud: &Cloud, stack: &DeployedStack) -> Result<Deleted, StackError> {
-    let Some(bucket) = stack.outputs.get("AuditArchiveBucketName") else { return Ok(Deleted::default()) };
+async fn remains(cloud: &Cloud, stack: &DeployedStack) -> Result<DeletedStack, StackError> {
+    let Some(bucket) = stack.outputs.get("AuditArchiveBucketName") else { return Ok(DeletedStack::default()) };
     match cloud.s3().delete_bucket().bucket(bucket).send().await {
-        Ok(_) => Ok(Deleted::default()),
-        Err(error) if error.code() == Some("NoSuchBucket") => Ok(Deleted::default()),
+        Ok(_) => Ok(DeletedStack::default()),
+        Err(error) if error.code() == Some("NoSuchBucket") => Ok(DeletedStack::default()),
         // Not empty, or not ours to remove: either way it is there, and its owner should know.
         Err(error) => {
             tracing::debug!(%error, bucket, "the archive stays");
-            Ok(Deleted { archive_bucket: Some(bucket.clone()) })
+            Ok(DeletedStack { archive_bucket: Some(bucket.clone()) })
         }
     }
 }

@@ -71,7 +71,7 @@ type AllWanted = BTreeMap<&'static str, Wanted>;
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Plan {
+pub enum StackPlan {
     /// It is created.
     Create(NewStack),
     /// It is updated.
@@ -104,7 +104,7 @@ impl Update {
     }
 }
 
-impl Plan {
+impl StackPlan {
     /// The parameters of the stack once the plan is carried out, without those that have the template's defaults.
     pub fn parameters(&self) -> Parameters {
         match self {
@@ -134,13 +134,13 @@ impl<'a> Deployment<'a> {
     /// # Errors
     /// [`StackError::Stuck`] for a stack that cannot be updated, [`StackError::NameTaken`] for one that is something
     /// else, [`StackError::Option`] for what cannot be had, [`StackError::Denied`] and [`StackError::Service`].
-    pub async fn plan(&self, watch: &dyn Watch) -> Result<Plan, StackError> {
+    pub async fn plan(&self, watch: &dyn Watch) -> Result<StackPlan, StackError> {
         let Some(current) = self.settled(watch).await? else {
             // What is wrong shall be said before anything is uploaded.
             parameters::wanted(&self.options, None, &self.stack, None)?;
             let code = self.upload(watch).await?;
             let wanted = parameters::wanted(&self.options, code.as_ref(), &self.stack, None)?;
-            return Ok(Plan::Create(NewStack { wanted }));
+            return Ok(StackPlan::Create(NewStack { wanted }));
         };
         if !current.state.is_usable() {
             let (state, reason) = (current.state, current.reason);
@@ -153,7 +153,7 @@ impl<'a> Deployment<'a> {
         let code = self.upload(watch).await?;
         let wanted = match (self.scope, code) {
             (Scope::Code, Some(code)) => parameters::code_only(&code, &current.parameters)?,
-            (Scope::Code, None) => return Ok(Plan::Unchanged(current)),
+            (Scope::Code, None) => return Ok(StackPlan::Unchanged(current)),
             (Scope::Stack, code) => {
                 parameters::wanted(&self.options, code.as_ref(), &self.stack, Some(&current.parameters))?
             }
@@ -161,9 +161,9 @@ impl<'a> Deployment<'a> {
         match self.change_set(&current, &wanted).await? {
             Some(changes) => {
                 let parameters = parameters::effective(&wanted, Some(&current.parameters));
-                Ok(Plan::Update(Update { changes, parameters }))
+                Ok(StackPlan::Update(Update { changes, parameters }))
             }
-            None => Ok(Plan::Unchanged(current)),
+            None => Ok(StackPlan::Unchanged(current)),
         }
     }
 
@@ -174,10 +174,10 @@ impl<'a> Deployment<'a> {
     ///
     /// # Errors
     /// [`StackError::Failed`] with the resource that failed and its reason.
-    pub async fn apply(&self, plan: Plan, watch: &dyn Watch) -> Result<DeployedStack, StackError> {
+    pub async fn apply(&self, plan: StackPlan, watch: &dyn Watch) -> Result<DeployedStack, StackError> {
         let asked = self.options.audit_retention();
         let (deployed, retention) = match plan {
-            Plan::Create(new) => {
+            StackPlan::Create(new) => {
                 let id = self.create(new).await?;
                 let mut follow = Follow::new(self.cloud, &self.stack, &id);
                 let deployed = follow.until_done(watch).await?;
@@ -186,13 +186,13 @@ impl<'a> Deployment<'a> {
                     asked.or(Some(setup::DEFAULT_AUDIT_RETENTION_DAYS)),
                 )
             }
-            Plan::Update(Update { changes, .. }) => {
+            StackPlan::Update(Update { changes, .. }) => {
                 let mut follow = Follow::from_now(self.cloud, &self.stack, &changes.stack_id).await?;
                 self.execute(&changes).await?;
                 let deployed = follow.until_done(watch).await?;
                 (outcome(&self.stack, deployed, follow.take_failure())?, asked)
             }
-            Plan::Unchanged(deployed) => (deployed, asked),
+            StackPlan::Unchanged(deployed) => (deployed, asked),
         };
         watch.step("Preparing the table");
         setup::prepare(self.cloud, &self.stack, retention).await?;
@@ -221,17 +221,17 @@ impl<'a> Deployment<'a> {
     ///
     /// # Errors
     /// As [`apply`](Self::apply), for what CloudFormation refuses at once.
-    pub async fn start(&self, plan: Plan) -> Result<(), StackError> {
+    pub async fn start(&self, plan: StackPlan) -> Result<(), StackError> {
         match plan {
-            Plan::Create(new) => self.create(new).await.map(drop),
-            Plan::Update(update) => self.execute(&update.changes).await,
-            Plan::Unchanged(_) => Ok(()),
+            StackPlan::Create(new) => self.create(new).await.map(drop),
+            StackPlan::Update(update) => self.execute(&update.changes).await,
+            StackPlan::Unchanged(_) => Ok(()),
         }
     }
 
     /// Gives up what was planned.
-    pub async fn discard(&self, plan: Plan) {
-        if let Plan::Update(update) = plan {
+    pub async fn discard(&self, plan: StackPlan) {
+        if let StackPlan::Update(update) = plan {
             changes::discard(self.cloud, &self.stack, &update.changes.id).await;
         }
     }

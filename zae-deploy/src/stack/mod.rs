@@ -1,7 +1,7 @@
-//! Stacks: what they shall be, creating, updating, finding and removing them.
+//! Creates, updates, finds and removes stacks.
 //!
 //! A [`Cloud`] is an account and region. A [`Deployment`] brings a stack to what [`StackOptions`] say, in two steps, so
-//! that somebody can look at the [`Plan`] in between. [`delete`] removes it; [`list_deployed`] finds what there is.
+//! that somebody can look at the [`StackPlan`] in between. [`delete`] removes it; [`list_deployed`] finds all of them.
 //! [`StackProvisioner`] does all that on the way to opening a [`Repository`](zae_limiter::Repository).
 
 mod changes;
@@ -21,11 +21,11 @@ mod setup;
 mod state;
 mod tags;
 
-pub use changes::{Action, Change, ChangeSet};
+pub use changes::{ChangeSet, ResourceAction, ResourceChange};
 pub use cloud::Cloud;
 pub(crate) use cloud::SERVICES;
-pub use delete::{Deleted, deletable, delete, start_delete};
-pub use deploy::{Deployment, NewStack, Plan, Scope, Update};
+pub use delete::{DeletedStack, deletable, delete, start_delete};
+pub use deploy::{Deployment, NewStack, Scope, StackPlan, Update};
 pub use describe::{DeployedStack, describe};
 pub use discovery::{LimiterInfo, list_deployed};
 pub use error::{OptionError, Protected, ResourceFailure, StackError};

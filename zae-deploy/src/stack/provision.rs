@@ -8,8 +8,8 @@ use zae_limiter::{
 
 use super::{
     cloud::Cloud,
-    delete::{Deleted, delete},
-    deploy::{Deployment, Plan},
+    delete::{DeletedStack, delete},
+    deploy::{Deployment, StackPlan},
     error::StackError,
     options::StackOptions,
     progress::LogWatch,
@@ -83,7 +83,7 @@ impl StackProvisioner {
         let (options, packages) = (self.options.clone(), self.packages.clone());
         let deployment = Deployment::new(&cloud, target.stack.clone(), options, packages);
         let plan = deployment.plan(&LogWatch).await?;
-        if let Plan::Update(update) = &plan {
+        if let StackPlan::Update(update) = &plan {
             // A stack that somebody else has just made is what was missing.
             let left_alone = self.occasion == ProvisionOccasion::TableMissing;
             let losses: Vec<_> = update.changes().losses().map(|change| change.logical_id.clone()).collect();
@@ -118,11 +118,11 @@ pub trait RepositoryStack {
     ///
     /// # Errors
     /// As [`delete`].
-    fn delete_stack(&self) -> impl Future<Output = Result<Deleted, StackError>> + Send;
+    fn delete_stack(&self) -> impl Future<Output = Result<DeletedStack, StackError>> + Send;
 }
 
 impl RepositoryStack for Repository {
-    async fn delete_stack(&self) -> Result<Deleted, StackError> {
+    async fn delete_stack(&self) -> Result<DeletedStack, StackError> {
         let target = self.target();
         let cloud = Cloud::connect(target.region, target.endpoint_url).await?;
         delete(&cloud, &target.stack, &LogWatch).await

@@ -76,7 +76,7 @@ enum Open<'a> {
 
 /// The role of the value that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+enum FieldRole {
     Plain,
     /// It may be a picture, a sound or a file.
     Media,
@@ -91,7 +91,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
     let mut scanner = Scanner::new(body);
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut reads_names = false;
-    let mut role = Role::Plain;
+    let mut role = FieldRole::Plain;
     while let Some(token) = scanner.next()? {
         match token {
             Token::Key(key) if open.len() == 1 => {
@@ -100,7 +100,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
                     continue;
                 }
                 reads_names = tables.schemas.iter().any(|name| key.is(name));
-                role = Role::Plain;
+                role = FieldRole::Plain;
                 continue;
             }
             Token::Key(key) => {
@@ -117,26 +117,26 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
             Token::Number(_) if matches!(open.last(), Some(Open::Array)) => reader.token(),
             Token::Number(_) | Token::Bool(_) | Token::Null => {}
         }
-        role = Role::Plain;
+        role = FieldRole::Plain;
     }
     Ok(())
 }
 
-fn role_of(key: Text<'_>) -> Role {
+fn role_of(key: Text<'_>) -> FieldRole {
     if tables().media.iter().any(|name| key.is(name)) {
-        Role::Media
+        FieldRole::Media
     } else if key.is("type") {
-        Role::Type
+        FieldRole::Type
     } else {
-        Role::Plain
+        FieldRole::Plain
     }
 }
 
-fn string<'a>(text: Text<'a>, role: Role, within: Option<&mut Open<'a>>, reader: &mut impl Pieces) {
+fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, reader: &mut impl Pieces) {
     match (role, within) {
-        (Role::Media, Some(Open::Object { waiting, .. })) if waiting.len() < MAX_WAITING => waiting.push(text),
-        (Role::Media, _) => reader.media(),
-        (Role::Type, Some(Open::Object { is_text, .. })) => {
+        (FieldRole::Media, Some(Open::Object { waiting, .. })) if waiting.len() < MAX_WAITING => waiting.push(text),
+        (FieldRole::Media, _) => reader.media(),
+        (FieldRole::Type, Some(Open::Object { is_text, .. })) => {
             *is_text = text.is("text");
             read(text, reader);
         }

@@ -15,12 +15,12 @@ use zae_limiter::ValidationError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractError {
-    kind: Kind,
+    kind: ExtractErrorKind,
     detail: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ExtractErrorKind {
     BadRequest,
     Unauthorized,
     ContentTooLarge,
@@ -32,32 +32,32 @@ pub(crate) enum Kind {
 impl ExtractError {
     /// The request has a value that cannot be used: 400.
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self { kind: Kind::BadRequest, detail: detail.into() }
+        Self { kind: ExtractErrorKind::BadRequest, detail: detail.into() }
     }
 
     /// The request does not say who sends it, or not credibly: 401.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        Self { kind: Kind::Unauthorized, detail: detail.into() }
+        Self { kind: ExtractErrorKind::Unauthorized, detail: detail.into() }
     }
 
     /// The request is larger than the extractor reads: 413.
     pub fn content_too_large(detail: impl Into<String>) -> Self {
-        Self { kind: Kind::ContentTooLarge, detail: detail.into() }
+        Self { kind: ExtractErrorKind::ContentTooLarge, detail: detail.into() }
     }
 
     /// The request asks for something that there is not: 404.
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self { kind: Kind::NotFound, detail: detail.into() }
+        Self { kind: ExtractErrorKind::NotFound, detail: detail.into() }
     }
 
     /// The request took too long to arrive: 408.
     pub fn timed_out(detail: impl Into<String>) -> Self {
-        Self { kind: Kind::TimedOut, detail: detail.into() }
+        Self { kind: ExtractErrorKind::TimedOut, detail: detail.into() }
     }
 
     /// A dependency of the extractor is unreachable: 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
-        Self { kind: Kind::Unavailable { retry_after }, detail: detail.into() }
+        Self { kind: ExtractErrorKind::Unavailable { retry_after }, detail: detail.into() }
     }
 
     /// An extractor that asks the table is used without a layer.
@@ -66,7 +66,7 @@ impl ExtractError {
         Self::unavailable(detail, Duration::from_secs(1))
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ExtractErrorKind {
         self.kind
     }
 

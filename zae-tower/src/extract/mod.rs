@@ -23,7 +23,7 @@ use std::{
 pub use budget::{BodyBudget, DEFAULT_BODY_BUDGET};
 pub use combine::{Map, Or};
 pub use error::ExtractError;
-pub(crate) use error::Kind;
+pub(crate) use error::ExtractErrorKind;
 pub use from_fn::{FromAsyncFn, FromFn, IntoExtracted};
 pub use json::{BodyText, JsonField};
 pub(crate) use peek::BodyLost;

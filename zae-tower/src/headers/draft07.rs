@@ -14,13 +14,13 @@ use super::{
     Present, RATELIMIT, RATELIMIT_POLICY, append,
     draft11::integer,
     list, replace,
-    standing::{Answer, Standing},
+    standing::{Disposition, Standing},
     value_of,
 };
 use crate::line::Line;
 
 /// Writes both fields.
-pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
+pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Disposition) {
     let Some(tightest) = limits.iter().min_by_key(|limit| limit.rank()) else { return };
     let policies = list(limits, |text, limit| {
         let _ = write!(text, "{};w={}", integer(limit.capacity), integer(limit.window_seconds()));
@@ -30,7 +30,8 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
         return;
     }
     // `reset` is required, so it is given even where it ends after `Retry-After`.
-    let reset = tightest.effective_seconds(answer).or_else(|| tightest.effective_seconds(Answer::Passed)).unwrap_or(1);
+    let reset =
+        tightest.effective_seconds(answer).or_else(|| tightest.effective_seconds(Disposition::Passed)).unwrap_or(1);
     let (limit, remaining, reset) = (integer(tightest.capacity), integer(tightest.remaining()), integer(reset));
     let mut line = Line::default();
     // Writing to a line cannot fail.

@@ -14,7 +14,7 @@ use http::HeaderMap;
 
 use super::{
     RATELIMIT, RATELIMIT_POLICY, append, list, policy,
-    standing::{Answer, Standing, Unit},
+    standing::{Disposition, Standing, Unit},
     value_of,
 };
 use crate::line::Line;
@@ -23,7 +23,7 @@ use crate::line::Line;
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
 /// Appends both fields.
-pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
+pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Disposition) {
     if limits.is_empty() {
         return;
     }
@@ -44,7 +44,7 @@ fn push_policy(line: &mut Line, limit: &Standing<'_>) {
 }
 
 /// Appends what is left of a limit.
-fn push_state(line: &mut Line, limit: &Standing<'_>, answer: Answer) {
+fn push_state(line: &mut Line, limit: &Standing<'_>, answer: Disposition) {
     push_string(line, limit.name);
     push_parameter(line, ";r=", limit.remaining());
     if let Some(seconds) = limit.effective_seconds(answer) {

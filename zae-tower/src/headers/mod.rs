@@ -23,7 +23,7 @@ use crate::line::Line;
 
 pub(crate) use duration::{millis_up, retry_seconds};
 pub(crate) use standing::Standing;
-use standing::{Answer, Standings, most_constrained};
+use standing::{Disposition, Standings, most_constrained};
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -92,8 +92,8 @@ impl HeaderDialect {
 
     fn write_standings(self, headers: &mut HeaderMap, standings: &[Standing<'_>], retry_after: Option<Duration>) {
         let answer = match retry_after {
-            Some(wait) => Answer::Refused(wait),
-            None => Answer::Passed,
+            Some(wait) => Disposition::Refused(wait),
+            None => Disposition::Passed,
         };
         let limits = most_constrained(standings);
         match self {
@@ -116,11 +116,11 @@ enum Present {
 
 impl Present {
     /// Returns true if the value that is there tells the client more than `ours` would.
-    fn outranks(self, ours: &Standing<'_>, headers: &HeaderMap, answer: Answer) -> bool {
+    fn outranks(self, ours: &Standing<'_>, headers: &HeaderMap, answer: Disposition) -> bool {
         match (self, answer) {
-            (Self::Nothing, _) | (Self::Remaining(_), Answer::Refused(_)) => false,
-            (Self::Remaining(_), Answer::Passed) if headers.contains_key(RETRY_AFTER) => true,
-            (Self::Remaining(theirs), Answer::Passed) => theirs <= ours.remaining(),
+            (Self::Nothing, _) | (Self::Remaining(_), Disposition::Refused(_)) => false,
+            (Self::Remaining(_), Disposition::Passed) if headers.contains_key(RETRY_AFTER) => true,
+            (Self::Remaining(theirs), Disposition::Passed) => theirs <= ours.remaining(),
         }
     }
 }

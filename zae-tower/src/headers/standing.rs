@@ -68,7 +68,7 @@ impl<'a> Standing<'a> {
 
 /// The kind of response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Disposition {
     /// Let through, or refused for good.
     Passed,
     /// Refused for so long.
@@ -116,12 +116,12 @@ impl Standing<'_> {
     /// Seconds for which a client should count on no more than what remains: until the request fits where this limit
     /// refused it, else until the bucket is full. `None` when that would end after the `Retry-After` beside it, which
     /// the draft advises against.
-    pub(super) fn effective_seconds(&self, answer: Answer) -> Option<u64> {
+    pub(super) fn effective_seconds(&self, answer: Disposition) -> Option<u64> {
         let full = seconds_up(self.full_in_millis());
         match answer {
-            Answer::Passed => Some(full),
-            Answer::Refused(_) if self.exceeded => Some(seconds_up(millis_up(self.retry_after)).max(1)),
-            Answer::Refused(wait) => (full <= seconds_up(millis_up(wait)).max(1)).then_some(full),
+            Disposition::Passed => Some(full),
+            Disposition::Refused(_) if self.exceeded => Some(seconds_up(millis_up(self.retry_after)).max(1)),
+            Disposition::Refused(wait) => (full <= seconds_up(millis_up(wait)).max(1)).then_some(full),
         }
     }
 

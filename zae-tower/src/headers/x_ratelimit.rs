@@ -10,14 +10,14 @@ use super::{
     Present,
     duration::{go_duration, millis_up},
     number, replace,
-    standing::{Answer, Standing, Unit},
+    standing::{Disposition, Standing, Unit},
 };
 
 /// The wait in ms, which OpenAI's clients read before `Retry-After`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// Writes three fields for each kind of limit.
-pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Answer) {
+pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: Disposition) {
     for (suffix, limit) in by_suffix(limits) {
         let name = |part: &str| HeaderName::try_from(format!("x-ratelimit-{part}-{suffix}"));
         let (Ok(limit_name), Ok(remaining_name), Ok(reset_name)) = (name("limit"), name("remaining"), name("reset"))
@@ -31,7 +31,7 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: A
         replace(headers, remaining_name, &number(limit.remaining()));
         replace(headers, reset_name, &go_duration(limit.full_in_millis()));
     }
-    if let Answer::Refused(wait) = answer {
+    if let Disposition::Refused(wait) = answer {
         replace(headers, RETRY_AFTER_MS, &number(millis_up(wait).max(1)));
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Up {
 }
 
 #[derive(Serialize)]
-struct Started {
+struct StartedStack {
     endpoint: String,
     already_running: bool,
     ready_after_ms: Option<u64>,
@@ -56,7 +56,7 @@ struct Started {
     hint: String,
 }
 
-impl Report for Started {
+impl Report for StartedStack {
     fn page(&self, page: &mut Page) {
         match self.ready_after_ms {
             None => page.line(format!("Local stack is already running at {}", self.endpoint)),
@@ -184,10 +184,10 @@ pub(super) async fn running(folder: &Path) -> Result<Option<(Running, Status)>, 
     Ok(running.status().await.map(|status| (running, status)))
 }
 
-fn started(running: Running, status: Status, ready_after_ms: Option<u64>) -> Started {
+fn started(running: Running, status: Status, ready_after_ms: Option<u64>) -> StartedStack {
     let hint = variables(&running.endpoint, &status.stack);
     let hint: Vec<String> = hint.iter().map(|(name, value)| format!("  export {name}={value}")).collect();
     let named = if status.stack == DEFAULT_STACK { String::new() } else { format!(" --name {}", status.stack) };
     let hint = format!("  eval \"$(zae-deploy local env{named})\"\n\nwhich is\n{}", hint.join("\n"));
-    Started { endpoint: running.endpoint, already_running: ready_after_ms.is_none(), ready_after_ms, status, hint }
+    StartedStack { endpoint: running.endpoint, already_running: ready_after_ms.is_none(), ready_after_ms, status, hint }
 }

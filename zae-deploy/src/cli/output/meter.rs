@@ -12,12 +12,12 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Says on stderr how far something has got: on a terminal in place, elsewhere as a line now and then.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    state: Mutex<State>,
+    state: Mutex<MeterState>,
     in_place: bool,
 }
 
 #[derive(Debug)]
-struct State {
+struct MeterState {
     label: String,
     percent: u8,
     told: Instant,
@@ -25,7 +25,7 @@ struct State {
 
 /// A line about a step.
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+enum MeterLine {
     Nothing,
     Line,
     InPlace,
@@ -35,7 +35,7 @@ enum Told {
 
 impl Meter {
     pub(crate) fn new() -> Self {
-        let state = State { label: String::new(), percent: 0, told: Instant::now() };
+        let state = MeterState { label: String::new(), percent: 0, told: Instant::now() };
         Self { state: Mutex::new(state), in_place: io::stderr().is_terminal() }
     }
 
@@ -46,27 +46,27 @@ impl Meter {
         let mut stderr = io::stderr().lock();
         // Progress that nobody reads is no reason to stop.
         let _ = match told {
-            Told::Nothing => Ok(()),
-            Told::Line => writeln!(stderr, "{label}: {percent} %"),
-            Told::InPlace => write!(stderr, "\r{label}: {percent:>3} %").and_then(|()| stderr.flush()),
-            Told::Last => writeln!(stderr, "\r{label}: {percent:>3} %"),
+            MeterLine::Nothing => Ok(()),
+            MeterLine::Line => writeln!(stderr, "{label}: {percent} %"),
+            MeterLine::InPlace => write!(stderr, "\r{label}: {percent:>3} %").and_then(|()| stderr.flush()),
+            MeterLine::Last => writeln!(stderr, "\r{label}: {percent:>3} %"),
         };
     }
 }
 
-impl State {
-    fn step(&mut self, label: &str, percent: u8, now: Instant, in_place: bool) -> Told {
+impl MeterState {
+    fn step(&mut self, label: &str, percent: u8, now: Instant, in_place: bool) -> MeterLine {
         if self.label != label {
             *self = Self { label: label.to_owned(), percent: 0, told: now };
         }
         let moved = percent > self.percent;
         let told = match in_place {
-            true if moved && percent >= 100 => Told::Last,
-            true if moved => Told::InPlace,
-            false if moved && now.duration_since(self.told) >= SILENCE => Told::Line,
-            _ => Told::Nothing,
+            true if moved && percent >= 100 => MeterLine::Last,
+            true if moved => MeterLine::InPlace,
+            false if moved && now.duration_since(self.told) >= SILENCE => MeterLine::Line,
+            _ => MeterLine::Nothing,
         };
-        if told != Told::Nothing {
+        if told != MeterLine::Nothing {
             (self.percent, self.told) = (percent, now);
         }
         told
@@ -75,20 +75,41 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Instant, State, Told};
+    use super::{Duration, Instant, MeterLine, MeterState};
 
     #[test]
     fn a_terminal_is_told_of_every_per_cent_and_a_log_every_few_seconds() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let new = || State { label: String::new(), percent: 0, told: start };
+        let new = || MeterState { label: String::new(), percent: 0, told: start };
         let mut terminal = new();
-        let told: Vec<Told> = [0, 1, 1, 99, 100, 100].map(|percent| terminal.step("x", percent, start, true)).into();
-        assert_eq!(told, [Told::Nothing, Told::InPlace, Told::Nothing, Told::InPlace, Told::Last, Told::Nothing]);
+        let told: Vec<MeterLine> =
+            [0, 1, 1, 99, 100, 100].map(|percent| terminal.step("x", percent, start, true)).into();
+        assert_eq!(
+            told,
+            [
+                MeterLine::Nothing,
+                MeterLine::InPlace,
+                MeterLine::Nothing,
+                MeterLine::InPlace,
+                MeterLine::Last,
+                MeterLine::Nothing
+            ]
+        );
         let mut log = new();
         let steps = [(0, 0), (10, 4), (20, 5), (20, 11), (30, 9), (100, 10)];
-        let told: Vec<Told> = steps.map(|(percent, second)| log.step("x", percent, at(second), false)).into();
-        assert_eq!(told, [Told::Nothing, Told::Nothing, Told::Line, Told::Nothing, Told::Nothing, Told::Line]);
-        assert_eq!(log.step("y", 1, at(11), false), Told::Nothing, "another label starts anew");
+        let told: Vec<MeterLine> = steps.map(|(percent, second)| log.step("x", percent, at(second), false)).into();
+        assert_eq!(
+            told,
+            [
+                MeterLine::Nothing,
+                MeterLine::Nothing,
+                MeterLine::Line,
+                MeterLine::Nothing,
+                MeterLine::Nothing,
+                MeterLine::Line
+            ]
+        );
+        assert_eq!(log.step("y", 1, at(11), false), MeterLine::Nothing, "another label starts anew");
     }
 }

@@ -38,7 +38,7 @@ struct Gone {
     stack: String,
     /// True if it was deleted; false when there was none, and without waiting.
     deleted: bool,
-    outcome: Outcome,
+    outcome: DeleteOutcome,
     archive_bucket: Option<String>,
     #[serde(skip)]
     next: String,
@@ -46,7 +46,7 @@ struct Gone {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Outcome {
+enum DeleteOutcome {
     Deleted,
     Started,
     /// There was no such stack.
@@ -54,8 +54,8 @@ enum Outcome {
 }
 
 impl Gone {
-    fn new(stack: &StackName, outcome: Outcome, next: String) -> Self {
-        let deleted = outcome == Outcome::Deleted;
+    fn new(stack: &StackName, outcome: DeleteOutcome, next: String) -> Self {
+        let deleted = outcome == DeleteOutcome::Deleted;
         Self { stack: stack.to_string(), deleted, outcome, archive_bucket: None, next }
     }
 }
@@ -63,14 +63,14 @@ impl Gone {
 impl Report for Gone {
     fn page(&self, page: &mut Page) {
         match self.outcome {
-            Outcome::Absent => {
+            DeleteOutcome::Absent => {
                 page.line(format!("There is no stack '{}'; nothing to delete", self.stack));
                 return page.line(format!("  {} shows those of the region", self.next));
             }
-            Outcome::Started => {
+            DeleteOutcome::Started => {
                 return page.line(format!("Stack deletion initiated. {} shows how it fares.", self.next));
             }
-            Outcome::Deleted => {}
+            DeleteOutcome::Deleted => {}
         }
         page.done(&format!("Stack '{}' deleted successfully", self.stack));
         if let Some(bucket) = &self.archive_bucket {
@@ -90,7 +90,7 @@ impl Delete {
         let fail = |error: StackError| failed(&action, error);
         let found = match deletable(&cloud, &stack).await {
             Err(StackError::NotFound { .. }) => {
-                return out.show(&Gone::new(&stack, Outcome::Absent, cx.elsewhere("list")));
+                return out.show(&Gone::new(&stack, DeleteOutcome::Absent, cx.elsewhere("list")));
             }
             found => found.map_err(fail)?,
         };
@@ -99,13 +99,13 @@ impl Delete {
         let status = cx.command("status");
         if self.no_wait {
             start_delete(&cloud, &stack).await.map_err(fail)?;
-            return out.show(&Gone::new(&stack, Outcome::Started, status));
+            return out.show(&Gone::new(&stack, DeleteOutcome::Started, status));
         }
-        let watch = watch::Shown::new(cx, &out);
+        let watch = watch::ShownEvents::new(cx, &out);
         let work = async { delete(&cloud, &stack, &watch).await.map_err(fail) };
         let left = || format!("CloudFormation goes on deleting stack {stack}: {status} shows how it fares.");
         let deleted = watch::unless_interrupted(work, left).await?;
-        out.show(&Gone { archive_bucket: deleted.archive_bucket, ..Gone::new(&stack, Outcome::Deleted, status) })
+        out.show(&Gone { archive_bucket: deleted.archive_bucket, ..Gone::new(&stack, DeleteOutcome::Deleted, status) })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         output::{Output, Page, Report},
         prompt::confirm,
     },
-    stack::{Action, Change, Cloud, DeployedStack, Deployment, Plan, StackOptions},
+    stack::{Cloud, DeployedStack, Deployment, ResourceAction, ResourceChange, StackOptions, StackPlan},
 };
 
 /// Creates a stack, or brings an existing one to what the options say and leaves the rest of it as it is. What will
@@ -49,7 +49,7 @@ pub(crate) struct Deploy {
 /// The outcome of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
+pub(super) enum DeployOutcome {
     Created,
     Updated,
     Unchanged,
@@ -60,10 +60,10 @@ pub(super) enum Outcome {
 pub(super) struct Deployed {
     stack: String,
     region: String,
-    outcome: Outcome,
+    outcome: DeployOutcome,
     status: Option<String>,
     stack_id: Option<String>,
-    changes: Vec<Change>,
+    changes: Vec<ResourceChange>,
     outputs: BTreeMap<String, String>,
     #[serde(skip)]
     next: String,
@@ -73,14 +73,14 @@ impl Report for Deployed {
     fn page(&self, page: &mut Page) {
         let words = |status: &str| status.to_lowercase().replace('_', " ");
         match (self.outcome, &self.status) {
-            (Outcome::Started, _) | (_, None) => {
+            (DeployOutcome::Started, _) | (_, None) => {
                 page.done(&format!("Stack '{}' is under way", self.stack));
                 page.line(format!(
                     "  {} shows how it fares; the first program that opens it prepares its table",
                     self.next
                 ));
             }
-            (Outcome::Unchanged, Some(_)) => {
+            (DeployOutcome::Unchanged, Some(_)) => {
                 page.done(&format!("Stack '{}' is up to date; nothing was changed", self.stack));
             }
             (_, Some(status)) => {
@@ -88,7 +88,7 @@ impl Report for Deployed {
                 page.line(format!("  Stack ID: {}", self.stack_id.as_deref().unwrap_or("-")));
             }
         }
-        if self.outcome != Outcome::Started {
+        if self.outcome != DeployOutcome::Started {
             page.done("Version record and namespace 'default' are in place");
         }
     }
@@ -142,15 +142,15 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(super) async fn plan(&self) -> Result<Plan, CliError> {
-        let watch = watch::Shown::new(self.cx, self.out);
+    pub(super) async fn plan(&self) -> Result<StackPlan, CliError> {
+        let watch = watch::ShownEvents::new(self.cx, self.out);
         let plan = async { self.deployment.plan(&watch).await.map_err(|error| failed(self.action, error)) };
         watch::unless_interrupted(plan, || "Nothing was changed.".to_owned()).await
     }
 
     /// Shows what changes, and asks before something is removed or replaced.
-    pub(super) async fn approve(&self, plan: Plan, yes: YesArgs) -> Result<Plan, CliError> {
-        let Plan::Update(update) = &plan else { return Ok(plan) };
+    pub(super) async fn approve(&self, plan: StackPlan, yes: YesArgs) -> Result<StackPlan, CliError> {
+        let StackPlan::Update(update) = &plan else { return Ok(plan) };
         let changes = update.changes();
         self.out.progress(&format!("Changes to stack {}:", self.stack));
         changes.changes().iter().for_each(|change| self.out.progress(&shown(change)));
@@ -169,9 +169,9 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn apply(&self, plan: Plan) -> Result<Deployed, CliError> {
+    pub(super) async fn apply(&self, plan: StackPlan) -> Result<Deployed, CliError> {
         let (outcome, changes) = told(&plan);
-        let watch = watch::Shown::new(self.cx, self.out);
+        let watch = watch::ShownEvents::new(self.cx, self.out);
         let apply = async { self.deployment.apply(plan, &watch).await.map_err(|error| failed(self.action, error)) };
         let status = self.cx.command("status");
         let left = || format!("CloudFormation goes on with stack {}: {status} shows how it fares.", self.stack);
@@ -179,8 +179,8 @@ impl Run<'_> {
         Ok(self.deployed(outcome, changes, Some(stack)))
     }
 
-    async fn start(&self, plan: Plan, retention: Option<u32>) -> Result<Deployed, CliError> {
-        if let Plan::Unchanged(_) = plan {
+    async fn start(&self, plan: StackPlan, retention: Option<u32>) -> Result<Deployed, CliError> {
+        if let StackPlan::Unchanged(_) = plan {
             return self.apply(plan).await;
         }
         let (_, changes) = told(&plan);
@@ -191,10 +191,10 @@ impl Run<'_> {
                 "How long audit events are kept is not stored yet: {again} does that when the stack is ready"
             ));
         }
-        Ok(self.deployed(Outcome::Started, changes, None))
+        Ok(self.deployed(DeployOutcome::Started, changes, None))
     }
 
-    fn deployed(&self, outcome: Outcome, changes: Vec<Change>, stack: Option<DeployedStack>) -> Deployed {
+    fn deployed(&self, outcome: DeployOutcome, changes: Vec<ResourceChange>, stack: Option<DeployedStack>) -> Deployed {
         Deployed {
             stack: self.stack.to_string(),
             region: self.cloud.region().to_owned(),
@@ -208,25 +208,25 @@ impl Run<'_> {
     }
 }
 
-fn told(plan: &Plan) -> (Outcome, Vec<Change>) {
+fn told(plan: &StackPlan) -> (DeployOutcome, Vec<ResourceChange>) {
     match plan {
-        Plan::Create(_) => (Outcome::Created, Vec::new()),
-        Plan::Update(update) => (Outcome::Updated, update.changes().changes().to_vec()),
-        Plan::Unchanged(_) => (Outcome::Unchanged, Vec::new()),
+        StackPlan::Create(_) => (DeployOutcome::Created, Vec::new()),
+        StackPlan::Update(update) => (DeployOutcome::Updated, update.changes().changes().to_vec()),
+        StackPlan::Unchanged(_) => (DeployOutcome::Unchanged, Vec::new()),
     }
 }
 
-fn verb(action: Action) -> (&'static str, &'static str) {
+fn verb(action: ResourceAction) -> (&'static str, &'static str) {
     match action {
-        Action::Add => ("+", "add"),
-        Action::Modify => ("~", "modify"),
-        Action::Replace => ("!", "replace"),
-        Action::MayReplace => ("!", "may replace"),
-        Action::Remove => ("-", "remove"),
+        ResourceAction::Add => ("+", "add"),
+        ResourceAction::Modify => ("~", "modify"),
+        ResourceAction::Replace => ("!", "replace"),
+        ResourceAction::MayReplace => ("!", "may replace"),
+        ResourceAction::Remove => ("-", "remove"),
     }
 }
 
-fn shown(change: &Change) -> String {
+fn shown(change: &ResourceChange) -> String {
     let (symbol, verb) = verb(change.action);
     let properties = match change.properties.as_slice() {
         [] => String::new(),
@@ -235,6 +235,6 @@ fn shown(change: &Change) -> String {
     format!("  {symbol} {verb:<11} {} ({}){properties}", change.logical_id, change.resource_type)
 }
 
-fn loss(change: &Change) -> String {
+fn loss(change: &ResourceChange) -> String {
     format!("{} {} ({})", verb(change.action).1, change.logical_id, change.resource_type)
 }

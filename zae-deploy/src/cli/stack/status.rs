@@ -30,7 +30,7 @@ const POLICIES: [(&str, &str); 6] = [
 const ROLES: [(&str, &str); 3] = [("App", "AppRoleArn"), ("Admin", "AdminRoleArn"), ("ReadOnly", "ReadOnlyRoleArn")];
 
 #[derive(Serialize)]
-struct Status {
+struct StatusReport {
     stack: String,
     region: String,
     available: bool,
@@ -62,7 +62,7 @@ struct Arn {
     arn: String,
 }
 
-impl Report for Status {
+impl Report for StatusReport {
     fn page(&self, page: &mut Page) {
         let yes = |yes: bool, on: &str, off: &str| if yes { on.to_owned() } else { off.to_owned() };
         let or = |text: &Option<String>, none: &str| text.clone().unwrap_or_else(|| none.to_owned());
@@ -127,7 +127,7 @@ impl Report for Status {
     }
 }
 
-impl Status {
+impl StatusReport {
     /// Words whether a function is there, and what it runs if that is not this project's package.
     fn code(&self, function: Function, enabled: bool) -> String {
         let deployed = self.functions.iter().find(|deployed| deployed.function() == function);
@@ -199,7 +199,7 @@ async fn collect(
     stack: Option<DeployedStack>,
     table: Option<TableDescription>,
     latency: Option<u64>,
-) -> Status {
+) -> StatusReport {
     let records = match &table {
         Some(_) => records(cloud, name).await,
         None => None,
@@ -230,7 +230,7 @@ async fn collect(
         _ => None,
     };
     let count = |value: Option<i64>| value.map(i64::unsigned_abs);
-    Status {
+    StatusReport {
         stack: name.to_string(),
         region: cloud.region().to_owned(),
         available,

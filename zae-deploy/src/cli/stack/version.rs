@@ -10,7 +10,7 @@ use crate::cli::{
 
 /// Two versions, and the commands that may be next.
 #[derive(Serialize)]
-struct Compared {
+struct ComparedVersions {
     #[serde(flatten)]
     versions: Versions,
     #[serde(skip)]
@@ -19,7 +19,7 @@ struct Compared {
     upgrade: String,
 }
 
-impl Compared {
+impl ComparedVersions {
     async fn read(cx: &Context, doing: &str) -> Result<Self, CliError> {
         let versions = Versions::read(cx, doing).await?;
         Ok(Self { versions, deploy: cx.command("deploy"), upgrade: cx.command("upgrade") })
@@ -27,11 +27,11 @@ impl Compared {
 }
 
 #[derive(Serialize)]
-struct Version(Compared);
+struct Version(ComparedVersions);
 
 impl Report for Version {
     fn page(&self, page: &mut Page) {
-        let Compared { versions, deploy, upgrade } = &self.0;
+        let ComparedVersions { versions, deploy, upgrade } = &self.0;
         page.blank();
         page.heading("zae-limiter Infrastructure Version");
         page.rule('=', 36);
@@ -69,18 +69,18 @@ impl Report for Version {
 }
 
 pub(super) async fn run(cx: &Context, out: &Output) -> Result<(), CliError> {
-    let compared = Compared::read(cx, "get version info").await?;
+    let compared = ComparedVersions::read(cx, "get version info").await?;
     let failed = matches!(compared.versions.result, Fit::Incompatible(_));
     out.show(&Version(compared))?;
     if failed { Err(CliError::Shown) } else { Ok(()) }
 }
 
 #[derive(Serialize)]
-struct Check(Compared);
+struct Check(ComparedVersions);
 
 impl Report for Check {
     fn page(&self, page: &mut Page) {
-        let Compared { versions, deploy, upgrade } = &self.0;
+        let ComparedVersions { versions, deploy, upgrade } = &self.0;
         page.blank();
         page.heading("Compatibility Check");
         page.rule('=', 20);
@@ -110,7 +110,7 @@ impl Report for Check {
 }
 
 pub(super) async fn check(cx: &Context, out: &Output) -> Result<(), CliError> {
-    let compared = Compared::read(cx, "check").await?;
+    let compared = ComparedVersions::read(cx, "check").await?;
     let failed = matches!(compared.versions.result, Fit::Incompatible(_) | Fit::NotInitialized);
     out.show(&Check(compared))?;
     if failed { Err(CliError::Shown) } else { Ok(()) }

@@ -12,20 +12,20 @@ use super::super::{
 use crate::stack::{StackEvent, Watch};
 
 /// Shows each step once: that a resource is begun, and how it ended.
-pub(super) struct Shown<'a> {
+pub(super) struct ShownEvents<'a> {
     cx: &'a Context,
     out: &'a Output,
     begun: Mutex<HashSet<(String, String)>>,
     meter: Meter,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ShownEvents<'a> {
     pub(super) fn new(cx: &'a Context, out: &'a Output) -> Self {
         Self { cx, out, begun: Mutex::default(), meter: Meter::new() }
     }
 }
 
-impl Watch for Shown<'_> {
+impl Watch for ShownEvents<'_> {
     fn event(&self, event: &StackEvent) {
         // CloudFormation says twice that it begins: before and after the service has accepted it.
         let key = (event.logical_id.clone(), event.status.clone());

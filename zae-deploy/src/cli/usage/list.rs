@@ -13,7 +13,7 @@ use crate::cli::{
 };
 
 #[derive(Args, Debug)]
-pub(super) struct List {
+pub(super) struct ListUsage {
     #[command(flatten)]
     filter: Filter,
     /// At most this many snapshots
@@ -27,7 +27,7 @@ pub(super) struct List {
     plot: bool,
 }
 
-impl List {
+impl ListUsage {
     pub(super) async fn run(&self, group: &Group, cx: &Context, out: &Output) -> Result<(), CliError> {
         let mut query = self.filter.query(cx)?.limit(self.limit);
         if let Some(cursor) = &self.cursor {

@@ -38,7 +38,7 @@ enum Command {
 Examples:
   zae-deploy usage list --entity-id user-premium --start 24h --plot
   zae-deploy usage list --resource gpt-4 --window daily --start 7d")]
-    List(list::List),
+    List(list::ListUsage),
     /// Add usage up
     #[command(after_help = "\
 Examples:

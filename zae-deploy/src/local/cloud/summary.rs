@@ -1,4 +1,4 @@
-//! What a template declares, as CloudFormation tells before anything is made of it.
+//! The declarations of a template, which CloudFormation tells before anything is made of it.
 
 use serde_json::Value;
 

@@ -20,13 +20,13 @@ const MAX_PLACEHOLDER: usize = 255;
 const TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"];
 
 /// The names that placeholders stand for.
-pub(super) type Names = Option<HashMap<String, String>>;
+pub(super) type AttributeNames = Option<HashMap<String, String>>;
 /// The values that placeholders stand for.
 pub(super) type Values = Option<HashMap<String, AttributeValue>>;
 
 /// An expression and the parameter that it is in.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Expression<'a> {
+pub(super) enum RequestExpression<'a> {
     /// An update expression, in which `=` assigns.
     Update(&'a str),
     /// A condition expression.
@@ -35,7 +35,7 @@ pub(super) enum Expression<'a> {
     Filter(&'a str),
 }
 
-impl<'a> Expression<'a> {
+impl<'a> RequestExpression<'a> {
     /// Returns the parameter's name for messages.
     fn parameter(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl<'a> Expression<'a> {
     fn check(self, values: &Values) -> Result<(), DynoxideError> {
         let bad = |why: String| refused(format!("Invalid {}: {why}", self.parameter()));
         let mut operators = 0;
-        let mut tokens = Tokens(self.text()).peekable();
+        let mut tokens = Lexemes(self.text()).peekable();
         while let Some(token) = tokens.next() {
             let word = token.to_ascii_uppercase();
             let is_call = tokens.peek().is_some_and(|next| *next == "(");
@@ -120,9 +120,9 @@ fn operands<'a>(tokens: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 
 /// The words and signs of an expression.
 #[derive(Clone, Debug)]
-struct Tokens<'a>(&'a str);
+struct Lexemes<'a>(&'a str);
 
-impl<'a> Iterator for Tokens<'a> {
+impl<'a> Iterator for Lexemes<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
@@ -144,8 +144,8 @@ impl<'a> Iterator for Tokens<'a> {
 
 /// Checks the expressions of a request, and the placeholders that come with them.
 pub(super) fn check<'a>(
-    expressions: impl IntoIterator<Item = Option<Expression<'a>>>,
-    names: &Names,
+    expressions: impl IntoIterator<Item = Option<RequestExpression<'a>>>,
+    names: &AttributeNames,
     values: &Values,
 ) -> Result<(), DynoxideError> {
     let placeholders = names.iter().flat_map(HashMap::keys).chain(values.iter().flat_map(HashMap::keys));
@@ -159,7 +159,7 @@ pub(super) fn check<'a>(
 /// Refuses empty texts in the condition of a key.
 pub(super) fn check_key_condition(condition: &str, values: &Values) -> Result<(), DynoxideError> {
     let is_empty = |value: &AttributeValue| matches!(value, AttributeValue::S(text) if text.is_empty());
-    let mut named = Tokens(condition).filter_map(|token| values.as_ref()?.get(token));
+    let mut named = Lexemes(condition).filter_map(|token| values.as_ref()?.get(token));
     if named.any(is_empty) {
         let why = "One or more parameter values are not valid. \
                    The AttributeValue for a key attribute cannot contain an empty string value";

@@ -38,7 +38,7 @@ use dynoxide::{
         update_time_to_live::UpdateTimeToLiveRequest,
     },
 };
-use expressions::Expression;
+use expressions::RequestExpression;
 use serde::de::DeserializeOwned;
 
 /// A request that is held to DynamoDB's limits.
@@ -62,8 +62,8 @@ impl Limited for DescribeTimeToLiveRequest {}
 
 impl Limited for UpdateItemRequest {
     fn check(&self, _: &Database) -> Result<(), DynoxideError> {
-        let update = self.update_expression.as_deref().map(Expression::Update);
-        let condition = self.condition_expression.as_deref().map(Expression::Condition);
+        let update = self.update_expression.as_deref().map(RequestExpression::Update);
+        let condition = self.condition_expression.as_deref().map(RequestExpression::Condition);
         let (names, values) = (&self.expression_attribute_names, &self.expression_attribute_values);
         expressions::check([update, condition], names, values)
     }
@@ -72,14 +72,14 @@ impl Limited for UpdateItemRequest {
 impl Limited for PutItemRequest {
     fn check(&self, database: &Database) -> Result<(), DynoxideError> {
         items::check(database, &self.table_name, &self.item)?;
-        let condition = self.condition_expression.as_deref().map(Expression::Condition);
+        let condition = self.condition_expression.as_deref().map(RequestExpression::Condition);
         expressions::check([condition], &self.expression_attribute_names, &self.expression_attribute_values)
     }
 }
 
 impl Limited for DeleteItemRequest {
     fn check(&self, _: &Database) -> Result<(), DynoxideError> {
-        let condition = self.condition_expression.as_deref().map(Expression::Condition);
+        let condition = self.condition_expression.as_deref().map(RequestExpression::Condition);
         expressions::check([condition], &self.expression_attribute_names, &self.expression_attribute_values)
     }
 }
@@ -87,7 +87,7 @@ impl Limited for DeleteItemRequest {
 impl Limited for QueryRequest {
     fn check(&self, _: &Database) -> Result<(), DynoxideError> {
         let (names, values) = (&self.expression_attribute_names, &self.expression_attribute_values);
-        let filter = self.filter_expression.as_deref().map(Expression::Filter);
+        let filter = self.filter_expression.as_deref().map(RequestExpression::Filter);
         expressions::check([filter], names, values)?;
         self.key_condition_expression.iter().try_for_each(|text| expressions::check_key_condition(text, values))
     }
@@ -95,7 +95,7 @@ impl Limited for QueryRequest {
 
 impl Limited for ScanRequest {
     fn check(&self, _: &Database) -> Result<(), DynoxideError> {
-        let filter = self.filter_expression.as_deref().map(Expression::Filter);
+        let filter = self.filter_expression.as_deref().map(RequestExpression::Filter);
         expressions::check([filter], &self.expression_attribute_names, &self.expression_attribute_values)
     }
 }
@@ -145,20 +145,20 @@ pub(super) fn refusal(database: &Database, operation: &str, body: &[u8]) -> Opti
 fn check_action(database: &Database, action: &TransactWriteItem) -> Result<(), DynoxideError> {
     if let Some(put) = &action.put {
         items::check(database, &put.table_name, &put.item)?;
-        let condition = put.condition_expression.as_deref().map(Expression::Condition);
+        let condition = put.condition_expression.as_deref().map(RequestExpression::Condition);
         expressions::check([condition], &put.expression_attribute_names, &put.expression_attribute_values)?;
     }
     if let Some(update) = &action.update {
-        let condition = update.condition_expression.as_deref().map(Expression::Condition);
-        let expressions = [Some(Expression::Update(&update.update_expression)), condition];
+        let condition = update.condition_expression.as_deref().map(RequestExpression::Condition);
+        let expressions = [Some(RequestExpression::Update(&update.update_expression)), condition];
         expressions::check(expressions, &update.expression_attribute_names, &update.expression_attribute_values)?;
     }
     if let Some(delete) = &action.delete {
-        let condition = delete.condition_expression.as_deref().map(Expression::Condition);
+        let condition = delete.condition_expression.as_deref().map(RequestExpression::Condition);
         expressions::check([condition], &delete.expression_attribute_names, &delete.expression_attribute_values)?;
     }
     if let Some(check) = &action.condition_check {
-        let condition = [Some(Expression::Condition(&check.condition_expression))];
+        let condition = [Some(RequestExpression::Condition(&check.condition_expression))];
         expressions::check(condition, &check.expression_attribute_names, &check.expression_attribute_values)?;
     }
     Ok(())
