@@ -2,6 +2,23 @@
 //!
 //! Time splits into phases. In each of them a limit gains by the parameters of that phase, and its balance never
 //! exceeds that phase's capacity: a falling capacity cuts it, a rising one grants nothing at once.
+//!
+//! In numbers: 100 tokens a minute, halved from 9:00 to 17:00. A bucket that holds 20 at 8:59:30 gains 50 until 9:00
+//! and would hold 70; it is cut to the 50 that its capacity then is. At 9:00:30 it still holds 50. At 17:00 nothing is
+//! added, and from then on it gains 100 a minute up to 100.
+//!
+//! # A balance after a long time
+//!
+//! Walking through all phases of ten idle years would take thousands of steps. But the balance at the end never falls
+//! if the one at the beginning is raised, and two walks that both meet the ceiling at some instant agree from there on.
+//! So the walk begins a month ago with the least that the bucket can have had then (nothing, or its debt). If that walk
+//! meets the ceiling, every other one does too, and its end is the answer; else a year is tried, and then all of it.
+//!
+//! # Waits
+//!
+//! A request waits through as many phases as it takes, up to a thousand; each adds what it gains. A reset ends every
+//! wait, because it fills the limit. After a thousand phases the answer is that of the parameters without a schedule:
+//! too far ahead to be worth more.
 
 use crate::{
     bucket::{
@@ -33,16 +50,19 @@ pub(crate) struct Course<'a> {
 
 /// The balance that a walk through time arrived at.
 struct Walked {
+    /// The balance, in mt.
     tokens: i64,
     /// True if it met the ceiling, so that it does not depend on where the walk began.
     met_ceiling: bool,
 }
 
 impl Course<'_> {
+    /// The phase at an instant; without a schedule, one that never ends.
     fn phase(&self, now: i64) -> Phase {
         self.schedule.map_or(Phase { entry: None, from: i64::MIN, until: i64::MAX }, |schedule| schedule.phase(now))
     }
 
+    /// The parameters of a phase, undivided.
     fn whole(&self, phase: &Phase) -> Params {
         self.schedule.map_or(self.base, |schedule| schedule.params(self.base, phase))
     }
@@ -71,6 +91,7 @@ impl Course<'_> {
         self.walk(tokens, refilled, now).tokens
     }
 
+    /// Goes from phase to phase from a balance at `from` to `now`.
     fn walk(&self, tokens: i64, from: i64, now: i64) -> Walked {
         let mut walked = Walked { tokens, met_ceiling: false };
         let mut at = from;
@@ -96,6 +117,7 @@ impl Course<'_> {
         self.wait_within(deficit, now, AHEAD)
     }
 
+    /// The wait, looking ahead at most so many phases.
     fn wait_within(&self, deficit: i64, now: i64, ahead: usize) -> Option<i64> {
         if deficit <= 0 {
             return Some(0);

@@ -1,4 +1,18 @@
 //! The days that an expression matches, and the minutes of such a day; on a plain calendar, without zones.
+//!
+//! Days are counted from 1 January 1970, a Thursday. Between a day and its month the well-known conversions go that
+//! count years from March on, so that the leap day is the last of the year (Howard Hinnant, "chrono-Compatible
+//! Low-Level Date Algorithms"). They are exact for every year that 64 bits reach.
+//!
+//! # The days of a month as one number
+//!
+//! An expression has its days of the month and its weekdays as sets of bits. A month turns the weekdays into days: the
+//! set is rotated so that bit 0 is the weekday of the 1st, and repeated five times. One operation then combines both,
+//! `and` if either field begins with `*`, else `or`, as cron does. What is left is cut to the month's length, and the
+//! first or last match is a count of zeros.
+//!
+//! Fridays (bit 5) in February 2026, which begins with a Sunday: rotated by 0, repeated at 5, 12, 19, 26, moved up by
+//! one as days begin with 1: the 6th, 13th, 20th and 27th.
 
 use std::ops::Range;
 
@@ -7,11 +21,13 @@ use crate::{bucket::schedule::DAY, model::schedule::Cron};
 /// A month of the proleptic Gregorian calendar.
 #[derive(Clone, Copy)]
 struct Month {
+    /// The year.
     year: i64,
     /// From 1 on.
     month: u32,
     /// Its first day, in days of the epoch.
     first: i64,
+    /// Its days.
     length: u32,
 }
 
@@ -21,6 +37,7 @@ fn days_before_march(year: i64) -> i64 {
 }
 
 impl Month {
+    /// The month of a year.
     fn new(year: i64, month: u32) -> Self {
         let begins_in_march = |month: u32| i64::from((month + 9) % 12);
         let start = |year: i64, month: u32| {
@@ -33,6 +50,7 @@ impl Month {
         Self { year, month, first, length }
     }
 
+    /// The month that a day lies in.
     fn of_day(day: i64) -> Self {
         let shifted = day + 719_468;
         let era = shifted.div_euclid(146_097);
@@ -45,10 +63,12 @@ impl Month {
         Self::new(year, month)
     }
 
+    /// The month after it.
     fn next(self) -> Self {
         if self.month == 12 { Self::new(self.year + 1, 1) } else { Self::new(self.year, self.month + 1) }
     }
 
+    /// The month before it.
     fn previous(self) -> Self {
         if self.month == 1 { Self::new(self.year - 1, 12) } else { Self::new(self.year, self.month - 1) }
     }
@@ -72,6 +92,7 @@ impl Month {
         u32::try_from(day - self.first + 1).unwrap_or(0)
     }
 
+    /// The day with this number.
     fn day(self, number: u32) -> i64 {
         self.first + i64::from(number) - 1
     }
@@ -139,6 +160,7 @@ pub(super) fn last_time(cron: &Cron, minute: i64, matching: bool) -> Option<i64>
     })
 }
 
+/// The minutes of an hour at which `cron` matches, or does not: bit m stands for minute m.
 fn minutes_of_hour(cron: &Cron, hour: i64, matching: bool) -> u64 {
     const HOUR: u64 = (1 << 60) - 1;
     let minutes = if cron.hours() & 1 << hour != 0 { cron.minutes() } else { 0 };

@@ -1,4 +1,18 @@
 //! A limit's parameters over time: [`Phase`].
+//!
+//! Entries are asked in their order, and the first that matches decides; if none does, the limit's own parameters hold.
+//! So a phase ends when its entry ceases to match, or an earlier one begins to. With
+//!
+//! ```text
+//! 1.  * 12 * * *     factor 2      at noon
+//! 2.  * 9-17 * * *   factor 0.5    in working hours
+//! ```
+//!
+//! the phases of a day are: own parameters until 9:00, the second entry until 12:00, the first until 13:00, the second
+//! until 18:00, own parameters.
+//!
+//! A phase carries its ends, so whoever keeps it need not ask again before the second. Computing it takes a search for
+//! each entry that could end it.
 
 use crate::{
     bucket::{

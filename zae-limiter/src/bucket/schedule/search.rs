@@ -1,4 +1,21 @@
 //! The instants at which an expression begins or ceases to match, in minutes of the epoch.
+//!
+//! A zone's wall clock is the epoch's plus a shift that is constant for months. So a search goes through *spans* of one
+//! shift: in each it looks on a plain calendar, where a day has 1440 minutes, and shifts the minute that it finds back.
+//! A span without one is passed over whole.
+//!
+//! New York in 2026, where the shift is −300 minutes in winter and −240 in summer:
+//!
+//! | expression | instants | why |
+//! |---|---|---|
+//! | `30 2 * * *` | 7 March 07:30 UTC, then 9 March 06:30 UTC | on 8 March the clock goes from 2:00 to 3:00, and 2:30 is in neither span |
+//! | `30 1 * * *` | 1 November 05:30 and 06:30 UTC | the clock goes back from 2:00 to 1:00, and 1:30 is in both spans |
+//!
+//! A day that matches is found by the sets of a month ([`days`](super::days)), so twelve looks cover a year. A search
+//! ends after 60 years: an expression that matches no day in that time, such as 31 February, never does.
+//!
+//! *Gaps* are searched for in the same way, because a phase ends when its expression ceases to match. Where an
+//! expression matches whole days (`* * * * 1-5`), the gap is a day; else it is a minute of the same or the next day.
 
 use std::ops::RangeInclusive;
 
@@ -30,7 +47,9 @@ pub(super) enum Wanted {
 
 /// Minutes of the epoch for which a zone's clock keeps one distance to UTC.
 struct Span {
+    /// The first minute with this shift.
     first: i64,
+    /// The last minute with this shift.
     last: i64,
     /// The minute of the wall clock is the minute of the epoch plus this.
     shift: i64,
@@ -99,6 +118,7 @@ pub(super) fn last(cron: &Cron, zone: &Zone, from: i64, wanted: Wanted) -> Optio
     None
 }
 
+/// The first wanted minute between two minutes of the plain calendar, both included.
 fn first_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64> {
     let (day, time) = split(first);
     let (last_day_of_span, _) = split(last);
@@ -123,6 +143,7 @@ fn first_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64
     found.filter(|found| *found <= last)
 }
 
+/// The last such minute.
 fn last_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64> {
     const LAST_MINUTE: i64 = DAY - 1;
     let (day, time) = split(last);

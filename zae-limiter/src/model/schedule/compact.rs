@@ -4,11 +4,19 @@
 //! `D`, `M` and `w` are the fields of its cron expression, left out where they are `*`; `s` is a factor in thousandths,
 //! `c`, `a` and `p` are capacity, refill amount (tokens) and period (seconds). So `1h9-17w1-5s500` halves a limit from
 //! nine to five on weekdays, and `1m0h0` restores a quota at midnight.
+//!
+//! Text and not a map, because a write of a bucket has to compare a limit's schedule with what is stored, and one
+//! string is one operand. It is also what counts most for the size of an item.
+//!
+//! Reading is strict: an unknown version or tag, a tag given twice, and values that are no numbers are errors, since
+//! half a schedule would be enforced as another one. A version that is newer has an error of its own, for which the
+//! cure is another client and not another text.
 
 use std::fmt::Write as _;
 
 use crate::model::schedule::{Change, Cron, Entry, ScheduleError, field::CronField};
 
+/// The version that is written and read.
 const VERSION: &str = "1";
 
 /// The stored form of a parameter schedule.
@@ -39,6 +47,7 @@ pub(crate) fn of_crons(crons: &[Cron]) -> String {
     text
 }
 
+/// Appends an expression, after a separator unless it is the first.
 fn push_cron(text: &mut String, index: usize, cron: &Cron) {
     if index > 0 {
         text.push(';');
@@ -51,11 +60,13 @@ fn push_cron(text: &mut String, index: usize, cron: &Cron) {
     }
 }
 
+/// Appends a tagged value.
 fn push(text: &mut String, tag: char, value: u64) {
     // A `String` takes all that is written.
     let _ = write!(text, "{tag}{value}");
 }
 
+/// The tag of a field.
 fn tag(field: CronField) -> char {
     match field {
         CronField::Minute => 'm',
@@ -106,12 +117,16 @@ fn split(text: &str) -> Result<impl Iterator<Item = &str>, ScheduleError> {
 /// The values of one entry by their tags.
 #[derive(Default)]
 struct Tagged<'a> {
+    /// The fields of the expression, in order.
     cron: [Option<&'a str>; 5],
+    /// The factor, in thousandths.
     scale: Option<&'a str>,
+    /// Capacity, refill amount and period.
     replace: [Option<&'a str>; 3],
 }
 
 impl<'a> Tagged<'a> {
+    /// Sorts the values by their tags.
     fn of(entry: &'a str) -> Result<Self, ScheduleError> {
         let mut tagged = Self::default();
         let mut rest = entry;
@@ -139,14 +154,17 @@ impl<'a> Tagged<'a> {
         Ok(tagged)
     }
 
+    /// The expression, `*` where a field is left out.
     fn cron(&self) -> Result<Cron, ScheduleError> {
         self.cron.map(|field| field.unwrap_or("*")).join(" ").parse()
     }
 
+    /// Returns true if the entry changes parameters.
     fn has_change(&self) -> bool {
         self.scale.is_some() || self.replace.iter().any(Option::is_some)
     }
 
+    /// The change, which is a factor or replacements, and not both.
     fn change(&self) -> Result<Change, ScheduleError> {
         let [capacity, refill_amount, refill_period] = self.replace;
         match self.scale {
@@ -160,6 +178,7 @@ impl<'a> Tagged<'a> {
     }
 }
 
+/// Reads a whole number.
 fn number(text: &str) -> Result<u64, ScheduleError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits { text.parse().ok() } else { None };

@@ -1,4 +1,21 @@
 //! One field of a cron expression: [`Field`].
+//!
+//! A field is a list of terms, each a value, a range or `*`, with a step or without:
+//!
+//! | term | values, as minutes | remark |
+//! |---|---|---|
+//! | `*` | 0 to 59 | |
+//! | `*/15` | 0, 15, 30, 45 | |
+//! | `10-20/5` | 10, 15, 20 | |
+//! | `50/5` | 50, 55 | a lone value with a step goes on to the end |
+//! | `1,2,40-42` | 1, 2, 40, 41, 42 | |
+//!
+//! Months and weekdays also have names of three letters, in any case. Sunday is 0 and 7. A range must not descend, and
+//! a step must not be 0.
+//!
+//! The set of values is one number of 64 bits, which is all that matching needs. The text is kept beside it, with
+//! numbers for names, because the table stores it and clients in two languages must find the same text, and because
+//! cron asks how it begins: days of month and week are combined by `and` if one of them begins with `*`.
 
 use std::fmt::{self, Write as _};
 
@@ -7,7 +24,9 @@ use crate::model::schedule::error::{FieldRule, ScheduleError};
 /// Characters of an offending term that an error keeps.
 const KEPT_CHARS: usize = 20;
 
+/// Names of months, from 1 on.
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+/// Names of weekdays, from 0 on.
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// The fields of a cron expression, in order.
@@ -27,6 +46,7 @@ pub(crate) enum CronField {
 }
 
 impl CronField {
+    /// The fields in the order of an expression.
     pub(crate) const ALL: [Self; 5] = [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
 
     /// The smallest and the largest value.
@@ -67,6 +87,7 @@ impl CronField {
         (first..=last).fold(0, |set, value| set | 1 << value)
     }
 
+    /// Describes a term that breaks a rule: cut, and without control characters.
     fn error(self, term: &str, rule: FieldRule) -> ScheduleError {
         let term = match term.char_indices().nth(KEPT_CHARS) {
             Some((end, _)) => format!("{}...", &term[..end]),
@@ -100,6 +121,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
+    /// Reads a list of terms.
     pub(crate) fn parse(field: CronField, text: &str) -> Result<Self, ScheduleError> {
         let (mut stored, mut values) = (String::with_capacity(text.len()), 0);
         for (index, term) in text.split(',').enumerate() {
@@ -186,6 +208,7 @@ fn parse_term(field: CronField, term: &str, stored: &mut String) -> Result<u64, 
     Ok(values.fold(0, |set, value| set | 1 << value))
 }
 
+/// Appends a value in its stored form: digits as they were given, the number for a name.
 fn push_value(stored: &mut String, text: &str, value: u32) {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         stored.push_str(text);
@@ -195,6 +218,7 @@ fn push_value(stored: &mut String, text: &str, value: u32) {
     }
 }
 
+/// Reads a name or a number within the field's bounds.
 fn value(field: CronField, term: &str, text: &str) -> Result<u32, ScheduleError> {
     if text.is_empty() {
         return Err(field.error(term, FieldRule::Missing));

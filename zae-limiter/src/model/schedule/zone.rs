@@ -1,6 +1,10 @@
 //! Time zones: [`Zone`].
 //!
 //! The database is compiled in, so that no process depends on the system's: all of a fleet see the same edges.
+//!
+//! Names are compared exactly, as Python's `zoneinfo` does on a file system that tells case apart: a name that one
+//! client accepts and another does not would be a limit that only some enforce. A zone is its name: two zones with the
+//! same rules are different values, because the name is what is stored.
 
 use std::{
     fmt,
@@ -25,7 +29,9 @@ static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bu
 /// A time zone of the IANA database by its exact name; links such as `US/Eastern` count.
 #[derive(Clone)]
 pub(crate) struct Zone {
+    /// The name as it was given.
     name: Arc<str>,
+    /// Offsets and transitions.
     rules: TimeZone,
 }
 
