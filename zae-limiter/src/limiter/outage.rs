@@ -29,7 +29,11 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// Applies the policy for when the store cannot be asked.
+    /// Applies the policy for when the store cannot be asked: the request's, else the limiter's, else the one that was
+    /// last read from the table, else block.
+    ///
+    /// A grant is a lease without a bucket: it can be adjusted and committed like any other, and nothing is written for
+    /// it.
     pub(super) fn without_store(
         &self,
         wish: &AcquireSpec,

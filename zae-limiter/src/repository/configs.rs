@@ -2,6 +2,13 @@
 //!
 //! Item, registry and audit trail change in one transaction, so that a crash leaves all or nothing. What a replacement
 //! keeps of the old item, or refuses to touch, is a condition of it: a neighbour's change in between means another try.
+//!
+//! Three items change for one set of limits: the configuration itself, the registry that lists which resources or
+//! entities have one (a query over all of them would read the whole table), and the audit event. Registries are sets
+//! and counters that are added to, so changes to different resources do not exclude each other.
+//!
+//! A replacement keeps what it does not know about: an attribute that another tool has put there (retention, a switch)
+//! is carried over, and is a condition of the write, as it might be changed between reading and writing.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 

@@ -7,6 +7,9 @@
 //! | `default`, in a table that nobody has opened yet | registers it, and writes the version record |
 //! | deleted, its data still there | fails, and names how to recover or replace it |
 //! | never registered | fails: a typo must not create an empty namespace |
+//!
+//! A process checks once a minute that its name still leads to the id it has open ([`gone`]). A namespace whose name
+//! was taken over by a new one has its old id still, and is not served under it.
 
 use super::MissingVersion;
 use crate::{

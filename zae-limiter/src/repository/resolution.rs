@@ -217,6 +217,9 @@ impl Repository {
     }
 
     /// Answers from memory, or reads once for all who ask meanwhile.
+    ///
+    /// A read that was begun before a change must not answer a call that came after it, so an entry is compared with
+    /// the changes known when the call was made, and read again if it is older.
     async fn read_or_remember(
         &self,
         entity: &EntityId,

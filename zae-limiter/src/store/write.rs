@@ -103,6 +103,9 @@ fn written(result: Result<(), RepositoryError>) -> Result<ConditionalWrite, Repo
 
 impl Store {
     /// Writes a whole item.
+    ///
+    /// Repeated by the SDK, so the condition has to hold only until the first attempt was done: an answer of `Refused`
+    /// after a broken connection may mean that this very write was done. A caller for whom that matters reads again.
     pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<ConditionalWrite, RepositoryError> {
         let request = self
             .client
@@ -132,6 +135,9 @@ impl Store {
     }
 
     /// Removes an item and answers what it was; `None` when there was none (or when a repetition found it gone).
+    ///
+    /// The answer is the item as it was in the moment of its removal, which no read before it could tell: what others
+    /// took until then is accounted for.
     pub(crate) async fn take(&self, key: &Key) -> Result<Option<Item>, RepositoryError> {
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.attributes()));
         let answer = request.return_values(ReturnValue::AllOld).send().await;
@@ -139,6 +145,8 @@ impl Store {
     }
 
     /// Changes an item like [`Store::update`], and tells what was in the way.
+    ///
+    /// For writes that are planned again from what is there, without a read in between.
     pub(crate) async fn update_or_see(
         &self,
         key: &Key,
@@ -169,6 +177,8 @@ impl Store {
     }
 
     /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.
+    ///
+    /// No conditions are possible here, so it is only for items that nobody may need, whatever is in them by now.
     pub(crate) async fn batch_delete(&self, keys: &[Key]) -> Result<(), RepositoryError> {
         for chunk in keys.chunks(BATCH) {
             let requests: Result<Vec<_>, BuildError> = chunk
@@ -194,6 +204,9 @@ impl Store {
     }
 
     /// Writes all parts or none. Collisions with other transactions are tried again.
+    ///
+    /// Two write units for each unit of a part. Parts are refused together; the indices tell which condition did not
+    /// hold, so a caller can say why.
     pub(crate) async fn transact(&self, parts: &[TransactPart]) -> Result<Committed, RepositoryError> {
         let items: Result<Vec<_>, _> = parts.iter().map(|part| self.part(part)).collect();
         let items = items.map_err(|error| rejected("TransactWriteItems", error))?;

@@ -113,6 +113,10 @@ fn is_taken(limit: &str) -> bool {
 }
 
 /// Adds to a snapshot, on the condition that none of the records was counted.
+///
+/// One `UpdateItem` for any number of records: facts are set, counters added to, and for each shard the mark moves from
+/// below the first record to the last. If a shard's mark is not below the first, the whole write is refused, and the
+/// caller leaves out what was counted.
 pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, retention_days: u32) -> Expression {
     let expires = time::epoch_seconds(now_ms).saturating_add(i64::from(retention_days) * SECONDS_PER_DAY);
     let pk = snapshot::pk(snapshot);

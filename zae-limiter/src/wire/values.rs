@@ -18,6 +18,8 @@ pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
 }
 
 /// A whole number.
+///
+/// Formatted without the formatter's machinery, because a write has a dozen of them.
 pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
     let value: i128 = value.into();
     let mut digits = itoa::Buffer::new();

@@ -63,6 +63,10 @@ use crate::{
 };
 
 /// Asks a target's bucket, shard after shard where a neighbour has sharded it.
+///
+/// In numbers: a bucket in four shards is asked from a random one on, say 2, 3, 0, 1. The first that grants ends it. If
+/// all refuse, the answer is the refusal with the shortest wait, because one acquire takes from one shard. The number
+/// of shards is looked up again after each answer: the first ask may have been the one that found out.
 async fn ask_target(
     target: &Arc<Target>,
     lanes: &Lanes,
@@ -222,6 +226,9 @@ fn remembered_refusal(parts: &[TargetAsk<'_>]) -> Option<Denied> {
 }
 
 /// Takes more from buckets that a lease holds tokens of: from the same shards, or from none.
+///
+/// A lease holds tokens of one shard for each target, and can give back to that shard only, so more is taken there or
+/// not at all.
 pub(crate) async fn take_more(targets: Vec<(Arc<Target>, Amounts)>, deadline: Instant) -> Result<Holds, NotTaken> {
     let asks = targets.iter().map(|(target, amounts)| {
         let shards = target.lane().image().map_or(1, |image| image.shards());

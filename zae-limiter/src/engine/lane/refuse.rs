@@ -104,6 +104,9 @@ pub(super) fn booked(pending: &[Pending], image: &Image, peaks: &Peaks, shards: 
 }
 
 /// Answers those whom the image refuses, and returns where the served ones now stand in `asks`.
+///
+/// They are told what is left after those who are served, as they stand behind them; a refusal before the write is on
+/// the safe side if that write is lost.
 pub(super) fn answer_refused(
     lane: &Lane,
     limit_set: &LimitSet,
@@ -168,6 +171,9 @@ pub(super) fn rationed(
 }
 
 /// Builds the refusal of an image for amounts that do not fit.
+///
+/// `never` is about this bucket as it is: in one of four shards, an amount of more than a quarter of the capacity never
+/// fits, and the acquire tries the other shards before it says so.
 fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking], at: &At<'_>) -> Refusal {
     let balances = crate::bucket::plan::balances(at.image, &limit_set.goal(&[], adjust, at.shards, at.now));
     let mut never = false;

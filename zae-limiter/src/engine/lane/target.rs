@@ -151,6 +151,8 @@ impl Target {
     }
 
     /// Asks the reserve. It grants, or knows that the bucket is nearly empty, or does not know.
+    ///
+    /// While the limiter shuts down it does not know: what is in the reserve is on its way back.
     pub(crate) fn ask_reserve(self: &Arc<Self>, amounts: &[i64]) -> FromReserve {
         if self.lane.shared.closing.has_begun() {
             return FromReserve::Ask;
@@ -185,6 +187,10 @@ impl Target {
     /// Settles `amounts` (positive for more consumption, negative for refunds) with the reserve, and leaves in them
     /// what has to be written. The tokens were taken from the creation of the bucket that `incarnation` tells, which
     /// was left as `baseline` says, and may go back until `expiry` ends.
+    ///
+    /// More consumption is paid with tokens that left the bucket already, which saves a write and keeps the bucket from
+    /// going into debt while the reserve has some. Refunds go back into it within the expiry of the lot that they came
+    /// from: tokens do not grow younger by being lent.
     pub(super) fn settle_from_reserve(
         &self,
         amounts: &mut Amounts,

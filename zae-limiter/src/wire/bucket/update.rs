@@ -40,6 +40,10 @@ use crate::{
 };
 
 /// One limit's part.
+///
+/// Added balances have one bound or two, set ones their old value. Parameters are compared with what was seen, also
+/// where they are changed. The counter of consumption is added to, whatever the balance does: it is what the change
+/// stream is read by.
 fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
     let attribute = |field| keys::bucket_attr(limit.name.as_str(), field);
     let tokens = e.name(attribute("tk"));
@@ -108,6 +112,10 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
 }
 
 /// Turns a write into an update. The expression is empty when there is nothing to change.
+///
+/// The conditions that every write has are those that cost nothing to state and would each be a wrong write without:
+/// the item is a bucket (`rf` exists or is as it was), it has the shards that the numbers were divided by, nobody has
+/// switched it off or lets it be bypassed, and no newer client claims it (`vu`).
 pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
     let mut e = ExpressionBuilder::for_limits(write.limits.len());
     let refill = e.name(REFILL);
@@ -195,6 +203,9 @@ fn leftover_value(value: &LeftoverValue) -> AttributeValue {
 }
 
 /// Takes `limit` off its bucket, unless somebody consumed from it or was refunded since the image.
+///
+/// For a limit that no longer applies. The counter stands for "nobody used it": every write that takes from a limit or
+/// gives back moves it.
 pub(crate) fn encode_removal(limit: &LimitImage) -> Expression {
     let name = limit.name.as_str();
     let mut e = ExpressionBuilder::for_limits(1);

@@ -1,4 +1,8 @@
 //! Reading the outcome of a write, and the ends that are not a success.
+//!
+//! Every settlement and every ask that leaves a round without success passes through here, so nothing is dropped
+//! without being counted: an ask gets its failure, a settlement its outlook, and tokens that were perhaps taken for
+//! nobody go into the metric of under-admission.
 
 use std::sync::Arc;
 

@@ -1,5 +1,18 @@
 //! The parts of a round around its write: who is served without one, the state that a bucket begins with, and what
 //! follows from a write that was done.
+//!
+//! In the order of a round:
+//!
+//! 1. [`serve_from_reserve`]: an ask that found too little in the reserve has waited in the queue since; a write for
+//!    somebody else may have filled the reserve meanwhile.
+//! 2. [`drop_strangers`]: settlements of a bucket that was deleted since are void. The new bucket started full, and so
+//!    owes nothing and is owed nothing.
+//! 3. [`opening`]: without a bucket, the first write creates one.
+//! 4. [`grant`], [`stock_up`], [`debts`]: a write that was done hands out holds, fills the reserve, and counts balances
+//!    below zero.
+//!
+//! The baseline that [`grant`] returns is the bucket right after the write. It goes into every hold and into the lot of
+//! the reserve: they were all taken in that moment.
 
 use std::sync::Arc;
 
