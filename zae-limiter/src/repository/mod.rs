@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | an entity, limits, defaults, a policy | one transaction with the registry and the audit event | all or nothing |
 //! | buckets after a change of limits | one conditional write for each | the next acquire does it |
+//! | a switch of a resource or an entity | one transaction, then a stamp on each of its buckets | repeat it; till then caches run out |
 //! | a namespace | one transaction over its two records | all or nothing |
 //! | deleting an entity, purging a namespace, folding a bucket | many writes, in an order that can be repeated | run it again |
 //!
