@@ -2,8 +2,7 @@
 //!
 //! A limit is a token bucket in the classic sense: it holds up to a capacity, starts full, and refills at a constant
 //! rate, continuously and not at the turn of the period. 60 a minute means one token every second, with a burst of 60
-//! at the start. Windows that start over at midnight are not expressible, on purpose: they let twice the limit through
-//! around the boundary.
+//! at the start. A counter that starts over with each minute would let 120 through around the turn; a bucket cannot.
 //!
 //! `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) speaks of a quota `q` in a window `w`. A bucket of
 //! capacity C and rate r is sent as q = C and w = C/r, the time in which it fills ([`Limit::fill_time`]).

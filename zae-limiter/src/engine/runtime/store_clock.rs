@@ -6,7 +6,8 @@
 //! alone.
 //!
 //! Why correct and not refuse? A process with a wrong clock has done nothing wrong that its operator sees, and must go
-//! on serving. And its neighbours must not pay for it: a refill instant an hour ahead stops their refill for an hour.
+//! on serving. And its neighbours must not pay for it: a refill instant that lies ahead stops their refill until it is
+//! found to be wrong ([`watch`](crate::bucket::watch)).
 
 use std::{
     fmt,
