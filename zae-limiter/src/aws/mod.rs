@@ -185,6 +185,8 @@ impl Connect {
 
     /// Reads environment and files.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`ConnectError`] for a setting that cannot be right, and when there is no region.
     pub async fn load(self) -> Result<SdkConfig, ConnectError> {

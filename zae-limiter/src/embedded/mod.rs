@@ -120,6 +120,8 @@ impl EmbeddedStore {
 
     /// Creates the table of the stack `name`, with its indexes and without a stream; an existing one stays as it is.
     ///
+    /// Cancel safe, and repeatable: a table that was begun is there or not.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the store fails.
     pub async fn create_table(&self, name: &StackName) -> Result<(), RepositoryError> {
@@ -128,6 +130,8 @@ impl EmbeddedStore {
 
     /// Serves the same data over HTTP to any DynamoDB client until `shutdown` completes; requests under way are
     /// answered.
+    ///
+    /// Dropping the future stops accepting without waiting for requests under way; end it by `shutdown`.
     ///
     /// There is no authentication: bind to the loopback interface only.
     ///

@@ -19,6 +19,8 @@ use crate::{
 impl RateLimiter {
     /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// From the first level that has any: the entity on this resource, the entity's default, the resource's default,
     /// the system's, and then the limiter's own [`default_limits`](crate::RateLimiterBuilder::default_limits). Levels
     /// are not merged. Answers come from the cache that acquires use, so they may be a minute old after a change made
@@ -74,6 +76,8 @@ impl RateLimiter {
     }
 
     /// Returns the time until `cost` would fit, if nobody else takes tokens; zero when it fits now.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -118,6 +118,8 @@ impl Repository {
     /// The latest changes to `target`, newest first: at most `limit`, and only those older than the event `start`
     /// where one is given.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// [`AuditPage::next`] is the `start` of the following page. Changes to default limits are found under
     /// [`AuditTarget::Resource`] and [`AuditTarget::System`]. Events disappear when their retention is over.
     ///

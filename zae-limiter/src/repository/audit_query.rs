@@ -57,6 +57,8 @@ impl Span {
 impl Repository {
     /// The events that `query` asks for, newest first. [`AuditPage::next`] is the `before` of the following page.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// Those of the whole namespace are found through an index, which lags behind by moments, and which has no order of
     /// time: each page reads the keys of all events that are kept.
     ///

@@ -27,6 +27,8 @@ use crate::{
 impl Repository {
     /// The buckets of an entity, by resource. Read from an index, which lags behind by moments, and then item by item.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's numbers
     /// are none.

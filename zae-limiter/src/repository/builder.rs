@@ -255,6 +255,8 @@ impl RepositoryBuilder {
 
     /// Opens the table. Its namespace `default` is registered where it is missing, unless it was deleted.
     ///
+    /// Cancel safe, and repeatable: whatever was created on the way stays, and the next call goes on from there.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -322,6 +324,8 @@ impl RepositoryBuilder {
     }
 
     /// The table's own records instead of one of its namespaces; the settings of namespaces do not matter.
+    ///
+    /// Cancel safe, and repeatable.
     ///
     /// Nothing is read or written, except that [`RepositoryBuilder::create_table`] creates the table.
     ///

@@ -23,6 +23,8 @@ pub(super) type Shards = BTreeMap<u32, Image>;
 impl Repository {
     /// Returns what all entities with a bucket for `resource` have left of `limit` at this moment, refills included.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// Reads the resource's part of an index, so buckets that were created within the last moments may be missing. One
     /// read unit per 8 KB of buckets; with the lean index of a deployment, one more read per bucket.
     ///

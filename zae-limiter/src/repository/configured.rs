@@ -38,6 +38,8 @@ impl Repository {
     /// ([`config_cache_ttl`](crate::RepositoryBuilder::config_cache_ttl)). A change made through this repository and
     /// its clones is seen at once.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// Concurrent misses read once. Where the table cannot be read, names read earlier are still believed.
     ///
     /// # Errors

@@ -59,6 +59,8 @@ impl Repository {
 
     /// A resource's default limits, in the order of their names; `None` when it has none.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
     pub async fn resource_defaults(
@@ -74,6 +76,8 @@ impl Repository {
 
     /// Removes a resource's default limits, and answers whether there were any.
     ///
+    /// Cancel safe: a dropped call has written all or nothing.
+    ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.
     pub async fn delete_resource_defaults(
@@ -86,6 +90,8 @@ impl Repository {
     }
 
     /// The resources that have default limits, in order.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
@@ -100,6 +106,8 @@ impl Repository {
 
     /// Stores the namespace's default limits and its policy for acquires while the table cannot be reached, in place of
     /// what was there: a part that is `None` is removed. Limits alone can be given as they are.
+    ///
+    /// Cancel safe: a dropped call has written all or nothing.
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the stored limits use a feature of newer clients.
@@ -124,6 +132,8 @@ impl Repository {
 
     /// The namespace's default limits, in the order of their names, and its policy; neither when nothing is stored.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -147,6 +157,8 @@ impl Repository {
 
     /// Removes the namespace's default limits and its policy, and answers whether there were any. How long audit events
     /// are kept stays as it is.
+    ///
+    /// Cancel safe: a dropped call has written all or nothing.
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.

@@ -61,6 +61,8 @@ impl Repository {
 
     /// An entity; `None` when there is none of that id. Limits and buckets may exist without an entity.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -84,6 +86,8 @@ impl Repository {
 
     /// The entities whose parent is `parent`, by id. Read from an index, which lags behind by moments.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a stored entity cannot be read.
     pub async fn children(&self, parent: impl IntoName<EntityId>) -> Result<Vec<Entity>, RepositoryError> {
@@ -95,6 +99,8 @@ impl Repository {
     /// Finds the chain of three cascading levels that `entity` is part of, lowest first; `None` where there is none.
     /// Acquires charge an entity and its parent: the third of them is not charged for the first. Reads the parent and
     /// the children.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a stored entity cannot be read.

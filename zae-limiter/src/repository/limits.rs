@@ -71,6 +71,8 @@ impl Repository {
     /// An entity's own limits for a scope, in the order of their names; `None` when it has none. What applies when it
     /// has none is for [`RateLimiter::limits_for`](crate::RateLimiter::limits_for) to say.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
     pub async fn limits(
@@ -120,6 +122,8 @@ impl Repository {
     /// Entities with limits of their own for a scope, by id: at most `limit` of them, after those of the page that
     /// answered `cursor` as its `next`. Read from an index, which lags behind by moments.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Invalid`] when `limit` is 0 or `cursor` is not one of this call's.
     pub async fn entities_with_limits_page(
@@ -145,6 +149,8 @@ impl Repository {
 
     /// All entities with limits of their own for a scope, by id.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -169,6 +175,8 @@ impl Repository {
     }
 
     /// The scopes for which any entity has limits of its own, in order.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.

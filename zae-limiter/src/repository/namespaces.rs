@@ -270,6 +270,8 @@ impl Repository {
 
     /// Registers several namespaces, each as [`Repository::register_namespace`] does.
     ///
+    /// Cancel safe: each name is registered or not.
+    ///
     /// # Errors
     /// As there; names before the one that failed are registered.
     pub async fn register_namespaces<'a>(
@@ -280,6 +282,8 @@ impl Repository {
     }
 
     /// Returns the registry's record of the namespace called `name`; `None` when none is in use.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when the record is no
@@ -293,6 +297,8 @@ impl Repository {
     }
 
     /// All namespaces in use, by name.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -367,6 +373,8 @@ impl Repository {
 
     /// All namespaces that are not in use but have data: deleted ones, those whose deletion was interrupted (shown as
     /// deleted, without a time), and those whose purge was interrupted.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.

@@ -22,6 +22,8 @@ const MAX_REASON: usize = 100;
 impl Repository {
     /// The pause that `scope` has to make now; `None` where there is none. One read, of half a read unit; not cached.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     ///

@@ -11,6 +11,8 @@ use crate::{
 impl Repository {
     /// Returns what the last applied manifest manages; nothing, where none was ever applied.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn provisioner_state(&self) -> Result<ProvisionerState, RepositoryError> {
@@ -20,6 +22,8 @@ impl Repository {
 
     /// Replaces that state as a whole.
     ///
+    /// Cancel safe: a dropped call has written all or nothing.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be written.
     pub async fn put_provisioner_state(&self, state: &ProvisionerState) -> Result<(), RepositoryError> {
@@ -28,6 +32,8 @@ impl Repository {
 
     /// Replaces that state as a whole if it still is the one that was `seen`, and answers whether it was. Who applies
     /// writes the record before and after, so that of two who apply at once one learns of the other.
+    ///
+    /// Cancel safe: a dropped call has written all or nothing.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be written.

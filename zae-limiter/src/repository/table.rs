@@ -11,18 +11,24 @@ use crate::{
 
 impl Repository {
     /// Returns true if DynamoDB answers.
+    ///
+    /// Errors of every kind count as no answer, a missing table or permission included. Cancel safe: it only reads.
     pub async fn ping(&self) -> bool {
         let key = Key::new(keys::pk_system(keys::RESERVED), keys::sk_version());
         self.store().get(&key, Consistency::Eventual).await.is_ok()
     }
 
     /// Returns true if DynamoDB answers within `timeout`.
+    ///
+    /// Cancel safe: it only reads.
     pub async fn is_available(&self, timeout: Duration) -> bool {
         tokio::time::timeout(timeout, self.ping()).await.unwrap_or(false)
     }
 
     /// Creates the table if it is missing and waits until it can be used; for development and tests, as deploying a
     /// stack does more. Expiry of items is not switched on.
+    ///
+    /// Cancel safe, and repeatable: DynamoDB goes on creating a table that it has begun.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be created.
@@ -31,6 +37,8 @@ impl Repository {
     }
 
     /// Deletes the table, **with the data of all its namespaces**; a missing table is fine.
+    ///
+    /// Cancel safe: a table whose deletion was accepted goes, whoever waits.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be deleted.

@@ -85,6 +85,8 @@ struct Read {
 impl Repository {
     /// The snapshots that `query` asks for, one page of them.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// Filters are applied before pages are counted: a page is short only when nothing follows. Snapshots are written
     /// by the aggregator, and disappear when their retention is over. Days and months that an aggregator of the
     /// reference has written may include the hour or day that starts at the same instant once more.
@@ -155,6 +157,8 @@ impl Repository {
     }
 
     /// All snapshots that `query` asks for, added up; its limit and cursor do not matter.
+    ///
+    /// Cancel safe: it only reads.
     ///
     /// Windows of different lengths count the same consumption, so only one length is added up: the one that the query
     /// names, else the shortest of which there are snapshots.

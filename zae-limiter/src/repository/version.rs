@@ -102,6 +102,8 @@ fn updated(stored: Option<VersionRecord>, update: &VersionUpdate, now: String) -
 impl Repository {
     /// The table's version record; `None` in a table that nobody has opened yet.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn version_record(&self) -> Result<Option<VersionRecord>, RepositoryError> {
@@ -110,6 +112,8 @@ impl Repository {
 
     /// Writes the version record after an upgrade, and returns it. The schema version stays, and the minimum for
     /// clients is never lowered: both protect data that is already there.
+    ///
+    /// Cancel safe: a dropped call has written all or nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -49,6 +49,8 @@ impl StreamTable {
     /// Tells the other shards that there are more of them now. Nothing is done for a change that did not raise the
     /// number. May be repeated.
     ///
+    /// Cancel safe for the same reason: what a dropped call has not told, the next one does.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be written.
     pub async fn propagate_shards(&self, change: &BucketChange) -> Result<Propagated, RepositoryError> {

@@ -111,6 +111,8 @@ impl BucketActivity {
 impl StreamTable {
     /// Refills a bucket if what it holds would not last for another batch like the one that was seen.
     ///
+    /// Cancel safe: it is one write.
+    ///
     /// All its limits are credited for the same time, by the arithmetic and under the conditions of an acquire, so that
     /// nothing is lost and nothing is credited twice. May be repeated.
     ///
