@@ -47,6 +47,9 @@ impl LimitBalance {
 }
 
 /// Reads the balances of an entity's bucket, refilled to now.
+///
+/// Takes nothing and caches nothing. A disabled entity, resource or bucket is an error, as for an acquire: what is left
+/// does not matter then.
 pub(crate) async fn balances(
     limiter: &RateLimiter,
     entity: &EntityId,

@@ -51,6 +51,9 @@ struct Effective {
 impl Repository {
     /// Brings the buckets of `entity` that `scope` covers in line with what holds for them now. `before` are the limits
     /// that held in that scope until now; those that no longer do are taken off the buckets.
+    ///
+    /// Not atomic over buckets, and it need not be: each bucket is in line with one set of limits at any time, and its
+    /// next acquire brings it in line with the newest.
     pub(super) async fn apply_limits(
         &self,
         entity: &EntityId,

@@ -123,6 +123,8 @@ fn with_previous(mut details: Value, previous: Option<&StoredConfig>) -> Value {
 impl Repository {
     /// The part of a transaction that records the change it makes, so that neither happens without the other.
     /// `previous` is the configuration that it replaces or removes.
+    ///
+    /// Reading the retention may take a call, once a minute.
     pub(super) async fn trail(
         &self,
         change: &Change<'_>,

@@ -108,6 +108,8 @@ pub(super) fn failed(error: StoreError) -> WriteOutcome {
 }
 
 /// The bucket as it is at `now` (epoch ms); `None` when there is none.
+///
+/// Strongly consistent, one read unit for an item below 4 KB.
 pub(crate) async fn read(
     store: &Store,
     namespace: &NamespaceId,

@@ -96,6 +96,9 @@ impl LocalShares {
     }
 
     /// Takes from this process's share; `None` when the limits were never seen.
+    ///
+    /// In whole tokens, by the limits as they were last resolved; a cost that names another limit is an error here,
+    /// too.
     pub(crate) fn take(&self, wish: &AcquireSpec, now: i64) -> Option<Result<Vec<(LimitName, u64)>, AcquireError>> {
         let bucket = self.buckets.get(&(wish.entity.clone(), wish.resource.clone()))?;
         Some(self.take_from(&bucket, wish, now))

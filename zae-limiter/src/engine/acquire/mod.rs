@@ -161,6 +161,8 @@ fn parts(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> Smal
 
 /// Takes from child and parent: from both, or from none once the refund of the other has settled. `amounts` are in the
 /// order of the child's limits, in mt.
+///
+/// Cancel safe: the asks are in the lanes, and what they are granted after this future is gone comes back by itself.
 pub(crate) async fn take(
     lanes: &Lanes,
     resolved: &ResolvedTargets,
@@ -202,6 +204,8 @@ fn refused(by: Refuser, statuses: Vec<LimitStatus>) -> Denied {
 }
 
 /// A refusal that needs no call, of what is not taken from a reserve: what is debited ahead is not in the bucket.
+///
+/// Grants nothing and asks nobody. Used before a request's body is read.
 pub(crate) fn refused_from_memory(resolved: &ResolvedTargets, amounts: Amounts, reserve: Reserve) -> Option<Denied> {
     let mut parts = parts(resolved, amounts, reserve);
     parts.retain(|part| part.exactness == Exactness::Strict);
@@ -263,6 +267,9 @@ fn all_or_nothing(answers: impl IntoIterator<Item = AskOutcome>) -> Result<Holds
 }
 
 /// Builds the answer when not everybody granted. Returning drops the holds, which gives back what the others granted.
+///
+/// A failure counts less than a refusal, because the refusal tells the caller when to come back; except that a disabled
+/// entity is said before all else.
 fn nothing_of(answers: &[AskOutcome]) -> NotTaken {
     let (mut refuser, mut never, mut failure) = (None, false, None);
     let mut statuses = Vec::new();

@@ -41,6 +41,9 @@ pub(super) struct Health {
 
 impl Health {
     /// Returns why an ask with `deadline` is not even queued; `None` when it is.
+    ///
+    /// Called under the lane's lock for every ask, so it only compares instants. A closed circuit lets one ask a second
+    /// through, which then decides for all.
     pub(super) fn refuses(&mut self, now: Instant, deadline: Instant) -> Option<UnavailableReason> {
         if matches!(self.circuit.gate(now), Gate::Closed(_)) {
             return Some(UnavailableReason::CircuitOpen);

@@ -130,6 +130,9 @@ impl Hold {
 
     /// Adds what `more` took from the same bucket, limit by limit: its limits may have been changed in between. What
     /// was taken from a bucket that was deleted meanwhile is forgotten: there is nothing left to give it back to.
+    ///
+    /// If the bucket was created again in between, the first part has nothing left to give back to: only the new part
+    /// counts from then on.
     pub(crate) fn absorb(&mut self, mut more: Self) {
         more.state = HoldState::Settled;
         // The mixture goes back to the bucket, not into a reserve.
@@ -151,6 +154,9 @@ impl Hold {
     }
 
     /// Keeps the tokens and books that `deltas` (whole tokens) more were consumed; less than nothing never is.
+    ///
+    /// Never below nothing: a difference that would give back more than was taken is cut to what was taken. Tokens that
+    /// were kept are not refunded later, so a hold is settled once.
     pub(crate) fn keep(&mut self, deltas: &[(LimitName, i64)]) -> Option<Booked> {
         if mem::replace(&mut self.state, HoldState::Settled) == HoldState::Settled || deltas.is_empty() {
             return None;
@@ -173,6 +179,8 @@ impl Hold {
     }
 
     /// Books what a reserve cannot take up.
+    ///
+    /// Without anything left to write nothing is booked, and nobody is told to wait.
     fn book(&self, mut amounts: Amounts, told: Notify) -> Option<Booked> {
         self.target.settle_from_reserve(&mut amounts, self.incarnation.as_ref(), &self.baseline, self.expiry);
         if amounts.iter().all(|amount| *amount == 0) {

@@ -28,6 +28,8 @@ const MOST_KEPT: usize = 1_024;
 impl Lane {
     /// Takes back asks and settlements that certainly were not written, for a write not before `next`. Settlements that
     /// were kept for too long are given up.
+    ///
+    /// A settlement that is waited for is told after two seconds that it takes longer, and goes on.
     pub(super) fn put_back(&self, asks: Vec<Ask>, pending: Vec<Pending>, next: Instant, why: &Arc<RepositoryError>) {
         let now = Instant::now();
         let closing = self.shared.closing.since().map(|since| since + KEEP_CLOSING);

@@ -157,6 +157,10 @@ impl<'a> Drive<'a> {
     }
 
     /// Returns true if the image is likely out of date, because reserves of several processes want what comes in.
+    ///
+    /// Where several processes keep reserves of one bucket that is nearly empty, each takes what comes in as soon as it
+    /// can, and the image of a second ago is surely wrong. A read costs one read unit and a lost condition one write
+    /// unit, which is five times the price, in as many round trips.
     fn should_look(&self) -> bool {
         self.reserving
             && self.freshness == Freshness::Stale
@@ -190,6 +194,10 @@ impl<'a> Drive<'a> {
     }
 
     /// Decides who is served from a bucket that exists, and refuses those who are not.
+    ///
+    /// In this order: settlements of another creation are void; the others are booked against the image; asks are
+    /// decided on what is left; those that are refused are answered before the write, so that they do not wait for it;
+    /// and the reserve orders from what is still left.
     fn plan_update(&mut self, image: Arc<Image>) -> Step {
         let (lane, limit_set, now) = (self.lane, &self.limit_set, self.lane.shared.clock.now_ms());
         drop_strangers(&mut self.pending, &image);
@@ -216,6 +224,9 @@ impl<'a> Drive<'a> {
     }
 
     /// There is no bucket: what was owed to it or by it is void.
+    ///
+    /// Settlements are answered as done: a new bucket starts full, which is all that a refund could give, and a debt
+    /// died with the item that had it.
     fn plan_creation(&mut self) -> Step {
         finish(std::mem::take(&mut self.pending), &Ok(()));
         if self.asks.is_empty() {
@@ -259,6 +270,10 @@ impl<'a> Drive<'a> {
 
     /// Waits for a write's answer: for its timeout, and for as long as somebody waits whose own deadline is later.
     /// `None` when it has not come by then.
+    ///
+    /// The write's own timeout is the limiter's deadline, which the first asks in it have used up partly. One with a
+    /// longer deadline of its own keeps the round waiting in steps, as long as its caller still does. Without asks two
+    /// seconds are enough: only settlements wait.
     async fn answer(
         &self,
         sent_at: Instant,
@@ -370,6 +385,10 @@ impl<'a> Drive<'a> {
     }
 
     /// Answers everybody, and goes on waiting for the answer: it tells what there is to give back.
+    ///
+    /// The write stays under way with all that it carries; the lane goes on without it. Its next plan starts from the
+    /// image before this write. If that is stale by then, its condition fails, which costs one round trip and nothing
+    /// else.
     fn too_late(&mut self, draft: WriteDraft, write: Sending, operation: &'static str) -> ControlFlow<()> {
         let after = draft.sent_at.elapsed();
         telemetry::wrote("timed_out", 0.0, after);
@@ -387,6 +406,8 @@ impl<'a> Drive<'a> {
     }
 
     /// Puts asks and settlements that certainly were not written back into the queue, for a write not before `next`.
+    ///
+    /// Asks go back in front of those that came meanwhile, so their order stays that of arrival.
     fn keep_pending(&mut self, next: Instant, why: &Arc<RepositoryError>) {
         let asks = std::mem::take(&mut self.asks);
         self.lane.put_back(asks, std::mem::take(&mut self.pending), next, why);
@@ -395,6 +416,9 @@ impl<'a> Drive<'a> {
 
 /// Reads a bucket of which an old image is likely out of date: neighbours write it as soon as something has come in. A
 /// read costs a fifth of a lost condition.
+///
+/// Consistent, unlike the read that comes with limits, so that what it shows may refuse. A failed read is not an error
+/// here: the write that follows meets the same trouble and reports it.
 async fn look(lane: &Lane) -> Freshness {
     telemetry::looked();
     let before = lane.image();
