@@ -135,6 +135,7 @@ pub(crate) struct Blind {
     pub(crate) granted: Vec<(LimitName, i64)>,
 }
 
+/// The part of a lease that changes.
 struct LeaseState {
     /// Tells if it was settled.
     phase: Phase,
@@ -144,6 +145,7 @@ struct LeaseState {
     deltas: Vec<(LimitName, i64)>,
 }
 
+/// Tells if a lease can still be adjusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Tokens are held.
@@ -176,6 +178,7 @@ impl Lease {
         Self::new(limiter, Whose::Nowhere(Box::new(blind)), Holds::new())
     }
 
+    /// Starts open and without adjustments.
     #[inline]
     fn new(limiter: RateLimiter, whose: Whose, holds: Holds) -> Self {
         let state = LeaseState { phase: Phase::Open, holds, deltas: Vec::new() };

@@ -134,6 +134,7 @@ impl fmt::Debug for RateLimiter {
     }
 }
 
+/// Everything that clones of a limiter share. Dropped with the last of them, it ends what waits for others.
 struct Inner {
     /// The namespace that it works on.
     repository: Repository,

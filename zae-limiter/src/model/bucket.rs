@@ -75,6 +75,7 @@ pub struct BucketLimit {
     pub consumed: i64,
 }
 
+/// Serialises a period as the Python package does.
 fn whole_seconds<S: serde::Serializer>(period: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(period.as_secs())
 }

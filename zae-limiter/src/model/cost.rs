@@ -45,6 +45,7 @@ pub struct Cost {
     invalid: Option<Box<ValidationError>>,
 }
 
+/// The two ways to name amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     /// Amounts by limit.
@@ -186,6 +187,7 @@ impl Cost {
     }
 }
 
+/// Names, separated by commas.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }

@@ -48,6 +48,7 @@ pub struct LimitStatus {
     pub retry_after: Duration,
 }
 
+/// Serialises a wait as seconds with three decimals.
 fn seconds<S: serde::Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(wait.as_millis() as f64 / 1000.0)
 }

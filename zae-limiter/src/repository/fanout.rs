@@ -81,6 +81,7 @@ impl Repository {
         Ok(u64::try_from(told.len()).unwrap_or(u64::MAX))
     }
 
+    /// Goes through the list of buckets once, page by page.
     async fn tell_all(
         &self,
         target: &ConfigTarget,
@@ -117,6 +118,7 @@ impl Repository {
         }
     }
 
+    /// The keys that decide about a listed bucket.
     fn bucket(&self, item: &Item) -> Option<Bucket> {
         let key = Key::of(item)?;
         let address = keys::parse_bucket_pk(&key.pk)?;

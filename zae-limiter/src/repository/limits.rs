@@ -190,11 +190,13 @@ impl Repository {
         Ok(scopes)
     }
 
+    /// The list of entities with limits of their own for a scope.
     fn entities(&self, scope: &LimitScope) -> Query {
         Query::index("GSI3", keys::gsi3_pk_entity_config(self.ns(), scope.as_str()))
     }
 }
 
+/// The entity that an item of that list names.
 fn entity(item: &Item) -> Option<EntityId> {
     EntityId::new(get_s(item, "GSI3SK")?).ok()
 }

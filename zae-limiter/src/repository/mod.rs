@@ -113,6 +113,7 @@ pub(crate) struct Settings {
     pub(crate) config_cache_ttl: Duration,
 }
 
+/// Everything that handles of one namespace share.
 pub(crate) struct Inner {
     /// The table.
     pub(crate) store: Store,

@@ -37,6 +37,7 @@ pub(super) fn contended() -> RepositoryError {
     StoreError::new("TransactWriteItems", StoreErrorKind::NotApplied, source).into()
 }
 
+/// The error of a namespace in the wrong state, with advice for each.
 pub(super) fn state_error(info: &NamespaceInfo, state: NamespaceState) -> RepositoryError {
     let advice = match state {
         NamespaceState::Active => "delete it first, by its name",
@@ -118,6 +119,7 @@ impl Store {
         Err(contended())
     }
 
+    /// Reads the record by name, strongly consistent.
     pub(super) async fn namespace_by_name(
         &self,
         name: &NamespaceName,
@@ -126,6 +128,7 @@ impl Store {
         item.as_ref().map(namespace::decode).transpose()
     }
 
+    /// Reads the record by id, strongly consistent.
     pub(super) async fn namespace_by_id(&self, id: &NamespaceId) -> Result<Option<NamespaceInfo>, RepositoryError> {
         let item = self.get(&namespace::by_id(id), Consistency::Strong).await?;
         item.as_ref().map(namespace::decode).transpose()
@@ -148,6 +151,8 @@ impl Store {
         Ok(items.iter().filter_map(readable).collect())
     }
 
+    /// Records by id that no name leads to. A record may be recovered or registered between the two listings, so those
+    /// that look active are looked at once more.
     pub(super) async fn orphan_namespaces(&self) -> Result<Vec<NamespaceInfo>, RepositoryError> {
         // Ids first: what is registered in between is then not mistaken for an orphan.
         let all = self.namespaces(keys::NSID_PREFIX).await?;
@@ -165,6 +170,7 @@ impl Store {
         Ok(orphans)
     }
 
+    /// Removes the record by name and marks the one by id, in one transaction.
     pub(super) async fn delete_namespace(
         &self,
         clock: &dyn Clock,
@@ -188,6 +194,7 @@ impl Store {
         Err(contended())
     }
 
+    /// Restores the record by name and marks the one by id as active, in one transaction.
     pub(super) async fn recover_namespace(&self, id: &NamespaceId) -> Result<NamespaceName, RepositoryError> {
         for _ in 0..ATTEMPTS {
             let info = self.namespace_by_id(id).await?;

@@ -75,6 +75,7 @@ async fn deleted(store: &Store, name: &NamespaceName) -> Result<Option<Repositor
     Ok(store.find_deleted_namespace(name).await?.map(not_in_use))
 }
 
+/// The error of a deleted namespace, with advice by its state.
 fn not_in_use(info: NamespaceInfo) -> RepositoryError {
     let advice = match info.state {
         NamespaceState::Purging => {

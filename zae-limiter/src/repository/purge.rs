@@ -62,6 +62,7 @@ impl Repository {
 }
 
 impl Store {
+    /// Purges in an order that can be repeated: named partitions, the index, the system's partition, the record.
     pub(super) async fn purge_namespace(
         &self,
         id: &NamespaceId,

@@ -115,6 +115,7 @@ pub struct ConfigCacheStats {
     pub entries: u64,
 }
 
+/// A configuration in the cache.
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
     /// The configuration.
@@ -151,10 +152,12 @@ pub(crate) struct Resolutions {
     changes: Changes,
     /// By namespace.
     pub(super) configured: Cache<NamespaceId, Configured>,
+    /// When buckets' stamps were last checked.
     pub(super) switches: Switches,
 }
 
 impl Resolutions {
+    /// Starts with empty caches.
     pub(crate) fn new(ttl: Duration) -> Self {
         Self {
             cache: Cache::new(MAX_RESOLUTIONS),
@@ -171,14 +174,17 @@ impl Resolutions {
         }
     }
 
+    /// Changes made through this process.
     pub(super) fn changes(&self) -> &Changes {
         &self.changes
     }
 
+    /// The time for which an entry is believed, in ms.
     pub(super) fn ttl_ms(&self) -> i64 {
         i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// Returns true if an entry is young, and no change since concerns it.
     fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
         // A clock that was set back makes an entry old, not eternal.
         let ttl = if remembered.resolution.disabled.is_some() { self.ttl.min(OFF_TTL) } else { self.ttl };

@@ -25,6 +25,7 @@ const RECHECK_MS: i64 = 1_000;
 /// Number of tries against a setting that keeps changing.
 const TRIES: u32 = 3;
 
+/// A bucket, all of its shards.
 type Address = (NamespaceId, EntityId, ResourceName);
 
 /// When buckets were last compared with the configuration.
@@ -32,6 +33,7 @@ type Address = (NamespaceId, EntityId, ResourceName);
 pub(super) struct Switches(Cache<Address, i64>);
 
 impl Switches {
+    /// Starts without having checked any.
     pub(super) fn new() -> Self {
         Self(Cache::new(MAX_BUCKETS))
     }
@@ -64,6 +66,7 @@ impl Repository {
         }
     }
 
+    /// Reads the setting, stamps the shards, and reads it again.
     async fn correct_stamps(
         &self,
         entity: &EntityId,

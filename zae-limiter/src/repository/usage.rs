@@ -188,6 +188,7 @@ impl Repository {
 }
 
 impl UsageSummary {
+    /// Adds one snapshot.
     fn add(&mut self, snapshot: &UsageSnapshot) {
         self.snapshot_count += 1;
         for (limit, tokens) in &snapshot.counters {
@@ -204,6 +205,7 @@ impl UsageSummary {
         }
     }
 
+    /// Computes the averages at the end.
     fn averaged(mut self) -> Self {
         for total in self.totals.values_mut() {
             total.average = total.total as f64 / total.snapshots as f64;

@@ -26,6 +26,7 @@ pub(crate) struct Grant {
 }
 
 impl Sibling {
+    /// Returns true if this shard's grant includes that of `shard`.
     fn covers(&self, shard: u32) -> bool {
         let count = self.grant_count.max(1);
         self.current && self.shard != shard && shard % count == self.shard % count

@@ -88,6 +88,7 @@ pub(crate) struct Tokens {
 }
 
 impl Hold {
+    /// Takes over what a write or a reserve granted.
     #[inline]
     pub(crate) fn new(target: Arc<Target>, tokens: Tokens) -> Self {
         let Tokens { incarnation, taken, available, baseline, expiry } = tokens;

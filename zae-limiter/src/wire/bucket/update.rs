@@ -195,6 +195,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
     e.finish()
 }
 
+/// The attribute value of a leftover, as it was seen.
 fn leftover_value(value: &LeftoverValue) -> AttributeValue {
     match value {
         LeftoverValue::Number(number) => AttributeValue::N(number.clone()),
