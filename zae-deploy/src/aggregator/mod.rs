@@ -6,10 +6,10 @@
 //!
 //! ```no_run
 //! use serde_json::Value;
-//! use zae_deploy::aggregator::{Aggregator, Archive, Outcome, Settings, SettingsError};
+//! use zae_deploy::aggregator::{Aggregator, Archive, BatchOutcome, Settings, SettingsError};
 //! use zae_limiter::stream::StreamTable;
 //!
-//! async fn process(client: aws_sdk_dynamodb::Client, records: &[Value]) -> Result<Outcome, SettingsError> {
+//! async fn process(client: aws_sdk_dynamodb::Client, records: &[Value]) -> Result<BatchOutcome, SettingsError> {
 //!     let settings = Settings::from_environment(|name| std::env::var(name).ok())?;
 //!     let table = StreamTable::new(client, &settings.table);
 //!     let aggregator = Aggregator::new(table, settings).archive(Archive::folder("/var/lib/audit"));

@@ -116,7 +116,8 @@ impl Local {
         });
         let tasks = vec![tokio::spawn(stream::sweep(database))];
         let local = Self { running, stop, server, cloud: Arc::clone(&cloud), tasks };
-        if let Err(error) = create(&cloud, client, &stack).await {
+        // Boxed, so that callers who await this a few futures deep stay below the compiler's bound on type depth.
+        if let Err(error) = Box::pin(create(&cloud, client, &stack)).await {
             local.stop().await;
             return Err(error);
         }

@@ -27,14 +27,14 @@ use crate::{
 /// A stack as it shall be.
 ///
 /// ```no_run
-/// use zae_deploy::{artifact::Packages, stack::{Cloud, Deployment, LogWatch, Plan, StackOptions}};
+/// use zae_deploy::{artifact::Packages, stack::{Cloud, Deployment, LogWatch, StackOptions, StackPlan}};
 /// use zae_limiter::StackName;
 /// # async fn deploy() -> Result<(), Box<dyn std::error::Error>> {
 /// let cloud = Cloud::connect(Some("us-east-1".into()), None).await?;
 /// let options = StackOptions::builder().log_retention_days(90).pitr_recovery_days(7).build()?;
 /// let deployment = Deployment::new(&cloud, StackName::new("limiter")?, options, Packages::none());
 /// let plan = deployment.plan(&LogWatch).await?;
-/// if let Plan::Update(update) = &plan {
+/// if let StackPlan::Update(update) = &plan {
 ///     assert_eq!(update.changes().losses().count(), 0, "nothing is replaced");
 /// }
 /// let stack = deployment.apply(plan, &LogWatch).await?;
