@@ -8,7 +8,7 @@
 //! 2. [`drop_strangers`]: settlements of a bucket that was deleted since are void. The new bucket started full, and so
 //!    owes nothing and is owed nothing.
 //! 3. [`opening`]: without a bucket, the first write creates one.
-//! 4. [`grant`], [`stock_up`], [`debts`]: a write that was done hands out holds, fills the reserve, and counts balances
+//! 4. [`grant`], [`fill_up`], [`debts`]: a write that was done hands out holds, fills the reserve, and counts balances
 //!    below zero.
 //!
 //! The baseline that [`grant`] returns is the bucket right after the write. It goes into every hold and into the lot of
