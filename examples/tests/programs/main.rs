@@ -1,5 +1,5 @@
 //! The example programs, as newcomers run them.
 
+mod actix;
 mod llm_gateway;
 mod outgoing;
-mod quickstart;

@@ -1,4 +1,4 @@
-//! The quickstart programs as a newcomer runs them.
+//! The behaviour of the quickstart's server and of its twin on actix-web, as a newcomer runs them.
 
 use std::process::Stdio;
 
@@ -7,9 +7,6 @@ use tokio::{
     net::TcpStream,
     process::{Child, Command},
 };
-
-/// The same server on axum and on actix-web.
-const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_quickstart"), env!("CARGO_BIN_EXE_actix")];
 
 struct Quickstart {
     child: Child,
@@ -49,14 +46,7 @@ async fn get(address: &str) -> (u16, String, String) {
     (status, head.to_lowercase(), body.to_owned())
 }
 
-#[tokio::test]
-async fn the_sixth_request_is_refused_and_it_stops_gracefully() {
-    for program in PROGRAMS {
-        refuses_the_sixth_request_and_stops_gracefully(program).await;
-    }
-}
-
-async fn refuses_the_sixth_request_and_stops_gracefully(program: &str) {
+pub(crate) async fn refuses_the_sixth_request_and_stops_gracefully(program: &str) {
     let mut server = start(program).await;
     for left in (0..5).rev() {
         let (status, head, body) = get(&server.address).await;
@@ -89,13 +79,10 @@ async fn refuses_the_sixth_request_and_stops_gracefully(program: &str) {
     assert_eq!(last, "All settled.");
 }
 
-#[tokio::test]
-async fn a_bad_address_is_said_and_fails() {
-    for program in PROGRAMS {
-        let output =
-            Command::new(program).env("ZAE_LISTEN", "not an address").env_remove("ZAEL_STACK").output().await.unwrap();
-        assert!(!output.status.success());
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains("cannot listen on not an address"), "{text}");
-    }
+pub(crate) async fn says_that_an_address_is_bad_and_fails(program: &str) {
+    let output =
+        Command::new(program).env("ZAE_LISTEN", "not an address").env_remove("ZAEL_STACK").output().await.unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("cannot listen on not an address"), "{text}");
 }
