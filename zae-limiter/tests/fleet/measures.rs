@@ -86,15 +86,15 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// The whole process is counted, so it runs alone: `cargo test --test fleet -- --ignored --nocapture`. The data is
-/// in a file, so that what grows is the limiter.
+/// The whole process is counted, so it runs alone, as a step of the gate: `cargo test --test fleet -- --ignored
+/// --nocapture`. The data is in a file, so that what grows is the limiter.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-#[ignore = "takes a minute, and counts the memory of all tests of the process"]
+#[ignore = "counts the memory of all tests of the process"]
 async fn a_remembered_bucket_takes_no_more_than_its_builder_says() {
     const WARM: u64 = 1_000;
     const BYTES: f64 = 8.0 * 1024.0;
-    const BUCKETS: u64 = 5_000;
+    const BUCKETS: u64 = 2_500;
     let folder = tempfile::tempdir().unwrap();
     let store = zae_limiter::EmbeddedStore::at(folder.path().join("data.sqlite")).unwrap();
     let repository = zae_limiter::Repository::builder().embedded_store(&store).build().await.unwrap();
