@@ -18,12 +18,22 @@ pub(crate) struct LimitArgs {
     /// it for more
     #[arg(short, long = "limit", required = true, value_name = "LIMIT")]
     limits: Vec<String>,
+
+    /// A limit of --limit that is metered and never refuses; repeat it for more
+    #[arg(long, value_name = "NAME")]
+    soft: Vec<String>,
 }
 
 impl LimitArgs {
     /// The limits, if all of them are well formed.
     pub(crate) fn parse(&self) -> Result<Limits, CliError> {
-        let limits: Vec<Limit> = self.limits.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
+        let mut limits: Vec<Limit> = self.limits.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
+        for name in &self.soft {
+            let Some(limit) = limits.iter_mut().find(|limit| limit.name().as_str() == name) else {
+                return Err(CliError::Invalid(format!("--soft {name}: no --limit has this name")));
+            };
+            *limit = limit.clone().soft();
+        }
         Ok(Limits::new(limits)?)
     }
 }
@@ -75,7 +85,8 @@ pub(crate) fn shown(limit: &Limit) -> String {
         format!(" (burst: {})", count(limit.capacity()))
     };
     let rate = per_period(limit.refill_amount(), limit.refill_period());
-    format!("{}: {rate}{burst}", limit.name())
+    let soft = if limit.is_soft() { " (soft)" } else { "" };
+    format!("{}: {rate}{burst}{soft}", limit.name())
 }
 
 /// Words a limit's refill: `10,000/min`. The unit is the largest that the period is a multiple of.
@@ -149,7 +160,20 @@ impl<S: Serialize> Report for Deletion<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, shown};
+    use super::{LimitArgs, parse, shown};
+
+    #[test]
+    fn soft_limits_are_named_beside_their_rates() {
+        let args = |soft: &str| LimitArgs {
+            limits: ["rpm:5", "tpm:10:20"].map(str::to_owned).into(),
+            soft: vec![soft.to_owned()],
+        };
+        let limits = args("tpm").parse().unwrap();
+        let shown: Vec<_> = limits.iter().map(shown).collect();
+        assert_eq!(shown, ["rpm: 5/min", "tpm: 10/min (burst: 20) (soft)"]);
+        let error = args("other").parse().unwrap_err().to_string();
+        assert!(error.contains("--soft other: no --limit has this name"), "{error}");
+    }
 
     #[test]
     fn what_is_typed_is_shown_in_the_shortest_form() {

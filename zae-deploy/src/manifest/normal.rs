@@ -6,7 +6,8 @@ use zae_limiter::{Limits, StoredPolicy, access::Access};
 
 use super::{Manifest, Section};
 
-/// Every declaration with exactly capacity, amount and period; sections only where there is something in them.
+/// Every declaration with exactly capacity, amount and period, and `soft` where it is; sections only where there is
+/// something in them.
 pub(super) fn json(manifest: &Manifest) -> Value {
     let mut root = Map::new();
     if let Some(namespace) = &manifest.namespace {
@@ -49,12 +50,15 @@ pub(super) fn disabled(access: Access) -> Value {
 
 fn limits(limits: &Limits) -> Value {
     let entry = |limit: &zae_limiter::Limit| {
-        let numbers = json!({
+        let mut declared = json!({
             "capacity": limit.capacity(),
             "refill_amount": limit.refill_amount(),
             "refill_period": limit.refill_period().as_secs(),
         });
-        (limit.name().to_string(), numbers)
+        if limit.is_soft() {
+            declared["soft"] = true.into();
+        }
+        (limit.name().to_string(), declared)
     };
     Value::Object(limits.iter().map(entry).collect())
 }

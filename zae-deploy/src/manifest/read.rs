@@ -37,6 +37,7 @@ pub(super) enum Key {
     RefillAmount,
     RefillPeriod,
     Burst,
+    Soft,
     /// A key that CloudFormation and the resource's own addressing need beside the manifest.
     Envelope(&'static str),
 }
@@ -51,7 +52,7 @@ const ENVELOPE: &[Key] = &[
 const SYSTEM: &[Key] = &[Key::OnUnavailable, Key::Limits];
 pub(super) const RESOURCE: &[Key] = &[Key::Limits, Key::Disabled];
 const ENTITY: &[Key] = &[Key::Resources];
-const LIMIT: &[Key] = &[Key::Capacity, Key::RefillAmount, Key::RefillPeriod, Key::Burst];
+const LIMIT: &[Key] = &[Key::Capacity, Key::RefillAmount, Key::RefillPeriod, Key::Burst, Key::Soft];
 
 impl Key {
     pub(super) fn spelled(self, spelling: Spelling) -> &'static str {
@@ -67,6 +68,7 @@ impl Key {
             Self::RefillAmount => ("refill_amount", "RefillAmount"),
             Self::RefillPeriod => ("refill_period", "RefillPeriod"),
             Self::Burst => ("burst", "Burst"),
+            Self::Soft => ("soft", "Soft"),
             Self::Envelope(name) => (name, name),
         };
         if spelling == Spelling::Snake { snake } else { camel }
@@ -210,9 +212,10 @@ impl Reader {
         if self.problems.len() > problems || found.is_empty() {
             return None;
         }
-        let limits = found
-            .into_iter()
-            .map(|(name, Numbers { capacity, refill, period })| Limit::per(name, refill, period)?.with_burst(capacity));
+        let limits = found.into_iter().map(|(name, Numbers { capacity, refill, period, soft })| {
+            let limit = Limit::per(name, refill, period)?.with_burst(capacity)?;
+            Ok(if soft { limit.soft() } else { limit })
+        });
         let limits: Result<Vec<Limit>, ValidationError> = limits.collect();
         self.valid(limits.and_then(Limits::new), node.place, path)
     }
@@ -220,6 +223,7 @@ impl Reader {
     fn numbers(&mut self, node: &Node, path: &Path<'_>) -> Option<Numbers> {
         let problems = self.problems.len();
         let [mut capacity, mut refill, mut period, mut burst] = [None; 4];
+        let mut soft = None;
         if !matches!(node.value, Value::Map(_) | Value::Null) {
             let key = Key::Capacity.spelled(self.spelling);
             let found = node.value.kind();
@@ -227,6 +231,10 @@ impl Reader {
             return None;
         }
         for (key, entry) in self.known(node, path, LIMIT) {
+            if key == Key::Soft {
+                soft = self.flag(&entry.value, &path.at(&entry.key));
+                continue;
+            }
             let (max, target) = match key {
                 Key::Capacity => (zae_limiter::MAX_TOKENS, &mut capacity),
                 Key::RefillAmount => (zae_limiter::MAX_TOKENS, &mut refill),
@@ -249,6 +257,7 @@ impl Reader {
             capacity,
             refill: refill.unwrap_or(capacity),
             period: Duration::from_secs(period.unwrap_or(60)),
+            soft: soft.unwrap_or(false),
         })
     }
 
@@ -359,6 +368,7 @@ struct Numbers {
     capacity: u64,
     refill: u64,
     period: Duration,
+    soft: bool,
 }
 
 /// `; did you mean …?` when one of `known` is close to what was written, else nothing.

@@ -38,14 +38,19 @@ impl Reader {
     }
 
     fn access(&mut self, node: &Node, path: &Path<'_>) -> Option<Access> {
-        let switched = |disabled: bool| if disabled { Access::Disabled } else { Access::Enabled };
+        let disabled = self.flag(node, path)?;
+        Some(if disabled { Access::Disabled } else { Access::Enabled })
+    }
+
+    /// Reads true or false; `None` where it is nothing, or a problem.
+    pub(super) fn flag(&mut self, node: &Node, path: &Path<'_>) -> Option<bool> {
         let message = match &node.value {
             Value::Null => return None,
-            Value::Flag(disabled) => return Some(switched(*disabled)),
+            Value::Flag(flag) => return Some(*flag),
             // CloudFormation makes text of everything.
             Value::Text(text) if self.spelling == Spelling::Camel => match text.to_ascii_lowercase().as_str() {
-                "true" => return Some(Access::Disabled),
-                "false" => return Some(Access::Enabled),
+                "true" => return Some(true),
+                "false" => return Some(false),
                 _ => format!("must be `true` or `false`, this is `{text}`"),
             },
             Value::Text(text) => format!("must be `true` or `false`, this is the text `{text}`"),

@@ -72,6 +72,9 @@ fn write_limits(line: &mut impl FnMut(usize, String), depth: usize, limits: &Lim
         line(depth + 2, format!("Capacity: {}", limit.capacity()));
         line(depth + 2, format!("RefillAmount: {}", limit.refill_amount()));
         line(depth + 2, format!("RefillPeriod: {}", limit.refill_period().as_secs()));
+        if limit.is_soft() {
+            line(depth + 2, "Soft: true".to_owned());
+        }
     }
 }
 

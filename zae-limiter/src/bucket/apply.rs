@@ -4,6 +4,7 @@ use crate::bucket::{
     image::{Image, LimitImage},
     leftovers::Enabled,
     refund::RefundsBefore,
+    soft::SoftStamp,
     write::{BucketWrite, TokenWrite, Validity},
 };
 
@@ -34,6 +35,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
             && limit.refund.is_none_or(|refund| {
                 refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
             })
+            && limit.soft.is_none_or(|soft| stored.and_then(|s| s.soft) == soft.expect)
             && match limit.tokens {
                 TokenWrite::Add { at_least, at_most, .. } => {
                     tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
@@ -52,6 +54,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 params: Default::default(),
                 fraction: 0,
                 refunded: None,
+                soft: None,
                 consumed: None,
             });
             item.limits.len() - 1
@@ -65,6 +68,9 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
         if let Some(refund) = limit.refund {
             stored.refunded = Some(stored.refunded.unwrap_or(0) + refund.add);
+        }
+        if let Some(set) = limit.soft.and_then(|soft| soft.set) {
+            stored.soft = set.map(SoftStamp::Until);
         }
         if let Some(params) = limit.set_params {
             stored.params = params;

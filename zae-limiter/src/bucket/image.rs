@@ -14,7 +14,10 @@
 use std::sync::Arc;
 
 use crate::{
-    bucket::{Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, watch::Watch},
+    bucket::{
+        Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, soft::SoftStamp,
+        watch::Watch,
+    },
     model::name::LimitName,
 };
 
@@ -90,6 +93,8 @@ pub(crate) struct LimitImage {
     pub(crate) fraction: i64,
     /// All that was ever refunded of tokens whose place was known, in mt (see [`refund`](crate::bucket::refund)).
     pub(crate) refunded: Option<i64>,
+    /// Until when other clients take it for soft.
+    pub(crate) soft: Option<SoftStamp>,
     /// Net consumption in mt. It decides nothing, and may be wider than what does.
     pub(crate) consumed: Option<i128>,
 }
@@ -162,7 +167,7 @@ impl Image {
     /// An attribute of a feature that is not over: of a limit that is no plain rate.
     pub(crate) fn quota(&self) -> Option<&Leftover> {
         let incomplete = self.limits.iter().any(|limit| limit.kind().is_none());
-        let holds = |leftover: &&Leftover| leftover.attribute != "bypass" && !leftover.attribute.ends_with("_soft");
+        let holds = |leftover: &&Leftover| leftover.attribute != "bypass";
         self.leftovers.iter().find(holds).filter(|_| incomplete)
     }
 

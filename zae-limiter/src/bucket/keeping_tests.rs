@@ -23,6 +23,7 @@ fn bucket(params: &[Params], now: i64) -> (Vec<AppliedLimit>, Image) {
         params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
+        soft: None,
         consumed: Some(0),
     });
     let item = Image { last_refill: now, shard_count: Some(1), limits: stored.collect(), ..Image::default() };
@@ -66,8 +67,16 @@ fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), T
         let take: Vec<i64> = params.iter().map(|p| step.take % (p.capacity + 1)).collect();
         loop {
             let image = images[step.process].clone();
-            let goal =
-                |take| Goal { limits: &limits, take, adjust: &adjust, shards: 1, ttl: lifetime, owner: None, now };
+            let goal = |take| Goal {
+                limits: &limits,
+                take,
+                adjust: &adjust,
+                shards: 1,
+                ttl: lifetime,
+                owner: None,
+                soft_until: None,
+                now,
+            };
             let enough = balances(&image, &goal(&[])).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
             let done = apply(&mut item, &plan(&image, &goal(if enough { &take } else { &[] })));
             prop_assert!(done || image != item, "a fresh image lost its own condition");
@@ -128,7 +137,16 @@ proptest! {
             let now = start + elapsed + if right { 0 } else { offset };
             let take = [amount % (capacity + 1)];
             let ttl = Lifetime::AsIs;
-            let goal = |take| Goal { limits: &limits, take, adjust: &[], shards: 1, ttl, owner: None, now };
+            let goal = |take| Goal {
+                limits: &limits,
+                take,
+                adjust: &[],
+                shards: 1,
+                ttl,
+                owner: None,
+                soft_until: None,
+                now,
+            };
             let balance = &balances(&item, &goal(&[]))[0];
             if balance.tokens >= take[0] {
                 let write = plan(&item, &goal(&take));

@@ -28,6 +28,15 @@ pub(crate) enum Kind {
     Rate(Params),
 }
 
+/// Tells if a limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Enforcement {
+    /// It does when there is too little.
+    Hard,
+    /// It never does: it is debited whatever the balance.
+    Soft,
+}
+
 /// A limit that applies to a bucket, in stored units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppliedLimit {
@@ -35,9 +44,26 @@ pub(crate) struct AppliedLimit {
     pub(crate) name: LimitName,
     /// The way in which it fills, over all shards.
     pub(crate) kind: Kind,
+    /// Its answer when there is too little.
+    pub(crate) enforcement: Enforcement,
 }
 
 impl AppliedLimit {
+    /// Returns true if it never refuses.
+    pub(crate) fn is_soft(&self) -> bool {
+        self.enforcement == Enforcement::Soft
+    }
+
+    /// Returns true if it lets `amount` pass where there are `left`, both in mt.
+    pub(crate) fn lets_pass(&self, amount: i64, left: i64) -> bool {
+        amount == 0 || amount <= left || self.is_soft()
+    }
+
+    /// Returns true if it can never let `amount` pass, in mt.
+    pub(crate) fn never_lets_pass(&self, amount: i64) -> bool {
+        amount > self.kind.ceiling() && !self.is_soft()
+    }
+
     /// The limits of a set, in its order.
     pub(crate) fn all(limits: &Limits) -> Vec<Self> {
         limits.iter().map(Self::from).collect()
@@ -46,7 +72,8 @@ impl AppliedLimit {
 
 impl From<&Limit> for AppliedLimit {
     fn from(limit: &Limit) -> Self {
-        Self { name: limit.name().clone(), kind: limit.into() }
+        let enforcement = if limit.is_soft() { Enforcement::Soft } else { Enforcement::Hard };
+        Self { name: limit.name().clone(), kind: limit.into(), enforcement }
     }
 }
 

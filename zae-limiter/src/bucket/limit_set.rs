@@ -38,11 +38,20 @@ impl LimitSet {
     /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may
     /// come long after its limits were resolved.
     pub(crate) fn settlement<'a>(&self, adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {
-        Goal { limits: &[], take: &[], adjust, shards, ttl: self.lifetime, owner: None, now }
+        Goal { limits: &[], take: &[], adjust, shards, ttl: self.lifetime, owner: None, soft_until: None, now }
     }
 
     /// The goal of booking `adjust` and taking `take` at `now`.
     pub(crate) fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {
-        Goal { limits: &self.applied, take, adjust, shards, ttl: self.lifetime, owner: Some(&self.owner), now }
+        Goal {
+            limits: &self.applied,
+            take,
+            adjust,
+            shards,
+            ttl: self.lifetime,
+            owner: Some(&self.owner),
+            soft_until: None,
+            now,
+        }
     }
 }

@@ -66,6 +66,7 @@
 //! | [`watch`] | What if a clock was wrong and `rf` lies far ahead? |
 //! | [`schedule`] | Which parameters hold at an instant, and when does a period begin? |
 //! | [`quota`] | What does a limit hold that gains nothing and is restored? |
+//! | [`soft`] | Which limits never refuse, and what tells other clients so? |
 //! | [`leftovers`] | Which attributes of newer clients are over, and may be ignored? |
 
 mod accrual;
@@ -92,6 +93,7 @@ pub(crate) mod refund;
 mod refund_tests;
 #[allow(dead_code, reason = "the next change lets limits have schedules")]
 pub(crate) mod schedule;
+pub(crate) mod soft;
 #[cfg(test)]
 mod vectors;
 pub(crate) mod watch;

@@ -45,10 +45,11 @@ use crate::{
     bucket::{
         Accrual,
         image::{Balance, Basis, Image, LimitImage, Owner},
-        kind::{AppliedLimit, Kind},
+        kind::{AppliedLimit, Enforcement, Kind},
         leftovers::{Enabled, bypass, leftovers},
         lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
         refund::Booking,
+        soft::{Occasion, SoftWrite, restamp},
         watch::Watch,
         write::{BucketWrite, LimitWrite, RefundWrite, TokenWrite, Validity},
     },
@@ -70,6 +71,8 @@ pub(crate) struct Goal<'a> {
     pub(crate) ttl: Lifetime,
     /// The owner's facts, where they are known.
     pub(crate) owner: Option<&'a Owner>,
+    /// The end of new stamps of soft limits, in epoch ms; `None` if `limits` are not those of the configuration.
+    pub(crate) soft_until: Option<i64>,
     /// Now, in epoch ms.
     pub(crate) now: i64,
 }
@@ -101,6 +104,11 @@ struct LimitPlan<'a> {
     booking: Option<Booking>,
     /// True if the limit is among those that apply.
     applies: bool,
+    enforcement: Enforcement,
+    /// The end of a new stamp.
+    soft_until: Option<i64>,
+    /// Now, in epoch ms.
+    now: i64,
 }
 
 impl LimitPlan<'_> {
@@ -138,13 +146,28 @@ impl LimitPlan<'_> {
         }
     }
 
+    /// Returns what the write does about the stamp of a soft limit.
+    fn restamp(&self, occasion: Occasion) -> Option<SoftWrite> {
+        let stored = self.stored.and_then(|stored| stored.soft);
+        let due = || restamp(self.enforcement, stored, self.soft_until, self.now, occasion);
+        self.applies.then(due).flatten()
+    }
+
+    /// Returns true if the lack of tokens stops the write.
+    fn refuses(&self) -> bool {
+        self.enforcement == Enforcement::Hard
+    }
+
     /// Returns true if a plain write is enough for this limit.
     fn plain(&self) -> bool {
+        if self.restamp(Occasion::Needed).is_some_and(|stamp| stamp.set.is_some()) {
+            return false;
+        }
         match self.balance.basis {
             Basis::Changed | Basis::New => !self.applies,
             Basis::Full | Basis::Accrued(_) if !self.named() => true,
             _ if self.is_set() => false,
-            Basis::Full | Basis::Accrued(_) => self.take == 0 || self.tokens() >= self.out(),
+            Basis::Full | Basis::Accrued(_) => self.take == 0 || !self.refuses() || self.tokens() >= self.out(),
         }
     }
 
@@ -197,7 +220,8 @@ impl LimitPlan<'_> {
                 // long enough.
                 let seen = self.tokens().saturating_add(credit).saturating_sub(out);
                 let lowest = self.balance.lowest(ttl, now).min(seen).max(if self.take > 0 { 0 } else { i64::MIN });
-                let at_least = self.takes().then(|| lowest.saturating_add(out).saturating_sub(credit));
+                let at_least =
+                    (self.refuses() && self.takes()).then(|| lowest.saturating_add(out).saturating_sub(credit));
                 let at_most = self.balance.ceiling().saturating_sub(gained.rounded_up()).saturating_sub(refund);
                 let fraction = if moving { gained.fraction } else { old_fraction };
                 (TokenWrite::Add { delta: credit.saturating_sub(out), at_least, at_most }, fraction)
@@ -214,6 +238,7 @@ impl LimitPlan<'_> {
             expect_fraction: (moving && old_fraction != 0).then_some(old_fraction),
             set_fraction: (fraction != old_fraction).then_some(fraction),
             refund: self.refund(),
+            soft: self.restamp(if moving { Occasion::Opportune } else { Occasion::Needed }),
         })
     }
 }
@@ -260,7 +285,8 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
     if image.disabled || now <= image.refill_at(now) || image.valid_until.is_some_and(|until| until <= now) {
         return None;
     }
-    let goal = Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, now };
+    let goal =
+        Goal { limits: &[], take: &[], adjust: &[], shards, ttl: Lifetime::AsIs, owner: None, soft_until: None, now };
     let parts = parts(image, &goal);
     let gains = |part: &LimitPlan<'_>| part.balance.tokens > part.stored.and_then(|stored| stored.tokens).unwrap_or(0);
     let wcu_credit = wcu_credit(image, now);
@@ -285,6 +311,11 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         set_owner: None,
         refund: None,
     })
+}
+
+/// Returns true if the write of `goal` would set or remove the stamp of a soft limit that is wrong or over.
+pub(crate) fn restamps(image: &Image, goal: &Goal<'_>) -> bool {
+    parts(image, goal).iter().any(|part| part.restamp(Occasion::Needed).is_some_and(|stamp| stamp.set.is_some()))
 }
 
 /// Returns true if a plan with this `take` only adds to the balances of the limits it takes from, so that it fails by
@@ -316,12 +347,24 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
         .limits
         .iter()
         .enumerate()
-        .map(|(index, AppliedLimit { name, kind: wanted })| {
+        .map(|(index, AppliedLimit { name, kind: wanted, enforcement })| {
             let stored = image.limit(name.as_str());
             let balance = Balance::at(image, stored, wanted, shards, goal.now);
             let take = goal.take.get(index).copied().unwrap_or(0);
             let (adjust, booking) = booked(name);
-            LimitPlan { name, stored, wanted: wanted.clone(), balance, take, adjust, booking, applies: true }
+            LimitPlan {
+                name,
+                stored,
+                wanted: wanted.clone(),
+                balance,
+                take,
+                adjust,
+                booking,
+                applies: true,
+                enforcement: *enforcement,
+                soft_until: goal.soft_until,
+                now: goal.now,
+            }
         })
         .collect();
     for stored in &image.limits {
@@ -341,6 +384,9 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
             adjust,
             booking,
             applies: false,
+            enforcement: Enforcement::Hard,
+            soft_until: None,
+            now: goal.now,
         });
     }
     // A write has room for so many: what is booked goes before what only gains.

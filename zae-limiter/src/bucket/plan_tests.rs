@@ -9,7 +9,7 @@ use crate::{
         Params,
         apply::apply,
         image::{Image, LimitImage},
-        kind::AppliedLimit,
+        kind::{AppliedLimit, Enforcement},
         lifetime::Lifetime,
         plan::{Goal, balances, plan},
         refund::Booking,
@@ -19,7 +19,7 @@ use crate::{
 
 /// A limit of that rate.
 pub(super) fn rate(name: &str, params: Params) -> AppliedLimit {
-    AppliedLimit { name: LimitName::new(name).unwrap(), kind: params.into() }
+    AppliedLimit { name: LimitName::new(name).unwrap(), kind: params.into(), enforcement: Enforcement::Hard }
 }
 
 /// An ideal bucket: its balance in 1/period mt, so that nothing is ever rounded.
@@ -103,6 +103,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
+        soft: None,
         consumed: Some(0),
     });
     let mut item = Image { shard_count: Some(1), limits: stored.collect(), ..Image::default() };
@@ -121,8 +122,16 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();
         let adjust: Vec<_> =
             step.adjust.iter().map(|(index, delta)| Booking::from((limits[*index].name.clone(), *delta))).collect();
-        let goal =
-            |take, adjust| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+        let goal = |take, adjust| Goal {
+            limits: &limits,
+            take,
+            adjust,
+            shards: 1,
+            ttl: Lifetime::AsIs,
+            owner: None,
+            soft_until: None,
+            now,
+        };
         // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is
         // taken.
         let together = step.together && !adjust.is_empty();
@@ -206,6 +215,7 @@ fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<AppliedLimit>, Ima
         params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
+        soft: None,
         consumed: Some(0),
     };
     (vec![limit], Image { shard_count: Some(1), limits: vec![stored], ..Image::default() })
@@ -215,8 +225,16 @@ fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<AppliedLimit>, Ima
 fn a_changed_limit_is_brought_in_line_in_the_same_write() {
     let (mut limits, mut item) = one_limit(100_000, 100_000, 60_000);
     limits[0].kind = Params { capacity: 40_000, refill: 100_000, period: 60_000 }.into();
-    let goal =
-        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 5 };
+    let goal = Goal {
+        limits: &limits,
+        take: &[1_000],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 5,
+    };
     let write = plan(&item, &goal);
     assert!(apply(&mut item, &write));
     assert_eq!(item.limits[0].tokens, Some(39_000));
@@ -228,7 +246,16 @@ fn a_new_limit_starts_full_beside_the_others() {
     let (mut limits, mut item) = one_limit(10_000, 10_000, 60_000);
     limits.push(rate("tpm", Params { capacity: 5_000, refill: 5_000, period: 60_000 }));
     let take = [1_000, 2_000];
-    let goal = Goal { limits: &limits, take: &take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 5 };
+    let goal = Goal {
+        limits: &limits,
+        take: &take,
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 5,
+    };
     let write = plan(&item, &goal);
     assert!(apply(&mut item, &write));
     assert_eq!(item.limit("tpm").unwrap().tokens, Some(3_000));
@@ -239,8 +266,16 @@ fn a_new_limit_starts_full_beside_the_others() {
 fn a_refund_stops_at_the_ceiling_and_at_another_creation() {
     let (limits, mut item) = one_limit(10_000, 1, 60_000);
     let adjust = [(limits[0].name.clone(), -3_000).into()];
-    let goal =
-        Goal { limits: &limits, take: &[], adjust: &adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now: 0 };
+    let goal = Goal {
+        limits: &limits,
+        take: &[],
+        adjust: &adjust,
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 0,
+    };
     let write = plan(&item, &goal);
     let mut recreated = Image { incarnation: Some("b".into()), ..item.clone() };
     assert!(!apply(&mut recreated, &write));
@@ -254,8 +289,16 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
     let (limits, mut item) = one_limit(10, 5, 3);
     (item.limits[0].tokens, item.limits[0].fraction, item.last_refill) = (Some(9), 2, 1);
     let older = item.clone();
-    let goal =
-        |take, adjust, now| Goal { limits: &limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+    let goal = |take, adjust, now| Goal {
+        limits: &limits,
+        take,
+        adjust,
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now,
+    };
     // A refund fills it in the same ms, and somebody takes one again: 9, and nothing over.
     let refund = [(limits[0].name.clone(), -1).into()];
     let write = plan(&item, &goal(&[], &refund, 1));
@@ -268,7 +311,16 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
     changed.limits[0].params.capacity = Some(30);
     item.limits[0].params.capacity = Some(30);
     let wider = [rate("rpm", Params { capacity: 30, refill: 5, period: 3 })];
-    let goal = Goal { limits: &wider, take: &[10], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 2 };
+    let goal = Goal {
+        limits: &wider,
+        take: &[10],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 2,
+    };
     assert!(!apply(&mut item, &plan(&changed, &goal)));
     let write = plan(&item, &goal);
     assert!(apply(&mut item, &write));
@@ -279,8 +331,16 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
 fn a_plain_write_stands_beside_a_neighbours_plain_write() {
     let (limits, mut item) = one_limit(100_000, 1_000, 60_000);
     item.limits[0].tokens = Some(50_000);
-    let goal =
-        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 10 };
+    let goal = Goal {
+        limits: &limits,
+        take: &[1_000],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 10,
+    };
     let write = plan(&item, &goal);
     assert!(apply(&mut item, &write) && apply(&mut item, &write), "plain writes carry no lock");
     assert_eq!(item.limits[0].tokens, Some(48_000));
@@ -291,8 +351,16 @@ fn an_expired_validity_stamp_is_worked_off_once() {
     let (limits, mut item) = one_limit(100_000, 1_000, 60_000);
     item.limits[0].tokens = Some(50_000);
     item.valid_until = Some(0);
-    let goal =
-        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 10 };
+    let goal = Goal {
+        limits: &limits,
+        take: &[1_000],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 10,
+    };
     let write = plan(&item, &goal);
     assert!(apply(&mut item, &write));
     assert_eq!((item.valid_until, item.last_refill), (None, 10));
@@ -306,8 +374,16 @@ fn time_spent_full_is_never_credited() {
     for millisecond in 0..50 {
         let now = 60_000 + millisecond;
         for _ in 0..10 {
-            let goal =
-                Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+            let goal = Goal {
+                limits: &limits,
+                take: &[1_000],
+                adjust: &[],
+                shards: 1,
+                ttl: Lifetime::AsIs,
+                owner: None,
+                soft_until: None,
+                now,
+            };
             let enough = balances(&item, &goal)[0].tokens >= 1_000;
             let write = plan(&item, &goal);
             granted += u32::from(enough && apply(&mut item, &write));
@@ -321,8 +397,16 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
     // 100 tokens a minute, in mt: 416 in 250 ms.
     let (limits, item) = one_limit(100_000, 100_000, 60_000);
     let left = |take: i64, now| {
-        let goal =
-            Goal { limits: &limits, take: &[take], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now };
+        let goal = Goal {
+            limits: &limits,
+            take: &[take],
+            adjust: &[],
+            shards: 1,
+            ttl: Lifetime::AsIs,
+            owner: None,
+            soft_until: None,
+            now,
+        };
         let mut item = item.clone();
         let write = plan(&item, &goal).leaving_room(1);
         assert!(apply(&mut item, &write));
@@ -341,6 +425,7 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
         shards: 1,
         ttl: Lifetime::AsIs,
         owner: None,
+        soft_until: None,
         now: 60_000,
     };
     let write = plan(&pair, &goal).leaving_room(1);
@@ -349,8 +434,16 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
     // Below the ceiling nothing is given up.
     let (_, mut lower) = one_limit(100_000, 100_000, 60_000);
     lower.limits[0].tokens = Some(500);
-    let goal =
-        Goal { limits: &limits, take: &[1_000], adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, now: 1_000 };
+    let goal = Goal {
+        limits: &limits,
+        take: &[1_000],
+        adjust: &[],
+        shards: 1,
+        ttl: Lifetime::AsIs,
+        owner: None,
+        soft_until: None,
+        now: 1_000,
+    };
     assert_eq!(plan(&lower, &goal).leaving_room(1), plan(&lower, &goal));
 }
 
@@ -369,6 +462,7 @@ fn beside_room_neighbours_write_plainly_and_a_limit_between_loses_nothing() {
         shards: 1,
         ttl: Lifetime::AsIs,
         owner: None,
+        soft_until: None,
         now,
     };
     let write = plan(&item, &goal(6_000)).leaving_room(1);

@@ -50,6 +50,7 @@ impl Bucket {
             params: params.into(),
             fraction: 0,
             refunded: None,
+            soft: None,
             consumed: Some(0),
         };
         let item = Image { shard_count: Some(1), limits: vec![stored], ..Image::default() };
@@ -68,7 +69,16 @@ impl Bucket {
     }
 
     fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking]) -> Goal<'a> {
-        Goal { limits: &self.limits, take, adjust, shards: 1, ttl: Lifetime::AsIs, owner: None, now: self.now }
+        Goal {
+            limits: &self.limits,
+            take,
+            adjust,
+            shards: 1,
+            ttl: Lifetime::AsIs,
+            owner: None,
+            soft_until: None,
+            now: self.now,
+        }
     }
 
     fn balance(&self) -> i64 {

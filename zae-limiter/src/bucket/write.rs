@@ -17,6 +17,7 @@ use crate::{
         incarnation::Incarnation,
         leftovers::Enabled,
         refund::RefundStamp,
+        soft::SoftWrite,
         watch::Watch,
     },
     model::name::LimitName,
@@ -110,6 +111,8 @@ pub(crate) struct LimitWrite {
     pub(crate) set_fraction: Option<i64>,
     /// Counted as refunded.
     pub(crate) refund: Option<RefundWrite>,
+    /// Its stamp as a soft limit, where something depends on it.
+    pub(crate) soft: Option<SoftWrite>,
 }
 
 /// The effect of a write on the count of refunds.

@@ -102,6 +102,20 @@ pub enum RepositoryError {
         /// The level asked for.
         minimum: String,
     },
+    /// The deployed functions do not know a feature, and would corrupt it.
+    #[error(
+        "{feature} need functions of level {needs}, and the table's version record names {}; \
+         upgrade the stack first (zae-deploy upgrade)",
+        functions.as_deref().unwrap_or("none")
+    )]
+    FunctionsTooOld {
+        /// The feature, in words.
+        feature: String,
+        /// The level that knows it.
+        needs: String,
+        /// The level of the deployed functions, as the record has it.
+        functions: Option<String>,
+    },
     /// The table's schema is of another major version.
     #[error("the table has schema {schema}, this client speaks {client}: migrate the table first")]
     IncompatibleSchema {

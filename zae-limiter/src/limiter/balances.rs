@@ -114,7 +114,9 @@ async fn read(
 pub(crate) fn wait(limits: &Limits, balances: &[LimitBalance], cost: &Cost) -> Result<Duration, ValidationError> {
     let cost = cost.resolve(limits)?;
     let waits = cost.iter().filter_map(|(name, tokens)| {
-        balances.iter().find(|balance| balance.name == *name).map(|balance| balance.wait(*tokens))
+        let balance = balances.iter().find(|balance| balance.name == *name)?;
+        let refuses = limits.get(name.as_str()).is_none_or(|limit| !limit.is_soft());
+        refuses.then(|| balance.wait(*tokens))
     });
     let longest = waits.max().unwrap_or(0);
     Ok(Duration::from_millis(u64::try_from(longest).unwrap_or(u64::MAX)))

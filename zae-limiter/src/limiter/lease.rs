@@ -240,6 +240,28 @@ impl Lease {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }
 
+    /// The soft limits that the grant left in debt, by name: it was let through all the same.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_day("tokens", 100)?.soft()).build();
+    /// let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tokens", 130)).await?;
+    /// assert_eq!(lease.overdrawn().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn overdrawn(&self) -> Vec<LimitName> {
+        let overdrawn = self.statuses().iter().filter(|status| status.is_overdrawn());
+        let mut names: Vec<LimitName> = overdrawn.map(|status| status.limit.name().clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Shows each limit with the whole tokens that were left right after the grant, as [`statuses`](Lease::statuses)
     /// have them and in their order, without putting them together: for what is said in every response.
     ///

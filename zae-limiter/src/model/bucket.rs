@@ -73,6 +73,9 @@ pub struct BucketLimit {
     pub available: i64,
     /// Net consumption since the items were created, in tokens.
     pub consumed: i64,
+    /// True if it is metered and never refuses, as the bucket's stamp says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
 }
 
 /// Serialises a period as the Python package does.

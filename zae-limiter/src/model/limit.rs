@@ -54,6 +54,9 @@ pub struct Limit {
     refill_amount: u64,
     /// The period, in seconds.
     refill_period_seconds: u64,
+    /// True if it never refuses.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    soft: bool,
 }
 
 /// A limit as it is serialised, before it is checked.
@@ -64,12 +67,15 @@ struct RawLimit {
     capacity: u64,
     refill_amount: u64,
     refill_period_seconds: u64,
+    #[serde(default)]
+    soft: bool,
 }
 
 impl TryFrom<RawLimit> for Limit {
     type Error = ValidationError;
     fn try_from(raw: RawLimit) -> Result<Self, Self::Error> {
-        Self::of_seconds(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)
+        let limit = Self::of_seconds(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)?;
+        Ok(Self { soft: raw.soft, ..limit })
     }
 }
 
@@ -140,7 +146,7 @@ impl Limit {
         }
         let refill_period_seconds = period.as_secs();
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
-        Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds })
+        Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds, soft: false })
     }
 
     /// A limit from its four parts as they are stored.
@@ -157,7 +163,7 @@ impl Limit {
         check_amount("capacity", capacity, MAX_TOKENS)?;
         check_amount("refill_amount", refill_amount, MAX_TOKENS)?;
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
-        Ok(Self { name, capacity, refill_amount, refill_period_seconds })
+        Ok(Self { name, capacity, refill_amount, refill_period_seconds, soft: false })
     }
 
     /// The same limit holding at most `capacity` tokens; the rate stays. It may be smaller than the rate.
@@ -167,6 +173,26 @@ impl Limit {
     pub fn with_burst(self, capacity: u64) -> Result<Self, ValidationError> {
         check_amount("capacity", capacity, MAX_TOKENS)?;
         Ok(Self { capacity, ..self })
+    }
+
+    /// The same limit, but soft: it is metered and debited like any other, may go into debt without bound, and never
+    /// refuses. The leases that it lets pass say so
+    /// ([`Lease::overdrawn`](crate::Lease::overdrawn)).
+    ///
+    /// ```
+    /// use zae_limiter::Limit;
+    /// let budget = Limit::per_day("tokens", 1_000_000)?.soft();
+    /// assert!(budget.is_soft());
+    /// # Ok::<(), zae_limiter::ValidationError>(())
+    /// ```
+    #[must_use]
+    pub fn soft(self) -> Self {
+        Self { soft: true, ..self }
+    }
+
+    /// Returns true if it never refuses.
+    pub fn is_soft(&self) -> bool {
+        self.soft
     }
 
     /// The limit's name.

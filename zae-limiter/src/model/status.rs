@@ -54,6 +54,11 @@ fn seconds<S: serde::Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok
 }
 
 impl LimitStatus {
+    /// Returns true if it is a soft limit in debt.
+    pub fn is_overdrawn(&self) -> bool {
+        self.limit.is_soft() && self.available < 0
+    }
+
     /// Tokens missing; 0 when there are enough.
     pub fn deficit(&self) -> u64 {
         let missing = i128::from(self.requested) - i128::from(self.available);

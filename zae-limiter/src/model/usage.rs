@@ -80,6 +80,9 @@ pub struct UsageSnapshot {
     pub window_end: String,
     /// Net consumption in whole tokens by limit; negative when more was given back than taken.
     pub counters: BTreeMap<LimitName, i64>,
+    /// Number of times that a soft limit was left in debt, by limit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub overdrawn: BTreeMap<LimitName, i64>,
     /// Number of changes that were counted.
     pub total_events: i64,
 }

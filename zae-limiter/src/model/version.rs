@@ -53,6 +53,11 @@ impl Version {
         self.major
     }
 
+    /// Returns true if its release is that of `other` or newer, whatever the pre-releases.
+    pub(crate) fn has_release_of(&self, other: &Self) -> bool {
+        self.release() >= other.release()
+    }
+
     /// Returns the three numbers, without the pre-release.
     fn release(&self) -> (u64, u64, u64) {
         (self.major, self.minor, self.patch)

@@ -21,6 +21,7 @@ use crate::{
         kind::AppliedLimit,
         lifetime::Lifetime,
         plan::{Goal, plan},
+        soft::STAMP_MS,
     },
     error::RepositoryError,
     model::{
@@ -41,11 +42,26 @@ use crate::{
 const TRIES: u32 = 10;
 
 /// The limits that hold for one entity and resource.
-struct Effective {
+pub(super) struct Effective {
     /// The limits.
     limits: Limits,
     /// The lifetime of a bucket under them.
     lifetime: Lifetime,
+    /// When they were read, in epoch ms.
+    read_at: i64,
+    /// The place of the level that has them: entity, its default, resource, system.
+    place: usize,
+}
+
+impl Effective {
+    /// Returns true if they are those of `level`.
+    pub(super) fn is_decided_by(&self, level: ConfigLevel<'_>) -> bool {
+        match level {
+            ConfigLevel::Entity(..) => self.place < 2,
+            ConfigLevel::Resource(_) => self.place == 2,
+            ConfigLevel::System => self.place == 3,
+        }
+    }
 }
 
 impl Repository {
@@ -82,12 +98,12 @@ impl Repository {
     }
 
     /// Reads what holds from the table itself: caches may lag behind the change that is being applied.
-    async fn effective(
+    pub(super) async fn effective(
         &self,
         entity: &EntityId,
         resource: &ResourceName,
     ) -> Result<Option<Effective>, RepositoryError> {
-        let own = LimitScope::Resource(resource.clone());
+        let (own, read_at) = (LimitScope::Resource(resource.clone()), self.now_ms());
         let levels = [
             ConfigLevel::Entity(entity, &own),
             ConfigLevel::Entity(entity, &LimitScope::Default),
@@ -107,13 +123,13 @@ impl Repository {
                 Some(seconds) if index > 0 && seconds > 0 => Lifetime::Idle { seconds, multiplier },
                 Some(_) | None => Lifetime::Unlimited,
             };
-            return Ok(Some(Effective { limits, lifetime }));
+            return Ok(Some(Effective { limits, lifetime, read_at, place: index }));
         }
         Ok(None)
     }
 
     /// Applies the limits to all shards; shard 0 says how many there are.
-    async fn apply_to_bucket(
+    pub(super) async fn apply_to_bucket(
         &self,
         entity: &EntityId,
         resource: &ResourceName,
@@ -162,6 +178,7 @@ impl Repository {
                 shards,
                 ttl: effective.lifetime,
                 owner: None,
+                soft_until: Some(effective.read_at.saturating_add(STAMP_MS)),
                 now: self.now_ms(),
             };
             let change = wire::bucket::encode_update(&plan(&image, &goal));

@@ -108,6 +108,7 @@ fn state(
             refill_period: Duration::from_secs(u64::try_from(params.period? / 1_000).unwrap_or(0)),
             available: left.available,
             consumed: clamp(consumed.fold(0_i128, i128::saturating_add).div_euclid(MILLI.into())),
+            soft: authority.limit(name.as_str())?.soft.is_some(),
         })
     };
     Ok(Some(BucketState {

@@ -12,10 +12,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Repository, trail::Change};
+use super::{Repository, gate::Gated, trail::Change};
 use crate::{
     error::{RepositoryError, StoreError, StoreErrorKind, ValidationError, ValidationReason},
-    model::{limit::Limits, name::LimitScope, status::StoredPolicy},
+    model::{
+        limit::{Limit, Limits},
+        name::LimitScope,
+        status::StoredPolicy,
+    },
     store::{Committed, Consistency, TransactPart},
     wire::{
         Item,
@@ -70,6 +74,9 @@ impl Repository {
             // Only the system has anything to say beside limits.
             (_, None) => return Err(ValidationError::new("limits", "", ValidationReason::Empty).into()),
         };
+        if limits.is_some_and(|limits| limits.iter().any(Limit::is_soft)) {
+            self.pass_gate(Gated::SoftLimits).await?;
+        }
         let key = level.key(self.ns());
         for _ in 0..TRIES {
             let before = self.store().get(&key, Consistency::Strong).await?;
@@ -80,6 +87,7 @@ impl Repository {
             parts.push(self.trail(&change, old.as_ref()).await?);
             if self.store().transact(&parts).await? == Committed::Done {
                 self.forget_limits_at(level);
+                self.tell_softness(level, old.as_ref().and_then(|old| old.limits.as_ref()), limits).await?;
                 return Ok(old);
             }
         }
@@ -122,6 +130,7 @@ impl Repository {
             if self.store().transact(&parts).await? == Committed::Done {
                 self.forget_limits_at(level);
                 self.tidy_registry(level).await?;
+                self.tell_softness(level, config.limits.as_ref(), None).await?;
                 return Ok(Some(config));
             }
         }

@@ -65,6 +65,8 @@ pub struct BucketChange {
     pub(super) at: i64,
     /// By limit, in mt; without those that did not change.
     pub(super) consumed: Vec<(String, i64)>,
+    /// The soft limits that consumed something and were in debt afterwards.
+    pub(super) overdrawn: Vec<String>,
     /// Number of shards it had before, where it was there.
     pub(super) shards_before: Option<u32>,
     /// The item as it became; `None` when it is no bucket, or uses features of newer clients.
@@ -184,7 +186,7 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
     };
     let pk = values::get_s(new, "PK").unwrap_or_default();
     let address = keys::parse_bucket_pk(pk).ok_or_else(|| format!("{pk} is no bucket's key"))?;
-    let mut consumed = Vec::new();
+    let (mut consumed, mut overdrawn) = (Vec::new(), Vec::new());
     let count = |item: &Item, name: &str| match item.get(name) {
         None => Ok(0),
         Some(value) => values::counter(value).ok_or_else(|| format!("attribute {name} is not a number")),
@@ -200,6 +202,11 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
         let delta = clamp(now.saturating_sub(before));
         if delta != 0 {
             consumed.push((limit.to_owned(), delta));
+        }
+        let is_soft = new.contains_key(&keys::bucket_attr(limit, "soft"));
+        let tokens = new.get(&keys::bucket_attr(limit, "tk")).and_then(values::counter);
+        if delta > 0 && is_soft && tokens.is_some_and(|tokens| tokens < 0) {
+            overdrawn.push(limit.to_owned());
         }
     }
     consumed.sort_unstable();
@@ -220,6 +227,7 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
         // Without the time of the event, the last refill is the best that is known.
         at: at.or(refilled).ok_or_else(|| "it does not say when".to_owned())?,
         consumed,
+        overdrawn,
         shards_before,
         image,
     })

@@ -50,6 +50,8 @@ struct Piece {
     sequence: SequenceNumber,
     /// Whole tokens by limit.
     tokens: Vec<(String, i64)>,
+    /// The soft limits that it left in debt.
+    overdrawn: Vec<String>,
 }
 
 /// The amounts to add to one snapshot, in one write.
@@ -93,7 +95,7 @@ impl UsageCounts {
             return;
         }
         let tokens = change.consumed.iter().map(|(limit, mt)| (limit.clone(), mt.div_euclid(MILLI))).collect();
-        let piece = Piece { sequence: sequence.clone(), tokens };
+        let piece = Piece { sequence: sequence.clone(), tokens, overdrawn: change.overdrawn.clone() };
         for window in &self.windows {
             let Some(start) = window_start(change.at, window) else { continue };
             let snapshot = Snapshot {
@@ -166,7 +168,8 @@ impl UsageWrite {
 
     /// Returns what is left to add when `counted` says how far each shard was counted.
     fn addition(&self, counted: &HashMap<u32, SequenceNumber>) -> Option<(Addition, u64)> {
-        let mut addition = Addition { tokens: BTreeMap::new(), events: 0, marks: BTreeMap::new() };
+        let mut addition =
+            Addition { tokens: BTreeMap::new(), overdrawn: BTreeMap::new(), events: 0, marks: BTreeMap::new() };
         let mut records = 0;
         for (shard, pieces) in &self.shards {
             let known = counted.get(shard);
@@ -175,6 +178,9 @@ impl UsageWrite {
             let (Some(first), Some(last)) = (open.first(), open.last()) else { continue };
             addition.marks.insert(*shard, (first.sequence.clone(), last.sequence.clone()));
             records += open.len() as u64;
+            for limit in open.iter().flat_map(|piece| &piece.overdrawn) {
+                *addition.overdrawn.entry(limit.clone()).or_default() += 1;
+            }
             for (limit, tokens) in open.iter().flat_map(|piece| &piece.tokens) {
                 addition.events += 1;
                 let sum = addition.tokens.entry(limit.clone()).or_default();
@@ -220,6 +226,49 @@ fn busy(store: &Store, pk: &str) -> RepositoryError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::{StreamChange, StreamRecord};
+
+    /// A change of a bucket whose limit `rpm` then holds `tokens` and has consumed `consumed`, in mt.
+    fn change(soft: &serde_json::Value, [tokens, consumed]: [i64; 2]) -> StreamRecord {
+        let image = |tokens: i64, consumed: i64| {
+            let mut image = serde_json::json!({
+                "PK": {"S": "ns/BUCKET#e#gpt-4#0"}, "SK": {"S": "#STATE"}, "rf": {"N": "1"},
+                "b_rpm_tk": {"N": tokens.to_string()}, "b_rpm_cp": {"N": "10000"}, "b_rpm_ra": {"N": "10000"},
+                "b_rpm_rp": {"N": "60000"}, "b_rpm_tc": {"N": consumed.to_string()},
+            });
+            image.as_object_mut().unwrap().extend(soft.as_object().unwrap().clone());
+            image
+        };
+        let record = serde_json::json!({
+            "eventName": "MODIFY",
+            "dynamodb": {
+                "SequenceNumber": "1", "ApproximateCreationDateTime": 1_767_225_600,
+                "OldImage": image(10_000, 0), "NewImage": image(tokens, consumed),
+            },
+        });
+        StreamRecord::parse(&record).unwrap()
+    }
+
+    #[test]
+    fn a_soft_limit_that_is_left_in_debt_is_counted_as_such() {
+        let soft = serde_json::json!({"b_rpm_soft": {"N": "1"}});
+        for (soft, state, times) in [
+            (soft.clone(), [-2_000, 12_000], Some(1)),
+            (soft.clone(), [0, 10_000], None),
+            (soft, [-2_000, -1_000], None),
+            (serde_json::json!({}), [-2_000, 12_000], None),
+        ] {
+            let StreamRecord { sequence, change, .. } = change(&soft, state);
+            let StreamChange::Bucket(change) = change else { panic!("{change:?}") };
+            assert!(change.image.is_some(), "its bucket is refilled like any other");
+            let mut counts = UsageCounts::new([UsageWindow::Hourly]);
+            counts.add(&sequence, &change);
+            let write = counts.into_writes().remove(0);
+            let (addition, _) = write.addition(&HashMap::new()).unwrap();
+            assert_eq!(addition.overdrawn.get("rpm").copied(), times, "{soft} {state:?}");
+            assert_eq!((addition.events, addition.tokens["rpm"]), (1, state[1] / 1_000));
+        }
+    }
 
     #[test]
     fn windows_start_where_the_reference_says() {

@@ -5,6 +5,7 @@
 //! | `l_{limit}_cp` | capacity, in tokens |
 //! | `l_{limit}_ra` | tokens gained per period |
 //! | `l_{limit}_rp` | the period, in seconds |
+//! | `l_{limit}_soft` | `true` if the limit is metered and never refuses |
 //! | `on_unavailable` | `allow` or `block`; the system's item only |
 //! | `audit_retention_days` | lifetime of audit events; the system's item only |
 //! | `disabled` | an operator has switched the level off, or (`false`) on again below one that is off |
@@ -178,12 +179,19 @@ impl StoredConfig {
     }
 }
 
+/// The field that marks a soft limit.
+const SOFT: &str = "soft";
+
 /// Reads the limits, each of which must be complete.
 fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
     let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
     let mut found: BTreeMap<&str, [Option<u64>; 3]> = BTreeMap::new();
+    let mut soft: Vec<&str> = Vec::new();
     for (name, value) in item {
         let Some((limit, field)) = keys::parse_limit_attr(name) else { continue };
+        if field == SOFT && *value == AttributeValue::Bool(true) {
+            soft.push(limit);
+        }
         let Some(index) = FIELDS.iter().position(|known| *known == field) else { continue };
         let number = value.as_n().ok().and_then(|text| text.parse().ok());
         let number = number.ok_or_else(|| malformed(format!("attribute {name} is not a whole number")))?;
@@ -195,7 +203,8 @@ fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
             return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
         };
         let limit = Limit::of_seconds(name, capacity, refill, period);
-        limits.push(limit.map_err(|error| malformed(format!("limit {name}: {error}")))?);
+        let limit = limit.map_err(|error| malformed(format!("limit {name}: {error}")))?;
+        limits.push(if soft.contains(&name) { limit.soft() } else { limit });
     }
     if limits.is_empty() {
         return Ok(None);
@@ -222,7 +231,12 @@ pub(crate) fn access(item: &Item) -> StoredAccess {
 /// The first attribute that would change what the limits mean.
 fn unsupported(item: &Item) -> Option<String> {
     let foreign = |name: &str| {
-        let field = || keys::parse_limit_attr(name).is_none_or(|(_, field)| !FIELDS.contains(&field));
+        let field = || {
+            keys::parse_limit_attr(name).is_none_or(|(_, field)| match field {
+                SOFT => !item.get(name).is_some_and(AttributeValue::is_bool),
+                field => !FIELDS.contains(&field),
+            })
+        };
         UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
     };
     item.keys().filter(|name| foreign(name)).min().cloned()
@@ -232,11 +246,12 @@ fn unsupported(item: &Item) -> Option<String> {
 pub(crate) fn encode_limits(limits: &Limits) -> impl Iterator<Item = (String, AttributeValue)> {
     limits.iter().flat_map(|limit| {
         let name = |field| limit_attr(limit.name().as_str(), field);
-        [
+        let rate = [
             (name("cp"), n(limit.capacity())),
             (name("ra"), n(limit.refill_amount())),
             (name("rp"), n(limit.refill_period().as_secs())),
-        ]
+        ];
+        rate.into_iter().chain(limit.is_soft().then(|| (name(SOFT), AttributeValue::Bool(true))))
     })
 }
 
@@ -288,7 +303,7 @@ mod tests {
     fn limits_survive_the_round_trip() {
         let limits = Limits::new([
             Limit::of_seconds("a_cp", 7, 3, 9).unwrap(),
-            Limit::per_minute("tpm.v2-x", 10_000).unwrap().with_burst(15_000).unwrap(),
+            Limit::per_minute("tpm.v2-x", 10_000).unwrap().with_burst(15_000).unwrap().soft(),
         ]);
         let limits = limits.unwrap();
         let item = encode(ConfigLevel::System, "ns", Some(&limits), Some(StoredPolicy::Allow), None);
@@ -309,7 +324,7 @@ mod tests {
             ("cascade", AttributeValue::Bool(false)),
             ("sched_tz", s("UTC")),
             ("l_rpm_sched", s("x")),
-            ("l_rpm_soft", AttributeValue::Bool(true)),
+            ("l_rpm_soft", n(1)),
             ("w_rpm_cp", n(5)),
             // Limits that make sense to newer clients alone.
             ("l_rpm_rsched", s("0 0 * * *")),

@@ -27,6 +27,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Addition {
     /// Whole tokens by limit.
     pub(crate) tokens: BTreeMap<String, i64>,
+    /// Number of times that a soft limit was left in debt, by limit.
+    pub(crate) overdrawn: BTreeMap<String, i64>,
     /// Counted changes, one for each record and limit.
     pub(crate) events: i64,
     /// By shard: the last record counted before, and the last one counted with this.

@@ -79,9 +79,14 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
         let value = get_count(item, name.as_str())?;
         Some((name, value))
     };
+    let overdrawn = |name: &String| {
+        let limit = LimitName::new(name.strip_suffix(OVERDRAWN)?).ok()?;
+        Some((limit, get_count(item, name)?))
+    };
     Some(UsageSnapshot {
         window_end: window_end(&window_start, &window),
         counters: item.keys().filter_map(counter).collect(),
+        overdrawn: item.keys().filter_map(overdrawn).collect(),
         total_events: get_count(item, "total_events").unwrap_or(0),
         entity_id,
         resource,
@@ -94,6 +99,8 @@ pub(crate) fn decode(item: &Item) -> Option<UsageSnapshot> {
 /// and being text it is no counter to any reader.
 const MARK: &str = "z#";
 /// Seconds in a day of retention.
+/// The end of a counter of the times that a soft limit was left in debt.
+const OVERDRAWN: &str = "#od";
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The key of a snapshot.
@@ -152,6 +159,10 @@ pub(crate) fn encode(snapshot: &Snapshot, addition: &Addition, now_ms: i64, rete
             let counter = e.name(limit.clone());
             e.add(&counter, *tokens);
         }
+        for (limit, times) in &addition.overdrawn {
+            let counter = e.name([limit, OVERDRAWN].concat());
+            e.add(&counter, *times);
+        }
     })
 }
 
@@ -166,7 +177,25 @@ pub(crate) fn marks(item: &Item) -> HashMap<u32, SequenceNumber> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::wire::values::item;
+
+    #[test]
+    fn times_in_debt_are_told_from_counters() {
+        let item = item([
+            ("entity_id", s("e")),
+            ("resource", s("gpt-4")),
+            ("window", s("hourly")),
+            ("window_start", s("2026-01-01T00:00:00Z")),
+            ("tokens", n(120)),
+            ("tokens#od", n(3)),
+        ]);
+        let snapshot = decode(&item).unwrap();
+        let one = |name: &str, count| BTreeMap::from([(LimitName::new(name).unwrap(), count)]);
+        assert_eq!((snapshot.counters, snapshot.overdrawn), (one("tokens", 120), one("tokens", 3)));
+    }
 
     #[test]
     fn windows_end_as_the_reference_says() {

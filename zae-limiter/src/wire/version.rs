@@ -32,6 +32,15 @@ pub(crate) fn decode(item: &Item) -> VersionRecord {
     }
 }
 
+/// Raises the minimum for clients from `seen`, on a record that exists.
+pub(crate) fn raise_minimum(minimum: &str, seen: Option<&str>) -> Expression {
+    Expression::of(|e| {
+        e.expect_item();
+        e.expect("client_min_version", seen.map(s));
+        e.set("client_min_version", s(minimum));
+    })
+}
+
 /// Writes a record over one whose minimum is still `seen`; attributes of newer clients stay.
 pub(crate) fn encode(record: &VersionRecord, seen: Option<&str>) -> Expression {
     Expression::of(|e| {

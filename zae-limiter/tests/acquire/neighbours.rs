@@ -4,6 +4,7 @@ mod clocks;
 mod counters;
 mod features;
 mod lifetimes;
+mod soft;
 mod switches;
 
 use std::{

@@ -17,6 +17,7 @@ mod pauses;
 mod python;
 mod records;
 mod side;
+mod soft;
 mod switches;
 mod table;
 mod together;

@@ -7,8 +7,7 @@ use zae_limiter::{AcquireError, Cost, RateLimiter};
 
 use super::table::{By, STACK, Table};
 
-const FEATURES: [&str; 10] = [
-    "soft",
+const FEATURES: [&str; 9] = [
     "schedule",
     "quota",
     "session",

@@ -75,7 +75,9 @@ impl HeaderDialect {
     /// Adds what `statuses` say to `headers`. `retry_after` is the wait that a refusal announces in its `Retry-After`,
     /// `None` on a response that was let through or that no wait helps.
     pub(crate) fn write(self, headers: &mut HeaderMap, statuses: &[LimitStatus], retry_after: Option<Duration>) {
-        let standings: Standings<'_> = statuses.iter().map(Standing::from).collect();
+        // A soft limit holds nobody back.
+        let hard = statuses.iter().filter(|status| !status.limit.is_soft());
+        let standings: Standings<'_> = hard.map(Standing::from).collect();
         self.write_standings(headers, &standings, retry_after);
     }
 
@@ -85,7 +87,8 @@ impl HeaderDialect {
             return;
         }
         lease.left(|limits| {
-            let standings: Standings<'_> = limits.map(Standing::granted).collect();
+            let hard = limits.filter(|(limit, _)| !limit.is_soft());
+            let standings: Standings<'_> = hard.map(Standing::granted).collect();
             self.write_standings(headers, &standings, None);
         });
     }

@@ -172,13 +172,32 @@ fn the_schema_knows_every_key_and_no_other() {
     };
     assert_eq!(keys("/properties"), ["entities", "namespace", "resources", "system"]);
     assert_eq!(keys("/properties/system/properties"), ["limits", "on_unavailable"]);
-    assert_eq!(keys("/$defs/limit/properties"), ["burst", "capacity", "refill_amount", "refill_period"]);
+    assert_eq!(keys("/$defs/limit/properties"), ["burst", "capacity", "refill_amount", "refill_period", "soft"]);
     for closed in ["", "/properties/system", "/$defs/limited", "/$defs/limit"] {
         assert_eq!(schema.pointer(&format!("{closed}/additionalProperties")), Some(&json!(false)), "{closed}");
     }
     assert_eq!(schema.pointer("/$defs/limit/properties/capacity/maximum"), Some(&json!(zae_limiter::MAX_TOKENS)));
     let period = "/$defs/limit/properties/refill_period/maximum";
     assert_eq!(schema.pointer(period), Some(&json!(zae_limiter::MAX_PERIOD.as_secs())));
+}
+
+#[test]
+fn a_soft_limit_is_declared_in_a_file_and_in_a_template() {
+    let manifest = |soft: &str| Manifest::from_yaml(&format!("system: {{limits: {{rpm: {{capacity: 5{soft}}}}}}}\n"));
+    let (plain, soft) = (manifest("").unwrap(), manifest(", soft: true").unwrap());
+    assert!(soft.system.as_ref().unwrap().limits.as_ref().unwrap().as_slice()[0].is_soft());
+    assert_eq!(soft.to_json()["system"]["limits"]["rpm"]["soft"], json!(true));
+    for same in [", soft: false", ", soft: null"] {
+        assert_eq!(manifest(same).unwrap().hash(&default()), plain.hash(&default()), "{same}");
+    }
+    for (written, is_soft) in [("true", true), ("False", false)] {
+        let properties = json!({ "System": { "Limits": { "rpm": { "Capacity": "5", "Soft": written } } } });
+        assert_eq!(Manifest::from_properties(&properties).unwrap(), if is_soft { soft.clone() } else { plain.clone() });
+    }
+    let error = manifest(", soft: 1").unwrap_err().to_string();
+    assert!(error.contains("soft: must be `true` or `false`"), "{error}");
+    let template = template(&soft, &StackName::new("my-app").unwrap(), &default());
+    assert!(template.contains("Soft: true"), "{template}");
 }
 
 #[test]

@@ -17,7 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use moka::sync::Cache;
 
 use crate::{
-    bucket::{MILLI, image::Basis, kind::Kind},
+    bucket::{
+        MILLI,
+        image::Basis,
+        kind::{AppliedLimit, Kind},
+    },
     engine::acquire::resolve::{AcquireSpec, ResolvedTargets},
     error::{AcquireError, NeverFits, RateLimitExceeded},
     model::{
@@ -123,7 +127,7 @@ impl LocalShares {
         for (limit, balance) in bucket.limits.iter().zip(balances.iter()) {
             let requested = asked(limit.name());
             let amount = i64::try_from(requested).unwrap_or(i64::MAX).saturating_mul(MILLI);
-            let missing = if amount == 0 { 0 } else { amount - balance.tokens };
+            let missing = if amount == 0 || limit.is_soft() { 0 } else { amount - balance.tokens };
             let wait = u64::try_from(balance.kind.wait_ms(missing)).unwrap_or(u64::MAX);
             let status = LimitStatus {
                 entity_id: wish.entity.clone(),
@@ -134,7 +138,7 @@ impl LocalShares {
                 exceeded: missing > 0,
                 retry_after: std::time::Duration::from_millis(wait),
             };
-            if amount > Kind::from(limit).ceiling() {
+            if AppliedLimit::from(limit).never_lets_pass(amount) {
                 never.push(status.clone());
             }
             statuses.push(status);

@@ -179,5 +179,8 @@ async fn target(
     if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten() {
         lane.offer(image);
     }
-    Ok((Arc::new(Target::new(limit_set, lane)), owner, resolved.validity))
+    let target = Target::new(limit_set, lane);
+    // What a caller brings itself is no answer for others.
+    let target = if stored.is_some() { target.configured(resolved.validity.since()) } else { target };
+    Ok((Arc::new(target), owner, resolved.validity))
 }

@@ -21,12 +21,13 @@
 use crate::bucket::{
     Amounts,
     image::{Balance, Image, LimitImage},
-    kind::Kind,
+    kind::{AppliedLimit, Kind},
     lifetime::{self},
     limit_set::LimitSet,
     opening::Opening,
-    plan::{balances, guards_itself, plan},
+    plan::{Goal, balances, guards_itself, plan, restamps},
     refund::Booking,
+    soft::SoftStamp,
     write::BucketWrite,
 };
 
@@ -55,9 +56,9 @@ pub(crate) struct Decision {
 /// Computes the amounts to take ahead of use, given what is left once everybody is served (in mt, by limit).
 pub(crate) type Order<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
 
-/// Returns true if every amount is there.
-fn fits(left: &[i64], amounts: &[i64]) -> bool {
-    left.iter().zip(amounts).all(|(left, amount)| *amount == 0 || left >= amount)
+/// Returns true if every amount is there, or its limit lets it pass all the same.
+fn fits(limits: &[AppliedLimit], left: &[i64], amounts: &[i64]) -> bool {
+    limits.iter().zip(left).zip(amounts).all(|((limit, left), amount)| limit.lets_pass(*amount, *left))
 }
 
 /// The asks that are served, those that are not, the amounts that they take, and what is left.
@@ -73,12 +74,12 @@ struct Serving {
 }
 
 /// Serves in order of arrival and skips what does not fit, so that a large ask does not block small ones.
-fn serve(balances: &[Balance], asks: &[&[i64]]) -> Serving {
+fn serve(limits: &[AppliedLimit], balances: &[Balance], asks: &[&[i64]]) -> Serving {
     let mut left: Vec<i64> = balances.iter().map(|balance| balance.tokens).collect();
     let mut take = vec![0_i64; left.len()];
     let (mut served, mut unserved) = (Vec::new(), Vec::new());
     for (index, amounts) in asks.iter().enumerate() {
-        if fits(&left, amounts) {
+        if fits(limits, &left, amounts) {
             for (slot, amount) in amounts.iter().enumerate() {
                 left[slot] = left[slot].saturating_sub(*amount);
                 take[slot] = take[slot].saturating_add(*amount);
@@ -102,15 +103,18 @@ pub(crate) struct Situation<'a> {
     pub(crate) limit_set: &'a LimitSet,
     /// The shards that the bucket is known to have.
     pub(crate) shards: u32,
+    /// The end of new stamps of soft limits, in epoch ms; `None` if none may be written.
+    pub(crate) soft_until: Option<i64>,
     /// Epoch ms.
     pub(crate) now: i64,
 }
 
 /// Decides about `asks` on an existing bucket.
 pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], order: Order<'_>) -> Decision {
-    let Situation { image, freshness, limit_set, shards, now } = known;
+    let Situation { image, freshness, limit_set, shards, soft_until, now } = known;
+    let goal = |take, adjust| Goal { soft_until, ..limit_set.goal(take, adjust, shards, now) };
     let Serving { served, unserved, mut take, left } =
-        serve(&balances(image, &limit_set.goal(&[], adjust, shards, now)), asks);
+        serve(&limit_set.applied, &balances(image, &goal(&[], adjust)), asks);
     let refused = if freshness == Freshness::Fresh { unserved } else { Vec::new() };
     let ahead = order(&left).unwrap_or_default();
     take.iter_mut().zip(&ahead).for_each(|(take, ahead)| *take = take.saturating_add(*ahead));
@@ -119,21 +123,25 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
         return Decision { served, refused, ahead, write };
     }
     if !served.is_empty() || !adjust.is_empty() || !ahead.is_empty() {
-        let write = Some(plan(image, &limit_set.goal(&take, adjust, shards, now)));
+        let write = Some(plan(image, &goal(&take, adjust)));
         return Decision { served, refused, ahead, write };
     }
     if freshness == Freshness::Fresh {
         // Nothing is to be had, but whoever comes later has to know since when the refill instant lies too far ahead.
-        let note = image.to_watch(now).map(|_| plan(image, &limit_set.settlement(&[], shards, now)));
+        let mut note = image.to_watch(now).map(|_| plan(image, &limit_set.settlement(&[], shards, now)));
+        // Neighbours stop at a stamp that is wrong or over.
+        if restamps(image, &goal(&[], &[])) {
+            note = Some(plan(image, &goal(&[], &[])));
+        }
         return Decision { served, refused, ahead, write: note };
     }
     // The image says no to everybody, but it may be out of date. A write that fails by its own conditions when the
     // image is right, and serves the first when it is not, answers in one call either way.
-    let first = limit_set.goal(asks[0], adjust, shards, now);
+    let first = goal(asks[0], adjust);
     if guards_itself(image, &first) {
         return Decision { served: vec![0], refused, ahead, write: Some(plan(image, &first)) };
     }
-    Decision { served, refused, ahead, write: Some(plan(image, &limit_set.goal(&[], adjust, shards, now))) }
+    Decision { served, refused, ahead, write: Some(plan(image, &goal(&[], adjust))) }
 }
 
 /// Decides about `asks` on a bucket that is created with this write.
@@ -145,13 +153,14 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
     };
     let balances: Vec<Balance> =
         shares.iter().enumerate().map(|(index, share)| Balance::new(start(index, share), share.clone())).collect();
-    let Serving { served, take, .. } = serve(&balances, asks);
+    let Serving { served, take, .. } = serve(&limit_set.applied, &balances, asks);
     let limits = limit_set.applied.iter().enumerate().map(|(index, limit)| LimitImage {
         name: limit.name.clone(),
         tokens: Some(balances[index].tokens - take[index]),
         params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
+        soft: opening.soft_until.filter(|_| limit.is_soft()).map(SoftStamp::Until),
         consumed: Some(take[index].into()),
     });
     let full = lifetime::full_in(balances.iter().zip(take.iter().copied()));
@@ -188,13 +197,18 @@ mod tests {
     }
 
     fn bucket(limit_set: &LimitSet, tokens: i64) -> Image {
-        let opening =
-            Opening { shards: 1, balances: Some(vec![tokens]), incarnation: "a".into(), wcu: WcuImage::full() };
+        let opening = Opening {
+            shards: 1,
+            balances: Some(vec![tokens]),
+            incarnation: "a".into(),
+            wcu: WcuImage::full(),
+            soft_until: None,
+        };
         decide_new(limit_set, &[], opening, 0).1
     }
 
     fn known<'a>(image: &'a Image, limit_set: &'a LimitSet, freshness: Freshness) -> Situation<'a> {
-        Situation { image, freshness, limit_set, shards: 1, now: 0 }
+        Situation { image, freshness, limit_set, shards: 1, soft_until: None, now: 0 }
     }
 
     #[test]

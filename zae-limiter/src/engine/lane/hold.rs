@@ -203,7 +203,7 @@ impl Hold {
     fn settled(&self, mut amounts: Amounts) -> Vec<Settled> {
         let mut settled = Vec::new();
         let mut settle = |index: usize, amount: i64, baseline: &Baseline| {
-            let AppliedLimit { name, kind } = &self.limit_set().applied[index];
+            let AppliedLimit { name, kind, .. } = &self.limit_set().applied[index];
             if amount != 0 {
                 settled.push(Settled { name: name.clone(), amount, mark: baseline.mark(index, kind) });
             }

@@ -75,6 +75,7 @@ use crate::{
         limit_set::LimitSet,
         peaks::Peaks,
         refund::{self, Baseline, Booking},
+        soft,
     },
     engine::{
         lane::{
@@ -312,12 +313,14 @@ impl Lane {
         refuse::booked(pending, image, &lock(&self.state).peaks, shards, now)
     }
 
-    /// Returns true if callers have to read their limits again, because of what newer clients left on the bucket. This
-    /// is so once, until it is gone.
-    pub(super) fn doubts(&self, image: &Image) -> bool {
-        let mut state = lock(&self.state);
-        let known = std::mem::replace(&mut state.doubted, !image.leftovers.is_empty());
-        state.doubted && !known
+    /// Returns true if callers have to read their limits again, because of what newer clients left on the bucket, or
+    /// because its stamps contradict `limit_set`, which may be copied onto it until `soft_until` (epoch ms). This is so
+    /// once, until it is gone.
+    pub(super) fn doubts(&self, image: &Image, limit_set: &LimitSet, soft_until: Option<i64>) -> bool {
+        let contradicts = soft::contradicts(image, &limit_set.applied, soft_until, self.shared.clock.now_ms());
+        let doubted = contradicts || !image.leftovers.is_empty();
+        let known = std::mem::replace(&mut lock(&self.state).doubted, doubted);
+        doubted && !known
     }
 
     /// Makes the next write ask the store, whatever the image says.

@@ -19,6 +19,7 @@ use crate::{
         limit_set::LimitSet,
         peaks::Peaks,
         refund::{self, Booking},
+        soft,
     },
     engine::{
         lane::{
@@ -39,13 +40,14 @@ pub(crate) fn would_refuse(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) -
     }
     let now = lane.shared.clock.now_ms();
     let balances = crate::bucket::plan::balances(&image, &limit_set.goal(&[], &booked, 1, now));
-    balances.iter().zip(amounts).any(|(balance, amount)| *amount > 0 && *amount > balance.tokens)
+    let mut limits = limit_set.applied.iter().zip(&balances).zip(amounts);
+    limits.any(|((limit, balance), amount)| !limit.lets_pass(*amount, balance.tokens))
 }
 
 /// Returns true if a bucket that has the limits of `limit_set` held `amounts` as it was stored.
 fn has_without_refill(image: &Image, limit_set: &LimitSet, amounts: &[i64]) -> bool {
     let stored = |name: &LimitName| image.limit(name.as_str()).and_then(|limit| limit.tokens).unwrap_or(0);
-    limit_set.applied.iter().zip(amounts).all(|(limit, amount)| *amount == 0 || *amount <= stored(&limit.name))
+    limit_set.applied.iter().zip(amounts).all(|(limit, amount)| limit.lets_pass(*amount, stored(&limit.name)))
 }
 
 /// The bucket a moment ago, where it may refuse for these limits.
@@ -66,9 +68,11 @@ pub(crate) fn from_memory(lane: &Lane, limit_set: &LimitSet, amounts: &[i64]) ->
 
 /// Returns true if the bucket has the limits that apply.
 pub(super) fn in_line(image: &Image, limit_set: &LimitSet) -> bool {
-    let stored = |name: &LimitName| image.limit(name.as_str()).and_then(LimitImage::kind);
-    image.leftovers.is_empty()
-        && limit_set.applied.iter().all(|limit| stored(&limit.name).as_ref() == Some(&limit.kind))
+    let is_in_line = |limit: &AppliedLimit| {
+        let stored = image.limit(limit.name.as_str());
+        stored.and_then(LimitImage::kind).as_ref() == Some(&limit.kind) && soft::agrees(limit, stored)
+    };
+    image.leftovers.is_empty() && limit_set.applied.iter().all(is_in_line)
 }
 
 /// The answer of an image that is a moment old.
@@ -164,8 +168,8 @@ pub(super) fn rationed(
         limit: limit.clone(),
         available: held.div_euclid(MILLI),
         requested: whole(*amount),
-        exceeded: amount > held,
-        retry_after: if amount > held { wait } else { Duration::ZERO },
+        exceeded: amount > held && !limit.is_soft(),
+        retry_after: if amount > held && !limit.is_soft() { wait } else { Duration::ZERO },
     });
     Refusal { statuses: statuses.collect(), never: false, by: Refuser::Ration }
 }
@@ -177,9 +181,11 @@ pub(super) fn rationed(
 fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking], at: &At<'_>) -> Refusal {
     let balances = crate::bucket::plan::balances(at.image, &limit_set.goal(&[], adjust, at.shards, at.now));
     let mut never = false;
-    let statuses = limit_set.limits.iter().zip(balances).zip(amounts).map(|((limit, balance), amount)| {
-        let missing = if *amount == 0 { 0 } else { amount.saturating_sub(balance.tokens) };
-        never |= *amount > balance.ceiling();
+    let limits = limit_set.limits.iter().zip(&limit_set.applied);
+    let statuses = limits.zip(balances).zip(amounts).map(|(((limit, applied), balance), amount)| {
+        let passes = applied.lets_pass(*amount, balance.tokens);
+        let missing = if passes { 0 } else { amount.saturating_sub(balance.tokens) };
+        never |= *amount > balance.ceiling() && !applied.is_soft();
         let wait = if missing > 0 { balance.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
         // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use crate::{
-    bucket::image::Image,
+    bucket::{image::Image, limit_set::LimitSet},
     engine::lane::{
         Lane,
         ask::{Ask, AskOutcome, Failure},
         decide::Freshness,
+        drive::soft_until,
     },
     error::{Disabled, DisabledLevel, RepositoryError, Unsupported},
     wire::keys,
@@ -45,7 +46,13 @@ impl Stop {
 }
 
 /// Returns the reason for which `image` stops the asks, or the settlements where nobody asks.
-pub(super) fn stops(lane: &Lane, image: &Image, freshness: Freshness, asks: &[Ask]) -> Option<Stop> {
+pub(super) fn stops(
+    lane: &Lane,
+    image: &Image,
+    freshness: Freshness,
+    asks: &[Ask],
+    limit_set: &LimitSet,
+) -> Option<Stop> {
     if asks.is_empty() {
         let quota = image.quota()?;
         let key = &lane.key;
@@ -57,5 +64,5 @@ pub(super) fn stops(lane: &Lane, image: &Image, freshness: Freshness, asks: &[As
         let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
         return Some(Stop::Disabled(Disabled { entity, resource, level: DisabledLevel::Bucket }.into()));
     }
-    lane.doubts(image).then_some(Stop::Outdated)
+    lane.doubts(image, limit_set, soft_until(asks)).then_some(Stop::Outdated)
 }

@@ -12,7 +12,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline},
+    bucket::{
+        Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline, soft::STAMP_MS,
+    },
     engine::{
         lane::{
             Lane,
@@ -51,17 +53,32 @@ pub(crate) struct Target {
     limit_set: Arc<LimitSet>,
     /// The bucket's queue.
     lane: Arc<Lane>,
+    /// Until when the configuration that the limits came from may be copied onto the bucket, in epoch ms; `None` if
+    /// they came from a caller.
+    soft_until: Option<i64>,
 }
 
 impl Target {
     /// Puts both together.
     pub(crate) fn new(limit_set: Arc<LimitSet>, lane: Arc<Lane>) -> Self {
-        Self { limit_set, lane }
+        Self { limit_set, lane, soft_until: None }
+    }
+
+    /// The same, of limits that the configuration had at `read_at` (epoch ms).
+    pub(crate) fn configured(self, read_at: i64) -> Self {
+        Self { soft_until: Some(read_at.saturating_add(STAMP_MS)), ..self }
+    }
+
+    /// Returns the end of new stamps of soft limits, in epoch ms; `None` if none may be written.
+    pub(crate) fn soft_until(&self) -> Option<i64> {
+        self.soft_until
     }
 
     /// The same limits at another shard of the bucket, which a neighbour has sharded.
     pub(crate) fn at_shard(&self, lanes: &Lanes, shard: u32) -> Self {
-        Self::new(Arc::clone(&self.limit_set), lanes.lane(BucketKey { shard, ..self.lane.key.clone() }))
+        let elsewhere =
+            Self::new(Arc::clone(&self.limit_set), lanes.lane(BucketKey { shard, ..self.lane.key.clone() }));
+        Self { soft_until: self.soft_until, ..elsewhere }
     }
 
     /// The bucket's owner: the entity that asks, or its parent.
@@ -115,7 +132,7 @@ impl Target {
     pub(crate) fn too_large(&self, amounts: &[i64]) -> Vec<LimitStatus> {
         let LimitSet { limits, applied, .. } = &*self.limit_set;
         let limits = limits.iter().zip(applied).zip(amounts);
-        let too_large = limits.filter(|((_, applied), amount)| **amount > applied.kind.ceiling());
+        let too_large = limits.filter(|((_, applied), amount)| applied.never_lets_pass(**amount));
         too_large
             .map(|((limit, _), amount)| LimitStatus {
                 entity_id: self.entity().clone(),

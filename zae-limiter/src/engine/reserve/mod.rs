@@ -223,9 +223,11 @@ impl LaneReserve {
     pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
         let wait = self.rationed(now)?;
         // What no reserve can hold is always for the bucket to decide.
-        let mut limits = self.limit_set.applied.iter().zip(amounts);
-        let fits = limits.all(|(limit, amount)| *amount <= most(&limit.kind));
-        (fits && self.is_for(limit_set)).then_some(wait)
+        let limits = || self.limit_set.applied.iter().zip(amounts);
+        let fits = limits().all(|(limit, amount)| *amount <= most(&limit.kind) || limit.is_soft());
+        // A soft limit refuses nobody: what it lacks here the bucket lets pass.
+        let short = limits().zip(self.lots.total()).any(|((limit, amount), held)| !limit.lets_pass(*amount, *held));
+        (fits && short && self.is_for(limit_set)).then_some(wait)
     }
 
     /// Returns the time for which the bucket is not asked; `None` when it may be.
@@ -300,7 +302,7 @@ impl LaneReserve {
             let most = most(&limit.kind);
             let life = self.demand.during(slot, self.life).min(most);
             let goal = self.goal(slot, most);
-            let half = left.get(slot).copied().unwrap_or(0) / 2;
+            let half = if limit.is_soft() { most } else { left.get(slot).copied().unwrap_or(0) / 2 };
             // What is scarce has to last until the bucket is asked again.
             let wanted = if half < life { life } else { goal };
             let missing = wanted.saturating_sub(self.lots.total()[slot]).min(half);
@@ -344,7 +346,7 @@ impl LaneReserve {
         self.left = left.into();
         let limits = self.limit_set.applied.iter().enumerate();
         let scarce = self.is_worthwhile()
-            && limits.clone().any(|(slot, limit)| {
+            && limits.clone().filter(|(_, limit)| !limit.is_soft()).any(|(slot, limit)| {
                 let life = self.demand.during(slot, self.life).min(most(&limit.kind));
                 left.get(slot).is_some_and(|left| *left < life)
             });
@@ -384,7 +386,7 @@ impl LaneReserve {
                 forfeited.iter_mut().zip(&tokens).for_each(|(sum, tokens)| *sum += tokens);
                 continue;
             }
-            for (index, AppliedLimit { name, kind }) in
+            for (index, AppliedLimit { name, kind, .. }) in
                 self.limit_set.applied.iter().enumerate().filter(|(index, _)| tokens[*index] > 0)
             {
                 let (name, mark) = (name.clone(), baseline.mark(index, kind));

@@ -4,7 +4,7 @@ use super::encode_update;
 use crate::{
     bucket::{
         image::{Image, LimitImage, StoredParams},
-        kind::AppliedLimit,
+        kind::{AppliedLimit, Enforcement},
         lifetime::Lifetime,
         plan::{Goal, plan},
         refund::{Booking, Neighbours},
@@ -19,19 +19,22 @@ const MAX_BYTES: usize = 4_096;
 /// The write that says most about each limit: all are taken from and credited, carry a fraction and are refunded, and
 /// the lifetime is renewed.
 fn fullest(limits: usize) -> BucketWrite {
+    let enforcement = Enforcement::Hard;
     let kind = |index: i64| {
         let [capacity, refill, period] = [1_000_000_001, 1_000_000_101, 60_007].map(|least| Some(least + index));
         StoredParams { capacity, refill, period }.kind().unwrap()
     };
     let name = |index: i64| LimitName::new(format!("l{}{index:03}", "x".repeat(60))).unwrap();
     let count = i64::try_from(limits).unwrap();
-    let wanted: Vec<_> = (0..count).map(|index| AppliedLimit { name: name(index), kind: kind(index) }).collect();
+    let wanted: Vec<_> =
+        (0..count).map(|index| AppliedLimit { name: name(index), kind: kind(index), enforcement }).collect();
     let stored = wanted.iter().map(|limit| LimitImage {
         name: limit.name.clone(),
         tokens: Some(500_000_000),
         params: limit.kind.stored(),
         fraction: 7,
         refunded: Some(1_000_000_007),
+        soft: None,
         consumed: Some(0),
     });
     let image = Image {
@@ -46,7 +49,8 @@ fn fullest(limits: usize) -> BucketWrite {
         (0..count).map(|index| Booking { back: 1, out: -1, ..Booking::from((name(index), -1)) }).collect();
     let ttl = Lifetime::Idle { seconds: 420, multiplier: 7 };
     let now = image.last_refill + 10_000;
-    let goal = Goal { limits: &wanted, take: &take, adjust: &adjust, shards: 1, ttl, owner: None, now };
+    let goal =
+        Goal { limits: &wanted, take: &take, adjust: &adjust, shards: 1, ttl, owner: None, soft_until: None, now };
     plan(&image, &goal).stamped(7, &image, Neighbours::Some)
 }
 

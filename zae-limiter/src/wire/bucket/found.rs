@@ -11,8 +11,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS, SOFT,
-    TTL, UNSUPPORTED, UNSUPPORTED_FIELDS, VALID_UNTIL,
+    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS, TTL,
+    UNSUPPORTED, UNSUPPORTED_FIELDS, VALID_UNTIL,
 };
 use crate::wire::{Item, keys};
 
@@ -75,6 +75,8 @@ pub(super) struct FoundLimit<'a> {
     pub(super) period: Option<&'a AttributeValue>,
     /// `tc`.
     pub(super) consumed: Option<&'a AttributeValue>,
+    /// `b_{limit}_soft`.
+    pub(super) soft: Option<&'a AttributeValue>,
     /// `z_{limit}_fr`.
     pub(super) fraction: Option<&'a AttributeValue>,
     /// `z_{limit}_rb`.
@@ -134,8 +136,8 @@ impl<'a> Found<'a> {
             "ra" => stored.refill = Some(value),
             "rp" => stored.period = Some(value),
             "tc" => stored.consumed = Some(value),
+            "soft" => stored.soft = Some(value),
             // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
-            _ if attribute.ends_with(SOFT) => self.leftovers.push((attribute, value, Stamp::Until)),
             _ if QUOTA_FIELDS.iter().any(|quota| attribute.ends_with(quota)) => {
                 self.leftovers.push((attribute, value, Stamp::Quota));
             }

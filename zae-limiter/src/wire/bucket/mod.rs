@@ -46,6 +46,7 @@ use crate::{
     bucket::{
         clamp,
         image::{Image, Leftover, LeftoverValue, LimitImage, Owner, StoredParams, WcuImage},
+        soft::SoftStamp,
         watch::Watch,
     },
     error::{RepositoryError, Unsupported},
@@ -81,8 +82,6 @@ pub(in crate::wire) const BYPASS: &str = "bypass";
 const UNSUPPORTED: [&str; 3] = ["sched", "rsched", "sched_tz"];
 /// The same, of single limits.
 const UNSUPPORTED_FIELDS: [&str; 2] = ["_sched", "_rsched"];
-/// Until when a limit is soft.
-const SOFT: &str = "_soft";
 /// Fields of a limit that is a quota; those left over when the limit is a rate again decide nothing.
 const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
 
@@ -150,7 +149,9 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         let fraction = whole_number(item, stored.fraction, || fraction_attr(stored.name))?.unwrap_or(0);
         let consumed = count(item, stored.consumed, || keys::bucket_attr(stored.name, "tc"))?;
         let refunded = balance(item, stored.refunded, || refunded_attr(stored.name))?;
-        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, consumed });
+        let soft = stored.soft.map(|value| soft_stamp(value).ok_or_else(|| keys::bucket_attr(stored.name, "soft")));
+        let soft = soft.transpose().map_err(|attribute| unsupported(&attribute))?;
+        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed });
     }
     Ok(Some(image))
 }
@@ -177,6 +178,23 @@ pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError
     match image.as_ref().and_then(first) {
         Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
         None => Ok(image),
+    }
+}
+
+/// The stamp of a soft limit as an item has it.
+fn soft_value(stamp: SoftStamp) -> AttributeValue {
+    match stamp {
+        SoftStamp::Until(until) => n(until),
+        SoftStamp::Flag(flag) => AttributeValue::Bool(flag),
+    }
+}
+
+/// Reads the stamp of a soft limit; `None` if it is none that we know.
+fn soft_stamp(value: &AttributeValue) -> Option<SoftStamp> {
+    match value {
+        AttributeValue::N(until) => until.parse().ok().map(SoftStamp::Until),
+        AttributeValue::Bool(flag) => Some(SoftStamp::Flag(*flag)),
+        _ => None,
     }
 }
 
@@ -320,6 +338,11 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
     put(WCU, wcu.tokens, wcu.params.into(), 0);
     for limit in &image.limits {
         put(limit.name.as_str(), limit.tokens.unwrap_or(0), limit.params, limit.consumed.unwrap_or(0));
+    }
+    for limit in &image.limits {
+        if let Some(stamp) = limit.soft {
+            item.insert(keys::bucket_attr(limit.name.as_str(), "soft"), soft_value(stamp));
+        }
     }
     item
 }

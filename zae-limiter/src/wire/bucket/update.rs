@@ -22,7 +22,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr,
-    refunded_attr, s, watch_text,
+    refunded_attr, s, soft_value, watch_text,
 };
 use crate::{
     bucket::{
@@ -98,6 +98,13 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
             e.compare(&name, "<=", most);
         }
         e.add(&name, refund.add);
+    }
+    if let Some(soft) = limit.soft {
+        let name = e.name(attribute("soft"));
+        e.expect(&name, soft.expect.map(soft_value));
+        if let Some(until) = soft.set {
+            e.set_or_remove(&name, until);
+        }
     }
     if limit.expect_fraction.is_none() && limit.set_fraction.is_none() {
         return;
@@ -210,7 +217,7 @@ fn leftover_value(value: &LeftoverValue) -> AttributeValue {
 pub(crate) fn encode_removal(limit: &LimitImage) -> Expression {
     let name = limit.name.as_str();
     let mut e = ExpressionBuilder::for_limits(1);
-    let fields = ["tk", "cp", "ra", "rp"].map(|field| keys::bucket_attr(name, field));
+    let fields = ["tk", "cp", "ra", "rp", "soft"].map(|field| keys::bucket_attr(name, field));
     for attribute in fields.into_iter().chain([fraction_attr(name), refunded_attr(name)]) {
         let attribute = e.name(attribute);
         e.remove(&attribute);

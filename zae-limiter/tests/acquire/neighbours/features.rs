@@ -12,7 +12,6 @@ async fn a_feature_stamped_onto_a_bucket_that_we_remember_stops_us() {
         json!({"disabled": {"S": "bypass"}}),
         json!({"bypass": {"N": (START + 60_000).to_string()}}),
         json!({"vu": {"N": "0"}, "sched": {"S": "x"}}),
-        json!({"vu": {"N": "0"}, "b_rpm_soft": {"N": (START + 60_000).to_string()}}),
     ] {
         let bench = Bench::new();
         let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;

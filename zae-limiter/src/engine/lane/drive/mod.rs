@@ -65,6 +65,7 @@ use crate::{
     store::bucket::{self, WriteOutcome, WriteReport},
 };
 pub(super) use outcome::{fail, finish, lose};
+pub(super) use round::soft_until;
 
 /// Time limit for a write of nothing but settlements: nobody waits, so it gets more time than an acquire.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -177,7 +178,7 @@ impl<'a> Drive<'a> {
     fn plan(&mut self) -> Step {
         let image = self.lane.image();
         if let Some(image) = &image
-            && let Some(reason) = stops(self.lane, image, self.freshness, &self.asks)
+            && let Some(reason) = stops(self.lane, image, self.freshness, &self.asks, &self.limit_set)
         {
             if let Some(error) = reason.answer(&mut self.asks) {
                 fail(std::mem::take(&mut self.asks), std::mem::take(&mut self.pending), Arc::new(error));
@@ -204,7 +205,14 @@ impl<'a> Drive<'a> {
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
         let shards = shards(&self.asks, &image);
         let adjust = lane.booked(&self.pending, &image, shards, now);
-        let known = Situation { image: &image, freshness: self.freshness, limit_set, shards, now };
+        let known = Situation {
+            image: &image,
+            freshness: self.freshness,
+            limit_set,
+            shards,
+            soft_until: soft_until(&self.asks),
+            now,
+        };
         let may_reserve = self.reserving && shards == 1 && !image.disabled && in_line(&image, limit_set);
         let mut order = |left: &[i64]| if may_reserve { lane.reserve()?.order(left, Instant::now()) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);

@@ -70,6 +70,11 @@ pub(super) fn serve_from_reserve(
     }
 }
 
+/// Returns the latest end of new stamps that any of `asks` knows of.
+pub(in crate::engine::lane) fn soft_until(asks: &[Ask]) -> Option<i64> {
+    asks.iter().filter_map(|ask| ask.target.soft_until()).max()
+}
+
 /// Notes that there is nothing to write.
 pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut reserve) = lane.reserve() {
@@ -124,13 +129,19 @@ pub(super) fn opening(lane: &Arc<Lane>, limit_set: &LimitSet, asks: &[Ask], now:
     let shards = asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(1);
     let first = (lane.key.shard > 0).then(|| asks.iter().find_map(|ask| ask.first_shard.clone())).flatten();
     let balances = (lane.key.shard > 0).then(|| {
-        let surplus = |AppliedLimit { name, kind }: &AppliedLimit| {
+        let surplus = |AppliedLimit { name, kind, .. }: &AppliedLimit| {
             let Some(image) = first.as_deref() else { return 0 };
             image.limit(name.as_str()).map_or(0, |stored| further_balance(image, stored, kind, shards, now))
         };
         limit_set.applied.iter().map(surplus).collect()
     });
-    Opening { shards, balances, incarnation: Incarnation::drawn_from(&lane.shared.random), wcu: WcuImage::full() }
+    Opening {
+        shards,
+        balances,
+        incarnation: Incarnation::drawn_from(&lane.shared.random),
+        wcu: WcuImage::full(),
+        soft_until: soft_until(asks),
+    }
 }
 
 /// Grants what was written to those who are served. Returns the state of the bucket right after.

@@ -1,0 +1,107 @@
+//! Features that older aggregators and clients would corrupt or ignore: they are stored only where the table's version
+//! record says that the deployed functions know them, and then raise the minimum for clients.
+//!
+//! The gate comes before every other write of the change, so a change that fails afterwards leaves the minimum raised.
+//! It is never lowered.
+
+use super::Repository;
+use crate::{
+    error::{RepositoryError, StoreError, StoreErrorKind},
+    model::version::{COMPATIBILITY_LEVEL, Version, VersionRecord},
+    store::{ConditionalWrite, Store},
+    wire::version,
+};
+
+/// Number of tries to raise the minimum when others change the record.
+const TRIES: u32 = 3;
+
+/// A feature with a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gated {
+    /// Limits that never refuse.
+    SoftLimits,
+}
+
+impl Gated {
+    /// Returns the name of the feature, and the level that it came with.
+    fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SoftLimits => ("soft limits", "0.17.0"),
+        }
+    }
+}
+
+impl Repository {
+    /// Checks that the deployed functions know `feature`, and sees to it that clients which do not are turned away.
+    pub(super) async fn pass_gate(&self, feature: Gated) -> Result<(), RepositoryError> {
+        self.store().pass_gate(feature).await
+    }
+}
+
+impl Store {
+    async fn pass_gate(&self, feature: Gated) -> Result<(), RepositoryError> {
+        let (_, since) = feature.describe();
+        let (threshold, own): (Version, Version) = (since.parse()?, COMPATIBILITY_LEVEL.parse()?);
+        for _ in 0..TRIES {
+            let record = self.version_record().await?;
+            let record = knows(feature, record.as_ref(), &threshold)?;
+            let target = own.clone().min(threshold.clone());
+            let seen = record.client_min_version.as_deref();
+            let minimum: Option<Version> = seen.and_then(|text| text.parse().ok());
+            if minimum.is_some_and(|minimum| minimum >= target) {
+                return Ok(());
+            }
+            let raise = version::raise_minimum(&target.to_string(), seen);
+            if self.update(&version::key(), raise).await? == ConditionalWrite::Done {
+                return Ok(());
+            }
+        }
+        let source = "others keep changing the version record; try again";
+        Err(StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source).into())
+    }
+}
+
+/// Returns the record if the functions that it speaks of know `feature`, which came with `threshold`.
+fn knows<'a>(
+    feature: Gated,
+    record: Option<&'a VersionRecord>,
+    threshold: &Version,
+) -> Result<&'a VersionRecord, RepositoryError> {
+    let (name, since) = feature.describe();
+    let refuse = |functions: Option<String>| RepositoryError::FunctionsTooOld {
+        feature: name.to_owned(),
+        needs: since.to_owned(),
+        functions,
+    };
+    let record = record.ok_or_else(|| refuse(None))?;
+    let functions = record.lambda_version.as_deref().ok_or_else(|| refuse(None))?;
+    let level = functions.parse::<Version>().ok().filter(|level| level.has_release_of(threshold));
+    level.map(|_| record).ok_or_else(|| refuse(Some(functions.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_functions_of_the_level_or_newer_know_a_feature() {
+        let threshold = "0.17.0".parse().unwrap();
+        let record = |lambda: Option<&str>| VersionRecord {
+            lambda_version: lambda.map(str::to_owned),
+            ..VersionRecord::default()
+        };
+        for (lambda, known) in [
+            (Some("0.17.0"), true),
+            (Some("0.17.0-rc1"), true),
+            (Some("0.18.3"), true),
+            (Some("0.16.9"), false),
+            (Some("newest"), false),
+            (None, false),
+        ] {
+            let record = record(lambda);
+            assert_eq!(knows(Gated::SoftLimits, Some(&record), &threshold).is_ok(), known, "{lambda:?}");
+        }
+        let error = knows(Gated::SoftLimits, None, &threshold).unwrap_err().to_string();
+        assert!(error.contains("soft limits") && error.contains("0.17.0"), "{error}");
+    }
+}
