@@ -116,6 +116,7 @@ mod embedded;
 mod engine;
 pub mod error;
 pub mod guide;
+mod lazy;
 mod limiter;
 mod model;
 mod random;
@@ -146,6 +147,7 @@ pub use model::{
     pause::Pause,
     reserve::Reserve,
     status::{LimitStatus, OnUnavailable, StoredPolicy},
+    unsettled::Unsettled,
 };
 pub use repository::{ConfigCacheStats, EntityPage, Repository, RepositoryBuilder};
 

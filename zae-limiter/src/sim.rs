@@ -20,13 +20,17 @@ use crate::{
     model::{
         limit::Limits,
         name::{EntityId, LimitScope, NamespaceId, NamespaceName, ResourceName, StackName},
+        usage::UsageWindow,
     },
     repository::{AuditRetention, DEFAULT_NAMESPACE, Inner, Repository, Settings, resolution::Resolutions},
     store::Store,
+    stream::{SequenceNumber, StreamRecord, StreamTable},
     wire::{
         Item,
         config::{self, ConfigLevel},
         keys, namespace,
+        snapshot::Snapshot,
+        usage,
         values::{item, s},
     },
 };
@@ -95,12 +99,33 @@ impl Names {
         ItemKey { pk, sk: keys::sk_state().to_owned() }
     }
 
-    /// A repository on `table`.
-    pub fn repository(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> Repository {
+    /// The key of an entity's usage of the day that begins at `start`, as it is written in keys.
+    pub fn usage_of_day(&self, entity: &EntityId, resource: &ResourceName, start: &str) -> ItemKey {
+        let snapshot = Snapshot {
+            namespace: self.id.as_str().to_owned(),
+            entity: entity.as_str().to_owned(),
+            resource: resource.as_str().to_owned(),
+            window: UsageWindow::Daily,
+            start: start.to_owned(),
+        };
+        usage::key(&snapshot).into()
+    }
+
+    /// The half of the aggregator that writes, on `table`.
+    pub fn stream(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> StreamTable {
+        StreamTable::of_model(Self::store(table), clock)
+    }
+
+    fn store(table: Arc<dyn Table>) -> Store {
         let mut store = Store::new("sim".to_owned(), &nowhere());
         store.model = Some(table);
+        store
+    }
+
+    /// A repository on `table`.
+    pub fn repository(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> Repository {
         Repository::assemble(Inner {
-            store,
+            store: Self::store(table),
             clock,
             stack: self.stack.clone(),
             endpoint_url: None,
@@ -124,6 +149,15 @@ pub fn build(builder: RateLimiterBuilder, seed: u64) -> RateLimiter {
 /// Returns true if `limiter` has nothing to do: no write is under way, and none is to come.
 pub fn is_idle(limiter: &RateLimiter) -> bool {
     limiter.is_idle()
+}
+
+/// The record that the table's stream has of a bucket that changed from `old` to `new` at `at` (epoch ms).
+///
+/// # Errors
+/// Why there is none.
+pub fn record(number: u64, old: Option<&Item>, new: &Item, at: i64) -> Result<StreamRecord, String> {
+    let sequence = SequenceNumber::new(&number.to_string()).ok_or("a number with too many digits")?;
+    StreamRecord::of_bucket(sequence, old, new, at)
 }
 
 /// A client that nothing is sent with.

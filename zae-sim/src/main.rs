@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{IsTerminal, Write, stderr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -43,9 +43,18 @@ enum Command {
         /// Show only so many violations.
         #[arg(long, default_value_t = 20)]
         show: u64,
+        /// End with the first violation.
+        #[arg(long)]
+        first: bool,
     },
     /// Show the whole history of one schedule.
-    Trace(Which),
+    Trace {
+        #[command(flatten)]
+        which: Which,
+        /// Write the schedule here.
+        #[arg(long)]
+        save: Option<PathBuf>,
+    },
     /// Make a schedule smaller as long as it shows its violation, and show what is left.
     Minimise {
         #[command(flatten)]
@@ -123,9 +132,16 @@ fn main() -> ExitCode {
 impl Command {
     fn run(self) -> Result<ExitCode, String> {
         match self {
-            Self::Run { seed, schedules, jobs, show } => Ok(run(seed, schedules, jobs, show)),
-            Self::Trace(which) => {
-                let history = play(which.read()?)?;
+            Self::Run { seed, schedules, jobs, show, first } => {
+                let until = if first { 1 } else { u64::MAX };
+                Ok(run(seed, schedules, jobs, show, until))
+            }
+            Self::Trace { which, save } => {
+                let schedule = which.read()?;
+                if let Some(path) = save {
+                    write(&path, &schedule)?;
+                }
+                let history = play(schedule)?;
                 print!("{}", trace::text(&history));
                 Ok(if history.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
@@ -135,8 +151,7 @@ impl Command {
                     return Ok(ExitCode::SUCCESS);
                 };
                 if let Some(path) = save {
-                    let text = serde_json::to_string_pretty(&smaller).map_err(|error| error.to_string())?;
-                    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+                    write(&path, &smaller)?;
                 }
                 print!("{}\n{}", trace::steps(&smaller), trace::text(&play(smaller)?));
                 Ok(ExitCode::FAILURE)
@@ -152,8 +167,13 @@ impl Command {
     }
 }
 
-/// Runs `schedules` from `first` on, on all cores.
-fn run(first: u64, schedules: u64, jobs: Option<usize>, show: u64) -> ExitCode {
+fn write(path: &Path, schedule: &Schedule) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(schedule).map_err(|error| error.to_string())?;
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Runs `schedules` from `first` on, on all cores, until there are `most` violations.
+fn run(first: u64, schedules: u64, jobs: Option<usize>, show: u64, most: u64) -> ExitCode {
     let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
     let (next, done, violations, over) =
         (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
@@ -162,7 +182,7 @@ fn run(first: u64, schedules: u64, jobs: Option<usize>, show: u64) -> ExitCode {
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= schedules {
+            if index >= schedules || violations.load(Ordering::Relaxed) >= most {
                 return;
             }
             let seed = first + index;

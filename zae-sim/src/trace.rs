@@ -68,6 +68,9 @@ fn describe(history: &History, kind: &Kind) -> String {
         Kind::ShutDown { instance } => format!("instance {instance} has shut down"),
         Kind::Removed { entity, by } => format!("the bucket of {} is removed by {by}", entity_name(*entity)),
         Kind::Healed => "all troubles are over".to_owned(),
+        Kind::Sharded { entity, shards } => format!("the bucket of {} has {shards} items now", entity_name(*entity)),
+        Kind::Limited { entity } => format!("{} has other limits now", entity_name(*entity)),
+        Kind::Drained => "the stream delivers the rest".to_owned(),
         Kind::Quiet => "nobody has anything to do".to_owned(),
         Kind::Sent { call: number } => {
             let (of, who) = call(number);

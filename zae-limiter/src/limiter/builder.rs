@@ -18,14 +18,14 @@ use crate::{
         lane::lanes::Lanes,
         runtime::{
             breaker::Breaker,
-            context::{Closing, Context, EngineOptions, Stranded},
+            context::{Closing, Context, EngineOptions, HandOver, Stranded},
             deadlines::LONGEST,
             home::HomeRuntime,
             store_clock::StoreClock,
         },
         telemetry,
     },
-    model::{limit::Limits, reserve::Reserve, status::OnUnavailable},
+    model::{limit::Limits, reserve::Reserve, status::OnUnavailable, unsettled::Unsettled},
     random::Random,
     repository::Repository,
 };
@@ -75,6 +75,7 @@ pub struct RateLimiterBuilder {
     default_limits: Option<Limits>,
     /// The source of jitter and stamps.
     random: Random,
+    hand_over: HandOver,
 }
 
 impl fmt::Debug for RateLimiterBuilder {
@@ -102,6 +103,7 @@ impl RateLimiterBuilder {
             on_unavailable: None,
             default_limits: None,
             random: Random::default(),
+            hand_over: HandOver::default(),
         }
     }
 
@@ -191,6 +193,14 @@ impl RateLimiterBuilder {
         self
     }
 
+    /// Hands over what could not be booked: settlements that DynamoDB did not take for five minutes, or for 30 s of
+    /// [`shutdown`](RateLimiter::shutdown), because it was too busy or could not be reached. It is called where
+    /// settlements are written, so it should return soon. Default: they are counted and warned of.
+    pub fn on_unsettled(mut self, take: impl Fn(Unsettled) + Send + Sync + 'static) -> Self {
+        self.hand_over = HandOver(Some(Arc::new(take)));
+        self
+    }
+
     /// Takes everything random from `seed`.
     #[cfg(feature = "sim")]
     pub(crate) fn seed(mut self, seed: u64) -> Self {
@@ -228,6 +238,7 @@ impl RateLimiterBuilder {
             tasks: TaskTracker::new(),
             home: HomeRuntime::here(),
             random: self.random,
+            hand_over: self.hand_over,
             stranded: Stranded::default(),
         });
         let inner = Inner {

@@ -37,5 +37,6 @@ pub(crate) mod reserve;
 #[allow(dead_code, reason = "the next change lets limits have schedules")]
 pub(crate) mod schedule;
 pub(crate) mod status;
+pub(crate) mod unsettled;
 pub(crate) mod usage;
 pub(crate) mod version;

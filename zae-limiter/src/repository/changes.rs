@@ -13,7 +13,7 @@
 //! those, the oldest becomes a change of everything, which costs reads and never a stale limit.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
 };
 
@@ -44,27 +44,32 @@ pub(crate) struct Changes {
     last_ms: AtomicI64,
     /// The last change that concerns everybody.
     everything: Arc<AtomicU64>,
-    /// The last change of each entity.
-    entities: Cache<(NamespaceId, EntityId), u64>,
+    /// The last change of each entity, made with the first: most processes make none.
+    entities: OnceLock<Cache<(NamespaceId, EntityId), u64>>,
 }
 
 impl Changes {
     /// Starts without changes.
     pub(crate) fn new() -> Self {
-        let everything = Arc::new(AtomicU64::new(0));
-        let forgotten = Arc::clone(&everything);
-        let entities = Cache::builder().max_capacity(MAX_ENTITIES).eviction_listener(move |_, change, cause| {
-            if cause == RemovalCause::Size {
-                forgotten.fetch_max(change, SeqCst);
-            }
-        });
         Self {
             count: AtomicU64::new(0),
             noted: AtomicU64::new(0),
             last_ms: AtomicI64::new(i64::MIN),
-            everything,
-            entities: entities.build(),
+            everything: Arc::default(),
+            entities: OnceLock::new(),
         }
+    }
+
+    fn entities(&self) -> &Cache<(NamespaceId, EntityId), u64> {
+        self.entities.get_or_init(|| {
+            let forgotten = Arc::clone(&self.everything);
+            let entities = Cache::builder().max_capacity(MAX_ENTITIES).eviction_listener(move |_, change, cause| {
+                if cause == RemovalCause::Size {
+                    forgotten.fetch_max(change, SeqCst);
+                }
+            });
+            entities.build()
+        })
     }
 
     /// The changes so far: what a reading that starts now has seen.
@@ -80,7 +85,7 @@ impl Changes {
 
     /// Notes a change that concerns one entity.
     pub(crate) fn of_entity(&self, namespace: &NamespaceId, entity: &EntityId, now_ms: i64) {
-        self.entities.insert((namespace.clone(), entity.clone()), self.next(now_ms));
+        self.entities().insert((namespace.clone(), entity.clone()), self.next(now_ms));
         self.noted.fetch_add(1, SeqCst);
     }
 
@@ -92,8 +97,11 @@ impl Changes {
 
     /// Returns true if a reading that had seen the first `seen` changes lacks one that concerns `entity`.
     pub(crate) fn since(&self, seen: u64, namespace: &NamespaceId, entity: &EntityId) -> bool {
-        let own = || self.entities.get(&(namespace.clone(), entity.clone())).unwrap_or(0);
-        seen < self.everything.load(SeqCst) || seen < own()
+        let own = || {
+            let entities = self.entities.get()?;
+            entities.get(&(namespace.clone(), entity.clone()))
+        };
+        seen < self.everything.load(SeqCst) || own().is_some_and(|change| seen < change)
     }
 
     /// Returns true if a reading that had seen the first `seen` changes lacks one that concerns everybody.
@@ -141,7 +149,7 @@ mod tests {
         for number in 0..2 * MAX_ENTITIES {
             changes.of_entity(&ns, &entity(number), 0);
         }
-        changes.entities.run_pending_tasks();
+        changes.entities().run_pending_tasks();
         assert!((0..2 * MAX_ENTITIES).all(|number| changes.since(before, &ns, &entity(number))));
     }
 

@@ -11,7 +11,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     error::{DisabledLevel, RepositoryError, Unsupported},
+    lazy::LazyCache,
     model::{
         access::Access,
         limit::Limits,
@@ -143,15 +144,15 @@ pub(crate) struct Resolutions {
     /// Answers that were read.
     misses: AtomicU64,
     /// The outage policy of each namespace, for when it cannot be read.
-    policies: moka::sync::Cache<NamespaceId, Option<StoredPolicy>>,
+    policies: LazyCache<NamespaceId, StoredPolicy>,
     /// Entities and resources that were switched off when last read: an outage does not switch them on.
-    disabled: moka::sync::Cache<ResolutionKey, DisabledLevel>,
+    disabled: LazyCache<ResolutionKey, DisabledLevel>,
     /// Most entities have the limits of a level above them, which are read again for each.
     limits: Interner<Limits>,
     /// Changes made through this process.
     changes: Changes,
     /// By namespace.
-    pub(super) configured: Cache<NamespaceId, Configured>,
+    pub(super) configured: LazyLock<Cache<NamespaceId, Configured>>,
     /// When buckets' stamps were last checked.
     pub(super) switches: Switches,
 }
@@ -165,11 +166,11 @@ impl Resolutions {
             ttl,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
-            policies: moka::sync::Cache::new(MAX_NAMESPACES),
-            disabled: moka::sync::Cache::new(MAX_NAMESPACES),
+            policies: LazyCache::new(MAX_NAMESPACES),
+            disabled: LazyCache::new(MAX_NAMESPACES),
             limits: Interner::default(),
             changes: Changes::new(),
-            configured: Cache::new(MAX_NAMESPACES),
+            configured: LazyLock::new(|| Cache::new(MAX_NAMESPACES)),
             switches: Switches::new(),
         }
     }
@@ -249,10 +250,13 @@ impl Repository {
                 let seen = known.changes.seen();
                 let (resolution, item) = self.read_resolution(entity, resource, known.changes.consistency(now)).await?;
                 bucket = item;
-                known.policies.insert(self.namespace_id().clone(), resolution.on_unavailable);
+                match resolution.on_unavailable {
+                    Some(policy) => known.policies.insert(self.namespace_id().clone(), policy),
+                    None => known.policies.remove(self.namespace_id()),
+                }
                 match resolution.disabled {
                     Some(level) => known.disabled.insert(key.clone(), level),
-                    None => known.disabled.invalidate(&key),
+                    None => known.disabled.remove(&key),
                 }
                 Ok(Remembered { resolution: Arc::new(resolution), read_at: now, seen })
             };
@@ -349,7 +353,7 @@ impl Repository {
 
     /// The stored policy as it was last read; `None` when none is stored or none was read yet.
     pub(crate) fn last_on_unavailable(&self) -> Option<StoredPolicy> {
-        self.resolutions().policies.get(self.namespace_id()).flatten()
+        self.resolutions().policies.get(self.namespace_id())
     }
 
     /// Forgets all resolved limits: the next acquires read them again. Changes made through this repository and its

@@ -5,11 +5,10 @@
 //! configuration, strongly consistent and at most once a second for each bucket, and writes what it says. It is read
 //! once more after that: a setting that was changed in between is stamped by its own change, or by us.
 
-use moka::sync::Cache;
-
 use super::{Repository, fanout::effective};
 use crate::{
     error::RepositoryError,
+    lazy::LazyCache,
     model::{
         access::ResolvedAccess,
         name::{EntityId, NamespaceId, ResourceName},
@@ -30,12 +29,12 @@ type Address = (NamespaceId, EntityId, ResourceName);
 
 /// When buckets were last compared with the configuration.
 #[derive(Debug)]
-pub(super) struct Switches(Cache<Address, i64>);
+pub(super) struct Switches(LazyCache<Address, i64>);
 
 impl Switches {
     /// Starts without having checked any.
     pub(super) fn new() -> Self {
-        Self(Cache::new(MAX_BUCKETS))
+        Self(LazyCache::new(MAX_BUCKETS))
     }
 
     /// Returns true if the bucket is due to be checked at `now` (epoch ms), and notes that it is.

@@ -136,8 +136,8 @@ pub(crate) async fn update(
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     #[cfg(feature = "sim")]
     if let Some(table) = &store.model {
-        let key = Key::new(pk, keys::sk_state());
-        return super::model::write("UpdateItem", table.call(super::model::update(key, update)), now).await;
+        let request = super::model::update(Key::new(pk, keys::sk_state()), update);
+        return super::model::write(store, &**table, "UpdateItem", request, now).await;
     }
     let request = store
         .once
@@ -182,7 +182,7 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
     #[cfg(feature = "sim")]
     if let Some(table) = &store.model {
         let put = super::model::Request::Put { item, condition: IS_NO_BUCKET.to_owned() };
-        let mut report = super::model::write("PutItem", table.call(put), now).await;
+        let mut report = super::model::write(store, &**table, "PutItem", put, now).await;
         if matches!(report.outcome, WriteOutcome::Done(_)) {
             report.outcome = WriteOutcome::Done(image);
         }

@@ -49,8 +49,13 @@ impl StoreDates {
     pub(crate) fn note(&self, header: &str, now: Instant) {
         let Ok(date) = DateTime::from_str(header, Format::HttpDate) else { return };
         if let Ok(date) = date.to_millis() {
-            *self.lock() = Some((date, now));
+            self.note_ms(date, now);
         }
+    }
+
+    /// Notes the date (epoch ms) of an answer.
+    pub(crate) fn note_ms(&self, date: i64, now: Instant) {
+        *self.lock() = Some((date, now));
     }
 
     /// Returns the instant (epoch ms) that is nearest to `local` among those that the store's clock can show at `now`:

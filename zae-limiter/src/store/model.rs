@@ -5,14 +5,15 @@
 //! there too. What it skips is the SDK (serialisation, signing, retries), which costs more than all else and is not
 //! ours.
 
-use std::{borrow::Borrow, collections::HashMap, fmt, future::Future, pin::Pin};
+use std::{borrow::Borrow, collections::HashMap, fmt, future::Future, pin::Pin, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use tokio::time::Instant;
 
 use crate::{
     error::{Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind},
     store::{
-        Consistency,
+        ConditionalUpdate, Consistency, Store,
         bucket::{WriteReport, done, failed, lost},
     },
     wire::{
@@ -67,11 +68,11 @@ pub enum Request {
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// The items that exist.
-    Read(Vec<HashMap<String, AttributeValue>>),
+    Read(Vec<Arc<HashMap<String, AttributeValue>>>),
     /// The write is done; the item as it now is.
-    Written(HashMap<String, AttributeValue>),
+    Written(Arc<HashMap<String, AttributeValue>>),
     /// The condition did not hold; the item as it is.
-    Refused(Option<HashMap<String, AttributeValue>>),
+    Refused(Option<Arc<HashMap<String, AttributeValue>>>),
 }
 
 /// The end of a request that was not answered as such.
@@ -99,6 +100,11 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>
 pub trait Table: Send + Sync + fmt::Debug + 'static {
     /// Takes a request. It is under way from here on, whether its answer is waited for or not.
     fn call(&self, request: Request) -> Answering;
+
+    /// The `Date` of the last answer, in epoch ms, where answers have one.
+    fn date_ms(&self) -> Option<i64> {
+        None
+    }
 }
 
 impl From<Key> for ItemKey {
@@ -113,27 +119,60 @@ pub(super) fn update(key: Key, change: Expression) -> Request {
     Request::Update { key: key.into(), update, condition, names, values }
 }
 
+/// Sends `request`, and notes the date of its answer.
+async fn send(store: &Store, table: &dyn Table, answering: Answering) -> Result<Answer, Fault> {
+    let answer = answering.await;
+    let answered = matches!(answer, Ok(_) | Err(Fault::Throttled { .. } | Fault::Failed));
+    if let Some(date) = table.date_ms().filter(|_| answered) {
+        store.dates.note_ms(date, Instant::now());
+    }
+    answer
+}
+
 /// The items of `keys` that exist.
 pub(super) async fn read(
+    store: &Store,
     table: &dyn Table,
     keys: impl IntoIterator<Item: Borrow<Key>>,
     consistency: Consistency,
 ) -> Result<Vec<Item>, RepositoryError> {
     let keys = keys.into_iter().map(|key| key.borrow().clone().into()).collect();
-    match table.call(Request::Read { keys, strong: consistency == Consistency::Strong }).await {
-        Ok(Answer::Read(items)) => Ok(items),
+    let request = table.call(Request::Read { keys, strong: consistency == Consistency::Strong });
+    match send(store, table, request).await {
+        Ok(Answer::Read(items)) => Ok(items.into_iter().map(Arc::unwrap_or_clone).collect()),
         Ok(Answer::Written(_) | Answer::Refused(_)) => Ok(Vec::new()),
         Err(fault) => Err(fault.error("BatchGetItem").into()),
     }
 }
 
 /// The outcome of a write at `now` (epoch ms).
-pub(super) async fn write(operation: &'static str, answering: Answering, now: i64) -> WriteReport {
-    match answering.await {
+pub(super) async fn write(
+    store: &Store,
+    table: &dyn Table,
+    operation: &'static str,
+    request: Request,
+    now: i64,
+) -> WriteReport {
+    match send(store, table, table.call(request)).await {
         Ok(Answer::Written(item)) => WriteReport { outcome: done(Some(&item), now), units: 1.0 },
-        Ok(Answer::Refused(item)) => lost(item.as_ref(), now).into(),
+        Ok(Answer::Refused(item)) => lost(item.as_deref(), now).into(),
         Ok(Answer::Read(_)) => lost(None, now).into(),
         Err(fault) => failed(fault.error(operation)).into(),
+    }
+}
+
+/// The outcome of a write that is no bucket's.
+pub(super) async fn change(
+    store: &Store,
+    table: &dyn Table,
+    operation: &'static str,
+    request: Request,
+) -> Result<ConditionalUpdate, RepositoryError> {
+    match send(store, table, table.call(request)).await {
+        Ok(Answer::Written(_)) => Ok(ConditionalUpdate::Done),
+        Ok(Answer::Refused(item)) => Ok(ConditionalUpdate::Refused(item.map(Arc::unwrap_or_clone))),
+        Ok(Answer::Read(_)) => Ok(ConditionalUpdate::Refused(None)),
+        Err(fault) => Err(fault.error(operation).into()),
     }
 }
 
@@ -149,7 +188,7 @@ impl Fault {
                 (StoreErrorKind::Ambiguous, Some(said), Heard::Answer)
             }
             Self::Broken => (StoreErrorKind::Ambiguous, None, Heard::Nothing),
-            Self::Refused => (StoreErrorKind::Ambiguous, None, Heard::Nothing),
+            Self::Refused => (StoreErrorKind::NotConnected, None, Heard::Nothing),
         };
         let source = code.as_ref().map_or_else(|| "the connection failed".to_owned(), |said| said.code.clone());
         StoreError { operation, kind, code, heard, source: source.into() }

@@ -185,7 +185,7 @@ impl Store {
     pub(crate) async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Item>, RepositoryError> {
         #[cfg(feature = "sim")]
         if let Some(table) = &self.model {
-            return Ok(super::model::read(&**table, [key], consistency).await?.pop());
+            return Ok(super::model::read(self, &**table, [key], consistency).await?.pop());
         }
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes()));
         let answer = request.consistent_read(consistency == Consistency::Strong).send().await;
@@ -205,7 +205,7 @@ impl Store {
         wanted.dedup();
         #[cfg(feature = "sim")]
         if let Some(table) = &self.model {
-            let items = super::model::read(&**table, wanted, consistency).await?;
+            let items = super::model::read(self, &**table, wanted, consistency).await?;
             return Ok(items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))).collect());
         }
         for chunk in wanted.chunks(BATCH) {

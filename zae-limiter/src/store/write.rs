@@ -54,6 +54,16 @@ pub(crate) enum ConditionalUpdate {
     Refused(Option<Item>),
 }
 
+#[cfg(feature = "sim")]
+impl From<ConditionalUpdate> for ConditionalWrite {
+    fn from(update: ConditionalUpdate) -> Self {
+        match update {
+            ConditionalUpdate::Done => Self::Done,
+            ConditionalUpdate::Refused(_) => Self::Refused,
+        }
+    }
+}
+
 /// Tells if a transaction was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
@@ -107,6 +117,11 @@ impl Store {
     /// Repeated by the SDK, so the condition has to hold only until the first attempt was done: an answer of `Refused`
     /// after a broken connection may mean that this very write was done. A caller for whom that matters reads again.
     pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<ConditionalWrite, RepositoryError> {
+        #[cfg(feature = "sim")]
+        if let Some(table) = &self.model {
+            let request = super::model::Request::Put { item, condition: condition.condition };
+            return super::model::change(self, &**table, "PutItem", request).await.map(ConditionalWrite::from);
+        }
         let request = self
             .client
             .put_item()
@@ -121,6 +136,10 @@ impl Store {
 
     /// Changes an item. The SDK may repeat it: for changes that mean the same when they are done twice.
     pub(crate) async fn update(&self, key: &Key, change: Expression) -> Result<ConditionalWrite, RepositoryError> {
+        #[cfg(feature = "sim")]
+        if self.model.is_some() {
+            return self.update_or_see(key, change).await.map(ConditionalWrite::from);
+        }
         let request = self
             .client
             .update_item()
@@ -152,6 +171,10 @@ impl Store {
         key: &Key,
         change: Expression,
     ) -> Result<ConditionalUpdate, RepositoryError> {
+        #[cfg(feature = "sim")]
+        if let Some(table) = &self.model {
+            return super::model::change(self, &**table, "UpdateItem", super::model::update(key.clone(), change)).await;
+        }
         let request = self
             .client
             .update_item()

@@ -88,6 +88,12 @@ impl StreamTable {
         Self { store: Store::new(name.as_str().to_owned(), &client), clock: Arc::new(SystemClock) }
     }
 
+    /// The table of a simulation.
+    #[cfg(feature = "sim")]
+    pub(crate) fn of_model(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
     /// Another clock than the system's.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {

@@ -169,6 +169,17 @@ impl StreamRecord {
     }
 }
 
+#[cfg(feature = "sim")]
+impl StreamRecord {
+    /// The record of a change of a bucket from `old` to `new` at `at` (epoch ms).
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn of_bucket(sequence: SequenceNumber, old: Option<&Item>, new: &Item, at: i64) -> Result<Self, String> {
+        Ok(Self { sequence, change: StreamChange::Bucket(Box::new(bucket_change(new, old, Some(at))?)) })
+    }
+}
+
 /// Seconds since 1970, whole or not, as ms. The stream's own clock is coarse; so are the windows that are counted.
 fn creation(value: &Value) -> Option<i64> {
     let seconds = value.as_f64().filter(|seconds| seconds.is_finite())?;

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("clock", 0),
     ("random", 0),
     ("recent", 0),
+    ("lazy", 0),
     ("aws", 1),
     ("bucket", 1),
     ("wire", 2),

@@ -1,9 +1,10 @@
 //! I2, I3, I4 and I6: once all is settled, a bucket counts exactly what its clients used, at every level. Where
-//! something was lost on the way, it counts at least what was granted and kept, and at most all that was asked.
+//! something was lost on the way, it counts at least what was granted and kept, and at most all that was asked. The
+//! stream's aggregator counts each change once, however often it is told.
 
 use crate::world::{
     entity_name,
-    history::{Ask, AskAnswer, History},
+    history::{Ask, AskAnswer, History, Usage},
     limit_name,
 };
 
@@ -11,6 +12,11 @@ use crate::world::{
 pub(super) fn violations(history: &History) -> Vec<String> {
     let mut found = Vec::new();
     for entity in 0..history.schedule.entities.len() {
+        for (limit, usage) in history.usage[entity].iter().enumerate().filter(|(_, of)| of.counted != of.consumed) {
+            let (whose, name) = (entity_name(entity), limit_name(limit));
+            let Usage { counted, consumed } = usage;
+            found.push(format!("usage: of {name} of {whose} {counted} are counted, and {consumed} were consumed"));
+        }
         let Some(counted) = history.counted[entity].as_ref().filter(|_| !history.removed[entity]) else { continue };
         for (index, counted) in counted.iter().enumerate() {
             let neighbours = if index == 0 { history.neighbours[entity] } else { 0 };
@@ -54,8 +60,11 @@ fn granted(ask: &Ask, limit: usize) -> i128 {
     if ask.answer == Some(AskAnswer::Granted) { asked(ask, limit) } else { 0 }
 }
 
-/// Tokens used; those of whoever died with a lease as well.
+/// Tokens used; those of whoever died with a lease as well. Of what was granted without asking the table knows nothing.
 fn used(ask: &Ask, limit: usize) -> i128 {
+    if matches!(ask.answer, Some(AskAnswer::Blind | AskAnswer::Local)) {
+        return 0;
+    }
     let said = ask.used.as_ref().and_then(|used| used.get(limit));
     said.map_or_else(|| granted(ask, limit), |used| i128::from(*used))
 }

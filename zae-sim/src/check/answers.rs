@@ -1,8 +1,9 @@
 //! Answers: in time (I7), honest about the time to wait, never an outage without a fault (I9), and everything granted
 //! again once all is well.
 
+use super::neighbours;
 use crate::{
-    schedule::Whose,
+    schedule::Policy,
     world::{
         entity_name,
         history::{Ask, AskAnswer, History},
@@ -20,16 +21,30 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     for (number, ask) in history.asks.iter().enumerate() {
         let who = format!("ask {number} of {}", entity_name(ask.entity));
         found.extend(late(history, ask).map(|late| format!("I7: {who} {late}")));
-        found.extend(failed(history, ask).map(|failed| format!("I9: {who} {failed}")));
+        found.extend(neighbours::violation(history, ask).map(|wrong| format!("I9: {who} {wrong}")));
         found.extend(dishonest(history, ask).map(|dishonest| format!("{who} {dishonest}")));
         if let (None, answer) = (ask.step, &ask.answer)
             && *answer != Some(AskAnswer::Granted)
-            && (is_quick(history, ask) || !matches!(answer, Some(AskAnswer::Unavailable(_))))
+            && (is_quick(history, ask) || !is_answer_to_an_outage(history, ask))
         {
             found.push(format!("I1b: {who} asked for {:?} of a full bucket, and was told {answer:?}", ask.tokens));
         }
     }
     found
+}
+
+/// Returns true if an answer may be one for when the store could not be asked in time.
+fn is_answer_to_an_outage(history: &History, ask: &Ask) -> bool {
+    match ask.answer {
+        Some(AskAnswer::Unavailable(_) | AskAnswer::Blind | AskAnswer::Local) => true,
+        Some(AskAnswer::NotYet(_)) => shares(history, ask),
+        _ => false,
+    }
+}
+
+/// Returns true if the process of `ask` has a share of its own, which it refuses from in an outage.
+fn shares(history: &History, ask: &Ask) -> bool {
+    history.schedule.processes[history.process(ask.instance)].policy == Policy::Local
 }
 
 fn late(history: &History, ask: &Ask) -> Option<String> {
@@ -44,22 +59,8 @@ fn late(history: &History, ask: &Ask) -> Option<String> {
     (took > deadline + TICK_MS).then(|| format!("took {took} ms with a deadline of {deadline}"))
 }
 
-/// An outage where there was none for this bucket.
-fn failed(history: &History, ask: &Ask) -> Option<String> {
-    let (AskAnswer::Unavailable(failure) | AskAnswer::Failed(failure)) = ask.answer.as_ref()? else { return None };
-    let schedule = &history.schedule;
-    let levels = history.levels(ask.entity);
-    let elsewhere = |whose: &Whose| matches!(whose, Whose::Entity(entity) if !levels.contains(entity));
-    let untroubled = schedule.troubles.iter().all(|trouble| elsewhere(&trouble.whose));
-    // Whoever shuts down says so.
-    let ending = history.events.iter().any(
-        |event| matches!(event.kind, crate::world::history::Kind::ShutDown { instance } if instance == ask.instance),
-    );
-    (untroubled && is_quick(history, ask) && !ending).then(|| format!("failed without a fault: {failure}"))
-}
-
 /// Returns true if there is time for enough attempts.
-fn is_quick(history: &History, ask: &Ask) -> bool {
+pub(super) fn is_quick(history: &History, ask: &Ask) -> bool {
     let deadline = history.schedule.processes[history.process(ask.instance)].deadline;
     deadline >= ROUND_TRIPS * 2 * history.schedule.latency.1
 }
@@ -79,6 +80,11 @@ fn dishonest(history: &History, ask: &Ask) -> Option<String> {
             && change.moves.iter().any(|made| made.consumed > 0)
     });
     let troubled = history.calls.iter().any(|call| call.wrong.is_some() && meanwhile.contains(&call.sent));
-    let disturbed = reserving || taken || troubled;
+    let changed = levels.iter().any(|level| history.schedule.limits(*level).len() > 1);
+    // Of several items any may be asked first.
+    let sharded = levels.iter().any(|level| history.schedule.shards(*level) > 1);
+    let unsteady = history.schedule.processes.iter().any(|process| process.held);
+    let by_share = shares(history, ask) && !is_quick(history, ask);
+    let disturbed = by_share || reserving || taken || troubled || changed || sharded || unsteady;
     (!disturbed).then(|| format!("waited {wait} ms as it was told, and was told to wait {again} ms again"))
 }

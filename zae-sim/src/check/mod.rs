@@ -2,6 +2,8 @@
 
 mod accounts;
 mod answers;
+mod neighbours;
+mod shares;
 mod windows;
 
 use crate::world::history::History;
@@ -11,5 +13,6 @@ pub fn all(history: &mut History) {
     let mut found = windows::violations(history);
     found.extend(accounts::violations(history));
     found.extend(answers::violations(history));
+    found.extend(shares::violations(history));
     history.violations.extend(found);
 }

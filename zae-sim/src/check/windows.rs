@@ -50,6 +50,16 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     found
 }
 
+/// The most that a limit allows over a run in which operators changed it: processes know of it by and by.
+fn largest(history: &History, entity: usize, index: usize, limit: &Limit) -> Limit {
+    let mut largest = *limit;
+    for (_, limits) in history.schedule.limits(entity) {
+        largest.capacity = largest.capacity.max(limits[index].capacity);
+        largest.refill = largest.refill.max(limits[index].refill);
+    }
+    largest
+}
+
 fn deletions(history: &History, entity: usize) -> Vec<u64> {
     history.deleted.iter().filter(|(_, whose)| *whose == entity).map(|(at, _)| *at).collect()
 }
@@ -70,12 +80,11 @@ fn kept(history: &History, entity: usize, limit: usize) -> Vec<Kept> {
 /// When the write was sent that granted `ask` at `entity`, and when it had its effect.
 fn decided(history: &History, ask: &Ask, entity: usize) -> ((u64, u64), (u64, u64)) {
     let ended = ask.ended.unwrap_or(ask.begun);
-    let writes = history.calls.iter().filter(|call| {
+    let writes = history.calls_since(ask.begun).iter().take_while(|call| call.sent <= ended).filter(|call| {
         call.instance == ask.instance
             && call.entity == Some(entity)
             && call.is_write
             && call.end == Some(CallEnd::Done)
-            && call.sent >= ask.begun
             && call.answered.is_some_and(|answered| answered <= ended)
     });
     let nothing = (u64::MAX, 0);
@@ -88,12 +97,13 @@ fn decided(history: &History, ask: &Ask, entity: usize) -> ((u64, u64), (u64, u6
 }
 
 fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[Kept]) -> Option<String> {
+    let limit = &largest(history, entity, index, limit);
     let gained = |ms: i128| ms * i128::from(limit.refill) * 1_000 / (i128::from(limit.period) * 1_000);
     let ahead = gained(LIFE_MS).min(reserves(history) * held_at_most(limit));
+    let skew = i128::from(history.schedule.skew());
+    let hidden = if history.schedule.has_neighbour(entity) { i128::from(limit.capacity) * 1_000 } else { 0 };
     let allowed = |from: u64, until: u64| {
-        let gained = gained(i128::from(until - from) + i128::from(history.schedule.skew())) + ahead;
-        let hidden = if history.schedule.has_neighbour(entity) { i128::from(limit.capacity) * 1_000 } else { 0 };
-        i128::from(limit.capacity) * 1_000 + gained + hidden
+        i128::from(limit.capacity) * 1_000 + gained(i128::from(until - from) + skew) + ahead + hidden
     };
     let mut by_end: Vec<&Kept> = kept.iter().collect();
     by_end.sort_by_key(|kept| kept.decided.1);
@@ -119,8 +129,11 @@ fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[
 
 /// Counts the instances that debit ahead.
 fn reserves(history: &History) -> i128 {
+    if !history.schedule.processes.iter().any(|process| process.reserve) {
+        return 0;
+    }
     let starts = history.events.iter().filter(|event| match event.kind {
-        Kind::Started { process, .. } => history.schedule.processes[process].reserve,
+        Kind::Started { process, .. } => history.schedule.processes.get(process).is_some_and(|of| of.reserve),
         _ => false,
     });
     i128::try_from(starts.count()).unwrap_or(i128::MAX)

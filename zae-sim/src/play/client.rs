@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use zae_limiter::{AcquireError, Cost, EntityId, Lease, RateLimiter, ResourceName};
+use zae_limiter::{AcquireError, Cost, EntityId, Lease, LeaseOrigin, RateLimiter, ResourceName};
 
 use crate::{
     schedule::{Acquire, Ends},
@@ -36,6 +36,7 @@ impl Site {
     pub(super) async fn shut_down(self) {
         self.limiter.shutdown().await;
         let mut world = self.world.lock();
+        world.history.ended.push(self.instance);
         world.note(Kind::ShutDown { instance: self.instance });
     }
 }
@@ -92,7 +93,7 @@ impl Client {
         };
         let (answer, lease) = match self.acquire().await {
             None => (AskAnswer::Cancelled, None),
-            Some(Ok(lease)) => (AskAnswer::Granted, Some(lease)),
+            Some(Ok(lease)) => (granted(&lease), Some(lease)),
             Some(Err(error)) => (answer_of(&error), None),
         };
         if site.is_dead() {
@@ -149,7 +150,9 @@ impl Client {
             world.note(Kind::Settling { ask });
         }
         if let Ends::Adjusts(more) = &wish.ends {
-            for (index, more) in more.iter().enumerate() {
+            // A lease that nobody was asked for has only what was named.
+            let has = |index: usize| lease.origin() == LeaseOrigin::Stored || wish.tokens[index] > 0;
+            for (index, more) in more.iter().enumerate().filter(|(index, _)| has(*index)) {
                 if let Err(error) = lease.adjust(limit_name(index), *more) {
                     site.world.lock().history.violate(format!("an adjustment failed: {error}"));
                 }
@@ -173,6 +176,14 @@ impl Client {
             world.history.asks[ask].unsettled = Some(error.to_string());
         }
         world.note(Kind::Settled { ask });
+    }
+}
+
+fn granted(lease: &Lease) -> AskAnswer {
+    match lease.origin() {
+        LeaseOrigin::Blind => AskAnswer::Blind,
+        LeaseOrigin::Local => AskAnswer::Local,
+        _ => AskAnswer::Granted,
     }
 }
 

@@ -1,36 +1,29 @@
 //! Plays a schedule: the real limiters on a table of the simulation's own, in time that nobody waits for.
 
+mod aggregator;
 mod client;
+mod finish;
 
 use std::{sync::Arc, time::Duration};
 
+use aggregator::Aggregator;
 use client::{Client, Site};
 use tokio::{runtime::Builder, time::sleep};
 use zae_limiter::{
-    Clock, RateLimiter, Reserve, ResourceName, ValidationError,
+    Clock, OnUnavailable, RateLimiter, Reserve, ResourceName, ValidationError,
     sim::{self, Names},
 };
 
 use crate::{
     check,
-    schedule::{Acquire, Action, Ends, Schedule},
-    table::number,
-    world::{
-        RESOURCE, Shared,
-        history::{History, Kind},
-        limit_name,
-        link::Link,
-        recording::Recording,
-    },
+    schedule::{Action, Limit, Policy, Schedule},
+    world::{RESOURCE, Shared, history::History, link::Link, recording::Recording},
 };
 
 /// The purpose of the dice thrown inside of an instance.
 const ENGINE: u64 = 2;
 /// Buckets that an instance remembers: more than there are.
 const LANES: u64 = 512;
-/// Time that settlements may take once everything works again, in ms: a few rounds of retries.
-const SETTLES_WITHIN: u64 = 60_000;
-
 /// Plays `schedule` and judges it.
 ///
 /// # Errors
@@ -64,6 +57,9 @@ struct Stage {
     /// Those that were shut down: what is settled later is their work still.
     shut_down: Vec<Site>,
     clients: Vec<tokio::task::JoinHandle<()>>,
+    aggregator: Option<Aggregator>,
+    /// The limits that each entity has had, the last ones last, once the run is over.
+    versions: Vec<Vec<Vec<Limit>>>,
 }
 
 async fn run(
@@ -71,11 +67,21 @@ async fn run(
     recording: Option<Recording>,
 ) -> Result<(History, Option<Recording>), ValidationError> {
     let world = Shared::new(Arc::clone(&schedule), recording)?;
-    let mut stage =
-        Stage { names: Names::new()?, world, sites: Vec::new(), shut_down: Vec::new(), clients: Vec::new() };
+    let mut stage = Stage {
+        names: Names::new()?,
+        world,
+        sites: Vec::new(),
+        shut_down: Vec::new(),
+        clients: Vec::new(),
+        aggregator: None,
+        versions: Vec::new(),
+    };
     for process in 0..schedule.processes.len() {
         let site = stage.start(process)?;
         stage.sites.push(site);
+    }
+    if let Some(stream) = schedule.stream {
+        stage.aggregator = Some(Aggregator::start(&stage.world, &stage.names, stream)?);
     }
     for (index, step) in schedule.steps.iter().enumerate() {
         let at = stage.world.lock().instant(step.at);
@@ -97,7 +103,7 @@ impl Stage {
         let (instance, settings, seed, clock) = {
             let mut world = self.world.lock();
             let instance = world.start(process);
-            let settings = world.schedule.processes[process].clone();
+            let settings = world.process(process).clone();
             (instance, settings, world.schedule.seed, world.clock(process))
         };
         let clock: Arc<dyn Clock> = Arc::new(clock);
@@ -108,6 +114,11 @@ impl Stage {
             .flush_delay(Duration::from_millis(settings.flush))
             .max_lanes(LANES)
             .reserve(reserve);
+        let builder = match settings.policy {
+            Policy::Block => builder,
+            Policy::Allow => builder.on_unavailable(OnUnavailable::Allow),
+            Policy::Local => builder.on_unavailable(OnUnavailable::Local),
+        };
         let mut seeds = crate::dice::Dice::aside(seed, ENGINE, instance as u64);
         Ok(Site {
             world: self.world.clone(),
@@ -138,99 +149,21 @@ impl Stage {
             Action::Sweep => self.world.lock().sweep(),
             Action::Delete { entity } => self.world.lock().delete(*entity),
             Action::Neighbour { entity, tokens } => self.world.lock().neighbour(*entity, *tokens),
+            Action::Transaction { entity, tokens, lasts } => self.transact(*entity, *tokens, *lasts),
+            Action::Shard { entity, shards } => self.world.lock().shard(*entity, *shards),
+            Action::Limits { entity, limits } => self.world.lock().limit(*entity, limits),
         }
         Ok(())
     }
 
-    /// Everything works again: all clients come to their end, all is settled, and then everything must be there.
-    async fn finish(&mut self) -> Result<(), ValidationError> {
-        for client in std::mem::take(&mut self.clients) {
-            if client.await.is_err() {
-                self.world.lock().history.violate("a client panicked".to_owned());
-            }
+    /// A client of the reference takes from two levels at once.
+    fn transact(&mut self, entity: usize, tokens: u64, lasts: u64) {
+        let world = self.world.clone();
+        if world.lock().begin_transaction(entity, lasts) {
+            self.clients.push(tokio::spawn(async move {
+                sleep(Duration::from_millis(lasts)).await;
+                world.lock().end_transaction(entity, tokens);
+            }));
         }
-        self.settle().await;
-        self.world.lock().note(Kind::Quiet);
-        self.count();
-        self.probe().await?;
-        let sites = std::mem::take(&mut self.sites);
-        for site in sites {
-            site.shut_down().await;
-        }
-        Ok(())
-    }
-
-    /// Waits until no instance has anything to do.
-    async fn settle(&self) {
-        let busy = || {
-            let alive = self.sites.iter().chain(&self.shut_down).filter(|site| !site.is_dead());
-            alive.filter(|site| !sim::is_idle(&site.limiter)).map(|site| site.process).collect::<Vec<_>>()
-        };
-        for _ in 0..SETTLES_WITHIN / 100 {
-            if busy().is_empty() {
-                return;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        let busy = busy();
-        self.world.lock().history.violate(format!("processes {busy:?} are still busy after {SETTLES_WITHIN} ms"));
-    }
-
-    /// Reads the accounts.
-    fn count(&self) {
-        let mut world = self.world.lock();
-        for entity in 0..world.schedule.entities.len() {
-            let limits = world.schedule.entities[entity].limits.len();
-            let item = world.bucket(entity).and_then(|key| world.table.item(&key).cloned());
-            let consumed = |limit: usize| {
-                item.as_ref().and_then(|item| number(item, &format!("b_{}_tc", limit_name(limit)))).unwrap_or(0)
-            };
-            let counted = item.is_some().then(|| (0..limits).map(consumed).collect());
-            world.history.counted[entity] = counted;
-        }
-    }
-
-    /// Waits until every bucket is full, whatever is owed.
-    async fn refill(&self) {
-        let wait = {
-            let world = self.world.lock();
-            let entities = world.schedule.entities.iter().enumerate();
-            let waits = entities.flat_map(|(entity, of)| {
-                let item = world.bucket(entity).and_then(|key| world.table.item(&key).cloned());
-                of.limits.iter().enumerate().map(move |(index, limit)| {
-                    let name = format!("b_{}_tk", limit_name(index));
-                    let tokens = item.as_ref().and_then(|item| number(item, &name)).unwrap_or(0);
-                    let missing = (i128::from(limit.capacity) * 1_000 - tokens).max(0);
-                    missing * i128::from(limit.period) / i128::from(limit.refill) + 1
-                })
-            });
-            u64::try_from(waits.max().unwrap_or(0)).unwrap_or(0) + world.schedule.skew()
-        };
-        // Longer than any image or breaker remembers.
-        sleep(Duration::from_millis(wait + 10_000)).await;
-    }
-
-    /// Takes all there is from every bucket: whatever happened before, it is full by now.
-    async fn probe(&self) -> Result<(), ValidationError> {
-        let entities = self.world.lock().schedule.entities.clone();
-        for (entity, of) in entities.iter().enumerate() {
-            let of_parent = of.parent.map(|parent| &entities[parent]);
-            let tokens = of.limits.iter().enumerate().map(|(index, limit)| {
-                of_parent.map_or(limit.capacity, |parent| parent.limits[index].capacity.min(limit.capacity))
-            });
-            let site = self.sites[entity % self.sites.len()].clone();
-            let wish = Acquire {
-                process: site.process,
-                entity,
-                tokens: tokens.collect(),
-                cancelled: None,
-                work: 0,
-                ends: Ends::RollsBack,
-                again: false,
-            };
-            self.refill().await;
-            Client { site, step: None, wish }.live().await;
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A schedule out of a seed.
 
-use super::{Acquire, Action, Ends, Entity, Limit, Process, Schedule, Step, Trouble, What, Whose};
+use super::{Acquire, Action, Ends, Entity, Limit, Policy, Process, Schedule, Step, Trouble, What, Whose, extend};
 use crate::dice::Dice;
 
 /// The schedule of a seed.
@@ -18,13 +18,18 @@ pub fn generate(seed: u64) -> Schedule {
     let steps = steps(dice, &processes, &entities);
     let length = steps.last().map_or(0, |step| step.at);
     let troubles = troubles(dice, length, processes.len(), entities.len());
-    Schedule { seed, processes, entities, latency, steps, troubles }
+    let mut schedule = Schedule { seed, processes, entities, latency, steps, troubles, stream: None };
+    extend::extend(&mut schedule);
+    schedule
 }
 
 fn process(dice: &mut Dice, skewed: bool, reserving: bool) -> Process {
     let ahead = dice.of_range(0, 4_000);
     Process {
         skew: if skewed { i64::try_from(ahead).unwrap_or(0) - 2_000 } else { 0 },
+        steps: Vec::new(),
+        held: false,
+        policy: Policy::Block,
         reserve: reserving && dice.chance(75),
         deadline: dice.one(&[250, 250, 250, 100, 1_000]),
         flush: dice.one(&[50, 50, 0, 500]),
@@ -152,6 +157,8 @@ fn troubles(dice: &mut Dice, length: u64, processes: usize, entities: usize) -> 
                 What::Breaks,
             ]);
             let lasts = dice.one(&[20, 200, 1_000, 5_000]);
+            // Connections are nobody's in particular.
+            let whose = if what == What::Refuses && matches!(whose, Whose::Entity(_)) { Whose::All } else { whose };
             Trouble { from, until: from + lasts, whose, what, percent: dice.one(&[20, 50, 100, 100]) }
         })
         .collect()

@@ -68,9 +68,12 @@ impl Table {
 
     /// Puts `item` there, or nothing, whatever is there.
     pub fn set(&mut self, key: ItemKey, item: Option<Item>, now: u64) -> Change {
+        self.put(key, item.map(Arc::new), now)
+    }
+
+    fn put(&mut self, key: ItemKey, after: Option<Arc<Item>>, now: u64) -> Change {
         let versions = self.items.entry(key).or_default();
         let before = versions.last().and_then(|(_, item)| item.clone());
-        let after = item.map(Arc::new);
         // The one that held `STALE_MS` ago is still to be seen.
         let first = versions.iter().rposition(|(at, _)| at + STALE_MS <= now).unwrap_or(0);
         versions.drain(..first);
@@ -90,7 +93,7 @@ impl Table {
             Request::Read { keys, strong } => {
                 let behind = if *strong { 0 } else { behind };
                 let items = keys.iter().filter_map(|key| self.item_behind(key, now, behind));
-                let answer = Answer::Read(items.map(|item| Item::clone(item)).collect());
+                let answer = Answer::Read(items.map(Arc::clone).collect());
                 Ok(Outcome { answer, change: None })
             }
             Request::Put { item, condition } => {
@@ -118,11 +121,11 @@ impl Table {
         let before = self.item(&key);
         let seen = before.map(|item| &**item);
         if !apply::holds(condition, seen, by)? {
-            return Ok(Outcome { answer: Answer::Refused(seen.cloned()), change: None });
+            return Ok(Outcome { answer: Answer::Refused(before.cloned()), change: None });
         }
-        let item = new(&key, seen)?;
-        let answer = Answer::Written(item.clone());
-        let change = Some(self.set(key, Some(item), now));
+        let item = Arc::new(new(&key, seen)?);
+        let answer = Answer::Written(Arc::clone(&item));
+        let change = Some(self.put(key, Some(item), now));
         Ok(Outcome { answer, change })
     }
 }

@@ -26,10 +26,25 @@ pub struct History {
     pub blurred: Vec<bool>,
     /// True for entities whose bucket was removed, and so began anew.
     pub removed: Vec<bool>,
+    /// Items that each entity's bucket is spread over.
+    pub sharded: Vec<u32>,
+    /// The usage of each entity by limit once the stream has delivered everything, where there is one.
+    pub usage: Vec<Vec<Usage>>,
     /// Amounts that neighbours took of each entity's first limit, in mt.
     pub neighbours: Vec<i128>,
+    /// Instances that were killed or have shut down.
+    pub ended: Vec<usize>,
     /// Everything that is wrong.
     pub violations: Vec<String>,
+}
+
+/// The usage of one limit, in whole tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// As the aggregator counted it.
+    pub counted: i128,
+    /// As the bucket's changes say.
+    pub consumed: i128,
 }
 
 /// Something that happened.
@@ -110,10 +125,24 @@ pub enum Kind {
         /// By what or whom.
         by: &'static str,
     },
+    /// A bucket is spread over more items.
+    Sharded {
+        /// Whose.
+        entity: usize,
+        /// The number of items.
+        shards: u32,
+    },
+    /// An operator gave an entity other limits.
+    Limited {
+        /// The entity.
+        entity: usize,
+    },
     /// All troubles are over.
     Healed,
     /// Nobody has anything to do.
     Quiet,
+    /// The stream delivers the rest.
+    Drained,
 }
 
 /// A request.
@@ -191,6 +220,10 @@ pub struct Ask {
 pub enum AskAnswer {
     /// Granted.
     Granted,
+    /// Granted without asking, because the store could not be asked.
+    Blind,
+    /// Granted from a share of the limits, because the store could not be asked.
+    Local,
     /// Not yet: how long to wait, in ms.
     NotYet(u64),
     /// More than there can ever be.
@@ -217,7 +250,10 @@ impl History {
             counted: vec![None; entities],
             blurred: vec![false; entities],
             removed: vec![false; entities],
+            sharded: vec![1; entities],
+            usage: vec![Vec::new(); entities],
             neighbours: vec![0; entities],
+            ended: Vec::new(),
             violations: Vec::new(),
         }
     }
@@ -250,12 +286,17 @@ impl History {
 
     /// The entity, and the one that is charged too.
     pub fn levels(&self, entity: usize) -> Vec<usize> {
-        std::iter::once(entity).chain(self.schedule.entities[entity].parent).collect()
+        self.schedule.levels(entity)
     }
 
     /// A neighbour took from `entity`.
     pub fn taken_by_neighbours(&mut self, entity: usize, amount: i128) {
         self.neighbours[entity] += amount;
+    }
+
+    /// The requests sent at `at` ms or later, in order.
+    pub fn calls_since(&self, at: u64) -> &[Call] {
+        &self.calls[self.calls.partition_point(|call| call.sent < at)..]
     }
 
     /// The process of an instance.

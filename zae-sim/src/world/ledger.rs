@@ -19,7 +19,16 @@ pub struct Move {
     pub left: i128,
 }
 
-/// One limit as an item has it.
+/// Which item of a bucket it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The one that every bucket has: it begins full.
+    First,
+    /// One of those that it was spread over: it begins with what the first holds beyond its share.
+    Further,
+}
+
+/// One limit as an item has it, its share of the whole where there are several items.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     tokens: i128,
@@ -54,11 +63,12 @@ static ATTRIBUTES: LazyLock<Vec<Attributes>> = LazyLock::new(|| (0..LIMITS).map(
 
 fn stored(item: &Item, limit: usize) -> Option<Stored> {
     let names = ATTRIBUTES.get(limit)?;
+    let shards = number(item, "shard_count").unwrap_or(1).max(1);
     Some(Stored {
         tokens: number(item, &names.tokens)?,
         consumed: number(item, &names.consumed).unwrap_or(0),
-        capacity: number(item, &names.capacity)?,
-        refill: number(item, &names.refill)?,
+        capacity: number(item, &names.capacity)? / shards,
+        refill: number(item, &names.refill)? / shards,
         period: number(item, &names.period)?,
         fraction: number(item, &names.fraction).unwrap_or(0),
     })
@@ -66,7 +76,7 @@ fn stored(item: &Item, limit: usize) -> Option<Stored> {
 
 /// Returns the effect of a change on each of `limits`, and everything that is wrong with it. `writer` is the time of
 /// its writer, in epoch ms; `None` for somebody who keeps no books of ours.
-pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>) -> (Vec<Move>, Vec<String>) {
+pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part) -> (Vec<Move>, Vec<String>) {
     let (mut moves, mut wrongs) = (Vec::new(), Vec::new());
     let refill = |item: &Item| number(item, "rf");
     let before = change.before.as_deref();
@@ -86,7 +96,9 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>) -> (Vec<Mov
             moves.push(Move::default());
             continue;
         };
-        let was_or_new = was.unwrap_or(Stored { tokens: is.capacity, consumed: 0, fraction: 0, ..is });
+        // What a further item begins with is bounded by the whole.
+        let begins = if part == Part::First { is.capacity } else { is.tokens + is.consumed };
+        let was_or_new = was.unwrap_or(Stored { tokens: begins, consumed: 0, fraction: 0, ..is });
         let made = Move {
             tokens: is.tokens - was_or_new.tokens,
             consumed: is.consumed - was_or_new.consumed,
@@ -105,7 +117,8 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>) -> (Vec<Mov
         if is.tokens > is.capacity && made.tokens > 0 {
             wrongs.push(format!("{name} holds {} of {} mt", is.tokens, is.capacity));
         }
-        if let Some(ttl) = number(after, "ttl") {
+        // Whoever takes nothing leaves it as near to full as it was.
+        if let (Some(ttl), true) = (number(after, "ttl"), made.consumed != 0) {
             let then = is.tokens * is.period + is.fraction + (ttl * 1_000 - refilled).max(0) * is.refill;
             if then < is.capacity * is.period {
                 let then = then / is.period.max(1);

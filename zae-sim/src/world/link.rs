@@ -1,11 +1,18 @@
 //! The way of a process to the table: [`Link`].
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{sync::oneshot, time::sleep};
 use zae_limiter::sim::{Answer, Answering, Fault, Request, Table};
 
-use super::{Fate, Shared, history::Kind};
+use super::{EPOCH, Fate, Shared, history::Kind};
 use crate::schedule::What;
 
 /// DynamoDB's name for too many writes of one partition.
@@ -16,16 +23,22 @@ const THROTTLED: &str = "ProvisionedThroughputExceededException";
 pub struct Link {
     world: Shared,
     instance: usize,
+    /// The second in which the last answer was given, in epoch ms; 0 before there is one.
+    date: Arc<AtomicI64>,
 }
 
 impl Link {
     /// That of `instance`.
     pub fn new(world: Shared, instance: usize) -> Self {
-        Self { world, instance }
+        Self { world, instance, date: Arc::default() }
     }
 }
 
 impl Table for Link {
+    fn date_ms(&self) -> Option<i64> {
+        Some(self.date.load(Ordering::Relaxed)).filter(|date| *date > 0)
+    }
+
     fn call(&self, request: Request) -> Answering {
         let mut world = self.world.lock();
         if world.instances[self.instance].dead {
@@ -56,6 +69,7 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
         Some(What::Refuses) => Some(Err(Fault::Refused)),
         _ => Some(link.world.lock().arrive(&fate, &request)),
     };
+    let date = EPOCH + i64::try_from(link.world.lock().now() / 1_000 * 1_000).unwrap_or(0);
     sleep(Duration::from_millis(fate.back)).await;
     let answer = match fate.wrong {
         Some(What::LosesAnswers) => None,
@@ -71,6 +85,7 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
     let heard = match answer.filter(|_| !dead) {
         Some(answer) => {
             world.history.calls[fate.call].answered = Some(now);
+            link.date.store(date, Ordering::Relaxed);
             reply.send(answer).is_ok()
         }
         None => {

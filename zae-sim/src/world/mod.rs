@@ -1,8 +1,10 @@
 //! Everything outside of the processes: the table, the network, the time, and what is known of all that happened.
 
+pub mod clock;
 pub mod history;
 pub mod ledger;
 pub mod link;
+pub mod others;
 pub mod recording;
 
 use std::{
@@ -11,18 +13,19 @@ use std::{
     time::Duration,
 };
 
+use clock::ProcessClock;
 use history::{Call, CallEnd, Event, History, Kind};
 use recording::{Recorded, Recording};
 use tokio::time::Instant;
 use zae_limiter::{
-    Clock, EntityId, ValidationError,
+    EntityId, ValidationError,
     sim::{Answer, Fault, ItemKey, Names, Request},
 };
 
 use crate::{
     dice::Dice,
-    schedule::{Schedule, What},
-    table::{Change, STALE_MS, Table, number},
+    schedule::{Policy, Process, Schedule, What},
+    table::{Change, Item, STALE_MS, Table},
 };
 
 /// The ms since 1970 at which every run begins.
@@ -31,6 +34,17 @@ pub const EPOCH: i64 = 1_767_225_600_000;
 pub const RESOURCE: &str = "r";
 /// The purpose of the dice thrown for the network.
 const NETWORK: u64 = 1;
+
+/// The aggregator, which is no limiter.
+static AGGREGATOR: Process = Process {
+    skew: 0,
+    steps: Vec::new(),
+    held: false,
+    policy: Policy::Block,
+    reserve: false,
+    deadline: 250,
+    flush: 50,
+};
 
 /// The name of an entity.
 pub fn entity_name(entity: usize) -> String {
@@ -60,8 +74,33 @@ pub struct World {
     pub recording: Option<Recording>,
     buckets: BTreeMap<ItemKey, usize>,
     started: Instant,
+    /// The keys of the first items of buckets, by entity.
+    firsts: Vec<ItemKey>,
+    /// Keys of records that are not buckets', where an operator may change them, by entity.
+    configs: Vec<ItemKey>,
+    /// Items that a transaction has, and until when.
+    held: Vec<(ItemKey, u64)>,
+    /// Changes that the table's stream has to deliver, in order.
+    pub stream: Vec<StreamEntry>,
     /// True once troubles are over, whatever the schedule says.
     healed: bool,
+    /// True once the stream has only the rest to deliver.
+    drained: bool,
+}
+
+/// A change of a bucket's item, as the stream has it.
+#[derive(Clone, Debug)]
+pub struct StreamEntry {
+    /// Its place.
+    pub number: u64,
+    /// The item.
+    pub key: ItemKey,
+    /// As it was.
+    pub before: Option<Arc<Item>>,
+    /// As it became.
+    pub after: Arc<Item>,
+    /// Epoch ms.
+    pub at: i64,
 }
 
 /// A process from its start to its end.
@@ -102,6 +141,7 @@ impl Shared {
         let names = Names::new()?;
         let resource = zae_limiter::ResourceName::new(RESOURCE)?;
         let (mut table, mut buckets) = (Table::default(), BTreeMap::new());
+        let (mut firsts, mut configs) = (Vec::new(), Vec::new());
         let mut items = vec![names.record()];
         for (index, entity) in schedule.entities.iter().enumerate() {
             let id = EntityId::new(entity_name(index))?;
@@ -114,7 +154,11 @@ impl Shared {
             if index == 0 {
                 items.push(names.defaults(&resource, &limits));
             }
-            buckets.insert(names.bucket(&id, &resource, 0), index);
+            for shard in 0..schedule.shards(index) {
+                buckets.insert(names.bucket(&id, &resource, shard), index);
+            }
+            firsts.push(names.bucket(&id, &resource, 0));
+            configs.extend(crate::table::key_of(&names.limits(&id, &limits)));
         }
         for item in items {
             if let Some(key) = crate::table::key_of(&item) {
@@ -124,8 +168,21 @@ impl Shared {
         }
         let history = History::new(Arc::clone(&schedule));
         let started = Instant::now();
-        let world =
-            World { schedule, table, history, instances: Vec::new(), recording, buckets, started, healed: false };
+        let world = World {
+            schedule,
+            table,
+            history,
+            instances: Vec::new(),
+            recording,
+            buckets,
+            started,
+            firsts,
+            configs,
+            held: Vec::new(),
+            stream: Vec::new(),
+            healed: false,
+            drained: false,
+        };
         Ok(Self(Arc::new(Mutex::new(world))))
     }
 
@@ -147,24 +204,6 @@ pub fn limits(limits: &[crate::schedule::Limit]) -> Result<zae_limiter::Limits, 
     zae_limiter::Limits::new(limits.collect::<Result<Vec<_>, _>>()?)
 }
 
-/// The clock of a process.
-#[derive(Debug)]
-pub struct ProcessClock {
-    started: Instant,
-    skew: i64,
-}
-
-impl Clock for ProcessClock {
-    fn now_ms(&self) -> i64 {
-        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        EPOCH + passed + self.skew
-    }
-
-    fn keeps_pace(&self) -> bool {
-        true
-    }
-}
-
 impl World {
     /// Ms since the start.
     pub fn now(&self) -> u64 {
@@ -178,7 +217,12 @@ impl World {
 
     /// The clock of `process`.
     pub fn clock(&self, process: usize) -> ProcessClock {
-        ProcessClock { started: self.started, skew: self.schedule.processes[process].skew }
+        ProcessClock::new(self.started, self.process(process).clone())
+    }
+
+    /// The settings of a process. The aggregator is the one after the last.
+    pub fn process(&self, process: usize) -> &Process {
+        self.schedule.processes.get(process).unwrap_or(&AGGREGATOR)
     }
 
     /// Notes what happens now.
@@ -198,8 +242,20 @@ impl World {
     /// Ends `instance` from one moment to the next.
     pub fn kill(&mut self, instance: usize) {
         self.instances[instance].dead = true;
+        self.history.ended.push(instance);
         self.note(Kind::Killed { instance });
         self.history.blur_touched_by(instance);
+    }
+
+    /// Returns true once the stream has only the rest to deliver.
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// The stream delivers the rest.
+    pub fn drain(&mut self) {
+        self.drained = true;
+        self.note(Kind::Drained);
     }
 
     /// Ends all troubles.
@@ -208,9 +264,17 @@ impl World {
         self.note(Kind::Healed);
     }
 
-    /// The key of an entity's bucket.
+    /// The key of the first item of an entity's bucket.
     pub fn bucket(&self, entity: usize) -> Option<ItemKey> {
-        self.buckets.iter().find(|(_, whose)| **whose == entity).map(|(key, _)| key.clone())
+        self.firsts.get(entity).cloned()
+    }
+
+    /// The items of an entity's bucket, the first one first, as far as they exist.
+    pub fn items(&self, entity: usize) -> Vec<&Arc<Item>> {
+        let first = self.firsts.get(entity);
+        let further = self.buckets.iter().filter(|(key, whose)| **whose == entity && Some(*key) != first);
+        let keys = first.into_iter().chain(further.map(|(key, _)| key));
+        keys.filter_map(|key| self.table.item(key)).collect()
     }
 
     /// A request leaves `instance`: what becomes of it.
@@ -265,6 +329,12 @@ impl World {
         let now = self.now();
         let call = fate.call;
         self.history.calls[call].applied = Some(now);
+        if self.is_held(request, now) {
+            self.history.calls[call].wrong = Some(What::Conflicts);
+            self.note(Kind::Arrived { call });
+            let message = "another transaction has the item".to_owned();
+            return Err(Fault::Throttled { code: "TransactionConflictException".to_owned(), message });
+        }
         match self.table.apply(request, now, fate.behind) {
             Ok(outcome) => {
                 let done = matches!(outcome.answer, Answer::Written(_));
@@ -286,17 +356,25 @@ impl World {
     /// An item was changed, by a call or by what else happens.
     pub fn changed(&mut self, call: Option<usize>, change: &Change) {
         let key = change.after.as_ref().or(change.before.as_ref()).and_then(|item| crate::table::key_of(item));
-        let Some(entity) = key.and_then(|key| self.buckets.get(&key).copied()) else { return };
+        let Some(entity) = key.as_ref().and_then(|key| self.buckets.get(key).copied()) else { return };
         let now = self.now();
+        if let (Some(_), Some(key), Some(after)) = (self.schedule.stream, &key, &change.after) {
+            let (before, after, key) = (change.before.clone(), Arc::clone(after), key.clone());
+            let at = EPOCH + i64::try_from(now).unwrap_or(0);
+            self.stream.push(StreamEntry { number: self.history.changes.len() as u64 + 1, key, before, after, at });
+        }
         let writer = call.map(|call| {
             let Call { instance, sent, .. } = self.history.calls[call];
-            let skew = self.schedule.processes[self.instances[instance].process].skew;
-            EPOCH + i64::try_from(sent).unwrap_or(i64::MAX) + skew
+            let lead = self.process(self.instances[instance].process).most_ahead(sent);
+            EPOCH + i64::try_from(sent).unwrap_or(i64::MAX) + lead
         });
+        let is_first = self.bucket(entity) == key;
         let limits = &self.schedule.entities[entity].limits;
-        let (moves, wrongs) = ledger::entry(limits, change, writer);
+        let part = if is_first { ledger::Part::First } else { ledger::Part::Further };
+        let (moves, wrongs) = ledger::entry(limits, change, writer, part);
         for wrong in wrongs {
-            self.history.violate(format!("{}: {wrong}", entity_name(entity)));
+            let by = call.map_or_else(|| "a neighbour".to_owned(), |call| format!("call {call}"));
+            self.history.violate(format!("{} at {now} ms by {by}: {wrong}", entity_name(entity)));
         }
         self.history.changes.push(history::BucketChange { at: now, entity, call, moves });
         let change = self.history.changes.len() - 1;
@@ -306,63 +384,6 @@ impl World {
     fn record(&mut self, part: impl FnOnce() -> Recorded) {
         if let Some(recording) = &mut self.recording {
             recording.push(part());
-        }
-    }
-
-    /// Removes every item whose lifetime is over.
-    pub fn sweep(&mut self) {
-        let now = self.now();
-        let epoch_s = (EPOCH + i64::try_from(now).unwrap_or(0)) / 1_000;
-        let over = |item: &crate::table::Item| number(item, "ttl").is_some_and(|ttl| ttl < i128::from(epoch_s));
-        let gone: Vec<ItemKey> =
-            self.table.items().filter(|(_, item)| over(item)).map(|(key, _)| key.clone()).collect();
-        for key in gone {
-            if let Some(entity) = self.buckets.get(&key).copied() {
-                self.history.blur(entity);
-                self.history.removed[entity] = true;
-                self.note(Kind::Removed { entity, by: "its lifetime" });
-            }
-            self.record(|| Recorded::Removed(key.clone()));
-            self.table.set(key, None, now);
-        }
-    }
-
-    /// Deletes a bucket, whatever is in it.
-    pub fn delete(&mut self, entity: usize) {
-        let now = self.now();
-        let Some(key) = self.bucket(entity) else { return };
-        self.record(|| Recorded::Removed(key.clone()));
-        if self.table.set(key, None, now).before.is_some() {
-            self.history.blur(entity);
-            self.history.removed[entity] = true;
-            self.history.deleted.push((now, entity));
-            self.note(Kind::Removed { entity, by: "an operator" });
-        }
-    }
-
-    /// Takes from a bucket as the reference does.
-    pub fn neighbour(&mut self, entity: usize, tokens: u64) {
-        let now = self.now();
-        let Some(key) = self.bucket(entity) else { return };
-        let amount = i64::try_from(tokens * 1_000).unwrap_or(i64::MAX);
-        let n = |number: i64| aws_sdk_dynamodb::types::AttributeValue::N(number.to_string());
-        let values = [(":less".to_owned(), n(-amount)), (":more".to_owned(), n(amount))].into();
-        let request = Request::Update {
-            key,
-            update: "ADD b_a_tk :less, b_a_tc :more".to_owned(),
-            condition: "attribute_exists(rf) AND b_a_tk >= :more".to_owned(),
-            names: Default::default(),
-            values,
-        };
-        match self.table.apply(&request, now, 0) {
-            Ok(outcome) => {
-                self.record(|| Recorded::Request(request.clone(), outcome.answer.clone()));
-                if let Some(change) = &outcome.change {
-                    self.changed(None, change);
-                    self.history.taken_by_neighbours(entity, i128::from(amount));
-                }
-            }
-            Err(problem) => self.history.violate(problem),
         }
     }
 }

@@ -12,8 +12,13 @@ use std::{
 
 use zae_sim::{play::play, schedule::Schedule, schedule::generate::generate, trace};
 
-/// Schedules of the gate: as many as it has time for. `scripts/sim-long` runs a million.
+/// Schedules of the gate, unless the environment names another number: as many as it has time for. `scripts/sim-long`
+/// runs a million.
 const SCHEDULES: u64 = 1_000;
+
+fn schedules() -> u64 {
+    std::env::var("ZAE_SIM_SCHEDULES").map_or(SCHEDULES, |text| text.parse().expect("a number of schedules"))
+}
 
 #[test]
 fn the_same_seed_gives_the_same_history_to_the_byte() {
@@ -26,11 +31,12 @@ fn the_same_seed_gives_the_same_history_to_the_byte() {
 
 #[test]
 fn no_schedule_shows_a_violation() {
-    let (next, violations) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (next, violations, schedules) = (AtomicU64::new(0), Mutex::new(Vec::new()), schedules());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= SCHEDULES {
+            // The first one is enough to fail.
+            if seed >= schedules || !violations.lock().unwrap().is_empty() {
                 return;
             }
             let found = play(generate(seed)).unwrap().violations;

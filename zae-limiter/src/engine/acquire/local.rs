@@ -14,8 +14,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use moka::sync::Cache;
-
 use crate::{
     bucket::{
         MILLI,
@@ -24,6 +22,7 @@ use crate::{
     },
     engine::acquire::resolve::{AcquireSpec, ResolvedTargets},
     error::{AcquireError, NeverFits, RateLimitExceeded},
+    lazy::LazyCache,
     model::{
         limit::Limits,
         name::{EntityId, LimitName, ResourceName},
@@ -37,7 +36,7 @@ pub(crate) struct LocalShares {
     /// The part of each limit, 0 to 1.
     share: f64,
     /// By entity and resource; the least used are forgotten first.
-    buckets: Cache<(EntityId, ResourceName), Arc<LocalBucket>>,
+    buckets: LazyCache<(EntityId, ResourceName), Arc<LocalBucket>>,
 }
 
 /// One entity's share of a resource's limits.
@@ -78,7 +77,7 @@ impl LocalBalance {
 impl LocalShares {
     /// Starts without any limits.
     pub(crate) fn new(share: f64, entities: u64) -> Self {
-        Self { share, buckets: Cache::builder().max_capacity(entities).build() }
+        Self { share, buckets: LazyCache::new(entities) }
     }
 
     /// Remembers which limits apply, for a time when they cannot be read and this share is asked for.

@@ -14,7 +14,11 @@ use super::{
     ask::{Ask, Pending, SettleFailure},
     drive, lock,
 };
-use crate::error::{RepositoryError, SettleOutlook};
+use crate::{
+    bucket::{MILLI, refund},
+    error::{RepositoryError, SettleOutlook},
+    model::unsettled::Unsettled,
+};
 
 /// Time for which settlements that DynamoDB was too busy for are tried again ...
 const KEEP: Duration = Duration::from_secs(300);
@@ -45,12 +49,26 @@ impl Lane {
             }
             kept.push(settlement);
         }
+        self.hand_over(&given_up);
         drive::lose(given_up, why);
         let mut state = lock(&self.state);
         state.queue.put_back(asks, kept, next);
         let pending = state.queue.pending_mut();
         if pending.len() > MOST_KEPT {
             *pending = summed(std::mem::take(pending));
+        }
+    }
+}
+
+impl Lane {
+    /// Hands over what was not written and is given up.
+    pub(super) fn hand_over(&self, given_up: &[Pending]) {
+        let Some(take) = &self.shared.hand_over.0 else { return };
+        let sums = refund::sums(given_up.iter().flat_map(|settlement| &settlement.amounts));
+        let tokens: Vec<_> = sums.into_iter().map(|(name, amount)| (name, amount / MILLI)).collect();
+        if !tokens.is_empty() {
+            let (entity, resource) = (self.key.entity.clone(), self.key.resource.clone());
+            take(Unsettled { entity, resource, tokens });
         }
     }
 }

@@ -66,6 +66,7 @@ impl Lane {
         let (asks, mut pending) = lock(&self.state).queue.empty();
         let reserve = self.reserve().and_then(|mut reserve| reserve.give_up(ReturnCause::End, Instant::now()));
         pending.extend(reserve.and_then(returned));
+        self.hand_over(&pending);
         let error = StoreError::unsent("the runtime ended before it was sent");
         fail(asks.into(), pending, Arc::new(RepositoryError::from(error)));
     }

@@ -5,7 +5,7 @@
 //! [`Stranded`].
 
 use std::{
-    mem,
+    fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +22,7 @@ use crate::{
         lane::Lane,
         runtime::{breaker::Breaker, deadlines::Deadlines, home::HomeRuntime},
     },
-    model::name::NamespaceId,
+    model::{name::NamespaceId, unsettled::Unsettled},
     random::Random,
     store::Store,
 };
@@ -40,6 +40,16 @@ pub(crate) struct EngineOptions {
     pub(crate) max_waiting: usize,
     /// Bounds the number of lanes that are kept.
     pub(crate) max_lanes: u64,
+}
+
+/// Whoever is handed what could not be booked.
+#[derive(Clone, Default)]
+pub(crate) struct HandOver(pub(crate) Option<Arc<dyn Fn(Unsettled) + Send + Sync>>);
+
+impl fmt::Debug for HandOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "HandOver" } else { "Nobody" })
+    }
 }
 
 /// The state that all lanes of one limiter share.
@@ -65,6 +75,7 @@ pub(crate) struct Context {
     pub(crate) home: HomeRuntime,
     /// Jitter, shards and stamps.
     pub(crate) random: Random,
+    pub(crate) hand_over: HandOver,
     /// Lanes with work whose runtime ended where there was no other.
     pub(crate) stranded: Stranded,
 }

@@ -1,0 +1,60 @@
+//! The policy `Local`: a process grants no more by itself than its share of the limits.
+
+use crate::{
+    schedule::Policy,
+    world::{
+        entity_name,
+        history::{Ask, AskAnswer, History},
+        limit_name,
+    },
+};
+
+/// The share of a limit unless a limiter is set otherwise: one part in this many.
+const SHARE: i128 = 10;
+
+/// The intervals in which a process granted too much by itself.
+pub(super) fn violations(history: &History) -> Vec<String> {
+    let local = |instance: usize| {
+        let process = history.process(instance);
+        history.schedule.processes.get(process).is_some_and(|process| process.policy == Policy::Local)
+    };
+    let mut found = Vec::new();
+    let asks: Vec<&Ask> = history.asks.iter().filter(|ask| ask.answer == Some(AskAnswer::Local)).collect();
+    for (number, first) in asks.iter().enumerate() {
+        if !local(first.instance) {
+            found.push(format!("{} was granted by a share that nobody asked for", entity_name(first.entity)));
+        }
+        for limit in 0..first.tokens.len() {
+            let later = asks[number..]
+                .iter()
+                .filter(|ask| ask.instance == first.instance && ask.entity == first.entity && ask.ended.is_some());
+            let mut sum = 0;
+            for ask in later {
+                sum += i128::from(ask.tokens[limit]) * 1_000;
+                let tau = i128::from(ask.ended.unwrap_or(0).saturating_sub(first.begun));
+                let most = allowed(history, first.entity, limit, tau);
+                if sum > most {
+                    let (entity, name) = (entity_name(first.entity), limit_name(limit));
+                    found.push(format!(
+                        "{entity} granted {sum} mt of {name} by itself in {tau} ms, and {most} are its share"
+                    ));
+                    return found;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The most that a share allows in `tau` ms, in mt.
+fn allowed(history: &History, entity: usize, limit: usize, tau: i128) -> i128 {
+    let versions = history.schedule.limits(entity);
+    let most = versions.iter().map(|(_, limits)| limits[limit]).map(|limit| {
+        let part = |amount: u64| (i128::from(amount) * 1_000 / SHARE).max(1_000.min(i128::from(amount) * 1_000));
+        // A clock may have been moved in between.
+        let gained = i128::from(limit.refill) * 1_000 / SHARE * (tau + i128::from(history.schedule.skew()));
+        part(limit.capacity) + gained / (i128::from(limit.period) * 1_000) + 1
+    });
+    // Each time that the limits change, a share begins anew.
+    most.sum()
+}
