@@ -2,8 +2,8 @@
 
 use crate::model::name::{EntityId, LimitName, ResourceName};
 
-/// What could not be booked in a bucket, because DynamoDB took no writes of it for minutes or until the end of the
-/// process. It certainly was not stored: whoever is handed it may keep it elsewhere.
+/// Settlements that could not be booked in a bucket, because DynamoDB took no writes of it for minutes or until the end
+/// of the process. They certainly were not stored: whoever is handed them may keep them elsewhere.
 ///
 /// ```
 /// use zae_limiter::{RateLimiter, RateLimiterBuilder, Repository, Unsettled};

@@ -1,4 +1,4 @@
-//! What some schedules have besides: policies for outages, clocks held to the store's, changes of limits, shards,
+//! Parts that some schedules have: policies for outages, clocks held to the store's, changes of limits, shards,
 //! transactions, and a stream. Each is drawn by itself, so that none changes what the others are.
 
 use super::{Action, Limit, Policy, Process, Schedule, Step, Stream};

@@ -1,4 +1,4 @@
-//! What others do to the table: DynamoDB that removes what is over, operators, and clients of the reference.
+//! The deeds of others: DynamoDB that removes items whose time is over, operators, and clients of the reference.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use zae_limiter::sim::{ItemKey, Names, Request};
