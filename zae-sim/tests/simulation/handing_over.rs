@@ -51,7 +51,7 @@ impl Clock for Driven {
     }
 }
 
-/// Everything that is handed over of an adjustment and a refund that a table throttles for `seconds` from before the shutdown on.
+/// Everything that is handed over of an adjustment that a table throttles for `seconds`, from before the shutdown on.
 fn handed_over(seconds: u64) -> Vec<Unsettled> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
