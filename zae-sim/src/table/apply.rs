@@ -19,6 +19,9 @@ pub struct Placeholders<'a> {
     pub values: &'a HashMap<String, AttributeValue>,
 }
 
+/// Expressions that are remembered.
+const MOST_KNOWN: usize = 4_096;
+
 thread_local! {
     /// Expressions read before: a simulation sends the same few all the time.
     static CONDITIONS: RefCell<HashMap<String, Rc<Condition>>> = RefCell::default();
@@ -32,6 +35,10 @@ fn read<T>(
 ) -> Result<Rc<T>, String> {
     if let Some(known) = known.borrow().get(text) {
         return Ok(Rc::clone(known));
+    }
+    // Amounts are placeholders, but which limits are written differs.
+    if known.borrow().len() >= MOST_KNOWN {
+        known.borrow_mut().clear();
     }
     let parsed = Rc::new(parse(text).map_err(|problem| format!("{text}: {problem}"))?);
     known.borrow_mut().insert(text.to_owned(), Rc::clone(&parsed));

@@ -90,7 +90,7 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
         }
         None => {
             // Nobody is told that nothing will come.
-            std::mem::forget(reply);
+            world.unanswered.push(reply);
             false
         }
     };

@@ -16,7 +16,7 @@ use std::{
 use clock::ProcessClock;
 use history::{Call, CallEnd, Event, History, Kind};
 use recording::{Recorded, Recording};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use zae_limiter::{
     EntityId, ValidationError,
     sim::{Answer, Fault, ItemKey, Names, Request},
@@ -80,6 +80,8 @@ pub struct World {
     configs: Vec<ItemKey>,
     /// Items that a transaction has, and until when.
     held: Vec<(ItemKey, u64)>,
+    /// The ends of answers that never come.
+    unanswered: Vec<oneshot::Sender<Result<Answer, Fault>>>,
     /// Changes that the table's stream has to deliver, in order.
     pub stream: Vec<StreamEntry>,
     /// True once troubles are over, whatever the schedule says.
@@ -179,6 +181,7 @@ impl Shared {
             firsts,
             configs,
             held: Vec::new(),
+            unanswered: Vec::new(),
             stream: Vec::new(),
             healed: false,
             drained: false,
