@@ -57,6 +57,25 @@ pub fn holds(condition: &str, item: Option<&Item>, by: Placeholders<'_>) -> Resu
     by.is_true(&condition, item)
 }
 
+/// Refuses an update that no item could make right: DynamoDB looks at the types of its values before anything else.
+///
+/// # Errors
+/// What DynamoDB would refuse the request for.
+pub fn check(update: &str, by: Placeholders<'_>) -> Result<(), String> {
+    let update = UPDATES.with(|known| read(known, update, expression::update))?;
+    let is_number = |operand: &Operand| match operand {
+        Operand::Value(name) => number(by.value(name)?).map(drop),
+        Operand::Attribute(_) | Operand::IfNotExists(..) => Ok(()),
+    };
+    for (_, assigned) in &update.set {
+        if let Assigned::Sum(one, other) | Assigned::Difference(one, other) = assigned {
+            is_number(one)?;
+            is_number(other)?;
+        }
+    }
+    update.add.iter().try_for_each(|(_, added)| number(by.value(added)?).map(drop))
+}
+
 /// The item that `update` makes of `item`.
 ///
 /// # Errors

@@ -104,6 +104,7 @@ impl Table {
             }
             Request::Update { key, update, condition, names, values } => {
                 let by = Placeholders { names, values };
+                apply::check(update, by)?;
                 self.write(key.clone(), condition, by, now, |key, before| apply::updated(update, key, before, by))
             }
             _ => Err("a request that this table does not know".to_owned()),

@@ -132,8 +132,10 @@ fn every_request_of_whole_runs_is_answered_alike() {
                     Recorded::Request(Request::Read { strong: false, .. }, _) => {}
                     Recorded::Request(request, expected) => {
                         let found = answer(&client, &request).await.map(sorted);
-                        if let Request::Put { item, .. } = &request {
-                            touched.extend(key_of(item));
+                        match &request {
+                            Request::Put { item, .. } => touched.extend(key_of(item)),
+                            Request::Update { key, .. } => touched.push(key.clone()),
+                            _ => {}
                         }
                         assert_eq!(found, Ok(sorted(expected)), "seed {seed}: {request:?}");
                     }
