@@ -62,6 +62,7 @@ fn a_store_slower_than_deadlines_takes_hardly_more_than_it_grants() {
     slow.latency = (75, 175);
     let history = sound(slow);
     let (granted, taken) = (granted(&history, 0), counted(&history, 0) / 1_000);
-    assert!(granted > 300, "{granted} granted of 3000");
+    // Whoever waited for the write before has no time left for their own.
+    assert!(granted > 20, "{granted} granted of 3000");
     assert!(taken * 100 <= i128::from(granted) * 105, "{taken} tokens taken, {granted} granted");
 }
