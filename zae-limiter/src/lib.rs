@@ -161,6 +161,11 @@ pub mod audit {
     pub use crate::model::audit::{AuditAction, AuditEvent, AuditPage, AuditQuery, AuditTarget};
 }
 
+/// The reasons of a decision before it is made, for [`RateLimiter::explain`].
+pub mod explain {
+    pub use crate::model::explain::{ConfiguredLevel, ExplainedBucket, Explanation, LimitsLevel, Verdict};
+}
+
 /// Values that apply where a setting is left out.
 pub mod defaults {
     pub use crate::{
@@ -196,7 +201,7 @@ pub mod provision {
 /// Consumption: usage snapshots and their queries, the state of buckets, and capacity shared by entities.
 pub mod usage {
     pub use crate::model::{
-        bucket::{BucketLimit, BucketState, FoldedBucket},
+        bucket::{BucketLimit, BucketScope, BucketState, FoldedBucket},
         capacity::{CapacityScope, EntityCapacity, ResourceCapacity},
         usage::{UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageTotal, UsageWindow},
     };

@@ -33,7 +33,8 @@ pub struct Disabled {
 /// The level at which an entity's acquires of a resource were switched off.
 ///
 /// See [`Disabled`] for an example.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DisabledLevel {
     /// The entity on this resource.

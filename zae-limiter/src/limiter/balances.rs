@@ -40,7 +40,7 @@ impl LimitBalance {
     }
 
     /// Ms until the first shard has `needed` tokens.
-    fn wait(&self, needed: u64) -> u128 {
+    pub(super) fn wait(&self, needed: u64) -> u128 {
         let amount = i64::try_from(needed).unwrap_or(i64::MAX).saturating_mul(MILLI);
         self.shards.iter().map(|shard| shard.wait_ms(amount)).min().unwrap_or(0)
     }
@@ -73,7 +73,7 @@ pub(crate) async fn balances(
 }
 
 /// Reads shard 0, which knows the number of shards, and then the others, one by one.
-async fn read(
+pub(super) async fn read(
     repository: &crate::repository::Repository,
     entity: &EntityId,
     resource: &ResourceName,
@@ -118,6 +118,10 @@ pub(crate) fn wait(limits: &Limits, balances: &[LimitBalance], cost: &Cost) -> R
         let refuses = limits.get(name.as_str()).is_none_or(|limit| !limit.is_soft());
         refuses.then(|| balance.wait(*tokens))
     });
-    let longest = waits.max().unwrap_or(0);
-    Ok(Duration::from_millis(u64::try_from(longest).unwrap_or(u64::MAX)))
+    Ok(in_time(waits.max().unwrap_or(0)))
+}
+
+/// Ms as a duration.
+pub(super) fn in_time(ms: u128) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
 }

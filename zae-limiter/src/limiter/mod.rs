@@ -30,6 +30,7 @@
 pub(crate) mod balances;
 mod builder;
 mod early;
+mod explain;
 mod known;
 mod lease;
 mod outage;

@@ -83,6 +83,23 @@ fn whole_seconds<S: serde::Serializer>(period: &Duration, serializer: S) -> Resu
     serializer.serialize_u64(period.as_secs())
 }
 
+/// The buckets to list.
+///
+/// ```
+/// use zae_limiter::{ResourceName, usage::BucketScope};
+/// let scope = BucketScope::Resource(ResourceName::new("gpt-4")?);
+/// # Ok::<(), zae_limiter::ValidationError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BucketScope {
+    /// All of the namespace.
+    #[default]
+    Namespace,
+    /// Those of one resource.
+    Resource(ResourceName),
+}
+
 /// The result of folding a bucket.
 ///
 /// ```

@@ -17,7 +17,7 @@ use crate::{
     error::RepositoryError,
     model::{
         access::Access,
-        bucket::{BucketLimit, BucketState},
+        bucket::{BucketLimit, BucketScope, BucketState},
         name::{EntityId, IntoName, LimitName, ResourceName},
     },
     store::{Consistency, Query},
@@ -55,6 +55,57 @@ impl Repository {
         let now = self.now_ms();
         let state = |(resource, items): (ResourceName, BTreeMap<u32, Item>)| state(entity, resource, &items, now);
         by_resource.into_iter().map(state).filter_map(Result::transpose).collect()
+    }
+
+    /// All buckets of the namespace, by entity and resource; with [`BucketScope::Resource`], those of one resource.
+    ///
+    /// Read from an index, which lags behind by moments: a bucket that was created just now may be missing. Buckets
+    /// with a feature of newer clients are among them, without limits and with the reason.
+    ///
+    /// Reads one unit per 8 KB of buckets for a resource. For a namespace, and for a resource with the lean index of a
+    /// deployment, it is half a unit per bucket item and one per 8 KB of their keys.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's numbers
+    /// are none.
+    ///
+    /// ```
+    /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
+    /// use zae_limiter::usage::BucketScope;
+    /// for bucket in repository.all_buckets(&BucketScope::Namespace).await? {
+    ///     println!("{} {}: {} limits", bucket.entity_id, bucket.resource, bucket.limits.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn all_buckets(&self, scope: &BucketScope) -> Result<Vec<BucketState>, RepositoryError> {
+        let items = match scope {
+            BucketScope::Resource(resource) => self.resource_buckets(resource).await?,
+            BucketScope::Namespace => self.namespace_buckets().await?,
+        };
+        let mut by_bucket: BTreeMap<(EntityId, ResourceName), BTreeMap<u32, Item>> = BTreeMap::new();
+        for item in items {
+            let Some(address) = get_s(&item, "PK").and_then(keys::parse_bucket_pk) else { continue };
+            let (Ok(entity), Ok(resource)) = (EntityId::new(address.entity), ResourceName::new(address.resource))
+            else {
+                continue;
+            };
+            let shard = address.shard;
+            by_bucket.entry((entity, resource)).or_default().insert(shard, item);
+        }
+        let now = self.now_ms();
+        let state = |((entity, resource), items): ((EntityId, ResourceName), BTreeMap<u32, Item>)| {
+            state(&entity, resource, &items, now)
+        };
+        by_bucket.into_iter().map(state).filter_map(Result::transpose).collect()
+    }
+
+    /// The bucket items of the namespace, listed by an index of keys and read one by one.
+    async fn namespace_buckets(&self) -> Result<Vec<Item>, RepositoryError> {
+        let listed = self.store().query_all(Query::index("GSI4", self.ns()).prefix("BUCKET#")).await?;
+        let state = keys::sk_state();
+        let keys: Vec<Key> = listed.iter().filter_map(Key::of).filter(|key| key.sk == state).collect();
+        Ok(self.store().batch_get(&keys, Consistency::Eventual).await?.into_values().collect())
     }
 
     /// The keys of an entity's bucket items whose place in the index begins with `prefix`.

@@ -88,7 +88,7 @@ impl Repository {
     }
 
     /// The bucket items of a resource.
-    async fn resource_buckets(&self, resource: &ResourceName) -> Result<Vec<Item>, RepositoryError> {
+    pub(super) async fn resource_buckets(&self, resource: &ResourceName) -> Result<Vec<Item>, RepositoryError> {
         let partition = keys::gsi2_pk_resource(self.ns(), resource.as_str());
         let listed = self.store().query_all(Query::index("GSI2", partition).prefix("BUCKET#")).await?;
         self.store().whole(listed, "rf").await

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Repository,
+    levels::level_keys,
     resolution::{ConfigSource, disabled_level},
 };
 use crate::{
@@ -48,12 +49,8 @@ impl Repository {
     /// The configuration items that may switch `entity` off for `resource`. Plain text: what others wrote need not be
     /// a valid name.
     pub(super) fn access_levels(&self, entity: &str, resource: &str) -> AccessLevels {
-        let (ns, pk) = (self.ns(), keys::pk_entity(self.ns(), entity));
-        [
-            (ConfigSource::Entity, Key::new(&pk, keys::sk_entity_config(resource))),
-            (ConfigSource::EntityDefault, Key::new(&pk, keys::sk_entity_config(LimitScope::DEFAULT))),
-            (ConfigSource::Resource, Key::new(keys::pk_resource(ns, resource), keys::sk_config())),
-        ]
+        let [own, default, of_resource, _] = level_keys(self.ns(), entity, resource);
+        [own, default, of_resource]
     }
 
     /// Stamps the buckets that `target` covers, and answers how many. For a resource these are the buckets of entities

@@ -44,6 +44,7 @@ mod entities;
 mod fanout;
 mod fold;
 mod gate;
+mod levels;
 mod limits;
 mod namespaces;
 mod open;

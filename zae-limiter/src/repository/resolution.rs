@@ -18,7 +18,8 @@ use std::{
 };
 
 use super::{
-    Repository, changes::Changes, configured::Configured, standing::Standings, switches::Switches, validity::Validity,
+    Repository, changes::Changes, configured::Configured, levels::level_keys, standing::Standings, switches::Switches,
+    validity::Validity,
 };
 use crate::{
     error::{DisabledLevel, RepositoryError, Unsupported},
@@ -26,7 +27,7 @@ use crate::{
     model::{
         access::Access,
         limit::Limits,
-        name::{EntityId, LimitScope, NamespaceId, ResourceName},
+        name::{EntityId, NamespaceId, ResourceName},
         status::StoredPolicy,
     },
     recent::Interner,
@@ -280,15 +281,7 @@ impl Repository {
         let (ns, id, res) = (self.ns(), entity.as_str(), resource.as_str());
         let meta = Key::new(keys::pk_entity(ns, id), keys::sk_meta());
         let bucket = Key::new(keys::pk_bucket(ns, id, res, 0), keys::sk_state());
-        let levels = [
-            (ConfigSource::Entity, Key::new(keys::pk_entity(ns, id), keys::sk_entity_config(res))),
-            (
-                ConfigSource::EntityDefault,
-                Key::new(keys::pk_entity(ns, id), keys::sk_entity_config(LimitScope::DEFAULT)),
-            ),
-            (ConfigSource::Resource, Key::new(keys::pk_resource(ns, res), keys::sk_config())),
-            (ConfigSource::System, Key::new(keys::pk_system(ns), keys::sk_config())),
-        ];
+        let levels = level_keys(ns, id, res);
         let mut wanted = vec![meta.clone(), bucket.clone()];
         wanted.extend(levels.iter().map(|(_, key)| key.clone()));
         let mut found = self.store().batch_get(&wanted, consistency).await?;

@@ -5,6 +5,7 @@ mod alone;
 mod calls;
 mod coalescer;
 mod exactness;
+mod explained;
 mod faults;
 mod neighbours;
 mod observability;

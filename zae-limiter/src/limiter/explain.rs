@@ -1,0 +1,172 @@
+//! The reasons of a decision before it is made.
+//!
+//! Reads the levels and the buckets as they are now, past every cache, and decides as an acquire would: disabled before
+//! unsupported before missing limits, the entity before its parent, never before not yet. Nothing is taken, and nothing
+//! is promised: by the time the answer is read, others may have taken what it counts on.
+
+use std::time::Duration;
+
+use crate::{
+    error::{AcquireError, Disabled, DisabledLevel, RepositoryError},
+    limiter::{RateLimiter, balances},
+    model::{
+        cost::Cost,
+        explain::{ConfiguredLevel, ExplainedBucket, Explanation, LimitsLevel, Verdict},
+        limit::Limits,
+        name::{EntityId, IntoName, LimitName, ResourceName},
+        status::LimitStatus,
+    },
+    repository::resolution::{ConfigSource, Resolution},
+    wire::config::StoredConfig,
+};
+
+impl From<ConfigSource> for LimitsLevel {
+    fn from(source: ConfigSource) -> Self {
+        match source {
+            ConfigSource::Entity => Self::Entity,
+            ConfigSource::EntityDefault => Self::EntityDefault,
+            ConfigSource::Resource => Self::Resource,
+            ConfigSource::System => Self::System,
+        }
+    }
+}
+
+impl RateLimiter {
+    /// Explains what an acquire of `cost` by `entity` would meet now, and why: which limits apply, from which level,
+    /// what they hold, and whether it would pass; the same for the parent where the entity cascades.
+    ///
+    /// Takes nothing. Two to four reads per bucket, strongly consistent but for the bucket itself; stored configuration
+    /// that this process remembers is forgotten first, so that the answer is about what is stored now.
+    ///
+    /// # Errors
+    /// [`AcquireError::Invalid`] when the cost names a limit that does not apply, [`AcquireError::Repository`] when the
+    /// table could not be read. Everything else is a [`Verdict`].
+    pub async fn explain(
+        &self,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+        cost: &Cost,
+    ) -> Result<Explanation, AcquireError> {
+        let (entity, resource) = (entity.into_name()?, resource.into_name()?);
+        cost.check()?;
+        let repository = &self.inner.repository;
+        repository.forget_limits_of(&entity);
+        let mut buckets = Vec::new();
+        let resolved = repository.resolve(&entity, &resource).await.map_err(AcquireError::Repository)?.resolution;
+        // What cannot be asked at all is not judged by what it asks for.
+        let limits = self.limits_of(&resolved).filter(|_| resolved.disabled.is_none());
+        let asked = limits.map(|limits| cost.resolve(&limits)).transpose()?.unwrap_or_default();
+        let (child, verdict) = self.explained(&entity, &resource, &resolved, &asked).await?;
+        buckets.push(child);
+        let mut verdicts = vec![verdict];
+        if let Some(parent) = resolved.parent.as_ref().filter(|_| resolved.cascade) {
+            repository.forget_limits_of(parent);
+            let resolved = repository.resolve(parent, &resource).await.map_err(AcquireError::Repository)?.resolution;
+            let (above, verdict) = self.explained(parent, &resource, &resolved, &asked).await?;
+            buckets.push(above);
+            verdicts.push(verdict);
+        }
+        Ok(Explanation { verdict: strongest(verdicts), buckets })
+    }
+
+    /// The limits that apply: the stored ones, else the limiter's own.
+    fn limits_of(&self, resolved: &Resolution) -> Option<Limits> {
+        resolved.limits.clone().or_else(|| self.inner.default_limits.clone())
+    }
+
+    async fn explained(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+        resolved: &Resolution,
+        asked: &[(LimitName, u64)],
+    ) -> Result<(ExplainedBucket, Verdict), AcquireError> {
+        let repository = &self.inner.repository;
+        let stored = repository.levels(entity, resource).await;
+        let stored = stored.map_err(|error| AcquireError::Repository(error.into()))?;
+        let mut bucket = ExplainedBucket {
+            entity_id: entity.clone(),
+            resource: resource.clone(),
+            levels: stored.into_iter().map(configured).collect(),
+            applies: resolved.source.map(LimitsLevel::from),
+            limits: Vec::new(),
+        };
+        let disabled = |level| Verdict::Disabled { entity_id: entity.clone(), level };
+        if let Some(level) = resolved.disabled {
+            return Ok((bucket, disabled(level)));
+        }
+        if let Some(unsupported) = &resolved.unsupported {
+            return Ok((bucket, Verdict::Unsupported { reason: unsupported.to_string() }));
+        }
+        let Some(limits) = self.limits_of(resolved) else {
+            return Ok((bucket, Verdict::NoLimits { entity_id: entity.clone() }));
+        };
+        let balances = match balances::read(repository, entity, resource, &limits).await {
+            Ok(balances) => balances,
+            Err(RepositoryError::Unsupported(reason)) => {
+                return Ok((bucket, Verdict::Unsupported { reason: reason.to_string() }));
+            }
+            Err(RepositoryError::Disabled(Disabled { level, .. })) => return Ok((bucket, disabled(level))),
+            Err(error) => return Err(AcquireError::Repository(error.into())),
+        };
+        let requested =
+            |name: &LimitName| asked.iter().find(|(asked, _)| asked == name).map_or(0, |(_, tokens)| *tokens);
+        for (limit, balance) in limits.iter().zip(&balances) {
+            let requested = requested(limit.name());
+            let wait = balances::in_time(balance.wait(requested));
+            bucket.limits.push(LimitStatus {
+                entity_id: entity.clone(),
+                resource: resource.clone(),
+                limit: limit.clone(),
+                available: balance.available(),
+                requested,
+                exceeded: requested > 0 && wait > Duration::ZERO,
+                retry_after: if requested > 0 { wait } else { Duration::ZERO },
+            });
+        }
+        let verdict = judged(&bucket.limits);
+        Ok((bucket, verdict))
+    }
+}
+
+fn configured((source, config): (ConfigSource, StoredConfig)) -> ConfiguredLevel {
+    ConfiguredLevel {
+        level: source.into(),
+        limits: config.limits,
+        access: config.access.set(),
+        unsupported: config.unsupported.map(|unsupported| unsupported.attribute),
+    }
+}
+
+/// The outcome by the answers of a bucket's limits.
+fn judged(limits: &[LimitStatus]) -> Verdict {
+    if limits.iter().any(|status| status.requested > status.limit.capacity()) {
+        return Verdict::Never;
+    }
+    match limits.iter().map(|status| status.retry_after).max() {
+        Some(retry_after) if retry_after > Duration::ZERO => Verdict::NotYet { retry_after },
+        _ => Verdict::Passes,
+    }
+}
+
+/// The outcome of an acquire whose buckets answer so.
+fn strongest(verdicts: Vec<Verdict>) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Disabled { level: DisabledLevel::Bucket, .. } => 2,
+        Verdict::Disabled { .. } | Verdict::Unsupported { .. } | Verdict::NoLimits { .. } => 4,
+        Verdict::Never => 3,
+        Verdict::NotYet { .. } => 1,
+        Verdict::Passes => 0,
+    };
+    let wait = |verdict: &Verdict| match verdict {
+        Verdict::NotYet { retry_after } => *retry_after,
+        _ => Duration::ZERO,
+    };
+    let mut strongest = Verdict::Passes;
+    for verdict in verdicts {
+        if (rank(&verdict), wait(&verdict)) > (rank(&strongest), wait(&strongest)) {
+            strongest = verdict;
+        }
+    }
+    strongest
+}

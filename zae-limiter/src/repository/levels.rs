@@ -1,0 +1,38 @@
+//! The four levels at which limits are stored: their items, and reading them without any cache.
+
+use super::{Repository, resolution::ConfigSource};
+use crate::{
+    error::RepositoryError,
+    model::name::{EntityId, LimitScope, ResourceName},
+    store::Consistency,
+    wire::{config::StoredConfig, expression::Key, keys},
+};
+
+/// The items of the levels, the strongest first.
+pub(super) fn level_keys(ns: &str, entity: &str, resource: &str) -> [(ConfigSource, Key); 4] {
+    let own = |scope: &str| Key::new(keys::pk_entity(ns, entity), keys::sk_entity_config(scope));
+    [
+        (ConfigSource::Entity, own(resource)),
+        (ConfigSource::EntityDefault, own(LimitScope::DEFAULT)),
+        (ConfigSource::Resource, Key::new(keys::pk_resource(ns, resource), keys::sk_config())),
+        (ConfigSource::System, Key::new(keys::pk_system(ns), keys::sk_config())),
+    ]
+}
+
+impl Repository {
+    /// Everything that the levels have stored for an entity and a resource, the strongest first, as it is now.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] for an item that makes no sense.
+    pub(crate) async fn levels(
+        &self,
+        entity: &EntityId,
+        resource: &ResourceName,
+    ) -> Result<Vec<(ConfigSource, StoredConfig)>, RepositoryError> {
+        let levels = level_keys(self.ns(), entity.as_str(), resource.as_str());
+        let wanted: Vec<Key> = levels.iter().map(|(_, key)| key.clone()).collect();
+        let found = self.store().batch_get(&wanted, Consistency::Strong).await?;
+        let stored = levels.into_iter().filter_map(|(level, key)| Some((level, found.get(&key)?)));
+        stored.map(|(level, item)| Ok((level, StoredConfig::decode(item)?))).collect()
+    }
+}
