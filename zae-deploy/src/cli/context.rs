@@ -16,7 +16,7 @@ use zae_limiter::{
 use super::{
     args::{Format, Global, NamespaceArgs, PrincipalArgs, Target},
     error::{CliError, Doing},
-    output::{Breaks, Output, Stream, Tone, harmless, shown_in_colour},
+    output::{Breaks, Colour, Output, Stream, Tone, harmless, shown_in_colour},
     suggest::closest,
 };
 use crate::stack::SERVICES;
@@ -58,6 +58,11 @@ impl Context {
             Target::Format(_) => None,
             Target::File(file) => Some(file),
         }
+    }
+
+    /// Says if `stream` is shown in colour.
+    pub(crate) fn colour(&self, stream: Stream) -> Colour {
+        shown_in_colour(self.global.color, stream)
     }
 
     /// `text` in `tone`, if `stream` is shown in colour.

@@ -17,8 +17,10 @@ mod args;
 mod audit;
 mod bucket;
 mod context;
+mod doctor;
 mod entity;
 mod error;
+mod explain;
 mod limit;
 mod limits;
 #[cfg(feature = "local")]
@@ -33,6 +35,7 @@ mod shell;
 mod stack;
 mod suggest;
 mod system;
+mod top;
 mod usage;
 
 use std::{fmt::Write as _, process::ExitCode};

@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     CliError, Context,
     args::{Global, Target},
-    audit, bucket, entity, limits, namespace, resource, shell, stack, system, usage,
+    audit, bucket, doctor, entity, explain, limits, namespace, resource, shell, stack, system, top, usage,
 };
 
 /// Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     Limits(limits::Group),
     /// Show bucket balances, and merge sharded buckets
     Bucket(bucket::Group),
+    Explain(explain::Explain),
+    Doctor(doctor::Doctor),
+    Top(top::Top),
     /// Show what was used
     Usage(usage::Group),
     /// Show who changed what
@@ -86,6 +89,9 @@ impl Command {
             Self::Entity(group) => group.run(cx).await,
             Self::Limits(group) => group.run(cx).await,
             Self::Bucket(group) => group.run(cx).await,
+            Self::Explain(explain) => explain.run(cx).await,
+            Self::Doctor(doctor) => doctor.run(cx).await,
+            Self::Top(top) => top.run(cx).await,
             Self::Usage(group) => group.run(cx).await,
             Self::Audit(group) => group.run(cx).await,
             Self::Stack(command) => command.run(cx).await,

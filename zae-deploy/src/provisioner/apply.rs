@@ -6,6 +6,7 @@ use zae_limiter::{RepositoryError, SystemDefaults, provision::ProvisionerState};
 
 use super::{
     ProvisionError, Provisioner,
+    live::Comparison,
     owner::Claims,
     plan::{Action, Change, Compared, Content, Item, Plan, Stored},
 };
@@ -42,9 +43,38 @@ impl Provisioner {
     /// [`ProvisionError::Busy`] when somebody else applies at the same time. Nothing was changed then.
     pub async fn apply(&self, manifest: &Manifest) -> Result<Applied, ProvisionError> {
         let seen = self.repository.provisioner_state().await?;
+        let comparison = self.compare(manifest, &seen).await?;
+        self.apply_compared(&seen, manifest, comparison).await
+    }
+
+    /// Makes the namespace what `manifest` says if that still takes exactly the changes of `planned`, a plan that
+    /// somebody has looked at.
+    ///
+    /// Compared with what is stored right before the first write; a change that somebody makes while this runs is
+    /// overwritten, as by [`apply`](Provisioner::apply).
+    ///
+    /// # Errors
+    /// [`ProvisionError::Moved`] when other changes would be made than planned; nothing was changed then. Otherwise as
+    /// [`apply`](Provisioner::apply).
+    pub async fn apply_planned(&self, manifest: &Manifest, planned: &Plan) -> Result<Applied, ProvisionError> {
+        let seen = self.repository.provisioner_state().await?;
+        let comparison = self.compare(manifest, &seen).await?;
+        let plan = comparison.plan();
+        if plan != *planned {
+            return Err(ProvisionError::Moved(plan.into()));
+        }
+        self.apply_compared(&seen, manifest, comparison).await
+    }
+
+    async fn apply_compared(
+        &self,
+        seen: &ProvisionerState,
+        manifest: &Manifest,
+        comparison: Comparison,
+    ) -> Result<Applied, ProvisionError> {
         let hash = manifest.hash(self.repository.namespace_name());
-        let claims = self.owner.claims(&seen, manifest, &hash);
-        self.apply_over(&seen, manifest, claims.clone(), claims).await
+        let claims = self.owner.claims(seen, manifest, &hash);
+        self.apply_over(seen, manifest, comparison, claims.clone(), claims).await
     }
 
     /// Applies over the state that was read. The record has the claims `begun` while that lasts and where it fails, and
@@ -53,11 +83,11 @@ impl Provisioner {
         &self,
         seen: &ProvisionerState,
         manifest: &Manifest,
+        comparison: Comparison,
         begun: Claims,
         done: Claims,
     ) -> Result<Applied, ProvisionError> {
         let namespace = self.repository.namespace_name();
-        let comparison = self.compare(manifest, seen).await?;
         let plan = comparison.plan();
         let hash = manifest.hash(namespace);
         let target = manifest.managed();

@@ -3,10 +3,11 @@
 use std::{fmt, time::Duration};
 
 use aws_sdk_dynamodb::Client;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use zae_limiter::{NamespaceName, Principal, Repository, RepositoryError, ValidationError};
 
-use super::{ProvisionError, Provisioner, resource, respond::Responder, respond::ResponseError};
+use super::{Plan, ProvisionError, Provisioner, resource, respond::Responder, respond::ResponseError};
 use crate::manifest::{Manifest, ManifestError};
 
 /// The provisioner function: a table's client, and the way to CloudFormation.
@@ -65,6 +66,9 @@ pub enum HandlerError {
     /// The event asks for something that there is not.
     #[error("the event's action is '{0}': it must be plan or apply")]
     Action(String),
+    /// The plan to carry out is none.
+    #[error("the event's `planned` is no plan: {0}; nothing was changed")]
+    Planned(#[source] serde_json::Error),
     /// The function's time was over; applying again finishes the work.
     #[error("the function's time was over before everything was applied: give it more time, and apply again")]
     NoTime,
@@ -95,9 +99,10 @@ impl Functions {
         Self { responder: Responder::local(), ..self }
     }
 
-    /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest"}`, or a
-    /// custom resource's, which is answered at its `ResponseURL` as well. What is not done within `time` has failed;
-    /// telling CloudFormation comes on top of that.
+    /// Answers one event: `{"action": "plan" | "apply", "table_name", "namespace_id", "principal", "manifest",
+    /// "planned"}`, or a custom resource's, which is answered at its `ResponseURL` as well. With `planned`, a plan that
+    /// was answered before, nothing is applied unless the same changes are still to be made. What is not done within
+    /// `time` has failed; telling CloudFormation comes on top of that.
     ///
     /// # Errors
     /// [`HandlerError`], which the function returns to its caller. What CloudFormation was told has been dealt with and
@@ -129,7 +134,12 @@ impl Functions {
                 Ok(answer)
             }
             "apply" => {
-                let mut answer = json!(provisioner.apply(&manifest).await?);
+                let planned = event.get("planned").filter(|planned| !planned.is_null());
+                let applied = match planned.map(|planned| Plan::deserialize(planned).map_err(HandlerError::Planned)) {
+                    Some(planned) => provisioner.apply_planned(&manifest, &planned?).await?,
+                    None => provisioner.apply(&manifest).await?,
+                };
+                let mut answer = json!(applied);
                 answer["status"] = "applied".into();
                 Ok(answer)
             }

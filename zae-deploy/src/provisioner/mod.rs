@@ -57,6 +57,9 @@ pub enum ProvisionError {
     /// Another manifest was applied between reading and writing; nothing was changed.
     #[error("another manifest is being applied to namespace '{0}': run `limits plan` again and look at the result")]
     Busy(String),
+    /// Applying would make other changes than the plan that was to be carried out; nothing was changed.
+    #[error("the limits have changed since the plan was made: plan again and look at the result")]
+    Moved(Box<Plan>),
 }
 
 impl Provisioner {

@@ -102,14 +102,17 @@ impl Provisioner {
             return self.forget(&seen, name).await;
         }
         let Some(previous) = seen.replaced.clone() else {
-            return self.apply_over(&seen, &Manifest::default(), Claims::of(&seen), Claims::default()).await;
+            let manifest = Manifest::default();
+            let comparison = self.compare(&manifest, &seen).await?;
+            return self.apply_over(&seen, &manifest, comparison, Claims::of(&seen), Claims::default()).await;
         };
         let manifest = previous.manifest.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let manifest = manifest.and_then(|value| Manifest::from_json(&value).ok());
         let claim = previous.owner.is_some().then_some(previous);
         if let Some(manifest) = manifest {
             let restored = Claims { claim, replaced: None };
-            return self.apply_over(&seen, &manifest, Claims::of(&seen), restored).await;
+            let comparison = self.compare(&manifest, &seen).await?;
+            return self.apply_over(&seen, &manifest, comparison, Claims::of(&seen), restored).await;
         }
         // What it declared is not known, but all of it is under management still.
         self.record(&seen, ProvisionerState { claim, replaced: None, ..seen.clone() }).await?;

@@ -11,6 +11,10 @@
 //! aws lambda update-function-code --function-name limiter-aggregator --zip-file fileb://lambda.zip
 //! ```
 
+mod terraform;
+
+pub use terraform::terraform;
+
 /// The template, as YAML.
 ///
 /// ```

@@ -2,7 +2,7 @@
 
 use crate::stage::Stage;
 
-const READ_ONLY: [&[&str]; 23] = [
+const READ_ONLY: [&[&str]; 28] = [
     &["status", "--name", "limiter"],
     &["list"],
     &["version"],
@@ -22,6 +22,11 @@ const READ_ONLY: [&[&str]; 23] = [
     &["entity", "list-resources"],
     &["bucket", "show", "user-1"],
     &["bucket", "show", "user-1", "-r", "gpt-4"],
+    &["bucket", "list"],
+    &["top", "--once", "-r", "gpt-4"],
+    &["explain", "user-1", "gpt-4"],
+    &["doctor", "--name", "limiter"],
+    &["limits", "export"],
     &["audit", "list", "-e", "user-1"],
     &["audit", "list", "--for-system"],
     &["usage", "list", "-e", "user-1"],

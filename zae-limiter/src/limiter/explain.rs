@@ -113,15 +113,17 @@ impl RateLimiter {
             |name: &LimitName| asked.iter().find(|(asked, _)| asked == name).map_or(0, |(_, tokens)| *tokens);
         for (limit, balance) in limits.iter().zip(&balances) {
             let requested = requested(limit.name());
-            let wait = balances::in_time(balance.wait(requested));
+            // A soft limit counts, and refuses nobody.
+            let refuses = requested > 0 && !limit.is_soft();
+            let wait = if refuses { balances::in_time(balance.wait(requested)) } else { Duration::ZERO };
             bucket.limits.push(LimitStatus {
                 entity_id: entity.clone(),
                 resource: resource.clone(),
                 limit: limit.clone(),
                 available: balance.available(),
                 requested,
-                exceeded: requested > 0 && wait > Duration::ZERO,
-                retry_after: if requested > 0 { wait } else { Duration::ZERO },
+                exceeded: wait > Duration::ZERO,
+                retry_after: wait,
             });
         }
         let verdict = judged(&bucket.limits);
@@ -140,7 +142,7 @@ fn configured((source, config): (ConfigSource, StoredConfig)) -> ConfiguredLevel
 
 /// The outcome by the answers of a bucket's limits.
 fn judged(limits: &[LimitStatus]) -> Verdict {
-    if limits.iter().any(|status| status.requested > status.limit.capacity()) {
+    if limits.iter().any(|status| status.requested > status.limit.capacity() && !status.limit.is_soft()) {
         return Verdict::Never;
     }
     match limits.iter().map(|status| status.retry_after).max() {

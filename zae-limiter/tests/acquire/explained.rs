@@ -25,11 +25,13 @@ impl Numbers {
     /// One or two limits, or none.
     fn limits(&mut self) -> Option<Limits> {
         let small = |numbers: &mut Self| 1 + numbers.below(6);
-        let one: [Limit; 1] = [rpm(small(self))];
+        let one = |numbers: &mut Self, limit: Limit| if numbers.one_in(6) { limit.soft() } else { limit };
+        let (rpm, tpm) = (rpm(small(self)), tpm(small(self) * 10));
+        let (rpm, tpm) = (one(self, rpm), one(self, tpm));
         match self.below(4) {
             0 => None,
-            1 => Some(limits(one)),
-            _ => Some(limits([rpm(small(self)), tpm(small(self) * 10)])),
+            1 => Some(limits([rpm])),
+            _ => Some(limits([rpm, tpm])),
         }
     }
 }

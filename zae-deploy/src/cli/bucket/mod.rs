@@ -1,4 +1,4 @@
-//! `bucket …`: what is left, and folding what reference clients have sharded.
+//! `bucket …`: what is left, of one entity or of all, and folding what reference clients have sharded.
 
 mod aggregator;
 mod fold;
@@ -10,13 +10,14 @@ use zae_limiter::EntityId;
 use super::{
     CliError, Context,
     args::{NamespaceArgs, YesArgs},
-    resource_name,
+    resource_name, top,
 };
 
 /// Token buckets: what an entity has left of each limit, right now.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  zae-deploy bucket list
   zae-deploy bucket show user-premium
   zae-deploy bucket show user-premium --resource gpt-4 --output json
   zae-deploy bucket fold user-premium --resource gpt-4")]
@@ -39,6 +40,15 @@ Examples:
         /// Only for this resource
         #[arg(short, long)]
         resource: Option<String>,
+    },
+    /// List the buckets of all entities, the emptiest first
+    #[command(after_help = "\
+Examples:
+  zae-deploy bucket list
+  zae-deploy bucket list --resource gpt-4 --sort full --limit 10 --output json")]
+    List {
+        #[command(flatten)]
+        list: top::ListArgs,
     },
     /// Make one bucket of one that clients of the Python package have sharded
     #[command(
@@ -71,6 +81,7 @@ impl Group {
                 let resource = resource.as_ref().map(|text| resource_name::resource(text, &out)).transpose()?;
                 show::run(&self, cx, &out, EntityId::new(entity_id)?, resource).await
             }
+            Command::List { list } => top::list(cx, &self.namespace, list).await,
             Command::Fold { entity_id, resource, yes } => {
                 let of = (EntityId::new(entity_id)?, resource_name::resource(resource, &out)?);
                 fold::run(&self, cx, &out, of, *yes).await

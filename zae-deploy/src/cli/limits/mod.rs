@@ -1,7 +1,11 @@
 //! `limits …`: limits as code.
 
+mod export;
 mod report;
 mod runner;
+mod saved;
+#[cfg(feature = "local")]
+mod simulate;
 
 use std::{
     io::Read,
@@ -22,8 +26,10 @@ use crate::{
     provisioner::Change,
 };
 
+use export::ExportArgs;
 use report::{ApplyReport, DiffReport, PlanReport};
-use runner::Runner;
+use runner::{Outcome, Runner};
+use saved::SavedPlan;
 
 /// Limits as code: one YAML file holds all limits of a namespace.
 #[derive(Args, Debug)]
@@ -52,6 +58,9 @@ file for editors, which find it through a first line like
 Examples:
   zae-deploy limits plan -n my-app -f limits.yaml
   zae-deploy limits apply -n my-app -f limits.yaml
+  zae-deploy limits plan -n my-app -f limits.yaml -o limits.plan
+  zae-deploy limits apply -n my-app limits.plan
+  zae-deploy limits export -n my-app > limits.yaml
   zae-deploy limits diff -n my-app -f limits.yaml --detailed-exitcode
   zae-deploy limits apply -n my-app -N tenant-alpha -f alpha-limits.yaml
   zae-deploy limits cfn-template -n my-app -f limits.yaml > limits-stack.yaml")]
@@ -67,10 +76,14 @@ enum Command {
     /// Show what applying a file would change
     #[command(after_help = "\
 Examples:
-  zae-deploy limits plan -n my-app -f limits.yaml --detailed-exitcode")]
+  zae-deploy limits plan -n my-app -f limits.yaml --detailed-exitcode
+  zae-deploy limits plan -n my-app -f limits.yaml -o limits.plan")]
     Plan {
         #[command(flatten)]
         file: FileArgs,
+        /// Save the plan in a file, for `limits apply FILE`
+        #[arg(short = 'o', long = "out", value_name = "PLAN")]
+        save: Option<PathBuf>,
         #[command(flatten)]
         way: WayArgs,
         #[command(flatten)]
@@ -80,14 +93,58 @@ Examples:
     #[command(after_help = "\
 Examples:
   zae-deploy limits apply -n my-app -f limits.yaml
-  zae-deploy limits apply -n my-app -f limits.yaml --yes")]
+  zae-deploy limits apply -n my-app -f limits.yaml --yes
+  zae-deploy limits apply -n my-app limits.plan")]
     Apply {
-        #[command(flatten)]
-        file: FileArgs,
+        /// A saved plan; carried out without a question, and only while it would change the same as when it was made
+        #[arg(value_name = "PLAN", conflicts_with = "file")]
+        plan: Option<PathBuf>,
+        /// The limits, in YAML or JSON; - reads standard input
+        #[arg(short, long, value_name = "FILE", required_unless_present = "plan")]
+        file: Option<PathBuf>,
         #[command(flatten)]
         way: WayArgs,
         #[command(flatten)]
         yes: YesArgs,
+    },
+    /// Print the file of the limits that are stored
+    #[command(
+        long_about = "\
+Print the file of the limits that are stored, as `limits apply -f` takes it: of the system, of resources and of \
+entities, whether a file or a command set them.",
+        after_help = "\
+Examples:
+  zae-deploy limits export -n my-app > limits.yaml
+  zae-deploy limits export -n my-app -N tenant-alpha > alpha-limits.yaml
+  zae-deploy limits export -n my-app --all-namespaces limits/"
+    )]
+    Export(ExportArgs),
+    /// Replay a log of requests against a file: who would have been refused, when, and how often
+    #[cfg(feature = "local")]
+    #[command(
+        long_about = "\
+Replay a log of requests against a file: who would have been refused, when, and how often.
+
+The requests are made again at the times of the log, of the limiter itself, on a store in memory. Nothing else is read \
+or written, and no stack is needed. A log is JSON lines or CSV; costs are tokens per limit, or one request:
+
+  {\"time\": \"2026-01-15T10:00:00Z\", \"entity\": \"user-1\", \"resource\": \"gpt-4\", \"cost\": {\"tpm\": 500}}
+
+  time,entity,parent,resource,rpm,tpm
+  2026-01-15T10:00:00Z,user-1,project-1,gpt-4,1,500
+
+A parent is charged as well. A refused request is not repeated, whatever the client did then.",
+        after_help = "\
+Examples:
+  zae-deploy limits simulate -f limits.yaml --log requests.jsonl
+  zae-deploy limits export -n my-app | sed 's/capacity: 1000/capacity: 500/' \\
+    | zae-deploy limits simulate -f - --log requests.csv --output json"
+    )]
+    Simulate {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        replay: simulate::SimulateArgs,
     },
     /// Show where the stored limits differ from a file
     #[command(after_help = "\
@@ -148,35 +205,27 @@ impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let out = cx.output();
         match &self.command {
-            Command::Plan { file, way, exit } => {
+            Command::Plan { file, save, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
                 let runner = Runner::new(cx, &namespace, *way).await?;
                 let plan = runner.plan(&manifest).await?;
-                let report = PlanReport::new(cx.named_stack()?, namespace, plan);
+                let stack = cx.named_stack()?;
+                if let Some(save) = save {
+                    let place = (stack.clone(), namespace.clone(), runner.namespace_id().clone());
+                    SavedPlan::new(place, &manifest, plan.clone()).write(save)?;
+                }
+                let report = PlanReport::new(stack, namespace, plan).saved(save.as_deref());
                 out.show(&report)?;
                 exit.result(report.changes())
             }
-            Command::Apply { file, way, yes } => {
-                let (manifest, namespace) = self.read(file)?;
-                let principal = cx.principal(&self.with.principal).await?;
-                let runner = Runner::for_apply(cx, &namespace, *way).await?;
-                if !yes.yes {
-                    let plan = runner.plan(&manifest).await?;
-                    let losses = report::deletions(&plan);
-                    if !losses.is_empty() {
-                        let count = losses.len();
-                        confirm(
-                            &format!("Delete the limits of {count} level(s) that {} no longer names?", file.shown()),
-                            &losses,
-                            *yes,
-                        )?;
-                    }
-                }
-                let applied = runner.apply(&manifest, principal).await?;
-                let report = ApplyReport::new(cx.named_stack()?, namespace, applied);
-                out.show(&report)?;
-                report.result()
+            Command::Apply { plan: Some(plan), way, .. } => self.apply_saved(cx, plan, *way).await,
+            Command::Apply { file, way, yes, .. } => {
+                let file = FileArgs { file: file.clone().unwrap_or_else(|| PathBuf::from("-")) };
+                self.apply(cx, &file, *way, *yes).await
             }
+            #[cfg(feature = "local")]
+            Command::Simulate { file, replay } => simulate::run(cx, &self.parse(file)?, replay).await,
+            Command::Export(args) => export::run(cx, &self.with.namespace, args).await,
             Command::Diff { file, way, exit } => {
                 let (manifest, namespace) = self.read(file)?;
                 let runner = Runner::new(cx, &namespace, *way).await?;
@@ -192,12 +241,57 @@ impl Group {
         }
     }
 
+    async fn apply(&self, cx: &Context, file: &FileArgs, way: WayArgs, yes: YesArgs) -> Result<(), CliError> {
+        let (manifest, namespace) = self.read(file)?;
+        let principal = cx.principal(&self.with.principal).await?;
+        let runner = Runner::for_apply(cx, &namespace, way).await?;
+        if !yes.yes {
+            let losses = report::deletions(&runner.plan(&manifest).await?);
+            if !losses.is_empty() {
+                let count = losses.len();
+                let shown = file.shown();
+                confirm(&format!("Delete the limits of {count} level(s) that {shown} no longer names?"), &losses, yes)?;
+            }
+        }
+        let applied = runner.apply(&manifest, principal).await?;
+        let report = ApplyReport::new(cx.named_stack()?, namespace, applied);
+        cx.output().show(&report)?;
+        report.result()
+    }
+
+    /// Carries out a plan that somebody has looked at.
+    async fn apply_saved(&self, cx: &Context, file: &Path, way: WayArgs) -> Result<(), CliError> {
+        let saved = SavedPlan::read(file)?;
+        saved.check_stack(cx)?;
+        let manifest = saved.manifest(file)?;
+        let principal = cx.principal(&self.with.principal).await?;
+        let runner = Runner::new(cx, &saved.namespace, way).await?;
+        if *runner.namespace_id() != saved.namespace_id {
+            let problem = format!("Namespace '{}' is another one than the plan was made for", saved.namespace);
+            return Err(CliError::problem(problem)
+                .next("it was deleted and registered anew since; make the plan again and look at the result"));
+        }
+        match runner.apply_planned(&manifest, &saved.plan, principal).await? {
+            Outcome::Moved => Err(saved::moved(cx, file)),
+            Outcome::Applied(applied) => {
+                let report = ApplyReport::new(saved.stack, saved.namespace, applied);
+                cx.output().show(&report)?;
+                report.result()
+            }
+        }
+    }
+
+    /// The file's limits, whatever their namespace.
+    fn parse(&self, args: &FileArgs) -> Result<Manifest, CliError> {
+        let shown = args.shown();
+        let text = text(&args.file).map_err(|error| CliError::failed(format!("read {shown}"), error))?;
+        Manifest::from_yaml(&text).map_err(|error| CliError::Invalid(error.in_file(&shown).to_string()))
+    }
+
     /// The file's limits and whose they are: as the command line says, else as the file does.
     fn read(&self, args: &FileArgs) -> Result<(Manifest, NamespaceName), CliError> {
         let shown = args.shown();
-        let text = text(&args.file).map_err(|error| CliError::failed(format!("read {shown}"), error))?;
-        let mut manifest =
-            Manifest::from_yaml(&text).map_err(|error| CliError::Invalid(error.in_file(&shown).to_string()))?;
+        let mut manifest = self.parse(args)?;
         let given = self.with.namespace.namespace.as_deref().filter(|name| !name.is_empty());
         let given = given.map(NamespaceName::new).transpose()?;
         if let (Some(given), Some(written)) = (&given, &manifest.namespace)

@@ -1,5 +1,7 @@
 //! Plans, differences and what was applied, as they are shown.
 
+use std::path::Path;
+
 use serde::Serialize;
 use zae_limiter::{NamespaceName, StackName};
 
@@ -17,11 +19,18 @@ pub(super) struct PlanReport {
     namespace: NamespaceName,
     #[serde(flatten)]
     plan: Plan,
+    /// The file in which it was saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 impl PlanReport {
     pub(super) fn new(stack: StackName, namespace: NamespaceName, plan: Plan) -> Self {
-        Self { stack, namespace, plan }
+        Self { stack, namespace, plan, file: None }
+    }
+
+    pub(super) fn saved(self, file: Option<&Path>) -> Self {
+        Self { file: file.map(|file| file.display().to_string()), ..self }
     }
 
     pub(super) fn changes(&self) -> &[Change] {
@@ -42,6 +51,10 @@ impl Report for PlanReport {
             page.line(format!("{} in namespace '{}' of stack '{}'.", tally(changes), self.namespace, self.stack));
         }
         warnings(page, &self.plan);
+        if let Some(file) = &self.file {
+            page.blank();
+            page.line(format!("Saved in {file}; `zae-deploy limits apply -n {} {file}` carries it out.", self.stack));
+        }
     }
 }
 

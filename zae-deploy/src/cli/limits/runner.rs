@@ -3,7 +3,7 @@
 use aws_sdk_lambda::{Client, error::SdkError, operation::invoke::InvokeError, primitives::Blob};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use zae_limiter::{NamespaceName, Principal, Repository, aws::Service, error::BoxError};
+use zae_limiter::{NamespaceId, NamespaceName, Principal, Repository, aws::Service, error::BoxError};
 
 use super::WayArgs;
 use crate::{
@@ -62,15 +62,56 @@ impl Runner {
     }
 
     pub(super) async fn apply(&self, manifest: &Manifest, principal: Option<Principal>) -> Result<Applied, CliError> {
-        let repository = match principal {
-            Some(principal) => self.repository.acting_as(principal)?,
-            None => self.repository.clone(),
-        };
+        let repository = self.acting(principal)?;
         match &self.function {
             Some(function) => function.call("apply", &repository, manifest).await,
             None => Provisioner::new(repository).apply(manifest).await.map_err(|error| failed("apply", error)),
         }
     }
+
+    /// Applies if exactly the changes of `planned` are still to be made.
+    pub(super) async fn apply_planned(
+        &self,
+        manifest: &Manifest,
+        planned: &Plan,
+        principal: Option<Principal>,
+    ) -> Result<Outcome, CliError> {
+        let repository = self.acting(principal)?;
+        let Some(function) = &self.function else {
+            return match Provisioner::new(repository).apply_planned(manifest, planned).await {
+                Ok(applied) => Ok(Outcome::Applied(applied)),
+                Err(ProvisionError::Moved(_)) => Ok(Outcome::Moved),
+                Err(error) => Err(failed("apply", error)),
+            };
+        };
+        // Asked first as well: a function of an older version does not know that there is a plan.
+        if self.plan(manifest).await? != *planned {
+            return Ok(Outcome::Moved);
+        }
+        let mut event = function.event("apply", &repository, manifest);
+        event["planned"] = json!(planned);
+        Ok(Outcome::Applied(function.send("apply", event).await?))
+    }
+
+    /// The namespace's id.
+    pub(super) fn namespace_id(&self) -> &NamespaceId {
+        self.repository.namespace_id()
+    }
+
+    fn acting(&self, principal: Option<Principal>) -> Result<Repository, CliError> {
+        match principal {
+            Some(principal) => Ok(self.repository.acting_as(principal)?),
+            None => Ok(self.repository.clone()),
+        }
+    }
+}
+
+/// The end of carrying out a saved plan.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Applied(Applied),
+    /// Other changes were to be made than planned; nothing was applied.
+    Moved,
 }
 
 fn failed(action: &str, error: ProvisionError) -> CliError {
@@ -90,13 +131,20 @@ impl Remote {
         repository: &Repository,
         manifest: &Manifest,
     ) -> Result<T, CliError> {
-        let event = json!({
+        self.send(action, self.event(action, repository, manifest)).await
+    }
+
+    fn event(&self, action: &str, repository: &Repository, manifest: &Manifest) -> Value {
+        json!({
             "action": action,
             "table_name": repository.stack().as_str(),
             "namespace_id": repository.namespace_id().as_str(),
             "principal": repository.principal().map(Principal::as_str),
             "manifest": manifest.to_json(),
-        });
+        })
+    }
+
+    async fn send<T: DeserializeOwned>(&self, action: &str, event: Value) -> Result<T, CliError> {
         let doing = format!("{action} the limits through {}", self.name);
         let request = self.client.invoke().function_name(&self.name).payload(Blob::new(event.to_string()));
         let answer = request.send().await.map_err(|error| self.unreachable(&doing, error))?;

@@ -35,7 +35,7 @@ pub(crate) fn harmless(text: &str, breaks: Breaks) -> String {
 }
 
 /// `text` without characters that act on the terminal or on the order in which the rest is shown.
-pub(super) fn escaped(text: &str, breaks: Breaks) -> String {
+pub(crate) fn escaped(text: &str, breaks: Breaks) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if is_harmful(character) && (character != '\n' || breaks == Breaks::Escaped) {

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{args::Format, error::CliError};
 
-pub(crate) use escape::{Breaks, harmless};
+pub(crate) use escape::{Breaks, escaped, harmless};
 pub(crate) use meter::Meter;
 pub(crate) use page::Page;
 pub(crate) use style::{Colour, Stream, Tone, shown_in_colour};

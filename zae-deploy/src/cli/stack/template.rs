@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::{
@@ -10,8 +10,18 @@ use crate::{
         CliError, Context,
         output::{Page, Report, write_all},
     },
-    template::TEMPLATE,
+    template::{TEMPLATE, terraform},
 };
+
+/// The tool that the template is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Tool {
+    /// The template itself, in YAML
+    #[default]
+    Cloudformation,
+    /// A Terraform module around it: a variable per parameter, an output per output
+    Terraform,
+}
 
 /// Prints the CloudFormation template that `deploy` uses, for those who deploy by other means. Works offline.
 #[derive(Args, Debug)]
@@ -26,6 +36,9 @@ Deploying it with the AWS CLI:
   aws lambda update-function-code \\
       --function-name limiter-aggregator --zip-file fileb://lambda.zip
 
+Deploying it with Terraform:
+  zae-deploy cfn-template --format terraform --file limiter/main.tf
+
 The function starts as a Python placeholder that fails, because CloudFormation takes inline code for no other runtime \
 that
 fits; the exported code replaces it. The provisioner goes the same way: lambda-export --function provisioner, and
@@ -35,6 +48,9 @@ pub(crate) struct CfnTemplate {
     /// Write it to this file, as `--output FILE` does; a file called like a format is ./json
     #[arg(short = 'o', long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// The tool that deploys it
+    #[arg(long, value_enum, default_value_t = Tool::Cloudformation)]
+    format: Tool,
 }
 
 #[derive(Serialize)]
@@ -51,8 +67,12 @@ impl Report for Written {
 impl CfnTemplate {
     pub(super) fn run(self, cx: &Context) -> Result<(), CliError> {
         // The template is a document of its own, whatever the format of results.
-        let Some(path) = self.file.as_deref().or(cx.output_file()) else { return write_all(TEMPLATE) };
-        std::fs::write(path, TEMPLATE)
+        let text = match self.format {
+            Tool::Cloudformation => TEMPLATE.to_owned(),
+            Tool::Terraform => terraform(),
+        };
+        let Some(path) = self.file.as_deref().or(cx.output_file()) else { return write_all(&text) };
+        std::fs::write(path, text)
             .map_err(|error| CliError::failed(format!("write the template to {}", path.display()), error))?;
         cx.output().show(&Written { file: path.display().to_string() })
     }

@@ -6,3 +6,5 @@ mod manifests;
 mod ownership;
 mod provisioning;
 mod resource;
+mod saved;
+mod simulate;
