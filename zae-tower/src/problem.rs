@@ -276,8 +276,18 @@ mod tests {
 
     fn violation(name: &str, available: i64, requested: u64, wait: Duration) -> Standing<'_> {
         let (capacity, refill_amount, refill_period_seconds, exceeded) = (10_000, 10_000, 60, true);
-        let retry_after = wait;
-        Standing { name, capacity, refill_amount, refill_period_seconds, available, requested, exceeded, retry_after }
+        let (retry_after, restored_in) = (wait, None);
+        Standing {
+            name,
+            capacity,
+            refill_amount,
+            refill_period_seconds,
+            available,
+            requested,
+            exceeded,
+            retry_after,
+            restored_in,
+        }
     }
 
     fn json_of(problem: &Problem) -> Value {

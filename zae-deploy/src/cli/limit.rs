@@ -78,7 +78,12 @@ fn seconds(period: &str) -> Option<u64> {
 }
 
 /// A limit as people read it: `tpm: 10,000/min (burst: 15,000)`.
+///
+/// Of a quota: `day: 100 quota (resets "0 0 * * *" UTC)`.
 pub(crate) fn shown(limit: &Limit) -> String {
+    if let Some(resets) = limit.reset_schedule() {
+        return format!("{}: {} quota (resets {resets})", limit.name(), count(limit.capacity()));
+    }
     let burst = if limit.capacity() == limit.refill_amount() {
         String::new()
     } else {

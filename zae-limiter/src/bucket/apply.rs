@@ -3,6 +3,7 @@
 use crate::bucket::{
     image::{Image, LimitImage},
     leftovers::Enabled,
+    quota::stored::{QuotaWrite, StoredQuota},
     refund::RefundsBefore,
     soft::SoftStamp,
     write::{BucketWrite, TokenWrite, Validity},
@@ -13,6 +14,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     let valid = match write.expect_valid {
         Validity::AbsentOrAfter(now) => item.valid_until.is_none_or(|until| until > now),
         Validity::Expired(stamp) => item.valid_until == Some(stamp),
+        Validity::Renewed { seen, .. } => item.valid_until == seen,
     };
     let facts = write.expect_refill.is_none_or(|rf| rf == item.last_refill)
         && write.expect_shards == item.shard_count
@@ -56,6 +58,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 refunded: None,
                 soft: None,
                 consumed: None,
+                quota: None,
             });
             item.limits.len() - 1
         });
@@ -75,14 +78,37 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         if let Some(params) = limit.set_params {
             stored.params = params;
         }
+        stored.quota = quota_after(stored.quota.take(), &limit.quota);
     }
     item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
     item.leftovers.retain(|leftover| !write.remove.contains(leftover));
     item.ttl = write.set_ttl.unwrap_or(item.ttl);
     item.watch = write.set_watch.unwrap_or(item.watch);
-    if matches!(write.expect_valid, Validity::Expired(_)) {
-        item.valid_until = None;
+    match write.expect_valid {
+        Validity::Expired(_) => item.valid_until = None,
+        Validity::Renewed { until, .. } => item.valid_until = until,
+        Validity::AbsentOrAfter(_) => {}
     }
     true
+}
+
+/// The quota after a write.
+fn quota_after(stored: Option<StoredQuota>, write: &QuotaWrite) -> Option<StoredQuota> {
+    match write {
+        QuotaWrite::Nothing => stored,
+        QuotaWrite::Ends => None,
+        QuotaWrite::Restored { grant_count, .. } => {
+            stored.map(|quota| StoredQuota { grant_count: Some(*grant_count), topped_up: None, ..quota })
+        }
+        QuotaWrite::Becomes { resets, grant_count, .. } => {
+            let blank =
+                || StoredQuota { resets: resets.clone(), grant_count: None, topped_up: None, resets_by_hand: 0 };
+            let quota = StoredQuota { resets: resets.clone(), ..stored.unwrap_or_else(blank) };
+            match grant_count {
+                Some(_) => Some(StoredQuota { grant_count: *grant_count, topped_up: None, ..quota }),
+                None => Some(quota),
+            }
+        }
+    }
 }

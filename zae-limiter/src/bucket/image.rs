@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::{
     bucket::{
-        Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, soft::SoftStamp,
-        watch::Watch,
+        Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT,
+        quota::stored::StoredQuota, soft::SoftStamp, watch::Watch,
     },
     model::name::LimitName,
 };
@@ -40,6 +40,8 @@ pub(crate) struct Image {
     pub(crate) valid_until: Option<i64>,
     /// The owner's facts copied onto it.
     pub(crate) owner: Owner,
+    /// True if the item has a schedule that limits without one of their own follow.
+    pub(crate) scheduled: bool,
     /// True if a newer client stamped the copies and keeps them itself.
     pub(crate) owner_stamped: bool,
     /// Which creation of the bucket this is; absent on buckets that the reference created.
@@ -97,6 +99,8 @@ pub(crate) struct LimitImage {
     pub(crate) soft: Option<SoftStamp>,
     /// Net consumption in mt. It decides nothing, and may be wider than what does.
     pub(crate) consumed: Option<i128>,
+    /// Set where it is a calendar quota.
+    pub(crate) quota: Option<StoredQuota>,
 }
 
 /// Parameters as stored: any of them may be missing.
@@ -136,13 +140,6 @@ pub(crate) struct WcuImage {
     pub(crate) tokens: i64,
     /// Its parameters.
     pub(crate) params: Params,
-}
-
-impl LimitImage {
-    /// The kind of limit that it is; `None` when its parameters are incomplete.
-    pub(crate) fn kind(&self) -> Option<Kind> {
-        self.params.kind()
-    }
 }
 
 impl WcuImage {
@@ -188,6 +185,8 @@ pub(crate) struct Balance {
     pub(crate) lead: i64,
     /// The basis on which the balance was computed.
     pub(crate) basis: Basis,
+    /// Ms until it is restored, where it is a quota: it gains nothing before.
+    pub(crate) restored_in: Option<i64>,
 }
 
 /// The basis of a balance, which decides what a write must do about it.
@@ -201,6 +200,8 @@ pub(crate) enum Basis {
     Changed,
     /// Not on the item yet: starts full.
     New,
+    /// A quota whose next period has begun: full, whatever is stored.
+    Restored,
 }
 
 impl Balance {
@@ -215,23 +216,29 @@ impl Balance {
         let kind = wanted.share(shards);
         let refill = image.refill_at(now);
         let lead = refill.saturating_sub(now).max(0);
+        let restored_in = wanted.restored_in(now);
         let stored = stored.and_then(|limit| Some((limit, limit.tokens?.max(DEEPEST_DEBT))));
         let Some((stored, tokens)) = stored else {
-            return Self::new(kind.ceiling(), kind);
+            return Self { restored_in, ..Self::new(kind.ceiling(), kind) };
         };
         let Some(current) = stored.kind() else {
-            return Self { tokens: tokens.min(kind.ceiling()), kind, lead, basis: Basis::Changed };
+            return Self { tokens: tokens.min(kind.ceiling()), kind, lead, basis: Basis::Changed, restored_in };
         };
-        let (held, basis) = current.share(shards).held(tokens, refill, now, stored.fraction);
-        if current == *wanted {
-            return Self { tokens: held, kind, lead, basis };
+        if kind.is_due(refill, now) {
+            return Self { tokens: kind.ceiling(), kind, lead: 0, basis: Basis::Restored, restored_in };
         }
-        Self { tokens: held.min(kind.ceiling()), kind, lead, basis: Basis::Changed }
+        let granted = stored.granted(&current, shards);
+        let (held, basis) = granted.held(tokens, refill, now, stored.fraction);
+        if current == *wanted {
+            return Self { tokens: held, kind: granted, lead, basis, restored_in };
+        }
+        let kind = stored.granted(wanted, shards);
+        Self { tokens: held.min(kind.ceiling()), kind, lead, basis: Basis::Changed, restored_in }
     }
 
     /// The balance of a limit that is not stored yet and starts with `tokens`.
     pub(crate) fn new(tokens: i64, kind: Kind) -> Self {
-        Self { tokens, kind, lead: 0, basis: Basis::New }
+        Self { tokens, kind, lead: 0, basis: Basis::New, restored_in: None }
     }
 
     /// The most that there can be.
@@ -243,6 +250,9 @@ impl Balance {
     ///
     /// If the refill instant lies ahead, nothing is gained until then, which is added.
     pub(crate) fn wait_ms(&self, amount: i64) -> u128 {
+        if let Some(restored_in) = self.restored_in {
+            return if amount > self.tokens { restored_in.max(0).unsigned_abs().into() } else { 0 };
+        }
         match self.kind.wait_ms(amount.saturating_sub(self.tokens)) {
             0 => 0,
             wait => wait.saturating_add(u128::from(self.lead.unsigned_abs())),

@@ -25,6 +25,7 @@ fn bucket(params: &[Params], now: i64) -> (Vec<AppliedLimit>, Image) {
         refunded: None,
         soft: None,
         consumed: Some(0),
+        quota: None,
     });
     let item = Image { last_refill: now, shard_count: Some(1), limits: stored.collect(), ..Image::default() };
     (limits, item)

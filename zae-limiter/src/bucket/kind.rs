@@ -11,13 +11,14 @@
 
 use crate::{
     bucket::{
-        Accrual, Params,
+        Accrual, MILLI, Params,
         image::{Basis, StoredParams},
         lifetime::DEEPEST_DEBT,
     },
     model::{
         limit::{Limit, Limits},
         name::LimitName,
+        schedule::Resets,
     },
 };
 
@@ -26,6 +27,15 @@ use crate::{
 pub(crate) enum Kind {
     /// At a constant rate, up to its capacity.
     Rate(Params),
+    /// Not at all; it is restored at certain instants.
+    Quota {
+        /// The most that it holds, in mt.
+        capacity: i64,
+        /// A period in ms that decides nothing, and is kept.
+        period: i64,
+        /// The instants.
+        resets: Resets,
+    },
 }
 
 /// Tells if a limit refuses.
@@ -79,7 +89,11 @@ impl From<&Limit> for AppliedLimit {
 
 impl From<&Limit> for Kind {
     fn from(limit: &Limit) -> Self {
-        Self::Rate(limit.into())
+        let params = Params::from(limit);
+        match limit.resets().cloned() {
+            Some(resets) => Self::Quota { capacity: params.capacity, period: params.period, resets },
+            None => Self::Rate(params),
+        }
     }
 }
 
@@ -94,6 +108,9 @@ impl Kind {
     pub(crate) fn share(&self, shards: u32) -> Self {
         match self {
             Self::Rate(params) => Self::Rate(params.share(shards)),
+            Self::Quota { capacity, period, resets } => {
+                Self::Quota { capacity: capacity / i64::from(shards.max(1)), period: *period, resets: resets.clone() }
+            }
         }
     }
 
@@ -101,6 +118,10 @@ impl Kind {
     pub(crate) fn part(&self, part: f64) -> Self {
         match self {
             Self::Rate(params) => Self::Rate(params.part(part)),
+            Self::Quota { capacity, period, resets } => {
+                let capacity = ((*capacity as f64 * part) as i64).max(MILLI.min(*capacity));
+                Self::Quota { capacity, period: *period, resets: resets.clone() }
+            }
         }
     }
 
@@ -108,6 +129,9 @@ impl Kind {
     pub(crate) fn stored(&self) -> StoredParams {
         match self {
             Self::Rate(params) => (*params).into(),
+            Self::Quota { capacity, period, .. } => {
+                StoredParams { capacity: Some(*capacity), refill: Some(0), period: Some(*period) }
+            }
         }
     }
 
@@ -115,6 +139,7 @@ impl Kind {
     pub(crate) fn ceiling(&self) -> i64 {
         match self {
             Self::Rate(params) => params.capacity,
+            Self::Quota { capacity, .. } => *capacity,
         }
     }
 
@@ -128,6 +153,9 @@ impl Kind {
                 }
                 (tokens.saturating_add(gained.whole), Basis::Accrued(gained))
             }
+            Self::Quota { capacity, .. } if self.is_due(from, now) => (*capacity, Basis::Restored),
+            Self::Quota { capacity, .. } if tokens > *capacity => (*capacity, Basis::Full),
+            Self::Quota { .. } => (tokens, Basis::Accrued(Accrual { whole: 0, fraction: 0 })),
         }
     }
 
@@ -135,6 +163,8 @@ impl Kind {
     pub(crate) fn gained(&self, from: i64, to: i64) -> i64 {
         match self {
             Self::Rate(params) => Accrual::between(*params, from, to, 0).rounded_up(),
+            Self::Quota { capacity, .. } if self.is_due(from, to) => *capacity,
+            Self::Quota { .. } => 0,
         }
     }
 
@@ -142,13 +172,44 @@ impl Kind {
     pub(crate) fn gain_in(&self, ms: i64) -> i64 {
         match self {
             Self::Rate(params) => Accrual::between(*params, 0, ms, 0).whole,
+            Self::Quota { .. } => 0,
         }
     }
 
-    /// Ms until `deficit` is gained, rounded up; 0 without a deficit.
+    /// Returns true if it is restored after `from`, until `now`.
+    pub(crate) fn is_due(&self, from: i64, now: i64) -> bool {
+        match self {
+            Self::Rate(_) => false,
+            Self::Quota { resets, .. } => resets.last(now).is_some_and(|reset| reset > from),
+        }
+    }
+
+    /// Returns true if it gains nothing, and is restored.
+    pub(crate) fn is_quota(&self) -> bool {
+        self.resets().is_some()
+    }
+
+    /// The instants at which it is restored.
+    pub(crate) fn resets(&self) -> Option<&Resets> {
+        match self {
+            Self::Rate(_) => None,
+            Self::Quota { resets, .. } => Some(resets),
+        }
+    }
+
+    /// Ms from `now` until it is restored; `None` where it gains instead. Where no reset comes any more, all the time
+    /// there is.
+    pub(crate) fn restored_in(&self, now: i64) -> Option<i64> {
+        let next = self.resets()?.next(now);
+        Some(next.map_or(i64::MAX, |next| next.saturating_sub(now)))
+    }
+
+    /// Ms until `deficit` is gained, rounded up; 0 without a deficit. What gains nothing waits for its
+    /// [reset](Kind::restored_in), which counts here as no time at all.
     pub(crate) fn wait_ms(&self, deficit: i64) -> u128 {
         match self {
             Self::Rate(params) => params.wait_ms(deficit),
+            Self::Quota { .. } => 0,
         }
     }
 

@@ -87,6 +87,9 @@ impl Balance {
     /// Ms until it is full when `out` mt are taken from it.
     pub(crate) fn full_in(&self, out: i64) -> i64 {
         let tokens = self.tokens.saturating_sub(out).min(self.ceiling());
+        if let Some(restored_in) = self.restored_in {
+            return if tokens < self.ceiling() { restored_in } else { 0 };
+        }
         let wait = self.kind.wait_ms(self.ceiling().saturating_sub(tokens));
         let wait = i64::try_from(wait).unwrap_or(i64::MAX);
         if wait > 0 { wait.saturating_add(self.lead) } else { 0 }
@@ -96,7 +99,11 @@ impl Balance {
     pub(crate) fn lowest(&self, ttl: Option<i64>, now: i64) -> i64 {
         let Some(ttl) = ttl else { return DEEPEST_DEBT };
         let left = i128::from(ttl) * 1_000 - i128::from(now) - i128::from(self.lead);
-        self.kind.lowest_full_in(clamp(left))
+        match self.restored_in {
+            // A reset forgives all that is owed.
+            Some(restored_in) if left >= i128::from(restored_in) => DEEPEST_DEBT,
+            _ => self.kind.lowest_full_in(clamp(left)),
+        }
     }
 }
 

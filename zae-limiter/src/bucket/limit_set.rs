@@ -35,6 +35,16 @@ impl LimitSet {
         self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
     }
 
+    /// The first limit that is a quota.
+    pub(crate) fn first_quota(&self) -> Option<&AppliedLimit> {
+        self.applied.iter().find(|limit| limit.kind.is_quota())
+    }
+
+    /// Ms from `now` (epoch ms) until the first quota is restored; `None` without any.
+    pub(crate) fn restored_in(&self, now: i64) -> Option<i64> {
+        self.applied.iter().filter_map(|limit| limit.kind.restored_in(now)).min()
+    }
+
     /// The goal of booking `adjust` at `now` and nothing else: the bucket keeps the limits it has, for a settlement may
     /// come long after its limits were resolved.
     pub(crate) fn settlement<'a>(&self, adjust: &'a [Booking], shards: u32, now: i64) -> Goal<'a> {

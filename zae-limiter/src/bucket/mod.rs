@@ -86,12 +86,12 @@ pub(crate) mod peaks;
 pub(crate) mod plan;
 #[cfg(test)]
 mod plan_tests;
-#[allow(dead_code, reason = "the next change lets limits be quotas")]
+#[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod quota;
 pub(crate) mod refund;
 #[cfg(test)]
 mod refund_tests;
-#[allow(dead_code, reason = "the next change lets limits have schedules")]
+#[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod schedule;
 pub(crate) mod soft;
 #[cfg(test)]
@@ -172,7 +172,10 @@ pub(crate) fn ttl_seconds(limits: &Limits, multiplier: u32) -> Option<i64> {
     // Doubles, division first: the reference's order, which the vectors pin down.
     let longest = limits
         .iter()
-        .map(|l| l.capacity() as f64 / l.refill_amount() as f64 * l.refill_period().as_secs() as f64)
+        .map(|l| match l.resets() {
+            Some(resets) => resets.cycle_seconds() as f64,
+            None => l.capacity() as f64 / l.refill_amount() as f64 * l.refill_period().as_secs() as f64,
+        })
         .fold(0.0, f64::max);
     Some((longest * f64::from(multiplier)) as i64)
 }

@@ -48,6 +48,7 @@ use crate::{
         kind::{AppliedLimit, Enforcement, Kind},
         leftovers::{Enabled, bypass, leftovers},
         lifetime::{DEEPEST_DEBT, Lifetime, Renewal, needed},
+        quota::stored::QuotaWrite,
         refund::Booking,
         soft::{Occasion, SoftWrite, restamp},
         watch::Watch,
@@ -142,7 +143,7 @@ impl LimitPlan<'_> {
                 tokens.saturating_add(gained.rounded_up()).saturating_add(refund) > self.balance.ceiling()
                     || tokens.saturating_sub(self.out().max(0)) < DEEPEST_DEBT
             }
-            Basis::Full | Basis::Changed | Basis::New => true,
+            Basis::Full | Basis::Changed | Basis::New | Basis::Restored => true,
         }
     }
 
@@ -158,6 +159,11 @@ impl LimitPlan<'_> {
         self.enforcement == Enforcement::Hard
     }
 
+    /// Returns true if tokens go back.
+    fn gives_back(&self) -> bool {
+        self.booking.as_ref().is_some_and(|booking| booking.out < 0)
+    }
+
     /// Returns true if a plain write is enough for this limit.
     fn plain(&self) -> bool {
         if self.restamp(Occasion::Needed).is_some_and(|stamp| stamp.set.is_some()) {
@@ -165,6 +171,10 @@ impl LimitPlan<'_> {
         }
         match self.balance.basis {
             Basis::Changed | Basis::New => !self.applies,
+            // The refill instant can neither move nor stay without it.
+            Basis::Restored => false,
+            // Only within the period that it was taken in, and the refill instant tells that.
+            _ if self.wanted.is_quota() && self.gives_back() => false,
             Basis::Full | Basis::Accrued(_) if !self.named() => true,
             _ if self.is_set() => false,
             Basis::Full | Basis::Accrued(_) => self.take == 0 || !self.refuses() || self.tokens() >= self.out(),
@@ -204,7 +214,7 @@ impl LimitPlan<'_> {
     /// - at least `lowest + out − credit`, where `lowest` is the balance that the lifetime allows to be left, and 0 for
     ///   asks;
     /// - at most `ceiling − a − refund`, where `a` is rounded up.
-    fn write(&self, refill: RefillInstant, ttl: Option<i64>, now: i64) -> Option<LimitWrite> {
+    fn write(&self, refill: RefillInstant, ttl: Option<i64>, item: (&Image, u32), now: i64) -> Option<LimitWrite> {
         let moving = refill == RefillInstant::Moves;
         if !moving && !self.named() {
             return None;
@@ -228,7 +238,11 @@ impl LimitPlan<'_> {
             }
             _ => (TokenWrite::Set { to: self.left(), from: self.stored.and_then(|s| s.tokens) }, 0),
         };
-        let changed = matches!(self.balance.basis, Basis::Changed | Basis::New);
+        let changed = match self.balance.basis {
+            Basis::Changed | Basis::New => true,
+            Basis::Restored => self.stored.and_then(LimitImage::kind).as_ref() != Some(&self.wanted),
+            Basis::Accrued(_) | Basis::Full => false,
+        };
         Some(LimitWrite {
             name: self.name.clone(),
             tokens,
@@ -239,6 +253,7 @@ impl LimitPlan<'_> {
             set_fraction: (fraction != old_fraction).then_some(fraction),
             refund: self.refund(),
             soft: self.restamp(if moving { Occasion::Opportune } else { Occasion::Needed }),
+            quota: QuotaWrite::between(self.stored, &self.wanted, self.balance.basis, item.0, item.1),
         })
     }
 }
@@ -246,8 +261,12 @@ impl LimitPlan<'_> {
 /// Computes the write that achieves `goal` on the item of `image`, admission already decided (by [`balances`]).
 pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
     let parts = parts(image, goal);
+    let shards = goal.shards.max(image.shards());
     let expired = image.valid_until.filter(|until| *until <= goal.now);
-    let moving = expired.is_some() || parts.iter().any(|part| !part.plain());
+    let quotas = image.calendar_quota().is_some() || parts.iter().any(|part| part.wanted.is_quota());
+    // Python clients restore a quota when the stamp tells them to.
+    let unstamped = quotas && image.valid_until.is_none();
+    let moving = expired.is_some() || unstamped || parts.iter().any(|part| !part.plain());
     let instant = if moving { RefillInstant::Moves } else { RefillInstant::Stays };
     let refunds = goal.adjust.iter().any(|booking| booking.consumed < 0 || booking.out < 0);
     // Only forward: a neighbour whose clock is ahead has spent that time already. Unless it is too far ahead to be
@@ -263,12 +282,23 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         expect_refill: moving.then_some(image.last_refill),
         expect_shards: image.shard_count,
         expect_incarnation: refunds.then(|| image.incarnation.clone()),
-        expect_valid: expired.map_or(Validity::AbsentOrAfter(goal.now), Validity::Expired),
+        expect_valid: match expired {
+            _ if quotas && moving => Validity::Renewed {
+                seen: image.valid_until,
+                until: parts.iter().filter_map(|part| part.wanted.resets()?.next(goal.now)).min(),
+            },
+            Some(expired) => Validity::Expired(expired),
+            None => Validity::AbsentOrAfter(goal.now),
+        },
         expect_enabled: if goal.take.iter().any(|take| *take > 0) { Enabled::Yes } else { Enabled::Any },
         expect_bypass: bypass(image),
         remove: leftovers(image, goal),
         // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
-        limits: parts.iter().filter_map(|part| part.write(instant, ttl, goal.now)).take(MAX_LIMITS).collect(),
+        limits: parts
+            .iter()
+            .filter_map(|part| part.write(instant, ttl, (image, shards), goal.now))
+            .take(MAX_LIMITS)
+            .collect(),
         set_refill,
         wcu_credit: if moving { wcu_credit(image, goal.now) } else { 0 },
         set_ttl,
@@ -302,7 +332,11 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         expect_bypass: bypass(image),
         remove: Vec::new(),
         // Nothing is taken here, so that the lifetime says nothing.
-        limits: parts.iter().filter_map(|part| part.write(RefillInstant::Moves, None, now)).take(MAX_LIMITS).collect(),
+        limits: parts
+            .iter()
+            .filter_map(|part| part.write(RefillInstant::Moves, None, (image, shards), now))
+            .take(MAX_LIMITS)
+            .collect(),
         set_refill: Some(now),
         wcu_credit,
         set_ttl: None,
@@ -390,7 +424,8 @@ fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>> {
         });
     }
     // A write has room for so many: what is booked goes before what only gains.
-    parts.sort_by_key(|part| !(part.applies || part.named()));
+    // So does a quota, which the refill instant must not leave behind.
+    parts.sort_by_key(|part| !(part.applies || part.named() || part.wanted.is_quota()));
     parts
 }
 

@@ -105,6 +105,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         refunded: None,
         soft: None,
         consumed: Some(0),
+        quota: None,
     });
     let mut item = Image { shard_count: Some(1), limits: stored.collect(), ..Image::default() };
     let mut images = vec![item.clone(); 4];
@@ -217,6 +218,7 @@ fn one_limit(capacity: i64, refill: i64, period: i64) -> (Vec<AppliedLimit>, Ima
         refunded: None,
         soft: None,
         consumed: Some(0),
+        quota: None,
     };
     (vec![limit], Image { shard_count: Some(1), limits: vec![stored], ..Image::default() })
 }

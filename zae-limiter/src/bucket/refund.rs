@@ -63,6 +63,10 @@ pub(crate) struct Mark {
     pub(crate) kind: Kind,
     /// The observation right after that.
     pub(crate) since: u64,
+    /// The instant at which they were taken, in epoch ms.
+    pub(crate) taken_at: i64,
+    /// The number of resets by hand until then, of a quota.
+    pub(crate) resets_by_hand: i64,
 }
 
 /// Tells one refund from another, so that one which the network delivers twice counts once.
@@ -127,12 +131,21 @@ pub(crate) struct Baseline {
     pub(crate) at: i64,
     /// Which of its lane's observations that was.
     pub(crate) since: u64,
+    /// The number of resets by hand until then, by limit; empty where none is a quota.
+    pub(crate) resets_by_hand: Amounts,
 }
 
 impl Baseline {
     /// The mark of the limit at `index` with these parameters.
     pub(crate) fn mark(&self, index: usize, kind: &Kind) -> Option<Mark> {
-        self.nets.get(index).map(|net| Mark { net: *net, at: self.at, kind: kind.clone(), since: self.since })
+        self.nets.get(index).map(|net| Mark {
+            net: *net,
+            at: self.at,
+            kind: kind.clone(),
+            since: self.since,
+            taken_at: self.at,
+            resets_by_hand: self.resets_by_hand.get(index).copied().unwrap_or(0),
+        })
     }
 
     /// The more cautious of both, for tokens that are given back together.
@@ -173,6 +186,8 @@ impl Settled {
             at: one.at.min(other.at),
             kind: other.kind,
             since: one.since.min(other.since),
+            taken_at: one.taken_at.min(other.taken_at),
+            resets_by_hand: one.resets_by_hand.min(other.resets_by_hand),
         });
     }
 }
@@ -203,11 +218,10 @@ impl From<(LimitName, i64)> for Booking {
 impl Mark {
     /// Mt that a refund at `now` (epoch ms) may be worth, where `refunded` was refunded until now; negative for
     /// nothing.
-    fn room(&self, kind: &Kind, shards: u32, refunded: i64, now: i64) -> i64 {
+    fn room(&self, kind: &Kind, ceiling: i64, shards: u32, refunded: i64, now: i64) -> i64 {
         let gained = |kind: &Kind| kind.share(shards).gained(self.at, now);
         // The rate may have been changed in between: neither one nor the other gained more.
         let gained = gained(kind).max(gained(&self.kind));
-        let ceiling = kind.share(shards).ceiling();
         ceiling.saturating_sub(self.net).saturating_sub(gained).saturating_sub(refunded)
     }
 }
@@ -229,11 +243,16 @@ pub(crate) fn book<'a>(
         let mut booking = Booking::from((name.clone(), *amount));
         let stored = image.limit(name.as_str());
         let kind = stored.and_then(LimitImage::kind);
-        if let (true, Some(mark), Some(kind)) = (*amount < 0, mark, kind) {
+        let is_lost = stored.is_some_and(|stored| is_of_another_period(stored, mark.as_ref(), now));
+        if *amount < 0 && is_lost {
+            // The tokens of a period end with it. That they were not consumed is counted all the same.
+            booking.out = 0;
+        } else if let (true, Some(mark), Some(stored), Some(kind)) = (*amount < 0, mark, stored, kind) {
             // One after the other: what was refunded before takes room from the next.
             let before = bookings.iter().find(|known| known.name == *name).map_or(0, |known| known.back);
-            let refunded = stored.and_then(|stored| stored.refunded).unwrap_or(0).saturating_add(before);
-            let room = peaks.highest(name, mark, now).room(&kind, shards, refunded, now);
+            let refunded = stored.refunded.unwrap_or(0).saturating_add(before);
+            let ceiling = stored.granted(&kind, shards).ceiling();
+            let room = peaks.highest(name, mark, now).room(&kind, ceiling, shards, refunded, now);
             booking.back = amount.saturating_neg().min(room.max(0));
             booking.out = -booking.back;
             booking.parts.push((mark.since, booking.back));
@@ -246,6 +265,14 @@ pub(crate) fn book<'a>(
     }
     bookings.retain(|booking| (booking.consumed, booking.out, booking.back) != (0, 0, 0));
     bookings
+}
+
+/// Returns true if tokens of a quota were taken in a period that is over at `now` (epoch ms), or nobody knows in which.
+fn is_of_another_period(stored: &LimitImage, mark: Option<&Mark>, now: i64) -> bool {
+    let Some(quota) = &stored.quota else { return false };
+    let Some(mark) = mark else { return true };
+    let reset_since = quota.resets.last(now).is_some_and(|reset| reset > mark.taken_at);
+    reset_since || quota.resets_by_hand != mark.resets_by_hand
 }
 
 impl Booking {

@@ -52,6 +52,7 @@ impl Bucket {
             refunded: None,
             soft: None,
             consumed: Some(0),
+            quota: None,
         };
         let item = Image { shard_count: Some(1), limits: vec![stored], ..Image::default() };
         let mut limit_set =
@@ -89,7 +90,7 @@ impl Bucket {
         let balances = balances(&self.item, &self.goal(&[], &[]));
         let nets = refund::nets(&self.item, &self.limits, &balances);
         let since = self.peaks.observe(&self.limit_set, 1, &nets, self.now);
-        Baseline { nets, at: self.now, since }
+        Baseline { nets, at: self.now, since, resets_by_hand: Default::default() }
     }
 
     /// The knowledge of the process that took them; others know only the baseline.

@@ -16,6 +16,7 @@ use crate::{
         image::{Leftover, LeftoverValue, Owner, StoredParams},
         incarnation::Incarnation,
         leftovers::Enabled,
+        quota::stored::QuotaWrite,
         refund::RefundStamp,
         soft::SoftWrite,
         watch::Watch,
@@ -89,6 +90,13 @@ pub(crate) enum Validity {
     AbsentOrAfter(i64),
     /// Exactly this expired stamp, which the write removes: it has done the pass that the stamp asks for.
     Expired(i64),
+    /// Exactly this stamp, or none, in place of which the write puts another: until when no quota is restored.
+    Renewed {
+        /// The stamp as it was seen.
+        seen: Option<i64>,
+        /// The new one (`None`: removed).
+        until: Option<i64>,
+    },
 }
 
 /// The effect of a write on one limit.
@@ -113,6 +121,8 @@ pub(crate) struct LimitWrite {
     pub(crate) refund: Option<RefundWrite>,
     /// Its stamp as a soft limit, where something depends on it.
     pub(crate) soft: Option<SoftWrite>,
+    /// The attributes of a quota.
+    pub(crate) quota: QuotaWrite,
 }
 
 /// The effect of a write on the count of refunds.

@@ -5,11 +5,14 @@
 //!
 //! The wait of a refusal is the longest of its limits' waits: all of them have to fit at once.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::{Value, json};
 
-use crate::model::status::LimitStatus;
+use crate::model::{limit::Limit, status::LimitStatus};
 
 /// At least one limit has too few tokens now; later it will have enough.
 ///
@@ -90,7 +93,7 @@ impl RateLimitExceeded {
             .statuses
             .iter()
             .map(|status| {
-                json!({
+                let mut map = json!({
                     "entity_id": status.entity_id,
                     "resource": status.resource,
                     "limit_name": status.limit.name(),
@@ -101,7 +104,13 @@ impl RateLimitExceeded {
                     "requested": status.requested,
                     "exceeded": status.exceeded,
                     "retry_after_seconds": seconds(status.retry_after),
-                })
+                });
+                if let (true, Some(members)) = (status.limit.is_quota(), map.as_object_mut()) {
+                    members.retain(|name, _| !name.starts_with("refill_"));
+                    members.insert("kind".to_owned(), "quota".into());
+                    members.insert("resets_at_ms".to_owned(), resets_at_ms(&status.limit).into());
+                }
+                map
             })
             .collect();
         json!({
@@ -112,6 +121,12 @@ impl RateLimitExceeded {
             "limits": limits,
         })
     }
+}
+
+/// The next reset of a quota, in epoch ms.
+fn resets_at_ms(limit: &Limit) -> Option<u64> {
+    let since = limit.next_reset(SystemTime::now())?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 /// Returns seconds with three decimals, as the Python package rounds them.

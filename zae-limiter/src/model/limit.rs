@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ValidationError, ValidationReason},
-    model::name::{IntoName, LimitName},
+    model::{
+        name::{IntoName, LimitName},
+        schedule::Resets,
+    },
 };
 
 /// The largest capacity or refill amount, in tokens. In millitokens it still leaves room in 63 bits for sums.
@@ -42,7 +45,7 @@ pub const MAX_LIMITS: usize = 23;
 /// [`with_burst`](Limit::with_burst) the capacity is the amount of one period.
 ///
 /// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; reading checks them as
-/// the constructors do.
+/// the constructors do. A quota that was read from the table also has `reset_schedule`, and is not read back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawLimit")]
 pub struct Limit {
@@ -57,6 +60,9 @@ pub struct Limit {
     /// True if it never refuses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     soft: bool,
+    /// The instants at which a quota is restored.
+    #[serde(rename = "reset_schedule", skip_serializing_if = "Option::is_none")]
+    resets: Option<Resets>,
 }
 
 /// A limit as it is serialised, before it is checked.
@@ -146,7 +152,7 @@ impl Limit {
         }
         let refill_period_seconds = period.as_secs();
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
-        Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds, soft: false })
+        Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds, soft: false, resets: None })
     }
 
     /// A limit from its four parts as they are stored.
@@ -163,7 +169,23 @@ impl Limit {
         check_amount("capacity", capacity, MAX_TOKENS)?;
         check_amount("refill_amount", refill_amount, MAX_TOKENS)?;
         check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
-        Ok(Self { name, capacity, refill_amount, refill_period_seconds, soft: false })
+        Ok(Self { name, capacity, refill_amount, refill_period_seconds, soft: false, resets: None })
+    }
+
+    /// A quota as it is stored: it gains nothing, and is restored by `resets`.
+    ///
+    /// # Errors
+    /// [`ValidationError`] naming the first of the parts that is invalid.
+    pub(crate) fn stored_quota(
+        name: impl IntoName<LimitName>,
+        capacity: u64,
+        refill_period_seconds: u64,
+        resets: Resets,
+    ) -> Result<Self, ValidationError> {
+        let name = name.into_name()?;
+        check_amount("capacity", capacity, MAX_TOKENS)?;
+        check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
+        Ok(Self { name, capacity, refill_amount: 0, refill_period_seconds, soft: false, resets: Some(resets) })
     }
 
     /// The same limit holding at most `capacity` tokens; the rate stays. It may be smaller than the rate.
@@ -205,7 +227,7 @@ impl Limit {
         self.capacity
     }
 
-    /// Tokens gained per period.
+    /// Tokens gained per period; 0 for a quota.
     pub fn refill_amount(&self) -> u64 {
         self.refill_amount
     }
@@ -215,13 +237,33 @@ impl Limit {
         Duration::from_secs(self.refill_period_seconds)
     }
 
+    /// Returns true if it gains nothing while a period runs, and is restored in one lump at certain instants.
+    pub fn is_quota(&self) -> bool {
+        self.resets.is_some()
+    }
+
+    /// The instants at which a quota is restored, as cron expressions and a time zone; `None` for a rate.
+    pub fn reset_schedule(&self) -> Option<String> {
+        self.resets.as_ref().map(ToString::to_string)
+    }
+
+    /// The instants at which a quota is restored.
+    pub(crate) fn resets(&self) -> Option<&Resets> {
+        self.resets.as_ref()
+    }
+
     /// Tokens gained per second.
     pub fn refill_rate(&self) -> f64 {
         self.refill_amount as f64 / self.refill_period_seconds as f64
     }
 
     /// The time in which an empty bucket fills, rounded up to whole seconds: the `w` of a `RateLimit-Policy` field.
+    ///
+    /// For a quota, the length of its period by the calendar: a minute, an hour, a day, 7, 31 or 366 days.
     pub fn fill_time(&self) -> Duration {
+        if let Some(resets) = &self.resets {
+            return Duration::from_secs(resets.cycle_seconds());
+        }
         let product = u128::from(self.capacity) * u128::from(self.refill_period_seconds);
         Duration::from_secs(u64::try_from(product.div_ceil(u128::from(self.refill_amount))).unwrap_or(u64::MAX))
     }

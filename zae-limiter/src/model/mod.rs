@@ -35,7 +35,7 @@ pub(crate) mod namespace;
 pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod reserve;
-#[allow(dead_code, reason = "the next change lets limits have schedules")]
+#[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod schedule;
 pub(crate) mod status;
 pub(crate) mod unsettled;

@@ -27,9 +27,10 @@ use crate::{
         access::{Access, ConfigTarget},
         limit::{Limit, Limits},
         name::{EntityId, LimitName, LimitScope, ResourceName},
+        schedule::Resets,
         status::StoredPolicy,
     },
-    wire::{Item, expression::Key},
+    wire::{Item, expression::Key, schedule},
 };
 
 /// The outage policy.
@@ -39,7 +40,11 @@ pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
 /// The switch of an operator.
 pub(crate) const DISABLED: &str = "disabled";
 /// Attributes of newer clients that change what a limit means.
-const UNSUPPORTED: [&str; 2] = ["cascade", "sched_tz"];
+const UNSUPPORTED: [&str; 1] = ["cascade"];
+/// The time zone of all schedules of an item.
+const ZONE: &str = "sched_tz";
+/// The instants at which a quota is restored.
+const RESETS: &str = "rsched";
 /// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
 const WINDOW_PREFIX: &str = "w_";
 /// The beginning of a limit's attributes.
@@ -151,7 +156,11 @@ impl StoredConfig {
     pub(crate) fn decode(item: &Item) -> Result<Self, RepositoryError> {
         let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
         let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
-        let limits = if unsupported.is_some() { None } else { decode_limits(item)? };
+        let (limits, unsupported) = match unsupported.map_or_else(|| decode_limits(item), |found| Err(found.into())) {
+            Ok(limits) => (limits, None),
+            Err(RepositoryError::Unsupported(unsupported)) => (None, Some(unsupported)),
+            Err(error) => return Err(error),
+        };
         let on_unavailable = match get_s(item, ON_UNAVAILABLE) {
             None => None,
             Some("allow") => Some(StoredPolicy::Allow),
@@ -202,7 +211,13 @@ fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
         let [Some(capacity), Some(refill), Some(period)] = fields else {
             return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
         };
-        let limit = Limit::of_seconds(name, capacity, refill, period);
+        let limit = match resets(item, name)? {
+            Some(resets) if refill == 0 => Limit::stored_quota(name, capacity, period, resets),
+            Some(_) => {
+                return Err(malformed(format!("limit {name} is refilled, and restored at certain instants too")));
+            }
+            None => Limit::of_seconds(name, capacity, refill, period),
+        };
         let limit = limit.map_err(|error| malformed(format!("limit {name}: {error}")))?;
         limits.push(if soft.contains(&name) { limit.soft() } else { limit });
     }
@@ -210,6 +225,21 @@ fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
         return Ok(None);
     }
     Limits::new(limits).map(Some).map_err(|error| malformed(error.to_string()))
+}
+
+/// The instants at which the limit called `name` is restored.
+///
+/// # Errors
+/// `Unsupported` when they cannot be read: a newer client wrote them, or knows another zone.
+fn resets(item: &Item, name: &str) -> Result<Option<Resets>, RepositoryError> {
+    let attribute = limit_attr(name, RESETS);
+    let Some(value) = item.get(&attribute) else { return Ok(None) };
+    let zone = item.get(ZONE).map(|zone| zone.as_s().map(String::as_str));
+    let read = match (value.as_s(), zone.transpose()) {
+        (Ok(text), Ok(zone)) => schedule::resets(text, zone).ok(),
+        _ => None,
+    };
+    read.ok_or_else(|| Unsupported { attribute, item: key_text(item) }.into())
 }
 
 /// The item's key, for messages.
@@ -234,7 +264,7 @@ fn unsupported(item: &Item) -> Option<String> {
         let field = || {
             keys::parse_limit_attr(name).is_none_or(|(_, field)| match field {
                 SOFT => !item.get(name).is_some_and(AttributeValue::is_bool),
-                field => !FIELDS.contains(&field),
+                field => !FIELDS.contains(&field) && field != RESETS,
             })
         };
         UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
@@ -322,7 +352,6 @@ mod tests {
         for (name, value) in [
             ("disabled", s("bypass")),
             ("cascade", AttributeValue::Bool(false)),
-            ("sched_tz", s("UTC")),
             ("l_rpm_sched", s("x")),
             ("l_rpm_soft", n(1)),
             ("w_rpm_cp", n(5)),
@@ -346,10 +375,34 @@ mod tests {
     }
 
     #[test]
+    fn a_calendar_quota_is_read_in_its_zone() {
+        let quota = [("l_q_cp", n(100)), ("l_q_ra", n(0)), ("l_q_rp", n(1)), ("l_q_rsched", s("1m0h0"))];
+        let mut attributes = quota.to_vec();
+        attributes.extend([("sched_tz", s("Europe/Berlin"))]);
+        attributes.extend(rpm());
+        let limits = StoredConfig::decode(&config(&attributes)).unwrap().supported().unwrap().limits.unwrap();
+        let read = limits.get("q").unwrap();
+        assert_eq!((read.capacity(), read.refill_amount(), read.fill_time().as_secs()), (100, 0, 86_400));
+        assert_eq!(read.reset_schedule().as_deref(), Some("\"0 0 * * *\" Europe/Berlin"));
+        assert!(!limits.get("rpm").unwrap().is_quota());
+        // Berlin is an hour ahead in January.
+        let new_year = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_767_225_600);
+        let next = read.next_reset(new_year).unwrap().duration_since(new_year).unwrap();
+        assert_eq!(next.as_secs(), 23 * 3_600);
+        attributes.push(("sched_tz", s("Europe/berlin")));
+        let read = StoredConfig::decode(&config(&attributes)).unwrap();
+        assert_eq!(read.unsupported.map(|u| u.attribute).as_deref(), Some("l_q_rsched"));
+    }
+
+    #[test]
     fn broken_items_are_refused() {
         for (attributes, problem) in [
             (vec![("l_rpm_cp", n(1)), ("l_rpm_ra", n(1))], "lacks"),
             (vec![("l_rpm_cp", s("1")), ("l_rpm_ra", n(1)), ("l_rpm_rp", n(1))], "whole number"),
+            (
+                vec![("l_q_cp", n(1)), ("l_q_ra", n(1)), ("l_q_rp", n(1)), ("l_q_rsched", s("1m0"))],
+                "refilled, and restored",
+            ),
             (vec![("l_rpm_cp", n(0)), ("l_rpm_ra", n(1)), ("l_rpm_rp", n(1))], "at least 1"),
             (vec![("l_wcu_cp", n(1)), ("l_wcu_ra", n(1)), ("l_wcu_rp", n(1))], "reserved"),
             (vec![("on_unavailable", s("ALLOW"))], "neither"),

@@ -40,6 +40,7 @@ pub(crate) mod keys;
 pub(crate) mod namespace;
 pub(crate) mod pause;
 pub(crate) mod provisioner;
+pub(crate) mod schedule;
 pub(crate) mod sequence;
 pub(crate) mod snapshot;
 pub(crate) mod switch;

@@ -4,6 +4,7 @@ mod clocks;
 mod counters;
 mod features;
 mod lifetimes;
+mod quotas;
 mod soft;
 mod switches;
 

@@ -7,9 +7,8 @@ use zae_limiter::{AcquireError, Cost, RateLimiter};
 
 use super::table::{By, STACK, Table};
 
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 8] = [
     "schedule",
-    "quota",
     "session",
     "disabled resource",
     "disabled entity",
@@ -107,4 +106,55 @@ async fn we_charge_the_parent_that_they_move_a_child_to() {
     table.ours.ok("acquire", take).await;
     assert_eq!(table.bucket("org-1", "gpt-4").await["rpm"].1, 6_000);
     assert_eq!(table.bucket("org-2", "gpt-4").await["rpm"], (7_000, 3_000));
+}
+
+/// Their quota of ten a day is one for both, on buckets of either side's making, and both see it restored at midnight.
+#[tokio::test(flavor = "multi_thread")]
+async fn we_share_their_calendar_quotas() {
+    let Some(table) = with_limits().await else { return };
+    for (resource, first) in [("by-them", By::Them), ("by-us", By::Us)] {
+        let used = json!({ "feature": "quota", "entity_id": "user-1", "resource": resource });
+        table.theirs.ok("use_feature", used).await;
+        let call = |consume: u64| json!({ "entity_id": "user-1", "resource": resource, "consume": { "rpm": consume } });
+        let (one, other) = table.writer_and_reader(first);
+        for day in 0..3 {
+            one.ok("acquire", call(4)).await;
+            other.ok("acquire", call(3)).await;
+            one.ok("acquire", call(3)).await;
+            for side in [one, other] {
+                let refused = side.refused("acquire", call(1)).await;
+                assert_eq!(refused["limits"][0]["available"], 0, "{resource}, day {day}: {refused:?}");
+            }
+            // Nothing drips in between.
+            table.advance(86_399);
+            table.ours.refused("acquire", call(1)).await;
+            table.theirs.refused("acquire", call(1)).await;
+            table.advance(1);
+        }
+        // Whoever comes second finds it restored already, and restores nothing again.
+        other.ok("acquire", call(10)).await;
+        one.refused("acquire", call(1)).await;
+        assert_eq!(table.bucket("user-1", resource).await["rpm"], (0, 40_000));
+    }
+}
+
+/// A limit that was a quota, and one that becomes it, on a bucket that both use.
+#[tokio::test(flavor = "multi_thread")]
+async fn we_follow_a_limit_into_a_quota_and_back() {
+    let Some(table) = with_limits().await else { return };
+    let call = |consume: u64| json!({ "entity_id": "user-1", "resource": "gpt-4", "consume": { "rpm": consume } });
+    table.ours.ok("acquire", call(4)).await;
+    let used = json!({ "feature": "quota", "entity_id": "user-1", "resource": "gpt-4" });
+    table.theirs.ok("use_feature", used).await;
+    table.ours.ok("acquire", call(6)).await;
+    table.advance(3_600);
+    table.ours.refused("acquire", call(1)).await;
+    table.theirs.refused("acquire", call(1)).await;
+    let scope = json!({ "entity_id": "user-1", "resource": "gpt-4", "principal": "ops" });
+    table.theirs.ok("delete_limits", scope).await;
+    // Ten a minute again.
+    table.advance(60);
+    table.ours.ok("acquire", call(5)).await;
+    table.theirs.ok("acquire", call(5)).await;
+    table.ours.refused("acquire", call(1)).await;
 }

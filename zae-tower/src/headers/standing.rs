@@ -4,7 +4,7 @@
 //! the most constrained bucket speaks for it: one that refused before one that did not, then the longer wait, then the
 //! smaller rest.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use smallvec::SmallVec;
 use zae_limiter::{Limit, LimitStatus, REQUEST_LIMIT_NAMES};
@@ -34,6 +34,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) exceeded: bool,
     /// Time until the request would fit.
     pub(crate) retry_after: Duration,
+    /// Until a quota is restored; `None` for what refills all the time.
+    pub(crate) restored_in: Option<Duration>,
 }
 
 impl<'a> From<&'a LimitStatus> for Standing<'a> {
@@ -53,11 +55,20 @@ pub(super) type Standings<'a> = SmallVec<[Standing<'a>; 2]>;
 impl<'a> Standing<'a> {
     /// Of a limit that granted and has so much left; how much was requested no longer matters.
     pub(super) fn granted((limit, available): (&'a Limit, i64)) -> Self {
+        // A quota comes back as a whole once in its period.
+        let (refill_amount, refill_period, restored_in) = if limit.is_quota() {
+            let now = SystemTime::now();
+            let restored_in = limit.next_reset(now).and_then(|reset| reset.duration_since(now).ok());
+            (limit.capacity(), limit.fill_time(), restored_in)
+        } else {
+            (limit.refill_amount(), limit.refill_period(), None)
+        };
         Self {
             name: limit.name().as_str(),
             capacity: limit.capacity(),
-            refill_amount: limit.refill_amount(),
-            refill_period_seconds: limit.refill_period().as_secs(),
+            refill_amount,
+            refill_period_seconds: refill_period.as_secs(),
+            restored_in,
             available,
             requested: 0,
             exceeded: false,
@@ -103,6 +114,9 @@ impl Standing<'_> {
 
     /// Milliseconds until the bucket is full, if nobody takes anything, rounded up. A debt counts.
     pub(super) fn full_in_millis(&self) -> u64 {
+        if let Some(restored_in) = self.restored_in.filter(|_| i128::from(self.available) < i128::from(self.capacity)) {
+            return millis_up(restored_in);
+        }
         let missing = (i128::from(self.capacity) - i128::from(self.available)).max(0).unsigned_abs();
         // Debts are of 64 bits, and periods of far less.
         divided(missing * u128::from(self.refill_period_seconds) * 1_000, self.refill_amount)

@@ -22,6 +22,7 @@ fn limit(name: &str, capacity: u64, refill_amount: u64, period: u64, available: 
         requested,
         exceeded,
         retry_after,
+        restored_in: None,
     }
 }
 
@@ -321,4 +322,14 @@ fn a_full_header_map_loses_the_headers_and_nothing_else() {
         dialect.write_standings(&mut headers, &[limit("rpm", 1, 1, 1, 1)], Some(Duration::from_secs(1)));
     }
     assert!(!headers.contains_key("ratelimit"));
+}
+
+#[test]
+fn a_quota_is_reset_when_its_period_ends_however_little_was_used() {
+    let quota = |available| Standing {
+        restored_in: Some(Duration::from_millis(7_200_500)),
+        ..limit("usd", 100, 100, 86_400, available)
+    };
+    assert_eq!((quota(99).full_in_millis(), quota(-5).full_in_millis()), (7_200_500, 7_200_500));
+    assert_eq!((quota(100).full_in_millis(), quota(40).window_seconds()), (0, 86_400));
 }

@@ -11,6 +11,9 @@
 
 pub(crate) mod grant;
 #[cfg(test)]
+mod plan_tests;
+pub(crate) mod stored;
+#[cfg(test)]
 mod vectors;
 
 use crate::{bucket::schedule::accrual::Course, model::schedule::Resets};

@@ -3,12 +3,17 @@
 //! An expression *begins* at a minute that it matches while it does not match the minute before. `* 9 * * *` begins
 //! once a day, and `* * * * *` never. There is no horizon: a reset of 31 January is found in March.
 
+use std::time::{Duration, SystemTime};
+
 use crate::{
     bucket::schedule::{
         MINUTE,
         search::{Wanted, first, last, matches},
     },
-    model::schedule::{Cron, Resets, Zone},
+    model::{
+        limit::Limit,
+        schedule::{Cron, Resets, Zone},
+    },
 };
 
 impl Resets {
@@ -20,6 +25,15 @@ impl Resets {
     /// The earliest reset after `now`, in epoch ms.
     pub(crate) fn next(&self, now: i64) -> Option<i64> {
         self.crons().iter().filter_map(|cron| next_edge(cron, self.zone(), now)).min()
+    }
+}
+
+impl Limit {
+    /// The first instant after `after` at which a quota is restored; `None` for a rate.
+    pub fn next_reset(&self, after: SystemTime) -> Option<SystemTime> {
+        let since = after.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let next = self.resets()?.next(i64::try_from(since.as_millis()).ok()?)?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(next).ok()?))
     }
 }
 

@@ -127,7 +127,10 @@ impl LocalShares {
             let requested = asked(limit.name());
             let amount = i64::try_from(requested).unwrap_or(i64::MAX).saturating_mul(MILLI);
             let missing = if amount == 0 || limit.is_soft() { 0 } else { amount - balance.tokens };
-            let wait = u64::try_from(balance.kind.wait_ms(missing)).unwrap_or(u64::MAX);
+            let wait = match balance.kind.restored_in(now).filter(|_| missing > 0) {
+                Some(restored_in) => restored_in.max(0).unsigned_abs(),
+                None => u64::try_from(balance.kind.wait_ms(missing)).unwrap_or(u64::MAX),
+            };
             let status = LimitStatus {
                 entity_id: wish.entity.clone(),
                 resource: wish.resource.clone(),

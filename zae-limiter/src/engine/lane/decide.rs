@@ -26,6 +26,7 @@ use crate::bucket::{
     limit_set::LimitSet,
     opening::Opening,
     plan::{Goal, balances, guards_itself, plan, restamps},
+    quota::stored::StoredQuota,
     refund::Booking,
     soft::SoftStamp,
     write::BucketWrite,
@@ -151,8 +152,14 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
         Some(balances) => balances.get(index).copied().unwrap_or(0).clamp(0, share.ceiling()),
         None => share.ceiling(),
     };
-    let balances: Vec<Balance> =
-        shares.iter().enumerate().map(|(index, share)| Balance::new(start(index, share), share.clone())).collect();
+    let balances: Vec<Balance> = shares
+        .iter()
+        .enumerate()
+        .map(|(index, share)| Balance {
+            restored_in: share.restored_in(now),
+            ..Balance::new(start(index, share), share.clone())
+        })
+        .collect();
     let Serving { served, take, .. } = serve(&limit_set.applied, &balances, asks);
     let limits = limit_set.applied.iter().enumerate().map(|(index, limit)| LimitImage {
         name: limit.name.clone(),
@@ -162,12 +169,19 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
         refunded: None,
         soft: opening.soft_until.filter(|_| limit.is_soft()).map(SoftStamp::Until),
         consumed: Some(take[index].into()),
+        quota: limit.kind.resets().map(|resets| StoredQuota {
+            resets: resets.clone(),
+            grant_count: Some(opening.shards),
+            topped_up: None,
+            resets_by_hand: 0,
+        }),
     });
     let full = lifetime::full_in(balances.iter().zip(take.iter().copied()));
     let image = Image {
         last_refill: now,
         shard_count: Some(opening.shards),
         ttl: limit_set.lifetime.end(full, now),
+        valid_until: limit_set.applied.iter().filter_map(|limit| limit.kind.resets()?.next(now)).min(),
         owner: limit_set.owner.clone(),
         incarnation: Some(opening.incarnation),
         limits: limits.collect(),

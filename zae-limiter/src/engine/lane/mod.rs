@@ -70,8 +70,10 @@ use tokio::{sync::Notify, time::Instant};
 use super::telemetry::{self, ReserveFlow, Under};
 use crate::{
     bucket::{
-        image::{Balance, Image},
+        Amounts,
+        image::{Balance, Image, LimitImage},
         key::BucketKey,
+        kind::AppliedLimit,
         limit_set::LimitSet,
         peaks::Peaks,
         refund::{self, Baseline, Booking},
@@ -293,7 +295,13 @@ impl Lane {
     pub(super) fn observe(&self, limit_set: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
         let nets = refund::nets(image, &limit_set.applied, balances);
         let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
-        Baseline { nets, at: now, since }
+        let resets_by_hand = if image.calendar_quota().is_some() {
+            let stored = |limit: &AppliedLimit| image.limit(limit.name.as_str()).map_or(0, LimitImage::resets_by_hand);
+            limit_set.applied.iter().map(stored).collect()
+        } else {
+            Amounts::new()
+        };
+        Baseline { nets, at: now, since, resets_by_hand }
     }
 
     /// Notes what a write of this process has refunded.

@@ -132,7 +132,9 @@ impl Target {
     pub(crate) fn too_large(&self, amounts: &[i64]) -> Vec<LimitStatus> {
         let LimitSet { limits, applied, .. } = &*self.limit_set;
         let limits = limits.iter().zip(applied).zip(amounts);
-        let too_large = limits.filter(|((_, applied), amount)| applied.never_lets_pass(**amount));
+        // What is topped up raises a quota's ceiling: only the bucket knows.
+        let fixed = limits.filter(|((_, applied), _)| !applied.kind.is_quota());
+        let too_large = fixed.filter(|((_, applied), amount)| applied.never_lets_pass(**amount));
         too_large
             .map(|((limit, _), amount)| LimitStatus {
                 entity_id: self.entity().clone(),

@@ -91,6 +91,20 @@ impl Cron {
         })
     }
 
+    /// The length of its cycle, in seconds: the unit above the longest field that is restricted.
+    pub(crate) fn cycle_seconds(&self) -> u64 {
+        const DAY: u64 = 86_400;
+        let restricts = |index: usize, field: CronField| self.fields[index].values != field.all();
+        let cycles = [
+            (3, CronField::Month, 366 * DAY),
+            (2, CronField::DayOfMonth, 31 * DAY),
+            (4, CronField::DayOfWeek, 7 * DAY),
+            (1, CronField::Hour, DAY),
+            (0, CronField::Minute, 3_600),
+        ];
+        cycles.into_iter().find(|(index, field, _)| restricts(*index, *field)).map_or(60, |(_, _, cycle)| cycle)
+    }
+
     /// The fields with their texts.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (CronField, &Field)> {
         CronField::ALL.into_iter().zip(&self.fields)

@@ -19,7 +19,14 @@ mod hostile_tests;
 pub(crate) mod vectors;
 pub(crate) mod zone;
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use serde::{Serialize, Serializer};
 
 pub(crate) use self::{
     cron::Cron,
@@ -71,7 +78,9 @@ impl Schedule {
 }
 
 /// The instants at which a quota is restored: those at which one of its expressions begins to match.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Two of equal text and zone are equal.
+#[derive(Clone, Debug)]
 pub(crate) struct Resets {
     crons: Arc<[Cron]>,
     text: Arc<str>,
@@ -116,10 +125,48 @@ impl Resets {
         &self.zone
     }
 
+    /// The length of the shortest period, in seconds, as the calendar names it: a minute, an hour, a day, 7, 31 or 366
+    /// days.
+    pub(crate) fn cycle_seconds(&self) -> u64 {
+        self.crons.iter().map(Cron::cycle_seconds).min().unwrap_or(60)
+    }
+
     /// Returns true if some reset lies where clocks are set forward and back: skipped on one day of the year, doubled
     /// on another.
     pub(crate) fn meets_clock_changes(&self) -> bool {
         self.zone.changes_its_clock() && self.crons.iter().any(|cron| cron.begins_between_hours(1, 3))
+    }
+}
+
+impl PartialEq for Resets {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text && self.zone == other.zone
+    }
+}
+
+impl Eq for Resets {}
+
+impl Hash for Resets {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.text, &self.zone).hash(state);
+    }
+}
+
+/// Writes each expression in quotes, and the zone.
+impl fmt::Display for Resets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for cron in &*self.crons {
+            write!(f, "\"{cron}\" ")?;
+        }
+        write!(f, "{}", self.zone)
+    }
+}
+
+/// A list of expressions, each with the zone.
+impl Serialize for Resets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entry = |cron: &Cron| BTreeMap::from([("cron", cron.to_string()), ("tz", self.zone.to_string())]);
+        serializer.collect_seq(self.crons.iter().map(entry))
     }
 }
 

@@ -36,6 +36,7 @@ fn fullest(limits: usize) -> BucketWrite {
         refunded: Some(1_000_000_007),
         soft: None,
         consumed: Some(0),
+        quota: None,
     });
     let image = Image {
         last_refill: 1_767_225_600_000,

@@ -12,7 +12,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS, TTL,
-    UNSUPPORTED, UNSUPPORTED_FIELDS, VALID_UNTIL,
+    VALID_UNTIL,
+    quota::{RESETS, SCHEDULE, ZONE},
 };
 use crate::wire::{Item, keys};
 
@@ -50,14 +51,16 @@ pub(super) struct Found<'a> {
     pub(super) disabled: Option<&'a AttributeValue>,
     /// True if newer clients keep the copies of the owner's record.
     pub(super) owner_stamped: bool,
+    /// `sched`.
+    pub(super) schedule: Option<&'a AttributeValue>,
+    /// `rsched`.
+    pub(super) resets: Option<&'a AttributeValue>,
+    /// `sched_tz`.
+    pub(super) zone: Option<&'a AttributeValue>,
     /// Attributes that may be over.
     pub(super) leftovers: Vec<(&'a str, &'a AttributeValue, Stamp)>,
     /// By name.
     pub(super) limits: Vec<FoundLimit<'a>>,
-    /// Which of the unsupported features it has, the first of the list.
-    feature: Option<usize>,
-    /// An attribute of an unsupported feature of one limit.
-    limit_feature: Option<&'a str>,
 }
 
 /// The attributes of one limit that an item has.
@@ -81,6 +84,16 @@ pub(super) struct FoundLimit<'a> {
     pub(super) fraction: Option<&'a AttributeValue>,
     /// `z_{limit}_rb`.
     pub(super) refunded: Option<&'a AttributeValue>,
+    /// `sched`, its own.
+    pub(super) schedule: Option<&'a AttributeValue>,
+    /// `rsched`, its own.
+    pub(super) resets: Option<&'a AttributeValue>,
+    /// `gc`.
+    pub(super) grant_count: Option<&'a AttributeValue>,
+    /// `tu`.
+    pub(super) topped_up: Option<&'a AttributeValue>,
+    /// `rn`.
+    pub(super) resets_by_hand: Option<&'a AttributeValue>,
 }
 
 impl<'a> Found<'a> {
@@ -103,12 +116,12 @@ impl<'a> Found<'a> {
                 DISABLED => found.disabled = Some(value),
                 BYPASS => found.leftovers.push((BYPASS, value, Stamp::Until)),
                 "pgen" | "pinc" => found.owner_stamped = true,
+                SCHEDULE => found.schedule = Some(value),
+                RESETS => found.resets = Some(value),
+                ZONE => found.zone = Some(value),
                 other => match keys::parse_bucket_attr(other) {
                     Some((limit, field)) => found.limit(limit, field, other, value),
-                    None => match ours_of(other) {
-                        Some((limit, field)) => ours.push((limit, field, value)),
-                        None => found.feature(other),
-                    },
+                    None => ours.extend(ours_of(other).map(|(limit, field)| (limit, field, value))),
                 },
             }
         }
@@ -138,25 +151,19 @@ impl<'a> Found<'a> {
             "tc" => stored.consumed = Some(value),
             "soft" => stored.soft = Some(value),
             // `a_ws` is a fine name for a limit: its own `b_a_ws_tk` ends in a known field.
+            SCHEDULE => stored.schedule = Some(value),
+            RESETS => stored.resets = Some(value),
             _ if QUOTA_FIELDS.iter().any(|quota| attribute.ends_with(quota)) => {
+                match field {
+                    "gc" => stored.grant_count = Some(value),
+                    "tu" => stored.topped_up = Some(value),
+                    "rn" => stored.resets_by_hand = Some(value),
+                    _ => {}
+                }
                 self.leftovers.push((attribute, value, Stamp::Quota));
-            }
-            _ if UNSUPPORTED_FIELDS.iter().any(|unsupported| attribute.ends_with(unsupported)) => {
-                self.limit_feature = Some(attribute);
             }
             _ => {}
         }
-    }
-
-    /// Notes an unsupported feature; the first of the list is reported, whatever the item's order.
-    fn feature(&mut self, name: &str) {
-        let index = UNSUPPORTED.iter().position(|feature| *feature == name);
-        self.feature = [self.feature, index].into_iter().flatten().min();
-    }
-
-    /// An attribute that says that a plain conditional write would enforce the bucket wrongly.
-    pub(super) fn unsupported(&self) -> Option<&str> {
-        self.feature.map(|index| UNSUPPORTED[index]).or(self.limit_feature)
     }
 }
 

@@ -29,6 +29,7 @@
 #[cfg(test)]
 mod bounds;
 mod found;
+mod quota;
 mod update;
 
 use std::collections::HashMap;
@@ -78,10 +79,6 @@ const CASCADE: &str = "cascade";
 pub(in crate::wire) const DISABLED: &str = "disabled";
 /// Until when newer clients let everything through.
 pub(in crate::wire) const BYPASS: &str = "bypass";
-/// Features of newer clients that a plain conditional write would enforce wrongly.
-const UNSUPPORTED: [&str; 3] = ["sched", "rsched", "sched_tz"];
-/// The same, of single limits.
-const UNSUPPORTED_FIELDS: [&str; 2] = ["_sched", "_rsched"];
 /// Fields of a limit that is a quota; those left over when the limit is a rate again decide nothing.
 const QUOTA_FIELDS: [&str; 7] = ["_ws", "_rsa", "_wa", "_wtc", "_gc", "_tu", "_rn"];
 
@@ -107,9 +104,6 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
     let number = |name: &str, value| whole_number(item, value, || name.to_owned());
     let counted = |name: &str, value| count(item, value, || name.to_owned());
     let Some(last_refill) = number(REFILL, found.last_refill)? else { return Ok(None) };
-    if let Some(attribute) = found.unsupported() {
-        return Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into());
-    }
     let unsupported = |attribute: &str| Unsupported { attribute: attribute.to_owned(), item: key(item) };
     let mut image = Image {
         last_refill,
@@ -128,6 +122,7 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
             cascade: matches!(found.cascade, Some(AttributeValue::Bool(true))),
             parent: text(found.parent).map(Into::into),
         },
+        scheduled: found.schedule.is_some() || found.resets.is_some(),
         owner_stamped: found.owner_stamped,
         incarnation: text(found.incarnation).map(Into::into),
         ..Image::default()
@@ -151,7 +146,15 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         let refunded = balance(item, stored.refunded, || refunded_attr(stored.name))?;
         let soft = stored.soft.map(|value| soft_stamp(value).ok_or_else(|| keys::bucket_attr(stored.name, "soft")));
         let soft = soft.transpose().map_err(|attribute| unsupported(&attribute))?;
-        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed });
+        let quota = quota::read(item, &found, stored, params)?;
+        image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed, quota });
+    }
+    if let Some(limit) = image.calendar_quota() {
+        // Shards of a quota take from each other, which is not done here.
+        if image.shards() > 1 {
+            return Err(unsupported(&keys::bucket_attr(limit.name.as_str(), quota::RESETS)).into());
+        }
+        quota::claim(&mut image);
     }
     Ok(Some(image))
 }
@@ -162,8 +165,12 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
 /// As [`decode`]; also `Unsupported` when it has a limit that is no plain rate.
 pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
     let image = decode(item, now)?;
-    match image.as_ref().and_then(|image| Some(&*image.quota()?.attribute)) {
-        Some(attribute) => Err(Unsupported { attribute: attribute.to_owned(), item: key(item) }.into()),
+    let first = |image: &Image| match image.quota() {
+        Some(leftover) => Some(leftover.attribute.clone()),
+        None => quota_attribute(image),
+    };
+    match image.as_ref().and_then(first) {
+        Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
         None => Ok(image),
     }
 }
@@ -174,7 +181,10 @@ pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, Repos
 /// As [`decode`]; also `Unsupported` when it has anything of newer clients, be it over or not.
 pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError> {
     let image = decode(item, i64::MIN)?;
-    let first = |image: &Image| image.leftovers.first().map(|leftover| leftover.attribute.clone());
+    let first = |image: &Image| match image.leftovers.first() {
+        Some(leftover) => Some(leftover.attribute.clone()),
+        None => quota_attribute(image),
+    };
     match image.as_ref().and_then(first) {
         Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
         None => Ok(image),
@@ -196,6 +206,11 @@ fn soft_stamp(value: &AttributeValue) -> Option<SoftStamp> {
         AttributeValue::Bool(flag) => Some(SoftStamp::Flag(*flag)),
         _ => None,
     }
+}
+
+/// The attribute that makes a limit of `image` a quota.
+fn quota_attribute(image: &Image) -> Option<String> {
+    image.calendar_quota().map(|limit| keys::bucket_attr(limit.name.as_str(), quota::RESETS))
 }
 
 /// Returns the leftovers that are over by `now`; as the error, the name of an attribute that is not over.
@@ -343,6 +358,12 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
         if let Some(stamp) = limit.soft {
             item.insert(keys::bucket_attr(limit.name.as_str(), "soft"), soft_value(stamp));
         }
+        if let Some(quota) = &limit.quota {
+            quota::put_new(&mut item, limit.name.as_str(), quota);
+        }
+    }
+    if let Some(until) = image.valid_until {
+        item.insert(VALID_UNTIL.to_owned(), n(until));
     }
     item
 }

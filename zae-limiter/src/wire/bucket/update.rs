@@ -21,7 +21,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr,
+    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, quota,
     refunded_attr, s, soft_value, watch_text,
 };
 use crate::{
@@ -154,6 +154,10 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
             e.expect(&valid, Some(stamp));
             e.remove(&valid);
         }
+        Validity::Renewed { seen, until } => {
+            e.expect(&valid, seen);
+            e.set_or_remove(&valid, until);
+        }
     }
     if let Some(incarnation) = &write.expect_incarnation {
         let name = e.name(INCARNATION);
@@ -165,6 +169,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
     for part in &write.limits {
         limit(&mut e, part);
     }
+    quota::update(&mut e, write);
     if write.wcu_credit != 0 {
         let name = e.name(keys::bucket_attr(WCU, "tk"));
         e.add(&name, write.wcu_credit);

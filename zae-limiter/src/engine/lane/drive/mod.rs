@@ -48,7 +48,9 @@ use crate::{
                 late::LateWrite,
                 outcome::{contended, deduplicated, kind, unknown},
                 request::{Sending, WriteDraft, WriteRequest},
-                round::{balances, debts, drop_strangers, fill_up, grant, opening, rest, serve_from_reserve},
+                round::{
+                    balances, debts, drop_strangers, ends_soon, fill_up, grant, opening, rest, serve_from_reserve,
+                },
             },
             queue::{Fetch, Waiting},
             refuse::{At, answer_refused, in_line, shards},
@@ -213,7 +215,8 @@ impl<'a> Drive<'a> {
             soft_until: soft_until(&self.asks),
             now,
         };
-        let may_reserve = self.reserving && shards == 1 && !image.disabled && in_line(&image, limit_set);
+        let ends_soon = ends_soon(lane, limit_set, now);
+        let may_reserve = self.reserving && shards == 1 && !image.disabled && !ends_soon && in_line(&image, limit_set);
         let mut order = |left: &[i64]| if may_reserve { lane.reserve()?.order(left, Instant::now()) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
         let at = At { image: &image, shards, now, written_in: Duration::ZERO };

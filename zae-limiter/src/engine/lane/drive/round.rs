@@ -110,6 +110,14 @@ pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written:
     reserve.observe(&left(limit_set, image, written.now), now, &lane.shared.random);
 }
 
+/// Returns true if a quota is restored so soon that nothing is debited ahead at `now` (epoch ms): a lot would live on
+/// after it, by a clock that may be wrong.
+pub(super) fn ends_soon(lane: &Lane, limit_set: &LimitSet, now: i64) -> bool {
+    const CLOCKS_MS: i64 = 1_000;
+    let life = i64::try_from(lane.shared.options.reserve_life.as_millis()).unwrap_or(i64::MAX);
+    limit_set.restored_in(now).is_some_and(|left| left < life.saturating_add(CLOCKS_MS))
+}
+
 /// Counts what adjustments took from balances that did not have it.
 pub(super) fn debts(image: &Image, adjust: &[Booking]) {
     for Booking { name, out: amount, .. } in adjust {

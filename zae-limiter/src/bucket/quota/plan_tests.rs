@@ -1,0 +1,192 @@
+//! Quotas against an ideal one: full at each reset, less what is granted since.
+
+use proptest::prelude::*;
+
+use super::stored::StoredQuota;
+use crate::{
+    bucket::{
+        Params,
+        apply::apply,
+        image::{Image, LimitImage},
+        kind::{AppliedLimit, Enforcement, Kind},
+        lifetime::Lifetime,
+        peaks::Peaks,
+        plan::{Goal, balances, plan},
+        refund::{Mark, Settled, book},
+    },
+    model::{
+        name::LimitName,
+        schedule::{Resets, Zone},
+    },
+};
+
+/// 2026-03-28T12:00:00Z: Berlin sets its clocks forward in the night, and the month ends soon.
+const START: i64 = 1_774_699_200_000;
+const HOUR: i64 = 3_600_000;
+const CAPACITY: i64 = 10_000;
+
+fn resets(text: &str) -> Resets {
+    Resets::new([text.parse().unwrap()], Zone::new("Europe/Berlin").unwrap()).unwrap()
+}
+
+fn quota(resets: &Resets) -> AppliedLimit {
+    let kind = Kind::Quota { capacity: CAPACITY, period: 1_000, resets: resets.clone() };
+    AppliedLimit { name: LimitName::new("day").unwrap(), kind, enforcement: Enforcement::Hard }
+}
+
+fn rate() -> AppliedLimit {
+    let kind = Kind::Rate(Params { capacity: 5_000, refill: 1_000, period: HOUR });
+    AppliedLimit { name: LimitName::new("rate").unwrap(), kind, enforcement: Enforcement::Hard }
+}
+
+/// A full bucket of `limits`, as its creation leaves it.
+fn bucket(limits: &[AppliedLimit]) -> Image {
+    let stored = limits.iter().map(|limit| LimitImage {
+        name: limit.name.clone(),
+        tokens: Some(limit.kind.ceiling()),
+        params: limit.kind.stored(),
+        fraction: 0,
+        refunded: None,
+        soft: None,
+        consumed: Some(0),
+        quota: limit.kind.resets().map(|resets| StoredQuota {
+            resets: resets.clone(),
+            grant_count: Some(1),
+            topped_up: None,
+            resets_by_hand: 0,
+        }),
+    });
+    let next = limits.iter().filter_map(|limit| limit.kind.resets()?.next(START)).min();
+    Image { last_refill: START, shard_count: Some(1), valid_until: next, limits: stored.collect(), ..Image::default() }
+}
+
+fn goal<'a>(limits: &'a [AppliedLimit], take: &'a [i64], now: i64) -> Goal<'a> {
+    Goal { limits, take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, soft_until: None, now }
+}
+
+/// Does what is planned from the item as it is.
+fn write(item: &mut Image, goal: &Goal<'_>) {
+    let write = plan(item, goal);
+    assert!(apply(item, &write));
+}
+
+/// The quota as it should be.
+struct Ideal {
+    resets: Resets,
+    tokens: i64,
+    at: i64,
+}
+
+impl Ideal {
+    fn advance(&mut self, now: i64) {
+        if self.resets.last(now).is_some_and(|reset| reset > self.at) {
+            self.tokens = CAPACITY;
+        }
+        self.at = now;
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_several_processes_are_granted_is_what_the_ideal_quota_grants(
+        schedule in prop::sample::select(vec!["0 0 * * *", "0 */6 * * *", "30 2 * * *", "0 0 31 * *", "0 9 * * 1"]),
+        beside in any::<bool>(),
+        steps in prop::collection::vec((0..30 * HOUR, 1_i64..CAPACITY + 1, 0_usize..3), 1..60),
+    ) {
+        let resets = resets(schedule);
+        let mut limits = vec![quota(&resets)];
+        if beside {
+            limits.push(rate());
+        }
+        let mut item = bucket(&limits);
+        let mut images = vec![item.clone(); 3];
+        let mut ideal = Ideal { resets: resets.clone(), tokens: CAPACITY, at: START };
+        let mut now = START;
+        for (pause, take, process) in steps {
+            now += pause;
+            ideal.advance(now);
+            let take: Vec<i64> = if beside { vec![take, 1] } else { vec![take] };
+            loop {
+                let image = images[process].clone();
+                let held = balances(&image, &goal(&limits, &[], now));
+                let fits = held.iter().zip(&take).all(|(balance, take)| balance.tokens >= *take);
+                if !fits && image == item {
+                    prop_assert!(ideal.tokens < take[0] || held[1].tokens < 1, "{} of {}", take[0], ideal.tokens);
+                    break;
+                }
+                let nothing = vec![0; take.len()];
+                let write = plan(&image, &goal(&limits, if fits { &take } else { &nothing }, now));
+                let was_current = image == item;
+                let done = apply(&mut item, &write);
+                prop_assert!(done || !was_current, "a plan from the truth goes through");
+                images[process] = item.clone();
+                if done && fits {
+                    ideal.tokens -= take[0];
+                    prop_assert!(ideal.tokens >= 0, "{} were granted too much", -ideal.tokens);
+                    prop_assert_eq!(item.limits[0].tokens, Some(ideal.tokens));
+                    // Python clients make a pass when the next reset has come.
+                    prop_assert_eq!(item.valid_until, resets.next(now));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_go_back_within_their_period_alone() {
+    let resets = resets("0 0 * * *");
+    let limits = [quota(&resets)];
+    let mut item = bucket(&limits);
+    write(&mut item, &goal(&limits, &[4_000], START));
+    let mark = Mark {
+        net: 6_000,
+        at: START,
+        kind: limits[0].kind.clone(),
+        since: u64::MAX,
+        taken_at: START,
+        resets_by_hand: 0,
+    };
+    let settled = [Settled { name: limits[0].name.clone(), amount: -4_000, mark: Some(mark) }];
+    let reset = resets.next(START).unwrap();
+    for (now, by_hand, back) in [(reset - 1, 0, 4_000), (reset, 0, 0), (reset - 1, 1, 0)] {
+        let mut seen = item.clone();
+        seen.limits[0].quota.as_mut().unwrap().resets_by_hand = by_hand;
+        let booked = book(&settled, &seen, &Peaks::default(), 1, now);
+        assert_eq!((booked[0].back, booked[0].out, booked[0].consumed), (back, -back, -4_000), "{now}, {by_hand}");
+        let write = plan(&seen, &Goal { adjust: &booked, ..goal(&[], &[], now) });
+        assert!(apply(&mut seen, &write));
+        let left = if now < reset { 6_000 + back } else { CAPACITY };
+        assert_eq!((seen.limits[0].tokens, seen.limits[0].consumed), (Some(left), Some(0)));
+    }
+    let unknown = [Settled { mark: None, ..settled[0].clone() }];
+    assert_eq!(book(&unknown, &item, &Peaks::default(), 1, START)[0].out, 0, "nobody knows its period");
+}
+
+#[test]
+fn what_is_topped_up_is_granted_in_its_period_and_forgotten_with_it() {
+    let resets = resets("0 0 * * *");
+    let limits = [quota(&resets)];
+    let mut item = bucket(&limits);
+    item.limits[0].tokens = Some(CAPACITY + 2_000);
+    item.limits[0].quota.as_mut().unwrap().topped_up = Some(2_000);
+    assert_eq!(balances(&item, &goal(&limits, &[], START))[0].tokens, CAPACITY + 2_000);
+    write(&mut item, &goal(&limits, &[CAPACITY + 1_000], START));
+    let reset = resets.next(START).unwrap();
+    write(&mut item, &goal(&limits, &[1_000], reset));
+    let after = &item.limits[0];
+    assert_eq!((after.tokens, after.quota.as_ref().unwrap().topped_up), (Some(CAPACITY - 1_000), None));
+    assert_eq!(item.valid_until, resets.next(reset));
+}
+
+#[test]
+fn a_wait_ends_with_the_reset_and_a_bucket_is_kept_until_then() {
+    let limits = [quota(&resets("0 0 * * *"))];
+    let mut item = bucket(&limits);
+    write(&mut item, &goal(&limits, &[CAPACITY], START));
+    let now = START + HOUR;
+    let balance = &balances(&item, &goal(&limits, &[], now))[0];
+    // Midnight in Berlin is at 23:00 UTC.
+    assert_eq!((balance.wait_ms(1), balance.wait_ms(0)), (10 * 3_600_000, 0));
+    assert_eq!((balance.full_in(0), balance.lowest(Some((now + 11 * HOUR) / 1_000), now) < 0), (10 * HOUR, true));
+}
