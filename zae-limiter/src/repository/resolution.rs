@@ -86,6 +86,8 @@ pub(crate) struct Resolution {
 /// A resolution and, when it was just read, the bucket that was read along with it.
 #[derive(Debug)]
 pub(crate) struct Resolved {
+    /// When the limits were read, in epoch ms.
+    pub(crate) read_at: i64,
     /// The configuration.
     pub(crate) resolution: Arc<Resolution>,
     /// Shard 0 of the entity's bucket, if this call read it and it exists.
@@ -221,7 +223,7 @@ impl Repository {
         }
         let (remembered, bucket) = read?;
         let validity = self.resolutions().validity(&remembered, standing.read_at, &**self.clock());
-        Ok(Resolved { resolution: remembered.resolution, bucket, validity })
+        Ok(Resolved { read_at: remembered.read_at, resolution: remembered.resolution, bucket, validity })
     }
 
     /// Answers from memory, or reads once for all who ask meanwhile.

@@ -33,11 +33,6 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// When what was resolved was read, in epoch ms.
-    pub(crate) fn since(&self) -> i64 {
-        self.since
-    }
-
     /// Returns true while the time lasts.
     fn contains(&self, now: Instant, clock: &dyn Clock) -> bool {
         match self.ends_at {

@@ -181,6 +181,6 @@ async fn target(
     }
     let target = Target::new(limit_set, lane);
     // What a caller brings itself is no answer for others.
-    let target = if stored.is_some() { target.configured(resolved.validity.since()) } else { target };
+    let target = if stored.is_some() { target.configured(resolved.read_at) } else { target };
     Ok((Arc::new(target), owner, resolved.validity))
 }
