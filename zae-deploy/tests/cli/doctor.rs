@@ -27,7 +27,7 @@ fn finds(stage: &Stage, name: &str, more: &[&str], state: &str, says: &str) {
 #[test]
 fn a_table_as_it_should_be_has_no_failures() {
     let stage = Stage::deployed();
-    for name in ["region", "endpoint", "clock", "table", "indexes", "stream", "version", "namespace"] {
+    for name in ["region", "endpoint", "clock", "table", "indexes", "version", "namespace"] {
         let (state, says) = check(&stage, name, &[]);
         assert_eq!(state, "ok", "{name}: {says}");
     }

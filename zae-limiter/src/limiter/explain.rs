@@ -53,9 +53,12 @@ impl RateLimiter {
         repository.forget_limits_of(&entity);
         let mut buckets = Vec::new();
         let resolved = repository.resolve(&entity, &resource).await.map_err(AcquireError::Repository)?.resolution;
-        // What cannot be asked at all is not judged by what it asks for.
-        let limits = self.limits_of(&resolved).filter(|_| resolved.disabled.is_none());
-        let asked = limits.map(|limits| cost.resolve(&limits)).transpose()?.unwrap_or_default();
+        let limits = self.limits_of(&resolved);
+        let resolved_cost = limits.map(|limits| cost.resolve(&limits)).transpose();
+        let (asked, invalid) = match resolved_cost {
+            Ok(asked) => (asked.unwrap_or_default(), None),
+            Err(invalid) => (Default::default(), Some(invalid)),
+        };
         let (child, verdict) = self.explained(&entity, &resource, &resolved, &asked).await?;
         buckets.push(child);
         let mut verdicts = vec![verdict];
@@ -66,7 +69,12 @@ impl RateLimiter {
             buckets.push(above);
             verdicts.push(verdict);
         }
-        Ok(Explanation { verdict: strongest(verdicts), buckets })
+        let verdict = strongest(verdicts);
+        // An entity that may not ask at all is told so, whatever it asks for.
+        match invalid.filter(|_| matches!(verdict, Verdict::Passes | Verdict::NotYet { .. } | Verdict::Never)) {
+            Some(invalid) => Err(invalid.into()),
+            None => Ok(Explanation { verdict, buckets }),
+        }
     }
 
     /// The limits that apply: the stored ones, else the limiter's own.
