@@ -38,6 +38,8 @@ impl RateLimiter {
     /// Takes nothing. Two to four reads per bucket, strongly consistent but for the bucket itself; stored configuration
     /// that this process remembers is forgotten first, so that the answer is about what is stored now.
     ///
+    /// Cancel safe: it only reads, and what was forgotten is read again by the next acquire.
+    ///
     /// # Errors
     /// [`AcquireError::Invalid`] when the cost names a limit that does not apply, [`AcquireError::Repository`] when the
     /// table could not be read. Everything else is a [`Verdict`].

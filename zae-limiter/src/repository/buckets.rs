@@ -65,6 +65,8 @@ impl Repository {
     /// Reads one unit per 8 KB of buckets for a resource. For a namespace, and for a resource with the lean index of a
     /// deployment, it is half a unit per bucket item and one per 8 KB of their keys.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when a bucket's numbers
     /// are none.
