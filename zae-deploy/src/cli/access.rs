@@ -72,7 +72,13 @@ impl Switch {
             note = known_to_all(&repository, minimum).await.doing(&action)?;
         }
         let buckets_stamped = repository.set_access(&target, self.access()).await.doing(&action)?;
-        out.show(&Switched { subject: Subject::of(&target), access: self.access(), buckets_stamped, shown, note })
+        out.show(&Switched {
+            subject: SwitchedSubject::of(&target),
+            access: self.access(),
+            buckets_stamped,
+            shown,
+            note,
+        })
     }
 }
 
@@ -97,13 +103,13 @@ async fn known_to_all(
 
 /// The place of a switch, as results name it.
 #[derive(Serialize)]
-struct Subject {
+struct SwitchedSubject {
     #[serde(skip_serializing_if = "Option::is_none")]
     entity_id: Option<String>,
     resource: String,
 }
 
-impl Subject {
+impl SwitchedSubject {
     fn of(target: &ConfigTarget) -> Self {
         match target {
             ConfigTarget::Resource(resource) => Self { entity_id: None, resource: resource.to_string() },
@@ -118,7 +124,7 @@ impl Subject {
 #[derive(Serialize)]
 struct Switched {
     #[serde(flatten)]
-    subject: Subject,
+    subject: SwitchedSubject,
     access: Option<Access>,
     buckets_stamped: u64,
     #[serde(skip)]

@@ -124,7 +124,7 @@ impl Group {
             limits: limits.as_slice().to_vec(),
             access: None,
             notes: dropped(before.as_ref(), limits),
-            subject: Subject { resource },
+            subject: ResourceSubject { resource },
         })
     }
 
@@ -138,7 +138,7 @@ impl Group {
             (None, None) => (none(&resource), alike(&repository, &resource).await),
         };
         let limits = limits.iter().flatten().cloned().collect();
-        out.show(&LimitList { subject: Subject { resource }, access, limits, heading, notes })
+        out.show(&LimitList { subject: ResourceSubject { resource }, access, limits, heading, notes })
     }
 
     async fn delete(&self, cx: &Context, out: &Output, resource: ResourceName, yes: YesArgs) -> Result<(), CliError> {
@@ -147,14 +147,14 @@ impl Group {
         let Some(limits) = repository.resource_defaults(&resource).await.doing(action)? else {
             let lines = [format!("{}; nothing to delete", none(&resource))];
             let text = lines.into_iter().chain(alike(&repository, &resource).await).collect::<Vec<_>>().join("\n  ");
-            return out.show(&Deletion { subject: Subject { resource }, deleted: false, text });
+            return out.show(&Deletion { subject: ResourceSubject { resource }, deleted: false, text });
         };
         let losses: Vec<String> = limits.iter().map(shown).collect();
         confirm(&format!("Delete all defaults for resource '{resource}'?"), &losses, yes)?;
         let repository = cx.acting(repository, &self.with.principal).await?;
         let deleted = repository.delete_resource_defaults(&resource).await.doing(action)?;
         let text = format!("Deleted defaults for resource '{resource}'");
-        out.show(&Deletion { subject: Subject { resource }, deleted, text })
+        out.show(&Deletion { subject: ResourceSubject { resource }, deleted, text })
     }
 
     async fn switch(&self, cx: &Context, out: &Output, resource: &str, switch: Switch) -> Result<(), CliError> {
@@ -165,7 +165,7 @@ impl Group {
     async fn list(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
         let repository = cx.repository(&self.with.namespace).await?;
         let resources = repository.resources_with_defaults().await.doing("list resources")?;
-        out.show(&Resources { resources })
+        out.show(&ConfiguredResources { resources })
     }
 }
 
@@ -181,16 +181,16 @@ async fn alike(repository: &Repository, resource: &ResourceName) -> Vec<String> 
 }
 
 #[derive(Serialize)]
-struct Subject {
+struct ResourceSubject {
     resource: ResourceName,
 }
 
 #[derive(Serialize)]
-struct Resources {
+struct ConfiguredResources {
     resources: Vec<ResourceName>,
 }
 
-impl Report for Resources {
+impl Report for ConfiguredResources {
     fn page(&self, page: &mut Page) {
         if self.resources.is_empty() {
             return page.line("No resources with configured defaults");

@@ -181,14 +181,14 @@ pub(super) enum Stored {
 
 /// The intention for the switch of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Switch {
+pub(super) enum DeclaredSwitch {
     /// It stays as operators have set it.
     Left,
     /// It is declared now, or was until now.
     Wanted(Option<Access>),
 }
 
-impl Switch {
+impl DeclaredSwitch {
     /// The switch of an item declared as `now` that was declared as `before`.
     fn of(now: Option<&Section>, before: Option<&Section>) -> Self {
         let declared = |section: Option<&Section>| section.and_then(|section| section.access);
@@ -206,7 +206,7 @@ pub(super) struct Declared {
     pub(super) managed: bool,
     /// `None`: it is to be gone.
     pub(super) content: Option<Content>,
-    pub(super) switch: Switch,
+    pub(super) switch: DeclaredSwitch,
 }
 
 impl Declared {
@@ -218,8 +218,8 @@ impl Declared {
             Stored::Absent | Stored::Broken(_) => None,
         };
         let access = match switch {
-            Switch::Left => current,
-            Switch::Wanted(access) => access,
+            DeclaredSwitch::Left => current,
+            DeclaredSwitch::Wanted(access) => access,
         };
         match &mut content {
             Some(content) => content.access = access,
@@ -239,7 +239,7 @@ pub(super) struct Compared {
     /// `None`: it is to be gone.
     pub(super) declared: Option<Content>,
     pub(super) stored: Stored,
-    switch: Switch,
+    switch: DeclaredSwitch,
 }
 
 /// The items that a manifest or its predecessor names, in the order in which they are changed.
@@ -261,12 +261,12 @@ impl Items {
                 on_unavailable: section.on_unavailable,
                 access: None,
             });
-            let (managed, switch) = (state.managed_system, Switch::Left);
+            let (managed, switch) = (state.managed_system, DeclaredSwitch::Left);
             all.items.push(Declared { item: Item::System, managed, content, switch });
         }
         for (resource, section) in &manifest.resources {
             let managed = state.managed_resources.iter().any(|name| name == resource.as_str());
-            let switch = Switch::of(Some(section), before.resources.get(resource));
+            let switch = DeclaredSwitch::of(Some(section), before.resources.get(resource));
             let item = Item::Resource(resource.clone());
             all.items.push(Declared { item, managed, content: content(section), switch });
         }
@@ -276,7 +276,7 @@ impl Items {
             match ResourceName::new(name) {
                 Ok(resource) if manifest.resources.contains_key(&resource) => {}
                 Ok(resource) => {
-                    let switch = Switch::of(None, before.resources.get(&resource));
+                    let switch = DeclaredSwitch::of(None, before.resources.get(&resource));
                     let item = Item::Resource(resource);
                     all.items.push(Declared { item, managed: true, content: None, switch });
                 }
@@ -287,7 +287,7 @@ impl Items {
             let managed = state.managed_entities.get(entity.as_str());
             for (scope, section) in scopes {
                 let managed = managed.is_some_and(|names| names.iter().any(|name| name == scope.as_str()));
-                let switch = Switch::of(Some(section), declared(&before, entity, scope));
+                let switch = DeclaredSwitch::of(Some(section), declared(&before, entity, scope));
                 let item = Item::Entity(entity.clone(), scope.clone());
                 all.items.push(Declared { item, managed, content: content(section), switch });
             }
@@ -299,7 +299,7 @@ impl Items {
                 match (EntityId::new(entity), LimitScope::try_from(name.as_str())) {
                     (Ok(id), Ok(scope)) => {
                         if manifest.entities.get(&id).is_none_or(|scopes| !scopes.contains_key(&scope)) {
-                            let switch = Switch::of(None, declared(&before, &id, &scope));
+                            let switch = DeclaredSwitch::of(None, declared(&before, &id, &scope));
                             let item = Item::Entity(id, scope);
                             all.items.push(Declared { item, managed: true, content: None, switch });
                         }
@@ -358,7 +358,7 @@ impl Compared {
             Stored::Content(stored) => stored.access,
             Stored::Absent | Stored::Broken(_) => None,
         };
-        stored.is_some() && self.switch == Switch::Wanted(stored)
+        stored.is_some() && self.switch == DeclaredSwitch::Wanted(stored)
     }
 
     fn adopted(&self) -> Option<Change> {

@@ -95,9 +95,9 @@ fn steps(limits: usize, crowded: f64) -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let limits: Vec<_> = params.iter().enumerate().map(|(i, p)| rate(&format!("l{i}"), *p)).collect();
-    let stored = limits.iter().map(|limit| LimitImage {
+/// A limit as a full bucket stores it.
+fn full(limit: &AppliedLimit) -> LimitImage {
+    LimitImage {
         name: limit.name.clone(),
         tokens: Some(limit.kind.ceiling()),
         params: limit.kind.stored(),
@@ -106,8 +106,12 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         soft: None,
         consumed: Some(0),
         quota: None,
-    });
-    let mut item = Image { shard_count: Some(1), limits: stored.collect(), ..Image::default() };
+    }
+}
+
+fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let limits: Vec<_> = params.iter().enumerate().map(|(i, p)| rate(&format!("l{i}"), *p)).collect();
+    let mut item = Image { shard_count: Some(1), limits: limits.iter().map(full).collect(), ..Image::default() };
     let mut images = vec![item.clone(); 4];
     let mut ideals: Vec<Ideal> = params.iter().map(|p| Ideal::full(*p)).collect();
     let mut booked = vec![0_i64; params.len()];

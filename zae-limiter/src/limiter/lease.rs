@@ -138,7 +138,7 @@ pub(crate) struct Blind {
 /// The part of a lease that changes.
 struct LeaseState {
     /// Tells if it was settled.
-    phase: Phase,
+    phase: LeasePhase,
     /// Child before parent.
     holds: Holds,
     /// Adjustments made since, in whole tokens.
@@ -147,7 +147,7 @@ struct LeaseState {
 
 /// Tells if a lease can still be adjusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum LeasePhase {
     /// Tokens are held.
     Open,
     /// Committed or rolled back; whatever is asked of it now is an error or does nothing.
@@ -181,7 +181,7 @@ impl Lease {
     /// Starts open and without adjustments.
     #[inline]
     fn new(limiter: RateLimiter, whose: Whose, holds: Holds) -> Self {
-        let state = LeaseState { phase: Phase::Open, holds, deltas: Vec::new() };
+        let state = LeaseState { phase: LeasePhase::Open, holds, deltas: Vec::new() };
         Self { limiter, whose, statuses: OnceLock::new(), state: Mutex::new(state) }
     }
 
@@ -330,7 +330,7 @@ impl Lease {
             Err(_) => return Err(self.unavailable(crate::error::UnavailableReason::DeadlineExceeded, None)),
         };
         let mut state = self.lock();
-        if state.phase == Phase::Settled {
+        if state.phase == LeasePhase::Settled {
             // Settled while we asked: the new holds are dropped, and so give back what they took.
             return Err(LeaseError::Settled.into());
         }
@@ -346,7 +346,7 @@ impl Lease {
     async fn take_more(&self, resolved: &Arc<ResolvedTargets>, cost: Cost, deadline: Instant) -> Result<Holds, Denied> {
         let lanes: Option<Vec<Arc<Lane>>> = {
             let state = self.lock();
-            (state.phase == Phase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
+            (state.phase == LeasePhase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
         };
         let lanes = lanes.ok_or_else(|| AcquireError::from(LeaseError::Settled))?;
         let mut now = Arc::clone(resolved);
@@ -394,7 +394,9 @@ impl Lease {
     /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
         let mut state = self.lock();
-        let LeaseState { phase: Phase::Open, holds, deltas } = &mut *state else { return Err(LeaseError::Settled) };
+        let LeaseState { phase: LeasePhase::Open, holds, deltas } = &mut *state else {
+            return Err(LeaseError::Settled);
+        };
         let limit = limit.as_ref();
         let taken = || holds.iter().flat_map(Hold::taken).map(|(name, _)| name);
         let known = || taken().chain(self.granted_blindly().iter().map(|(name, _)| name));
@@ -447,7 +449,7 @@ impl Lease {
     fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
         let mut state = self.lock();
         let LeaseState { phase, holds, deltas, .. } = &mut *state;
-        if std::mem::replace(phase, Phase::Settled) == Phase::Settled {
+        if std::mem::replace(phase, LeasePhase::Settled) == LeasePhase::Settled {
             return Settlement::of(Vec::new());
         }
         let booked = holds.iter_mut().filter_map(|hold| {
@@ -459,6 +461,6 @@ impl Lease {
 
     /// Returns true once the lease is committed or rolled back.
     pub fn is_settled(&self) -> bool {
-        self.lock().phase == Phase::Settled
+        self.lock().phase == LeasePhase::Settled
     }
 }

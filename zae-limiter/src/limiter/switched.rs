@@ -1,7 +1,7 @@
 //! Buckets whose stamp says that they are switched off, and whose configuration does not.
 
+use super::RateLimiter;
 use crate::{
-    RateLimiter,
     engine::acquire::denied::Denied,
     error::{AcquireError, DisabledLevel},
     model::access::Access,

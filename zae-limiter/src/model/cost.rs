@@ -40,14 +40,14 @@ pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "request
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Named amounts, or requests.
-    kind: Kind,
+    kind: CostKind,
     /// Boxed: costs are copied a lot, and are hardly ever invalid.
     invalid: Option<Box<ValidationError>>,
 }
 
 /// The two ways to name amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum CostKind {
     /// Amounts by limit.
     Named(Entries),
     /// One amount, for each limit that counts requests.
@@ -60,14 +60,14 @@ type Entries = smallvec::SmallVec<[(LimitName, u64); 2]>;
 impl Cost {
     /// A cost of `tokens` from the limit called `name`.
     pub fn of(name: impl AsRef<str>, tokens: u64) -> Self {
-        Self { kind: Kind::Named(Entries::new()), invalid: None }.and(name, tokens)
+        Self { kind: CostKind::Named(Entries::new()), invalid: None }.and(name, tokens)
     }
 
     /// A cost of `count` from every limit that counts requests ([`REQUEST_LIMIT_NAMES`]), whichever of them apply.
     ///
     /// Fails with [`ValidationReason::UnknownLimit`] when none of the limits that apply has such a name.
     pub fn requests(count: u64) -> Self {
-        Self { kind: Kind::Requests(count), invalid: None }
+        Self { kind: CostKind::Requests(count), invalid: None }
     }
 
     /// Adds `tokens` from the limit called `name`; amounts of the same name add up.
@@ -82,11 +82,11 @@ impl Cost {
                 return self;
             }
         };
-        if let Kind::Requests(count) = self.kind {
-            self.kind = Kind::Named(Entries::new());
+        if let CostKind::Requests(count) = self.kind {
+            self.kind = CostKind::Named(Entries::new());
             self = self.and("requests", count);
         }
-        let Kind::Named(entries) = &mut self.kind else { return self };
+        let CostKind::Named(entries) = &mut self.kind else { return self };
         match entries.iter_mut().find(|(known, _)| *known == name) {
             Some((_, amount)) => *amount = amount.saturating_add(tokens),
             None => entries.push((name, tokens)),
@@ -102,11 +102,11 @@ impl Cost {
     pub fn resolve(&self, limits: &Limits) -> Result<Vec<(LimitName, u64)>, ValidationError> {
         self.check()?;
         let entries: Vec<_> = match &self.kind {
-            Kind::Requests(count) => {
+            CostKind::Requests(count) => {
                 let names = limits.iter().map(Limit::name).filter(|name| REQUEST_LIMIT_NAMES.contains(&name.as_str()));
                 names.map(|name| (name.clone(), *count)).collect()
             }
-            Kind::Named(entries) => entries.to_vec(),
+            CostKind::Named(entries) => entries.to_vec(),
         };
         if entries.is_empty() || entries.iter().any(|(name, _)| limits.get(name.as_str()).is_none()) {
             return Err(self.unknown_among(limits));
@@ -117,8 +117,8 @@ impl Cost {
     /// The error of a cost that names something else than `limits`.
     fn unknown_among(&self, limits: &Limits) -> ValidationError {
         let named = match &self.kind {
-            Kind::Requests(_) => None,
-            Kind::Named(entries) => {
+            CostKind::Requests(_) => None,
+            CostKind::Named(entries) => {
                 entries.iter().map(|(name, _)| name.as_str()).find(|name| limits.get(name).is_none())
             }
         };
@@ -140,12 +140,12 @@ impl Cost {
     pub(crate) fn amounts(&self, limits: &Limits) -> Option<Amounts> {
         let mt = |tokens: u64| i64::try_from(tokens).map_or(i64::MAX, |tokens| tokens.saturating_mul(MILLI));
         match &self.kind {
-            Kind::Requests(count) => {
+            CostKind::Requests(count) => {
                 let counts = |limit: &Limit| REQUEST_LIMIT_NAMES.contains(&limit.name().as_str());
                 let amounts: Amounts = limits.iter().map(|l| if counts(l) { mt(*count) } else { 0 }).collect();
                 amounts.iter().any(|amount| *amount > 0).then_some(amounts)
             }
-            Kind::Named(entries) => {
+            CostKind::Named(entries) => {
                 let mut amounts = Amounts::from_elem(0, limits.as_slice().len());
                 for (name, tokens) in entries {
                     let slot = limits.iter().position(|limit| limit.name() == name)?;
@@ -159,8 +159,8 @@ impl Cost {
     /// The amounts by name, as far as they are known without the limits.
     pub(crate) fn named(&self) -> Vec<(LimitName, u64)> {
         match &self.kind {
-            Kind::Named(entries) => entries.to_vec(),
-            Kind::Requests(_) => Vec::new(),
+            CostKind::Named(entries) => entries.to_vec(),
+            CostKind::Requests(_) => Vec::new(),
         }
     }
 
@@ -176,8 +176,8 @@ impl Cost {
             ValidationError::new("cost", amount.to_string(), ValidationReason::TooLarge { max: MAX_TOKENS })
         };
         let largest = match &self.kind {
-            Kind::Requests(count) => *count,
-            Kind::Named(entries) => entries.iter().map(|(_, amount)| *amount).max().unwrap_or(0),
+            CostKind::Requests(count) => *count,
+            CostKind::Named(entries) => entries.iter().map(|(_, amount)| *amount).max().unwrap_or(0),
         };
         match largest {
             0 => Err(ValidationError::new("cost", self.to_string(), ValidationReason::NothingRequested)),
@@ -195,8 +195,8 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Requests(count) => write!(f, "requests:{count}"),
-            Kind::Named(entries) => {
+            CostKind::Requests(count) => write!(f, "requests:{count}"),
+            CostKind::Named(entries) => {
                 for (index, (name, amount)) in entries.iter().enumerate() {
                     write!(f, "{}{name}:{amount}", if index == 0 { "" } else { "," })?;
                 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     Repository,
     configs::{Fate, TRIES, busy, check_scope, expect_unchanged},
-    trail::Change,
+    trail::AuditChange,
 };
 use crate::{
     error::RepositoryError,
@@ -218,7 +218,7 @@ impl Repository {
             if access.is_some() {
                 parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
             }
-            let event = self.trail(&Change::AccessSet(target, access), None).await?;
+            let event = self.trail(&AuditChange::AccessSet(target, access), None).await?;
             let event_key = match &event {
                 TransactPart::Put(item, _) => Key::of(item),
                 _ => None,

@@ -27,14 +27,14 @@ const LOOK: u32 = 1_000;
 
 /// The part of the trail that is asked for, as ids: they sort by time.
 #[derive(Clone, Debug)]
-struct Span {
+struct QuerySpan {
     /// Only ids below.
     before: Option<String>,
     /// Only ids from this one on.
     since: Option<String>,
 }
 
-impl Span {
+impl QuerySpan {
     /// Turns times into ids.
     fn of(query: &AuditQuery) -> Result<Self, ValidationError> {
         let first_of = |ms: i64| Ulid::from_parts(u64::try_from(ms).unwrap_or(0), 0).to_string();
@@ -79,7 +79,7 @@ impl Repository {
         if query.limit == 0 {
             return Err(ValidationError::new("limit", "0", ValidationReason::NotPositive).into());
         }
-        let span = Span::of(query)?;
+        let span = QuerySpan::of(query)?;
         match &query.target {
             Some(target) => self.audit_of(target, query, &span).await,
             None => self.audit_of_all(query, span).await,
@@ -91,7 +91,7 @@ impl Repository {
         &self,
         target: &AuditTarget,
         query: &AuditQuery,
-        span: &Span,
+        span: &QuerySpan,
     ) -> Result<AuditPage, RepositoryError> {
         let pk = keys::pk_audit(self.ns(), &target.to_string());
         let start = span.before.as_ref().map(|id| Key::new(&pk, keys::sk_audit(id)).attributes());
@@ -115,7 +115,7 @@ impl Repository {
     }
 
     /// A page of the whole namespace's trail.
-    async fn audit_of_all(&self, query: &AuditQuery, mut span: Span) -> Result<AuditPage, RepositoryError> {
+    async fn audit_of_all(&self, query: &AuditQuery, mut span: QuerySpan) -> Result<AuditPage, RepositoryError> {
         let look = usize::try_from(query.limit).unwrap_or(usize::MAX).saturating_add(1).max(LOOK as usize);
         let mut page = AuditPage::default();
         loop {
@@ -131,7 +131,7 @@ impl Repository {
     }
 
     /// The keys of the namespace's newest events in `span`, at most so many, newest first.
-    async fn newest_events(&self, span: &Span, most: usize) -> Result<Vec<Key>, RepositoryError> {
+    async fn newest_events(&self, span: &QuerySpan, most: usize) -> Result<Vec<Key>, RepositoryError> {
         let mut newest: BTreeSet<(String, String)> = BTreeSet::new();
         let mut read = Query::index("GSI4", self.ns()).prefix(keys::pk_audit(self.ns(), ""));
         loop {

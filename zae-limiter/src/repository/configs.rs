@@ -12,7 +12,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Repository, gate::Gated, trail::Change};
+use super::{Repository, gate::Gated, trail::AuditChange};
 use crate::{
     error::{RepositoryError, StoreError, StoreErrorKind, ValidationError, ValidationReason},
     model::{
@@ -68,9 +68,9 @@ impl Repository {
         on_unavailable: Option<StoredPolicy>,
     ) -> Result<Option<StoredConfig>, RepositoryError> {
         let change = match (level, limits) {
-            (ConfigLevel::System, limits) => Change::SystemSet(limits, on_unavailable),
-            (ConfigLevel::Resource(resource), Some(limits)) => Change::ResourceSet(resource, limits),
-            (ConfigLevel::Entity(entity, scope), Some(limits)) => Change::LimitsSet(entity, scope, limits),
+            (ConfigLevel::System, limits) => AuditChange::SystemSet(limits, on_unavailable),
+            (ConfigLevel::Resource(resource), Some(limits)) => AuditChange::ResourceSet(resource, limits),
+            (ConfigLevel::Entity(entity, scope), Some(limits)) => AuditChange::LimitsSet(entity, scope, limits),
             // Only the system has anything to say beside limits.
             (_, None) => return Err(ValidationError::new("limits", "", ValidationReason::Empty).into()),
         };
@@ -126,9 +126,9 @@ impl Repository {
             parts.extend(self.registered(level, if kept { Fate::Stored } else { Fate::Removed }, Some(&before)));
             if trail == Trail::Own {
                 let change = match level {
-                    ConfigLevel::System => Change::SystemDeleted(config.limits.as_ref(), config.on_unavailable),
-                    ConfigLevel::Resource(resource) => Change::ResourceDeleted(resource),
-                    ConfigLevel::Entity(entity, scope) => Change::LimitsDeleted(entity, scope),
+                    ConfigLevel::System => AuditChange::SystemDeleted(config.limits.as_ref(), config.on_unavailable),
+                    ConfigLevel::Resource(resource) => AuditChange::ResourceDeleted(resource),
+                    ConfigLevel::Entity(entity, scope) => AuditChange::LimitsDeleted(entity, scope),
                 };
                 parts.push(self.trail(&change, Some(&config)).await?);
             }

@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Repository, configs::Trail, trail::Change};
+use super::{Repository, configs::Trail, trail::AuditChange};
 use crate::{
     error::RepositoryError,
     model::{
@@ -195,7 +195,7 @@ impl Repository {
         });
         let mut parts = vec![TransactPart::Update(Key::new(system, keys::sk_config()), update)];
         if policy.is_some() {
-            parts.push(self.trail(&Change::SystemSet(stored.limits.as_ref(), policy), Some(&stored)).await?);
+            parts.push(self.trail(&AuditChange::SystemSet(stored.limits.as_ref(), policy), Some(&stored)).await?);
         }
         self.store().transact(&parts).await?;
         self.forget_all_limits();

@@ -1,6 +1,6 @@
 //! Entities: creating, reading, listing children, deleting with everything that belongs to them.
 
-use super::{Repository, configs::Trail, trail::Change};
+use super::{Repository, configs::Trail, trail::AuditChange};
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
@@ -51,7 +51,7 @@ impl Repository {
         }
         let item = encode(&entity, self.ns(), self.now_ms());
         let stored = decode(&item)?;
-        let event = self.trail(&Change::EntityCreated(&entity), None).await?;
+        let event = self.trail(&AuditChange::EntityCreated(&entity), None).await?;
         if self.store().transact(&[TransactPart::Put(item, Expression::absent()), event]).await? != Committed::Done {
             return Err(RepositoryError::EntityExists(entity.id));
         }
@@ -162,7 +162,7 @@ impl Repository {
             }
         }
         self.store().batch_delete(&rest).await?;
-        let event = self.trail(&Change::EntityDeleted(id, records), None).await?;
+        let event = self.trail(&AuditChange::EntityDeleted(id, records), None).await?;
         self.store().transact(&[TransactPart::Delete(self.meta(id), Expression::default()), event]).await?;
         self.forget_limits_of(id);
         Ok(records)

@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     Repository, changes::Changes, configured::Configured, levels::level_keys, standing::Standings, switches::Switches,
-    validity::Validity,
+    validity::ResolutionValidity,
 };
 use crate::{
     error::{DisabledLevel, RepositoryError, Unsupported},
@@ -93,7 +93,7 @@ pub(crate) struct Resolved {
     /// Shard 0 of the entity's bucket, if this call read it and it exists.
     pub(crate) bucket: Option<Item>,
     /// The time for which the configuration may be kept.
-    pub(crate) validity: Validity,
+    pub(crate) validity: ResolutionValidity,
 }
 
 /// Statistics of the cache of resolved limits.
@@ -121,7 +121,7 @@ pub struct ConfigCacheStats {
 
 /// A configuration in the cache.
 #[derive(Clone, Debug)]
-pub(super) struct Remembered {
+pub(super) struct RememberedLimits {
     /// The configuration.
     resolution: Arc<Resolution>,
     /// When it was read, epoch ms.
@@ -137,7 +137,7 @@ type ResolutionKey = (NamespaceId, EntityId, ResourceName);
 #[derive(Debug)]
 pub(crate) struct Resolutions {
     /// Configurations, by namespace, entity and resource.
-    cache: Cache<ResolutionKey, Remembered>,
+    cache: Cache<ResolutionKey, RememberedLimits>,
     /// Tells if namespaces are still in use.
     pub(super) standings: Standings,
     /// The time for which an entry is believed.
@@ -189,7 +189,7 @@ impl Resolutions {
     }
 
     /// Returns true if an entry is young, and no change since concerns it.
-    fn is_fresh(&self, key: &ResolutionKey, remembered: &Remembered, now: i64) -> bool {
+    fn is_fresh(&self, key: &ResolutionKey, remembered: &RememberedLimits, now: i64) -> bool {
         // A clock that was set back makes an entry old, not eternal.
         let ttl = if remembered.resolution.disabled.is_some() { self.ttl.min(OFF_TTL) } else { self.ttl };
         let young = u128::try_from(now - remembered.read_at).is_ok_and(|age| age < ttl.as_millis());
@@ -234,7 +234,7 @@ impl Repository {
         &self,
         entity: &EntityId,
         resource: &ResourceName,
-    ) -> Result<(Remembered, Option<Item>), Arc<RepositoryError>> {
+    ) -> Result<(RememberedLimits, Option<Item>), Arc<RepositoryError>> {
         let known = self.resolutions();
         let key = (self.namespace_id().clone(), entity.clone(), resource.clone());
         let now = self.now_ms();
@@ -261,7 +261,7 @@ impl Repository {
                     Some(level) => known.disabled.insert(key.clone(), level),
                     None => known.disabled.remove(&key),
                 }
-                Ok(Remembered { resolution: Arc::new(resolution), read_at: now, seen })
+                Ok(RememberedLimits { resolution: Arc::new(resolution), read_at: now, seen })
             };
             let read = known.cache.try_get_with(key.clone(), read).await;
             let remembered = read.map_err(|error: Arc<RepositoryError>| error)?;

@@ -16,7 +16,7 @@ const MAX_NAMESPACES: u64 = 10_000;
 
 /// The state last read of a namespace.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct NamespaceStanding {
     /// Epoch ms.
     pub(super) read_at: i64,
     /// The reason why it is not served, where it is not in use any more.
@@ -25,7 +25,7 @@ pub(super) struct Standing {
 
 /// The states last read of the namespaces of one table.
 #[derive(Debug)]
-pub(super) struct Standings(Cache<NamespaceId, Standing>);
+pub(super) struct Standings(Cache<NamespaceId, NamespaceStanding>);
 
 impl Standings {
     /// Starts without knowing any.
@@ -35,7 +35,7 @@ impl Standings {
 
     /// Notes that the namespace was found in use.
     pub(super) async fn found(&self, namespace: &NamespaceId, now: i64) {
-        self.0.insert(namespace.clone(), Standing { read_at: now, gone: None }).await;
+        self.0.insert(namespace.clone(), NamespaceStanding { read_at: now, gone: None }).await;
     }
 
     /// Makes the next acquires ask again.
@@ -47,7 +47,7 @@ impl Standings {
 impl Repository {
     /// Returns the standing of the namespace: in use or not, as far as is remembered or can be read. Where it cannot be
     /// read, what was known before holds on: an outage is found by the calls that need the table.
-    pub(super) async fn standing(&self) -> Standing {
+    pub(super) async fn standing(&self) -> NamespaceStanding {
         let (known, namespace, now) = (self.resolutions(), self.namespace_id(), self.now_ms());
         let before = known.standings.0.get(namespace).await;
         if let Some(standing) = &before {
@@ -60,14 +60,14 @@ impl Repository {
         }
         let read = async {
             let gone = open::gone(self.store(), self.namespace_name(), namespace).await?;
-            Ok(Standing { read_at: now, gone: gone.map(Arc::new) })
+            Ok(NamespaceStanding { read_at: now, gone: gone.map(Arc::new) })
         };
         match known.standings.0.try_get_with(namespace.clone(), read).await {
             Ok(standing) => standing,
             Err(error) => {
                 let error: Arc<RepositoryError> = error;
                 tracing::debug!(%namespace, %error, "whether the namespace is in use could not be read");
-                Standing { read_at: now, gone: before.and_then(|before| before.gone) }
+                NamespaceStanding { read_at: now, gone: before.and_then(|before| before.gone) }
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::{
 
 /// One change, as the trail records it.
 #[derive(Debug)]
-pub(super) enum Change<'a> {
+pub(super) enum AuditChange<'a> {
     /// A new entity.
     EntityCreated(&'a NewEntity),
     /// An entity and so many records of it are gone.
@@ -42,7 +42,7 @@ pub(super) enum Change<'a> {
     AccessSet(&'a ConfigTarget, Option<Access>),
 }
 
-impl Change<'_> {
+impl AuditChange<'_> {
     /// The part of the trail that it belongs to.
     fn target(&self) -> AuditTarget {
         match self {
@@ -127,7 +127,7 @@ impl Repository {
     /// Reading the retention may take a call, once a minute.
     pub(super) async fn trail(
         &self,
-        change: &Change<'_>,
+        change: &AuditChange<'_>,
         previous: Option<&StoredConfig>,
     ) -> Result<TransactPart, RepositoryError> {
         let scope = change.scope();

@@ -1,4 +1,4 @@
-//! The time for which a resolution may be believed by somebody who keeps it: [`Validity`].
+//! The time for which a resolution may be believed by somebody who keeps it: [`ResolutionValidity`].
 //!
 //! The front keeps resolutions with the lanes that they lead to and asks for each acquire whether they still hold. That
 //! question must cost less than the cache that it replaces: an instant is compared, and one counter of all changes.
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 
 use super::{
     Repository,
-    resolution::{Remembered, Resolutions},
+    resolution::{RememberedLimits, Resolutions},
 };
 use crate::{clock::Clock, model::name::EntityId};
 
 /// Until when what was resolved may be believed by somebody who keeps it.
 #[derive(Debug)]
-pub(crate) struct Validity {
+pub(crate) struct ResolutionValidity {
     /// Epoch ms when it was read: a clock that was set back makes it old, not eternal.
     since: i64,
     /// Epoch ms.
@@ -32,7 +32,7 @@ pub(crate) struct Validity {
     checked: AtomicU64,
 }
 
-impl Validity {
+impl ResolutionValidity {
     /// Returns true while the time lasts.
     fn contains(&self, now: Instant, clock: &dyn Clock) -> bool {
         match self.ends_at {
@@ -56,12 +56,17 @@ impl Validity {
 
 impl Resolutions {
     /// Returns the time in which `remembered` is valid, with what is known of its namespace since `standing_since`.
-    pub(super) fn validity(&self, remembered: &Remembered, standing_since: i64, clock: &dyn Clock) -> Validity {
+    pub(super) fn validity(
+        &self,
+        remembered: &RememberedLimits,
+        standing_since: i64,
+        clock: &dyn Clock,
+    ) -> ResolutionValidity {
         let (read_at, seen) = (remembered.read_at.min(standing_since), remembered.seen);
         let until = read_at.saturating_add(self.ttl_ms());
         let left = || u64::try_from(until.saturating_sub(clock.now_ms())).unwrap_or(0);
         let ends_at = clock.keeps_pace().then(|| Instant::now().checked_add(Duration::from_millis(left()))).flatten();
-        Validity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }
+        ResolutionValidity { since: read_at, until, ends_at, seen, checked: AtomicU64::new(u64::MAX) }
     }
 }
 
@@ -70,7 +75,7 @@ impl Repository {
     #[inline]
     pub(crate) fn still_holds<'a>(
         &self,
-        validity: &Validity,
+        validity: &ResolutionValidity,
         mut entities: impl Iterator<Item = &'a EntityId>,
         now: Instant,
     ) -> bool {

@@ -36,13 +36,13 @@ const EXCEPTION_TYPE: &[u8] = b"\x0f:exception-type\x07";
 /// The scanner. It keeps the prelude and headers, and of a payload what [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FrameScan {
-    state: State,
+    state: FrameState,
     headers: Vec<u8>,
     json: JsonScan,
 }
 
 #[derive(Clone, Debug)]
-enum State {
+enum FrameState {
     Prelude {
         bytes: [u8; PRELUDE],
         len: usize,
@@ -61,7 +61,7 @@ enum State {
     Broken,
 }
 
-impl Default for State {
+impl Default for FrameState {
     fn default() -> Self {
         Self::Prelude { bytes: [0; PRELUDE], len: 0 }
     }
@@ -72,14 +72,14 @@ impl FrameScan {
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
-                State::Broken => return,
-                State::Prelude { bytes: prelude, len } => {
+                FrameState::Broken => return,
+                FrameState::Prelude { bytes: prelude, len } => {
                     let taken = bytes.len().min(PRELUDE - *len);
                     prelude[*len..*len + taken].copy_from_slice(&bytes[..taken]);
                     *len += taken;
                     if *len == PRELUDE {
                         self.state = frame(prelude);
-                        if matches!(self.state, State::Broken) {
+                        if matches!(self.state, FrameState::Broken) {
                             found.broken(Lost::Nothing);
                         }
                         self.headers.clear();
@@ -87,7 +87,7 @@ impl FrameScan {
                     }
                     taken
                 }
-                State::Headers { left, payload } => {
+                FrameState::Headers { left, payload } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     let room = MAX_HEADERS - self.headers.len();
@@ -102,22 +102,22 @@ impl FrameScan {
                     }
                     taken
                 }
-                State::Payload { left } => {
+                FrameState::Payload { left } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     let ended = *left == 0;
                     self.json.push(&bytes[..taken], &mut Unwrap(found));
                     if ended {
                         self.json.end(found);
-                        self.state = State::Checksum { left: CHECKSUM };
+                        self.state = FrameState::Checksum { left: CHECKSUM };
                     }
                     taken
                 }
-                State::Checksum { left } => {
+                FrameState::Checksum { left } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     if *left == 0 {
-                        self.state = State::default();
+                        self.state = FrameState::default();
                     }
                     taken
                 }
@@ -128,29 +128,29 @@ impl FrameScan {
 
     /// No more bytes will come.
     pub(super) fn end(&mut self, found: &mut impl JsonSink) {
-        if !matches!(self.state, State::Prelude { len: 0, .. } | State::Broken) {
+        if !matches!(self.state, FrameState::Prelude { len: 0, .. } | FrameState::Broken) {
             found.broken(Lost::Usage);
         }
     }
 }
 
-fn frame(prelude: &[u8; PRELUDE]) -> State {
+fn frame(prelude: &[u8; PRELUDE]) -> FrameState {
     let [a, b, c, d, e, f, g, h, ..] = *prelude;
     let total = u32::from_be_bytes([a, b, c, d]) as usize;
     let headers = u32::from_be_bytes([e, f, g, h]) as usize;
     let Some(payload) = total.checked_sub(PRELUDE + CHECKSUM).and_then(|rest| rest.checked_sub(headers)) else {
-        return State::Broken;
+        return FrameState::Broken;
     };
     match (headers, payload) {
-        _ if total > MAX_FRAME => State::Broken,
+        _ if total > MAX_FRAME => FrameState::Broken,
         (0, payload) => after_headers(payload),
-        (left, payload) => State::Headers { left, payload },
+        (left, payload) => FrameState::Headers { left, payload },
     }
 }
 
-fn after_headers(payload: usize) -> State {
+fn after_headers(payload: usize) -> FrameState {
     // An empty payload takes no bytes, which would have to come for it to end.
-    if payload == 0 { State::Checksum { left: CHECKSUM } } else { State::Payload { left: payload } }
+    if payload == 0 { FrameState::Checksum { left: CHECKSUM } } else { FrameState::Payload { left: payload } }
 }
 
 fn header<'h>(headers: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {

@@ -31,7 +31,7 @@ const MAX_KEY: usize = 40;
 /// The scanner. One or more documents, or one list of them, separated by nothing or white space.
 #[derive(Clone, Debug, Default)]
 pub(super) struct JsonScan {
-    state: State,
+    state: JsonState,
     /// The containers of interest that are open, outermost first. Never more than the tables are deep.
     open: Vec<Level>,
     key: Vec<u8>,
@@ -49,7 +49,7 @@ enum Level {
 }
 
 #[derive(Clone, Debug, Default)]
-enum State {
+enum JsonState {
     /// Before a document.
     #[default]
     Start,
@@ -121,19 +121,19 @@ fn is_space(byte: u8) -> bool {
 impl JsonScan {
     /// Begins anew.
     pub(super) fn reset(&mut self) {
-        self.state = State::Start;
+        self.state = JsonState::Start;
         self.open.clear();
         self.value.begin(None);
     }
 
     /// Returns true if every document that has begun is complete.
     pub(super) fn is_between_documents(&self) -> bool {
-        matches!(self.state, State::Start)
+        matches!(self.state, JsonState::Start)
     }
 
     /// No more bytes will come for this document.
     pub(super) fn end(&mut self, found: &mut impl JsonSink) {
-        if !matches!(self.state, State::Start | State::Broken) {
+        if !matches!(self.state, JsonState::Start | JsonState::Broken) {
             let holds = self.value.place.map(|place| place.holds);
             found.broken(if holds == Some(Holds::Usage) { Lost::Usage } else { Lost::Nothing });
         }
@@ -144,14 +144,14 @@ impl JsonScan {
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut impl JsonSink) {
         while let Some(&byte) = bytes.first() {
             let taken = match &mut self.state {
-                State::Broken => return,
-                State::Key { escaped } => {
+                JsonState::Broken => return,
+                JsonState::Key { escaped } => {
                     bytes = &bytes[1..];
                     match byte {
                         _ if *escaped => *escaped = false,
                         b'\\' => *escaped = true,
                         b'"' => {
-                            self.state = State::BeforeColon;
+                            self.state = JsonState::BeforeColon;
                             continue;
                         }
                         _ => {}
@@ -161,30 +161,30 @@ impl JsonScan {
                     }
                     continue;
                 }
-                State::Scalar(Scalar::Text(escape)) => {
+                JsonState::Scalar(Scalar::Text(escape)) => {
                     let (taken, ended) = string_end(bytes, escape);
                     self.value.add(&bytes[..taken]);
                     if ended {
-                        self.state = State::AfterValue;
+                        self.state = JsonState::AfterValue;
                         self.value.end(found);
                     }
                     taken
                 }
-                State::Scalar(Scalar::Bare) => {
+                JsonState::Scalar(Scalar::Bare) => {
                     let end = bytes.iter().position(|byte| matches!(byte, b',' | b'}' | b']') || is_space(*byte));
                     let taken = end.unwrap_or(bytes.len());
                     self.value.add(&bytes[..taken]);
                     if end.is_some() {
-                        self.state = State::AfterValue;
+                        self.state = JsonState::AfterValue;
                         self.value.end(found);
                     }
                     taken
                 }
-                State::Deep { depth, string } => {
+                JsonState::Deep { depth, string } => {
                     let (taken, ended) = container_end(bytes, depth, string);
                     self.value.add(&bytes[..taken]);
                     if ended {
-                        self.state = State::AfterValue;
+                        self.state = JsonState::AfterValue;
                         self.value.end(found);
                     }
                     taken
@@ -203,50 +203,50 @@ impl JsonScan {
     fn structure(&mut self, byte: u8, found: &mut impl JsonSink) {
         let is_list = matches!(self.open.last(), Some(Level::List | Level::Objects(_)));
         self.state = match (&self.state, byte) {
-            (State::Start, b'{') => self.open(Level::Object(Wrapper::DOCUMENT)),
-            (State::Start, b'[') => self.open(Level::List),
-            (State::BeforeKey, b'"') => {
+            (JsonState::Start, b'{') => self.open(Level::Object(Wrapper::DOCUMENT)),
+            (JsonState::Start, b'[') => self.open(Level::List),
+            (JsonState::BeforeKey, b'"') => {
                 self.key.clear();
-                State::Key { escaped: false }
+                JsonState::Key { escaped: false }
             }
-            (State::BeforeColon, b':') => State::BeforeValue,
-            (State::BeforeValue, b'{' | b'[') => match self.inner(byte) {
+            (JsonState::BeforeColon, b':') => JsonState::BeforeValue,
+            (JsonState::BeforeValue, b'{' | b'[') => match self.inner(byte) {
                 Some(level) => self.open(level),
-                None => self.begin(byte, State::Deep { depth: 1, string: None }),
+                None => self.begin(byte, JsonState::Deep { depth: 1, string: None }),
             },
-            (State::BeforeValue, b'"') => self.begin(byte, State::Scalar(Scalar::Text(Escape::No))),
+            (JsonState::BeforeValue, b'"') => self.begin(byte, JsonState::Scalar(Scalar::Text(Escape::No))),
             // An empty list.
-            (State::BeforeValue, b']') if is_list => self.close(found),
-            (State::BeforeValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-                self.begin(byte, State::Scalar(Scalar::Bare))
+            (JsonState::BeforeValue, b']') if is_list => self.close(found),
+            (JsonState::BeforeValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                self.begin(byte, JsonState::Scalar(Scalar::Bare))
             }
-            (State::AfterValue, b',') if is_list => State::BeforeValue,
-            (State::AfterValue, b',') => State::BeforeKey,
-            (State::AfterValue, b']') if is_list => self.close(found),
-            (State::AfterValue | State::BeforeKey, b'}') if !is_list => self.close(found),
+            (JsonState::AfterValue, b',') if is_list => JsonState::BeforeValue,
+            (JsonState::AfterValue, b',') => JsonState::BeforeKey,
+            (JsonState::AfterValue, b']') if is_list => self.close(found),
+            (JsonState::AfterValue | JsonState::BeforeKey, b'}') if !is_list => self.close(found),
             _ => {
                 found.broken(Lost::Nothing);
-                State::Broken
+                JsonState::Broken
             }
         };
     }
 
-    fn open(&mut self, level: Level) -> State {
+    fn open(&mut self, level: Level) -> JsonState {
         self.open.push(level);
         match level {
-            Level::List | Level::Objects(_) => State::BeforeValue,
-            Level::Object(_) => State::BeforeKey,
+            Level::List | Level::Objects(_) => JsonState::BeforeValue,
+            Level::Object(_) => JsonState::BeforeKey,
         }
     }
 
-    fn close(&mut self, found: &mut impl JsonSink) -> State {
+    fn close(&mut self, found: &mut impl JsonSink) -> JsonState {
         if self.open.pop() == Some(Level::Object(Wrapper::DOCUMENT)) {
             found.document();
         }
-        if self.open.is_empty() { State::Start } else { State::AfterValue }
+        if self.open.is_empty() { JsonState::Start } else { JsonState::AfterValue }
     }
 
-    fn begin(&mut self, byte: u8, state: State) -> State {
+    fn begin(&mut self, byte: u8, state: JsonState) -> JsonState {
         self.value.begin(self.place());
         self.value.add(&[byte]);
         state

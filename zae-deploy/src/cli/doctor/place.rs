@@ -46,7 +46,7 @@ const NO_SKEW_S: i64 = 2;
 const MAX_SKEW_S: i64 = 10;
 
 /// A place that answers.
-pub(super) struct Place {
+pub(super) struct ExaminedAccount {
     pub(super) config: SdkConfig,
     pub(super) cloud: Cloud,
 }
@@ -63,7 +63,7 @@ pub(super) fn variables() -> Vec<Finding> {
 }
 
 /// Checks region, credentials, endpoint and clock.
-pub(super) async fn examine(cx: &Context) -> (Option<Place>, Vec<Finding>) {
+pub(super) async fn examine(cx: &Context) -> (Option<ExaminedAccount>, Vec<Finding>) {
     let config = match cx.sdk_config(Service::CloudFormation).await {
         Ok(config) => config,
         Err(error) => return (None, vec![misconfigured(&error)]),
@@ -73,7 +73,7 @@ pub(super) async fn examine(cx: &Context) -> (Option<Place>, Vec<Finding>) {
         Err(error) => return (None, vec![Finding::failed("region", error.to_string())]),
     };
     let mut found = vec![Finding::ok("region", cloud.region().to_owned())];
-    let place = Place { config, cloud };
+    let place = ExaminedAccount { config, cloud };
     let credentials = credentials(&place).await;
     found.push(credentials);
     let (reached, more) = endpoint(&place).await;
@@ -86,7 +86,7 @@ fn misconfigured(error: &CliError) -> Finding {
     error.advice().iter().fold(finding, |finding, next| finding.next(next.clone()))
 }
 
-async fn credentials(place: &Place) -> Finding {
+async fn credentials(place: &ExaminedAccount) -> Finding {
     let local = |service: Service| service.endpoint(&place.config).is_some_and(|url| is_loopback(&url));
     let Some(provider) = place.config.credentials_provider() else {
         return Finding::failed("credentials", "there are none").next("aws configure");
@@ -118,7 +118,7 @@ async fn credentials(place: &Place) -> Finding {
 }
 
 /// Asks DynamoDB, which needs no permission to answer with its time.
-async fn endpoint(place: &Place) -> (bool, Vec<Finding>) {
+async fn endpoint(place: &ExaminedAccount) -> (bool, Vec<Finding>) {
     let date = AnswerDate::default();
     let config = aws_sdk_dynamodb::config::Builder::from(&place.config).interceptor(date.clone()).build();
     let client = aws_sdk_dynamodb::Client::from_conf(config);

@@ -9,7 +9,7 @@ use zae_limiter::{
 
 use super::{
     finding::{Finding, innermost, unanswered},
-    place::Place,
+    place::ExaminedAccount,
     table::Stands,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     stack::{DeployedFunction, DeployedStack, Runs, StackError, describe, functions},
 };
 
-pub(super) async fn examine(cx: &Context, place: &Place, name: &StackName, table: Stands) -> Vec<Finding> {
+pub(super) async fn examine(cx: &Context, place: &ExaminedAccount, name: &StackName, table: Stands) -> Vec<Finding> {
     let stack = match describe(&place.cloud, name).await {
         Ok(Some(stack)) => stack,
         Ok(None) if table == Stands::No => return Vec::new(),
@@ -96,7 +96,7 @@ fn code(cx: &Context, function: &DeployedFunction) -> Finding {
     }
 }
 
-async fn mapping(cx: &Context, place: &Place, function: &str) -> Finding {
+async fn mapping(cx: &Context, place: &ExaminedAccount, function: &str) -> Finding {
     let asked = place.cloud.lambda().list_event_source_mappings().function_name(function).send().await;
     let mappings = match asked {
         Ok(answer) => answer.event_source_mappings.unwrap_or_default(),
@@ -127,7 +127,7 @@ fn mapped(mapping: &EventSourceMappingConfiguration, function: &str) -> Finding 
     }
 }
 
-async fn dead_letters(place: &Place, name: &StackName) -> Finding {
+async fn dead_letters(place: &ExaminedAccount, name: &StackName) -> Finding {
     let client = aws_sdk_sqs::Client::new(&place.config);
     let queue = format!("{name}-aggregator-dlq");
     let url = match client.get_queue_url().queue_name(&queue).send().await {
@@ -152,7 +152,7 @@ async fn dead_letters(place: &Place, name: &StackName) -> Finding {
 }
 
 /// The local stack keeps dead letters in a file, not in a queue.
-fn no_queue(place: &Place, code: Option<&str>, error: &dyn std::error::Error) -> Finding {
+fn no_queue(place: &ExaminedAccount, code: Option<&str>, error: &dyn std::error::Error) -> Finding {
     let here = Service::DynamoDb.endpoint(&place.config).is_some_and(|url| is_loopback(&url));
     match code {
         _ if here => {

@@ -13,7 +13,7 @@ use zae_limiter::{
 
 use super::{
     finding::{Finding, innermost, unanswered},
-    place::Place,
+    place::ExaminedAccount,
 };
 use crate::cli::{CliError, Context, args::NamespaceArgs};
 
@@ -31,7 +31,7 @@ pub(super) enum Stands {
 
 pub(super) async fn examine(
     cx: &Context,
-    place: &Place,
+    place: &ExaminedAccount,
     stack: &StackName,
     namespace: &NamespaceArgs,
 ) -> (Vec<Finding>, Stands) {

@@ -170,7 +170,7 @@ fn tone(action: Action) -> Tone {
 /// One change: with the action's word in a plan, without it where it is a difference.
 fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
     let symbol = page.paint(tone(change.action), &change.action.symbol().to_string());
-    let shown = if word.is_some() { Shown::Plan } else { Shown::Drift };
+    let shown = if word.is_some() { ShownAs::Plan } else { ShownAs::Drift };
     let word = word.map(|action| format!("{action} ")).unwrap_or_default();
     let target = shown_target(change);
     page.line(format!("  {symbol} {word}{}: {target}", change.level));
@@ -182,21 +182,21 @@ fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
 
 /// Tells values that are about to change from those that merely differ.
 #[derive(Clone, Copy)]
-enum Shown {
+enum ShownAs {
     Plan,
     Drift,
 }
 
-fn write_difference(page: &mut Page, difference: &Difference, shown: Shown) {
+fn write_difference(page: &mut Page, difference: &Difference, shown: ShownAs) {
     let Difference { name, from, to, .. } = difference;
     let (action, values) = match (shown, from, to) {
         (_, None, None) => return,
-        (Shown::Plan, None, Some(to)) => (Action::Create, to.clone()),
-        (Shown::Plan, Some(from), Some(to)) => (Action::Update, format!("{from} → {to}")),
-        (Shown::Plan, Some(from), None) => (Action::Delete, from.clone()),
-        (Shown::Drift, None, Some(to)) => (Action::Create, format!("not stored, {to} in the file")),
-        (Shown::Drift, Some(from), Some(to)) => (Action::Update, format!("{from} stored, {to} in the file")),
-        (Shown::Drift, Some(from), None) => (Action::Delete, format!("{from} stored, not in the file")),
+        (ShownAs::Plan, None, Some(to)) => (Action::Create, to.clone()),
+        (ShownAs::Plan, Some(from), Some(to)) => (Action::Update, format!("{from} → {to}")),
+        (ShownAs::Plan, Some(from), None) => (Action::Delete, from.clone()),
+        (ShownAs::Drift, None, Some(to)) => (Action::Create, format!("not stored, {to} in the file")),
+        (ShownAs::Drift, Some(from), Some(to)) => (Action::Update, format!("{from} stored, {to} in the file")),
+        (ShownAs::Drift, Some(from), None) => (Action::Delete, format!("{from} stored, not in the file")),
     };
     let symbol = page.paint(tone(action), &action.symbol().to_string());
     page.line(format!("      {symbol} {name}: {values}"));

@@ -18,7 +18,7 @@ const TRIES: u32 = 100;
 const POLL: Duration = Duration::from_millis(50);
 
 #[derive(Serialize)]
-struct State {
+struct LocalState {
     running: bool,
     /// The one that runs; where several do, they are in `stacks` alone.
     #[serde(flatten)]
@@ -64,7 +64,7 @@ impl One {
     }
 }
 
-impl Report for State {
+impl Report for LocalState {
     fn page(&self, page: &mut Page) {
         if self.stacks.is_empty() {
             page.line("Local stack: not running");
@@ -83,7 +83,7 @@ pub(super) async fn run(cx: &Context, out: &Output, which: WhichArgs) -> Result<
     let one = if let [one] = stacks.as_slice() { Some(one.clone()) } else { None };
     let folder = control::stack_folder(&control::folder(), &cx.stack()?);
     let log = stacks.is_empty().then(|| control::log_file(&folder).display().to_string());
-    out.show(&State { running: !stacks.is_empty(), one, log, stacks })
+    out.show(&LocalState { running: !stacks.is_empty(), one, log, stacks })
 }
 
 #[derive(Serialize)]

@@ -54,7 +54,7 @@ enum Which {
 
 /// The package that was written.
 #[derive(Serialize)]
-struct Exported {
+struct ExportedPackage {
     function: &'static str,
     /// The file; `None` when nothing was written.
     file: Option<String>,
@@ -77,7 +77,7 @@ const RUNTIMES: [Runtime; 2] = [
     Runtime { runtime: "python3.12", handler: "index.handler" },
 ];
 
-impl Report for Exported {
+impl Report for ExportedPackage {
     fn page(&self, page: &mut Page) {
         let size = units::bytes(self.size_bytes as u64);
         if let Some(file) = &self.file {
@@ -126,7 +126,7 @@ impl LambdaExport {
         if !self.info {
             write().map_err(|error| CliError::failed(format!("export the Lambda package to {shown}"), error))?;
         }
-        cx.output().show(&Exported {
+        cx.output().show(&ExportedPackage {
             function: function.binary(),
             file: (!self.info).then(|| shown.to_string()),
             size_bytes: package.bytes().len(),

@@ -27,7 +27,7 @@ const FIXED: [(&str, &[&str]); 9] = [
 ];
 
 /// A resource as a template has it.
-pub(super) struct Declared {
+pub(super) struct DeclaredResource {
     pub(super) logical_id: String,
     pub(super) kind: String,
     /// With functions in them.
@@ -36,7 +36,7 @@ pub(super) struct Declared {
 }
 
 /// The resources of the template, each after those that it refers to.
-pub(super) fn declared(scope: &TemplateScope<'_>) -> Result<Vec<Declared>, Refusal> {
+pub(super) fn declared(scope: &TemplateScope<'_>) -> Result<Vec<DeclaredResource>, Refusal> {
     let mut left = Vec::new();
     for (logical_id, resource) in scope.template["Resources"].as_object().into_iter().flatten() {
         if let Some(condition) = resource.get("Condition").and_then(Value::as_str)
@@ -47,7 +47,7 @@ pub(super) fn declared(scope: &TemplateScope<'_>) -> Result<Vec<Declared>, Refus
         let mut needs = BTreeSet::new();
         references(resource, &mut needs);
         let policy = resource.get("DeletionPolicy").and_then(Value::as_str);
-        let declared = Declared {
+        let declared = DeclaredResource {
             logical_id: logical_id.clone(),
             kind: resource["Type"].as_str().unwrap_or_default().to_owned(),
             properties: resource.get("Properties").cloned().unwrap_or_else(|| Map::new().into()),
@@ -113,7 +113,7 @@ pub(super) fn changes(
 /// Returns the change that turns `old` into `new`, if there is any.
 pub(super) fn change(
     old: Option<&Resource>,
-    new: &Declared,
+    new: &DeclaredResource,
     properties: &Value,
     has_other_tags: bool,
 ) -> Option<PlannedChange> {

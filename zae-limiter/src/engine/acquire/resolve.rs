@@ -34,7 +34,7 @@ use crate::{
         reserve::{Exactness, Reserve},
         status::OnUnavailable,
     },
-    repository::{Repository, resolution::ConfigSource, validity::Validity},
+    repository::{Repository, resolution::ConfigSource, validity::ResolutionValidity},
     wire,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct ResolvedTargets {
     /// The parent's, if the entity cascades.
     pub(crate) parent: Option<Arc<Target>>,
     /// Until when it may be believed.
-    pub(crate) validity: Validity,
+    pub(crate) validity: ResolutionValidity,
     /// The caller's overrides of limits.
     said: Overrides,
 }
@@ -143,7 +143,7 @@ async fn target(
     lanes: &Lanes,
     wish: &AcquireSpec,
     entity: &EntityId,
-) -> Result<(Arc<Target>, Owner, Validity), Denied> {
+) -> Result<(Arc<Target>, Owner, ResolutionValidity), Denied> {
     let resolved = repository.resolve(entity, &wish.resource).await?;
     let resolution = resolved.resolution;
     if let Some(level) = resolution.disabled {

@@ -55,7 +55,7 @@ pub(crate) struct Decision {
 }
 
 /// Computes the amounts to take ahead of use, given what is left once everybody is served (in mt, by limit).
-pub(crate) type Order<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
+pub(crate) type Prefetch<'a> = &'a mut dyn FnMut(&[i64]) -> Option<Amounts>;
 
 /// Returns true if every amount is there, or its limit lets it pass all the same.
 fn fits(limits: &[AppliedLimit], left: &[i64], amounts: &[i64]) -> bool {
@@ -111,7 +111,7 @@ pub(crate) struct Situation<'a> {
 }
 
 /// Decides about `asks` on an existing bucket.
-pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], order: Order<'_>) -> Decision {
+pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], order: Prefetch<'_>) -> Decision {
     let Situation { image, freshness, limit_set, shards, soft_until, now } = known;
     let goal = |take, adjust| Goal { soft_until, ..limit_set.goal(take, adjust, shards, now) };
     let Serving { served, unserved, mut take, left } =

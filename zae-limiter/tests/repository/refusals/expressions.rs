@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{CONDITION, OK, Row, TABLE, VALIDATION, condition, get, key, long, n, padded, s, set, update, with};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
     let named = |name: String| {
         update(json!({

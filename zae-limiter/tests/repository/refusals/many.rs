@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CANCELED, OK, Row, TABLE, VALIDATION, condition, get, key, long, n, put, s, set, with};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
     let keys = |count: usize| (0..count).map(|index| key(&index.to_string(), "b")).collect::<Vec<_>>();
     let puts = |count: usize| {

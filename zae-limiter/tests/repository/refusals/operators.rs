@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CONDITION, OK, Row, TABLE, VALIDATION, condition, each, get, key, n, put, s, set, with};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
     let plus = |count| set(format!("SET {}", each(count, ",", |a| format!("{a}=z+:v"))));
     let equal = |count| condition(each(count, " OR ", |a| format!("{a}=:v")));

@@ -63,7 +63,7 @@ pub(super) struct Part {
 
 /// The outcome of one request.
 #[derive(Clone, Copy, Debug)]
-enum Outcome {
+enum RequestOutcome {
     Granted,
     Refused(Duration),
     Never,
@@ -111,7 +111,7 @@ async fn register(repository: &Repository, requests: &[Request]) -> Result<(), R
     Ok(())
 }
 
-async fn replayed(limiter: &RateLimiter, request: &Request, tally: &mut Tally) -> Result<Outcome, CliError> {
+async fn replayed(limiter: &RateLimiter, request: &Request, tally: &mut Tally) -> Result<RequestOutcome, CliError> {
     match limiter.acquire(&request.entity, &request.resource, request.cost()).await {
         Ok(lease) => {
             for status in lease.statuses() {
@@ -119,11 +119,11 @@ async fn replayed(limiter: &RateLimiter, request: &Request, tally: &mut Tally) -
                 tally.fill(request, used / status.limit.capacity() as f64 * 100.0);
             }
             lease.commit().await.map_err(|error| CliError::failed("replay a request", error))?;
-            Ok(Outcome::Granted)
+            Ok(RequestOutcome::Granted)
         }
-        Err(AcquireError::Exceeded(refused)) => Ok(Outcome::Refused(refused.retry_after())),
-        Err(AcquireError::NeverFits(_)) => Ok(Outcome::Never),
-        Err(AcquireError::NoLimits { .. }) => Ok(Outcome::NoLimits),
+        Err(AcquireError::Exceeded(refused)) => Ok(RequestOutcome::Refused(refused.retry_after())),
+        Err(AcquireError::NeverFits(_)) => Ok(RequestOutcome::Never),
+        Err(AcquireError::NoLimits { .. }) => Ok(RequestOutcome::NoLimits),
         Err(AcquireError::Invalid(error)) => {
             let problem = format!("A request of '{}' for '{}': {error}", request.entity, request.resource);
             Err(CliError::problem(problem).next("the log's amounts must be for limits that the file declares"))
@@ -167,8 +167,8 @@ impl Tally {
         caller.fullest_percent = caller.fullest_percent.max(percent);
     }
 
-    fn count(&mut self, request: &Request, outcome: Outcome) {
-        let refused = !matches!(outcome, Outcome::Granted);
+    fn count(&mut self, request: &Request, outcome: RequestOutcome) {
+        let refused = !matches!(outcome, RequestOutcome::Granted);
         let index = usize::try_from((request.at_ms - self.start_ms) / self.part_ms).unwrap_or(0);
         if let Some(part) = self.replay.timeline.get_mut(index) {
             part.requests += 1;
@@ -180,19 +180,19 @@ impl Tally {
             caller.refused += 1;
             caller.first_refused_at_ms.get_or_insert(request.at_ms);
         }
-        if let Outcome::Refused(wait) = outcome {
+        if let RequestOutcome::Refused(wait) = outcome {
             caller.longest_wait_seconds = caller.longest_wait_seconds.max(wait.as_secs_f64());
         }
         let replay = &mut self.replay;
         replay.requests += 1;
         match outcome {
-            Outcome::Granted => replay.granted += 1,
-            Outcome::Refused(_) => replay.refused += 1,
-            Outcome::Never => {
+            RequestOutcome::Granted => replay.granted += 1,
+            RequestOutcome::Refused(_) => replay.refused += 1,
+            RequestOutcome::Never => {
                 replay.refused += 1;
                 replay.never += 1;
             }
-            Outcome::NoLimits => {
+            RequestOutcome::NoLimits => {
                 replay.refused += 1;
                 replay.without_limits += 1;
             }
