@@ -123,7 +123,7 @@ fn without_features_neither_the_embedded_store_nor_tls_comes_along() {
 fn the_deploy_tool_has_the_clients_of_the_services_it_calls_and_one_tls() {
     let linked = linked("zae-deploy", &[]);
     let clients: BTreeSet<_> = linked.iter().filter_map(|name| name.strip_prefix("aws-sdk-")).collect();
-    let called = ["cloudformation", "dynamodb", "lambda", "resourcegroupstagging", "s3", "sts"];
+    let called = ["cloudformation", "dynamodb", "lambda", "resourcegroupstagging", "s3", "sqs", "sts"];
     // The credentials of IAM Identity Center and of `aws login` come by these.
     let signed_in_by = ["signin", "sso", "ssooidc"];
     assert_eq!(clients, called.into_iter().chain(signed_in_by).collect());
