@@ -173,14 +173,19 @@ mod tests {
     fn json_and_csv_say_the_same() {
         let json = read_text(
             "{\"time\":\"2026-01-01T00:00:01Z\",\"entity\":\"a\",\"resource\":\"r\",\"cost\":{\"rpm\":1}}\n\
-             {\"time\":1767225600000,\"entity\":\"b,c\",\"parent\":\"p\",\"resource\":\"r\"}\n",
+             {\"time\":1767225600000,\"entity\":\"b-c\",\"parent\":\"p\",\"resource\":\"r\"}\n",
         );
         let csv =
-            read_text("time,entity,parent,resource,rpm\n2026-01-01T00:00:01Z,a,,r,1\n\n1767225600000,\"b,c\",p,r,\n");
+            read_text("time,entity,parent,resource,rpm\n2026-01-01T00:00:01Z,a,,r,1\n\n1767225600000,\"b-c\",p,r,\n");
         let (json, csv) = (json.unwrap(), csv.unwrap());
         assert_eq!(format!("{json:?}"), format!("{csv:?}"));
-        assert_eq!(json[0].entity.as_str(), "b,c", "in order of time");
+        assert_eq!(json[0].entity.as_str(), "b-c", "in order of time");
         assert_eq!(json[1].cost, BTreeMap::from([("rpm".to_owned(), 1)]));
+    }
+
+    #[test]
+    fn quoted_values_may_have_commas_and_quotes() {
+        assert_eq!(values("a, b ,\"c,\"\"d\"\"\",").unwrap(), ["a", "b", "c,\"d\"", ""]);
     }
 
     #[test]
