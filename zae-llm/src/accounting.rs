@@ -1,16 +1,18 @@
 //! Estimate, tariff and reader in one: [`Accounting`], [`Quote`], [`Meter`].
 
+mod call;
+
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use zae_limiter::{Cost, Lease};
 
+pub use self::call::{Bill, Meter, Quote};
 use crate::{
-    ApiFormat, End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader,
+    ApiFormat, LlmRequest, Tariff, Usage,
     estimate::{self, Estimator},
     include_usage,
     notices::Notices,
+    prices::UnpricedModel,
 };
 
 /// The output that a request without a bound of its own is estimated at, in tokens.
@@ -61,7 +63,10 @@ pub struct Accounting {
     usage_in_streams: UsageInStreams,
     body_limit: usize,
     notices: Arc<Notices>,
+    on_settled: Option<OnSettled>,
 }
+
+type OnSettled = Arc<dyn Fn(&Bill<'_>) + Send + Sync>;
 
 /// Selects whether OpenAI is asked for the usage of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +86,7 @@ impl Accounting {
             usage_in_streams: UsageInStreams::AsAsked,
             body_limit: DEFAULT_BODY_LIMIT,
             notices: Arc::default(),
+            on_settled: None,
         }
     }
 
@@ -118,16 +124,44 @@ impl Accounting {
         self.body_limit
     }
 
+    /// Calls `tell` with each call as it is settled: what was read of its response, and what it is charged. It must not
+    /// block.
+    ///
+    /// ```
+    /// use zae_llm::{Accounting, Tariff, prices::{PriceBook, Prices}};
+    /// let accounting = Accounting::new(Tariff::priced(&Prices::new(PriceBook::bundled()))).on_settled(|bill| {
+    ///     println!("{} used {}: {:?} micro-dollars", bill.entity, bill.resource, bill.micro_dollars);
+    /// });
+    /// # let _ = accounting;
+    /// ```
+    pub fn on_settled(mut self, tell: impl Fn(&Bill<'_>) + Send + Sync + 'static) -> Self {
+        self.on_settled = Some(Arc::new(tell));
+        self
+    }
+
     /// Returns the tariff to charge by.
     pub fn tariff(&self) -> &Tariff {
         &self.tariff
     }
 
     /// Estimates the cost of the call with this request body.
+    ///
+    /// # Errors
+    /// [`UnpricedModel`](crate::prices::UnpricedModel) as of [`Tariff::for_model`]; never where the tariff charges no
+    /// money.
+    pub fn try_quote(&self, body: &[u8]) -> Result<Quote, UnpricedModel> {
+        let request = LlmRequest::parse(body);
+        let estimate = self.estimate(&request);
+        let tariff = self.tariff.for_model(request.model())?;
+        Ok(Quote { cost: tariff.cost(&estimate), tariff, request, estimate })
+    }
+
+    /// As [`try_quote`](Accounting::try_quote), but what has no price is charged its tokens alone.
     pub fn quote(&self, body: &[u8]) -> Quote {
         let request = LlmRequest::parse(body);
         let estimate = self.estimate(&request);
-        Quote { cost: self.tariff.cost(&estimate), request, estimate }
+        let tariff = self.tariff.for_model(request.model()).unwrap_or_else(|_| (*self.tariff).clone());
+        Quote { cost: tariff.cost(&estimate), tariff, request, estimate }
     }
 
     /// Estimates the usage of `request`.
@@ -155,9 +189,15 @@ impl Accounting {
         }
     }
 
-    /// A meter for one call.
+    /// A meter for one call, charged by the tariff as it is for an unknown model.
     pub fn meter(&self) -> Meter {
-        Meter { accounting: self.clone(), reader: None }
+        self.meter_by((*self.tariff).clone())
+    }
+
+    /// A meter for one call that is charged by `tariff`: that of its [model](Tariff::for_model), or of its
+    /// [quote](Quote::tariff).
+    pub fn meter_by(&self, tariff: Tariff) -> Meter {
+        Meter { accounting: self.clone(), tariff, reader: None }
     }
 }
 
@@ -175,92 +215,5 @@ impl fmt::Debug for Accounting {
             .field("usage_in_streams", &self.usage_in_streams)
             .field("body_limit", &self.body_limit)
             .finish_non_exhaustive()
-    }
-}
-
-/// Expected usage and cost of a call.
-///
-/// ```
-/// use zae_llm::{Accounting, Tariff};
-/// let quote = Accounting::new(Tariff::openai()).quote(br#"{"model":"gpt-5","max_tokens":500,"messages":[]}"#);
-/// assert_eq!((quote.model(), quote.estimate().output), (Some("gpt-5"), 500));
-/// assert_eq!(quote.cost().to_string(), "rpm:1,tpm:500");
-/// ```
-#[derive(Clone, Debug)]
-pub struct Quote {
-    request: LlmRequest,
-    estimate: Usage,
-    cost: Cost,
-}
-
-impl Quote {
-    /// The request.
-    pub fn request(&self) -> &LlmRequest {
-        &self.request
-    }
-
-    /// The model that is asked, where the body says it.
-    pub fn model(&self) -> Option<&str> {
-        self.request.model()
-    }
-
-    /// Returns the expected usage.
-    pub fn estimate(&self) -> &Usage {
-        &self.estimate
-    }
-
-    /// Returns the cost to take from the limits before the call.
-    pub fn cost(&self) -> &Cost {
-        &self.cost
-    }
-}
-
-/// Reads one response as it passes by, and settles its lease.
-///
-/// ```
-/// # use bytes::Bytes;
-/// use http::{HeaderMap, StatusCode};
-/// use zae_llm::{Accounting, End, zae_limiter::Lease};
-///
-/// async fn settle(accounting: &Accounting, lease: Lease, headers: &HeaderMap, body: Vec<Bytes>) {
-///     let mut meter = accounting.meter();
-///     meter.start(StatusCode::OK, headers);
-///     for chunk in &body {
-///         meter.push(chunk); // and pass it on
-///     }
-///     meter.settle(&lease, End::Complete);
-///     drop(lease.commit());
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Meter {
-    accounting: Accounting,
-    reader: Option<UsageReader>,
-}
-
-impl Meter {
-    /// The head of the response is there.
-    pub fn start(&mut self, status: StatusCode, headers: &HeaderMap) {
-        self.reader = Some(UsageReader::new(self.accounting.format, status, headers));
-    }
-
-    /// The next bytes of its body; before [`start`](Meter::start) they are ignored.
-    pub fn push(&mut self, bytes: &[u8]) {
-        if let Some(reader) = &mut self.reader {
-            reader.push(bytes);
-        }
-    }
-
-    /// The response has ended in this way: adjusts `lease` by what was read, and says so in metrics and log. The lease
-    /// stays open, for the caller to commit; one that is settled already is left alone.
-    ///
-    /// Final usage replaces the estimate, in both directions. Usage of a response that broke off only raises it, and
-    /// where none was seen it stands: whoever hangs up early pays no less.
-    pub fn settle(self, lease: &Lease, end: End) -> Reading {
-        let reading = self.reader.map_or(Reading::Unseen(Unseen::BrokeOff), |reader| reader.finish(end));
-        self.accounting.notices.read(&reading, lease.resource());
-        // It fails only on a lease that somebody has settled, who then knows better.
-        let _ = self.accounting.tariff.adjust_by(lease, &reading);
-        reading
     }
 }

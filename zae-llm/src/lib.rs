@@ -29,6 +29,8 @@
 //! 5. [`Tariff::adjust_by`] makes the lease stand for what was read. Final usage replaces the estimate, in both
 //!    directions; anything less only raises it. [`guide::accounting`] has the table of all cases.
 //!
+//! [`prices`] makes money of usage: a tariff can charge what a call costs, beside its tokens.
+//!
 //! [`Accounting`] is all of them together, and what the layers of `zae-tower`, `zae-axum`, `zae-actix` and
 //! `zae-reqwest` take. Where a client offers no seam but the place of the call, [`SettleFrom`] settles the lease.
 //! [`limits`] reads what an answer says about the provider's own limits: when to call again, and what is left.
@@ -82,6 +84,7 @@ pub mod guide;
 pub mod json;
 pub mod limits;
 mod notices;
+pub mod prices;
 mod providers;
 mod read;
 mod request;
@@ -90,12 +93,12 @@ mod tier;
 mod usage;
 mod weights;
 
-pub use accounting::{Accounting, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
+pub use accounting::{Accounting, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
 pub use end::End;
 pub use providers::ApiFormat;
 pub use read::{Reading, Unseen, UsageReader};
 pub use request::{LlmRequest, include_usage};
-pub use tariff::{SettleFrom, Tariff, TariffBuilder, TariffError};
+pub use tariff::{MICRODOLLARS, SettleFrom, Tariff, TariffBuilder, TariffError};
 pub use tier::{Region, ServiceTier};
 pub use usage::Usage;
 pub use weights::Weights;

@@ -1,9 +1,14 @@
-//! Prices of usage: [`Tariff`].
+//! The charges of usage: [`Tariff`].
 
+mod builder;
+
+use jiff::Timestamp;
 use zae_limiter::{Cost, Lease, LeaseError, LimitName, MAX_TOKENS, Settlement};
 
+pub use self::builder::TariffBuilder;
 use crate::{
     Reading, Unseen, Usage, Weights,
+    prices::{CallPrices, Prices, UnpricedModel},
     weights::{Millionths, OutOfRange},
 };
 
@@ -54,10 +59,16 @@ pub enum TariffError {
 /// assert_eq!(tariff.cost(&usage).to_string(), "rpm:1,itpm:400,otpm:20,credits:210");
 /// # Ok::<(), zae_llm::TariffError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// A tariff may differ [by model](Tariff::by_model), and charge [money](Tariff::priced) beside tokens. Then
+/// [`for_model`](Tariff::for_model) is the tariff of one call.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tariff {
     requests: Vec<LimitName>,
     charges: Vec<Charge>,
+    money: Option<Money>,
+    /// Other tariffs for models of these names; without models in turn.
+    models: Vec<(String, Tariff)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +76,24 @@ struct Charge {
     limit: LimitName,
     weights: Millionths,
 }
+
+/// A limit that is charged in micro-dollars.
+#[derive(Clone, Debug)]
+struct Money {
+    limit: LimitName,
+    prices: Prices,
+    /// The prices of one call, where its model is known.
+    call: Option<CallPrices>,
+}
+
+impl PartialEq for Money {
+    fn eq(&self, other: &Self) -> bool {
+        self.limit == other.limit && self.prices.is_same(&other.prices) && self.call == other.call
+    }
+}
+
+/// The limit that [`Tariff::priced`] charges.
+pub const MICRODOLLARS: &str = "microdollars";
 
 impl Tariff {
     /// A tariff that charges nothing yet.
@@ -79,7 +108,7 @@ impl Tariff {
     /// assert_eq!(Tariff::openai().cost(&Usage::new(100, 20)).to_string(), "rpm:1,tpm:120");
     /// ```
     pub fn openai() -> Self {
-        Self { requests: names(["rpm"]), charges: charges([("tpm", Weights::total())]) }
+        Self::plain(names(["rpm"]), charges([("tpm", Weights::total())]))
     }
 
     /// As Anthropic limits: 1 of `rpm` per call, input of `itpm` without what is read from the cache, output of `otpm`.
@@ -91,13 +120,78 @@ impl Tariff {
     /// ```
     pub fn anthropic() -> Self {
         let input = Weights::input().cache_read(0.0);
-        Self { requests: names(["rpm"]), charges: charges([("itpm", input), ("otpm", Weights::output_only())]) }
+        Self::plain(names(["rpm"]), charges([("itpm", input), ("otpm", Weights::output_only())]))
+    }
+
+    /// 1 of `rpm` per call, all tokens of `tpm`, and what they cost of [`microdollars`](MICRODOLLARS).
+    ///
+    /// [`prices`](crate::prices) has an example. With [`TariffBuilder::priced`] the limits have names of your choice.
+    pub fn priced(prices: &Prices) -> Self {
+        let money = LimitName::new(MICRODOLLARS).ok();
+        let money = money.map(|limit| Money { limit, prices: prices.clone(), call: None });
+        Self { money, ..Self::openai() }
+    }
+
+    /// Other tariffs for some models: a call is charged by that with the longest fitting name. A name with a `*` at its
+    /// end fits all models that begin so.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let burndown = Tariff::builder().request("rpm").charge("tpm", Weights::total().output(5.0)).build()?;
+    /// let tariff = Tariff::by_model([("anthropic.claude-*", burndown)], Tariff::openai());
+    /// let cost = |model| tariff.for_model(Some(model)).map(|call| call.cost(&Usage::new(100, 20)).to_string());
+    /// assert_eq!(cost("anthropic.claude-sonnet-4-5")?, "rpm:1,tpm:200");
+    /// assert_eq!(cost("amazon.nova-lite-v1:0")?, "rpm:1,tpm:120");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn by_model<N: Into<String>>(models: impl IntoIterator<Item = (N, Self)>, others: Self) -> Self {
+        let mut all = others.models.clone();
+        all.extend(models.into_iter().map(|(name, tariff)| (name.into(), Self { models: Vec::new(), ..tariff })));
+        Self { models: all, ..others }
+    }
+
+    /// The tariff of a call to `model` that begins now, with its prices, which stay the same until it is settled.
+    ///
+    /// # Errors
+    /// [`UnpricedModel`] where the model has no price, and the [`Prices`] say to refuse it then.
+    pub fn for_model(&self, model: Option<&str>) -> Result<Self, UnpricedModel> {
+        let fits = |pattern: &str| {
+            let model = model?;
+            match pattern.strip_suffix('*') {
+                Some(start) => model.starts_with(start).then_some(start.len()),
+                None => (pattern == model).then_some(usize::MAX),
+            }
+        };
+        let fitting = self.models.iter().filter_map(|(pattern, tariff)| Some((fits(pattern)?, tariff)));
+        let chosen = fitting.max_by_key(|(length, _)| *length).map_or(self, |(_, tariff)| tariff);
+        let mut tariff = Self { models: Vec::new(), ..chosen.clone() };
+        if let Some(money) = &mut tariff.money {
+            money.call = money.prices.of(model, Timestamp::now())?;
+        }
+        Ok(tariff)
+    }
+
+    /// Returns the cost of `usage` in micro-dollars, rounded up; `None` where no money is charged, or the model is not
+    /// known: see [`for_model`](Tariff::for_model).
+    pub fn micro_dollars(&self, usage: &Usage) -> Option<u64> {
+        Some(self.money.as_ref()?.call.as_ref()?.micro_dollars(usage))
+    }
+
+    fn plain(requests: Vec<LimitName>, charges: Vec<Charge>) -> Self {
+        Self { requests, charges, money: None, models: Vec::new() }
+    }
+
+    /// The charges beside requests.
+    fn amounts(&self, usage: &Usage) -> impl Iterator<Item = (&LimitName, u64)> + Clone {
+        let tokens: Vec<_> = self.charges.iter().map(|charge| (&charge.limit, charge.weights.of(usage))).collect();
+        let money = self.money.as_ref().and_then(|money| Some((&money.limit, self.micro_dollars(usage)?)));
+        tokens.into_iter().chain(money.map(|(limit, amount)| (limit, amount.min(MAX_TOKENS))))
     }
 
     /// Returns the cost of `usage` in one call: at least 1 of something, as a cost of nothing is no cost.
     pub fn cost(&self, usage: &Usage) -> Cost {
         let requests = self.requests.iter().map(|limit| (limit, 1));
-        let tokens = self.charges.iter().map(|charge| (&charge.limit, charge.weights.of(usage)));
+        let tokens = self.amounts(usage);
         if self.requests.is_empty() && tokens.clone().all(|(_, tokens)| tokens == 0) {
             return self.charges.first().map_or(Cost::requests(1), |charge| Cost::of(&charge.limit, 1));
         }
@@ -153,11 +247,10 @@ impl Tariff {
 
     fn settle(&self, lease: &Lease, usage: &Usage, least: i64) -> Result<(), LeaseError> {
         let consumed = lease.consumed();
-        for Charge { limit, weights } in &self.charges {
+        for (limit, owed) in self.amounts(usage) {
             let charged = consumed.get(limit).copied().unwrap_or(0);
             // More than any limit holds is a number that a provider got wrong.
-            let owed = weights.of(usage).min(MAX_TOKENS);
-            let owed = i64::try_from(owed).unwrap_or(i64::MAX);
+            let owed = i64::try_from(owed.min(MAX_TOKENS)).unwrap_or(i64::MAX);
             let delta = owed.saturating_sub(charged).max(least);
             if delta == 0 {
                 continue;
@@ -186,65 +279,6 @@ fn charge(limit: LimitName, weights: Weights) -> Result<Charge, TariffError> {
         Ok(weights) if weights == Millionths::default() => Err(TariffError::Free(limit)),
         Ok(weights) => Ok(Charge { limit, weights }),
         Err(OutOfRange(weight)) => Err(TariffError::Weight { limit, weight }),
-    }
-}
-
-/// Builds a [`Tariff`]; see there for an example.
-#[derive(Clone, Debug, Default)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct TariffBuilder {
-    requests: Vec<String>,
-    charges: Vec<(String, Weights)>,
-}
-
-impl TariffBuilder {
-    /// Each call counts 1 towards `limit`.
-    pub fn request(mut self, limit: impl Into<String>) -> Self {
-        self.requests.push(limit.into());
-        self
-    }
-
-    /// All tokens count towards `limit`.
-    pub fn total(self, limit: impl Into<String>) -> Self {
-        self.charge(limit, Weights::total())
-    }
-
-    /// Input tokens count towards `limit`, cached or not.
-    pub fn input(self, limit: impl Into<String>) -> Self {
-        self.charge(limit, Weights::input())
-    }
-
-    /// Output tokens count towards `limit`, reasoning included.
-    pub fn output(self, limit: impl Into<String>) -> Self {
-        self.charge(limit, Weights::output_only())
-    }
-
-    /// Tokens count towards `limit` by `weights`.
-    pub fn charge(mut self, limit: impl Into<String>, weights: Weights) -> Self {
-        self.charges.push((limit.into(), weights));
-        self
-    }
-
-    /// Checks it.
-    ///
-    /// # Errors
-    /// [`TariffError`] says which limit or weight cannot be used.
-    pub fn build(self) -> Result<Tariff, TariffError> {
-        if self.charges.is_empty() {
-            return Err(TariffError::Empty);
-        }
-        let mut seen: Vec<LimitName> = Vec::new();
-        let mut once = |name: String| -> Result<LimitName, TariffError> {
-            let name = LimitName::new(name)?;
-            if seen.contains(&name) {
-                return Err(TariffError::Duplicate(name));
-            }
-            seen.push(name.clone());
-            Ok(name)
-        };
-        let requests = self.requests.into_iter().map(&mut once).collect::<Result<_, _>>()?;
-        let charges = self.charges.into_iter().map(|(name, weights)| charge(once(name)?, weights));
-        Ok(Tariff { charges: charges.collect::<Result<_, _>>()?, requests })
     }
 }
 

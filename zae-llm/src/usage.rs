@@ -96,6 +96,12 @@ impl Usage {
     }
 
     /// Of the input so far, `tokens` were read from the cache.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(1_000, 50).cache_read_within(800);
+    /// assert_eq!((usage.input_uncached, usage.cache_read), (200, 800));
+    /// ```
     #[must_use]
     pub const fn cache_read_within(mut self, tokens: u64) -> Self {
         let tokens = if tokens < self.input_uncached { tokens } else { self.input_uncached };
@@ -105,6 +111,12 @@ impl Usage {
     }
 
     /// Beside the input so far, `tokens` were read from the cache.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(200, 50).cache_read_beside(800);
+    /// assert_eq!((usage.input_uncached, usage.input()), (200, 1_000));
+    /// ```
     #[must_use]
     pub const fn cache_read_beside(mut self, tokens: u64) -> Self {
         self.cache_read = self.cache_read.saturating_add(tokens);
@@ -112,6 +124,12 @@ impl Usage {
     }
 
     /// Of the input so far, `tokens` were written to the cache.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(1_000, 50).cache_write_within(300);
+    /// assert_eq!((usage.input_uncached, usage.cache_write), (700, 300));
+    /// ```
     #[must_use]
     pub const fn cache_write_within(mut self, tokens: u64) -> Self {
         let tokens = if tokens < self.input_uncached { tokens } else { self.input_uncached };
@@ -121,6 +139,12 @@ impl Usage {
     }
 
     /// Beside the input so far, `tokens` were written to the cache.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(200, 50).cache_write_beside(300);
+    /// assert_eq!((usage.input_uncached, usage.input()), (200, 500));
+    /// ```
     #[must_use]
     pub const fn cache_write_beside(mut self, tokens: u64) -> Self {
         self.cache_write = self.cache_write.saturating_add(tokens);
@@ -128,6 +152,12 @@ impl Usage {
     }
 
     /// Of the output so far, `tokens` were reasoning.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(10, 100).reasoning_within(60);
+    /// assert_eq!((usage.output, usage.reasoning), (100, 60));
+    /// ```
     #[must_use]
     pub const fn reasoning_within(mut self, tokens: u64) -> Self {
         let reasoning = self.reasoning.saturating_add(tokens);
@@ -153,6 +183,12 @@ impl Usage {
     }
 
     /// Of what was written to the cache, `tokens` stay there for an hour.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(9, 0).cache_write_beside(300).cache_write_1h_within(100);
+    /// assert_eq!((usage.cache_write, usage.cache_write_1h), (300, 100));
+    /// ```
     #[must_use]
     pub const fn cache_write_1h_within(mut self, tokens: u64) -> Self {
         self.cache_write_1h = part(self.cache_write_1h, tokens, self.cache_write);
@@ -182,6 +218,12 @@ impl Usage {
     }
 
     /// Of the uncached input, `tokens` were pictures.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(270, 0).image_input_within(258);
+    /// assert_eq!((usage.input(), usage.image_input), (270, 258));
+    /// ```
     #[must_use]
     pub const fn image_input_within(mut self, tokens: u64) -> Self {
         self.image_input = part(self.image_input, tokens, self.input_uncached.saturating_sub(self.audio_input));
@@ -189,6 +231,12 @@ impl Usage {
     }
 
     /// Of the output, `tokens` were sound.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(9, 145).audio_output_within(120);
+    /// assert_eq!((usage.output, usage.audio_output), (145, 120));
+    /// ```
     #[must_use]
     pub const fn audio_output_within(mut self, tokens: u64) -> Self {
         self.audio_output = part(self.audio_output, tokens, self.output);
@@ -196,6 +244,12 @@ impl Usage {
     }
 
     /// Of the output, `tokens` were pictures.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(9, 1_300).image_output_within(1_290);
+    /// assert_eq!((usage.output, usage.image_output), (1_300, 1_290));
+    /// ```
     #[must_use]
     pub const fn image_output_within(mut self, tokens: u64) -> Self {
         self.image_output = part(self.image_output, tokens, self.output);
@@ -203,6 +257,12 @@ impl Usage {
     }
 
     /// Of the output, `tokens` were predicted by the request and turned out otherwise.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::new(9, 390).rejected_within(60);
+    /// assert_eq!((usage.output, usage.rejected), (390, 60));
+    /// ```
     #[must_use]
     pub const fn rejected_within(mut self, tokens: u64) -> Self {
         self.rejected = part(self.rejected, tokens, self.output);
@@ -222,6 +282,12 @@ impl Usage {
     }
 
     /// The provider bills that much time.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::NONE.with_milliseconds(8_470);
+    /// assert_eq!((usage.total(), usage.milliseconds), (0, 8_470));
+    /// ```
     #[must_use]
     pub const fn with_milliseconds(mut self, milliseconds: u64) -> Self {
         self.milliseconds = milliseconds;
@@ -229,6 +295,12 @@ impl Usage {
     }
 
     /// The provider bills so many pictures.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::NONE.with_images(2);
+    /// assert_eq!((usage.total(), usage.images), (0, 2));
+    /// ```
     #[must_use]
     pub const fn with_images(mut self, images: u64) -> Self {
         self.images = images;
@@ -236,6 +308,12 @@ impl Usage {
     }
 
     /// The provider bills so many search units.
+    ///
+    /// ```
+    /// use zae_llm::Usage;
+    /// let usage = Usage::NONE.with_search_units(1);
+    /// assert_eq!((usage.total(), usage.search_units), (0, 1));
+    /// ```
     #[must_use]
     pub const fn with_search_units(mut self, units: u64) -> Self {
         self.search_units = units;

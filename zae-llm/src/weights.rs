@@ -80,6 +80,13 @@ impl Weights {
     }
 
     /// Every token counts 1.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total()).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).cache_read_beside(5)).to_string(), "credits:125");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     pub const fn total() -> Self {
         Self {
             input_uncached: 1.0,
@@ -92,16 +99,37 @@ impl Weights {
     }
 
     /// Every input token counts 1, cached or not; output is free.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::input()).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).cache_read_beside(5)).to_string(), "credits:105");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     pub const fn input() -> Self {
         Self { output: 0.0, ..Self::total() }
     }
 
     /// Every output token counts 1, reasoning included; input is free.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::output_only()).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).reasoning_within(5)).to_string(), "credits:20");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     pub const fn output_only() -> Self {
         Self { input_uncached: 0.0, cache_read: 0.0, cache_write: 0.0, ..Self::total() }
     }
 
     /// Sets the weight of an input token that is neither read from nor written to a cache.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().uncached(0.5)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20)).to_string(), "credits:70");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn uncached(mut self, weight: f64) -> Self {
         self.input_uncached = weight;
@@ -123,6 +151,13 @@ impl Weights {
     }
 
     /// Sets the weight of an input token that is written to the provider's cache.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().cache_write(1.25)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 0).cache_write_beside(40)).to_string(), "credits:150");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn cache_write(mut self, weight: f64) -> Self {
         self.cache_write = weight;
@@ -130,6 +165,13 @@ impl Weights {
     }
 
     /// Sets the weight of an output token; of a reasoning token too, unless it has a weight of its own.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().output(4.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).reasoning_within(5)).to_string(), "credits:180");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn output(mut self, weight: f64) -> Self {
         self.output = weight;
@@ -153,6 +195,13 @@ impl Weights {
     /// Sets the weight of an input token that is written to the cache for an hour; as [`cache_write`] if not set.
     ///
     /// [`cache_write`]: Weights::cache_write
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().cache_write(1.25).cache_write_1h(2.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(0, 0).cache_write_beside(100).cache_write_1h_within(20)).to_string(), "credits:140");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn cache_write_1h(mut self, weight: f64) -> Self {
         self.parts.cache_write_1h = Some(weight);
@@ -160,6 +209,13 @@ impl Weights {
     }
 
     /// Sets the weight of a token of sound that the model listens to; as [`uncached`](Weights::uncached) if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().audio_input(16.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).audio_input_within(10)).to_string(), "credits:270");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn audio_input(mut self, weight: f64) -> Self {
         self.parts.audio_input = Some(weight);
@@ -167,6 +223,13 @@ impl Weights {
     }
 
     /// Sets the weight of a token of a picture that the model looks at; as [`uncached`](Weights::uncached) if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().image_input(1.5)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 0).image_input_within(40)).to_string(), "credits:120");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn image_input(mut self, weight: f64) -> Self {
         self.parts.image_input = Some(weight);
@@ -174,6 +237,13 @@ impl Weights {
     }
 
     /// Sets the weight of a token of sound in the answer; as [`output`](Weights::output) if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::output_only().audio_output(8.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).audio_output_within(10)).to_string(), "credits:90");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn audio_output(mut self, weight: f64) -> Self {
         self.parts.audio_output = Some(weight);
@@ -181,6 +251,13 @@ impl Weights {
     }
 
     /// Sets the weight of a token of a picture in the answer; as [`output`](Weights::output) if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::output_only().image_output(3.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).image_output_within(20)).to_string(), "credits:60");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn image_output(mut self, weight: f64) -> Self {
         self.parts.image_output = Some(weight);
@@ -189,6 +266,13 @@ impl Weights {
 
     /// Sets the weight of a token that the request predicted and the answer does not have; as
     /// [`output`](Weights::output) if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::output_only().rejected(0.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).rejected_within(5)).to_string(), "credits:15");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn rejected(mut self, weight: f64) -> Self {
         self.parts.rejected = Some(weight);
@@ -196,6 +280,13 @@ impl Weights {
     }
 
     /// Sets the weight of a call of a tool that the provider runs; 0 if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().tool_calls(1_000.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::new(100, 20).with_tool_calls(2)).to_string(), "credits:2120");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn tool_calls(mut self, weight: f64) -> Self {
         self.units.tool_calls = weight;
@@ -203,6 +294,13 @@ impl Weights {
     }
 
     /// Sets the weight of a second, where the provider bills time; 0 if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().seconds(10.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::NONE.with_milliseconds(8_500)).to_string(), "credits:85");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn seconds(mut self, weight: f64) -> Self {
         self.units.seconds = weight;
@@ -210,6 +308,13 @@ impl Weights {
     }
 
     /// Sets the weight of a picture, where the provider bills each; 0 if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().images(500.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::NONE.with_images(2)).to_string(), "credits:1000");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn images(mut self, weight: f64) -> Self {
         self.units.images = weight;
@@ -217,6 +322,13 @@ impl Weights {
     }
 
     /// Sets the weight of a search unit; 0 if not set.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, Weights};
+    /// let tariff = Tariff::builder().charge("credits", Weights::total().search_units(250.0)).build()?;
+    /// assert_eq!(tariff.cost(&Usage::NONE.with_search_units(4)).to_string(), "credits:1000");
+    /// # Ok::<(), zae_llm::TariffError>(())
+    /// ```
     #[must_use]
     pub const fn search_units(mut self, weight: f64) -> Self {
         self.units.search_units = weight;

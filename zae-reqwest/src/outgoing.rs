@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use zae_tower::{
     AcquireSettings, Cost, EntityId, RateLimiter, ResourceName,
-    extract::{Extract, Extractor},
-    llm::{Accounting, Usage},
+    extract::{Extract, ExtractError, Extractor},
+    llm::{Accounting, Tariff, Usage, prices::UnpricedModel},
     settle::{SettleRule, Standard},
 };
 
@@ -252,6 +252,8 @@ pub(crate) struct Subject {
     pub(crate) cost: Cost,
     pub(crate) scope: ResourceName,
     pub(crate) max_wait: Duration,
+    /// The tariff of the call, with the prices of its model.
+    pub(crate) tariff: Option<Tariff>,
 }
 
 impl OutgoingLimit {
@@ -273,12 +275,17 @@ impl OutgoingLimit {
             Some(scope) => scope,
             None => find::named(&format!("{}/{resource}", call.host()))?,
         };
-        let cost = match found(self.cost.as_deref(), call).await? {
-            Some(cost) => cost,
-            None => match &self.accounting {
-                // What has no body calls no model.
-                Some(accounting) if call.is_bodiless() => accounting.tariff().cost(&Usage::NONE),
-                Some(accounting) => accounting.tariff().cost(&accounting.estimate(call.llm())),
+        // What has no body calls no model.
+        let accounting = self.accounting.as_ref().filter(|_| !call.is_bodiless());
+        let tariff = match accounting {
+            Some(accounting) => Some(accounting.tariff().for_model(call.llm().model()).map_err(unpriced)?),
+            None => None,
+        };
+        let cost = match (found(self.cost.as_deref(), call).await?, accounting, &tariff) {
+            (Some(cost), ..) => cost,
+            (None, Some(accounting), Some(tariff)) => tariff.cost(&accounting.estimate(call.llm())),
+            (None, ..) => match &self.accounting {
+                Some(accounting) => accounting.tariff().cost(&Usage::NONE),
                 None => Cost::requests(1),
             },
         };
@@ -288,8 +295,13 @@ impl OutgoingLimit {
             call.replace_body(body);
         }
         let max_wait = call.extensions().get::<MaxWait>().map_or(self.max_wait, |wait| wait.0);
-        Ok(Subject { entity, resource, cost, scope, max_wait })
+        Ok(Subject { entity, resource, cost, scope, max_wait, tariff })
     }
+}
+
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn unpriced(model: UnpricedModel) -> ExtractError {
+    ExtractError::not_found(model.to_string())
 }
 
 async fn found<T>(extractor: Option<&dyn Find<T>>, call: &mut Call) -> zae_tower::extract::Extracted<T> {

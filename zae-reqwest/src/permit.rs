@@ -78,7 +78,8 @@ impl OutgoingLimit {
         let invalid = |error: ValidationError| CallError::Limiter(error.into());
         let entity = entity.into_name().map_err(invalid)?;
         let resource = resource.into_name().map_err(invalid)?;
-        let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait: self.max_wait };
+        let max_wait = self.max_wait;
+        let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait, tariff: None };
         let admitted = self.admit(&subject).await?;
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })
     }

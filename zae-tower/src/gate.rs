@@ -47,7 +47,7 @@ use crate::{
     extract::{BodyLost, BodyRules, Extract, ExtractError, Extractor, now},
     guard::SettleGuard,
     headers::HeaderDialect,
-    llm::{NoCall, Usage},
+    llm::{CallTariff, Usage},
     passage::{Announcing, Course, Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
@@ -265,8 +265,13 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         request.extensions_mut().insert(decision);
         let guard = SettleGuard::new(lease, Arc::clone(&self.settings.settle), telemetry::settled);
         let guard = guard.counted(self.open.token());
-        let calls = request.extensions_mut().remove::<NoCall>().is_none();
-        self.through(Course::Admitted(guard.metered(self.settings.accounting.as_ref().filter(|_| calls))))
+        let call = request.extensions_mut().remove::<CallTariff>();
+        let meter = self.settings.accounting.as_ref().and_then(|accounting| match call {
+            Some(CallTariff::NoCall) => None,
+            Some(CallTariff::Model(tariff)) => Some(accounting.meter_by(tariff)),
+            None => Some(accounting.meter()),
+        });
+        self.through(Course::Admitted(guard.metered(meter)))
     }
 
     /// Lets the request go on without a lease.

@@ -11,7 +11,7 @@ use zae_limiter::REQUEST_LIMIT_NAMES;
 
 use crate::{
     decision::LeaseHandle,
-    llm::{Accounting, Meter},
+    llm::Meter,
     settle::{End, ResponseHead, SettleRule, Verdict},
 };
 
@@ -93,11 +93,11 @@ impl SettleGuard {
         self
     }
 
-    /// Reads usage from the response, and charges it by `accounting`.
+    /// Reads usage from the response by `meter`, and charges it.
     #[must_use]
-    pub fn metered(mut self, accounting: Option<&Accounting>) -> Self {
-        if let (Some(open), Some(accounting)) = (&mut self.open, accounting) {
-            open.meter = Some(Box::new(accounting.meter()));
+    pub fn metered(mut self, meter: Option<Meter>) -> Self {
+        if let Some(open) = &mut self.open {
+            open.meter = meter.map(Box::new);
         }
         self
     }

@@ -7,13 +7,14 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
     process::{Child, ChildStdout, Command},
+    sync::Mutex,
 };
 
 struct Gateway {
     address: String,
     _child: Child,
     /// It prints as long as it runs.
-    _lines: Lines<BufReader<ChildStdout>>,
+    lines: Mutex<Lines<BufReader<ChildStdout>>>,
 }
 
 async fn start(upstream: Option<&str>) -> Gateway {
@@ -32,7 +33,7 @@ async fn start(upstream: Option<&str>) -> Gateway {
         let line = lines.next_line().await.unwrap().expect("it says where it listens");
         if let Some(rest) = line.strip_prefix("Listening on http://") {
             let address = rest.split('/').next().unwrap().to_owned();
-            return Gateway { address, _child: child, _lines: lines };
+            return Gateway { address, _child: child, lines: Mutex::new(lines) };
         }
     }
 }
@@ -59,6 +60,20 @@ impl Gateway {
 
     async fn chat(&self, key: &str, request: &Value) -> (u16, String, String) {
         self.call(key, "POST /v1/chat/completions", &request.to_string()).await
+    }
+
+    /// Waits for a line that says what a call cost.
+    async fn says(&self, start: &str) -> String {
+        let said = async {
+            let mut lines = self.lines.lock().await;
+            loop {
+                let line = lines.next_line().await.unwrap().expect("it runs");
+                if line.starts_with(start) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), said).await.expect(start)
     }
 
     /// Number of `model`'s tokens that `key` has left.
@@ -97,6 +112,9 @@ async fn keys_pay_for_what_the_model_reports() {
     assert!(head.contains("\"tpm\";q=2000;qu=\"tokens\";w=60"), "{head}");
     assert!(body.contains("\"total_tokens\":41"), "{body}");
     gateway.settles_at("sk-alice", "gpt-5", 2_000 - 41).await;
+
+    // One token of input and 40 of output, at $1.25 and $10 per million.
+    assert_eq!(gateway.says("alice used gpt-5:").await, "alice used gpt-5: $0.000402, $0.000402 in all");
 
     let (_, head, body) = gateway.chat("sk-alice", &request("gpt-5-mini", 1_000, true)).await;
     assert!(head.contains("text/event-stream"), "{head}");

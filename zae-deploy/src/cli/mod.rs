@@ -27,6 +27,7 @@ mod limits;
 mod local;
 mod namespace;
 mod output;
+mod prices;
 mod prompt;
 mod resource;
 mod resource_name;

@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     CliError, Context,
     args::{Global, Target},
-    audit, bucket, doctor, entity, explain, limits, namespace, resource, shell, stack, system, top, usage,
+    audit, bucket, doctor, entity, explain, limits, namespace, prices, resource, shell, stack, system, top, usage,
 };
 
 /// Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Entity(entity::Group),
     /// Plan and apply limits as code
     Limits(limits::Group),
+    /// Import, show and set what models cost
+    Prices(prices::Group),
     /// Show bucket balances, and merge sharded buckets
     Bucket(bucket::Group),
     Explain(explain::Explain),
@@ -88,6 +90,7 @@ impl Command {
             Self::Resource(group) => group.run(cx).await,
             Self::Entity(group) => group.run(cx).await,
             Self::Limits(group) => group.run(cx).await,
+            Self::Prices(group) => group.run(cx),
             Self::Bucket(group) => group.run(cx).await,
             Self::Explain(explain) => explain.run(cx).await,
             Self::Doctor(doctor) => doctor.run(cx).await,

@@ -16,6 +16,7 @@ mod help;
 mod interop;
 mod limits;
 mod namespaces;
+mod prices;
 mod read_only;
 mod removals;
 mod resources;

@@ -9,6 +9,7 @@ pub(crate) const MAX_DEPTH: usize = 512;
 const WORDS: usize = MAX_DEPTH / 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// A token of a JSON text. Texts and numbers are pieces of the text itself, as they are written in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Token<'a> {
     ObjectStart,
@@ -24,6 +25,7 @@ pub(crate) enum Token<'a> {
     Null,
 }
 
+/// The tokens that may come next, beside white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expect {
     Value,
@@ -35,6 +37,10 @@ enum Expect {
 }
 
 /// Takes one JSON text apart, token by token. After an error it gives no more tokens.
+///
+/// It allocates nothing: of the open containers it keeps one bit each, to tell objects from lists, and so reads texts of
+/// any length in the same memory. What it accepts beyond the grammar is what the readers of model servers accept; see
+/// the [module above](super).
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],

@@ -1,4 +1,13 @@
 //! The tables of all providers, merged for the scanners: [`Tables`].
+//!
+//! A scanner does not know whose answer it reads: gateways mix providers, and servers speak like others than their own.
+//! So it looks for whatever some provider declares, and the shapes tell afterwards whose it was. Merging happens once per
+//! process. Three things are made of the tables that no provider states:
+//!
+//! - the *tree* of places, by which the scanner of documents knows where it has to look ([`nodes`]);
+//! - the *lengths* of their names, a bit for each, which tell most members apart without a comparison;
+//! - the *markers*, without which an event of a stream is passed over unread ([`markers`]). Each place or word that tells
+//!   something by itself has one, none contains another, and tests hold that they are long enough to be rare.
 
 use std::sync::LazyLock;
 

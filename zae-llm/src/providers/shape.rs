@@ -1,4 +1,19 @@
 //! The tables for one shape of usage: [`UsageShape`].
+//!
+//! A provider's documentation shows an object; its shape here says the same in five parts:
+//!
+//! ```json
+//! {"usage": {"prompt_tokens": 1117, "completion_tokens": 246, "total_tokens": 1363,
+//!            "prompt_tokens_details": {"cached_tokens": 1024}}}
+//! ```
+//!
+//! | part | here |
+//! |---|---|
+//! | `places` | `usage` of the document |
+//! | `signs` | `prompt_tokens` is there, which tells it from Anthropic's |
+//! | `fields` | `input` is `prompt_tokens`, `cache_read` is `prompt_tokens_details.cached_tokens`, … |
+//! | `cached`, `reasoning`, `rest` | within the input; within the output; what only the total counts is reasoning |
+//! | `role` | in a stream each object repeats the ones before |
 
 use super::table::Place;
 

@@ -11,6 +11,19 @@
 //! | any other value | passes over it, braces counted and strings skipped |
 //! | the end of a document | reports it, so that its values count together |
 //! | what is no JSON | reports that it is broken, once, and reads no further |
+//!
+//! The places form a tree: `response.usage` is the member `usage` of the member `response`. The scanner keeps the open
+//! containers that are on a way to some place ([`Level`]) and passes over all others in one go, by searching for quotes
+//! and counting brackets. A list on the way stands for each of its objects, so that `choices.usage` is the usage of any
+//! choice, and `predictions.embeddings.statistics` that of any prediction.
+//!
+//! ```text
+//! {"id": "…", "choices": [{"delta": {…}, "usage": {"prompt_tokens": 19}}], "model": "…"}
+//!  skipped     Objects    Object, skipped  captured                        skipped
+//! ```
+//!
+//! A document may also be an item of a list, as Gemini streams them. Values are never judged here: the tally knows what
+//! they mean.
 
 use memchr::memchr2;
 

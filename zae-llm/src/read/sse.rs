@@ -1,5 +1,16 @@
 //! Server-sent events (WHATWG HTML, section 9.2) that arrive in pieces: [`SseScan`].
 //!
+//! ```text
+//! event: message_delta      a field and its value; one space behind the colon is left out
+//! data: {"usage": {         data goes over several lines,
+//! data:  "output_tokens": 9}}
+//! : keep-alive              a comment
+//!                           an empty line: the event is complete
+//! ```
+//!
+//! A line is read in three steps, each of which may be cut: its field's name, the space behind the colon, its value. The
+//! fields `data` and `event` matter; `id`, `retry` and whatever a provider invents do not.
+//!
 //! Lines end in `\n`, `\r\n` or `\r`; a line that begins with a colon is a comment; `data` may go over several lines;
 //! an empty line ends the event. Data that begins with a brace is given to the JSON scanner as it comes. Anything else
 //! is a text, of which the beginning is kept to see whether it is a word like `[DONE]`.

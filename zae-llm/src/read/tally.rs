@@ -10,6 +10,19 @@
 //! one of usage so far, and so does usage that cannot be all: without any input, or of no tokens at all.
 //!
 //! Of each kind the largest count of an answer stands, because no call gives tokens back.
+//!
+//! | what comes | what becomes of it |
+//! |---|---|
+//! | usage of the same way of counting as before | merged: of each kind the larger count |
+//! | usage of another way of counting | the one that comes to more; of equals the one with more detail |
+//! | counts beside other members of a document | one object of them, at the document's end |
+//! | the tier of service beside the usage | added to the usage of the same document |
+//! | an error among the first events, with a code of a refusal | the provider did not run the call: it used nothing |
+//! | any other error | no usage is final from then on |
+//! | no usage, and nothing lost | nothing to say: `None` |
+//!
+//! An error is looked at for its code alone. What stands around it differs from provider to provider, and a code is a word
+//! of its own wherever it stands.
 
 use std::cmp::Ordering;
 
@@ -133,7 +146,8 @@ impl UsageTally {
         }
     }
 
-    /// The provider gave up, and says why.
+    /// The provider gave up, and says why. A refusal is one only at the beginning: behind a part of an answer it is the
+    /// end of a call that was run, whatever its code.
     fn failed(&mut self, why: &[u8]) {
         let codes = tables().limits.iter().flat_map(|words| words.refused);
         let is_refusal = self.events <= MAX_PRELUDE && { codes }.any(|code| is_word(why, code.as_bytes()));

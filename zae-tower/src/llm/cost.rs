@@ -3,18 +3,24 @@
 use zae_limiter::Cost;
 use zae_llm::json::{self, Claim, JsonError};
 
-use super::{Accounting, Usage};
-use crate::extract::{Extract, Extracted, Extractor, PeekBody, Peeked};
+use super::{Accounting, Tariff, Usage};
+use crate::extract::{Extract, ExtractError, Extracted, Extractor, PeekBody, Peeked};
 
-/// The mark of a request that calls no model, so that nothing in its response is charged: it may repeat the usage of an
-/// earlier call, each time that somebody looks after it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoCall;
+/// The tariff of a request, in its extensions from the estimate on.
+#[derive(Clone, Debug)]
+pub(crate) enum CallTariff {
+    /// It calls no model, so that nothing in its response is charged: that may repeat the usage of an earlier call,
+    /// each time that somebody looks after it.
+    NoCall,
+    /// It calls a model, and has its prices.
+    Model(Tariff),
+}
 
 /// The estimated cost of a request to a model, by its body. Made by [`ZaeLimit::llm`](crate::ZaeLimit::llm).
 ///
 /// A request without a body is no call to a model: it costs what the tariff charges for a request. A body that is meant
-/// to be JSON and cannot be read, or says two things, is a 400; one that is not is estimated by its text.
+/// to be JSON and cannot be read, or says two things, is a 400; one that is not is estimated by its text. A model
+/// without a price is a 404, where the tariff has [prices](zae_llm::prices) that say so.
 ///
 /// See the [module](super) for an example.
 #[derive(Clone, Debug)]
@@ -35,7 +41,7 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         let Self(accounting) = self;
         let peeked = Peeked::of(request, accounting.max_body()).await?;
         if peeked.bytes().is_empty() {
-            request.extensions_mut().insert(NoCall);
+            request.extensions_mut().insert(CallTariff::NoCall);
             return Ok(Some(accounting.tariff().cost(&Usage::default())));
         }
         match json::claim(request.headers(), peeked.bytes()) {
@@ -50,6 +56,10 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         if let Some(changed) = accounting.rewrite(request.path(), peeked.bytes(), peeked.request()) {
             request.replace_body(changed);
         }
-        Ok(Some(accounting.tariff().cost(&accounting.estimate(peeked.request()))))
+        let tariff = accounting.tariff().for_model(peeked.request().model());
+        let tariff = tariff.map_err(|unpriced| ExtractError::not_found(unpriced.to_string()))?;
+        let cost = tariff.cost(&accounting.estimate(peeked.request()));
+        request.extensions_mut().insert(CallTariff::Model(tariff));
+        Ok(Some(cost))
     }
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `OPENAI_BASE_URL`, `OPENAI_API_KEY` | the real model, as `https://api.openai.com/v1`, and the key to use there |
 //! | `GATEWAY_KEYS` | who may ask: `alice=sk-alice,bob=sk-bob` if it is not set |
+//! | `ZAE_PRICES` | a price book that `zae-deploy prices` writes, read again each minute; a few prices are built in |
 //! | `ZAEL_STACK` | a stack in AWS to keep the buckets in, shared by all gateways |
 //! | `ZAE_LISTEN` | the address, `127.0.0.1:3000` if it is not set |
 
@@ -15,7 +16,14 @@ mod keys;
 mod model;
 mod upstream;
 
-use std::{env, error::Error, process::ExitCode, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Extension, Json, Router,
@@ -27,7 +35,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, signal};
 use zae_axum::{
     EntityId, Limit, LimitError, Limits, RateLimiter, Repository, ResourceName, ZaeLimit,
-    llm::{Accounting, Tariff, estimate},
+    llm::{
+        Accounting, Bill, MICRODOLLARS, Tariff, estimate,
+        prices::{PriceBook, Prices, UnknownModel},
+    },
     resource, settle,
 };
 
@@ -36,10 +47,13 @@ use self::{keys::Keys, upstream::Upstream};
 /// Models with limits of their own; all others share the limits of `other-models`.
 const MODELS: [&str; 2] = ["gpt-5", "gpt-5-mini"];
 const OTHER_MODELS: &str = "other-models";
+const PRICES_EVERY: Duration = Duration::from_secs(60);
 const REQUESTS_PER_MINUTE: u64 = 20;
 const TOKENS_PER_MINUTE: u64 = 2_000;
 /// The output that a request without a bound of its own is taken to have.
 const TYPICAL_OUTPUT: u64 = 300;
+/// A key's budget for each model, in millionths of a dollar.
+const MICRODOLLARS_PER_MINUTE: u64 = 100_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -69,7 +83,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .require_entity()
         .resource(resource::json_field("model").among(MODELS).others_as(OTHER_MODELS).missing_as(OTHER_MODELS))
         .llm(
-            Accounting::new(Tariff::openai())
+            Accounting::new(Tariff::priced(&prices()?))
+                .on_settled(tell)
                 .estimator(estimate::input_and_max_output(TYPICAL_OUTPUT))
                 // Without it OpenAI's streams end without a word about their usage.
                 .include_usage(),
@@ -119,6 +134,35 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Returns the prices of models. One without a price is charged its tokens.
+fn prices() -> Result<Prices, Box<dyn Error>> {
+    let Some(path) = env::var_os("ZAE_PRICES") else {
+        return Ok(Prices::new(PriceBook::bundled()).unknown(UnknownModel::TokensOnly));
+    };
+    let prices = Prices::from_file(path)?.unknown(UnknownModel::TokensOnly);
+    let reloaded = prices.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(PRICES_EVERY).await;
+            if let Err(error) = reloaded.reload() {
+                tracing::warn!(%error, "the prices stay as they are");
+            }
+        }
+    });
+    Ok(prices)
+}
+
+/// Says what each call cost, and its key in all.
+fn tell(bill: &Bill<'_>) {
+    static SPENT: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+    let Some(cost) = bill.micro_dollars else { return println!("{} used {}: no price", bill.entity, bill.resource) };
+    let mut spent = SPENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let sum = spent.entry(bill.entity.to_string()).or_default();
+    *sum += cost;
+    let dollars = |micros: u64| format!("${:.6}", micros as f64 / 1e6);
+    println!("{} used {}: {}, {} in all", bill.entity, bill.resource, dollars(cost), dollars(*sum));
+}
+
 async fn open() -> Result<Repository, Box<dyn Error>> {
     if env::var_os("ZAEL_STACK").is_some() {
         let repository = Repository::builder().build().await?;
@@ -131,8 +175,11 @@ async fn open() -> Result<Repository, Box<dyn Error>> {
 
 /// The limits of each model; ours, where nobody has set some. Returns those of the first.
 async fn seed(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
-    let ours =
-        Limits::new([Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?, Limit::per_minute("tpm", TOKENS_PER_MINUTE)?])?;
+    let ours = Limits::new([
+        Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?,
+        Limit::per_minute("tpm", TOKENS_PER_MINUTE)?,
+        Limit::per_minute(MICRODOLLARS, MICRODOLLARS_PER_MINUTE)?,
+    ])?;
     let mut first = None;
     for model in resources() {
         let model = ResourceName::new(model)?;

@@ -1,0 +1,124 @@
+//! One call: its [`Quote`], its [`Meter`] and its [`Bill`].
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, StatusCode};
+use zae_limiter::{Cost, EntityId, Lease, LimitName, ResourceName};
+
+use super::Accounting;
+use crate::{End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader};
+
+/// Expected usage and cost of a call.
+///
+/// ```
+/// use zae_llm::{Accounting, Tariff};
+/// let quote = Accounting::new(Tariff::openai()).quote(br#"{"model":"gpt-5","max_tokens":500,"messages":[]}"#);
+/// assert_eq!((quote.model(), quote.estimate().output), (Some("gpt-5"), 500));
+/// assert_eq!(quote.cost().to_string(), "rpm:1,tpm:500");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Quote {
+    pub(super) request: LlmRequest,
+    pub(super) estimate: Usage,
+    pub(super) cost: Cost,
+    pub(super) tariff: Tariff,
+}
+
+impl Quote {
+    /// The request.
+    pub fn request(&self) -> &LlmRequest {
+        &self.request
+    }
+
+    /// The model that is asked, where the body says it.
+    pub fn model(&self) -> Option<&str> {
+        self.request.model()
+    }
+
+    /// Returns the expected usage.
+    pub fn estimate(&self) -> &Usage {
+        &self.estimate
+    }
+
+    /// The tariff of the call, with the prices of its model.
+    pub fn tariff(&self) -> &Tariff {
+        &self.tariff
+    }
+
+    /// Returns the cost to take from the limits before the call.
+    pub fn cost(&self) -> &Cost {
+        &self.cost
+    }
+}
+
+/// Reads one response as it passes by, and settles its lease.
+///
+/// ```
+/// # use bytes::Bytes;
+/// use http::{HeaderMap, StatusCode};
+/// use zae_llm::{Accounting, End, zae_limiter::Lease};
+///
+/// async fn settle(accounting: &Accounting, lease: Lease, headers: &HeaderMap, body: Vec<Bytes>) {
+///     let mut meter = accounting.meter();
+///     meter.start(StatusCode::OK, headers);
+///     for chunk in &body {
+///         meter.push(chunk); // and pass it on
+///     }
+///     meter.settle(&lease, End::Complete);
+///     drop(lease.commit());
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Meter {
+    pub(super) accounting: Accounting,
+    pub(super) tariff: Tariff,
+    pub(super) reader: Option<UsageReader>,
+}
+
+impl Meter {
+    /// The head of the response is there.
+    pub fn start(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.reader = Some(UsageReader::new(self.accounting.format, status, headers));
+    }
+
+    /// The next bytes of its body; before [`start`](Meter::start) they are ignored.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if let Some(reader) = &mut self.reader {
+            reader.push(bytes);
+        }
+    }
+
+    /// The response has ended in this way: adjusts `lease` by what was read, and says so in metrics and log. The lease
+    /// stays open, for the caller to commit; one that is settled already is left alone.
+    ///
+    /// Final usage replaces the estimate, in both directions. Usage of a response that broke off only raises it, and
+    /// where none was seen it stands: whoever hangs up early pays no less.
+    pub fn settle(self, lease: &Lease, end: End) -> Reading {
+        let reading = self.reader.map_or(Reading::Unseen(Unseen::BrokeOff), |reader| reader.finish(end));
+        self.accounting.notices.read(&reading, lease.resource());
+        // It fails only on a lease that somebody has settled, who then knows better.
+        let _ = self.tariff.adjust_by(lease, &reading);
+        if let Some(tell) = &self.accounting.on_settled {
+            let micro_dollars = reading.usage().and_then(|usage| self.tariff.micro_dollars(usage));
+            let (entity, resource) = (lease.entity(), lease.resource());
+            tell(&Bill { entity, resource, reading: &reading, micro_dollars, charged: lease.consumed() });
+        }
+        reading
+    }
+}
+
+/// A call that is settled. See [`Accounting::on_settled`] for an example.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Bill<'a> {
+    /// The entity that is charged.
+    pub entity: &'a EntityId,
+    /// The resource that it is charged for.
+    pub resource: &'a ResourceName,
+    /// The reading of the response.
+    pub reading: &'a Reading,
+    /// The cost of what was read, in micro-dollars, where the tariff has prices.
+    pub micro_dollars: Option<u64>,
+    /// The charge of the call to each limit, the estimate of what was not read included.
+    pub charged: BTreeMap<LimitName, i64>,
+}

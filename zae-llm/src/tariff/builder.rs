@@ -1,0 +1,86 @@
+//! Building a tariff: [`TariffBuilder`].
+
+use zae_limiter::LimitName;
+
+use super::{Money, Tariff, TariffError, charge};
+use crate::{Weights, prices::Prices};
+
+/// Builds a [`Tariff`]; see there for an example.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct TariffBuilder {
+    requests: Vec<String>,
+    charges: Vec<(String, Weights)>,
+    money: Option<(String, Prices)>,
+}
+
+impl TariffBuilder {
+    /// Each call counts 1 towards `limit`.
+    pub fn request(mut self, limit: impl Into<String>) -> Self {
+        self.requests.push(limit.into());
+        self
+    }
+
+    /// All tokens count towards `limit`.
+    pub fn total(self, limit: impl Into<String>) -> Self {
+        self.charge(limit, Weights::total())
+    }
+
+    /// Input tokens count towards `limit`, cached or not.
+    pub fn input(self, limit: impl Into<String>) -> Self {
+        self.charge(limit, Weights::input())
+    }
+
+    /// Output tokens count towards `limit`, reasoning included.
+    pub fn output(self, limit: impl Into<String>) -> Self {
+        self.charge(limit, Weights::output_only())
+    }
+
+    /// Tokens count towards `limit` by `weights`.
+    pub fn charge(mut self, limit: impl Into<String>, weights: Weights) -> Self {
+        self.charges.push((limit.into(), weights));
+        self
+    }
+
+    /// The cost of a call counts towards `limit`, in micro-dollars: beside tokens, in the same decision.
+    ///
+    /// ```
+    /// use zae_llm::{Tariff, Usage, prices::{PriceBook, Prices}};
+    /// let prices = Prices::new(PriceBook::bundled());
+    /// let tariff = Tariff::builder().request("rpm").total("tpm").priced("usd_millionths", &prices).build()?;
+    /// let call = tariff.for_model(Some("gpt-5-nano"))?;
+    /// assert_eq!(call.cost(&Usage::new(1_000, 100)).to_string(), "rpm:1,tpm:1100,usd_millionths:90");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn priced(mut self, limit: impl Into<String>, prices: &Prices) -> Self {
+        self.money = Some((limit.into(), prices.clone()));
+        self
+    }
+
+    /// Checks it.
+    ///
+    /// # Errors
+    /// [`TariffError`] says which limit or weight cannot be used.
+    pub fn build(self) -> Result<Tariff, TariffError> {
+        if self.charges.is_empty() {
+            return Err(TariffError::Empty);
+        }
+        let mut seen: Vec<LimitName> = Vec::new();
+        let mut once = |name: String| -> Result<LimitName, TariffError> {
+            let name = LimitName::new(name)?;
+            if seen.contains(&name) {
+                return Err(TariffError::Duplicate(name));
+            }
+            seen.push(name.clone());
+            Ok(name)
+        };
+        let requests = self.requests.into_iter().map(&mut once).collect::<Result<_, _>>()?;
+        let charges = self.charges.into_iter().map(|(name, weights)| charge(once(name)?, weights));
+        let charges = charges.collect::<Result<_, TariffError>>()?;
+        let money = match self.money {
+            Some((limit, prices)) => Some(Money { limit: once(limit)?, prices, call: None }),
+            None => None,
+        };
+        Ok(Tariff { money, ..Tariff::plain(requests, charges) })
+    }
+}
