@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 
 pub use self::call::{Bill, Meter, Quote};
+pub use crate::estimate::DEFAULT_OUTPUT;
 use crate::{
     ApiFormat, LlmRequest, Tariff, Usage,
     estimate::{self, Estimator},
@@ -15,8 +16,6 @@ use crate::{
     prices::UnpricedModel,
 };
 
-/// The output that a request without a bound of its own is estimated at, in tokens.
-pub const DEFAULT_OUTPUT: u64 = 1_000;
 /// The largest request that is read to be estimated, in bytes.
 pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 
@@ -63,10 +62,30 @@ pub struct Accounting {
     usage_in_streams: UsageInStreams,
     body_limit: usize,
     notices: Arc<Notices>,
+    admission: Admission,
     on_settled: Option<OnSettled>,
 }
 
 type OnSettled = Arc<dyn Fn(&Bill<'_>) + Send + Sync>;
+
+/// The way in which a provider counts a call against its limits, for limits that are to keep within the provider's.
+///
+/// ```
+/// use zae_llm::{Accounting, Admission, Tariff};
+/// let accounting = Accounting::new(Tariff::openai()).admission(Admission::Bound);
+/// let quote = accounting.quote(br#"{"model":"gpt-5","max_completion_tokens":4000,"input":""}"#);
+/// assert_eq!(quote.estimate().output, 4_000); // and never less in the end
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Admission {
+    /// By what it used in the end: Anthropic, Gemini, Groq, most others. The estimate is settled up or down.
+    #[default]
+    Usage,
+    /// By the request's bound when it comes, and that stays: OpenAI and Azure as they document it, Cerebras. The
+    /// estimate is the bound, and is settled only upwards.
+    Bound,
+}
 
 /// Selects whether OpenAI is asked for the usage of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +96,8 @@ enum UsageInStreams {
 
 impl Accounting {
     /// Charges by `tariff`. Estimates are characters/4 and the request's own bound of its output (else
-    /// [`DEFAULT_OUTPUT`]); responses are read in whichever format they are.
+    /// [`DEFAULT_OUTPUT`](estimate::DEFAULT_OUTPUT)); [`estimate::learned`] comes closer. Responses are read in
+    /// whichever format they are.
     pub fn new(tariff: Tariff) -> Self {
         Self {
             tariff: Arc::new(tariff),
@@ -86,6 +106,7 @@ impl Accounting {
             usage_in_streams: UsageInStreams::AsAsked,
             body_limit: DEFAULT_BODY_LIMIT,
             notices: Arc::default(),
+            admission: Admission::default(),
             on_settled: None,
         }
     }
@@ -122,6 +143,12 @@ impl Accounting {
     /// The largest request body that is to be read, in bytes.
     pub fn max_body(&self) -> usize {
         self.body_limit
+    }
+
+    /// Sets the way in which the provider counts calls; by their usage if it is not set.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
+        self
     }
 
     /// Calls `tell` with each call as it is settled: what was read of its response, and what it is charged. It must not
@@ -164,9 +191,17 @@ impl Accounting {
         Quote { cost: tariff.cost(&estimate), tariff, request, estimate }
     }
 
-    /// Estimates the usage of `request`.
+    /// Estimates the usage of `request`: nothing where its [endpoint](LlmRequest::at) costs no tokens, and no output
+    /// where that answers none.
     pub fn estimate(&self, request: &LlmRequest) -> Usage {
-        self.estimator.estimate(request)
+        if request.is_free() {
+            return Usage::NONE;
+        }
+        let mut guess = self.estimator.estimate(request);
+        if let (Admission::Bound, Some(bound)) = (self.admission, request.max_output()) {
+            guess = Usage::new(guess.input(), bound);
+        }
+        if request.answers_tokens() { guess } else { Usage::new(guess.input(), 0) }
     }
 
     /// The body to send to `path` (without the query) in place of `body`, where
@@ -197,7 +232,7 @@ impl Accounting {
     /// A meter for one call that is charged by `tariff`: that of its [model](Tariff::for_model), or of its
     /// [quote](Quote::tariff).
     pub fn meter_by(&self, tariff: Tariff) -> Meter {
-        Meter { accounting: self.clone(), tariff, reader: None }
+        Meter { accounting: self.clone(), tariff, model: None, reader: None }
     }
 }
 

@@ -93,7 +93,7 @@ mod tier;
 mod usage;
 mod weights;
 
-pub use accounting::{Accounting, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
+pub use accounting::{Accounting, Admission, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, Meter, Quote};
 pub use end::End;
 pub use providers::ApiFormat;
 pub use read::{Reading, Unseen, UsageReader};

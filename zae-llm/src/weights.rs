@@ -198,8 +198,10 @@ impl Weights {
     ///
     /// ```
     /// use zae_llm::{Tariff, Usage, Weights};
-    /// let tariff = Tariff::builder().charge("credits", Weights::total().cache_write(1.25).cache_write_1h(2.0)).build()?;
-    /// assert_eq!(tariff.cost(&Usage::new(0, 0).cache_write_beside(100).cache_write_1h_within(20)).to_string(), "credits:140");
+    /// let weights = Weights::total().cache_write(1.25).cache_write_1h(2.0);
+    /// let tariff = Tariff::builder().charge("credits", weights).build()?;
+    /// let usage = Usage::NONE.cache_write_beside(100).cache_write_1h_within(20);
+    /// assert_eq!(tariff.cost(&usage).to_string(), "credits:140");
     /// # Ok::<(), zae_llm::TariffError>(())
     /// ```
     #[must_use]

@@ -80,9 +80,9 @@ impl Call {
     pub fn llm(&self) -> &LlmRequest {
         self.read.get_or_init(|| match self.body().unwrap_or_default() {
             body if body.len() <= self.max_parsed => {
-                self.shared_body().map_or_else(|| LlmRequest::parse(body), LlmRequest::from)
+                self.shared_body().map_or_else(|| LlmRequest::parse(body), LlmRequest::from).at(self.path())
             }
-            body => LlmRequest::unparsed(body),
+            body => LlmRequest::unparsed(body).at(self.path()),
         })
     }
 

@@ -54,8 +54,11 @@ impl OutgoingLimit {
         let admitted = self.admit(&subject).await?;
         let lease = LeaseHandle::from(admitted.lease);
         let guard = SettleGuard::new(lease.clone(), Arc::clone(&self.settle), telemetry::settled);
-        let meter =
-            self.accounting.as_ref().zip(subject.tariff).map(|(accounting, tariff)| accounting.meter_by(tariff));
+        let meter = self
+            .accounting
+            .as_ref()
+            .zip(subject.tariff)
+            .map(|(accounting, tariff)| accounting.meter_by(tariff).of_model(subject.model.as_deref()));
         Ok(crate::response::Sent {
             guard: guard.metered(meter),
             admission: crate::response::Admission::new(lease, admitted.waited),

@@ -254,6 +254,7 @@ pub(crate) struct Subject {
     pub(crate) max_wait: Duration,
     /// The tariff of the call, with the prices of its model.
     pub(crate) tariff: Option<Tariff>,
+    pub(crate) model: Option<String>,
 }
 
 impl OutgoingLimit {
@@ -283,7 +284,10 @@ impl OutgoingLimit {
         };
         let cost = match (found(self.cost.as_deref(), call).await?, accounting, &tariff) {
             (Some(cost), ..) => cost,
-            (None, Some(accounting), Some(tariff)) => tariff.cost(&accounting.estimate(call.llm())),
+            (None, Some(accounting), Some(tariff)) => {
+                let request = call.llm().clone().of_key(entity.as_str());
+                tariff.cost(&accounting.estimate(&request))
+            }
             (None, ..) => match &self.accounting {
                 Some(accounting) => accounting.tariff().cost(&Usage::NONE),
                 None => Cost::requests(1),
@@ -295,7 +299,8 @@ impl OutgoingLimit {
             call.replace_body(body);
         }
         let max_wait = call.extensions().get::<MaxWait>().map_or(self.max_wait, |wait| wait.0);
-        Ok(Subject { entity, resource, cost, scope, max_wait, tariff })
+        let model = tariff.as_ref().and_then(|_| call.llm().model().map(str::to_owned));
+        Ok(Subject { entity, resource, cost, scope, max_wait, tariff, model })
     }
 }
 

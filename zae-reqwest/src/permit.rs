@@ -79,7 +79,7 @@ impl OutgoingLimit {
         let entity = entity.into_name().map_err(invalid)?;
         let resource = resource.into_name().map_err(invalid)?;
         let max_wait = self.max_wait;
-        let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait, tariff: None };
+        let subject = Subject { entity, scope: resource.clone(), resource, cost, max_wait, tariff: None, model: None };
         let admitted = self.admit(&subject).await?;
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })
     }

@@ -47,7 +47,7 @@ use crate::{
     extract::{BodyLost, BodyRules, Extract, ExtractError, Extractor, now},
     guard::SettleGuard,
     headers::HeaderDialect,
-    llm::{CallTariff, Usage},
+    llm::{Asker, CallTariff, Usage},
     passage::{Announcing, Course, Passage, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
@@ -268,7 +268,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         let call = request.extensions_mut().remove::<CallTariff>();
         let meter = self.settings.accounting.as_ref().and_then(|accounting| match call {
             Some(CallTariff::NoCall) => None,
-            Some(CallTariff::Model(tariff)) => Some(accounting.meter_by(tariff)),
+            Some(CallTariff::Model(tariff, model)) => Some(accounting.meter_by(tariff).of_model(model.as_deref())),
             None => Some(accounting.meter()),
         });
         self.through(Course::Admitted(guard.metered(meter)))
@@ -313,7 +313,12 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         if Rs::AT_ONCE && !C::AT_ONCE && L::AT_ONCE {
             self.refused_unread(&entity, &resource)?;
         }
-        let cost = match self.cost.extract(request).await {
+        if self.settings.accounting.is_some() {
+            request.extensions_mut().insert(Asker(entity.clone()));
+        }
+        let cost = self.cost.extract(request).await;
+        request.extensions_mut().remove::<Asker>();
+        let cost = match cost {
             Ok(cost) => cost.unwrap_or_else(|| Cost::requests(1)),
             Err(error) => return Err(Unasked::new(Some(entity), Some(resource), error)),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, StatusCode};
 use zae_limiter::{Cost, EntityId, Lease, LimitName, ResourceName};
 
-use super::Accounting;
+use super::{Accounting, Admission};
 use crate::{End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader};
 
 /// Expected usage and cost of a call.
@@ -72,10 +72,19 @@ impl Quote {
 pub struct Meter {
     pub(super) accounting: Accounting,
     pub(super) tariff: Tariff,
+    /// The model that is asked, to learn from what it answers.
+    pub(super) model: Option<String>,
     pub(super) reader: Option<UsageReader>,
 }
 
 impl Meter {
+    /// Adds the model that is asked, so that an estimator that [learns](crate::estimate::learned) learns by it.
+    #[must_use]
+    pub fn of_model(mut self, model: Option<&str>) -> Self {
+        self.model = model.map(str::to_owned);
+        self
+    }
+
     /// The head of the response is there.
     pub fn start(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.reader = Some(UsageReader::new(self.accounting.format, status, headers));
@@ -97,7 +106,13 @@ impl Meter {
         let reading = self.reader.map_or(Reading::Unseen(Unseen::BrokeOff), |reader| reader.finish(end));
         self.accounting.notices.read(&reading, lease.resource());
         // It fails only on a lease that somebody has settled, who then knows better.
-        let _ = self.tariff.adjust_by(lease, &reading);
+        let _ = match (self.accounting.admission, &reading) {
+            (Admission::Bound, Reading::Final(usage)) => self.tariff.adjust_up(lease, usage),
+            _ => self.tariff.adjust_by(lease, &reading),
+        };
+        if let Reading::Final(usage) = &reading {
+            self.accounting.estimator.learn(Some(lease.entity().as_str()), self.model.as_deref(), usage);
+        }
         if let Some(tell) = &self.accounting.on_settled {
             let micro_dollars = reading.usage().and_then(|usage| self.tariff.micro_dollars(usage));
             let (entity, resource) = (lease.entity(), lease.resource());

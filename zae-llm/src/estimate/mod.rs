@@ -15,6 +15,8 @@
 //! assert_eq!(guess(&estimate::from_fn(|request| Usage::new(request.bytes(), 0))), Usage::new(63, 0));
 //! ```
 
+mod learned;
+mod text;
 #[cfg(feature = "tiktoken")]
 mod tokens;
 
@@ -22,8 +24,14 @@ use std::{any::type_name, fmt};
 
 #[cfg(feature = "tiktoken")]
 pub use self::tokens::Tokens;
+pub use self::{
+    learned::Learned,
+    text::{Text, tokens_of},
+};
 use crate::{LlmRequest, Usage};
 
+/// The output that a request without a bound of its own is estimated at, in tokens, where nothing better is known.
+pub const DEFAULT_OUTPUT: u64 = 1_000;
 /// Number of tokens that a picture, a sound or a file counts, where nothing better is known.
 pub const MEDIA_TOKENS: u64 = 1_000;
 
@@ -45,6 +53,11 @@ pub const MEDIA_TOKENS: u64 = 1_000;
 pub trait Estimator: Send + Sync + 'static {
     /// The guess. Of its kinds, `input_uncached` and `output` suffice: what a cache will do is not known.
     fn estimate(&self, request: &LlmRequest) -> Usage;
+
+    /// A call to `model` by `key` was settled with `usage`, all of it: the time to learn.
+    fn learn(&self, key: Option<&str>, model: Option<&str>, usage: &Usage) {
+        let _ = (key, model, usage);
+    }
 
     /// This guess and `other`'s, added.
     fn plus<X: Estimator>(self, other: X) -> Plus<Self, X>
@@ -77,6 +90,53 @@ pub trait Estimator: Send + Sync + 'static {
 /// ```
 pub fn characters() -> Characters {
     Characters { media: MEDIA_TOKENS }
+}
+
+/// The text's tokens by the classes of its characters, for every script and for code, data and encodings, and
+/// [`MEDIA_TOKENS`] per picture, sound or file; no output.
+///
+/// Within 30 % of OpenAI's tokenizer for each of 41 kinds of text, where a quarter of the characters is off by up to 71
+/// %.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// let chinese = LlmRequest::parse(r#"{"prompt":"渡轮晚了一个小时才离开港口"}"#.as_bytes());
+/// assert_eq!(estimate::characters().estimate(&chinese), Usage::new(4, 0));
+/// assert_eq!(estimate::text().estimate(&chinese), Usage::new(12, 0)); // the tokenizer says 11
+/// ```
+pub fn text() -> Text {
+    Text::new()
+}
+
+/// The input by [`text`], and the output by what earlier calls of the same key and model used: nine of ten stay below.
+/// A bound that the request sets caps it. Until eight calls have been settled, the bound counts, or
+/// [`DEFAULT_OUTPUT`].
+///
+/// What is learned lives in this process, for 10 000 keys and models.
+///
+/// ```
+/// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
+/// let estimator = estimate::learned();
+/// let request = LlmRequest::parse(br#"{"model":"gpt-5","messages":[]}"#).of_key("alice");
+/// assert_eq!(estimator.estimate(&request).output, 1_000);
+/// for _ in 0..100 {
+///     estimator.learn(Some("alice"), Some("gpt-5"), &Usage::new(9, 50)); // layers and meters do it
+/// }
+/// assert!(estimator.estimate(&request).output < 100);
+/// ```
+pub fn learned() -> Learned<Text> {
+    Learned::over(text())
+}
+
+/// [`learned`] over an estimator of your choice for the input.
+///
+/// ```
+/// use zae_llm::estimate;
+/// let estimator = estimate::learned_over(estimate::characters()).until_then(300);
+/// # let _ = estimator;
+/// ```
+pub fn learned_over<E: Estimator>(input: E) -> Learned<E> {
+    Learned::over(input)
 }
 
 /// The bound of the output that the request sets (`max_tokens`, `max_completion_tokens`, … times the choices asked
@@ -174,7 +234,9 @@ pub struct MaxOutput {
 
 impl Estimator for MaxOutput {
     fn estimate(&self, request: &LlmRequest) -> Usage {
-        Usage::new(0, request.max_output().unwrap_or(self.default))
+        // Without a bound each of the answers may be so long.
+        let default = || self.default.saturating_mul(request.choices());
+        Usage::new(0, request.max_output().unwrap_or_else(default))
     }
 }
 
@@ -187,6 +249,11 @@ pub struct Plus<A, B>(A, B);
 impl<A: Estimator, B: Estimator> Estimator for Plus<A, B> {
     fn estimate(&self, request: &LlmRequest) -> Usage {
         self.0.estimate(request) + self.1.estimate(request)
+    }
+
+    fn learn(&self, key: Option<&str>, model: Option<&str>, usage: &Usage) {
+        self.0.learn(key, model, usage);
+        self.1.learn(key, model, usage);
     }
 }
 
@@ -207,6 +274,10 @@ impl<E: Estimator> Estimator for AtMost<E> {
             return guess;
         }
         Usage::new(guess.input().min(self.input), guess.output.min(self.output)).reasoning_within(guess.reasoning)
+    }
+
+    fn learn(&self, key: Option<&str>, model: Option<&str>, usage: &Usage) {
+        self.estimator.learn(key, model, usage);
     }
 }
 

@@ -38,9 +38,9 @@ enum Expect {
 
 /// Takes one JSON text apart, token by token. After an error it gives no more tokens.
 ///
-/// It allocates nothing: of the open containers it keeps one bit each, to tell objects from lists, and so reads texts of
-/// any length in the same memory. What it accepts beyond the grammar is what the readers of model servers accept; see
-/// the [module above](super).
+/// It allocates nothing: of the open containers it keeps one bit each, to tell objects from lists, and so reads texts
+/// of any length in the same memory. What it accepts beyond the grammar is what the readers of model servers accept;
+/// see the [module above](super).
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],

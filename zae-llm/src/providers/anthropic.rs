@@ -17,8 +17,8 @@
 //! above leave it out: <https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool>.
 
 use super::table::{
-    Counted, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, Steps,
-    UsageShape, WindowHeaders, Word,
+    Counted, EndpointWord, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role,
+    Steps, UsageShape, WindowHeaders, Word,
 };
 use crate::limits::Refill;
 
@@ -87,5 +87,6 @@ pub(super) const PROVIDER: Provider = Provider {
         refused: &["rate_limit_error", "overloaded_error"],
         ..LimitWords::NONE
     },
+    endpoints: &[EndpointWord::free("/count_tokens")],
     ..Provider::NONE
 };

@@ -18,7 +18,7 @@
 //! {"event_type": "stream-end", "response": {"meta": {"tokens": {"input_tokens": 215}}}}
 //! ```
 
-use super::table::{Fields, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape, Word};
+use super::table::{EndpointWord, Fields, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape, Word};
 
 const FIELDS: Fields = Fields {
     input: &["tokens.input_tokens", "billed_units.input_tokens"],
@@ -57,5 +57,12 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &["tools"],
         media: &["image_url", "images"],
     },
+    endpoints: &[
+        EndpointWord::reads("/embed"),
+        EndpointWord::reads("/rerank"),
+        EndpointWord::reads("/classify"),
+        EndpointWord::free("/tokenize"),
+        EndpointWord::free("/detokenize"),
+    ],
     ..Provider::NONE
 };

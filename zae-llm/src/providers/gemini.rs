@@ -12,7 +12,7 @@
 //! ```
 
 use super::table::{
-    Counted, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, UsageShape,
+    Counted, EndpointWord, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, UsageShape,
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -60,5 +60,10 @@ pub(super) const PROVIDER: Provider = Provider {
         ],
         ..LimitWords::NONE
     },
+    endpoints: &[
+        EndpointWord::reads(":embedContent"),
+        EndpointWord::reads(":batchEmbedContents"),
+        EndpointWord::free(":countTokens"),
+    ],
     ..Provider::NONE
 };

@@ -1,19 +1,19 @@
 //! The tables of all providers, merged for the scanners: [`Tables`].
 //!
 //! A scanner does not know whose answer it reads: gateways mix providers, and servers speak like others than their own.
-//! So it looks for whatever some provider declares, and the shapes tell afterwards whose it was. Merging happens once per
-//! process. Three things are made of the tables that no provider states:
+//! So it looks for whatever some provider declares, and the shapes tell afterwards whose it was. Merging happens once
+//! per process. Three things are made of the tables that no provider states:
 //!
 //! - the *tree* of places, by which the scanner of documents knows where it has to look ([`nodes`]);
 //! - the *lengths* of their names, a bit for each, which tell most members apart without a comparison;
-//! - the *markers*, without which an event of a stream is passed over unread ([`markers`]). Each place or word that tells
-//!   something by itself has one, none contains another, and tests hold that they are long enough to be rare.
+//! - the *markers*, without which an event of a stream is passed over unread ([`markers`]). Each place or word that
+//!   tells something by itself has one, none contains another, and tests hold that they are long enough to be rare.
 
 use std::sync::LazyLock;
 
 use super::{
     ALL, ApiFormat,
-    table::{HeadCounts, Holds, LimitWords, Meaning, Member, Place, Spot, UsageShape, Word},
+    table::{EndpointWord, HeadCounts, Holds, LimitWords, Meaning, Member, Place, Spot, UsageShape, Word},
 };
 
 /// A shape of usage, and the format that it is of.
@@ -57,6 +57,7 @@ pub(crate) struct Tables {
     pub(crate) schemas: Vec<&'static str>,
     pub(crate) media: Vec<&'static str>,
     pub(crate) limits: Vec<&'static LimitWords>,
+    pub(crate) endpoints: Vec<EndpointWord>,
 }
 
 /// Returns the merged tables. They are made once.
@@ -93,6 +94,7 @@ impl Tables {
             settings: once(providers().flat_map(|provider| provider.request.settings).copied()),
             schemas: once(providers().flat_map(|provider| provider.request.schemas).copied()),
             media: once(providers().flat_map(|provider| provider.request.media).copied()),
+            endpoints: once(providers().flat_map(|provider| provider.endpoints).copied()),
             limits: providers().map(|provider| &provider.limits).collect(),
             nodes,
             words,

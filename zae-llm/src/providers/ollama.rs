@@ -8,7 +8,7 @@
 //! {"model": "llama3.2", "done": true, "done_reason": "stop", "prompt_eval_count": 26, "eval_count": 298}
 //! ```
 
-use super::table::{Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
+use super::table::{EndpointWord, Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
@@ -29,5 +29,6 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &["tools"],
         media: &["images"],
     },
+    endpoints: &[EndpointWord::reads("/api/embed"), EndpointWord::reads("/api/embeddings")],
     ..Provider::NONE
 };

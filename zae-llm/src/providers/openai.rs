@@ -27,8 +27,8 @@
 //! without choices; all other chunks say `"usage": null`.
 
 use super::table::{
-    Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape, WindowHeaders,
-    Word,
+    EndpointWord, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape,
+    WindowHeaders, Word,
 };
 use crate::limits::Refill;
 
@@ -138,5 +138,13 @@ pub(super) const PROVIDER: Provider = Provider {
         retry_phrases: &["try again in ", "retry in ", "retry after "],
         ..LimitWords::NONE
     },
+    endpoints: &[
+        EndpointWord::reads("/embeddings"),
+        EndpointWord::free("/moderations"),
+        EndpointWord::free("/files"),
+        EndpointWord::free("/uploads"),
+        EndpointWord::free("/batches"),
+        EndpointWord::free("/input_tokens"),
+    ],
     ..Provider::NONE
 };

@@ -20,6 +20,36 @@ pub(crate) struct Provider {
     pub(crate) request: RequestWords,
     /// Reports about its own limits.
     pub(crate) limits: LimitWords,
+    /// Endpoints that answer no tokens.
+    pub(crate) endpoints: &'static [EndpointWord],
+}
+
+/// The end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndpointWord {
+    pub(crate) path: &'static str,
+    /// The endpoints below it are of the kind, too.
+    pub(crate) with_below: bool,
+    pub(crate) serves: Serves,
+}
+
+/// The kind of an endpoint that answers no tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// It reads tokens.
+    Reading,
+    /// It costs no tokens.
+    NoTokens,
+}
+
+impl EndpointWord {
+    pub(crate) const fn reads(path: &'static str) -> Self {
+        Self { path, with_below: false, serves: Serves::Reading }
+    }
+
+    pub(crate) const fn free(path: &'static str) -> Self {
+        Self { path, with_below: true, serves: Serves::NoTokens }
+    }
 }
 
 impl Provider {
@@ -31,6 +61,7 @@ impl Provider {
         head: None,
         request: RequestWords { members: &[], settings: &[], schemas: &[], media: &[] },
         limits: LimitWords::NONE,
+        endpoints: &[],
     };
 }
 

@@ -7,7 +7,7 @@
 //! {"object": "list", "data": [], "model": "voyage-4", "usage": {"total_tokens": 8}}
 //! ```
 
-use super::table::{Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
+use super::table::{EndpointWord, Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
@@ -22,5 +22,11 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &[],
         media: &["image_url", "image_base64", "video_url", "video_base64"],
     },
+    endpoints: &[
+        EndpointWord::reads("/multimodalembeddings"),
+        EndpointWord::reads("/contextualizedembeddings"),
+        EndpointWord::reads("/ranking"),
+        EndpointWord::reads("/score"),
+    ],
     ..Provider::NONE
 };

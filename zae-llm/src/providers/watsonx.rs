@@ -9,7 +9,7 @@
 //! {"model_id": "", "results": [{"embedding": []}], "input_token_count": 10}
 //! ```
 
-use super::table::{Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
+use super::table::{EndpointWord, Fields, Meaning, Member, Place, Provider, RequestWords, UsageShape};
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[UsageShape {
@@ -32,5 +32,6 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &[],
         media: &[],
     },
+    endpoints: &[EndpointWord::reads("/text/embeddings"), EndpointWord::free("/text/tokenization")],
     ..Provider::NONE
 };

@@ -3,9 +3,10 @@
 //! A usage object goes through three steps:
 //!
 //! 1. *Which shape is it of?* The first one at this place of which all members of one sign are there ([`is_marked`]).
-//! 2. *What does it say?* Each [`Kind`] has paths, of which the first that leads to a value counts ([`Counts::read`]). A
-//!    path may go through objects, and through a list to the object with some member: `promptTokensDetails[modality=AUDIO]`.
-//!    Steps that the counts leave out are added, as Anthropic's compaction of a context.
+//! 2. *What does it say?* Each [`Kind`] has paths, of which the first that leads to a value counts ([`Counts::read`]).
+//!    A path may go through objects, and through a list to the object with some member, as in
+//!    `promptTokensDetails[modality=AUDIO]`. Steps that the counts leave out are added, as Anthropic's compaction of a
+//!    context.
 //! 3. *What does that come to?* ([`Counts::usage`]) The shape says whether cached tokens are within the input or beside
 //!    it, and reasoning within the output or beside it. Some providers do not keep to what their shape says, and the
 //!    numbers tell: reasoning that is more than the output, or that the total counts once more, is beside it.
@@ -13,8 +14,8 @@
 //! Counts of one answer are merged before the third step, because a later object may name a part of what an earlier one
 //! counted: merged as they are stated, the parts stay within their whole.
 //!
-//! What cannot be a count (negative, a fraction, a text, more than a billion) makes the whole object absurd. It is never
-//! taken for zero, as that would be a refund.
+//! What cannot be a count (negative, a fraction, a text, more than a billion) makes the whole object absurd. It is
+//! never taken for zero, as that would be a refund.
 
 use serde_json::Value;
 

@@ -12,8 +12,8 @@
 //! | then | payload: JSON, of InvokeModel with the model's own event in base64 |
 //! | last 4 | checksum of the frame |
 //!
-//! A stream that fails ends in a frame of the message type `exception`, whose header `:exception-type` says which one. A
-//! `throttlingException` that comes first is a refusal: Bedrock did not run the call.
+//! A stream that fails ends in a frame of the message type `exception`, whose header `:exception-type` says which one.
+//! A `throttlingException` that comes first is a refusal: Bedrock did not run the call.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

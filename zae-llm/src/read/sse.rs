@@ -8,8 +8,8 @@
 //!                           an empty line: the event is complete
 //! ```
 //!
-//! A line is read in three steps, each of which may be cut: its field's name, the space behind the colon, its value. The
-//! fields `data` and `event` matter; `id`, `retry` and whatever a provider invents do not.
+//! A line is read in three steps, each of which may be cut: its field's name, the space behind the colon, its value.
+//! The fields `data` and `event` matter; `id`, `retry` and whatever a provider invents do not.
 //!
 //! Lines end in `\n`, `\r\n` or `\r`; a line that begins with a colon is a comment; `data` may go over several lines;
 //! an empty line ends the event. Data that begins with a brace is given to the JSON scanner as it comes. Anything else

@@ -21,8 +21,8 @@
 //! | any other error | no usage is final from then on |
 //! | no usage, and nothing lost | nothing to say: `None` |
 //!
-//! An error is looked at for its code alone. What stands around it differs from provider to provider, and a code is a word
-//! of its own wherever it stands.
+//! An error is looked at for its code alone. What stands around it differs from provider to provider, and a code is a
+//! word of its own wherever it stands.
 
 use std::cmp::Ordering;
 

@@ -3,12 +3,12 @@
 //! | meaning | of several | written as |
 //! |---|---|---|
 //! | the model | `model` goes before `modelId` and its kind | a text of at most 8 KiB |
-//! | the bound of the output | the largest, as it is not known which one a server keeps | a whole number, also as `1e5` or as text |
+//! | the bound of the output | the largest, as servers differ | a whole number, also as `1e5` or as text |
 //! | the answers asked for | the largest; legacy completions pay for all that they choose from | the same |
 //! | messages | | a list, whose items are counted |
 //!
-//! A member that is there twice is an error: one server takes the first, another the last, and a limiter that guesses is
-//! one that can be deceived.
+//! A member that is there twice is an error: one server takes the first, another the last, and a limiter that guesses
+//! is one that can be deceived.
 
 use smallvec::{SmallVec, smallvec};
 

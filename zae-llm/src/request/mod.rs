@@ -1,8 +1,11 @@
 //! A request to a model and its size: [`LlmRequest`].
 
+mod endpoint;
 mod inject;
 mod members;
 mod pieces;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -10,6 +13,7 @@ use memchr::memchr;
 pub use self::inject::include_usage;
 pub(crate) use self::pieces::Pieces;
 use self::{
+    endpoint::Endpoint,
     inject::string_end,
     members::Members,
     pieces::{Size, walk},
@@ -41,6 +45,8 @@ pub struct LlmRequest {
     members: Members,
     size: Size,
     problem: Option<JsonError>,
+    key: Option<Arc<str>>,
+    endpoint: Endpoint,
 }
 
 /// Reads a request's body, and keeps it without a copy.
@@ -54,13 +60,15 @@ impl From<Bytes> for LlmRequest {
             Err(problem @ JsonError::Ambiguous { .. }) => (Members::default(), Some(problem)),
             Err(problem) => {
                 let (size, members) = (Size::of_text(&body), Members::default());
-                return Self { json: None, bytes, members, size, problem: Some(problem) };
+                let (key, endpoint) = (None, Endpoint::default());
+                return Self { json: None, bytes, members, size, problem: Some(problem), key, endpoint };
             }
         };
         let mut size = Size::default();
         // It was read to its end before.
         let walked = walk(&body, &mut size);
-        Self { json: Some(body), bytes, members, size, problem: problem.or(walked.err()) }
+        let (key, endpoint) = (None, Endpoint::default());
+        Self { json: Some(body), bytes, members, size, problem: problem.or(walked.err()), key, endpoint }
     }
 }
 
@@ -83,7 +91,55 @@ impl LlmRequest {
     /// ```
     pub fn unparsed(body: &[u8]) -> Self {
         let bytes = body.len() as u64;
-        Self { json: None, bytes, members: Members::default(), size: sketch(body), problem: None }
+        let (members, size) = (Members::default(), sketch(body));
+        Self { json: None, bytes, members, size, problem: None, key: None, endpoint: Endpoint::default() }
+    }
+
+    /// Adds the path that the request goes to, without the query. It tells calls that answer no tokens (embeddings,
+    /// rerankers) and those that cost none (moderations, counts of tokens, files), and the model where only the path
+    /// has it: Gemini, Bedrock, Azure.
+    ///
+    /// ```
+    /// use zae_llm::LlmRequest;
+    /// let request = LlmRequest::parse(br#"{"contents":[]}"#).at("/v1beta/models/gemini-2.5-pro:generateContent");
+    /// assert_eq!((request.model(), request.is_free()), (Some("gemini-2.5-pro"), false));
+    /// assert!(LlmRequest::parse(b"{}").at("/v1/moderations").is_free());
+    /// assert!(!LlmRequest::parse(b"{}").at("/v1/embeddings").answers_tokens());
+    /// ```
+    #[must_use]
+    pub fn at(mut self, path: &str) -> Self {
+        self.endpoint = Endpoint::of(path);
+        if self.members.model.is_none() {
+            self.members.model = endpoint::model(path);
+        }
+        self
+    }
+
+    /// Adds the key that asks, for estimators that [learn](crate::estimate::learned) by it.
+    #[must_use]
+    pub fn of_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The key that asks, where it is known.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Returns false for calls that answer no tokens, as embeddings do.
+    pub fn answers_tokens(&self) -> bool {
+        self.endpoint == Endpoint::Answers
+    }
+
+    /// Returns true for calls that cost no tokens.
+    pub fn is_free(&self) -> bool {
+        self.endpoint == Endpoint::Free
+    }
+
+    /// The number of answers asked for, at least 1.
+    pub fn choices(&self) -> u64 {
+        self.members.choices.max(1)
     }
 
     /// Why the body cannot be read as JSON, or not in one way only: it has a member that matters twice.
@@ -141,13 +197,11 @@ impl LlmRequest {
     }
 
     /// Returns the number of messages.
-    #[cfg(feature = "tiktoken")]
     pub(crate) fn messages(&self) -> u64 {
         self.members.messages
     }
 
     /// All that the model is to read, piece by piece.
-    #[cfg(feature = "tiktoken")]
     pub(crate) fn walk(&self, reader: &mut impl Pieces) {
         match &self.json {
             None => {
@@ -231,6 +285,13 @@ mod tests {
         let binary = LlmRequest::parse(&[0xFF; 5_000]);
         assert_eq!((binary.characters(), binary.media(), binary.bytes()), (0, 1, 5_000));
         assert_eq!(size(r#"{"m":[{"source":{"type":"text","data":"1234"}}]}"#), (8, 0), "a text is none");
+        let call = r#"{"m":[{"type":"tool_use","input":{"url":"https://example.com/","source":{"data":"x"}}}]}"#;
+        assert_eq!(size(call), (8 + 20 + 1, 0), "an address in the data of a tool is text");
+        let result =
+            r#"{"m":[{"type":"tool_result","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]}"#;
+        assert_eq!(size(result).1, 1, "a picture in a result is one");
+        let sealed = r#"{"m":[{"type":"thinking","thinking":"1234","signature":"ErUBCkYIBxgCIkBq"}]}"#;
+        assert_eq!(size(sealed), (8 + 4, 0), "what only its writer reads is neither");
     }
 
     #[test]

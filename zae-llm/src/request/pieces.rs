@@ -23,7 +23,6 @@ pub(crate) trait Pieces {
     /// A picture, a sound, a file.
     fn media(&mut self);
     /// Text of so many characters that was not kept.
-    #[cfg(feature = "tiktoken")]
     fn opaque(&mut self, characters: u64);
 }
 
@@ -57,7 +56,6 @@ impl Pieces for Size {
         self.media += 1;
     }
 
-    #[cfg(feature = "tiktoken")]
     fn opaque(&mut self, characters: u64) {
         self.characters += characters;
     }
@@ -66,13 +64,68 @@ impl Pieces for Size {
 /// A container that is open.
 #[derive(Debug)]
 enum Open<'a> {
-    Array,
+    /// With what its objects hold by its key.
+    Array(Holds),
     Object {
-        /// Texts that are media unless the object says that it is a text.
+        /// Texts that may be media, which the object's type decides.
         waiting: SmallVec<[Text<'a>; 1]>,
-        is_text: bool,
+        holds: Holds,
     },
 }
+
+/// The content of an object, by the key that it stands under and by its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Unknown,
+    /// A picture, a sound or a file.
+    Media,
+    Text,
+    /// Data for a tool, in which nothing is what it seems.
+    ToolData,
+}
+
+/// Keys of objects that hold media, beside those that do so by themselves.
+const MEDIA_PARTS: [&str; 17] = [
+    "images",
+    "source",
+    "inlineData",
+    "inline_data",
+    "fileData",
+    "file_data",
+    "input_audio",
+    "file",
+    "image",
+    "image_url",
+    "video",
+    "video_url",
+    "audio",
+    "audio_url",
+    "document",
+    "media",
+    "s3Location",
+];
+/// Types of objects that hold media.
+const MEDIA_TYPES: [&str; 14] = [
+    "image",
+    "image_url",
+    "input_image",
+    "image_file",
+    "input_audio",
+    "audio",
+    "audio_url",
+    "input_file",
+    "file",
+    "document",
+    "video",
+    "video_url",
+    "base64",
+    "media",
+];
+/// Keys of objects that a tool is to read, or has written.
+const TOOL_DATA: [&str; 6] = ["input", "args", "arguments", "functionCall", "functionResponse", "toolUse"];
+/// Members that the model wrote and no one else reads: they are passed over.
+const SEALED: [&str; 5] =
+    ["signature", "encrypted_content", "encrypted_index", "thoughtSignature", "thought_signature"];
 
 /// The role of the value that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +145,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut reads_names = false;
     let mut role = FieldRole::Plain;
+    let mut inner = Holds::Unknown;
     while let Some(token) = scanner.next()? {
         match token {
             Token::Key(key) if open.len() == 1 => {
@@ -100,26 +154,63 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
                     continue;
                 }
                 reads_names = tables.schemas.iter().any(|name| key.is(name));
-                role = FieldRole::Plain;
+                // No document of a request is a part of a message.
+                (role, inner) = (FieldRole::Plain, if reads_names { Holds::ToolData } else { Holds::Unknown });
                 continue;
             }
             Token::Key(key) => {
                 if reads_names {
                     key.pieces(|piece| reader.text(piece));
                 }
+                if SEALED.iter().any(|name| key.is(name)) {
+                    scanner.skip_value()?;
+                    continue;
+                }
                 role = role_of(key);
+                inner = holds(key, open.last());
                 continue;
             }
-            Token::ObjectStart => open.push(Open::Object { waiting: SmallVec::new(), is_text: false }),
-            Token::ArrayStart => open.push(Open::Array),
+            Token::ObjectStart => {
+                let holds = if inner == Holds::Unknown { outer(&open) } else { inner };
+                open.push(Open::Object { waiting: SmallVec::new(), holds });
+            }
+            // Of a list each object is under the list's key.
+            Token::ArrayStart => {
+                open.push(Open::Array(inner));
+                role = FieldRole::Plain;
+                continue;
+            }
             Token::ObjectEnd | Token::ArrayEnd => close(open.pop(), reader),
             Token::Text(text) => string(text, role, open.last_mut(), reader),
-            Token::Number(_) if matches!(open.last(), Some(Open::Array)) => reader.token(),
+            Token::Number(_) if matches!(open.last(), Some(Open::Array(_))) => reader.token(),
             Token::Number(_) | Token::Bool(_) | Token::Null => {}
         }
         role = FieldRole::Plain;
+        inner = match open.last() {
+            Some(Open::Array(holds)) => *holds,
+            _ => Holds::Unknown,
+        };
     }
     Ok(())
+}
+
+/// Returns the content of an object under `key`, within another.
+fn holds(key: Text<'_>, within: Option<&Open<'_>>) -> Holds {
+    let is_one_of = |names: &[&str]| names.iter().any(|name| key.is(name));
+    match within {
+        Some(Open::Object { holds: Holds::ToolData, .. }) => Holds::ToolData,
+        _ if is_one_of(&TOOL_DATA) => Holds::ToolData,
+        _ if is_one_of(&MEDIA_PARTS) => Holds::Media,
+        _ => Holds::Unknown,
+    }
+}
+
+/// Returns the content of an object whose key says nothing: data of a tool goes all the way down.
+fn outer(open: &[Open<'_>]) -> Holds {
+    match open.last() {
+        Some(Open::Object { holds: Holds::ToolData, .. } | Open::Array(Holds::ToolData)) => Holds::ToolData,
+        _ => Holds::Unknown,
+    }
 }
 
 fn role_of(key: Text<'_>) -> FieldRole {
@@ -134,10 +225,16 @@ fn role_of(key: Text<'_>) -> FieldRole {
 
 fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, reader: &mut impl Pieces) {
     match (role, within) {
-        (FieldRole::Media, Some(Open::Object { waiting, .. })) if waiting.len() < MAX_WAITING => waiting.push(text),
-        (FieldRole::Media, _) => reader.media(),
-        (FieldRole::Type, Some(Open::Object { is_text, .. })) => {
-            *is_text = text.is("text");
+        (FieldRole::Media, Some(Open::Object { waiting, holds })) if *holds != Holds::ToolData => {
+            if waiting.len() < MAX_WAITING { waiting.push(text) } else { reader.media() }
+        }
+        (_, Some(Open::Array(Holds::Media))) => reader.media(),
+        (FieldRole::Type, Some(Open::Object { holds, .. })) if *holds != Holds::ToolData => {
+            if text.is("text") {
+                *holds = Holds::Text;
+            } else if MEDIA_TYPES.iter().any(|name| text.is(name)) {
+                *holds = Holds::Media;
+            }
             read(text, reader);
         }
         _ => read(text, reader),
@@ -145,9 +242,9 @@ fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, re
 }
 
 fn close(container: Option<Open<'_>>, reader: &mut impl Pieces) {
-    let Some(Open::Object { waiting, is_text }) = container else { return };
+    let Some(Open::Object { waiting, holds }) = container else { return };
     for text in waiting {
-        if is_text { read(text, reader) } else { reader.media() }
+        if holds == Holds::Media { reader.media() } else { read(text, reader) }
     }
 }
 

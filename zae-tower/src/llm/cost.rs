@@ -1,6 +1,6 @@
 //! The estimate of an incoming request as its cost: [`LlmCost`].
 
-use zae_limiter::Cost;
+use zae_limiter::{Cost, EntityId};
 use zae_llm::json::{self, Claim, JsonError};
 
 use super::{Accounting, Tariff, Usage};
@@ -13,8 +13,12 @@ pub(crate) enum CallTariff {
     /// each time that somebody looks after it.
     NoCall,
     /// It calls a model, and has its prices.
-    Model(Tariff),
+    Model(Tariff, Option<String>),
 }
+
+/// The entity that asks, in the extensions of a request while its cost is found.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker(pub(crate) EntityId);
 
 /// The estimated cost of a request to a model, by its body. Made by [`ZaeLimit::llm`](crate::ZaeLimit::llm).
 ///
@@ -56,10 +60,14 @@ impl<R: PeekBody + Send> Extract<R> for LlmCost {
         if let Some(changed) = accounting.rewrite(request.path(), peeked.bytes(), peeked.request()) {
             request.replace_body(changed);
         }
-        let tariff = accounting.tariff().for_model(peeked.request().model());
+        let mut call = peeked.request().clone().at(request.path());
+        if let Some(Asker(entity)) = request.extensions().get() {
+            call = call.of_key(entity.as_str());
+        }
+        let tariff = accounting.tariff().for_model(call.model());
         let tariff = tariff.map_err(|unpriced| ExtractError::not_found(unpriced.to_string()))?;
-        let cost = tariff.cost(&accounting.estimate(peeked.request()));
-        request.extensions_mut().insert(CallTariff::Model(tariff));
+        let cost = tariff.cost(&accounting.estimate(&call));
+        request.extensions_mut().insert(CallTariff::Model(tariff, call.model().map(str::to_owned)));
         Ok(Some(cost))
     }
 }

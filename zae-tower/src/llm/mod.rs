@@ -18,10 +18,10 @@
 
 mod cost;
 
-pub(crate) use cost::CallTariff;
 pub use cost::LlmCost;
+pub(crate) use cost::{Asker, CallTariff};
 pub use zae_llm::{
-    Accounting, ApiFormat, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, LlmRequest, MICRODOLLARS, Meter, Quote, Reading,
-    Region, ServiceTier, SettleFrom, Tariff, TariffBuilder, TariffError, Unseen, Usage, UsageReader, Weights, estimate,
-    include_usage, limits, prices,
+    Accounting, Admission, ApiFormat, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OUTPUT, LlmRequest, MICRODOLLARS, Meter, Quote,
+    Reading, Region, ServiceTier, SettleFrom, Tariff, TariffBuilder, TariffError, Unseen, Usage, UsageReader, Weights,
+    estimate, include_usage, limits, prices,
 };

@@ -1,0 +1,103 @@
+//! The endpoint that a request goes to, by its path: [`Endpoint`].
+
+use crate::providers::{table::Serves, tables};
+
+/// The kind of an endpoint, as far as tokens matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// It answers tokens, or is not known.
+    #[default]
+    Answers,
+    /// It reads tokens and answers none.
+    Reads,
+    /// It costs no tokens.
+    Free,
+}
+
+impl Endpoint {
+    /// By the last part of `path` that a provider's table knows.
+    pub(super) fn of(path: &str) -> Self {
+        // A server may take such a path for another one.
+        if path.contains("..") || path.contains('%') || path.contains("//") {
+            return Self::Answers;
+        }
+        let path = path.trim_end_matches('/');
+        let known = tables().endpoints.iter().find(|endpoint| {
+            path.ends_with(endpoint.path) || endpoint.with_below && path.contains(&format!("{}/", endpoint.path))
+        });
+        match known.map(|endpoint| endpoint.serves) {
+            None => Self::Answers,
+            Some(Serves::Reading) => Self::Reads,
+            Some(Serves::NoTokens) => Self::Free,
+        }
+    }
+}
+
+/// The model that a path names: behind `/models/`, `/model/`, `/deployments/` or `/ai/run/`, up to a colon with a verb.
+pub(super) fn model(path: &str) -> Option<String> {
+    let (_, run) = path.split_once("/ai/run/").map_or((path, None), |(_, model)| (path, Some(model)));
+    if let Some(model) = run.filter(|model| !model.is_empty()) {
+        return Some(model.to_owned());
+    }
+    let rest = ["/models/", "/model/", "/deployments/"].iter().find_map(|name| Some(path.split_once(name)?.1))?;
+    let model = rest.split('/').next()?;
+    // A version of Bedrock's has a colon too, a verb of Google's begins with a letter.
+    let model = match model.rsplit_once(':') {
+        Some((model, verb)) if verb.starts_with(|first: char| first.is_ascii_alphabetic()) => model,
+        _ => model,
+    };
+    (!model.is_empty()).then(|| model.replace("%3A", ":").replace("%3a", ":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_known_by_their_ends() {
+        for (path, endpoint) in [
+            ("/v1/chat/completions", Endpoint::Answers),
+            ("/v1/responses", Endpoint::Answers),
+            ("/v1/embeddings", Endpoint::Reads),
+            ("/openai/deployments/x/embeddings/", Endpoint::Reads),
+            ("/v2/rerank", Endpoint::Reads),
+            ("/api/embed", Endpoint::Reads),
+            ("/v1beta/models/gemini-embedding-001:embedContent", Endpoint::Reads),
+            ("/v1/messages/count_tokens", Endpoint::Free),
+            ("/v1beta/models/gemini-2.5-pro:countTokens", Endpoint::Free),
+            ("/v1/moderations", Endpoint::Free),
+            ("/v1/files", Endpoint::Free),
+            ("/v1/files/file-1/content", Endpoint::Free),
+            ("/v1/batches", Endpoint::Free),
+            ("/v1/messages/batches", Endpoint::Free),
+            ("/v1/uploads/u/parts", Endpoint::Free),
+            ("/profiles", Endpoint::Answers),
+            ("/v1/files/../chat/completions", Endpoint::Answers),
+            ("/v1/files/%2e%2e/chat/completions", Endpoint::Answers),
+        ] {
+            assert_eq!(Endpoint::of(path), endpoint, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_may_name_the_model() {
+        for (path, model) in [
+            ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", Some("gemini-2.5-pro")),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/claude-opus-4-5:rawPredict",
+                Some("claude-opus-4-5"),
+            ),
+            ("/model/anthropic.claude-3-haiku-20240307-v1:0/invoke", Some("anthropic.claude-3-haiku-20240307-v1:0")),
+            (
+                "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse",
+                Some("anthropic.claude-3-haiku-20240307-v1:0"),
+            ),
+            ("/openai/deployments/gpt-5/chat/completions", Some("gpt-5")),
+            ("/client/v4/accounts/a/ai/run/@cf/meta/llama-3-8b", Some("@cf/meta/llama-3-8b")),
+            ("/v1/chat/completions", None),
+            ("/v1/models/", None),
+        ] {
+            assert_eq!(super::model(path).as_deref(), model, "{path}");
+        }
+    }
+}
