@@ -92,7 +92,7 @@ fn what_is_no_price_changes_nothing() {
     let folder = Folder::new();
     let set = |price: &str| folder.run(&["set", "m", "--price", price, "--source", "test"]);
     for (price, problem) in [
-        ("inptu=1", "there is no price of the kind `inptu`"),
+        ("inputs=1", "there is no price of the kind `inputs`"),
         ("input", "a price is KIND=DOLLARS"),
         ("input=-1", "must be from 0 to 1000000 dollars"),
         ("input=NaN", "is a number of dollars"),

@@ -23,8 +23,8 @@ const BUNDLED: &[u8] = include_bytes!("bundled.json");
 ///
 /// ```
 /// use zae_llm::prices::PriceBook;
-/// let error = PriceBook::from_json(br#"{"models": [{"model": "m", "per_million": {"inptu": 1}}]}"#).unwrap_err();
-/// assert_eq!(error.to_string(), "row 1 of the price book (model m): there is no price of the kind `inptu`");
+/// let error = PriceBook::from_json(br#"{"models": [{"model": "m", "per_million": {"inputs": 1}}]}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "row 1 of the price book (model m): there is no price of the kind `inputs`");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -211,7 +211,7 @@ mod tests {
             (r#"{"model":"m","per_million":{"input":"1"},"source":"s"}"#, "is a number of dollars"),
             (r#"{"model":"m","per_million":{"tool_call":1},"source":"s"}"#, "belongs into `each`"),
             (r#"{"model":"m","per_million":{"input":1},"teir":"flex","source":"s"}"#, "no member `teir`"),
-            (r#"{"model":"m","per_million":{"input":1},"tier":"fle","source":"s"}"#, "no tier `fle`"),
+            (r#"{"model":"m","per_million":{"input":1},"tier":"flexible","source":"s"}"#, "no tier `flexible`"),
             (r#"{"model":"m","per_million":{"input":1},"valid_from":"soon","source":"s"}"#, "`valid_from` is a date"),
         ] {
             let error = PriceBook::from_json(format!("{{\"models\":[{row}]}}").as_bytes()).unwrap_err().to_string();
