@@ -64,10 +64,10 @@ fn independent(book: &Value, model: &str, usage: &Usage) -> u64 {
                 }
                 let special = tier != "standard" || row["above"].is_u64();
                 for (place, exponent) in [("per_million", 6), ("each", 12)] {
-                    if let Some(value) = row[place].get(*kind) {
-                        if special || found.is_none() {
-                            found = Some(exact(value, exponent));
-                        }
+                    if let Some(value) = row[place].get(*kind)
+                        && (special || found.is_none())
+                    {
+                        found = Some(exact(value, exponent));
                     }
                 }
             }
