@@ -47,7 +47,7 @@ Examples:
         /// Only models whose names begin so
         model: Option<String>,
         #[command(flatten)]
-        file: FileArgs,
+        file: BookArgs,
     },
     /// Show what another book has otherwise
     #[command(after_help = "\
@@ -57,7 +57,7 @@ Examples:
         /// The other book
         other: PathBuf,
         #[command(flatten)]
-        file: FileArgs,
+        file: BookArgs,
         /// Exit with 2 if there are differences
         #[arg(long)]
         detailed_exitcode: bool,
@@ -67,11 +67,11 @@ Examples:
 Examples:
   zae-deploy prices set gpt-5 --price input=1.25 --price output=10 --source us
   zae-deploy prices set m --price input=3 --from-date 2027-01-01 --source list")]
-    Set(Set),
+    Set(SetPrices),
 }
 
 #[derive(Args, Debug)]
-struct FileArgs {
+struct BookArgs {
     /// The price book
     #[arg(short = 'f', long, value_name = "FILE", default_value = "prices.json", env = "ZAE_PRICES")]
     file: PathBuf,
@@ -101,11 +101,11 @@ struct Import {
     #[arg(long = "provider", value_name = "NAME")]
     providers: Vec<String>,
     #[command(flatten)]
-    file: FileArgs,
+    file: BookArgs,
 }
 
 #[derive(Args, Debug)]
-struct Set {
+struct SetPrices {
     /// The model, or the beginning of its name and a *
     model: String,
     /// A price: kind=dollars, per million tokens, or each for tool_call, second, image and search_unit
@@ -121,7 +121,7 @@ struct Set {
     #[arg(long, value_name = "TOKENS", default_value_t = 0)]
     above: u64,
     #[command(flatten)]
-    file: FileArgs,
+    file: BookArgs,
 }
 
 impl Group {
@@ -131,7 +131,8 @@ impl Group {
             Command::List { model, file } => {
                 let book = read(&file.file)?;
                 let begins = |row: &&Price| model.as_ref().is_none_or(|model| row.model.starts_with(model));
-                cx.output().show(&Listed { prices: book.rows().iter().filter(begins).map(Row::of).collect() })
+                cx.output()
+                    .show(&ListedPrices { prices: book.rows().iter().filter(begins).map(PriceRow::of).collect() })
             }
             Command::Diff { other, file, detailed_exitcode } => {
                 let changes = changes(&read(&file.file)?, &read(&other)?);
@@ -175,7 +176,7 @@ impl Import {
     }
 }
 
-impl Set {
+impl SetPrices {
     fn run(self, cx: &Context) -> Result<(), CliError> {
         // By the reader of files, so that a price means the same here and there.
         let mut prices = [serde_json::Map::new(), serde_json::Map::new()];
@@ -252,7 +253,7 @@ fn write(path: &Path, book: &PriceBook) -> Result<(), CliError> {
 
 /// A row as it is shown.
 #[derive(Debug, PartialEq, Serialize)]
-struct Row {
+struct PriceRow {
     model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
@@ -261,7 +262,7 @@ struct Row {
     source: String,
 }
 
-impl Row {
+impl PriceRow {
     fn of(row: &Price) -> Self {
         let mut conditions = Vec::new();
         if row.above > 0 {
@@ -292,11 +293,11 @@ impl Row {
 }
 
 #[derive(Serialize)]
-struct Listed {
-    prices: Vec<Row>,
+struct ListedPrices {
+    prices: Vec<PriceRow>,
 }
 
-impl Report for Listed {
+impl Report for ListedPrices {
     fn page(&self, page: &mut Page) {
         if self.prices.is_empty() {
             return page.line("No prices");
@@ -312,27 +313,29 @@ impl Report for Listed {
 
 /// A row that two books have otherwise.
 #[derive(Serialize)]
-struct Change {
+struct PriceChange {
     model: String,
     conditions: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Row>,
+    before: Option<PriceRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<Row>,
+    after: Option<PriceRow>,
 }
 
 #[derive(Serialize)]
 struct Changes {
-    changes: Vec<Change>,
+    changes: Vec<PriceChange>,
 }
 
-fn changes(before: &PriceBook, after: &PriceBook) -> Vec<Change> {
-    let find = |book: &PriceBook, row: &Price| book.rows().iter().find(|known| known.is_same(row)).map(Row::of);
+fn changes(before: &PriceBook, after: &PriceBook) -> Vec<PriceChange> {
+    let find = |book: &PriceBook, row: &Price| book.rows().iter().find(|known| known.is_same(row)).map(PriceRow::of);
     let gone = before.rows().iter().filter(|row| find(after, row).is_none());
-    let pairs = gone.chain(after.rows()).map(|row| (Row::of(row), find(before, row), find(after, row)));
+    let pairs = gone.chain(after.rows()).map(|row| (PriceRow::of(row), find(before, row), find(after, row)));
     let changed = pairs
         .filter(|(_, before, after)| before.as_ref().map(|row| &row.prices) != after.as_ref().map(|row| &row.prices));
-    changed.map(|(row, before, after)| Change { model: row.model, conditions: row.conditions, before, after }).collect()
+    changed
+        .map(|(row, before, after)| PriceChange { model: row.model, conditions: row.conditions, before, after })
+        .collect()
 }
 
 impl Report for Changes {
@@ -343,7 +346,7 @@ impl Report for Changes {
         for change in &self.changes {
             let conditions = change.conditions.join(", ");
             let space = if conditions.is_empty() { "" } else { ", " };
-            let prices = |row: &Option<Row>| row.as_ref().map_or_else(|| "(none)".to_owned(), Row::prices);
+            let prices = |row: &Option<PriceRow>| row.as_ref().map_or_else(|| "(none)".to_owned(), PriceRow::prices);
             page.line(format!("{}{space}{conditions}", change.model));
             page.line(format!("  {} → {}", prices(&change.before), prices(&change.after)));
         }

@@ -26,7 +26,7 @@ use std::{any::type_name, fmt};
 pub use self::tokens::Tokens;
 pub use self::{
     learned::Learned,
-    text::{Text, tokens_of},
+    text::{TextEstimator, tokens_of},
 };
 use crate::{LlmRequest, Usage};
 
@@ -104,8 +104,8 @@ pub fn characters() -> Characters {
 /// assert_eq!(estimate::characters().estimate(&chinese), Usage::new(4, 0));
 /// assert_eq!(estimate::text().estimate(&chinese), Usage::new(12, 0)); // the tokenizer says 11
 /// ```
-pub fn text() -> Text {
-    Text::new()
+pub fn text() -> TextEstimator {
+    TextEstimator::new()
 }
 
 /// The input by [`text`], and the output by what earlier calls of the same key and model used: nine of ten stay below.
@@ -124,7 +124,7 @@ pub fn text() -> Text {
 /// }
 /// assert!(estimator.estimate(&request).output < 100);
 /// ```
-pub fn learned() -> Learned<Text> {
+pub fn learned() -> Learned<TextEstimator> {
     Learned::over(text())
 }
 

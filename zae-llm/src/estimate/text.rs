@@ -1,4 +1,4 @@
-//! Tokens of text by what stands in it: [`Text`].
+//! Tokens of text by what stands in it: [`TextEstimator`].
 //!
 //! A tokenizer splits a text into words, numbers and signs, and these into the pieces of its vocabulary. What that
 //! comes to can be told by the classes of characters and the lengths of their runs: a word of up to six letters is one
@@ -25,11 +25,11 @@ const OPAQUE: u64 = 25;
 ///
 /// See the [module](super) for an example.
 #[derive(Clone, Copy, Debug)]
-pub struct Text {
+pub struct TextEstimator {
     media: u64,
 }
 
-impl Text {
+impl TextEstimator {
     pub(super) const fn new() -> Self {
         Self { media: MEDIA_TOKENS }
     }
@@ -42,9 +42,9 @@ impl Text {
     }
 }
 
-impl Estimator for Text {
+impl Estimator for TextEstimator {
     fn estimate(&self, request: &LlmRequest) -> Usage {
-        let mut count = Count::default();
+        let mut count = ClassCount::default();
         request.walk(&mut count);
         let framing = request.messages().saturating_mul(PER_MESSAGE);
         let tokens = count.price.saturating_add(framing).div_ceil(TOKEN);
@@ -60,14 +60,14 @@ impl Estimator for Text {
 /// assert!((8..=16).contains(&tokens_of("お誕生日おめでとう")));
 /// ```
 pub fn tokens_of(text: &str) -> u64 {
-    let mut count = Count::default();
+    let mut count = ClassCount::default();
     count.text(text);
     count.price.div_ceil(TOKEN)
 }
 
 /// The price so far, and the run that the text is in.
 #[derive(Clone, Copy, Debug, Default)]
-struct Count {
+struct ClassCount {
     price: u64,
     state: State,
     media: u64,
@@ -198,7 +198,7 @@ const fn price(class: Class, letter: u64) -> u64 {
     }
 }
 
-impl Pieces for Count {
+impl Pieces for ClassCount {
     fn text(&mut self, text: &str) {
         // A piece may go on from the one before, and a word that is cut costs little.
         let (mut price, mut state) = (0_u64, self.state);
@@ -268,7 +268,7 @@ mod tests {
         let samples: Vec<Value> = serde_json::from_str(SAMPLES).unwrap();
         for sample in &samples {
             let text = sample["text"].as_str().unwrap();
-            let mut count = Count::default();
+            let mut count = ClassCount::default();
             text.split_inclusive(|character: char| character.is_whitespace()).for_each(|piece| count.text(piece));
             assert_eq!(count.price.div_ceil(TOKEN), tokens_of(text), "{}", sample["kind"]);
         }

@@ -65,17 +65,17 @@ impl Pieces for Size {
 #[derive(Debug)]
 enum Open<'a> {
     /// With what its objects hold by its key.
-    Array(Holds),
+    Array(FieldHolds),
     Object {
         /// Texts that may be media, which the object's type decides.
         waiting: SmallVec<[Text<'a>; 1]>,
-        holds: Holds,
+        holds: FieldHolds,
     },
 }
 
 /// The content of an object, by the key that it stands under and by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
+enum FieldHolds {
     Unknown,
     /// A picture, a sound or a file.
     Media,
@@ -145,7 +145,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut reads_names = false;
     let mut role = FieldRole::Plain;
-    let mut inner = Holds::Unknown;
+    let mut inner = FieldHolds::Unknown;
     while let Some(token) = scanner.next()? {
         match token {
             Token::Key(key) if open.len() == 1 => {
@@ -155,7 +155,8 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
                 }
                 reads_names = tables.schemas.iter().any(|name| key.is(name));
                 // No document of a request is a part of a message.
-                (role, inner) = (FieldRole::Plain, if reads_names { Holds::ToolData } else { Holds::Unknown });
+                (role, inner) =
+                    (FieldRole::Plain, if reads_names { FieldHolds::ToolData } else { FieldHolds::Unknown });
                 continue;
             }
             Token::Key(key) => {
@@ -171,7 +172,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
                 continue;
             }
             Token::ObjectStart => {
-                let holds = if inner == Holds::Unknown { outer(&open) } else { inner };
+                let holds = if inner == FieldHolds::Unknown { outer(&open) } else { inner };
                 open.push(Open::Object { waiting: SmallVec::new(), holds });
             }
             // Of a list each object is under the list's key.
@@ -188,28 +189,30 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
         role = FieldRole::Plain;
         inner = match open.last() {
             Some(Open::Array(holds)) => *holds,
-            _ => Holds::Unknown,
+            _ => FieldHolds::Unknown,
         };
     }
     Ok(())
 }
 
 /// Returns the content of an object under `key`, within another.
-fn holds(key: Text<'_>, within: Option<&Open<'_>>) -> Holds {
+fn holds(key: Text<'_>, within: Option<&Open<'_>>) -> FieldHolds {
     let is_one_of = |names: &[&str]| names.iter().any(|name| key.is(name));
     match within {
-        Some(Open::Object { holds: Holds::ToolData, .. }) => Holds::ToolData,
-        _ if is_one_of(&TOOL_DATA) => Holds::ToolData,
-        _ if is_one_of(&MEDIA_PARTS) => Holds::Media,
-        _ => Holds::Unknown,
+        Some(Open::Object { holds: FieldHolds::ToolData, .. }) => FieldHolds::ToolData,
+        _ if is_one_of(&TOOL_DATA) => FieldHolds::ToolData,
+        _ if is_one_of(&MEDIA_PARTS) => FieldHolds::Media,
+        _ => FieldHolds::Unknown,
     }
 }
 
 /// Returns the content of an object whose key says nothing: data of a tool goes all the way down.
-fn outer(open: &[Open<'_>]) -> Holds {
+fn outer(open: &[Open<'_>]) -> FieldHolds {
     match open.last() {
-        Some(Open::Object { holds: Holds::ToolData, .. } | Open::Array(Holds::ToolData)) => Holds::ToolData,
-        _ => Holds::Unknown,
+        Some(Open::Object { holds: FieldHolds::ToolData, .. } | Open::Array(FieldHolds::ToolData)) => {
+            FieldHolds::ToolData
+        }
+        _ => FieldHolds::Unknown,
     }
 }
 
@@ -225,15 +228,15 @@ fn role_of(key: Text<'_>) -> FieldRole {
 
 fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, reader: &mut impl Pieces) {
     match (role, within) {
-        (FieldRole::Media, Some(Open::Object { waiting, holds })) if *holds != Holds::ToolData => {
+        (FieldRole::Media, Some(Open::Object { waiting, holds })) if *holds != FieldHolds::ToolData => {
             if waiting.len() < MAX_WAITING { waiting.push(text) } else { reader.media() }
         }
-        (_, Some(Open::Array(Holds::Media))) => reader.media(),
-        (FieldRole::Type, Some(Open::Object { holds, .. })) if *holds != Holds::ToolData => {
+        (_, Some(Open::Array(FieldHolds::Media))) => reader.media(),
+        (FieldRole::Type, Some(Open::Object { holds, .. })) if *holds != FieldHolds::ToolData => {
             if text.is("text") {
-                *holds = Holds::Text;
+                *holds = FieldHolds::Text;
             } else if MEDIA_TYPES.iter().any(|name| text.is(name)) {
-                *holds = Holds::Media;
+                *holds = FieldHolds::Media;
             }
             read(text, reader);
         }
@@ -244,7 +247,7 @@ fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, re
 fn close(container: Option<Open<'_>>, reader: &mut impl Pieces) {
     let Some(Open::Object { waiting, holds }) = container else { return };
     for text in waiting {
-        if holds == Holds::Media { reader.media() } else { read(text, reader) }
+        if holds == FieldHolds::Media { reader.media() } else { read(text, reader) }
     }
 }
 
