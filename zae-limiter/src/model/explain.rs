@@ -43,6 +43,8 @@ pub struct Explanation {
 }
 
 /// The outcome of an acquire that is made now.
+///
+/// See [`Explanation`] for an example.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 #[non_exhaustive]
@@ -103,6 +105,8 @@ pub struct ExplainedBucket {
 }
 
 /// The configuration that is stored at one level.
+///
+/// See [`Explanation`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ConfiguredLevel {
@@ -117,6 +121,8 @@ pub struct ConfiguredLevel {
 }
 
 /// A level at which limits are stored, from the strongest to the weakest.
+///
+/// See [`Explanation`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

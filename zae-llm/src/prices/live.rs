@@ -30,7 +30,7 @@ pub enum UnknownModel {
     TokensOnly,
 }
 
-/// A model without a price.
+/// A model without a price. [`UnknownModel`] has the choices, with an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the model {} has no price; add it to the price book, or choose what unknown models cost",
     .model.as_deref().unwrap_or("(none)"))]
