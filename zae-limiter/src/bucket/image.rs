@@ -207,7 +207,7 @@ pub(crate) enum Basis {
 impl Balance {
     /// The balance of `stored` (a limit of `image`, if it has it) at `now`, when `wanted` is the kind to hold.
     ///
-    /// What it holds is this shard's part when the bucket has `shards` shards.
+    /// Its amounts are this shard's part when the bucket has `shards` shards.
     ///
     /// The four cases are the [`Basis`]. In numbers, with C = 100 000 and a = 20 000: 60 000 stored are `Accrued` and
     /// 80 000 now; 90 000 stored are `Full` and 100 000; 60 000 stored under other parameters are `Changed`, credited

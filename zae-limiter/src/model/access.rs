@@ -10,7 +10,7 @@ use crate::{
 /// Decides whether anything may be taken at all, whatever the limits say.
 ///
 /// An entity's setting for a resource comes before its setting for all resources, and that before the resource's own.
-/// Where none of them says anything, everything is enabled.
+/// Everything is enabled where none of them says anything.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,6 +1,6 @@
 //! Telling all buckets of a setting: the copies that they carry are stamped one by one.
 //!
-//! What a bucket is told is resolved for it from the table itself, with strongly consistent reads, right before it is
+//! The setting of a bucket is resolved for it from the table itself, with strongly consistent reads, right before it is
 //! stamped. The index that lists the buckets lags behind, so the list is gone through twice: the second time catches
 //! buckets that were created meanwhile, and those whose setting somebody else has changed.
 

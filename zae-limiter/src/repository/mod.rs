@@ -24,7 +24,7 @@
 //!
 //! # Consistency
 //!
-//! What decides a change is read strongly, and is a condition of the change. What is listed is read from indexes, which
+//! Reads that decide a change are strong, and are conditions of the change. What is listed is read from indexes, which
 //! lag behind by moments. What acquires need is cached for [`DEFAULT_CONFIG_CACHE_TTL`]; a change through this process
 //! ends what it concerns at once ([`changes`](self::changes)), and other processes see it when their caches run out.
 

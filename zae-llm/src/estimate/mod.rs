@@ -112,7 +112,7 @@ pub fn text() -> TextEstimator {
 /// A bound that the request sets caps it. Until eight calls have been settled, the bound counts, or
 /// [`DEFAULT_OUTPUT`].
 ///
-/// What is learned lives in this process, for 10 000 keys and models.
+/// All that is learned lives in this process, for 10 000 keys and models.
 ///
 /// ```
 /// use zae_llm::{LlmRequest, Usage, estimate::{self, Estimator}};
