@@ -18,8 +18,8 @@ use crate::{Head, RequestBody};
 /// Builds the view of a request that the extractors of [`zae_tower`] see.
 pub(crate) fn head(request: &ServiceRequest) -> Head {
     let mut head = Head::new(RequestBody::of(request));
-    // What one version accepts as a method, a target or a header, the other does too; if it did not, the extractors
-    // would see less, and nothing else would come of it.
+    // Both versions accept the same methods, targets and headers. If they did not, the extractors would see less,
+    // with no other effect.
     *head.method_mut() = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or_default();
     *head.uri_mut() = request.uri().to_string().parse().unwrap_or_default();
     *head.headers_mut() = new_headers(request.headers());

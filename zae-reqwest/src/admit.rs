@@ -9,7 +9,7 @@ use crate::{
     error::{CallError, NotYet},
     outgoing::{OutgoingLimit, Subject},
     pause::LONGEST,
-    wait::{Place, Wait, WaitReason, jittered},
+    wait::{QueuePlace, Wait, WaitReason, jittered},
 };
 
 /// The earliest time to retry that is told to those whose time was up before they came to be the first.
@@ -153,7 +153,7 @@ impl Patience<'_> {
     }
 
     /// Goes to the end of the line, and waits until it is at the head.
-    async fn line_up(&mut self) -> Result<(Place, Arrival), CallError> {
+    async fn line_up(&mut self) -> Result<(QueuePlace, Arrival), CallError> {
         let mut place = self.limit.lines.join((self.subject.entity.clone(), self.subject.resource.clone()));
         if place.is_at_head() {
             place.head().await;
@@ -176,7 +176,12 @@ impl Patience<'_> {
 
     /// Waits for `left` at the head of the line. Where others were there before, it waits for them and says so by
     /// coming back at once: things have changed meanwhile.
-    async fn wait(&mut self, place: &mut Option<Place>, reason: WaitReason, left: Duration) -> Result<(), CallError> {
+    async fn wait(
+        &mut self,
+        place: &mut Option<QueuePlace>,
+        reason: WaitReason,
+        left: Duration,
+    ) -> Result<(), CallError> {
         if left > self.end.saturating_duration_since(Instant::now()) {
             return Err(self.not_yet(reason, left));
         }

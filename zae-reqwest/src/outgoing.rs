@@ -276,7 +276,7 @@ impl OutgoingLimit {
             Some(scope) => scope,
             None => find::named(&format!("{}/{resource}", call.host()))?,
         };
-        // What has no body calls no model.
+        // A request without a body calls no model.
         let accounting = self.accounting.as_ref().filter(|_| !call.is_bodiless());
         let tariff = match accounting {
             Some(accounting) => Some(accounting.tariff().for_model(call.llm().model()).map_err(unpriced)?),

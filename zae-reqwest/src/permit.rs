@@ -92,7 +92,7 @@ impl OutgoingLimit {
     ///
     /// Returned is the pause from now on, never longer than [`max_pause`](OutgoingLimit::max_pause); `None` where the
     /// answer asks for none, or pauses are [ignored](crate::Pauses::Ignored). Values that cannot be are taken for none.
-    /// Where the table cannot be written, or takes longer than 250 ms, this process keeps the pause alone, and the log
+    /// If the table cannot be written, or takes longer than 250 ms, this process keeps the pause alone, and the log
     /// says so.
     ///
     /// Cancel-safe: dropped at any point, this process keeps the pause; the others are told of it or not.

@@ -159,7 +159,7 @@ async fn peek(mut body: Body) -> Peeked<Body> {
         match timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => beginning.extend_from_slice(&data),
-                // What comes after trailers is nothing.
+                // Nothing comes after trailers.
                 Err(_) => break,
             },
             Ok(Some(Err(error))) => return Peeked::failing(beginning.freeze(), body, error),

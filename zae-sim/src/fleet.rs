@@ -155,7 +155,7 @@ impl Fleet {
     /// Runs it.
     ///
     /// # Errors
-    /// Where there is no runtime, or the limit is none.
+    /// If the runtime cannot be built, or the limit is not valid.
     pub fn run(self) -> Result<Figures, String> {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;

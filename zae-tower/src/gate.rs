@@ -48,7 +48,7 @@ use crate::{
     guard::SettleGuard,
     headers::HeaderDialect,
     llm::{Asker, CallTariff, Usage},
-    passage::{Announcing, Course, Passage, Through},
+    passage::{Announcing, Passage, PassageKind, Through},
     refusal::{Refusal, RequestStyle},
     request::RequestHead,
     resource,
@@ -271,24 +271,24 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
             Some(CallTariff::Model(tariff, model)) => Some(accounting.meter_by(tariff).of_model(model.as_deref())),
             None => Some(accounting.meter()),
         });
-        self.through(Course::Admitted(guard.metered(meter)))
+        self.through(PassageKind::Admitted(guard.metered(meter)))
     }
 
     /// Lets the request go on without a lease.
     fn unlimited<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
         self.notices.decided(&decision, took);
         request.extensions_mut().insert(decision.clone());
-        self.through(Course::Unlimited(decision))
+        self.through(PassageKind::Unlimited(decision))
     }
 
     /// Adds the settings for its response.
-    fn through(&self, course: Course) -> Through {
+    fn through(&self, kind: PassageKind) -> Through {
         // Clients are not told about limits that do not hold yet.
         let (dialect, announcing) = match self.settings.mode {
             Mode::Enforce => (self.settings.dialect, self.settings.announcing),
             Mode::Shadow => (HeaderDialect::Off, Announcing::All),
         };
-        Through { course, dialect, announcing }
+        Through { kind, dialect, announcing }
     }
 
     /// Builds the acquisition to ask the limiter for from what the extractors find.

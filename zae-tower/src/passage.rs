@@ -29,7 +29,7 @@ pub enum Passage {
 #[must_use = "what the response says decides how the lease is settled"]
 pub struct Through {
     /// The lease, or why there is none.
-    pub(crate) course: Course,
+    pub(crate) kind: PassageKind,
     /// The headers that its response gets.
     pub(crate) dialect: HeaderDialect,
     /// Tells if its response carries the decision.
@@ -38,14 +38,14 @@ pub struct Through {
 
 /// With what a request goes on.
 #[derive(Debug)]
-pub(crate) enum Course {
+pub(crate) enum PassageKind {
     /// With a lease, of which everything else is known.
     Admitted(SettleGuard),
     /// Without: it was skipped, or let through in shadow mode.
     Unlimited(Decision),
 }
 
-/// Which decisions are left in the extensions of responses.
+/// The decisions that are left in the extensions of responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Announcing {
     /// Putting them there costs more than a grant from a reserve.
@@ -59,11 +59,11 @@ impl Through {
     /// where it was more than a plain grant, the [`Decision`]. The guard settles the lease when it is told how the body
     /// ended.
     pub fn respond<B>(self, response: &mut Response<B>) -> SettleGuard {
-        let Self { course, dialect, announcing } = self;
+        let Self { kind, dialect, announcing } = self;
         // A redirect's target has limits of its own.
         let dialect = if response.status().is_redirection() { HeaderDialect::Off } else { dialect };
-        match course {
-            Course::Admitted(mut guard) => {
+        match kind {
+            PassageKind::Admitted(mut guard) => {
                 guard.plan(&ResponseHead::from(&*response));
                 if let Some(lease) = guard.lease() {
                     dialect.write_granted(response.headers_mut(), lease);
@@ -73,7 +73,7 @@ impl Through {
                 }
                 guard
             }
-            Course::Unlimited(decision) => {
+            PassageKind::Unlimited(decision) => {
                 dialect.write(response.headers_mut(), decision.statuses(), None);
                 announce(decision, response);
                 SettleGuard::nothing()
@@ -83,7 +83,7 @@ impl Through {
 
     /// The handler failed with an error in place of a response: the lease is settled at once.
     pub fn fail(self) {
-        if let Course::Admitted(mut guard) = self.course {
+        if let PassageKind::Admitted(mut guard) = self.kind {
             guard.finish(End::ServiceFailed);
         }
     }

@@ -168,7 +168,7 @@ impl Refusal {
     }
 }
 
-/// Which kind of response the client reads.
+/// The kind of response that the client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestStyle {
     /// Status, headers, JSON.

@@ -39,7 +39,7 @@ pub struct AcquireSettings {
     pub deadline: Option<Duration>,
     /// The policy while the store is away; else the limiter's own, or the stored one.
     pub on_unavailable: Option<OnUnavailable>,
-    /// Which levels tokens debited ahead of use will do for; else the limiter's own setting.
+    /// The levels for which tokens are debited ahead of use; `None` keeps the limiter's own setting.
     pub reserve: Option<Reserve>,
 }
 
@@ -196,8 +196,8 @@ macro_rules! acquire_settings {
             self.acquire_settings(|settings| settings.on_unavailable = Some(policy))
         }
 
-        /// Which levels tokens debited ahead of use will do for; before the limiter's own setting. For the parents that
-        /// many keys share, [`Reserve::Parents`](crate::Reserve::Parents) saves most of the writes.
+        /// Sets the levels for which tokens are debited ahead of use. Overrides the limiter's own setting. For parents
+        /// that many keys share, [`Reserve::Parents`](crate::Reserve::Parents) saves most of the writes.
         pub fn reserve(self, reserve: $crate::Reserve) -> Self {
             self.acquire_settings(|settings| settings.reserve = Some(reserve))
         }
@@ -227,7 +227,7 @@ macro_rules! limit_settings {
             self.configure($crate::Settings::shadow)
         }
 
-        /// Which rate-limit headers responses carry.
+        /// Sets the rate-limit headers that responses carry.
         pub fn headers(self, dialect: $crate::HeaderDialect) -> Self {
             self.configure(|settings| settings.headers(dialect))
         }

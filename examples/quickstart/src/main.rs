@@ -54,7 +54,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop_signal()).await?;
-    // What was consumed but not written yet is written now.
+    // Writes the consumption that is not in the table yet.
     limit.shutdown().await;
     println!("All settled.");
     Ok(())

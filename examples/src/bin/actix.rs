@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("Ctrl-C stops it.");
 
     server.run().await?;
-    // What was consumed but not written yet is written now.
+    // Writes the consumption that is not in the table yet.
     limit.shutdown().await;
     println!("All settled.");
     Ok(())

@@ -43,7 +43,7 @@ async fn the_function_says_who_what_how_much_and_by_which_limits() {
     let never = get(&app, "/teams/blue/pages/101", PEER).await;
     assert_eq!(never.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(!never.headers().contains_key("retry-after"));
-    // What the client sent is bad, and what an extractor rejects is answered by it.
+    // The client sent a bad request, and the extractor that rejects it answers.
     assert_eq!(get(&app, "/teams/a%23b/pages/1", PEER).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(get(&app, "/teams/red/pages/-1", PEER).await.status(), StatusCode::BAD_REQUEST);
 }

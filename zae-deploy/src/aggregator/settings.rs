@@ -10,7 +10,7 @@ use zae_limiter::{StackName, ValidationError, usage::UsageWindow};
 pub struct Settings {
     /// The table, by the name of its stack.
     pub table: StackName,
-    /// Which snapshots are kept.
+    /// Windows for which snapshots are kept.
     pub windows: Vec<UsageWindow>,
     /// Number of days that a snapshot is kept.
     pub retention_days: u32,

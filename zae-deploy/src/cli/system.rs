@@ -103,14 +103,14 @@ impl Group {
             notes.push(format!("no longer: on_unavailable: {}", gone.as_str()));
         }
         let limits = Some(limits.clone());
-        out.show(&Defaults { limits, on_unavailable: policy, told: Told::Set(notes) })
+        out.show(&Defaults { limits, on_unavailable: policy, told: DefaultsOutcome::Set(notes) })
     }
 
     async fn get(&self, cx: &Context, out: &Output) -> Result<(), CliError> {
         let repository = cx.repository(&self.with.namespace).await?;
         let SystemDefaults { limits, on_unavailable, .. } =
             repository.system_defaults().await.doing("get system defaults")?;
-        out.show(&Defaults { limits, on_unavailable, told: Told::Got })
+        out.show(&Defaults { limits, on_unavailable, told: DefaultsOutcome::Got })
     }
 
     async fn delete(&self, cx: &Context, out: &Output, yes: YesArgs) -> Result<(), CliError> {
@@ -134,7 +134,7 @@ impl Group {
 #[derive(Serialize)]
 struct System {}
 
-enum Told {
+enum DefaultsOutcome {
     Set(Vec<String>),
     Got,
 }
@@ -144,7 +144,7 @@ struct Defaults {
     limits: Option<Limits>,
     on_unavailable: Option<StoredPolicy>,
     #[serde(skip)]
-    told: Told,
+    told: DefaultsOutcome,
 }
 
 impl Report for Defaults {
@@ -152,7 +152,7 @@ impl Report for Defaults {
         let limits = self.limits.iter().flatten().map(shown);
         let policy = self.on_unavailable.map(|policy| format!("  on_unavailable: {}", policy.as_str()));
         match &self.told {
-            Told::Set(notes) => {
+            DefaultsOutcome::Set(notes) => {
                 page.line(format!("Set {} system-wide default(s):", self.limits.iter().flatten().count()));
                 limits.for_each(|limit| page.line(format!("  {limit}")));
                 policy.iter().for_each(|policy| page.line(policy));
@@ -161,8 +161,10 @@ impl Report for Defaults {
                     page.line(format!("  {note}"));
                 }
             }
-            Told::Got if self.limits.is_none() && policy.is_none() => page.line("No system defaults configured"),
-            Told::Got => {
+            DefaultsOutcome::Got if self.limits.is_none() && policy.is_none() => {
+                page.line("No system defaults configured");
+            }
+            DefaultsOutcome::Got => {
                 page.line("System-wide defaults:");
                 if self.limits.is_some() {
                     page.line("  Limits:");

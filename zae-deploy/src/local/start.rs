@@ -54,7 +54,7 @@ pub enum LocalError {
     /// The data's folder or file cannot be used.
     #[error("{place} cannot be used: move it away, or name another folder with ZAEL_LOCAL_DIR")]
     Data {
-        /// Which.
+        /// The place that is taken.
         place: String,
         /// The reason.
         #[source]

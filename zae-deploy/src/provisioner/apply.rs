@@ -165,7 +165,7 @@ impl Provisioner {
         let stored = match &compared.stored {
             Stored::Content(stored) => stored.access,
             Stored::Absent => None,
-            // What operators have set is not known.
+            // Switches set by operators are not known.
             Stored::Broken(_) if wanted.is_none() => None,
             Stored::Broken(_) => self.repository.access(&target).await?,
         };

@@ -114,7 +114,7 @@ impl Provisioner {
             let comparison = self.compare(&manifest, &seen).await?;
             return self.apply_over(&seen, &manifest, comparison, Claims::of(&seen), restored).await;
         }
-        // What it declared is not known, but all of it is under management still.
+        // Its declarations are not known, but all of them are still under management.
         self.record(&seen, ProvisionerState { claim, replaced: None, ..seen.clone() }).await?;
         Ok(Applied::default())
     }

@@ -223,7 +223,7 @@ impl Declared {
         };
         match &mut content {
             Some(content) => content.access = access,
-            // What operators have set outlives the limits.
+            // Switches set by operators outlive the limits.
             None if access.is_some() => content = Some(Content { access, ..Content::default() }),
             None => {}
         }
@@ -333,7 +333,7 @@ impl Compared {
     pub(super) fn change(&self) -> Option<Change> {
         let nothing = Content::default();
         let (action, from, to) = match (&self.stored, &self.declared) {
-            // What is gone already needs no removal.
+            // An absent item needs no removal.
             (Stored::Absent, None) => return None,
             // A section without anything in it is what a missing item says, too.
             (Stored::Absent, Some(declared)) if *declared == nothing => return self.adopted(),

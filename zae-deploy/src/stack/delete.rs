@@ -28,7 +28,7 @@ pub async fn deletable(cloud: &Cloud, stack: &StackName) -> Result<DeployedStack
     let Some(found) = describe(cloud, stack).await? else {
         return Err(StackError::NotFound { stack: stack.clone() });
     };
-    // What failed to be created, or was half deleted, may have no table to be known by.
+    // A stack that failed to be created, or was half deleted, may have no table to be known by.
     if !found.state.is_failed() && !is_limiter(cloud, &found).await? {
         return Err(StackError::NameTaken { stack: stack.clone() });
     }

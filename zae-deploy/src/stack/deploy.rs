@@ -136,7 +136,7 @@ impl<'a> Deployment<'a> {
     /// else, [`StackError::Option`] for what cannot be had, [`StackError::Denied`] and [`StackError::Service`].
     pub async fn plan(&self, watch: &dyn Watch) -> Result<StackPlan, StackError> {
         let Some(current) = self.settled(watch).await? else {
-            // What is wrong shall be said before anything is uploaded.
+            // Reports mistakes before anything is uploaded.
             parameters::wanted(&self.options, None, &self.stack, None)?;
             let code = self.upload(watch).await?;
             let wanted = parameters::wanted(&self.options, code.as_ref(), &self.stack, None)?;

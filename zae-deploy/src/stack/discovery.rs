@@ -120,7 +120,7 @@ pub async fn list_deployed(cloud: &Cloud) -> Result<Vec<LimiterInfo>, StackError
         if found.contains_key(&name) {
             continue;
         }
-        // What cannot be described is not deployed.
+        // A stack that cannot be described counts as not deployed.
         let stack = find(cloud, &name).await.ok().flatten().filter(|stack| !stack.state.is_deleted());
         found.extend(stack.map(|stack| (name, LimiterInfo::new(stack, cloud.region()))));
     }

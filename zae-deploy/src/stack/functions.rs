@@ -55,7 +55,7 @@ pub enum Runs {
 }
 
 impl DeployedFunction {
-    /// Which function of the stack it is.
+    /// Returns the function of the stack that this is.
     pub fn function(&self) -> Function {
         self.function
     }

@@ -62,7 +62,7 @@ fn every_command_has_an_example_that_is_a_command_line() {
         assert!(command.has_subcommands() || !examples.is_empty(), "{words:?} has no example");
         for example in examples {
             let line = example.split(['|', '>', '&', ';']).next().unwrap();
-            // What is quoted is one word.
+            // A quoted text is one word.
             let parts = line.split(['\'', '"']).enumerate();
             let typed: Vec<String> = parts
                 .flat_map(|(index, part)| match index % 2 {

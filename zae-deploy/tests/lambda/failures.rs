@@ -26,7 +26,7 @@ async fn a_poison_record_is_named_and_stops_nobody_else() {
     let total = |usage: &std::collections::BTreeMap<String, std::collections::BTreeMap<String, i64>>, entity: &str| {
         usage[&format!("{entity} gpt-4 hourly 2026-01-01T00:00:00Z")]["rpm"]
     };
-    // What Lambda does then: from the failed record on, again; then the record alone; then it goes to the queue.
+    // As Lambda does: it retries from the failed record on, then that record alone, then sends it to the queue.
     for retry in [&records[1..], &records[1..2], &records[2..]] {
         aggregator.invoke(&event(retry)).await;
         let usage = world.usage().await;

@@ -100,7 +100,7 @@ async fn change_sets_say_what_changes_and_nothing_is_said_to_be_nothing() {
     let none = none.capabilities(Capability::CapabilityIam).send().await.unwrap_err();
     assert_eq!(none.message(), Some("No updates are to be performed."));
 
-    // What a name stands for cannot be replaced beside itself.
+    // A resource with a name of its own cannot be replaced beside itself.
     let renamed = SMALL.replace("RetentionInDays", "Other").replace("AWS::Logs::LogGroup", "AWS::SQS::Queue");
     client.update_stack().stack_name("app").template_body(renamed).send().await.unwrap();
     let after = client.describe_stacks().stack_name("app").send().await.unwrap();

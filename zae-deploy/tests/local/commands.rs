@@ -87,7 +87,7 @@ async fn a_second_stack_has_a_table_and_functions_of_its_own() {
     let usage = [&["usage", "summary", "-e", "key-1"][..], &named].concat();
     stack.until(&usage, |usage| usage["totals"]["rpm"]["total"] == 3).await;
 
-    // What is kept of stacks is kept with their data.
+    // State of stacks lies with their data.
     stack.ok(&["local", "down"]);
     let folder = std::mem::replace(&mut { stack }.folder, tempfile::tempdir().unwrap());
     let (stack, _) = Stack::up_in(folder, &["--keep"]);

@@ -156,7 +156,7 @@ async fn end_to_end() {
     let plot = stack.ok(&["usage", "list", "-e", "key-1", "-r", "gpt-4", "--window", "hourly", "--plot"]);
     assert!(plot.contains("Usage Plot: gpt-4") && plot.contains("RPM"), "{plot}");
 
-    // What is applied holds for the next request.
+    // Applied limits hold for the next request.
     let file = stack.folder.path().join("limits.yaml");
     std::fs::write(&file, MANIFEST).unwrap();
     let file = file.to_str().unwrap();
@@ -165,7 +165,7 @@ async fn end_to_end() {
     assert!(matches!(refused, zae_limiter::AcquireError::NeverFits(_)), "{refused}");
     assert!(limiter.acquire("key-2", "gpt-4", Cost::of("rpm", 5)).await.is_ok());
 
-    // What somebody changes by hand is found, and who it was.
+    // A change by hand is found, with its author.
     stack.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:7", "--principal", "mallory@example.com"]);
     let diff = stack.run(&["limits", "diff", "-f", file, "--detailed-exitcode"]);
     assert_eq!(diff.code, 2);
@@ -225,7 +225,7 @@ async fn several_run_beside_each_other_and_are_told_apart() {
     let at = |words: &[&str]| run(&mut command(stack.folder.path(), &[&["local"][..], words].concat()));
     let port = stack.endpoint().rsplit_once(':').unwrap().1.to_owned();
 
-    // What is asked for and cannot be is said.
+    // A port that is taken is reported.
     let taken = at(&["up", "--name", "other", "--port", &port]);
     assert_eq!(taken.code, 1, "{taken:?}");
     assert!(taken.stderr.contains(&format!("Port {port} is that of the local stack limiter at")), "{taken:?}");

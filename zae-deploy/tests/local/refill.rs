@@ -54,7 +54,7 @@ async fn a_busy_bucket_costs_one_round_trip_an_acquire() {
         let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tokens", tokens)).await.expect("there is enough");
         lease.commit().await.unwrap();
     };
-    // What is read of the configuration, and how the bucket comes to be, is no part of it.
+    // Leaves out the reads of the configuration and the creation of the bucket.
     acquire(1).await;
     requests.0.lock().unwrap().clear();
 

@@ -91,7 +91,7 @@ fn profiles_build_for_lambda_let_panics_be_answered_and_pack_quickly() {
         after.lines().take_while(|line| line.contains('=')).collect::<Vec<_>>()
     };
     assert_eq!(profile("release"), ["panic = \"unwind\""]);
-    // What packs the functions, which takes minutes unoptimized.
+    // Crates that pack the functions, which takes minutes unoptimized.
     for package in ["miniz_oxide", "flate2", "zip", "simd-adler32"] {
         assert_eq!(profile(&format!("dev.package.{package}")), ["opt-level = 3"], "{package}");
     }

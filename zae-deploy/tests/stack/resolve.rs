@@ -32,7 +32,7 @@ pub(crate) fn values(template: &Value, given: &Parameters) -> Parameters {
     values.collect()
 }
 
-/// Which conditions hold.
+/// Evaluates the conditions of a template.
 pub(crate) fn conditions(template: &Value, values: &Parameters) -> BTreeMap<String, bool> {
     let conditions = template["Conditions"].as_object().unwrap();
     conditions.iter().map(|(name, rule)| (name.clone(), holds(rule, conditions, values))).collect()

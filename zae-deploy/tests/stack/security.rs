@@ -95,7 +95,7 @@ fn a_key_encrypts_everything_that_is_kept_and_the_functions_may_use_it() {
         assert_eq!(of(&with, resource, &path), key, "{resource}");
         assert_eq!(of(&without, resource, &path), Value::Null, "{resource}");
     }
-    // What is encrypted and kept in versions without being asked.
+    // Encrypted and versioned without being asked.
     assert_eq!(of(&without, "AggregatorDLQ", "/SqsManagedSseEnabled"), true);
     assert_eq!(of(&with, "AggregatorDLQ", "/SqsManagedSseEnabled"), Value::Null, "SQS takes one or the other");
     assert_eq!(of(&without, "AuditArchiveBucket", &format!("{encryption}/SSEAlgorithm")), "AES256");

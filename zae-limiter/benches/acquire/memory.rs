@@ -106,7 +106,7 @@ async fn entities(count: u64) -> (f64, f64) {
     let mut more = Vec::new();
     for kind in [Visit::Looks, Visit::Acquires] {
         let limiter = limiter(count * 2).await;
-        // What everybody needs once, and a connection's worth of buffers.
+        // Allocates what every limiter needs once, and a connection's buffers.
         visit(&limiter, kind, 0, 1_000).await;
         let before = resident().unwrap_or_default();
         visit(&limiter, kind, 1_000, 1_000 + count).await;

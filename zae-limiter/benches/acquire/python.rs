@@ -17,7 +17,7 @@ pub(crate) struct Pace {
 /// Lets it acquire for `time` by `tasks` at once: `mode` is `hot` or `distinct`.
 ///
 /// # Errors
-/// What it said when it failed.
+/// The error output of the interpreter.
 pub(crate) fn pace(interpreter: &Path, endpoint: &str, mode: &str, tasks: u64, time: Duration) -> Result<Pace, String> {
     let driver = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/acquire/driver.py"));
     let mut command = child::command(interpreter, driver, endpoint);

@@ -44,7 +44,7 @@ pub(crate) struct Image {
     pub(crate) scheduled: bool,
     /// True if a newer client stamped the copies and keeps them itself.
     pub(crate) owner_stamped: bool,
-    /// Which creation of the bucket this is; absent on buckets that the reference created.
+    /// Identifies this creation of the bucket; absent on buckets that the reference created.
     pub(crate) incarnation: Option<Incarnation>,
     /// The stamp of the last refund.
     pub(crate) last_refund: Option<i64>,

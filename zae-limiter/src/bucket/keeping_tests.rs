@@ -91,7 +91,7 @@ fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), T
         }
         if let Some(ttl) = item.ttl {
             let full = until_full(&item, &limits, now);
-            // What is less than a millitoken is not counted as gained, however long it takes.
+            // A gain of less than a millitoken is not counted, however long it takes.
             let rounded = params.iter().map(|p| p.period / p.refill + 1).max().unwrap();
             prop_assert!(full == 0 || ttl * 1_000 + rounded >= now + full, "{ttl} s, full in {full} ms at {now}");
         }

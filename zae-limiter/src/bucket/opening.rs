@@ -20,7 +20,7 @@ pub(crate) struct Opening {
     pub(crate) shards: u32,
     /// The balances that a further shard starts with, in mt by limit; `None` for a bucket of its own: full.
     pub(crate) balances: Option<Vec<i64>>,
-    /// Which creation this is.
+    /// Identifies this creation of the bucket.
     pub(crate) incarnation: Incarnation,
     /// The reserved limit.
     pub(crate) wcu: WcuImage,

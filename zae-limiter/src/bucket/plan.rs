@@ -226,8 +226,8 @@ impl LimitPlan<'_> {
         let (tokens, fraction) = match self.balance.basis {
             Basis::Accrued(gained) if !self.is_set() => {
                 let credit = if moving { gained.whole } else { 0 };
-                // What neighbours took must not make a debt deeper than the lifetime allows; than seen, where none is
-                // long enough.
+                // Amounts taken by neighbours must not make a debt deeper than the lifetime allows, or than the
+                // debt seen if no lifetime is long enough.
                 let seen = self.tokens().saturating_add(credit).saturating_sub(out);
                 let lowest = self.balance.lowest(ttl, now).min(seen).max(if self.take > 0 { 0 } else { i64::MIN });
                 let at_least =

@@ -312,7 +312,7 @@ fn a_fraction_that_was_lost_within_the_ms_of_a_refill_is_not_credited_from_an_ol
     let write = plan(&item, &goal(&[1], &[], 1));
     assert!(apply(&mut item, &write));
     assert_eq!((item.limits[0].tokens, item.limits[0].fraction, item.last_refill), (Some(9), 0, 1));
-    // What the older image says of the balance and the refill is true, of the fraction it is not.
+    // The older image is right about the balance and the refill, and wrong about the fraction.
     let mut changed = older.clone();
     changed.limits[0].params.capacity = Some(30);
     item.limits[0].params.capacity = Some(30);
@@ -420,7 +420,7 @@ fn room_is_what_a_limit_gains_in_a_quarter_of_a_second_unless_somebody_needs_it(
     };
     assert_eq!(left(1_000, 60_000), 100_000 - 416 - 1_000);
     assert_eq!(left(99_900, 60_000), 0, "who is served is served in full");
-    // What is full and not asked for is left full.
+    // A full limit that is not asked for stays full.
     let (mut both, mut pair) = (limits.clone(), item.clone());
     both.push(AppliedLimit { name: LimitName::new("tpm").unwrap(), ..limits[0].clone() });
     pair.limits.push(LimitImage { name: both[1].name.clone(), ..item.limits[0].clone() });

@@ -129,7 +129,7 @@ pub(crate) struct Baseline {
     pub(crate) nets: Amounts,
     /// When, in epoch ms.
     pub(crate) at: i64,
-    /// Which of its lane's observations that was.
+    /// The number of that observation in its lane.
     pub(crate) since: u64,
     /// The number of resets by hand until then, by limit; empty where none is a quota.
     pub(crate) resets_by_hand: Amounts,

@@ -287,7 +287,7 @@ mod tests {
             seen.push(Arc::downgrade(&limiter.inner.lanes.lane(key)));
         }
         limiter.shutdown().await;
-        // What was pushed out is freed a little later.
+        // The cache frees evicted entries a little later.
         (0..1_000).for_each(|_| limiter.inner.lanes.settle());
         let alive = seen.iter().filter(|lane| lane.strong_count() > 0).count();
         assert!((BOUND / 2..=BOUND + BOUND / 8).contains(&alive), "{alive} of {}", seen.len());

@@ -110,7 +110,7 @@ impl Repository {
         for _ in 0..TRIES {
             let Some(before) = self.store().get(&key, Consistency::Strong).await? else { return Ok(None) };
             let config = StoredConfig::decode_leniently(&before).supported()?;
-            // How long audit events are kept is not a limit, and survives them; so does a switch, unless the whole
+            // The audit retention is not a limit, and survives them; so does a switch, unless the whole
             // entity goes.
             let kept = before.contains_key(AUDIT_RETENTION_DAYS)
                 || (trail == Trail::Own && before.contains_key(config::DISABLED));
@@ -173,7 +173,7 @@ impl Repository {
                 Some(TransactPart::Update(Key::new(keys::pk_system(self.ns()), keys::sk_resources()), update))
             }
             ConfigLevel::Entity(_, scope) => {
-                // What the provisioner wrote was never counted: it has no place in the index either.
+                // The provisioner's items were never counted: they are not in the index either.
                 let counted = before.is_some_and(|before| before.contains_key("GSI3PK"));
                 let step = match (fate, counted) {
                     (Fate::Stored, false) => 1,

@@ -43,7 +43,7 @@ struct Bucket {
 }
 
 /// The buckets that were told, and what.
-type Told = HashMap<Key, Access>;
+type StampedBuckets = HashMap<Key, Access>;
 
 impl Repository {
     /// The configuration items that may switch `entity` off for `resource`. Plain text: what others wrote need not be
@@ -64,7 +64,7 @@ impl Repository {
             ConfigTarget::Resource(_) => Some(access.unwrap_or(Access::Enabled)),
             ConfigTarget::Entity(..) => None,
         };
-        let mut told = Told::new();
+        let mut told = StampedBuckets::new();
         for _ in 0..PASSES {
             if let Err(error) = self.tell_all(target, only, &mut told).await {
                 let stamped = u64::try_from(told.len()).unwrap_or(u64::MAX);
@@ -83,7 +83,7 @@ impl Repository {
         &self,
         target: &ConfigTarget,
         only: Option<Access>,
-        told: &mut Told,
+        told: &mut StampedBuckets,
     ) -> Result<(), RepositoryError> {
         let mut query = self.buckets_of(target);
         loop {
@@ -124,12 +124,17 @@ impl Repository {
     }
 
     /// Stamps those of `buckets` that have not been told yet what holds for them, in parallel.
-    async fn tell(&self, buckets: Vec<Bucket>, only: Option<Access>, told: &mut Told) -> Result<(), RepositoryError> {
+    async fn tell(
+        &self,
+        buckets: Vec<Bucket>,
+        only: Option<Access>,
+        told: &mut StampedBuckets,
+    ) -> Result<(), RepositoryError> {
         let wanted: Vec<Key> = buckets.iter().flat_map(|bucket| &bucket.levels).map(|(_, key)| key.clone()).collect();
         let found = self.store().batch_get(&wanted, Consistency::Strong).await?;
         let mut stamps = JoinSet::new();
         for Bucket { key, levels } in buckets {
-            // What newer clients have set is theirs to stamp.
+            // Settings of newer clients are left for those to stamp.
             let Ok(ResolvedAccess { access, .. }) = effective(&levels, &found) else { continue };
             let due = match told.get(&key) {
                 Some(before) => *before != access,

@@ -217,7 +217,7 @@ impl Repository {
             namespace_id,
             resolutions: Arc::clone(resolutions),
             settings: settings.clone(),
-            // How long audit events are kept is each namespace's own.
+            // Each namespace has an audit retention of its own.
             audit: AuditRetention::default(),
         });
         Ok(Self { principal: self.principal.clone(), ..scoped })

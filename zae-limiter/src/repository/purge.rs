@@ -141,7 +141,7 @@ impl<F: FnMut(u64) + Send> Purge<'_, F> {
     async fn remove_indexed(&mut self) -> Result<(), RepositoryError> {
         let id = self.info.id.clone();
         let system = keys::pk_system(id.as_str());
-        // What stands in the index under this id but in another namespace's partition is not ours to remove.
+        // An item in the index under this id but in another namespace's partition is not ours to remove.
         let ours =
             |key: &Key| keys::parse_namespace(&key.pk).is_some_and(|(ns, _)| ns == id.as_str()) && key.pk != system;
         for _ in 0..PASSES {

@@ -1,4 +1,4 @@
-//! Which limits apply: entity and resource, else the entity's default, else the resource's, else the system's. One
+//! Limits that apply: entity and resource, else the entity's default, else the resource's, else the system's. One
 //! BatchGetItem answers it, and the answer is remembered, also when it is "none".
 //!
 //! The key of the cache is namespace, entity and resource. Concurrent misses of one key share one read. An entry is

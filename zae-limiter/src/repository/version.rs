@@ -86,7 +86,7 @@ fn updated(stored: Option<VersionRecord>, update: &VersionUpdate, now: String) -
     let stored = stored.unwrap_or_default();
     let minimum = stored.client_min_version.as_deref();
     let raised = update.minimum.as_ref().filter(|wanted| {
-        // What cannot be read is no minimum for anybody, so it may be replaced.
+        // A minimum that no client can read binds none of them, so it may be replaced.
         minimum.and_then(|text| text.parse::<Version>().ok()).is_none_or(|minimum| minimum < **wanted)
     });
     let lambda = update.lambda_version.as_ref().map(Version::to_string).or(stored.lambda_version);

@@ -98,7 +98,7 @@ impl Store {
         });
         let once = if retries || watches || bounded {
             let once = config.to_builder().retry_config(RetryConfig::disabled());
-            // What is left unset keeps the client's own value: those of connections, which both clients share.
+            // Timeouts left unset keep the client's own values: those of connections, which both clients share.
             let unbounded = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
             let once = once.timeout_config(unbounded.build());
             Client::from_conf(once.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
@@ -187,7 +187,7 @@ impl StoreError {
             (SdkError::DispatchFailure(failure), _) if is_connect(failure.as_connector_error()) => {
                 StoreErrorKind::NotConnected
             }
-            // What fails before there is a connection is of no kind that connections know.
+            // A failure before there is a connection is not of any kind that connections know.
             (SdkError::DispatchFailure(failure), _) if failure.is_other() => StoreErrorKind::NotSent,
             _ => StoreErrorKind::Ambiguous,
         };

@@ -223,7 +223,7 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
     consumed.sort_unstable();
     let image = match bucket::decode_plain(new) {
         Ok(image) => image,
-        // What newer clients do with their buckets is theirs; what was consumed is counted all the same.
+        // Buckets that only newer clients understand are left to those; their consumption is counted all the same.
         Err(RepositoryError::Unsupported(_)) => None,
         Err(error) => return Err(error.to_string()),
     };

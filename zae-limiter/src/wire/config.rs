@@ -52,7 +52,7 @@ const LIMIT_PREFIX: &str = "l_";
 /// Capacity, refill amount and period.
 const FIELDS: [&str; 3] = ["cp", "ra", "rp"];
 
-/// Which configuration item.
+/// The configuration item that an operation is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ConfigLevel<'a> {
     /// The namespace's default.

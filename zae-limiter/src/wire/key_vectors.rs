@@ -97,7 +97,7 @@ fn keys_are_built_and_parsed_as_by_the_reference() {
             continue;
         }
         let built = built(function, vector["args"].as_array().unwrap());
-        // Where the reference raises, we have none.
+        // The reference raises where this crate returns `None`.
         assert_eq!(built, *vector.get("expected").unwrap_or(&Value::Null), "{vector}");
         checked += 1;
     }

@@ -108,7 +108,7 @@ pub(crate) fn from_map(map: &HashMap<String, AttributeValue>) -> BTreeMap<String
 /// An item in DynamoDB's own JSON, as streams deliver it.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// A description of the first problem.
 pub(crate) fn from_wire(item: &Value) -> Result<Item, String> {
     let item = item.as_object().ok_or("it is no item")?;
     item.iter()

@@ -156,7 +156,7 @@ async fn the_first_acquire_of_an_entity_takes_two_calls_configuration_included()
 async fn the_namespace_is_read_while_the_limits_are() {
     let bench = Bench::new();
     let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
-    // What is known of the namespace since it was opened is as old by then as what is known of limits.
+    // By then the namespace, read when it was opened, is as old as the limits.
     bench.advance(61_000);
     wire.take();
     wire.fail(|_, _| zae_testkit::Fault::Trip(100));

@@ -162,7 +162,7 @@ async fn a_lease_takes_more_from_both_levels_or_from_none() {
     // The parent has one.
     let more = lease.consume(Cost::of("rpm", 2)).await;
     assert!(matches!(more, Err(AcquireError::Exceeded(_))), "{more:?}");
-    // What the child gave for it is on its way back.
+    // The child's share of it is on its way back.
     lease.adjust("rpm", -1).unwrap();
     lease.commit().await.unwrap();
     assert_eq!(left().await, [6, 2]);

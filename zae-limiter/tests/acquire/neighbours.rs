@@ -79,7 +79,7 @@ async fn a_bucket_that_a_neighbour_shards_grants_no_more_than_before() {
         let tokens = raw::number(&shard(&r, number).await, "b_rpm_tk").unwrap();
         assert!((0..=5_000).contains(&tokens), "shard {number} holds {tokens}");
     }
-    // What was lost comes back: both are full after a minute.
+    // The lost tokens come back: both are full after a minute.
     bench.advance(60_000);
     let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
     let mut full = 0;

@@ -102,7 +102,7 @@ async fn a_remembered_bucket_takes_no_more_than_its_builder_says() {
     let limiter = zae_limiter::RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
     let mut before = 0;
     for number in 0..WARM + BUCKETS {
-        // What everybody needs once comes first.
+        // Warms up: allocates what every limiter needs once.
         if number == WARM {
             before = resident();
         }

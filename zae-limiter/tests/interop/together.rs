@@ -171,7 +171,7 @@ async fn race(capacity: u64, per_second: u64, reserve: Reserve) {
     );
     assert!(mine > 0 && yours > 0, "both sides took part: {mine} + {yours}");
 
-    // What is still held goes back.
+    // Returns the tokens that are still held.
     limiter.shutdown().await;
     let consumed = table.bucket("shared", "gpt-4").await["rps"].1;
     assert_eq!(consumed, i64::try_from(granted).unwrap() * 1_000);

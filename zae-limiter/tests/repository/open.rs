@@ -254,7 +254,7 @@ async fn open_by_environment() {
     let repository = Repository::open("").await.unwrap();
     assert_eq!((repository.stack().as_str(), repository.namespace_name().as_str()), ("from-env", "tenant-env"));
     repository.set_system_defaults(rpm(42)).await.unwrap();
-    // What is said in code wins.
+    // Code takes precedence over the environment.
     let missing = Repository::open("nobody").await.unwrap_err();
     assert!(matches!(&missing, RepositoryError::NamespaceNotFound(gone) if *gone == name("nobody")), "{missing}");
     let missing = Repository::builder().stack("other").build().await.unwrap_err();

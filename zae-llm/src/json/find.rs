@@ -20,6 +20,14 @@ pub(super) const MAX_TEXT: usize = 8 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Vec<Cow<'static, str>>);
 
+/// A member of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PointerMember {
+    /// It has the pointer's next name.
+    OnTheWay,
+    Other,
+}
+
 /// A container on the way to the member.
 #[derive(Debug)]
 struct Step {
@@ -53,12 +61,13 @@ impl Pointer {
         // The open containers that are on the way, outermost first.
         let mut way: Vec<Step> = Vec::with_capacity(self.0.len());
         let mut found = None;
-        let mut wanted = true;
+        let mut member = PointerMember::OnTheWay;
         while let Some(token) = scanner.next()? {
             let depth = scanner.depth();
             match token {
                 Token::Key(key) => {
-                    wanted = depth == way.len() && key.is(&self.0[depth - 1]);
+                    let is_next = depth == way.len() && key.is(&self.0[depth - 1]);
+                    member = if is_next { PointerMember::OnTheWay } else { PointerMember::Other };
                     continue;
                 }
                 Token::ObjectEnd | Token::ArrayEnd => {
@@ -69,7 +78,7 @@ impl Pointer {
             }
             let opens = matches!(token, Token::ObjectStart | Token::ArrayStart);
             let outside = if opens { depth - 1 } else { depth };
-            if outside != way.len() || !self.takes(&mut way, wanted)? {
+            if outside != way.len() || !self.takes(&mut way, member)? {
                 continue;
             }
             match token {
@@ -85,13 +94,14 @@ impl Pointer {
         Ok(found)
     }
 
-    /// Returns true if the value that begins within the last container of `way` is on the way too.
-    fn takes(&self, way: &mut [Step], wanted: bool) -> Result<bool, JsonError> {
+    /// Returns true if the value that begins within the last container of `way` is on the way too; of an object, the
+    /// value of a `member` that is.
+    fn takes(&self, way: &mut [Step], member: PointerMember) -> Result<bool, JsonError> {
         let index = way.len();
         let Some(within) = way.last_mut() else { return Ok(true) };
         let name = &self.0[index - 1];
         let takes = match &mut within.items {
-            None => wanted,
+            None => member == PointerMember::OnTheWay,
             Some(items) => {
                 *items += 1;
                 name.parse::<usize>() == Ok(*items - 1)

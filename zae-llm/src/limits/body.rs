@@ -13,7 +13,7 @@ use crate::providers::{
 
 /// The content of a refusal's body.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ErrorBody {
     /// The refusal is for good, for this reason.
     pub(super) permanent: Option<String>,
     /// It is about something else than a limit.
@@ -25,8 +25,8 @@ pub(super) struct Said {
 }
 
 /// Reads an error's body; what is no JSON, or not of a known form, says nothing.
-pub(super) fn read(body: &[u8]) -> Said {
-    let Ok(value) = serde_json::from_slice::<Value>(body) else { return Said::default() };
+pub(super) fn read(body: &[u8]) -> ErrorBody {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return ErrorBody::default() };
     // Gemini's streams wrap the error into an array.
     let value = value.get(0).unwrap_or(&value);
     let error = value.get("error").unwrap_or(value);
@@ -38,7 +38,7 @@ pub(super) fn read(body: &[u8]) -> Said {
     let lower = message.to_ascii_lowercase();
     let too_large = limits.iter().flat_map(|words| words.too_large).find(|phrase| lower.contains(**phrase));
     let permanent = codes.into_iter().find(is_permanent).or(too_large.copied());
-    Said {
+    ErrorBody {
         permanent: permanent.map(str::to_owned),
         unrelated: limits.iter().flat_map(|words| words.unrelated).find(|known| codes.contains(&known.code)).copied(),
         retry_after: detail(error).or_else(|| in_metadata(error)).or_else(|| in_words(&lower)),
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    fn said(body: &Value) -> Said {
+    fn said(body: &Value) -> ErrorBody {
         read(body.to_string().as_bytes())
     }
 

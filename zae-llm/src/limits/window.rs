@@ -92,7 +92,7 @@ pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
             }
             "reset" => windows[index].reset = time::reset(text, now),
             _ => match (field, count(text)) {
-                // What some models get that have no such limit: 0 or -1 of 0 or -1.
+                // Some models have no such limit, and are told 0 or -1 of 0 or -1.
                 (_, None) | ("limit", Some(0)) => nonsense.push(window),
                 ("limit", count) => windows[index].limit = count,
                 (_, count) => windows[index].remaining = count,
@@ -108,7 +108,7 @@ pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
     windows
 }
 
-/// Which window a header belongs to, which part of it it is, and how such windows refill.
+/// The window that a header belongs to, the part of it that the header states, and how such windows refill.
 fn place(header: &str) -> Option<(&str, &'static str, Refill)> {
     let families = tables().limits.iter().flat_map(|words| words.windows);
     families.into_iter().find_map(|family| {

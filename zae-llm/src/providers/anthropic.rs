@@ -13,7 +13,7 @@
 //! {"type": "message_stop"}
 //! ```
 //!
-//! What a call did beside (compaction of its context, advice of another model) stands in `iterations`, and the counts
+//! Side work of a call (compaction of its context, advice of another model) stands in `iterations`, and the counts
 //! above leave it out: <https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool>.
 
 use super::table::{

@@ -6,7 +6,7 @@
 //! {"output": {"choices": []}, "usage": {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}}
 //! ```
 //!
-//! What went wrong comes in an event of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.
+//! Errors come in an event of that name: `event:error`, `data:{"code": "Throttling.RateQuota"}`.
 
 use super::table::{LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Word};
 

@@ -9,7 +9,7 @@
 
 use super::{
     openai,
-    table::{Fields, Place, Provider, Rest, UsageShape},
+    table::{Fields, Place, Provider, Remainder, UsageShape},
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -17,7 +17,7 @@ pub(super) const PROVIDER: Provider = Provider {
         places: &[Place::usage("", "usage")],
         signs: &[&["prompt_audio_seconds", "prompt_tokens"]],
         fields: Fields { seconds: &["prompt_audio_seconds"], ..openai::FIELDS },
-        rest: Rest::AudioInput,
+        rest: Remainder::AudioInput,
         ..openai::CHAT
     }],
     ..Provider::NONE

@@ -29,7 +29,7 @@ pub(crate) struct UsageShape {
     /// The relation of reasoning tokens to the output.
     pub(crate) reasoning: Counted,
     /// The kind of tokens that only the total counts.
-    pub(crate) rest: Rest,
+    pub(crate) rest: Remainder,
     pub(crate) role: Role,
 }
 
@@ -41,7 +41,7 @@ impl UsageShape {
         fields: Fields::NONE,
         cached: Counted::Within,
         reasoning: Counted::Within,
-        rest: Rest::Reasoning,
+        rest: Remainder::Reasoning,
         role: Role::Repeats,
     };
 }
@@ -182,7 +182,7 @@ impl Fields {
 
 /// The kind of tokens that a total counts and no part names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum Remainder {
     /// Thinking, as nearly everywhere.
     Reasoning,
     /// Sound that was listened to.

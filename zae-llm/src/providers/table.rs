@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(crate) use super::shape::{Counted, Fields, Kind, Paths, Rest, Role, Steps, UsageShape};
+pub(crate) use super::shape::{Counted, Fields, Kind, Paths, Remainder, Role, Steps, UsageShape};
 use crate::limits::Refill;
 
 /// A provider's API, as far as it matters to limits. Each part may be left out; see [`Provider::NONE`].
@@ -30,12 +30,12 @@ pub(crate) struct EndpointWord {
     pub(crate) path: &'static str,
     /// The endpoints below it are of the kind, too.
     pub(crate) with_below: bool,
-    pub(crate) serves: Serves,
+    pub(crate) serves: EndpointCost,
 }
 
 /// The kind of an endpoint that answers no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Serves {
+pub(crate) enum EndpointCost {
     /// It reads tokens.
     Reading,
     /// It costs no tokens.
@@ -44,11 +44,11 @@ pub(crate) enum Serves {
 
 impl EndpointWord {
     pub(crate) const fn reads(path: &'static str) -> Self {
-        Self { path, with_below: false, serves: Serves::Reading }
+        Self { path, with_below: false, serves: EndpointCost::Reading }
     }
 
     pub(crate) const fn free(path: &'static str) -> Self {
-        Self { path, with_below: true, serves: Serves::NoTokens }
+        Self { path, with_below: true, serves: EndpointCost::NoTokens }
     }
 }
 

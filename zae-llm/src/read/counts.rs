@@ -14,8 +14,8 @@
 //! Counts of one answer are merged before the third step, because a later object may name a part of what an earlier one
 //! counted: merged as they are stated, the parts stay within their whole.
 //!
-//! What cannot be a count (negative, a fraction, a text, more than a billion) makes the whole object absurd. It is
-//! never taken for zero, as that would be a refund.
+//! A value that cannot be a count (negative, a fraction, a text, more than a billion) makes the whole object absurd.
+//! It is never taken for zero, as that would be a refund.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ use crate::{
     ApiFormat, Region, ServiceTier, Usage,
     providers::{
         Shape,
-        table::{Counted, Fields, Kind, Paths, Place, Rest, UsageShape},
+        table::{Counted, Fields, Kind, Paths, Place, Remainder, UsageShape},
         tables,
     },
 };
@@ -142,8 +142,8 @@ impl Counts {
         };
         let rest = self.get(Kind::Total).unwrap_or(0).saturating_sub(usage.total());
         let usage = match shape.rest {
-            Rest::Reasoning => usage.reasoning_beside(rest),
-            Rest::AudioInput => usage.audio_input_beside(rest),
+            Remainder::Reasoning => usage.reasoning_beside(rest),
+            Remainder::AudioInput => usage.audio_input_beside(rest),
         };
         let usage = usage
             .cache_write_1h_within(get(Kind::CacheWrite1h))

@@ -165,7 +165,7 @@ impl Zstd {
         let (mut decoded, mut buffer) = (Vec::new(), vec![0; BUFFER]);
         loop {
             if self.frames.is_finished() && self.begun && self.frames.can_collect() == 0 {
-                // What comes behind the frame is another one, of no use to a response.
+                // Bytes behind the frame are a further frame, which a response has no use for.
                 self.pending.clear();
                 return Ok(decoded);
             }

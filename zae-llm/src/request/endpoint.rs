@@ -1,6 +1,6 @@
 //! The endpoint that a request goes to, by its path: [`Endpoint`].
 
-use crate::providers::{table::Serves, tables};
+use crate::providers::{table::EndpointCost, tables};
 
 /// The kind of an endpoint, as far as tokens matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Endpoint {
         });
         match known.map(|endpoint| endpoint.serves) {
             None => Self::Answers,
-            Some(Serves::Reading) => Self::Reads,
-            Some(Serves::NoTokens) => Self::Free,
+            Some(EndpointCost::Reading) => Self::Reads,
+            Some(EndpointCost::NoTokens) => Self::Free,
         }
     }
 }

@@ -40,7 +40,7 @@ impl Members {
         let mut members = Self::default();
         let mut section = "";
         let known = &tables().members;
-        // Which of two counts, readers disagree about.
+        // JSON readers disagree about which of two equal members counts.
         let mut seen: SmallVec<[bool; 64]> = smallvec![false; known.len()];
         if scanner.next()? != Some(Token::ObjectStart) {
             while scanner.next()?.is_some() {}

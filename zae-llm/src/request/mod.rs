@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn bounds_of_the_output_are_found_or_ignored() {
-        // What servers refuse is ignored; they take a number that is written as text.
+        // Servers take a number that is written as text. Anything that they refuse is ignored.
         let bound = |text: &str| LlmRequest::parse(text.as_bytes()).max_output();
         assert_eq!(bound(r#"{"max_tokens":5,"max_completion_tokens":7}"#), Some(7));
         assert_eq!(bound(r#"{"max_output_tokens":5,"n":0}"#), Some(5));

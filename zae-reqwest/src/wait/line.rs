@@ -44,7 +44,7 @@ struct Line {
 
 /// A place in a line: first in its queue, then at its head. Dropped, it is given up.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueuePlace {
     lines: Lines,
     key: Key,
     ticket: u64,
@@ -71,7 +71,7 @@ impl Lines {
     }
 
     /// Goes to the end of the line.
-    pub(crate) fn join(&self, key: Key) -> Place {
+    pub(crate) fn join(&self, key: Key) -> QueuePlace {
         let mut lines = self.lock();
         let line = lines.entry(key.clone()).or_insert_with(Line::new);
         let ticket = line.next_ticket;
@@ -79,7 +79,7 @@ impl Lines {
         line.queue.push_back((ticket, None));
         line.call();
         drop(lines);
-        Place { lines: self.clone(), key, ticket, stage: Stage::Queued }
+        QueuePlace { lines: self.clone(), key, ticket, stage: Stage::Queued }
     }
 }
 
@@ -100,7 +100,7 @@ impl Line {
     }
 }
 
-impl Place {
+impl QueuePlace {
     /// Returns true if it is at the head already; then it waits for nobody.
     pub(crate) fn is_at_head(&self) -> bool {
         self.lines.lock().get(&self.key).is_none_or(|line| line.queue.iter().all(|(ticket, _)| *ticket != self.ticket))
@@ -160,7 +160,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(&self.key) else { return };
@@ -196,14 +196,14 @@ mod tests {
         (WaitReason::Provider { said: "429".into() }, Instant::now() + Duration::from_secs(9))
     }
 
-    fn comes(place: &mut Place) -> bool {
+    fn comes(place: &mut QueuePlace) -> bool {
         place.head().now_or_never().is_some()
     }
 
     #[tokio::test]
     async fn first_come_first_served_and_those_who_leave_hold_nobody_up() {
         let lines = Lines::default();
-        let mut places: Vec<Place> = (0..4).map(|_| lines.join(key())).collect();
+        let mut places: Vec<QueuePlace> = (0..4).map(|_| lines.join(key())).collect();
         assert!(places[0].is_at_head() && !places[1].is_at_head());
         assert!(comes(&mut places[0]));
         assert!(!comes(&mut places[1]) && !comes(&mut places[2]) && !comes(&mut places[3]));
@@ -221,8 +221,8 @@ mod tests {
     #[tokio::test]
     async fn more_come_to_the_head_with_each_one_served_and_none_while_one_is_blocked() {
         let lines = Lines::default();
-        let mut places: VecDeque<Place> = (0..20).map(|_| lines.join(key())).collect();
-        let heads = |places: &VecDeque<Place>| places.iter().filter(|place| place.is_at_head()).count();
+        let mut places: VecDeque<QueuePlace> = (0..20).map(|_| lines.join(key())).collect();
+        let heads = |places: &VecDeque<QueuePlace>| places.iter().filter(|place| place.is_at_head()).count();
         for asking in [1, 2, 4, 8] {
             assert_eq!(heads(&places), asking);
             for _ in 0..asking {

@@ -7,7 +7,7 @@ mod line;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub(crate) use line::{Lines, Place};
+pub(crate) use line::{Lines, QueuePlace};
 use zae_tower::{EntityId, ResourceName, zae_limiter::error::RateLimitExceeded};
 
 /// The shortest and the longest jitter.

@@ -258,7 +258,7 @@ pub(crate) fn event_stream(events: Vec<String>) -> Response {
 pub(crate) fn broken_stream(events: Vec<String>) -> Response {
     let chunks = futures_util::stream::iter(events.into_iter().map(|event| Ok(Bytes::from(event))));
     let broken = chunks.chain(futures_util::stream::once(async {
-        // What came before is to arrive first.
+        // Lets the bytes sent so far arrive first.
         tokio::time::sleep(Duration::from_millis(50)).await;
         Err(std::io::Error::other("the provider died"))
     }));

@@ -163,7 +163,7 @@ impl Work {
         for write in counts.into_writes() {
             written &= self.table.count(&write, RETENTION).await.is_ok();
         }
-        // What is not refilled is refilled by whoever acquires.
+        // Buckets left out here are refilled by the next acquire.
         for activity in BucketActivity::of(&records) {
             let _ = self.table.refill(&activity).await;
         }

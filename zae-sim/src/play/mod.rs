@@ -27,7 +27,7 @@ const LANES: u64 = 512;
 /// Plays `schedule` and judges it.
 ///
 /// # Errors
-/// Where the schedule names what cannot be.
+/// If the schedule holds names or numbers that are not valid.
 pub fn play(schedule: Schedule) -> Result<History, String> {
     let (mut history, _) = driven(schedule, None)?;
     check::all(&mut history);

@@ -48,7 +48,7 @@ fn read<T>(
 /// Returns true if `condition` holds of `item`; without an item all attributes are missing.
 ///
 /// # Errors
-/// What DynamoDB would refuse the request for.
+/// The reason for which DynamoDB would refuse the request.
 pub fn holds(condition: &str, item: Option<&Item>, by: Placeholders<'_>) -> Result<bool, String> {
     if condition.is_empty() {
         return Ok(true);
@@ -60,7 +60,7 @@ pub fn holds(condition: &str, item: Option<&Item>, by: Placeholders<'_>) -> Resu
 /// Refuses an update that no item could make right: DynamoDB looks at the types of its values before anything else.
 ///
 /// # Errors
-/// What DynamoDB would refuse the request for.
+/// The reason for which DynamoDB would refuse the request.
 pub fn check(update: &str, by: Placeholders<'_>) -> Result<(), String> {
     let update = UPDATES.with(|known| read(known, update, expression::update))?;
     let is_number = |operand: &Operand| match operand {
@@ -79,7 +79,7 @@ pub fn check(update: &str, by: Placeholders<'_>) -> Result<(), String> {
 /// The item that `update` makes of `item`.
 ///
 /// # Errors
-/// What DynamoDB would refuse the request for.
+/// The reason for which DynamoDB would refuse the request.
 pub fn updated(update: &str, key: &ItemKey, item: Option<&Item>, by: Placeholders<'_>) -> Result<Item, String> {
     let update = UPDATES.with(|known| read(known, update, expression::update))?;
     let mut new = item.cloned().unwrap_or_else(|| {

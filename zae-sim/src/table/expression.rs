@@ -73,7 +73,7 @@ pub struct Update {
 /// Reads a condition.
 ///
 /// # Errors
-/// What it stumbles over.
+/// The part of the text that cannot be read.
 pub fn condition(text: &str) -> Result<Condition, String> {
     let mut parser = Parser::of(text);
     let condition = parser.any()?;
@@ -83,7 +83,7 @@ pub fn condition(text: &str) -> Result<Condition, String> {
 /// Reads an update; empty text changes nothing.
 ///
 /// # Errors
-/// What it stumbles over.
+/// The part of the text that cannot be read.
 pub fn update(text: &str) -> Result<Update, String> {
     let mut parser = Parser::of(text);
     let mut update = Update::default();

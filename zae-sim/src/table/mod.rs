@@ -87,7 +87,7 @@ impl Table {
     /// Does what `request` asks for at `now` (ms); a read that may be is `behind` ms behind.
     ///
     /// # Errors
-    /// What DynamoDB would refuse it for.
+    /// The reason for which DynamoDB would refuse it.
     pub fn apply(&mut self, request: &Request, now: u64, behind: u64) -> Result<Outcome, String> {
         match request {
             Request::Read { keys, strong } => {

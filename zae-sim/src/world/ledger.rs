@@ -19,7 +19,7 @@ pub struct Move {
     pub left: i128,
 }
 
-/// Which item of a bucket it is.
+/// The item of a bucket that an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The one that every bucket has: it begins full.
@@ -96,7 +96,7 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part)
             moves.push(Move::default());
             continue;
         };
-        // What a further item begins with is bounded by the whole.
+        // A further shard starts with no more than the whole bucket has.
         let begins = if part == Part::First { is.capacity } else { is.tokens + is.consumed };
         let was_or_new = was.unwrap_or(Stored { tokens: begins, consumed: 0, fraction: 0, ..is });
         let made = Move {

@@ -138,7 +138,7 @@ impl Shared {
     /// The world at the beginning of `schedule`. It is written down in `recording`, if there is one.
     ///
     /// # Errors
-    /// Where a name cannot be one.
+    /// If the schedule holds a name that is not valid.
     pub fn new(schedule: Arc<Schedule>, mut recording: Option<Recording>) -> Result<Self, ValidationError> {
         let names = Names::new()?;
         let resource = zae_limiter::ResourceName::new(RESOURCE)?;
@@ -198,7 +198,7 @@ impl Shared {
 /// The limits of an entity.
 ///
 /// # Errors
-/// Where a number is none that a limit can have.
+/// If a number is not valid for a limit.
 pub fn limits(limits: &[crate::schedule::Limit]) -> Result<zae_limiter::Limits, ValidationError> {
     let limits = limits.iter().enumerate().map(|(index, limit)| {
         let period = Duration::from_secs(limit.period);
@@ -319,7 +319,7 @@ impl World {
 
     fn entity_of(&self, request: &Request) -> Option<usize> {
         match request {
-            // What is resolved is more than a bucket.
+            // Resolving limits reads several items; a bucket is read alone.
             Request::Read { keys, strong } if *strong && keys.len() == 1 => self.buckets.get(&keys[0]).copied(),
             Request::Put { item, .. } => self.buckets.get(&crate::table::key_of(item)?).copied(),
             Request::Update { key, .. } => self.buckets.get(key).copied(),

@@ -128,7 +128,7 @@ fn every_request_of_whole_runs_is_answered_alike() {
                         touched.extend(key_of(&item));
                         client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
                     }
-                    // What a read saw that was behind is no answer to compare.
+                    // An eventually consistent read may be behind: there is nothing to compare.
                     Recorded::Request(Request::Read { strong: false, .. }, _) => {}
                     Recorded::Request(request, expected) => {
                         let found = answer(&client, &request).await.map(sorted);

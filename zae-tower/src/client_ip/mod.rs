@@ -77,7 +77,7 @@ pub enum BadForwarded {
     NotAnAddress {
         /// The header.
         header: ForwardingHeader,
-        /// Which entry, 1 being the last.
+        /// Number of the entry, counted from the right; 1 is the last.
         from_the_right: usize,
     },
     /// The header does not follow its grammar.

@@ -1,4 +1,4 @@
-//! Which addresses are proxies of ours.
+//! The addresses of trusted proxies.
 
 use std::{net::IpAddr, str::FromStr};
 

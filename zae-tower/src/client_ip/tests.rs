@@ -123,7 +123,7 @@ fn lists_are_bounded() {
     assert_eq!(client(PROXY, &[(XFF, &hops(31))]), Ok(Some(ip("203.0.113.7"))));
     let too_many = BadForwarded::TooManyHops { header: ForwardingHeader::XForwardedFor };
     assert_eq!(client(PROXY, &[(XFF, &hops(32))]), Err(too_many));
-    // What the client wrote may be long: it is not read.
+    // The client's own entries may be many: they are not read.
     let padded = format!("{}, 203.0.113.7", ["1.1.1.1"; 500].join(", "));
     assert_eq!(client(PROXY, &[(XFF, &padded)]), Ok(Some(ip("203.0.113.7"))));
 }

@@ -66,7 +66,7 @@ pub struct JsonField {
     missing: Otherwise,
 }
 
-/// Which names are resources of their own.
+/// The names that are resources of their own.
 #[derive(Clone, Debug)]
 enum Bound {
     /// Those that have limits in the table.

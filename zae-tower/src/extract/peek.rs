@@ -94,7 +94,7 @@ fn too_large(limit: usize) -> ExtractError {
 
 /// Reads `body` to its end: at most `limit` bytes, within the time and the memory that `rules` allow.
 async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules) -> Result<Bytes, ExtractError> {
-    // What the sender says about its length is believed as far as it saves memory.
+    // The sender's own length is trusted only as far as it saves memory.
     let said = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
     let most = said.unwrap_or(limit).min(limit);
     let mut body = pin!(body);

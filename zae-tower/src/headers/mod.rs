@@ -28,7 +28,7 @@ use standing::{Disposition, Standings, most_constrained};
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Which rate-limit headers a response carries.
+/// The rate-limit headers that a response carries.
 ///
 /// For each limit name the most constrained bucket speaks, the entity's or its parent's. Where several layers are
 /// nested, [`Draft11`](Self::Draft11) adds up, for its fields are lists; the fields of the other dialects have one

@@ -108,7 +108,7 @@ fn the_most_constrained_of_child_and_parent_speaks() {
     let table = [
         (vec![child.clone(), parent.clone()], "\"rpm\";r=3"),
         (vec![parent.clone(), child.clone()], "\"rpm\";r=3"),
-        // Who refused speaks, however much it has.
+        // The bucket that refused is shown, however much it has.
         (vec![child.clone(), refused(limit("rpm", 1_000, 1_000, 60, 900), wait)], "\"rpm\";r=900"),
         (vec![refused(child.clone(), wait), parent], "\"rpm\";r=10"),
         // Two refusals: the longer wait.

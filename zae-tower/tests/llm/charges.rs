@@ -128,7 +128,7 @@ async fn a_client_that_hangs_up_pays_no_less_than_the_estimate() {
     for read in [1, 5] {
         assert_eq!(charged(&claude, Provider::SendsAll, Client::Frames(read)).await, ESTIMATE);
     }
-    // What had been used by then was more: no way to hide that.
+    // More had been used by then, and that is charged.
     let mut dear = claude.clone();
     let text = String::from_utf8(dear.body).unwrap().replace("\"input_tokens\": 25,", "\"input_tokens\": 60000,");
     dear.body = text.into_bytes();

@@ -1,4 +1,4 @@
-//! Which bucket a model has, whatever the body looks like.
+//! The bucket that a model is charged to, for every form of body.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

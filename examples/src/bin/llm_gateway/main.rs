@@ -128,7 +128,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("Ctrl-C stops it.");
 
     axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
-    // What was consumed but not written yet is written now.
+    // Writes the consumption that is not in the table yet.
     limit.shutdown().await;
     println!("All settled.");
     Ok(())

@@ -17,12 +17,12 @@ use crate::cli::{
 };
 
 #[derive(Serialize)]
-struct Subject {
+struct LimitTarget {
     entity_id: EntityId,
     resource: String,
 }
 
-impl Subject {
+impl LimitTarget {
     fn new(entity_id: EntityId, scope: &LimitScope) -> Self {
         Self { entity_id, resource: scope.to_string() }
     }
@@ -50,7 +50,7 @@ pub(super) async fn set(
         access: None,
         limits: limits.as_slice().to_vec(),
         notes,
-        subject: Subject::new(entity, &scope),
+        subject: LimitTarget::new(entity, &scope),
     })
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn get(
         None => none(&entity, &scope),
     };
     let limits = limits.iter().flatten().cloned().collect();
-    out.show(&LimitList { subject: Subject::new(entity, &scope), access, limits, heading, notes: Vec::new() })
+    out.show(&LimitList { subject: LimitTarget::new(entity, &scope), access, limits, heading, notes: Vec::new() })
 }
 
 /// A note when nobody else knows the resource, but one that is written like it.
@@ -97,14 +97,14 @@ pub(super) async fn delete(
     let repository = cx.repository(&group.with.namespace).await?;
     let Some(limits) = repository.limits(&entity, &scope).await.doing(action)? else {
         let text = format!("{}; nothing to delete", none(&entity, &scope));
-        return out.show(&Deletion { subject: Subject::new(entity, &scope), deleted: false, text });
+        return out.show(&Deletion { subject: LimitTarget::new(entity, &scope), deleted: false, text });
     };
     let losses: Vec<String> = limits.iter().map(shown).collect();
     confirm(&format!("Delete limits for entity '{entity}' on resource '{scope}'?"), &losses, yes)?;
     let repository = cx.acting(repository, &group.with.principal).await?;
     let deleted = repository.delete_limits(&entity, &scope).await.doing(action)?;
     let text = format!("Deleted limits for entity '{entity}' on resource '{scope}'");
-    out.show(&Deletion { subject: Subject::new(entity, &scope), deleted, text })
+    out.show(&Deletion { subject: LimitTarget::new(entity, &scope), deleted, text })
 }
 
 #[derive(Args, Debug)]

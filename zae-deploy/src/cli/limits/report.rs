@@ -174,7 +174,7 @@ fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
     let word = word.map(|action| format!("{action} ")).unwrap_or_default();
     let target = shown_target(change);
     page.line(format!("  {symbol} {word}{}: {target}", change.level));
-    // What is gone altogether needs no list of what it was.
+    // A deleted level needs no list of its former limits.
     if change.action != Action::Delete {
         change.attributes.iter().for_each(|difference| write_difference(page, difference, shown));
     }

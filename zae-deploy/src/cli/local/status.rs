@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::which::{Found, WhichArgs};
+use super::which::{RunningStack, WhichArgs};
 use crate::{
     cli::{
         CliError, Context,
@@ -37,8 +37,8 @@ struct One {
     log: String,
 }
 
-impl From<Found> for One {
-    fn from(found: Found) -> Self {
+impl From<RunningStack> for One {
+    fn from(found: RunningStack) -> Self {
         let log = control::log_file(&found.folder).display().to_string();
         Self { endpoint: found.running.endpoint, status: found.status, log }
     }
@@ -99,7 +99,7 @@ impl Report for Stopped {
 
 pub(super) async fn down(cx: &Context, out: &Output, which: WhichArgs) -> Result<(), CliError> {
     let doing = "stop the local stack";
-    let Some(Found { running, status, .. }) = which.find(cx).await? else {
+    let Some(RunningStack { running, status, .. }) = which.find(cx).await? else {
         return out.show(&Stopped { stopped: false });
     };
     running.stop().await.map_err(|error| CliError::failed(doing, error))?;

@@ -155,7 +155,7 @@ impl Up {
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(stderr);
-        // What is typed into this terminal, Ctrl-C above all, is not meant for it.
+        // Keys typed into this terminal, Ctrl-C above all, are not meant for it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|error| CliError::failed(doing, error))?;

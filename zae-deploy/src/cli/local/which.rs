@@ -1,4 +1,4 @@
-//! Which of the local stacks that run is meant.
+//! Chooses one of the local stacks that run.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub(super) struct WhichArgs {
 
 /// A local stack that runs.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RunningStack {
     /// The folder of its files.
     pub(super) folder: PathBuf,
     pub(super) running: Running,
@@ -31,7 +31,7 @@ impl WhichArgs {
     ///
     /// # Errors
     /// [`CliError::Problem`] when several run and none of them is named.
-    pub(super) async fn find(self, cx: &Context) -> Result<Option<Found>, CliError> {
+    pub(super) async fn find(self, cx: &Context) -> Result<Option<RunningStack>, CliError> {
         let mut found = self.all(cx).await?;
         if found.len() > 1 {
             let list: Vec<String> = found.iter().map(|found| format!("\n  - {}", shown(found))).collect();
@@ -42,7 +42,7 @@ impl WhichArgs {
     }
 
     /// Those that are meant: all that run, where none is named.
-    pub(super) async fn all(self, cx: &Context) -> Result<Vec<Found>, CliError> {
+    pub(super) async fn all(self, cx: &Context) -> Result<Vec<RunningStack>, CliError> {
         let named = cx.given_stack();
         let mut all = running().await?;
         all.retain(|found| match (self.port, named) {
@@ -55,18 +55,18 @@ impl WhichArgs {
 }
 
 /// A stack in a few words.
-pub(super) fn shown(found: &Found) -> String {
+pub(super) fn shown(found: &RunningStack) -> String {
     format!("{} at {}", found.status.stack, found.running.endpoint)
 }
 
 /// All that run, by name.
-pub(super) async fn running() -> Result<Vec<Found>, CliError> {
+pub(super) async fn running() -> Result<Vec<RunningStack>, CliError> {
     let failed = |error| CliError::failed("look for local stacks", error);
     let mut found = Vec::new();
     for folder in control::stack_folders(&control::folder()).map_err(failed)? {
         let Some(running) = Running::find(&folder).map_err(failed)? else { continue };
         if let Some(status) = running.status().await {
-            found.push(Found { folder, running, status });
+            found.push(RunningStack { folder, running, status });
         }
     }
     Ok(found)

@@ -13,7 +13,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Meter {
     state: Mutex<MeterState>,
-    in_place: bool,
+    output: MeterOutput,
 }
 
 #[derive(Debug)]
@@ -21,6 +21,15 @@ struct MeterState {
     label: String,
     percent: u8,
     told: Instant,
+}
+
+/// The place that progress is written to.
+#[derive(Clone, Copy, Debug)]
+enum MeterOutput {
+    /// Keeps one line up to date.
+    Terminal,
+    /// Gets a line now and then.
+    Log,
 }
 
 /// A line about a step.
@@ -36,13 +45,14 @@ enum MeterLine {
 impl Meter {
     pub(crate) fn new() -> Self {
         let state = MeterState { label: String::new(), percent: 0, told: Instant::now() };
-        Self { state: Mutex::new(state), in_place: io::stderr().is_terminal() }
+        let output = if io::stderr().is_terminal() { MeterOutput::Terminal } else { MeterOutput::Log };
+        Self { state: Mutex::new(state), output }
     }
 
     /// `label` is done to `percent` per cent.
     pub(crate) fn tell(&self, label: &str, percent: u8) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = state.step(label, percent, Instant::now(), self.in_place);
+        let told = state.step(label, percent, Instant::now(), self.output);
         let mut stderr = io::stderr().lock();
         // Progress that nobody reads is no reason to stop.
         let _ = match told {
@@ -55,15 +65,15 @@ impl Meter {
 }
 
 impl MeterState {
-    fn step(&mut self, label: &str, percent: u8, now: Instant, in_place: bool) -> MeterLine {
+    fn step(&mut self, label: &str, percent: u8, now: Instant, output: MeterOutput) -> MeterLine {
         if self.label != label {
             *self = Self { label: label.to_owned(), percent: 0, told: now };
         }
         let moved = percent > self.percent;
-        let told = match in_place {
-            true if moved && percent >= 100 => MeterLine::Last,
-            true if moved => MeterLine::InPlace,
-            false if moved && now.duration_since(self.told) >= SILENCE => MeterLine::Line,
+        let told = match output {
+            MeterOutput::Terminal if moved && percent >= 100 => MeterLine::Last,
+            MeterOutput::Terminal if moved => MeterLine::InPlace,
+            MeterOutput::Log if moved && now.duration_since(self.told) >= SILENCE => MeterLine::Line,
             _ => MeterLine::Nothing,
         };
         if told != MeterLine::Nothing {
@@ -75,7 +85,7 @@ impl MeterState {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Instant, MeterLine, MeterState};
+    use super::{Duration, Instant, MeterLine, MeterOutput, MeterState};
 
     #[test]
     fn a_terminal_is_told_of_every_per_cent_and_a_log_every_few_seconds() {
@@ -84,7 +94,7 @@ mod tests {
         let new = || MeterState { label: String::new(), percent: 0, told: start };
         let mut terminal = new();
         let told: Vec<MeterLine> =
-            [0, 1, 1, 99, 100, 100].map(|percent| terminal.step("x", percent, start, true)).into();
+            [0, 1, 1, 99, 100, 100].map(|percent| terminal.step("x", percent, start, MeterOutput::Terminal)).into();
         assert_eq!(
             told,
             [
@@ -98,7 +108,8 @@ mod tests {
         );
         let mut log = new();
         let steps = [(0, 0), (10, 4), (20, 5), (20, 11), (30, 9), (100, 10)];
-        let told: Vec<MeterLine> = steps.map(|(percent, second)| log.step("x", percent, at(second), false)).into();
+        let told: Vec<MeterLine> =
+            steps.map(|(percent, second)| log.step("x", percent, at(second), MeterOutput::Log)).into();
         assert_eq!(
             told,
             [
@@ -110,6 +121,6 @@ mod tests {
                 MeterLine::Line
             ]
         );
-        assert_eq!(log.step("y", 1, at(11), false), MeterLine::Nothing, "another label starts anew");
+        assert_eq!(log.step("y", 1, at(11), MeterOutput::Log), MeterLine::Nothing, "another label starts again");
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn bytes(number: u64) -> String {
 fn scaled(number: f64, step: f64, units: &[&str], space: &str) -> String {
     let mut value = number;
     let mut unit = 0;
-    // What would be shown as a whole step goes up to the next unit.
+    // A value that would be shown as a whole step goes up to the next unit.
     while value >= step - 0.05 && unit + 1 < units.len() {
         value /= step;
         unit += 1;

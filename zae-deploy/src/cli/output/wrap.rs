@@ -8,7 +8,7 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    // How much of the line stands before the last place where it may be broken.
+    // Length of the line up to the last place where it may be broken.
     let mut part = 0;
     for character in text.chars() {
         let wide = character.width().unwrap_or(0);

@@ -34,7 +34,7 @@ pub(crate) struct Delete {
 }
 
 #[derive(Serialize)]
-struct Gone {
+struct DeletionReport {
     stack: String,
     /// True if it was deleted; false when there was none, and without waiting.
     deleted: bool,
@@ -53,14 +53,14 @@ enum DeleteOutcome {
     Absent,
 }
 
-impl Gone {
+impl DeletionReport {
     fn new(stack: &StackName, outcome: DeleteOutcome, next: String) -> Self {
         let deleted = outcome == DeleteOutcome::Deleted;
         Self { stack: stack.to_string(), deleted, outcome, archive_bucket: None, next }
     }
 }
 
-impl Report for Gone {
+impl Report for DeletionReport {
     fn page(&self, page: &mut Page) {
         match self.outcome {
             DeleteOutcome::Absent => {
@@ -90,7 +90,7 @@ impl Delete {
         let fail = |error: StackError| failed(&action, error);
         let found = match deletable(&cloud, &stack).await {
             Err(StackError::NotFound { .. }) => {
-                return out.show(&Gone::new(&stack, DeleteOutcome::Absent, cx.elsewhere("list")));
+                return out.show(&DeletionReport::new(&stack, DeleteOutcome::Absent, cx.elsewhere("list")));
             }
             found => found.map_err(fail)?,
         };
@@ -99,13 +99,16 @@ impl Delete {
         let status = cx.command("status");
         if self.no_wait {
             start_delete(&cloud, &stack).await.map_err(fail)?;
-            return out.show(&Gone::new(&stack, DeleteOutcome::Started, status));
+            return out.show(&DeletionReport::new(&stack, DeleteOutcome::Started, status));
         }
         let watch = watch::ShownEvents::new(cx, &out);
         let work = async { delete(&cloud, &stack, &watch).await.map_err(fail) };
         let left = || format!("CloudFormation goes on deleting stack {stack}: {status} shows how it fares.");
         let deleted = watch::unless_interrupted(work, left).await?;
-        out.show(&Gone { archive_bucket: deleted.archive_bucket, ..Gone::new(&stack, DeleteOutcome::Deleted, status) })
+        out.show(&DeletionReport {
+            archive_bucket: deleted.archive_bucket,
+            ..DeletionReport::new(&stack, DeleteOutcome::Deleted, status)
+        })
     }
 }
 

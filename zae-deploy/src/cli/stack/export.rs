@@ -33,7 +33,7 @@ pub(crate) struct LambdaExport {
     /// File to write, as with `--output FILE`; a file called like a format is ./json [default: lambda.zip]
     #[arg(short = 'o', long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Which function
+    /// Function to export
     #[arg(long, value_name = "FUNCTION", default_value = "aggregator")]
     function: Which,
     /// Show what the package is, and write nothing

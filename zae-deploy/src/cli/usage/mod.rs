@@ -46,7 +46,7 @@ Examples:
     Summary(summary::Summary),
 }
 
-/// Which snapshots.
+/// Options that choose snapshots.
 #[derive(Args, Debug)]
 struct Filter {
     /// Of this entity

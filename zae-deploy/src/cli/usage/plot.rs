@@ -65,7 +65,7 @@ fn chart(values: &[f64], room: usize) -> Vec<(String, String)> {
     let bottom = values.iter().copied().fold(0.0_f64, f64::min);
     let span = if top > bottom { top - bottom } else { 1.0 };
     let columns = (room / values.len().max(1)).clamp(1, WIDEST);
-    // How many eighths of a line each bar is high; the smallest use is still seen.
+    // Heights of the bars in eighths of a line; the smallest use is still visible.
     let heights: Vec<usize> = values
         .iter()
         .map(|value| {

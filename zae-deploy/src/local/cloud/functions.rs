@@ -199,7 +199,7 @@ pub(super) async fn run(cloud: &LocalCloud, function: &LocalFunction, mut event:
             Ok(function.aggregator(cloud)?.process(records, None).await.to_json())
         }
         Some(Known::Provisioner) => {
-            // What the function's own environment says where the event is silent.
+            // The function's own environment fills in for a silent event.
             if let (Some(table), Some(event)) = (function.variable("TABLE_NAME"), event.as_object_mut()) {
                 event.entry("table_name").or_insert_with(|| table.clone().into());
                 if let Some(properties) = event.get_mut("ResourceProperties").and_then(Value::as_object_mut) {

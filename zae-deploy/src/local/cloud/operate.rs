@@ -126,14 +126,14 @@ async fn remove(cloud: &LocalCloud, stack: &mut Stack, name: &str) -> Result<(),
 }
 
 /// A scope but for the resources, which change on the way.
-struct Known<'a> {
+struct FixedScope<'a> {
     template: &'a Value,
     stack: (&'a str, &'a str),
     parameters: &'a StackParameters,
     exports: &'a Exports,
 }
 
-impl Known<'_> {
+impl FixedScope<'_> {
     fn with<'a>(&'a self, resources: &'a [Resource]) -> TemplateScope<'a> {
         let Self { template, stack, parameters, exports } = *self;
         TemplateScope { template, stack, parameters, resources, exports }
@@ -145,7 +145,7 @@ async fn reach(cloud: &LocalCloud, stack: &mut Stack, wanted: &WantedStack, expo
     let whole = |problem: Refusal, stack: &Stack| Failure { logical_id: stack.name.clone(), reason: problem.message };
     let template = template::parse(&wanted.template).map_err(|reason| whole(Refusal::invalid(reason), stack))?;
     let (name, id) = (stack.name.clone(), stack.id.clone());
-    let known = Known { template: &template, stack: (&name, &id), parameters: &wanted.parameters, exports };
+    let known = FixedScope { template: &template, stack: (&name, &id), parameters: &wanted.parameters, exports };
     let declared = plan::declared(&known.with(&stack.resources)).map_err(|problem| whole(problem, stack))?;
     let has_other_tags = stack.tags != wanted.tags;
     for new in &declared {

@@ -18,6 +18,15 @@ use std::ops::Range;
 
 use crate::{bucket::schedule::DAY, model::schedule::Cron};
 
+/// The side of an expression that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Minutes that it matches.
+    Match,
+    /// Minutes that it does not match.
+    Gap,
+}
+
 /// A month of the proleptic Gregorian calendar.
 #[derive(Clone, Copy)]
 struct Month {
@@ -137,39 +146,41 @@ pub(super) fn matches_time(cron: &Cron, minute: i64) -> bool {
     cron.hours() & 1 << (minute / 60) != 0 && cron.minutes() & 1 << (minute % 60) != 0
 }
 
-/// The first minute from `minute` on, of a day that `cron` matches, at which it does (or does not, if `matching` is
-/// false).
-pub(super) fn first_time(cron: &Cron, minute: i64, matching: bool) -> Option<i64> {
+/// The first minute from `minute` on that is wanted, of a day that `cron` matches.
+pub(super) fn first_time(cron: &Cron, minute: i64, wanted: Wanted) -> Option<i64> {
     let hour = minute / 60;
     (hour..24).find_map(|at| {
-        let set = minutes_of_hour(cron, at, matching);
+        let set = minutes_of_hour(cron, at, wanted);
         let from = if at == hour { minute % 60 } else { 0 };
         let later = set >> from << from;
         (later != 0).then(|| at * 60 + i64::from(later.trailing_zeros()))
     })
 }
 
-/// The last such minute up to and including `minute`.
-pub(super) fn last_time(cron: &Cron, minute: i64, matching: bool) -> Option<i64> {
+/// The last minute up to and including `minute` that is wanted, of a day that `cron` matches.
+pub(super) fn last_time(cron: &Cron, minute: i64, wanted: Wanted) -> Option<i64> {
     let hour = minute / 60;
     (0..=hour).rev().find_map(|at| {
-        let set = minutes_of_hour(cron, at, matching);
+        let set = minutes_of_hour(cron, at, wanted);
         let until = if at == hour { minute % 60 } else { 59 };
         let earlier = set & (u64::MAX >> (63 - until));
         (earlier != 0).then(|| at * 60 + 63 - i64::from(earlier.leading_zeros()))
     })
 }
 
-/// The minutes of an hour at which `cron` matches, or does not: bit m stands for minute m.
-fn minutes_of_hour(cron: &Cron, hour: i64, matching: bool) -> u64 {
+/// The wanted minutes of an hour: bit m stands for minute m.
+fn minutes_of_hour(cron: &Cron, hour: i64, wanted: Wanted) -> u64 {
     const HOUR: u64 = (1 << 60) - 1;
     let minutes = if cron.hours() & 1 << hour != 0 { cron.minutes() } else { 0 };
-    if matching { minutes } else { !minutes & HOUR }
+    match wanted {
+        Wanted::Match => minutes,
+        Wanted::Gap => !minutes & HOUR,
+    }
 }
 
 /// Returns true if `cron` matches every minute of a day that it matches.
 pub(super) fn fills_days(cron: &Cron) -> bool {
-    first_time(cron, 0, false).is_none()
+    first_time(cron, 0, Wanted::Gap).is_none()
 }
 
 /// The day and the minute of it of a minute of the calendar.

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use crate::{
     bucket::schedule::{
         MINUTE,
-        search::{Wanted, first, last, matches},
+        days::Wanted,
+        search::{first, last, matches},
     },
     model::{
         limit::Limit,

@@ -19,7 +19,8 @@ use crate::{
         MILLI, Params, clamp,
         schedule::{
             MINUTE,
-            search::{Wanted, first, last, matches},
+            days::Wanted,
+            search::{first, last, matches},
         },
     },
     model::schedule::{Change, Schedule},

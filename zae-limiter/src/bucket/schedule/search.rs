@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::{
     bucket::schedule::{
         DAY,
-        days::{fills_days, first_day, first_time, last_day, last_time, matches_day, matches_time, split},
+        days::{Wanted, fills_days, first_day, first_time, last_day, last_time, matches_day, matches_time, split},
     },
     model::schedule::{Cron, Zone},
 };
@@ -35,15 +35,6 @@ const LIMIT: i64 = 60 * 366 * DAY;
 
 /// The earliest and the latest minute that have a wall clock: the years 1 to 9000, in minutes.
 const REPRESENTABLE: RangeInclusive<i64> = -1_035_593_280..=3_697_493_760;
-
-/// The side of an expression that is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// Minutes that it matches.
-    Match,
-    /// Minutes that it does not match.
-    Gap,
-}
 
 /// Minutes of the epoch for which a zone's clock keeps one distance to UTC.
 struct Span {
@@ -123,21 +114,23 @@ fn first_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64
     let (day, time) = split(first);
     let (last_day_of_span, _) = split(last);
     let rest = match wanted {
-        Wanted::Match if matches_day(cron, day) => first_time(cron, time, true).map(|time| day * DAY + time),
+        Wanted::Match if matches_day(cron, day) => first_time(cron, time, Wanted::Match).map(|time| day * DAY + time),
         Wanted::Match => None,
-        Wanted::Gap if matches_day(cron, day) => first_time(cron, time, false).map(|time| day * DAY + time),
+        Wanted::Gap if matches_day(cron, day) => first_time(cron, time, Wanted::Gap).map(|time| day * DAY + time),
         Wanted::Gap => Some(first),
     };
     let found = rest.or_else(|| match wanted {
         Wanted::Match => {
             let day = first_day(cron, day + 1..last_day_of_span + 1)?;
-            Some(day * DAY + first_time(cron, 0, true)?)
+            Some(day * DAY + first_time(cron, 0, Wanted::Match)?)
         }
         Wanted::Gap if fills_days(cron) => {
             let day = (day + 1..=last_day_of_span).find(|day| !matches_day(cron, *day))?;
             Some(day * DAY)
         }
-        Wanted::Gap if matches_day(cron, day + 1) => first_time(cron, 0, false).map(|time| (day + 1) * DAY + time),
+        Wanted::Gap if matches_day(cron, day + 1) => {
+            first_time(cron, 0, Wanted::Gap).map(|time| (day + 1) * DAY + time)
+        }
         Wanted::Gap => Some((day + 1) * DAY),
     });
     found.filter(|found| *found <= last)
@@ -149,22 +142,22 @@ fn last_local(cron: &Cron, first: i64, last: i64, wanted: Wanted) -> Option<i64>
     let (day, time) = split(last);
     let (first_day_of_span, _) = split(first);
     let rest = match wanted {
-        Wanted::Match if matches_day(cron, day) => last_time(cron, time, true).map(|time| day * DAY + time),
+        Wanted::Match if matches_day(cron, day) => last_time(cron, time, Wanted::Match).map(|time| day * DAY + time),
         Wanted::Match => None,
-        Wanted::Gap if matches_day(cron, day) => last_time(cron, time, false).map(|time| day * DAY + time),
+        Wanted::Gap if matches_day(cron, day) => last_time(cron, time, Wanted::Gap).map(|time| day * DAY + time),
         Wanted::Gap => Some(last),
     };
     let found = rest.or_else(|| match wanted {
         Wanted::Match => {
             let day = last_day(cron, first_day_of_span..day)?;
-            Some(day * DAY + last_time(cron, LAST_MINUTE, true)?)
+            Some(day * DAY + last_time(cron, LAST_MINUTE, Wanted::Match)?)
         }
         Wanted::Gap if fills_days(cron) => {
             let day = (first_day_of_span..day).rev().find(|day| !matches_day(cron, *day))?;
             Some(day * DAY + LAST_MINUTE)
         }
         Wanted::Gap if matches_day(cron, day - 1) => {
-            last_time(cron, LAST_MINUTE, false).map(|time| (day - 1) * DAY + time)
+            last_time(cron, LAST_MINUTE, Wanted::Gap).map(|time| (day - 1) * DAY + time)
         }
         Wanted::Gap => Some(day * DAY - 1),
     });

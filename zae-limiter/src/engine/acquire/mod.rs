@@ -91,7 +91,7 @@ async fn ask_target(
             other => return other,
         }
         tried += 1;
-        // What the bucket looked like before the first ask may be out of date.
+        // The image from before the first ask may be out of date.
         shards = shards.max(target.lane().image().map_or(1, |image| image.shards()));
     }
     best.map_or(AskOutcome::Failed(Failure::Unavailable(UnavailableReason::StoreFailed, None)), AskOutcome::Refused)

@@ -180,7 +180,7 @@ async fn target(
         lane.offer(image);
     }
     let target = Target::new(limit_set, lane);
-    // What a caller brings itself is no answer for others.
+    // Limits that a caller brings itself do not apply to others.
     let target = if stored.is_some() { target.configured(resolved.read_at) } else { target };
     Ok((Arc::new(target), owner, resolved.validity))
 }

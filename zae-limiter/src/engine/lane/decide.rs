@@ -44,9 +44,9 @@ pub(crate) enum Freshness {
 /// The decision about a queue of amounts (each aligned with the set's limits, in mt).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// Which of them the write serves if it goes through.
+    /// Indices of the asks that the write serves if it goes through.
     pub(crate) served: Vec<usize>,
-    /// Which of them are refused whatever the write does.
+    /// Indices of the asks that are refused, whatever becomes of the write.
     pub(crate) refused: Vec<usize>,
     /// Amounts that the write takes ahead of use, aligned with the set's limits, in mt; empty when nothing.
     pub(crate) ahead: Amounts,

@@ -233,7 +233,7 @@ impl Lane {
         if !state.limit_set.as_ref().is_some_and(|known| Arc::ptr_eq(known, ask.target.limit_set())) {
             state.limit_set = Some(Arc::clone(ask.target.limit_set()));
         }
-        // Where several come at once, the first should not go without the others.
+        // If several asks come at once, the first should not go without the others.
         if state.health.not_before(ask.asked_at).is_none() && state.queue.begin_alone() {
             return Ok(Starter::WhoAsks(ask));
         }
@@ -428,7 +428,7 @@ impl Lane {
         let mut wake_at = None;
         if let Some(mut reserve) = self.reserve() {
             telemetry::reserve_grants(reserve.report());
-            // What was debited ahead is nobody's any more where an operator has switched the bucket off.
+            // Tokens debited ahead may not be used once an operator has switched the bucket off.
             let over = closing || state.image.as_ref().is_some_and(|image| image.disabled);
             let cause = if over { ReturnCause::End } else { ReturnCause::Time };
             if let Some(pending) = reserve.give_up(cause, now).and_then(returned) {

@@ -52,7 +52,7 @@ fn has_without_refill(image: &Image, limit_set: &LimitSet, amounts: &[i64]) -> b
 
 /// The bucket a moment ago, where it may refuse for these limits.
 fn recent(lane: &Lane, limit_set: &LimitSet) -> Option<RecentImage> {
-    // What one shard says is no answer for all of them, and changed limits should reach the bucket.
+    // One shard's refusal does not hold for all of them, and changed limits should reach the bucket.
     lane.recent()
         .filter(|RecentImage { image, .. }| image.shards() == 1 && !image.disabled && in_line(image, limit_set))
 }
@@ -155,7 +155,7 @@ pub(super) fn whole(amount: i64) -> u64 {
 }
 
 /// Builds the refusal of a reserve while the bucket is known to be nearly empty: wait until it is asked again.
-pub(super) fn rationed(
+pub(super) fn exhausted(
     key: &BucketKey,
     limit_set: &LimitSet,
     amounts: &[i64],

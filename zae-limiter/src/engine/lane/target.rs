@@ -132,7 +132,7 @@ impl Target {
     pub(crate) fn too_large(&self, amounts: &[i64]) -> Vec<LimitStatus> {
         let LimitSet { limits, applied, .. } = &*self.limit_set;
         let limits = limits.iter().zip(applied).zip(amounts);
-        // What is topped up raises a quota's ceiling: only the bucket knows.
+        // Credits raise a quota's ceiling, and only the bucket knows of them.
         let fixed = limits.filter(|((_, applied), _)| !applied.kind.is_quota());
         let too_large = fixed.filter(|((_, applied), amount)| applied.never_lets_pass(**amount));
         too_large
@@ -197,7 +197,7 @@ impl Target {
         }
         match reserve.ration(&self.limit_set, amounts, now) {
             Some(wait) => {
-                FromReserve::Refused(refuse::rationed(&self.lane.key, &self.limit_set, amounts, reserve.held(), wait))
+                FromReserve::Refused(refuse::exhausted(&self.lane.key, &self.limit_set, amounts, reserve.held(), wait))
             }
             None => FromReserve::Ask,
         }

@@ -204,7 +204,7 @@ impl LaneReserve {
     fn rest_after(&mut self, amounts: &[i64], now: Instant) -> ReserveState {
         let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
         let low = self.lots.total().iter().zip(&self.low).zip(amounts).any(runs_low);
-        if !low || now < self.next_fetch || self.rationed(now).is_some() {
+        if !low || now < self.next_fetch || self.exhausted(now).is_some() {
             return ReserveState::Enough;
         }
         self.next_fetch = now + self.life / 8;
@@ -221,8 +221,8 @@ impl LaneReserve {
     /// Returns the time that an ask has to wait because the bucket was nearly empty a moment ago; `None` when the
     /// bucket is to be asked.
     pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
-        let wait = self.rationed(now)?;
-        // What no reserve can hold is always for the bucket to decide.
+        let wait = self.exhausted(now)?;
+        // An amount that no reserve can hold is always decided by the bucket.
         let limits = || self.limit_set.applied.iter().zip(amounts);
         let fits = limits().all(|(limit, amount)| *amount <= most(&limit.kind) || limit.is_soft());
         // A soft limit refuses nobody: what it lacks here the bucket lets pass.
@@ -231,7 +231,7 @@ impl LaneReserve {
     }
 
     /// Returns the time for which the bucket is not asked; `None` when it may be.
-    fn rationed(&self, now: Instant) -> Option<Duration> {
+    fn exhausted(&self, now: Instant) -> Option<Duration> {
         self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
@@ -303,7 +303,7 @@ impl LaneReserve {
             let life = self.demand.during(slot, self.life).min(most);
             let goal = self.goal(slot, most);
             let half = if limit.is_soft() { most } else { left.get(slot).copied().unwrap_or(0) / 2 };
-            // What is scarce has to last until the bucket is asked again.
+            // Scarce tokens have to last until the bucket is asked again.
             let wanted = if half < life { life } else { goal };
             let missing = wanted.saturating_sub(self.lots.total()[slot]).min(half);
             order.push((missing.max(0) / MILLI) * MILLI);

@@ -93,7 +93,7 @@ impl CronField {
             Some((end, _)) => format!("{}...", &term[..end]),
             None => term.to_owned(),
         };
-        // What is displayed must not act on a terminal.
+        // Control characters must not reach a terminal.
         let term = term.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         ScheduleError::Field { field: self, term, rule }
     }

@@ -90,7 +90,7 @@ fn modifiers(change: Change) -> Value {
 }
 
 fn change(input: &Value) -> Result<Change, ScheduleError> {
-    // What is no number cannot be given in Rust; a manifest has checks of its own.
+    // Rust's types rule out values that are not numbers; a manifest has checks of its own.
     let whole = |name: &str| match &input[name] {
         Value::Null => Ok(None),
         value => value.as_u64().map(Some).ok_or(ScheduleError::Change),

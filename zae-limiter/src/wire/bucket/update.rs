@@ -79,7 +79,7 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
         ("rp", stored.period, wanted.and_then(|p| p.period)),
     ] {
         let wanted = wanted.filter(|wanted| stored != Some(*wanted));
-        // Where none of them is stored, one speaks for all: expressions are short of room.
+        // If none of them is stored, one condition speaks for all: expressions are short of room.
         let expected = limit.expect_params != StoredParams::default() || field == "cp";
         if !expected && wanted.is_none() {
             continue;

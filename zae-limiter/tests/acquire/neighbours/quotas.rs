@@ -60,7 +60,7 @@ async fn a_calendar_quota_grants_its_capacity_a_day_and_refuses_until_midnight()
         assert_eq!(raw::number(&bucket, "vu"), Some(midnight));
         bench.advance(DAY - HOUR - 1);
         assert_eq!(wait_ms(day(&limiter, 1).await), 1);
-        // What the bucket said a moment ago ends with the day.
+        // The image of a moment ago ends with the day.
         bench.advance(1);
         wire.take();
         day(&limiter, 1).await.unwrap();

@@ -24,7 +24,7 @@ use crate::{
     },
     manifest::Manifest,
 };
-use replay::{Part, Replay};
+use replay::{LogSlice, Replay};
 
 /// Heights of a bar, an eighth each.
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -110,8 +110,8 @@ impl Report for Simulated {
 }
 
 /// A bar for each part of the time: the share of its requests that was refused.
-fn bars(timeline: &[Part]) -> String {
-    let bar = |part: &Part| {
+fn bars(timeline: &[LogSlice]) -> String {
+    let bar = |part: &LogSlice| {
         let eighths = (part.refused * 8).div_ceil(part.requests.max(1));
         EIGHTHS[usize::try_from(eighths).unwrap_or(0).min(8)]
     };

@@ -35,7 +35,7 @@ pub(super) struct Replay {
     pub(super) without_limits: u64,
     /// By entity and resource, the most refused first.
     pub(super) callers: Vec<Caller>,
-    pub(super) timeline: Vec<Part>,
+    pub(super) timeline: Vec<LogSlice>,
 }
 
 /// One entity's requests for one resource.
@@ -55,7 +55,7 @@ pub(super) struct Caller {
 
 /// A part of the time that the log covers.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Part {
+pub(super) struct LogSlice {
     pub(super) start_ms: i64,
     pub(super) requests: u64,
     pub(super) refused: u64,
@@ -82,7 +82,7 @@ pub(super) async fn run(manifest: &Manifest, requests: &[Request]) -> Result<Rep
     }
     register(&repository, requests).await.doing("make the entities to replay")?;
     let limiter = RateLimiter::builder(repository).reserve(Reserve::Off).deadline(DEADLINE).build();
-    let mut tally = Tally::new(first.at_ms, last.at_ms);
+    let mut tally = ReplayCounts::new(first.at_ms, last.at_ms);
     let (meter, mut now) = (Meter::new(), first.at_ms);
     for (done, request) in (0_u64..).zip(requests) {
         clock.advance(Duration::from_millis((request.at_ms - now).unsigned_abs()));
@@ -111,7 +111,11 @@ async fn register(repository: &Repository, requests: &[Request]) -> Result<(), R
     Ok(())
 }
 
-async fn replayed(limiter: &RateLimiter, request: &Request, tally: &mut Tally) -> Result<RequestOutcome, CliError> {
+async fn replayed(
+    limiter: &RateLimiter,
+    request: &Request,
+    tally: &mut ReplayCounts,
+) -> Result<RequestOutcome, CliError> {
     match limiter.acquire(&request.entity, &request.resource, request.cost()).await {
         Ok(lease) => {
             for status in lease.statuses() {
@@ -133,18 +137,18 @@ async fn replayed(limiter: &RateLimiter, request: &Request, tally: &mut Tally) -
 }
 
 /// Counts while it replays.
-struct Tally {
+struct ReplayCounts {
     replay: Replay,
     callers: BTreeMap<(EntityId, ResourceName), Caller>,
     start_ms: i64,
     part_ms: i64,
 }
 
-impl Tally {
+impl ReplayCounts {
     fn new(first_ms: i64, last_ms: i64) -> Self {
         let part_ms = ((last_ms - first_ms) / PARTS + 1).max(1);
         let parts = (last_ms - first_ms) / part_ms + 1;
-        let part = |index| Part { start_ms: first_ms + index * part_ms, ..Part::default() };
+        let part = |index| LogSlice { start_ms: first_ms + index * part_ms, ..LogSlice::default() };
         let replay = Replay { timeline: (0..parts).map(part).collect(), ..Replay::default() };
         Self { replay, callers: BTreeMap::new(), start_ms: first_ms, part_ms }
     }

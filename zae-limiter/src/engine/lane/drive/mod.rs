@@ -161,7 +161,7 @@ impl<'a> Drive<'a> {
 
     /// Returns true if the image is likely out of date, because reserves of several processes want what comes in.
     ///
-    /// Where several processes keep reserves of one bucket that is nearly empty, each takes what comes in as soon as it
+    /// If several processes keep reserves of one bucket that is nearly empty, each takes what comes in as soon as it
     /// can, and the image of a second ago is surely wrong. A read costs one read unit and a lost condition one write
     /// unit, which is five times the price, in as many round trips.
     fn should_look(&self) -> bool {
