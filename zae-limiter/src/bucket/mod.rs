@@ -21,7 +21,7 @@
 //!    all of them true, and with them the argument, or the write fails and brings the true image.
 //!
 //! So a grant at any instant was in the true content at that instant, and over any interval of length τ at most C + r·τ
-//! is granted. `plan_tests` holds random sequences of writes against an ideal bucket, to the millitoken.
+//! is granted. `ideal_tests` holds random sequences of writes against an ideal bucket, to the millitoken.
 //!
 //! # A bucket through six writes
 //!
@@ -72,6 +72,8 @@
 mod accrual;
 #[cfg(test)]
 pub(crate) mod apply;
+#[cfg(test)]
+mod ideal_tests;
 pub(crate) mod image;
 pub(crate) mod incarnation;
 #[cfg(test)]

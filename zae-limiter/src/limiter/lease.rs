@@ -22,34 +22,24 @@
 //! adjusted from a body's poll function. Statuses are computed when first asked for, because most leases are never
 //! asked.
 
+mod consume;
+mod settle;
+
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use tokio::time::Instant;
-
 use crate::{
     bucket::MILLI,
     engine::{
-        acquire::{
-            self,
-            denied::{Denied, NotTaken},
-            resolve::ResolvedTargets,
-        },
-        lane::{
-            Lane,
-            hold::{Booked, Hold, Holds},
-            target::Target,
-        },
-        runtime::deadlines::after,
+        acquire::resolve::ResolvedTargets,
+        lane::hold::{Hold, Holds},
     },
-    error::{AcquireError, LeaseError, Unavailable, ValidationError, ValidationReason},
-    limiter::{RateLimiter, settlement::Settlement},
+    limiter::RateLimiter,
     model::{
-        cost::Cost,
-        limit::{Limit, MAX_TOKENS},
+        limit::Limit,
         name::{EntityId, LimitName, ResourceName},
         status::LimitStatus,
     },
@@ -291,176 +281,5 @@ impl Lease {
         }
         sums.retain(|_, tokens| *tokens != 0);
         sums
-    }
-
-    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none. Always
-    /// decided by the table.
-    ///
-    /// Units: whole tokens. Cancel-safe: dropped before it is done, it takes nothing.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
-    ///
-    /// let repository = Repository::embedded().await?;
-    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?).build();
-    /// let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tpm", 100)).await?;
-    /// lease.consume(Cost::of("tpm", 50)).await?; // another round of the same conversation
-    /// assert_eq!(lease.consumed()["tpm"], 150);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`RateLimiter::acquire_with`]; the lease is unchanged then. [`AcquireError::Lease`] with
-    /// [`LeaseError::Settled`] after commit or roll back.
-    pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
-        let Whose::Buckets(resolved) = &self.whose else {
-            cost.check()?;
-            return if self.is_settled() { Err(LeaseError::Settled.into()) } else { Ok(()) };
-        };
-        // As they were before this took more.
-        self.statuses();
-        let deadline = after(Instant::now(), self.limiter.deadline());
-        let more = match tokio::time::timeout_at(deadline, self.take_more(resolved, cost, deadline)).await {
-            Ok(Ok(more)) => more,
-            Ok(Err(Denied::Error(error))) => return Err(error),
-            Ok(Err(Denied::Outage(reason, source))) => return Err(self.unavailable(reason, source)),
-            Err(_) => return Err(self.unavailable(crate::error::UnavailableReason::DeadlineExceeded, None)),
-        };
-        let mut state = self.lock();
-        if state.phase == LeasePhase::Settled {
-            // Settled while we asked: the new holds are dropped, and so give back what they took.
-            return Err(LeaseError::Settled.into());
-        }
-        for hold in more {
-            if let Some(held) = state.holds.iter_mut().find(|held| Arc::ptr_eq(held.lane(), hold.lane())) {
-                held.absorb(hold);
-            }
-        }
-        Ok(())
-    }
-
-    /// From the shards that the lease holds tokens of; under other limits, where they were changed since.
-    async fn take_more(&self, resolved: &Arc<ResolvedTargets>, cost: Cost, deadline: Instant) -> Result<Holds, Denied> {
-        let lanes: Option<Vec<Arc<Lane>>> = {
-            let state = self.lock();
-            (state.phase == LeasePhase::Open).then(|| state.holds.iter().map(|hold| Arc::clone(hold.lane())).collect())
-        };
-        let lanes = lanes.ok_or_else(|| AcquireError::from(LeaseError::Settled))?;
-        let mut now = Arc::clone(resolved);
-        loop {
-            let mut asked = cost.resolve(now.child.limits())?;
-            // Of a limit that was added since, the lease holds nothing that it could give back.
-            asked.retain(|(name, _)| resolved.child.limits().iter().any(|limit| limit.name() == name));
-            let asks = lanes.iter().filter_map(|lane| {
-                let mut targets = std::iter::once(&now.child).chain(&now.parent);
-                let target = targets.find(|target| *target.entity() == lane.key.entity)?;
-                Some((Arc::new(Target::new(Arc::clone(target.limit_set()), Arc::clone(lane))), target.amounts(&asked)))
-            });
-            let asks = asks.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
-            match acquire::take_more(asks, deadline).await {
-                Ok(more) => return Ok(more),
-                Err(NotTaken::Denied(denied)) => return Err(denied),
-                Err(NotTaken::Outdated) => self.limiter.forget(&now),
-            }
-            now = self.limiter.resolve(&now.wish(cost.clone(), deadline)).await?;
-        }
-    }
-
-    /// Builds the error of a store that could not be asked for more.
-    fn unavailable(
-        &self,
-        reason: crate::error::UnavailableReason,
-        source: Option<Arc<crate::error::RepositoryError>>,
-    ) -> AcquireError {
-        let error = Unavailable::new(reason, self.entity().clone(), self.resource().clone());
-        match source {
-            Some(source) => error.with_source(source).into(),
-            None => error.into(),
-        }
-    }
-
-    /// Notes that `delta` whole tokens more (or, negative, fewer) were consumed from `limit` than was taken. Never
-    /// refused for capacity: the work is done, and a balance may go into debt. Written by [`commit`](Lease::commit); a
-    /// lease never gives back more than it took.
-    ///
-    /// `delta` is in whole tokens, between −[`MAX_TOKENS`] and [`MAX_TOKENS`] in sum. Adjustments of one limit add up.
-    /// They are local until the commit: no call, no await.
-    ///
-    /// # Errors
-    /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply,
-    /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
-    pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
-        let mut state = self.lock();
-        let LeaseState { phase: LeasePhase::Open, holds, deltas } = &mut *state else {
-            return Err(LeaseError::Settled);
-        };
-        let limit = limit.as_ref();
-        let taken = || holds.iter().flat_map(Hold::taken).map(|(name, _)| name);
-        let known = || taken().chain(self.granted_blindly().iter().map(|(name, _)| name));
-        let Some(name) = known().find(|name| name.as_str() == limit).cloned() else {
-            let mut names: Vec<&str> = known().map(LimitName::as_str).collect();
-            names.dedup();
-            return Err(LeaseError::UnknownLimit { name: limit.chars().take(64).collect(), known: names.join(", ") });
-        };
-        let known = deltas.iter_mut().find(|(known, _)| *known == name);
-        let sum = known.as_ref().map_or(0, |(_, sum)| *sum).saturating_add(delta);
-        if sum.unsigned_abs() > MAX_TOKENS {
-            let reason = ValidationReason::TooLarge { max: MAX_TOKENS };
-            return Err(ValidationError::new("adjustment", delta.to_string(), reason).into());
-        }
-        match known {
-            Some((_, known)) => *known = sum,
-            None => deltas.push((name, sum)),
-        }
-        Ok(())
-    }
-
-    /// Notes that `tokens` whole tokens fewer were consumed from `limit` than was taken: `adjust` by the negative.
-    ///
-    /// # Errors
-    /// As [`adjust`](Lease::adjust).
-    pub fn release(&self, limit: impl AsRef<str>, tokens: u64) -> Result<(), LeaseError> {
-        self.adjust(limit, i64::try_from(tokens).map_or(i64::MIN + 1, |tokens| -tokens))
-    }
-
-    /// Keeps what was consumed and writes the adjustments, if there are any. Queued at the call: awaiting only waits
-    /// until it is stored, and dropping the [`Settlement`] lets it go on by itself. Further calls do nothing.
-    ///
-    /// The write rides along with the bucket's next one, or goes out by itself after the limiter's
-    /// [`flush_delay`](crate::RateLimiterBuilder::flush_delay); at once if the [`Settlement`] is awaited. Without
-    /// adjustments there is nothing to write, and it resolves at once.
-    pub fn commit(&self) -> Settlement {
-        self.settle(Hold::keep)
-    }
-
-    /// Gives everything back, adjustments forgotten. Queued at the call, as [`commit`](Lease::commit) is. Does nothing
-    /// on a settled lease.
-    ///
-    /// A refund is worth what the bucket had room for since the tokens were taken: where it has refilled meanwhile,
-    /// less than was taken (see [`guide::engine`](crate::guide::engine)).
-    pub fn roll_back(&self) -> Settlement {
-        self.settle(|hold, _| hold.give_back())
-    }
-
-    /// Ends the lease with `end` for each hold, once.
-    fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
-        let mut state = self.lock();
-        let LeaseState { phase, holds, deltas, .. } = &mut *state;
-        if std::mem::replace(phase, LeasePhase::Settled) == LeasePhase::Settled {
-            return Settlement::of(Vec::new());
-        }
-        let booked = holds.iter_mut().filter_map(|hold| {
-            let booked = end(hold, deltas)?;
-            Some((Arc::clone(hold.lane()), booked))
-        });
-        Settlement::of(booked.collect())
-    }
-
-    /// Returns true once the lease is committed or rolled back.
-    pub fn is_settled(&self) -> bool {
-        self.lock().phase == LeasePhase::Settled
     }
 }

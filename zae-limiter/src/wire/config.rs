@@ -13,24 +13,27 @@
 //! A level is one item, and the most specific level that has limits applies as a whole. An item with attributes of
 //! newer clients that change what a limit means is not half understood: it is read as [`Unsupported`].
 
-use std::collections::BTreeMap;
+mod limits;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{
-    keys::{self, limit_attr},
-    values::{get_s, item, n, s},
-};
+pub(crate) use limits::{dropped, encode_limits};
+
 use crate::{
     error::{RepositoryError, Unsupported},
     model::{
         access::{Access, ConfigTarget},
-        limit::{Limit, Limits},
-        name::{EntityId, LimitName, LimitScope, ResourceName},
-        schedule::Resets,
+        limit::Limits,
+        name::{EntityId, LimitScope, ResourceName},
         status::StoredPolicy,
     },
-    wire::{Item, expression::Key, schedule},
+    wire::{
+        Item,
+        config::limits::{decode_limits, unsupported},
+        expression::Key,
+        keys,
+        values::{get_n, get_s, item, n, s},
+    },
 };
 
 /// The outage policy.
@@ -39,18 +42,6 @@ pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";
 pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
 /// The switch of an operator.
 pub(crate) const DISABLED: &str = "disabled";
-/// Attributes of newer clients that change what a limit means.
-const UNSUPPORTED: [&str; 1] = ["cascade"];
-/// The time zone of all schedules of an item.
-const ZONE: &str = "sched_tz";
-/// The instants at which a quota is restored.
-const RESETS: &str = "rsched";
-/// Windowed limits of newer clients have this prefix, so that older clients don't take them for rates.
-const WINDOW_PREFIX: &str = "w_";
-/// The beginning of a limit's attributes.
-const LIMIT_PREFIX: &str = "l_";
-/// Capacity, refill amount and period.
-const FIELDS: [&str; 3] = ["cp", "ra", "rp"];
 
 /// The configuration item that an operation is about.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +158,7 @@ impl StoredConfig {
             Some("block") => Some(StoredPolicy::Block),
             Some(other) => return Err(malformed(format!("{ON_UNAVAILABLE} is {other:?}, neither allow nor block"))),
         };
-        let days = super::values::get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
+        let days = get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
         Ok(Self { limits, on_unavailable, audit_retention_days: days, access: access(item), unsupported })
     }
 
@@ -188,60 +179,6 @@ impl StoredConfig {
     }
 }
 
-/// The field that marks a soft limit.
-const SOFT: &str = "soft";
-
-/// Reads the limits, each of which must be complete.
-fn decode_limits(item: &Item) -> Result<Option<Limits>, RepositoryError> {
-    let malformed = |problem: String| RepositoryError::Malformed { key: key_text(item), problem };
-    let mut found: BTreeMap<&str, [Option<u64>; 3]> = BTreeMap::new();
-    let mut soft: Vec<&str> = Vec::new();
-    for (name, value) in item {
-        let Some((limit, field)) = keys::parse_limit_attr(name) else { continue };
-        if field == SOFT && *value == AttributeValue::Bool(true) {
-            soft.push(limit);
-        }
-        let Some(index) = FIELDS.iter().position(|known| *known == field) else { continue };
-        let number = value.as_n().ok().and_then(|text| text.parse().ok());
-        let number = number.ok_or_else(|| malformed(format!("attribute {name} is not a whole number")))?;
-        found.entry(limit).or_default()[index] = Some(number);
-    }
-    let mut limits = Vec::with_capacity(found.len());
-    for (name, fields) in found {
-        let [Some(capacity), Some(refill), Some(period)] = fields else {
-            return Err(malformed(format!("limit {name} lacks capacity, refill amount or period")));
-        };
-        let limit = match resets(item, name)? {
-            Some(resets) if refill == 0 => Limit::stored_quota(name, capacity, period, resets),
-            Some(_) => {
-                return Err(malformed(format!("limit {name} is refilled, and restored at certain instants too")));
-            }
-            None => Limit::of_seconds(name, capacity, refill, period),
-        };
-        let limit = limit.map_err(|error| malformed(format!("limit {name}: {error}")))?;
-        limits.push(if soft.contains(&name) { limit.soft() } else { limit });
-    }
-    if limits.is_empty() {
-        return Ok(None);
-    }
-    Limits::new(limits).map(Some).map_err(|error| malformed(error.to_string()))
-}
-
-/// The instants at which the limit called `name` is restored.
-///
-/// # Errors
-/// `Unsupported` when they cannot be read: a newer client wrote them, or knows another zone.
-fn resets(item: &Item, name: &str) -> Result<Option<Resets>, RepositoryError> {
-    let attribute = limit_attr(name, RESETS);
-    let Some(value) = item.get(&attribute) else { return Ok(None) };
-    let zone = item.get(ZONE).map(|zone| zone.as_s().map(String::as_str));
-    let read = match (value.as_s(), zone.transpose()) {
-        (Ok(text), Ok(zone)) => schedule::resets(text, zone).ok(),
-        _ => None,
-    };
-    read.ok_or_else(|| Unsupported { attribute, item: key_text(item) }.into())
-}
-
 /// The item's key, for messages.
 fn key_text(item: &Item) -> String {
     format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
@@ -256,33 +193,6 @@ pub(crate) fn access(item: &Item) -> StoredAccess {
         Some(AttributeValue::Bool(true)) => StoredAccess::Set(Access::Disabled),
         Some(_) => StoredAccess::Other(unsupported()),
     }
-}
-
-/// The first attribute that would change what the limits mean.
-fn unsupported(item: &Item) -> Option<String> {
-    let foreign = |name: &str| {
-        let field = || {
-            keys::parse_limit_attr(name).is_none_or(|(_, field)| match field {
-                SOFT => !item.get(name).is_some_and(AttributeValue::is_bool),
-                field => !FIELDS.contains(&field) && field != RESETS,
-            })
-        };
-        UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
-    };
-    item.keys().filter(|name| foreign(name)).min().cloned()
-}
-
-/// The attributes of `limits`.
-pub(crate) fn encode_limits(limits: &Limits) -> impl Iterator<Item = (String, AttributeValue)> {
-    limits.iter().flat_map(|limit| {
-        let name = |field| limit_attr(limit.name().as_str(), field);
-        let rate = [
-            (name("cp"), n(limit.capacity())),
-            (name("ra"), n(limit.refill_amount())),
-            (name("rp"), n(limit.refill_period().as_secs())),
-        ];
-        rate.into_iter().chain(limit.is_soft().then(|| (name(SOFT), AttributeValue::Bool(true))))
-    })
 }
 
 /// The item that configures `limits` at `level`. What `before` holds beside limits and policy is kept.
@@ -309,15 +219,10 @@ pub(crate) fn encode(
 /// The attributes that a replacement or deletion depends on without changing them: they are conditions of it.
 pub(crate) const GUARDED: [&str; 5] = ["GSI3PK", AUDIT_RETENTION_DAYS, DISABLED, "cascade", "sched_tz"];
 
-/// The names of the limits that `before` has and `after` has not.
-pub(crate) fn dropped<'a>(before: &'a Limits, after: Option<&Limits>) -> Vec<&'a LimitName> {
-    let gone = |name: &&LimitName| after.is_none_or(|after| after.get(name.as_str()).is_none());
-    before.iter().map(Limit::name).filter(gone).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limit::Limit;
 
     fn config(attributes: &[(&str, AttributeValue)]) -> Item {
         let mut config = item([("PK", s("ns/SYSTEM#")), ("SK", s("#CONFIG"))]);

@@ -23,8 +23,9 @@ use crate::{
     },
     engine::{
         lane::{
-            Lane, RecentImage,
+            Lane,
             ask::{Ask, AskOutcome, Pending, Refusal},
+            memory::RecentImage,
         },
         telemetry::Refuser,
     },

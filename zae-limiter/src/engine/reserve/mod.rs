@@ -42,6 +42,7 @@
 
 pub(crate) mod demand;
 pub(crate) mod lots;
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -51,9 +52,9 @@ use tokio::time::Instant;
 
 use crate::{
     bucket::{
-        Amounts, MILLI,
+        Amounts,
         incarnation::Incarnation,
-        kind::{AppliedLimit, Kind},
+        kind::AppliedLimit,
         limit_set::LimitSet,
         refund::{Baseline, Settled},
     },
@@ -65,11 +66,7 @@ use crate::{
         telemetry::Grants,
     },
     model::name::LimitName,
-    random::Random,
 };
-
-/// One part in this many of the capacity is the most that one process holds.
-const SHARE: i64 = 200;
 
 /// Tokens debited ahead of use.
 #[derive(Debug)]
@@ -198,46 +195,11 @@ impl LaneReserve {
         self.incarnation.as_ref()
     }
 
-    /// Tells if more has to be fetched, and makes the caller the only one that does: the next is told so after an
-    /// eighth of a life.
-    #[inline]
-    fn rest_after(&mut self, amounts: &[i64], now: Instant) -> ReserveState {
-        let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
-        let low = self.lots.total().iter().zip(&self.low).zip(amounts).any(runs_low);
-        if !low || now < self.next_fetch || self.exhausted(now).is_some() {
-            return ReserveState::Enough;
-        }
-        self.next_fetch = now + self.life / 8;
-        ReserveState::Low
-    }
-
     /// Notes an ask that found too little here.
     pub(crate) fn missed(&mut self, limit_set: &Arc<LimitSet>, amounts: &[i64]) {
         if self.is_for(limit_set) {
             self.demand.offered(amounts);
         }
-    }
-
-    /// Returns the time that an ask has to wait because the bucket was nearly empty a moment ago; `None` when the
-    /// bucket is to be asked.
-    pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
-        let wait = self.exhausted(now)?;
-        // An amount that no reserve can hold is always decided by the bucket.
-        let limits = || self.limit_set.applied.iter().zip(amounts);
-        let fits = limits().all(|(limit, amount)| *amount <= most(&limit.kind) || limit.is_soft());
-        // A soft limit refuses nobody: what it lacks here the bucket lets pass.
-        let short = limits().zip(self.lots.total()).any(|((limit, amount), held)| !limit.lets_pass(*amount, *held));
-        (fits && short && self.is_for(limit_set)).then_some(wait)
-    }
-
-    /// Returns the time for which the bucket is not asked; `None` when it may be.
-    fn exhausted(&self, now: Instant) -> Option<Duration> {
-        self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
-    }
-
-    /// Returns true if the bucket had too little the last time, so that whoever asks it competes for what comes in.
-    pub(crate) fn is_scarce(&self) -> bool {
-        self.rationed_until.is_some()
     }
 
     /// Mt here, by limit.
@@ -283,51 +245,6 @@ impl LaneReserve {
         amounts.iter().zip(&paid).map(|(amount, paid)| amount - paid).collect()
     }
 
-    /// Computes the amounts to debit ahead, given what the bucket has `left` once everybody is served; `None` when
-    /// nothing.
-    ///
-    /// The demand of three quarters of a life, less what is here; no more than the share of the capacity and half of
-    /// what is left. Where half of what is left would not last a life, all of that half. Nothing where asks are rare,
-    /// or so large that a process's share would serve but a few of them: there a reserve would only keep tokens from
-    /// others.
-    pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
-        self.lots.expire(now);
-        self.demand.fold(now);
-        if !self.is_worthwhile() {
-            self.low.iter_mut().for_each(|low| *low = 0);
-            return None;
-        }
-        let mut order = Amounts::new();
-        for (slot, limit) in self.limit_set.applied.iter().enumerate() {
-            let most = most(&limit.kind);
-            let life = self.demand.during(slot, self.life).min(most);
-            let goal = self.goal(slot, most);
-            let half = if limit.is_soft() { most } else { left.get(slot).copied().unwrap_or(0) / 2 };
-            // Scarce tokens have to last until the bucket is asked again.
-            let wanted = if half < life { life } else { goal };
-            let missing = wanted.saturating_sub(self.lots.total()[slot]).min(half);
-            order.push((missing.max(0) / MILLI) * MILLI);
-            self.low[slot] = goal / 3;
-        }
-        order.iter().any(|amount| *amount > 0).then_some(order)
-    }
-
-    /// Returns the amount to hold. The reserve is filled up again when a third is left, so the last of a lot is used
-    /// after three quarters of its life.
-    fn goal(&self, slot: usize, most: i64) -> i64 {
-        self.demand.during(slot, self.life * 3 / 4).min(most)
-    }
-
-    /// Returns true if asks are frequent, and small beside what this process may hold.
-    fn is_worthwhile(&self) -> bool {
-        let limits = self.limit_set.applied.iter().enumerate();
-        self.demand.is_steady()
-            && limits.map(|(slot, limit)| (slot, most(&limit.kind))).all(|(slot, most)| {
-                let goal = self.goal(slot, most);
-                goal >= self.demand.unit(slot).saturating_mul(4)
-            })
-    }
-
     /// A lot has arrived.
     pub(crate) fn fill_up(&mut self, lot: ReserveLot, incarnation: Option<&Incarnation>, now: Instant) {
         if self.incarnation.as_ref() != incarnation {
@@ -338,19 +255,6 @@ impl LaneReserve {
         self.lots.put(lot);
         self.next_fetch = now;
         self.used_at = now;
-    }
-
-    /// Notes what a write or a lost condition has just shown: `left` once everybody is served.
-    pub(crate) fn observe(&mut self, left: &[i64], now: Instant, random: &Random) {
-        self.demand.fold(now);
-        self.left = left.into();
-        let limits = self.limit_set.applied.iter().enumerate();
-        let scarce = self.is_worthwhile()
-            && limits.clone().filter(|(_, limit)| !limit.is_soft()).any(|(slot, limit)| {
-                let life = self.demand.during(slot, self.life).min(most(&limit.kind));
-                left.get(slot).is_some_and(|left| *left < life)
-            });
-        self.rationed_until = scarce.then(|| now + self.life.mul_f64(random.of(0.5..=1.5)));
     }
 
     /// Returns true if the reserve is granted from, and so will be filled up again before long.
@@ -413,9 +317,4 @@ impl LaneReserve {
     pub(crate) fn report(&mut self) -> Grants {
         std::mem::take(&mut self.grants)
     }
-}
-
-/// The most that one process holds of a limit, in mt: one token less than its share of the capacity.
-fn most(kind: &Kind) -> i64 {
-    (kind.ceiling() / SHARE / MILLI * MILLI - MILLI).max(0)
 }

@@ -11,7 +11,7 @@ use crate::{
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending, SettleFailure, SettleOutcome},
-            drive::{MAX_LOST, request::WriteDraft},
+            drive::{answer::MAX_LOST, request::WriteDraft},
         },
         telemetry::{self, Under},
     },

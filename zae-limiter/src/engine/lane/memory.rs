@@ -1,0 +1,172 @@
+//! A lane's memory of its bucket: the image it was last seen with, how far that may be believed, and whether neighbours
+//! write it too.
+//!
+//! All of it is under the lane's one lock, and every method takes it for a few comparisons only.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Lane, lock, refuse};
+use crate::{
+    bucket::{
+        Amounts,
+        image::{Balance, Image, LimitImage},
+        kind::AppliedLimit,
+        limit_set::LimitSet,
+        refund::{self, Baseline, Booking},
+        soft,
+    },
+    engine::lane::{ask::Pending, decide::Freshness},
+};
+
+/// Time for which an image may say no without the store being asked. Tokens that others give back are seen after this
+/// time.
+const RECHECK: Duration = Duration::from_secs(1);
+/// Time for which a bucket counts as contended after its writes met those of others, in ms of the clock that refills
+/// it. A neighbour that has left the bucket alone since then has left it full for us.
+const CROWDED_MS: i64 = 1_000;
+
+/// A bucket as it was a moment ago.
+#[derive(Debug)]
+pub(crate) struct RecentImage {
+    /// The bucket as the last write or read showed it.
+    pub(crate) image: Arc<Image>,
+    /// Settlements that are booked but not written.
+    pub(crate) booked: Vec<Booking>,
+    /// Time until that is written.
+    pub(crate) written_in: Duration,
+}
+
+/// Tells if a write or a read found the bucket as it was last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contention {
+    /// Nobody has written in between.
+    Nobody,
+    /// A neighbour has.
+    Somebody,
+}
+
+impl Lane {
+    /// The bucket as last seen.
+    pub(crate) fn image(&self) -> Option<Arc<Image>> {
+        lock(&self.state).image.clone()
+    }
+
+    /// Remembers the bucket as a write returned it (`None`: there is none).
+    pub(crate) fn remember(&self, image: Option<Arc<Image>>) {
+        let mut state = lock(&self.state);
+        state.image = image;
+        // Not all processes should ask again at the same moment.
+        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(self.shared.random.of(0.75..=1.0)));
+    }
+
+    /// Remembers a bucket that was seen in place of `before`, unless another was seen since.
+    pub(super) fn remember_instead_of(&self, before: Option<&Arc<Image>>, image: Arc<Image>) {
+        let mut state = lock(&self.state);
+        let is_same = match (&state.image, before) {
+            (Some(known), Some(before)) => Arc::ptr_eq(known, before),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            state.image = Some(image);
+        }
+    }
+
+    /// Notes the balances that `image` shows at `now` (epoch ms) for the limits of `limit_set`. Returns the baseline
+    /// of the tokens that were just taken.
+    pub(super) fn observe(&self, limit_set: &Arc<LimitSet>, image: &Image, balances: &[Balance], now: i64) -> Baseline {
+        let nets = refund::nets(image, &limit_set.applied, balances);
+        let since = lock(&self.state).peaks.observe(limit_set, image.shards(), &nets, now);
+        let resets_by_hand = if image.calendar_quota().is_some() {
+            let stored = |limit: &AppliedLimit| image.limit(limit.name.as_str()).map_or(0, LimitImage::resets_by_hand);
+            limit_set.applied.iter().map(stored).collect()
+        } else {
+            Amounts::new()
+        };
+        Baseline { nets, at: now, since, resets_by_hand }
+    }
+
+    /// Notes what a write of this process has refunded.
+    pub(super) fn refunded(&self, limit_set: &LimitSet, booked: &[Booking]) {
+        if booked.iter().all(|booking| booking.parts.is_empty()) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        for booking in booked {
+            let Some(slot) = limit_set.applied.iter().position(|limit| limit.name == booking.name) else { continue };
+            booking.parts.iter().for_each(|(since, amount)| state.peaks.refunded(slot, *since, *amount));
+        }
+    }
+
+    /// Works out the effect of settlements on `image`.
+    pub(super) fn booked(&self, pending: &[Pending], image: &Image, shards: u32, now: i64) -> Vec<Booking> {
+        refuse::booked(pending, image, &lock(&self.state).peaks, shards, now)
+    }
+
+    /// Returns true if callers have to read their limits again, because of what newer clients left on the bucket, or
+    /// because its stamps contradict `limit_set`, which may be copied onto it until `soft_until` (epoch ms). This is so
+    /// once, until it is gone.
+    pub(super) fn doubts(&self, image: &Image, limit_set: &LimitSet, soft_until: Option<i64>) -> bool {
+        let contradicts = soft::contradicts(image, &limit_set.applied, soft_until, self.shared.clock.now_ms());
+        let doubted = contradicts || !image.leftovers.is_empty();
+        let known = std::mem::replace(&mut lock(&self.state).doubted, doubted);
+        doubted && !known
+    }
+
+    /// Makes the next write ask the store, whatever the image says.
+    pub(crate) fn distrust(&self) {
+        lock(&self.state).trusted_until = None;
+    }
+
+    /// Notes whether a neighbour has written since the last image.
+    pub(super) fn met(&self, neighbour: Contention) {
+        lock(&self.state).shared = neighbour == Contention::Somebody;
+    }
+
+    /// Returns true if a neighbour was seen the last time.
+    pub(super) fn is_shared(&self) -> bool {
+        lock(&self.state).shared
+    }
+
+    /// Notes that at `now` (epoch ms) one write after the other had met those of neighbours.
+    pub(super) fn crowd(&self, now: i64) {
+        lock(&self.state).crowded_at = Some(now);
+    }
+
+    /// Returns true if neighbours are expected to write in between at `now` (epoch ms).
+    pub(super) fn is_crowded(&self, now: i64) -> bool {
+        // A clock that was turned back says nothing: the next loss does.
+        lock(&self.state).crowded_at.is_some_and(|at| (0..CROWDED_MS).contains(&now.saturating_sub(at)))
+    }
+
+    /// Tells if the image is new enough to say no.
+    pub(crate) fn freshness(&self) -> Freshness {
+        let trusted = lock(&self.state).trusted_until.is_some_and(|until| Instant::now() < until);
+        if trusted { Freshness::Fresh } else { Freshness::Stale }
+    }
+
+    /// The bucket as last seen and what is booked on top, if that is all there is to know.
+    pub(crate) fn recent(&self) -> Option<RecentImage> {
+        let state = lock(&self.state);
+        let trusted = state.trusted_until.is_some_and(|until| Instant::now() < until);
+        if !trusted || state.settling {
+            return None;
+        }
+        let (image, pending) = (state.image.clone()?, state.queue.pending());
+        let booked = if pending.is_empty() {
+            Vec::new()
+        } else {
+            refuse::booked(pending, &image, &state.peaks, image.shards(), self.shared.clock.now_ms())
+        };
+        let flush_at = state.queue.flush_at();
+        let written_in = flush_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        Some(RecentImage { image, booked, written_in })
+    }
+
+    /// Takes an image that came along with another read, unless a write has shown a better one.
+    pub(crate) fn offer(&self, image: Image) {
+        lock(&self.state).image.get_or_insert_with(|| Arc::new(image));
+    }
+}

@@ -1,0 +1,95 @@
+//! The end of a lease: what its owner notes until then, and the one settlement.
+
+use std::sync::Arc;
+
+use super::{Lease, LeasePhase, LeaseState};
+use crate::{
+    engine::lane::hold::{Booked, Hold},
+    error::{LeaseError, ValidationError, ValidationReason},
+    limiter::settlement::Settlement,
+    model::{limit::MAX_TOKENS, name::LimitName},
+};
+
+impl Lease {
+    /// Notes that `delta` whole tokens more (or, negative, fewer) were consumed from `limit` than was taken. Never
+    /// refused for capacity: the work is done, and a balance may go into debt. Written by [`commit`](Lease::commit); a
+    /// lease never gives back more than it took.
+    ///
+    /// `delta` is in whole tokens, between −[`MAX_TOKENS`] and [`MAX_TOKENS`] in sum. Adjustments of one limit add up.
+    /// They are local until the commit: no call, no await.
+    ///
+    /// # Errors
+    /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply,
+    /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
+    pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
+        let mut state = self.lock();
+        let LeaseState { phase: LeasePhase::Open, holds, deltas } = &mut *state else {
+            return Err(LeaseError::Settled);
+        };
+        let limit = limit.as_ref();
+        let taken = || holds.iter().flat_map(Hold::taken).map(|(name, _)| name);
+        let known = || taken().chain(self.granted_blindly().iter().map(|(name, _)| name));
+        let Some(name) = known().find(|name| name.as_str() == limit).cloned() else {
+            let mut names: Vec<&str> = known().map(LimitName::as_str).collect();
+            names.dedup();
+            return Err(LeaseError::UnknownLimit { name: limit.chars().take(64).collect(), known: names.join(", ") });
+        };
+        let known = deltas.iter_mut().find(|(known, _)| *known == name);
+        let sum = known.as_ref().map_or(0, |(_, sum)| *sum).saturating_add(delta);
+        if sum.unsigned_abs() > MAX_TOKENS {
+            let reason = ValidationReason::TooLarge { max: MAX_TOKENS };
+            return Err(ValidationError::new("adjustment", delta.to_string(), reason).into());
+        }
+        match known {
+            Some((_, known)) => *known = sum,
+            None => deltas.push((name, sum)),
+        }
+        Ok(())
+    }
+
+    /// Notes that `tokens` whole tokens fewer were consumed from `limit` than was taken: `adjust` by the negative.
+    ///
+    /// # Errors
+    /// As [`adjust`](Lease::adjust).
+    pub fn release(&self, limit: impl AsRef<str>, tokens: u64) -> Result<(), LeaseError> {
+        self.adjust(limit, i64::try_from(tokens).map_or(i64::MIN + 1, |tokens| -tokens))
+    }
+
+    /// Keeps what was consumed and writes the adjustments, if there are any. Queued at the call: awaiting only waits
+    /// until it is stored, and dropping the [`Settlement`] lets it go on by itself. Further calls do nothing.
+    ///
+    /// The write rides along with the bucket's next one, or goes out by itself after the limiter's
+    /// [`flush_delay`](crate::RateLimiterBuilder::flush_delay); at once if the [`Settlement`] is awaited. Without
+    /// adjustments there is nothing to write, and it resolves at once.
+    pub fn commit(&self) -> Settlement {
+        self.settle(Hold::keep)
+    }
+
+    /// Gives everything back, adjustments forgotten. Queued at the call, as [`commit`](Lease::commit) is. Does nothing
+    /// on a settled lease.
+    ///
+    /// A refund is worth what the bucket had room for since the tokens were taken: where it has refilled meanwhile,
+    /// less than was taken (see [`guide::engine`](crate::guide::engine)).
+    pub fn roll_back(&self) -> Settlement {
+        self.settle(|hold, _| hold.give_back())
+    }
+
+    /// Ends the lease with `end` for each hold, once.
+    fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
+        let mut state = self.lock();
+        let LeaseState { phase, holds, deltas, .. } = &mut *state;
+        if std::mem::replace(phase, LeasePhase::Settled) == LeasePhase::Settled {
+            return Settlement::of(Vec::new());
+        }
+        let booked = holds.iter_mut().filter_map(|hold| {
+            let booked = end(hold, deltas)?;
+            Some((Arc::clone(hold.lane()), booked))
+        });
+        Settlement::of(booked.collect())
+    }
+
+    /// Returns true once the lease is committed or rolled back.
+    pub fn is_settled(&self) -> bool {
+        self.lock().phase == LeasePhase::Settled
+    }
+}
