@@ -9,6 +9,7 @@ use zae_tower::{
     extract::{Extractor, StoredLimits},
     llm::{Accounting, LlmCost},
     resource::DefaultResource,
+    standing::StandingHandler,
 };
 
 use crate::current;
@@ -153,6 +154,12 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// ```
     pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
         ZaeLimit { limit: self.limit.llm(accounting), render: self.render }
+    }
+
+    /// Returns a handler that answers with the limits and the usage of the caller's own entity; see
+    /// [`standing`](crate::standing()), which makes a service of it.
+    pub fn standing(&self) -> StandingHandler<E> {
+        self.limit.standing()
     }
 
     /// The limiter that decides.

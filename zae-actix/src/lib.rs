@@ -102,6 +102,7 @@ mod payload;
 pub mod resource;
 mod service;
 pub mod skip;
+mod standing_route;
 mod translate;
 
 pub use body::ResponseBody;
@@ -112,6 +113,7 @@ pub use http;
 pub use layer::ZaeLimit;
 pub use payload::RequestBody;
 pub use service::ZaeLimitService;
+pub use standing_route::standing;
 pub use zae_tower::{self, *};
 
 /// A request as extractors see it: method, target and headers, and of the extensions [`EntityId`], [`PeerIp`] and

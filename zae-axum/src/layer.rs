@@ -9,6 +9,7 @@ use zae_tower::{
     Cost, EntityId, Limits, RateLimiter, Refusal, RequestHead, ResourceName, Settings, ZaeLimitService,
     extract::{Extractor, StoredLimits},
     llm::{Accounting, LlmCost},
+    standing::StandingHandler,
 };
 
 use crate::{
@@ -129,6 +130,12 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
     /// [`zae_tower::ZaeLimit::llm`].
     pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
         self.limit.llm(accounting).into()
+    }
+
+    /// Returns a handler that answers with the limits and the usage of the caller's own entity; see
+    /// [`standing`](crate::standing()), which makes a route of it.
+    pub fn standing(&self) -> StandingHandler<E> {
+        self.limit.standing()
     }
 
     /// The limiter that decides.

@@ -69,6 +69,7 @@ mod layer;
 mod lease;
 mod rejection;
 pub mod resource;
+mod standing_route;
 
 pub use charge::{
     Charge, ChargeFn, Charged, IntoCharge, RouteLimit, RouteLimitFuture, RouteLimitLayer, RouteLimitService,
@@ -78,6 +79,8 @@ pub use connect::OnAxum;
 pub use decision::RateLimited;
 pub use error::LimitError;
 pub use layer::ZaeLimit;
+
 pub use lease::Lease;
 pub use rejection::NotLimited;
+pub use standing_route::standing;
 pub use zae_tower::{self, *};

@@ -19,6 +19,7 @@ use crate::{
     resource::DefaultResource,
     service::ZaeLimitService,
     settings::Settings,
+    standing::StandingHandler,
     telemetry::Notices,
 };
 
@@ -245,6 +246,12 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         L: Extract<R> + Extractor<Output = Limits>,
     {
         self.gate.pass(request)
+    }
+
+    /// Returns a handler that answers with the limits and the usage of the caller's own entity, for a route of your own
+    /// API; see [`standing`](crate::standing).
+    pub fn standing(&self) -> StandingHandler<E> {
+        StandingHandler::new(self.gate.limiter.clone(), Arc::clone(&self.gate.entity))
     }
 
     /// The limiter that decides.

@@ -132,6 +132,7 @@ mod service;
 mod settings;
 pub mod settle;
 pub mod skip;
+pub mod standing;
 mod telemetry;
 
 /// Building blocks for adapters: the parts of their extractors and, for frameworks that are not made of Tower services,

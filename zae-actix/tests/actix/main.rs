@@ -12,3 +12,4 @@ mod llm;
 mod parity;
 mod server;
 mod settings;
+mod standing;

@@ -6,4 +6,5 @@ mod handlers;
 mod request_path;
 mod routes;
 mod server;
+mod standing;
 mod support;

@@ -262,8 +262,8 @@ impl Repository {
         &self.inner.clock
     }
 
-    /// The wall clock's time, in epoch ms.
-    pub(crate) fn now_ms(&self) -> i64 {
+    /// Returns the time of the repository's [clock](crate::RepositoryBuilder::clock), in ms since 1970.
+    pub fn now_ms(&self) -> i64 {
         self.inner.clock.now_ms()
     }
 

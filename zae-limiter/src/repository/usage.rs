@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use super::Repository;
 use crate::{
     error::{RepositoryError, ValidationError, ValidationReason},
-    model::usage::{UsageOf, UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageWindow},
+    model::{
+        name::{EntityId, IntoName, ResourceName},
+        usage::{UsageOf, UsagePage, UsageQuery, UsageSnapshot, UsageSummary, UsageWindow},
+    },
     store::{Order, Query},
     wire::{Item, keys, time, usage},
 };
@@ -139,6 +142,39 @@ impl Repository {
             }
             request = request.start(read.next);
         }
+    }
+
+    /// Reads the snapshot of the window that now lies in; `None` if nothing is counted in it yet.
+    ///
+    /// Late by the seconds that the aggregator takes. Costs half a read unit. Windows of a length that this version
+    /// does not know have no snapshot here.
+    ///
+    /// Cancel safe: it only reads.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Invalid`] for an invalid name, [`RepositoryError::Store`] when the table cannot be read.
+    ///
+    /// ```
+    /// # async fn f(repository: zae_limiter::Repository) -> Result<(), zae_limiter::RepositoryError> {
+    /// use zae_limiter::usage::UsageWindow;
+    /// let today = repository.current_usage("key-1", "gpt-5", &UsageWindow::Daily).await?;
+    /// println!("{:?}", today.map(|today| today.counters));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn current_usage(
+        &self,
+        entity: impl IntoName<EntityId>,
+        resource: impl IntoName<ResourceName>,
+        window: &UsageWindow,
+    ) -> Result<Option<UsageSnapshot>, RepositoryError> {
+        let (entity, resource) = (entity.into_name()?, resource.into_name()?);
+        let Some(start) = usage::window_start(self.now_ms(), window) else { return Ok(None) };
+        // Lengths that start at the same instant have keys that begin alike.
+        let begins = keys::sk_usage(resource.as_str(), &start);
+        let query = Query::table(keys::pk_entity(self.ns(), entity.as_str())).prefix(begins);
+        let page = self.store().query_page(&query).await?;
+        Ok(page.items.iter().filter_map(usage::decode).find(|snapshot| snapshot.window == *window))
     }
 
     /// Reads a page and applies the filters.

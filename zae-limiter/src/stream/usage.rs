@@ -14,8 +14,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-
 use super::{BucketChange, StreamTable};
 use crate::{
     bucket::MILLI,
@@ -97,7 +95,7 @@ impl UsageCounts {
         let tokens = change.consumed.iter().map(|(limit, mt)| (limit.clone(), mt.div_euclid(MILLI))).collect();
         let piece = Piece { sequence: sequence.clone(), tokens, overdrawn: change.overdrawn.clone() };
         for window in &self.windows {
-            let Some(start) = window_start(change.at, window) else { continue };
+            let Some(start) = usage::window_start(change.at, window) else { continue };
             let snapshot = Snapshot {
                 namespace: change.namespace.clone(),
                 entity: change.entity.clone(),
@@ -121,18 +119,6 @@ impl UsageCounts {
         };
         self.writes.into_iter().map(|(snapshot, shards)| UsageWrite { snapshot, shards: sorted(shards) }).collect()
     }
-}
-
-/// The first second of the window that `at` (epoch ms) lies in.
-fn window_start(at: i64, window: &UsageWindow) -> Option<String> {
-    let at: DateTime = Timestamp::from_millisecond(at).ok()?.to_zoned(TimeZone::UTC).datetime();
-    let start = match window {
-        UsageWindow::Hourly => at.with().minute(0).second(0).subsec_nanosecond(0).build().ok()?,
-        UsageWindow::Daily => at.date().to_datetime(jiff::civil::Time::midnight()),
-        UsageWindow::Monthly => at.date().first_of_month().to_datetime(jiff::civil::Time::midnight()),
-        UsageWindow::Other(_) => return None,
-    };
-    Some(start.strftime(usage::FORMAT).to_string())
 }
 
 impl UsageWrite {
@@ -268,21 +254,5 @@ mod tests {
             assert_eq!(addition.overdrawn.get("rpm").copied(), times, "{soft} {state:?}");
             assert_eq!((addition.events, addition.tokens["rpm"]), (1, state[1] / 1_000));
         }
-    }
-
-    #[test]
-    fn windows_start_where_the_reference_says() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
-        for (moment, hourly, daily, monthly) in [
-            ("2024-01-15T14:35:22Z", "2024-01-15T14:00:00Z", "2024-01-15T00:00:00Z", "2024-01-01T00:00:00Z"),
-            ("2024-12-31T23:59:59.999Z", "2024-12-31T23:00:00Z", "2024-12-31T00:00:00Z", "2024-12-01T00:00:00Z"),
-            ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "2024-02-01T00:00:00Z"),
-        ] {
-            let start = |window| window_start(at(moment), &window).unwrap();
-            assert_eq!(start(UsageWindow::Hourly), hourly);
-            assert_eq!(start(UsageWindow::Daily), daily);
-            assert_eq!(start(UsageWindow::Monthly), monthly);
-        }
-        assert_eq!(window_start(at("2024-01-01T00:00:00Z"), &UsageWindow::Other("weekly".to_owned())), None);
     }
 }

@@ -11,8 +11,9 @@
 use std::collections::HashMap;
 
 use jiff::{
-    ToSpan,
+    Timestamp, ToSpan,
     civil::{Date, DateTime},
+    tz::TimeZone,
 };
 
 use super::{
@@ -36,6 +37,18 @@ use crate::{
 
 /// The text form of a window's start.
 pub(crate) const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+/// The first second of the window that `at` (epoch ms) lies in.
+pub(crate) fn window_start(at: i64, window: &UsageWindow) -> Option<String> {
+    let at: DateTime = Timestamp::from_millisecond(at).ok()?.to_zoned(TimeZone::UTC).datetime();
+    let start = match window {
+        UsageWindow::Hourly => at.with().minute(0).second(0).subsec_nanosecond(0).build().ok()?,
+        UsageWindow::Daily => at.date().to_datetime(jiff::civil::Time::midnight()),
+        UsageWindow::Monthly => at.date().first_of_month().to_datetime(jiff::civil::Time::midnight()),
+        UsageWindow::Other(_) => return None,
+    };
+    Some(start.strftime(FORMAT).to_string())
+}
 
 /// The last second of a window. An unknown length, or a start that is none, gives the start.
 pub(crate) fn window_end(start: &str, window: &UsageWindow) -> String {
@@ -195,6 +208,22 @@ mod tests {
         let snapshot = decode(&item).unwrap();
         let one = |name: &str, count| BTreeMap::from([(LimitName::new(name).unwrap(), count)]);
         assert_eq!((snapshot.counters, snapshot.overdrawn), (one("tokens", 120), one("tokens", 3)));
+    }
+
+    #[test]
+    fn windows_start_where_the_reference_says() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        for (moment, hourly, daily, monthly) in [
+            ("2024-01-15T14:35:22Z", "2024-01-15T14:00:00Z", "2024-01-15T00:00:00Z", "2024-01-01T00:00:00Z"),
+            ("2024-12-31T23:59:59.999Z", "2024-12-31T23:00:00Z", "2024-12-31T00:00:00Z", "2024-12-01T00:00:00Z"),
+            ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ] {
+            let start = |window| window_start(at(moment), &window).unwrap();
+            assert_eq!(start(UsageWindow::Hourly), hourly);
+            assert_eq!(start(UsageWindow::Daily), daily);
+            assert_eq!(start(UsageWindow::Monthly), monthly);
+        }
+        assert_eq!(window_start(at("2024-01-01T00:00:00Z"), &UsageWindow::Other("weekly".to_owned())), None);
     }
 
     #[test]

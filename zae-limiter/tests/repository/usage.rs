@@ -289,6 +289,30 @@ async fn answers(repository: &Repository) -> (Vec<UsageSnapshot>, Vec<UsageSnaps
 }
 
 #[tokio::test]
+async fn the_current_window_is_the_one_that_now_lies_in() {
+    let bench = Bench::new();
+    let (_, repository) = bench.process().await;
+    let table = Table::of(&bench.store, &repository);
+    for (window, tokens) in [("hourly", 1), ("daily", 2), ("monthly", 3)] {
+        table.put(snapshot(&repository, "key-1", "gpt-4", window, &hour(0), &[("rpm", tokens)])).await;
+    }
+    let now = async || {
+        let mut used = Vec::new();
+        for window in [UsageWindow::Hourly, UsageWindow::Daily, UsageWindow::Monthly, "weekly".parse().unwrap()] {
+            let found = repository.current_usage("key-1", "gpt-4", &window).await.unwrap();
+            used.push(found.map(|snapshot| snapshot.counters["rpm"]));
+        }
+        used
+    };
+    assert_eq!(now().await, [Some(1), Some(2), Some(3), None]);
+    bench.advance(3_600_000);
+    assert_eq!(now().await, [None, Some(2), Some(3), None]);
+    bench.advance(23 * 3_600_000);
+    assert_eq!(now().await, [None, None, Some(3), None]);
+    assert_eq!(repository.current_usage("key-1", "other", &UsageWindow::Monthly).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_lean_index_gives_the_same_answers() {
     let bench = Bench::new();
     lean_table(&bench.store, "limiter").await;
