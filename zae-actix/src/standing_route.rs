@@ -12,8 +12,8 @@ use crate::{Head, ZaeLimit, current::With, translate};
 
 /// Answers `GET` with the limits and the usage of the caller's own entity, as the extractor of `limit` identifies it.
 ///
-/// The JSON is described in [`zae_tower::standing`]. A request without identity gets 401, one for which the table cannot
-/// be read 503.
+/// The JSON is described in [`zae_tower::standing`]. A request without identity gets 401, one for which the table
+/// cannot be read 503.
 ///
 /// ```
 /// # use actix_web::{App, web};

@@ -16,8 +16,8 @@ use crate::ZaeLimit;
 
 /// Answers `GET` with the limits and the usage of the caller's own entity, as the extractor of `limit` identifies it.
 ///
-/// The JSON is described in [`zae_tower::standing`]. A request without identity gets 401, one for which the table cannot
-/// be read 503. For a usage window other than a day, see
+/// The JSON is described in [`zae_tower::standing`]. A request without identity gets 401, one for which the table
+/// cannot be read 503. For a usage window other than a day, see
 /// [`StandingHandler::usage_window`](zae_tower::standing::StandingHandler::usage_window).
 ///
 /// ```

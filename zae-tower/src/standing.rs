@@ -61,8 +61,8 @@ pub const SCHEMA: &str = include_str!("standing.schema.json");
 
 /// Answers a request with the limits and the usage of the caller's own entity, and of no other.
 ///
-/// Made by [`ZaeLimit::standing`](crate::ZaeLimit::standing): the entity is the one that the limit's own extractor finds
-/// in the request. A request without identity gets 401, also where the limit lets such requests share an entity.
+/// Made by [`ZaeLimit::standing`](crate::ZaeLimit::standing): the entity is the one that the limit's own extractor
+/// finds in the request. A request without identity gets 401, also where the limit lets such requests share an entity.
 ///
 /// Reads the table past every cache: half a read unit for each bucket, and one for its usage in the current window.
 /// Put the route behind a limit of its own if callers may poll it.
