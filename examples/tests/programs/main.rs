@@ -2,4 +2,5 @@
 
 mod actix;
 mod llm_gateway;
+mod metrics;
 mod outgoing;

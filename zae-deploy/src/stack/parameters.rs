@@ -104,6 +104,7 @@ fn given(
         ("LambdaMemorySize", number(set.lambda_memory)),
         ("LambdaDurationThreshold", threshold(set, current)),
         ("EnableAlarms", flag(set.enable_alarms)),
+        ("EnableDashboard", flag(set.enable_dashboard)),
         ("AlarmSNSTopicArn", set.alarm_sns_topic.clone()),
         ("EnableTracing", flag(set.enable_tracing)),
         ("EnableIAM", flag(set.create_iam)),

@@ -14,9 +14,10 @@ fn given(pairs: &[(&str, &str)]) -> Parameters {
 }
 
 /// The values of the parameters that conditions depend on.
-const CHOICES: [(&str, &[&str]); 11] = [
+const CHOICES: [(&str, &[&str]); 12] = [
     ("EnableAggregator", &["true", "false"]),
     ("EnableAlarms", &["true", "false"]),
+    ("EnableDashboard", &["false", "true"]),
     ("EnableIAM", &["true", "false"]),
     ("EnableIAMRoles", &["true", "false"]),
     ("EnableProvisioner", &["true", "false"]),
@@ -56,7 +57,7 @@ fn every_combination_of_conditions_is_consistent() {
         consistent(&resolved, &given);
         combinations += 1;
     }
-    assert_eq!(combinations, 2_usize.pow(10) * 3);
+    assert_eq!(combinations, 2_usize.pow(11) * 3);
 }
 
 /// Checks what must be true of any combination.
@@ -73,6 +74,7 @@ fn consistent(resolved: &Value, given: &Parameters) {
     assert_eq!(has("AppRole"), on("EnableIAM") && on("EnableIAMRoles"), "{given:?}");
     assert_eq!(has("AcquireOnlyPolicy"), on("EnableIAM"), "{given:?}");
     assert_eq!(has("AggregatorDLQAlarm"), aggregator && on("EnableAlarms"), "{given:?}");
+    assert_eq!(has("Dashboard"), on("EnableDashboard"), "{given:?}");
     // CloudFormation refuses exports without a value.
     for output in resolved["Outputs"].as_object().unwrap().values() {
         let empty = output["Value"]["Ref"].as_str().is_some_and(|name| given.get(name).is_some_and(String::is_empty));
@@ -242,6 +244,31 @@ fn every_documented_output_is_exported_under_its_name() {
         let export = outputs[output]["Export"]["Name"]["Fn::Sub"].as_str().unwrap();
         assert_eq!(export, format!("${{AWS::StackName}}-{suffix}"));
     }
+}
+
+#[test]
+fn the_dashboard_shows_metrics_that_exist() {
+    let body = resolve::template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].clone();
+    let body = body.as_str().unwrap().replace("${AWS::StackName}", "prod").replace("${AWS::Region}", "eu-central-1");
+    assert!(!body.contains("${"), "a name that is not replaced");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let mut places = BTreeSet::new();
+    let emitted = include_str!("../../src/aggregator/handler.rs");
+    let mut of_aggregator = 0;
+    for widget in body["widgets"].as_array().unwrap() {
+        assert!(places.insert((widget["x"].as_u64(), widget["y"].as_u64())), "two widgets in one place");
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            let (namespace, name) = (metric[0].as_str().unwrap(), metric[1].as_str().unwrap());
+            if namespace == "ZaeLimiter/Aggregator" {
+                assert!(emitted.contains(&format!("(\"{name}\",")), "the aggregator emits no {name}");
+                assert_eq!((&metric[2], &metric[3]), (&"TableName".into(), &"prod".into()));
+                of_aggregator += 1;
+            } else {
+                assert!(["AWS/DynamoDB", "AWS/Lambda", "AWS/SQS"].contains(&namespace), "{namespace}");
+            }
+        }
+    }
+    assert!(of_aggregator > 5);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Promises of the crates to their dependents: the Rust version, the facts that crates.io shows, and the dependencies
 //! that do not come along.
 
+mod dashboards;
 mod names;
 mod packed;
 mod rooms;

@@ -86,6 +86,12 @@ pub(super) struct StackArgs {
     #[arg(long, value_name = "PERCENT", help_heading = "Alarms")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     lambda_duration_threshold_pct: Option<u32>,
+    /// Create a CloudWatch dashboard: capacity, throttling, contention, latency, functions, dead letters
+    #[arg(long, overrides_with = "no_dashboard", help_heading = "Alarms")]
+    enable_dashboard: bool,
+    /// No dashboard [default]
+    #[arg(long, overrides_with = "enable_dashboard", help_heading = "Alarms")]
+    no_dashboard: bool,
 
     /// Create managed policies, and roles for the functions [default]
     #[arg(long, overrides_with = "no_iam", help_heading = "IAM")]
@@ -186,6 +192,8 @@ impl StackArgs {
             no_audit_archival => disable_audit_archival;
             enable_alarms => enable_alarms;
             no_alarms => disable_alarms;
+            enable_dashboard => enable_dashboard;
+            no_dashboard => disable_dashboard;
             iam => create_iam;
             no_iam => no_iam;
             create_iam_roles => create_iam_roles;

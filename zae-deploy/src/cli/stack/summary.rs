@@ -40,6 +40,7 @@ pub(super) fn show(out: &Output, parameters: &Parameters, options: &StackOptions
     if alarms && !topic.is_empty() {
         line("Alarm SNS topic", &topic);
     }
+    line("Dashboard", able(on("EnableDashboard", false)));
     line("IAM resources", able(iam));
     if iam {
         line("IAM roles", able(on("EnableIAMRoles", false)));

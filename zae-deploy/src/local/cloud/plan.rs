@@ -14,7 +14,7 @@ use super::{
 const TAGGED: [&str; 4] = ["AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::S3::Bucket", "AWS::SQS::Queue"];
 
 /// Properties that cannot change on an existing resource, by its kind; the first is its name.
-const FIXED: [(&str, &[&str]); 9] = [
+const FIXED: [(&str, &[&str]); 10] = [
     ("AWS::DynamoDB::Table", &["TableName", "KeySchema", "LocalSecondaryIndexes"]),
     ("AWS::Lambda::Function", &["FunctionName"]),
     ("AWS::S3::Bucket", &["BucketName"]),
@@ -23,6 +23,7 @@ const FIXED: [(&str, &[&str]); 9] = [
     ("AWS::IAM::ManagedPolicy", &["ManagedPolicyName", "Path", "Description"]),
     ("AWS::SQS::Queue", &["QueueName", "FifoQueue"]),
     ("AWS::CloudWatch::Alarm", &["AlarmName"]),
+    ("AWS::CloudWatch::Dashboard", &["DashboardName"]),
     ("AWS::Lambda::EventSourceMapping", &["EventSourceArn", "StartingPosition"]),
 ];
 

@@ -116,7 +116,7 @@ fn generated(place: &ResourcePlace, logical_id: &str) -> String {
 }
 
 /// Kinds that are noted and shown, and do nothing here: the property with the name, and the ARN.
-const NOTED: [(&str, &str, &str); 13] = [
+const NOTED: [(&str, &str, &str); 14] = [
     ("AWS::IAM::Role", "RoleName", "arn:aws:iam::{account}:role/{name}"),
     ("AWS::IAM::ManagedPolicy", "ManagedPolicyName", "arn:aws:iam::{account}:policy/{name}"),
     ("AWS::IAM::Policy", "PolicyName", ""),
@@ -124,6 +124,7 @@ const NOTED: [(&str, &str, &str); 13] = [
     ("AWS::SQS::Queue", "QueueName", "arn:aws:sqs:{region}:{account}:{name}"),
     ("AWS::SQS::QueuePolicy", "", ""),
     ("AWS::CloudWatch::Alarm", "AlarmName", "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"),
+    ("AWS::CloudWatch::Dashboard", "DashboardName", ""),
     ("AWS::SNS::Topic", "TopicName", "arn:aws:sns:{region}:{account}:{name}"),
     ("AWS::KMS::Key", "", "arn:aws:kms:{region}:{account}:key/{name}"),
     ("AWS::KMS::Alias", "AliasName", ""),

@@ -85,6 +85,18 @@ impl StackOptionsBuilder {
         self
     }
 
+    /// Enables the CloudWatch dashboard.
+    pub fn enable_dashboard(mut self) -> Self {
+        self.set.enable_dashboard = Some(true);
+        self
+    }
+
+    /// Disables the CloudWatch dashboard.
+    pub fn disable_dashboard(mut self) -> Self {
+        self.set.enable_dashboard = Some(false);
+        self
+    }
+
     /// The ARN of the SNS topic that alarms notify; empty for none.
     pub fn alarm_sns_topic(mut self, arn: impl Into<String>) -> Self {
         self.set.alarm_sns_topic = Some(arn.into());

@@ -49,7 +49,7 @@ pub(in crate::stack) enum Recovery {
 /// | `snapshot_windows` | `hourly,daily` |
 /// | `usage_retention_days`, `audit_retention_days` | 90 |
 /// | `enable_aggregator`, `enable_alarms`, `enable_audit_archival`, `create_iam` | true |
-/// | `create_iam_roles`, `enable_tracing`, `enable_deletion_protection` | false |
+/// | `create_iam_roles`, `enable_tracing`, `enable_deletion_protection`, `enable_dashboard` | false |
 /// | `pitr_recovery_days` | none: no point-in-time recovery |
 /// | `log_retention_days` | 30 |
 /// | `lambda_timeout`, `lambda_memory` | 60 s, 256 MB |
@@ -108,6 +108,7 @@ pub(in crate::stack) struct Set {
     pub(in crate::stack) lambda_timeout: Option<u32>,
     pub(in crate::stack) lambda_memory: Option<u32>,
     pub(in crate::stack) enable_alarms: Option<bool>,
+    pub(in crate::stack) enable_dashboard: Option<bool>,
     pub(in crate::stack) alarm_sns_topic: Option<String>,
     pub(in crate::stack) lambda_duration_threshold_pct: Option<u32>,
     pub(in crate::stack) permission_boundary: Option<String>,
