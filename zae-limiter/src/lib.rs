@@ -145,6 +145,7 @@ pub use model::{
     limit::{Limit, Limits, MAX_LIMITS, MAX_PERIOD, MAX_TOKENS},
     name::{EntityId, IntoName, LimitName, LimitScope, NamespaceId, NamespaceName, Principal, ResourceName, StackName},
     pause::Pause,
+    quota::QuotaBuilder,
     reserve::Reserve,
     status::{LimitStatus, OnUnavailable, StoredPolicy},
     unsettled::Unsettled,

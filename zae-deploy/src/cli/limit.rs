@@ -82,7 +82,8 @@ fn seconds(period: &str) -> Option<u64> {
 /// Of a quota: `day: 100 quota (resets "0 0 * * *" UTC)`.
 pub(crate) fn shown(limit: &Limit) -> String {
     if let Some(resets) = limit.reset_schedule() {
-        return format!("{}: {} quota (resets {resets})", limit.name(), count(limit.capacity()));
+        let soft = if limit.is_soft() { " (soft)" } else { "" };
+        return format!("{}: {} quota (resets {resets}){soft}", limit.name(), count(limit.capacity()));
     }
     let burst = if limit.capacity() == limit.refill_amount() {
         String::new()

@@ -20,6 +20,7 @@
 //! # Ok::<(), zae_deploy::manifest::ManifestError>(())
 //! ```
 
+mod limit;
 mod node;
 mod normal;
 mod problem;

@@ -31,7 +31,7 @@ pub(super) enum Value {
     /// A number that is negative, has a fraction or is too large: never valid, kept for the message.
     Number(String),
     Text(String),
-    List,
+    List(Vec<Node>),
     Map(Vec<Entry>),
 }
 
@@ -43,7 +43,7 @@ impl Value {
             Self::Flag(_) => "true or false",
             Self::Whole(_) | Self::Number(_) => "a number",
             Self::Text(_) => "text",
-            Self::List => "a list",
+            Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
         }
     }
@@ -85,7 +85,10 @@ impl Node {
             Raw::Whole(number) => Value::Whole(number),
             Raw::Number(text) => Value::Number(text),
             Raw::Text(text) => Value::Text(text),
-            Raw::List => Value::List,
+            Raw::List(items) => {
+                let item = |(index, item): (usize, Spanned<Raw>)| Self::of(item, &format!("{path}.{index}"), problems);
+                Value::List(items.into_iter().enumerate().map(item).collect())
+            }
             Raw::Map(raw) => Value::Map(Self::entries(raw, path, problems)),
         };
         Self { place, value }
@@ -123,7 +126,7 @@ impl Node {
                 whole.map_or_else(|| Value::Number(number.to_string()), Value::Whole)
             }
             serde_json::Value::String(text) => Value::Text(text.clone()),
-            serde_json::Value::Array(_) => Value::List,
+            serde_json::Value::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
             serde_json::Value::Object(map) => {
                 let entry = |(key, value): (&String, &serde_json::Value)| Entry {
                     key: key.clone(),
@@ -161,7 +164,7 @@ enum Raw {
     Whole(u64),
     Number(String),
     Text(String),
-    List,
+    List(Vec<Spanned<Raw>>),
     Map(Vec<RawEntry>),
 }
 
@@ -204,8 +207,11 @@ impl<'de> Deserialize<'de> for Raw {
                 Ok(Raw::Text(text.to_owned()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Raw, A::Error> {
-                while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                Ok(Raw::List)
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Raw::List(items))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
                 let mut entries = Vec::new();

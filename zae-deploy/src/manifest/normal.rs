@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use zae_limiter::{Limits, StoredPolicy, access::Access};
+use zae_limiter::{Limit, Limits, StoredPolicy, access::Access};
 
 use super::{Manifest, Section};
 
@@ -49,7 +49,7 @@ pub(super) fn disabled(access: Access) -> Value {
 }
 
 fn limits(limits: &Limits) -> Value {
-    let entry = |limit: &zae_limiter::Limit| {
+    let entry = |limit: &Limit| {
         let mut declared = json!({
             "capacity": limit.capacity(),
             "refill_amount": limit.refill_amount(),
@@ -58,9 +58,19 @@ fn limits(limits: &Limits) -> Value {
         if limit.is_soft() {
             declared["soft"] = true.into();
         }
+        if let Some(resets) = resets(limit) {
+            declared["reset_schedule"] = resets;
+        }
         (limit.name().to_string(), declared)
     };
     Value::Object(limits.iter().map(entry).collect())
+}
+
+/// The instants at which a quota is restored, as a list of cron expressions with their time zone; `None` for a rate.
+pub(super) fn resets(limit: &Limit) -> Option<Value> {
+    // Text and numbers are always written.
+    let mut limit = serde_json::to_value(limit).unwrap_or_default();
+    limit.as_object_mut()?.remove("reset_schedule")
 }
 
 pub(super) fn hash(manifest: &Manifest) -> String {
@@ -69,7 +79,8 @@ pub(super) fn hash(manifest: &Manifest) -> String {
     format!("sha256:{:x}", Sha256::digest(text.as_bytes()))
 }
 
-/// JSON as Python's `json.dumps(value, sort_keys=True)` writes it; the values here are maps, text and whole numbers.
+/// JSON as Python's `json.dumps(value, sort_keys=True)` writes it; the values here are maps, lists, text and whole
+/// numbers.
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
@@ -85,6 +96,16 @@ fn write(value: &Value, out: &mut String) {
                 write(value, out);
             }
             out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                write(item, out);
+            }
+            out.push(']');
         }
         Value::String(text) => write_text(text, out),
         other => out.push_str(&other.to_string()),

@@ -1,15 +1,12 @@
 //! From a tree to a checked manifest. Every problem is collected, so that one run shows them all.
 
-use std::{
-    collections::{BTreeMap, btree_map},
-    time::Duration,
-};
+use std::collections::{BTreeMap, btree_map};
 
-use zae_limiter::{EntityId, Limit, LimitName, LimitScope, Limits, NamespaceName, StoredPolicy, ValidationError};
+use zae_limiter::{EntityId, LimitScope, NamespaceName, StoredPolicy, ValidationError};
 
 use super::{
     Manifest, Section, SystemSection,
-    node::{Entry, Node, Value, whole},
+    node::{Entry, Node, Value},
     problem::{ManifestError, Place, Problem},
 };
 use crate::resource_name;
@@ -38,6 +35,9 @@ pub(super) enum Key {
     RefillPeriod,
     Burst,
     Soft,
+    ResetSchedule,
+    Cron,
+    Tz,
     /// A key that CloudFormation and the resource's own addressing need beside the manifest.
     Envelope(&'static str),
 }
@@ -52,7 +52,6 @@ const ENVELOPE: &[Key] = &[
 const SYSTEM: &[Key] = &[Key::OnUnavailable, Key::Limits];
 pub(super) const RESOURCE: &[Key] = &[Key::Limits, Key::Disabled];
 const ENTITY: &[Key] = &[Key::Resources];
-const LIMIT: &[Key] = &[Key::Capacity, Key::RefillAmount, Key::RefillPeriod, Key::Burst, Key::Soft];
 
 impl Key {
     pub(super) fn spelled(self, spelling: Spelling) -> &'static str {
@@ -69,6 +68,9 @@ impl Key {
             Self::RefillPeriod => ("refill_period", "RefillPeriod"),
             Self::Burst => ("burst", "Burst"),
             Self::Soft => ("soft", "Soft"),
+            Self::ResetSchedule => ("reset_schedule", "ResetSchedule"),
+            Self::Cron => ("cron", "Cron"),
+            Self::Tz => ("tz", "Tz"),
             Self::Envelope(name) => (name, name),
         };
         if spelling == Spelling::Snake { snake } else { camel }
@@ -205,88 +207,8 @@ impl Reader {
         scopes
     }
 
-    /// The limits of one level; `None` when there are none.
-    pub(super) fn limits(&mut self, node: &Node, path: &Path<'_>) -> Option<Limits> {
-        let problems = self.problems.len();
-        let found = self.by_name(node, path, |name: &str| LimitName::new(name), Self::numbers);
-        if self.problems.len() > problems || found.is_empty() {
-            return None;
-        }
-        let limits = found.into_iter().map(|(name, Numbers { capacity, refill, period, soft })| {
-            let limit = Limit::per(name, refill, period)?.with_burst(capacity)?;
-            Ok(if soft { limit.soft() } else { limit })
-        });
-        let limits: Result<Vec<Limit>, ValidationError> = limits.collect();
-        self.valid(limits.and_then(Limits::new), node.place, path)
-    }
-
-    fn numbers(&mut self, node: &Node, path: &Path<'_>) -> Option<Numbers> {
-        let problems = self.problems.len();
-        let [mut capacity, mut refill, mut period, mut burst] = [None; 4];
-        let mut soft = None;
-        if !matches!(node.value, Value::Map(_) | Value::Null) {
-            let key = Key::Capacity.spelled(self.spelling);
-            let found = node.value.kind();
-            self.problem(node.place, path, format!("a limit is a mapping like `{{ {key}: 100 }}`, this is {found}"));
-            return None;
-        }
-        for (key, entry) in self.known(node, path, LIMIT) {
-            if key == Key::Soft {
-                soft = self.flag(&entry.value, &path.at(&entry.key));
-                continue;
-            }
-            let (max, target) = match key {
-                Key::Capacity => (zae_limiter::MAX_TOKENS, &mut capacity),
-                Key::RefillAmount => (zae_limiter::MAX_TOKENS, &mut refill),
-                Key::RefillPeriod => (zae_limiter::MAX_PERIOD.as_secs(), &mut period),
-                _ => (zae_limiter::MAX_TOKENS, &mut burst),
-            };
-            *target = self.number(&entry.value, &path.at(&entry.key), max);
-        }
-        if self.problems.len() > problems {
-            return None;
-        }
-        let Some(capacity) = capacity else {
-            let key = Key::Capacity.spelled(self.spelling);
-            self.problem(node.place, path, format!("needs `{key}`, the most tokens that the bucket holds"));
-            return None;
-        };
-        // The former name of the ceiling, from before `capacity` was it.
-        let capacity = burst.unwrap_or(capacity);
-        Some(Numbers {
-            capacity,
-            refill: refill.unwrap_or(capacity),
-            period: Duration::from_secs(period.unwrap_or(60)),
-            soft: soft.unwrap_or(false),
-        })
-    }
-
-    fn number(&mut self, node: &Node, path: &Path<'_>, max: u64) -> Option<u64> {
-        let number = match &node.value {
-            Value::Whole(number) => Some(*number),
-            Value::Text(text) if self.spelling == Spelling::Camel => {
-                text.parse().ok().or_else(|| text.parse().ok().and_then(whole))
-            }
-            _ => None,
-        };
-        let message = match (number, &node.value) {
-            (Some(0), _) => "must be at least 1".to_owned(),
-            (Some(number), _) if number > max => format!("must be at most {max}"),
-            (Some(number), _) => return Some(number),
-            (None, Value::Number(text) | Value::Text(text)) if is_beyond(text, max) => format!("must be at most {max}"),
-            (None, Value::Number(text)) => format!("must be a whole number of at least 1, this is {text}"),
-            (None, Value::Text(text)) if text.parse::<u64>().is_ok() => {
-                format!("must be a number, this is text: write {text} without quotes")
-            }
-            (None, Value::Text(text)) => format!("must be a whole number, this is `{text}`"),
-            (None, other) => format!("must be a whole number, this is {}", other.kind()),
-        };
-        self.problem(node.place, path, message);
-        None
-    }
-
     /// A mapping whose keys are names of the user's choice. Nothing at all counts as an empty one.
-    fn by_name<K: Ord, V>(
+    pub(super) fn by_name<K: Ord, V>(
         &mut self,
         node: &Node,
         path: &Path<'_>,
@@ -353,22 +275,14 @@ impl Reader {
         known
     }
 
-    fn valid<T>(&mut self, value: Result<T, ValidationError>, place: Option<Place>, path: &Path<'_>) -> Option<T> {
+    pub(super) fn valid<T>(
+        &mut self,
+        value: Result<T, ValidationError>,
+        place: Option<Place>,
+        path: &Path<'_>,
+    ) -> Option<T> {
         value.map_err(|error| self.problem(place, path, error.to_string())).ok()
     }
-}
-
-/// Returns true if a text is a number greater than `max`.
-fn is_beyond(text: &str, max: u64) -> bool {
-    text.parse::<f64>().is_ok_and(|number| number > max as f64)
-}
-
-#[derive(Clone, Copy)]
-struct Numbers {
-    capacity: u64,
-    refill: u64,
-    period: Duration,
-    soft: bool,
 }
 
 /// `; did you mean …?` when one of `known` is close to what was written, else nothing.

@@ -2,9 +2,13 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
 use zae_limiter::{Limits, NamespaceName, StackName, StoredPolicy};
 
-use super::{Manifest, Section, normal::disabled};
+use super::{
+    Manifest, Section,
+    normal::{disabled, resets},
+};
 
 /// A template with one `Custom::ZaeLimiterLimits` resource, whose provisioner is the one of `stack`.
 ///
@@ -74,6 +78,13 @@ fn write_limits(line: &mut impl FnMut(usize, String), depth: usize, limits: &Lim
         line(depth + 2, format!("RefillPeriod: {}", limit.refill_period().as_secs()));
         if limit.is_soft() {
             line(depth + 2, "Soft: true".to_owned());
+        }
+        for (index, reset) in resets(limit).as_ref().and_then(Value::as_array).into_iter().flatten().enumerate() {
+            if index == 0 {
+                line(depth + 2, "ResetSchedule:".to_owned());
+            }
+            line(depth + 3, format!("- Cron: {}", reset["cron"]));
+            line(depth + 3, format!("  Tz: {}", reset["tz"]));
         }
     }
 }

@@ -35,9 +35,9 @@ impl LimitSet {
         self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
     }
 
-    /// The first limit that is a quota.
-    pub(crate) fn first_quota(&self) -> Option<&AppliedLimit> {
-        self.applied.iter().find(|limit| limit.kind.is_quota())
+    /// Returns true if one of the limits is a quota.
+    pub(crate) fn has_quota(&self) -> bool {
+        self.applied.iter().any(|limit| limit.kind.is_quota())
     }
 
     /// Ms from `now` (epoch ms) until the first quota is restored; `None` without any.

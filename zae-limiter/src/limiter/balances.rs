@@ -11,12 +11,13 @@ use crate::{
         MILLI,
         image::{Balance, Image},
         kind::Kind,
+        quota::grant,
     },
     error::{AcquireError, Disabled, DisabledLevel, RepositoryError, ValidationError},
     limiter::RateLimiter,
     model::{
         cost::Cost,
-        limit::Limits,
+        limit::{Limit, Limits},
         name::{EntityId, LimitName, ResourceName},
     },
     wire,
@@ -29,8 +30,6 @@ pub(crate) struct LimitBalance {
     pub(crate) name: LimitName,
     /// One balance for each shard, in their order.
     shards: Vec<Balance>,
-    /// One shard's share of the limit.
-    share: Kind,
 }
 
 impl LimitBalance {
@@ -80,7 +79,7 @@ pub(super) async fn read(
     limits: &Limits,
 ) -> Result<Vec<LimitBalance>, RepositoryError> {
     let now = repository.clock().now_ms();
-    let mut balances: Vec<LimitBalance> = Vec::new();
+    let mut images: Vec<Option<Image>> = Vec::new();
     let (mut shard, mut shards) = (0, 1);
     while shard < shards {
         let item = repository.bucket_item(entity, resource, shard).await?;
@@ -91,23 +90,32 @@ pub(super) async fn read(
         }
         if shard == 0 {
             shards = image.as_ref().map_or(1, Image::shards);
-            let empty = |limit: &crate::model::limit::Limit| LimitBalance {
-                name: limit.name().clone(),
-                shards: Vec::new(),
-                share: Kind::from(limit).share(shards),
-            };
-            balances = limits.iter().map(empty).collect();
         }
-        for (limit, balance) in limits.iter().zip(&mut balances) {
-            let stored = image.as_ref().and_then(|image| image.limit(limit.name().as_str()));
-            let seen = image.as_ref().map(|image| Balance::at(image, stored, &limit.into(), shards, now));
-            // A bucket that does not exist is full; a further shard that does not exist will start empty.
-            let new = Balance::new(if shard == 0 { balance.share.ceiling() } else { 0 }, balance.share.clone());
-            balance.shards.push(seen.unwrap_or(new));
-        }
+        images.push(image);
         shard += 1;
     }
-    Ok(balances)
+    Ok(limits.iter().map(|limit| of_limit(limit, &images, shards, now)).collect())
+}
+
+/// The balance of one limit in the shards of a bucket, as they were read.
+fn of_limit(limit: &Limit, images: &[Option<Image>], shards: u32, now: i64) -> LimitBalance {
+    let whole = Kind::from(limit);
+    let share = whole.share(shards);
+    let known = (0..).zip(images).filter_map(|(shard, image)| Some((shard, image.as_ref()?)));
+    let siblings = grant::siblings(known, limit.name(), &whole, now);
+    let balance = |(shard, image): (u32, &Option<Image>)| {
+        let seen = image.as_ref().map(|image| {
+            let stored = image.limit(limit.name().as_str());
+            Balance::at(image, stored, &whole, shards, now)
+        });
+        seen.unwrap_or_else(|| {
+            // A bucket that does not exist is full; a further shard of a rate that does not exist will start empty.
+            let full = shard == 0 || whole.is_quota();
+            let tokens = if full { grant::unclaimed(shard, share.ceiling(), &siblings) } else { 0 };
+            Balance::new(tokens, share.clone())
+        })
+    };
+    LimitBalance { name: limit.name().clone(), shards: (0..).zip(images).map(balance).collect() }
 }
 
 /// Time until `cost` would fit.

@@ -19,7 +19,8 @@ use crate::{
     error::{ValidationError, ValidationReason},
     model::{
         name::{IntoName, LimitName},
-        schedule::Resets,
+        quota::QuotaBuilder,
+        schedule::{Resets, Zone},
     },
 };
 
@@ -45,7 +46,7 @@ pub const MAX_LIMITS: usize = 23;
 /// [`with_burst`](Limit::with_burst) the capacity is the amount of one period.
 ///
 /// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; reading checks them as
-/// the constructors do. A quota that was read from the table also has `reset_schedule`, and is not read back.
+/// the constructors do. A quota also has `reset_schedule`, a list of cron expressions with their time zone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawLimit")]
 pub struct Limit {
@@ -75,14 +76,62 @@ struct RawLimit {
     refill_period_seconds: u64,
     #[serde(default)]
     soft: bool,
+    #[serde(default)]
+    reset_schedule: Vec<RawReset>,
+}
+
+/// An instant of a reset as it is serialised.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawReset {
+    cron: String,
+    #[serde(default)]
+    tz: Option<String>,
 }
 
 impl TryFrom<RawLimit> for Limit {
     type Error = ValidationError;
     fn try_from(raw: RawLimit) -> Result<Self, Self::Error> {
-        let limit = Self::of_seconds(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)?;
+        let limit = match raw.reset_schedule.first() {
+            None => Self::of_seconds(raw.name, raw.capacity, raw.refill_amount, raw.refill_period_seconds)?,
+            Some(first) => {
+                let other = |field, value: &str, reason: &str| {
+                    Err(ValidationError::new(field, value, ValidationReason::Other(reason.to_owned())))
+                };
+                if raw.refill_amount > 0 {
+                    return other("refill_amount", &raw.refill_amount.to_string(), "must be 0 for a quota");
+                }
+                if let Some(reset) = raw.reset_schedule.iter().find(|reset| reset.tz != first.tz) {
+                    let zone = reset.tz.as_deref().unwrap_or_default();
+                    return other("time_zone", zone, "must be the same for all instants of a quota");
+                }
+                let zone = first.tz.clone().unwrap_or_else(|| "UTC".to_owned());
+                let quota = Self::quota(raw.name, raw.capacity).zone(zone);
+                let quota = quota.refill_period(Duration::from_secs(raw.refill_period_seconds));
+                raw.reset_schedule.iter().fold(quota, |quota, reset| quota.every(&reset.cron)).build()?
+            }
+        };
         Ok(Self { soft: raw.soft, ..limit })
     }
+}
+
+/// Checks a period, and answers its seconds.
+pub(crate) fn check_period(period: Duration) -> Result<u64, ValidationError> {
+    if period.subsec_nanos() > 0 {
+        let reason = ValidationReason::Other("must be whole seconds".to_owned());
+        return Err(ValidationError::new("refill_period", format!("{period:?}"), reason));
+    }
+    check_amount("refill_period", period.as_secs(), MAX_PERIOD.as_secs())?;
+    Ok(period.as_secs())
+}
+
+/// Tells if a limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Softness {
+    /// It does when there is too little.
+    Hard,
+    /// It never does.
+    Soft,
 }
 
 /// Checks that a number is from 1 to `max`.
@@ -146,13 +195,21 @@ impl Limit {
     pub fn per(name: impl IntoName<LimitName>, amount: u64, period: Duration) -> Result<Self, ValidationError> {
         let name: LimitName = name.into_name()?;
         check_amount("refill_amount", amount, MAX_TOKENS)?;
-        if period.subsec_nanos() > 0 {
-            let reason = ValidationReason::Other("must be whole seconds".to_owned());
-            return Err(ValidationError::new("refill_period", format!("{period:?}"), reason));
-        }
-        let refill_period_seconds = period.as_secs();
-        check_amount("refill_period", refill_period_seconds, MAX_PERIOD.as_secs())?;
+        let refill_period_seconds = check_period(period)?;
         Ok(Self { name, capacity: amount, refill_amount: amount, refill_period_seconds, soft: false, resets: None })
+    }
+
+    /// Begins a quota of `amount` tokens: it gains nothing, and is restored in one lump at the instants that the
+    /// builder is told.
+    ///
+    /// ```
+    /// use zae_limiter::Limit;
+    /// let contract = Limit::quota("calls", 100_000).monthly().zone("America/New_York").build()?;
+    /// assert_eq!((contract.capacity(), contract.refill_amount()), (100_000, 0));
+    /// # Ok::<(), zae_limiter::ValidationError>(())
+    /// ```
+    pub fn quota(name: impl IntoName<LimitName>, amount: u64) -> QuotaBuilder {
+        QuotaBuilder::new(name, amount)
     }
 
     /// A limit from its four parts as they are stored.
@@ -252,6 +309,11 @@ impl Limit {
         self.resets.as_ref()
     }
 
+    /// The zone of its schedules.
+    pub(crate) fn zone(&self) -> Option<&Zone> {
+        self.resets.as_ref().map(Resets::zone)
+    }
+
     /// Tokens gained per second.
     pub fn refill_rate(&self) -> f64 {
         self.refill_amount as f64 / self.refill_period_seconds as f64
@@ -297,7 +359,8 @@ impl Limits {
     /// Collects `limits` into a set.
     ///
     /// # Errors
-    /// [`ValidationError`] on field `limits` when there are none, more than [`MAX_LIMITS`], or two of one name.
+    /// [`ValidationError`] on field `limits` when there are none, more than [`MAX_LIMITS`], two of one name, or
+    /// calendars in two time zones: one configuration item has one.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, ValidationError> {
         let limits: Vec<Limit> = limits.into_iter().collect();
         let fail = |value: String, reason| Err(ValidationError::new("limits", value, reason));
@@ -311,6 +374,13 @@ impl Limits {
             if limits[..index].iter().any(|other| other.name == limit.name) {
                 return fail(limit.name.to_string(), ValidationReason::Duplicate);
             }
+        }
+        let mut zones = limits.iter().filter_map(|limit| Some((limit, limit.zone()?)));
+        if let Some((_, first)) = zones.next()
+            && let Some((limit, other)) = zones.find(|(_, zone)| *zone != first)
+        {
+            let reason = format!("is in time zone {other}, and another limit in {first}: limits of a set share one");
+            return fail(limit.name.to_string(), ValidationReason::Other(reason));
         }
         Ok(Self(limits.into()))
     }

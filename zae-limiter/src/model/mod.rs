@@ -34,6 +34,7 @@ pub(crate) mod name;
 pub(crate) mod namespace;
 pub(crate) mod pause;
 pub(crate) mod provisioner;
+pub(crate) mod quota;
 pub(crate) mod reserve;
 #[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod schedule;

@@ -171,10 +171,6 @@ impl Repository {
                 Err(error) => return Err(error),
             };
             found = Some(image.shards());
-            if image.shards() > 1 && wanted.iter().any(|limit| limit.kind.is_quota()) {
-                tracing::warn!(bucket = %key.pk, "a sharded bucket keeps its limits: a quota is among those that hold");
-                return Ok(found);
-            }
             let goal = Goal {
                 limits: &wanted,
                 take: &nothing,

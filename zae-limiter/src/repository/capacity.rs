@@ -7,6 +7,7 @@ use crate::{
     bucket::{
         MILLI,
         image::{Balance, Image},
+        quota::grant,
     },
     error::{RepositoryError, Unsupported},
     model::{
@@ -122,12 +123,23 @@ pub(super) fn left(entity_id: EntityId, shards: &Shards, limit: &LimitName, now:
     let whole = authority.limit(limit.as_str())?.kind()?;
     let level = |image: &Image| Balance::at(image, image.limit(limit.as_str()), &whole, count, now).tokens;
     let existing: Vec<i64> = shards.range(..count).map(|(_, image)| level(image)).collect();
-    // A shard that nobody needed yet starts with its share.
-    let missing = i64::from(count).saturating_sub(i64::try_from(existing.len()).unwrap_or(i64::MAX));
-    let untouched = whole.share(count).ceiling().saturating_mul(missing);
+    // A shard that nobody needed yet starts with its share, unless another one was granted it.
+    let siblings = grant::siblings(shards.range(..count).map(|(shard, image)| (*shard, image)), limit, &whole, now);
+    let share = whole.share(count).ceiling();
+    let missing = (0..count).filter(|shard| !shards.contains_key(shard));
+    let untouched = missing.map(|shard| grant::unclaimed(shard, share, &siblings)).fold(0, i64::saturating_add);
     let tokens = existing.into_iter().fold(untouched, i64::saturating_add);
-    let (capacity, available) = (whole.ceiling() / MILLI, tokens.div_euclid(MILLI));
+    let topped_up = shards.range(..count).map(|(_, image)| topped_up(image, limit, now)).fold(0, i64::saturating_add);
+    let capacity = whole.ceiling().saturating_add(topped_up) / MILLI;
+    let available = tokens.div_euclid(MILLI);
     Some(EntityCapacity { entity_id, capacity, available, utilization_pct: utilization(capacity, available) })
+}
+
+/// Topped up in the running period of a quota, in mt.
+fn topped_up(image: &Image, limit: &LimitName, now: i64) -> i64 {
+    let stored = image.limit(limit.as_str());
+    let running = stored.filter(|stored| !stored.kind().is_some_and(|kind| kind.is_due(image.last_refill, now)));
+    running.and_then(|stored| stored.quota.as_ref()?.topped_up).unwrap_or(0).max(0)
 }
 
 /// The used part, in per cent.

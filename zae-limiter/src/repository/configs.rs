@@ -74,11 +74,6 @@ impl Repository {
             // Only the system has anything to say beside limits.
             (_, None) => return Err(ValidationError::new("limits", "", ValidationReason::Empty).into()),
         };
-        if let Some(quota) = limits.into_iter().flat_map(Limits::iter).find(|limit| limit.is_quota()) {
-            let reason = "is a quota, which is honoured here and set with the Python package or its stack";
-            let reason = ValidationReason::Other(reason.to_owned());
-            return Err(ValidationError::new("limits", quota.name().as_str(), reason).into());
-        }
         if limits.is_some_and(|limits| limits.iter().any(Limit::is_soft)) {
             self.pass_gate(Gated::SoftLimits).await?;
         }

@@ -11,6 +11,10 @@
 //! replaces them.
 //!
 //! Giving first and removing then would grant them twice if it ended in between.
+//!
+//! A quota of 100 is folded likewise. A shard that has not begun the running period yet counts with its share of it,
+//! what was topped up is summed, and one grant is left, which no shards share. What an interruption loses of a quota
+//! comes back with its next period.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +22,7 @@ use super::Repository;
 use crate::{
     bucket::{
         MILLI,
-        image::{Balance, Image},
+        image::{Balance, Basis, Image, LimitImage},
         lifetime::Lifetime,
     },
     error::{RepositoryError, StoreError, StoreErrorKind},
@@ -30,7 +34,7 @@ use crate::{
     wire::{
         bucket,
         expression::Key,
-        fold::{self, Share},
+        fold::{self, QuotaFold, Share},
         keys,
     },
 };
@@ -93,12 +97,12 @@ impl Repository {
         Ok(item.as_ref().map(bucket::decode_plain).transpose()?.flatten())
     }
 
-    /// Removes shards, and answers how many there were and what those that count held, in mt by limit.
+    /// Removes shards, and answers how many there were and what those that count held, by limit.
     async fn take_shards(
         &self,
         keys: &[Key],
         first: &Image,
-    ) -> Result<(u64, BTreeMap<LimitName, i64>), RepositoryError> {
+    ) -> Result<(u64, BTreeMap<LimitName, Held>), RepositoryError> {
         let (mut removed, mut moved) = (0, BTreeMap::new());
         for key in keys {
             let Some(item) = self.store().take(key).await? else { continue };
@@ -106,9 +110,9 @@ impl Repository {
             let counts = keys::parse_bucket_pk(&key.pk).is_some_and(|address| address.shard < first.shards());
             let image = if counts { bucket::decode_plain(&item)? } else { None };
             let Some(image) = image else { continue };
-            for (name, tokens) in levels(&image, first, self.now_ms()) {
-                let sum: &mut i64 = moved.entry(name).or_default();
-                *sum = sum.saturating_add(tokens);
+            for (name, held) in levels(&image, first, self.now_ms()) {
+                let sum: &mut Held = moved.entry(name).or_default();
+                sum.add(held);
             }
         }
         Ok((removed, moved))
@@ -118,7 +122,7 @@ impl Repository {
     async fn give(
         &self,
         key: &Key,
-        moved: BTreeMap<LimitName, i64>,
+        moved: BTreeMap<LimitName, Held>,
     ) -> Result<BTreeMap<LimitName, i64>, RepositoryError> {
         for _ in 0..TRIES {
             let Some(image) = self.shard(key).await? else { return Ok(BTreeMap::new()) };
@@ -128,13 +132,20 @@ impl Repository {
             let (mut available, mut full) = (BTreeMap::new(), 0);
             for limit in &image.limits {
                 let (Some(stored), Some(whole)) = (limit.tokens, limit.kind()) else { continue };
-                // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and still
-                // its own.
-                let own = own.get(&limit.name).copied().unwrap_or(stored).max(stored);
-                let moved = moved.get(&limit.name).copied().unwrap_or(0);
-                let tokens = own.saturating_add(moved).min(whole.ceiling());
-                full = full.max(Balance::new(tokens, whole).full_in(0));
-                shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored) });
+                let mut held = own.get(&limit.name).copied().unwrap_or_default();
+                if !whole.is_quota() {
+                    // When the reference splits a bucket, shard 0 keeps all it had; that is more than its share, and
+                    // still its own.
+                    held.tokens = held.tokens.max(stored);
+                }
+                held.add(moved.get(&limit.name).copied().unwrap_or_default());
+                let tokens = held.tokens.min(whole.ceiling().saturating_add(held.topped_up));
+                let quota = whole
+                    .is_quota()
+                    .then_some(QuotaFold { topped_up: held.topped_up, resets_by_hand: held.resets_by_hand });
+                let balance = Balance { restored_in: whole.restored_in(now), ..Balance::new(tokens, whole) };
+                full = full.max(balance.full_in(0));
+                shares.push(Share { name: &limit.name, stored, gain: tokens.saturating_sub(stored), quota });
                 available.insert(limit.name.clone(), tokens.div_euclid(MILLI));
             }
             if self.store().update(key, fold::encode(&image, &shares, self.longer(&image, full, now), now)).await?
@@ -148,12 +159,36 @@ impl Repository {
     }
 }
 
-/// Returns the balances of one shard at `now`, in mt by limit, under the parameters of shard 0.
-fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, i64> {
-    let level = |limit: &crate::bucket::image::LimitImage| {
+/// The part of one limit that a shard brings along.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    /// The balance, in mt.
+    tokens: i64,
+    /// Topped up in the running period, in mt.
+    topped_up: i64,
+    /// The number of resets by hand.
+    resets_by_hand: i64,
+}
+
+impl Held {
+    /// Adds the part of another shard.
+    fn add(&mut self, other: Self) {
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.topped_up = self.topped_up.saturating_add(other.topped_up);
+        self.resets_by_hand = self.resets_by_hand.max(other.resets_by_hand);
+    }
+}
+
+/// Returns the balances of one shard at `now` by limit, under the parameters of shard 0.
+fn levels(image: &Image, first: &Image, now: i64) -> BTreeMap<LimitName, Held> {
+    let level = |limit: &LimitImage| {
         let whole = first.limit(limit.name.as_str())?.kind()?;
         limit.tokens?;
-        Some((limit.name.clone(), Balance::at(image, Some(limit), &whole, first.shards(), now).tokens))
+        let balance = Balance::at(image, Some(limit), &whole, first.shards(), now);
+        let running = limit.quota.as_ref().filter(|_| balance.basis != Basis::Restored);
+        let topped_up = running.and_then(|quota| quota.topped_up).unwrap_or(0).max(0);
+        let held = Held { tokens: balance.tokens, topped_up, resets_by_hand: limit.resets_by_hand() };
+        Some((limit.name.clone(), held))
     };
     image.limits.iter().filter_map(level).collect()
 }

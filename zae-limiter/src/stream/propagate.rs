@@ -10,12 +10,12 @@
 
 use super::{BucketChange, StreamTable};
 use crate::{
-    bucket::opening::further_shard,
+    bucket::{image::LimitImage, opening::further_shard, quota::grant::inferred_count},
     error::{RepositoryError, ValidationError},
     model::name::{EntityId, NamespaceId, ResourceName},
-    store::ConditionalWrite,
+    store::{ConditionalWrite, Consistency},
     wire::{
-        bucket::{NewBucket, encode_new},
+        bucket::{self, NewBucket, encode_new},
         expression::{Expression, Key},
         keys,
     },
@@ -62,12 +62,18 @@ impl StreamTable {
         let owner = owner(change)?;
         for shard in 1..before {
             let pk = keys::pk_bucket(&change.namespace, &change.entity, &change.resource, shard);
+            let key = Key::new(pk, keys::sk_state());
+            let counts = if image.calendar_quota().is_some() { self.unnoted_grants(&key).await? } else { Vec::new() };
             let raise = Expression::of(|e| {
                 e.expect_some("rf");
                 e.absent_or("shard_count", "<", i64::from(shards));
                 e.set("shard_count", i64::from(shards));
+                for (attribute, count) in &counts {
+                    let name = e.name(attribute.clone());
+                    e.set_once(&name, i64::from(*count));
+                }
             });
-            if self.store.update(&Key::new(pk, keys::sk_state()), raise).await? == ConditionalWrite::Done {
+            if self.store.update(&key, raise).await? == ConditionalWrite::Done {
                 done.updated += 1;
             }
         }
@@ -85,6 +91,27 @@ impl StreamTable {
             }
         }
         Ok(done)
+    }
+}
+
+impl StreamTable {
+    /// The grants of a shard's quotas that nobody has noted, as they follow from what is held: the number of shards is
+    /// what they are told by, and it is about to change.
+    async fn unnoted_grants(&self, key: &Key) -> Result<Vec<(String, u32)>, RepositoryError> {
+        let item = self.store.get(key, Consistency::Strong).await?;
+        let image = match item.as_ref().map(bucket::decode_plain).transpose() {
+            Ok(image) => image.flatten(),
+            // Its owner uses what we leave alone, and notes its grants itself.
+            Err(RepositoryError::Unsupported(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(image) = image else { return Ok(Vec::new()) };
+        let unnoted = |limit: &LimitImage| {
+            limit.quota.as_ref().filter(|quota| quota.grant_count.is_none())?;
+            let count = inferred_count(limit.tokens?, limit.params.capacity?, image.shards());
+            Some((keys::bucket_attr(limit.name.as_str(), "gc"), count))
+        };
+        Ok(image.limits.iter().filter_map(unnoted).collect())
     }
 }
 

@@ -100,8 +100,9 @@ impl BucketActivity {
 
     /// Returns true if the tokens in the bucket would not last for another such batch.
     fn is_due(&self, image: &Image) -> bool {
+        // A quota gains nothing before its next period, which its users begin.
         let short = |(name, demand): (&String, &i64)| {
-            let tokens = image.limit(name).and_then(|limit| limit.tokens);
+            let tokens = image.limit(name).filter(|limit| limit.quota.is_none()).and_then(|limit| limit.tokens);
             tokens.is_some_and(|tokens| tokens < (*demand).max(0))
         };
         self.demand.iter().any(short) || image.wcu.is_some_and(|wcu| wcu.tokens < wcu.capacity() / WCU_DUE)

@@ -6,6 +6,8 @@
 //! | `l_{limit}_ra` | tokens gained per period |
 //! | `l_{limit}_rp` | the period, in seconds |
 //! | `l_{limit}_soft` | `true` if the limit is metered and never refuses |
+//! | `l_{limit}_rsched` | the instants at which a quota is restored, in the compact form; its `ra` is 0 |
+//! | `sched_tz` | the time zone of all schedules of the item; `UTC` where it is absent |
 //! | `on_unavailable` | `allow` or `block`; the system's item only |
 //! | `audit_retention_days` | lifetime of audit events; the system's item only |
 //! | `disabled` | an operator has switched the level off, or (`false`) on again below one that is off |

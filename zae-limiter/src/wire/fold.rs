@@ -9,7 +9,7 @@
 //! shard 0 was neither refilled nor refunded since it was read, because the gain was computed from that.
 
 use super::{
-    bucket::{REFILL, SHARDS, TTL, fraction_attr, refunded_attr},
+    bucket::{REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, refunded_attr},
     keys,
 };
 use crate::{
@@ -27,6 +27,17 @@ pub(crate) struct Share<'a> {
     pub(crate) stored: i64,
     /// The amount it is given, in mt; negative where a shard was in debt.
     pub(crate) gain: i64,
+    /// Set where it is a quota.
+    pub(crate) quota: Option<QuotaFold>,
+}
+
+/// The state of a quota that all shards together were granted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QuotaFold {
+    /// Topped up in the running period, in mt; 0 for nothing.
+    pub(crate) topped_up: i64,
+    /// The number of resets by hand.
+    pub(crate) resets_by_hand: i64,
 }
 
 /// Sets the count to one and the refill instant to `now`, and adds what is given, unless shard 0 was refilled or
@@ -51,6 +62,23 @@ pub(crate) fn encode(image: &Image, shares: &[Share<'_>], ttl: Option<i64>, now:
         }
         let fraction = e.name(fraction_attr(share.name.as_str()));
         e.remove(&fraction);
+        if let Some(quota) = share.quota {
+            let attribute = |field| keys::bucket_attr(share.name.as_str(), field);
+            let (count, topped_up) = (e.name(attribute("gc")), e.name(attribute("tu")));
+            e.set(&count, 1);
+            e.set_or_remove(&topped_up, (quota.topped_up > 0).then_some(quota.topped_up));
+            if quota.resets_by_hand > 0 {
+                let by_hand = e.name(attribute("rn"));
+                e.set(&by_hand, quota.resets_by_hand);
+            }
+        }
+    }
+    if shares.iter().any(|share| share.quota.is_some()) {
+        // The refill instant moves over a reset, or up to one.
+        let valid = e.name(VALID_UNTIL);
+        let next = image.limits.iter().filter_map(|limit| limit.kind()?.resets()?.next(now)).min();
+        e.expect(&valid, image.valid_until);
+        e.set_or_remove(&valid, next);
     }
     if let Some(ttl) = ttl {
         let name = e.name(TTL);

@@ -56,7 +56,16 @@ class Session:
 
 
 def limits(rows):
-    return [Limit(**row) for row in rows]
+    return [limit(row) for row in rows]
+
+
+def limit(row):
+    schedules = {
+        field: tuple(ScheduleEntry(**entry) for entry in row[field])
+        for field in ("schedule", "reset_schedule")
+        if field in row
+    }
+    return Limit(**{**row, **schedules})
 
 
 def plain_limits(rows):

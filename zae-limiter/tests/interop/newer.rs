@@ -108,13 +108,23 @@ async fn we_charge_the_parent_that_they_move_a_child_to() {
     assert_eq!(table.bucket("org-2", "gpt-4").await["rpm"], (7_000, 3_000));
 }
 
-/// Their quota of ten a day is one for both, on buckets of either side's making, and both see it restored at midnight.
+/// A quota of ten a day is one for both, whoever sets it, on buckets of either side's making, and both see it restored
+/// at midnight.
 #[tokio::test(flavor = "multi_thread")]
-async fn we_share_their_calendar_quotas() {
+async fn both_share_calendar_quotas() {
     let Some(table) = with_limits().await else { return };
-    for (resource, first) in [("by-them", By::Them), ("by-us", By::Us)] {
-        let used = json!({ "feature": "quota", "entity_id": "user-1", "resource": resource });
-        table.theirs.ok("use_feature", used).await;
+    for (resource, setter, first) in [
+        ("theirs-by-them", By::Them, By::Them),
+        ("theirs-by-us", By::Them, By::Us),
+        ("ours-by-them", By::Us, By::Them),
+        ("ours-by-us", By::Us, By::Us),
+    ] {
+        let quota = json!([{
+            "name": "rpm", "capacity": 10, "refill_amount": 0, "refill_period_seconds": 1,
+            "reset_schedule": [{ "cron": "0 0 * * *", "tz": "UTC" }],
+        }]);
+        let set = json!({ "entity_id": "user-1", "resource": resource, "rows": quota, "principal": "ops" });
+        table.side(setter).ok("set_limits", set).await;
         let call = |consume: u64| json!({ "entity_id": "user-1", "resource": resource, "consume": { "rpm": consume } });
         let (one, other) = table.writer_and_reader(first);
         for day in 0..3 {

@@ -161,3 +161,41 @@ async fn buckets_say_what_is_left_and_what_was_used() {
     assert_eq!(limits, [("rpm", 100, 95, 10), ("tpm", 60_000, 33_000, 30_000)]);
     assert_eq!(limiter.repository().buckets(&EntityId::new("nobody").unwrap()).await.unwrap(), []);
 }
+
+/// A quota of 100 a day on three shards: what they hold, the shards that their grants were cut by, and when.
+async fn sharded_quota(r: &Repository, shards: [(i64, u32, i64); 3]) {
+    for (shard, (tokens, grant, last_refill)) in (0..).zip(shards) {
+        let limits = [("day", tokens * 1_000, C, 0, 1_000)];
+        let mut item = raw::bucket(r, ("key-1", "gpt-4"), (shard, 3), last_refill, &limits);
+        item["b_day_rsched"] = serde_json::json!({"S": "1m0h0"});
+        item["b_day_gc"] = serde_json::json!({"N": grant.to_string()});
+        raw::put(r, &item).await;
+    }
+}
+
+#[tokio::test]
+async fn one_quota_holds_what_its_shards_held_in_the_running_period() {
+    const DAY: i64 = 86_400_000;
+    let today = START + DAY;
+    for (shards, expected) in [
+        ([(40, 1, today), (5, 2, today), (0, 3, today)], 45),
+        // Whoever has not begun the day has its share of it.
+        ([(40, 1, START), (5, 2, today), (1, 3, today)], 33 + 6),
+        ([(1, 3, START), (2, 3, START), (3, 3, START)], 99),
+        ([(-7, 3, today), (5, 3, today), (1, 3, START)], 31),
+    ] {
+        let bench = Bench::new();
+        let (_, r) = bench.process().await;
+        sharded_quota(&r, shards).await;
+        bench.advance(DAY.unsigned_abs() + 1_000);
+        assert_eq!(state(&r).await.limits[0].available, expected, "{shards:?}");
+        let folded = fold(&r).await.unwrap().unwrap();
+        assert_eq!((folded.items_removed, folded.available["day"]), (2, expected), "{shards:?}");
+        let item = raw::get(&r, &format!("{}/BUCKET#key-1#gpt-4#0", r.namespace_id()), "#STATE").await;
+        let number = |name| raw::number(&item, name).unwrap();
+        assert_eq!([number("b_day_gc"), number("shard_count"), number("vu")], [1, 1, today + DAY], "{shards:?}");
+        assert_eq!(state(&r).await.limits[0].available, expected, "{shards:?}");
+        bench.advance(DAY.unsigned_abs());
+        assert_eq!(state(&r).await.limits[0].available, 100);
+    }
+}

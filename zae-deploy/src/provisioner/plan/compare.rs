@@ -110,6 +110,10 @@ fn differences(from: &Content, to: &Content) -> Vec<Difference> {
             let shown = |limit: &Option<Limit>| limit.as_ref().map(|limit| value(limit).to_string());
             compare(format!("{name}.{field}"), shown(&from), shown(&to));
         }
+        let soft = |limit: &Option<Limit>| limit.as_ref().filter(|limit| limit.is_soft()).map(|_| "true".to_owned());
+        compare(format!("{name}.soft"), soft(&from), soft(&to));
+        let resets = |limit: &Option<Limit>| limit.as_ref().and_then(Limit::reset_schedule);
+        compare(format!("{name}.reset_schedule"), resets(&from), resets(&to));
     }
     found
 }

@@ -178,6 +178,50 @@ const BAD: &[(&str, &str, &str)] = &[
         "1:53: system.limits.rpm.refill_period: must be at most 10000000000",
     ),
     (
+        "quota that is refilled",
+        "system: {limits: {day: {capacity: 1, refill_amount: 1, reset_schedule: [{cron: '0 0 * * *'}]}}}\n",
+        "1:24: system.limits.day: is restored by `reset_schedule`, so that it gains nothing: leave `refill_amount` out",
+    ),
+    (
+        "limit that gains nothing",
+        "system: {limits: {day: {capacity: 1, refill_amount: 0}}}\n",
+        "1:24: system.limits.day: `refill_amount: 0` gains nothing: add a `reset_schedule`, or make it at least 1",
+    ),
+    (
+        "reset that is no list",
+        "system: {limits: {day: {capacity: 1, reset_schedule: '0 0 * * *'}}}\n",
+        "1:54: system.limits.day.reset_schedule: must be a list like `[{ cron: \"0 0 1 * *\" }]`, this is text",
+    ),
+    (
+        "reset without an expression",
+        "system: {limits: {day: {capacity: 1, reset_schedule: [{tz: UTC}]}}}\n",
+        "1:55: system.limits.day.reset_schedule.0: needs `cron`, such as \"0 0 1 * *\" for every month",
+    ),
+    (
+        "reset that changes a capacity",
+        "system: {limits: {day: {capacity: 1, reset_schedule: [{cron: '0 0 * * *', scale: 2}]}}}\n",
+        "1:75: system.limits.day.reset_schedule.0: unknown key `scale`; known here: cron, tz",
+    ),
+    (
+        "expression with six fields",
+        "system: {limits: {day: {capacity: 1, reset_schedule: [{cron: '0 0 0 * * *'}]}}}\n",
+        "1:24: system.limits.day: invalid reset_schedule: a cron expression has five fields (minute, hour, day of \
+         month, month, day of week); this has 6",
+    ),
+    (
+        "zone that is none",
+        "system: {limits: {day: {capacity: 1, reset_schedule: [{cron: '0 0 * * *', tz: Mars/Olympus}]}}}\n",
+        "1:24: system.limits.day: invalid time_zone: `Mars/Olympus` is no time zone; name one of the IANA database \
+         exactly, for example Europe/Berlin or UTC",
+    ),
+    (
+        "two zones in a level",
+        "system:\n  limits:\n    a: {capacity: 1, reset_schedule: [{cron: '0 0 * * *', tz: Europe/Berlin}]}\n    \
+         b: {capacity: 1, reset_schedule: [{cron: '0 0 * * *'}]}\n",
+        "3:5: system.limits: invalid limits: is in time zone UTC, and another limit in Europe/Berlin: limits of a set \
+         share one",
+    ),
+    (
         "bad entity",
         "entities:\n  'user 1':\n    resources: {gpt-4: {limits: {rpm: {capacity: 1}}}}\n",
         "2:3: entities.user 1: invalid entity_id: must be a letter or digit first, then letters, digits and _ . : @ -",

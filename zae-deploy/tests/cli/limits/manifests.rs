@@ -172,8 +172,13 @@ fn the_schema_knows_every_key_and_no_other() {
     };
     assert_eq!(keys("/properties"), ["entities", "namespace", "resources", "system"]);
     assert_eq!(keys("/properties/system/properties"), ["limits", "on_unavailable"]);
-    assert_eq!(keys("/$defs/limit/properties"), ["burst", "capacity", "refill_amount", "refill_period", "soft"]);
-    for closed in ["", "/properties/system", "/$defs/limited", "/$defs/limit"] {
+    assert_eq!(
+        keys("/$defs/limit/properties"),
+        ["burst", "capacity", "refill_amount", "refill_period", "reset_schedule", "soft"]
+    );
+    let reset = "/$defs/limit/properties/reset_schedule/items";
+    assert_eq!(keys(&format!("{reset}/properties")), ["cron", "tz"]);
+    for closed in ["", "/properties/system", "/$defs/limited", "/$defs/limit", reset] {
         assert_eq!(schema.pointer(&format!("{closed}/additionalProperties")), Some(&json!(false)), "{closed}");
     }
     assert_eq!(schema.pointer("/$defs/limit/properties/capacity/maximum"), Some(&json!(zae_limiter::MAX_TOKENS)));
@@ -210,4 +215,32 @@ fn names_are_what_they_are_elsewhere() {
     let managed = manifest.managed();
     assert_eq!(managed.managed_resources, ["gpt-3.5-turbo", "gpt-4"]);
     assert_eq!(managed.managed_entities["user-premium"], ["gpt-4"]);
+}
+
+#[test]
+fn a_quota_is_declared_in_a_file_and_in_a_template() {
+    let text = "system: {limits: {day: {capacity: 10, refill_period: 5, reset_schedule: [{cron: '0 0 * * *'}]}, usd: \
+                {capacity: 7, soft: true, refill_amount: 0, reset_schedule: [{cron: '0 0 1 * *', tz: UTC}, {cron: \
+                '0 12 15 * *'}]}, rpm: {capacity: 3, reset_schedule: []}}}";
+    let manifest = Manifest::from_yaml(text).unwrap();
+    let limits = manifest.system.clone().unwrap().limits.unwrap();
+    let shown = |name: &str| limits.get(name).unwrap().reset_schedule();
+    assert_eq!(shown("day").as_deref(), Some("\"0 0 * * *\" UTC"));
+    assert_eq!(shown("usd").as_deref(), Some("\"0 0 1 * *\" \"0 12 15 * *\" UTC"));
+    assert_eq!(shown("rpm"), None);
+    let day = json!({
+        "capacity": 10, "refill_amount": 0, "refill_period": 5,
+        "reset_schedule": [{ "cron": "0 0 * * *", "tz": "UTC" }],
+    });
+    assert_eq!(manifest.to_json()["system"]["limits"]["day"], day);
+    assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
+    let template = template(&manifest, &StackName::new("limiter").unwrap(), &default());
+    let line = "          ResetSchedule:\n            - Cron: \"0 0 * * *\"\n              Tz: \"UTC\"\n";
+    assert!(template.contains(line), "{template}");
+    let properties = json!({ "System": { "Limits": { "day": {
+        "Capacity": "10", "RefillAmount": "0", "RefillPeriod": "5",
+        "ResetSchedule": [{ "Cron": "0 0 * * *", "Tz": "" }],
+    } } } });
+    let read = Manifest::from_properties(&properties).unwrap().system.unwrap().limits.unwrap();
+    assert_eq!(read.get("day"), limits.get("day"));
 }

@@ -3,6 +3,11 @@
 //! A quota cannot be refilled from nothing, so a further shard takes its share from a sibling whose grant covers it: of
 //! a grant that was cut by g shards, all those shards have a part whose number leaves the same rest by g.
 
+use crate::{
+    bucket::{image::Image, kind::Kind},
+    model::name::LimitName,
+};
+
 /// A shard that already exists, and its grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sibling {
@@ -39,6 +44,29 @@ pub(crate) fn grant(shard: u32, share: i64, siblings: &[Sibling]) -> Grant {
     let donor = covering.max_by_key(|sibling| (sibling.grant_count, std::cmp::Reverse(sibling.shard))).copied();
     let tokens = donor.map_or(share, |donor| donor.tokens.min(share).max(0));
     Grant { tokens, donor }
+}
+
+/// The grants of the quota called `name`, whose whole is `whole`, in the shards that there are at `now` (epoch ms).
+pub(crate) fn siblings<'a>(
+    shards: impl IntoIterator<Item = (u32, &'a Image)>,
+    name: &LimitName,
+    whole: &Kind,
+    now: i64,
+) -> Vec<Sibling> {
+    let sibling = |(shard, image): (u32, &Image)| {
+        let stored = image.limit(name.as_str())?;
+        let (quota, tokens) = (stored.quota.as_ref()?, stored.tokens?);
+        let noted = quota.grant_count.filter(|count| *count > 0);
+        let grant_count = noted.unwrap_or_else(|| inferred_count(tokens, whole.ceiling(), image.shards()));
+        Some(Sibling { shard, tokens, grant_count, current: !whole.is_due(image.last_refill, now) })
+    };
+    shards.into_iter().filter_map(sibling).collect()
+}
+
+/// The balance of a missing shard of a quota, in mt, where nothing is taken from others: the share, unless a sibling's
+/// grant has it. There it is found by whoever asks shard after shard.
+pub(crate) fn unclaimed(shard: u32, share: i64, siblings: &[Sibling]) -> i64 {
+    if grant(shard, share, siblings).donor.is_some() { 0 } else { share }
 }
 
 /// The number of shards by which a grant was cut that nobody noted: the stored count of shards, halved while the

@@ -22,7 +22,7 @@ use crate::{
 pub(super) enum Stop {
     /// Leftovers of newer clients are only over if the limits are plain rates: they have to be read again first.
     Outdated,
-    /// An operator has switched it off, or it is a sharded quota. Settlements go on.
+    /// An operator has switched it off. Settlements go on.
     Disabled(RepositoryError),
     /// Nothing can be settled with a limit that is no plain rate.
     Quota(RepositoryError),
@@ -61,11 +61,6 @@ pub(super) fn stops(
     };
     if asks.is_empty() {
         return Some(Stop::Quota(unsupported(image.quota()?.attribute.clone())));
-    }
-    // Shards of a quota take from each other, which is not done here.
-    let quota = asks.first().and_then(|ask| ask.target.limit_set().first_quota());
-    if let Some(quota) = quota.filter(|_| image.shards() > 1) {
-        return Some(Stop::Disabled(unsupported(keys::bucket_attr(quota.name.as_str(), "rsched"))));
     }
     if image.disabled && freshness == Freshness::Fresh {
         let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());

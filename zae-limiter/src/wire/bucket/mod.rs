@@ -60,7 +60,7 @@ pub(in crate::wire) const REFILL: &str = "rf";
 /// The number of shards.
 pub(in crate::wire) const SHARDS: &str = "shard_count";
 /// Until when plain writes are allowed, as newer clients stamp it.
-const VALID_UNTIL: &str = "vu";
+pub(in crate::wire) const VALID_UNTIL: &str = "vu";
 /// The creation of the bucket.
 const INCARNATION: &str = "z_inc";
 /// The end of a fraction's attribute.
@@ -149,28 +149,18 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         let quota = quota::read(item, &found, stored, params)?;
         image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed, quota });
     }
-    if let Some(limit) = image.calendar_quota() {
-        // Shards of a quota take from each other, which is not done here.
-        if image.shards() > 1 {
-            return Err(unsupported(&keys::bucket_attr(limit.name.as_str(), quota::RESETS)).into());
-        }
-        quota::claim(&mut image);
-    }
+    quota::claim(&mut image);
     Ok(Some(image))
 }
 
 /// Reads a bucket item without knowing which limits apply, to look at it at `now` (epoch ms).
 ///
 /// # Errors
-/// As [`decode`]; also `Unsupported` when it has a limit that is no plain rate.
+/// As [`decode`]; also `Unsupported` when it has a limit of a kind that is not known here.
 pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
     let image = decode(item, now)?;
-    let first = |image: &Image| match image.quota() {
-        Some(leftover) => Some(leftover.attribute.clone()),
-        None => quota_attribute(image),
-    };
-    match image.as_ref().and_then(first) {
-        Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
+    match image.as_ref().and_then(Image::quota) {
+        Some(leftover) => Err(Unsupported { attribute: leftover.attribute.clone(), item: key(item) }.into()),
         None => Ok(image),
     }
 }
@@ -181,12 +171,8 @@ pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, Repos
 /// As [`decode`]; also `Unsupported` when it has anything of newer clients, be it over or not.
 pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError> {
     let image = decode(item, i64::MIN)?;
-    let first = |image: &Image| match image.leftovers.first() {
-        Some(leftover) => Some(leftover.attribute.clone()),
-        None => quota_attribute(image),
-    };
-    match image.as_ref().and_then(first) {
-        Some(attribute) => Err(Unsupported { attribute, item: key(item) }.into()),
+    match image.as_ref().and_then(|image| image.leftovers.first()) {
+        Some(leftover) => Err(Unsupported { attribute: leftover.attribute.clone(), item: key(item) }.into()),
         None => Ok(image),
     }
 }
@@ -206,11 +192,6 @@ fn soft_stamp(value: &AttributeValue) -> Option<SoftStamp> {
         AttributeValue::Bool(flag) => Some(SoftStamp::Flag(*flag)),
         _ => None,
     }
-}
-
-/// The attribute that makes a limit of `image` a quota.
-fn quota_attribute(image: &Image) -> Option<String> {
-    image.calendar_quota().map(|limit| keys::bucket_attr(limit.name.as_str(), quota::RESETS))
 }
 
 /// Returns the leftovers that are over by `now`; as the error, the name of an attribute that is not over.

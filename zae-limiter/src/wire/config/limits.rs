@@ -16,7 +16,7 @@ use crate::{
         Item,
         keys::{self, limit_attr},
         schedule,
-        values::n,
+        values::{n, s},
     },
 };
 
@@ -109,7 +109,11 @@ pub(crate) fn encode_limits(limits: &Limits) -> impl Iterator<Item = (String, At
             (name("ra"), n(limit.refill_amount())),
             (name("rp"), n(limit.refill_period().as_secs())),
         ];
-        rate.into_iter().chain(limit.is_soft().then(|| (name(SOFT), AttributeValue::Bool(true))))
+        let soft = limit.is_soft().then(|| (name(SOFT), AttributeValue::Bool(true)));
+        let resets = limit.resets().map(|resets| (name(RESETS), s(resets.text())));
+        // One for the item: the limits of a set share it.
+        let zone = limit.zone().map(|zone| (ZONE.to_owned(), s(zone.name())));
+        rate.into_iter().chain(soft).chain(resets).chain(zone)
     })
 }
 

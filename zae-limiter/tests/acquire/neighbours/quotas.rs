@@ -1,27 +1,35 @@
-//! Calendar quotas that the package's operators have set.
+//! Calendar quotas, also on buckets that clients of the package have sharded.
 
 use serde_json::json;
-use zae_limiter::{Acquire, AcquireError, Cost, RateLimiter, Reserve};
+use zae_limiter::{Acquire, AcquireError, Cost, Limit, RateLimiter, Reserve, usage::CapacityScope};
 
-use super::{change, id, shard, take};
+use super::{change, id, scope, shard, take};
 use zae_testkit::{Bench, START, Wire, limits, raw, rpm};
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// A process under a quota of five a day, restored at midnight UTC, beside a generous rate.
-async fn process(bench: &Bench) -> (Wire, RateLimiter) {
-    let (wire, limiter) = bench.limiter(&limits([rpm(1_000)])).await;
-    let r = limiter.repository().clone();
-    let mut config = raw::get(&r, &format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG").await;
-    let quota = json!({
-        "l_day_cp": {"N": "5"}, "l_day_ra": {"N": "0"}, "l_day_rp": {"N": "1"}, "l_day_rsched": {"S": "1m0h0"},
-        "sched_tz": {"S": "UTC"},
-    });
-    config.as_object_mut().unwrap().extend(quota.as_object().unwrap().clone());
-    raw::put(&r, &config).await;
+/// A process under a quota of so many a day, restored at midnight UTC, beside a generous rate.
+async fn process_of(bench: &Bench, amount: u64) -> (Wire, RateLimiter) {
+    let quota = Limit::quota("day", amount).daily().build().unwrap();
+    let (wire, limiter) = bench.limiter(&limits([quota, rpm(1_000)])).await;
     wire.take();
     (wire, limiter)
+}
+
+/// The same under five a day.
+async fn process(bench: &Bench) -> (Wire, RateLimiter) {
+    process_of(bench, 5).await
+}
+
+/// The tokens that are granted until no more are.
+async fn drain(limiter: &RateLimiter) -> u64 {
+    let mut granted = 0;
+    while day(limiter, 1).await.is_ok() {
+        granted += 1;
+        assert!(granted < 100);
+    }
+    granted
 }
 
 async fn day(limiter: &RateLimiter, tokens: u64) -> Result<(), AcquireError> {
@@ -99,7 +107,6 @@ async fn what_a_schedule_makes_of_a_limit_is_still_left_to_others() {
         (json!({"b_day_sched": {"S": "1h9s500"}}), "b_day_sched"),
         (json!({"b_day_sched": null, "b_day_rsched": {"S": "2m0h0"}}), "b_day_rsched"),
         (json!({"b_day_rsched": {"S": "1m0h0"}, "sched_tz": {"S": "Mars/Olympus"}}), "b_day_rsched"),
-        (json!({"sched_tz": {"S": "UTC"}, "shard_count": {"N": "2"}}), "b_day_rsched"),
     ] {
         change(&r, &stamp).await;
         change(&r, &json!({"vu": {"N": "0"}})).await;
@@ -118,11 +125,8 @@ async fn a_reserve_takes_nothing_over_a_reset() {
     let bench = Bench::new();
     let (_, limiter) = process(&bench).await;
     let r = limiter.repository().clone();
-    let mut config = raw::get(&r, &format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG").await;
-    config["l_day_cp"] = json!({"N": "100000"});
-    config["l_rpm_cp"] = json!({"N": "1000000"});
-    config["l_rpm_ra"] = json!({"N": "1000000"});
-    raw::put(&r, &config).await;
+    let quota = Limit::quota("day", 100_000).daily().build().unwrap();
+    r.set_system_defaults(limits([quota, rpm(1_000_000)])).await.unwrap();
     let reserved = async || {
         let acquire = Acquire::new("e", "gpt-4", Cost::of("day", 1)).unwrap().reserve(Reserve::All);
         limiter.acquire_with(acquire).await.unwrap().commit().await.unwrap();
@@ -143,4 +147,88 @@ async fn a_reserve_takes_nothing_over_a_reset() {
     }
     let ahead = raw::number(&shard(&r, 0).await, "b_day_tc").unwrap() - before - granted;
     assert!(ahead <= 0, "{ahead} mt were debited ahead of a reset");
+}
+
+#[tokio::test]
+async fn a_quota_that_a_neighbour_shards_grants_exactly_its_amount_in_each_period() {
+    let bench = Bench::new();
+    let (_, limiter) = process_of(&bench, 10).await;
+    let r = limiter.repository().clone();
+    day(&limiter, 2).await.unwrap();
+    // The grant stays that of one shard, which has it all.
+    change(&r, &json!({"shard_count": {"N": "2"}})).await;
+    assert_eq!(drain(&limiter).await, 8);
+    for _ in 0..3 {
+        bench.advance(DAY);
+        assert_eq!(drain(&limiter).await, 10);
+        for number in [0, 1] {
+            let bucket = shard(&r, number).await;
+            assert_eq!((raw::number(&bucket, "b_day_tk"), raw::number(&bucket, "b_day_gc")), (Some(0), Some(2)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_shard_of_a_quota_has_its_share_unless_another_was_granted_it() {
+    for (count, tokens, expected) in [(Some(1), 10, 10), (Some(1), 7, 7), (None, 8, 8), (Some(2), 5, 10), (None, 2, 7)]
+    {
+        let bench = Bench::new();
+        let (_, limiter) = process_of(&bench, 10).await;
+        let r = limiter.repository().clone();
+        let held = [("day", tokens * 1_000, 10_000, 0, 1_000)];
+        let mut bucket = raw::bucket(&r, ("e", "gpt-4"), (0, 2), START, &held);
+        bucket["b_day_rsched"] = json!({"S": "1m0h0"});
+        if let Some(count) = count {
+            bucket["b_day_gc"] = json!({"N": i32::to_string(&count)});
+        }
+        raw::put(&r, &bucket).await;
+        let capacity = r.resource_capacity("gpt-4", "day", CapacityScope::All).await.unwrap();
+        assert_eq!(capacity.total_available, i64::try_from(expected).unwrap(), "{count:?}, {tokens}");
+        assert_eq!(drain(&limiter).await, expected, "{count:?}, {tokens}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_a_shard_gives_a_quota_back_to_it() {
+    let bench = Bench::new();
+    let (_, limiter) = process_of(&bench, 10).await;
+    let r = limiter.repository().clone();
+    day(&limiter, 1).await.unwrap();
+    change(&r, &json!({"shard_count": {"N": "2"}})).await;
+    bench.advance(DAY);
+    let mut leases = Vec::new();
+    for _ in 0..4 {
+        leases.push(limiter.acquire("e", "gpt-4", Cost::of("day", 2)).await.unwrap());
+    }
+    for lease in leases {
+        lease.roll_back().await.unwrap();
+    }
+    assert_eq!(drain(&limiter).await, 10);
+}
+
+#[tokio::test]
+async fn a_changed_quota_holds_with_the_next_acquire_and_keeps_what_was_used() {
+    let bench = Bench::new();
+    let (_, limiter) = process_of(&bench, 10).await;
+    let r = limiter.repository().clone();
+    day(&limiter, 4).await.unwrap();
+    let weekly = Limit::quota("day", 8).weekly().zone("Europe/Berlin").build().unwrap();
+    r.set_limits(&id("e"), &scope(), &limits([weekly.clone(), rpm(1_000)])).await.unwrap();
+    // 2026 begins on a Thursday; midnight in Berlin is at 23:00 UTC.
+    let monday = 4 * DAY - HOUR;
+    let bucket = shard(&r, 0).await;
+    assert_eq!((&bucket["b_day_rsched"]["S"], &bucket["sched_tz"]["S"]), (&json!("1m0h0w1"), &json!("Europe/Berlin")));
+    assert_eq!(raw::number(&bucket, "vu"), Some(START + i64::try_from(monday).unwrap()));
+    assert_eq!(drain(&limiter).await, 6);
+    assert_eq!(wait_ms(day(&limiter, 1).await), u128::from(monday));
+    bench.advance(DAY);
+    assert_eq!(drain(&limiter).await, 0, "no longer every day");
+    bench.advance(monday - DAY);
+    assert_eq!(drain(&limiter).await, 8);
+    // A rate again, and nothing is left of the quota.
+    r.set_limits(&id("e"), &scope(), &limits([Limit::per_day("day", 24).unwrap()])).await.unwrap();
+    bench.advance(HOUR);
+    assert_eq!(drain(&limiter).await, 1);
+    let bucket = shard(&r, 0).await;
+    assert_eq!((bucket.get("b_day_gc"), raw::number(&bucket, "vu")), (None, None));
 }

@@ -33,6 +33,7 @@ mod late;
 mod outcome;
 mod request;
 mod round;
+mod siblings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,6 +49,7 @@ use crate::{
             drive::{
                 request::{WriteDraft, WriteRequest},
                 round::{drop_strangers, ends_soon, opening, rest, serve_from_reserve},
+                siblings::siblings,
             },
             memory::Contention,
             queue::{Fetch, Waiting},
@@ -93,6 +95,8 @@ struct Drive<'a> {
     was_in_line: bool,
     /// The stamp of the refunds of this round, the same for all attempts.
     refund_id: i64,
+    /// The other shards, where they decide about a missing one.
+    siblings: Option<Vec<(u32, Image)>>,
     /// Conditions lost in a row.
     lost: u32,
     /// Writes so far, for a metric.
@@ -104,6 +108,9 @@ pub(crate) async fn drive(lane: &Arc<Lane>, round: Round) {
     let mut drive = Drive::new(lane, round);
     if drive.should_look() {
         drive.freshness = Box::pin(look(lane)).await;
+    }
+    if drive.opens_quota_shard() {
+        drive.siblings = Box::pin(siblings(lane, &drive.asks)).await;
     }
     while drive.has_work() {
         let (draft, request) = match drive.plan() {
@@ -141,9 +148,15 @@ impl<'a> Drive<'a> {
             freshness,
             was_in_line: true,
             refund_id: i64::try_from(lane.shared.random.bits() >> 1).unwrap_or(0),
+            siblings: None,
             lost: 0,
             writes: 0,
         }
+    }
+
+    /// Returns true if a further shard of a quota was never seen: where it is missing, the others say what it has.
+    fn opens_quota_shard(&self) -> bool {
+        self.lane.key.shard > 0 && !self.asks.is_empty() && self.limit_set.has_quota() && self.lane.image().is_none()
     }
 
     /// Returns true if the image is likely out of date, because reserves of several processes want what comes in.
@@ -232,7 +245,7 @@ impl<'a> Drive<'a> {
         }
         let now = self.lane.shared.clock.now_ms();
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
-        let opening = opening(self.lane, &self.limit_set, &self.asks, now);
+        let opening = opening(self.lane, &self.limit_set, &self.asks, self.siblings.as_deref(), now);
         let (served, image) = decide_new(&self.limit_set, &amounts, opening, now);
         let draft = WriteDraft {
             sent_at: Instant::now(),

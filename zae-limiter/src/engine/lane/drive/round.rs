@@ -26,6 +26,7 @@ use crate::{
         kind::AppliedLimit,
         limit_set::LimitSet,
         opening::{Opening, further_balance},
+        quota::grant,
         refund::{Baseline, Booking},
     },
     engine::{
@@ -132,12 +133,26 @@ pub(super) fn drop_strangers(pending: &mut Vec<Pending>, image: &Image) {
     finish(strangers.collect(), &Ok(()));
 }
 
-/// Returns the state that the lane's bucket is created with.
-pub(super) fn opening(lane: &Arc<Lane>, limit_set: &LimitSet, asks: &[Ask], now: i64) -> Opening {
-    let shards = asks.iter().map(|ask| ask.shards).max().unwrap_or(1).max(1);
+/// Returns the state that the lane's bucket is created with. `siblings` are the shards that there are, where the bucket
+/// is a further one with a quota and they could be read.
+pub(super) fn opening(
+    lane: &Arc<Lane>,
+    limit_set: &LimitSet,
+    asks: &[Ask],
+    siblings: Option<&[(u32, Image)]>,
+    now: i64,
+) -> Opening {
+    let known = siblings.into_iter().flatten().map(|(_, image)| image.shards());
+    let shards = asks.iter().map(|ask| ask.shards).chain(known).max().unwrap_or(1).max(1);
     let first = (lane.key.shard > 0).then(|| asks.iter().find_map(|ask| ask.first_shard.clone())).flatten();
     let balances = (lane.key.shard > 0).then(|| {
         let surplus = |AppliedLimit { name, kind, .. }: &AppliedLimit| {
+            if kind.is_quota() {
+                // Unknown shards may hold all of it.
+                let Some(siblings) = siblings else { return 0 };
+                let granted = grant::siblings(siblings.iter().map(|(shard, image)| (*shard, image)), name, kind, now);
+                return grant::unclaimed(lane.key.shard, kind.share(shards).ceiling(), &granted);
+            }
             let Some(image) = first.as_deref() else { return 0 };
             image.limit(name.as_str()).map_or(0, |stored| further_balance(image, stored, kind, shards, now))
         };
