@@ -235,7 +235,7 @@ fn a_quota_is_declared_in_a_file_and_in_a_template() {
     assert_eq!(manifest.to_json()["system"]["limits"]["day"], day);
     assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
     let template = template(&manifest, &StackName::new("limiter").unwrap(), &default());
-    let line = "          ResetSchedule:\n            - Cron: \"0 0 * * *\"\n              Tz: \"UTC\"\n";
+    let line = "            ResetSchedule:\n              - Cron: \"0 0 * * *\"\n                Tz: \"UTC\"\n";
     assert!(template.contains(line), "{template}");
     let properties = json!({ "System": { "Limits": { "day": {
         "Capacity": "10", "RefillAmount": "0", "RefillPeriod": "5",
