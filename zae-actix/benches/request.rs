@@ -1,7 +1,7 @@
 //! Measures the cost of a request through middleware, actix-web and store: `cargo bench -p zae-actix --bench request`.
 //!
-//! Two apps that differ in the middleware only are asked one request after the other in one process. Read the medians
-//! of one run against each other; what they differ by is to be compared with what the benchmark of `zae-axum` finds.
+//! Requests are sent one after the other, in one process, to two apps that differ only in the middleware. Compare the
+//! medians of one run with each other, and their difference with the one that the benchmark of `zae-axum` finds.
 
 #![allow(clippy::future_not_send, reason = "actix-web's services stay on their thread")]
 
@@ -16,7 +16,7 @@ use actix_web::{
 use divan::{Bencher, black_box};
 use zae_actix::{Limit, Repository, ZaeLimit};
 
-/// So many that no request is ever refused.
+/// Large enough that no request is ever refused.
 const ENDLESS: u64 = 1_000_000_000;
 
 fn main() {
@@ -31,7 +31,7 @@ async fn hello() -> &'static str {
     "hello"
 }
 
-/// The whole way: from the request to the end of the body.
+/// Sends a request, and reads the response to the end of its body.
 async fn ask<S, B>(app: &S, request: actix_http::Request) -> web::Bytes
 where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,

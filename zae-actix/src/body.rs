@@ -14,15 +14,14 @@ use zae_tower::{adapter::SettleGuard, settle::End};
 pin_project! {
     /// The inner service's body, whose end settles the lease.
     ///
-    /// A body ends in one of four ways, and all count: it says so, it fails, the last of its bytes is taken, or it is
-    /// dropped.
+    /// All four ends of a body count: it reports its end, it fails, its last bytes are taken, or it is dropped.
     ///
     /// See [`ZaeLimit`](crate::ZaeLimit) for an example.
     pub struct ResponseBody<B> {
         #[pin]
         body: B,
         guard: SettleGuard,
-        // Bytes to come, where that is known.
+        // Bytes still to come, if known.
         left: Option<u64>,
     }
 }
@@ -30,7 +29,7 @@ pin_project! {
 impl<B: MessageBody> ResponseBody<B> {
     pub(crate) fn new(body: B, mut guard: SettleGuard) -> Self {
         let size = body.size();
-        // Nobody polls a body that has nothing to give.
+        // An empty body is never polled.
         if size.is_eof() {
             guard.finish(End::Complete);
         }
@@ -68,7 +67,7 @@ impl<B: MessageBody> MessageBody for ResponseBody<B> {
         Poll::Ready(chunk)
     }
 
-    /// Whoever takes the whole at once (compression does) has it all.
+    /// A caller that takes the whole body at once (compression does) has reached its end.
     fn try_into_bytes(self) -> Result<Bytes, Self> {
         let Self { body, mut guard, left } = self;
         match body.try_into_bytes() {

@@ -1,5 +1,5 @@
-//! Number of tokens that a request takes: [`zae_tower::cost`], with closures over actix-web's request. A [`Cost`]
-//! itself is an extractor.
+//! The tokens that a request takes: [`zae_tower::cost`], with closures over actix-web's request. A [`Cost`] is an
+//! extractor itself.
 //!
 //! ```
 //! use zae_actix::{Cost, cost};

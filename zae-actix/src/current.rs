@@ -1,8 +1,7 @@
-//! actix-web's request, for extractors.
+//! Access to actix-web's request for extractors.
 //!
-//! The extractors of [`zae_tower`] are handed a value that is [`Send`], and actix-web's request is not. So they get a
-//! [`Head`](crate::Head), and the request and its payload lie beside them while the decision is made, in a local of the
-//! task.
+//! The extractors of [`zae_tower`] need a value that is [`Send`], and actix-web's request is not. They get a
+//! [`Head`](crate::Head) instead, and the request and its payload are kept in a task-local while the decision is made.
 
 use std::{
     cell::RefCell,
@@ -38,7 +37,7 @@ struct Current {
 type Deciding<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pin_project! {
-    /// Work during which extractors find the request, and after which it is there again.
+    /// A future during which extractors can reach the request, and which returns it at the end.
     pub(crate) struct With<T> {
         #[pin]
         work: TaskLocalFuture<Current, Deciding<T>>,
@@ -53,7 +52,7 @@ impl<T> With<T> {
 }
 
 impl<T> Future for With<T> {
-    /// The request is there unless this was polled after its end.
+    /// The request is present unless the future was polled after its end.
     type Output = (T, Option<ServiceRequest>);
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -72,12 +71,12 @@ pub(crate) fn with<T>(look: impl FnOnce(&ServiceRequest) -> T) -> Option<T> {
     CURRENT.try_with(|current| look(&current.request)).ok()
 }
 
-/// The next bytes of its payload.
+/// Polls the request's payload for its next bytes.
 pub(crate) fn poll_payload(context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
     let poll = |current: &Current| Pin::new(&mut *current.payload.borrow_mut()).poll_next(context);
     match CURRENT.try_with(poll) {
         Ok(chunk) => chunk.map(|chunk| chunk.map(|chunk| chunk.map_err(io::Error::other))),
-        Err(_) => Poll::Ready(Some(Err(io::Error::other("no request is being decided about here")))),
+        Err(_) => Poll::Ready(Some(Err(io::Error::other("no request is being decided here")))),
     }
 }
 
@@ -85,7 +84,7 @@ fn not_here() -> ExtractError {
     ExtractError::unavailable("this extractor works under actix-web only", Duration::from_secs(1))
 }
 
-/// `function` as the functions of [`zae_tower`] want it.
+/// Converts `function` to the signature that [`zae_tower`] expects.
 pub(crate) fn look<F, O>(function: F) -> impl Fn(&dyn RequestHead) -> Result<O, ExtractError> + Send + Sync + 'static
 where
     F: Fn(&ServiceRequest) -> O + Send + Sync + 'static,
@@ -94,7 +93,7 @@ where
     move |_| with(&function).ok_or_else(not_here)
 }
 
-/// As [`look`], where `function` makes a future.
+/// Like [`look`], for a `function` that returns a future.
 pub(crate) fn look_async<F, W, V>(
     function: F,
 ) -> impl Fn(&dyn RequestHead) -> Pin<Box<dyn Future<Output = Extracted<V>> + Send>> + Send + Sync + 'static

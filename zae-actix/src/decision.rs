@@ -10,7 +10,7 @@ use zae_tower::{Decision, adapter::Held};
 
 use crate::NotLimited;
 
-/// Extracts the [`Decision`] of the middleware around the handler, of the innermost one where several are.
+/// Extracts the [`Decision`] of the middleware around the handler; with several, the innermost one's.
 ///
 /// ```
 /// use zae_actix::RateLimited;
@@ -24,7 +24,7 @@ use crate::NotLimited;
 /// ```
 ///
 /// # Errors
-/// [`NotLimited`] where nothing limits the route; `Option<RateLimited>` is `None` there.
+/// [`NotLimited`] if no middleware limits the route; `Option<RateLimited>` is then `None`.
 #[derive(Clone, Debug)]
 pub struct RateLimited(pub Decision);
 
@@ -44,11 +44,11 @@ impl FromRequest for RateLimited {
     }
 }
 
-/// Extracts the lease of the request, to correct the estimate that was taken.
+/// Extracts the lease of the request, to correct its estimate.
 ///
-/// Its methods are those of [`Held`]. The lease is settled when the response's body has ended. A request that passed
-/// without a lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care:
-/// adjusting it does nothing.
+/// Its methods are those of [`Held`]. The lease is settled when the response's body has ended. For a request that was
+/// admitted without a lease (skipped, or in shadow mode), it holds nothing and adjustments do nothing, so handlers need
+/// no special case.
 ///
 /// ```
 /// use zae_actix::{Lease, LimitError};
@@ -61,11 +61,11 @@ impl FromRequest for RateLimited {
 /// # let _ = actix_web::App::new().route("/", actix_web::web::post().to(chat));
 /// ```
 ///
-/// It can be cloned and moved, for example into the stream that a response is made of.
+/// It can be cloned and moved, for example into the stream that produces a response.
 ///
 /// # Errors
-/// [`NotLimited`] where nothing limits the route; `Option<Lease>` is `None` there, and only there: actix-web makes
-/// options of extractors by itself. Whether something is held, [`handle`](Held::handle) tells.
+/// [`NotLimited`] if no middleware limits the route. `Option<Lease>` is `None` in this case only, because actix-web
+/// itself implements optional extractors. [`handle`](Held::handle) tells if anything is held.
 #[derive(Clone, Debug)]
 pub struct Lease(Held);
 

@@ -1,8 +1,8 @@
 //! The entity to limit: [`zae_tower::entity`], with closures over actix-web's request.
 //!
-//! The peer's address is the one that the server sees; what `Forwarded` and its relatives claim (and what
-//! [`ConnectionInfo::realip_remote_addr`](actix_web::dev::ConnectionInfo::realip_remote_addr) believes) counts only
-//! behind proxies that [`client_ip`] is told of.
+//! The peer's address is the one that the server sees. `Forwarded` and similar headers (which
+//! [`ConnectionInfo::realip_remote_addr`](actix_web::dev::ConnectionInfo::realip_remote_addr) believes) count only
+//! behind the proxies given to [`client_ip`].
 //!
 //! ```
 //! use actix_web::HttpMessage;

@@ -5,11 +5,11 @@ use zae_tower::Problem;
 
 use crate::translate;
 
-/// Anything that the limiter can answer a handler besides yes, as a response; [`zae_tower::LimitError`] inside.
+/// Every failure that the limiter can return to a handler, as a response; wraps [`zae_tower::LimitError`].
 ///
-/// For handlers that ask the limiter themselves: `?` turns its errors into what the middleware would have answered, for
-/// example a 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and
-/// a 500 that tells nothing.
+/// For handlers that call the limiter themselves: `?` turns its errors into the middleware's answer, for example a 429
+/// with `Retry-After`, rate-limit headers and a problem body. Programming errors are logged and answered with a bare
+/// 500.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -27,7 +27,8 @@ use crate::translate;
 #[error(transparent)]
 pub struct LimitError(pub zae_tower::LimitError);
 
-/// From whatever becomes the error inside: refusals, and what the limiter, its leases and the repository fail with.
+/// Converts everything that the inner error converts from: refusals, and errors of the limiter, its leases and the
+/// repository.
 impl<E> From<E> for LimitError
 where
     zae_tower::LimitError: From<E>,
@@ -47,8 +48,8 @@ impl ResponseError for LimitError {
     }
 }
 
-/// An extractor was used where nothing is limited: the program's mistake, answered with a 500 that does not say so; the
-/// log does. Where that may be, extract an [`Option`].
+/// An extractor was used on a route that is not limited. This is a programming error; it is logged and answered with a
+/// bare 500. If a route may be unlimited, extract an [`Option`].
 ///
 /// ```
 /// use actix_web::{App, web};

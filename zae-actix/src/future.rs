@@ -23,9 +23,10 @@ use zae_tower::{
 use crate::{Head, body::ResponseBody, current::With, layer::Render, translate};
 
 pin_project! {
-    /// Decides about a request, then, if it may pass, waits for the inner service's response.
+    /// Decides about a request and, if it is admitted, waits for the inner service's response.
     ///
-    /// Cancel safety: dropped before the decision, nothing stays taken; dropped after it, the request counts.
+    /// Cancel safety: if it is dropped before the decision, no tokens stay taken; if it is dropped after it, the
+    /// request counts.
     ///
     /// See [`ZaeLimit`](crate::ZaeLimit) for an example.
     #[must_use = "futures do nothing unless polled"]
@@ -125,10 +126,10 @@ fn admit<B: MessageBody>(
     response.map_body(|_, body| EitherBody::left(ResponseBody::new(body, guard)))
 }
 
-/// An error is a response that is not made yet: the rule sees it, and it will carry our headers.
+/// An error becomes a response later: the rule sees it, and the rate-limit headers are added to it.
 ///
-/// An answer that blames the client is one like any other, for so middleware refuses, and whoever can provoke it should
-/// not have it for free.
+/// An error that blames the client counts as a response, because middleware refuses that way, and clients that can
+/// provoke it should not get it for free.
 fn fail(mut error: Error, through: Through) -> Error {
     let response = error.error_response();
     let mut head = translate::response_head(&response);

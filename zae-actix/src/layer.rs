@@ -16,10 +16,10 @@ use crate::current;
 
 pub(crate) type Render = Arc<dyn Fn(&Refusal, HttpResponse) -> HttpResponse + Send + Sync>;
 
-/// Limits the requests of the apps, scopes and resources that it is wrapped around.
+/// Limits the requests of the apps, scopes and resources that it wraps.
 ///
-/// Make it once, before the server, and give each worker's app a clone: all state (the limiter, its caches, what was
-/// logged) is shared by the clones. See the [crate's documentation](crate) for the defaults.
+/// Create it once, before the server, and give each worker's app a clone: the clones share all state (the limiter, its
+/// caches, the record of what was logged). See the [crate's documentation](crate) for the defaults.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")]
@@ -58,9 +58,9 @@ pub struct ZaeLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = Store
 }
 
 impl ZaeLimit {
-    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of
-    /// your own settings. Call it on the program's own runtime, not in the closure that makes each worker's app: the
-    /// limiter works where it is made, and workers end before it has settled everything.
+    /// Enforces the limits stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] with
+    /// your own settings. Call it on the program's own runtime, not in the closure that creates each worker's app: the
+    /// limiter runs on the runtime on which it was created, and workers end before it has settled everything.
     pub fn new(limiter: impl Into<RateLimiter>) -> Self {
         Self { limit: zae_tower::ZaeLimit::new(limiter), render: None }
     }
@@ -73,20 +73,20 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         ZaeLimit { limit: self.limit.entity(extractor), render: self.render }
     }
 
-    /// Sets the resource to limit; see [`resource`](crate::resource). Where the extractor finds nothing, the resource
-    /// is `default`.
+    /// Sets the resource to limit; see [`resource`](crate::resource). If the extractor finds nothing, the resource is
+    /// `default`.
     pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
         ZaeLimit { limit: self.limit.resource(extractor), render: self.render }
     }
 
-    /// Sets the cost of a request: a [`Cost`], or an extractor; see [`cost`](crate::cost). Where it finds nothing, the
+    /// Sets the cost of a request: a [`Cost`], or an extractor; see [`cost`](crate::cost). If it finds nothing, the
     /// cost is 1 of each limit that counts requests.
     pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
         ZaeLimit { limit: self.limit.cost(extractor), render: self.render }
     }
 
-    /// Limits in place of the stored ones: a [`Limits`], or an extractor; see [`limits`](crate::limits). Where it finds
-    /// nothing, what is stored applies.
+    /// Replaces the stored limits with a [`Limits`], or with the result of an extractor; see [`limits`](crate::limits).
+    /// If it finds nothing, the stored limits apply.
     pub fn limits<X: Extractor<Output = Limits>>(self, extractor: X) -> ZaeLimit<E, Rs, C, X> {
         ZaeLimit { limit: self.limit.limits(extractor), render: self.render }
     }
@@ -97,12 +97,12 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
 
     zae_tower::limit_settings!();
 
-    /// Changes several settings at once, or those that a program keeps in one place; see [`Settings`].
+    /// Changes several settings at once, for example those that a program keeps in one place; see [`Settings`].
     pub fn configure(self, change: impl FnOnce(Settings) -> Settings) -> Self {
         self.with(|limit| limit.configure(change))
     }
 
-    /// Requests for which `predicate` is true are not limited. Given several times, one of them suffices.
+    /// Exempts requests for which `predicate` is true. If it is set several times, one matching predicate suffices.
     pub fn skip<F>(self, predicate: F) -> Self
     where
         F: Fn(&ServiceRequest) -> bool + Send + Sync + 'static,
@@ -110,7 +110,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.with(|limit| limit.skip(move |_| current::with(&predicate).unwrap_or(false)))
     }
 
-    /// Builds the response of a refused request from the reason and the response that would be sent.
+    /// Customises the response to a refused request, given the reason and the default response.
     ///
     /// ```
     /// # use zae_actix::{Refusal, Repository, ZaeLimit};
@@ -127,18 +127,18 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self
     }
 
-    /// Accounts for calls to language models: takes an estimate by the request's JSON body in place of
-    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
-    /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm).
+    /// Enables accounting for calls to language models: takes an estimate from the request's JSON body instead of
+    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an [`Accounting`],
+    /// or a [`Tariff`](crate::llm::Tariff) if its defaults will do; see [`llm`](crate::llm).
     ///
-    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the
-    /// response's bytes pass as they come. Wrap it before compression, so that compression is around it. The
-    /// [`settle`](crate::settle) rule still decides whether the charge stays at all.
+    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and forwarded unchanged; the
+    /// response's bytes pass through as they arrive. Wrap it before compression, so that compression is around it. The
+    /// [`settle`](crate::settle) rule still decides if the charge is kept at all.
     ///
-    /// [`Accounting::include_usage`] changes the length of requests. Where a middleware around this one holds a clone
-    /// of the `HttpRequest`, actix-web lets nobody change its head: such a request is handed on as it came, with a
-    /// warning in the log, and its estimate stands. (actix-web finds it out by a panic of its own, which is caught;
-    /// programs built with `panic = "abort"` must not do both.)
+    /// [`Accounting::include_usage`] changes the length of requests. If an outer middleware holds a clone of the
+    /// `HttpRequest`, actix-web does not allow changes to its head: such a request is forwarded unchanged, with a
+    /// warning in the log, and its estimate stands. (actix-web reports this by a panic, which is caught; programs built
+    /// with `panic = "abort"` must not combine the two.)
     ///
     /// ```
     /// # use actix_web::{App, web};
@@ -162,18 +162,18 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.limit.standing()
     }
 
-    /// The limiter that decides.
+    /// Returns the limiter that decides.
     pub fn limiter(&self) -> &RateLimiter {
         self.limit.limiter()
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call
-    /// it after the server has stopped.
+    /// Writes all pending settlements and waits until they are stored; see [`RateLimiter::shutdown`]. Call it after the
+    /// server has stopped.
     ///
-    /// Requests that are still being served get a second to end: workers drop their last connections after the server
-    /// says that it has stopped.
+    /// Requests that are still being served get a second to finish: workers drop their last connections after the
+    /// server reports that it has stopped.
     ///
-    /// Cancel-safe: dropped early, the writing goes on.
+    /// Cancel-safe: if it is dropped early, the writing continues.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {
         self.limit.shutdown()
     }

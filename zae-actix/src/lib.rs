@@ -1,9 +1,9 @@
 //! Rate limits for [actix-web](https://docs.rs/actix-web), shared by all workers and processes through one DynamoDB
 //! table.
 //!
-//! [`ZaeLimit`] as a middleware is a limiter already: it knows who asks (an [`EntityId`] that an earlier middleware put
-//! into the request's extensions, else the peer's address), what is asked (the pattern of the route), and takes one
-//! request from every limit that counts requests. Limits are stored in the table, or given with
+//! [`ZaeLimit`] works as a middleware without further settings: the entity is an [`EntityId`] that an earlier
+//! middleware put into the request's extensions, otherwise the peer's address; the resource is the pattern of the
+//! route; the cost is one request from every limit that counts requests. Limits are stored in the table, or given with
 //! [`default_limits`](ZaeLimit::default_limits); without any, every request is answered with 500, and the log names the
 //! command that stores some.
 //!
@@ -32,43 +32,42 @@
 //!
 //! # In handlers
 //!
-//! [`Lease`] is what was taken for the request being served: adjust it when the real cost is known. [`RateLimited`] is
-//! what was decided. [`LimitError`] turns an answer of the limiter into the response that the middleware would give.
+//! [`Lease`] holds the tokens taken for the current request: adjust it when the real cost is known. [`RateLimited`] is
+//! the decision. [`LimitError`] turns an error of the limiter into the middleware's response.
 //!
 //! # Language models
 //!
-//! [`ZaeLimit::llm`] estimates what a call will cost by its JSON body, and settles with the usage that the response
-//! tells, streamed or not; see [`llm`].
+//! [`ZaeLimit::llm`] estimates the cost of a call from its JSON body, and settles it by the usage that the response
+//! reports, streamed or not; see [`llm`].
 //!
 //! # Where to wrap
 //!
-//! [`App::wrap`](actix_web::App::wrap) limits everything, paths that no route matches included (resource `default`);
-//! [`Scope::wrap`](actix_web::Scope::wrap) and [`Resource::wrap`](actix_web::Resource::wrap) limit what is in them. The
-//! middleware wrapped last runs first: wrap this one before authentication (which tells who), CORS and compression, so
-//! that they are around it. Where several limits are around a handler, all of them must agree, and all of their headers
-//! are sent.
+//! [`App::wrap`](actix_web::App::wrap) limits everything, including paths that no route matches (resource `default`);
+//! [`Scope::wrap`](actix_web::Scope::wrap) and [`Resource::wrap`](actix_web::Resource::wrap) limit their contents. The
+//! middleware wrapped last runs first: wrap this one before authentication (which identifies the client), CORS and
+//! compression, so that they are around it. If several limits are around a handler, all of them must grant, and all of
+//! their headers are sent.
 //!
 //! # Workers
 //!
-//! An actix-web server has a runtime per worker, and workers end before the program does. A limiter works on the
-//! runtime that it was made on: make it before the server, under `#[actix_web::main]` or `#[tokio::main]` (whose
-//! threads then share the work), clone it into the workers, and call [`ZaeLimit::shutdown`] after the server has
-//! stopped. What workers had not settled is settled then, also of connections that outlived the server's shutdown
-//! timeout.
+//! An actix-web server has a runtime per worker, and workers end before the program does. A limiter runs on the runtime
+//! on which it was created: create it before the server, under `#[actix_web::main]` or `#[tokio::main]` (whose threads
+//! then share the work), clone it into the workers, and call [`ZaeLimit::shutdown`] after the server has stopped. This
+//! settles whatever the workers left unsettled, including connections that outlived the server's shutdown timeout.
 //!
 //! # Errors
 //!
-//! A handler's error is a response, and charged as one. Where a middleware inside of this one fails with an [`Error`],
-//! its response will carry the rate-limit headers, and the [settle rule](settle) sees it: a 5xx counts as
-//! [`End::ServiceFailed`](settle::End::ServiceFailed), which gives back what was taken unless the rule says otherwise;
-//! anything else is an answer, and counts.
+//! A handler's error is a response, and charged as one. If an inner middleware fails with an [`Error`], its response
+//! will carry the rate-limit headers, and the [settle rule](settle) sees it: a 5xx counts as
+//! [`End::ServiceFailed`](settle::End::ServiceFailed), which by default gives back the charge; anything else counts as
+//! a response.
 //!
 //! # The rest
 //!
-//! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where actix-web knows more than a
-//! plain Tower service does, [`entity`], [`resource`], [`cost`], [`limits`] and [`skip`] have versions for actix-web
-//! under the same names. The shared parts speak [`http`] 1, and actix-web its predecessor: settle rules see statuses
-//! and headers of [`http`].
+//! This crate re-exports all of [`zae_tower`], so it is the only dependency needed. Where actix-web provides more than
+//! a plain Tower service does, [`entity`], [`resource`], [`cost`], [`limits`] and [`skip`] have actix-web versions
+//! under the same names. The shared parts use [`http`] 1, and actix-web uses 0.2: settle rules see statuses and headers
+//! of [`http`] 1.
 //!
 //! # Features
 //!
@@ -116,7 +115,7 @@ pub use service::ZaeLimitService;
 pub use standing_route::standing;
 pub use zae_tower::{self, *};
 
-/// A request as extractors see it: method, target and headers, and of the extensions [`EntityId`], [`PeerIp`] and
+/// A request as extractors see it: method, target, headers, and three extensions: [`EntityId`], [`PeerIp`] and
 /// [`MatchedRoute`]. An extractor of your own implements [`Extract<Head>`](extract::Extract), and may read the body,
-/// see [`extract::PeekBody`]; closures see all of actix-web's request but the body, see [`entity::from_fn`].
+/// see [`extract::PeekBody`]; closures see all of actix-web's request except the body, see [`entity::from_fn`].
 pub type Head = http::Request<RequestBody>;

@@ -1,5 +1,5 @@
-//! Explicit limits per request: [`zae_tower::limits`], with closures over actix-web's request. A [`Limits`] itself is
-//! an extractor.
+//! Explicit limits per request: [`zae_tower::limits`], with closures over actix-web's request. A [`Limits`] is an
+//! extractor itself.
 //!
 //! ```
 //! use actix_web::HttpMessage;

@@ -12,17 +12,17 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::current;
 
-/// The body of a [`Head`](crate::Head): what has been read of it, or a way to the payload, which stays with actix-web's
-/// request because it cannot leave its thread.
+/// The body of a [`Head`](crate::Head): the bytes read so far, or access to the payload, which stays with actix-web's
+/// request because it is bound to its thread.
 ///
-/// An extractor that reads it puts one made of bytes in its place, and that is what the handler gets; see
+/// An extractor that reads it replaces it with one made of bytes, which is then passed to the handler; see
 /// [`PeekBody`](crate::extract::PeekBody).
 ///
 /// See [`Head`](crate::Head).
 pub struct RequestBody(PayloadState);
 
 enum PayloadState {
-    /// At least so many bytes, where the request says it.
+    /// Minimum number of bytes, if the request declares it.
     Unread {
         at_least: u64,
     },
@@ -39,7 +39,7 @@ impl RequestBody {
         Self(PayloadState::Unread { at_least })
     }
 
-    /// Returns the bytes that an extractor has put in the payload's place.
+    /// Returns the bytes with which an extractor replaced the payload.
     pub(crate) fn replacement(self) -> Option<Bytes> {
         match self.0 {
             PayloadState::Read(bytes) if !bytes.is_empty() => Some(bytes),

@@ -1,8 +1,7 @@
 //! The resource to limit: [`zae_tower::resource`], with closures over actix-web's request.
 //!
-//! The matched route is the pattern that
-//! [`match_pattern`](actix_web::dev::ServiceRequest::match_pattern) tells, scopes included: `v1/users/:id` for
-//! `/v1/users/{id}`. Where no route matches, the resource is `default`.
+//! The matched route is the pattern from [`match_pattern`](actix_web::dev::ServiceRequest::match_pattern), scopes
+//! included: `v1/users/:id` for `/v1/users/{id}`. If no route matches, the resource is `default`.
 //!
 //! ```
 //! use zae_actix::{ResourceName, extract::Extractor, resource};

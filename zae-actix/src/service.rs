@@ -1,4 +1,4 @@
-//! The service that the middleware makes: [`ZaeLimitService`].
+//! The service created by the middleware: [`ZaeLimitService`].
 
 use std::{
     fmt,
@@ -23,7 +23,7 @@ use crate::{
     translate,
 };
 
-/// A service whose requests are limited. Made by [`ZaeLimit`].
+/// A service whose requests are limited. Created by [`ZaeLimit`].
 ///
 /// Refusals are ordinary responses; errors are the inner service's own.
 ///

@@ -8,9 +8,9 @@ use actix_web::{
     },
 };
 
-/// A browser's question before the real request, as [`zae_tower::skip::cors_preflight`] knows it.
+/// Skips a browser's preflight request; see [`zae_tower::skip::cors_preflight`].
 ///
-/// Skip these only where a CORS middleware answers them; a handler would be reached without a limit.
+/// Use it only if a CORS middleware answers preflight requests; otherwise they would reach a handler without a limit.
 pub fn cors_preflight(request: &ServiceRequest) -> bool {
     let headers = request.headers();
     request.method() == Method::OPTIONS

@@ -1,4 +1,4 @@
-//! Between the vocabularies: actix-web speaks `http` 0.2, and the shared parts `http` 1.
+//! Conversions between `http` 0.2, which actix-web uses, and `http` 1, which the shared parts use.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -15,7 +15,7 @@ use zae_tower::{Decision, EntityId, MatchedRoute, PeerIp, extract::Peeked};
 
 use crate::{Head, RequestBody};
 
-/// Builds the view of a request that the extractors of [`zae_tower`] see.
+/// Builds the request head that the extractors of [`zae_tower`] see.
 pub(crate) fn head(request: &ServiceRequest) -> Head {
     let mut head = Head::new(RequestBody::of(request));
     // Both versions accept the same methods, targets and headers. If they did not, the extractors would see less,
@@ -38,14 +38,14 @@ pub(crate) fn head(request: &ServiceRequest) -> Head {
     head
 }
 
-/// Passes the decision, and the body that was read for it, to the handler and to middleware around it.
+/// Passes the decision, and the body that was read for it, to the handler and to outer middleware.
 pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
     let (head, body) = head.into_parts();
     if let Some(decision) = head.extensions.get::<Decision>() {
         request.extensions_mut().insert(decision.clone());
     }
     let Some(body) = body.replacement() else { return };
-    // An extractor may have put a longer body in its place.
+    // An extractor may have replaced it with a longer body.
     let length = head.headers.get(http::header::CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
     let length =
         length.filter(|length| request.headers().get(CONTENT_LENGTH).is_none_or(|old| old.as_bytes() != *length));
@@ -56,19 +56,19 @@ pub(crate) fn tell(request: &mut ServiceRequest, head: Head) {
     request.set_payload(body.into());
 }
 
-/// Somebody else has a clone of the request, and actix-web changes no head that is shared.
+/// The request has another owner, and actix-web does not change a shared head.
 #[derive(Clone, Copy, Debug)]
 struct Shared;
 
 fn set_length(request: &mut ServiceRequest, length: &HeaderValue) -> Result<(), Shared> {
-    // actix-web panics, before it changes anything, and has no way to ask first.
+    // actix-web panics before it changes anything, and offers no way to ask first.
     let set = AssertUnwindSafe(|| {
         request.headers_mut().insert(CONTENT_LENGTH, length.clone());
     });
     panic::catch_unwind(set).map_err(|_| Shared)
 }
 
-/// The body that the request's length is true of, if it is still known.
+/// Returns the body that matches the request's declared length, if it is still known.
 fn as_it_came(extensions: &http::Extensions, body: Bytes) -> Bytes {
     tracing::warn!(
         "a request's body is handed on unchanged, without asking for its stream's usage: a middleware around the limit \
@@ -77,7 +77,7 @@ fn as_it_came(extensions: &http::Extensions, body: Bytes) -> Bytes {
     extensions.get::<Peeked>().map_or(body, |peeked| peeked.bytes().clone())
 }
 
-/// The head of a response, as settle rules and headers want it.
+/// Converts the head of a response for settle rules and headers.
 pub(crate) fn response_head<B>(response: &HttpResponse<B>) -> http::Response<()> {
     let mut head = http::Response::new(());
     *head.status_mut() = http::StatusCode::from_u16(response.status().as_u16()).unwrap_or_default();
@@ -88,7 +88,7 @@ pub(crate) fn response_head<B>(response: &HttpResponse<B>) -> http::Response<()>
     head
 }
 
-/// A refusal as it is sent.
+/// Converts a refusal for sending.
 pub(crate) fn response(refusal: http::Response<Bytes>) -> HttpResponse {
     let (head, body) = refusal.into_parts();
     let mut response = HttpResponse::new(status(head.status)).set_body(body).map_into_boxed_body();
@@ -103,7 +103,7 @@ pub(crate) fn status(status: http::StatusCode) -> StatusCode {
     StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Headers that are to be set to other values than they have.
+/// Headers to set to new values.
 pub(crate) type Changes = Vec<(HeaderName, Vec<HeaderValue>)>;
 
 pub(crate) fn changes(wanted: &http::HeaderMap, present: &HeaderMap) -> Changes {
@@ -130,7 +130,8 @@ pub(crate) fn write(changes: &Changes, headers: &mut HeaderMap) {
 }
 
 fn new_headers(headers: &HeaderMap) -> http::HeaderMap {
-    // No more than is usual at first: a map has its bounds, and a client may not know them.
+    // The capacity is bounded by the usual number at first: a map is limited in size, and clients may send too many
+    // headers.
     let mut new = http::HeaderMap::with_capacity(headers.len().min(64));
     for (name, value) in headers {
         let name = http::HeaderName::from_bytes(name.as_str().as_bytes());

@@ -1,9 +1,9 @@
 //! The cost of a request through layer and axum: `cargo bench -p zae-axum --bench request`.
 //!
-//! The routers of [`routers`] take turns in one process, so what is busy beside them is busy for all; the medians of
-//! their turns are compared. Ends with an error when the layer costs more than twice what `tower_governor` does where
-//! both say in every response what is left. Without the `--bench` that cargo passes, everything runs once and nothing
-//! is judged.
+//! The routers of [`routers`] take turns in one process, so other load affects all of them alike; the medians of their
+//! turns are compared. Fails if the layer costs more than twice as much as `tower_governor` when both report the
+//! remaining tokens in every response. Without the `--bench` that cargo passes, everything runs once and nothing is
+//! judged.
 
 mod routers;
 
@@ -16,10 +16,10 @@ use axum::Router;
 
 /// Requests in a turn, one after the other.
 const TURN: u32 = 100;
-/// The most that a grant from a reserve may cost, in times of what `tower_governor` does with its headers.
+/// Maximum cost of a grant from a reserve, as a multiple of `tower_governor` with headers.
 const ALLOWED: f64 = 2.0;
 
-/// One way to be asked.
+/// One of the compared routers.
 struct Case {
     name: &'static str,
     app: Router,

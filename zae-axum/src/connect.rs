@@ -1,4 +1,4 @@
-//! Facts that axum knows about a request, passed to extractors of [`zae_tower`]: [`OnAxum`].
+//! Passes axum's knowledge about a request to extractors of [`zae_tower`]: [`OnAxum`].
 
 use std::{
     future::Future,
@@ -12,14 +12,14 @@ use zae_tower::{
     extract::{Extract, Extracted, Extractor},
 };
 
-/// An extractor that finds the peer's address and the matched route where axum keeps them.
+/// An extractor that takes the peer's address and the matched route from axum's extensions.
 ///
-/// Before the extractor looks, [`PeerIp`] is there if the server provides
-/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) (or a test
-/// [`MockConnectInfo`]), and [`MatchedRoute`] if a route matched. A [`PeerIp`] that is there already stays.
+/// When the extractor runs, [`PeerIp`] is set if the server provides
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) (or a test [`MockConnectInfo`]), and [`MatchedRoute`] if a
+/// route matched. An existing [`PeerIp`] is kept.
 ///
-/// The functions of [`entity`](crate::entity) and [`resource`](crate::resource) return it; an extractor of your own is
-/// wrapped with [`OnAxum::new`].
+/// The functions of [`entity`](crate::entity) and [`resource`](crate::resource) return it; wrap an extractor of your
+/// own with [`OnAxum::new`].
 ///
 /// ```
 /// use zae_axum::{OnAxum, zae_tower::entity};

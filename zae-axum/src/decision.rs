@@ -1,4 +1,4 @@
-//! The decision about the request being served: [`RateLimited`].
+//! The decision about the current request: [`RateLimited`].
 
 use std::{convert::Infallible, ops::Deref};
 
@@ -8,7 +8,7 @@ use zae_tower::Decision;
 
 use crate::NotLimited;
 
-/// Extracts the [`Decision`] of the layer around the handler, of the innermost one where several are.
+/// Extracts the [`Decision`] of the layer around the handler; with several, the innermost one's.
 ///
 /// ```
 /// use zae_axum::RateLimited;
@@ -22,7 +22,7 @@ use crate::NotLimited;
 /// ```
 ///
 /// # Rejection
-/// [`NotLimited`] where no layer limits the route; `Option<RateLimited>` is `None` there.
+/// [`NotLimited`] if no layer limits the route; `Option<RateLimited>` is then `None`.
 #[derive(Clone, Debug)]
 pub struct RateLimited(pub Decision);
 

@@ -1,4 +1,4 @@
-//! Extractors of the entity to limit: [`zae_tower::entity`], with the peer's address as axum has it.
+//! Extractors of the entity to limit: [`zae_tower::entity`], with the peer's address from axum.
 //!
 //! ```
 //! use zae_axum::{entity, extract::Extractor};
@@ -18,13 +18,13 @@ use zae_tower::{
 
 use crate::{OnAxum, connect::peer};
 
-/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`extension`], else [`peer_ip`].
+/// The extractor used by [`ZaeLimit::new`](crate::ZaeLimit::new): [`extension`], otherwise [`peer_ip`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultEntity;
 
-/// The address at the other end of the connection, where axum keeps it. Made by [`peer_ip`].
+/// The address at the other end of the connection, from axum's connect info. Created by [`peer_ip`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +55,13 @@ impl<B: Send> Extract<Request<B>> for Peer {
     }
 }
 
-/// The address at the other end of the connection, IPv6 by /64. Serve with
+/// Uses the address at the other end of the connection, IPv6 by /64. Serve with
 /// [`into_make_service_with_connect_info::<SocketAddr>`](axum::Router::into_make_service_with_connect_info).
 pub fn peer_ip() -> Peer {
     Peer
 }
 
-/// The client's address behind `proxies`, IPv6 by /64; needs the peer's address, as [`peer_ip`] does.
+/// Uses the client's address behind `proxies`, IPv6 by /64; needs the peer's address, as [`peer_ip`] does.
 pub fn client_ip(proxies: TrustedProxies) -> OnAxum<Client> {
     OnAxum::new(plain::client_ip(proxies))
 }

@@ -2,11 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 
-/// Anything that the limiter can answer a handler besides yes, as a response; [`zae_tower::LimitError`] inside.
+/// Every failure that the limiter can return to a handler, as a response; wraps [`zae_tower::LimitError`].
 ///
-/// For handlers that ask the limiter themselves: `?` turns its errors into what the layer would have answered, for
-/// example a 429 with `Retry-After`, rate-limit headers and a problem body. What is the program's fault is logged, and
-/// a 500 that tells nothing.
+/// For handlers that call the limiter themselves: `?` turns its errors into the layer's answer, for example a 429 with
+/// `Retry-After`, rate-limit headers and a problem body. Programming errors are logged and answered with a bare 500.
 ///
 /// ```
 /// use axum::{Router, extract::State, routing::post};
@@ -24,7 +23,8 @@ use axum::response::{IntoResponse, Response};
 #[error(transparent)]
 pub struct LimitError(pub zae_tower::LimitError);
 
-/// From whatever becomes the error inside: refusals, and what the limiter, its leases and the repository fail with.
+/// Converts everything that the inner error converts from: refusals, and errors of the limiter, its leases and the
+/// repository.
 impl<E> From<E> for LimitError
 where
     zae_tower::LimitError: From<E>,

@@ -17,12 +17,12 @@ use crate::{
     resource::{self, DefaultResource},
 };
 
-/// Limits the requests of a router or a route: [`zae_tower::ZaeLimit`] with extractors that know axum.
+/// Limits the requests of a router or a route: [`zae_tower::ZaeLimit`] with extractors for axum.
 ///
 /// It is a layer for [`Router::layer`](axum::Router::layer), [`Router::route_layer`](axum::Router::route_layer) and
-/// [`MethodRouter::layer`](axum::routing::MethodRouter::layer). With `layer` unmatched paths are limited too; with
-/// `route_layer` they are 404s that cost nothing. All state (the limiter, its caches, what was logged) is shared by the
-/// clones.
+/// [`MethodRouter::layer`](axum::routing::MethodRouter::layer). With `layer`, unmatched paths are limited too; with
+/// `route_layer`, they are 404s that cost nothing. The clones share all state (the limiter, its caches, the record of
+/// what was logged).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -42,13 +42,13 @@ pub struct ZaeLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = Store
 }
 
 impl ZaeLimit {
-    /// Limits with these defaults, all of which can be changed; takes a [`Repository`](zae_tower::Repository) or a
-    /// [`RateLimiter`] of your own settings.
+    /// Creates a limit with these defaults, all of which can be changed; takes a [`Repository`](zae_tower::Repository)
+    /// or a [`RateLimiter`] with your own settings.
     ///
-    /// - entity: an [`EntityId`] in the request's extensions; else the peer's address, where the app is served with
-    ///   [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo); else all requests share one entity, and the log
-    ///   warns;
-    /// - resource: the route that matched; `default` where none did;
+    /// - entity: an [`EntityId`] in the request's extensions; otherwise the peer's address, if the app is served with
+    ///   [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo); otherwise one entity shared by all requests, with a
+    ///   warning in the log;
+    /// - resource: the matched route, or `default` if there is none;
     /// - cost: 1 of each limit that counts requests;
     /// - limits: those stored in the table. Without any, and without [`default_limits`](ZaeLimit::default_limits),
     ///   every request is answered with 500, and the log names the command that stores some.
@@ -82,32 +82,32 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.limit.entity(extractor).into()
     }
 
-    /// Sets the extractor of the resource to limit; see [`resource`](crate::resource). Where it finds nothing, the
+    /// Sets the extractor of the resource to limit; see [`resource`](crate::resource). If it finds nothing, the
     /// resource is `default`.
     pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
         self.limit.resource(extractor).into()
     }
 
-    /// Sets the tokens that a request takes: a [`Cost`], or an extractor of one; see [`cost`](crate::cost). Where it
-    /// finds nothing, the cost is 1 of each limit that counts requests.
+    /// Sets the tokens that a request takes: a [`Cost`], or an extractor of one; see [`cost`](crate::cost). If it finds
+    /// nothing, the cost is 1 of each limit that counts requests.
     pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
         self.limit.cost(extractor).into()
     }
 
-    /// Limits in place of the stored ones: a [`Limits`], or an extractor; see [`limits`](crate::limits). Where it finds
-    /// nothing, what is stored applies.
+    /// Replaces the stored limits with a [`Limits`], or with the result of an extractor; see [`limits`](crate::limits).
+    /// If it finds nothing, the stored limits apply.
     pub fn limits<X: Extractor<Output = Limits>>(self, extractor: X) -> ZaeLimit<E, Rs, C, X> {
         self.limit.limits(extractor).into()
     }
 
     zae_tower::limit_settings!();
 
-    /// Changes several settings at once, or those that a program keeps in one place; see [`Settings`].
+    /// Changes several settings at once, for example those that a program keeps in one place; see [`Settings`].
     pub fn configure(self, change: impl FnOnce(Settings) -> Settings) -> Self {
         self.limit.configure(change).into()
     }
 
-    /// Requests for which `predicate` is true are not limited. Given several times, one of them suffices.
+    /// Exempts requests for which `predicate` is true. If it is set several times, one matching predicate suffices.
     pub fn skip<F>(self, predicate: F) -> Self
     where
         F: Fn(&dyn RequestHead) -> bool + Send + Sync + 'static,
@@ -115,7 +115,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.limit.skip(predicate).into()
     }
 
-    /// Builds the response of a refused request from the reason and the response that would be sent; see
+    /// Customises the response to a refused request, given the reason and the default response; see
     /// [`zae_tower::ZaeLimit::refusal`].
     pub fn refusal<F>(self, render: F) -> Self
     where
@@ -124,9 +124,9 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.limit.refusal(render).into()
     }
 
-    /// Accounts for calls to language models: takes an estimate by the request's JSON body in place of
-    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
-    /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm) and
+    /// Enables accounting for calls to language models: takes an estimate from the request's JSON body instead of
+    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an [`Accounting`],
+    /// or a [`Tariff`](crate::llm::Tariff) if its defaults will do; see [`llm`](crate::llm) and
     /// [`zae_tower::ZaeLimit::llm`].
     pub fn llm(self, accounting: impl Into<Accounting>) -> ZaeLimit<E, Rs, LlmCost, L> {
         self.limit.llm(accounting).into()
@@ -138,15 +138,15 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self.limit.standing()
     }
 
-    /// The limiter that decides.
+    /// Returns the limiter that decides.
     pub fn limiter(&self) -> &RateLimiter {
         self.limit.limiter()
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see
-    /// [`zae_tower::ZaeLimit::shutdown`]. Call it after the server has stopped.
+    /// Writes all pending settlements and waits until they are stored; see [`zae_tower::ZaeLimit::shutdown`]. Call it
+    /// after the server has stopped.
     ///
-    /// Cancel-safe: dropped early, the writing goes on.
+    /// Cancel-safe: if it is dropped early, the writing continues.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {
         self.limit.shutdown()
     }

@@ -1,4 +1,4 @@
-//! The lease of the request being served: [`Lease`].
+//! The lease of the current request: [`Lease`].
 
 use std::{convert::Infallible, ops::Deref};
 
@@ -8,11 +8,11 @@ use zae_tower::adapter::Held;
 
 use crate::NotLimited;
 
-/// Extracts the lease of the request, to correct the estimate that the layer took.
+/// Extracts the lease of the request, to correct the layer's estimate.
 ///
-/// Its methods are those of [`Held`]. The layer settles it when the response's body has ended. A request that passed
-/// without a lease (skipped, or let through in shadow mode) has one that holds nothing, so that handlers need not care:
-/// adjusting it does nothing.
+/// Its methods are those of [`Held`]. The layer settles it when the response's body has ended. For a request that was
+/// admitted without a lease (skipped, or in shadow mode), it holds nothing and adjustments do nothing, so handlers need
+/// no special case.
 ///
 /// ```
 /// use zae_axum::{Lease, LimitError};
@@ -25,10 +25,10 @@ use crate::NotLimited;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(chat));
 /// ```
 ///
-/// It can be cloned and moved, for example into the stream that a response is made of.
+/// It can be cloned and moved, for example into the stream that produces a response.
 ///
 /// # Rejection
-/// [`NotLimited`] where no layer limits the route; `Option<Lease>` is `None` there, and where nothing is held.
+/// [`NotLimited`] if no layer limits the route; `Option<Lease>` is then `None`, and also if nothing is held.
 #[derive(Clone, Debug)]
 pub struct Lease(Held);
 

@@ -1,8 +1,8 @@
 //! Rate limits for [axum](https://docs.rs/axum), shared by all processes through one DynamoDB table.
 //!
-//! [`ZaeLimit`] as a layer is a limiter already: it knows who asks (an [`EntityId`] that an earlier layer put into the
-//! request's extensions, else the peer's address), what is asked (the route that matched), and takes one request from
-//! every limit that counts requests.
+//! [`ZaeLimit`] works as a layer without further settings: the entity is an [`EntityId`] that an earlier layer put into
+//! the request's extensions, otherwise the peer's address; the resource is the matched route; the cost is one request
+//! from every limit that counts requests.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -29,13 +29,13 @@
 //!
 //! # In handlers
 //!
-//! [`Lease`] is what was taken for the request being served: adjust it when the real cost is known. [`RateLimited`] is
-//! what the layer decided. [`LimitError`] turns an answer of the limiter into the response that the layer would give.
+//! [`Lease`] holds the tokens taken for the current request: adjust it when the real cost is known. [`RateLimited`] is
+//! the layer's decision. [`LimitError`] turns an error of the limiter into the layer's response.
 //!
 //! # Per route
 //!
-//! [`limit_route`] limits by an async function of extractors, in the manner of [`axum::middleware::from_fn`]: it says
-//! what to [`Charge`].
+//! [`limit_route`] limits by an async function of extractors, in the manner of [`axum::middleware::from_fn`], which
+//! returns the [`Charge`].
 //!
 //! # Features
 //!
@@ -49,8 +49,8 @@
 //!
 //! # The rest
 //!
-//! All of [`zae_tower`] is here too, so this crate is the only dependency needed. Where axum knows more than a plain
-//! Tower service does, [`entity`] and [`resource`] have versions for axum under the same names.
+//! This crate re-exports all of [`zae_tower`], so it is the only dependency needed. Where axum provides more than a
+//! plain Tower service does, [`entity`] and [`resource`] have axum versions under the same names.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

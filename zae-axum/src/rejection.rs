@@ -1,10 +1,10 @@
-//! An extractor was used where nothing is limited: [`NotLimited`].
+//! The rejection of extractors used on a route that is not limited: [`NotLimited`].
 
 use axum::response::{IntoResponse, Response};
 use zae_tower::Problem;
 
-/// The request did not pass a limiting layer, so there is nothing to extract: the program's mistake, answered with a
-/// 500 that does not say so; the log does. Where that may be, extract an [`Option`].
+/// The request did not pass a limiting layer, so there is nothing to extract. This is a programming error; it is logged
+/// and answered with a bare 500. If a route may be unlimited, extract an [`Option`].
 ///
 /// ```
 /// use zae_axum::Lease;

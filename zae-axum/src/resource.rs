@@ -1,4 +1,4 @@
-//! Extractors of the resource to limit: [`zae_tower::resource`], with the matched route as axum has it.
+//! Extractors of the resource to limit: [`zae_tower::resource`], with the matched route from axum.
 //!
 //! ```
 //! use zae_axum::{ResourceName, extract::Extractor, resource};
@@ -20,10 +20,10 @@ use zae_tower::{
 
 use crate::OnAxum;
 
-/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`matched_route`].
+/// The extractor used by [`ZaeLimit::new`](crate::ZaeLimit::new): [`matched_route`].
 pub type DefaultResource = Route;
 
-/// The route that matched. Made by [`matched_route`].
+/// The matched route. Created by [`matched_route`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Debug, Default)]
@@ -39,14 +39,14 @@ impl<B: Send> Extract<Request<B>> for Route {
     const AT_ONCE: bool = true;
 
     fn extract(&self, request: &mut Request<B>) -> impl Future<Output = Extracted<ResourceName>> + Send {
-        // Nested routers match again; this is the last match, the whole route.
+        // Nested routers match repeatedly; this is the last match, the whole route.
         let route = request.extensions().get::<MatchedPath>();
         ready(route.map(|route| self.names.name(route.as_str())).transpose().map_err(Into::into))
     }
 }
 
-/// The route that matched, as [`route_name`] writes it: `users/:id` for `/users/{id}`. Nothing in a fallback, where no
-/// route did.
+/// Uses the matched route, converted by [`route_name`]: `users/:id` for `/users/{id}`. Finds nothing in a fallback,
+/// where no route matched.
 pub fn matched_route() -> Route {
     Route::default()
 }

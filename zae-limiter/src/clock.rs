@@ -1,13 +1,12 @@
 //! The source of the time: [`Clock`].
 //!
-//! Two kinds of time are in use, and they must not be mixed. The *wall clock* here decides refills, because processes
-//! have to agree on it; tokio's monotonic clock decides deadlines, lifetimes of reserves and freshness of images,
-//! because only this process needs it and it never jumps. Tests drive the first with [`ManualClock`] and pause the
-//! second.
+//! Two kinds of time are in use, and must not be mixed. The *wall clock* here decides refills, because processes have
+//! to agree on it; tokio's monotonic clock decides deadlines, lifetimes of reserves and freshness of images, because
+//! only this process needs it and it never jumps. Tests drive the first with [`ManualClock`] and pause the second.
 //!
-//! A wall clock that is wrong is dangerous to others: one that is ahead moves a bucket's refill instant into the
-//! future. So the limiter holds a clock that [`follows_store`](Clock::follows_store) to the `Date` header of DynamoDB's
-//! answers.
+//! A wrong wall clock endangers other processes: one that is fast moves a bucket's refill instant into the future. The
+//! limiter therefore bounds the deviation of a clock that [`follows_store`](Clock::follows_store) from the `Date`
+//! header of DynamoDB's responses.
 
 use std::{
     fmt,
@@ -33,22 +32,21 @@ use std::{
 /// }
 /// ```
 ///
-/// [`ManualClock`] is the one for tests.
+/// Use [`ManualClock`] in tests.
 ///
-/// Given to a repository with [`RepositoryBuilder::clock`](crate::RepositoryBuilder::clock), and used by the limiters
-/// on it.
+/// Passed to a repository with [`RepositoryBuilder::clock`](crate::RepositoryBuilder::clock), and used by its limiters.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
 
-    /// Returns true if it is to agree with DynamoDB's clock: then it is held to what the `Date` of DynamoDB's answers
-    /// allows, within three seconds. `false` unless an implementation says so, as for clocks of tests.
+    /// Returns true if the clock should agree with DynamoDB's: it is then kept within the bounds that the `Date` of
+    /// DynamoDB's responses allows, within three seconds. The default is `false`, which suits clocks of tests.
     fn follows_store(&self) -> bool {
         false
     }
 
-    /// Returns true if it runs as fast as tokio's clock, so that a short time may be measured by either. `false` unless
-    /// an implementation knows: then it is read more often.
+    /// Returns true if the clock runs as fast as tokio's, so that a short time may be measured by either. The default
+    /// is `false`; the clock is then read more often.
     fn keeps_pace(&self) -> bool {
         false
     }
@@ -78,7 +76,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until it is set or advanced.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,24 +86,24 @@ impl Clock for SystemClock {
 /// assert_eq!(clock.now_ms(), 1_767_225_660_000);
 /// ```
 ///
-/// The store's dates do not move it, and nothing waits on it: after [`advance`](ManualClock::advance) the next acquire
-/// sees the new time.
+/// The store's dates do not affect it, and nothing waits on it: after [`advance`](ManualClock::advance) the next
+/// acquire sees the new time.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock showing `now_ms` milliseconds since 1970.
+    /// Creates a clock showing `now_ms` milliseconds since 1970.
     pub fn at(now_ms: i64) -> Self {
         Self(AtomicI64::new(now_ms))
     }
 
-    /// Moves it forward.
+    /// Advances it.
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(by)));
     }
 
-    /// Sets it, backwards too.
+    /// Sets it, possibly backwards.
     pub fn set(&self, now_ms: i64) {
         self.0.store(now_ms, Ordering::SeqCst);
     }

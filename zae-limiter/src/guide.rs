@@ -1,4 +1,4 @@
-//! Guides to read beside the reference.
+//! Guides that accompany the reference.
 //!
 //! - [`concepts`]: limits, buckets, leases, parents, in five minutes.
 //! - [`testing`]: your own service under test, with a driven clock and a store in the process.
@@ -24,7 +24,7 @@ pub mod testing {}
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 
-/// Symptoms, causes and what to do about them.
+/// Symptoms, causes and remedies.
 #[doc = include_str!("../docs/troubleshooting.md")]
 pub mod troubleshooting {}
 

@@ -1,11 +1,11 @@
-//! A bounded cache that takes no memory until something is put into it: [`LazyCache`].
+//! A bounded cache that allocates nothing until its first entry: [`LazyCache`].
 
 use std::{fmt, hash::Hash, sync::OnceLock};
 
 use moka::sync::Cache;
 
-/// A bounded cache whose tables come with its first entry. Many limiters never use all of theirs, and an empty cache
-/// takes tens of kibibytes.
+/// A bounded cache that allocates its tables with the first entry. Many limiters never use all of their caches, and an
+/// empty one takes tens of kibibytes.
 pub(crate) struct LazyCache<K, V> {
     entries: OnceLock<Cache<K, V>>,
     most: u64,
@@ -18,7 +18,7 @@ impl<K, V> fmt::Debug for LazyCache<K, V> {
 }
 
 impl<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> LazyCache<K, V> {
-    /// Holds `most` entries.
+    /// Creates a cache of at most `most` entries.
     pub(crate) fn new(most: u64) -> Self {
         Self { entries: OnceLock::new(), most }
     }

@@ -2,8 +2,8 @@
 //! the call.
 //!
 //! A [`Repository`] is one namespace of one table: entities, limits, audit, usage. A [`RateLimiter`] takes tokens from
-//! its buckets and hands out a [`Lease`], which is adjusted when the real cost is known and then committed. All
-//! processes on a table, and the Python package `zae-limiter` 0.17, see the same buckets.
+//! its buckets and returns a [`Lease`], which is adjusted when the real cost is known and then committed. All processes
+//! on a table, including those that use the Python package `zae-limiter` 0.17, share the same buckets.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -49,14 +49,12 @@
 //! | refused | none while the bucket was seen within the last second, else 1 write |
 //! | adjustment, refund | rides along with the next write, or 1 write after 50 ms |
 //!
-//! In [reserve mode](Reserve) a busy bucket is written a few times a second and process, however many acquires there
-//! are.
+//! In [reserve mode](Reserve), each process writes a busy bucket a few times a second, however many acquires there are.
 //!
 //! # Metrics and events
 //!
-//! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, events through
-//! [`tracing`](https://docs.rs/tracing); no label ever holds an entity. [`guide::operations`] has them
-//! all, with units and labels. First to look at:
+//! Metrics use the [`metrics`](https://docs.rs/metrics) facade, events use [`tracing`](https://docs.rs/tracing); no
+//! label ever contains an entity. [`guide::operations`] lists them all, with units and labels. The most important ones:
 //!
 //! | metric | labels | says |
 //! |---|---|---|
@@ -89,15 +87,15 @@
 //!
 //! # Cancel safety
 //!
-//! Dropping the future of an acquire at any point leaves nothing taken, once the refund of what was under way has
-//! settled. Dropping a [`Lease`] rolls it back; dropping a [`Settlement`] lets it go on. Reads of a [`Repository`] can
-//! be dropped at any time. Its changes are one transaction each, so a dropped one has happened or has not; the few that
-//! take several writes say what an interruption leaves, and can be repeated.
+//! Dropping the future of an acquire at any point leaves nothing taken, once the refund of a write under way has
+//! settled. Dropping a [`Lease`] rolls it back; dropping a [`Settlement`] does not cancel it. Reads of a [`Repository`]
+//! can be dropped at any time. Its changes are one transaction each, so a dropped one has either happened or not; the
+//! few that take several writes document what an interruption leaves, and can be repeated.
 //!
 //! # Runtimes
 //!
-//! A limiter needs a multi-threaded or current-thread tokio runtime with time enabled. It works on the one that it was
-//! built on, also when it is asked on another ([`RateLimiterBuilder::build`]), and spawns a task only while a bucket
+//! A limiter needs a multi-threaded or current-thread tokio runtime with time enabled. It runs on the runtime on which
+//! it was built, even if it is called on another ([`RateLimiterBuilder::build`]), and spawns a task only while a bucket
 //! has work.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -132,7 +130,7 @@ mod wire;
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedStore;
-// For `zae-deploy local`, whose database is prepared in another way.
+// For `zae-deploy local`, which sets up its database differently.
 #[cfg(feature = "embedded")]
 #[doc(hidden)]
 pub use embedded::DatabaseFront;
@@ -152,7 +150,7 @@ pub use model::{
 };
 pub use repository::{ConfigCacheStats, EntityPage, Repository, RepositoryBuilder};
 
-/// Settings of resources and entities beside their limits.
+/// Settings of resources and entities other than their limits.
 pub mod access {
     pub use crate::model::access::{Access, ConfigTarget, ResolvedAccess};
 }
@@ -167,7 +165,7 @@ pub mod explain {
     pub use crate::model::explain::{ConfiguredLevel, ExplainedBucket, Explanation, LimitsLevel, Verdict};
 }
 
-/// Values that apply where a setting is left out.
+/// Default values of settings.
 pub mod defaults {
     pub use crate::{
         limiter::{DEFAULT_DEADLINE, DEFAULT_FLUSH_DELAY, DEFAULT_MAX_LANES, DEFAULT_RESERVE_LIFE},
@@ -175,7 +173,7 @@ pub mod defaults {
     };
 }
 
-/// The rules for names and ids, and the names that apply where none is given.
+/// The rules for names and ids, and the default names.
 pub mod name {
     pub use crate::{
         model::name::{
@@ -186,12 +184,12 @@ pub mod name {
     };
 }
 
-/// The namespaces of a table: records of them, and the [`Registry`](namespace::Registry) that keeps them.
+/// The namespaces of a table: their records, and the [`Registry`](namespace::Registry) that manages them.
 pub mod namespace {
     pub use crate::{model::namespace::NamespaceInfo, repository::Registry};
 }
 
-/// Provisioning: what creates a stack where it is missing, and the record of what a manifest manages.
+/// Provisioning: creation of missing stacks, and the record of the resources that a manifest manages.
 pub mod provision {
     pub use crate::{
         model::provisioner::{ManifestClaim, ProvisionerState},
@@ -199,7 +197,7 @@ pub mod provision {
     };
 }
 
-/// Consumption: usage snapshots and their queries, the state of buckets, and capacity shared by entities.
+/// Consumption: usage snapshots and their queries, the state of buckets, and capacity utilisation across entities.
 pub mod usage {
     pub use crate::model::{
         bucket::{BucketLimit, BucketScope, BucketState, FoldedBucket},
@@ -208,7 +206,7 @@ pub mod usage {
     };
 }
 
-/// Versions of the schema and of the functions, and whether they go together.
+/// Versions of the schema and of the functions, and their compatibility.
 pub mod version {
     pub use crate::model::version::{
         COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate,

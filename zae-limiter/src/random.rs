@@ -1,6 +1,6 @@
-//! The source of everything random in the engine: [`Random`].
+//! The source of all randomness in the engine: [`Random`].
 //!
-//! A simulation replays a schedule from a seed, so nothing in the engine may ask the thread's generator directly.
+//! A simulation replays a schedule from a seed, so nothing in the engine may use the thread's generator directly.
 //! Without the feature `sim` this type is empty and costs nothing.
 
 #[cfg(feature = "sim")]
@@ -10,8 +10,8 @@ use rand::distr::uniform::{SampleRange, SampleUniform};
 #[cfg(feature = "sim")]
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// The source of everything random in the engine: jitter, the first shard to ask, the stamps of new buckets. It is the
-/// thread's generator, unless a simulation gives a seed.
+/// The source of all randomness in the engine: jitter, the first shard to try, the stamps of new buckets. It is the
+/// thread's generator, unless a simulation provides a seed.
 #[derive(Debug, Default)]
 pub(crate) struct Random {
     /// The generator of a simulation; `None` for the thread's own.
@@ -20,13 +20,13 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// The same numbers for the same seed.
+    /// Creates a generator with a fixed seed.
     #[cfg(feature = "sim")]
     pub(crate) fn seeded(seed: u64) -> Self {
         Self { seeded: Some(Mutex::new(StdRng::seed_from_u64(seed))) }
     }
 
-    /// One of `range`.
+    /// Returns a number in `range`.
     pub(crate) fn of<T: SampleUniform>(&self, range: impl SampleRange<T>) -> T {
         #[cfg(feature = "sim")]
         if let Some(seeded) = &self.seeded {
@@ -35,7 +35,7 @@ impl Random {
         rand::random_range(range)
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub(crate) fn bits(&self) -> u64 {
         self.of(0..=u64::MAX)
     }

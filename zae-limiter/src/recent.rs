@@ -1,16 +1,16 @@
 //! A small interner: the most recent equal values share allocations ([`Interner`]).
 //!
 //! Thousands of entities have the same few sets of limits, each read from its own item. Sharing them saves memory, and
-//! turns "are these the same limits?" into a comparison of pointers wherever two lanes, a front's slot or a queue
-//! compare them. Sixteen values in a list beat a hash map at this size, and the list needs no eviction: what is used
-//! moves to the front and the last falls off.
+//! makes "are these the same limits?" a comparison of pointers when two lanes, a front's slot or a queue compare them.
+//! Sixteen values in a list are faster than a hash map at this size, and the list needs no eviction: used values move
+//! to the front and the last drops out.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Bounds the number of values it looks through. Most entities have one of a few sets of limits.
+/// Bounds the number of values it compares with. Most entities have one of a few sets of limits.
 const KEPT: usize = 16;
 
-/// The values that were seen last, so that thousands who have equal ones share them.
+/// The most recently seen values, shared by all who have equal ones.
 #[derive(Debug)]
 pub(crate) struct Interner<T>(Mutex<Vec<T>>);
 
@@ -21,7 +21,7 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Clone> Interner<T> {
-    /// One that was seen lately and is the `same` as `value`, else `value`.
+    /// Returns a recent value that is the `same` as `value`, otherwise `value`.
     pub(crate) fn intern(&self, value: T, same: impl Fn(&T, &T) -> bool) -> T {
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = values.iter().position(|known| same(known, &value)) {

@@ -1,10 +1,10 @@
-//! Seams for a simulation that runs limiters on a table of its own: no SDK, no wall clock, one seed.
+//! Seams for a simulation that runs limiters on its own table: no SDK, no wall clock, one seed.
 //!
-//! Everything that is not deterministic in a limiter comes in through three doors: the table ([`Table`]), the clock
-//! ([`Clock`]) and the generator (the seed of [`build`]). tokio's paused time is the fourth, and the simulation's own.
-//! With all of them given, a schedule of faults replays from its seed, step by step.
+//! Everything nondeterministic in a limiter enters in three ways: the table ([`Table`]), the clock ([`Clock`]) and the
+//! generator (the seed of [`build`]). tokio's paused time is the fourth, which the simulation controls itself. With all
+//! of them given, a schedule of faults replays from its seed, step by step.
 //!
-//! Behind a hidden feature and without promises: it may change in any release.
+//! Behind a hidden feature and without stability guarantees: it may change in any release.
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,25 +35,25 @@ use crate::{
     },
 };
 
-/// The namespace that everything is in.
+/// The single namespace.
 const NAMESPACE: &str = "SimSimSimSi";
 
-/// Names of the one namespace, and everything that is written in it.
+/// Names of the single namespace, and everything that is written in it.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The namespace's name.
     name: NamespaceName,
     /// The namespace's id.
     id: NamespaceId,
-    /// The stack, and so the table's name.
+    /// The stack, which is also the table's name.
     stack: StackName,
 }
 
 impl Names {
-    /// They are always the same.
+    /// Creates the names, which are always the same.
     ///
     /// # Errors
-    /// Never: they are valid.
+    /// Never: the names are valid.
     pub fn new() -> Result<Self, crate::error::ValidationError> {
         Ok(Self {
             name: NamespaceName::new(DEFAULT_NAMESPACE)?,
@@ -62,12 +62,12 @@ impl Names {
         })
     }
 
-    /// The record that says that the namespace is in use.
+    /// Returns the record of the active namespace.
     pub fn record(&self) -> Item {
         namespace::encode(&namespace::by_name(&self.name), &self.name, &self.id, "2026-01-01T00:00:00Z")
     }
 
-    /// The record of an entity, which charges `parent` too where there is one.
+    /// Returns the record of an entity, which also charges `parent` if there is one.
     pub fn entity(&self, entity: &EntityId, parent: Option<&EntityId>) -> Item {
         let ns = self.id.as_str();
         let mut record = item([
@@ -82,24 +82,24 @@ impl Names {
         record
     }
 
-    /// The limits of an entity for all resources.
+    /// Returns the limits of an entity for all resources.
     pub fn limits(&self, entity: &EntityId, limits: &Limits) -> Item {
         let level = ConfigLevel::Entity(entity, &LimitScope::Default);
         config::encode(level, self.id.as_str(), Some(limits), None, None)
     }
 
-    /// The limits of everybody for a resource: their buckets may be removed when they are full.
+    /// Returns the default limits of a resource: their buckets may be removed when they are full.
     pub fn defaults(&self, resource: &ResourceName, limits: &Limits) -> Item {
         config::encode(ConfigLevel::Resource(resource), self.id.as_str(), Some(limits), None, None)
     }
 
-    /// The key of a bucket.
+    /// Returns the key of a bucket.
     pub fn bucket(&self, entity: &EntityId, resource: &ResourceName, shard: u32) -> ItemKey {
         let pk = keys::pk_bucket(self.id.as_str(), entity.as_str(), resource.as_str(), shard);
         ItemKey { pk, sk: keys::sk_state().to_owned() }
     }
 
-    /// The key of an entity's usage of the day that begins at `start`, as it is written in keys.
+    /// Returns the key of an entity's usage on the day that begins at `start`, as it is written in keys.
     pub fn usage_of_day(&self, entity: &EntityId, resource: &ResourceName, start: &str) -> ItemKey {
         let snapshot = Snapshot {
             namespace: self.id.as_str().to_owned(),
@@ -111,7 +111,7 @@ impl Names {
         usage::key(&snapshot).into()
     }
 
-    /// The half of the aggregator that writes, on `table`.
+    /// Creates the writing half of the aggregator on `table`.
     pub fn stream(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> StreamTable {
         StreamTable::of_model(Self::store(table), clock)
     }
@@ -122,7 +122,7 @@ impl Names {
         store
     }
 
-    /// A repository on `table`.
+    /// Creates a repository on `table`.
     pub fn repository(&self, table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> Repository {
         Repository::assemble(Inner {
             store: Self::store(table),
@@ -141,26 +141,26 @@ impl Names {
     }
 }
 
-/// The limiter that `builder` describes, with everything random taken from `seed`.
+/// Builds the limiter that `builder` describes, with all randomness from `seed`.
 pub fn build(builder: RateLimiterBuilder, seed: u64) -> RateLimiter {
     builder.seed(seed).build()
 }
 
-/// Returns true if `limiter` has nothing to do: no write is under way, and none is to come.
+/// Returns true if `limiter` has nothing to do: no write is under way or pending.
 pub fn is_idle(limiter: &RateLimiter) -> bool {
     limiter.is_idle()
 }
 
-/// The record that the table's stream has of a bucket that changed from `old` to `new` at `at` (epoch ms).
+/// Returns the table's stream record of a bucket that changed from `old` to `new` at `at` (epoch ms).
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why there is none.
 pub fn record(number: u64, old: Option<&Item>, new: &Item, at: i64) -> Result<StreamRecord, String> {
     let sequence = SequenceNumber::new(&number.to_string()).ok_or("a number with too many digits")?;
     StreamRecord::of_bucket(sequence, old, new, at)
 }
 
-/// A client that nothing is sent with.
+/// Returns a client that never sends anything.
 fn nowhere() -> Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     let client = CLIENT.get_or_init(|| {

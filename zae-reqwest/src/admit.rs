@@ -1,4 +1,4 @@
-//! The way of a call past the limiter: pause, line, tokens.
+//! Admission of a call by the limiter: pause, line, tokens.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,32 +12,32 @@ use crate::{
     wait::{QueuePlace, Wait, WaitReason, jittered},
 };
 
-/// The earliest time to retry that is told to those whose time was up before they came to be the first.
+/// Minimum `retry_after` for calls whose time is up before they reach the head of the line.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
-/// The first pause after trouble with the store; it doubles with each further one, so often at most.
+/// The first wait after a failure of the store; it doubles with each further failure, up to a maximum.
 const STORE_RETRY: Duration = Duration::from_millis(50);
 const MOST_DOUBLINGS: u32 = 4;
-/// The limiter's own deadline, unless it is told otherwise.
+/// The limiter's deadline, unless another is set.
 const STORE_DEADLINE: Duration = Duration::from_millis(250);
-/// The least time that the store is given.
+/// Minimum time that the store is given.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
-/// A call that may be made, and its tokens. Dropped, it gives them back.
+/// An admitted call and its tokens, which it gives back when dropped.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) lease: Lease,
     pub(crate) waited: Duration,
 }
 
-/// The way that a call came to be the first in a line.
+/// The two ways in which a call reaches the head of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrival {
     First,
     BehindOthers,
 }
 
-/// The time that a call may wait, and its telling.
+/// The time that a call may wait, and the reporting of its waits.
 struct Patience<'a> {
     limit: &'a OutgoingLimit,
     subject: &'a Subject,
@@ -47,9 +47,10 @@ struct Patience<'a> {
 }
 
 impl OutgoingLimit {
-    /// Waits for the tokens of `subject`, as long as it may.
+    /// Waits for the tokens of `subject`, up to the maximum wait.
     ///
-    /// Cancel-safe: dropped at any point, it leaves its place in the line, and what was taken is given back.
+    /// Cancel-safe: if it is dropped at any point, it leaves its place in the line, and tokens already taken are given
+    /// back.
     pub(crate) async fn admit(&self, subject: &Subject) -> Result<Admitted, CallError> {
         let started = Instant::now();
         let end = started + subject.max_wait.min(LONGEST);
@@ -82,7 +83,7 @@ impl OutgoingLimit {
         };
         let mut troubles = 0;
         loop {
-            // A pause that cannot be read in time is none.
+            // A pause that cannot be read in time is ignored.
             let pause = timeout_at(patience.store_end(), self.pauses.current(&subject.scope)).await;
             if let Ok(Some(pause)) = pause {
                 let left = pause.until.saturating_duration_since(Instant::now());
@@ -120,14 +121,14 @@ impl OutgoingLimit {
 }
 
 impl Patience<'_> {
-    /// The instant by which the store has to have answered: that of the call, but a round trip is always allowed, and a
-    /// call that may not wait for tokens at all has the time that the store has.
+    /// Returns the instant by which the store has to answer: the call's own deadline, but at least one round trip away;
+    /// a call that may not wait for tokens at all gets the store's usual deadline.
     fn store_end(&self) -> Instant {
         let least = if self.subject.max_wait.is_zero() { 2 * STORE_DEADLINE } else { ROUND_TRIP };
         self.end.max(Instant::now() + least)
     }
 
-    /// Bounds the store by the time that the call may still wait.
+    /// Bounds the store's time by the time that the call may still wait.
     fn bounded(&self, acquire: Acquire) -> Acquire {
         let left = self.end.saturating_duration_since(Instant::now());
         let sooner = self.limit.acquire.deadline.unwrap_or(STORE_DEADLINE);
@@ -159,7 +160,7 @@ impl Patience<'_> {
             place.head().await;
             return Ok((place, Arrival::First));
         }
-        // Those who may not wait as long as the head must, need not wait at all.
+        // A call that may not wait as long as the head must fails at once.
         if let Some((reason, until)) = place.reason().filter(|(_, until)| *until > self.end) {
             return Err(self.not_yet(reason, until.saturating_duration_since(Instant::now())));
         }
@@ -174,8 +175,8 @@ impl Patience<'_> {
         }
     }
 
-    /// Waits for `left` at the head of the line. Where others were there before, it waits for them and says so by
-    /// coming back at once: things have changed meanwhile.
+    /// Waits for `left` at the head of the line. If others were there first, it waits for them and then returns at
+    /// once, because the situation has changed.
     async fn wait(
         &mut self,
         place: &mut Option<QueuePlace>,

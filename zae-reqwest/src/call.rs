@@ -1,4 +1,4 @@
-//! A request on its way out, as extractors see it: [`Call`].
+//! An outgoing request, as extractors see it: [`Call`].
 
 use std::{
     fmt,
@@ -14,8 +14,8 @@ use reqwest::{Body, Request};
 use serde_json::Value;
 use zae_tower::{RequestHead, llm::LlmRequest};
 
-/// A request on its way out. All extractors of [`zae_tower`] that look at heads work on it, and those of
-/// [`find`](crate::find) look at the rest.
+/// An outgoing request. All extractors of [`zae_tower`] that inspect heads work on it, and those of
+/// [`find`](crate::find) inspect the rest.
 ///
 /// ```
 /// use zae_reqwest::{Call, ResourceName, find};
@@ -27,7 +27,7 @@ use zae_tower::{RequestHead, llm::LlmRequest};
 pub struct Call {
     request: Request,
     extensions: Extensions,
-    /// The largest body that is parsed, in bytes.
+    /// Maximum size of a body that is parsed, in bytes.
     max_parsed: usize,
     read: OnceLock<LlmRequest>,
     json: OnceLock<Option<Value>>,
@@ -42,29 +42,29 @@ impl Call {
         (self.request, self.extensions)
     }
 
-    /// The request itself.
+    /// Returns the request itself.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// The host of its URL; empty where it has none.
+    /// Returns the host of its URL; empty if it has none.
     pub fn host(&self) -> &str {
         self.request.url().host_str().unwrap_or_default()
     }
 
-    /// Its body; `None` where it has none, or streams one, which can be sent only once and is not looked at.
+    /// Returns its body; `None` if it has none, or a streaming one, which can be sent only once and is not inspected.
     pub fn body(&self) -> Option<&[u8]> {
         self.request.body()?.as_bytes()
     }
 
-    /// Returns true if it has no body, and so calls no model.
+    /// Returns true if it has no body and therefore calls no model.
     pub(crate) fn is_bodiless(&self) -> bool {
         self.request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty))
     }
 
-    /// Its body as JSON; `None` where it is none, or larger than [`Accounting::body_limit`] allows (10 MiB unless set
-    /// otherwise). Parsed once, when it is first asked for: the document takes several times the body's memory, which
-    /// [`find::json`](crate::find::json) does without.
+    /// Returns its body as JSON; `None` if it is not JSON, or larger than [`Accounting::body_limit`] allows (10 MiB by
+    /// default). Parsed once, at the first call: the document takes several times the body's memory, which
+    /// [`find::json`](crate::find::json) avoids.
     ///
     /// [`Accounting::body_limit`]: crate::llm::Accounting::body_limit
     pub fn json(&self) -> Option<&Value> {
@@ -75,7 +75,7 @@ impl Call {
         self.json.get_or_init(parse).as_ref()
     }
 
-    /// Its body as a request to a model. Parsed once; one that is too large for [`json`](Call::json) is
+    /// Returns its body as a request to a model. Parsed once; one that is too large for [`json`](Call::json) is
     /// [estimated unparsed](LlmRequest::unparsed).
     pub fn llm(&self) -> &LlmRequest {
         self.read.get_or_init(|| match self.body().unwrap_or_default() {
@@ -86,7 +86,7 @@ impl Call {
         })
     }
 
-    /// The body without a copy: a clone of one that can be sent again is one frame.
+    /// Returns the body without copying it: a clone of a reusable body is a single frame.
     fn shared_body(&self) -> Option<Bytes> {
         let body = pin!(self.request.try_clone()?.body_mut().take()?);
         match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
@@ -95,9 +95,9 @@ impl Call {
         }
     }
 
-    /// Sends `body` in place of the one it has.
+    /// Replaces its body.
     pub(crate) fn replace_body(&mut self, body: Bytes) {
-        // The length of the other one, if somebody set it by hand.
+        // Removes the previous body's length, which may have been set manually.
         self.request.headers_mut().remove(CONTENT_LENGTH);
         *self.request.body_mut() = Some(Body::from(body));
     }
@@ -116,8 +116,9 @@ impl RequestHead for Call {
         self.request.headers()
     }
 
-    /// With `reqwest-middleware`, what [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) put
-    /// there; otherwise empty, for `reqwest` shows nobody its requests' extensions.
+    /// With `reqwest-middleware`, the values set by
+    /// [`with_extension`](reqwest_middleware::RequestBuilder::with_extension); otherwise empty, because `reqwest` does
+    /// not expose its requests' extensions.
     fn extensions(&self) -> &Extensions {
         &self.extensions
     }
@@ -129,7 +130,7 @@ impl RequestHead for Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither query nor headers: they may hold keys.
+        // Omits query and headers, which may contain keys.
         f.debug_struct("Call")
             .field("method", self.request.method())
             .field("host", &self.host())

@@ -1,4 +1,4 @@
-//! Errors of calls: [`CallError`], and [`ServiceError`] where the inner service may fail as well.
+//! Errors of calls: [`CallError`], and [`ServiceError`], which includes errors of the inner service.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -6,11 +6,11 @@ use zae_tower::{AcquireError, EntityId, ResourceName, extract::ExtractError};
 
 use crate::wait::WaitReason;
 
-/// The reason why a call was not made, or not answered.
+/// The reason why a call was not sent, or why it has no response.
 ///
-/// [`retry_after`](CallError::retry_after) says when to try again; where it says nothing, trying again does not help.
+/// [`retry_after`](CallError::retry_after) returns when to retry; if it returns `None`, a retry does not help.
 ///
-/// Clients wrap it into errors of their own, and `reqwest-retry` wraps those; [`CallError::find`] gets it out again.
+/// Clients wrap it in errors of their own, and `reqwest-retry` wraps those; [`CallError::find`] extracts it.
 ///
 /// ```
 /// use zae_reqwest::CallError;
@@ -25,16 +25,16 @@ use crate::wait::WaitReason;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// Not yet: it would have had to wait longer than it may. Nothing was sent.
+    /// Not yet: the call would have had to wait longer than it may. Nothing was sent.
     #[error(transparent)]
     NotYet(#[from] NotYet),
-    /// The limiter said never, could not be asked, or is set up wrongly. Nothing was sent.
+    /// The limiter refused permanently, was unreachable, or is misconfigured. Nothing was sent.
     #[error("the call was not made: {0}")]
     Limiter(#[source] AcquireError),
-    /// An extractor found something in the request that it cannot use. Nothing was sent.
+    /// An extractor found an unusable value in the request. Nothing was sent.
     #[error("the call was not made: {0}")]
     Unusable(#[source] ExtractError),
-    /// The provider refused for good, and [`Refusals::Fail`](crate::Refusals::Fail) is set.
+    /// The provider refused permanently, and [`Refusals::Fail`](crate::Refusals::Fail) is set.
     #[error(transparent)]
     RefusedForGood(#[from] RefusedForGood),
 }
@@ -49,7 +49,7 @@ impl CallError {
         }
     }
 
-    /// The `CallError` among `error` and its causes.
+    /// Returns the `CallError` among `error` and its causes.
     ///
     /// ```
     /// # async fn example(client: reqwest_middleware::ClientWithMiddleware) -> Result<(), reqwest_middleware::Error> {
@@ -90,13 +90,13 @@ impl CallError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NotYet {
-    /// The entity that was to call.
+    /// The entity of the call.
     pub entity: EntityId,
-    /// The resource that was to be called.
+    /// The resource of the call.
     pub resource: ResourceName,
-    /// The reason that the call would have waited for.
+    /// The reason for which the call would have had to wait.
     pub reason: WaitReason,
-    /// Time until that is over, if nobody else takes the tokens.
+    /// Time until the reason is gone, if no other call takes the tokens.
     pub retry_after: Duration,
     /// Time that the call has waited.
     pub waited: Duration,
@@ -119,7 +119,7 @@ impl fmt::Display for NotYet {
 
 impl Error for NotYet {}
 
-/// The provider refused for good.
+/// The provider refused permanently.
 ///
 /// ```
 /// use zae_reqwest::CallError;
@@ -132,17 +132,17 @@ impl Error for NotYet {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RefusedForGood {
-    /// The status of its answer, 429 usually.
+    /// The status of its response, usually 429.
     pub status: http::StatusCode,
-    /// Its word for it: `insufficient_quota`.
+    /// The provider's error code: `insufficient_quota`.
     pub reason: String,
-    /// The beginning of its answer's body, at most 64 KiB.
+    /// The beginning of the response's body, at most 64 KiB.
     pub body: bytes::Bytes,
 }
 
 impl fmt::Display for RefusedForGood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the provider refused with {} and will go on to refuse: {}", self.status, self.reason)
+        write!(f, "the provider refused with {} and will keep refusing: {}", self.status, self.reason)
     }
 }
 
@@ -154,7 +154,7 @@ impl Error for RefusedForGood {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServiceError<E> {
-    /// The call was not made, or refused for good.
+    /// The call was not made, or refused permanently.
     Limited(CallError),
     /// The inner service failed.
     Inner(E),
@@ -184,7 +184,7 @@ impl<E: Error + 'static> Error for ServiceError<E> {
     }
 }
 
-/// Returns true if a request surely never reached the other side.
+/// Returns true if a request certainly never reached the provider.
 pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
     let reqwest = match error.downcast_ref::<reqwest_middleware::Error>() {
         Some(reqwest_middleware::Error::Reqwest(error)) => Some(error),

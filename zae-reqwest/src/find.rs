@@ -1,8 +1,8 @@
-//! Extractors for [`OutgoingLimit`](crate::OutgoingLimit): they find the entity, the resource and the cost in a
+//! Extractors for [`OutgoingLimit`](crate::OutgoingLimit), which find the entity, the resource and the cost of a
 //! [`Call`].
 //!
-//! Fixed values ([`EntityId`], [`ResourceName`], [`Cost`](crate::Cost)) are extractors too, and so are
-//! those of [`zae_tower::entity`], [`zae_tower::resource`] and [`zae_tower::cost`] that look at a request's head.
+//! Fixed values ([`EntityId`], [`ResourceName`], [`Cost`](crate::Cost)) are extractors too, as are those of
+//! [`zae_tower::entity`], [`zae_tower::resource`] and [`zae_tower::cost`] that inspect a request's head.
 //!
 //! ```
 //! use zae_reqwest::{Call, Cost, EntityId, RequestHead, ResourceName, extract::Extractor, find};
@@ -37,21 +37,21 @@ where
     FromCall { function, output: PhantomData }
 }
 
-/// The host of the request's URL as a resource: `api.openai.com`. Addresses in figures get a hash, because names begin
-/// with a letter.
+/// Uses the host of the request's URL as the resource: `api.openai.com`. Numeric addresses get a hash, because names
+/// begin with a letter.
 pub fn host() -> Host {
     Host
 }
 
-/// The text at `pointer` (RFC 6901) in the request's JSON body: `/model`, say. Absent where there is no body, or no
-/// such member in it. A body that cannot be read as JSON, or has the member twice, is an error.
+/// Uses the text at `pointer` (RFC 6901) in the request's JSON body, for example `/model`. Finds nothing if there is no
+/// body, or no such member in it. A body that is not valid JSON, or contains the member twice, is an error.
 ///
-/// As a [`ResourceName`] it is what [`ResourceName::from_model`] makes of it; an [`EntityId`] must be a valid one.
+/// A [`ResourceName`] is derived by [`ResourceName::from_model`]; an [`EntityId`] must be valid as it is.
 pub fn json<T: FromText>(pointer: &'static str) -> Json<T> {
     Json { body: BodyText::at(pointer), output: PhantomData }
 }
 
-/// A type that can be made of text in a body: a [`ResourceName`] or an [`EntityId`].
+/// A type that can be created from text in a body: a [`ResourceName`] or an [`EntityId`].
 ///
 /// ```
 /// use zae_reqwest::{EntityId, find};
@@ -59,10 +59,10 @@ pub fn json<T: FromText>(pointer: &'static str) -> Json<T> {
 /// # let _ = customer;
 /// ```
 pub trait FromText: sealed::Sealed + Send + Sized + 'static {
-    /// Makes it of `text`.
+    /// Creates the value from `text`.
     ///
     /// # Errors
-    /// [`ValidationError`] where it cannot be that.
+    /// [`ValidationError`] if the text is not valid for the type.
     fn from_text(text: &str) -> Result<Self, ValidationError>;
 }
 
@@ -85,7 +85,7 @@ mod sealed {
     impl Sealed for zae_tower::EntityId {}
 }
 
-/// A closure as an extractor. Made by [`from_fn`].
+/// A closure as an extractor. Created by [`from_fn`].
 ///
 /// See the [module](self) for an example.
 pub struct FromCall<F, O> {
@@ -93,13 +93,13 @@ pub struct FromCall<F, O> {
     output: PhantomData<fn() -> O>,
 }
 
-/// The host. Made by [`host`].
+/// The host. Created by [`host`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Host;
 
-/// A text in a JSON body. Made by [`json`].
+/// A text in a JSON body. Created by [`json`].
 ///
 /// See the [module](self) for an example.
 pub struct Json<T> {
@@ -170,14 +170,14 @@ impl<T: FromText> Extract<Call> for Json<T> {
     }
 }
 
-/// A resource name that stands for `text` and for no other.
+/// Returns a resource name that stands for `text` and no other text.
 pub(crate) fn named(text: &str) -> Result<ResourceName, ExtractError> {
     Ok(route_name(&format!("/{text}"))?)
 }
 
 type Finding<'a, T> = Pin<Box<dyn Future<Output = Extracted<T>> + Send + 'a>>;
 
-/// An extractor whose type is forgotten, so that a client is of one type however it is set up.
+/// A type-erased extractor, so that a client has one type whatever its settings.
 pub(crate) trait Find<T>: Send + Sync {
     fn find<'a>(&'a self, call: &'a mut Call) -> Finding<'a, T>;
 }

@@ -1,4 +1,4 @@
-//! Guides to read beside the reference.
+//! Guides that accompany the reference.
 
 /// Waiting, pauses and settlement of outgoing calls, with the reasons.
 #[doc = include_str!("../docs/outgoing.md")]

@@ -1,5 +1,5 @@
-//! Rate limits for outgoing HTTP clients: waits or fails before sending, learns from what the provider answers, and
-//! settles with the usage that it reports.
+//! Rate limits for outgoing HTTP clients: waits or fails before sending, learns from the provider's responses, and
+//! settles by the usage that it reports.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -35,18 +35,18 @@
 //!
 //! # The way of a call
 //!
-//! 1. The extractors look at it ([`find`]): who calls, what, how much. By default all calls of all processes to a host
-//!    share one set of buckets, and each takes 1 of each limit that counts requests; with [`llm`](OutgoingLimit::llm),
-//!    its estimate.
+//! 1. The extractors inspect it ([`find`]) for entity, resource and cost. By default, all calls of all processes to a
+//!    host share one set of buckets, and each takes 1 of each limit that counts requests; with
+//!    [`llm`](OutgoingLimit::llm), it takes its estimate.
 //! 2. If the provider has asked for a pause, the call waits until it is over. If a limit has too few tokens, it waits
-//!    until they are there. It waits in line, first come, first served, as long as
-//!    [`max_wait`](OutgoingLimit::max_wait) allows; one that would have to wait longer fails at once, and [`CallError`]
-//!    says when to retry. Each wait is told to [`on_wait`](OutgoingLimit::on_wait), the log and the metrics.
-//! 3. It is sent. From here on it counts, whoever stops waiting for the answer.
-//! 4. What the answer says about the provider's limits is learned ([`provider`]). A pause is shared through the table,
-//!    so that the whole fleet keeps it ([`Pauses`]).
-//! 5. The response goes on at once and unchanged, with URL, version, address and length, and with [`Admission`] and
-//!    [`Answer`](provider::Answer) in its extensions. While its body passes by, usage is read from it.
+//!    for them. It waits in line, first come, first served, for up to [`max_wait`](OutgoingLimit::max_wait); a call
+//!    that would have to wait longer fails at once, and [`CallError`] contains the time to retry. Each wait is reported
+//!    to [`on_wait`](OutgoingLimit::on_wait), the log and the metrics.
+//! 3. It is sent. From here on it counts, even if the caller stops waiting for the response.
+//! 4. The limiter learns the provider's limits from the response ([`provider`]). A pause is shared through the table,
+//!    so that the whole fleet observes it ([`Pauses`]).
+//! 5. The response is passed on at once and unchanged, with URL, version, address and length, and with [`Admission`]
+//!    and [`Answer`](provider::Answer) in its extensions. Usage is read from its body as it streams through.
 //! 6. When the body ends, in whichever way, the lease is settled:
 //!
 //! | the call | charged |
@@ -61,9 +61,9 @@
 //!
 //! # Beside retries
 //!
-//! Whatever is run once is charged once. With `reqwest-retry` (or any other retry layer) *around* the limit, each
-//! attempt waits its turn and is charged, which is how providers count; put it there. With the limit around the
-//! retries, all attempts together are charged once, and only the first one waits.
+//! Each run is charged once. With `reqwest-retry` (or any other retry layer) *around* the limit, each attempt waits its
+//! turn and is charged, which is how providers count; this is the recommended order. With the limit around the retries,
+//! all attempts together are charged once, and only the first one waits.
 //!
 //! ```
 //! # use reqwest_middleware::{ClientBuilder, Middleware};
@@ -75,13 +75,13 @@
 //! # }
 //! ```
 //!
-//! Errors of this crate are never retried by `reqwest-retry`, and [`CallError::find`] finds them within its own. A
-//! lease belongs to one attempt: what a cloned request carries of an earlier one is not looked at.
+//! Errors of this crate are never retried by `reqwest-retry`, and [`CallError::find`] finds them within its errors. A
+//! lease belongs to one attempt: leases in a cloned request's extensions are ignored.
 //!
 //! # How high to set the limits
 //!
-//! A little below the provider's: calls that are sent evenly do not arrive so. At 96 % of the rate, and a bucket
-//! somewhat smaller than the provider's, 32 callers see no refusal.
+//! Set limits slightly below the provider's: calls that are sent evenly do not arrive evenly. At 96 % of the rate, and
+//! with a bucket somewhat smaller than the provider's, 32 callers see no refusal.
 //!
 //! # Metrics and events
 //!

@@ -16,8 +16,8 @@ use crate::{
     telemetry,
 };
 
-/// Each time it is run is one call, whatever the request's extensions hold of earlier ones: inside of a retry
-/// middleware it charges each attempt, outside all of them together once.
+/// Each run is one call, regardless of what earlier calls left in the request's extensions: inside of a retry
+/// middleware, each attempt is charged; outside of it, all of them together once.
 #[async_trait]
 impl Middleware for OutgoingLimit {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
@@ -36,7 +36,7 @@ impl Middleware for OutgoingLimit {
     }
 }
 
-/// One layer more than seems needed: errors around it show its causes and not itself.
+/// Adds one layer more than seems necessary: the enclosing errors display their causes, not themselves.
 fn limited(error: CallError) -> Error {
     Error::middleware(ServiceError::<Infallible>::Limited(error))
 }
@@ -47,8 +47,8 @@ impl OutgoingLimit {
         Call::new(request, extensions, max_parsed)
     }
 
-    /// Decides about a call that is sent next. Dropped before it returns, nothing stays taken; from then on the call
-    /// counts.
+    /// Decides about a call that is sent next. If it is dropped before it returns, no tokens stay taken; after that,
+    /// the call counts.
     pub(crate) async fn prepare(&self, call: &mut Call) -> std::result::Result<crate::response::Sent, CallError> {
         let subject = self.look(call).await.map_err(CallError::Unusable)?;
         let admitted = self.admit(&subject).await?;

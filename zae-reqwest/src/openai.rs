@@ -13,10 +13,10 @@ use tower_service::Service;
 
 use crate::{error::ServiceError, outgoing::OutgoingLimit, service::LimitedService};
 
-/// A service for `async_openai::Client::with_http_service`; made by [`OutgoingLimit::openai`].
+/// A service for `async_openai::Client::with_http_service`; created by [`OutgoingLimit::openai`].
 ///
-/// If the call is not made, the client's error is [`OpenAIError::Boxed`], in which
-/// [`CallError::find`](crate::CallError::find) finds why.
+/// If the call is not made, the client's error is [`OpenAIError::Boxed`], from which
+/// [`CallError::find`](crate::CallError::find) extracts the reason.
 ///
 /// See [`OutgoingLimit::openai`] for an example.
 #[derive(Clone, Debug)]
@@ -25,10 +25,10 @@ pub struct OpenAiService {
 }
 
 impl OutgoingLimit {
-    /// The limit as a service for `async_openai::Client::with_http_service`.
+    /// Creates a service for `async_openai::Client::with_http_service`.
     ///
-    /// Each call of the service is charged. `async-openai` retries by itself no more once it is given a service; put
-    /// its retry layer around this one, and each attempt waits its turn and is charged:
+    /// Each call of the service is charged. `async-openai` does not retry by itself once it is given a service; put its
+    /// retry layer around this one, and each attempt waits its turn and is charged:
     ///
     /// ```
     /// # fn example(limit: zae_reqwest::OutgoingLimit) {

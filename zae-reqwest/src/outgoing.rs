@@ -1,4 +1,4 @@
-//! The limit on what goes out, and its settings: [`OutgoingLimit`].
+//! The limit on outgoing calls, and its settings: [`OutgoingLimit`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
     wait::{Lines, Wait},
 };
 
-/// The entity charged for calls that do not name one: the program as a whole, and so the whole fleet.
+/// The entity charged for calls that do not name one: it stands for the program, and thus for the whole fleet.
 pub const DEFAULT_ENTITY: &str = "outgoing";
-/// Time that a call waits at most, unless the limit is told otherwise.
+/// Maximum time that a call waits, unless another is set.
 pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(30);
-/// The longest pause that is kept unless the limit is told otherwise.
+/// The longest pause that is observed, unless another is set.
 pub const DEFAULT_MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The time that one call may wait, in place of the limit's own time: an extension of its request.
+/// The time that one call may wait, overriding the limit's setting: an extension of its request.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -35,7 +35,7 @@ pub const DEFAULT_MAX_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MaxWait(pub Duration);
 
-/// Handling of the provider's answer when it refuses for good (`insufficient_quota`).
+/// Handling of a provider's permanent refusal (`insufficient_quota`).
 ///
 /// ```
 /// # fn example(limit: zae_reqwest::OutgoingLimit) -> zae_reqwest::OutgoingLimit {
@@ -46,21 +46,21 @@ pub struct MaxWait(pub Duration);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusals {
-    /// It is passed on as it is, with its [`Answer`](crate::provider::Answer) in the extensions.
+    /// The response is passed on unchanged, with its [`Answer`](crate::provider::Answer) in the extensions.
     #[default]
     PassOn,
-    /// The call fails with [`RefusedForGood`](crate::RefusedForGood), so that no retry layer outside tries it again.
+    /// The call fails with [`RefusedForGood`](crate::RefusedForGood), so that no outer retry layer tries it again.
     Fail,
 }
 
 pub(crate) type OnWait = Arc<dyn Fn(&Wait<'_>) + Send + Sync>;
 
-/// Limits the calls that a program makes to others: acquires before sending, waits where it must, learns from what the
-/// provider answers, and settles when the response has ended.
+/// Limits the calls that a program makes to other services: acquires before sending, waits if necessary, learns from
+/// the provider's responses, and settles when the response has ended.
 ///
 /// It is a middleware of [`reqwest_middleware`], a [`Layer`](tower_layer::Layer) over services of [`reqwest::Request`],
-/// and has [`acquire`](OutgoingLimit::acquire) for clients that offer no seam; see the [crate's documentation](crate)
-/// for which client takes which. Clones share everything that was learned.
+/// and has [`acquire`](OutgoingLimit::acquire) for clients that cannot be wrapped; see the [crate's
+/// documentation](crate) for the right form for each client. Clones share everything that was learned.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")]
@@ -105,11 +105,11 @@ pub struct OutgoingLimit {
 }
 
 impl OutgoingLimit {
-    /// Limits with what is stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] of
+    /// Enforces the limits stored in the table; takes a [`Repository`](zae_tower::Repository) or a [`RateLimiter`] with
     /// your own settings.
     ///
-    /// The entity is the [`EntityId`] in the request's extensions, else [`DEFAULT_ENTITY`]; the resource is the host;
-    /// the cost is 1 of each limit that counts requests.
+    /// The entity is the [`EntityId`] in the request's extensions, otherwise [`DEFAULT_ENTITY`]; the resource is the
+    /// host; the cost is 1 of each limit that counts requests.
     pub fn new(limiter: impl Into<RateLimiter>) -> Self {
         let limiter = limiter.into();
         let pauses = PauseBook::new(limiter.repository().clone(), Pauses::default(), DEFAULT_MAX_PAUSE);
@@ -130,20 +130,20 @@ impl OutgoingLimit {
         }
     }
 
-    /// Sets the entity to charge; see [`find`]. Where it finds none, the entity is [`DEFAULT_ENTITY`].
+    /// Sets the entity to charge; see [`find`]. If it finds none, the entity is [`DEFAULT_ENTITY`].
     pub fn entity<X: Extract<Call> + Extractor<Output = EntityId>>(mut self, extractor: X) -> Self {
         self.entity = Some(Arc::new(extractor));
         self
     }
 
-    /// Sets the resource to charge for; see [`find`]. Where it finds none, the resource is the host.
+    /// Sets the resource to charge; see [`find`]. If it finds none, the resource is the host.
     pub fn resource<X: Extract<Call> + Extractor<Output = ResourceName>>(mut self, extractor: X) -> Self {
         self.resource = Some(Arc::new(extractor));
         self
     }
 
     /// Sets the cost of a call: a [`Cost`], or an extractor; see [`find`]. It takes precedence over the estimate of
-    /// [`llm`](OutgoingLimit::llm). Where it finds nothing, the cost is that estimate, or 1 of each limit that counts
+    /// [`llm`](OutgoingLimit::llm). If it finds nothing, the cost is that estimate, or 1 of each limit that counts
     /// requests.
     pub fn cost<X: Extract<Call> + Extractor<Output = Cost>>(mut self, extractor: X) -> Self {
         self.cost = Some(Arc::new(extractor));
@@ -157,22 +157,22 @@ impl OutgoingLimit {
 
     zae_tower::acquire_settings!();
 
-    /// Accounts for calls to language models: estimates each by its body, and settles it with the usage that the
-    /// provider reports, streamed or not.
+    /// Enables accounting for calls to language models: estimates each by its body, and settles it by the usage that
+    /// the provider reports, streamed or not.
     pub fn llm(mut self, accounting: impl Into<Accounting>) -> Self {
         self.accounting = Some(accounting.into());
         self
     }
 
-    /// Sets the rule that settles the charge in the end; see [`settle`](zae_tower::settle). By default the charge
-    /// stays, whatever the status; a call that the provider refused costs the request and no tokens, and one that never
+    /// Sets the rule that settles the charge in the end; see [`settle`](zae_tower::settle). By default the charge is
+    /// kept, whatever the status; a call that the provider refused costs the request and no tokens, and one that never
     /// reached it costs nothing.
     pub fn settle(mut self, rule: impl SettleRule) -> Self {
         self.settle = Arc::new(rule);
         self
     }
 
-    /// Bounds the total time that a call may wait; zero is now or not at all. Default: [`DEFAULT_MAX_WAIT`], 30 s. A
+    /// Bounds the total time that a call may wait; with zero, it never waits. Default: [`DEFAULT_MAX_WAIT`], 30 s. A
     /// call that would have to wait longer fails at once with [`NotYet`](crate::NotYet).
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
@@ -200,33 +200,34 @@ impl OutgoingLimit {
         self
     }
 
-    /// The longest pause that is kept, whoever asks for it; after it, one call finds out whether it is over. Default:
-    /// [`DEFAULT_MAX_PAUSE`], 60 s.
+    /// Sets the longest pause that is observed, whoever asks for it; after it, one call probes if the provider accepts
+    /// calls. Default: [`DEFAULT_MAX_PAUSE`], 60 s.
     pub fn max_pause(mut self, pause: Duration) -> Self {
         self.pauses = Arc::new(self.pauses.with(self.pauses.mode, pause));
         self
     }
 
-    /// Sets the scope of a pause: all calls with the same scope keep it. By default the host and the resource together.
+    /// Sets the scope of a pause: all calls with the same scope observe it. By default, the scope is the host and the
+    /// resource together.
     pub fn pause_scope<X: Extract<Call> + Extractor<Output = ResourceName>>(mut self, extractor: X) -> Self {
         self.pause_scope = Some(Arc::new(extractor));
         self
     }
 
-    /// Sets the handling of the provider's answer when it refuses for good.
+    /// Sets the handling of a provider's permanent refusal.
     pub fn refusals(mut self, refusals: Refusals) -> Self {
         self.refusals = refusals;
         self
     }
 
-    /// The limiter that decides.
+    /// Returns the limiter that decides.
     pub fn limiter(&self) -> &RateLimiter {
         &self.limiter
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`].
+    /// Writes all pending settlements and waits until they are stored; see [`RateLimiter::shutdown`].
     ///
-    /// Cancel-safe: dropped early, the writing goes on.
+    /// Cancel-safe: if it is dropped early, the writing continues.
     pub async fn shutdown(&self) {
         self.limiter.shutdown().await;
     }
@@ -258,7 +259,7 @@ pub(crate) struct Subject {
 }
 
 impl OutgoingLimit {
-    /// Looks at a call, and asks for the usage of its stream where that is wished for.
+    /// Inspects a call, and requests the usage of its stream if that is configured.
     pub(crate) async fn look(&self, call: &mut Call) -> Result<Subject, zae_tower::extract::ExtractError> {
         use zae_tower::RequestHead;
         let entity = match found(self.entity.as_deref(), call).await? {
@@ -276,7 +277,7 @@ impl OutgoingLimit {
             Some(scope) => scope,
             None => find::named(&format!("{}/{resource}", call.host()))?,
         };
-        // A request without a body calls no model.
+        // A request without a body does not call a model.
         let accounting = self.accounting.as_ref().filter(|_| !call.is_bodiless());
         let tariff = match accounting {
             Some(accounting) => Some(accounting.tariff().for_model(call.llm().model()).map_err(unpriced)?),

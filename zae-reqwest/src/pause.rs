@@ -1,4 +1,4 @@
-//! Pauses that the provider asked for: kept in this process, and shared through the table.
+//! Pauses requested by the provider: observed in this process, and shared through the table.
 
 use std::{
     collections::HashMap,
@@ -13,20 +13,20 @@ use zae_tower::{Repository, ResourceName};
 
 use crate::provider::{Answer, Verdict};
 
-/// Time for which a value read from the table is believed.
+/// Time for which a value read from the table is used.
 const BELIEVED: Duration = Duration::from_secs(1);
-/// From this age on it is read again, while callers still believe it.
+/// Age at which a value is read again, while callers still use it.
 const STALE: Duration = Duration::from_millis(500);
-/// Bounds the time that a read or a write of the table may hold up a call.
+/// Bounds the time that a read or write of the table may delay a call.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Shorter pauses are nobody else's business: they are over before others could know.
+/// Shorter pauses are not shared: they are over before other processes could learn of them.
 const WORTH_SHARING: Duration = Duration::from_millis(500);
-/// Bounds the number of remembered scopes; beyond it, those that are of no further use are dropped.
+/// Bounds the number of remembered scopes; beyond it, expired ones are dropped.
 const MAX_SCOPES: usize = 10_000;
-/// The first pause after a refusal without a time; it doubles with each that follows on one.
+/// The first pause after a refusal without a time; it doubles with each consecutive one.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 
-/// Handling of the pauses that a provider asks for.
+/// Handling of the pauses that a provider requests.
 ///
 /// ```
 /// # fn example(limit: zae_reqwest::OutgoingLimit) -> zae_reqwest::OutgoingLimit {
@@ -37,17 +37,17 @@ const FIRST_GUESS: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pauses {
-    /// All processes on the table keep them: the one that is told writes them there, and each reads at most once a
-    /// second and scope whether there is one.
+    /// All processes on the table observe them: the process that receives one writes it there, and each reads at most
+    /// once a second per scope.
     #[default]
     Shared,
-    /// This process keeps them.
+    /// Only this process observes them.
     Local,
-    /// Nobody keeps them.
+    /// No process observes them.
     Ignored,
 }
 
-/// A pause to be kept.
+/// A pause in effect.
 #[derive(Clone, Debug)]
 pub(crate) struct Pausing {
     pub(crate) until: Instant,
@@ -58,15 +58,15 @@ pub(crate) struct Pausing {
 struct Scope {
     pause: Option<Pausing>,
     read_at: Option<Instant>,
-    /// Held by whoever reads; the others wait for the answer.
+    /// Held while reading; other callers wait for the result.
     reading: Arc<tokio::sync::Mutex<()>>,
-    /// Pauses after refusals without a time, since the last success.
+    /// Number of pauses after refusals without a time, since the last success.
     guesses: u32,
-    /// The end of the last of them. A call that was sent before it says nothing new.
+    /// The end of the last of them. The refusal of a call that was sent before it adds no information.
     guessed_until: Option<Instant>,
 }
 
-/// Longer than any process waits. An instant has a largest value, which is not known.
+/// Longer than any process waits. The maximum of an `Instant` is unknown, so additions must stay small.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// The pauses of one client.
@@ -82,7 +82,7 @@ impl PauseBook {
         Self { mode, cap: cap.min(LONGEST), repository, scopes: Mutex::default() }
     }
 
-    /// The same settings but for these, with nothing learned yet.
+    /// Copies the settings except these two, with nothing learned yet.
     pub(crate) fn with(&self, mode: Pauses, cap: Duration) -> Self {
         Self::new(self.repository.clone(), mode, cap)
     }
@@ -91,9 +91,9 @@ impl PauseBook {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pause that `scope` has to keep now, if any; reads the table if what is known of it is too old.
+    /// Returns the current pause of `scope`, if any; reads the table if the cached value is too old.
     ///
-    /// Cancel-safe: nothing is lost but the answer.
+    /// Cancel-safe: only the result is lost.
     pub(crate) async fn current(self: &Arc<Self>, scope: &ResourceName) -> Option<Pausing> {
         let now = Instant::now();
         let age = {
@@ -118,7 +118,7 @@ impl PauseBook {
         self.scopes().get(scope)?.live(Instant::now())
     }
 
-    /// Reads the table, unless somebody else did so lately or is about to.
+    /// Reads the table, unless another call did so recently or is doing so.
     async fn read(&self, scope: &ResourceName, older_than: Duration) {
         let reading = Arc::clone(&self.scopes().entry(scope.clone()).or_default().reading);
         let _reading = reading.lock().await;
@@ -147,8 +147,8 @@ impl PauseBook {
         }
     }
 
-    /// Keeps the pause that `answer` asks for, which is that to a call sent at `sent`, and tells the others. Returns
-    /// it, capped.
+    /// Records the pause that `answer` asks for, in response to a call sent at `sent`, and shares it. Returns it,
+    /// capped.
     pub(crate) async fn learn(
         &self,
         scope: &ResourceName,
@@ -169,7 +169,7 @@ impl PauseBook {
                 (Verdict::NotYet { .. }, None) => Some(known.guess(sent, now, self.cap)),
                 (_, None) => None,
             };
-            // A provider that fails says nothing about its limits.
+            // A failing provider reveals nothing about its limits.
             if answer.verdict == Verdict::Served && status.is_success() {
                 known.guesses = 0;
             }
@@ -181,15 +181,15 @@ impl PauseBook {
             known.extend(Pausing { until: now + pause, said: said.into() });
             (pause, before)
         };
-        // Many calls are refused together, and one of them is enough to tell the others.
+        // Many calls are refused together, and one of them is enough to inform the other processes.
         let news = before.is_none_or(|before| pause > before + WORTH_SHARING);
         if self.mode == Pauses::Shared && news && pause >= WORTH_SHARING {
             metrics::counter!("zae_client_pauses_shared_total").increment(1);
             tracing::info!(%scope, ?pause, said, "the provider asked for a pause; all processes on the table keep it");
             match timeout(PATIENCE, self.repository.extend_pause(scope, pause, said)).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(%scope, %error, "other processes could not be told of a pause"),
-                Err(_) => tracing::warn!(%scope, "other processes could not be told of a pause in time"),
+                Ok(Err(error)) => tracing::warn!(%scope, %error, "a pause could not be shared with other processes"),
+                Err(_) => tracing::warn!(%scope, "a pause could not be shared with other processes in time"),
             }
         }
         Some(pause)
@@ -207,8 +207,8 @@ impl Scope {
         self.pause.clone().filter(|pause| pause.until > now)
     }
 
-    /// The pause after a refusal without a time. One burst is refused call by call, and is one reason to pause: of the
-    /// calls that were sent before the last pause had ended, each keeps what is left of it.
+    /// Returns the pause after a refusal without a time. A burst is refused call by call, but is a single reason to
+    /// pause: calls that were sent before the last pause ended keep its remainder.
     fn guess(&mut self, sent: Instant, now: Instant, cap: Duration) -> Duration {
         match self.guessed_until {
             Some(until) if sent < until => until.saturating_duration_since(now),

@@ -1,4 +1,4 @@
-//! A body whose beginning was looked at: [`Peeked`].
+//! A body whose beginning was read ahead: [`Peeked`].
 
 use std::{
     pin::Pin,
@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Gives the beginning, then the error that came while it was read, then the rest.
+    /// Yields the beginning, then the error that occurred while it was read, then the rest.
     #[derive(Debug)]
     pub(crate) struct Peeked<B: Body> {
         beginning: Bytes,

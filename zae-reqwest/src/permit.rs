@@ -1,4 +1,4 @@
-//! The call-site form, for clients that offer no seam: [`OutgoingLimit::acquire`] and [`Permit`].
+//! Explicit permits, for clients that cannot be wrapped: [`OutgoingLimit::acquire`] and [`Permit`].
 
 use std::{ops::Deref, time::Duration};
 
@@ -12,9 +12,9 @@ use crate::{
     provider::Answer,
 };
 
-/// Tokens for one call, made at the place of the call. A [`Lease`], and so it is ended as one: with
-/// [`settle_from`](zae_tower::llm::SettleFrom::settle_from) where the usage is known, else with
-/// [`commit`](Lease::commit). Dropped without, it gives everything back.
+/// Tokens for one call, acquired explicitly by the caller. It is a [`Lease`] and ends as one: with
+/// [`settle_from`](zae_tower::llm::SettleFrom::settle_from) if the usage is known, otherwise with
+/// [`commit`](Lease::commit). If it is dropped without either, it gives everything back.
 ///
 /// See [`OutgoingLimit::acquire`] for an example.
 #[must_use = "a permit that is dropped without `commit` gives its tokens back"]
@@ -41,13 +41,13 @@ impl Deref for Permit {
 
 impl OutgoingLimit {
     /// Takes `cost` for one call, and waits for it as the limit's middleware does: in the same lines, and for the
-    /// pauses of the scope called as the resource is.
+    /// pauses of the scope named like the resource.
     ///
-    /// Cancel-safe: dropped at any point, nothing stays taken.
+    /// Cancel-safe: if it is dropped at any point, no tokens stay taken.
     ///
     /// # Errors
-    /// [`CallError::NotYet`] when it would take longer than [`max_wait`](OutgoingLimit::max_wait),
-    /// [`CallError::Limiter`] when the limiter says never or cannot be asked, or a name is not valid.
+    /// [`CallError::NotYet`] if it would take longer than [`max_wait`](OutgoingLimit::max_wait), [`CallError::Limiter`]
+    /// if the limiter refuses permanently or is unreachable, or a name is not valid.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")]
@@ -84,18 +84,19 @@ impl OutgoingLimit {
         Ok(Permit { lease: admitted.lease, waited: admitted.waited })
     }
 
-    /// Learns from an answer that another client got: from its status, its headers, and the body of an error, as far as
-    /// that client shows them. Calls for `scope` then keep the pause that the provider asks for; returned is how long.
+    /// Learns from a response that another client received: from its status, its headers, and the body of an error, as
+    /// far as that client exposes them. Calls for `scope` then observe the pause that the provider asks for, which is
+    /// returned.
     ///
-    /// [`acquire`](OutgoingLimit::acquire) keeps the pauses of the scope called as its resource is; the middleware
-    /// keeps those of `{host}/{resource}`, unless [`pause_scope`](OutgoingLimit::pause_scope) says otherwise.
+    /// [`acquire`](OutgoingLimit::acquire) observes the pauses of the scope named like its resource; the middleware
+    /// observes those of `{host}/{resource}`, unless [`pause_scope`](OutgoingLimit::pause_scope) sets another.
     ///
-    /// Returned is the pause from now on, never longer than [`max_pause`](OutgoingLimit::max_pause); `None` where the
-    /// answer asks for none, or pauses are [ignored](crate::Pauses::Ignored). Values that cannot be are taken for none.
-    /// If the table cannot be written, or takes longer than 250 ms, this process keeps the pause alone, and the log
-    /// says so.
+    /// Returns the remaining pause, never longer than [`max_pause`](OutgoingLimit::max_pause); `None` if the response
+    /// asks for none, or pauses are [ignored](crate::Pauses::Ignored). Impossible values are ignored. If the table
+    /// cannot be written, or takes longer than 250 ms, only this process observes the pause, and the log says so.
     ///
-    /// Cancel-safe: dropped at any point, this process keeps the pause; the others are told of it or not.
+    /// Cancel-safe: if it is dropped at any point, this process observes the pause; the others may or may not learn of
+    /// it.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")]
@@ -133,8 +134,8 @@ impl OutgoingLimit {
         self.learn_of(Instant::now(), scope, status, headers, body).await
     }
 
-    /// As [`learn`](OutgoingLimit::learn), from the answer to a call that was sent at the instant `sent`. A refusal
-    /// without a time makes the guessed pause longer only where the call was sent after the last one had ended.
+    /// Like [`learn`](OutgoingLimit::learn), from the response to a call that was sent at the instant `sent`. A refusal
+    /// without a time lengthens the guessed pause only if the call was sent after the last pause had ended.
     ///
     /// Cancel-safe: as [`learn`](OutgoingLimit::learn).
     pub async fn learn_of(

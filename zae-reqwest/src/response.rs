@@ -1,4 +1,4 @@
-//! Handling of a response: reads it, learns from it, charges it, and hands it on with all that it had.
+//! Processing of a response: reads it, learns from it, charges it, and passes it on complete.
 
 use std::{error::Error, time::Duration};
 
@@ -23,12 +23,12 @@ use crate::{
     provider::{Answer, Verdict},
 };
 
-/// The longest beginning of a refusal's body that is looked at, in bytes.
+/// Maximum number of bytes of a refusal's body that are read ahead.
 const MAX_PEEK: usize = 64 * 1024;
-/// Bounds the time that the answer may be held back to read that.
+/// Bounds the time that the response may be held back to read them.
 const PEEK_TIME: Duration = Duration::from_secs(1);
 
-/// The way that a call got past the limiter. In the extensions of its response.
+/// The circumstances of a call's admission, in the extensions of its response.
 ///
 /// ```
 /// # fn example(response: &reqwest::Response) {
@@ -39,7 +39,7 @@ const PEEK_TIME: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 ///
-/// It names entity ids: keep it inside.
+/// It contains entity ids: do not expose it.
 #[derive(Clone, Debug)]
 pub struct Admission {
     lease: LeaseHandle,
@@ -56,7 +56,7 @@ impl Admission {
         self.lease.entity()
     }
 
-    /// Returns the resource that was charged for.
+    /// Returns the resource that was charged.
     pub fn resource(&self) -> &ResourceName {
         self.lease.resource()
     }
@@ -66,12 +66,13 @@ impl Admission {
         self.waited
     }
 
-    /// Every limit's status right after the tokens were taken.
+    /// Returns every limit's status right after the tokens were taken.
     pub fn statuses(&self) -> &[LimitStatus] {
         self.lease.statuses()
     }
 
-    /// The lease, open until the response's body has ended: adjust it where the real cost is known otherwise.
+    /// Returns the lease, open until the response's body has ended; adjust it if the real cost becomes known in another
+    /// way.
     pub fn lease(&self) -> &Lease {
         &self.lease
     }
@@ -88,8 +89,8 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// There is no response. What never reached the provider costs nothing; of everything else that is not certain, and
-    /// the estimate stands.
+    /// Records that there is no response. A request that never reached the provider costs nothing; in all other cases
+    /// that is uncertain, and the estimate stands.
     pub(crate) fn failed(mut self, error: &(dyn Error + 'static)) {
         self.guard.finish(if never_sent(error) { End::ServiceFailed } else { End::Dropped });
     }
@@ -99,7 +100,7 @@ impl OutgoingLimit {
     /// Learns from a response, and ties the settlement to the end of its body.
     pub(crate) async fn receive(&self, sent: Sent, response: Response) -> Result<Response, CallError> {
         let Sent { mut guard, admission, scope, at } = sent;
-        // The conversions of `reqwest` lose the URL but for this extension.
+        // The conversions of `reqwest` drop the URL, except in this extension.
         let url = http::Response::builder().url(response.url().clone()).body(());
         let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
         if let Ok(url) = url {
@@ -142,7 +143,8 @@ impl OutgoingLimit {
     }
 }
 
-/// Returns true if a provider that answers so has not run the call. Of gateways and timeouts that is not certain.
+/// Returns true if a provider that sends this status has not run the call. For statuses of gateways and timeouts that
+/// is uncertain.
 fn did_not_run(status: StatusCode) -> bool {
     match status.as_u16() {
         408 | 499 => false,
@@ -155,11 +157,11 @@ fn did_not_run(status: StatusCode) -> bool {
 async fn peek(mut body: Body) -> Peeked<Body> {
     let (mut beginning, until) = (BytesMut::new(), Instant::now() + PEEK_TIME);
     while beginning.len() < MAX_PEEK {
-        // Dropping the future of a frame loses none.
+        // Dropping the future of a frame loses no data.
         match timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => beginning.extend_from_slice(&data),
-                // Nothing comes after trailers.
+                // Nothing follows trailers.
                 Err(_) => break,
             },
             Ok(Some(Err(error))) => return Peeked::failing(beginning.freeze(), body, error),

@@ -15,10 +15,10 @@ use tower_service::Service;
 
 use crate::{error::ServiceError, outgoing::OutgoingLimit};
 
-/// A service of requests that are limited; made by [`OutgoingLimit`] as a layer.
+/// A service with limited requests; created by [`OutgoingLimit`] as a layer.
 ///
-/// The limiter is asked in the response's future, never in `poll_ready`; what `poll_ready` reserved in the inner
-/// service stays reserved while a call waits, as long as [`max_wait`](OutgoingLimit::max_wait) allows.
+/// The limiter is consulted in the response's future, never in `poll_ready`; whatever `poll_ready` reserved in the
+/// inner service stays reserved while a call waits, for up to [`max_wait`](OutgoingLimit::max_wait).
 ///
 /// ```
 /// # use zae_reqwest::OutgoingLimit;
@@ -43,24 +43,24 @@ pub struct LimitedService<S> {
 }
 
 impl<S> fmt::Debug for LimitedService<S> {
-    /// Without the inner service: a client prints the headers that it sends with every call, keys included.
+    /// Omits the inner service: a client prints the headers that it sends with every call, keys included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LimitedService").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
 impl<S> LimitedService<S> {
-    /// The inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service.
+    /// Unwraps the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -110,7 +110,8 @@ where
 
 /// The future of a limited service.
 ///
-/// Cancel safety: dropped while it waits, nothing stays taken; dropped after the request was sent, the call counts.
+/// Cancel safety: if it is dropped while it waits, no tokens stay taken; if it is dropped after the request was sent,
+/// the call counts.
 ///
 /// See [`LimitedService`] for an example.
 #[must_use = "futures do nothing unless polled"]

@@ -2,7 +2,7 @@
 
 use zae_tower::{adapter::Settled, settle::End};
 
-/// Every settlement.
+/// Records a settlement.
 pub(crate) fn settled(end: End, settled: Settled) {
     let end = match end {
         End::ServiceFailed => "never_sent",

@@ -13,13 +13,13 @@ pub const MIN_SECRET_BYTES: usize = 32;
 /// Number of bytes of the hash that become the entity id: enough to avoid collisions, short enough to read.
 const KEPT_BYTES: usize = 16;
 
-/// Turns API keys into entity ids that give nothing away: `key-` and the first 16 bytes of HMAC-SHA256(secret, key) in
-/// URL-safe base64.
+/// Turns API keys into entity ids that reveal nothing about the key: `key-` followed by the first 16 bytes of
+/// HMAC-SHA256(secret, key) in URL-safe base64.
 ///
-/// Without the secret nobody who reads the table can tell which key an id belongs to, or try out keys. All processes of
-/// a fleet need the same secret; with another secret every key is a new entity, with full buckets.
+/// Without the secret, a reader of the table can neither tell which key an id belongs to nor test guesses. All
+/// processes of a fleet need the same secret; changing it makes every key a new entity with full buckets.
 ///
-/// Only hash a key that somebody verified: a client who can invent keys has as many fresh buckets as it likes.
+/// Only hash keys that have been verified: a client that can invent keys gets a fresh bucket with each of them.
 ///
 /// ```
 /// use zae_tower::entity::ApiKeyHasher;
@@ -34,7 +34,7 @@ pub struct ApiKeyHasher {
     keyed: Hmac<Sha256>,
 }
 
-/// The secret is too short to keep anything secret.
+/// The secret is too short to be secure.
 ///
 /// ```
 /// use zae_tower::entity::ApiKeyHasher;
@@ -52,7 +52,7 @@ pub struct SecretTooShort {
 }
 
 impl ApiKeyHasher {
-    /// A hasher with that secret: at least [`MIN_SECRET_BYTES`] bytes of randomness.
+    /// Creates a hasher with that secret, which needs at least [`MIN_SECRET_BYTES`] bytes of randomness.
     ///
     /// # Errors
     /// [`SecretTooShort`].
@@ -62,15 +62,15 @@ impl ApiKeyHasher {
         if secret.len() < MIN_SECRET_BYTES {
             return Err(too_short);
         }
-        // HMAC takes keys of any length; its constructor's error is for other constructions.
+        // HMAC accepts keys of any length; the constructor's error exists for other constructions.
         Ok(Self { keyed: Hmac::new_from_slice(secret).map_err(|_| too_short)? })
     }
 
-    /// The entity that holds `key`, whatever the key is made of.
+    /// Returns the entity that stands for `key`; any string is accepted.
     pub fn entity(&self, key: &str) -> EntityId {
         let hash = self.keyed.clone().chain_update(key).finalize().into_bytes();
         let text = format!("key-{}", URL_SAFE_NO_PAD.encode(&hash[..KEPT_BYTES]));
-        // Infallible: what an entity id may be made of, and far shorter than it may be.
+        // Infallible: only characters that an entity id allows, and far below its maximum length.
         EntityId::new(text).expect("letters, digits, - and _ after a letter")
     }
 }

@@ -1,8 +1,8 @@
 //! The body of a limited service's responses: [`ResponseBody`].
 //!
-//! The lease is settled when the body ends, and bodies end in four ways: a last frame, an error, a frame after which
-//! the body says that it is done, or a drop. All of them meet in the [`SettleGuard`]. Frames pass through as they come;
-//! a meter looks at their bytes where usage is to be read.
+//! The lease is settled when the body ends, and a body can end in four ways: with a last frame, with an error, with a
+//! frame after which the body reports that it is done, or by being dropped. All four reach the [`SettleGuard`]. Frames
+//! pass through unchanged as they arrive; where usage is to be read, a meter inspects their bytes.
 
 use std::{
     fmt,
@@ -19,8 +19,8 @@ use crate::{guard::SettleGuard, settle::End};
 pin_project! {
     /// The inner service's body, whose end settles the lease, or the body of a refusal.
     ///
-    /// A body ends in one of four ways, and all count: it says so, it fails, its last frame is taken by a reader that
-    /// then knows enough, or it is dropped.
+    /// All four ends of a body count: it reports its end, it fails, its reader stops after the last frame, or it is
+    /// dropped.
     ///
     /// ```
     /// use http_body_util::Full;
@@ -45,22 +45,23 @@ pin_project! {
             body: B,
             guard: SettleGuard,
         },
-        /// The layer's own, in one piece.
+        /// The body of the layer's own response, in one piece.
         Refusal { body: Bytes },
     }
 }
 
 impl<B> ResponseBody<B> {
-    /// Makes the body of a refusal.
+    /// Creates the body of a refusal.
     pub(crate) fn refusal(body: Bytes) -> Self {
         Self { kind: BodyKind::Refusal { body } }
     }
 }
 
 impl<B: Body> ResponseBody<B> {
-    /// Passes on every frame of `body` at once and unchanged, shows it to `guard`, and tells `guard` how `body` ended.
+    /// Forwards every frame of `body` immediately and unchanged, shows it to `guard`, and notifies `guard` when `body`
+    /// ends.
     pub fn limited(body: B, mut guard: SettleGuard) -> Self {
-        // Nobody polls a body that has nothing to give.
+        // An empty body is never polled.
         if body.is_end_stream() {
             guard.finish(End::Complete);
         }
@@ -81,7 +82,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 }
                 match &frame {
                     None => guard.finish(End::Complete),
-                    // Nothing comes behind trailers, and many a reader does not ask for more.
+                    // Nothing follows trailers, and many readers do not poll again after them.
                     Some(Ok(frame)) if frame.is_trailers() => guard.finish(End::Complete),
                     Some(Err(_)) => guard.finish(End::BodyFailed),
                     Some(Ok(_)) if body.is_end_stream() => guard.finish(End::Complete),

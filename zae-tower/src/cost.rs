@@ -1,4 +1,4 @@
-//! Extractors of a [`Cost`], the tokens that a request takes. A [`Cost`] is itself such an extractor.
+//! Extractors of a [`Cost`], the tokens that a request takes. A [`Cost`] is an extractor itself.
 //!
 //! ```
 //! use zae_tower::{Cost, cost, extract::Extractor};
@@ -24,17 +24,18 @@ use crate::{
     request::RequestHead,
 };
 
-/// Always the same cost.
+/// Always returns the same cost.
 pub fn fixed(cost: Cost) -> Cost {
     cost
 }
 
-/// The cost that `of` makes of the whole number of tokens in header `name`.
+/// Passes the whole number of tokens in header `name` to `of`, which returns the cost.
 ///
-/// Only for headers that a proxy of yours sets. Given twice, or not a whole number from 1 to [`MAX_TOKENS`], is a 400.
+/// Only for headers that a proxy of yours sets. A header that occurs twice, or is not a whole number from 1 to
+/// [`MAX_TOKENS`], is a 400.
 ///
 /// # Panics
-/// When `name` is no header name; it is a constant of the program.
+/// If `name` is not a valid header name; it is a constant of the program.
 pub fn header<F>(name: &'static str, of: F) -> HeaderCost<F>
 where
     F: Fn(u64) -> Cost + Send + Sync + 'static,
@@ -61,7 +62,7 @@ where
     FromAsyncFn::new(function)
 }
 
-/// A cost told by a header. Made by [`header`].
+/// A cost read from a header. Created by [`header`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone)]

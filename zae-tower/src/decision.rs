@@ -1,8 +1,8 @@
 //! Decisions about requests, for handlers and outer layers: [`Decision`], [`LeaseHandle`].
 //!
-//! A granted request's decision is its lease and nothing else, so that telling it costs one count of references;
-//! everything that can be asked of it is read from the lease. A refusal's is put together once and shared by handlers,
-//! outer layers and the log.
+//! The decision about a granted request consists of its lease, so providing it costs one reference count; every answer
+//! about it is read from the lease. The decision about a refused request is built once and shared by handlers, outer
+//! layers and the log.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -10,8 +10,8 @@ use zae_limiter::{Acquire, EntityId, Lease, LeaseOrigin, LimitStatus, ResourceNa
 
 use crate::refusal::Refusal;
 
-/// The layer's decision about a request. Handlers find it in the request's extensions. Layers around this one find it
-/// in the response's extensions, where it was more than a plain grant (or always, with
+/// The layer's decision about a request. Handlers find it in the request's extensions. Outer layers find it in the
+/// response's extensions unless it was a plain grant (always with
 /// [`ZaeLimit::announce_grants`](crate::ZaeLimit::announce_grants)).
 ///
 /// ```
@@ -23,13 +23,13 @@ use crate::refusal::Refusal;
 /// }
 /// ```
 ///
-/// It names entity ids: keep it inside.
+/// It contains entity ids: do not expose it to clients.
 #[derive(Clone, Debug)]
 pub struct Decision(DecisionKind);
 
 #[derive(Clone, Debug)]
 enum DecisionKind {
-    /// The lease knows everything else.
+    /// Admitted; everything else is read from the lease.
     Admitted(LeaseHandle),
     /// Without a lease: skipped, refused, or let through in shadow mode.
     Told(Arc<Facts>),
@@ -38,29 +38,29 @@ enum DecisionKind {
 #[derive(Debug)]
 struct Facts {
     subject: Subject,
-    /// The limits that were asked, where any were.
+    /// Statuses of the limits that were checked, if any.
     statuses: Vec<LimitStatus>,
-    /// The way it went.
+    /// The outcome.
     outcome: Outcome,
 }
 
-/// The ways a decision can go.
+/// The possible outcomes of a decision.
 ///
 /// See [`Decision`] for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Admitted; the lease's origin says whether the table was asked.
+    /// Admitted; the lease's origin tells if the table was consulted.
     Admitted(LeaseOrigin),
-    /// Not limited, because a predicate says so.
+    /// Not limited, because a predicate skipped the request.
     Skipped,
     /// Refused.
     Refused(Arc<Refusal>),
-    /// Admitted without a lease in shadow mode; without it, it would have been refused.
+    /// Admitted without a lease in shadow mode; would have been refused otherwise.
     WouldRefuse(Arc<Refusal>),
 }
 
-/// Whom a request was taken for, as far as that is known.
+/// The entity and resource of a request, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Subject {
     /// The entity, once it is known.
@@ -70,7 +70,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// Takes both from an acquisition.
+    /// Takes entity and resource from an acquire.
     pub(crate) fn of(acquire: &Acquire) -> Self {
         Self { entity: Some(acquire.entity().clone()), resource: Some(acquire.resource().clone()) }
     }
@@ -83,7 +83,7 @@ impl Decision {
         Self(DecisionKind::Admitted(lease))
     }
 
-    /// One that leads to no lease.
+    /// Describes a decision without a lease.
     pub(crate) fn told(subject: Subject, statuses: &[LimitStatus], outcome: Outcome) -> Self {
         Self(DecisionKind::Told(Arc::new(Facts { subject, statuses: statuses.to_vec(), outcome })))
     }
@@ -114,8 +114,8 @@ impl Decision {
         }
     }
 
-    /// Every limit's status right after the decision, the entity's before its parent's; empty where the table was not
-    /// asked.
+    /// Returns every limit's status right after the decision, the entity's before its parent's; empty if the table was
+    /// not consulted.
     pub fn statuses(&self) -> &[LimitStatus] {
         match &self.0 {
             DecisionKind::Admitted(lease) => lease.statuses(),
@@ -123,8 +123,8 @@ impl Decision {
         }
     }
 
-    /// Returns the whole tokens left of the limit called `name` after this request, at the level that has the fewest
-    /// (the entity or its parent); 0 in debt. `None` when that limit was not asked, for example because the store was
+    /// Returns the whole tokens left of the limit called `name` after this request, at the level with the fewest (the
+    /// entity or its parent); 0 in debt. `None` if that limit was not checked, for example because the store was
     /// unreachable.
     pub fn remaining(&self, name: &str) -> Option<u64> {
         let levels = self.statuses().iter().filter(|status| status.limit.name().as_str() == name);
@@ -149,10 +149,10 @@ impl Decision {
     }
 }
 
-/// A share in the [`Lease`] of the request being served, from the [`Decision`] in the request's extensions.
+/// A shared handle to the [`Lease`] of the current request, from the [`Decision`] in the request's extensions.
 ///
-/// The layer settles it when the response's body ends; later adjustments fail with
-/// [`LeaseError::Settled`](zae_limiter::LeaseError::Settled). With nested layers it is the innermost one's.
+/// The layer settles the lease when the response's body ends; later adjustments fail with
+/// [`LeaseError::Settled`](zae_limiter::LeaseError::Settled). With nested layers, it is the innermost layer's lease.
 ///
 /// ```
 /// use zae_tower::Decision;
@@ -166,7 +166,7 @@ impl Decision {
 #[derive(Clone, Debug)]
 pub struct LeaseHandle(Arc<Lease>);
 
-/// The first share in a lease.
+/// Creates the first handle to a lease.
 impl From<Lease> for LeaseHandle {
     #[inline(always)]
     fn from(lease: Lease) -> Self {

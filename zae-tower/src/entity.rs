@@ -1,9 +1,9 @@
 //! Extractors of an [`EntityId`], the entity to limit.
 //!
-//! A client that can choose its identity has no limit. Use what an earlier layer verified ([`extension`]), what the
-//! network vouches for ([`peer_ip`], [`client_ip`] behind proxies you run), or what is checked afterwards anyway and
-//! expensive to invent ([`api_key`], [`bearer`]: stored as keyed hashes, never as they are). [`header`] is for headers
-//! that a proxy of yours sets, and strips from what comes in.
+//! A client that can choose its identity is not limited. Use an identity that an earlier layer verified
+//! ([`extension`]), that the network guarantees ([`peer_ip`], [`client_ip`] behind proxies you run), or that is
+//! verified later anyway and hard to invent ([`api_key`], [`bearer`]: stored as keyed hashes, never in the clear).
+//! [`header`] is for headers that a proxy of yours sets and strips from incoming requests.
 //!
 //! ```
 //! use zae_tower::{EntityId, entity, extract::Extractor};
@@ -35,10 +35,10 @@ use crate::{
     request::{PeerIp, RequestHead},
 };
 
-/// The entity that requests without identity share.
+/// The entity shared by all requests without an identity.
 pub const ANONYMOUS: &str = "anonymous";
 
-/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: [`extension`], else [`peer_ip`].
+/// The extractor used by [`ZaeLimit::new`](crate::ZaeLimit::new): [`extension`], otherwise [`peer_ip`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,22 +91,22 @@ pub fn extension() -> Extension {
     Extension
 }
 
-/// The id in header `name`, as it is.
+/// Uses the value of header `name` as the entity id.
 ///
-/// Only for headers that a proxy of yours sets: a client that reaches the server directly chooses its own. The header
-/// given twice, empty, or not an [`EntityId`] is a 400.
+/// Only for headers that a proxy of yours sets: a client that reaches the server directly can choose its own value. A
+/// header that occurs twice, is empty, or is not an [`EntityId`] is a 400.
 ///
 /// ```
 /// let who = zae_tower::entity::header("x-user-id");
 /// ```
 ///
 /// # Panics
-/// When `name` is no header name; it is a constant of the program.
+/// If `name` is not a valid header name; it is a constant of the program.
 pub fn header(name: &'static str) -> Header<EntityId> {
     Header::new(header_name(name))
 }
 
-/// The keyed hash of the token in `Authorization: Bearer …`.
+/// Uses the keyed hash of the token in `Authorization: Bearer …`.
 ///
 /// The token is not verified here. Put the layer behind authentication, or accept that invented tokens get buckets of
 /// their own.
@@ -120,20 +120,20 @@ pub fn bearer(hasher: ApiKeyHasher) -> Secret {
     Secret { header: AUTHORIZATION, form: Form::Bearer, hasher }
 }
 
-/// The keyed hash of the API key in header `name`; as [`bearer`].
+/// Uses the keyed hash of the API key in header `name`, like [`bearer`].
 ///
 /// # Panics
-/// When `name` is no header name; it is a constant of the program.
+/// If `name` is not a valid header name; it is a constant of the program.
 pub fn api_key(name: &'static str, hasher: ApiKeyHasher) -> Secret {
     Secret { header: header_name(name), form: Form::Whole, hasher }
 }
 
-/// The address at the other end of the connection, IPv6 by /64, where the server provides [`PeerIp`].
+/// Uses the address at the other end of the connection, IPv6 by /64, if the server provides [`PeerIp`].
 pub fn peer_ip() -> Peer {
     Peer
 }
 
-/// The client's address behind `proxies`, IPv6 by /64: what they say of it is believed, and nobody else.
+/// Uses the client's address behind `proxies`, IPv6 by /64. Only these proxies are believed.
 ///
 /// Needs [`PeerIp`], as [`peer_ip`] does. A malformed chain of addresses from a trusted proxy is a 400.
 ///
@@ -146,7 +146,7 @@ pub fn client_ip(proxies: TrustedProxies) -> Client {
     Client { proxies }
 }
 
-/// Always the same entity: the whole service shares one set of buckets.
+/// Always returns the same entity: the whole service shares one set of buckets.
 pub fn fixed(entity: EntityId) -> EntityId {
     entity
 }
@@ -236,7 +236,7 @@ impl Secret {
             Form::Whole => value,
             Form::Bearer => match value.split_once(' ') {
                 Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_matches(' '),
-                // Some other scheme: not ours to judge.
+                // Another scheme, which this extractor ignores.
                 _ => return Ok(None),
             },
         };

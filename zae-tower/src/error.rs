@@ -1,4 +1,4 @@
-//! The limiter's errors, on their way to a response: [`LimitError`].
+//! The limiter's errors, on their way into a response: [`LimitError`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use zae_limiter::{AcquireError, LeaseError, RepositoryError, SettleError, Valida
 
 use crate::{extract::ExtractError, headers::HeaderDialect, problem::Problem, refusal::Refusal};
 
-/// Anything that the limiter can answer a handler besides yes.
+/// Every failure that the limiter can return to a handler.
 ///
-/// For handlers that ask the limiter themselves: [`problem`](LimitError::problem) is what the layer would have
-/// answered. The adapters' `LimitError` is this one as a response of their framework.
+/// For handlers that call the limiter themselves: [`problem`](LimitError::problem) is the answer that the layer would
+/// have given. The adapters' `LimitError` wraps this type as a response of their framework.
 ///
 /// ```
 /// use zae_tower::{Cost, LimitError, RateLimiter};
@@ -29,27 +29,27 @@ use crate::{extract::ExtractError, headers::HeaderDialect, problem::Problem, ref
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitError {
-    /// The limiter refused, or could not answer.
+    /// The limiter refused, or could not decide.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A lease could not do what it was asked.
+    /// An operation on a lease failed.
     #[error(transparent)]
     Lease(#[from] LeaseError),
-    /// A settlement could not be stored for certain.
+    /// It is not certain that a settlement was stored.
     #[error(transparent)]
     Settle(#[from] SettleError),
 }
 
 impl LimitError {
-    /// Returns the answer. For a refusal it is the layer's own, rate-limit headers included. For a fault of the program
-    /// it is a 500 without details, which go to the log.
+    /// Returns the answer. For a refusal it is the layer's own, rate-limit headers included. For a programming error it
+    /// is a 500 without details, which are logged.
     pub fn problem(&self) -> Problem {
         let problem = match self {
             Self::Refused(refusal) => Problem::of(refusal, HeaderDialect::default()),
             Self::Lease(_) | Self::Settle(_) => Problem::internal(),
         };
         if problem.status().is_server_error() {
-            tracing::error!(error = %self, "the limiter failed a handler");
+            tracing::error!(error = %self, "the limiter failed in a handler");
         }
         problem
     }
@@ -61,14 +61,15 @@ impl From<AcquireError> for LimitError {
     }
 }
 
-/// The value is taken for the client's: a 400. Check the program's own values where they are made.
+/// The value is assumed to come from the client, so the answer is 400. Validate the program's own values where they are
+/// created.
 impl From<ValidationError> for LimitError {
     fn from(error: ValidationError) -> Self {
         Self::Refused(ExtractError::from(error).into())
     }
 }
 
-/// A store that fails is a 503; everything else about the stored data is a 500.
+/// A failing store is a 503; every other problem with the stored data is a 500.
 impl From<RepositoryError> for LimitError {
     fn from(error: RepositoryError) -> Self {
         match error {

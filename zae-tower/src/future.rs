@@ -1,16 +1,16 @@
 //! The future of a limited service: [`ResponseFuture`].
 //!
-//! It is in one of two states: deciding, with the inner service that was polled ready kept for the call, or serving.
-//! Dropped while it decides, nothing stays taken. Dropped while it serves, the request counts, and its lease is settled
-//! as dropped.
+//! It is in one of two states: deciding, with the polled-ready inner service kept for the call, or serving. If it is
+//! dropped while deciding, no tokens stay taken. If it is dropped while serving, the request counts, and its lease is
+//! settled as dropped.
 //!
 //! The decision is boxed, one allocation per request that has to wait for it. Naming its type would name those of four
 //! extractors and the limiter, and make the future as large as the largest of them; a request that a reserve grants
 //! needs neither.
 //!
 //! The inner service moves in when the decision begins and is called when it ends. Its readiness (a permit of a
-//! concurrency limit, say) is held meanwhile, which Tower's contract asks for; hence the documentation's advice to put
-//! concurrency limits outside.
+//! concurrency limit, for example) is held meanwhile, as Tower's contract requires; this is why the documentation
+//! advises to put concurrency limits outside.
 
 use std::{
     fmt,
@@ -30,13 +30,14 @@ use crate::{
 };
 
 /// A decision that has to wait is boxed, once per request: it spans the extractors and the limiter, whose futures have
-/// no names.
+/// unnameable types.
 type Deciding<R> = Pin<Box<dyn Future<Output = (R, Passage)> + Send>>;
 
 pin_project! {
-    /// Decides about a request, then, if it may pass, waits for the inner service's response.
+    /// Decides about a request and, if it is admitted, waits for the inner service's response.
     ///
-    /// Cancel safety: dropped before the decision, nothing stays taken; dropped after it, the request counts.
+    /// Cancel safety: if it is dropped before the decision, no tokens stay taken; if it is dropped after it, the
+    /// request counts.
     ///
     /// See [`ZaeLimit`](crate::ZaeLimit) for an example.
     #[must_use = "futures do nothing unless polled"]
@@ -52,9 +53,9 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, R, F> {
-        /// The limiter is asked; `ready` is the instance that was polled ready.
+        /// Waits for the limiter; `ready` is the instance that was polled ready.
         Deciding { deciding: Deciding<R>, ready: S },
-        /// The inner service answers.
+        /// Waits for the inner service.
         Serving {
             #[pin]
             serving: F,
@@ -64,13 +65,13 @@ pin_project! {
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
-    /// Begins with a request that was decided in `call`.
+    /// Starts with a request that was decided in `call`.
     #[inline(always)]
     pub(crate) fn serving(serving: S::Future, through: Through) -> Self {
         Self { state: State::Serving { serving, through: Some(through) } }
     }
 
-    /// Begins with a decision that has to be waited for.
+    /// Starts with a pending decision.
     pub(crate) fn new(ready: S, deciding: impl Future<Output = (R, Passage)> + Send + 'static) -> Self {
         Self { state: State::Deciding { deciding: Box::pin(deciding), ready } }
     }
@@ -106,7 +107,7 @@ where
     }
 }
 
-/// Ties the lease to the response's body, or settles it where there is no response.
+/// Ties the lease to the response's body, or settles it if there is no response.
 fn finish<B: http_body::Body, E>(
     result: Result<Response<B>, E>,
     through: Option<Through>,

@@ -1,37 +1,37 @@
 //! The decision about one request, between the extractors and the limiter: [`Gate`].
 //!
-//! A request passes in four steps, each of which may answer it:
+//! A request passes four steps, each of which may answer it:
 //!
-//! 1. Predicates of [`skip`](crate::skip) let it through without asking.
-//! 2. The entity's extractor identifies it; a stranger shares one entity, or is refused ([`Unidentified`]). This comes
-//!    first, so that strangers cost no body.
-//! 3. The extractors of resource, cost and limits say what to acquire. Before one of them reads a body, the limiter's
-//!    memory is asked whether the bucket is known to be empty.
+//! 1. Predicates of [`skip`](crate::skip) admit it without consulting the limiter.
+//! 2. The entity's extractor identifies it. Unidentified requests share one entity, or are refused ([`Unidentified`]).
+//!    This comes first, so that no body is read for a request that is refused here.
+//! 3. The extractors of resource, cost and limits determine the acquire. Before one of them reads a body, the limiter's
+//!    memory is checked for a bucket that is known to be empty.
 //! 4. The limiter decides. Its answer becomes the [`Decision`] in the request's extensions, and a [`Passage`].
 //!
 //! If no extractor waits and a reserve has the tokens, all of it happens without a future ([`AtOnce`]). In shadow mode
-//! ([`Mode::Shadow`]) a refusal is counted and logged, and the request goes on.
+//! ([`Mode::Shadow`]) a refusal is counted and logged, and the request proceeds.
 //!
 //! # Order of the extractors
 //!
-//! Entity before everything, as a stranger is to cost as little as possible. Resource before cost, because with both
-//! the limiter's memory can refuse a call to a model by its fixed part before a body of megabytes is read
-//! ([`Gate::refused_unread`]). Limits last: most layers have none.
+//! The entity comes first, so that an unidentified request costs as little as possible. The resource precedes the cost,
+//! because with both the limiter's memory can refuse a call to a model by its fixed part before a body of megabytes is
+//! read ([`Gate::refused_unread`]). Limits come last: most layers have none.
 //!
-//! An extractor that cannot say (`Ok(None)`) leaves its default: the shared entity `anonymous`, the resource `default`,
-//! one request. One that fails refuses the request: nothing is guessed from a value that cannot be read.
+//! If an extractor finds nothing (`Ok(None)`), its default applies: the shared entity `anonymous`, the resource
+//! `default`, a cost of one request. If it fails, the request is refused: nothing is guessed from an unreadable value.
 //!
 //! # Two ways to the same answer
 //!
-//! `call` of the service tries [`Gate::at_once`], which polls the extractors once and asks only reserves and
-//! predicates. If that is not enough, [`Gate::pass_from`] goes on from what is known, so no extractor runs twice.
-//! Extractors state by a constant that they never wait; the compiler then removes the first way for those that may.
+//! The service's `call` tries [`Gate::at_once`], which polls the extractors once and consults only reserves and
+//! predicates. If that is not enough, [`Gate::pass_from`] continues from what is known, so no extractor runs twice.
+//! Extractors declare by a constant that they never wait; the compiler removes the first path for those that may.
 //!
 //! # Shadow mode
 //!
-//! A refusal becomes [`Outcome::WouldRefuse`], and the request goes on without a lease. It takes nothing, so a shadow
-//! that would refuse half of the calls shows the same numbers as the limit that will. One case is refused all the same:
-//! if an extractor consumed a body and could not put it back, there is nothing to pass on.
+//! A refusal becomes [`Outcome::WouldRefuse`], and the request proceeds without a lease. It takes nothing, so a shadow
+//! that would refuse half of the calls shows the same numbers as the enforced limit will. One case is refused even in
+//! shadow mode: if an extractor consumed a body and could not put it back, there is nothing to forward.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -56,9 +56,9 @@ use crate::{
     telemetry::{self, Notices},
 };
 
-/// A predicate that lets requests through without asking.
+/// A predicate that admits requests without consulting the limiter.
 pub(crate) type Skip = Arc<dyn Fn(&dyn RequestHead) -> bool + Send + Sync>;
-/// A change to the response of a refusal.
+/// A transformation of a refusal's response.
 pub(crate) type Render = Arc<dyn Fn(&Refusal, Response<Bytes>) -> Response<Bytes> + Send + Sync>;
 
 /// Treatment of a request in which no extractor finds an identity.
@@ -70,32 +70,32 @@ pub(crate) enum Unidentified {
     Refuse,
 }
 
-/// Selects whether refusals are carried out.
+/// Selects between enforcing refusals and only reporting them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// Refusals are answers.
+    /// Refusals become responses.
     Enforce,
     /// Refusals are only counted and logged.
     Shadow,
 }
 
-/// Everything that is the same for all requests of a layer.
+/// The parts of a layer that all its requests share.
 pub(crate) struct Gate<E, Rs, C, L> {
-    /// Decides.
+    /// Makes the decision.
     pub(crate) limiter: RateLimiter,
-    /// Tells who asks.
+    /// Extracts the entity.
     pub(crate) entity: Arc<E>,
-    /// Tells for what.
+    /// Extracts the resource.
     pub(crate) resource: Arc<Rs>,
-    /// Tells how much, in tokens by limit.
+    /// Extracts the cost, in tokens by limit.
     pub(crate) cost: Arc<C>,
-    /// Tells limits of this request alone.
+    /// Extracts limits for this request alone.
     pub(crate) limits: Arc<L>,
-    /// Everything else that can be set.
+    /// All other settings.
     pub(crate) settings: Arc<Settings>,
-    /// Log lines and metrics, some of them once a minute only.
+    /// Log lines and metrics, some of them at most once a minute.
     pub(crate) notices: Arc<Notices>,
-    /// Requests whose leases are not settled.
+    /// Requests whose leases are not yet settled.
     pub(crate) open: TaskTracker,
 }
 
@@ -128,19 +128,19 @@ impl<E: fmt::Debug, Rs: fmt::Debug, C: fmt::Debug, L: fmt::Debug> fmt::Debug for
 
 /// The part of a decision that needs no waiting.
 pub(crate) enum AtOnce {
-    /// It may pass.
+    /// The request is admitted.
     Through(Through),
-    /// The acquisition that it asks for; the limiter has to decide.
+    /// The acquire that the request needs; the limiter has to decide.
     Asks(Result<Acquire, Unasked>),
-    /// Nothing: an extractor has to wait.
+    /// Undecided: an extractor has to wait.
     Nothing,
 }
 
-/// A request that says nothing the limiter could be asked for.
+/// A request that is refused before the limiter is consulted.
 pub(crate) struct Unasked {
-    /// The request, as far as it is known.
+    /// The entity and resource, as far as they are known.
     subject: Subject,
-    /// Boxed: most requests say all that it takes.
+    /// Boxed, because most requests do not need it.
     refusal: Box<Refusal>,
 }
 
@@ -158,7 +158,7 @@ impl From<ValidationError> for Unasked {
 }
 
 impl<E, Rs, C, L> Gate<E, Rs, C, L> {
-    /// Decides, and tells the request's later readers.
+    /// Decides, and stores the decision in the request's extensions.
     pub(crate) async fn pass<R>(&self, request: &mut R) -> Passage
     where
         R: RequestHead + Send,
@@ -171,7 +171,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         self.pass_from(known, request).await
     }
 
-    /// Decides as far as that needs no waiting.
+    /// Decides as far as possible without waiting.
     pub(crate) fn at_once<R>(&self, request: &mut R) -> AtOnce
     where
         R: RequestHead + Send,
@@ -231,12 +231,12 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         self.refused(request, unasked, style, started.elapsed())
     }
 
-    /// Answers the request, or in shadow mode lets it go on.
+    /// Refuses the request, or in shadow mode lets it proceed.
     fn refused<R: RequestHead>(&self, request: &mut R, why: Unasked, style: RequestStyle, took: Duration) -> Passage {
         let Unasked { subject, refusal } = why;
         let refusal: Arc<Refusal> = Arc::from(refusal);
         match self.settings.mode {
-            // Without its body, the request cannot go on.
+            // Without its body, the request cannot proceed.
             Mode::Shadow if request.extensions().get::<BodyLost>().is_none() => {
                 let outcome = Outcome::WouldRefuse(Arc::clone(&refusal));
                 let decision = Decision::told(subject, refusal.statuses(), outcome);
@@ -261,7 +261,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         let lease = LeaseHandle::from(lease);
         let decision = Decision::admitted(lease.clone());
         self.notices.decided(&decision, took);
-        // In place of an outer layer's: its lease holds other limits than the handler of this one expects.
+        // Replaces an outer layer's decision, whose lease holds other limits than this layer's handler expects.
         request.extensions_mut().insert(decision);
         let guard = SettleGuard::new(lease, Arc::clone(&self.settings.settle), telemetry::settled);
         let guard = guard.counted(self.open.token());
@@ -274,16 +274,16 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         self.through(PassageKind::Admitted(guard.metered(meter)))
     }
 
-    /// Lets the request go on without a lease.
+    /// Lets the request proceed without a lease.
     fn unlimited<R: RequestHead>(&self, request: &mut R, decision: Decision, took: Option<Duration>) -> Through {
         self.notices.decided(&decision, took);
         request.extensions_mut().insert(decision.clone());
         self.through(PassageKind::Unlimited(decision))
     }
 
-    /// Adds the settings for its response.
+    /// Adds the settings that apply to the response.
     fn through(&self, kind: PassageKind) -> Through {
-        // Clients are not told about limits that do not hold yet.
+        // Clients are not shown limits that are not enforced yet.
         let (dialect, announcing) = match self.settings.mode {
             Mode::Enforce => (self.settings.dialect, self.settings.announcing),
             Mode::Shadow => (HeaderDialect::Off, Announcing::All),
@@ -291,7 +291,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         Through { kind, dialect, announcing }
     }
 
-    /// Builds the acquisition to ask the limiter for from what the extractors find.
+    /// Builds the acquire from the extracted values.
     async fn asks<R>(&self, request: &mut R) -> Result<Acquire, Unasked>
     where
         R: RequestHead + Send,
@@ -333,8 +333,8 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         })
     }
 
-    /// Refuses a call to a model by its request alone, where that is known before its body is read: it saves the
-    /// reading.
+    /// Refuses a call to a model by its fixed part, if the refusal is known before its body is read; this saves reading
+    /// it.
     fn refused_unread(&self, entity: &EntityId, resource: &ResourceName) -> Result<(), Unasked> {
         let Some(accounting) = &self.settings.accounting else { return Ok(()) };
         let cost = accounting.tariff().cost(&Usage::default());
@@ -345,7 +345,7 @@ impl<E, Rs, C, L> Gate<E, Rs, C, L> {
         }
     }
 
-    /// Takes a stranger for the shared entity, or refuses.
+    /// Maps an unidentified request to the shared entity, or refuses it.
     fn somebody(&self, found: Option<EntityId>) -> Result<EntityId, ExtractError> {
         match (found, self.settings.unidentified) {
             (Some(entity), _) => Ok(entity),

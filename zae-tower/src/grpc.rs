@@ -1,6 +1,6 @@
-//! Refusals for gRPC clients, who read no JSON: trailers-only answers.
+//! Refusals for gRPC clients, which do not read JSON: trailers-only answers.
 //!
-//! A gRPC client looks at trailers, not at HTTP statuses. A trailers-only answer has them in its headers:
+//! A gRPC client reads trailers instead of HTTP statuses. A trailers-only answer has them in its headers:
 //!
 //! ```text
 //! HTTP/2 200
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Sources: "gRPC over HTTP/2" (Responses, Trailers-Only; percent-encoding of `grpc-message`), the list of status
-//! codes, and gRFC A6 for the pushback, which retrying clients keep in place of their own backoff.
+//! codes, and gRFC A6 for the pushback, which retrying clients use instead of their own backoff.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
@@ -20,16 +20,16 @@ use http::{
 
 use crate::{Problem, headers::millis_up};
 
-/// The content type of gRPC, which formats are appended to.
+/// The content type of gRPC, to which message formats are appended.
 const GRPC: &str = "application/grpc";
 /// The status code, a number.
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// A sentence for people, percent-encoded.
+/// A human-readable sentence, percent-encoded.
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// The wait in ms, or -1.
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// Returns true for a gRPC call: `application/grpc`, alone or with a message format (`+proto`). gRPC-Web is not one:
+/// Returns true for a gRPC call: `application/grpc`, alone or with a message format (`+proto`). gRPC-Web is excluded:
 /// its clients understand HTTP statuses.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
@@ -38,10 +38,11 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     start.eq_ignore_ascii_case(GRPC.as_bytes()) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
-/// The problem as a trailers-only answer (gRPC over HTTP/2, "Responses"): HTTP 200, no body, all in the headers.
+/// Converts the problem to a trailers-only answer (gRPC over HTTP/2, "Responses"): HTTP 200, no body, everything in the
+/// headers.
 ///
-/// `grpc-retry-pushback-ms` (gRFC A6) is the wait, or `-1`, which forbids a retry, where no wait helps. Rate-limit
-/// headers are not copied: the caller writes them to what it sends.
+/// `grpc-retry-pushback-ms` (gRFC A6) is the wait, or `-1`, which forbids a retry, if waiting does not help. Rate-limit
+/// headers are not copied: the caller adds them to the response.
 pub(crate) fn refusal(problem: &Problem) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
@@ -60,7 +61,7 @@ pub(crate) fn refusal(problem: &Problem) -> (StatusCode, HeaderMap) {
     (StatusCode::OK, headers)
 }
 
-/// The gRPC status code that means what the HTTP status means.
+/// Returns the gRPC status code that corresponds to the HTTP status.
 fn code(status: StatusCode) -> u16 {
     const INVALID_ARGUMENT: u16 = 3;
     const DEADLINE_EXCEEDED: u16 = 4;
@@ -84,7 +85,7 @@ fn code(status: StatusCode) -> u16 {
     }
 }
 
-/// Printable ASCII but `%` stays; every other byte of the UTF-8 form becomes `%XX`.
+/// Encodes the message: printable ASCII except `%` stays; every other byte of the UTF-8 form becomes `%XX`.
 fn percent_encoded(message: &str) -> String {
     let mut encoded = String::with_capacity(message.len());
     for &byte in message.as_bytes() {

@@ -1,8 +1,8 @@
 //! The one place where the lease of a request or a call is settled: [`SettleGuard`].
 //!
 //! Handlers, bodies and adapters all hold a lease at some time, and each of them can vanish. The guard is the last
-//! owner: it asks the [`SettleRule`] once, commits or rolls back, and counts the end. Settling never blocks and never
-//! fails the request; a failed write is in the limiter's log and metrics.
+//! owner: it consults the [`SettleRule`] once, commits or rolls back, and records the outcome. Settling never blocks
+//! and never fails the request; a failed write is reported in the limiter's log and metrics.
 
 use std::{fmt, sync::Arc};
 
@@ -15,8 +15,8 @@ use crate::{
     settle::{End, ResponseHead, SettleRule, Verdict},
 };
 
-/// Settles a lease exactly once: when told how the request ended, or as dropped when it is dropped. Without a lease it
-/// does nothing.
+/// Settles a lease exactly once: when it learns of the request's end, or as dropped when it is dropped itself. Without
+/// a lease it does nothing.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -39,18 +39,18 @@ struct Open {
     rule: Arc<dyn SettleRule>,
     report: fn(End, Settled),
     planned: Verdict,
-    /// Counts among the layer's open requests.
+    /// Keeps the request among the layer's open requests.
     open: Option<TaskTrackerToken>,
     meter: Option<Box<Meter>>,
     use_of_tokens: TokenUse,
 }
 
-/// The tokens that a call used, as far as its response's head tells.
+/// The tokens that a call used, as far as the response's head tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TokenUse {
-    /// The body tells, or the estimate stands.
+    /// To be read from the body; otherwise the estimate stands.
     Some,
-    /// None: the provider did not run it.
+    /// None: the provider did not run the call.
     None,
 }
 
@@ -64,12 +64,12 @@ pub enum Settled {
     Refunded,
     /// It was charged as a request that used nothing, since the provider refused it.
     Refused,
-    /// A handler or caller had settled it before.
+    /// A handler or caller had already settled it.
     Already,
 }
 
 impl SettleGuard {
-    /// Settles `lease` by `rule`, and tells `report` how it was done.
+    /// Settles `lease` by `rule`, and passes the result to `report`.
     pub fn new(lease: LeaseHandle, rule: Arc<dyn SettleRule>, report: fn(End, Settled)) -> Self {
         Self {
             open: Some(Open {
@@ -111,7 +111,7 @@ impl SettleGuard {
         self.open.as_ref().map(|open| &open.lease)
     }
 
-    /// The head of the response is there: the rule plans by it.
+    /// Passes the response's head to the rule, which plans the settlement.
     pub fn plan(&mut self, response: &ResponseHead<'_>) {
         if let Some(open) = &mut self.open {
             open.planned = open.rule.on_response(response, &open.lease);
@@ -121,22 +121,22 @@ impl SettleGuard {
         }
     }
 
-    /// The next bytes of the response's body, for [usage](crate::llm) in them.
+    /// Inspects the next bytes of the response's body for [usage](crate::llm).
     pub fn see(&mut self, bytes: &[u8]) {
         if let Some(Open { meter: Some(meter), .. }) = &mut self.open {
             meter.push(bytes);
         }
     }
 
-    /// The request ended so; only the first call counts. The settlement is queued, never waited for.
+    /// Records that the request has ended; only the first call counts. The settlement is queued, never awaited.
     pub fn finish(&mut self, end: End) {
-        // Open until it is queued.
+        // The request counts as open until the settlement is queued.
         let Some(open) = self.open.take() else { return };
         let Open { lease, rule, report, planned, open: _until_here, meter, use_of_tokens } = open;
         if lease.is_settled() {
             return report(end, Settled::Already);
         }
-        // Without a response there is nothing to read.
+        // Without a response there is no usage to read.
         if use_of_tokens == TokenUse::None {
             return_tokens(&lease);
         } else if let Some(meter) = meter
@@ -145,7 +145,7 @@ impl SettleGuard {
             meter.settle(&lease, end);
         }
         let verdict = rule.on_end(end, planned, &lease);
-        // Queued by the call; nobody waits for it here.
+        // Queued by the call; the result is not awaited here.
         drop(match verdict {
             Verdict::Keep => lease.commit(),
             Verdict::Refund => lease.roll_back(),
@@ -153,14 +153,16 @@ impl SettleGuard {
         report(end, if verdict == Verdict::Refund { Settled::Refunded } else { Settled::Kept });
     }
 
-    /// The provider did not run the call, and so it used no tokens. The rule decides about the rest when it has ended.
+    /// Records that the provider did not run the call, which therefore used no tokens. The rule decides about the rest
+    /// at the end.
     pub fn unused(&mut self) {
         if let Some(open) = &mut self.open {
             open.use_of_tokens = TokenUse::None;
         }
     }
 
-    /// The provider refused the call: it counts as a request and used no tokens, whatever the rule says.
+    /// Records that the provider refused the call: it counts as a request and used no tokens, whatever the rule
+    /// decides.
     pub fn refuse(&mut self) {
         let Some(Open { lease, report, open: _until_here, .. }) = self.open.take() else { return };
         return_tokens(&lease);
@@ -169,11 +171,11 @@ impl SettleGuard {
     }
 }
 
-/// Makes `lease` stand for a request that used nothing.
+/// Reduces `lease` to a request that used no tokens.
 fn return_tokens(lease: &LeaseHandle) {
     for (name, taken) in lease.consumed() {
         if !REQUEST_LIMIT_NAMES.contains(&name.as_str()) {
-            // It fails only on a lease that the caller has settled.
+            // Fails only if the caller has already settled the lease.
             let _ = lease.adjust(&name, -taken);
         }
     }

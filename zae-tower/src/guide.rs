@@ -1,4 +1,4 @@
-//! Guides to read beside the reference. Recipes for axum are in `zae_axum::guide::cookbook`.
+//! Guides that accompany the reference. Recipes for axum are in `zae_axum::guide::cookbook`.
 
 /// Calls to language models: models, tariffs, estimates, and the final charge.
 #[doc = include_str!("../docs/llm.md")]

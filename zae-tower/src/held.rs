@@ -1,4 +1,4 @@
-//! The tokens taken for the request being served, if any: [`Held`].
+//! The tokens taken for the current request: [`Held`].
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use zae_limiter::{AcquireError, Cost, LeaseError, LimitName};
 
 use crate::decision::{Decision, LeaseHandle};
 
-/// The tokens taken for the request being served, to correct the layer's estimate. The `Lease` extractors of adapters
-/// are made of it.
+/// The tokens taken for the current request, to correct the layer's estimate. The `Lease` extractors of adapters are
+/// built on it.
 ///
-/// A request that passed without a lease (skipped, or let through in shadow mode) holds nothing, and then every
-/// correction succeeds and does nothing, so that handlers need not care.
+/// A request that was admitted without a lease (skipped, or in shadow mode) holds nothing; every correction then
+/// succeeds and does nothing, so handlers need no special case.
 ///
-/// It can be cloned and moved, for example into the stream that a response is made of.
+/// It can be cloned and moved, for example into the stream that produces a response.
 ///
 /// ```
 /// # use zae_tower::{Decision, LeaseError, adapter::Held};
@@ -27,13 +27,13 @@ use crate::decision::{Decision, LeaseHandle};
 pub struct Held(Option<LeaseHandle>);
 
 impl Held {
-    /// Returns the tokens taken according to the decision in a request's extensions; `None` where no layer limits the
+    /// Returns the tokens taken according to the decision in a request's extensions; `None` if no layer limits the
     /// request.
     pub fn find(decision: Option<&Decision>) -> Option<Self> {
         decision.map(|decision| Self(decision.lease().cloned()))
     }
 
-    /// Notes that `delta` whole tokens more (or, negative, fewer) of `limit` were used than taken.
+    /// Records that `delta` whole tokens more (or, if negative, fewer) of `limit` were used than taken.
     ///
     /// # Errors
     /// As [`Lease::adjust`](zae_limiter::Lease::adjust): after the response has ended, or for a limit that the lease
@@ -42,19 +42,19 @@ impl Held {
         self.0.as_ref().map_or(Ok(()), |lease| lease.adjust(limit, delta))
     }
 
-    /// Notes that `tokens` whole tokens of `limit` were not used.
+    /// Records that `tokens` whole tokens of `limit` were not used.
     ///
     /// # Errors
-    /// As [`adjust`](Self::adjust).
+    /// See [`adjust`](Self::adjust).
     pub fn release(&self, limit: impl AsRef<str>, tokens: u64) -> Result<(), LeaseError> {
         self.0.as_ref().map_or(Ok(()), |lease| lease.release(limit, tokens))
     }
 
-    /// Takes more, if the limits allow it. Cancel-safe: dropped before it is done, it takes nothing.
+    /// Takes more, if the limits allow it. Cancel-safe: if it is dropped early, it takes nothing.
     ///
     /// # Errors
-    /// As [`Lease::consume`](zae_limiter::Lease::consume); as a [`LimitError`](crate::LimitError) it is the response
-    /// that the layer would give.
+    /// See [`Lease::consume`](zae_limiter::Lease::consume). Converted to a [`LimitError`](crate::LimitError), it is the
+    /// response that the layer would send.
     pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
         match &self.0 {
             Some(lease) => lease.consume(cost).await,
@@ -62,12 +62,12 @@ impl Held {
         }
     }
 
-    /// Whole tokens per limit that it stands for, adjustments included.
+    /// Returns the whole tokens held per limit, adjustments included.
     pub fn consumed(&self) -> BTreeMap<LimitName, i64> {
         self.0.as_ref().map(|lease| lease.consumed()).unwrap_or_default()
     }
 
-    /// The lease itself; `None` when nothing is held.
+    /// Returns the lease itself; `None` if nothing is held.
     pub fn handle(&self) -> Option<&LeaseHandle> {
         self.0.as_ref()
     }

@@ -23,7 +23,7 @@ use crate::{
     telemetry::Notices,
 };
 
-/// The time that a shutdown waits for requests that are still being served.
+/// Time that a shutdown waits for requests that are still being served.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// Limits the requests of the services it wraps.
@@ -57,8 +57,8 @@ pub struct ZaeLimit<E = DefaultEntity, Rs = DefaultResource, C = Cost, L = Store
 }
 
 impl ZaeLimit {
-    /// Limits with what is stored in the table; takes a [`Repository`](zae_limiter::Repository) or a [`RateLimiter`] of
-    /// your own settings.
+    /// Enforces the limits stored in the table; takes a [`Repository`](zae_limiter::Repository) or a [`RateLimiter`]
+    /// with your own settings.
     pub fn new(limiter: impl Into<RateLimiter>) -> Self {
         Self {
             gate: Gate {
@@ -75,7 +75,7 @@ impl ZaeLimit {
     }
 }
 
-/// A gate like `$gate` with the fields given.
+/// Copies `$gate` with the given fields replaced.
 macro_rules! with {
     ($gate:expr, $changed:ident: $value:expr, $($kept:ident),*) => {{
         let gate = $gate;
@@ -99,27 +99,27 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         with!(self.gate, entity: extractor, resource, cost, limits)
     }
 
-    /// Sets the extractor of the resource to limit; see [`resource`](crate::resource). Where it finds nothing, the
+    /// Sets the extractor of the resource to limit; see [`resource`](crate::resource). If it finds nothing, the
     /// resource is `default`.
     pub fn resource<X: Extractor<Output = ResourceName>>(self, extractor: X) -> ZaeLimit<E, X, C, L> {
         with!(self.gate, resource: extractor, entity, cost, limits)
     }
 
-    /// Sets the tokens that a request takes: a [`Cost`], or an extractor of one; see [`cost`](crate::cost). Where it
-    /// finds nothing, the cost is 1 of each limit that counts requests.
+    /// Sets the tokens that a request takes: a [`Cost`], or an extractor of one; see [`cost`](crate::cost). If it finds
+    /// nothing, the cost is 1 of each limit that counts requests.
     pub fn cost<X: Extractor<Output = Cost>>(self, extractor: X) -> ZaeLimit<E, Rs, X, L> {
         with!(self.gate, cost: extractor, entity, resource, limits)
     }
 
-    /// Limits in place of the stored ones: a [`Limits`], or an extractor; see [`limits`](crate::limits). Where it finds
-    /// nothing, what is stored applies.
+    /// Replaces the stored limits with a [`Limits`], or with the result of an extractor; see [`limits`](crate::limits).
+    /// If it finds nothing, the stored limits apply.
     pub fn limits<X: Extractor<Output = Limits>>(self, extractor: X) -> ZaeLimit<E, Rs, C, X> {
         with!(self.gate, limits: extractor, entity, resource, cost)
     }
 
     crate::limit_settings!();
 
-    /// Changes several settings at once, or those that a program keeps in one place; see [`Settings`].
+    /// Changes several settings at once, for example those that a program keeps in one place; see [`Settings`].
     ///
     /// ```
     /// # use zae_tower::{Repository, ZaeLimit};
@@ -136,7 +136,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self
     }
 
-    /// Requests for which `predicate` is true are not limited. Given several times, one of them suffices.
+    /// Exempts requests for which `predicate` is true. If it is set several times, one matching predicate suffices.
     pub fn skip<F>(mut self, predicate: F) -> Self
     where
         F: Fn(&dyn RequestHead) -> bool + Send + Sync + 'static,
@@ -145,7 +145,7 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self
     }
 
-    /// Builds the response of a refused request from the reason and the response that would be sent.
+    /// Customises the response to a refused request, given the reason and the default response.
     ///
     /// ```
     /// # use zae_tower::{Refusal, Repository, ZaeLimit};
@@ -165,13 +165,13 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         self
     }
 
-    /// Accounts for calls to language models: takes an estimate by the request's JSON body in place of
-    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an
-    /// [`Accounting`], or a [`Tariff`](crate::llm::Tariff) where its defaults will do; see [`llm`](crate::llm).
+    /// Enables accounting for calls to language models: takes an estimate from the request's JSON body instead of
+    /// [`cost`](ZaeLimit::cost), and settles it by the usage in the response, streamed or not. Takes an [`Accounting`],
+    /// or a [`Tariff`](crate::llm::Tariff) if its defaults will do; see [`llm`](crate::llm).
     ///
-    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and handed on unchanged; the
-    /// response's bytes pass as they come. Put the layer inside of compression. The [`settle`](crate::settle) rule
-    /// still decides whether the charge stays at all.
+    /// The body is read (up to [`Accounting::body_limit`]; a longer one is a 413) and forwarded unchanged; the
+    /// response's bytes pass through as they arrive. Put the layer inside of compression. The [`settle`](crate::settle)
+    /// rule still decides if the charge is kept at all.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")]
@@ -212,13 +212,13 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         limit
     }
 
-    /// Decides about `request`: what the layer does before it calls the inner service, for [adapters](crate::adapter)
-    /// of frameworks that are not made of Tower services.
+    /// Decides about `request` as the layer does before it calls the inner service, for [adapters](crate::adapter) of
+    /// frameworks that do not use Tower services.
     ///
-    /// A body that extractors read stays in the request's extensions as it came ([`Peeked`](crate::extract::Peeked)),
-    /// for the adapter to take out before others can change the body.
+    /// A body that extractors read stays unchanged in the request's extensions ([`Peeked`](crate::extract::Peeked));
+    /// the adapter takes it out before others can change the body.
     ///
-    /// Cancel-safe: dropped before the decision, nothing stays taken.
+    /// Cancel-safe: if it is dropped before the decision, no tokens stay taken.
     ///
     /// ```
     /// # use zae_tower::{ZaeLimit, adapter::Passage, settle::End};
@@ -254,22 +254,22 @@ impl<E, Rs, C, L> ZaeLimit<E, Rs, C, L> {
         StandingHandler::new(self.gate.limiter.clone(), Arc::clone(&self.gate.entity))
     }
 
-    /// The limiter that decides.
+    /// Returns the limiter that decides.
     pub fn limiter(&self) -> &RateLimiter {
         &self.gate.limiter
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see [`RateLimiter::shutdown`]. Call
-    /// it after the server has stopped.
+    /// Writes all pending settlements and waits until they are stored; see [`RateLimiter::shutdown`]. Call it after the
+    /// server has stopped.
     ///
-    /// Requests that are still being served get a second to end: servers may say that they have stopped before their
-    /// last connections are gone.
+    /// Requests that are still being served get a second to finish: servers may report that they have stopped before
+    /// their last connections are closed.
     ///
-    /// Cancel-safe: dropped early, the writing goes on.
+    /// Cancel-safe: if it is dropped early, the writing continues.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<E, Rs, C, L> {
         let (limiter, open) = (self.gate.limiter.clone(), self.gate.open.clone());
         async move {
-            // From now on nobody gets in.
+            // From here on no request is admitted.
             limiter.shutdown().await;
             open.close();
             if tokio::time::timeout(LAST_REQUESTS, open.wait()).await.is_err() {

@@ -1,5 +1,5 @@
 //! Limits the requests of Tower services against a DynamoDB table, for hyper, axum, tonic and everything else that
-//! speaks [`tower_service::Service`] over [`http::Request`].
+//! implements [`tower_service::Service`] over [`http::Request`].
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -33,16 +33,17 @@
 //!
 //! # Defaults
 //!
-//! `ZaeLimit::new(repository)` alone limits
+//! By default, `ZaeLimit::new(repository)` limits
 //!
-//! - **who**: the [`EntityId`] that an earlier layer put into the request's extensions, else the peer's address where
-//!   the server provides [`PeerIp`] (IPv6 by /64), else one entity shared by all, [`anonymous`](entity::ANONYMOUS),
-//!   with one warning in the log. [`require_entity`](ZaeLimit::require_entity) refuses in place of sharing.
-//! - **for what**: the route where the framework's adapter provides [`MatchedRoute`], else
-//!   [`default`](resource::DEFAULT). Never the raw path: its values are the client's choice.
-//! - **how much**: 1 of each limit that counts requests: `rps`, `rpm`, `rph`, `rpd`, `requests`.
-//! - **by which limits**: those stored in the table, else [`default_limits`](ZaeLimit::default_limits). Where there are
-//!   neither, or none that the cost names, **the answer is 500**, and the log says which command or call sets them
+//! - **by entity**: the [`EntityId`] that an earlier layer put into the request's extensions, otherwise the peer's
+//!   address if the server provides [`PeerIp`] (IPv6 by /64), otherwise one entity shared by all,
+//!   [`anonymous`](entity::ANONYMOUS), with one warning in the log. [`require_entity`](ZaeLimit::require_entity)
+//!   refuses instead of sharing.
+//! - **by resource**: the route if the framework's adapter provides [`MatchedRoute`], otherwise
+//!   [`default`](resource::DEFAULT). Never the raw path: clients choose its values.
+//! - **at a cost** of 1 of each limit that counts requests: `rps`, `rpm`, `rph`, `rpd`, `requests`.
+//! - **against the limits** stored in the table, otherwise [`default_limits`](ZaeLimit::default_limits). If there are
+//!   neither, or none that the cost names, **the answer is 500**, and the log names the command or call that sets them
 //!   (`zae-deploy system set-defaults -l rpm:100`).
 //!
 //! Each is an extractor that can be replaced: see [`entity`], [`resource`], [`cost`], [`limits`], and
@@ -50,19 +51,21 @@
 //!
 //! # The way of a request
 //!
-//! 1. The extractors look at it, one after the other, the entity's first. A bad value is a 400 (or 401) that says what
-//!    is wrong. Those that read the body do so within bounds of [time](ZaeLimit::body_timeout) and
-//!    [memory](ZaeLimit::body_budget); an inner concurrency limit lends its permit meanwhile.
-//! 2. The limiter takes the cost from the buckets: in the response's future, or at once from a [`Reserve`]. While it
-//!    does, what `poll_ready` reserved in the inner service stays reserved; the limiter's deadline bounds it.
-//! 3. Refused: the response says which limit and when, see [`Refusal`]. gRPC requests get gRPC statuses.
-//! 4. Admitted: the [`Decision`], and with it the lease, goes into its extensions, and the inner service is called. Its
-//!    handler may adjust the lease when the real cost is known.
+//! 1. The extractors run one after the other, the entity's first. A bad value is a 400 (or 401) that describes the
+//!    problem. Extractors that read the body do so within bounds of [time](ZaeLimit::body_timeout) and
+//!    [memory](ZaeLimit::body_budget); a permit of an inner concurrency limit is held meanwhile.
+//! 2. The limiter takes the cost from the buckets: in the response's future, or immediately from a [`Reserve`].
+//!    Meanwhile, whatever `poll_ready` reserved in the inner service stays reserved; the limiter's deadline bounds this
+//!    time.
+//! 3. If it is refused, the response names the limit and the wait, see [`Refusal`]. gRPC requests get gRPC statuses.
+//! 4. If it is admitted, the [`Decision`], and with it the lease, goes into its extensions, and the inner service is
+//!    called. Its handler may adjust the lease when the real cost is known.
 //! 5. The response carries `RateLimit` and `RateLimit-Policy` (see [`HeaderDialect`]), added to those of other layers.
 //! 6. When its body ends, in whichever way, the lease is settled; see [`settle`].
 //!
 //! Put the layer inside of authentication (which identifies the client), CORS and compression, and outside of
-//! everything that costs. Inside of a retry layer each attempt is charged; outside, all attempts together once.
+//! everything expensive. Inside of a retry layer, each attempt is charged; outside of it, all attempts are charged
+//! once.
 //!
 //! Calls to language models are estimated and settled with [`ZaeLimit::llm`]; see [`llm`].
 //!
@@ -83,8 +86,8 @@
 //! | `the limiter's store is away …` | `WARN` | `error`, when refused | at most once a minute per layer |
 //! | `the limiter failed a handler` | `ERROR` | `error` | a [`LimitError`] becomes a 5xx |
 //!
-//! Entity ids are in events and never in metrics. Secrets are in neither: extractors hash them first, and errors leave
-//! values out.
+//! Entity ids appear in events and never in metrics. Secrets appear in neither: extractors hash them first, and errors
+//! omit values.
 //!
 //! # Features
 //!
@@ -135,19 +138,19 @@ pub mod skip;
 pub mod standing;
 mod telemetry;
 
-/// Building blocks for adapters: the parts of their extractors and, for frameworks that are not made of Tower services,
-/// a request's way past the limiter, step by step.
+/// Building blocks for adapters: the parts of their extractors and, for frameworks that do not use Tower services, the
+/// steps by which a request passes the limiter.
 ///
 /// 1. Translate the framework's request into an [`http::Request`], or implement [`RequestHead`] for it. Add [`PeerIp`]
-///    and [`MatchedRoute`] to its extensions where the framework knows them.
-/// 2. Ask [`ZaeLimit::pass`]. [`Passage::Answered`](adapter::Passage::Answered) is the whole response.
-/// 3. [`Passage::Through`](adapter::Passage::Through) goes on to the handler. Translate the extensions back, so that
+///    and [`MatchedRoute`] to its extensions if the framework knows them.
+/// 2. Call [`ZaeLimit::pass`]. [`Passage::Answered`](adapter::Passage::Answered) is the whole response.
+/// 3. With [`Passage::Through`](adapter::Passage::Through), call the handler. Translate the extensions back, so that
 ///    the handler finds the [`Decision`] and its lease.
-/// 4. When the response is there, [`Through::respond`](adapter::Through::respond) adds the headers and returns a
+/// 4. When the response is available, [`Through::respond`](adapter::Through::respond) adds the headers and returns a
 ///    [`SettleGuard`](adapter::SettleGuard). Keep it in the response's body, show it the bytes that pass, and tell it
-///    how the body ended. Dropped without a word, it settles as for a client that hung up.
+///    how the body ended. If it is dropped before that, it settles as for a client that disconnected.
 ///
-/// `zae-actix` is such an adapter; `zae-axum`, made of Tower services, needs the extractors' parts only.
+/// `zae-actix` is such an adapter; `zae-axum`, which uses Tower services, only needs the parts of the extractors.
 pub mod adapter {
     pub use crate::{
         extract::BodyText,

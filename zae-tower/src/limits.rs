@@ -1,4 +1,4 @@
-//! Explicit limits per request: extractors of [`Limits`]. A [`Limits`] itself is one.
+//! Explicit limits per request: extractors of [`Limits`]. A [`Limits`] is an extractor itself.
 //!
 //! ```
 //! use zae_tower::{Limit, Limits, limits};
@@ -22,7 +22,7 @@ use crate::{
 
 pub use crate::extract::StoredLimits;
 
-/// Always the same limits.
+/// Always returns the same limits.
 pub fn fixed(limits: Limits) -> Limits {
     limits
 }

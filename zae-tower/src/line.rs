@@ -1,9 +1,9 @@
-//! A short text that is written for every request: [`Line`].
+//! A short text buffer for each request: [`Line`].
 //!
 //! Headers and problem bodies are written for every request. Nearly all of them fit into a buffer on the stack.
 //!
-//! Text that grows beyond 120 bytes moves to the heap as a whole: names of limits may have 64 characters, and a
-//! response may carry many of them. The buffer is filled by whole pieces of valid text, so it always is valid text.
+//! Text that grows beyond 120 bytes moves to the heap as a whole: limit names may have 64 characters, and a response
+//! may contain many of them. The buffer is only ever extended by whole `str`s, so it always is valid UTF-8.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ const SHORT: usize = 120;
 pub(crate) struct Line {
     /// The text, as long as it fits.
     short: [u8; SHORT],
-    /// Of `short`, if nothing is in `long`.
+    /// Length of the text in `short`, if `long` is empty.
     len: usize,
     /// All of a text that outgrew `short`.
     long: Vec<u8>,
@@ -41,7 +41,7 @@ impl Line {
         }
     }
 
-    /// Appends to the heap, moving there first.
+    /// Appends to the heap, moving the text there first.
     #[cold]
     fn push_long(&mut self, bytes: &[u8]) {
         if self.long.is_empty() {
@@ -66,7 +66,7 @@ impl Line {
 
     /// Returns the text.
     pub(crate) fn as_str(&self) -> &str {
-        // Made of whole texts only, so it always is one.
+        // Built from whole `str`s only, so it is always valid.
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 

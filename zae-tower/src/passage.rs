@@ -1,4 +1,4 @@
-//! Results of passing a request to the limiter, and their consequences: [`Passage`], [`Through`].
+//! The result of passing a request to the limiter, and its effect on the response: [`Passage`], [`Through`].
 
 use bytes::Bytes;
 use http::Response;
@@ -11,56 +11,55 @@ use crate::{
     settle::{End, ResponseHead},
 };
 
-/// Result of [`ZaeLimit::pass`](crate::ZaeLimit::pass): the request goes on, or is answered.
+/// Result of [`ZaeLimit::pass`](crate::ZaeLimit::pass): the request proceeds, or is answered.
 ///
 /// See [`ZaeLimit::pass`](crate::ZaeLimit::pass) for an example.
 #[derive(Debug)]
 pub enum Passage {
-    /// It goes on to the handler, with the [`Decision`] in its extensions.
+    /// The request proceeds to the handler, with the [`Decision`] in its extensions.
     Through(Through),
-    /// It is answered here, with this response.
+    /// The request is answered with this response.
     Answered(Response<Bytes>),
 }
 
-/// A request that goes on. Dropped before its response is known, it counts.
+/// A request that proceeds to its handler. If it is dropped before its response is known, it counts.
 ///
 /// See [`ZaeLimit::pass`](crate::ZaeLimit::pass) for an example.
 #[derive(Debug)]
 #[must_use = "what the response says decides how the lease is settled"]
 pub struct Through {
-    /// The lease, or why there is none.
+    /// The lease, or the reason why there is none.
     pub(crate) kind: PassageKind,
-    /// The headers that its response gets.
+    /// The headers that the response gets.
     pub(crate) dialect: HeaderDialect,
-    /// Tells if its response carries the decision.
+    /// Selects the decisions that are put into the response's extensions.
     pub(crate) announcing: Announcing,
 }
 
-/// With what a request goes on.
+/// The two ways to proceed.
 #[derive(Debug)]
 pub(crate) enum PassageKind {
-    /// With a lease, of which everything else is known.
+    /// With a lease, from which everything else is read.
     Admitted(SettleGuard),
-    /// Without: it was skipped, or let through in shadow mode.
+    /// Without a lease: skipped, or admitted in shadow mode.
     Unlimited(Decision),
 }
 
-/// The decisions that are left in the extensions of responses.
+/// The decisions that are put into the extensions of responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Announcing {
-    /// Putting them there costs more than a grant from a reserve.
+    /// Every decision but plain grants: adding one costs more than a grant from a reserve.
     MoreThanGrants,
     /// Every decision.
     All,
 }
 
 impl Through {
-    /// Handles the response: asks the [`SettleRule`](crate::settle::SettleRule), and adds the rate-limit headers and,
-    /// where it was more than a plain grant, the [`Decision`]. The guard settles the lease when it is told how the body
-    /// ended.
+    /// Processes the response: consults the [`SettleRule`](crate::settle::SettleRule), adds the rate-limit headers and,
+    /// unless it was a plain grant, the [`Decision`]. The guard settles the lease when it learns how the body ended.
     pub fn respond<B>(self, response: &mut Response<B>) -> SettleGuard {
         let Self { kind, dialect, announcing } = self;
-        // A redirect's target has limits of its own.
+        // The target of a redirect has limits of its own.
         let dialect = if response.status().is_redirection() { HeaderDialect::Off } else { dialect };
         match kind {
             PassageKind::Admitted(mut guard) => {
@@ -81,7 +80,7 @@ impl Through {
         }
     }
 
-    /// The handler failed with an error in place of a response: the lease is settled at once.
+    /// Records that the handler failed with an error instead of a response: the lease is settled at once.
     pub fn fail(self) {
         if let PassageKind::Admitted(mut guard) = self.kind {
             guard.finish(End::ServiceFailed);
@@ -89,7 +88,7 @@ impl Through {
     }
 }
 
-/// An inner layer's refusal says more than our consent.
+/// An inner layer's refusal is more informative than this layer's grant.
 fn announce<B>(decision: Decision, response: &mut Response<B>) {
     if !response.extensions().get::<Decision>().is_some_and(Decision::is_refused) {
         response.extensions_mut().insert(decision);

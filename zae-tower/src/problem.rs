@@ -1,12 +1,12 @@
-//! The response that a refused client reads: [`Problem`].
+//! The response to a refused client: [`Problem`].
 //!
-//! A client gets one of a dozen answers, each made here by a function of its own, so that status, type, title and wait
-//! are decided side by side. Two promises hold for all: no entity, key or internal name is in it, because it goes to
-//! strangers; and no cache may keep it.
+//! There are a dozen answers, each built here by a function of its own, so that status, type, title and wait are side
+//! by side. Two rules hold for all: they contain no entity, key or internal name, because clients may be untrusted; and
+//! caches must not store them.
 //!
 //! The type `quota-exceeded` and its member `violated-policies` are those of draft-ietf-httpapi-ratelimit-headers-11.
-//! Waits are in milliseconds beside the whole seconds of `Retry-After`, because a client that sleeps a second too long
-//! for each call pays for it in throughput.
+//! Waits are given in milliseconds beside the whole seconds of `Retry-After`, because a client that sleeps up to a
+//! second too long for each call loses throughput.
 
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ use crate::{
 
 /// The registered problem type of a request that a limit refused.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
-/// Read by the official OpenAI clients and those modelled on them.
+/// Read by the official OpenAI clients and others modelled on them.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A refusal as problem details (RFC 9457): status, headers and an `application/problem+json` body.
 ///
-/// The layer makes it; a custom refusal gets it to read, and may answer with it or with something else. It never names
-/// an entity: what it says concerns the limits that the client ran into, and the wait. No cache may keep it.
+/// The layer builds it; a custom refusal receives it, and may answer with it or with something else. It never names an
+/// entity: it only describes the limits that the client exceeded, and the wait. Caches must not store it.
 ///
 /// A refusal of type `quota-exceeded` (draft-ietf-httpapi-ratelimit-headers-11) reads:
 ///
@@ -51,18 +51,18 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub struct Problem {
     /// The HTTP status.
     status: StatusCode,
-    /// Headers without those of a dialect.
+    /// Headers, without the rate-limit headers of a dialect.
     headers: HeaderMap,
     /// JSON.
     body: Bytes,
-    /// A sentence for people.
+    /// A human-readable sentence.
     detail: String,
     /// The wait, if one helps.
     retry_after: Option<Duration>,
 }
 
 impl Problem {
-    /// Builds the layer's answer for that reason, rate-limit headers included: for a handler that asks the limiter
+    /// Builds the layer's answer for that reason, rate-limit headers included, for a handler that calls the limiter
     /// itself.
     ///
     /// ```
@@ -77,27 +77,27 @@ impl Problem {
         problem
     }
 
-    /// 500, and not a word about why: for faults of the program or its set-up, which belong into the log.
+    /// Returns a 500 without details, for faults of the program or its configuration; the details belong in the log.
     pub fn internal() -> Self {
         misconfigured()
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The headers: content type, `Cache-Control`, and where a wait helps `Retry-After` in whole seconds.
+    /// Returns the headers: content type, `Cache-Control`, and, if a wait helps, `Retry-After` in whole seconds.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body, UTF-8 JSON.
+    /// Returns the body, UTF-8 JSON.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// One or two sentences for people, the body's `detail`.
+    /// Returns one or two human-readable sentences, the body's `detail`.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -107,7 +107,7 @@ impl Problem {
         self.retry_after
     }
 
-    /// The refusal as a response, with a body of any type that bytes turn into.
+    /// Converts the refusal into a response, with any body type that implements `From<Bytes>`.
     pub fn into_response<B: From<Bytes>>(self) -> http::Response<B> {
         let mut response = http::Response::new(B::from(self.body));
         *response.status_mut() = self.status;
@@ -157,7 +157,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A problem that says no more than its status does (RFC 9457, section 4.2.1).
+    /// Creates a problem that adds nothing to its status (RFC 9457, section 4.2.1).
     fn plain(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Refused");
         let detail = detail.into();
@@ -184,7 +184,7 @@ impl<'a> Draft<'a> {
             retry_after_ms: self.retry_after.map(millis_up),
             limits: limits.collect(),
         };
-        // Strings and integers only: there is nothing in it that JSON lacks.
+        // Contains only strings and integers, which JSON can always represent.
         let body = serde_json::to_vec(&body).unwrap_or_default().into();
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -208,7 +208,7 @@ fn exceeded_now(violations: &[Standing<'_>], wait: Duration) -> Problem {
     Draft { problem_type, title, violations, retry_after: Some(wait), ..plain }.finish()
 }
 
-/// Never: 429 without a wait, for no wait helps, and with a hint that clients who retry any 429 understand.
+/// Never: 429 without a wait, because no wait helps, and with a hint for clients that retry every 429.
 pub(crate) fn never_fits(error: &NeverFits) -> Problem {
     exceeded_forever(&Standing::violations(error.violations()))
 }
@@ -219,7 +219,7 @@ fn exceeded_forever(violations: &[Standing<'_>]) -> Problem {
         .map(|limit| format!("{} of {} requested, at most {} at once", limit.requested, limit.name, limit.capacity));
     let asked = asked.collect::<Vec<_>>().join("; ");
     let detail =
-        format!("The request is too large for its limits: {asked}. Waiting does not help, a smaller request does.");
+        format!("The request is too large for its limits: {asked}. Waiting does not help; send a smaller request.");
     let plain = Draft::plain(StatusCode::TOO_MANY_REQUESTS, detail);
     let (problem_type, title) = (QUOTA_EXCEEDED, "Request larger than its quota");
     let mut problem = Draft { problem_type, title, violations, ..plain }.finish();
@@ -227,39 +227,39 @@ fn exceeded_forever(violations: &[Standing<'_>]) -> Problem {
     problem
 }
 
-/// The store is away: 503 with a wait.
+/// The store is unreachable: 503 with a wait.
 pub(crate) fn unavailable(retry_after: Duration) -> Problem {
     let detail = format!("The rate limiter cannot answer now. Try again in {} s.", retry_seconds(retry_after));
     let plain = Draft::plain(StatusCode::SERVICE_UNAVAILABLE, detail);
     Draft { retry_after: Some(retry_after), ..plain }.finish()
 }
 
-/// The request itself is wrong: 400. `kind` is a word for programs, `detail` a sentence for people.
+/// The request itself is invalid: 400. `kind` is machine-readable, `detail` a sentence for people.
 pub(crate) fn bad_request(kind: &str, detail: &str) -> Problem {
     Draft { kind: Some(kind), ..Draft::plain(StatusCode::BAD_REQUEST, detail) }.finish()
 }
 
-/// Builds a problem that says no more than its status does.
+/// Creates a problem that adds nothing to its status.
 pub(crate) fn plain(status: StatusCode, detail: &str) -> Problem {
     Draft::plain(status, detail).finish()
 }
 
-/// Nobody is known to have sent the request: 401. RFC 9110 (section 15.5.2) demands a challenge, and a bearer token is
-/// what a service without another layer's challenge most likely means.
+/// The sender is unknown: 401. RFC 9110 (section 15.5.2) requires a challenge; without another layer's challenge, a
+/// service most likely expects a bearer token.
 pub(crate) fn unauthorized(detail: &str) -> Problem {
     let mut problem = Draft::plain(StatusCode::UNAUTHORIZED, detail).finish();
     problem.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     problem
 }
 
-/// An operator has switched it off: 403. No retry helps, and who did it is nobody else's business.
+/// An operator has disabled it: 403. No retry helps, and the reason is not disclosed.
 pub(crate) fn disabled() -> Problem {
     let mut problem = Draft::plain(StatusCode::FORBIDDEN, "This is disabled at the moment.").finish();
     problem.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     problem
 }
 
-/// The operator's fault: 500, and not a word about what it is.
+/// Misconfigured by the operator: 500, without details.
 pub(crate) fn misconfigured() -> Problem {
     Draft::plain(StatusCode::INTERNAL_SERVER_ERROR, "The server is not set up to answer this request.").finish()
 }

@@ -1,8 +1,8 @@
-//! Why a request is refused, and the response that says so: [`Refusal`].
+//! The reason for a refusal, and the response that describes it: [`Refusal`].
 //!
-//! A refusal is decided as a value and becomes a response in the last step, so metrics, logs, a custom rendering and
-//! the two languages (HTTP problem details, gRPC trailers) all read the same one. Errors of the set-up are answered
-//! with a bare 500 and described in the log: a client could not do anything with the description.
+//! A refusal is decided as a value and becomes a response in the last step, so metrics, logs, custom renderings and the
+//! two formats (HTTP problem details, gRPC trailers) all use the same value. Configuration errors are answered with a
+//! bare 500 and described in the log: a client could do nothing with the description.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
     problem::{self, Problem},
 };
 
-/// Why the layer answered a request itself.
+/// The reason why the layer answered a request itself.
 ///
 /// | | HTTP | gRPC | `Retry-After` |
 /// |---|---|---|---|
@@ -37,22 +37,22 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The limiter gave no lease.
+    /// The limiter did not grant a lease.
     #[error(transparent)]
     Limiter(#[from] AcquireError),
-    /// The request lacks something, or has it wrong.
+    /// A part of the request is missing or invalid.
     #[error(transparent)]
     Request(#[from] ExtractError),
 }
 
-/// The seven answers, which are also the values of the metric's label.
+/// The seven kinds of answers, which are also the values of the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefusalKind {
-    /// Not yet.
+    /// Not yet available.
     Exceeded,
-    /// Never.
+    /// Can never be granted.
     NeverFits,
-    /// An operator has switched it off.
+    /// Disabled by an operator.
     Disabled,
     /// The limiter's store, or the memory for bodies, cannot serve it now.
     Unavailable,
@@ -60,7 +60,7 @@ pub(crate) enum RefusalKind {
     BadRequest,
     /// No identity.
     Unauthorized,
-    /// The program's mistake.
+    /// A configuration or programming error.
     Misconfigured,
 }
 
@@ -91,7 +91,7 @@ impl Refusal {
         }
     }
 
-    /// Every limit's status, where limits were what refused.
+    /// Returns every limit's status if limits were the reason.
     pub fn statuses(&self) -> &[LimitStatus] {
         match self {
             Self::Limiter(AcquireError::Exceeded(exceeded)) => exceeded.statuses(),
@@ -100,14 +100,15 @@ impl Refusal {
         }
     }
 
-    /// Sorts the reason into one of the seven.
+    /// Maps the reason to one of the seven kinds.
     pub(crate) fn answer(&self) -> RefusalKind {
         match self {
             Self::Limiter(AcquireError::Exceeded(_)) => RefusalKind::Exceeded,
             Self::Limiter(AcquireError::NeverFits(_)) => RefusalKind::NeverFits,
             Self::Limiter(AcquireError::Disabled(_)) => RefusalKind::Disabled,
             Self::Limiter(AcquireError::Unavailable(_)) => RefusalKind::Unavailable,
-            // An amount computed from what the client sent; all else that can be invalid is the program's own.
+            // The amount was computed from the client's input; everything else that can be invalid is the program's
+            // own.
             Self::Limiter(AcquireError::Invalid(error))
                 if matches!(error.reason(), ValidationReason::TooLarge { .. }) =>
             {
@@ -147,7 +148,7 @@ impl Refusal {
         }
     }
 
-    /// The response that says so, in the language of the request.
+    /// Builds the response, in the format that the client expects.
     pub(crate) fn response(&self, style: RequestStyle, dialect: HeaderDialect) -> Response<Bytes> {
         let problem = self.problem();
         let mut response = Response::new(Bytes::new());
@@ -168,7 +169,7 @@ impl Refusal {
     }
 }
 
-/// The kind of response that the client reads.
+/// The response format that the client expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestStyle {
     /// Status, headers, JSON.
@@ -178,7 +179,7 @@ pub(crate) enum RequestStyle {
 }
 
 impl RequestStyle {
-    /// Tells by the content type of the request.
+    /// Determines the format from the content type of the request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if grpc::is_grpc(headers) { Self::Grpc } else { Self::Http }
     }

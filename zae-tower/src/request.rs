@@ -1,5 +1,5 @@
-//! The view that extractors have of a request: [`RequestHead`], and the facts that server adapters add: [`PeerIp`],
-//! [`MatchedRoute`].
+//! The interface through which extractors see a request, [`RequestHead`], and the facts that server adapters add:
+//! [`PeerIp`], [`MatchedRoute`].
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -19,15 +19,15 @@ use http::{Extensions, HeaderMap, Method, Request};
 /// # Ok::<(), http::Error>(())
 /// ```
 pub trait RequestHead {
-    /// The method.
+    /// Returns the method.
     fn method(&self) -> &Method;
-    /// The path, without the query.
+    /// Returns the path, without the query.
     fn path(&self) -> &str;
-    /// The header fields.
+    /// Returns the header fields.
     fn headers(&self) -> &HeaderMap;
-    /// Returns the values that earlier layers and the server left for later ones.
+    /// Returns the values that the server and earlier layers left for later ones.
     fn extensions(&self) -> &Extensions;
-    /// As [`extensions`](RequestHead::extensions), to add to.
+    /// Returns the [`extensions`](RequestHead::extensions) for modification.
     fn extensions_mut(&mut self) -> &mut Extensions;
 }
 
@@ -53,7 +53,7 @@ impl<B> RequestHead for Request<B> {
     }
 }
 
-/// The address at the other end of the connection. Servers put it into the request's extensions; `zae-axum` does it
+/// The address at the other end of the connection. Servers put it into the request's extensions; `zae-axum` derives it
 /// from axum's `ConnectInfo`.
 ///
 /// ```
@@ -65,8 +65,8 @@ impl<B> RequestHead for Request<B> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerIp(pub IpAddr);
 
-/// The route that the framework matched, as it was written in the program (`/users/{id}`), never the path that the
-/// client chose. Frameworks' adapters put it into the request's extensions.
+/// The route that the framework matched, as written in the program (`/users/{id}`), never the path that the client
+/// chose. Frameworks' adapters put it into the request's extensions.
 ///
 /// ```
 /// use zae_tower::MatchedRoute;
@@ -82,7 +82,7 @@ impl MatchedRoute {
         Self(route.into())
     }
 
-    /// The route's text.
+    /// Returns the route's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

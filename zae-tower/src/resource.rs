@@ -1,6 +1,6 @@
 //! Extractors of a [`ResourceName`], the resource to limit.
 //!
-//! There is none for the raw path: its values are the client's choice, and each would get a bucket of its own.
+//! There is none for the raw path: clients choose its values, and each would get a bucket of its own.
 //!
 //! ```
 //! use zae_tower::{ResourceName, extract::Extractor, resource};
@@ -24,7 +24,7 @@ use crate::{
 /// The resource of requests for which the extractor finds none.
 pub const DEFAULT: &str = "default";
 
-/// The extractor that [`ZaeLimit::new`](crate::ZaeLimit::new) uses: the matched route, where the framework's adapter
+/// The extractor used by [`ZaeLimit::new`](crate::ZaeLimit::new): the matched route, if the framework's adapter
 /// provides it.
 pub type DefaultResource = Route;
 
@@ -36,26 +36,26 @@ pub struct Route {
     names: RouteNames,
 }
 
-/// The route that the framework matched, as [`route_name`] writes it, where an adapter provides [`MatchedRoute`].
+/// Uses the route that the framework matched, converted by [`route_name`], if an adapter provides [`MatchedRoute`].
 pub fn matched_route() -> Route {
     Route::default()
 }
 
-/// The name in header `name`, as it is: for a header that a proxy of yours sets, or where clients may choose the
-/// resource. Given twice, empty, or not a [`ResourceName`] is a 400.
+/// Uses the value of header `name` as the resource: for a header that a proxy of yours sets, or if clients may choose
+/// the resource. A header that occurs twice, is empty, or is not a [`ResourceName`] is a 400.
 ///
 /// # Panics
-/// When `name` is no header name; it is a constant of the program.
+/// If `name` is not a valid header name; it is a constant of the program.
 pub fn header(name: &'static str) -> Header<ResourceName> {
     Header::new(header_name(name))
 }
 
-/// The text in the member `name` of a JSON body: `json_field("model")` for requests to models. A name with a leading
-/// `/` is a JSON pointer (RFC 6901). The text is mapped to a name by [`ResourceName::from_model`], so that every model
+/// Uses the text in the member `name` of a JSON body: `json_field("model")` for requests to models. A name with a
+/// leading `/` is a JSON pointer (RFC 6901). [`ResourceName::from_model`] maps the text to a name, so that every model
 /// has one.
 ///
-/// Clients choose the text, so the names are bounded: by those that have default limits in the table (`zae-deploy
-/// resource set-defaults gpt-5 …`; a change is seen within a minute), or by a list of the program's.
+/// Clients choose the text, so the set of names is bounded: by those that have default limits in the table
+/// (`zae-deploy resource set-defaults gpt-5 …`; a change takes effect within a minute), or by a list in the program.
 ///
 /// | the request | | otherwise |
 /// |---|---|---|
@@ -63,12 +63,12 @@ pub fn header(name: &'static str) -> Header<ResourceName> {
 /// | has no body, no JSON, or no such member | 400 | [`missing_as`](JsonField::missing_as), [`or`](JsonField::or) |
 /// | is meant to be JSON and cannot be read, or has the member twice | 400 | |
 ///
-/// It is meant to be JSON if its type or its first bytes say so. Read is what model servers read: a byte order mark,
-/// halves of surrogate pairs, escapes in names.
+/// A body is taken for JSON if its content type or its first bytes say so. The parser accepts what model servers
+/// accept: a byte order mark, unpaired surrogates, escapes in names.
 ///
-/// The body is read after the entity was found, and handed on unchanged. It must not be longer than
-/// [`body_limit`](JsonField::body_limit) (else 413), arrive within
-/// [`ZaeLimit::body_timeout`](crate::ZaeLimit::body_timeout) (408), and fit into
+/// The body is read after the entity was found, and forwarded unchanged. It must not be longer than
+/// [`body_limit`](JsonField::body_limit) (otherwise 413), must arrive within
+/// [`ZaeLimit::body_timeout`](crate::ZaeLimit::body_timeout) (408), and must fit into
 /// [`ZaeLimit::body_budget`](crate::ZaeLimit::body_budget) (503). **While a body arrives, a permit of a concurrency
 /// limit inside of the layer is held**: put concurrency limits outside.
 ///
@@ -81,7 +81,7 @@ pub fn json_field(name: &'static str) -> JsonField {
     JsonField::new(name)
 }
 
-/// Always the same resource.
+/// Always returns the same resource.
 pub fn fixed(resource: ResourceName) -> ResourceName {
     resource
 }
@@ -125,9 +125,9 @@ impl<R: RequestHead> Extract<R> for Route {
     }
 }
 
-/// The resource name of a route: the route without its first `/`, parameters as `:name`, and `root` for `/`.
+/// Returns the resource name of a route: the route without its first `/`, parameters as `:name`, and `root` for `/`.
 ///
-/// Anything that a resource name cannot express becomes `-` or is cut off; such a name ends in a short hash of the
+/// Characters that a resource name cannot express become `-` or are cut off; such a name ends in a short hash of the
 /// route, so that two routes never share a name.
 ///
 /// ```
@@ -170,7 +170,7 @@ pub fn route_name(route: &str) -> Result<ResourceName, zae_limiter::ValidationEr
     ResourceName::new(name)
 }
 
-/// Appends `text` with `-` for each character that a resource name cannot have; all of the result is ASCII.
+/// Appends `text` with `-` for each character that a resource name does not allow; the result is ASCII.
 fn push_plain(name: &mut String, text: &str, exact: &mut bool) {
     for character in text.chars() {
         if character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | ':') {

@@ -1,4 +1,4 @@
-//! The names of a program's routes, worked out once: [`RouteNames`].
+//! A cache of the names of a program's routes: [`RouteNames`].
 
 use std::{
     fmt,
@@ -12,14 +12,14 @@ use zae_limiter::{ResourceName, ValidationError};
 
 use crate::resource::route_name;
 
-/// Maximum number of routes that have a place; a power of two.
+/// Maximum number of cached routes; a power of two.
 const SLOTS: usize = 256;
-/// Number of places that are tried for a route.
+/// Number of slots that are tried for a route.
 const TRIES: usize = 4;
 
-/// The names of a program's routes as [`route_name`] writes them, each worked out once: a route that was seen before
-/// costs no allocation and no lock. Bounded; a route that finds no place is worked out each time. Clones share the
-/// names.
+/// Caches the names of a program's routes as [`route_name`] writes them: a route that was seen before costs no
+/// allocation and no lock. Bounded; the name of a route that finds no slot is computed each time. Clones share the
+/// cache.
 ///
 /// ```
 /// use zae_tower::adapter::RouteNames;
@@ -51,7 +51,7 @@ impl fmt::Debug for RouteNames {
 }
 
 impl RouteNames {
-    /// The name of `route`.
+    /// Returns the name of `route`.
     ///
     /// # Errors
     /// As [`route_name`]: none in practice.
@@ -71,7 +71,7 @@ impl RouteNames {
         }
         let name = route_name(route)?;
         if let Some(slot) = free {
-            // Somebody else may have been faster: then this route waits for its next time.
+            // Another thread may have filled the slot first; this route is then cached on a later request.
             let _ = slot.set(Named { route: route.into(), name: name.clone() });
         }
         Ok(name)

@@ -1,4 +1,4 @@
-//! The service that the layer makes: [`ZaeLimitService`].
+//! The service created by the layer: [`ZaeLimitService`].
 //!
 //! Tower's contract is easy to break with an asynchronous decision: `call` may only be called on the instance whose
 //! `poll_ready` succeeded. So `call` takes that instance with it into the future and leaves a clone in its place.
@@ -24,17 +24,18 @@ use crate::{
     request::RequestHead,
 };
 
-/// A service whose requests are limited. Made by [`ZaeLimit`](crate::ZaeLimit).
+/// A service whose requests are limited. Created by [`ZaeLimit`](crate::ZaeLimit).
 ///
-/// Refusals are ordinary responses; errors are the inner service's own. The limiter is asked in the response's future
-/// (or in `call`, where a reserve has the tokens and no extractor has to wait), never in `poll_ready`, so what
-/// `poll_ready` reserved in the inner service (a concurrency permit, say) is held while it answers.
+/// Refusals are ordinary responses; errors are the inner service's own. The limiter is consulted in the response's
+/// future (or in `call`, if a reserve has the tokens and no extractor has to wait), never in `poll_ready`. Whatever
+/// `poll_ready` reserved in the inner service (a concurrency permit, for example) is therefore held until the limiter
+/// answers.
 ///
 /// See the [crate](crate) for an example.
 pub struct ZaeLimitService<S, E, Rs, C, L> {
     /// The inner service; polled ready before each call.
     inner: S,
-    /// Everything that all requests share.
+    /// The parts that all requests share.
     gate: Arc<Gate<E, Rs, C, L>>,
 }
 
@@ -43,17 +44,17 @@ impl<S, E, Rs, C, L> ZaeLimitService<S, E, Rs, C, L> {
         Self { inner, gate }
     }
 
-    /// The inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service.
+    /// Unwraps the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -100,7 +101,7 @@ where
         let gate = Arc::clone(&self.gate);
         ResponseFuture::new(ready, async move {
             let passage = gate.pass_from(known, &mut request).await;
-            // Whoever comes next may change the body.
+            // Later layers may change the body.
             request.extensions_mut().remove::<Peeked>();
             (request, passage)
         })

@@ -1,11 +1,10 @@
-//! Settings of a limit beside its extractors: [`Settings`], [`AcquireSettings`].
+//! The settings of a limit other than its extractors: [`Settings`], [`AcquireSettings`].
 //!
-//! Each setting is written here once, in two places of this file: what it does in a struct, and its name and
-//! documentation on limits in [`limit_settings`](crate::limit_settings). Adapters take all of them over, so that none
-//! lacks one.
+//! Each setting is defined in two places of this file: its effect in a struct, and its name and documentation in
+//! [`limit_settings`](crate::limit_settings). Adapters take over all of them, so that none lacks one.
 //!
-//! A macro writes the methods because three adapters have the same ones on three types, and a method forgotten in one
-//! of them would be a setting that users of that framework do not have. The types stay apart, as each has extractors of
+//! A macro writes the methods because three adapters have the same ones on three types, and users of a framework would
+//! miss a setting whose method was forgotten in its adapter. The types stay separate, because each has extractors of
 //! its own.
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -21,7 +20,7 @@ use crate::{
     settle::{SettleRule, Standard},
 };
 
-/// Settings for asking the limiter: the options of [`Acquire`] beside entity, resource and cost.
+/// Settings for calling the limiter: the options of [`Acquire`] other than entity, resource and cost.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,18 +32,18 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AcquireSettings {
-    /// Limits that apply where nothing is stored.
+    /// Limits that apply if nothing is stored.
     pub default_limits: Option<Limits>,
-    /// The time that the limiter may take to decide; else its own deadline.
+    /// Maximum time for the limiter's decision; `None` keeps the limiter's own deadline.
     pub deadline: Option<Duration>,
-    /// The policy while the store is away; else the limiter's own, or the stored one.
+    /// The policy while the store is unreachable; `None` keeps the limiter's own, or the stored one.
     pub on_unavailable: Option<OnUnavailable>,
     /// The levels for which tokens are debited ahead of use; `None` keeps the limiter's own setting.
     pub reserve: Option<Reserve>,
 }
 
 impl AcquireSettings {
-    /// `acquire` with these settings.
+    /// Applies these settings to `acquire`.
     pub fn apply(&self, mut acquire: Acquire) -> Acquire {
         if let Some(limits) = &self.default_limits {
             acquire = acquire.default_limits(limits.clone());
@@ -73,21 +72,21 @@ pub struct Settings {
     pub(crate) acquire: AcquireSettings,
     /// Treatment of requests without identity.
     pub(crate) unidentified: Unidentified,
-    /// Enforcing, or only looking on.
+    /// Enforces refusals, or only reports them.
     pub(crate) mode: Mode,
     /// The rate-limit headers of responses.
     pub(crate) dialect: HeaderDialect,
-    /// Decisions that responses carry.
+    /// The decisions that are put into responses.
     pub(crate) announcing: Announcing,
-    /// Predicates that let requests through.
+    /// Predicates that admit requests without consulting the limiter.
     pub(crate) skip: Vec<Skip>,
-    /// A change to refusals' responses.
+    /// A transformation of refusals' responses.
     pub(crate) render: Option<Render>,
-    /// The rule that keeps or refunds, by response and end.
+    /// The rule that keeps or refunds the charge, by response and end.
     pub(crate) settle: Arc<dyn SettleRule>,
-    /// Estimates and readers of usage, for calls to models.
+    /// Estimates and usage readers for calls to models.
     pub(crate) accounting: Option<Accounting>,
-    /// Time for a whole body to arrive.
+    /// Maximum time for a whole body to arrive.
     pub(crate) body_timeout: Duration,
     /// Memory for all bodies that are read.
     pub(crate) body_budget: BodyBudget,
@@ -126,7 +125,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A setter for each field, under its own name or another.
+/// Generates a setter for each field, under its own name or another.
 macro_rules! setters {
     ($($name:ident($($argument:ident: $type:ty)?) => $settings:ident $change:block)*) => {
         impl Settings {
@@ -158,7 +157,7 @@ setters! {
 }
 
 impl Settings {
-    /// Changes how the limiter is asked.
+    /// Changes the options of each acquire.
     #[must_use]
     pub fn acquire(mut self, change: impl FnOnce(&mut AcquireSettings)) -> Self {
         change(&mut self.acquire);
@@ -172,12 +171,12 @@ impl Settings {
     }
 }
 
-/// The methods of a limit that say how the limiter is asked, each by `self.acquire_settings(|settings| …)`.
+/// The methods that set the options of an acquire, each by `self.acquire_settings(|settings| …)`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! acquire_settings {
     () => {
-        /// Limits that apply where nothing is stored. Without them, and with nothing stored for the entity, the
+        /// Sets the limits that apply if nothing is stored. Without them, and with nothing stored for the entity, the
         /// resource or the system, every request is answered with 500, and the log names the command that stores
         /// limits.
         pub fn default_limits(self, limits: impl Into<$crate::Limits>) -> Self {
@@ -204,7 +203,7 @@ macro_rules! acquire_settings {
     };
 }
 
-/// The methods of a limit on incoming requests, each by its `configure`.
+/// The methods that configure a limit on incoming requests, each by its `configure`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! limit_settings {
@@ -215,14 +214,15 @@ macro_rules! limit_settings {
 
         $crate::acquire_settings!();
 
-        /// Answers requests without identity with 401, in place of letting them share one entity. Where the extractor
-        /// of the entity needs no body, that is before the body is read.
+        /// Answers requests without an identity with 401 instead of letting them share one entity. If the entity's
+        /// extractor needs no body, this happens before the body is read.
         pub fn require_entity(self) -> Self {
             self.configure($crate::Settings::require_entity)
         }
 
-        /// Decides and takes tokens as always, but refuses nothing: what would have been refused is passed on, and said
-        /// so in the [`Decision`](crate::Decision), the log and the metrics. Clients see no rate-limit headers.
+        /// Decides and takes tokens as always, but refuses nothing: requests that would have been refused are
+        /// forwarded, and the [`Decision`](crate::Decision), the log and the metrics say so. Clients see no rate-limit
+        /// headers.
         pub fn shadow(self) -> Self {
             self.configure($crate::Settings::shadow)
         }
@@ -232,8 +232,8 @@ macro_rules! limit_settings {
             self.configure(|settings| settings.headers(dialect))
         }
 
-        /// Leaves the [`Decision`](crate::Decision) in the extensions of every response, of plain grants too, so that
-        /// what is around this limit (an access log, say) finds it there. Handlers always find it in the request's.
+        /// Puts the [`Decision`](crate::Decision) into the extensions of every response, plain grants included, so that
+        /// outer layers (an access log, for example) find it there. Handlers always find it in the request's.
         pub fn announce_grants(self) -> Self {
             self.configure($crate::Settings::announce_grants)
         }
@@ -243,19 +243,19 @@ macro_rules! limit_settings {
             self.configure(|settings| settings.settle(rule))
         }
 
-        /// Sets the time that a whole body read by extractors may take to arrive;
-        /// [`DEFAULT_BODY_TIMEOUT`](crate::extract::DEFAULT_BODY_TIMEOUT), 30 s, if it is not set. Afterwards the
-        /// answer is 408.
+        /// Sets the maximum time for a body read by extractors to arrive;
+        /// [`DEFAULT_BODY_TIMEOUT`](crate::extract::DEFAULT_BODY_TIMEOUT), 30 s, by default. After that, the answer is
+        /// 408.
         ///
-        /// While a body arrives, what is reserved in the inner service stays reserved: with a concurrency limit inside,
-        /// each slow upload holds one of its permits for this long. Put concurrency limits outside of this limit, or
-        /// keep the time short.
+        /// While a body arrives, whatever `poll_ready` reserved in the inner service stays reserved: with a concurrency
+        /// limit inside, each slow upload holds one of its permits for this long. Put concurrency limits outside of
+        /// this limit, or keep the time short.
         pub fn body_timeout(self, timeout: ::std::time::Duration) -> Self {
             self.configure(|settings| settings.body_timeout(timeout))
         }
 
-        /// Bounds the memory that all bodies read by extractors may take together, over all requests. Where the budget
-        /// is used up, the answer is 503. Without one of its own, a limit shares one of 256 MiB
+        /// Bounds the memory of all bodies read by extractors, over all requests. If the budget is used up, the answer
+        /// is 503. A limit without its own shares a budget of 256 MiB
         /// ([`DEFAULT_BODY_BUDGET`](crate::extract::DEFAULT_BODY_BUDGET)) with all others of the program.
         pub fn body_budget(self, budget: $crate::extract::BodyBudget) -> Self {
             self.configure(|settings| settings.body_budget(budget))

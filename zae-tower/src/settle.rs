@@ -1,17 +1,17 @@
 //! Rules for the final charge of a request: [`SettleRule`].
 //!
 //! The lease of an admitted request is settled once, when the response's body has ended in whichever way, so that the
-//! whole of a streamed response counts. The rule decides whether the charge stays or is given back; by default
-//! ([`Standard`]) it stays, whatever the status, and whether or not the client waited for the end (or a client could
-//! read everything but the last bytes, hang up, and pay nothing). Only when the inner service failed with an error
-//! instead of a response is it given back.
+//! whole of a streamed response counts. The rule decides if the charge is kept or given back. By default ([`Standard`])
+//! it is kept, whatever the status, and even if the client did not wait for the end; otherwise a client could read
+//! everything but the last bytes, disconnect, and pay nothing. It is given back only if the inner service failed with
+//! an error instead of a response.
 //!
-//! A response that switches protocols (101, a WebSocket) has no body, and is settled as its head is there: what goes
-//! over the connection from then on is another matter, and takes leases of its own from the
-//! [`RateLimiter`](crate::RateLimiter), for example one per message.
+//! A response that switches protocols (101, a WebSocket) has no body, and is settled as soon as its head is available.
+//! Messages on the connection need leases of their own from the [`RateLimiter`](crate::RateLimiter), for example one
+//! per message.
 //!
-//! The handler comes first under every rule: what it commits or rolls back itself through its
-//! [`LeaseHandle`](crate::LeaseHandle) stays so, and its adjustments are part of the charge.
+//! The handler takes precedence under every rule: if it commits or rolls back through its
+//! [`LeaseHandle`](crate::LeaseHandle), that stands, and its adjustments are part of the charge.
 //!
 //! ```
 //! use zae_tower::settle;
@@ -35,9 +35,9 @@ pub use zae_llm::End;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It stays, adjustments included.
+    /// Keeps the charge, adjustments included.
     Keep,
-    /// All of it is given back.
+    /// Gives all of it back.
     Refund,
 }
 
@@ -61,7 +61,7 @@ impl<'a, B> From<&'a Response<B>> for ResponseHead<'a> {
     }
 }
 
-/// Decides what becomes of an admitted request's charge.
+/// Decides about the charge of an admitted request.
 ///
 /// ```
 /// use zae_tower::{Lease, settle::{End, ResponseHead, SettleRule, Verdict}};
@@ -82,14 +82,14 @@ impl<'a, B> From<&'a Response<B>> for ResponseHead<'a> {
 /// }
 /// ```
 pub trait SettleRule: Send + Sync + 'static {
-    /// The head of the response is there; the answer is a plan for the end. It may adjust the lease.
+    /// Plans the settlement when the head of the response is available. It may adjust the lease.
     fn on_response(&self, response: &ResponseHead<'_>, lease: &Lease) -> Verdict {
         let _ = (response, lease);
         Verdict::Keep
     }
 
-    /// The request has ended. `planned` is what [`on_response`](SettleRule::on_response) said, [`Verdict::Keep`] when
-    /// there was no response. Must not block: it may run in a destructor.
+    /// Decides when the request has ended. `planned` is the result of [`on_response`](SettleRule::on_response),
+    /// [`Verdict::Keep`] if there was no response. Must not block: it may run in a destructor.
     fn on_end(&self, end: End, planned: Verdict, lease: &Lease) -> Verdict {
         let _ = lease;
         match end {
@@ -99,7 +99,7 @@ pub trait SettleRule: Send + Sync + 'static {
     }
 }
 
-/// The default rule: the charge stays, except when the inner service failed.
+/// The default rule: the charge is kept, unless the inner service failed.
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,9 +107,9 @@ pub struct Standard;
 
 impl SettleRule for Standard {}
 
-/// The default rule, but what `refund` says of the response's status is given back.
+/// The default rule, except that the charge is given back if `refund` returns true for the response's status.
 ///
-/// Mind what clients can provoke: whoever can cause such a status at will has no limit.
+/// Consider what clients can provoke: a client that can cause such a status at will is not limited.
 pub fn refund_on<F>(refund: F) -> ByStatus<F>
 where
     F: Fn(StatusCode) -> bool + Send + Sync + 'static,
@@ -117,7 +117,7 @@ where
     ByStatus(refund)
 }
 
-/// The default rule, but `judge` decides by the head of the response.
+/// The default rule, except that `judge` decides by the head of the response.
 pub fn by_response<F>(judge: F) -> ByResponse<F>
 where
     F: Fn(&ResponseHead<'_>) -> Verdict + Send + Sync + 'static,
@@ -125,13 +125,13 @@ where
     ByResponse(judge)
 }
 
-/// Only what the handler commits stays: a lease that is still open when the response is complete is given back. Where
-/// the client did not wait for the end, the charge stays.
+/// Keeps only what the handler commits: a lease that is still open when the response is complete is given back. If the
+/// client did not wait for the end, the charge is kept.
 pub fn by_handler() -> ByHandler {
     ByHandler
 }
 
-/// A rule by status. Made by [`refund_on`].
+/// A rule by status. Created by [`refund_on`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy)]
@@ -152,7 +152,7 @@ impl<F> fmt::Debug for ByStatus<F> {
     }
 }
 
-/// A rule by the head of the response. Made by [`by_response`].
+/// A rule by the head of the response. Created by [`by_response`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy)]
@@ -173,7 +173,7 @@ impl<F> fmt::Debug for ByResponse<F> {
     }
 }
 
-/// The rule that leaves it to the handler. Made by [`by_handler`].
+/// The rule that leaves the decision to the handler. Created by [`by_handler`].
 ///
 /// See the [module](self) for an example.
 #[derive(Clone, Copy, Debug)]

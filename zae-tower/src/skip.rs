@@ -7,9 +7,9 @@ use http::{
 
 use crate::request::RequestHead;
 
-/// A browser's question before the real request: it carries no credentials, and should not cost a second token.
+/// Skips a browser's preflight request: it carries no credentials, and should not cost a second token.
 ///
-/// Skip these only where a CORS layer answers them; a handler would be reached without a limit.
+/// Use it only if a CORS layer answers preflight requests; otherwise they would reach a handler without a limit.
 ///
 /// ```
 /// let request = http::Request::options("/")

@@ -1,7 +1,7 @@
 //! Events and metrics; the crate's documentation has the table.
 //!
-//! Whatever a client can cause at will is logged at `DEBUG` or at most once a minute, so that an attack does not fill
-//! the log. Entities appear in events and never in metrics, where each would be a series of its own.
+//! Everything that a client can cause at will is logged at `DEBUG` or at most once a minute, so that an attack does not
+//! flood the log. Entities appear in events and never in metrics, where each would be a series of its own.
 //!
 //! | metric | labels | counts |
 //! |---|---|---|
@@ -9,8 +9,8 @@
 //! | `zae_http_decision_seconds` | | the time of those that had to be waited for |
 //! | `zae_http_settlements_total` | `end`, `verdict` | every lease that was settled |
 //!
-//! The common case of each has literals for labels: with values from variables the recorder's key would be put
-//! together for every request.
+//! The common case of each metric has literal labels: with values from variables, the recorder's key would be built for
+//! every request.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -27,17 +27,17 @@ use crate::{
     settle::End,
 };
 
-/// Minimum time between repetitions of a message that every request could cause.
+/// Minimum time between repetitions of a message that every request could trigger.
 const REPEAT: Duration = Duration::from_secs(60);
 
-/// Messages that every request could cause, and that are logged once a minute at most.
+/// Messages that every request could trigger, logged at most once a minute.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
-    /// True once it was said that strangers share an entity.
+    /// True once the shared entity was logged.
     anonymous: Mutex<bool>,
-    /// When a faulty set-up was last logged.
+    /// Time at which a configuration error was last logged.
     misconfigured: Mutex<Option<Instant>>,
-    /// When an outage was last logged.
+    /// Time at which an outage was last logged.
     unavailable: Mutex<Option<Instant>>,
 }
 
@@ -52,7 +52,7 @@ fn due(last: &Mutex<Option<Instant>>) -> bool {
 }
 
 impl Notices {
-    /// Once per layer.
+    /// Logs the use of the shared entity, once per layer.
     pub(crate) fn anonymous(&self) {
         let mut told = self.anonymous.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut told, true) {
@@ -63,7 +63,7 @@ impl Notices {
         }
     }
 
-    /// Logs refusals that an operator should know of.
+    /// Logs refusals that concern the operator.
     fn refused(&self, refusal: &Refusal) {
         match refusal.answer() {
             RefusalKind::Misconfigured if due(&self.misconfigured) => {
@@ -76,7 +76,7 @@ impl Notices {
         }
     }
 
-    /// Every decision; `took` where it had to be waited for.
+    /// Records a decision; `took` is the time that it was awaited, if it was.
     pub(crate) fn decided(&self, decision: &Decision, took: Option<Duration>) {
         let (outcome, refusal) = match decision.outcome() {
             Outcome::Admitted(LeaseOrigin::Blind) => ("blind", None),
@@ -88,7 +88,7 @@ impl Notices {
         };
         let reason = refusal.map_or("none", |refusal| refusal.answer().as_str());
         match outcome {
-            // Most requests: with literals, nothing is put together for them.
+            // The most frequent case: literals, so that no key is built.
             "admitted" => {
                 metrics::counter!("zae_http_decisions_total", "outcome" => "admitted", "reason" => "none").increment(1);
             }
@@ -114,7 +114,7 @@ impl Notices {
     }
 }
 
-/// Every settlement.
+/// Records a settlement.
 pub(crate) fn settled(end: End, settled: Settled) {
     let verdict = match settled {
         Settled::Kept => "keep",
@@ -123,7 +123,7 @@ pub(crate) fn settled(end: End, settled: Settled) {
         Settled::Already => "by_handler",
     };
     match (end, settled) {
-        // As above.
+        // See above.
         (End::Complete, Settled::Kept) => {
             metrics::counter!("zae_http_settlements_total", "end" => "complete", "verdict" => "keep").increment(1);
         }

@@ -1,4 +1,4 @@
-//! A way to ask an app, and what it answers.
+//! Sends requests to an app and collects its responses.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use zae_actix::{
 
 pub(crate) const ALICE: &str = "203.0.113.7:4711";
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -40,14 +40,14 @@ impl Answer {
         Self { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 
-    /// The only value of a header.
+    /// Returns the only value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let [value] = self.headers.get(name)?.as_slice() else { panic!("{name} has several values") };
         Some(value)
     }
 }
 
-/// Sends a request; an app that fails answers with its error, as the server would.
+/// Sends a request. If the app fails, the response is its error, as with a real server.
 pub(crate) async fn ask<S, B>(app: &S, request: TestRequest) -> Answer
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// Asks for `path` as the client at `peer`.
+/// Requests `path` as the client at `peer`.
 pub(crate) async fn get<S, B>(app: &S, path: &str, peer: &str) -> Answer
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
@@ -68,7 +68,7 @@ where
     ask(app, TestRequest::get().uri(path).peer_addr(peer.parse::<SocketAddr>().unwrap())).await
 }
 
-/// The default rule, and a record of the ways in which requests ended.
+/// The default rule, plus a record of how requests ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ends(Arc<Mutex<Vec<End>>>);
 

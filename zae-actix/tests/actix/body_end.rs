@@ -1,4 +1,4 @@
-//! The ways a response ends, and what they cost.
+//! The ways a response can end, and their charges.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +26,7 @@ use zae_actix::{
 use crate::ask::Ends;
 use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
-/// A body that does as it is told.
+/// A scripted body.
 struct Script {
     chunks: VecDeque<io::Result<Bytes>>,
     size: BodySize,
@@ -138,7 +138,7 @@ async fn compression_outside_takes_whole_bodies_and_streams() {
     assert_eq!(left(&limiter, "anonymous", "stream", "rpm").await, 9);
 }
 
-/// One request for 1 of `rpm` and 100 of `tpm` whose handler does `handle` and answers `status`.
+/// Sends one request for 1 of `rpm` and 100 of `tpm` whose handler runs `handle` and answers `status`.
 async fn spent(rule: impl SettleRule, status: u16, handle: fn(&Lease), wait: bool) -> (i64, i64) {
     let limiter = limiter([rpm(10), tpm(1_000)]).await;
     let limit = ZaeLimit::new(limiter.clone()).cost(Cost::of("rpm", 1).and("tpm", 100)).settle(rule);

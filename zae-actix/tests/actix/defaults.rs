@@ -1,4 +1,4 @@
-//! `ZaeLimit::new` without any glue: who, what, how much.
+//! The defaults of `ZaeLimit::new` for entity, resource and cost.
 
 use actix_web::{
     App, HttpMessage,

@@ -1,4 +1,4 @@
-//! Inner services that fail with an error in place of a response.
+//! Inner services that fail with an error instead of a response.
 
 use actix_web::{
     App,
@@ -15,7 +15,7 @@ use zae_actix::{
 use crate::ask::{ALICE, Ends, get};
 use zae_testkit::{left_of as left, limiter, rpm};
 
-/// A middleware inside of the limit that refuses, or breaks.
+/// A middleware inside of the limit that refuses or fails.
 macro_rules! failing {
     ($limit:expr, $error:expr) => {
         init_service(
@@ -69,7 +69,7 @@ async fn the_rule_sees_what_the_error_will_look_like() {
     assert_eq!(left(&limiter, "ip:203.0.113.7", "root", "rpm").await, 10);
 }
 
-/// Each level adds its headers once, however often the error is made a response.
+/// Each level adds its headers once, however often the error is converted to a response.
 #[actix_web::test]
 async fn nested_limits_both_add_their_headers_to_an_error() {
     let (outer, inner) = (limiter([rpm(10)]).await, limiter([zae_testkit::tpm(100)]).await);

@@ -1,4 +1,4 @@
-//! Access from handlers: the lease, the decision, the limiter's errors.
+//! Handlers' access to the lease, the decision and the limiter's errors.
 
 use actix_web::{App, HttpResponse, test::init_service, web};
 use zae_actix::{Cost, EntityId, HeaderDialect, Lease, LimitError, Outcome, RateLimited, RateLimiter, ZaeLimit};

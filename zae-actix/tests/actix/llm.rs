@@ -1,4 +1,4 @@
-//! Calls to language models: estimated by the request's body, settled by the response's.
+//! Calls to language models: estimated from the request's body, settled by the response's.
 
 use std::io;
 
@@ -27,11 +27,11 @@ use zae_actix::{
 use crate::ask::ask;
 use zae_testkit::{left_of as left, limiter, rpm, tpm};
 
-/// 12 characters of text and 500 tokens of output at most.
+/// 12 characters of text and at most 500 tokens of output.
 const REQUEST: &str =
     r#"{"model":"gpt-5","stream":true,"max_completion_tokens":500,"messages":[{"role":"user","content":"12345678"}]}"#;
 const ESTIMATE: i64 = 3 + 500;
-/// A streamed answer, and what it says it used.
+/// A streamed response with its usage.
 const EVENTS: [&str; 3] = [
     "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n",
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":25}}\n\n",
@@ -55,7 +55,7 @@ async fn spent(limiter: &RateLimiter, entity: &str) -> i64 {
     10_000 - left(limiter, entity, "gpt-5", "tpm").await
 }
 
-/// Answers with the events, and insists on getting the request whole.
+/// Checks that the request is complete, and answers with the events.
 async fn chat(body: String) -> HttpResponse {
     assert_eq!(body, REQUEST);
     let events = stream::iter(EVENTS).map(|event| Ok::<_, io::Error>(Bytes::from_static(event.as_bytes())));
@@ -66,7 +66,7 @@ fn post(body: &'static str) -> TestRequest {
     TestRequest::post().uri("/chat").set_payload(body)
 }
 
-/// A request whose length nobody knows, in pieces.
+/// A request of unknown length, in pieces.
 fn pieces(pieces: impl IntoIterator<Item = io::Result<&'static str>>) -> actix_http::Request {
     let pieces: Vec<_> = pieces.into_iter().map(|piece| piece.map(Bytes::from).map_err(Into::into)).collect();
     let payload: actix_http::BoxedPayloadStream = Box::pin(stream::iter(pieces));
@@ -167,7 +167,7 @@ async fn a_body_that_cannot_be_read_is_refused_and_costs_nothing() {
     assert_eq!(broken.await.unwrap().status(), 400);
     assert_eq!(left(&limiter, "anonymous", "default", "rpm").await, 100);
 
-    // Half of it is read and cannot be given back: not even a shadow passes that on.
+    // Half of it is read and cannot be put back: not even a shadow forwards that.
     let shadow = ZaeLimit::new(limits().await).llm(accounting).shadow();
     let shadow = init_service(App::new().wrap(shadow).route("/chat", web::post().to(chat))).await;
     assert_eq!(ask(&shadow, post(REQUEST).insert_header(("content-length", REQUEST.len()))).await.status, 200);
@@ -196,7 +196,7 @@ async fn the_handler_gets_the_longer_body_that_asks_for_usage() {
     assert_eq!(got["messages"], sent["messages"]);
 }
 
-/// A middleware that takes an `HttpRequest` of its own, as `from_fn` offers, keeps the head from being changed.
+/// A middleware that keeps its own `HttpRequest`, as `from_fn` offers, prevents changes to the head.
 #[actix_web::test]
 async fn a_request_that_an_outer_middleware_holds_on_to_is_handed_on_as_it_came() {
     async fn echo(request: actix_web::HttpRequest, body: String) -> String {

@@ -1,4 +1,4 @@
-//! The same request and the same settings: the same answer as from the axum adapter.
+//! The actix-web and axum adapters give the same answers to the same requests under the same settings.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -41,8 +41,8 @@ fn post(path: &str, header: (&'static str, &'static str)) -> TestRequest {
     TestRequest::post().uri(path).insert_header(header).peer_addr(ALICE.parse().unwrap())
 }
 
-/// Sends the same requests through both adapters under the same settings, and compares all that the client sees and
-/// what is left of `$limit` afterwards.
+/// Sends the same requests through both adapters under the same settings, and compares everything that the client sees
+/// and the tokens of `$limit` that are left.
 macro_rules! same {
     ($what:literal, [$($limits:expr),*], |$zae:ident| $settings:expr, [$($path:literal $header:expr),* $(,)?]) => {{
         let (ours, theirs) = (limiter([$($limits),*]).await, limiter([$($limits),*]).await);
@@ -174,7 +174,8 @@ async fn a_limiter_that_has_shut_down() {
     }
 }
 
-/// Every setting of a limit is a method of every adapter; what a setting means is not an adapter's to say.
+/// Every setting of a limit is a method of every adapter; the meaning of a setting is defined once, in the shared
+/// crate.
 #[actix_web::test]
 async fn every_adapter_has_every_setting() {
     macro_rules! all {
@@ -201,7 +202,7 @@ async fn every_adapter_has_every_setting() {
     let settings = |debug: String| debug[debug.find("settings:").unwrap()..].to_owned();
     assert_eq!(settings(format!("{ours:?}")), settings(format!("{theirs:?}")));
 
-    // The methods of the one limit that are not written in both files are those of the shared list.
+    // The only methods of a limit that are not written in both files are those of the shared macro.
     let written = |source: &str| -> std::collections::BTreeSet<String> {
         let methods = source.lines().filter_map(|line| line.strip_prefix("    pub fn "));
         methods.map(|line| line.split(['(', '<']).next().unwrap().to_owned()).collect()

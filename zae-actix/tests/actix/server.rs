@@ -34,7 +34,7 @@ impl Connection {
         self.stream.write_all(request.as_bytes()).await.unwrap();
     }
 
-    /// Reads until `length` says that it is enough.
+    /// Reads until `length` returns the length of a complete response.
     async fn read(&mut self, length: impl Fn(&str) -> Option<usize>) -> String {
         loop {
             if let Some(length) = length(std::str::from_utf8(&self.unread).unwrap()) {
@@ -50,7 +50,7 @@ impl Connection {
         self.read(|seen| Some(seen.find(end)? + end.len())).await
     }
 
-    /// The status and the thread that answered.
+    /// Returns the status and the thread that answered.
     async fn ask(&mut self) -> (u16, String) {
         self.send("/who").await;
         let head = self.read_to("\r\n\r\n").await;
@@ -61,12 +61,12 @@ impl Connection {
     }
 }
 
-/// Says which of the workers it is.
+/// Answers with the worker's thread.
 async fn who() -> String {
     std::thread::current().name().unwrap_or("?").to_owned()
 }
 
-/// A stream that notes one more token per chunk and never ends.
+/// A stream that adds one token per chunk and never ends.
 async fn endless(lease: Lease) -> HttpResponse {
     let chunks = stream::repeat(()).take(3).chain(stream::pending()).map(move |()| {
         lease.adjust("tpm", 1).map_err(actix_web::error::ErrorInternalServerError)?;
@@ -110,7 +110,7 @@ async fn workers_share_the_limits_and_connections_stay_open() {
 }
 
 /// Stops the server during a stream, and returns the tokens that are left. Leases that a worker had not settled when it
-/// ended are settled, whether or not it was given time.
+/// ended must be settled, even if it was given no time.
 async fn stop_during_a_stream(stop: impl AsyncFnOnce(&ServerHandle, &mut Connection)) -> i64 {
     let limiter = limiter([rpm(10), tpm(100)]).await;
     let limit = ZaeLimit::new(limiter.clone()).cost(Cost::of("rpm", 1).and("tpm", 10));

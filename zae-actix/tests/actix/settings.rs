@@ -90,7 +90,7 @@ async fn futures_and_combinations_work_and_bad_values_stay_bad() {
     assert_eq!(left(&limiter, "from-session", "root", "rpm").await, 9);
 }
 
-/// The inner service changes the request, for which it must be the only owner of it.
+/// The inner service changes the request, which requires that it is the request's only owner.
 #[actix_web::test]
 async fn the_inner_service_owns_the_request() {
     let limit = ZaeLimit::new(limiter([rpm(10)]).await).entity(entity::from_async_fn(|_| async {
@@ -139,7 +139,7 @@ async fn refusals_can_be_made_ones_own() {
     let replaced = ZaeLimit::new(limiter).refusal(|_, _| HttpResponse::ImATeapot().body("short and stout"));
     let app = App::new()
         .service(web::resource("/changed").wrap(changed).to(hello))
-        // A middleware that may be there or not.
+        // An optional middleware.
         .service(web::resource("/replaced").wrap(Condition::new(true, replaced)).to(hello))
         .wrap_fn(|request, next| {
             let response = next.call(request);

@@ -1,4 +1,4 @@
-//! Five routers that differ in their layer only, and the request that they are asked.
+//! Five routers that differ only in their layer, and the request sent to them.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -14,33 +14,33 @@ use tower::ServiceExt;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
 use zae_axum::{Limit, Repository, Reserve, ZaeLimit};
 
-/// So many that no request is ever refused.
+/// Large enough that no request is ever refused.
 const ENDLESS: u64 = 1_000_000_000;
 
-/// Nothing around the handler.
+/// The bare handler.
 pub(crate) fn plain() -> Router {
     ready(Router::new().route("/users/{id}", get(|| async { "hello" })))
 }
 
-/// `tower_governor`: in this process's memory, shared with nobody and gone with it.
+/// `tower_governor`: in this process's memory, shared with no other process and lost at exit.
 pub(crate) fn governed() -> Router {
     let config = GovernorConfigBuilder::default().per_nanosecond(1).burst_size(u32::MAX).finish();
     ready(plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero")))))
 }
 
-/// The same, and every response says what is left, as ours do.
+/// The same, with the remaining tokens in every response, as ours sends them.
 pub(crate) fn governed_telling() -> Router {
     let mut builder = GovernorConfigBuilder::default();
     let config = builder.per_nanosecond(1).burst_size(u32::MAX).use_headers().finish();
     ready(plain().layer(GovernorLayer::new(Arc::new(config.expect("neither is zero")))))
 }
 
-/// [`ZaeLimit`] on the embedded store, as it comes; the layer is to be shut down in the end.
+/// [`ZaeLimit`] on the embedded store with its defaults; the caller shuts the layer down.
 pub(crate) async fn limited() -> (Router, ZaeLimit) {
     through(ZaeLimit::new(endless().await))
 }
 
-/// The same with tokens debited ahead of use: mostly there is no write.
+/// The same with tokens debited ahead of use: most requests cause no write.
 pub(crate) async fn reserving() -> (Router, ZaeLimit) {
     through(ZaeLimit::new(endless().await).reserve(Reserve::All))
 }
@@ -49,7 +49,7 @@ fn through(layer: ZaeLimit) -> (Router, ZaeLimit) {
     (ready(plain().layer(layer.clone())), layer)
 }
 
-/// As a server has it: layers are put around handlers once, not for every request.
+/// Wraps the router as a server does: layers are applied to handlers once, not for every request.
 fn ready(router: Router) -> Router {
     router.with_state(())
 }
@@ -61,7 +61,7 @@ async fn endless() -> Repository {
     repository
 }
 
-/// A request as the server hands it over.
+/// Creates a request as the server passes it on.
 pub(crate) fn request() -> Request<Body> {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static("/users/1");
@@ -69,10 +69,10 @@ pub(crate) fn request() -> Request<Body> {
     request
 }
 
-/// The whole way: from the router to the end of the body.
+/// Sends a request, and reads the response to the end of its body.
 ///
 /// # Panics
-/// When the answer is not a 200.
+/// If the status is not 200.
 pub(crate) async fn ask(app: Router, request: Request<Body>) -> (HeaderMap, Bytes) {
     let response = match app.oneshot(request).await {
         Ok(response) => response,

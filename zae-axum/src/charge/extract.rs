@@ -1,4 +1,4 @@
-//! From the function's answer to the layer's extractors: [`Charged`].
+//! Passes the function's result to the layer's extractors: [`Charged`].
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use zae_tower::{
 
 use super::Charge;
 
-/// The function's answer, in the request's extensions. An inner route's answer replaces an outer one's.
+/// The function's result, in the request's extensions. An inner route's result replaces an outer one's.
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
     Charge(Charge),
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// Returns true if the request passes without a limit.
+    /// Returns true if the request is exempt.
     pub(super) fn frees(request: &dyn RequestHead) -> bool {
         matches!(request.extensions().get(), Some(Self::NotLimited))
     }

@@ -1,4 +1,4 @@
-//! Functions that say what to charge: [`ChargeFn`].
+//! Functions that determine the charge: [`ChargeFn`].
 
 use std::future::Future;
 
@@ -10,11 +10,11 @@ use http::request::Parts;
 
 use super::{Charge, IntoCharge};
 
-/// An async function of up to eight extractors that returns what to charge. Implemented for such functions and
-/// closures; there is no need to implement it.
+/// An async function of up to eight extractors that returns the charge. Implemented for such functions and closures;
+/// there is no need to implement it.
 ///
-/// The extractors are those that read the head of a request ([`FromRequestParts`]), [`Parts`] itself among them; the
-/// body is left alone. An extractor that rejects the request answers it.
+/// The extractors are those that read the head of a request ([`FromRequestParts`]), including [`Parts`]; the body is
+/// left alone. If an extractor rejects the request, its rejection is the response.
 ///
 /// See [`limit_route`](crate::limit_route) for an example.
 pub trait ChargeFn<T, S>: Clone + Send + Sync + 'static {

@@ -19,13 +19,13 @@ use crate::OnAxum;
 type Who = Or<Charged<EntityId>, OnAxum<DefaultEntity>>;
 type What = Or<Charged<ResourceName>, OnAxum<DefaultResource>>;
 
-/// The settings of a [`RouteLimitLayer`], as [`RouteLimitLayer::configure`] hands them over.
+/// The settings of a [`RouteLimitLayer`], as passed by [`RouteLimitLayer::configure`].
 pub type RouteLimit = zae_tower::ZaeLimit<Who, What, Charged<Cost>, Charged<Limits>>;
 
 /// A service limited by [`RouteLimit`].
 type Limited<I> = ZaeLimitService<I, Who, What, Charged<Cost>, Charged<Limits>>;
 
-/// Limits a route by what `charge` says of each request: an async function of extractors, in the manner of
+/// Limits a route by the result of `charge` for each request: an async function of extractors, in the manner of
 /// [`axum::middleware::from_fn`], that returns a [`Charge`](crate::Charge), a [`Cost`], an [`Option`] or a [`Result`]
 /// of them; see [`IntoCharge`](crate::IntoCharge).
 ///
@@ -54,7 +54,7 @@ pub fn limit_route<F, T>(limiter: impl Into<RateLimiter>, charge: F) -> RouteLim
     limit_route_with_state(limiter, (), charge)
 }
 
-/// [`limit_route`] whose extractors may use the state, such as [`State`](axum::extract::State).
+/// Like [`limit_route`], with a state for extractors such as [`State`](axum::extract::State).
 pub fn limit_route_with_state<F, S, T>(
     limiter: impl Into<RateLimiter>,
     state: S,
@@ -69,7 +69,7 @@ pub fn limit_route_with_state<F, S, T>(
     RouteLimitLayer { limit, charge, state, extractors: PhantomData }
 }
 
-/// Made by [`limit_route`].
+/// Created by [`limit_route`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -105,15 +105,15 @@ impl<F, S, T> RouteLimitLayer<F, S, T> {
         Self { limit: change(self.limit), ..self }
     }
 
-    /// The limiter that decides.
+    /// Returns the limiter that decides.
     pub fn limiter(&self) -> &RateLimiter {
         self.limit.limiter()
     }
 
-    /// Writes everything that is still to be settled, and waits until it is stored; see
+    /// Writes all pending settlements and waits until they are stored; see
     /// [`ZaeLimit::shutdown`](zae_tower::ZaeLimit::shutdown). Call it after the server has stopped.
     ///
-    /// Cancel-safe: dropped early, the writing goes on.
+    /// Cancel-safe: if it is dropped early, the writing continues.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<F, S, T> {
         self.limit.shutdown()
     }

@@ -1,4 +1,4 @@
-//! Limits per route, by an async function that says what to charge: [`limit_route`].
+//! Limits per route, by an async function that determines the charge: [`limit_route`].
 
 mod extract;
 mod function;
@@ -13,7 +13,7 @@ pub use function::ChargeFn;
 pub use layer::{RouteLimit, RouteLimitLayer, limit_route, limit_route_with_state};
 pub use service::{RouteLimitFuture, RouteLimitService};
 
-/// The charge of one request. Anything that is not set is as [`ZaeLimit::new`](crate::ZaeLimit::new) has it.
+/// The charge of one request. Anything that is not set uses the defaults of [`ZaeLimit::new`](crate::ZaeLimit::new).
 ///
 /// ```
 /// use zae_axum::{Charge, Cost, Limit, EntityId};
@@ -33,7 +33,7 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// The charge with nothing set: by default who, what and how much.
+    /// Creates a charge with nothing set: entity, resource and cost are the defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -43,7 +43,7 @@ impl Charge {
         Self { entity: Some(entity), ..self }
     }
 
-    /// For what.
+    /// Sets the resource to charge.
     pub fn resource(self, resource: ResourceName) -> Self {
         Self { resource: Some(resource), ..self }
     }
@@ -53,7 +53,7 @@ impl Charge {
         Self { cost: Some(cost), ..self }
     }
 
-    /// Limits in place of the stored ones.
+    /// Replaces the stored limits.
     pub fn limits(self, limits: impl Into<Limits>) -> Self {
         Self { limits: Some(limits.into()), ..self }
     }
@@ -65,15 +65,15 @@ impl From<Cost> for Charge {
     }
 }
 
-/// Return types of a function for [`limit_route`]: a [`Charge`] or a [`Cost`], an [`Option`] of it (`None` is not
-/// limited), or a [`Result`] of either, whose error is the response.
+/// Return types of a function for [`limit_route`]: a [`Charge`] or a [`Cost`], an [`Option`] of it (`None` exempts the
+/// request), or a [`Result`] of either, whose error is the response.
 ///
 /// See [`limit_route`] for an example.
 pub trait IntoCharge {
-    /// The charge, `None` for no limit.
+    /// Converts the return value; `None` exempts the request.
     ///
     /// # Errors
-    /// The response that answers the request instead.
+    /// The response with which to answer the request.
     #[expect(clippy::result_large_err, reason = "the response is handed on at once, as axum's own middleware does")]
     fn into_charge(self) -> Result<Option<Charge>, Response>;
 }

@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::{ChargeFn, extract::Verdict};
 
-/// A service whose requests are charged what a function says. Made by [`limit_route`](crate::limit_route).
+/// A service whose requests are charged by a function. Created by [`limit_route`](crate::limit_route).
 ///
 /// See [`limit_route`](crate::limit_route) for an example.
 pub struct RouteLimitService<F, S, T, L> {

@@ -1,4 +1,4 @@
-//! `ZaeLimit::new` without any glue: who, what, how much.
+//! The defaults of `ZaeLimit::new` for entity, resource and cost.
 
 use std::net::SocketAddr;
 
@@ -119,7 +119,7 @@ async fn a_limiter_that_shut_down_answers_503() {
     assert_eq!(refused.headers()["retry-after"], "1");
 }
 
-/// An application as users write it: its layer is a field.
+/// An application that stores its layer in a field, as users do.
 struct Gateway {
     limit: ZaeLimit,
 }

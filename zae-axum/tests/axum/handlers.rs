@@ -1,4 +1,4 @@
-//! Tests of the values that handlers reach: the lease, the decision, the limiter's errors.
+//! Handlers' access to the lease, the decision and the limiter's errors.
 
 use crate::support::{get, text};
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get as on_get};

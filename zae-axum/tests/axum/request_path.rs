@@ -1,4 +1,4 @@
-//! The routers of the benchmark answer, and the limited one really limits: what is timed there is the whole path.
+//! The benchmark's routers answer, and the limited one really limits, so the benchmark times the whole path.
 
 #[path = "../../benches/routers/mod.rs"]
 mod routers;

@@ -21,7 +21,7 @@ async fn stream_of_ten(lease: Lease) -> Body {
     Body::from_stream(chunks)
 }
 
-/// Chunks that each note one more token.
+/// A stream of chunks that each add one token.
 trait MapOkWith {
     fn map_ok_with(self, lease: Lease) -> impl futures_util::Stream<Item = Result<String, axum::Error>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Ways to ask a router.
+//! Sends requests to a router.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use axum::{
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-/// Asks for `path`, as a client at `peer` where the server knows it.
+/// Requests `path`, as a client at `peer` if that is given.
 pub(crate) async fn get(app: &Router, path: &str, peer: Option<&str>) -> Response<Body> {
     let mut request = Request::get(path).body(Body::empty()).unwrap();
     if let Some(peer) = peer {

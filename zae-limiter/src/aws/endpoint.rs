@@ -81,7 +81,7 @@ pub(super) fn problem(url: &str) -> Option<String> {
                 format!("lacks a scheme: did you mean {with_scheme}?")
             }
             None => format!("lacks a scheme: did you mean https://{url}?"),
-            Some(_) => "is not a URL: one looks like http://localhost:4566".to_owned(),
+            Some(_) => "is not a URL such as http://localhost:4566".to_owned(),
         });
     };
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
@@ -90,7 +90,7 @@ pub(super) fn problem(url: &str) -> Option<String> {
     let uri = url.parse::<Uri>().ok();
     let authority = uri.as_ref().and_then(Uri::authority).filter(|authority| !authority.host().is_empty());
     let Some(authority) = authority else {
-        return Some("is not a URL: one looks like http://localhost:4566".to_owned());
+        return Some("is not a URL such as http://localhost:4566".to_owned());
     };
     let typed = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let typed = typed.rsplit('@').next().unwrap_or_default();
@@ -151,9 +151,9 @@ mod tests {
             ),
             ("ftp://localhost", "has the scheme ftp: use http or https"),
             ("http://localhost:99999", "has a port that is none: use 1 to 65535"),
-            ("http://", "is not a URL: one looks like http://localhost:4566"),
-            ("http://a b", "is not a URL: one looks like http://localhost:4566"),
-            ("not a url", "is not a URL: one looks like http://localhost:4566"),
+            ("http://", "is not a URL such as http://localhost:4566"),
+            ("http://a b", "is not a URL such as http://localhost:4566"),
+            ("not a url", "is not a URL such as http://localhost:4566"),
         ] {
             assert_eq!(problem(url).as_deref(), Some(expected), "{url}");
         }

@@ -84,7 +84,7 @@ mod tests {
         for url in ["socks5://user:secret@proxy:1080", "http://user:secret@:x", "http://proxy:99999"] {
             let error = read(&[("HTTPS_PROXY", url)]).unwrap_err().to_string();
             assert_eq!(
-                error, "HTTPS_PROXY is not the URL of an HTTP proxy: one looks like http://proxy.example:3128",
+                error, "HTTPS_PROXY is not the URL of an HTTP proxy, such as http://proxy.example:3128",
                 "{url}"
             );
         }

@@ -1,15 +1,15 @@
 //! Errors of acquires, leases and settlements.
 //!
-//! [`AcquireError`] is what a caller of the limiter matches on. [`LeaseError`] is misuse of a lease, and never about
-//! the store. [`SettleError`] comes from a commit that was awaited: the call it belongs to was made and counts, so it
-//! is for logs and metrics rather than for the caller's control flow.
+//! [`AcquireError`] is the error that callers of the limiter match on. [`LeaseError`] reports misuse of a lease, never
+//! a problem with the store. [`SettleError`] comes from an awaited commit: the call itself was made and counts, so the
+//! error is meant for logs and metrics rather than for the caller's control flow.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{BoxError, Disabled, NeverFits, RateLimitExceeded, RepositoryError, Unsupported, ValidationError};
 use crate::model::name::{EntityId, ResourceName};
 
-/// The reason why an acquire gave no lease.
+/// The reason why an acquire was not granted.
 ///
 /// ```
 /// use zae_limiter::AcquireError;
@@ -24,35 +24,35 @@ use crate::model::name::{EntityId, ResourceName};
 /// }
 /// ```
 ///
-/// [`is_refusal`](AcquireError::is_refusal) and [`retry_after`](AcquireError::retry_after) answer the two questions
-/// that most code has. [The module](crate::error) has a table of variants and HTTP statuses.
+/// [`is_refusal`](AcquireError::is_refusal) and [`retry_after`](AcquireError::retry_after) answer the two questions of
+/// most callers. [The module](crate::error) has a table of variants and HTTP statuses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcquireError {
-    /// Not yet: some limit has too few tokens now.
+    /// Not yet: at least one limit has too few tokens.
     ///
-    /// Nothing was taken; [`RateLimitExceeded::retry_after`] says when the request would fit if nobody else took
-    /// tokens.
+    /// Nothing was taken; [`RateLimitExceeded::retry_after`] returns the time until the request would fit if no other
+    /// call took tokens.
     #[error(transparent)]
     Exceeded(#[from] RateLimitExceeded),
     /// Never: the amount is larger than the capacity.
     ///
-    /// Nothing was taken, from any bucket, and no call was made where this process knows the limits.
+    /// Nothing was taken from any bucket. No DynamoDB call was made if this process already knew the limits.
     #[error(transparent)]
     NeverFits(#[from] NeverFits),
-    /// An operator has switched it off, and waiting does not help.
+    /// Disabled by an operator; waiting does not help.
     #[error(transparent)]
     Disabled(Box<Disabled>),
-    /// The store could not be asked in time.
+    /// The store was not available in time.
     ///
     /// Under [`OnUnavailable::Block`](crate::OnUnavailable::Block), under `Local` for limits that were never seen, and
     /// under every policy while the limiter shuts down.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// The request itself is wrong; nothing was sent.
+    /// The request itself is invalid; nothing was sent.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
-    /// More was asked of a lease than it can do.
+    /// More was requested from a lease than it can do.
     ///
     /// Only from [`Lease::consume`](crate::Lease::consume).
     #[error(transparent)]
@@ -65,13 +65,13 @@ pub enum AcquireError {
     NoLimits {
         /// The entity to limit.
         entity: EntityId,
-        /// The resource that was asked for.
+        /// The requested resource.
         resource: ResourceName,
     },
     /// The bucket or its configuration uses a feature of newer clients that this version would enforce wrongly.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
-    /// The table's version record, or something else about the stored data, forbids this client to go on.
+    /// The table's version record, or other stored data, does not permit this client to continue.
     ///
     /// Shared in an `Arc`, because concurrent acquires of one entity share the read that failed.
     #[error(transparent)]
@@ -80,13 +80,13 @@ pub enum AcquireError {
 
 impl From<Disabled> for AcquireError {
     fn from(disabled: Disabled) -> Self {
-        // Boxed: it is rare, and every result of an acquire would be larger for it.
+        // Boxed, because it is rare and would enlarge the result of every acquire.
         Self::Disabled(Box::new(disabled))
     }
 }
 
 impl AcquireError {
-    /// Time to wait before a retry makes sense. `None` when waiting does not help, or when it is not known to help.
+    /// Returns the time to wait before a retry makes sense. `None` if waiting does not help, or is not known to help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Exceeded(exceeded) => Some(exceeded.retry_after()),
@@ -95,15 +95,15 @@ impl AcquireError {
         }
     }
 
-    /// Returns true if the limiter refused (not yet, never, or disabled), as opposed to being unable to answer.
+    /// Returns true if the limiter refused (not yet, never, or disabled), as opposed to failing to decide.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Exceeded(_) | Self::NeverFits(_) | Self::Disabled(_))
     }
 }
 
-/// The store could not be asked, or not in time.
+/// The store was not available, or not in time.
 ///
-/// A write whose outcome is unknown counts as done, so tokens may have been taken; they come back with refill.
+/// A write with an unknown outcome counts as done, so tokens may have been taken; refill replaces them.
 ///
 /// ```
 /// use zae_limiter::{AcquireError, error::UnavailableReason};
@@ -114,24 +114,24 @@ impl AcquireError {
 /// }
 /// ```
 ///
-/// Its source is the [`RepositoryError`] of the call that failed, where there was one.
+/// Its source is the [`RepositoryError`] of the failed call, if there was one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unavailable {
-    /// The reason why the store could not be asked.
+    /// The reason why the store was not available.
     pub reason: UnavailableReason,
     /// The entity to limit.
     pub entity: EntityId,
-    /// The resource that was asked for.
+    /// The requested resource.
     pub resource: ResourceName,
-    /// A sensible time to wait before asking again.
+    /// A sensible time to wait before a retry.
     pub retry_after: Duration,
     /// The failed call.
     pub(crate) source: Option<BoxError>,
 }
 
 impl Unavailable {
-    /// Describes an outage; a second is a sensible wait, as an open circuit tries again after one.
+    /// Describes an outage. The suggested wait is one second, because an open circuit breaker tries again after one.
     pub(crate) fn new(reason: UnavailableReason, entity: EntityId, resource: ResourceName) -> Self {
         Self { reason, entity, resource, retry_after: Duration::from_secs(1), source: None }
     }
@@ -155,27 +155,27 @@ impl std::error::Error for Unavailable {
     }
 }
 
-/// The reason why the store could not be asked.
+/// The reason why the store was not available.
 ///
 /// See [`Unavailable`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnavailableReason {
-    /// No answer within the deadline.
+    /// No response within the deadline.
     ///
-    /// A write may be under way; if it is done after all, what it took is given back.
+    /// A write may be under way; if it succeeds after all, the tokens it took are given back.
     DeadlineExceeded,
-    /// No usable answer: there was no connection, or it broke, or what came was none of DynamoDB's answers.
+    /// No usable response: no connection, a broken connection, or a response that is not DynamoDB's.
     Unreachable,
-    /// DynamoDB answered with an error that is not about this request.
+    /// DynamoDB returned an error that is unrelated to this request.
     StoreFailed,
-    /// DynamoDB takes no more writes of this bucket, or of the table, for now.
+    /// DynamoDB currently throttles writes of this bucket or of the table.
     ///
     /// One DynamoDB item takes about 1000 write units a second. Only this bucket is affected.
     Throttled,
-    /// The store failed or kept silent so often that the circuit breaker is open.
+    /// The circuit breaker is open, because the store failed or did not respond too often.
     CircuitOpen,
-    /// Too many acquires wait already.
+    /// Too many acquires are already waiting.
     ///
     /// See [`RateLimiterBuilder::max_waiting`](crate::RateLimiterBuilder::max_waiting).
     Overloaded,
@@ -201,7 +201,7 @@ impl fmt::Display for UnavailableReason {
     }
 }
 
-/// A lease could not do what it was asked.
+/// An operation on a lease failed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -220,23 +220,23 @@ impl fmt::Display for UnavailableReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
-    /// It was committed or rolled back before.
+    /// It was already committed or rolled back.
     #[error("the lease is settled; adjust before committing or rolling back")]
     Settled,
-    /// It holds nothing of that limit.
+    /// It holds no tokens of that limit.
     #[error("the lease has no limit called {name}; it has {known}")]
     UnknownLimit {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names it has, separated by commas.
+        /// The names of its limits, separated by commas.
         known: String,
     },
-    /// An amount is larger than any that can be counted.
+    /// An amount is larger than the maximum.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
 }
 
-/// An adjustment or a refund of a lease that is not stored, at least not yet.
+/// An adjustment or a refund of a lease was not stored, or is not stored yet.
 ///
 /// ```
 /// use zae_limiter::{Lease, SettleOutlook};
@@ -255,11 +255,11 @@ pub enum LeaseError {
 pub struct SettleError {
     /// The entity that the bucket belongs to.
     pub entity: EntityId,
-    /// The resource that was asked for.
+    /// The resource of the bucket.
     pub resource: ResourceName,
     /// The outlook: lost, retried, or unknown.
     pub outlook: SettleOutlook,
-    /// The failed write; one write answers many leases.
+    /// The failed write; a single write may settle many leases.
     pub(crate) source: Arc<RepositoryError>,
 }
 
@@ -276,19 +276,19 @@ impl std::error::Error for SettleError {
     }
 }
 
-/// The outlook of a settlement that could not be stored at once.
+/// The outlook of a settlement that could not be stored immediately.
 ///
 /// An example is at [`SettleError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SettleOutlook {
-    /// It certainly had no effect, and is tried again for up to five minutes, or 30 s from the limiter's
+    /// It certainly had no effect, and is retried for up to five minutes, or up to 30 s after the limiter's
     /// [`shutdown`](crate::RateLimiter::shutdown).
     Retried,
-    /// Its outcome is unknown. A late answer is awaited for 5 s; it is not repeated, because a refund applied twice
-    /// would grant tokens that nobody has.
+    /// Its outcome is unknown. A late response is awaited for 5 s; the write is not repeated, because a refund applied
+    /// twice would create tokens.
     Unknown,
-    /// It was given up, and counted in `zae_settlements_lost_total`.
+    /// It was abandoned, and counted in `zae_settlements_lost_total`.
     Lost,
 }
 

@@ -1,12 +1,12 @@
-//! Why AWS cannot be called with what the environment says.
+//! Errors of the AWS configuration found in the environment.
 //!
-//! The SDK finds such mistakes on the first call, and reports them as a dispatch failure after its retries. Here they
-//! are found when the repository is opened, name the variable or profile they come from, and say what a right value
-//! looks like.
+//! The SDK detects such mistakes on the first call, and reports them as a dispatch failure after its retries. Here they
+//! are detected when the repository is opened; the errors name the variable or profile that contains the value, and
+//! describe the expected form.
 
 use super::BoxError;
 
-/// A setting that cannot be right, or is missing. Nothing was sent.
+/// A setting is invalid or missing. Nothing was sent.
 ///
 /// ```
 /// use zae_limiter::{RepositoryError, error::ConnectError};
@@ -20,47 +20,47 @@ use super::BoxError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// An environment variable's value is no text.
+    /// An environment variable's value is not valid UTF-8.
     #[error("{variable} is not UTF-8 text")]
     NotText {
         /// The variable.
         variable: String,
     },
-    /// An endpoint cannot be called.
+    /// The endpoint is not a valid URL to call.
     #[error("the endpoint '{url}'{} {problem}", found(.origin.as_deref()))]
     Endpoint {
         /// The endpoint.
         url: String,
-        /// The variable or profile that it was found in; none when the caller gave it.
+        /// The variable or profile that contains it; `None` if the caller passed it.
         origin: Option<String>,
         /// A description of the problem and of the expected form.
         problem: String,
     },
-    /// A region's name cannot be part of a host's name.
-    #[error("the region '{region}'{} is not a region's name: one looks like us-east-1", found(*.origin))]
+    /// The region is not a valid part of a host name.
+    #[error("the region '{region}'{} is not a region's name, such as us-east-1", found(*.origin))]
     Region {
         /// The region.
         region: String,
-        /// The variable or file that it was found in; none when the caller gave it.
+        /// The variable or file that contains it; `None` if the caller passed it.
         origin: Option<&'static str>,
     },
-    /// There is no region.
+    /// No region is configured.
     #[error("no AWS region is configured: set AWS_REGION, or `region` in the profile")]
     NoRegion,
-    /// A proxy's address is none. It may have a password in it and is not shown.
-    #[error("{variable} is not the URL of an HTTP proxy: one looks like http://proxy.example:3128")]
+    /// The proxy's URL is invalid. It may contain a password and is not shown.
+    #[error("{variable} is not the URL of an HTTP proxy, such as http://proxy.example:3128")]
     Proxy {
         /// The variable.
         variable: &'static str,
     },
 }
 
-/// Names the place that a value was found in.
+/// Formats the origin of a value.
 fn found(origin: Option<&str>) -> String {
     origin.map(|origin| format!(" (from {origin})")).unwrap_or_default()
 }
 
-/// There are no credentials, or their source gave none. Found among the sources of a [`StoreError`](super::StoreError).
+/// There are no credentials, or their provider failed. Found among the sources of a [`StoreError`](super::StoreError).
 ///
 /// ```
 /// use zae_limiter::{RepositoryError, error::NoCredentials};
@@ -78,7 +78,7 @@ pub struct NoCredentials {
     pub(crate) problem: String,
     /// Advice on how to fix it.
     pub(crate) advice: String,
-    /// The error of the source of credentials.
+    /// The error of the credentials provider.
     pub(crate) source: BoxError,
 }
 
@@ -93,7 +93,7 @@ impl NoCredentials {
         &self.advice
     }
 
-    /// The one among an error and its sources.
+    /// Finds this error among an error and its sources.
     pub fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         std::iter::successors(Some(error), |error| error.source()).find_map(<dyn std::error::Error>::downcast_ref)
     }

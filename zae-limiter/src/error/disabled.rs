@@ -1,8 +1,8 @@
-//! The error for what an operator has switched off.
+//! The error for resources and entities that an operator has disabled.
 //!
-//! It is an answer and not a failure: the limiter was asked and said no. So it is refused under every outage policy,
-//! does not open a circuit, and is mapped to 403. Settlements of leases that were taken before still go through, or the
-//! accounts would not balance.
+//! It is a decision, not a failure. It therefore applies under every outage policy, does not open a circuit breaker,
+//! and is mapped to 403. Settlements of earlier leases still go through, because otherwise the accounts would not
+//! balance.
 
 use std::fmt;
 
@@ -22,15 +22,15 @@ use crate::model::name::{EntityId, ResourceName};
 #[error("{resource} is disabled for {entity} ({level}): an operator has to enable it again")]
 #[non_exhaustive]
 pub struct Disabled {
-    /// The entity whose acquires are refused: the one that was asked for, or its parent.
+    /// The entity whose acquires are refused: the requested one or its parent.
     pub entity: EntityId,
-    /// The resource that they ask for.
+    /// The requested resource.
     pub resource: ResourceName,
     /// The level at which it is disabled.
     pub level: DisabledLevel,
 }
 
-/// The level at which an entity's acquires of a resource were switched off.
+/// The level at which an entity's acquires of a resource were disabled.
 ///
 /// See [`Disabled`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -43,14 +43,14 @@ pub enum DisabledLevel {
     EntityDefault,
     /// The resource, for all entities.
     Resource,
-    /// The bucket: the configuration that was read earlier did not say so yet.
+    /// The bucket; the configuration was not yet disabled when it was last read.
     ///
-    /// Newer clients mark the bucket itself; the next read of the configuration will say the same.
+    /// Newer clients mark the bucket itself; the next read of the configuration will agree.
     Bucket,
 }
 
 impl DisabledLevel {
-    /// The level in a word, as the Python package has it.
+    /// Returns the level as one word, as used by the Python package.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Entity => "entity",

@@ -1,7 +1,7 @@
 //! Refusals: not yet ([`RateLimitExceeded`]) and never ([`NeverFits`]).
 //!
-//! Two types and not one with an optional time, because a client that retries a request that never fits is a bug that
-//! costs a call per retry. Both carry the limits that they are about.
+//! There are two types instead of one with an optional time, because retrying a request that never fits is a bug that
+//! costs a call per retry. Both contain the limits concerned.
 //!
 //! The wait of a refusal is the longest of its limits' waits: all of them have to fit at once.
 
@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use crate::model::{limit::Limit, status::LimitStatus};
 
-/// At least one limit has too few tokens now; later it will have enough.
+/// At least one limit has too few tokens now, but will have enough later.
 ///
-/// Carries the status of every limit that was asked, passed ones included, child before parent.
+/// Contains the status of every limit that was checked, including those that passed, child before parent.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -36,14 +36,14 @@ use crate::model::{limit::Limit, status::LimitStatus};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimitExceeded {
-    /// All limits that were asked, child before parent.
+    /// All limits that were checked, child before parent.
     statuses: Vec<LimitStatus>,
-    /// The violation with the longest wait, as an index.
+    /// Index of the violation with the longest wait.
     primary: usize,
 }
 
 impl RateLimitExceeded {
-    /// Collects the statuses of one refused request; `None` when none of them is exceeded.
+    /// Collects the statuses of one refused request; `None` if none of them is exceeded.
     pub fn new(statuses: Vec<LimitStatus>) -> Option<Self> {
         let mut primary: Option<usize> = None;
         for (index, status) in statuses.iter().enumerate().filter(|(_, status)| status.exceeded) {
@@ -54,40 +54,40 @@ impl RateLimitExceeded {
         primary.map(|primary| Self { statuses, primary })
     }
 
-    /// Every limit's status.
+    /// Returns every limit's status.
     pub fn statuses(&self) -> &[LimitStatus] {
         &self.statuses
     }
 
-    /// The limits that refused.
+    /// Returns the limits that refused.
     pub fn violations(&self) -> impl Iterator<Item = &LimitStatus> {
         self.statuses.iter().filter(|status| status.exceeded)
     }
 
-    /// The limits that had enough.
+    /// Returns the limits that had enough tokens.
     pub fn passed(&self) -> impl Iterator<Item = &LimitStatus> {
         self.statuses.iter().filter(|status| !status.exceeded)
     }
 
-    /// The violation with the longest wait, the first of them on a tie.
+    /// Returns the violation with the longest wait, the first of them on a tie.
     pub fn primary(&self) -> &LimitStatus {
         &self.statuses[self.primary]
     }
 
-    /// Time until the request would fit, if nobody else takes tokens meanwhile.
+    /// Returns the time until the request would fit if no other call takes tokens.
     pub fn retry_after(&self) -> Duration {
         self.primary().retry_after
     }
 
-    /// The value of an HTTP `Retry-After`: whole seconds, rounded up, at least 1.
+    /// Returns the value of an HTTP `Retry-After`: whole seconds, rounded up, at least 1.
     pub fn retry_after_header(&self) -> u64 {
         let wait = self.retry_after();
         (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
     }
 
-    /// The map form that the reference's `as_dict` gives, for bodies and logs of mixed fleets.
+    /// Returns the same map as the Python package's `as_dict`, for bodies and logs of mixed fleets.
     ///
-    /// It names entity ids: do not send it to clients of a public service.
+    /// It contains entity ids: do not send it to clients of a public service.
     pub fn to_map(&self) -> Value {
         let limits: Vec<Value> = self
             .statuses
@@ -123,7 +123,7 @@ impl RateLimitExceeded {
     }
 }
 
-/// The next reset of a quota, in epoch ms.
+/// Returns the next reset of a quota, in epoch ms.
 fn resets_at_ms(limit: &Limit) -> Option<u64> {
     let since = limit.next_reset(SystemTime::now())?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
@@ -151,7 +151,7 @@ impl fmt::Display for RateLimitExceeded {
 
 impl std::error::Error for RateLimitExceeded {}
 
-/// The amount is larger than a bucket's capacity: waiting does not help, only a smaller request or a larger limit.
+/// The amount is larger than a bucket's capacity: waiting does not help, only a smaller request or a larger limit does.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -173,12 +173,12 @@ pub struct NeverFits {
 }
 
 impl NeverFits {
-    /// Collects the limits whose capacity is too small; `None` when there are none.
+    /// Collects the limits whose capacity is too small; `None` if there are none.
     pub(crate) fn new(violations: Vec<LimitStatus>) -> Option<Self> {
         (!violations.is_empty()).then_some(Self { violations })
     }
 
-    /// The limits whose capacity is smaller than what was asked.
+    /// Returns the limits whose capacity is smaller than the requested amount.
     pub fn violations(&self) -> &[LimitStatus] {
         &self.violations
     }

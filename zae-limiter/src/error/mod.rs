@@ -1,8 +1,8 @@
-//! Errors, one type per kind of answer.
+//! Errors, one type per outcome.
 //!
-//! An acquire has four kinds of "no": **not yet** ([`RateLimitExceeded`], with a time), **never** ([`NeverFits`],
-//! without one), **switched off** ([`Disabled`]) and **the store is away** ([`Unavailable`]). [`AcquireError`] keeps
-//! them apart, because each asks for another reaction:
+//! An acquire can fail in four ways: **not yet** ([`RateLimitExceeded`], with a time), **never** ([`NeverFits`],
+//! without one), **disabled** ([`Disabled`]) and **store unavailable** ([`Unavailable`]). [`AcquireError`] keeps them
+//! apart, because each requires a different reaction:
 //!
 //! | variant | HTTP | waiting helps | usual cause |
 //! |---|---|---|---|
@@ -12,13 +12,12 @@
 //! | [`AcquireError::Unavailable`] | 503 with `Retry-After` | probably | an outage, or too short a deadline |
 //! | all others | 500 | no | setup: no limits, a wrong name, a missing permission |
 //!
-//! Conventions in this module: every error names what failed and on what, ends with a next step where there is one, and
-//! has its cause as [`source`](std::error::Error::source) instead of in its text. Values that callers pass in are not
-//! printed, because secrets get pasted into the wrong field. Large or rare variants are boxed, so that a `Result` on
-//! the hot path stays small.
+//! Conventions in this module: every error names the operation and the item concerned, ends with a next step if there
+//! is one, and provides its cause as [`source`](std::error::Error::source) instead of in its text. Values passed by
+//! callers are not printed, because secrets get pasted into the wrong field. Large or rare variants are boxed, so that
+//! a `Result` on the hot path stays small.
 //!
-//! Errors are values that one write may give to many waiters. Where that can happen they are `Clone`, or shared in an
-//! `Arc`.
+//! One write may fail many waiters with the same error. Such errors are `Clone`, or shared in an `Arc`.
 
 mod acquire;
 mod connect;

@@ -1,8 +1,8 @@
 //! Errors of reading and writing the table.
 //!
-//! [`RepositoryError`] is about meaning: the table is missing, an entity exists, a namespace is gone. [`StoreError`] is
-//! about one call: which operation, and what is known of its effect. The second distinction decides whether a write may
-//! be repeated:
+//! [`RepositoryError`] describes the meaning: the table is missing, an entity exists, a namespace is gone.
+//! [`StoreError`] describes one call: its operation and its known effect. The effect decides if a write may be
+//! repeated:
 //!
 //! | [`StoreErrorKind`] | took effect | repeated by the engine |
 //! |---|---|---|
@@ -35,15 +35,15 @@ use crate::model::name::{EntityId, NamespaceId, NamespaceName, StackName};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
-    /// An argument is wrong; nothing was sent.
+    /// An argument is invalid; nothing was sent.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
-    /// AWS cannot be called with what the environment says; nothing was sent.
+    /// The AWS configuration in the environment is unusable; nothing was sent.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The store failed.
     ///
-    /// Its [`kind`](StoreError::kind) says whether the call may have had an effect.
+    /// Its [`kind`](StoreError::kind) tells if the call may have had an effect.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The table does not exist.
@@ -52,7 +52,7 @@ pub enum RepositoryError {
         /// The table's (and stack's) name.
         table: String,
     },
-    /// The stack could not be made.
+    /// The stack could not be provisioned.
     #[error("stack {stack} could not be provisioned")]
     NotProvisioned {
         /// The stack's name.
@@ -60,10 +60,10 @@ pub enum RepositoryError {
         /// The reason.
         source: BoxError,
     },
-    /// An entity of that id exists.
-    #[error("entity {0} exists already: use another id, or `Repository::delete_entity` first")]
+    /// An entity with that id already exists.
+    #[error("entity {0} already exists: use another id, or `Repository::delete_entity` first")]
     EntityExists(EntityId),
-    /// No namespace of that name is active.
+    /// No active namespace has that name.
     #[error(
         "namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`"
     )]
@@ -76,55 +76,55 @@ pub enum RepositoryError {
     MayNotRegister {
         /// The namespace.
         namespace: NamespaceName,
-        /// The stack, and so the table.
+        /// The stack, which is also the table's name.
         stack: StackName,
         /// The refused write.
         source: StoreError,
     },
-    /// No namespace of that id is known.
+    /// No namespace has that id.
     #[error("namespace id {0} is unknown: `zae-deploy namespace orphans` lists those that can be recovered")]
     NamespaceIdNotFound(NamespaceId),
-    /// A namespace is not in a state in which the operation makes sense.
+    /// The namespace's state does not allow the operation.
     #[error("namespace id {id} is {state}: {advice}")]
     NamespaceState {
         /// The namespace.
         id: NamespaceId,
-        /// The state it is in.
+        /// Its state.
         state: NamespaceState,
-        /// Advice on what to do instead.
+        /// Advice on alternatives.
         advice: &'static str,
     },
-    /// The table's version record forbids this client.
-    #[error("client {client} may not use this table: it asks for {minimum} or newer; upgrade this client")]
+    /// The table's version record does not permit this client's version.
+    #[error("client {client} may not use this table, which requires {minimum} or newer; upgrade this client")]
     ClientTooOld {
-        /// This client's level.
+        /// This client's version.
         client: String,
-        /// The level asked for.
+        /// The required version.
         minimum: String,
     },
-    /// The deployed functions do not know a feature, and would corrupt it.
+    /// The deployed functions do not support a feature, and would corrupt its data.
     #[error(
         "{feature} need functions of level {needs}, and the table's version record names {}; \
          upgrade the stack first (zae-deploy upgrade)",
         functions.as_deref().unwrap_or("none")
     )]
     FunctionsTooOld {
-        /// The feature, in words.
+        /// The feature in words.
         feature: String,
-        /// The level that knows it.
+        /// The version that supports it.
         needs: String,
-        /// The level of the deployed functions, as the record has it.
+        /// The version of the deployed functions according to the record.
         functions: Option<String>,
     },
-    /// The table's schema is of another major version.
-    #[error("the table has schema {schema}, this client speaks {client}: migrate the table first")]
+    /// The table's schema has another major version.
+    #[error("the table has schema {schema}, this client uses {client}: migrate the table first")]
     IncompatibleSchema {
         /// This client's schema version.
         client: String,
         /// The stored one.
         schema: String,
     },
-    /// An item is not as it should be.
+    /// An item is malformed.
     #[error("item {key} cannot be read: {problem}. Fix it or overwrite it")]
     Malformed {
         /// The item's key.
@@ -132,18 +132,18 @@ pub enum RepositoryError {
         /// A description of the problem.
         problem: String,
     },
-    /// A feature of newer clients.
+    /// A feature of newer clients is in use.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
-    /// An operator has switched it off.
+    /// Disabled by an operator.
     #[error(transparent)]
     Disabled(#[from] Disabled),
-    /// A setting is stored, but not all buckets that it concerns could be told.
-    #[error("{what} is stored, but only {stamped} buckets were told of it: repeat the call to reach the others")]
+    /// A setting is stored, but was not copied to all buckets concerned.
+    #[error("{what} is stored, but only {stamped} buckets were updated: repeat the call to update the others")]
     FanoutIncomplete {
         /// The setting and its target.
         what: String,
-        /// Number of buckets that were reached.
+        /// Number of buckets that were updated.
         stamped: u64,
         /// The reason why the others were not.
         source: Box<RepositoryError>,
@@ -151,13 +151,13 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
-    /// Returns true if it is about a request that never left this process.
+    /// Returns true if the error is about a request that never left this process.
     pub(crate) fn was_never_sent(&self) -> bool {
         matches!(self, Self::Store(error) if error.was_never_sent())
     }
 
-    /// Returns the reason why the store could not be asked, where the error is about the store's health rather than
-    /// about the request.
+    /// Returns the reason why the store was unavailable, if the error is about the store's health rather than about the
+    /// request.
     pub(crate) fn outage(&self) -> Option<UnavailableReason> {
         let Self::Store(error) = self else { return None };
         let is_outage =
@@ -187,13 +187,13 @@ pub enum NamespaceState {
     Deleted,
     /// Being removed for good.
     Purging,
-    /// Its name now belongs to another namespace.
+    /// Its name belongs to another namespace.
     #[serde(rename = "re-registered")]
     Reregistered,
 }
 
 impl NamespaceState {
-    /// The stored text.
+    /// Returns the stored text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -212,7 +212,7 @@ impl fmt::Display for NamespaceState {
 
 /// A bucket or configuration carries an attribute of a feature that this version does not implement.
 ///
-/// Enforcing the rest without it would grant too much, so nothing is granted.
+/// Enforcing the other attributes without it would grant too much, so nothing is granted.
 ///
 /// ```
 /// use zae_limiter::AcquireError;
@@ -248,30 +248,30 @@ pub struct Unsupported {
 /// }
 /// ```
 ///
-/// The text names the operation, what is known about its effect, and DynamoDB's code and message. The SDK's whole error
-/// is the [`source`](std::error::Error::source).
+/// The text names the operation, its known effect, and DynamoDB's code and message. The SDK's complete error is the
+/// [`source`](std::error::Error::source).
 #[derive(Debug)]
 pub struct StoreError {
     /// The DynamoDB operation.
     pub(crate) operation: &'static str,
     /// The meaning of the failure.
     pub(crate) kind: StoreErrorKind,
-    /// DynamoDB's own words, where it answered.
+    /// DynamoDB's own code and message, if it responded.
     pub(crate) code: Option<ServiceMessage>,
-    /// Tells if there was an answer at all.
+    /// Tells if there was a response.
     pub(crate) heard: Heard,
-    /// The SDK's error, or the text of a failure that is our own.
+    /// The SDK's error, or the text of an error of our own.
     pub(crate) source: BoxError,
 }
 
-/// The answer to a call that failed.
+/// The response to a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// An answer of DynamoDB's.
+    /// A response from DynamoDB.
     Answer,
-    /// Nothing, for as long as was waited.
+    /// No response in time.
     NothingInTime,
-    /// Nothing: no connection, or one that broke, or an answer that is not DynamoDB's.
+    /// No response: no connection, a broken connection, or a response that is not DynamoDB's.
     Nothing,
 }
 
@@ -280,7 +280,7 @@ pub(crate) enum Heard {
 pub(crate) struct ServiceMessage {
     /// The error code, for example `ValidationException`.
     pub(crate) code: String,
-    /// The text that came with it.
+    /// The message that accompanied it.
     pub(crate) message: Option<String>,
 }
 
@@ -300,37 +300,37 @@ pub enum StoreErrorKind {
     AccessDenied,
     /// The request was refused as wrong.
     Rejected,
-    /// It could not be sent: no credentials, no region, or an endpoint that is none.
+    /// The call could not be sent: no credentials, no region, or an invalid endpoint.
     NotSent,
-    /// No connection could be made, so that nothing was sent.
+    /// No connection could be established, so nothing was sent.
     NotConnected,
-    /// It is not known whether it had an effect: a timeout, a broken connection, a server error.
+    /// The effect is unknown: a timeout, a broken connection, a server error.
     Ambiguous,
 }
 
 impl StoreError {
-    /// A failure that DynamoDB's answers led to.
+    /// Creates an error from DynamoDB's response.
     pub(crate) fn new(operation: &'static str, kind: StoreErrorKind, source: impl Into<BoxError>) -> Self {
         Self { operation, kind, code: None, heard: Heard::Answer, source: source.into() }
     }
 
-    /// A call that was not answered in time: it may have had its effect.
+    /// Creates the error of a call without a response in time; it may have had its effect.
     pub(crate) fn timed_out(operation: &'static str, after: Duration) -> Self {
         let source = format!("no answer within {} ms", after.as_millis());
         Self { heard: Heard::NothingInTime, ..Self::new(operation, StoreErrorKind::Ambiguous, source) }
     }
 
-    /// Returns true if it certainly had no effect, because it never left this process.
+    /// Returns true if the call certainly had no effect, because it never left this process.
     pub(crate) fn was_never_sent(&self) -> bool {
         matches!(self.kind, StoreErrorKind::NotSent | StoreErrorKind::NotConnected)
     }
 
-    /// A write that was never sent.
+    /// Creates the error of a write that was never sent.
     pub(crate) fn unsent(why: &'static str) -> Self {
         Self { heard: Heard::Nothing, ..Self::new("UpdateItem", StoreErrorKind::NotSent, why) }
     }
 
-    /// The DynamoDB operation, for example `UpdateItem`.
+    /// Returns the DynamoDB operation, for example `UpdateItem`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
@@ -340,7 +340,7 @@ impl StoreError {
         self.kind
     }
 
-    /// DynamoDB's own error code, when it sent one.
+    /// Returns DynamoDB's own error code, if it sent one.
     pub fn code(&self) -> Option<&str> {
         self.code.as_ref().map(|said| said.code.as_str())
     }
@@ -354,7 +354,7 @@ impl fmt::Display for StoreError {
         let unheard = match self.heard {
             Heard::Answer => None,
             Heard::NothingInTime => Some("no answer in time; check region, endpoint and network"),
-            Heard::Nothing => Some("no connection, or no answer of DynamoDB's; check region, endpoint and network"),
+            Heard::Nothing => Some("no connection, or not DynamoDB's answer; check region, endpoint and network"),
         };
         let meaning = match (self.kind, &self.code) {
             (StoreErrorKind::ConditionFailed, _) => "its condition did not hold",

@@ -1,18 +1,18 @@
-//! Input that cannot be used.
+//! Errors of invalid input.
 //!
-//! One type for all of it: which field, and which rule of a closed list. Messages of rules are written once, for the
+//! One type covers all input: a field, and a rule from a closed list. The messages of rules are defined once, for the
 //! command line, problem documents and logs alike.
 
 use std::{convert::Infallible, fmt};
 
-/// Maximum length of the part of a bad value that an error keeps, in characters.
+/// Maximum length of the part of an invalid value that an error keeps, in characters.
 const KEPT_CHARS: usize = 50;
 
-/// A value that breaks a rule; nothing was sent to the store.
+/// A value violates a rule; nothing was sent to the store.
 ///
-/// The value is kept for programs ([`ValidationError::value`], cut to 50 characters) and left out of what is displayed
-/// and debugged, so that a secret pasted into the wrong field does not reach a log. Only the name of a limit is
-/// displayed, where the error is which of several it is.
+/// The value is available to programs ([`ValidationError::value`], cut to 50 characters) and omitted from `Display` and
+/// `Debug`, so that a secret pasted into the wrong field does not reach a log. The exception is a limit's name, which
+/// is displayed when the error is about one of several limits.
 ///
 /// ```
 /// use zae_limiter::{EntityId, error::ValidationReason};
@@ -28,14 +28,14 @@ pub struct ValidationError {
     field: &'static str,
     /// The field's name in plain words.
     what: &'static str,
-    /// The value, cut, for programs only.
+    /// The truncated value, for programs only.
     value: String,
-    /// The rule that was broken.
+    /// The violated rule.
     reason: ValidationReason,
 }
 
 impl ValidationError {
-    /// Describes a value that breaks a rule.
+    /// Describes a value that violates a rule.
     pub(crate) fn new(field: &'static str, value: impl AsRef<str>, reason: ValidationReason) -> Self {
         let value = value.as_ref();
         let kept = match value.char_indices().nth(KEPT_CHARS) {
@@ -45,22 +45,22 @@ impl ValidationError {
         Self { field, what: field, value: kept, reason }
     }
 
-    /// The same with another word for the field in its message.
+    /// Renames the field in the message.
     pub(crate) fn called(self, what: &'static str) -> Self {
         Self { what, ..self }
     }
 
-    /// Returns the name of the input, for example `entity_id`.
+    /// Returns the name of the field, for example `entity_id`.
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// The value, cut to 50 characters.
+    /// Returns the value, cut to 50 characters.
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// Returns the rule that it breaks.
+    /// Returns the violated rule.
     pub fn reason(&self) -> &ValidationReason {
         &self.reason
     }
@@ -96,20 +96,20 @@ impl From<Infallible> for ValidationError {
     }
 }
 
-/// The rule that a value breaks.
+/// The rule that a value violates.
 ///
 /// See [`ValidationError`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValidationReason {
-    /// Nothing was given.
+    /// The value is empty.
     Empty,
-    /// More characters than allowed.
+    /// The value is too long.
     TooLong {
-        /// The most characters allowed.
+        /// Maximum number of characters.
         max: usize,
     },
-    /// A character that acts on a terminal instead of being shown.
+    /// A character that controls a terminal instead of being displayed.
     ContainsControl,
     /// `#` separates the parts of keys.
     ContainsHash,
@@ -119,35 +119,35 @@ pub enum ValidationReason {
     ContainsPeriod,
     /// Stack names have no spaces.
     ContainsSpace,
-    /// The name has a meaning of its own.
+    /// The name is reserved.
     Reserved,
-    /// A character that is not allowed where it stands.
+    /// A character that is not allowed at its position.
     Pattern {
         /// A description of what is allowed.
         allowed: &'static str,
     },
-    /// Zero where at least one is needed.
+    /// Zero, but at least one is required.
     NotPositive,
-    /// An amount beyond the largest that can be stored.
+    /// The amount exceeds the largest that can be stored.
     TooLarge {
-        /// The largest amount.
+        /// Maximum amount.
         max: u64,
     },
-    /// More entries than allowed.
+    /// Too many entries.
     TooMany {
-        /// The most entries.
+        /// Maximum number of entries.
         max: usize,
     },
-    /// The same name twice.
+    /// The same name occurs twice.
     Duplicate,
     /// A cost names a limit that is not among those that apply.
     UnknownLimit {
         /// The limits that apply, separated by commas.
         known: String,
     },
-    /// A cost of nothing but zeros.
+    /// All amounts of a cost are zero.
     NothingRequested,
-    /// Anything else, in words.
+    /// Any other rule, in words.
     Other(String),
 }
 

@@ -45,7 +45,7 @@ impl RateLimiter {
         }
     }
 
-    /// The whole acquire from tokens debited ahead: no call, no waiting. `None` when it takes more than that.
+    /// Performs the whole acquire from tokens debited ahead: no call, no waiting. `None` if it takes more than that.
     #[inline]
     pub(super) fn acquire_from_stock(&self, request: &Acquire) -> Option<Lease> {
         let inner = &self.inner;
@@ -76,7 +76,7 @@ impl RateLimiter {
         Some(Lease::of(self.clone(), resolved, holds))
     }
 
-    /// Boxed, so that what holds it stays small; out of the way of grants that need none of it.
+    /// Boxed, so that the enclosing future stays small, and kept out of the path of grants that do not need it.
     #[inline(never)]
     pub(super) fn boxed_through_lanes(
         &self,
@@ -85,9 +85,9 @@ impl RateLimiter {
         Box::pin(self.acquire_through_lanes(self.wish(request)))
     }
 
-    /// Everything that is not granted from memory comes this way: lanes that a runtime left behind are picked up, a
-    /// limiter that shuts down and an open breaker answer at once, and the rest is tried within the deadline. The
-    /// ending of every such acquire is counted here and nowhere else.
+    /// Handles everything that is not granted from memory: lanes left behind by a runtime are adopted, a limiter that
+    /// is shutting down and an open breaker answer immediately, and the rest is tried within the deadline. The outcome
+    /// of every such acquire is counted here and nowhere else.
     async fn acquire_through_lanes(&self, wish: AcquireSpec) -> Result<Lease, AcquireError> {
         let shared = &self.inner.lanes.shared;
         shared.recover();
@@ -103,7 +103,7 @@ impl RateLimiter {
                 }
                 Ok(Err(denied)) => denied,
                 Err(Passed) => {
-                    // Of a write that was not answered, its bucket tells.
+                    // The bucket's lane itself reports an unanswered write to the breaker.
                     if self.known(&wish).is_none() {
                         let bucket =
                             BucketKey { entity: wish.entity.clone(), resource: wish.resource.clone(), shard: 0 };
@@ -129,15 +129,15 @@ impl RateLimiter {
     ///
     /// A server may give each worker a runtime of its own. Connections and lanes must not live on one of those, so an
     /// acquire from elsewhere is sent to the home runtime as a task, and that task is aborted if the caller stops
-    /// waiting. If the home has ended, this runtime takes its place and the acquire starts again here: nothing was
-    /// taken, because the task ended without an answer, and a write under way gives its tokens back through the dropped
-    /// hold.
+    /// waiting. If the home runtime has ended, this runtime takes its place and the acquire starts again here: nothing
+    /// was taken, because the task ended without a result, and a write under way gives its tokens back through the
+    /// dropped hold.
     async fn try_at_home(&self, wish: &AcquireSpec) -> Result<Result<Lease, Denied>, Passed> {
         let Context { home, deadlines, .. } = &*self.inner.lanes.shared;
         if let Some(elsewhere) = home.elsewhere() {
             let (limiter, asked) = (self.clone(), wish.clone());
             let errand = RemoteTask::start(&elsewhere, Box::pin(async move { limiter.acquire_here(&asked).await }));
-            // A timer of this runtime: the other one may be busy, or not be driven.
+            // Uses a timer of this runtime: the other one may be busy, or not driven.
             match tokio::time::timeout_at(wish.deadline, errand).await {
                 Ok(Ok(result)) => return Ok(result),
                 Ok(Err(RuntimeGone)) => home.lost(elsewhere.id()),
@@ -147,14 +147,14 @@ impl RateLimiter {
         deadlines.until(wish.deadline, self.acquire_here(wish)).await
     }
 
-    /// Resolves and takes, and starts over with limits read again if a bucket turns out to have newer ones.
+    /// Resolves and takes, and starts over with freshly read limits if a bucket turns out to have newer ones.
     async fn acquire_here(&self, wish: &AcquireSpec) -> Result<Lease, Denied> {
         let mut doubted = false;
         loop {
             let resolved = self.resolve(wish).await?;
             let amounts = wish.cost.amounts_of(resolved.child.limits())?;
             match acquire::take(&self.inner.lanes, &resolved, amounts, wish.reserve, wish.deadline).await {
-                // Once for each change that a lane sees: this ends, and the deadline is kept by the caller.
+                // Happens once for each change that a lane sees, so the loop ends; the caller enforces the deadline.
                 Err(NotTaken::Outdated) => self.forget(&resolved),
                 Err(NotTaken::Denied(denied)) => {
                     if doubted || !self.was_switched_on(&denied).await {

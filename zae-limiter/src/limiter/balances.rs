@@ -1,8 +1,8 @@
-//! Looking at buckets without taking from them.
+//! Reads buckets without taking tokens.
 //!
-//! A bucket that does not exist is full. One that is sharded is the sum of its shards for what is available, and the
-//! best of them for how long to wait, because one acquire takes from one shard. Nothing here is cached, and nothing is
-//! promised: by the time the answer is read, others may have taken what it says.
+//! A bucket that does not exist counts as full. For a sharded bucket, the available tokens are the sum over its shards,
+//! and the wait is that of the best shard, because one acquire takes from a single shard. Nothing is cached or
+//! guaranteed: other processes may take the tokens before the result is used.
 
 use std::time::Duration;
 
@@ -28,27 +28,27 @@ use crate::{
 pub(crate) struct LimitBalance {
     /// The limit.
     pub(crate) name: LimitName,
-    /// One balance for each shard, in their order.
+    /// One balance per shard, in order.
     shards: Vec<Balance>,
 }
 
 impl LimitBalance {
-    /// Whole tokens in all shards.
+    /// Returns the whole tokens in all shards.
     pub(crate) fn available(&self) -> i64 {
         self.shards.iter().fold(0_i64, |sum, shard| sum.saturating_add(shard.tokens)).div_euclid(MILLI)
     }
 
-    /// Ms until the first shard has `needed` tokens.
+    /// Returns the ms until the first shard has `needed` tokens.
     pub(super) fn wait(&self, needed: u64) -> u128 {
         let amount = i64::try_from(needed).unwrap_or(i64::MAX).saturating_mul(MILLI);
         self.shards.iter().map(|shard| shard.wait_ms(amount)).min().unwrap_or(0)
     }
 }
 
-/// Reads the balances of an entity's bucket, refilled to now.
+/// Reads the balances of an entity's bucket, with refill up to now.
 ///
-/// Takes nothing and caches nothing. A disabled entity, resource or bucket is an error, as for an acquire: what is left
-/// does not matter then.
+/// Takes nothing and caches nothing. A disabled entity, resource or bucket is an error, as for an acquire, because the
+/// remaining tokens are irrelevant.
 pub(crate) async fn balances(
     limiter: &RateLimiter,
     entity: &EntityId,
@@ -71,7 +71,7 @@ pub(crate) async fn balances(
     }
 }
 
-/// Reads shard 0, which knows the number of shards, and then the others, one by one.
+/// Reads shard 0, which stores the number of shards, and then the others, one by one.
 pub(super) async fn read(
     repository: &crate::repository::Repository,
     entity: &EntityId,
@@ -118,7 +118,7 @@ fn of_limit(limit: &Limit, images: &[Option<Image>], shards: u32, now: i64) -> L
     LimitBalance { name: limit.name().clone(), shards: (0..).zip(images).map(balance).collect() }
 }
 
-/// Time until `cost` would fit.
+/// Returns the time until `cost` would fit.
 pub(crate) fn wait(limits: &Limits, balances: &[LimitBalance], cost: &Cost) -> Result<Duration, ValidationError> {
     let cost = cost.resolve(limits)?;
     let waits = cost.iter().filter_map(|(name, tokens)| {
@@ -129,7 +129,7 @@ pub(crate) fn wait(limits: &Limits, balances: &[LimitBalance], cost: &Cost) -> R
     Ok(in_time(waits.max().unwrap_or(0)))
 }
 
-/// Ms as a duration.
+/// Converts ms to a duration.
 pub(super) fn in_time(ms: u128) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
 }

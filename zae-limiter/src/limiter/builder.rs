@@ -1,11 +1,11 @@
-//! Setting up a limiter: [`RateLimiterBuilder`].
+//! Builds a limiter: [`RateLimiterBuilder`].
 //!
-//! Settings are clamped, not refused: there is no value of a duration or a count that makes a limiter wrong, only
-//! slower or larger. So `build` cannot fail and needs no `Result`. What can be wrong about a setup (table, credentials,
-//! namespace) was found when the [`Repository`] was opened.
+//! Settings are clamped instead of refused: no duration or count makes a limiter incorrect, only slower or larger. So
+//! `build` cannot fail and needs no `Result`. Mistakes in the environment (table, credentials, namespace) were reported
+//! when the [`Repository`] was opened.
 //!
-//! Building connects nothing and spawns nothing. It notes the runtime that it is called on ([`HomeRuntime`]) and wraps
-//! the repository's clock so that it never runs further from DynamoDB's than the answers allow ([`StoreClock`]).
+//! Building neither connects nor spawns anything. It records the current runtime ([`HomeRuntime`]) and wraps the
+//! repository's clock to limit its deviation from DynamoDB's ([`StoreClock`]).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ use crate::{
     repository::Repository,
 };
 
-/// Sets up a [`RateLimiter`].
+/// Builder for a [`RateLimiter`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -49,29 +49,29 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Each setting can be left out. For one call, [`Acquire`](crate::Acquire) overrides deadline, policy, reserve and
+/// All settings are optional. For a single call, [`Acquire`](crate::Acquire) overrides deadline, policy, reserve and
 /// limits.
 #[must_use = "call `build`"]
 pub struct RateLimiterBuilder {
-    /// The namespace that the limiter will work on.
+    /// The namespace that the limiter works on.
     repository: Repository,
-    /// Bounds an acquire, and each write that somebody waits for.
+    /// Bounds an acquire, and each write that an acquire waits for.
     deadline: Duration,
-    /// Time that a settlement waits for a write to share.
+    /// Time that a settlement waits to share a write.
     flush_delay: Duration,
-    /// Bounds the asks in one lane's queue.
+    /// Bounds the number of asks in one lane's queue.
     max_waiting: usize,
-    /// Bounds the lanes, and through them the front and the local shares.
+    /// Bounds the number of lanes, and thereby the front and the local shares.
     max_lanes: u64,
-    /// Part of each limit, 0 to 1, that this process grants under [`OnUnavailable::Local`].
+    /// Fraction of each limit, 0 to 1, that this process grants under [`OnUnavailable::Local`].
     local_share: f64,
     /// The setting for debiting tokens ahead of use.
     reserve: Reserve,
-    /// Time from the write that debits a lot to its end.
+    /// Time from the write that debits a lot to its expiry.
     reserve_life: Duration,
     /// The policy that overrides the stored one.
     on_unavailable: Option<OnUnavailable>,
-    /// Limits where none are stored.
+    /// Limits that apply if none are stored.
     default_limits: Option<Limits>,
     /// The source of jitter and stamps.
     random: Random,
@@ -89,7 +89,7 @@ impl fmt::Debug for RateLimiterBuilder {
 }
 
 impl RateLimiterBuilder {
-    /// Starts with the defaults that each setter names.
+    /// Starts with the defaults documented at each setter.
     pub(super) fn new(repository: Repository) -> Self {
         Self {
             repository,
@@ -107,113 +107,113 @@ impl RateLimiterBuilder {
         }
     }
 
-    /// Bounds the duration of an acquire, resolving included. Default: [`DEFAULT_DEADLINE`], 250 ms.
+    /// Bounds the duration of an acquire, including resolving its limits. Default: [`DEFAULT_DEADLINE`], 250 ms.
     ///
-    /// A write that is not answered by then is followed in the background, and what it took for this acquire is given
-    /// back. So a short deadline costs grants during a slow spell, and never tokens for long. It should leave room for
-    /// a connection to be made: the first acquire of a process takes a TLS handshake, a batch read and a write.
+    /// A write that is unanswered at the deadline is followed in the background, and the tokens it took for this
+    /// acquire are given back. A short deadline therefore costs grants while the store is slow, but no tokens for long.
+    /// It should leave room for establishing a connection: the first acquire of a process takes a TLS handshake, a
+    /// batch read and a write.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Sets how long a settlement that nobody waits for may wait to share a write with others. Default:
-    /// [`DEFAULT_FLUSH_DELAY`], 50 ms. Where tokens are held in reserve and in use it is half of the
-    /// [`reserve_life`](RateLimiterBuilder::reserve_life), if that is longer: the reserve is filled up at least that
+    /// Sets the time that a settlement nobody awaits may wait to share a write with others. Default:
+    /// [`DEFAULT_FLUSH_DELAY`], 50 ms. While a lane's reserve is in use, it is half of the
+    /// [`reserve_life`](RateLimiterBuilder::reserve_life) if that is longer: the reserve is replenished at least that
     /// often.
     pub fn flush_delay(mut self, delay: Duration) -> Self {
         self.flush_delay = delay;
         self
     }
 
-    /// Bounds the number of acquires that may wait at one bucket; further ones are answered as overloaded. Default:
-    /// 10 000.
+    /// Bounds the number of acquires that may wait at one bucket; further ones fail as overloaded. Default: 10 000.
     ///
-    /// Such acquires fail with [`UnavailableReason::Overloaded`](crate::error::UnavailableReason::Overloaded), which
-    /// the outage policy applies to. One write serves up to 1024 of those that wait, so 10 000 are ten writes one after
-    /// the other: a longer queue would mostly be answered after its deadlines.
+    /// Such acquires fail with [`UnavailableReason::Overloaded`](crate::error::UnavailableReason::Overloaded), to which
+    /// the outage policy applies. One write serves up to 1024 waiting acquires, so 10 000 take ten consecutive writes:
+    /// most acquires in a longer queue would miss their deadlines.
     pub fn max_waiting(mut self, acquires: usize) -> Self {
         self.max_waiting = acquires.max(1);
         self
     }
 
     /// Bounds the number of buckets that are remembered. Default: 32 768 ([`DEFAULT_MAX_LANES`]). The buckets of the
-    /// entities served last come on top: of up to an eighth as many entities, and at most 4 096.
+    /// most recently served entities are kept in addition: of up to an eighth as many entities, and at most 4 096.
     ///
-    /// A remembered bucket costs up to 8 KiB of resident memory with glibc's allocator, everything that its first
-    /// acquire leaves behind included, so the default stays below 256 MiB. With mimalloc or jemalloc it is about 1 KiB;
-    /// a service with many more busy keys than the default does well to use one of them and raise the bound. A bucket
-    /// that was forgotten costs its next acquire one more call and nothing else.
+    /// A remembered bucket takes up to 8 KiB of resident memory with glibc's allocator, including everything that its
+    /// first acquire allocates, so the default stays below 256 MiB. With mimalloc or jemalloc it takes about 1 KiB; a
+    /// service with many more busy keys than the default should use one of them and raise the bound. Forgetting a
+    /// bucket only costs its next acquire one more call.
     pub fn max_lanes(mut self, lanes: u64) -> Self {
         self.max_lanes = lanes.max(1);
         self
     }
 
-    /// Sets the policy for when DynamoDB is unreachable, overriding the stored one. Default: the stored policy, else
-    /// block.
+    /// Sets the policy for when DynamoDB is unreachable, overriding the stored one. Default: the stored policy,
+    /// otherwise block.
     ///
-    /// The limiter's word holds for this process only. To change the policy of all clients at once, store one:
+    /// This setting applies to this process only. To change the policy of all clients at once, store one:
     /// [`Repository::set_system_defaults`](crate::Repository::set_system_defaults).
     pub fn on_unavailable(mut self, policy: OnUnavailable) -> Self {
         self.on_unavailable = Some(policy);
         self
     }
 
-    /// The part of each limit that this process grants by itself under [`OnUnavailable::Local`], between 0 and 1. With
-    /// N processes, 1/N keeps their sum within the limit. Default: 0.1.
+    /// Sets the fraction of each limit that this process grants by itself under [`OnUnavailable::Local`], between 0 and
+    /// 1. With N processes, 1/N keeps their sum within the limit. Default: 0.1.
     ///
-    /// Values outside are clamped, and one that is no number is 0. Of each limit at least one token is granted, so that
-    /// a small limit is not closed by a small share: with many processes and tiny limits the sum may exceed the limit.
+    /// Values outside this range are clamped, and NaN is 0. Each limit grants at least one token, so that a small share
+    /// does not close a small limit: with many processes and tiny limits, the sum may exceed the limit.
     pub fn local_share(mut self, share: f64) -> Self {
         self.local_share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         self
     }
 
-    /// Sets whether tokens may be debited ahead of use. Default: [`Reserve::Off`].
+    /// Enables debiting tokens ahead of use. Default: [`Reserve::Off`].
     ///
-    /// [`Reserve::Parents`] suits hierarchies, where many keys meet in one parent's item.
+    /// [`Reserve::Parents`] suits hierarchies in which many keys share one parent's item.
     pub fn reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = reserve;
         self
     }
 
     /// Sets the lifetime of tokens that were debited ahead: they are used in its first seven eighths, and returned in
-    /// its last. Longer saves writes, and widens the bound of [`Reserve`] by rate times life. Between 10 ms and a
-    /// minute; default: [`DEFAULT_RESERVE_LIFE`], one second.
+    /// its last. A longer lifetime saves writes, and widens the bound of [`Reserve`] by rate times lifetime. Between 10
+    /// ms and a minute; default: [`DEFAULT_RESERVE_LIFE`], one second.
     pub fn reserve_life(mut self, life: Duration) -> Self {
         self.reserve_life = life.clamp(Duration::from_millis(10), Duration::from_secs(60));
         self
     }
 
-    /// Sets the lowest level of limits: they hold for entities and resources for which the table stores none at any of
-    /// its four levels. They are not written to the table; buckets of them get a lifetime like those of stored
+    /// Sets the lowest level of limits: they apply to entities and resources for which the table stores none at any of
+    /// its four levels. They are not written to the table; their buckets get a lifetime, like buckets of stored
     /// defaults.
     pub fn default_limits(mut self, limits: impl Into<Limits>) -> Self {
         self.default_limits = Some(limits.into());
         self
     }
 
-    /// Hands over what could not be booked: settlements that DynamoDB did not take for five minutes, or for 30 s of
-    /// [`shutdown`](RateLimiter::shutdown), because it was too busy or could not be reached. It is called where
-    /// settlements are written, so it should return soon. Default: they are counted and warned of.
+    /// Sets a callback for settlements that could not be stored: DynamoDB was too busy or unreachable for five minutes,
+    /// or for 30 s after [`shutdown`](RateLimiter::shutdown). It is called by the task that writes settlements, so it
+    /// should return quickly. By default they are counted and logged as a warning.
     pub fn on_unsettled(mut self, take: impl Fn(Unsettled) + Send + Sync + 'static) -> Self {
         self.hand_over = HandOver(Some(Arc::new(take)));
         self
     }
 
-    /// Takes everything random from `seed`.
+    /// Seeds all random numbers.
     #[cfg(feature = "sim")]
     pub(crate) fn seed(mut self, seed: u64) -> Self {
         self.random = Random::seeded(seed);
         self
     }
 
-    /// The limiter. Nothing is sent yet.
+    /// Builds the limiter. Nothing is sent yet.
     ///
-    /// Everything that it does for longer than a call (connections, settlements) is done on the runtime that it is
-    /// built on; outside of any, on the first that asks it. So where a server has a runtime per worker, build it
-    /// before, on the program's own; a runtime that is kept but not run (a current-thread one outside of `block_on`) is
-    /// no place for it.
+    /// Everything that outlives a call (connections, settlements) runs on the runtime on which the limiter is built; if
+    /// it is built outside of a runtime, on the first one that calls it. If a server has a runtime per worker, build
+    /// the limiter earlier, on the program's own runtime. Do not build it on a runtime that is not always driven (such
+    /// as a current-thread runtime outside of `block_on`).
     pub fn build(self) -> RateLimiter {
         telemetry::describe();
         let options = EngineOptions {
@@ -269,7 +269,7 @@ mod tests {
         },
     };
 
-    /// Counted by what is still alive, wherever it may be kept.
+    /// Counts all live buckets, wherever they are kept.
     #[tokio::test]
     async fn buckets_beyond_the_bound_are_forgotten() {
         const BOUND: usize = 16;
@@ -287,7 +287,7 @@ mod tests {
             seen.push(Arc::downgrade(&limiter.inner.lanes.lane(key)));
         }
         limiter.shutdown().await;
-        // The cache frees evicted entries a little later.
+        // The cache frees evicted entries with a delay.
         (0..1_000).for_each(|_| limiter.inner.lanes.settle());
         let alive = seen.iter().filter(|lane| lane.strong_count() > 0).count();
         assert!((BOUND / 2..=BOUND + BOUND / 8).contains(&alive), "{alive} of {}", seen.len());

@@ -1,11 +1,11 @@
-//! Refusals that are known before anything is asked.
+//! Refusals that are known before anything else is computed.
 //!
-//! A layer that charges by the size of a body has to read the body before it knows the cost. A client that is over its
-//! limit would make it read megabytes for a refusal. So it may ask here first, with the least that the call can cost:
-//! if the bucket was seen within the last second and had less, the answer is the refusal that
-//! [`acquire_with`](RateLimiter::acquire_with) would have given.
+//! A layer that charges by the size of a body has to read the body before it knows the cost. A client over its limit
+//! could thereby make it read megabytes only to be refused. The layer may therefore check here first, with the minimum
+//! cost of the call: if the bucket was seen within the last second and had less, the result is the refusal that
+//! [`acquire_with`](RateLimiter::acquire_with) would have returned.
 //!
-//! Nothing here grants, and `None` promises nothing. The path is synchronous, takes two short locks, and counts a
+//! Nothing is granted here, and `None` guarantees nothing. The path is synchronous, takes two short locks, and counts a
 //! refusal exactly as the full path does.
 
 use tokio::time::Instant;
@@ -20,10 +20,9 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// Refuses `request` where that needs neither a call nor waiting: one of its buckets was seen a moment ago and had
-    /// too little. `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked. It asks
-    /// here first itself; this is for code that can save something by knowing early, such as the reading of a request's
-    /// body.
+    /// Refuses `request` if that takes neither a call nor waiting: one of its buckets was seen a moment ago and had too
+    /// few tokens. `None` only means that [`acquire_with`](RateLimiter::acquire_with) has to decide. `acquire_with`
+    /// itself checks this first; call it separately if an early answer saves work, such as reading a request's body.
     ///
     /// ```
     /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};

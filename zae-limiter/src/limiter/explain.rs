@@ -1,8 +1,8 @@
-//! The reasons of a decision before it is made.
+//! Explains a decision before it is made.
 //!
-//! Reads the levels and the buckets as they are now, past every cache, and decides as an acquire would: disabled before
-//! unsupported before missing limits, the entity before its parent, never before not yet. Nothing is taken, and nothing
-//! is promised: by the time the answer is read, others may have taken what it counts on.
+//! Reads the levels and the buckets as they are now, bypassing every cache, and decides as an acquire would: disabled
+//! before unsupported before missing limits, the entity before its parent, never before not yet. Nothing is taken or
+//! guaranteed: other processes may take the tokens before the result is used.
 
 use std::time::Duration;
 
@@ -32,16 +32,16 @@ impl From<ConfigSource> for LimitsLevel {
 }
 
 impl RateLimiter {
-    /// Explains what an acquire of `cost` by `entity` would meet now, and why: which limits apply, from which level,
-    /// what they hold, and whether it would pass; the same for the parent where the entity cascades.
+    /// Explains the outcome that an acquire of `cost` by `entity` would have now: the limits that apply, their level,
+    /// their balances, and the verdict; the same for the parent if the entity cascades.
     ///
-    /// Takes nothing. Two to four reads per bucket, strongly consistent but for the bucket itself; stored configuration
-    /// that this process remembers is forgotten first, so that the answer is about what is stored now.
+    /// Takes nothing. Makes two to four reads per bucket, strongly consistent except for the bucket itself;
+    /// configuration cached by this process is dropped first, so that the result reflects the stored state.
     ///
-    /// Cancel safe: it only reads, and what was forgotten is read again by the next acquire.
+    /// Cancel safe: it only reads, and the next acquire reads the dropped configuration again.
     ///
     /// # Errors
-    /// [`AcquireError::Invalid`] when the cost names a limit that does not apply, [`AcquireError::Repository`] when the
+    /// [`AcquireError::Invalid`] if the cost names a limit that does not apply, [`AcquireError::Repository`] if the
     /// table could not be read. Everything else is a [`Verdict`].
     pub async fn explain(
         &self,
@@ -72,14 +72,14 @@ impl RateLimiter {
             verdicts.push(verdict);
         }
         let verdict = strongest(verdicts);
-        // An entity that may not ask at all is told so, whatever it asks for.
+        // Reports that an entity is disabled or unsupported even if the cost is invalid.
         match invalid.filter(|_| matches!(verdict, Verdict::Passes | Verdict::NotYet { .. } | Verdict::Never)) {
             Some(invalid) => Err(invalid.into()),
             None => Ok(Explanation { verdict, buckets }),
         }
     }
 
-    /// The limits that apply: the stored ones, else the limiter's own.
+    /// Returns the limits that apply: the stored ones, otherwise the limiter's own.
     fn limits_of(&self, resolved: &Resolution) -> Option<Limits> {
         resolved.limits.clone().or_else(|| self.inner.default_limits.clone())
     }
@@ -123,7 +123,7 @@ impl RateLimiter {
             |name: &LimitName| asked.iter().find(|(asked, _)| asked == name).map_or(0, |(_, tokens)| *tokens);
         for (limit, balance) in limits.iter().zip(&balances) {
             let requested = requested(limit.name());
-            // A soft limit counts, and refuses nobody.
+            // A soft limit counts, but never refuses.
             let refuses = requested > 0 && !limit.is_soft();
             let wait = if refuses { balances::in_time(balance.wait(requested)) } else { Duration::ZERO };
             bucket.limits.push(LimitStatus {
@@ -150,7 +150,7 @@ fn configured((source, config): (ConfigSource, StoredConfig)) -> ConfiguredLevel
     }
 }
 
-/// The outcome by the answers of a bucket's limits.
+/// Derives the verdict from the statuses of a bucket's limits.
 fn judged(limits: &[LimitStatus]) -> Verdict {
     if limits.iter().any(|status| status.requested > status.limit.capacity() && !status.limit.is_soft()) {
         return Verdict::Never;
@@ -161,7 +161,7 @@ fn judged(limits: &[LimitStatus]) -> Verdict {
     }
 }
 
-/// The outcome of an acquire whose buckets answer so.
+/// Derives the verdict of an acquire from those of its buckets.
 fn strongest(verdicts: Vec<Verdict>) -> Verdict {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Disabled { level: DisabledLevel::Bucket, .. } => 2,

@@ -1,10 +1,10 @@
-//! The limits and lanes of an acquire: known from before, or resolved.
+//! Finds the limits and lanes of an acquire, in memory or in the table.
 //!
-//! Three stores are asked in order, each slower and larger than the one before: the front (one comparison, no wait),
-//! the repository's resolutions (a hash lookup), and the table (one BatchGetItem). What was found last is put into the
-//! front, so a busy caller meets the first one only.
+//! Three sources are tried in order, each slower and larger than the previous: the front (one comparison, no wait), the
+//! repository's resolutions (a hash lookup), and the table (one BatchGetItem). The result is stored in the front, so a
+//! busy caller only reaches the first.
 //!
-//! Limits that a call brings itself never enter the front: they hold for that call alone.
+//! Limits passed with a call never enter the front: they apply to that call alone.
 
 use std::sync::Arc;
 
@@ -22,28 +22,28 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// Returns the limits and lanes of the caller, where they are known without a call.
+    /// Returns the caller's limits and lanes, if they are known without a call.
     pub(super) fn known(&self, wish: &AcquireSpec) -> Option<Arc<ResolvedTargets>> {
         self.inner.front.get(&wish.entity, &wish.resource, wish.said.default_limits.as_ref())
     }
 
-    /// Tells if the bucket that is asked for failed lately. During an outage the breaker lets buckets without failures
-    /// try more often.
+    /// Tells if the requested bucket failed recently. During an outage, the breaker lets buckets without failures try
+    /// more often.
     pub(super) fn health_of(&self, wish: &AcquireSpec) -> BucketHealth {
         let fails = |resolved: Arc<ResolvedTargets>| resolved.child.lane().is_failing();
         if self.known(wish).is_none_or(fails) { BucketHealth::Doubtful } else { BucketHealth::Good }
     }
 
-    /// Makes the next acquires of those in `resolved` read their limits again.
+    /// Makes the next acquires of the targets in `resolved` read their limits again.
     pub(crate) fn forget(&self, resolved: &ResolvedTargets) {
         resolved.forget(&self.inner.repository);
     }
 
-    /// Finds limits and lanes, and teaches them to the front and, for outages, to the local shares.
+    /// Finds limits and lanes, and stores them in the front and, for outages, in the local shares.
     pub(crate) async fn resolve(&self, wish: &AcquireSpec) -> Result<Arc<ResolvedTargets>, Denied> {
         let inner = &self.inner;
         let defaults = wish.said.default_limits.as_ref();
-        // Limits given with the call are only this call's.
+        // Limits passed with the call apply to this call only.
         let known = || inner.front.get(&wish.entity, &wish.resource, defaults);
         if let Some(resolved) = wish.said.limits.is_none().then(known).flatten()
             && resolved.still_holds(&inner.repository, Instant::now())

@@ -1,26 +1,26 @@
-//! Tokens that were taken and are still open: [`Lease`].
+//! Tokens that were taken and are not yet settled: [`Lease`].
 //!
-//! A lease is one or two holds (child before parent), and the adjustments that its owner has noted. It starts open and
-//! is settled once: by [`commit`](Lease::commit), by [`roll_back`](Lease::roll_back), or by being dropped. Then each
-//! hold books its difference in the lane that it came from.
+//! A lease consists of one or two holds (child before parent), and the adjustments recorded by its owner. It starts
+//! open and is settled once: by [`commit`](Lease::commit), by [`roll_back`](Lease::roll_back), or by being dropped.
+//! Each hold then books its difference in the lane that it came from.
 //!
 //! # Why adjustments are kept and not written
 //!
-//! A model's response reports its usage several times while it streams. Each report would be a write. So `adjust` only
-//! sums up, and the sum is written with the commit. Until then the bucket shows the estimate, which is the safe side if
-//! the estimate was high; an adjustment upwards is never refused, because the work is done, and the balance may go into
-//! debt.
+//! A model's response reports its usage several times while it streams. Writing each report would be a write each, so
+//! `adjust` only adds them up, and the commit writes the sum. Until then the bucket shows the estimate, which is the
+//! safe side if the estimate was high. An upward adjustment is never refused, because the work is done, and the balance
+//! may go into debt.
 //!
 //! # Why dropping refunds
 //!
-//! The opposite default, keeping what a forgotten lease took, would turn each early return and each panic into
-//! consumption. Here forgetting to commit costs the refund's write and shows in `available`, which tests notice.
+//! The opposite default, which keeps the tokens of a forgotten lease, would turn each early return and each panic into
+//! consumption. With this default, forgetting to commit costs the refund's write and is visible in `available`, which
+//! tests notice.
 //!
 //! # Locking
 //!
-//! All state is under one `std` mutex that is never held across an await, so a lease can be shared in an `Arc` and
-//! adjusted from a body's poll function. Statuses are computed when first asked for, because most leases are never
-//! asked.
+//! All state is protected by one `std` mutex that is never held across an await, so a lease can be shared in an `Arc`
+//! and adjusted from a body's poll function. Statuses are computed on first use, because most leases never need them.
 
 mod consume;
 mod settle;
@@ -59,18 +59,19 @@ use crate::{
 pub enum LeaseOrigin {
     /// Tokens were taken from the table.
     Stored,
-    /// Granted without asking, because the store was away ([`OnUnavailable::Allow`](crate::OnUnavailable::Allow)).
+    /// Granted without consulting the store, which was unavailable
+    /// ([`OnUnavailable::Allow`](crate::OnUnavailable::Allow)).
     Blind,
-    /// Granted from this process's own share, because the store was away
+    /// Granted from this process's own share, because the store was unavailable
     /// ([`OnUnavailable::Local`](crate::OnUnavailable::Local)).
     Local,
 }
 
-/// Tokens that were taken from an entity's buckets (and its parent's), and are still open.
+/// Tokens that were taken from an entity's buckets (and its parent's), and are not yet settled.
 ///
-/// End it with [`commit`](Lease::commit), which keeps what was consumed and writes adjustments, or with
+/// End it with [`commit`](Lease::commit), which keeps the consumption and writes adjustments, or with
 /// [`roll_back`](Lease::roll_back), which gives everything back. A lease that is dropped without either is rolled back:
-/// work that failed or was cancelled costs nothing.
+/// failed or cancelled work costs nothing.
 ///
 /// All methods take `&self`, so a lease can be shared in an `Arc`; nothing blocks.
 ///
@@ -95,11 +96,11 @@ pub enum LeaseOrigin {
 /// ```
 #[must_use = "a lease that is dropped without `commit` gives its tokens back"]
 pub struct Lease {
-    /// Keeps the lanes alive, and takes more for [`Lease::consume`].
+    /// Keeps the lanes alive, and takes more tokens for [`Lease::consume`].
     limiter: RateLimiter,
     /// The buckets that were charged.
     whose: Whose,
-    /// Read from the holds when first asked for: most leases are never asked.
+    /// Computed from the holds on first use: most leases never need them.
     statuses: OnceLock<Box<[LimitStatus]>>,
     /// Holds and adjustments; never locked across an await.
     state: Mutex<LeaseState>,
@@ -107,9 +108,9 @@ pub struct Lease {
 
 /// The entities that were charged, and their buckets.
 enum Whose {
-    /// Buckets of the table.
+    /// Buckets in the table.
     Buckets(Arc<ResolvedTargets>),
-    /// None: the store was away.
+    /// None: the store was unavailable.
     Nowhere(Box<Blind>),
 }
 
@@ -117,7 +118,7 @@ enum Whose {
 pub(crate) struct Blind {
     /// The entity that was to be charged.
     pub(crate) entity: EntityId,
-    /// The resource that was asked for.
+    /// The requested resource.
     pub(crate) resource: ResourceName,
     /// The policy that granted it.
     pub(crate) origin: LeaseOrigin,
@@ -125,13 +126,13 @@ pub(crate) struct Blind {
     pub(crate) granted: Vec<(LimitName, i64)>,
 }
 
-/// The part of a lease that changes.
+/// The mutable part of a lease.
 struct LeaseState {
-    /// Tells if it was settled.
+    /// Tells if the lease was settled.
     phase: LeasePhase,
     /// Child before parent.
     holds: Holds,
-    /// Adjustments made since, in whole tokens.
+    /// Adjustments made so far, in whole tokens.
     deltas: Vec<(LimitName, i64)>,
 }
 
@@ -140,7 +141,7 @@ struct LeaseState {
 enum LeasePhase {
     /// Tokens are held.
     Open,
-    /// Committed or rolled back; whatever is asked of it now is an error or does nothing.
+    /// Committed or rolled back; further operations fail or do nothing.
     Settled,
 }
 
@@ -148,7 +149,7 @@ impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Lease");
         fields.field("entity", self.entity()).field("resource", self.resource()).field("origin", &self.origin());
-        // Somebody may print it from where it is locked.
+        // The lease may be printed while it is locked.
         if let Ok(state) = self.state.try_lock() {
             fields.field("phase", &state.phase);
         }
@@ -157,18 +158,18 @@ impl fmt::Debug for Lease {
 }
 
 impl Lease {
-    /// One of tokens that were taken from the buckets in `resolved`.
+    /// Creates a lease of tokens that were taken from the buckets in `resolved`.
     #[inline]
     pub(crate) fn of(limiter: RateLimiter, resolved: Arc<ResolvedTargets>, holds: Holds) -> Self {
         Self::new(limiter, Whose::Buckets(resolved), holds)
     }
 
-    /// One that no bucket knows of.
+    /// Creates a lease that is not backed by a bucket.
     pub(crate) fn blind(limiter: RateLimiter, blind: Blind) -> Self {
         Self::new(limiter, Whose::Nowhere(Box::new(blind)), Holds::new())
     }
 
-    /// Starts open and without adjustments.
+    /// Creates an open lease without adjustments.
     #[inline]
     fn new(limiter: RateLimiter, whose: Whose, holds: Holds) -> Self {
         let state = LeaseState { phase: LeasePhase::Open, holds, deltas: Vec::new() };
@@ -183,7 +184,7 @@ impl Lease {
         }
     }
 
-    /// Locks the state; a panic elsewhere does not keep a lease from being settled.
+    /// Locks the state; a lease can be settled even after a panic elsewhere.
     fn lock(&self) -> MutexGuard<'_, LeaseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,7 +197,7 @@ impl Lease {
         }
     }
 
-    /// Returns the parent that was charged too, when the entity cascades.
+    /// Returns the parent that was also charged, if the entity cascades.
     pub fn parent(&self) -> Option<&EntityId> {
         match &self.whose {
             Whose::Buckets(resolved) if self.lock().holds.len() > 1 => {
@@ -206,7 +207,7 @@ impl Lease {
         }
     }
 
-    /// Returns the resource that it was charged for.
+    /// Returns the resource that was charged.
     pub fn resource(&self) -> &ResourceName {
         match &self.whose {
             Whose::Buckets(resolved) => resolved.child.resource(),
@@ -214,7 +215,7 @@ impl Lease {
         }
     }
 
-    /// Returns the origin of the lease, which tells whether the table was asked.
+    /// Returns the origin of the lease, which tells if the table was consulted.
     pub fn origin(&self) -> LeaseOrigin {
         match &self.whose {
             Whose::Buckets(_) => LeaseOrigin::Stored,
@@ -222,15 +223,15 @@ impl Lease {
         }
     }
 
-    /// Every limit's status right after the grant, the entity's before its parent's; empty for a blind lease.
+    /// Returns every limit's status right after the grant, the entity's before its parent's; empty for a blind lease.
     ///
-    /// [`LimitStatus::available`] is what the write's answer showed, in whole tokens, rounded down. From a reserve it
-    /// is what the bucket held when it was last seen, plus what the reserve holds, so it may be up to a second old.
+    /// [`LimitStatus::available`] is the balance in the write's response, in whole tokens, rounded down. For a grant
+    /// from a reserve, it is the bucket's last known balance plus the reserve, so it may be up to a second old.
     pub fn statuses(&self) -> &[LimitStatus] {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }
 
-    /// The soft limits that the grant left in debt, by name: it was let through all the same.
+    /// Returns the names of the soft limits that the grant left in debt; it was admitted all the same.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -252,10 +253,10 @@ impl Lease {
         names
     }
 
-    /// Shows each limit with the whole tokens that were left right after the grant, as [`statuses`](Lease::statuses)
-    /// have them and in their order, without putting them together: for what is said in every response.
+    /// Passes each limit to `see` with the whole tokens that were left right after the grant, with the values and in
+    /// the order of [`statuses`](Lease::statuses), but without building them: for headers of every response.
     ///
-    /// The lease is locked meanwhile: `see` must not ask it for anything.
+    /// The lease is locked meanwhile: `see` must not use it.
     #[doc(hidden)]
     pub fn left<T>(&self, see: impl for<'a> FnOnce(&mut (dyn Iterator<Item = (&'a Limit, i64)> + 'a)) -> T) -> T {
         if let Some(statuses) = self.statuses.get() {
@@ -264,14 +265,14 @@ impl Lease {
         see(&mut self.lock().holds.iter().flat_map(Hold::left))
     }
 
-    /// Whole tokens per limit that the lease stands for, adjustments included; each level is counted once.
+    /// Returns the whole tokens per limit that the lease stands for, adjustments included; each level is counted once.
     ///
-    /// Negative sums cannot be: a lease never stands for less than nothing.
+    /// Sums are never negative: a lease cannot stand for less than nothing.
     pub fn consumed(&self) -> BTreeMap<LimitName, i64> {
         let mut sums: BTreeMap<LimitName, i64> = self.granted_blindly().iter().cloned().collect();
         let state = self.lock();
         for (name, taken) in state.holds.iter().flat_map(Hold::taken) {
-            // The same amount was taken at each level that knows the limit.
+            // The same amount was taken at each level that has the limit.
             let entry = sums.entry(name.clone()).or_default();
             *entry = (*entry).max(taken / MILLI);
         }

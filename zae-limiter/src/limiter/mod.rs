@@ -1,30 +1,31 @@
-//! The limiter's face: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
+//! The public interface: [`RateLimiter`], its [`RateLimiterBuilder`], and one [`Acquire`].
 //!
 //! This is the only floor that users see. It turns calls into requests for the engine and the engine's answers into
-//! leases and errors, and adds what belongs to no bucket: deadlines, outage policies, metrics, and moving work to the
-//! limiter's own runtime. The way of an acquire:
+//! leases and errors, and adds everything that is not specific to a bucket: deadlines, outage policies, metrics, and
+//! moving work to the limiter's own runtime. The steps of an acquire:
 //!
 //! 1. [`RateLimiter::acquire_with`] checks the cost and looks in the front and the reserves. If both know the caller,
-//!    that is all: no call and no await.
-//! 2. The breaker decides whether the store may be asked (`boxed_through_lanes`, `acquire_through_lanes`).
+//!    this completes the acquire: no call and no await.
+//! 2. The breaker decides if the store may be called (`boxed_through_lanes`, `acquire_through_lanes`).
 //! 3. Limits and lanes come from the front, or are resolved (`known`), on the home runtime if the caller runs on
 //!    another.
-//! 4. [`acquire`] asks the lanes of the entity and its parent at once.
-//! 5. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage goes to the policy (`outage`).
+//! 4. [`acquire`] asks the lanes of the entity and its parent concurrently.
+//! 5. The holds become a [`Lease`]; a refusal becomes an [`AcquireError`]; an outage is handled by the policy
+//!    (`outage`).
 //!
-//! `early` refuses without a future what memory already knows, for layers that decide before they read a body.
-//! `queries` and `balances` read what is left without taking anything.
+//! `early` refuses from memory without a future, for layers that decide before they read a body. `queries` and
+//! `balances` read the remaining tokens without taking any.
 //!
 //! # Invariants
 //!
-//! - Everything that outlives a call is owned by `Inner`, so the last clone that is dropped ends it (I8).
-//! - One deadline covers all of 2 to 5. It is kept outside of the engine, so no room below can forget it (I7).
+//! - Everything that outlives a call is owned by `Inner`, so dropping the last clone ends it (I8).
+//! - One deadline covers steps 2 to 5. It is enforced outside of the engine, so no room below can forget it (I7).
 //! - A policy is applied in one place and only to [`Denied::Outage`]: no other error can become a grant.
 //!
 //! # Shape of the futures
 //!
-//! A grant from a reserve takes no call, so what it costs is what is copied and locked. Hence the first step is a plain
-//! function that `acquire_with` calls before it builds anything, and everything behind it is one boxed future: the
+//! A grant from a reserve makes no call, so its cost consists of copies and locks. The first step is therefore a plain
+//! function that `acquire_with` calls before it builds anything, and everything after it is one boxed future: the
 //! caller's own future stays small, and a grant from memory does not pay for the branches that it did not take.
 
 mod acquire;
@@ -62,14 +63,14 @@ pub use lease::{Lease, LeaseOrigin};
 pub use request::Acquire;
 pub use settlement::Settlement;
 
-/// Maximum duration of an acquire unless it is set otherwise.
+/// Default maximum duration of an acquire.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
-/// Time that a settlement waits to share a write with others unless the limiter is set otherwise.
+/// Default time that a settlement waits to share a write with others.
 pub const DEFAULT_FLUSH_DELAY: Duration = Duration::from_millis(50);
 
-/// Lifetime of tokens that were debited ahead of use unless the limiter is set otherwise.
+/// Default lifetime of tokens that were debited ahead of use.
 pub const DEFAULT_RESERVE_LIFE: Duration = Duration::from_secs(1);
-/// Number of buckets that a limiter remembers unless it is told otherwise: 256 MiB at 8 KiB each.
+/// Default number of buckets that a limiter remembers: 256 MiB at 8 KiB each.
 ///
 /// See [`RateLimiterBuilder::max_lanes`] for the cost of one.
 pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
@@ -96,11 +97,11 @@ pub const DEFAULT_MAX_LANES: u64 = 256 * 1024 / 8;
 /// # fn main() {}
 /// ```
 ///
-/// Clone it freely: a clone is a count of references, and clones share lanes, caches, breaker and runtime. One limiter
-/// for each [`Repository`] and process is the rule; two of them on the same table are correct but write each hot bucket
+/// Clone it freely: a clone only increments a reference count, and clones share lanes, caches, breaker and runtime. Use
+/// one limiter per [`Repository`] and process; two of them on the same table are correct but write each hot bucket
 /// twice as often, because lanes are not shared between them.
 ///
-/// End it with [`shutdown`](RateLimiter::shutdown), or what was adjusted in the last 50 ms may be lost with the
+/// End it with [`shutdown`](RateLimiter::shutdown); otherwise adjustments of the last 50 ms may be lost with the
 /// process.
 #[derive(Clone)]
 pub struct RateLimiter {
@@ -119,23 +120,23 @@ impl fmt::Debug for RateLimiter {
     }
 }
 
-/// Everything that clones of a limiter share. Dropped with the last of them, it ends what waits for others.
+/// The state that all clones of a limiter share. Dropping it releases those who wait for other work.
 struct Inner {
-    /// The namespace that it works on.
+    /// The namespace that the limiter works on.
     repository: Repository,
-    /// One queue for each bucket that was used lately.
+    /// One queue for each recently used bucket.
     lanes: Lanes,
     /// Limits and lanes of the busiest callers.
     front: Front,
     /// The last known limits, for outages under [`OnUnavailable::Local`].
     local: LocalShares,
-    /// The setting for acquires that say nothing about it.
+    /// The default setting for acquires.
     reserve: Reserve,
-    /// The longest that an acquire may take unless it says otherwise.
+    /// The default maximum duration of an acquire.
     deadline: Duration,
-    /// The policy that overrides the stored one; `None` leaves it to the stored one.
+    /// The policy that overrides the stored one; `None` for the stored one.
     on_unavailable: Option<OnUnavailable>,
-    /// The lowest level of limits: they hold where nothing is stored.
+    /// The lowest level of limits: they apply if nothing is stored.
     default_limits: Option<Limits>,
 }
 
@@ -146,7 +147,7 @@ impl Drop for Inner {
         if lanes > 0 && !shared.closing.has_begun() {
             tracing::info!(
                 lanes,
-                "the last handle of a limiter was dropped without `shutdown`; what is booked is written as long as \
+                "the last handle of a limiter was dropped without `shutdown`; queued settlements are written while \
                  the runtime lives"
             );
         }
@@ -168,8 +169,8 @@ impl From<&RateLimiter> for RateLimiter {
 }
 
 impl RateLimiter {
-    /// Returns a limiter with the default settings: a deadline of 250 ms, no reserve, the stored outage policy, else
-    /// block. Sends nothing yet; see [`RateLimiterBuilder::build`] for the runtime that it works on.
+    /// Creates a limiter with the default settings: a deadline of 250 ms, no reserve, the stored outage policy or
+    /// otherwise block. Sends nothing yet; see [`RateLimiterBuilder::build`] for the runtime on which it runs.
     pub fn new(repository: Repository) -> Self {
         Self::builder(repository).build()
     }
@@ -179,26 +180,26 @@ impl RateLimiter {
         RateLimiterBuilder::new(repository)
     }
 
-    /// Returns the repository that it works on, with which limits and entities are changed. Changes made through it and
-    /// its clones take effect on this limiter's next acquire, others' within a minute.
+    /// Returns the limiter's repository, with which limits and entities are changed. Changes made through it and its
+    /// clones take effect on this limiter's next acquire, others' within a minute.
     pub fn repository(&self) -> &Repository {
         &self.inner.repository
     }
 
-    /// Returns the longest that an acquire may take unless it says otherwise.
+    /// Returns the default maximum duration of an acquire.
     pub(crate) fn deadline(&self) -> Duration {
         self.inner.deadline
     }
 
-    /// Takes `cost` from the buckets of `entity` for `resource`, and from its parent's when it cascades.
+    /// Takes `cost` from the buckets of `entity` for `resource`, and from its parent's if it cascades.
     ///
     /// Amounts are whole tokens. The result is a [`Lease`]: keep it until the call is done, then commit it. The
-    /// arguments take names or text; text is validated first.
+    /// arguments accept typed names or text; text is validated first.
     ///
     /// Cancel-safe, as [`acquire_with`](RateLimiter::acquire_with) is. See [`RateLimiter`] for an example.
     ///
     /// # Errors
-    /// As [`acquire_with`](RateLimiter::acquire_with).
+    /// See [`acquire_with`](RateLimiter::acquire_with).
     pub async fn acquire(
         &self,
         entity: impl IntoName<EntityId>,
@@ -208,16 +209,16 @@ impl RateLimiter {
         self.acquire_with(Acquire::new(entity, resource, cost)?).await
     }
 
-    /// Takes what `request` asks for: from every limit of both targets, or from none.
+    /// Takes the tokens of `request` from every limit of all targets, or from none.
     ///
-    /// Cost, in DynamoDB calls: none from a reserve or if memory already refuses, one write from a known bucket, and
-    /// one batch read more on an entity's first acquire in this process. Acquires that wait for the same bucket share
+    /// DynamoDB calls: none from a reserve or if memory already refuses, one write for a known bucket, and one
+    /// additional batch read on an entity's first acquire in this process. Acquires that wait for the same bucket share
     /// their write.
     ///
-    /// Always answers within the request's deadline, else the limiter's. With [`OnUnavailable::Allow`] or
-    /// [`OnUnavailable::Local`] an outage ends in a grant, which [`Lease::origin`] tells apart.
+    /// Always returns within the request's deadline, or the limiter's by default. With [`OnUnavailable::Allow`] or
+    /// [`OnUnavailable::Local`], an outage results in a grant, which [`Lease::origin`] distinguishes.
     ///
-    /// Cancel-safe: dropping the future at any point leaves nothing taken, once the refund of what was under way has
+    /// Cancel-safe: dropping the future at any point leaves nothing taken, once the refund of a write under way has
     /// settled.
     ///
     /// ```
@@ -236,9 +237,9 @@ impl RateLimiter {
     /// ```
     ///
     /// # Errors
-    /// [`AcquireError::Exceeded`] when it would fit later, [`AcquireError::NeverFits`] when it never will,
-    /// [`AcquireError::Unavailable`] when the store could not be asked in time and the policy is to block,
-    /// [`AcquireError::Invalid`] and [`AcquireError::NoLimits`] when the request or the configuration is wrong.
+    /// [`AcquireError::Exceeded`] if it would fit later, [`AcquireError::NeverFits`] if it never will,
+    /// [`AcquireError::Unavailable`] if the store was unavailable and the policy is to block, [`AcquireError::Invalid`]
+    /// and [`AcquireError::NoLimits`] if the request or the configuration is wrong.
     #[expect(clippy::manual_async_fn, reason = "an async fn would move the request once more, for every grant")]
     pub fn acquire_with(&self, request: Acquire) -> impl Future<Output = Result<Lease, AcquireError>> + Send {
         async move {
@@ -250,9 +251,10 @@ impl RateLimiter {
         }
     }
 
-    /// Takes what `request` asks for from tokens debited ahead ([`Reserve`]), where that needs neither a call nor
-    /// waiting. `None` says nothing but that [`acquire_with`](RateLimiter::acquire_with) is to be asked: nothing was
-    /// taken. It asks here first itself; this is for code that has something cheaper to do than to make a future.
+    /// Takes the tokens of `request` from those debited ahead ([`Reserve`]), if that takes neither a call nor waiting.
+    /// `None` only means that [`acquire_with`](RateLimiter::acquire_with) has to decide: nothing was taken.
+    /// `acquire_with` itself tries this first; call it separately if there is a cheaper alternative to creating a
+    /// future.
     ///
     /// ```
     /// # use zae_limiter::{Acquire, AcquireError, Lease, RateLimiter};
@@ -268,16 +270,16 @@ impl RateLimiter {
         self.acquire_from_stock(request)
     }
 
-    /// Returns true if no lane has anything to do.
+    /// Returns true if no lane has any work.
     #[cfg(feature = "sim")]
     pub(crate) fn is_idle(&self) -> bool {
         self.inner.lanes.shared.tasks.is_empty()
     }
 
-    /// Writes everything that is still to be settled and waits until it is stored; afterwards every acquire is answered
-    /// as shutting down. Call it before the process ends: what was adjusted but not written is lost with it.
+    /// Writes all pending settlements and waits until they are stored; afterwards every acquire fails as shutting down.
+    /// Call it before the process ends: adjustments that are not written are lost with it.
     ///
-    /// Cancel-safe: dropped early, the writing goes on.
+    /// Cancel-safe: if it is dropped early, the writing continues.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,13 +1,14 @@
-//! Answers to acquires while the store cannot be asked.
+//! Handles acquires while the store is unavailable.
 //!
-//! Only failures that say something about the store's health get here. The policy is the request's, else the limiter's,
-//! else the one that is stored, as far as it was read before the outage, else to block. What a policy grants is counted
-//! in `zae_over_admission_tokens_total` as an estimate from above, since nobody knows what the table would have said.
+//! Only failures that indicate the store's health get here. The policy is the request's, otherwise the limiter's,
+//! otherwise the stored one as far as it was read before the outage, otherwise block. Tokens granted by a policy are
+//! counted in `zae_over_admission_tokens_total` as an upper estimate, because the table's decision is unknown.
 //!
-//! Three rules hold whatever the policy says:
+//! Three rules apply under every policy:
 //!
-//! - An outage is granted through, never a mistake: a missing table, a permission or a wrong request does not get here.
-//! - An entity that was disabled when it was last seen is refused, because an outage must not be a way around a ban.
+//! - Only an outage can become a grant, never a mistake: a missing table, a missing permission or an invalid request
+//!   does not get here.
+//! - An entity that was disabled when it was last seen is refused, because an outage must not lift a ban.
 //! - `Local` grants only from limits that this process has seen. A process that started during the outage knows none,
 //!   and blocks.
 
@@ -29,8 +30,8 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// Applies the policy for when the store cannot be asked: the request's, else the limiter's, else the one that was
-    /// last read from the table, else block.
+    /// Applies the outage policy: the request's, otherwise the limiter's, otherwise the one last read from the table,
+    /// otherwise block.
     ///
     /// A grant is a lease without a bucket: it can be adjusted and committed like any other, and nothing is written for
     /// it.
@@ -65,7 +66,7 @@ impl RateLimiter {
                     (Ending::Refused, Err(error))
                 }
                 Some(Err(error)) => (Ending::Error, Err(error)),
-                // Nothing is known of this entity's limits: there is no share to grant from.
+                // The limits of this entity are unknown, so there is no share to grant from.
                 None => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
             },
             OnUnavailable::Block => (Ending::Unavailable, Err(unavailable(wish, reason, source).into())),
@@ -75,8 +76,8 @@ impl RateLimiter {
         result
     }
 
-    /// Returns the entity that was switched off when it was last seen: the one that asks, or the parent that would be
-    /// charged too.
+    /// Returns the entity that was disabled when it was last seen: the requesting one, or the parent that would also be
+    /// charged.
     fn last_disabled(&self, wish: &AcquireSpec) -> Option<Disabled> {
         let Inner { repository, lanes, .. } = &*self.inner;
         let resource = &wish.resource;
@@ -91,7 +92,7 @@ impl RateLimiter {
     }
 }
 
-/// Builds the error that [`OnUnavailable::Block`] ends in.
+/// Builds the error of [`OnUnavailable::Block`].
 pub(super) fn unavailable(
     wish: &AcquireSpec,
     reason: UnavailableReason,

@@ -1,8 +1,8 @@
-//! Questions that take nothing: which limits apply, what is left, and when a cost fits.
+//! Queries that take nothing: the limits that apply, the available tokens, and the time until a cost fits.
 //!
 //! [`limits_for`](RateLimiter::limits_for) reads through the cache of limits. The other two read the bucket's items,
 //! eventually consistent, at half a read unit each, and are not cached: they are for dashboards and scripts. To decide
-//! about a call, acquire; whatever a query says can be gone by then.
+//! about a call, acquire; the result of a query may already be outdated.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// The limits that apply to `entity` and `resource`, from the four levels; `None` when nothing is stored.
+    /// Returns the limits that apply to `entity` and `resource`, from the four levels; `None` if nothing is stored.
     ///
     /// Cancel safe: it only reads.
     ///
-    /// From the first level that has any: the entity on this resource, the entity's default, the resource's default,
+    /// The first level that has any applies: the entity on this resource, the entity's default, the resource's default,
     /// the system's, and then the limiter's own [`default_limits`](crate::RateLimiterBuilder::default_limits). Levels
-    /// are not merged. Answers come from the cache that acquires use, so they may be a minute old after a change made
+    /// are not merged. Results come from the cache that acquires use, so they may be a minute old after a change made
     /// elsewhere.
     ///
     /// ```
@@ -41,8 +41,8 @@ impl RateLimiter {
     /// ```
     ///
     /// # Errors
-    /// [`AcquireError::Repository`] when the table could not be read, [`AcquireError::Unsupported`] when the
-    /// configuration uses a feature of newer clients.
+    /// [`AcquireError::Repository`] if the table could not be read, [`AcquireError::Unsupported`] if the configuration
+    /// uses a feature of newer clients.
     pub async fn limits_for(
         &self,
         entity: impl IntoName<EntityId>,
@@ -57,13 +57,13 @@ impl RateLimiter {
         }
     }
 
-    /// Whole tokens that `entity` could take from each limit now; negative in debt. A bucket that does not exist yet is
-    /// full. Parents are not looked at.
+    /// Returns the whole tokens that `entity` could take from each limit now; negative in debt. A bucket that does not
+    /// exist yet is full. Parents are ignored.
     ///
-    /// A sharded bucket is read shard by shard and summed up. Cancel-safe, as it only reads.
+    /// A sharded bucket is read shard by shard and summed up. Cancel-safe, because it only reads.
     ///
     /// # Errors
-    /// [`AcquireError::NoLimits`] when none apply, [`AcquireError::Repository`] when the table could not be read.
+    /// [`AcquireError::NoLimits`] if none apply, [`AcquireError::Repository`] if the table could not be read.
     pub async fn available(
         &self,
         entity: impl IntoName<EntityId>,
@@ -75,7 +75,7 @@ impl RateLimiter {
         Ok(balances.into_iter().map(|balance| (balance.name.clone(), balance.available())).collect())
     }
 
-    /// Returns the time until `cost` would fit, if nobody else takes tokens; zero when it fits now.
+    /// Returns the time until `cost` would fit if no other call takes tokens; zero if it fits now.
     ///
     /// Cancel safe: it only reads.
     ///
@@ -94,7 +94,7 @@ impl RateLimiter {
     /// ```
     ///
     /// # Errors
-    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] when the cost names a limit that does not
+    /// As [`available`](RateLimiter::available); [`AcquireError::Invalid`] if the cost names a limit that does not
     /// apply.
     pub async fn time_until_available(
         &self,

@@ -1,8 +1,7 @@
 //! One acquire with all its options: [`Acquire`].
 //!
-//! A builder that needs no `build`: names are validated by [`Acquire::new`], everything else is valid by its type, and
-//! the cost is checked when it is used. Options that are left out take the limiter's, so a request says only what is
-//! special about it.
+//! A builder that needs no `build`: [`Acquire::new`] validates names, everything else is valid by its type, and the
+//! cost is checked on use. Omitted options default to the limiter's, so a request only specifies its peculiarities.
 
 use std::time::Duration;
 
@@ -28,34 +27,34 @@ use crate::{
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
 ///
-/// It is `Clone`, and asking twice with the same value takes twice.
+/// It is `Clone`; acquiring twice with the same value takes twice.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[must_use = "nothing is taken until `RateLimiter::acquire_with` is given the request"]
 pub struct Acquire {
     /// The entity to limit.
     pub(super) entity: EntityId,
-    /// The resource that is asked for.
+    /// The requested resource.
     pub(super) resource: ResourceName,
-    /// The amount to take, unchecked yet.
+    /// The amount to take, not yet validated.
     pub(super) cost: Cost,
-    /// Limits of this call alone, in place of stored ones.
+    /// Limits of this call alone, instead of stored ones.
     pub(super) limits: Option<Limits>,
-    /// Limits for the case that none are stored; `None` for the limiter's own.
+    /// Limits to use if none are stored; `None` for the limiter's own.
     pub(super) default_limits: Option<Limits>,
-    /// The policy for outages; `None` for the limiter's own, else the stored one.
+    /// The policy for outages; `None` for the limiter's own or the stored one.
     pub(super) on_unavailable: Option<OnUnavailable>,
     /// The setting for tokens debited ahead; `None` for the limiter's own.
     pub(super) reserve: Option<Reserve>,
-    /// The longest that it may take; `None` for the limiter's own.
+    /// Maximum duration; `None` for the limiter's own.
     pub(super) deadline: Option<Duration>,
 }
 
 impl Acquire {
-    /// Takes `cost` from the buckets of `entity` for `resource`.
+    /// Creates a request for `cost` from the buckets of `entity` for `resource`.
     ///
     /// # Errors
-    /// [`ValidationError`] when the entity's id or the resource's name is invalid.
+    /// [`ValidationError`] if the entity's id or the resource's name is invalid.
     pub fn new(
         entity: impl IntoName<EntityId>,
         resource: impl IntoName<ResourceName>,
@@ -78,23 +77,23 @@ impl Acquire {
         &self.entity
     }
 
-    /// Returns the resource that is asked for.
+    /// Returns the requested resource.
     pub fn resource(&self) -> &ResourceName {
         &self.resource
     }
 
-    /// Sets limits for this call, in place of the stored ones, for the entity and its parent.
+    /// Sets limits for this call, replacing the stored ones, for the entity and its parent.
     ///
-    /// The buckets are brought in line with them: their parameters are written with this acquire. So give every call
-    /// for an entity and resource the same ones; two callers with different limits would rewrite each other's in turn,
-    /// a write each time, and neither would get a grant from memory. Limits that rarely change belong in the table. The
-    /// cache of limits is not used for such a call, and no reserve.
+    /// The buckets are updated to them: their parameters are written with this acquire. Use the same limits for every
+    /// call with the same entity and resource; two callers with different limits would keep rewriting each other's, a
+    /// write each time, and neither would be granted from memory. Limits that rarely change belong in the table. Such a
+    /// call uses neither the cache of limits nor a reserve.
     pub fn limits(mut self, limits: impl Into<Limits>) -> Self {
         self.limits = Some(limits.into());
         self
     }
 
-    /// Sets limits for the case that none are stored; they come before the limiter's own defaults.
+    /// Sets limits to use if none are stored; they take precedence over the limiter's own defaults.
     pub fn default_limits(mut self, limits: impl Into<Limits>) -> Self {
         self.default_limits = Some(limits.into());
         self
@@ -106,15 +105,15 @@ impl Acquire {
         self
     }
 
-    /// Sets whether tokens debited ahead of use will do, overriding the limiter's own setting. With [`Reserve::Off`]
-    /// the table decides, whatever other calls on the same bucket hold.
+    /// Selects if tokens debited ahead of use may be granted, overriding the limiter's own setting. With
+    /// [`Reserve::Off`] the table decides, whatever other calls on the same bucket hold.
     pub fn reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = Some(reserve);
         self
     }
 
-    /// Bounds its duration, resolving included; in place of the limiter's own deadline, shorter or longer. Where the
-    /// limits have to be read, the client's own timeouts hold for that, too.
+    /// Bounds its duration, including resolving its limits; overrides the limiter's own deadline, shorter or longer. If
+    /// the limits have to be read, the client's own timeouts apply too.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self

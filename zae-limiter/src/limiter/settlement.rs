@@ -1,8 +1,8 @@
-//! A settlement on its way to the table: [`Settlement`].
+//! A pending settlement: [`Settlement`].
 //!
 //! The work is queued in a lane when [`Lease::commit`](crate::Lease::commit) is called; this future only waits for the
-//! lane's answers, one for each bucket. Its first poll tells the lanes not to wait for others to share the write. So
-//! code that awaits pays one round trip, and code that does not pays nothing.
+//! lanes' answers, one for each bucket. Its first poll makes the lanes write without waiting for others to share the
+//! write. Code that awaits therefore pays one round trip, and code that does not pays nothing.
 
 use std::{
     fmt,
@@ -17,10 +17,10 @@ use crate::{
     error::{SettleError, SettleOutlook, StoreError},
 };
 
-/// A settlement on its way: resolves when it is stored in every bucket that it concerns.
+/// A pending settlement: resolves when it is stored in every bucket concerned.
 ///
-/// Cancel-safe: dropping it does not cancel the write, it only means that nobody is told. Resolves to [`SettleError`]
-/// when some bucket did not store it, with the outlook of the first that failed; the others are still waited for.
+/// Cancel-safe: dropping it does not cancel the write, but discards its result. Resolves to [`SettleError`] if a bucket
+/// did not store it, with the outlook of the first failure; the others are still awaited.
 ///
 /// ```
 /// use zae_limiter::{Lease, SettleError};
@@ -34,9 +34,9 @@ use crate::{
 /// }
 /// ```
 pub struct Settlement {
-    /// The lanes that have not answered yet; two at most.
+    /// The lanes that have not answered yet; at most two.
     booked: Vec<(Arc<Lane>, Booked)>,
-    /// True once the lanes were told not to wait for others.
+    /// True once the lanes were asked to write immediately.
     asked: bool,
     /// The first failure, kept until all lanes have answered.
     failed: Option<SettleError>,
@@ -49,7 +49,7 @@ impl fmt::Debug for Settlement {
 }
 
 impl Settlement {
-    /// Waits for `booked` in their lanes; for nothing where there are none.
+    /// Waits for `booked` in their lanes; resolves immediately if there are none.
     pub(super) fn of(booked: Vec<(Arc<Lane>, Booked)>) -> Self {
         Self { booked, asked: false, failed: None }
     }
@@ -62,7 +62,7 @@ impl Future for Settlement {
         let this = &mut *self;
         if !this.asked {
             this.asked = true;
-            // Somebody waits, so the write is not delayed to share it with others.
+            // The settlement is awaited, so its write is not delayed to share it with others.
             this.booked.iter().for_each(|(lane, _)| lane.flush());
         }
         while let Some((lane, booked)) = this.booked.last_mut() {

@@ -1,4 +1,4 @@
-//! Buckets whose stamp says that they are switched off, and whose configuration does not.
+//! Buckets that are marked as disabled although their configuration is not.
 
 use super::RateLimiter;
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// Asks the configuration, where only a bucket's stamp has refused. Returns true if it says otherwise: the stamp is
-    /// gone then, and the acquire is worth another try.
+    /// Reads the configuration if only a bucket's mark has refused. Returns true if the configuration is not disabled:
+    /// the mark is then removed, and the acquire can be retried.
     pub(super) async fn was_switched_on(&self, denied: &Denied) -> bool {
         let Denied::Error(AcquireError::Disabled(disabled)) = denied else { return false };
         if disabled.level != DisabledLevel::Bucket {

@@ -337,7 +337,7 @@ async fn what_cannot_be_called_is_an_error_before_anything_is_sent() {
     let open = |region: &str, url: &str| Repository::builder().region(region).endpoint_url(url).build();
     for (region, url, expected) in [
         ("", "localhost:8000", "the endpoint 'localhost:8000' lacks a scheme: did you mean http://localhost:8000?"),
-        ("us east 1", "http://localhost:1", "the region 'us east 1' is not a region's name: one looks like us-east-1"),
+        ("us east 1", "http://localhost:1", "the region 'us east 1' is not a region's name, such as us-east-1"),
     ] {
         let error = open(region, url).await.unwrap_err();
         assert!(matches!(error, RepositoryError::Connect(_)), "{error:?}");

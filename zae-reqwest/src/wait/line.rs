@@ -1,9 +1,9 @@
 //! First come, first served: [`Lines`].
 //!
-//! Those at the head of a line ask the limiter, all of them at once, so that one write can serve them together. How
-//! many that are grows with each one that is served, and halves when one is refused; and while somebody who was refused
-//! waits for tokens, nobody else comes to the head. So a line moves as fast as tokens come, whatever a round trip
-//! takes, and a large call cannot be overtaken for ever by small ones.
+//! The calls at the head of a line ask the limiter concurrently, so that one write can serve them together. Their
+//! number grows with each call that is served, and halves when one is refused. While a refused call waits for tokens,
+//! no other call moves to the head. So a line moves as fast as tokens are refilled, whatever the round-trip time, and
+//! small calls cannot keep overtaking a large one.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,11 +20,11 @@ use super::WaitReason;
 /// The entity and resource that a line is for.
 pub(crate) type Key = (EntityId, ResourceName);
 
-/// The most that ask at once.
+/// Maximum number of calls that ask concurrently.
 const MAX_HEADS: usize = 64;
 
-/// The lines of a process, one per entity and resource for which somebody waits. As many entries as there are different
-/// waiters, and gone with them.
+/// The lines of a process, one per entity and resource with waiting calls. The map has at most as many entries as there
+/// are waiters, and entries are removed with them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines(Arc<Mutex<HashMap<Key, Line>>>);
 
@@ -34,7 +34,7 @@ struct Line {
     queue: VecDeque<(u64, Option<Waker>)>,
     /// Number of places at the head.
     heads: usize,
-    /// Number of those that wait for tokens or for a pause to end.
+    /// Number of places at the head that wait for tokens or for a pause to end.
     blocked: usize,
     /// Bounds the number of places at the head.
     room: usize,
@@ -42,7 +42,7 @@ struct Line {
     reason: Option<(WaitReason, Instant)>,
 }
 
-/// A place in a line: first in its queue, then at its head. Dropped, it is given up.
+/// A place in a line: first in its queue, then at its head. Dropping it gives it up.
 #[derive(Debug)]
 pub(crate) struct QueuePlace {
     lines: Lines,
@@ -53,7 +53,7 @@ pub(crate) struct QueuePlace {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// In the queue, or called to the head without knowing it yet.
+    /// In the queue, or already called to the head but not yet notified.
     Queued,
     Asking,
     Blocked,
@@ -65,7 +65,7 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns true if somebody waits.
+    /// Returns true if a call is waiting.
     pub(crate) fn is_busy(&self, key: &Key) -> bool {
         self.lock().contains_key(key)
     }
@@ -88,7 +88,7 @@ impl Line {
         Self { next_ticket: 0, queue: VecDeque::new(), heads: 0, blocked: 0, room: 1, reason: None }
     }
 
-    /// Lets those come to the head for whom there is room.
+    /// Moves calls to the head while there is room.
     fn call(&mut self) {
         while self.blocked == 0 && self.heads < self.room {
             let Some((_, waker)) = self.queue.pop_front() else { return };
@@ -101,14 +101,14 @@ impl Line {
 }
 
 impl QueuePlace {
-    /// Returns true if it is at the head already; then it waits for nobody.
+    /// Returns true if it already is at the head; then it waits for no other call.
     pub(crate) fn is_at_head(&self) -> bool {
         self.lines.lock().get(&self.key).is_none_or(|line| line.queue.iter().all(|(ticket, _)| *ticket != self.ticket))
     }
 
     /// Waits until it is at the head.
     ///
-    /// Cancel-safe: dropped, nothing has changed.
+    /// Cancel-safe: if it is dropped, nothing has changed.
     pub(crate) async fn head(&mut self) {
         poll_fn(|context| {
             let mut lines = self.lines.lock();
@@ -128,7 +128,7 @@ impl QueuePlace {
         }
     }
 
-    /// At the head, it has to wait for this: nobody else comes to the head meanwhile.
+    /// Records that the place at the head has to wait; no other call moves to the head meanwhile.
     pub(crate) fn blocked(&mut self, reason: &WaitReason, until: Instant) {
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(&self.key) else { return };
@@ -140,7 +140,7 @@ impl QueuePlace {
         line.reason = Some((reason.clone(), until));
     }
 
-    /// It has what it came for, and leaves.
+    /// Records that the call was served, and leaves the line.
     pub(crate) fn served(mut self) {
         let mut lines = self.lines.lock();
         if let Some(line) = lines.get_mut(&self.key) {
@@ -153,8 +153,8 @@ impl QueuePlace {
         self.stage = Stage::Served;
     }
 
-    /// Returns the reason for which those at the head wait, and the time until which they do; `None` when none of them
-    /// does.
+    /// Returns the reason for which the places at the head wait, and the time until which they do; `None` if none of
+    /// them waits.
     pub(crate) fn reason(&self) -> Option<(WaitReason, Instant)> {
         self.lines.lock().get(&self.key).filter(|line| line.blocked > 0).and_then(|line| line.reason.clone())
     }

@@ -1,7 +1,7 @@
 //! Waiting for tokens, and for pauses to end: [`Wait`], [`WaitReason`].
 //!
-//! Per entity and resource there is one line in a process, first come, first served. Between processes, jitter keeps
-//! those at the heads of their lines from asking at the same moment.
+//! A process has one line per entity and resource, first come, first served. Between processes, jitter keeps the heads
+//! of lines from asking at the same moment.
 
 mod line;
 
@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub(crate) use line::{Lines, QueuePlace};
 use zae_tower::{EntityId, ResourceName, zae_limiter::error::RateLimitExceeded};
 
-/// The shortest and the longest jitter.
+/// The minimum and the maximum jitter.
 const JITTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(2));
 
 /// The reason why a call waits.
@@ -23,17 +23,17 @@ pub enum WaitReason {
     Limit(Arc<RateLimitExceeded>),
     /// The provider asked for a pause, of this process or of another one on the same table.
     Provider {
-        /// The provider's answer, in short: `429`.
+        /// The provider's answer in short: `429`.
         said: Arc<str>,
     },
-    /// Others came first.
+    /// Other calls are ahead in the line.
     Line,
-    /// The store could not be asked, and is asked again.
+    /// The store was unreachable and is retried.
     Store,
 }
 
 impl WaitReason {
-    /// The word for metrics: `limit`, `provider`, `line`, `store`.
+    /// Returns the label for metrics: `limit`, `provider`, `line`, `store`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Limit(_) => "limit",
@@ -53,12 +53,12 @@ impl fmt::Display for WaitReason {
             }
             Self::Provider { said } => write!(f, "the provider asked for a pause ({said})"),
             Self::Line => f.write_str("others came first"),
-            Self::Store => f.write_str("DynamoDB could not be asked"),
+            Self::Store => f.write_str("DynamoDB is unavailable"),
         }
     }
 }
 
-/// A wait that begins. A call may wait several times, for several reasons.
+/// The start of a wait. A call may wait several times, for different reasons.
 ///
 /// See [`OutgoingLimit::on_wait`](crate::OutgoingLimit::on_wait) for an example.
 #[derive(Clone, Debug)]
@@ -70,13 +70,13 @@ pub struct Wait<'a> {
     pub resource: &'a ResourceName,
     /// The reason for the wait.
     pub reason: &'a WaitReason,
-    /// Time that the wait will take, jitter included; for [`WaitReason::Line`], the time that it may take.
+    /// Expected duration of the wait, jitter included; for [`WaitReason::Line`], its maximum.
     pub expected: Duration,
     /// Time that the call has waited before.
     pub waited: Duration,
 }
 
-/// `wait`, and up to a tenth of it more.
+/// Returns `wait` plus up to a tenth of it.
 pub(crate) fn jittered(wait: Duration) -> Duration {
     let most = (wait / 10).clamp(JITTER.0, JITTER.1);
     wait + most.mul_f64(rand::random::<f64>())

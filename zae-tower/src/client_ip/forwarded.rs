@@ -4,14 +4,15 @@
 //! Forwarded: for=192.0.2.43;proto=https, for="[2001:db8::1]:4711"
 //! ```
 //!
-//! Each proxy appends an element. The client is found from the right: elements of trusted proxies are believed, and the
-//! first address that is not one of them is the client's. What stands left of it is the client's own claim.
+//! Each proxy appends an element. The client is searched from the right: elements of trusted proxies are believed, and
+//! the first address that does not belong to a trusted proxy is the client's. Everything to its left is the client's
+//! own claim.
 
-/// The `for` values of the elements, in order, unquoted; empty for an element that has none.
+/// Returns the `for` values of the elements, in order and unquoted; empty for an element that has none.
 ///
-/// The whole field is read strictly from the left, for a quotation mark that a client left open must not swallow what a
-/// proxy appended: such a field is an error. One leniency: `:`, `[` and `]` may stand outside quotes, where proxies put
-/// them.
+/// Parses the whole field strictly from the left, because a quotation mark left open by a client must not swallow what
+/// a proxy appended: such a field is an error. One exception: `:`, `[` and `]` may appear outside quotes, because
+/// proxies write them that way.
 pub(super) fn for_nodes(field: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
     let mut reader = Reader { rest: field };
     let mut nodes = Vec::new();
@@ -64,7 +65,7 @@ impl<'a> Reader<'a> {
         for &byte in self.rest {
             match byte {
                 _ if escaped => escaped = false,
-                // The backslash stays in the value: no address has one, so such a value is refused as an address.
+                // The backslash stays in the value. No address contains one, so the value is rejected as an address.
                 b'\\' => escaped = true,
                 b'"' => {
                     let value = &self.rest[..length];
@@ -78,7 +79,7 @@ impl<'a> Reader<'a> {
         Err("a quotation mark is not closed")
     }
 
-    /// Takes bytes as long as they are `wanted`.
+    /// Takes bytes while they are `wanted`.
     fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let length = self.rest.iter().take_while(|byte| wanted(**byte)).count();
         let (taken, rest) = self.rest.split_at(length);

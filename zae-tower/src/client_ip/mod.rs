@@ -1,12 +1,12 @@
-//! The address that a request really came from: [`TrustedProxies`], and the entity that an address is ([`ip_entity`]).
+//! The address from which a request originates, [`TrustedProxies`], and the entity for an address, [`ip_entity`].
 //!
-//! A limit by address is only as good as the address. Behind a proxy the peer is the proxy, and the header in which it
-//! names the client is one that any client can send. So the walk begins at the one address that cannot be faked, the
-//! peer's, and goes from the right through the entries that trusted proxies appended; the first that is not one of them
-//! is the client. Everything left of it is the client's own claim, and is not even parsed.
+//! A limit by address is only as good as the address. Behind a proxy, the peer is the proxy, and any client can send
+//! the header in which the proxy names its client. The walk therefore starts at the one address that cannot be forged,
+//! the peer's, and proceeds from the right through the entries that trusted proxies appended. The first address that is
+//! not a trusted proxy is the client. Everything to its left is the client's own claim and is not even parsed.
 //!
-//! An entry that cannot be read within that stretch is an error, not a reason to fall back: falling back to the proxy's
-//! address would put all its clients into one bucket, and skipping the entry would let a client choose the next.
+//! An unreadable entry within that stretch is an error instead of a reason to fall back. Falling back to the proxy's
+//! address would put all its clients into one bucket, and skipping the entry would let a client choose the next one.
 
 mod entity;
 mod forwarded;
@@ -33,7 +33,7 @@ const MAX_HOPS: usize = 32;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// A header in which proxies say who asked them.
+/// A header in which proxies name their clients.
 ///
 /// See [`TrustedProxies`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,15 +64,16 @@ impl fmt::Display for ForwardingHeader {
     }
 }
 
-/// A forwarding header that a trusted proxy sent cannot be used; a reason to answer 400.
+/// A forwarding header sent by a trusted proxy is unusable. The request is answered with 400.
 ///
-/// The message names the header and the place, never the value.
+/// The message names the header and the position, never the value.
 ///
-/// Comes from [`client_ip`](crate::entity::client_ip), which answers with it; see [`TrustedProxies`] for its settings.
+/// Returned by [`client_ip`](crate::entity::client_ip), which answers the request with it; see [`TrustedProxies`] for
+/// its settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadForwarded {
-    /// An entry that a trusted proxy vouches for is no address.
+    /// An entry that a trusted proxy appended is not an address.
     #[error("{header}: entry {from_the_right} from the right is not an IP address")]
     NotAnAddress {
         /// The header.
@@ -88,33 +89,33 @@ pub enum BadForwarded {
         /// Description of the problem.
         problem: &'static str,
     },
-    /// The header is too long to be honest.
+    /// The header is longer than any honest proxy chain makes it.
     #[error("{header} has more than {MAX_BYTES} bytes")]
     TooLong {
         /// The header.
         header: ForwardingHeader,
     },
-    /// More trusted proxies in a row than any request passes.
+    /// The header names more trusted proxies in a row than a request can plausibly pass.
     #[error("{header} names more than {MAX_HOPS} trusted proxies in a row")]
     TooManyHops {
         /// The header.
         header: ForwardingHeader,
     },
-    /// Both headers are there and lead to different clients: one of them is not the proxy's.
+    /// Both headers are present and lead to different clients, so one of them was not written by the proxy.
     #[error("X-Forwarded-For and Forwarded disagree about the client")]
     Disagree,
 }
 
 impl TrustedProxies {
-    /// Returns the address of the client: `peer` unless it is a trusted proxy, else the last address in the forwarding
+    /// Returns the client's address: `peer`, unless it is a trusted proxy, otherwise the last address in the forwarding
     /// headers that is not one.
     ///
-    /// `peer` is the other end of the connection; without it nothing can be trusted and the answer is `None`. Lines of
-    /// one header are joined and read from the right, and only as far as trusted proxies vouch for them: what a client
-    /// wrote further left is not looked at. A proxy that hides its client (`unknown`, an obfuscated name, an empty
-    /// entry, no `for`) speaks for it: the proxy's own address is the answer, and all its hidden clients are one.
+    /// `peer` is the other end of the connection. Without it nothing can be trusted and the result is `None`. The lines
+    /// of one header are joined and read from the right, only as far as trusted proxies vouch for them; anything
+    /// further left is the client's own and is ignored. If a proxy hides its client (`unknown`, an obfuscated name, an
+    /// empty entry, no `for`), the result is the proxy's own address, and all its hidden clients share it.
     ///
-    /// When both headers are there they must agree, unless [`only`](Self::only) says which one the proxies write.
+    /// If both headers are present, they must agree, unless [`only`](Self::only) names the one that the proxies write.
     ///
     /// ```
     /// use http::HeaderMap;
@@ -131,7 +132,7 @@ impl TrustedProxies {
     /// ```
     ///
     /// # Errors
-    /// [`BadForwarded`] when what trusted proxies vouch for cannot be read; never for an untrusted peer.
+    /// [`BadForwarded`] if the part that trusted proxies vouch for is unreadable; never for an untrusted peer.
     pub fn client_ip(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<Option<IpAddr>, BadForwarded> {
         let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return Ok(None) };
         if !self.trusts(peer) {

@@ -5,15 +5,15 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The other end of a connection, as reported by a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
-    /// Its address, IPv4 where it was written as IPv6.
+    /// Its address; IPv4 if it was written as an IPv4 address in IPv6 notation.
     Address(IpAddr),
     /// A client that the proxy does not name.
     Hidden,
 }
 
 impl Node {
-    /// Reads `192.0.2.43`, `192.0.2.43:47011`, `2001:db8::17`, `[2001:db8::17]`, `[2001:db8::17]:4711`, `unknown`,
-    /// `_obfuscated` (RFC 7239, section 6; an IPv6 address without brackets is how `X-Forwarded-For` has it).
+    /// Parses `192.0.2.43`, `192.0.2.43:47011`, `2001:db8::17`, `[2001:db8::17]`, `[2001:db8::17]:4711`, `unknown` and
+    /// `_obfuscated` (RFC 7239, section 6). `X-Forwarded-For` writes IPv6 addresses without brackets.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?.trim_matches([' ', '\t']);
         if text.is_empty() {
@@ -38,12 +38,12 @@ impl Node {
         if name.eq_ignore_ascii_case("unknown") || is_obfuscated(name) {
             return Some(Self::Hidden);
         }
-        // Not an address by itself, so it is one only if a port followed.
+        // The name alone is not an address, so it must be an address followed by a port.
         name.parse().ok().map(|address| Self::Address(IpAddr::V4(address)))
     }
 }
 
-/// Returns true for a port, or an obfuscated one.
+/// Returns true for a port number or an obfuscated port.
 fn is_port(text: &str) -> bool {
     let number = !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     (number && text.parse::<u16>().is_ok()) || is_obfuscated(text)

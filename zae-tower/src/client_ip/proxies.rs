@@ -6,10 +6,10 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::ForwardingHeader;
 
-/// The proxies whose word about their clients counts: networks or single addresses.
+/// The trusted proxies, as networks or single addresses. Only their forwarding headers count.
 ///
-/// List what stands directly before the service, and every proxy before that which is yours too. Whoever is in the list
-/// can choose the address that requests are counted under.
+/// List the proxy directly in front of the service and every further proxy that you run. Each listed host can choose
+/// the address that its requests are counted under.
 ///
 /// ```
 /// use zae_tower::entity::{ForwardingHeader, TrustedProxies};
@@ -19,13 +19,13 @@ use super::ForwardingHeader;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Networks whose addresses are believed.
+    /// Networks whose forwarding headers are believed.
     networks: Vec<IpNet>,
-    /// The headers that are read.
+    /// The headers to read.
     headers: &'static [ForwardingHeader],
 }
 
-/// An entry of the list is no network that can be trusted.
+/// An entry of the list is not a network that can be trusted.
 ///
 /// ```
 /// use zae_tower::entity::{InvalidProxy, TrustedProxies};
@@ -40,8 +40,8 @@ pub enum InvalidProxy {
         /// The entry, cut to 64 characters.
         entry: String,
     },
-    /// Everybody: then anybody could choose the address that they are counted under.
-    #[error("trusted proxy {entry:?} trusts every address, and so any client's word: name the proxies' own networks")]
+    /// The entry trusts every address, so any client could choose the address that it is counted under.
+    #[error("trusted proxy {entry:?} trusts every address, so clients could forge theirs: list your proxies only")]
     Everybody {
         /// The entry.
         entry: String,
@@ -49,17 +49,17 @@ pub enum InvalidProxy {
 }
 
 impl TrustedProxies {
-    /// The proxies in `entries`, each an address (`192.0.2.10`, `fd00::1`) or a network (`10.0.0.0/8`). None at all is
-    /// allowed: then the peer is always the client.
+    /// Creates the list from `entries`, each an address (`192.0.2.10`, `fd00::1`) or a network (`10.0.0.0/8`). An empty
+    /// list is allowed: the client is then always the peer.
     ///
     /// # Errors
-    /// [`InvalidProxy`] for the first entry that is neither, or that trusts everybody (`0.0.0.0/0`, `::/0`).
+    /// [`InvalidProxy`] for the first entry that is neither, or that matches every address (`0.0.0.0/0`, `::/0`).
     pub fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, InvalidProxy> {
         let networks = entries.into_iter().map(|entry| network(entry.as_ref())).collect::<Result<_, _>>()?;
         Ok(Self { networks, headers: &[ForwardingHeader::XForwardedFor, ForwardingHeader::Forwarded] })
     }
 
-    /// Reads only that header. Right where the proxies write one header and hand on the other as clients sent it.
+    /// Reads only that header. Use it if the proxies write one header and forward the other as clients sent it.
     #[must_use]
     pub fn only(self, header: ForwardingHeader) -> Self {
         let headers: &[ForwardingHeader] = match header {
@@ -79,7 +79,8 @@ impl TrustedProxies {
     }
 }
 
-/// A list separated by commas, as an environment variable has it: `10.0.0.0/8, fd00::/8`. Blank is nobody.
+/// Parses a comma-separated list, as in an environment variable: `10.0.0.0/8, fd00::/8`. A blank string is an empty
+/// list.
 impl FromStr for TrustedProxies {
     type Err = InvalidProxy;
     fn from_str(list: &str) -> Result<Self, Self::Err> {
@@ -87,7 +88,7 @@ impl FromStr for TrustedProxies {
     }
 }
 
-/// Reads one entry.
+/// Parses one entry.
 fn network(entry: &str) -> Result<IpNet, InvalidProxy> {
     let kept = || entry.chars().take(64).collect::<String>();
     let text = entry.trim();
@@ -99,7 +100,8 @@ fn network(entry: &str) -> Result<IpNet, InvalidProxy> {
     Ok(network)
 }
 
-/// An IPv4 network written as IPv6, `::ffff:10.0.0.0/104`, is the IPv4 network: addresses are compared in that form.
+/// Converts an IPv4 network in IPv6 notation, `::ffff:10.0.0.0/104`, to the IPv4 network, because addresses are
+/// compared in that form.
 fn unmapped(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network else { return network };
     let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));

@@ -35,11 +35,11 @@ fn client(peer: &str, lines: Lines<'_>) -> Result<Option<IpAddr>, BadForwarded> 
 fn a_client_cannot_choose_its_address() {
     // (peer, lines as they arrive, the address that counts)
     let table: &[(&str, Lines<'_>, &str)] = &[
-        // Straight from a client: headers mean nothing, readable or not.
+        // Directly from a client: headers are ignored, readable or not.
         ("203.0.113.7", &[(XFF, "1.1.1.1")], "203.0.113.7"),
         ("203.0.113.7", &[(XFF, "10.0.0.9")], "203.0.113.7"),
         ("203.0.113.7", &[(FWD, "for=\"")], "203.0.113.7"),
-        // Through a proxy: what it appended counts, what the client wrote before does not.
+        // Through a proxy: the entry it appended counts, the client's own entries do not.
         (PROXY, &[(XFF, "203.0.113.7")], "203.0.113.7"),
         (PROXY, &[(XFF, "1.1.1.1, 203.0.113.7")], "203.0.113.7"),
         (PROXY, &[(XFF, "garbage, 203.0.113.7")], "203.0.113.7"),
@@ -57,14 +57,14 @@ fn a_client_cannot_choose_its_address() {
         (PROXY, &[(XFF, "::ffff:203.0.113.7, ::ffff:10.1.2.3")], "203.0.113.7"),
         ("::ffff:10.0.0.1", &[(XFF, "203.0.113.7")], "203.0.113.7"),
         ("fd00::1", &[(XFF, "203.0.113.7")], "203.0.113.7"),
-        // The proxy hides the client: it speaks for it.
+        // The proxy hides its client, so the proxy's own address counts.
         (PROXY, &[(FWD, "for=1.1.1.1, for=unknown")], PROXY),
         (PROXY, &[(FWD, "for=1.1.1.1, for=_hidden, for=10.0.0.2")], "10.0.0.2"),
         (PROXY, &[(FWD, "for=1.1.1.1, proto=http")], PROXY),
         (PROXY, &[(XFF, "1.1.1.1, ")], PROXY),
         (PROXY, &[(XFF, "1.1.1.1, unknown")], PROXY),
         (PROXY, &[(XFF, "")], PROXY),
-        // Only proxies in it: the request began at the leftmost.
+        // Only proxies in the header: the request originates at the leftmost.
         (PROXY, &[(XFF, "10.0.0.3, 10.0.0.2")], "10.0.0.3"),
         (PROXY, &[], PROXY),
         // Both headers, in agreement.
@@ -87,7 +87,7 @@ fn what_a_trusted_proxy_sends_must_be_readable() {
         (&[(XFF, "203.0.113.7;203.0.113.8")], not_an_address(xff, 1)),
         (&[(FWD, "for=\"203.0.113.7\\\"\"")], not_an_address(fwd, 1)),
         (&[(FWD, "for=localhost")], not_an_address(fwd, 1)),
-        // A client's open quotation mark before what the proxy appended.
+        // A client leaves a quotation mark open before the entry that the proxy appended.
         (&[(FWD, "for=1.1.1.1;x=\", for=203.0.113.7")], open.clone()),
         (&[(FWD, "for=\"1.1.1.1"), (FWD, "for=203.0.113.7")], open),
         // The proxy writes one header, the client the other.
@@ -123,7 +123,7 @@ fn lists_are_bounded() {
     assert_eq!(client(PROXY, &[(XFF, &hops(31))]), Ok(Some(ip("203.0.113.7"))));
     let too_many = BadForwarded::TooManyHops { header: ForwardingHeader::XForwardedFor };
     assert_eq!(client(PROXY, &[(XFF, &hops(32))]), Err(too_many));
-    // The client's own entries may be many: they are not read.
+    // The client's own entries may be numerous: they are not read.
     let padded = format!("{}, 203.0.113.7", ["1.1.1.1"; 500].join(", "));
     assert_eq!(client(PROXY, &[(XFF, &padded)]), Ok(Some(ip("203.0.113.7"))));
 }

@@ -1,22 +1,22 @@
-//! The memory that buffered bodies may take in all: [`BodyBudget`].
+//! The total memory for buffered bodies: [`BodyBudget`].
 //!
-//! Extractors hold bodies in memory until the handler is done with them. A per-body limit alone would let many slow
-//! uploads add up, so their buffers are paid for by a common budget, by capacity, as they grow. When it is used up,
-//! further bodies are refused with 503 until others are done.
+//! Extractors hold bodies in memory until the handler is done with them. With a limit per body alone, many slow uploads
+//! would add up. Their buffers therefore draw on a shared budget as their capacity grows. While it is used up, further
+//! bodies are refused with 503.
 
 use std::sync::{
     Arc, LazyLock,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Maximum size of all buffered bodies of a program together, in bytes, unless a layer has a budget of its own.
+/// Maximum total size of a program's buffered bodies, in bytes, for layers without a budget of their own.
 pub const DEFAULT_BODY_BUDGET: usize = 256 * 1024 * 1024;
 
 static SHARED: LazyLock<BodyBudget> = LazyLock::new(|| BodyBudget::new(DEFAULT_BODY_BUDGET));
 
-/// Bounds the bytes that the bodies read by extractors may take together, over all requests; see
-/// [`ZaeLimit::body_budget`](crate::ZaeLimit::body_budget). A body counts as long as it is in memory, its handler's
-/// time included. Clones are the same budget, so that several layers can share one.
+/// Bounds the bytes that bodies read by extractors may occupy in total, over all requests; see
+/// [`ZaeLimit::body_budget`](crate::ZaeLimit::body_budget). A body counts as long as it is in memory, which includes
+/// the time in the handler. Clones share the budget, so several layers can use the same one.
 ///
 /// ```
 /// use zae_tower::extract::BodyBudget;
@@ -33,12 +33,12 @@ struct Counts {
 }
 
 impl BodyBudget {
-    /// A budget of so many bytes.
+    /// Creates a budget of that many bytes.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Counts { size: bytes, used: AtomicUsize::new(0) }))
     }
 
-    /// The one that all layers without one of their own share, of [`DEFAULT_BODY_BUDGET`] bytes.
+    /// Returns the budget of [`DEFAULT_BODY_BUDGET`] bytes shared by all layers without their own.
     pub(crate) fn shared() -> Self {
         SHARED.clone()
     }
@@ -59,7 +59,7 @@ impl BodyBudget {
     }
 }
 
-/// A buffer whose capacity is paid for by a budget, until it is dropped.
+/// A buffer whose capacity is drawn from a budget until it is dropped.
 #[derive(Debug)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,
@@ -80,7 +80,7 @@ impl Buffer {
         self.bytes.len()
     }
 
-    /// Appends `data`. The buffer grows to twice its size, and never beyond `most` where that is enough.
+    /// Appends `data`. The buffer doubles in size, but does not exceed `most` if that is sufficient.
     pub(super) fn push(&mut self, data: &[u8], most: usize) -> Result<(), UsedUp> {
         let needed = self.bytes.len() + data.len();
         if needed > self.paid {
@@ -95,7 +95,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// Gives back what was reserved and is not needed.
+    /// Returns the reserved but unused capacity.
     pub(super) fn shrunk(mut self) -> Self {
         self.bytes.shrink_to_fit();
         let surplus = self.paid - self.bytes.len();

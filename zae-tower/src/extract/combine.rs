@@ -1,13 +1,13 @@
-//! Extractors made of extractors: [`Or`], [`Map`].
+//! Extractors composed of other extractors: [`Or`], [`Map`].
 //!
-//! Both are ready at once if their parts are ([`Extract::AT_ONCE`]), so combining extractors does not cost the short
-//! way through the layer.
+//! Both are ready immediately if their parts are ([`Extract::AT_ONCE`]), so combined extractors can still use the
+//! layer's fast path.
 
 use std::{any::type_name, fmt, marker::PhantomData};
 
 use super::{Extract, Extracted, Extractor, IntoExtracted};
 
-/// The first of two extractors that finds something. Made by [`Extractor::or`].
+/// The first of two extractors that finds a value. Created by [`Extractor::or`].
 ///
 /// See [`Extractor`] for an example.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// An extractor whose finds are changed. Made by [`Extractor::map`].
+/// An extractor whose result is transformed. Created by [`Extractor::map`].
 ///
 /// See [`Extractor::map`] for an example.
 pub struct Map<X, F, O> {

@@ -1,12 +1,12 @@
-//! A request from which something could not be taken: [`ExtractError`].
+//! The error of an extractor: [`ExtractError`].
 
 use std::{fmt, time::Duration};
 
 use zae_limiter::ValidationError;
 
-/// Why a request has no usable identity, resource, cost or limits. It becomes the response.
+/// The reason why a request has no usable identity, resource, cost or limits. It becomes the response.
 ///
-/// The text is sent to the client and logged: say what is wrong, never the value itself.
+/// The text is sent to the client and logged: describe the problem, never include the value.
 ///
 /// ```
 /// use zae_tower::extract::ExtractError;
@@ -30,22 +30,22 @@ pub(crate) enum ExtractErrorKind {
 }
 
 impl ExtractError {
-    /// The request has a value that cannot be used: 400.
+    /// The request has an unusable value: 400.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self { kind: ExtractErrorKind::BadRequest, detail: detail.into() }
     }
 
-    /// The request does not say who sends it, or not credibly: 401.
+    /// The request has no credible identity: 401.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self { kind: ExtractErrorKind::Unauthorized, detail: detail.into() }
     }
 
-    /// The request is larger than the extractor reads: 413.
+    /// The request is larger than the extractor's limit: 413.
     pub fn content_too_large(detail: impl Into<String>) -> Self {
         Self { kind: ExtractErrorKind::ContentTooLarge, detail: detail.into() }
     }
 
-    /// The request asks for something that there is not: 404.
+    /// The request names something that does not exist: 404.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self { kind: ExtractErrorKind::NotFound, detail: detail.into() }
     }
@@ -60,9 +60,9 @@ impl ExtractError {
         Self { kind: ExtractErrorKind::Unavailable { retry_after }, detail: detail.into() }
     }
 
-    /// An extractor that asks the table is used without a layer.
+    /// An extractor that needs the table is used without a layer.
     pub(crate) fn unknown_resources() -> Self {
-        let detail = "the resources of the table are known within a ZaeLimit layer only; list them with `among`";
+        let detail = "the table's resources are only known within a ZaeLimit layer; list them with `among`";
         Self::unavailable(detail, Duration::from_secs(1))
     }
 
@@ -84,7 +84,7 @@ impl fmt::Display for ExtractError {
 
 impl std::error::Error for ExtractError {}
 
-/// A value that breaks a rule is a bad request; the message names the rule and leaves the value out.
+/// A value that violates a rule is a bad request; the message names the rule and omits the value.
 impl From<ValidationError> for ExtractError {
     fn from(error: ValidationError) -> Self {
         Self::bad_request(error.to_string())

@@ -7,7 +7,7 @@ use zae_limiter::{Cost, EntityId, Limits, ResourceName};
 use super::{Extract, ExtractError, Extracted, Extractor, found};
 use crate::request::RequestHead;
 
-/// Return types of closures: the value, an [`Option`] of it, or a [`Result`] of either whose error turns into an
+/// Return types of closures: a value, an [`Option`] of it, or a [`Result`] of either whose error converts into an
 /// [`ExtractError`] (as [`ValidationError`](zae_limiter::ValidationError) does).
 ///
 /// ```
@@ -22,10 +22,10 @@ use crate::request::RequestHead;
 pub trait IntoExtracted: Send {
     /// The value.
     type Value: Send + 'static;
-    /// The answer as an extractor gives it.
+    /// Converts the return value into an extractor's result.
     ///
     /// # Errors
-    /// The [`ExtractError`] that the closure found.
+    /// The [`ExtractError`] that the closure returned.
     fn into_extracted(self) -> Extracted<Self::Value>;
 }
 
@@ -56,7 +56,7 @@ impl<T: IntoExtracted, E: Into<ExtractError> + Send> IntoExtracted for Result<T,
     }
 }
 
-/// A closure as an extractor. Made by [`entity::from_fn`](crate::entity::from_fn) and its siblings.
+/// A closure as an extractor. Created by [`entity::from_fn`](crate::entity::from_fn) and its siblings.
 ///
 /// See [`IntoExtracted`] for an example.
 pub struct FromFn<F, O> {
@@ -103,7 +103,7 @@ where
     }
 }
 
-/// A closure that returns a future, as an extractor. Made by [`entity::from_async_fn`](crate::entity::from_async_fn)
+/// A closure that returns a future, as an extractor. Created by [`entity::from_async_fn`](crate::entity::from_async_fn)
 /// and its siblings.
 ///
 /// See [`entity::from_async_fn`](crate::entity::from_async_fn) for an example.

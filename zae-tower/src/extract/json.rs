@@ -11,8 +11,8 @@ use super::{
     reading::{BodyRules, Names},
 };
 
-/// The place of a text in JSON bodies, for adapters: see [`resource::json_field`](crate::resource::json_field) for the
-/// names of places, and for what is read.
+/// The location of a text in JSON bodies, for adapters; see [`resource::json_field`](crate::resource::json_field) for
+/// the syntax of locations and for the bodies that are read.
 ///
 /// ```
 /// use http::{HeaderMap, header::CONTENT_TYPE};
@@ -28,15 +28,15 @@ use super::{
 pub struct BodyText(Pointer);
 
 impl BodyText {
-    /// The member `name`, or the place that a JSON pointer points to.
+    /// Creates it for the member `name`, or for the location that a JSON pointer names.
     pub fn at(name: &'static str) -> Self {
         Self(Pointer::new(name))
     }
 
-    /// The text that stands there in `body`; `None` where there is none, or the body is not meant to be JSON.
+    /// Returns the text at that location in `body`; `None` if there is none or the body is not meant to be JSON.
     ///
     /// # Errors
-    /// [`ExtractError`] (400) where the body is meant to be JSON and cannot be read, or not in one way only.
+    /// [`ExtractError`] (400) if the body is meant to be JSON but is malformed or ambiguous.
     pub fn find(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, ExtractError> {
         if body.is_empty() {
             return Ok(None);
@@ -49,7 +49,7 @@ impl BodyText {
     }
 }
 
-/// A member of a JSON body. Made by [`resource::json_field`](crate::resource::json_field).
+/// Extracts a member of a JSON body. Created by [`resource::json_field`](crate::resource::json_field).
 ///
 /// ```
 /// use zae_tower::resource;
@@ -66,13 +66,13 @@ pub struct JsonField {
     missing: Otherwise,
 }
 
-/// The names that are resources of their own.
+/// The set of names that become resources of their own.
 #[derive(Clone, Debug)]
 enum Bound {
-    /// Those that have limits in the table.
+    /// Names with limits in the table.
     Configured,
     Among(HashSet<ResourceName>),
-    /// Whatever clients think of.
+    /// Any name that a client sends.
     Any,
 }
 
@@ -94,43 +94,42 @@ impl JsonField {
         }
     }
 
-    /// Only these names are resources of their own, in place of those that have limits in the table. They are written
-    /// as clients write them, and mapped by [`ResourceName::from_model`]; case matters.
+    /// Restricts the names that become resources of their own to these, instead of those with limits in the table.
+    /// Write them as clients do; [`ResourceName::from_model`] maps them. Case matters.
     pub fn among<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.names = Bound::Among(names.into_iter().map(|name| ResourceName::from_model(name.as_ref())).collect());
         self
     }
 
-    /// Every name is a resource of its own. **Clients then choose how many buckets they have**: each name that they
-    /// invent has a full one, and so does each parent. Only behind something that checks the name, or where a limit on
-    /// another resource bounds the sum.
+    /// Makes every name a resource of its own. **Clients then choose their number of buckets**: each name that they
+    /// invent has a full one, and so does each parent. Use it only behind a check of the name, or if a limit on another
+    /// resource bounds the sum.
     pub fn any_name_a_client_invents(mut self) -> Self {
         self.names = Bound::Any;
         self
     }
 
-    /// All names that are not resources of their own share this one. Without it, they are refused (404).
+    /// Lets all other names share this resource. Without it, they are refused (404).
     pub fn others_as(mut self, resource: impl AsRef<str>) -> Self {
         self.others = Otherwise::Resource(ResourceName::from_model(resource.as_ref()));
         self
     }
 
-    /// Requests without the member (no body, a body that is no JSON, `null`) share this resource. Without it, they are
-    /// refused (400). A body that is meant to be JSON and cannot be read is refused in any case.
+    /// Lets requests without the member (no body, a body that is not JSON, `null`) share this resource. Without it,
+    /// they are refused (400). A malformed body that is meant to be JSON is always refused.
     pub fn missing_as(mut self, resource: impl AsRef<str>) -> Self {
         self.missing = Otherwise::Resource(ResourceName::from_model(resource.as_ref()));
         self
     }
 
-    /// Asks `other` about requests without the member, in place of refusing them; see
-    /// [`missing_as`](JsonField::missing_as). Names that are not resources of their own are not among them.
+    /// Uses `other` for requests without the member instead of refusing them; see
+    /// [`missing_as`](JsonField::missing_as). It does not apply to names that are not resources of their own.
     pub fn or<X: Extractor<Output = ResourceName>>(mut self, other: X) -> Or<Self, X> {
         self.missing = Otherwise::Absent;
         Or::new(self, other)
     }
 
-    /// The largest body that is read, in bytes; [`DEFAULT_BODY_LIMIT`](crate::llm::DEFAULT_BODY_LIMIT) if it is not
-    /// set.
+    /// Sets the maximum size of a body, in bytes; [`DEFAULT_BODY_LIMIT`](crate::llm::DEFAULT_BODY_LIMIT) by default.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self

@@ -1,9 +1,9 @@
-//! Taking who, what and how much out of a request: [`Extract`].
+//! Extracts entity, resource, cost and limits from a request: [`Extract`].
 //!
-//! An extractor answers in one of three ways: found, absent (`None`), or an [`ExtractError`] that becomes the response.
+//! An extractor has one of three results: a value, absent (`None`), or an [`ExtractError`] that becomes the response.
 //! Most programs need no implementation of their own: [`entity`](crate::entity), [`resource`](crate::resource) and
-//! [`cost`](crate::cost) have the usual ones and `from_fn`, and fixed values ([`EntityId`], [`ResourceName`], [`Cost`],
-//! [`Limits`]) are extractors too.
+//! [`cost`](crate::cost) provide the usual ones and `from_fn`, and fixed values ([`EntityId`], [`ResourceName`],
+//! [`Cost`], [`Limits`]) are extractors too.
 
 mod budget;
 mod combine;
@@ -34,12 +34,12 @@ pub use text::Header;
 pub(crate) use text::{header_name, header_text};
 use zae_limiter::{Cost, EntityId, Limits, ResourceName};
 
-/// An extractor's answer: found, absent, or bad.
+/// An extractor's result: a value, absent, or an error.
 pub type Extracted<T> = Result<Option<T>, ExtractError>;
 
-/// Something that extracts an [`Output`](Extractor::Output), and how it combines with others.
+/// The type of the extracted value, and the combinators.
 ///
-/// The extraction itself is [`Extract`], which is separate because it depends on the type of the request.
+/// The extraction itself is the trait [`Extract`], which is separate because it depends on the type of the request.
 ///
 /// ```
 /// use zae_tower::{entity, extract::Extractor};
@@ -49,7 +49,7 @@ pub trait Extractor: Send + Sync + 'static {
     /// The extracted value.
     type Output: Send + 'static;
 
-    /// Asks `other` when this one finds nothing. A bad value stays bad: `other` is not asked.
+    /// Falls back to `other` if this one finds nothing. An error stays an error: `other` is not consulted.
     fn or<X>(self, other: X) -> Or<Self, X>
     where
         Self: Sized,
@@ -58,7 +58,7 @@ pub trait Extractor: Send + Sync + 'static {
         Or::new(self, other)
     }
 
-    /// Changes what was found; `change` may also find it bad, see [`IntoExtracted`].
+    /// Transforms the extracted value; `change` may also reject it, see [`IntoExtracted`].
     ///
     /// ```
     /// use zae_tower::{EntityId, entity, extract::Extractor};
@@ -76,10 +76,11 @@ pub trait Extractor: Send + Sync + 'static {
 
 /// Extracts from requests of type `R`.
 ///
-/// The request is handed over exclusively so that the future is [`Send`] even when the body is not [`Sync`]. An
+/// The request is borrowed exclusively so that the future is [`Send`] even if the body is not [`Sync`]. An
 /// implementation that takes the body must put an equal one back.
 ///
-/// Cancel safety: the future is dropped when the client goes away; nothing has been taken from a bucket by then.
+/// Cancel safety: the future is dropped when the client disconnects; at that point nothing has been taken from a
+/// bucket.
 ///
 /// ```
 /// use zae_tower::{EntityId, extract::{Extract, Extracted, Extractor}};
@@ -98,16 +99,16 @@ pub trait Extractor: Send + Sync + 'static {
 /// }
 /// ```
 pub trait Extract<R>: Extractor {
-    /// True if the future is always ready when it is polled for the first time. Where this holds for all extractors, a
-    /// grant that needs no waiting either is given without a future. A future that turns out not to be ready is
-    /// dropped, and its extractor is asked again.
+    /// True if the future is always ready when it is first polled. If this holds for all extractors, a grant that needs
+    /// no waiting either is made without a future. A future that is not ready after all is dropped, and its extractor
+    /// runs again.
     #[doc(hidden)]
     const AT_ONCE: bool = false;
 
-    /// Looks into `request`.
+    /// Extracts the value from `request`.
     ///
     /// # Errors
-    /// [`ExtractError`] when the request has a value that cannot be used; it becomes the response.
+    /// [`ExtractError`] if the request has an unusable value; it becomes the response.
     fn extract(&self, request: &mut R) -> impl Future<Output = Extracted<Self::Output>> + Send;
 }
 
@@ -129,7 +130,7 @@ macro_rules! fixed {
 
 fixed!(EntityId, ResourceName, Cost, Limits);
 
-/// Finds nothing, so that what is stored applies; the default for explicit limits.
+/// Finds nothing, so that the stored limits apply; the default for explicit limits.
 ///
 /// Replaced by [`ZaeLimit::limits`](crate::ZaeLimit::limits); see [`limits`](crate::limits) for an example.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +156,7 @@ pub(crate) fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// The future of an extractor that needs not wait.
+/// Creates the future of an extractor that does not wait.
 pub(crate) fn found<T>(extracted: Extracted<T>) -> Ready<Extracted<T>> {
     ready(extracted)
 }

@@ -1,4 +1,4 @@
-//! Reading a request's body ahead of its handler: [`PeekBody`], [`Peeked`].
+//! Reads a request's body ahead of its handler: [`PeekBody`], [`Peeked`].
 
 use std::{
     future::{Future, poll_fn},
@@ -21,9 +21,8 @@ use super::{
 };
 use crate::{llm::LlmRequest, request::RequestHead};
 
-/// A request whose body extractors can read, and leave for the handler. [`http::Request`] is one where its body can be
-/// made of bytes, as `axum::body::Body` and `http_body_util::Full` can; for others there is
-/// [`Peeked`].
+/// A request whose body extractors can read and leave for the handler. [`http::Request`] implements it if its body can
+/// be created from bytes, as `axum::body::Body` and `http_body_util::Full` can; for others there is [`Peeked`].
 ///
 /// ```
 /// use zae_tower::{Cost, extract::{Extract, Extracted, Extractor, PeekBody}};
@@ -47,12 +46,12 @@ pub trait PeekBody: RequestHead {
     /// Reads the body, at most `limit` bytes, and leaves an equal one in its place.
     ///
     /// # Errors
-    /// [`ExtractError`] when the body is longer (413), breaks off (400), takes longer than the layer's
-    /// [`body_timeout`](crate::ZaeLimit::body_timeout) (408), or finds its
-    /// [`body_budget`](crate::ZaeLimit::body_budget) used up (503).
+    /// [`ExtractError`] if the body is longer (413), breaks off (400), takes longer than the layer's
+    /// [`body_timeout`](crate::ZaeLimit::body_timeout) (408), or exceeds its
+    /// [`body_budget`](crate::ZaeLimit::body_budget) (503).
     fn peek_body(&mut self, limit: usize) -> impl Future<Output = Result<Bytes, ExtractError>> + Send;
 
-    /// Puts another body in its place, of the same type of content.
+    /// Replaces the body with another of the same content type.
     fn replace_body(&mut self, body: Bytes);
 }
 
@@ -68,7 +67,7 @@ where
             return Err(too_large(limit));
         }
         let body = mem::replace(self.body_mut(), B::from(Bytes::new()));
-        // Until it is whole, there is none to leave for the handler.
+        // Until the body is complete, there is none to leave for the handler.
         self.extensions_mut().insert(BodyLost);
         let bytes = collect(body, limit, BodyRules::of(self)).await?;
         self.extensions_mut().remove::<BodyLost>();
@@ -84,7 +83,7 @@ where
     }
 }
 
-/// The mark of a request whose body was read in part, and cannot be handed on.
+/// Marks a request whose body was partially read and cannot be forwarded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLost;
 
@@ -94,7 +93,7 @@ fn too_large(limit: usize) -> ExtractError {
 
 /// Reads `body` to its end: at most `limit` bytes, within the time and the memory that `rules` allow.
 async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules) -> Result<Bytes, ExtractError> {
-    // The sender's own length is trusted only as far as it saves memory.
+    // The declared length is trusted only if it saves memory.
     let said = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
     let most = said.unwrap_or(limit).min(limit);
     let mut body = pin!(body);
@@ -102,7 +101,7 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules)
     let whole = async {
         while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
             let frame = frame.map_err(|_| ExtractError::bad_request("the request's body broke off"))?;
-            // Trailers: nobody sends them with JSON.
+            // Trailers: JSON requests have none.
             let Ok(data) = frame.into_data() else { continue };
             if buffer.len() + data.len() > limit {
                 return Err(too_large(limit));
@@ -123,10 +122,10 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize, rules: BodyRules)
     Ok(Bytes::from_owner(buffer.shrunk()))
 }
 
-/// A request's body that was read ahead, in the request's extensions while extractors look at it.
+/// A request's body that was read ahead of the handler, in the request's extensions while extractors run.
 ///
-/// An adapter whose requests are not [`PeekBody`] by themselves (because their bodies are not `Send`, say) reads the
-/// body before it asks the limiter, and leaves it here.
+/// An adapter whose requests do not implement [`PeekBody`] (because their bodies are not `Send`, for example) reads the
+/// body before it calls the limiter, and stores it here.
 ///
 /// ```
 /// use zae_tower::extract::Peeked;
@@ -140,26 +139,26 @@ pub struct Peeked {
 }
 
 impl Peeked {
-    /// A body, read.
+    /// Wraps a body that was read.
     pub fn new(bytes: Bytes) -> Self {
         let request = Arc::new(LlmRequest::from(bytes.clone()));
         Self { bytes, request }
     }
 
-    /// All of the body.
+    /// Returns the whole body.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The body as a request to a model, or other JSON.
+    /// Returns the body as a request to a model, or other JSON.
     pub fn request(&self) -> &LlmRequest {
         &self.request
     }
 
-    /// The body of `request`, from its extensions if it was read already.
+    /// Returns the body of `request`, from its extensions if it was already read.
     ///
     /// # Errors
-    /// As [`PeekBody::peek_body`].
+    /// See [`PeekBody::peek_body`].
     pub async fn of<R: PeekBody + Send>(request: &mut R, limit: usize) -> Result<Self, ExtractError> {
         if let Some(peeked) = request.extensions().get::<Self>() {
             return if peeked.bytes.len() <= limit { Ok(peeked.clone()) } else { Err(too_large(limit)) };

@@ -1,4 +1,4 @@
-//! A layer's rules for extractors that read a body: [`BodyRules`].
+//! The layer's rules for extractors that read a body: [`BodyRules`].
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -7,12 +7,12 @@ use zae_limiter::{Repository, ResourceName};
 use super::{BodyBudget, ExtractError};
 use crate::request::RequestHead;
 
-/// The time that a whole body may take to arrive, from when it is first asked for, unless the layer says otherwise.
+/// Maximum time for a whole body to arrive, from the first attempt to read it, unless the layer sets another.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The time that reading the table's names may take.
+/// Maximum time for reading the names from the table.
 const NAMES_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The layer's rules, in the extensions of a request while its extractors look at it.
+/// The layer's rules, in the extensions of a request while its extractors run.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyRules {
     pub(crate) timeout: Duration,
@@ -23,7 +23,7 @@ pub(crate) struct BodyRules {
 /// The resources that have limits in the table.
 pub(crate) enum Names {
     These(Arc<HashSet<ResourceName>>),
-    /// There is no layer, and so no table.
+    /// There is no layer and therefore no table.
     Unknown,
 }
 
@@ -34,7 +34,7 @@ impl Default for BodyRules {
 }
 
 impl BodyRules {
-    /// The rules for `request`; those of a layer without settings where it is in no layer.
+    /// Returns the rules for `request`; outside a layer, those of a layer with default settings.
     pub(crate) fn of(request: &impl RequestHead) -> Self {
         request.extensions().get().cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Header values as text, from people who may mean harm.
+//! Header values as text, from possibly malicious senders.
 
 use std::{future::Future, marker::PhantomData, str::FromStr};
 
@@ -7,13 +7,13 @@ use http::{HeaderMap, HeaderName};
 use super::{Extract, ExtractError, Extracted, Extractor, found};
 use crate::request::RequestHead;
 
-/// The longest header value that is looked at, in bytes. Names and ids are at most 256 characters.
+/// Maximum length of a header value that is inspected, in bytes. Names and ids are at most 256 characters.
 const MAX_VALUE_BYTES: usize = 8 * 1024;
 
-/// The header called `name`, in any case.
+/// Parses a header name, in any case.
 ///
 /// # Panics
-/// When it is no header name. Only constants of the program come here, so that happens at start or never.
+/// If it is not a valid header name. Callers pass constants of the program only, so this happens at start-up or never.
 pub(crate) fn header_name(name: &'static str) -> HeaderName {
     match HeaderName::from_bytes(name.as_bytes()) {
         Ok(name) => name,
@@ -21,11 +21,11 @@ pub(crate) fn header_name(name: &'static str) -> HeaderName {
     }
 }
 
-/// The one value of header `name` as text; `None` when the header is absent.
+/// Returns the single value of header `name` as text; `None` if the header is absent.
 ///
 /// # Errors
-/// [`ExtractError`] when it is given more than once (which of them counts would be the sender's choice), empty, too
-/// long, or not printable ASCII. The value is never part of the error.
+/// [`ExtractError`] if the header occurs more than once (the sender would choose which one counts), or if it is empty,
+/// too long, or not printable ASCII. The value is never part of the error.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ExtractError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -45,7 +45,7 @@ pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Resu
     }
 }
 
-/// A header's value, parsed. Made by [`entity::header`](crate::entity::header) and its siblings.
+/// A header's parsed value. Created by [`entity::header`](crate::entity::header) and its siblings.
 ///
 /// See [`Extractor`](super::Extractor) for an example.
 pub struct Header<T> {

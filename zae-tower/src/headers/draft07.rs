@@ -1,10 +1,10 @@
 //! draft-ietf-httpapi-ratelimit-headers-07: one limit in a dictionary, policies as a list of integers.
 //!
-//! Older clients and gateways read this one. Its `RateLimit` has room for one limit only, so the most constrained
-//! speaks; the policies of all of them are listed.
+//! Older clients and gateways read this one. Its `RateLimit` has room for one limit only, so it shows the most
+//! constrained; `RateLimit-Policy` lists the policies of all of them.
 //!
 //! For 3 of 5 requests a minute left: `RateLimit: limit=5, remaining=3, reset=24` and `RateLimit-Policy: 5;w=60`. Of
-//! nested layers the one that leaves the client least keeps the field, unless another refused: a refusal always speaks.
+//! nested layers, the most constrained one keeps the field, unless another refused: a refusal always takes precedence.
 
 use std::fmt::Write as _;
 
@@ -29,17 +29,17 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: D
     if present(headers).outranks(tightest, headers, answer) {
         return;
     }
-    // `reset` is required, so it is given even where it ends after `Retry-After`.
+    // `reset` is required, so it is written even if it exceeds `Retry-After`.
     let reset =
         tightest.effective_seconds(answer).or_else(|| tightest.effective_seconds(Disposition::Passed)).unwrap_or(1);
     let (limit, remaining, reset) = (integer(tightest.capacity), integer(tightest.remaining()), integer(reset));
     let mut line = Line::default();
-    // Writing to a line cannot fail.
+    // Writing to a `Line` cannot fail.
     let _ = write!(line, "limit={limit}, remaining={remaining}, reset={reset}");
     replace(headers, RATELIMIT, &line);
 }
 
-/// Reads the remaining tokens from the dictionary that is there; the last of several members counts, as in any such
+/// Reads the remaining tokens from the existing dictionary; of repeated members the last counts, as in any structured
 /// dictionary.
 fn present(headers: &HeaderMap) -> Present {
     let lines = headers.get_all(RATELIMIT).iter().filter_map(|value| value.to_str().ok());

@@ -1,12 +1,12 @@
 //! draft-ietf-httpapi-ratelimit-headers-11: lists of strings with parameters, as structured fields (RFC 9651).
 //!
 //! `RateLimit-Policy` names each limit with its quota (`q`), its unit (`qu`, for tokens) and the time in which it fills
-//! (`w`). `RateLimit` says what remains of it (`r`), and the seconds (`t`) until it is full, or until a refused
-//! request fits. Both are lists, so nested layers append their members, and a client sees all of them.
+//! (`w`). `RateLimit` has the remaining tokens (`r`), and the seconds (`t`) until the bucket is full, or until a
+//! refused request fits. Both are lists, so nested layers append their members, and a client sees all of them.
 //!
 //! For 3 of 5 requests a minute left: `RateLimit: "rpm";r=3;t=24` and `RateLimit-Policy: "rpm";q=5;w=60`. 24 s is when
 //! the bucket is full again: two tokens at one in 12 s. A bucket is no window that starts over, so `t` is the time for
-//! which a client should count on no more than `r`.
+//! which a client should not expect more than `r`.
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ fn push_policy(line: &mut Line, limit: &Standing<'_>) {
     push_parameter(line, ";w=", limit.window_seconds());
 }
 
-/// Appends what is left of a limit.
+/// Appends the state of a limit.
 fn push_state(line: &mut Line, limit: &Standing<'_>, answer: Disposition) {
     push_string(line, limit.name);
     push_parameter(line, ";r=", limit.remaining());
@@ -58,13 +58,13 @@ fn push_parameter(line: &mut Line, name: &str, value: u64) {
     line.push_number(integer(value));
 }
 
-/// Brings a number within what a structured field may hold.
+/// Clamps a number to the range of a structured field.
 pub(super) fn integer(value: u64) -> u64 {
     value.min(MAX_INTEGER)
 }
 
-/// Appends a structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names have nothing
-/// else; a character that the grammar lacks would become `?` rather than spoil the field.
+/// Appends a structured-field string: printable ASCII in quotes, with `"` and `\` escaped. Limit names contain nothing
+/// else; a character outside the grammar would become `?` instead of breaking the field.
 pub(super) fn push_string(quoted: &mut Line, text: &str) {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     quoted.push_str("\"");
@@ -72,7 +72,7 @@ pub(super) fn push_string(quoted: &mut Line, text: &str) {
         quoted.push_str(text);
     } else {
         for character in text.chars() {
-            // Writing to a line cannot fail.
+            // Writing to a `Line` cannot fail.
             let _ = match character {
                 '"' | '\\' => write!(quoted, "\\{character}"),
                 ' '..='~' => write!(quoted, "{character}"),

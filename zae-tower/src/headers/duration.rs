@@ -1,4 +1,4 @@
-//! Waits on the wire. All of them round up: a wait that is too short sends the client into a loop.
+//! Waits in header values. All of them round up: a wait that is too short sends the client into a loop.
 //!
 //! Buckets count in milliseconds, `Retry-After` in seconds, Go's clients in their own notation.
 
@@ -25,7 +25,7 @@ pub(crate) fn retry_seconds(wait: Duration) -> u64 {
 /// A duration as Go prints it: `0s`, `12ms`, `7.66s`, `6m0s`, `1h0m0.5s`.
 pub(super) fn go_duration(millis: u64) -> Line {
     let mut text = Line::default();
-    // Writing to a line cannot fail.
+    // Writing to a `Line` cannot fail.
     if millis == 0 || millis >= 1_000 {
         push_seconds(&mut text, millis);
     } else {

@@ -1,8 +1,7 @@
-//! Rate-limit headers of a response, in the dialect that its clients understand: [`HeaderDialect`].
+//! Rate-limit headers of a response, in one of several dialects: [`HeaderDialect`].
 //!
-//! A response tells, per limit, what is left and when to come back. Three dialects exist in the wild; the numbers
-//! behind them are the same ([`standing`]). All names of limits are public, and none of entities or resources is ever
-//! written.
+//! A response reports the remaining tokens and the wait for each limit. Three dialects are in use; the numbers behind
+//! them are the same ([`standing`]). Limit names are public; entity and resource names are never written.
 
 mod draft07;
 mod draft11;
@@ -30,10 +29,10 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 
 /// The rate-limit headers that a response carries.
 ///
-/// For each limit name the most constrained bucket speaks, the entity's or its parent's. Where several layers are
-/// nested, [`Draft11`](Self::Draft11) adds up, for its fields are lists; the fields of the other dialects have one
-/// value, and there the most constrained layer's survives (that of a layer that refused before any other). Layers
-/// around each other should speak the same dialect: the drafts give the same field names different grammars.
+/// For each limit name, the headers show the most constrained bucket, the entity's or its parent's. With nested layers,
+/// [`Draft11`](Self::Draft11) accumulates, because its fields are lists. The fields of the other dialects have one
+/// value, and the most constrained layer's survives (a refusing layer's before any other). Nested layers should use the
+/// same dialect: the drafts give the same field names different grammars.
 ///
 /// A client with 3 of 5 requests left in a minute sees one of these:
 ///
@@ -67,21 +66,21 @@ pub enum HeaderDialect {
     /// same for `-tokens`, as LLM providers send them; refusals also have `retry-after-ms`. A limit that counts neither
     /// requests nor tokens has its own name in place of them.
     XRateLimit,
-    /// None; `Retry-After` of a refusal stays.
+    /// No headers; `Retry-After` of a refusal stays.
     Off,
 }
 
 impl HeaderDialect {
-    /// Adds what `statuses` say to `headers`. `retry_after` is the wait that a refusal announces in its `Retry-After`,
-    /// `None` on a response that was let through or that no wait helps.
+    /// Adds the headers for `statuses`. `retry_after` is the wait that a refusal announces in its `Retry-After`; `None`
+    /// if the request was admitted or no wait helps.
     pub(crate) fn write(self, headers: &mut HeaderMap, statuses: &[LimitStatus], retry_after: Option<Duration>) {
-        // A soft limit holds nobody back.
+        // A soft limit never refuses.
         let hard = statuses.iter().filter(|status| !status.limit.is_soft());
         let standings: Standings<'_> = hard.map(Standing::from).collect();
         self.write_standings(headers, &standings, retry_after);
     }
 
-    /// Adds what holds after `lease` was granted to `headers`.
+    /// Adds the headers for the state after `lease` was granted.
     pub(crate) fn write_granted(self, headers: &mut HeaderMap, lease: &Lease) {
         if self == Self::Off {
             return;
@@ -108,17 +107,17 @@ impl HeaderDialect {
     }
 }
 
-/// The value that the single-valued fields of the response already have.
+/// The existing value of a single-valued field of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Present {
-    /// Nothing that can be read.
+    /// Absent or unreadable.
     Nothing,
-    /// Another layer's or the handler's value, with so much remaining.
+    /// Another layer's or the handler's value, with that many tokens remaining.
     Remaining(u64),
 }
 
 impl Present {
-    /// Returns true if the value that is there tells the client more than `ours` would.
+    /// Returns true if the existing value is more important to the client than `ours`.
     fn outranks(self, ours: &Standing<'_>, headers: &HeaderMap, answer: Disposition) -> bool {
         match (self, answer) {
             (Self::Nothing, _) | (Self::Remaining(_), Disposition::Refused(_)) => false,
@@ -128,7 +127,7 @@ impl Present {
     }
 }
 
-/// Adds a line. A full map (32 768 lines) or an impossible value loses the line rather than the response.
+/// Adds a line. If the map is full (32 768 lines) or the value is invalid, the line is lost instead of the response.
 fn append(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         let _full = headers.try_append(name, value);
@@ -146,7 +145,7 @@ fn value_of(line: &Line) -> Option<HeaderValue> {
     HeaderValue::from_bytes(line.as_bytes()).ok()
 }
 
-/// The members that `push` appends, with commas between them.
+/// Joins the members that `push` appends with commas.
 fn list<T>(items: &[T], push: impl Fn(&mut Line, &T)) -> Line {
     let mut line = Line::default();
     for item in items {
@@ -158,7 +157,7 @@ fn list<T>(items: &[T], push: impl Fn(&mut Line, &T)) -> Line {
     line
 }
 
-/// A number on its own.
+/// Formats a single number.
 fn number(number: u64) -> Line {
     let mut line = Line::default();
     line.push_number(number);

@@ -1,7 +1,7 @@
-//! The policy line of limits that were seen a moment ago: it is the same in every response until limits change.
+//! A cache of policy lines: the line is the same in every response until limits change.
 //!
-//! Making the line costs more than a grant from a reserve, and it only depends on the limits. So each thread keeps the
-//! last few lines with the limits they were made of, and compares numbers instead of writing text.
+//! Building the line costs more than a grant from a reserve, and it only depends on the limits. Each thread therefore
+//! keeps the last few lines with their limits, and compares numbers instead of formatting text.
 
 use std::cell::RefCell;
 
@@ -9,18 +9,18 @@ use http::HeaderValue;
 
 use super::standing::Standing;
 
-/// Number of policies that a thread keeps: most services have a few sets of limits.
+/// Number of policies kept per thread: most services have a few sets of limits.
 const KEPT: usize = 8;
 
 thread_local! {
-    /// The one used last comes last. Kept per thread, so that there is no contention.
+    /// Least recently used first. Per thread, so that there is no contention.
     static KNOWN: RefCell<Vec<Policy>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A policy line, and the limits that it was made of.
+/// A policy line, and the limits from which it was built.
 #[derive(Debug)]
 struct Policy {
-    /// The parameters that the line was made of.
+    /// The parameters from which the line was built.
     limits: Vec<Parameters>,
     value: HeaderValue,
 }
@@ -35,7 +35,7 @@ struct Parameters {
 }
 
 impl Policy {
-    /// Returns true if the line is of these limits, in this order.
+    /// Returns true if the line was built from these limits, in this order.
     fn is_of(&self, limits: &[&Standing<'_>]) -> bool {
         self.limits.len() == limits.len() && self.limits.iter().zip(limits).all(|(known, limit)| known.are_of(limit))
     }
@@ -55,7 +55,7 @@ impl Parameters {
     }
 }
 
-/// The line for `limits`, made by `make` unless this thread has made it lately.
+/// Returns the line for `limits`, built by `make` unless it is in this thread's cache.
 pub(super) fn line(limits: &[&Standing<'_>], make: impl FnOnce() -> Option<HeaderValue>) -> Option<HeaderValue> {
     KNOWN.with_borrow_mut(|known| {
         if let Some(index) = known.iter().rposition(|policy| policy.is_of(limits)) {

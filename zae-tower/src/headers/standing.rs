@@ -1,8 +1,8 @@
-//! One limit as a header sees it: no entity, no resource.
+//! One limit as a header shows it: no entity, no resource.
 //!
-//! Several buckets may have a limit of one name, the entity's and its parent's. Clients know one limit of that name, so
-//! the most constrained bucket speaks for it: one that refused before one that did not, then the longer wait, then the
-//! smaller rest.
+//! Several buckets may have a limit of the same name, the entity's and its parent's. Clients know one limit of that
+//! name, so the most constrained bucket is shown: a refusing one before one that granted, then the longer wait, then
+//! the fewer remaining tokens.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,30 +11,30 @@ use zae_limiter::{Limit, LimitStatus, REQUEST_LIMIT_NAMES};
 
 use super::duration::{millis_up, seconds_up};
 
-/// Name parts that say that a limit counts tokens of a language model.
+/// Parts of names that mark a limit as counting tokens of a language model.
 const TOKEN_WORDS: [&str; 12] =
     ["tps", "tpm", "tph", "tpd", "token", "tokens", "itpm", "otpm", "itpd", "otpd", "itph", "otph"];
 
 /// State of one limit after a request, or before it if the request was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Standing<'a> {
-    /// The limit's name, which clients may know.
+    /// The limit's name, which is public.
     pub(crate) name: &'a str,
-    /// Tokens the bucket holds at most.
+    /// Maximum number of tokens in the bucket.
     pub(crate) capacity: u64,
-    /// Tokens gained per period.
+    /// Tokens refilled per period.
     pub(crate) refill_amount: u64,
     /// The period, in seconds.
     pub(crate) refill_period_seconds: u64,
     /// Whole tokens; negative in debt.
     pub(crate) available: i64,
-    /// Whole tokens asked for; 0 where it no longer matters.
+    /// Whole tokens requested; 0 where it no longer matters.
     pub(crate) requested: u64,
     /// True if this limit refused.
     pub(crate) exceeded: bool,
     /// Time until the request would fit.
     pub(crate) retry_after: Duration,
-    /// Until a quota is restored; `None` for what refills all the time.
+    /// Time until a quota is restored; `None` for a limit that refills continuously.
     pub(crate) restored_in: Option<Duration>,
 }
 
@@ -49,13 +49,13 @@ impl<'a> From<&'a LimitStatus> for Standing<'a> {
     }
 }
 
-/// The standings of one response: two without an allocation, requests and tokens.
+/// The standings of one response; requests and tokens fit without an allocation.
 pub(super) type Standings<'a> = SmallVec<[Standing<'a>; 2]>;
 
 impl<'a> Standing<'a> {
-    /// Of a limit that granted and has so much left; how much was requested no longer matters.
+    /// Creates the standing of a limit that granted and has that much left; the requested amount no longer matters.
     pub(super) fn granted((limit, available): (&'a Limit, i64)) -> Self {
-        // A quota comes back as a whole once in its period.
+        // A quota is restored as a whole once per period.
         let (refill_amount, refill_period, restored_in) = if limit.is_quota() {
             let now = SystemTime::now();
             let restored_in = limit.next_reset(now).and_then(|reset| reset.duration_since(now).ok());
@@ -80,9 +80,9 @@ impl<'a> Standing<'a> {
 /// The kind of response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
-    /// Let through, or refused for good.
+    /// Admitted, or refused permanently.
     Passed,
-    /// Refused for so long.
+    /// Refused, with that wait.
     Refused(Duration),
 }
 
@@ -93,11 +93,11 @@ pub(super) enum Unit {
     Requests,
     /// Tokens of a language model.
     Tokens,
-    /// Neither name is known to fit.
+    /// Unknown: the name suggests neither.
     Other,
 }
 
-/// Rounded up. Where the numbers are small, without the machinery for those of 128 bits.
+/// Divides, rounding up. Avoids 128-bit arithmetic for small numbers.
 fn divided(product: u128, by: u64) -> u64 {
     let by = by.max(1);
     match u64::try_from(product) {
@@ -107,29 +107,29 @@ fn divided(product: u128, by: u64) -> u64 {
 }
 
 impl Standing<'_> {
-    /// Whole tokens left, a debt counted as none.
+    /// Returns the whole tokens left; 0 in debt.
     pub(crate) fn remaining(&self) -> u64 {
         u64::try_from(self.available).unwrap_or(0)
     }
 
-    /// Milliseconds until the bucket is full, if nobody takes anything, rounded up. A debt counts.
+    /// Returns the milliseconds until the bucket is full if nothing more is taken, rounded up. A debt counts.
     pub(super) fn full_in_millis(&self) -> u64 {
         if let Some(restored_in) = self.restored_in.filter(|_| i128::from(self.available) < i128::from(self.capacity)) {
             return millis_up(restored_in);
         }
         let missing = (i128::from(self.capacity) - i128::from(self.available)).max(0).unsigned_abs();
-        // Debts are of 64 bits, and periods of far less.
+        // Debts have 64 bits, and periods far fewer.
         divided(missing * u128::from(self.refill_period_seconds) * 1_000, self.refill_amount)
     }
 
-    /// Seconds that an empty bucket needs to fill, rounded up.
+    /// Returns the seconds that an empty bucket needs to fill, rounded up.
     pub(super) fn window_seconds(&self) -> u64 {
         divided(u128::from(self.capacity) * u128::from(self.refill_period_seconds), self.refill_amount)
     }
 
-    /// Seconds for which a client should count on no more than what remains: until the request fits where this limit
-    /// refused it, else until the bucket is full. `None` when that would end after the `Retry-After` beside it, which
-    /// the draft advises against.
+    /// Returns the seconds for which a client should expect no more than what remains: until the request fits if this
+    /// limit refused it, otherwise until the bucket is full. `None` if that would exceed the `Retry-After` beside it,
+    /// which the draft advises against.
     pub(super) fn effective_seconds(&self, answer: Disposition) -> Option<u64> {
         let full = seconds_up(self.full_in_millis());
         match answer {
@@ -139,7 +139,7 @@ impl Standing<'_> {
         }
     }
 
-    /// Returns the unit that the limit counts, as far as its name tells: `rpm` and the like count requests; `tpm`,
+    /// Returns the unit that the limit counts, judged by its name: `rpm` and the like count requests; `tpm`,
     /// `input-tokens` and the like count tokens.
     pub(super) fn unit(&self) -> Unit {
         let is = |part: &str, words: &[&str]| words.iter().any(|word| part.eq_ignore_ascii_case(word));
@@ -153,13 +153,14 @@ impl Standing<'_> {
         }
     }
 
-    /// Smaller is more constrained: refusals first, the longest wait first among them, then the fewest tokens left.
+    /// Returns the sort key; smaller is more constrained: refusals first, the longest wait first among them, then the
+    /// fewest tokens left.
     pub(super) fn rank(&self) -> (bool, std::cmp::Reverse<Duration>, i64) {
         (!self.exceeded, std::cmp::Reverse(self.retry_after), self.available)
     }
 }
 
-/// One standing per limit name, the most constrained of each, in the order in which the names first appear.
+/// Returns one standing per limit name, the most constrained of each, in the order in which the names first appear.
 pub(super) fn most_constrained<'s, 'a>(standings: &'s [Standing<'a>]) -> SmallVec<[&'s Standing<'a>; 4]> {
     let mut chosen = SmallVec::<[&Standing<'a>; 4]>::new();
     for standing in standings {
@@ -173,7 +174,7 @@ pub(super) fn most_constrained<'s, 'a>(standings: &'s [Standing<'a>]) -> SmallVe
 }
 
 impl<'a> Standing<'a> {
-    /// The limits that refused, one per name, in the order in which the names first appear.
+    /// Returns the limits that refused, one per name, in the order in which the names first appear.
     pub(crate) fn violations(statuses: &'a [LimitStatus]) -> Vec<Self> {
         let all: Vec<Self> = statuses.iter().filter(|status| status.exceeded).map(Self::from).collect();
         most_constrained(&all).into_iter().cloned().collect()

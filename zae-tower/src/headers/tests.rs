@@ -108,7 +108,7 @@ fn the_most_constrained_of_child_and_parent_speaks() {
     let table = [
         (vec![child.clone(), parent.clone()], "\"rpm\";r=3"),
         (vec![parent.clone(), child.clone()], "\"rpm\";r=3"),
-        // The bucket that refused is shown, however much it has.
+        // The bucket that refused is shown, however many tokens it has.
         (vec![child.clone(), refused(limit("rpm", 1_000, 1_000, 60, 900), wait)], "\"rpm\";r=900"),
         (vec![refused(child.clone(), wait), parent], "\"rpm\";r=10"),
         // Two refusals: the longer wait.
@@ -210,7 +210,7 @@ fn in_nested_draft07_layers_the_tightest_survives() {
         assert_eq!(lines(&headers, "ratelimit"), ["limit=10, remaining=2, reset=48"]);
         assert_eq!(lines(&headers, "ratelimit-policy").len(), 2);
     }
-    // A refusal inside is the news, though the layer outside has less.
+    // The inner refusal takes precedence, although the outer layer has fewer tokens left.
     let inner = refused(limit("tpm", 1_000, 1_000, 60, 900), wait);
     let mut headers = written(Draft07, &[inner], Some(wait));
     headers.insert("retry-after", HeaderValue::from_static("5"));

@@ -1,8 +1,8 @@
 //! The `x-ratelimit-*` headers of LLM providers, and their `retry-after-ms`.
 //!
-//! SDKs of model providers pace themselves by these, so a gateway in front of a provider should speak them. The names
-//! end in `requests` and `tokens` by what a limit counts, and in the limit's own name where it counts neither. `reset`
-//! is a duration as Go prints it, as OpenAI's is.
+//! SDKs of model providers pace themselves by these headers, so a gateway in front of a provider should send them. The
+//! names end in `requests` or `tokens` by the limit's unit, and in the limit's own name otherwise. `reset` is a
+//! duration in Go's notation, as OpenAI sends it.
 
 use http::{HeaderMap, HeaderName};
 
@@ -36,7 +36,7 @@ pub(super) fn write(headers: &mut HeaderMap, limits: &[&Standing<'_>], answer: D
     }
 }
 
-/// The most constrained limit per ending of the header names, in the order in which the endings first appear.
+/// Returns the most constrained limit per suffix of the header names, in the order in which the suffixes first appear.
 fn by_suffix<'s, 'a>(limits: &[&'s Standing<'a>]) -> Vec<(String, &'s Standing<'a>)> {
     let mut chosen: Vec<(String, &Standing<'a>)> = Vec::new();
     for &limit in limits {
@@ -54,7 +54,7 @@ fn by_suffix<'s, 'a>(limits: &[&'s Standing<'a>]) -> Vec<(String, &'s Standing<'
     chosen
 }
 
-/// Reads the remaining tokens that are there already.
+/// Reads the remaining tokens from the existing field.
 fn present(headers: &HeaderMap, name: &HeaderName) -> Present {
     match headers.get(name).and_then(|value| value.to_str().ok()).and_then(|value| value.trim().parse().ok()) {
         Some(remaining) => Present::Remaining(remaining),

@@ -1,4 +1,4 @@
-//! The estimate of an incoming request as its cost: [`LlmCost`].
+//! The cost of an incoming request, estimated from its body: [`LlmCost`].
 
 use zae_limiter::{Cost, EntityId};
 use zae_llm::json::{self, Claim, JsonError};
@@ -9,22 +9,22 @@ use crate::extract::{Extract, ExtractError, Extracted, Extractor, PeekBody, Peek
 /// The tariff of a request, in its extensions from the estimate on.
 #[derive(Clone, Debug)]
 pub(crate) enum CallTariff {
-    /// It calls no model, so that nothing in its response is charged: that may repeat the usage of an earlier call,
-    /// each time that somebody looks after it.
+    /// It does not call a model, so nothing in its response is charged: the response may repeat the usage of an earlier
+    /// call each time that a client fetches it.
     NoCall,
-    /// It calls a model, and has its prices.
+    /// It calls a model with these prices.
     Model(Tariff, Option<String>),
 }
 
-/// The entity that asks, in the extensions of a request while its cost is found.
+/// The entity of the request, in its extensions while the cost is determined.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker(pub(crate) EntityId);
 
 /// The estimated cost of a request to a model, by its body. Made by [`ZaeLimit::llm`](crate::ZaeLimit::llm).
 ///
-/// A request without a body is no call to a model: it costs what the tariff charges for a request. A body that is meant
-/// to be JSON and cannot be read, or says two things, is a 400; one that is not is estimated by its text. A model
-/// without a price is a 404, where the tariff has [prices](zae_llm::prices) that say so.
+/// A request without a body is not a call to a model: it costs what the tariff charges for a request. A body that is
+/// meant to be JSON but is malformed or ambiguous is a 400; a body that is not JSON is estimated by its text. A model
+/// without a price is a 404 if the tariff's [prices](zae_llm::prices) require one.
 ///
 /// See the [module](super) for an example.
 #[derive(Clone, Debug)]

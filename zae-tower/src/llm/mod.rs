@@ -1,9 +1,9 @@
-//! Accounting for calls to language models: the crate [`zae_llm`], and its part in a layer's decision.
+//! Accounting for calls to language models: the crate [`zae_llm`], and its use in a layer's decision.
 //!
-//! [`ZaeLimit::llm`](crate::ZaeLimit::llm) takes an [`Accounting`], or a [`Tariff`] where its defaults will do. Each
-//! request is charged its estimate, and the usage in its response replaces that when the body has ended. The charge in
-//! each case, and the metrics and events that show it, are in the documentation of [`zae_llm`].
-//! [`guide::llm`](crate::guide::llm) tells the whole story.
+//! [`ZaeLimit::llm`](crate::ZaeLimit::llm) takes an [`Accounting`], or a [`Tariff`] if its defaults will do. Each
+//! request is charged its estimate, which is replaced by the usage in its response when the body has ended. The
+//! documentation of [`zae_llm`] describes the charge in each case, and the metrics and events.
+//! [`guide::llm`](crate::guide::llm) is a complete walk-through.
 //!
 //! ```
 //! use zae_tower::{Repository, ZaeLimit, llm::{Accounting, Tariff, estimate}, resource};

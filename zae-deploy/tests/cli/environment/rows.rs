@@ -64,7 +64,7 @@ pub(super) const ENDPOINTS: &[Row] = &[
     ),
     row(
         &[("AWS_ENDPOINT_URL", "not a url")],
-        "Error: the endpoint 'not a url' (from AWS_ENDPOINT_URL) is not a URL: one looks like http://localhost:4566",
+        "Error: the endpoint 'not a url' (from AWS_ENDPOINT_URL) is not a URL such as http://localhost:4566",
         Nothing,
     ),
     row(
@@ -109,13 +109,13 @@ pub(super) const REGIONS: &[Row] = &[
     row(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1"), KEY, SECRET, PROXY], REFUSED, Proxied(TUNNEL)),
     row(
         &[("AWS_REGION", "us east 1"), KEY, SECRET, PROXY],
-        "Error: the region 'us east 1' (from AWS_REGION) is not a region's name: one looks like us-east-1",
+        "Error: the region 'us east 1' (from AWS_REGION) is not a region's name, such as us-east-1",
         Nothing,
     ),
     row(&[("AWS_DEFAULT_REGION", ""), KEY, SECRET, PROXY], NO_REGION, Nothing),
     row(
         &[("AWS_DEFAULT_REGION", "eu/west"), KEY, SECRET, PROXY],
-        "Error: the region 'eu/west' (from AWS_DEFAULT_REGION) is not a region's name: one looks like us-east-1",
+        "Error: the region 'eu/west' (from AWS_DEFAULT_REGION) is not a region's name, such as us-east-1",
         Nothing,
     ),
     row(
@@ -127,7 +127,7 @@ pub(super) const REGIONS: &[Row] = &[
     row(&[("AWS_PROFILE", "blank"), PROXY], NO_REGION, Nothing),
     row(
         &[("AWS_PROFILE", "nowhere"), PROXY],
-        "Error: the region 'no where' (from the profile) is not a region's name: one looks like us-east-1",
+        "Error: the region 'no where' (from the profile) is not a region's name, such as us-east-1",
         Nothing,
     ),
     row(
@@ -151,7 +151,7 @@ pub(super) const REGIONS: &[Row] = &[
     option(
         &["system", "get-defaults", "--region", "Zürich"],
         &[REGION, KEY, SECRET, PROXY],
-        "Error: the region 'Zürich' is not a region's name: one looks like us-east-1",
+        "Error: the region 'Zürich' is not a region's name, such as us-east-1",
         Nothing,
     ),
 ];
@@ -166,7 +166,7 @@ pub(super) const PROXIES: &[Row] = &[
     row(&[("https_proxy", ""), PROXY, KEY, SECRET, REGION], REFUSED, Proxied(TUNNEL)),
     row(
         &[("HTTPS_PROXY", "socks5://ada:secret-of-proxy@{world}"), KEY, SECRET, REGION],
-        "Error: HTTPS_PROXY is not the URL of an HTTP proxy: one looks like http://proxy.example:3128",
+        "Error: HTTPS_PROXY is not the URL of an HTTP proxy, such as http://proxy.example:3128",
         Nothing,
     ),
     row(&[("HTTP_PROXY", "http://{world}"), ELSEWHERE, KEY, SECRET, REGION], FAR, Proxied("POST http://{far}/")),
@@ -174,7 +174,7 @@ pub(super) const PROXIES: &[Row] = &[
     row(&[("HTTP_PROXY", ""), ELSEWHERE, KEY, SECRET, REGION], FAR, Direct("VARIABLE")),
     row(
         &[("HTTP_PROXY", "http://proxy:none"), ELSEWHERE, KEY, SECRET, REGION],
-        "Error: HTTP_PROXY is not the URL of an HTTP proxy: one looks like http://proxy.example:3128",
+        "Error: HTTP_PROXY is not the URL of an HTTP proxy, such as http://proxy.example:3128",
         Nothing,
     ),
     row(

@@ -20,10 +20,10 @@ use crate::{
 };
 
 impl Lease {
-    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from none. Always
+    /// Takes more, under the same conditions as the acquire: from the entity and its parent, or from neither. Always
     /// decided by the table.
     ///
-    /// Units: whole tokens. Cancel-safe: dropped before it is done, it takes nothing.
+    /// Units: whole tokens. Cancel-safe: if it is dropped early, it takes nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -40,14 +40,14 @@ impl Lease {
     /// ```
     ///
     /// # Errors
-    /// As [`RateLimiter::acquire_with`]; the lease is unchanged then. [`AcquireError::Lease`] with
-    /// [`LeaseError::Settled`] after commit or roll back.
+    /// As [`RateLimiter::acquire_with`]; the lease is then unchanged. [`AcquireError::Lease`] with
+    /// [`LeaseError::Settled`] after commit or rollback.
     pub async fn consume(&self, cost: Cost) -> Result<(), AcquireError> {
         let Whose::Buckets(resolved) = &self.whose else {
             cost.check()?;
             return if self.is_settled() { Err(LeaseError::Settled.into()) } else { Ok(()) };
         };
-        // As they were before this took more.
+        // Computed before more is taken.
         self.statuses();
         let deadline = after(Instant::now(), self.limiter.deadline());
         let more = match tokio::time::timeout_at(deadline, self.take_more(resolved, cost, deadline)).await {
@@ -58,7 +58,7 @@ impl Lease {
         };
         let mut state = self.lock();
         if state.phase == LeasePhase::Settled {
-            // Settled while we asked: the new holds are dropped, and so give back what they took.
+            // The lease was settled during the call: dropping the new holds gives back their tokens.
             return Err(LeaseError::Settled.into());
         }
         for hold in more {
@@ -69,7 +69,7 @@ impl Lease {
         Ok(())
     }
 
-    /// From the shards that the lease holds tokens of; under other limits, where they were changed since.
+    /// Takes from the shards whose tokens the lease holds; under different limits if they have changed since.
     async fn take_more(&self, resolved: &Arc<ResolvedTargets>, cost: Cost, deadline: Instant) -> Result<Holds, Denied> {
         let lanes: Option<Vec<Arc<Lane>>> = {
             let state = self.lock();
@@ -79,7 +79,7 @@ impl Lease {
         let mut now = Arc::clone(resolved);
         loop {
             let mut asked = cost.resolve(now.child.limits())?;
-            // Of a limit that was added since, the lease holds nothing that it could give back.
+            // The lease holds nothing of a limit that was added since, and could give nothing back.
             asked.retain(|(name, _)| resolved.child.limits().iter().any(|limit| limit.name() == name));
             let asks = lanes.iter().filter_map(|lane| {
                 let mut targets = std::iter::once(&now.child).chain(&now.parent);
@@ -96,7 +96,7 @@ impl Lease {
         }
     }
 
-    /// Builds the error of a store that could not be asked for more.
+    /// Builds the error of a store that was unavailable for the request.
     fn unavailable(&self, reason: UnavailableReason, source: Option<Arc<RepositoryError>>) -> AcquireError {
         let error = Unavailable::new(reason, self.entity().clone(), self.resource().clone());
         match source {

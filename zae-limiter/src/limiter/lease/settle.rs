@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Lease {
-    /// Notes that `delta` whole tokens more (or, negative, fewer) were consumed from `limit` than was taken. Never
+    /// Records that `delta` whole tokens more (or, if negative, fewer) of `limit` were consumed than taken. Never
     /// refused for capacity: the work is done, and a balance may go into debt. Written by [`commit`](Lease::commit); a
     /// lease never gives back more than it took.
     ///
@@ -19,7 +19,7 @@ impl Lease {
     /// They are local until the commit: no call, no await.
     ///
     /// # Errors
-    /// [`LeaseError::Settled`] after commit or roll back, [`LeaseError::UnknownLimit`] for a name that does not apply,
+    /// [`LeaseError::Settled`] after commit or rollback, [`LeaseError::UnknownLimit`] for a name that does not apply,
     /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
     pub fn adjust(&self, limit: impl AsRef<str>, delta: i64) -> Result<(), LeaseError> {
         let mut state = self.lock();
@@ -47,34 +47,35 @@ impl Lease {
         Ok(())
     }
 
-    /// Notes that `tokens` whole tokens fewer were consumed from `limit` than was taken: `adjust` by the negative.
+    /// Records that `tokens` whole tokens fewer of `limit` were consumed than taken: `adjust` by the negative.
     ///
     /// # Errors
-    /// As [`adjust`](Lease::adjust).
+    /// See [`adjust`](Lease::adjust).
     pub fn release(&self, limit: impl AsRef<str>, tokens: u64) -> Result<(), LeaseError> {
         self.adjust(limit, i64::try_from(tokens).map_or(i64::MIN + 1, |tokens| -tokens))
     }
 
-    /// Keeps what was consumed and writes the adjustments, if there are any. Queued at the call: awaiting only waits
-    /// until it is stored, and dropping the [`Settlement`] lets it go on by itself. Further calls do nothing.
+    /// Keeps the consumption and writes the adjustments, if there are any. The write is queued by the call: awaiting
+    /// the [`Settlement`] only waits until it is stored, and dropping it does not cancel the write. Further calls do
+    /// nothing.
     ///
-    /// The write rides along with the bucket's next one, or goes out by itself after the limiter's
-    /// [`flush_delay`](crate::RateLimiterBuilder::flush_delay); at once if the [`Settlement`] is awaited. Without
-    /// adjustments there is nothing to write, and it resolves at once.
+    /// The write is combined with the bucket's next one, or sent on its own after the limiter's
+    /// [`flush_delay`](crate::RateLimiterBuilder::flush_delay); immediately if the [`Settlement`] is awaited. Without
+    /// adjustments there is nothing to write, and it resolves immediately.
     pub fn commit(&self) -> Settlement {
         self.settle(Hold::keep)
     }
 
-    /// Gives everything back, adjustments forgotten. Queued at the call, as [`commit`](Lease::commit) is. Does nothing
-    /// on a settled lease.
+    /// Gives everything back and discards adjustments. The write is queued by the call, as with
+    /// [`commit`](Lease::commit). Does nothing on a settled lease.
     ///
-    /// A refund is worth what the bucket had room for since the tokens were taken: where it has refilled meanwhile,
-    /// less than was taken (see [`guide::engine`](crate::guide::engine)).
+    /// A refund is limited to the room that the bucket had since the tokens were taken: if it has refilled meanwhile,
+    /// the refund is smaller than the amount taken (see [`guide::engine`](crate::guide::engine)).
     pub fn roll_back(&self) -> Settlement {
         self.settle(|hold, _| hold.give_back())
     }
 
-    /// Ends the lease with `end` for each hold, once.
+    /// Ends the lease once, applying `end` to each hold.
     fn settle(&self, end: impl Fn(&mut Hold, &[(LimitName, i64)]) -> Option<Booked>) -> Settlement {
         let mut state = self.lock();
         let LeaseState { phase, holds, deltas, .. } = &mut *state;
