@@ -1,4 +1,4 @@
-//! Advice on errors from AWS: by the error code or, where AWS was never reached, by what the SDK says.
+//! Advice on errors from AWS: by the error code or, if AWS was not reached, by the SDK's error.
 
 use std::{error::Error, fmt};
 
@@ -13,7 +13,7 @@ pub(crate) const NO_REGION: &str = "pass --region, or set AWS_REGION";
 const EXPIRED: &str = "the AWS credentials have expired: log in again, for example with `aws sso login`";
 const UNREACHED: &str = "is the endpoint right, and reachable from here? --endpoint-url, --region";
 
-/// The code with which a local stack answers calls of services that it does not have.
+/// The error code of a local stack for services that it does not have.
 pub(crate) const NOT_LOCAL: &str = "NotOnThisMachine";
 
 /// Advice by AWS's error codes.
@@ -31,7 +31,7 @@ const BY_CODE: [(&[&str], &str); 8] = [
     ),
     (
         &["Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"],
-        "AWS limits how often that may be asked: wait a minute and repeat the command, which goes on from where it is",
+        "AWS throttles this call: wait a minute and repeat the command, which resumes where it stopped",
     ),
     (
         &["LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException", "TooManyBuckets"],
@@ -77,7 +77,7 @@ pub(crate) fn for_call(code: Option<&str>, error: &(dyn Error + 'static)) -> Str
     }
 }
 
-/// Returns the reason for a failed call that AWS sent no reason for: there are no credentials, no connection, or no
+/// Returns the reason for a failed call without a reason from AWS: there are no credentials, no connection, or no
 /// endpoint.
 pub(crate) fn reason<E, R>(error: &SdkError<E, R>) -> String
 where
@@ -88,10 +88,10 @@ where
         return none.problem().to_owned();
     }
     let reason = match error {
-        SdkError::TimeoutError(_) => "no answer came in time",
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection came about in time",
+        SdkError::TimeoutError(_) => "no response in time",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection in time",
         SdkError::DispatchFailure(failure) if failure.is_io() => "the endpoint could not be reached",
-        SdkError::ResponseError(_) => "the answer is not one of AWS's",
+        SdkError::ResponseError(_) => "the response is not from AWS",
         SdkError::ServiceError(_) => "the endpoint answered with an error and gave no reason",
         _ => "the request could not be sent",
     };

@@ -1,7 +1,7 @@
 //! The stack, its Lambda functions, and every admin command.
 //!
 //! [`guide`] shows how to deploy and operate a stack, from the command line and from programs. [`stack`] creates,
-//! updates, finds and removes stacks; [`template`] is what they are made of.
+//! updates, finds and removes stacks; [`template`] is their CloudFormation template.
 //!
 //! # Features
 //!

@@ -1,9 +1,9 @@
-//! Names of resources as people write them: names, or what providers call a model.
+//! Names of resources as typed by users: resource names, or providers' names of models.
 
 use zae_limiter::{LimitScope, ResourceName, ValidationError};
 
-/// The resource `text`. One that is no valid name stands for a model, as [`ResourceName::from_model`] maps it, unless
-/// it has white space, control characters or a `#`: then it is more likely a mistake.
+/// Converts `text` to a resource. A text that is not a valid name is mapped by [`ResourceName::from_model`] as a model,
+/// unless it contains white space, control characters or a `#`: then it is more likely a mistake.
 ///
 /// # Errors
 /// [`ValidationError`] of the name.
@@ -15,7 +15,7 @@ pub(crate) fn named(text: &str) -> Result<ResourceName, ValidationError> {
     }
 }
 
-/// As [`named`], or the scope of everything else.
+/// Like [`named`], or the scope of everything else.
 ///
 /// # Errors
 /// [`ValidationError`] of the name.

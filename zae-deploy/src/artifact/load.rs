@@ -1,21 +1,21 @@
-//! Packages from the binaries of the functions.
+//! Builds packages from the binaries of the functions.
 
 use std::path::Path;
 
 use super::{Architecture, Package, Packages};
 use crate::package::{Binary, Function, PackageError};
 
-/// The order of preference where both are there: a deployment takes the cheaper one, and tells the stack.
+/// The order of preference if both exist: a deployment takes the cheaper one and passes its architecture to the stack.
 const CHEAPER_FIRST: [Architecture; 2] = [Architecture::Arm64, Architecture::X86_64];
-/// A package by itself goes to a function that has the template's default.
+/// A single package is for a function with the template's default.
 const DEFAULT_FIRST: [Architecture; 2] = [Architecture::X86_64, Architecture::Arm64];
 
 impl Packages {
-    /// Takes the binaries `zae-aggregator` and `zae-provisioner` in `folder`, by default that of this program; without
-    /// an architecture, those that both are there for. They are checked here, and packed when they are needed.
+    /// Takes the binaries `zae-aggregator` and `zae-provisioner` from `folder`, by default that of this program;
+    /// without an architecture, one for which both exist. They are checked here, and packed on demand.
     ///
     /// # Errors
-    /// [`PackageError`] when one of them is missing, or would not start on Lambda.
+    /// [`PackageError`] if one of them is missing, or would not start on Lambda.
     pub fn load(folder: Option<&Path>, architecture: Option<Architecture>) -> Result<Self, PackageError> {
         let load = |architecture| {
             let binary = |function| Binary::load(function, architecture, folder);
@@ -28,10 +28,11 @@ impl Packages {
     }
 }
 
-/// Packs the binary of one function; without an architecture, the template's default, or the one that it is there for.
+/// Packs the binary of one function; without an architecture, for the template's default, or the one for which it
+/// exists.
 ///
 /// # Errors
-/// [`PackageError`] when it is missing, or would not start on Lambda.
+/// [`PackageError`] if it is missing, or would not start on Lambda.
 pub fn load_one(
     function: Function,
     folder: Option<&Path>,
@@ -41,10 +42,10 @@ pub fn load_one(
     Ok((binary.architecture(), binary.pack()?))
 }
 
-/// Finds and checks the binary of one function; without an architecture, the one that it is there for.
+/// Finds and checks the binary of one function; without an architecture, the one for which it exists.
 ///
 /// # Errors
-/// [`PackageError`] when it is missing, or would not start on Lambda.
+/// [`PackageError`] if it is missing, or would not start on Lambda.
 pub fn find_one(
     function: Function,
     folder: Option<&Path>,
@@ -57,8 +58,8 @@ pub fn find_one(
     }
 }
 
-/// The first architecture that there is a binary for. What is wrong with a binary that is there says more than that the
-/// other is missing.
+/// Returns the first architecture with a binary. The error of an existing binary is more informative than that of a
+/// missing one.
 fn either<T>(
     [first, second]: [Architecture; 2],
     load: impl Fn(Architecture) -> Result<T, PackageError>,

@@ -1,8 +1,8 @@
-//! Lambda packages on their way into a stack: [`Packages`].
+//! Lambda packages to deploy with a stack: [`Packages`].
 //!
-//! CloudFormation takes the code of a function from S3. A package is kept there under the hash of its content, in a
-//! bucket of the account and region that all stacks share: the same code is sent once, a stack that goes back to an
-//! older version finds it, and CloudFormation sees a change of code as a change of its key.
+//! CloudFormation takes the code of a function from S3. A package is stored there under the hash of its content, in a
+//! bucket of the account and region that all stacks share: the same code is uploaded once, a stack that returns to an
+//! older version finds it, and CloudFormation detects a change of code by a change of its key.
 //!
 //! ```
 //! use zae_deploy::artifact::{Architecture, Package, Packages};
@@ -43,7 +43,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Lambda's name for it.
+    /// Returns Lambda's name for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -52,7 +52,7 @@ impl Architecture {
     }
 }
 
-/// The zip file of one Lambda function, known by the hash of its content. Cheap to clone.
+/// The zip file of one Lambda function, identified by the hash of its content. Cheap to clone.
 ///
 /// See the [module](crate::artifact) for an example.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,24 +68,24 @@ impl fmt::Debug for Package {
 }
 
 impl Package {
-    /// The package with that content.
+    /// Creates a package with that content.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Self { bytes, sha256 }
     }
 
-    /// Its content.
+    /// Returns its content.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The SHA-256 of its content, in lower-case hexadecimal digits.
+    /// Returns the SHA-256 of its content, in lower-case hexadecimal digits.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
-    /// The same in base64, as S3 and Lambda have it.
+    /// Returns the SHA-256 in base64, as S3 and Lambda write it.
     pub fn sha256_base64(&self) -> String {
         STANDARD.encode(Sha256::digest(&self.bytes))
     }
@@ -108,7 +108,7 @@ struct Both {
 #[derive(Clone, Debug)]
 enum Code {
     Packed(Package),
-    /// Packed when it is needed, and then kept for all clones.
+    /// Packed on demand, and then kept for all clones.
     Binary(Binary, Arc<OnceLock<Package>>),
 }
 
@@ -119,19 +119,19 @@ impl From<Binary> for Code {
 }
 
 impl Packages {
-    /// The packages of both functions, built for `architecture`.
+    /// Creates the packages of both functions, built for `architecture`.
     pub fn new(architecture: Architecture, aggregator: Package, provisioner: Package) -> Self {
         let (aggregator, provisioner) = (Code::Packed(aggregator), Code::Packed(provisioner));
         Self(Some(Both { architecture, aggregator, provisioner }))
     }
 
-    /// The binaries of both functions, packed when they are needed.
+    /// Creates them from the binaries of both functions, which are packed on demand.
     fn of(architecture: Architecture, aggregator: Binary, provisioner: Binary) -> Self {
         let (aggregator, provisioner) = (Code::from(aggregator), Code::from(provisioner));
         Self(Some(Both { architecture, aggregator, provisioner }))
     }
 
-    /// No packages: a new stack gets placeholders, an existing one keeps its code.
+    /// Creates an empty set: a new stack gets placeholders, an existing one keeps its code.
     pub fn none() -> Self {
         Self(None)
     }
@@ -141,7 +141,7 @@ impl Packages {
         self.0.is_none()
     }
 
-    /// The SHA-256 of a function's package in base64, if there is one.
+    /// Returns the SHA-256 of a function's package in base64, if there is one.
     pub(crate) fn sha256_base64(&self, function: Function) -> Option<String> {
         let both = self.0.as_ref()?;
         let code = match function {

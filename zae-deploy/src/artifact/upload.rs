@@ -1,4 +1,4 @@
-//! Sending packages to the bucket that they are deployed from.
+//! Uploads packages to the bucket that they are deployed from.
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
@@ -9,10 +9,10 @@ use aws_sdk_s3::{
 use super::{Code, Package, Packages};
 use crate::stack::{Cloud, CodeLocation, StackError, Watch};
 
-/// The region whose buckets have no location.
+/// The region in which buckets have no location constraint.
 const FIRST_REGION: &str = "us-east-1";
 
-/// Sends what the bucket does not have yet, and says where it is.
+/// Uploads the packages that the bucket does not have yet, and returns their location.
 pub(crate) async fn upload(
     cloud: &Cloud,
     packages: &Packages,
@@ -20,7 +20,8 @@ pub(crate) async fn upload(
 ) -> Result<Option<CodeLocation>, StackError> {
     let Some(both) = &packages.0 else { return Ok(None) };
     let account = cloud.account().await?;
-    // The account in the name keeps others from taking it, and the owner in every request from being fooled if they do.
+    // The account in the name keeps others from taking it, and the expected owner in every request detects it if they
+    // do.
     let bucket = format!("zae-deploy-{account}-{}", cloud.region());
     let store = Bucket { client: cloud.s3(), name: bucket, owner: account };
     store.ensure(cloud.region()).await?;
@@ -32,7 +33,7 @@ pub(crate) async fn upload(
     Ok(Some(CodeLocation { bucket: store.name, aggregator, provisioner, architecture }))
 }
 
-/// The package of a function. Others get their turn while it is made, so that Ctrl-C ends it.
+/// Builds the package of a function. Yields while packing, so that Ctrl-C can end it.
 async fn pack(function: &str, code: &Code, watch: &dyn Watch) -> Result<Package, StackError> {
     let (binary, packed) = match code {
         Code::Packed(package) => return Ok(package.clone()),
@@ -60,7 +61,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Creates the bucket if it is missing. New buckets are private and encrypted without being asked.
+    /// Creates the bucket if it is missing. New buckets are private and encrypted by default.
     async fn ensure(&self, region: &str) -> Result<(), StackError> {
         let head = self.client.head_bucket().bucket(&self.name).expected_bucket_owner(&self.owner).send().await;
         match head {
@@ -81,8 +82,8 @@ impl Bucket {
         }
     }
 
-    /// Sends `package` unless it is there. What has its name is believed by the checksum that S3 computed when it
-    /// arrived, not by the name, and replaced otherwise. Returns its key.
+    /// Uploads `package` unless it exists. An existing object is trusted by the checksum that S3 computed on arrival,
+    /// not by its name, and replaced otherwise. Returns its key.
     async fn ensure_object(&self, function: &str, package: &Package, watch: &dyn Watch) -> Result<String, StackError> {
         let key = format!("{function}/{}.zip", package.sha256());
         let head = self.client.head_object().bucket(&self.name).key(&key).expected_bucket_owner(&self.owner);
@@ -110,7 +111,7 @@ impl Bucket {
     }
 }
 
-/// Answers to HEAD have no body, and so no error code beyond their status.
+/// Responses to HEAD have no body, and therefore no error code other than their status.
 fn is_missing<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 404)
 }

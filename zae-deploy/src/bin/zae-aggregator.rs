@@ -11,7 +11,7 @@ use zae_deploy::{
 };
 use zae_limiter::stream::StreamTable;
 
-// One record after another of one shard: threads would wait for each other.
+// Records of one shard are processed one after the other: threads would only wait for each other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     function::run(run()).await
@@ -37,7 +37,7 @@ async fn run() -> Result<(), Error> {
             let LambdaEvent { payload, context } = event;
             Ok::<_, Error>(aggregator::handle(&aggregator, &payload, &context.request_id, context.deadline).await)
         }
-        // Its type would be deeper than the compiler looks.
+        // Boxed, because its type would exceed the compiler's depth limit.
         .boxed()
     });
     lambda_runtime::run(handler).await

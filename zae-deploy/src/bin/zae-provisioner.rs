@@ -1,4 +1,4 @@
-//! The Lambda function that makes limits what a manifest says.
+//! The Lambda function that applies the limits in a manifest.
 
 use std::{
     process::ExitCode,
@@ -11,7 +11,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use zae_deploy::{function, provisioner::Functions};
 
-/// The part of an invocation's time that is reserved for telling CloudFormation.
+/// The part of an invocation's time that is reserved for the response to CloudFormation.
 const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
@@ -49,13 +49,13 @@ async fn run() -> Result<(), Error> {
             }
             answer.map_err(Error::from)
         }
-        // Its type would be deeper than the compiler looks.
+        // Boxed, because its type would exceed the compiler's depth limit.
         .boxed()
     });
     lambda_runtime::run(handler).await
 }
 
-/// Returns the time that the work may take, when the invocation's time is over at `ends_at` (epoch ms).
+/// Returns the time that the work may take, given the end of the invocation's time at `ends_at` (epoch ms).
 fn time_left(ends_at: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(ends_at).saturating_sub(now).saturating_sub(RESERVE)

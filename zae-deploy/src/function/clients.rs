@@ -1,4 +1,4 @@
-//! SDK clients as a function needs them: region, credentials and endpoints from its environment, patient retries.
+//! SDK clients for a function: region, credentials and endpoints from its environment, patient retries.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use super::Tracer;
 
 const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// Everything written here may be repeated, so the SDK may try as often as it likes.
+/// All writes of a function may be repeated, so the SDK may retry freely.
 const ATTEMPTS: u32 = 5;
 
-/// Settings of all clients of this function.
+/// Loads the settings of all clients of this function.
 ///
 /// # Errors
-/// [`ConnectError`] for a setting that cannot be right, and when there is no region.
+/// [`ConnectError`] for an invalid setting, and if there is no region.
 pub async fn sdk_config() -> Result<SdkConfig, ConnectError> {
     let connect = Connect::to(Service::DynamoDb).and([Service::S3]);
     connect.connect_timeout(CONNECT).attempt_timeout(ATTEMPT).attempts(ATTEMPTS).load().await
 }
 
-/// A client for the table whose calls `tracer` records.
+/// Creates a client for the table whose calls `tracer` records.
 pub fn table_client(config: &SdkConfig, tracer: &Tracer) -> Client {
     let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(tracer.clone()).build();
     Client::from_conf(config)
 }
 
-/// A client for the archive's bucket. Where an endpoint is set, it is one that knows buckets by path only.
+/// Creates a client for the archive's bucket. A custom endpoint is assumed to support path-style addresses only.
 pub fn archive_client(config: &SdkConfig) -> aws_sdk_s3::Client {
     let set = Service::S3.endpoint(config).is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(set).build();

@@ -1,4 +1,4 @@
-//! One JSON object per line on stdout, as CloudWatch's Logs Insights reads them.
+//! Logs one JSON object per line on stdout, the format that CloudWatch Logs Insights parses.
 
 use std::fmt;
 
@@ -13,15 +13,15 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Starts logging. The level is that of `LOG_LEVEL` or `AWS_LAMBDA_LOG_LEVEL`, else `INFO`; what the SDK says is shown
-/// from warnings up.
+/// Starts logging. The level is that of `LOG_LEVEL` or `AWS_LAMBDA_LOG_LEVEL`, otherwise `INFO`; the SDK's events are
+/// shown from warnings up.
 pub(super) fn init() {
     let level = ["LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"].iter().find_map(|name| std::env::var(name).ok());
     let level = level.filter(|level| level.parse::<Level>().is_ok()).unwrap_or_else(|| "info".to_owned());
     let ours = ["zae_limiter_aggregator", "zae_limiter_provisioner", "zae_limiter", "zae_deploy"];
     let ours: Vec<String> = ours.iter().map(|target| format!("{target}={level}")).collect();
     let filter = EnvFilter::new(format!("warn,{}", ours.join(",")));
-    // A second start in one process, as in tests, keeps the first.
+    // Keeps the first subscriber if the process starts twice, as in tests.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stdout)

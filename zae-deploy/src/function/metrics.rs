@@ -13,25 +13,25 @@ const NAMESPACE: &str = "ZaeLimiter/Aggregator";
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// As CloudWatch knows it: `Count`, `Milliseconds`.
+    /// CloudWatch's unit: `Count`, `Milliseconds`.
     pub unit: &'static str,
     /// Its value.
     pub value: f64,
 }
 
 impl Metric {
-    /// A number of things.
+    /// Creates a count.
     pub fn count(name: &'static str, value: u64) -> Self {
         Self { name, unit: "Count", value: value as f64 }
     }
 
-    /// A time.
+    /// Creates a duration.
     pub fn milliseconds(name: &'static str, value: f64) -> Self {
         Self { name, unit: "Milliseconds", value }
     }
 }
 
-/// The line that makes metrics of `metrics`, for the table `table`, at `now_ms`.
+/// Formats `metrics` of the table `table` at `now_ms` as a line.
 fn line(table: &str, now_ms: i64, metrics: &[Metric]) -> String {
     let definitions: Vec<Value> =
         metrics.iter().map(|metric| json!({"Name": metric.name, "Unit": metric.unit})).collect();

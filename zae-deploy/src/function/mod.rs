@@ -1,4 +1,4 @@
-//! Surroundings of both Lambda functions: clients, logs, metrics and traces.
+//! The runtime environment of both Lambda functions: clients, logs, metrics and traces.
 //!
 //! ```no_run
 //! use zae_deploy::function::{Metric, Tracer, emit_metrics, sdk_config, table_client};
@@ -25,7 +25,7 @@ pub use clients::{archive_client, sdk_config, table_client};
 pub use metrics::{Metric, emit as emit_metrics};
 pub use xray::Tracer;
 
-/// Returns the text of an error, and then its causes, for people who see a line of text only.
+/// Returns the text of an error followed by its causes, for output as a line of text.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();
@@ -37,8 +37,8 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-/// Runs a function's process: its log is ready before anything else, and what keeps it from starting is a line there
-/// and an exit code that is not 0.
+/// Runs a function's process: logging starts first, and an error at start-up is logged and results in a nonzero exit
+/// code.
 pub async fn run(function: impl Future<Output = Result<(), lambda_runtime::Error>>) -> ExitCode {
     log::init();
     match function.await {

@@ -1,7 +1,7 @@
-//! X-Ray subsegments for the calls a function makes, sent to the daemon that runs beside it.
+//! X-Ray subsegments for the calls that a function makes, sent to the daemon beside it.
 //!
-//! Lambda itself records the invocation when tracing is on, and hands over its id. What is added here is one subsegment
-//! per call: operation, table, duration, and whether it failed or was throttled. Without tracing nothing is sent.
+//! If tracing is on, Lambda itself records the invocation and provides its id. This module adds one subsegment per
+//! call: operation, table, duration, and if it failed or was throttled. Without tracing nothing is sent.
 
 use std::{
     net::UdpSocket,
@@ -25,7 +25,7 @@ use serde_json::json;
 
 const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
 
-/// Records calls of the invocation that it was told of last. Clones are the same tracer.
+/// Records calls of the latest invocation. Clones share their state.
 ///
 /// See the [module](crate::function) for an example.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ struct Shared {
     parent: Mutex<Option<Parent>>,
 }
 
-/// The invocation that calls belong to.
+/// The invocation to which calls belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parent {
     trace: String,
@@ -55,10 +55,10 @@ impl Storable for Started {
 }
 
 impl Tracer {
-    /// A tracer that sends to `daemon` (`host:port`, as in `AWS_XRAY_DAEMON_ADDRESS`); one that does nothing without
-    /// it.
+    /// Creates a tracer that sends to `daemon` (`host:port`, as in `AWS_XRAY_DAEMON_ADDRESS`); without it, the tracer
+    /// does nothing.
     pub fn new(daemon: Option<&str>, table: &str) -> Self {
-        // Sending waits for nobody: a trace that the daemon does not take is lost, not the work.
+        // Sending never waits: if the daemon does not accept a trace, the trace is lost, not the work.
         let daemon = daemon.and_then(|address| {
             let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
             socket.connect(address).ok()?;
@@ -68,8 +68,8 @@ impl Tracer {
         Self { shared: Arc::new(Shared { daemon, table: table.to_owned(), parent: Mutex::new(None) }) }
     }
 
-    /// The invocation that the following calls belong to, by its header: `Root=…;Parent=…;Sampled=1`. One that is not
-    /// sampled is not recorded.
+    /// Sets the invocation of the following calls, by its header: `Root=…;Parent=…;Sampled=1`. If it is not sampled,
+    /// nothing is recorded.
     pub fn invocation(&self, header: Option<&str>) {
         *self.shared.parent.lock().unwrap_or_else(PoisonError::into_inner) = header.and_then(parse);
     }
@@ -102,7 +102,7 @@ impl Tracer {
     }
 }
 
-/// In what way a call failed.
+/// The way in which a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Refused,
@@ -118,7 +118,7 @@ fn parse(header: &str) -> Option<Parent> {
     Some(Parent { trace: field("Root")?, segment: field("Parent")? })
 }
 
-/// 64 random bits as X-Ray writes them.
+/// Returns 64 random bits in X-Ray's format.
 fn ulid_id() -> String {
     format!("{:016x}", ulid::Ulid::new().random() as u64)
 }

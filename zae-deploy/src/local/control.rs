@@ -1,4 +1,4 @@
-//! Finding, asking and stopping a local stack that runs in another process.
+//! Finds, queries and stops a local stack that runs in another process.
 
 use std::{
     fmt, fs,
@@ -19,10 +19,10 @@ use super::private;
 pub(super) const STATUS_PATH: &str = "/_zae/status";
 pub(super) const STOP_PATH: &str = "/_zae/stop";
 pub(super) const TOKEN_HEADER: &str = "x-zae-token";
-/// Bounds the time that a stack on this machine may take to answer.
+/// Bounds the response time of a stack on this machine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A running stack, as its file describes it.
+/// A running stack, as described by its state file.
 ///
 /// See the [module](crate::local) for an example.
 #[derive(Clone, Serialize, Deserialize)]
@@ -36,13 +36,13 @@ pub struct Running {
 }
 
 impl fmt::Debug for Running {
-    /// Without the token.
+    /// Omits the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
-/// A running stack's report on itself.
+/// The status of a running stack.
 ///
 /// See the [module](crate::local) for an example.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct Status {
     pub stack: String,
     /// Its process.
     pub pid: u32,
-    /// The place of its data: a file, or `memory`.
+    /// The location of its data: a file, or `memory`.
     pub data: String,
     /// The folder of expired audit events.
     pub archive: Option<String>,
@@ -60,11 +60,11 @@ pub struct Status {
     pub started_at: String,
     /// Records that the aggregator has read.
     pub records: u64,
-    /// Records that it could not use.
+    /// Number of records that it could not process.
     pub dead_letters: u64,
 }
 
-/// The folder of all local stacks' files: `ZAEL_LOCAL_DIR`, else `zae/local` under `XDG_STATE_HOME` or
+/// Returns the folder of all local stacks' files: `ZAEL_LOCAL_DIR`, otherwise `zae/local` under `XDG_STATE_HOME` or
 /// `~/.local/state`.
 pub fn folder() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -74,15 +74,15 @@ pub fn folder() -> PathBuf {
     })
 }
 
-/// The folder of the files of one of them, so that several can run.
+/// Returns the folder of one stack's files, so that several stacks can run.
 pub fn stack_folder(folder: &Path, stack: &StackName) -> PathBuf {
     folder.join(stack.as_str())
 }
 
-/// The folders of all local stacks that there have been, by name.
+/// Returns the folders of all local stacks that were ever started, by name.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// If the folder cannot be read.
 pub fn stack_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -95,33 +95,33 @@ pub fn stack_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The file that the stack's process writes its log to.
+/// Returns the log file of the stack's process.
 pub fn log_file(folder: &Path) -> PathBuf {
     folder.join("local.log")
 }
 
-/// The file that data is kept in.
+/// Returns the data file.
 pub fn data_file(folder: &Path) -> PathBuf {
     folder.join("data.sqlite")
 }
 
-/// The folder that expired audit events go to.
+/// Returns the folder of expired audit events.
 pub fn archive_folder(folder: &Path) -> PathBuf {
     folder.join("archive")
 }
 
-/// Makes the folder for the user's eyes alone.
+/// Creates the folder with access for the user only.
 ///
 /// # Errors
-/// When it cannot be made.
+/// If it cannot be created.
 pub fn prepare(folder: &Path) -> io::Result<()> {
     private::folder(folder, &log_file(folder))
 }
 
-/// Opens an empty log for the user's eyes alone.
+/// Opens an empty log with access for the user only.
 ///
 /// # Errors
-/// When it cannot be written.
+/// If it cannot be written.
 pub fn new_log(folder: &Path) -> io::Result<fs::File> {
     prepare(folder)?;
     private::file(&log_file(folder), private::ExistingContent::Discard)
@@ -132,10 +132,10 @@ fn state_file(folder: &Path) -> PathBuf {
 }
 
 impl Running {
-    /// The stack that was started last from this folder, which need not run any more.
+    /// Returns the stack that was last started from this folder, which may have ended.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn find(folder: &Path) -> io::Result<Option<Self>> {
         match fs::read(state_file(folder)) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
@@ -146,14 +146,14 @@ impl Running {
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         prepare(folder)?;
-        // Whoever has its token can stop the stack.
+        // The token in it permits stopping the stack.
         private::write(&state_file(folder), &serde_json::to_vec(self)?)
     }
 
-    /// Forgets it.
+    /// Removes the state file.
     ///
     /// # Errors
-    /// When the file cannot be removed.
+    /// If the file cannot be removed.
     pub fn forget(folder: &Path) -> io::Result<()> {
         match fs::remove_file(state_file(folder)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -161,16 +161,16 @@ impl Running {
         }
     }
 
-    /// Returns the stack's report on itself; `None` when it does not run.
+    /// Returns the stack's status; `None` if it does not run.
     pub async fn status(&self) -> Option<Status> {
         let body = self.ask("GET", STATUS_PATH).await.ok()?;
         serde_json::from_str(&body).ok()
     }
 
-    /// Asks it to stop; it is gone soon afterwards.
+    /// Requests the stack to stop, which takes effect soon afterwards.
     ///
     /// # Errors
-    /// When it does not answer, or refuses.
+    /// If it does not answer, or refuses.
     pub async fn stop(&self) -> io::Result<()> {
         self.ask("POST", STOP_PATH).await.map(drop)
     }

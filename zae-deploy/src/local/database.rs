@@ -1,4 +1,4 @@
-//! The embedded database, prepared for a stream that lives long.
+//! The embedded database, prepared for a long-lived stream.
 
 use std::path::{Path, PathBuf};
 
@@ -6,15 +6,15 @@ use dynoxide::{Database, DynoxideError, storage::Storage};
 
 use super::options::Data;
 
-/// Every write looks for the stream's last number, which without an index means reading the whole stream; and nothing
-/// of the stream is ever dropped. So: an index, and a trigger that keeps the last records only.
+/// Every write looks up the stream's last number, which without an index means reading the whole stream; and the stream
+/// is never trimmed. Hence an index, and a trigger that only keeps the last records.
 const PREPARE: &str = "
 CREATE INDEX IF NOT EXISTS zae_stream_order ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
 CREATE TRIGGER IF NOT EXISTS zae_stream_trim AFTER INSERT ON _stream_records WHEN NEW.id % 1000 = 0
 BEGIN DELETE FROM _stream_records WHERE id <= NEW.id - 50000; END;
 ";
 
-/// Opens the database, which is created if it is missing. Blocks.
+/// Opens the database, creating it if it is missing. Blocks.
 pub(super) fn open(data: &Data) -> Result<Database, DynoxideError> {
     match data {
         Data::File(path) => {
@@ -37,13 +37,13 @@ fn prepare(path: &Path) -> Result<(), DynoxideError> {
     prepared.map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// A file that is gone with this value.
+/// A file that is removed with this value.
 struct Seed(PathBuf);
 
 impl Drop for Seed {
     fn drop(&mut self) {
         for end in ["", "-wal", "-shm"] {
-            // It is in the folder for temporary files; there is nobody to tell.
+            // It is in the folder for temporary files; a failure is harmless.
             let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
         }
     }

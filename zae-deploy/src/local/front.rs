@@ -1,4 +1,4 @@
-//! The one port: DynamoDB and its streams, the services beside it, and the stack's own control.
+//! The single port: DynamoDB and its streams, the other services, and the stack's own control.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -22,9 +22,9 @@ use super::{
     stream::Progress,
 };
 
-/// A Lambda package as text, the largest of what is sent; DynamoDB itself takes 16 MB.
+/// A Lambda package as text, the largest request body; DynamoDB itself accepts 16 MB.
 const LARGEST: usize = 128 * 1024 * 1024;
-/// The path at which LocalStack removes expired items at once; tests written for it ask for that.
+/// The path at which LocalStack removes expired items immediately; tests written for it use that.
 const EXPIRED_PATH: &str = "/_aws/dynamodb/expired";
 
 /// The service that answers requests.
@@ -73,7 +73,7 @@ async fn status(State(front): State<Front>) -> Json<Status> {
     })
 }
 
-/// Stops the stack for whoever can read its own file.
+/// Stops the stack for a caller that can read its state file.
 async fn stop(State(front): State<Front>, headers: HeaderMap) -> StatusCode {
     if headers.get(TOKEN_HEADER).is_none_or(|token| token.as_bytes() != front.token.as_bytes()) {
         return StatusCode::FORBIDDEN;
@@ -90,7 +90,7 @@ async fn expire(State(front): State<Front>) -> Response {
     }
 }
 
-/// Tells services apart that have one path by the form of their calls.
+/// Distinguishes services that share a path by the form of their calls.
 async fn root(State(front): State<Front>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Keeps web pages away from a port that any program on this machine may use.
+//! Protects the port, which any program on this machine may use, from web pages.
 
 use std::net::IpAddr;
 
@@ -14,15 +14,15 @@ use axum::{
 };
 use serde_json::json;
 
-/// Refuses requests that a web page from elsewhere makes its browser send, and those that a name of somebody else's
-/// leads here. Answers allow no page to read them.
+/// Rejects requests that a browser sends on behalf of a foreign web page, and those whose host name is not this
+/// machine's. Responses do not permit any page to read them.
 pub(super) async fn guard(mut request: Request, next: Next) -> Response {
     if !is_from_here(request.headers()) {
         let message = "a local stack answers programs on this machine, at localhost, and no web page from elsewhere";
         let answer = Json(json!({ "__type": "AccessDeniedException", "message": message }));
         return (StatusCode::FORBIDDEN, [("x-amzn-errortype", "AccessDeniedException")], answer).into_response();
     }
-    // The database would allow any page to read its answer.
+    // The database would permit any page to read its response.
     request.headers_mut().remove(ORIGIN);
     next.run(request).await
 }
@@ -36,7 +36,7 @@ fn is_from_here(headers: &HeaderMap) -> bool {
         && text("sec-fetch-site").all(|site| site != "cross-site")
 }
 
-/// Returns true if `authority`, a host with or without a port, is this machine by its own names.
+/// Returns true if `authority`, a host with an optional port, is one of this machine's own names.
 fn is_this_machine(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),

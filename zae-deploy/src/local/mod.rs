@@ -1,11 +1,11 @@
-//! The whole stack on a laptop: one process, no Docker, no AWS account.
+//! A whole stack on a laptop: one process, no Docker, no AWS account.
 //!
-//! An embedded DynamoDB answers over HTTP with the table, a stream, and expiry of items; the aggregator reads the
-//! stream in this process, and the provisioner is called as it is on AWS. Any AWS SDK can use the endpoint.
+//! An embedded DynamoDB serves the table over HTTP, with a stream and expiry of items; the aggregator reads the stream
+//! in this process, and the provisioner is called as on AWS. Any AWS SDK can use the endpoint.
 //!
-//! The stack is one of CloudFormation's, as far as `deploy`, `status`, `list` and `delete` can tell, and so are others
-//! that they make beside it: tables, functions, archives and custom resources work, and the rest of a template is
-//! noted.
+//! The stack is a CloudFormation stack, as far as `deploy`, `status`, `list` and `delete` can tell, as are others that
+//! they create beside it: tables, functions, archives and custom resources work, and the other resources of a template
+//! are only recorded.
 //!
 //! ```
 //! # #[tokio::main]

@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use zae_limiter::StackName;
 
-/// The port where the reference's local stack listens, too.
+/// The port on which the Python package's local stack listens, too.
 pub const DEFAULT_PORT: u16 = 4566;
 
-/// The place of the data.
+/// The location of the data.
 ///
 /// See the [module](crate::local) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Data {
-    /// In memory, gone with the process.
+    /// In memory, lost when the process ends.
     #[default]
     Memory,
-    /// In this file, kept.
+    /// In this file, persistent.
     File(PathBuf),
 }
 
@@ -33,25 +33,25 @@ pub struct Options {
 }
 
 impl Options {
-    /// The port on the loopback interface; 0 takes any that is free. [`DEFAULT_PORT`] otherwise.
+    /// Sets the port on the loopback interface; 0 for any free one. Default: [`DEFAULT_PORT`].
     #[must_use]
     pub fn port(self, port: u16) -> Self {
         Self { port: Some(port), ..self }
     }
 
-    /// The stack's, and so the table's, name; `limiter` otherwise.
+    /// Sets the name of the stack, which is also the table's; `limiter` by default.
     #[must_use]
     pub fn stack(self, stack: StackName) -> Self {
         Self { stack: Some(stack), ..self }
     }
 
-    /// Sets the place of the data; in memory otherwise.
+    /// Sets the location of the data; in memory by default.
     #[must_use]
     pub fn data(self, data: Data) -> Self {
         Self { data, ..self }
     }
 
-    /// The folder to which audit events go when they expire, as they go to S3 on AWS; nowhere otherwise.
+    /// Sets the folder to which expired audit events are written, as to S3 on AWS; none by default.
     #[must_use]
     pub fn archive(self, folder: impl Into<PathBuf>) -> Self {
         Self { archive: Some(folder.into()), ..self }

@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
 };
 
-/// The region of everything here. Any will do; this is the one that examples name.
+/// The region of all resources. Any will do; this is the one used in examples.
 pub(super) const REGION: &str = "us-east-1";
 
-/// A client for the DynamoDB at `endpoint`.
+/// Creates a client for the DynamoDB at `endpoint`.
 pub(super) fn client(endpoint: &str) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())

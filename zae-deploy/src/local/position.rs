@@ -1,4 +1,4 @@
-//! Up to where the stream was read, which is kept where the data is.
+//! The position up to which the stream was read, stored beside the data.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use zae_limiter::StackName;
 
 use super::{options::Data, private};
 
-/// A place in the stream.
+/// A position in the stream.
 #[derive(Debug)]
 pub(super) struct Position {
     file: Option<PathBuf>,
@@ -17,7 +17,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Returns the position where the last run ended, if its data was kept and is still there.
+    /// Returns the position at which the last run ended, if its data was kept and still exists.
     pub(super) fn of(data: &Data, stack: &StackName) -> Self {
         let Data::File(data) = data else { return Self { file: None, last: None } };
         let file = data.with_extension(format!("{stack}.position"));
@@ -25,12 +25,12 @@ impl Position {
         Self { file: Some(file), last }
     }
 
-    /// The number of the last record that was read; `None`: the stream's beginning.
+    /// Returns the number of the last record that was read; `None` for the stream's beginning.
     pub(super) fn last(&self) -> Option<&str> {
         self.last.as_deref()
     }
 
-    /// Forgets it: the table is gone.
+    /// Removes it, because the table is gone.
     pub(super) fn forget(self) {
         if let Some(file) = self.file
             && let Err(error) = fs::remove_file(&file)
@@ -40,12 +40,12 @@ impl Position {
         }
     }
 
-    /// Goes on to the record with this number.
+    /// Advances to the record with this number.
     pub(super) fn advance(&mut self, to: &str) {
         if let Some(file) = &self.file
             && let Err(error) = private::write(file, to.as_bytes())
         {
-            // It counts nothing twice when it reads again; it may archive again.
+            // Reading again counts nothing twice, but may archive again.
             tracing::warn!(error = %error, file = %file.display(), "the stream's position cannot be written");
         }
         self.last = Some(to.to_owned());

@@ -1,4 +1,4 @@
-//! Files and folders for the user's eyes alone.
+//! Files and folders with access for the user only.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-/// Makes `path` a folder that only its owner may look into. A folder that was there and is not marked as ours by `mark`
-/// keeps its mode: it may be one that others use, too.
+/// Makes `path` a folder that only its owner may access. An existing folder that is not marked as ours by `mark` keeps
+/// its mode, because others may use it, too.
 pub(super) fn folder(path: &Path, mark: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -20,14 +20,14 @@ pub(super) fn folder(path: &Path, mark: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file that only its owner may read, empty if `keep` is [`ExistingContent::Discard`].
+/// Opens a file that only its owner may read, emptied if `content` is [`ExistingContent::Discard`].
 pub(super) fn file(path: &Path, content: ExistingContent) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(matches!(content, ExistingContent::Discard));
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
-    // The mode above is that of new files only.
+    // The mode above only applies to new files.
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(file)
@@ -40,7 +40,7 @@ pub(super) enum ExistingContent {
     Discard,
 }
 
-/// Writes `bytes` whole or not at all: somebody may be reading the file.
+/// Writes `bytes` completely or not at all, because another process may be reading the file.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

@@ -1,4 +1,4 @@
-//! Starting and stopping a local stack in this process.
+//! Starts and stops a local stack in this process.
 
 use std::{fmt, fs, io, path::Path, sync::Arc};
 
@@ -36,7 +36,7 @@ impl fmt::Debug for Local {
     }
 }
 
-/// The reason why there is no local stack.
+/// The reason why a local stack could not be started.
 ///
 /// See the [module](crate::local) for an example.
 #[derive(Debug, thiserror::Error)]
@@ -51,16 +51,16 @@ pub enum LocalError {
         #[source]
         source: io::Error,
     },
-    /// The data's folder or file cannot be used.
+    /// The data's folder or file is not usable.
     #[error("{place} cannot be used: move it away, or name another folder with ZAEL_LOCAL_DIR")]
     Data {
-        /// The place that is taken.
+        /// The unusable path.
         place: String,
         /// The reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The stack's name cannot be used.
+    /// The stack's name is invalid.
     #[error(transparent)]
     Name(#[from] zae_limiter::ValidationError),
     /// The table cannot be created.
@@ -69,10 +69,10 @@ pub enum LocalError {
 }
 
 impl Local {
-    /// Starts a stack and waits until it can be used: table, stream, expiry and the namespace `default` are there.
+    /// Starts a stack and waits until it is ready: table, stream, expiry and the namespace `default` exist.
     ///
     /// # Errors
-    /// [`LocalError`]; nothing runs then.
+    /// [`LocalError`]; nothing is left running.
     pub async fn start(options: Options) -> Result<Self, LocalError> {
         let stack = options.stack.map_or_else(|| StackName::new(DEFAULT_STACK), Ok)?;
         let port = options.port.unwrap_or(DEFAULT_PORT);
@@ -85,7 +85,7 @@ impl Local {
         };
         let data = options.data;
         let database = open(data.clone(), &place).await?;
-        // Through the front, as everybody's: it has the only port.
+        // Uses the front like everybody else, because it has the only port.
         let client = ports::client(&format!("http://127.0.0.1:{port}"));
         let progress = Arc::new(Progress::default());
         let archive = options.archive.as_ref().map(|folder| folder.display().to_string());
@@ -124,31 +124,31 @@ impl Local {
         Ok(local)
     }
 
-    /// Returns the address where it answers.
+    /// Returns the address on which it listens.
     pub fn endpoint(&self) -> &str {
         &self.running.endpoint
     }
 
-    /// Leaves a note in `folder` by which other processes find it.
+    /// Writes the state file in `folder` by which other processes find it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn announce(&self, folder: &Path) -> io::Result<()> {
         self.running.write(folder)
     }
 
-    /// Waits until somebody stops it.
+    /// Waits until it is stopped.
     pub async fn stopped(&mut self) {
-        // Only a panic ends it otherwise, and that was logged.
+        // It can only end otherwise by a panic, which was logged.
         let _ = (&mut self.server).await;
         self.end();
     }
 
-    /// Stops it: requests under way are answered.
+    /// Stops it; requests under way are answered.
     pub async fn stop(mut self) {
         self.stop.notify_one();
         let grace = std::time::Duration::from_secs(1);
-        // Idle connections of clients would otherwise keep it alive for ever.
+        // Idle client connections would otherwise keep it alive forever.
         let _ = tokio::time::timeout(grace, self.stopped()).await;
         self.server.abort();
         self.end();
@@ -179,7 +179,7 @@ async fn open(data: Data, place: &str) -> Result<dynoxide::Database, LocalError>
     opened.map_err(|error| failed(error.to_json().into()))
 }
 
-/// Makes the stack, or goes on with the one of an earlier run, and prepares its table.
+/// Creates the stack, or resumes the one of an earlier run, and prepares its table.
 async fn create(cloud: &LocalCloud, client: aws_sdk_dynamodb::Client, stack: &StackName) -> Result<(), LocalError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| LocalError::Table(error);
     let (parameters, tags) = stack::new_stack(stack).map_err(|error| failed(error.into()))?;

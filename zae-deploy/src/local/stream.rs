@@ -1,4 +1,4 @@
-//! The change stream, read in this process and handed to the aggregator as Lambda would.
+//! Reads the change stream in this process and passes it to the aggregator as Lambda would.
 
 use std::{
     sync::{
@@ -22,22 +22,22 @@ use crate::aggregator::Aggregator;
 
 /// Records per batch, as deployed.
 const BATCH: usize = 100;
-/// Time to wait for more when there is nothing.
+/// Time to wait for more records if there are none.
 const IDLE: Duration = Duration::from_millis(200);
-/// Number of tries of a record before it is put aside, as deployed.
+/// Number of attempts at a record before it is put aside, as deployed.
 const TRIES: u32 = 4;
 const RETRY: Duration = Duration::from_millis(500);
 /// Time between two searches for expired items.
 const SWEEP: Duration = Duration::from_secs(2);
 
-/// Counts of the records that have been read.
+/// Counts the records that have been read.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) records: AtomicU64,
     pub(super) dead_letters: AtomicU64,
 }
 
-/// Reads the stream from `position` on, for ever. What was counted before is not counted again.
+/// Reads the stream from `position` on, forever. Records that were already counted are not counted again.
 pub(super) async fn follow(
     database: Database,
     table: String,
@@ -72,8 +72,8 @@ pub(super) async fn follow(
     }
 }
 
-/// Returns true for the records that the filters of the stack's event source let through: buckets, and audit events
-/// that expired. One that somebody removed, with its namespace for example, is not archived.
+/// Returns true for the records that the filters of the stack's event source select: buckets, and audit events that
+/// expired. Explicitly deleted ones, for example with their namespace, are not archived.
 fn is_delivered(record: &Value) -> bool {
     let key = record["dynamodb"]["Keys"]["SK"]["S"].as_str().unwrap_or_default();
     if record["eventName"] == "REMOVE" {
@@ -86,7 +86,7 @@ fn sequence(record: &Value) -> Option<&str> {
     record["dynamodb"]["SequenceNumber"].as_str()
 }
 
-/// Hands a batch over, from where it failed again and again, and puts aside what never works.
+/// Delivers a batch, repeating it from the failed record, and puts aside records that keep failing.
 async fn deliver(aggregator: &Aggregator, records: &[Value], progress: &Progress) {
     let mut left = records;
     let mut tried = 0;
@@ -138,7 +138,7 @@ fn read(database: &Database, table: &str, after: Option<&str>) -> Result<Vec<Val
     records.map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// Removes what is expired, for ever.
+/// Removes expired items, forever.
 pub(super) async fn sweep(database: Database) {
     loop {
         tokio::time::sleep(SWEEP).await;

@@ -1,4 +1,4 @@
-//! Programs on their way into a package: [`Binary`], [`Packing`].
+//! Programs to package: [`Binary`], [`Packing`].
 
 use std::{
     fmt, fs,
@@ -15,8 +15,8 @@ use crate::artifact::{Architecture, Package};
 /// Number of bytes packed in one step.
 const STEP: usize = 256 * 1024;
 
-/// A program that Lambda can start, and that is not packed yet: finding and checking it takes no time, packing does.
-/// Cheap to clone.
+/// A checked program for Lambda that is not packed yet: finding and checking it is quick, packing is not. Cheap to
+/// clone.
 ///
 /// See the [module](crate::package) for an example.
 #[derive(Clone)]
@@ -36,24 +36,24 @@ impl Binary {
     /// Checks the program `bytes` for `architecture`.
     ///
     /// # Errors
-    /// [`PackageError`] when it would not start on Lambda.
+    /// [`PackageError`] if it would not start on Lambda.
     pub fn new(bytes: impl Into<Arc<[u8]>>, architecture: Architecture) -> Result<Self, PackageError> {
         let bytes = bytes.into();
         elf::check(&bytes, architecture)?;
         Ok(Self { architecture, bytes })
     }
 
-    /// Reads and checks the binary of `function` for `architecture`, wherever [`find`] finds it.
+    /// Reads and checks the binary of `function` for `architecture`, as located by [`find`].
     ///
     /// # Errors
-    /// [`PackageError`] when it is missing, or would not start on Lambda.
+    /// [`PackageError`] if it is missing, or would not start on Lambda.
     pub fn load(function: Function, architecture: Architecture, from: Option<&Path>) -> Result<Self, PackageError> {
         let path = find(function, architecture, from)?;
         let bytes = fs::read(&path).map_err(|source| PackageError::Unreadable { path, source })?;
         Self::new(bytes, architecture)
     }
 
-    /// The machine that it is for.
+    /// Returns the architecture that it is for.
     pub fn architecture(&self) -> Architecture {
         self.architecture
     }
@@ -63,12 +63,12 @@ impl Binary {
         self.bytes.len()
     }
 
-    /// Returns true if there is nothing in it; never so for a program that was checked.
+    /// Returns true if it is empty; never true for a checked program.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Packs it at once.
+    /// Packs it in one step.
     ///
     /// # Errors
     /// [`PackageError::Zip`].
@@ -78,7 +78,7 @@ impl Binary {
         packing.finish()
     }
 
-    /// Packs it step by step, for callers who have something else to do in between.
+    /// Packs it step by step, for callers that have other work in between.
     ///
     /// # Errors
     /// [`PackageError::Zip`].
@@ -89,7 +89,7 @@ impl Binary {
     }
 }
 
-/// Returns the options for packing files: the same files become the same bytes.
+/// Returns the zip options, under which the same files become the same bytes.
 fn options() -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -98,7 +98,7 @@ fn options() -> SimpleFileOptions {
         .unix_permissions(MODE)
 }
 
-/// A package in the making.
+/// A package under construction.
 ///
 /// See the [module](crate::package) for an example.
 pub struct Packing<'a> {
@@ -114,7 +114,7 @@ impl fmt::Debug for Packing<'_> {
 }
 
 impl Packing<'_> {
-    /// Packs some more; `false` when all is packed.
+    /// Packs the next part; returns `false` once everything is packed.
     ///
     /// # Errors
     /// [`PackageError::Zip`].
@@ -125,13 +125,13 @@ impl Packing<'_> {
         Ok(end < self.bytes.len())
     }
 
-    /// Returns the part of the program that is packed, in per cent.
+    /// Returns the packed part of the program, in per cent.
     pub fn percent(&self) -> u8 {
         let percent = self.done.saturating_mul(100) / self.bytes.len().max(1);
         u8::try_from(percent).unwrap_or(100)
     }
 
-    /// Packs the rest, and closes the package.
+    /// Packs the remainder, and closes the package.
     ///
     /// # Errors
     /// [`PackageError::Zip`].

@@ -1,4 +1,4 @@
-//! Looking into a program: its machine, and the C library that it needs.
+//! Inspects a program: its machine, and the C library that it needs.
 //!
 //! Layout: System V ABI, "ELF-64 Object File Format"; version requirements: Linux Standard Base, "Symbol Versioning".
 
@@ -15,7 +15,7 @@ const CLASS_64: u8 = 2;
 const LITTLE_ENDIAN: u8 = 1;
 const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
-/// A section that lists the versions of other libraries' symbols that are needed.
+/// A section that lists the required symbol versions of other libraries.
 const VERSION_NEEDS: u32 = 0x6fff_fffe;
 
 /// A version of the GNU C library.
@@ -34,7 +34,7 @@ impl fmt::Display for GlibcVersion {
 }
 
 impl GlibcVersion {
-    /// Reads `GLIBC_2.34`; other names of versions are none of ours.
+    /// Parses `GLIBC_2.34`; other version names are not glibc's.
     fn of(name: &str) -> Option<Self> {
         let mut numbers = name.strip_prefix("GLIBC_")?.split('.');
         let mut number = || numbers.next()?.parse().ok();
@@ -42,7 +42,7 @@ impl GlibcVersion {
     }
 }
 
-/// Reads numbers at places that may not be there.
+/// Reads numbers at offsets that may be out of bounds.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -70,7 +70,7 @@ impl Bytes<'_> {
 pub(super) fn check(program: &[u8], architecture: Architecture) -> Result<(), PackageError> {
     let bytes = Bytes(program);
     if !program.starts_with(MAGIC) {
-        return Err(PackageError::NoProgram("it is no ELF file"));
+        return Err(PackageError::NoProgram("it is not an ELF file"));
     }
     if program.get(4..6) != Some(&[CLASS_64, LITTLE_ENDIAN]) {
         return Err(PackageError::NoProgram("it is not 64-bit, little-endian"));
@@ -91,7 +91,8 @@ pub(super) fn check(program: &[u8], architecture: Architecture) -> Result<(), Pa
     }
 }
 
-/// The newest version of glibc that the program names; `Some(None)` when it needs none, `None` when it is damaged.
+/// Returns the newest version of glibc that the program requires; `Some(None)` if it requires none, `None` if it is
+/// damaged.
 fn newest_glibc(bytes: &Bytes<'_>) -> Option<Option<GlibcVersion>> {
     let (table, size, count) = (bytes.u64(40)?, u64::from(bytes.u16(58)?), u64::from(bytes.u16(60)?));
     let section = |index: u64| table.checked_add(size.checked_mul(index)?);

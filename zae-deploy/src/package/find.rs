@@ -1,4 +1,4 @@
-//! Search for binaries.
+//! Searches for binaries.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,11 @@ use crate::artifact::Architecture;
 
 /// Finds the binary of `function` for `architecture`.
 ///
-/// `from` is the binary itself, or a folder that is searched; without it the folder of this program is. In a folder the
-/// binary is `{name}`, `{name}-{architecture}`, or `{name}/bootstrap` as cargo-lambda leaves it.
+/// `from` is the binary itself, or a folder to search; without it the folder of this program is searched. In a folder
+/// the binary is `{name}`, `{name}-{architecture}`, or `{name}/bootstrap` as built by cargo-lambda.
 ///
 /// # Errors
-/// [`PackageError::Missing`] names all places where it was looked for.
+/// [`PackageError::Missing`] lists all paths that were searched.
 pub fn find(function: Function, architecture: Architecture, from: Option<&Path>) -> Result<PathBuf, PackageError> {
     let name = function.binary();
     if let Some(file) = from.filter(|path| path.is_file()) {
@@ -27,7 +27,7 @@ pub fn find(function: Function, architecture: Architecture, from: Option<&Path>)
         folder.join("lambda").join(name).join("bootstrap"),
         folder.join(name).join("bootstrap"),
     ];
-    // A bare name says nothing about the machine; what is packed is checked for it anyway.
+    // A bare name does not indicate the machine; the binary is checked before packing anyway.
     looked.push(folder.join(name));
     match looked.iter().find(|path| path.is_file()) {
         Some(found) => Ok(found.clone()),

@@ -1,9 +1,9 @@
 //! Lambda packages from binaries: [`Binary`], or [`build`] for all in one.
 //!
-//! The same binary gives the same bytes, whenever and wherever it is packed: `bootstrap`, with a fixed date and
-//! permissions, and beside it an `index.py` that starts it where a function was created with Python's inline code.
-//! Before that, the binary is looked at: the right machine, and a C library no newer than the one that Lambda's
-//! `provided.al2023` has.
+//! The same binary results in the same bytes, whenever and wherever it is packed: `bootstrap`, with a fixed date and
+//! permissions, and an `index.py` that starts it if a function was created with inline Python code. The binary is
+//! checked first: it must be for the right machine, and need a C library no newer than that of Lambda's
+//! `provided.al2023`.
 //!
 //! ```no_run
 //! use zae_deploy::{artifact::Architecture, package::{Binary, Function, PackageError}};
@@ -34,11 +34,11 @@ pub use find::find;
 
 use crate::artifact::{Architecture, Package};
 
-/// The name that `provided.al2023` starts.
+/// The file that `provided.al2023` starts.
 const BOOTSTRAP: &str = "bootstrap";
-/// The module that a function's placeholder is in, which the package replaces.
+/// The module of a function's placeholder, which the package replaces.
 const INDEX: (&str, &str) = ("index.py", include_str!("index.py"));
-/// Whoever unpacks it may read and start it.
+/// Readable and executable for everybody after unpacking.
 const MODE: u32 = 0o755;
 
 /// One of the stack's functions.
@@ -54,7 +54,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// The binary's name.
+    /// Returns the binary's name.
     pub fn binary(self) -> &'static str {
         match self {
             Self::Aggregator => "zae-aggregator",
@@ -62,7 +62,7 @@ impl Function {
         }
     }
 
-    /// The function's name in the stack `stack`.
+    /// Returns the function's name in the stack `stack`.
     pub fn name_in(self, stack: &StackName) -> String {
         match self {
             Self::Aggregator => format!("{stack}-aggregator"),
@@ -71,13 +71,13 @@ impl Function {
     }
 }
 
-/// The reason why there is no package.
+/// The reason why a package could not be built.
 ///
 /// See the [module](crate::package) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {
-    /// There is no binary.
+    /// The binary is missing.
     #[error(
         "there is no {binary} for {architecture} in {}: build it as the documentation says, or name its place",
         paths(.looked)
@@ -85,12 +85,12 @@ pub enum PackageError {
     Missing {
         /// The binary.
         binary: &'static str,
-        /// The machine it was wanted for.
+        /// The requested architecture.
         architecture: &'static str,
-        /// The places where it was looked for.
+        /// The paths that were searched.
         looked: Vec<PathBuf>,
     },
-    /// It cannot be read.
+    /// The binary cannot be read.
     #[error("{} cannot be read", path.display())]
     Unreadable {
         /// The file.
@@ -99,30 +99,30 @@ pub enum PackageError {
         #[source]
         source: std::io::Error,
     },
-    /// It is no program for Linux.
+    /// The file is not a program for Linux.
     #[error("this is no program for 64-bit Linux: {0}; build one for Linux, as the documentation says")]
     NoProgram(&'static str),
-    /// It is for another machine.
+    /// The binary is for another machine.
     #[error(
         "the binary is for {found}, the package is to be for {wanted}: build it for that, or choose the \
          other architecture"
     )]
     OtherMachine {
-        /// The machine that the binary is for.
+        /// The architecture of the binary.
         found: String,
-        /// The machine that was asked for.
+        /// The requested architecture.
         wanted: &'static str,
     },
-    /// It needs a C library that Lambda has not.
+    /// The binary needs a newer C library than Lambda has.
     #[error(
         "the binary needs glibc {needed}, Lambda's provided.al2023 has {GLIBC_ON_LAMBDA}: build it with \
          cargo-lambda, or on an older system"
     )]
     Glibc {
-        /// The newest version that it names.
+        /// The newest version that it requires.
         needed: GlibcVersion,
     },
-    /// It cannot be packed.
+    /// Packing failed.
     #[error("the binary cannot be packed")]
     Zip(#[from] ZipError),
 }
@@ -134,7 +134,7 @@ fn paths(paths: &[PathBuf]) -> String {
 /// Checks the program `binary` and packs it for `architecture`.
 ///
 /// # Errors
-/// [`PackageError`] when it would not start on Lambda.
+/// [`PackageError`] if it would not start on Lambda.
 pub fn build(binary: &[u8], architecture: Architecture) -> Result<Package, PackageError> {
     Binary::new(binary, architecture)?.pack()
 }

@@ -1,4 +1,4 @@
-//! The changes that an update will make: [`ChangeSet`].
+//! The changes of an update: [`ChangeSet`].
 
 use aws_sdk_cloudformation::types::{self, ChangeSetStatus};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use zae_limiter::StackName;
 
 use super::{cloud::Cloud, error::StackError};
 
-/// The changes that CloudFormation will make to a stack, and has not made yet.
+/// The pending changes that CloudFormation will make to a stack.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug)]
@@ -17,12 +17,13 @@ pub struct ChangeSet {
 }
 
 impl ChangeSet {
-    /// The resources that change.
+    /// Returns the resources that change.
     pub fn changes(&self) -> &[ResourceChange] {
         &self.changes
     }
 
-    /// Those that are removed, or replaced by new ones: what is in them is lost unless the template retains it.
+    /// Returns the resources that are removed, or replaced by new ones: their content is lost unless the template
+    /// retains it.
     pub fn losses(&self) -> impl Iterator<Item = &ResourceChange> {
         self.changes.iter().filter(|change| change.is_loss())
     }
@@ -34,7 +35,7 @@ impl ChangeSet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ResourceChange {
-    /// The action on it.
+    /// The action.
     pub action: ResourceAction,
     /// Its name in the template.
     pub logical_id: String,
@@ -45,7 +46,7 @@ pub struct ResourceChange {
 }
 
 impl ResourceChange {
-    /// Returns true if the resource as it is now will be gone.
+    /// Returns true if the current resource will be gone.
     pub fn is_loss(&self) -> bool {
         matches!(self.action, ResourceAction::Remove | ResourceAction::Replace | ResourceAction::MayReplace)
     }
@@ -85,19 +86,19 @@ impl ResourceChange {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResourceAction {
-    /// It is new.
+    /// It is created.
     Add,
-    /// It changes in place.
+    /// It is modified in place.
     Modify,
-    /// A new one takes its place.
+    /// It is replaced by a new one.
     Replace,
-    /// A new one may take its place; CloudFormation will only know while it works.
+    /// It may be replaced by a new one; CloudFormation only knows during execution.
     MayReplace,
     /// It is removed.
     Remove,
 }
 
-/// Waits until CloudFormation has worked out the change set `id`; `None` when nothing changes.
+/// Waits until CloudFormation has created the change set `id`; `None` if nothing changes.
 pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<Option<ChangeSet>, StackError> {
     let operation = "cloudformation:DescribeChangeSet";
     let mut changes = Vec::new();
@@ -113,7 +114,10 @@ pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<
             Some(ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress) => {
                 let pause = pauses.next().unwrap_or_default();
                 if waited > cloud.pace().patience {
-                    return Err(unclear(operation, "CloudFormation does not get done with the change set".to_owned()));
+                    return Err(unclear(
+                        operation,
+                        "CloudFormation does not finish creating the change set".to_owned(),
+                    ));
                 }
                 tokio::time::sleep(pause).await;
                 waited += pause;
@@ -140,13 +144,13 @@ pub(super) async fn ready(cloud: &Cloud, stack: &StackName, id: &str) -> Result<
     }
 }
 
-/// Returns true if CloudFormation means by this that the stack already is what it shall be. It says so when a change
-/// set is asked for, or when it has been worked out.
+/// Returns true if CloudFormation reports that the stack already has its desired state. It does so when a change set is
+/// requested, or when it has been created.
 pub(super) fn says_nothing_changes(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
-/// Forgets a change set that will not be carried out. One that stays does no harm, so a failure is only noted.
+/// Deletes a change set that will not be executed. A leftover is harmless, so a failure is only logged.
 pub(super) async fn discard(cloud: &Cloud, stack: &StackName, id: &str) {
     let request = cloud.cloudformation().delete_change_set().change_set_name(id).stack_name(stack.as_str());
     if let Err(error) = request.send().await {

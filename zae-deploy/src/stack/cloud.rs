@@ -1,4 +1,4 @@
-//! The place where stacks live: [`Cloud`].
+//! The account and region in which stacks live: [`Cloud`].
 
 use std::{fmt, time::Duration};
 
@@ -10,14 +10,14 @@ use zae_limiter::{
 
 use super::error::StackError;
 
-/// Number of tries of a call: management calls are throttled hard, and none of ours does harm when it is repeated.
+/// Number of attempts at a call: management calls are heavily throttled, and all of ours may be repeated.
 const ATTEMPTS: u32 = 5;
 const CONNECT: Duration = Duration::from_secs(3);
-/// Called beside CloudFormation.
+/// Services called in addition to CloudFormation.
 pub(crate) const SERVICES: [Service; 5] =
     [Service::DynamoDb, Service::Lambda, Service::S3, Service::Sts, Service::Tagging];
 
-/// One AWS account and region, or what answers in their place at an endpoint. Cheap to clone.
+/// One AWS account and region, or an endpoint that replaces them. Cheap to clone.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone)]
@@ -37,12 +37,12 @@ impl fmt::Debug for Cloud {
     }
 }
 
-/// The pace at which CloudFormation is asked for the state, and the time after which asking ends.
+/// The intervals at which CloudFormation is polled, and the time after which polling ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     first: Duration,
     longest: Duration,
-    /// All of an operation.
+    /// Maximum duration of an operation.
     pub(crate) patience: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The pauses between questions: short ones first, for what is done at once.
+    /// Returns the intervals between polls: short ones first, for operations that are quick.
     pub(crate) fn pauses(self) -> impl Iterator<Item = Duration> {
         let longest = self.longest;
         std::iter::successors(Some(self.first), move |pause| Some((*pause * 3 / 2).min(longest)))
@@ -65,10 +65,10 @@ impl Pace {
 }
 
 impl Cloud {
-    /// Finds region and credentials as every AWS tool would, unless they are given; what is empty is not given.
+    /// Resolves region and credentials as every AWS tool does, unless they are given; empty values count as not given.
     ///
     /// # Errors
-    /// [`StackError::NoRegion`] when there is no region; [`StackError::Connect`] for a setting that cannot be right.
+    /// [`StackError::NoRegion`] if there is no region; [`StackError::Connect`] for an invalid setting.
     pub async fn connect(region: Option<String>, endpoint_url: Option<String>) -> Result<Self, StackError> {
         let connect = Connect::to(Service::CloudFormation).and(SERVICES).connect_timeout(CONNECT).attempts(ATTEMPTS);
         let connect = connect.region(region.unwrap_or_default()).endpoint_url(endpoint_url.unwrap_or_default());
@@ -82,19 +82,19 @@ impl Cloud {
     /// Uses the account, region and endpoint of that configuration.
     ///
     /// # Errors
-    /// [`StackError::NoRegion`] when it has no region.
+    /// [`StackError::NoRegion`] if it has no region.
     pub fn new(config: SdkConfig) -> Result<Self, StackError> {
         let region = config.region().map(ToString::to_string).ok_or(StackError::NoRegion)?;
         let endpoint_url = Service::CloudFormation.endpoint(&config);
         Ok(Self { config, region, endpoint_url, pace: Pace::default() })
     }
 
-    /// The region.
+    /// Returns the region.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The endpoint, if it is not AWS's own.
+    /// Returns the endpoint, if it is not AWS's own.
     pub fn endpoint_url(&self) -> Option<&str> {
         self.endpoint_url.as_deref()
     }
@@ -119,14 +119,14 @@ impl Cloud {
         aws_sdk_resourcegroupstagging::Client::new(&self.config)
     }
 
-    /// Stand-ins for S3 seldom answer at a host name per bucket.
+    /// Stand-ins for S3 rarely support a host name per bucket.
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         let path_style = Service::S3.endpoint(&self.config).is_some();
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style);
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// The account that the credentials belong to.
+    /// Returns the account that the credentials belong to.
     pub(crate) async fn account(&self) -> Result<String, StackError> {
         let operation = "sts:GetCallerIdentity";
         let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;

@@ -10,25 +10,25 @@ use super::{
     progress::{Follow, Watch},
 };
 
-/// The remains of a deleted stack.
+/// The stack's resources that outlive its deletion.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct DeletedStack {
-    /// The bucket with archived audit events. An empty one is removed, too.
+    /// The bucket with archived audit events. An empty one is deleted, too.
     pub archive_bucket: Option<String>,
 }
 
-/// The stack that [`delete`] would remove.
+/// Returns the stack that [`delete`] would remove.
 ///
 /// # Errors
-/// [`StackError::NotFound`]; [`StackError::NameTaken`] when it is no rate limiter; [`StackError::Protected`].
+/// [`StackError::NotFound`]; [`StackError::NameTaken`] if it is not a rate limiter; [`StackError::Protected`].
 pub async fn deletable(cloud: &Cloud, stack: &StackName) -> Result<DeployedStack, StackError> {
     let Some(found) = describe(cloud, stack).await? else {
         return Err(StackError::NotFound { stack: stack.clone() });
     };
-    // A stack that failed to be created, or was half deleted, may have no table to be known by.
+    // A stack whose creation failed, or that is partially deleted, may have no table to be recognised by.
     if !found.state.is_failed() && !is_limiter(cloud, &found).await? {
         return Err(StackError::NameTaken { stack: stack.clone() });
     }
@@ -48,7 +48,7 @@ pub async fn deletable(cloud: &Cloud, stack: &StackName) -> Result<DeployedStack
 
 /// Removes a stack with its table and **all data in it**, and waits until it is gone. Archived audit events stay.
 ///
-/// Dropping the future leaves CloudFormation at work.
+/// Dropping the future does not stop CloudFormation.
 ///
 /// # Errors
 /// [`StackError::Failed`] with the resource that could not be deleted and its reason.
@@ -58,7 +58,7 @@ pub async fn delete(cloud: &Cloud, stack: &StackName, watch: &dyn Watch) -> Resu
     start(cloud, stack).await?;
     let gone = match follow.until_done(watch).await {
         Ok(gone) => gone,
-        // A stand-in may forget a deleted stack at once.
+        // A stand-in may forget a deleted stack immediately.
         Err(StackError::NotFound { .. }) => return remains(cloud, &found).await,
         Err(error) => return Err(error),
     };
@@ -69,7 +69,7 @@ pub async fn delete(cloud: &Cloud, stack: &StackName, watch: &dyn Watch) -> Resu
     remains(cloud, &found).await
 }
 
-/// Begins to remove a stack and does not wait.
+/// Starts the removal of a stack without waiting.
 ///
 /// # Errors
 /// [`StackError::Denied`] and [`StackError::Service`].
@@ -89,7 +89,7 @@ async fn remains(cloud: &Cloud, stack: &DeployedStack) -> Result<DeletedStack, S
     match cloud.s3().delete_bucket().bucket(bucket).send().await {
         Ok(_) => Ok(DeletedStack::default()),
         Err(error) if error.code() == Some("NoSuchBucket") => Ok(DeletedStack::default()),
-        // Not empty, or not ours to remove: either way it is there, and its owner should know.
+        // It is not empty, or cannot be removed; in both cases it remains, and its owner should know.
         Err(error) => {
             tracing::debug!(%error, bucket, "the archive stays");
             Ok(DeletedStack { archive_bucket: Some(bucket.clone()) })

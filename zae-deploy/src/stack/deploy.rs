@@ -24,7 +24,7 @@ use crate::{
     template::TEMPLATE,
 };
 
-/// A stack as it shall be.
+/// The desired state of a stack.
 ///
 /// ```no_run
 /// use zae_deploy::{artifact::Packages, stack::{Cloud, Deployment, LogWatch, StackOptions, StackPlan}};
@@ -51,7 +51,7 @@ pub struct Deployment<'a> {
     scope: Scope,
 }
 
-/// The part of a stack that is brought up to date.
+/// The part of a stack to update.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -60,13 +60,13 @@ pub enum Scope {
     /// Everything.
     #[default]
     Stack,
-    /// The code of the functions; template and parameters stay as they are deployed.
+    /// The code of the functions; template and parameters stay as deployed.
     Code,
 }
 
 type AllWanted = BTreeMap<&'static str, Wanted>;
 
-/// The action that makes a stack what it shall be.
+/// The action that brings a stack to its desired state.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub enum StackPlan {
     Create(NewStack),
     /// It is updated.
     Update(Update),
-    /// It is what it shall be.
+    /// It already has its desired state.
     Unchanged(DeployedStack),
 }
 
@@ -105,7 +105,7 @@ impl Update {
 }
 
 impl StackPlan {
-    /// The parameters of the stack once the plan is carried out, without those that have the template's defaults.
+    /// Returns the parameters of the stack after the update, without those that have the template's defaults.
     pub fn parameters(&self) -> Parameters {
         match self {
             Self::Create(new) => parameters::effective(&new.wanted, None),
@@ -116,24 +116,25 @@ impl StackPlan {
 }
 
 impl<'a> Deployment<'a> {
-    /// The stack `stack`, with what `options` and `packages` say. Without packages the functions of a new stack are
-    /// placeholders, and those of an existing one keep their code.
+    /// Creates the desired state of the stack `stack` from `options` and `packages`. Without packages the functions of
+    /// a new stack are placeholders, and those of an existing one keep their code.
     pub fn new(cloud: &'a Cloud, stack: StackName, options: StackOptions, packages: Packages) -> Self {
         Self { cloud, stack, options, packages, scope: Scope::default() }
     }
 
-    /// Sets the part of the stack to bring up to date; everything, unless this says otherwise.
+    /// Sets the part of the stack to update; everything by default.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// Works out what has to be done; waits first, if another operation is under way. Only the packages are sent.
+    /// Determines the required action; waits first if another operation is under way. Only the packages are uploaded.
     ///
     /// # Errors
-    /// [`StackError::Stuck`] for a stack that cannot be updated, [`StackError::NameTaken`] for one that is something
-    /// else, [`StackError::Option`] for what cannot be had, [`StackError::Denied`] and [`StackError::Service`].
+    /// [`StackError::Stuck`] for a stack that cannot be updated, [`StackError::NameTaken`] if the stack is not a rate
+    /// limiter, [`StackError::Option`] for options that are not possible, [`StackError::Denied`] and
+    /// [`StackError::Service`].
     pub async fn plan(&self, watch: &dyn Watch) -> Result<StackPlan, StackError> {
         let Some(current) = self.settled(watch).await? else {
             // Reports mistakes before anything is uploaded.
@@ -167,10 +168,10 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Does what was planned, tells `watch` of every step, and prepares the table: the namespace `default`, the version
-    /// record, and how long audit events are kept.
+    /// Executes the plan, reports every step to `watch`, and prepares the table: the namespace `default`, the version
+    /// record, and the retention of audit events.
     ///
-    /// Dropping the future leaves CloudFormation at work.
+    /// Dropping the future does not stop CloudFormation.
     ///
     /// # Errors
     /// [`StackError::Failed`] with the resource that failed and its reason.
@@ -200,7 +201,7 @@ impl<'a> Deployment<'a> {
         Ok(deployed)
     }
 
-    /// Warns of functions that do not run what they should.
+    /// Warns of functions that run unexpected code.
     async fn look_at_code(&self, deployed: &DeployedStack, watch: &dyn Watch) {
         for function in functions(self.cloud, deployed).await {
             let name = &function.name;
@@ -216,11 +217,11 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Begins what was planned and does not wait. Another deployment prepares the table, or the first program that
-    /// opens it; how long audit events are kept is stored by a deployment only.
+    /// Starts the plan without waiting. The next deployment prepares the table, or the first program that opens it; the
+    /// retention of audit events is only stored by a deployment.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply), for what CloudFormation refuses at once.
+    /// As [`apply`](Self::apply), for everything that CloudFormation rejects immediately.
     pub async fn start(&self, plan: StackPlan) -> Result<(), StackError> {
         match plan {
             StackPlan::Create(new) => self.create(new).await.map(drop),
@@ -229,17 +230,17 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Gives up what was planned.
+    /// Discards the plan.
     pub async fn discard(&self, plan: StackPlan) {
         if let StackPlan::Update(update) = plan {
             changes::discard(self.cloud, &self.stack, &update.changes.id).await;
         }
     }
 
-    /// The stack as it is once nothing is under way.
+    /// Returns the stack once no operation is under way.
     async fn settled(&self, watch: &dyn Watch) -> Result<Option<DeployedStack>, StackError> {
         let Some(current) = describe(self.cloud, &self.stack).await? else { return Ok(None) };
-        // A stack under review has never been anything; it does not get done by waiting.
+        // A stack under review was never created; waiting does not change that.
         if !current.state.is_in_progress() || current.state.as_str() == "REVIEW_IN_PROGRESS" {
             return Ok(Some(current));
         }

@@ -1,4 +1,4 @@
-//! A stack as CloudFormation has it: [`DeployedStack`].
+//! A stack as reported by CloudFormation: [`DeployedStack`].
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use zae_limiter::StackName;
 
 use super::{cloud::Cloud, error::StackError, parameters::Parameters, state::StackState, tags};
 
-/// Parameters of the template, as of the reference's, that no other template has together.
+/// Parameters of this template and of the Python package's, which together occur in no other template.
 const PARAMETERS: [&str; 3] = ["SchemaVersion", "SnapshotWindows", "SnapshotRetentionDays"];
 
-/// A stack as CloudFormation has it.
+/// A stack as reported by CloudFormation.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug)]
@@ -58,8 +58,8 @@ impl DeployedStack {
         }
     }
 
-    /// Returns true if its tags, its name or its template's parameters say that it is a rate limiter. One that was
-    /// deployed from the printed template has no tags. [`is_limiter`] asks further.
+    /// Returns true if its tags, its name or its template's parameters identify it as a rate limiter. A stack that was
+    /// deployed from the printed template has no tags. [`is_limiter`] checks further.
     pub(super) fn says_it_is_a_limiter(&self) -> bool {
         self.tags.get(tags::MANAGED_BY).is_some_and(|owner| owner == tags::OWNER)
             || self.name.starts_with(tags::LEGACY_PREFIX)
@@ -67,17 +67,17 @@ impl DeployedStack {
     }
 }
 
-/// The stack of that name or id, also one that was deleted.
+/// Finds the stack by name or id, including deleted ones.
 pub(super) async fn find(cloud: &Cloud, name: &str) -> Result<Option<DeployedStack>, StackError> {
     match cloud.cloudformation().describe_stacks().stack_name(name).send().await {
         Ok(answer) => Ok(answer.stacks.unwrap_or_default().into_iter().next().map(DeployedStack::from_sdk)),
-        // Of a stack that does not exist the API says that the request is invalid.
+        // For a stack that does not exist, the API reports a validation error.
         Err(error) if error.code() == Some("ValidationError") => Ok(None),
         Err(error) => Err(StackError::from_sdk("cloudformation:DescribeStacks", error)),
     }
 }
 
-/// The stack of that name.
+/// Returns the stack of that name.
 pub async fn describe(cloud: &Cloud, stack: &StackName) -> Result<Option<DeployedStack>, StackError> {
     let found = find(cloud, stack.as_str()).await?;
     Ok(found.filter(|stack| !stack.state.is_deleted()))

@@ -1,4 +1,4 @@
-//! Finding stacks: [`list_deployed`].
+//! Finds stacks: [`list_deployed`].
 
 use std::collections::BTreeMap;
 
@@ -34,9 +34,9 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LimiterInfo {
-    /// The stack's name, which is the table's too.
+    /// The stack's name, which is also the table's.
     pub stack_name: String,
-    /// The name that users know it by: without the prefix that very old stacks have.
+    /// The display name: without the prefix of very old stacks.
     pub user_name: String,
     /// The region it is in.
     pub region: String,
@@ -64,22 +64,22 @@ fn rfc3339<S: Serializer>(seconds: &Option<i64>, serializer: S) -> Result<S::Ok,
 }
 
 impl LimiterInfo {
-    /// The last operation on the stack succeeded.
+    /// Returns true if the last operation on the stack succeeded.
     pub fn is_healthy(&self) -> bool {
         self.stack_status.is_healthy()
     }
 
-    /// An operation is under way.
+    /// Returns true if an operation is under way.
     pub fn is_in_progress(&self) -> bool {
         self.stack_status.is_in_progress()
     }
 
-    /// The last operation failed or was rolled back.
+    /// Returns true if the last operation failed or was rolled back.
     pub fn is_failed(&self) -> bool {
         self.stack_status.is_failed()
     }
 
-    /// Returns true if it is a rate limiter, and not a load test of one.
+    /// Returns true if it is a rate limiter, as opposed to a load test of one.
     pub fn is_limiter(&self) -> bool {
         self.stack_type == tags::LIMITER
     }
@@ -101,12 +101,11 @@ impl LimiterInfo {
     }
 }
 
-/// The rate limiters of a region, by name: those that this tool or the Python package deployed, and those from the
-/// exported template, whose versions no tags tell.
+/// Lists the rate limiters of a region, by name: those deployed by this tool or the Python package, and those from the
+/// exported template, which have no tags with versions.
 ///
 /// # Errors
-/// [`StackError::Denied`] without the permission `cloudformation:DescribeStacks`; the one for `tag:GetResources` is not
-/// needed.
+/// [`StackError::Denied`] without the permission `cloudformation:DescribeStacks`; `tag:GetResources` is optional.
 pub async fn list_deployed(cloud: &Cloud) -> Result<Vec<LimiterInfo>, StackError> {
     let mut found = BTreeMap::new();
     let mut pages = cloud.cloudformation().describe_stacks().into_paginator().send();
@@ -129,8 +128,8 @@ pub async fn list_deployed(cloud: &Cloud) -> Result<Vec<LimiterInfo>, StackError
     Ok(limiters)
 }
 
-/// The names that the tagging service knows, which may be newer than the other list. Whoever may not ask it has that
-/// list.
+/// Lists the names that the tagging service knows, which may be more recent than the other list. Without the
+/// permission, the list is empty.
 async fn tagged(cloud: &Cloud) -> Vec<String> {
     use aws_sdk_resourcegroupstagging::types::TagFilter;
     let ours = TagFilter::builder().key(tags::MANAGED_BY).values(tags::OWNER).build();

@@ -1,4 +1,4 @@
-//! Errors of operations on stacks, and the commands to type next.
+//! Errors of operations on stacks, with the next command to run.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use zae_limiter::{
 use super::state::StackState;
 use crate::{advice, package::PackageError};
 
-/// The reason why an operation on a stack failed. [`StackError::advice`] says what to do about it.
+/// The reason why an operation on a stack failed. [`StackError::advice`] returns a remedy.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
-    /// A name is wrong; nothing was sent.
+    /// A name is invalid; nothing was sent.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
-    /// An option is wrong; nothing was sent.
+    /// An option is invalid; nothing was sent.
     #[error(transparent)]
     Option(#[from] OptionError),
-    /// AWS cannot be called with what the environment says; nothing was sent.
+    /// The AWS configuration in the environment is unusable; nothing was sent.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// No region was given and none is configured.
@@ -32,44 +32,44 @@ pub enum StackError {
     /// There is no such stack.
     #[error("stack {stack} does not exist")]
     NotFound {
-        /// The stack asked for.
+        /// The requested stack.
         stack: StackName,
     },
-    /// Another stack, one that is no rate limiter, has the name.
+    /// Another stack with that name exists, and it is not a rate limiter.
     #[error("a stack named {stack} exists, and it is not a rate limiter")]
     NameTaken {
         /// The name.
         stack: StackName,
     },
-    /// The stack is in a state that CloudFormation does not update.
+    /// The stack's state does not permit an update.
     #[error("stack {stack} is {state} and cannot be updated{}", because(.reason.as_deref()))]
     Stuck {
         /// The stack.
         stack: StackName,
-        /// The state it is in.
+        /// Its state.
         state: StackState,
         /// CloudFormation's reason for the state.
         reason: Option<String>,
     },
-    /// CloudFormation tried, and a resource failed.
+    /// A resource failed during CloudFormation's operation.
     #[error("stack {stack} is {state}{}", caused(.failure.as_ref()))]
     Failed {
         /// The stack.
         stack: StackName,
-        /// The state it ended in.
+        /// Its final state.
         state: StackState,
-        /// The resource that failed first, with its own reason.
+        /// The resource that failed first, with its reason.
         failure: Option<ResourceFailure>,
     },
-    /// The table, or the stack itself, is protected against being deleted.
+    /// The table or the stack itself is protected against deletion.
     #[error("stack {stack} cannot be deleted: {what} is protected against deletion")]
     Protected {
         /// The stack.
         stack: StackName,
-        /// The protected thing.
+        /// The protected object.
         what: Protected,
     },
-    /// An update would remove or replace resources, and nobody was there to ask.
+    /// An update would remove or replace resources, and there was no confirmation.
     #[error("updating stack {stack} would remove or replace {}", .resources.join(", "))]
     WouldLose {
         /// The stack.
@@ -77,14 +77,14 @@ pub enum StackError {
         /// The resources, by their names in the template.
         resources: Vec<String>,
     },
-    /// CloudFormation needs longer than anybody waits.
+    /// CloudFormation takes longer than the maximum wait.
     #[error("stack {stack} is still {state} after {minutes} minutes")]
     TimedOut {
         /// The stack.
         stack: StackName,
-        /// The state it is in.
+        /// Its state.
         state: StackState,
-        /// Time that was spent waiting, in minutes.
+        /// The time waited, in minutes.
         minutes: u64,
     },
     /// The credentials lack a permission.
@@ -100,7 +100,7 @@ pub enum StackError {
     Service {
         /// The operation, for example `cloudformation:CreateStack`.
         operation: &'static str,
-        /// AWS's own error code, when it sent one.
+        /// AWS's own error code, if it sent one.
         code: Option<String>,
         /// AWS's message, or the reason why AWS was not reached.
         message: String,
@@ -115,7 +115,7 @@ pub enum StackError {
     Repository(#[from] RepositoryError),
 }
 
-/// An option that cannot be used.
+/// An option that is not valid.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +130,7 @@ impl OptionError {
         Self { option, problem: problem.into() }
     }
 
-    /// The option's name, for example `pitr_recovery_days`.
+    /// Returns the option's name, for example `pitr_recovery_days`.
     pub fn option(&self) -> &'static str {
         self.option
     }
@@ -150,7 +150,7 @@ pub struct ResourceFailure {
     pub reason: String,
 }
 
-/// The thing that a deletion protection stands on.
+/// The object with the deletion protection.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,7 +182,7 @@ fn caused(failure: Option<&ResourceFailure>) -> String {
 const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
 
 impl StackError {
-    /// Reads the meaning out of an SDK error.
+    /// Classifies an SDK error.
     pub(crate) fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -199,7 +199,7 @@ impl StackError {
         }
     }
 
-    /// AWS's own error code, when it sent one.
+    /// Returns AWS's own error code, if it sent one.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Service { code, .. } => code.as_deref(),
@@ -207,7 +207,7 @@ impl StackError {
         }
     }
 
-    /// Returns advice on the error, as a sentence with the command to type.
+    /// Returns advice on the error, as a sentence with the command to run.
     pub fn advice(&self) -> Option<String> {
         match self {
             Self::NoRegion => Some("Give --region, or set AWS_REGION.".to_owned()),
@@ -228,14 +228,14 @@ impl StackError {
                 Some(format!("`zae-deploy deploy --name {stack}` shows what would change, and asks."))
             }
             Self::TimedOut { stack, .. } => {
-                Some(format!("CloudFormation goes on; `zae-deploy status --name {stack}` shows how it fares."))
+                Some(format!("CloudFormation continues; `zae-deploy status --name {stack}` shows its progress."))
             }
             Self::Denied { operation, .. } => Some(format!(
                 "Use credentials that allow the action {operation}, or have someone deploy who holds them."
             )),
             Self::Service { code, source, .. } => Some(advice::for_call(code.as_deref(), &**source)),
             Self::Repository(error) => advice::for_repository(error),
-            // They say what is allowed.
+            // Their messages contain the remedy.
             Self::Invalid(_) | Self::Option(_) | Self::Package(_) | Self::Connect(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The code that a stack's functions really run: [`DeployedFunction`].
+//! The code that a stack's functions actually run: [`DeployedFunction`].
 
 use aws_sdk_lambda::error::ProvideErrorMetadata;
 use serde::Serialize;
@@ -8,12 +8,12 @@ use crate::package::Function;
 
 /// The module and function of the template's inline code, and of the packages that replace it.
 const INDEX: &str = "index.handler";
-/// No package is so small, and no placeholder so large, in bytes.
+/// Smaller than any package and larger than any placeholder, in bytes.
 const SMALLEST_PACKAGE: i64 = 4_096;
-/// The Python package's handlers begin like this.
+/// Prefix of the Python package's handlers.
 const REFERENCE: &str = "zae_limiter_";
 
-/// A function of a stack, as Lambda has it.
+/// A function of a stack, as reported by Lambda.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,21 +48,21 @@ pub enum Runs {
     PythonPackage,
     /// Something else.
     Other,
-    /// Nothing: the function was deleted.
+    /// The function was deleted.
     Missing,
-    /// Lambda does not say.
+    /// Lambda does not report it.
     Unknown,
 }
 
 impl DeployedFunction {
-    /// Returns the function of the stack that this is.
+    /// Returns the function's role in the stack.
     pub fn function(&self) -> Function {
         self.function
     }
 }
 
-/// The functions that the stack's outputs name. What cannot be read is [`Runs::Unknown`]: looking at a stack does not
-/// need the permission `lambda:GetFunctionConfiguration`.
+/// Returns the functions named in the stack's outputs. Unreadable ones are [`Runs::Unknown`]: inspecting a stack does
+/// not require the permission `lambda:GetFunctionConfiguration`.
 pub async fn functions(cloud: &Cloud, stack: &DeployedStack) -> Vec<DeployedFunction> {
     let rows = [(Function::Aggregator, "AggregatorFunctionName"), (Function::Provisioner, "ProvisionerFunctionName")];
     let mut found = Vec::new();

@@ -1,8 +1,8 @@
 //! Creates, updates, finds and removes stacks.
 //!
-//! A [`Cloud`] is an account and region. A [`Deployment`] brings a stack to what [`StackOptions`] say, in two steps, so
-//! that somebody can look at the [`StackPlan`] in between. [`delete`] removes it; [`list_deployed`] finds all of them.
-//! [`StackProvisioner`] does all that on the way to opening a [`Repository`](zae_limiter::Repository).
+//! A [`Cloud`] is an account and region. A [`Deployment`] brings a stack to the state described by [`StackOptions`], in
+//! two steps, so that the [`StackPlan`] can be reviewed in between. [`delete`] removes a stack; [`list_deployed`] finds
+//! all of them. [`StackProvisioner`] does all that when a [`Repository`](zae_limiter::Repository) is opened.
 
 mod changes;
 mod cloud;

@@ -1,4 +1,4 @@
-//! Names that are made of the stack's name, and how long they may be.
+//! Names derived from the stack's name, and their maximum lengths.
 
 use zae_limiter::StackName;
 
@@ -10,11 +10,11 @@ const MAX_ROLE: usize = 64;
 const MAX_FUNCTION: usize = 64;
 /// Bounds the length of a managed policy's name.
 const MAX_POLICY: usize = 128;
-/// Bounds the length of a format, so that any stack name has room in it.
+/// Bounds the length of a format, so that it leaves room for any stack name.
 const MAX_ROLE_FORMAT: usize = 55;
 const MAX_POLICY_FORMAT: usize = 120;
 
-/// Parameters for the names of roles, with the last part of each.
+/// Parameters for the names of roles, with the last part of each name.
 pub(super) const ROLES: [(&str, &str); 5] = [
     ("AggregatorRoleName", "aggr"),
     ("AppRoleName", "app"),
@@ -22,7 +22,7 @@ pub(super) const ROLES: [(&str, &str); 5] = [
     ("ReadOnlyRoleName", "read"),
     ("ProvisionerRoleName", "prov"),
 ];
-/// Parameters for the names of policies, with the last part of each.
+/// Parameters for the names of policies, with the last part of each name.
 pub(super) const POLICIES: [(&str, &str); 6] = [
     ("AcquireOnlyPolicyName", "acq"),
     ("FullAccessPolicyName", "full"),
@@ -74,7 +74,7 @@ impl NameFormat {
         &self.text
     }
 
-    /// The name for `part` of `stack`.
+    /// Returns the name for `part` of `stack`.
     pub(super) fn name(&self, stack: &StackName, part: &str) -> Result<String, OptionError> {
         let name = self.text.replacen("{}", &format!("{stack}-{part}"), 1);
         let over = name.chars().count().saturating_sub(self.max);
@@ -92,7 +92,7 @@ impl NameFormat {
     }
 }
 
-/// Checks that the name of a function fits; Lambda allows fewer characters than a stack may have.
+/// Checks the length of a function's name; Lambda allows fewer characters than a stack may have.
 pub(super) fn check_function(function: Function, stack: &StackName) -> Result<(), OptionError> {
     let name = function.name_in(stack);
     let over = name.len().saturating_sub(MAX_FUNCTION);

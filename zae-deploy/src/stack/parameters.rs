@@ -1,4 +1,4 @@
-//! Options as parameters of the template.
+//! Converts options to parameters of the template.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const DEFAULT_THRESHOLD_PCT: u32 = 80;
 /// Parameters by name, as a deployed stack has them.
 pub type Parameters = BTreeMap<String, String>;
 
-/// The place of the Lambda packages.
+/// The location of the Lambda packages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CodeLocation {
     pub(crate) bucket: String,
@@ -44,14 +44,14 @@ impl CodeLocation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Value(String),
-    /// As the stack has it.
+    /// The stack's current value.
     Previous,
 }
 
 /// Returns the parameters for a new stack, or for one whose parameters are `current`.
 ///
 /// # Errors
-/// [`OptionError`] when a name that is made of the stack's is too long, or what cannot be changed would change.
+/// [`OptionError`] if a name derived from the stack's is too long, or an immutable setting would change.
 pub(super) fn wanted(
     options: &StackOptions,
     code: Option<&CodeLocation>,
@@ -66,7 +66,7 @@ pub(super) fn wanted(
         None => defaults(&mut given),
         Some(current) => {
             projection_stays(options, current)?;
-            // The reference's template recovers always; taking its stacks over shall not take that away.
+            // The Python package's template always enables recovery; taking over its stacks must not disable it.
             if !current.contains_key("EnablePITR") {
                 given.entry("EnablePITR").or_insert_with(|| "true".to_owned());
             }
@@ -81,7 +81,7 @@ pub(super) fn wanted(
     Ok(wanted)
 }
 
-/// Returns the given options, as the template wants them.
+/// Returns the given options in the template's terms.
 fn given(
     set: &Set,
     stack: &StackName,
@@ -134,30 +134,30 @@ fn given(
     Ok(given)
 }
 
-/// The alarm's threshold in ms, when timeout or share is given.
+/// Returns the alarm's threshold in ms, if timeout or share is given.
 fn threshold(set: &Set, current: Option<&Parameters>) -> Option<String> {
     set.lambda_timeout.or(set.lambda_duration_threshold_pct)?;
     let deployed = |name: &str| current?.get(name)?.parse::<u32>().ok();
     let deployed_timeout = deployed("LambdaTimeout").unwrap_or(DEFAULT_TIMEOUT);
     let timeout = set.lambda_timeout.unwrap_or(deployed_timeout);
-    // The share that the stack has now, where only the timeout changes.
+    // Keeps the stack's current share if only the timeout changes.
     let deployed_pct = deployed("LambdaDurationThreshold").map(|ms| ms / (deployed_timeout * 10));
     let pct = set.lambda_duration_threshold_pct.or(deployed_pct).unwrap_or(DEFAULT_THRESHOLD_PCT);
     Some((timeout * 10 * pct.clamp(1, 100)).to_string())
 }
 
-/// Fills in the defaults of this tool that are not the template's.
+/// Fills in the defaults of this tool that differ from the template's.
 fn defaults(given: &mut BTreeMap<&'static str, String>) {
     given.entry("LogRetentionDays").or_insert_with(|| DEFAULT_LOG_RETENTION_DAYS.to_string());
 }
 
-/// An index cannot change what it holds.
+/// Checks that the projection of an existing index does not change.
 fn projection_stays(options: &StackOptions, current: &Parameters) -> Result<(), OptionError> {
     let deployed = current.get("IndexProjection").map_or("full", String::as_str);
     match options.set.index_projection.map(super::IndexProjection::as_str) {
         Some(wanted) if wanted != deployed => Err(OptionError::new(
             "index_projection",
-            format!("is {deployed} and cannot change: DynamoDB would have to build the index anew, under another name"),
+            format!("is {deployed} and cannot change: DynamoDB would have to rebuild the index under another name"),
         )),
         _ => Ok(()),
     }
@@ -180,7 +180,7 @@ fn check_functions(
     Ok(())
 }
 
-/// The values that a stack will have, without the template's own defaults.
+/// Returns the values that a stack will have, without the template's own defaults.
 pub(super) fn effective(wanted: &BTreeMap<&'static str, Wanted>, current: Option<&Parameters>) -> Parameters {
     let value = |name: &str, wanted: &Wanted| match wanted {
         Wanted::Value(value) => Some(value.clone()),
@@ -189,17 +189,16 @@ pub(super) fn effective(wanted: &BTreeMap<&'static str, Wanted>, current: Option
     wanted.iter().filter_map(|(name, wanted)| Some(((*name).to_owned(), value(name, wanted)?))).collect()
 }
 
-/// Returns the parameters for a stack of which only the code shall change.
+/// Returns the parameters for updating only the code of a stack.
 ///
 /// # Errors
-/// [`OptionError`] when its template takes no code from S3.
+/// [`OptionError`] if its template takes no code from S3.
 pub(super) fn code_only(
     code: &CodeLocation,
     current: &Parameters,
 ) -> Result<BTreeMap<&'static str, Wanted>, OptionError> {
     if !current.contains_key("CodeBucket") {
-        let problem =
-            "cannot be used here: the deployed template is another's and takes no code from S3; upgrade all of it";
+        let problem = "cannot be used here: the deployed template takes no code from S3; upgrade the whole stack";
         return Err(OptionError::new("lambda_only", problem));
     }
     let known = crate::template::parameter_names().filter(|name| current.contains_key(*name));
@@ -208,7 +207,7 @@ pub(super) fn code_only(
     Ok(wanted)
 }
 
-/// As CloudFormation takes them.
+/// Converts them to CloudFormation's type.
 pub(super) fn requests(wanted: &BTreeMap<&'static str, Wanted>) -> Vec<types::Parameter> {
     wanted
         .iter()

@@ -13,7 +13,7 @@ use super::{
     state::StackState,
 };
 
-/// One step of CloudFormation's.
+/// One step of a CloudFormation operation.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,7 +27,7 @@ pub struct StackEvent {
     pub resource_type: String,
     /// The resource's state, for example `CREATE_COMPLETE`.
     pub status: String,
-    /// The reason, mostly of a failure.
+    /// The reason, usually of a failure.
     pub reason: Option<String>,
     id: String,
 }
@@ -49,7 +49,7 @@ impl StackEvent {
         self.resource_type == "AWS::CloudFormation::Stack"
     }
 
-    /// The failure that it tells of. What was only cancelled because something else failed is none.
+    /// Returns the failure that it reports. A step that was only cancelled because of another failure does not count.
     pub fn failure(&self) -> Option<ResourceFailure> {
         let cancelled = self.reason.as_deref().is_some_and(|reason| reason.contains("cancelled"));
         if !self.status.ends_with("_FAILED") || cancelled || self.is_about_stack() {
@@ -74,27 +74,26 @@ impl fmt::Display for StackEvent {
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 pub trait Watch: Send + Sync {
-    /// CloudFormation has made a step.
+    /// Called for each step of CloudFormation.
     fn event(&self, event: &StackEvent);
 
-    /// Something else is done now, said in a few words.
+    /// Called when another activity starts, described in a few words.
     fn step(&self, text: &str) {
         tracing::info!("{text}");
     }
 
-    /// Something works less well than it could, said in a sentence.
+    /// Called for a problem that does not stop the operation, described in a sentence.
     fn warn(&self, text: &str) {
         tracing::warn!("{text}");
     }
 
-    /// Reports that the work named by `label` is done to `percent` per cent. Often called, and passed over unless this
-    /// says otherwise.
+    /// Reports that the work named by `label` is done to `percent` per cent. Called often; ignored by default.
     fn progress(&self, label: &str, percent: u8) {
         tracing::trace!(percent, "{label}");
     }
 }
 
-/// Watches by writing the steps to the log.
+/// An observer that logs the steps.
 ///
 /// See [`Deployment`](crate::stack::Deployment) for an example.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,10 +105,10 @@ impl Watch for LogWatch {
     }
 }
 
-/// The events of one operation.
+/// Follows the events of one operation.
 pub(super) struct Follow<'a> {
     cloud: &'a Cloud,
-    /// Its id rather than its name, which a deleted stack has no longer.
+    /// Its id instead of its name, by which a deleted stack cannot be found.
     stack_id: String,
     stack: StackName,
     seen: HashSet<String>,
@@ -123,19 +122,19 @@ impl<'a> Follow<'a> {
         Self { cloud, stack_id, stack: stack.clone(), seen: HashSet::new(), failure: None }
     }
 
-    /// Follows an existing stack from what happens next.
+    /// Follows an existing stack from the next event on.
     pub(super) async fn from_now(cloud: &'a Cloud, stack: &StackName, stack_id: &str) -> Result<Self, StackError> {
         let mut follow = Self::new(cloud, stack, stack_id);
         follow.seen = follow.latest().await?.into_iter().map(|event| event.id).collect();
         Ok(follow)
     }
 
-    /// Waits until the stack's operation ends, and tells `watch` of every step.
+    /// Waits until the stack's operation ends, and reports every step to `watch`.
     pub(super) async fn until_done(&mut self, watch: &dyn Watch) -> Result<DeployedStack, StackError> {
         let pace = self.cloud.pace();
         let mut waited = std::time::Duration::ZERO;
         for pause in pace.pauses() {
-            // State before events: those of an operation that is over are all there.
+            // The state is read before the events, so that all events of a finished operation are included.
             let found = find(self.cloud, &self.stack_id).await?;
             self.tell(watch).await?;
             let Some(found) = found else { return Err(StackError::NotFound { stack: self.stack.clone() }) };
@@ -152,7 +151,7 @@ impl<'a> Follow<'a> {
         unreachable!("pauses do not end")
     }
 
-    /// The resource that failed first.
+    /// Takes the resource that failed first.
     pub(super) fn take_failure(&mut self) -> Option<ResourceFailure> {
         self.failure.take()
     }
@@ -167,7 +166,7 @@ impl<'a> Follow<'a> {
         Ok(())
     }
 
-    /// The events back to the last one known, oldest first.
+    /// Returns the events since the last known one, oldest first.
     async fn latest(&self) -> Result<Vec<StackEvent>, StackError> {
         let mut events = Vec::new();
         let mut pages =
@@ -186,7 +185,7 @@ impl<'a> Follow<'a> {
     }
 }
 
-/// The answer to an operation that ended in `deployed`.
+/// Returns the outcome of an operation that ended in `deployed`.
 pub(super) fn outcome(
     stack: &StackName,
     deployed: DeployedStack,

@@ -1,4 +1,4 @@
-//! Stacks made on the way to opening them: [`StackProvisioner`], [`RepositoryStack`].
+//! Stacks that are deployed when a repository is opened: [`StackProvisioner`], [`RepositoryStack`].
 
 use zae_limiter::{
     Repository,
@@ -18,8 +18,8 @@ use crate::artifact::Packages;
 
 /// Deploys the stack of a repository that is being opened.
 ///
-/// Nothing is ever lost by it: an update that removes or replaces a resource is refused, and left to `zae-deploy
-/// deploy`, which asks.
+/// It never loses data: an update that removes or replaces a resource is refused, and left to `zae-deploy deploy`,
+/// which asks for confirmation.
 ///
 /// ```no_run
 /// use zae_deploy::stack::{RepositoryStack, StackOptions, StackProvisioner};
@@ -50,7 +50,7 @@ impl StackProvisioner {
         Self::new(ProvisionOccasion::TableMissing, StackOptions::default())
     }
 
-    /// Brings the stack to what `options` say whenever a repository is opened.
+    /// Brings the stack to the state described by `options` whenever a repository is opened.
     pub fn declaring(options: StackOptions) -> Self {
         Self::new(ProvisionOccasion::Always, options)
     }
@@ -59,16 +59,16 @@ impl StackProvisioner {
         Self { occasion, options, packages: Packages::none(), cloud: None }
     }
 
-    /// The account and region to deploy to, for repositories whose client was made elsewhere. Otherwise they are found
-    /// as the repository's own.
+    /// Sets the account and region to deploy to, for repositories whose client was created elsewhere. By default they
+    /// are resolved as the repository's own.
     #[must_use]
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.cloud = Some(cloud);
         self
     }
 
-    /// The Lambda packages of the functions. Without them a new stack's functions are placeholders until
-    /// `zae-deploy upgrade` brings their code.
+    /// Sets the Lambda packages of the functions. Without them, a new stack's functions are placeholders until
+    /// `zae-deploy upgrade` uploads their code.
     #[must_use]
     pub fn packages(mut self, packages: Packages) -> Self {
         self.packages = packages;
@@ -84,7 +84,7 @@ impl StackProvisioner {
         let deployment = Deployment::new(&cloud, target.stack.clone(), options, packages);
         let plan = deployment.plan(&LogWatch).await?;
         if let StackPlan::Update(update) = &plan {
-            // A stack that somebody else has just made is what was missing.
+            // If another process has just created the missing stack, there is nothing left to do.
             let left_alone = self.occasion == ProvisionOccasion::TableMissing;
             let losses: Vec<_> = update.changes().losses().map(|change| change.logical_id.clone()).collect();
             if left_alone || !losses.is_empty() {
@@ -110,14 +110,14 @@ impl Provisioner for StackProvisioner {
     }
 }
 
-/// The stack under a repository.
+/// Access to the stack of a repository.
 ///
 /// See [`StackProvisioner`](crate::stack::StackProvisioner) for an example.
 pub trait RepositoryStack {
     /// Removes the stack with its table and **all data of all its namespaces**, and waits until it is gone.
     ///
     /// # Errors
-    /// As [`delete`].
+    /// See [`delete`].
     fn delete_stack(&self) -> impl Future<Output = Result<DeletedStack, StackError>> + Send;
 }
 

@@ -1,4 +1,4 @@
-//! Preparation of a new table for its first use.
+//! Prepares a new table for its first use.
 
 use aws_sdk_dynamodb::Client;
 use zae_limiter::{
@@ -16,7 +16,7 @@ use super::{
     tags,
 };
 
-/// The parameters and tags of a new stack with the default options.
+/// Returns the parameters and tags of a new stack with the default options.
 #[cfg(feature = "local")]
 pub(crate) fn new_stack(stack: &StackName) -> Result<(Parameters, Parameters), OptionError> {
     let wanted = parameters::wanted(&StackOptions::default(), None, stack, None)?;
@@ -24,7 +24,7 @@ pub(crate) fn new_stack(stack: &StackName) -> Result<(Parameters, Parameters), O
     Ok((parameters::effective(&wanted, None), tags::all(stack.as_str(), &none, &none)))
 }
 
-/// Time that a new stack keeps audit events unless it is told otherwise, in days.
+/// Default retention of audit events in a new stack, in days.
 pub(super) const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 90;
 
 /// Returns the name of the writer of the version record.
@@ -32,13 +32,13 @@ fn own_name() -> String {
     concat!("zae-deploy:", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-/// Registers `default`, writes the version record, and stores for how many days audit events are kept; without
-/// `retention` that stays as it is.
+/// Registers `default`, writes the version record, and stores the retention of audit events; `None` keeps the stored
+/// one.
 pub(super) async fn prepare(cloud: &Cloud, stack: &StackName, retention: Option<u32>) -> Result<(), StackError> {
     prepare_table(cloud.dynamodb(), stack, retention).await
 }
 
-/// The same for a table behind `client`.
+/// Like [`prepare`], for a table behind `client`.
 pub(crate) async fn prepare_table(client: Client, stack: &StackName, retention: Option<u32>) -> Result<(), StackError> {
     let mut builder = Repository::builder().client(client).stack(stack).namespace(DEFAULT_NAMESPACE).create_table();
     if let Some(days) = retention {
@@ -46,7 +46,7 @@ pub(crate) async fn prepare_table(client: Client, stack: &StackName, retention: 
     }
     let repository = match builder.build().await {
         Ok(repository) => repository,
-        // Somebody deleted it on purpose; it is theirs to recover.
+        // It was deleted deliberately, so it is left to its owner to recover.
         Err(RepositoryError::NamespaceState { .. }) => return Ok(()),
         Err(error) => return Err(error.into()),
     };

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use zae_limiter::StackName;
 
-/// The state that CloudFormation reports of a stack, as its own text.
+/// The state that CloudFormation reports for a stack, as text.
 ///
 /// ```
 /// use zae_deploy::stack::StackState;
@@ -17,37 +17,37 @@ use zae_limiter::StackName;
 pub struct StackState(String);
 
 impl StackState {
-    /// The state of that name; names that CloudFormation will invent are states, too.
+    /// Creates the state with that name; unknown future names are valid, too.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
-    /// CloudFormation's name for it, for example `CREATE_COMPLETE`.
+    /// Returns CloudFormation's name for it, for example `CREATE_COMPLETE`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The last operation succeeded.
+    /// Returns true if the last operation succeeded.
     pub fn is_healthy(&self) -> bool {
         matches!(self.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE")
     }
 
-    /// An operation is under way.
+    /// Returns true if an operation is under way.
     pub fn is_in_progress(&self) -> bool {
         self.0.contains("IN_PROGRESS")
     }
 
-    /// The last operation failed or was rolled back. One that is being rolled back is in progress as well.
+    /// Returns true if the last operation failed or was rolled back. A rollback under way also counts as in progress.
     pub fn is_failed(&self) -> bool {
         self.0.contains("FAILED") || self.0.contains("ROLLBACK")
     }
 
-    /// The stack has been deleted; CloudFormation remembers it for a while.
+    /// Returns true if the stack has been deleted; CloudFormation remembers it for a while.
     pub fn is_deleted(&self) -> bool {
         self.as_str() == "DELETE_COMPLETE"
     }
 
-    /// Its table works and it can be updated. A stack whose update was rolled back is what it was before.
+    /// Returns true if its table works and it can be updated. A stack whose update was rolled back is unchanged.
     pub fn is_usable(&self) -> bool {
         self.is_healthy() || matches!(self.as_str(), "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE")
     }
@@ -56,25 +56,25 @@ impl StackState {
     pub fn advice(&self, name: &StackName) -> Option<String> {
         let advice = match self.as_str() {
             "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "REVIEW_IN_PROGRESS" => format!(
-                "It was never completed and holds nothing: remove it with `zae-deploy delete --name {name}`, mend the \
+                "It was never completed and holds nothing: remove it with `zae-deploy delete --name {name}`, fix the \
                  cause, and deploy again."
             ),
-            "DELETE_FAILED" => format!(
-                "Part of it is left: `zae-deploy delete --name {name}` tries again once what held it back is mended."
-            ),
+            "DELETE_FAILED" => {
+                format!("Part of it is left: `zae-deploy delete --name {name}` tries again once the cause is fixed.")
+            }
             "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => {
-                format!("It works as before the update: mend the cause, then `zae-deploy deploy --name {name}` again.")
+                format!("It works as before the update: fix the cause, then `zae-deploy deploy --name {name}` again.")
             }
             "UPDATE_ROLLBACK_FAILED" => format!(
-                "Mend the cause, finish the way back with `aws cloudformation continue-update-rollback --stack-name \
+                "Fix the cause, complete the rollback with `aws cloudformation continue-update-rollback --stack-name \
                  {name}`, then deploy again."
             ),
             "UPDATE_FAILED" => format!(
-                "Go back to what was before with `aws cloudformation rollback-stack --stack-name {name}`, mend the \
+                "Roll back with `aws cloudformation rollback-stack --stack-name {name}`, fix the \
                  cause, then deploy again."
             ),
             other if other.contains("IN_PROGRESS") => {
-                format!("`zae-deploy status --name {name}` shows how it fares.")
+                format!("`zae-deploy status --name {name}` shows its progress.")
             }
             _ => return None,
         };

@@ -1,4 +1,4 @@
-//! Tags that tell what a stack is.
+//! Tags that identify stacks.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ pub(super) const VERSION: &str = "zae-limiter:version";
 pub(super) const SCHEMA: &str = "zae-limiter:schema-version";
 pub(super) const LAMBDA: &str = "zae-limiter:lambda-version";
 
-/// Stacks of the reference before 0.7 begin with this.
+/// Prefix of stacks deployed by the Python package before 0.7.
 pub(super) const LEGACY_PREFIX: &str = "ZAEL-";
-/// The type of stacks with a table, in contrast to the reference's load tests.
+/// The type of stacks with a table, as opposed to the Python package's load tests.
 pub(super) const LIMITER: &str = "limiter";
 
-/// The name that users know a stack by.
+/// Returns the display name of a stack.
 pub(super) fn user_name(stack: &str) -> &str {
     stack.strip_prefix(LEGACY_PREFIX).unwrap_or(stack)
 }
 
-/// All tags of the stack: those it has, those the user wants, and our own, the later ones winning.
+/// Returns all tags of the stack: existing ones, those set by the user, and our own, where later ones take precedence.
 pub(super) fn all(
     stack: &str,
     current: &BTreeMap<String, String>,
@@ -42,7 +42,7 @@ pub(super) fn all(
     kept.chain(own).collect()
 }
 
-/// As CloudFormation takes them.
+/// Converts them to CloudFormation's type.
 pub(super) fn requests(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }

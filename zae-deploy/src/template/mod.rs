@@ -1,8 +1,9 @@
-//! The stack's CloudFormation template: one source for what `zae-deploy` deploys and for what `cfn-template` prints.
+//! The stack's CloudFormation template: one source for deployments by `zae-deploy` and for the output of
+//! `cfn-template`.
 //!
-//! It takes any combination of its parameters. The functions are created from packages in S3 when `CodeBucket` and the
-//! keys are given; without them they start as placeholders whose runtime is Python, because CloudFormation takes inline
-//! code for no other that fits, and fail until their code is uploaded:
+//! Its parameters can be combined freely. The functions are created from packages in S3 if `CodeBucket` and the keys
+//! are given; otherwise they start as placeholders that fail until their code is uploaded. Their runtime is then
+//! Python, because CloudFormation supports inline code for no other suitable runtime:
 //!
 //! ```text
 //! zae-deploy cfn-template > template.yaml
@@ -23,10 +24,10 @@ pub use terraform::terraform;
 /// ```
 pub const TEMPLATE: &str = include_str!("stack.yaml");
 
-/// Bounds the length of a template that is sent along with a request to CloudFormation, in bytes.
+/// Maximum length of a template that is sent inline to CloudFormation, in bytes.
 pub const MAX_INLINE_BYTES: usize = 51_200;
 
-/// The names of its parameters.
+/// Returns the names of its parameters.
 pub fn parameter_names() -> impl Iterator<Item = &'static str> {
     let section = TEMPLATE.lines().skip_while(|line| *line != "Parameters:").skip(1);
     section

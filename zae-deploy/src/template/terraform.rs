@@ -1,14 +1,14 @@
 //! The stack as a Terraform module: the same template inside an `aws_cloudformation_stack`.
 //!
-//! Every parameter is a variable with the template's type, default and description, and every output an output, so
-//! that Terraform users see the module and not the template. The stack stays CloudFormation's: `zae-deploy upgrade`,
-//! `status` and `doctor` work on it, and both tools must be told of the same parameters.
+//! Every parameter is a variable with the template's type, default and description, and every output an output, so that
+//! Terraform users see the module and not the template. The stack remains CloudFormation's: `zae-deploy upgrade`,
+//! `status` and `doctor` work on it, and both tools must use the same parameters.
 
 use serde_json::Value;
 
 use super::{TEMPLATE, parameter_names};
 
-/// The module, as one HCL file.
+/// Returns the module as one HCL file.
 ///
 /// ```
 /// let module = zae_deploy::template::terraform();
@@ -27,7 +27,7 @@ pub fn terraform() -> String {
     for name in parameter_names() {
         module.push_str(&format!("    {name:<widest$} = var.{}\n", snake(name)));
     }
-    // Terraform would take what the template leaves to CloudFormation for its own.
+    // Terraform would interpret the sequences that are meant for CloudFormation.
     let body = TEMPLATE.replace("${", "$${").replace("%{", "%%{");
     module.push_str(&format!("  }}\n  template_body = <<TEMPLATE\n{body}TEMPLATE\n}}\n"));
     let outputs: Vec<&String> = template["Outputs"].as_object().into_iter().flat_map(|it| it.keys()).collect();
@@ -60,7 +60,7 @@ variable \"name\" {
 }
 ";
 
-/// A parameter as a variable. Numbers stay text, as CloudFormation takes them.
+/// Formats a parameter as a variable. Numbers stay text, as CloudFormation expects them.
 fn variable(name: &str, parameter: &Value) -> String {
     let text = |key: &str| match &parameter[key] {
         Value::String(text) => text.clone(),
@@ -86,13 +86,13 @@ fn variable(name: &str, parameter: &Value) -> String {
     )
 }
 
-/// A text in quotes, with what would be Terraform's own escaped.
+/// Quotes a text, and escapes Terraform's special sequences.
 fn quoted(text: &str) -> String {
     let text = text.trim().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
     format!("\"{}\"", text.replace("${", "$${").replace("%{", "%%{"))
 }
 
-/// `EnablePITR` as `enable_pitr`, `AlarmSNSTopicArn` as `alarm_sns_topic_arn`.
+/// Converts `EnablePITR` to `enable_pitr`, `AlarmSNSTopicArn` to `alarm_sns_topic_arn`.
 fn snake(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut snake = String::new();

@@ -353,7 +353,7 @@ async fn ctrl_c_says_what_goes_on() {
     tokio::time::timeout(Duration::from_secs(60), begun).await.expect("it begins");
     std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
     let ran = run::Ran::from_output(child.wait_with_output().await.unwrap());
-    ran.failed(130, &["Interrupted. CloudFormation goes on with stack prod", "zae-deploy status --name prod"]);
+    ran.failed(130, &["Interrupted. CloudFormation continues with stack prod", "zae-deploy status --name prod"]);
 }
 
 #[tokio::test]

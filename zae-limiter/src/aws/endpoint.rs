@@ -1,7 +1,7 @@
 //! The address of a service that does not run at its usual AWS endpoint.
 //!
-//! An endpoint may be a DynamoDB next door, a local stack, or a VPC's. Typos in it are common and the SDK reports them
-//! late, as a failed connection, so it is checked before anything is sent:
+//! An endpoint may be a local DynamoDB, a local stack, or a VPC endpoint. Typos in it are common, and the SDK reports
+//! them late, as a failed connection; it is therefore checked before anything is sent:
 //!
 //! | given | answer |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `ftp://localhost` | has the scheme ftp: use http or https |
 //! | `http://localhost:99999` | has a port that is none |
 //!
-//! `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` switches off the configured ones, as it does for every AWS tool.
+//! `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` disables configured endpoints, as for every AWS tool.
 
 use aws_runtime::env_config::{EnvConfigValue, section::EnvConfigSections};
 use aws_types::os_shim_internal::Env;
@@ -19,17 +19,18 @@ use http::Uri;
 use super::{Service, variables::Variables};
 use crate::error::ConnectError;
 
-/// An endpoint, and where it was found; `None` when the caller gave it.
+/// An endpoint and its origin; `None` if the caller passed it.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
-    /// The address as it was given.
+    /// The address as given.
     pub(super) url: String,
-    /// The variable or profile that it was found in.
+    /// The variable or profile that contains it.
     origin: Option<String>,
 }
 
 impl Endpoint {
-    /// The one that was given, or else the configured one, of the service itself before that of all services.
+    /// Returns the endpoint passed by the caller, otherwise the configured one; that of the service itself precedes
+    /// that of all services.
     pub(super) fn find(
         service: Service,
         given: Option<&str>,
@@ -53,26 +54,26 @@ impl Endpoint {
     }
 
     /// # Errors
-    /// [`ConnectError::Endpoint`] when it is no URL that can be called.
+    /// [`ConnectError::Endpoint`] if it is not a valid URL to call.
     pub(super) fn check(&self) -> Result<(), ConnectError> {
         let Some(problem) = problem(&self.url) else { return Ok(()) };
         Err(ConnectError::Endpoint { url: self.url.clone(), origin: self.origin.clone(), problem })
     }
 
-    /// Returns true if it leads to this machine.
+    /// Returns true if it is on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         is_loopback(&self.url)
     }
 }
 
-/// Returns true if configured endpoints are switched off.
+/// Returns true if configured endpoints are disabled.
 fn are_ignored(env: &Env, profiles: Option<&EnvConfigSections>) -> bool {
     let (variable, key) = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
     let setting = EnvConfigValue::new().env(variable).profile(key).load(env, profiles);
     setting.is_some_and(|(value, _)| value.eq_ignore_ascii_case("true"))
 }
 
-/// Why nothing can be sent to `url`.
+/// Returns the reason why nothing can be sent to `url`.
 pub(super) fn problem(url: &str) -> Option<String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         let with_scheme = format!("http://{url}");
@@ -98,7 +99,7 @@ pub(super) fn problem(url: &str) -> Option<String> {
     (has_port && authority.port_u16().is_none()).then(|| "has a port that is none: use 1 to 65535".to_owned())
 }
 
-/// The host that a URL, or an address without a scheme, names.
+/// Returns the host in a URL or in an address without a scheme.
 fn host(url: &str) -> &str {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
@@ -110,7 +111,7 @@ fn host(url: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// Tells whether a URL leads to this machine. Such an endpoint needs neither a region nor credentials, and is never
+/// Returns true if a URL leads to this machine. Such an endpoint needs neither a region nor credentials, and is never
 /// reached through a proxy.
 pub fn is_loopback(url: &str) -> bool {
     let host = host(url);
@@ -118,7 +119,8 @@ pub fn is_loopback(url: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The addresses at which machines and containers ask for their own credentials: no proxy leads there.
+/// Returns true for the addresses at which machines and containers request their own credentials, which are never
+/// reached through a proxy.
 pub(super) fn is_metadata(url: &str) -> bool {
     ["169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"].contains(&host(url))
 }

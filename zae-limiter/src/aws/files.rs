@@ -1,7 +1,7 @@
-//! The AWS configuration files, where a setting without a value counts as none.
+//! The AWS configuration files, with settings without a value treated as unset.
 //!
-//! `region =` is how people comment a setting out. The SDK takes it for a region with an empty name, so such lines are
-//! taken out before it reads the files. Files without any are left to the SDK, which then names them in its errors.
+//! `region =` is a common way to disable a setting. The SDK reads it as a region with an empty name, so such lines are
+//! blanked before the SDK reads the files. Files without them are left to the SDK, which then names them in its errors.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use aws_types::os_shim_internal::Fs;
 
 use super::variables::Variables;
 
-/// The files, with the variables that move them and their usual names.
+/// The files, the variables that relocate them, and their usual names.
 const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
     (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", "config"),
     (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
 ];
 
-/// The contents of the files without their empty settings. `None` where there are none such: the SDK then reads the
-/// files itself, and names them in what it has to say.
+/// Returns the contents of the files without empty settings. `None` if there are no such settings: the SDK then reads
+/// the files itself, and names them in its messages.
 pub(super) async fn without_blanks(variables: &Variables) -> Option<EnvConfigFiles> {
     let mut files = EnvConfigFiles::builder();
     let mut changed = false;
@@ -32,7 +32,7 @@ pub(super) async fn without_blanks(variables: &Variables) -> Option<EnvConfigFil
     changed.then(|| files.build())
 }
 
-/// Returns the place of a file, by its variable or in the home directory.
+/// Returns the path of a file, from its variable or in the home directory.
 fn path(variables: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
     let home = || variables.get("HOME").or_else(|| variables.get("USERPROFILE")).map(PathBuf::from);
     match variables.get(variable) {
@@ -44,14 +44,14 @@ fn path(variables: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
     }
 }
 
-/// The text with an empty line in place of each setting without a value, if there is one.
+/// Returns the text with each setting without a value replaced by an empty line, if there is one.
 fn filled(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut changed = false;
     let mut kept = String::with_capacity(text.len());
     for (at, line) in lines.iter().enumerate() {
         let next = lines[at + 1..].iter().find(|line| !is_skipped(line));
-        // A setting without a value may also begin a block of nested ones.
+        // A setting without a value may also start a block of nested ones.
         let opens = !is_nested(line) && next.is_some_and(|next| is_nested(next));
         if is_blank(line) && !opens {
             changed = true;
@@ -63,7 +63,7 @@ fn filled(text: &str) -> Option<String> {
     changed.then_some(kept)
 }
 
-/// Returns true for a line that belongs to the setting above it.
+/// Returns true for a line nested below the setting above it.
 fn is_nested(line: &str) -> bool {
     line.starts_with([' ', '\t'])
 }

@@ -1,9 +1,9 @@
-//! The HTTP client under the SDK: rustls on ring, through proxies where the environment names some.
+//! The HTTP client under the SDK: rustls on ring, with the proxies that the environment configures.
 //!
-//! Each request takes one of three ways: direct, or through the proxy for plain or for encrypted endpoints. Addresses
+//! Each request takes one of three routes: direct, or through the proxy for plain or for encrypted endpoints. Addresses
 //! of this machine and of the metadata services of machines and containers are always reached directly. Connections are
-//! shared by all clients with the same timeouts, because making a set of them reads the system's certificates, which
-//! takes longer than a request.
+//! shared by all clients with the same timeouts, because creating a pool reads the system's certificates, which takes
+//! longer than a request.
 
 use std::{
     borrow::Cow,
@@ -29,12 +29,12 @@ use super::{
     proxy::Proxies,
 };
 
-/// One set of connections for each pair of timeouts, whichever clients ask for it: making one means reading the
-/// certificates that the system trusts.
+/// A connection pool for each pair of timeouts, shared by all clients: creating one reads the system's trusted
+/// certificates.
 pub(super) struct Client {
-    /// The proxies that requests may go through.
+    /// The configured proxies.
     proxies: Proxies,
-    /// Connections made so far, with their timeouts.
+    /// Pools created so far, with their timeouts.
     made: Mutex<Vec<(HttpConnectorSettings, SharedHttpConnector)>>,
 }
 
@@ -45,14 +45,14 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Is ready for calls that may take `connect` to connect, so that the first of them does not wait for certificates.
+    /// Prepares a pool with the connect timeout `connect`, so that the first call does not wait for certificates.
     pub(super) fn new(proxies: Proxies, connect: Duration) -> Self {
         let client = Self { proxies, made: Mutex::default() };
         drop(client.connector(&HttpConnectorSettings::builder().connect_timeout(connect).build()));
         client
     }
 
-    /// Returns the connections with these timeouts, made if there are none.
+    /// Returns the pool with these timeouts, creating it if necessary.
     fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let timeouts = |it: &HttpConnectorSettings| (it.connect_timeout(), it.read_timeout());
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl HttpClient for Client {
     }
 }
 
-/// The ways to an endpoint.
+/// The routes to an endpoint.
 #[derive(Debug)]
 struct Routes {
     /// Without a proxy.
@@ -87,7 +87,7 @@ struct Routes {
 }
 
 impl Routes {
-    /// Makes the ways that the environment asks for.
+    /// Creates the routes that the environment configures.
     fn new(proxies: &Proxies, settings: &HttpConnectorSettings) -> Self {
         let connector = |proxy: Option<ProxyConfig>| {
             let mut connector = Connector::builder().connector_settings(settings.clone());

@@ -1,7 +1,7 @@
-//! Region, credentials, endpoints and proxies as every AWS tool finds them: [`Connect`].
+//! Region, credentials, endpoints and proxies, resolved as by every AWS tool: [`Connect`].
 //!
-//! [`Repository`](crate::Repository) connects by it. It is public for those who want a client of another service with
-//! the same settings, or a DynamoDB client with other timeouts.
+//! [`Repository`](crate::Repository) uses it to connect. It is public for programs that need a client of another
+//! service with the same settings, or a DynamoDB client with other timeouts.
 //!
 //! | setting | found in, the first that has a value |
 //! |---|---|
@@ -11,11 +11,11 @@
 //! | profile | `AWS_PROFILE`, or `default`, of `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` |
 //! | proxies | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`; lower-case names first |
 //!
-//! - An empty variable, or an empty setting of a file, is one that is not there.
+//! - An empty variable, or an empty setting in a file, counts as unset.
 //! - An endpoint on this machine needs neither a region nor credentials, and is never reached through a proxy; nor are
-//!   the addresses at which machines and containers ask for their credentials.
-//! - What cannot be right, such as an endpoint without a scheme, is an error of [`Connect::load`].
-//! - The certificates of an intercepting proxy are trusted when the system trusts them, or from `SSL_CERT_FILE`.
+//!   the addresses at which machines and containers request their credentials.
+//! - Invalid settings, such as an endpoint without a scheme, are errors of [`Connect::load`].
+//! - The certificates of an intercepting proxy are trusted if the system trusts them, or from `SSL_CERT_FILE`.
 
 mod credentials;
 mod endpoint;
@@ -43,16 +43,16 @@ use crate::error::ConnectError;
 
 pub use self::endpoint::is_loopback;
 
-/// The access key with which calls to this machine are signed where none is configured.
+/// The access key that signs calls to this machine if none is configured.
 pub const LOCAL_ACCESS_KEY_ID: &str = "local";
 
-/// Neither an acquire nor an attempt waits for a connection longer than its own time; the connection then serves the
+/// Acquires and attempts do not wait for a connection longer than their own timeouts; the connection then serves the
 /// next.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Attempts unless it is set otherwise, as the SDK has it.
+/// Default number of attempts, the same as the SDK's.
 const DEFAULT_ATTEMPTS: u32 = 3;
 
-/// A service whose endpoint can be configured by itself.
+/// A service whose endpoint can be configured separately.
 ///
 /// ```
 /// use zae_limiter::aws::Service;
@@ -76,7 +76,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// Its name among the SDKs.
+    /// Returns its service id in the SDKs.
     fn id(self) -> &'static str {
         match self {
             Self::DynamoDb => "DynamoDB",
@@ -88,7 +88,7 @@ impl Service {
         }
     }
 
-    /// The endpoint that clients made from `config` call, if it is not AWS's own.
+    /// Returns the endpoint that clients created from `config` call, if it is not AWS's own.
     #[must_use]
     pub fn endpoint(self, config: &SdkConfig) -> Option<String> {
         let given = config.get_origin("endpoint_url").is_client_config();
@@ -98,7 +98,7 @@ impl Service {
     }
 }
 
-/// Settings of clients that find the rest in the environment.
+/// Settings for AWS clients; everything else comes from the environment.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), zae_limiter::error::ConnectError> {
@@ -111,24 +111,25 @@ impl Service {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read until it is loaded"]
 pub struct Connect {
-    /// The service whose endpoint decides what else is needed.
+    /// The service whose endpoint determines if a region and credentials are required.
     service: Service,
-    /// Services whose endpoints are only checked.
+    /// Services whose endpoints are only validated.
     others: Vec<Service>,
-    /// The region, if the caller gave one.
+    /// The region, if the caller passed one.
     region: Option<String>,
-    /// The endpoint, if the caller gave one.
+    /// The endpoint, if the caller passed one.
     endpoint_url: Option<String>,
-    /// Time for a connection to be made.
+    /// Timeout for establishing a connection.
     connect_timeout: Duration,
-    /// Time for one attempt; `None` for no bound of its own.
+    /// Timeout for one attempt; `None` for none.
     attempt_timeout: Option<Duration>,
-    /// Attempts for each call.
+    /// Number of attempts per call.
     attempts: u32,
 }
 
 impl Connect {
-    /// For clients of `service`. When its endpoint is on this machine, neither a region nor credentials are needed.
+    /// Creates settings for clients of `service`. If its endpoint is on this machine, neither a region nor credentials
+    /// are required.
     pub fn to(service: Service) -> Self {
         Self {
             service,
@@ -141,35 +142,35 @@ impl Connect {
         }
     }
 
-    /// Also for clients of these services: their endpoints are checked too.
+    /// Adds services whose endpoints are validated too.
     pub fn and(mut self, others: impl IntoIterator<Item = Service>) -> Self {
         self.others.extend(others);
         self
     }
 
-    /// The region, whatever the environment says; an empty one is none.
+    /// Sets the region, overriding the environment; an empty one is ignored.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into()).filter(|region| !region.trim().is_empty());
         self
     }
 
-    /// The endpoint of every service, whatever the environment says; an empty one is none.
+    /// Sets the endpoint of every service, overriding the environment; an empty one is ignored.
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.endpoint_url = Some(url.into()).filter(|url| !url.trim().is_empty());
         self
     }
 
-    /// Sets the time limit for opening a connection; ten seconds by default.
+    /// Sets the timeout for establishing a connection; ten seconds by default.
     ///
-    /// An acquire whose deadline is earlier ends before that, and the connection serves the next one.
+    /// An acquire with an earlier deadline ends before that, and the connection serves the next one.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets the time limit for one attempt of a call.
+    /// Sets the timeout for one attempt of a call.
     ///
-    /// Without it an attempt may take for ever. Writes of the engine have deadlines of their own and ignore it.
+    /// Without it, an attempt may take forever. Writes of the engine have deadlines of their own and ignore it.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
@@ -177,7 +178,8 @@ impl Connect {
 
     /// Sets the number of attempts per call; three by default.
     ///
-    /// Between attempts the SDK waits, longer each time. Writes of the engine are attempted once, whatever this says.
+    /// The SDK waits between attempts, longer each time. Writes of the engine are attempted once, regardless of this
+    /// setting.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
@@ -188,12 +190,12 @@ impl Connect {
     /// Cancel safe: it only reads.
     ///
     /// # Errors
-    /// [`ConnectError`] for a setting that cannot be right, and when there is no region.
+    /// [`ConnectError`] for an invalid setting, and if there is no region.
     pub async fn load(self) -> Result<SdkConfig, ConnectError> {
         let mut variables = Variables::read(std::env::vars_os())?;
         let files = files::without_blanks(&variables).await;
         let chosen = files.clone().unwrap_or_default();
-        // A file that cannot be read is the SDK's to warn of; with keys in variables it does not matter.
+        // The SDK itself warns of an unreadable file; with keys in variables it does not matter.
         let profiles = profile::load(&Fs::real(), &variables.env(), &chosen, None).await.ok();
         let find = |service| Endpoint::find(service, self.endpoint_url.as_deref(), &variables, profiles.as_ref());
         let own = find(self.service);
@@ -202,12 +204,12 @@ impl Connect {
         }
         let local = own.is_some_and(|endpoint| endpoint.is_loopback());
         let proxies = match Proxies::read(&variables) {
-            // No proxy leads to this machine, so none has to be right.
+            // Endpoints on this machine are never reached through a proxy, so invalid proxies are harmless.
             Err(_) if local => Proxies::default(),
             read => read?,
         };
         if local {
-            // The machine's own credentials would be asked for, in vain or for nothing, before the stand-in is taken.
+            // Avoids a useless request for the machine's own credentials before the dummy key is used.
             variables.set("AWS_EC2_METADATA_DISABLED", "true");
         }
         let absent = if local { Absent::StandIn } else { Absent::Fail };
@@ -216,7 +218,7 @@ impl Connect {
         Ok(explained(config, |chain| Explained { chain, absent, variables, files }))
     }
 
-    /// Sets the SDK's loader up with what was found.
+    /// Applies the resolved settings to the SDK's loader.
     #[allow(deprecated, reason = "the method's own type is the deprecated name of one that is not")]
     fn loader(
         &self,
@@ -243,7 +245,7 @@ impl Connect {
         loader
     }
 
-    /// The configuration with a region that can be part of a host's name.
+    /// Returns the configuration with a region that is valid in a host name.
     fn with_region(&self, config: SdkConfig, variables: &Variables, absent: Absent) -> Result<SdkConfig, ConnectError> {
         let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
             return match absent {
@@ -265,22 +267,22 @@ impl Connect {
     }
 }
 
-/// The same configuration, whose credentials say why there are none, and which shows no secret when it is printed.
+/// Returns the same configuration with credentials that explain their absence and show no secret when printed.
 fn explained(config: SdkConfig, explain: impl FnOnce(SharedCredentialsProvider) -> Explained) -> SdkConfig {
     let credentials = config.credentials_provider().map(|chain| SharedCredentialsProvider::new(explain(chain)));
     let services = Services(config.clone());
     let mut builder = config.into_builder().service_config(services);
     builder.set_credentials_provider(credentials);
-    // DynamoDB and the services beside it are called with keys, never with tokens.
+    // DynamoDB and the related services are called with keys, never with tokens.
     builder.set_token_provider(None);
     builder.build()
 }
 
-/// The settings of single services.
+/// The settings of individual services.
 struct Services(SdkConfig);
 
 impl fmt::Debug for Services {
-    /// They have the whole environment in them, secrets included.
+    /// Omits them, because they contain the whole environment, including secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Services").finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! The proxies that the environment names.
+//! The proxies configured in the environment.
 //!
 //! | variable | used for |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `http_proxy`, `HTTP_PROXY` | plain endpoints; in a CGI program (`REQUEST_METHOD` is set) only the lower-case one |
 //! | `no_proxy`, `NO_PROXY` | hosts, domains (`.example.com`, `*.example.com`) and addresses to reach directly; `*` for all |
 //!
-//! A proxy without a scheme is taken for `http://`. Its address may contain a password, so errors name the variable
-//! only.
+//! A proxy without a scheme is treated as `http://`. Its address may contain a password, so errors only name the
+//! variable.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 
@@ -24,17 +24,16 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    /// Reads `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; their lower-case names are stronger, as for the AWS command
-    /// line.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; their lower-case names take precedence, as for the AWS CLI.
     ///
     /// # Errors
-    /// [`ConnectError::Proxy`] for one that is no URL of a proxy.
+    /// [`ConnectError::Proxy`] for an invalid proxy URL.
     pub(super) fn read(variables: &Variables) -> Result<Self, ConnectError> {
         let (_, no) = variables.first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
         if no.split(',').any(|rule| rule.trim() == "*") {
             return Ok(Self::default());
         }
-        // A CGI program's HTTP_PROXY is a header that whoever calls it sent.
+        // In a CGI program, HTTP_PROXY is a header sent by the client.
         let plain: &[_] =
             if variables.get("REQUEST_METHOD").is_some() { &["http_proxy"] } else { &["http_proxy", "HTTP_PROXY"] };
         let read = |names: &[&'static str], make: fn(&str) -> Option<ProxyConfig>| {
@@ -51,7 +50,7 @@ impl Proxies {
     }
 }
 
-/// `*.example.com` is how some write `.example.com`.
+/// Some write `.example.com` as `*.example.com`.
 fn rules(no: &str) -> String {
     let rule =
         |rule: &str| rule.trim().strip_prefix("*.").map_or(rule.trim().to_owned(), |domain| format!(".{domain}"));

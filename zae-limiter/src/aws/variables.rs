@@ -1,7 +1,7 @@
-//! The process's environment as the SDK sees it: an empty variable is not there.
+//! The process's environment as passed to the SDK, without empty variables.
 //!
-//! Deployment tools set variables to empty strings where they mean to leave them out. Only variables that matter here
-//! are copied, so that the environment of a process, with its secrets, is not kept in a second place.
+//! Deployment tools set variables to empty strings instead of unsetting them. Only relevant variables are copied, so
+//! that the environment of a process, with its secrets, is not kept in a second place.
 
 use std::{collections::HashMap, ffi::OsString, fmt};
 
@@ -9,7 +9,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::error::ConnectError;
 
-/// Variables that the SDK reads beside everything that begins with `AWS_`, and those that name the proxies.
+/// Variables that the SDK reads other than those with the prefix `AWS_`, and those that configure proxies.
 const OTHERS: [&str; 12] = [
     "HOME",
     "USERPROFILE",
@@ -25,22 +25,22 @@ const OTHERS: [&str; 12] = [
     "no_proxy",
 ];
 
-/// Variables with a value that is more than white space.
+/// Variables whose value is not blank.
 #[derive(Clone)]
 pub(super) struct Variables(HashMap<String, String>);
 
 impl fmt::Debug for Variables {
-    /// Values may be secrets.
+    /// Omits values, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
 impl Variables {
-    /// Takes those that matter out of `all`, which is `std::env::vars_os()`.
+    /// Selects the relevant variables from `all`, which is `std::env::vars_os()`.
     ///
     /// # Errors
-    /// [`ConnectError::NotText`] for the value of one that is not UTF-8.
+    /// [`ConnectError::NotText`] if the value of one is not UTF-8.
     pub(super) fn read(all: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConnectError> {
         let mut known = HashMap::new();
         for (name, value) in all {
@@ -62,17 +62,17 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The first of `names` that has a value, with its name.
+    /// Returns the first of `names` that has a value, with its name.
     pub(super) fn first(&self, names: &[&'static str]) -> Option<(&'static str, &str)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
-    /// Sets a variable for the SDK; the process's own environment stays as it is.
+    /// Sets a variable for the SDK; the process's own environment is unchanged.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }
 
-    /// For the SDK.
+    /// Converts the variables to the SDK's type.
     pub(super) fn env(&self) -> Env {
         self.0.clone().into()
     }

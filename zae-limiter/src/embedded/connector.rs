@@ -1,11 +1,11 @@
-//! The SDK's HTTP seam, answered in process: no sockets, no threads of its own.
+//! An HTTP connector for the SDK that answers in process: no sockets, no threads of its own.
 //!
-//! A connector of the SDK instead of a server: the bytes of a request are what would go to AWS, signature included, and
-//! the bytes of the answer are what would come back. A store in memory answers in place; one in a file waits for the
-//! disk, on a thread for blocking work.
+//! It is a connector of the SDK instead of a server: the bytes of a request are those that would be sent to AWS,
+//! signature included, and the bytes of the response those that would be received. A store in memory answers in place;
+//! one in a file waits for the disk, on a thread for blocking work.
 //!
-//! A store in memory answers in the poll of the request's future: it waits for nothing, so a change of threads would
-//! only take longer.
+//! A store in memory answers in the poll of the request's future: it never waits, so a change of threads would only add
+//! latency.
 
 use aws_smithy_runtime_api::{
     client::{
@@ -27,7 +27,7 @@ use super::{EmbeddedStore, Medium, limits::Limited};
 pub(super) struct EmbeddedHttp(EmbeddedStore);
 
 impl EmbeddedHttp {
-    /// Makes a connector that answers from `store`.
+    /// Creates a connector that answers from `store`.
     pub(super) fn new(store: EmbeddedStore) -> Self {
         Self(store)
     }
@@ -48,7 +48,7 @@ impl HttpConnector for EmbeddedHttp {
         HttpConnectorFuture::new(async move {
             let (status, text) = match store.medium() {
                 Medium::Memory => answer(store.database(), &operation, &body),
-                // A file means waiting for the disk, which is not for the threads that poll futures.
+                // Waiting for the disk would block a thread that polls futures.
                 Medium::Disk(_) => {
                     let work = move || answer(store.database(), &operation, &body);
                     tokio::task::spawn_blocking(work)
@@ -72,21 +72,21 @@ fn answer(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
     }
 }
 
-/// Reads a request and holds it to DynamoDB's limits.
+/// Parses a request and applies DynamoDB's limits.
 fn read<T: DeserializeOwned + Limited>(database: &Database, body: &[u8]) -> Result<T, DynoxideError> {
     let request: T = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
     request.check(database)?;
     Ok(request)
 }
 
-/// DynamoDB's error for a request that cannot be read.
+/// Creates DynamoDB's error for a malformed request.
 fn unreadable(message: &str) -> DynoxideError {
-    // The engine marks what DynamoDB calls a validation error this way while it reads.
+    // The engine uses these prefixes for what DynamoDB reports as a validation error.
     let marks = ["VALIDATION:", "VALIDATION_REQUEST:", "VALIDATION_AS_READ:"];
     if let Some(marked) = marks.iter().find_map(|mark| message.strip_prefix(mark)) {
         return DynoxideError::ValidationException(marked.to_owned());
     }
-    // So does DynamoDB call what is missing and what is no value.
+    // DynamoDB also reports missing and invalid values this way.
     let parts = ["missing field", "unknown variant", "invalid type: null", "AttributeValue"];
     if parts.iter().any(|part| message.contains(part)) {
         return DynoxideError::ValidationException(message.to_owned());
@@ -94,12 +94,12 @@ fn unreadable(message: &str) -> DynoxideError {
     DynoxideError::SerializationException(message.to_owned())
 }
 
-/// Serialises an answer.
+/// Serialises a response.
 fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
     serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// Carries out an operation by its name.
+/// Executes an operation by its name.
 fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     match operation {
         "UpdateItem" => write(&database.update_item(read(database, body)?)?),

@@ -1,8 +1,8 @@
 //! DynamoDB's protocol over HTTP: the engine's own server, behind the checks that it lacks.
 //!
-//! The engine comes with a server of its own, which is kept behind [`Inside`] and gets only requests that passed
-//! [`limits`]. Reading a request twice, here and there, costs little beside a request over a socket, and keeps one
-//! table of checks for both ways in.
+//! The engine includes a server, which is kept behind [`Inside`] and only gets requests that passed [`limits`]. Parsing
+//! a request twice, here and there, costs little compared with a request over a socket, and one table of checks serves
+//! both entry points.
 
 use std::{fmt, time::Duration};
 
@@ -25,7 +25,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Time that connections to the engine are kept.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// Answers DynamoDB requests over HTTP from an engine: refuses what DynamoDB refuses, and leaves the rest to the
+/// Answers DynamoDB requests over HTTP from an engine: refuses what DynamoDB refuses, and forwards the rest to the
 /// engine's own server.
 #[derive(Clone)]
 pub struct DatabaseFront {
@@ -42,14 +42,14 @@ impl fmt::Debug for DatabaseFront {
 }
 
 impl DatabaseFront {
-    /// The front of `database`.
+    /// Creates a front for `database`.
     pub fn new(database: Database) -> Self {
         let inside = Inside::new(database.clone());
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).build(inside);
         Self { database, client }
     }
 
-    /// The answer to a request.
+    /// Answers a request.
     pub async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let Ok(body) = to_bytes(body, MAX_BODY).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };

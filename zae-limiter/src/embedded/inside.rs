@@ -1,8 +1,8 @@
-//! Connections to the embedded database that nobody else can make.
+//! Private connections to the embedded database.
 //!
 //! The engine's server has no authentication, and its port would be open to every program and every web page on the
-//! machine. A Unix socket or a pipe would do, but the server takes a TCP listener only. So a listener is bound to a
-//! random port for as long as it takes to connect to it, and the connection is kept.
+//! machine. A Unix socket or a pipe would solve this, but the server only accepts a TCP listener. A listener is
+//! therefore bound to a random port only until a connection to it is established, and the connection is kept.
 
 use std::{
     io,
@@ -20,13 +20,13 @@ use tokio::{
 };
 use tower_service::Service;
 
-/// Makes connections to the database's own HTTP server. That server answers any web page, so it listens only while a
-/// connection is being made; the connection outlives the port.
+/// Establishes connections to the database's own HTTP server. That server answers any web page, so it only listens
+/// while a connection is being established; the connection outlives the port.
 #[derive(Clone)]
 pub(super) struct Inside(Database);
 
 impl Inside {
-    /// Makes connections to `database`.
+    /// Creates a connector to `database`.
     pub(super) fn new(database: Database) -> Self {
         Self(database)
     }
@@ -51,7 +51,8 @@ impl Service<Uri> for Inside {
 async fn connect(database: Database) -> io::Result<TcpStream> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
-    // Ended before its shutdown, the server stops listening and goes on answering the connections that it has.
+    // If the future is dropped before the shutdown, the server stops listening but keeps answering its existing
+    // connections.
     let served = serve_with_shutdown(listener, database, std::future::pending());
     tokio::select! {
         greeted = greet(address) => greeted,
@@ -59,7 +60,7 @@ async fn connect(database: Database) -> io::Result<TcpStream> {
     }
 }
 
-/// Connects, and makes sure that the connection was accepted: one that still waits for that ends with the port.
+/// Connects, and makes sure that the connection was accepted: a pending one would end with the port.
 async fn greet(address: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -70,7 +71,7 @@ async fn greet(address: SocketAddr) -> io::Result<TcpStream> {
     }
     let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
     let length = head.split_once("content-length:").and_then(|(_, rest)| rest.lines().next()?.trim().parse().ok());
-    let mut body = vec![0; length.ok_or_else(|| io::Error::other("the database does not say how long its answer is"))?];
+    let mut body = vec![0; length.ok_or_else(|| io::Error::other("the database's response has no content length"))?];
     stream.read_exact(&mut body).await?;
     Ok(stream)
 }

@@ -1,14 +1,14 @@
 //! A DynamoDB in this process, for development and tests: [`EmbeddedStore`].
 //!
-//! It is an engine on SQLite behind an HTTP connector of the SDK: requests are serialized, checked, answered and parsed
-//! as those to AWS, without a socket. [`limits`] refuses what DynamoDB refuses and the engine would let through: items
-//! and keys that are too large, and expressions with too many operators. So a test that passes here does not fail there
-//! for such a reason.
+//! It is an engine on SQLite behind an HTTP connector of the SDK: requests are serialised, checked, answered and parsed
+//! as those to AWS, without a socket. [`limits`] rejects what DynamoDB rejects and the engine would accept: items and
+//! keys that are too large, and expressions with too many operators. A test that passes here therefore does not fail
+//! there for such a reason.
 //!
 //! # Limits of the stand-in
 //!
-//! It has no throughput to exceed, its indexes are never behind, and its answers carry no `Date`. Tests of contention,
-//! throttling and lag put faults into the connector instead. Tables made here do not let items expire, so tests of that
+//! It has no throughput limit, its indexes never lag, and its responses carry no `Date`. Tests of contention,
+//! throttling and lag inject faults into the connector instead. Items do not expire in its tables, so tests of expiry
 //! delete the item themselves.
 //!
 //! [`DatabaseFront`] serves the same data over HTTP to other programs, with the same checks before the engine's own
@@ -42,16 +42,16 @@ use crate::{
 /// The storage medium of items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
-    /// Gone with the process.
+    /// Lost when the process ends.
     Memory,
-    /// A file, which outlives it.
+    /// A file, which outlives the process.
     Disk(PathBuf),
 }
 
 /// An in-process DynamoDB on SQLite, in memory or in one file. Cheap to clone: clones share the data.
 ///
-/// [`Repository::embedded`](crate::Repository::embedded) is the short way to a repository on one. This type is for
-/// those who want the SDK client itself, or want to let other programs use the same data over HTTP.
+/// [`Repository::embedded`](crate::Repository::embedded) is the shortest way to a repository on one. Use this type for
+/// the SDK client itself, or to serve the same data to other programs over HTTP.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -66,7 +66,7 @@ pub(crate) enum Medium {
 pub struct EmbeddedStore {
     /// The engine, shared by clones.
     database: Database,
-    /// Memory or a file: calls to a file go to a thread for blocking work.
+    /// Memory or a file: calls to a file run on a thread for blocking work.
     medium: Medium,
 }
 
@@ -77,18 +77,18 @@ impl fmt::Debug for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// A store that is gone with the process.
+    /// Creates a store that is lost when the process ends.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when SQLite cannot be opened.
+    /// [`RepositoryError::Store`] if SQLite cannot be opened.
     pub fn memory() -> Result<Self, RepositoryError> {
         Ok(Self { database: Database::memory().map_err(open_error)?, medium: Medium::Memory })
     }
 
-    /// A store in the file `path`, created if it is missing; what is written survives a restart.
+    /// Opens a store in the file `path`, creating it if it is missing; its data survives a restart.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the file cannot be opened.
+    /// [`RepositoryError::Store`] if the file cannot be opened.
     pub fn at(path: impl AsRef<Path>) -> Result<Self, RepositoryError> {
         let path = path.as_ref().to_owned();
         let opened = match path.to_str() {
@@ -99,9 +99,9 @@ impl EmbeddedStore {
         Ok(Self { database, medium: Medium::Disk(path) })
     }
 
-    /// An SDK client whose requests are answered by this store, without a network.
+    /// Returns an SDK client whose requests are answered by this store, without a network.
     ///
-    /// It makes no retries and knows no timeouts, as nothing can be lost on the way.
+    /// It has no retries and no timeouts, because no request can be lost.
     pub fn client(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -118,12 +118,12 @@ impl EmbeddedStore {
         Client::from_conf(config)
     }
 
-    /// Creates the table of the stack `name`, with its indexes and without a stream; an existing one stays as it is.
+    /// Creates the table of the stack `name`, with its indexes and without a stream; an existing one is unchanged.
     ///
-    /// Cancel safe, and repeatable: a table that was begun is there or not.
+    /// Cancel safe, and repeatable: the table has been created or not.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the store fails.
+    /// [`RepositoryError::Store`] if the store fails.
     pub async fn create_table(&self, name: &StackName) -> Result<(), RepositoryError> {
         Store::new(name.as_str().to_owned(), &self.client()).create_table().await
     }
@@ -131,12 +131,13 @@ impl EmbeddedStore {
     /// Serves the same data over HTTP to any DynamoDB client until `shutdown` completes; requests under way are
     /// answered.
     ///
-    /// Dropping the future stops accepting without waiting for requests under way; end it by `shutdown`.
+    /// Dropping the future stops accepting connections without waiting for requests under way; use `shutdown` to end
+    /// it.
     ///
     /// There is no authentication: bind to the loopback interface only.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the server fails.
+    /// [`RepositoryError::Store`] if the server fails.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -156,13 +157,13 @@ impl EmbeddedStore {
         &self.database
     }
 
-    /// Returns where the data is.
+    /// Returns the storage medium.
     pub(crate) fn medium(&self) -> &Medium {
         &self.medium
     }
 }
 
-/// Describes a store that could not be opened.
+/// Creates the error of a store that could not be opened.
 fn open_error(error: impl Into<BoxError>) -> RepositoryError {
     StoreError::new("open", StoreErrorKind::Rejected, error).into()
 }

@@ -1,4 +1,4 @@
-//! The switch on a resource or an entity: [`Access`], and the place where it is set: [`ConfigTarget`].
+//! The access switch of a resource or an entity, [`Access`], and the place where it is set, [`ConfigTarget`].
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use crate::{
     model::name::{EntityId, IntoName, LimitScope, ResourceName},
 };
 
-/// Decides whether anything may be taken at all, whatever the limits say.
+/// Decides if anything may be taken at all, whatever the limits are.
 ///
-/// An entity's setting for a resource comes before its setting for all resources, and that before the resource's own.
-/// Everything is enabled where none of them says anything.
+/// An entity's setting for a resource takes precedence over its setting for all resources, which takes precedence over
+/// the resource's own. Without any setting, everything is enabled.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -28,14 +28,14 @@ use crate::{
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Access {
-    /// Limits decide.
+    /// The limits decide.
     Enabled,
     /// Every acquire is refused.
     Disabled,
 }
 
 impl Access {
-    /// The setting in a word, for example `disabled`.
+    /// Returns the setting as a word, for example `disabled`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enabled => "enabled",
@@ -58,25 +58,25 @@ impl Access {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConfigTarget {
-    /// A resource, for everybody who has no setting of their own.
+    /// A resource, for all entities without a setting of their own.
     Resource(ResourceName),
-    /// An entity: on one resource, or on all for which it has no setting of its own.
+    /// An entity: on one resource, or on all resources for which it has no setting of its own.
     Entity(EntityId, LimitScope),
 }
 
 impl ConfigTarget {
-    /// A resource, for everybody.
+    /// Targets a resource, for all entities.
     ///
     /// # Errors
-    /// [`ValidationError`] when the name is invalid.
+    /// [`ValidationError`] if the name is invalid.
     pub fn resource(resource: impl IntoName<ResourceName>) -> Result<Self, ValidationError> {
         Ok(Self::Resource(resource.into_name()?))
     }
 
-    /// An entity, on one resource or on all.
+    /// Targets an entity, on one resource or on all.
     ///
     /// # Errors
-    /// [`ValidationError`] when the id or the scope is invalid.
+    /// [`ValidationError`] if the id or the scope is invalid.
     pub fn entity(entity: impl IntoName<EntityId>, scope: impl IntoName<LimitScope>) -> Result<Self, ValidationError> {
         Ok(Self::Entity(entity.into_name()?, scope.into_name()?))
     }
@@ -106,7 +106,7 @@ impl From<&Self> for ConfigTarget {
     }
 }
 
-/// The setting that holds for one entity and resource, and the level that says so.
+/// The setting that applies to one entity and resource, and the level at which it is set.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -125,11 +125,11 @@ impl From<&Self> for ConfigTarget {
 pub struct ResolvedAccess {
     /// The setting.
     pub access: Access,
-    /// The level at which it is set; `None` where no level says anything.
+    /// The level at which it is set; `None` if no level has a setting.
     pub level: Option<DisabledLevel>,
 }
 
 impl ResolvedAccess {
-    /// The setting that holds where no level says anything.
+    /// The setting that applies if no level has one.
     pub(crate) const UNSET: Self = Self { access: Access::Enabled, level: None };
 }

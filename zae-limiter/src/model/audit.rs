@@ -2,8 +2,8 @@
 //!
 //! Every change of entities and limits writes one event, in the transaction that makes the change, with the principal
 //! that [`Repository::acting_as`](crate::Repository::acting_as) names. Ids are ULIDs, which sort by time, so the trail
-//! is read newest first by key alone. Targets and actions are text in the table, for Python clients read and write the
-//! same items.
+//! can be read newest first by key alone. Targets and actions are stored as text, because Python clients read and write
+//! the same items.
 
 use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
@@ -30,8 +30,8 @@ const RESOURCE: &str = "$RESOURCE:";
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
 ///
-/// The text form is the stored one: an entity's id stands for itself, and `$` keeps the others apart, as no id begins
-/// with it.
+/// The text form is the stored one: an entity's id is stored as it is, and the other targets begin with `$`, which no
+/// id does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AuditTarget {
     /// One entity, or its limits.
@@ -81,7 +81,7 @@ impl From<ResourceName> for AuditTarget {
     }
 }
 
-/// The action that was taken.
+/// The action that was performed.
 ///
 /// ```
 /// use zae_limiter::audit::AuditAction;
@@ -94,11 +94,11 @@ pub enum AuditAction {
     EntityCreated,
     /// An entity was deleted with all its records.
     EntityDeleted,
-    /// Limits were set, at whatever level the target says.
+    /// Limits were set at the target's level.
     LimitsSet,
     /// Limits were deleted.
     LimitsDeleted,
-    /// An action of a newer client, as it is stored.
+    /// An action of a newer client, as stored.
     Other(String),
 }
 
@@ -158,22 +158,21 @@ impl Serialize for AuditAction {
 pub struct AuditEvent {
     /// A ULID: 26 characters that sort by time.
     pub event_id: String,
-    /// When, `YYYY-MM-DDTHH:MM:SSZ`.
+    /// The time of the event, `YYYY-MM-DDTHH:MM:SSZ`.
     pub timestamp: String,
-    /// To what.
+    /// The target of the change.
     pub target: AuditTarget,
-    /// The action that was taken.
+    /// The action that was performed.
     pub action: AuditAction,
-    /// The principal that did it, where the caller named one; an identifier or an ARN.
+    /// The principal that performed it, if the caller named one; an identifier or an ARN.
     pub principal: Option<String>,
     /// For limits: the resource, or `_default_`.
     pub resource: Option<String>,
-    /// Particulars of the action.
+    /// Details of the action.
     pub details: BTreeMap<String, Value>,
 }
 
-/// Selects the events of the trail to list: those of one target or of the whole namespace. Of these, it selects the
-/// ones that meet every condition.
+/// Selects the events of the trail to list: those of one target or of the whole namespace that meet every condition.
 ///
 /// ```
 /// use zae_limiter::audit::{AuditAction, AuditQuery, AuditTarget};
@@ -182,75 +181,75 @@ pub struct AuditEvent {
 /// # drop((query, all));
 /// ```
 ///
-/// Made by [`AuditQuery::all`] or [`AuditQuery::of`], narrowed by its other methods, and given to
-/// [`Repository::audit_trail`](crate::Repository::audit_trail). Time bounds are compared with ids, action and principal
-/// after reading, so a rare one may take several reads for a page.
+/// Created by [`AuditQuery::all`] or [`AuditQuery::of`], narrowed by its other methods, and passed to
+/// [`Repository::audit_trail`](crate::Repository::audit_trail). Time bounds are compared with ids; action and principal
+/// are compared after reading, so a rare one may take several reads for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AuditQuery {
-    /// The target whose events are meant; `None` for the whole namespace.
+    /// The target; `None` for the whole namespace.
     pub(crate) target: Option<AuditTarget>,
-    /// The most events for a page.
+    /// Maximum number of events per page.
     pub(crate) limit: u32,
-    /// The id that all events of the page are older than.
+    /// Only events older than this id.
     pub(crate) before: Option<String>,
     /// The earliest instant, in epoch ms.
     pub(crate) since_ms: Option<i64>,
     /// The latest instant, in epoch ms.
     pub(crate) until_ms: Option<i64>,
-    /// The action that they must have.
+    /// Only events of this action.
     pub(crate) action: Option<AuditAction>,
-    /// A part of the principal's name.
+    /// Only events of principals whose name contains this text.
     pub(crate) principal: Option<String>,
 }
 
 impl AuditQuery {
-    /// The latest 100 events of the whole namespace.
+    /// Selects the latest 100 events of the whole namespace.
     pub fn all() -> Self {
         Self { target: None, limit: 100, before: None, since_ms: None, until_ms: None, action: None, principal: None }
     }
 
-    /// The latest 100 events of one target.
+    /// Selects the latest 100 events of one target.
     pub fn of(target: impl Into<AuditTarget>) -> Self {
         Self { target: Some(target.into()), ..Self::all() }
     }
 
-    /// At most so many events.
+    /// Bounds the number of events.
     pub fn limit(self, events: u32) -> Self {
         Self { limit: events, ..self }
     }
 
-    /// Only events older than this one: the `next` of a page.
+    /// Keeps only events older than this one: the `next` of a page.
     pub fn before(self, event_id: impl Into<String>) -> Self {
         Self { before: Some(event_id.into()), ..self }
     }
 
-    /// Only events at or after this moment, in epoch ms.
+    /// Keeps only events at or after this instant, in epoch ms.
     pub fn since_ms(self, since_ms: i64) -> Self {
         Self { since_ms: Some(since_ms), ..self }
     }
 
-    /// Only events at or before this moment, in epoch ms.
+    /// Keeps only events at or before this instant, in epoch ms.
     pub fn until_ms(self, until_ms: i64) -> Self {
         Self { until_ms: Some(until_ms), ..self }
     }
 
-    /// Only events of this action.
+    /// Keeps only events of this action.
     pub fn action(self, action: AuditAction) -> Self {
         Self { action: Some(action), ..self }
     }
 
-    /// Only events of principals whose name contains this text: a session of a role has a long one.
+    /// Keeps only events of principals whose name contains this text: sessions of a role have long names.
     pub fn by(self, principal: impl Into<String>) -> Self {
         Self { principal: Some(principal.into()), ..self }
     }
 
-    /// Returns true if it asks for all events of its target and span.
+    /// Returns true if it selects all events of its target and time span.
     pub(crate) fn is_plain(&self) -> bool {
         self.action.is_none() && self.principal.is_none()
     }
 
-    /// Returns true if an event has the action and principal that are asked for.
+    /// Returns true if an event has the selected action and principal.
     pub(crate) fn matches(&self, event: &AuditEvent) -> bool {
         let who = event.principal.as_deref().unwrap_or_default();
         self.action.as_ref().is_none_or(|action| *action == event.action)
@@ -278,6 +277,6 @@ impl AuditQuery {
 pub struct AuditPage {
     /// The events.
     pub events: Vec<AuditEvent>,
-    /// The id to continue after; `None` when there are no older events.
+    /// The id to continue after; `None` if there are no older events.
     pub next: Option<String>,
 }

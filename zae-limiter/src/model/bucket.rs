@@ -1,7 +1,7 @@
 //! The contents of a bucket: [`BucketState`], and the result of folding one: [`FoldedBucket`].
 //!
-//! Both speak of a bucket as a whole, whatever the number of its items: shards are summed up. They are snapshots for
-//! operators, read item by item, and not what decides about an acquire.
+//! Both describe a bucket as a whole, regardless of its number of items: shards are summed up. They are snapshots for
+//! operators, read item by item, and never decide about an acquire.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ use crate::model::{
 /// # }
 /// ```
 ///
-/// Read by [`Repository::buckets`](crate::Repository::buckets). Balances are refilled to the moment of reading, in
+/// Read by [`Repository::buckets`](crate::Repository::buckets). Balances include refill up to the time of reading, in
 /// whole tokens, rounded down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -42,15 +42,15 @@ pub struct BucketState {
     pub entity_id: EntityId,
     /// The resource that it limits.
     pub resource: ResourceName,
-    /// Number of shards that share capacity and refill; 1 unless a reference client has sharded the bucket.
+    /// Number of shards that share capacity and refill; 1 unless a Python client has sharded the bucket.
     pub shard_count: u32,
     /// Number of shards that have an item. A missing one is created when it is needed.
     pub shards_stored: u32,
-    /// Disabled if an operator has switched any of its shards off, which then grants nothing.
+    /// Disabled if an operator has disabled any of its shards, which then grants nothing.
     pub access: Access,
-    /// By name. Empty when `unsupported` says why.
+    /// The limits, by name. Empty if `unsupported` is set.
     pub limits: Vec<BucketLimit>,
-    /// The feature of newer clients that keeps it from being read here, in words.
+    /// The feature of newer clients because of which this version cannot read it, in words.
     pub unsupported: Option<String>,
 }
 
@@ -69,16 +69,16 @@ pub struct BucketLimit {
     /// The period, in whole seconds.
     #[serde(rename = "refill_period_seconds", serialize_with = "whole_seconds")]
     pub refill_period: Duration,
-    /// Tokens in it now, refills included; negative in debt.
+    /// Tokens available now, with refill; negative in debt.
     pub available: i64,
     /// Net consumption since the items were created, in tokens.
     pub consumed: i64,
-    /// True if it is metered and never refuses, as the bucket's stamp says.
+    /// True if the bucket's stamp marks it as soft: it is metered and never refuses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub soft: bool,
 }
 
-/// Serialises a period as the Python package does.
+/// Serialises a period in whole seconds, as the Python package does.
 fn whole_seconds<S: serde::Serializer>(period: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(period.as_secs())
 }
@@ -117,7 +117,7 @@ pub enum BucketScope {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FoldedBucket {
-    /// Number of shards that it had.
+    /// Number of shards before folding.
     pub shards_before: u32,
     /// Number of items that were removed.
     pub items_removed: u64,

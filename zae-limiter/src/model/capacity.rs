@@ -1,8 +1,8 @@
 //! The remaining capacity of a resource: [`ResourceCapacity`].
 //!
-//! Answers "how much of this model is left, over all customers?". Consumption of a cascading entity is in its own
-//! bucket and in its parent's, so a sum over all of them counts it twice; [`CapacityScope::ParentsOnly`] is the sum
-//! that adds up.
+//! Answers the question "how much of this model is left, over all customers?". The consumption of a cascading entity is
+//! both in its own bucket and in its parent's, so a sum over all of them counts it twice;
+//! [`CapacityScope::ParentsOnly`] avoids that.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub enum CapacityScope {
     /// All entities that have a bucket.
     #[default]
     All,
-    /// Registered entities without a parent: consumption that cascades is then not counted twice.
+    /// Registered entities without a parent, so that consumption that cascades is not counted twice.
     ParentsOnly,
 }
 
@@ -36,7 +36,7 @@ pub struct EntityCapacity {
     pub capacity: i64,
     /// Tokens in it now, over all its shards; negative in debt.
     pub available: i64,
-    /// Used part of the capacity, in per cent; over 100 in debt.
+    /// The used part of the capacity, in per cent; over 100 in debt.
     pub utilization_pct: f64,
 }
 
@@ -52,9 +52,9 @@ pub struct ResourceCapacity {
     pub limit_name: LimitName,
     /// The sum of the entities' capacities, in tokens.
     pub total_capacity: i64,
-    /// The sum of what they have left.
+    /// The sum of the entities' available tokens.
     pub total_available: i64,
-    /// Used part of the sum, in per cent.
+    /// The used part of the sum, in per cent.
     pub utilization_pct: f64,
     /// By entity, in the order of their ids.
     pub entities: Vec<EntityCapacity>,

@@ -1,11 +1,11 @@
 //! The cost of a call: [`Cost`].
 //!
-//! A cost is built in a handler, copied through a layer, and looked at when limits are known. So it is small (two named
-//! amounts without an allocation), infallible to build, and keeps the first mistake until [`Cost::check`]:
-//! `Cost::of("rpm", 1).and("tpm", n)` reads better than two question marks, and a wrong name is found before anything
-//! is sent.
+//! A cost is built in a handler, copied through a layer, and resolved when limits are known. It is therefore small (two
+//! named amounts without an allocation), infallible to build, and keeps the first mistake until [`Cost::check`]:
+//! `Cost::of("rpm", 1).and("tpm", n)` reads better than two question marks, and a wrong name is detected before
+//! anything is sent.
 //!
-//! [`Cost::requests`] serves code that does not know the names of limits, such as a layer's default: it takes from each
+//! [`Cost::requests`] is for code that does not know the names of limits, such as a layer's default: it takes from each
 //! limit that counts requests by its usual name.
 
 use std::fmt;
@@ -19,13 +19,13 @@ use crate::{
     },
 };
 
-/// Names that a cost of [`Cost::requests`] looks for among the limits that apply.
+/// Names that [`Cost::requests`] looks for among the limits that apply.
 pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "requests"];
 
 /// The amount that one call takes from its limits, in whole tokens per limit.
 ///
-/// A cost is checked when it is used: an invalid name, an amount beyond [`MAX_TOKENS`] or a cost of nothing but
-/// zeros is a [`ValidationError`] before anything is sent.
+/// A cost is checked on use: an invalid name, an amount beyond [`MAX_TOKENS`] or a cost of only zeros is a
+/// [`ValidationError`] before anything is sent.
 ///
 /// ```
 /// use zae_limiter::Cost;
@@ -33,15 +33,15 @@ pub const REQUEST_LIMIT_NAMES: [&str; 5] = ["rps", "rpm", "rph", "rpd", "request
 /// assert_eq!(cost.to_string(), "rpm:1,tpm:500");
 /// ```
 ///
-/// Amounts are counts of tokens, not of millitokens. An amount of 0 is allowed beside others: a call that costs no
-/// model tokens still costs a request.
+/// Amounts are tokens, not millitokens. An amount of 0 is allowed beside others: a call that costs no model tokens
+/// still costs a request.
 ///
-/// If a parent is charged too, the same cost is taken from it, from those of the limits that it has.
+/// If a parent is charged too, the same cost is taken from those of its limits that the cost names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Named amounts, or requests.
     kind: CostKind,
-    /// Boxed: costs are copied a lot, and are hardly ever invalid.
+    /// Boxed: costs are copied often, and are hardly ever invalid.
     invalid: Option<Box<ValidationError>>,
 }
 
@@ -58,21 +58,21 @@ enum CostKind {
 type Entries = smallvec::SmallVec<[(LimitName, u64); 2]>;
 
 impl Cost {
-    /// A cost of `tokens` from the limit called `name`.
+    /// Creates a cost of `tokens` from the limit called `name`.
     pub fn of(name: impl AsRef<str>, tokens: u64) -> Self {
         Self { kind: CostKind::Named(Entries::new()), invalid: None }.and(name, tokens)
     }
 
-    /// A cost of `count` from every limit that counts requests ([`REQUEST_LIMIT_NAMES`]), whichever of them apply.
+    /// Creates a cost of `count` from every limit that counts requests ([`REQUEST_LIMIT_NAMES`]).
     ///
-    /// Fails with [`ValidationReason::UnknownLimit`] when none of the limits that apply has such a name.
+    /// Fails with [`ValidationReason::UnknownLimit`] if none of the limits that apply has such a name.
     pub fn requests(count: u64) -> Self {
         Self { kind: CostKind::Requests(count), invalid: None }
     }
 
     /// Adds `tokens` from the limit called `name`; amounts of the same name add up.
     ///
-    /// Added to a [`Cost::requests`], that cost first becomes a cost of the `requests` limit.
+    /// Applied to a [`Cost::requests`], it first turns that into a cost of the `requests` limit.
     #[must_use]
     pub fn and(mut self, name: impl AsRef<str>, tokens: u64) -> Self {
         let name = match LimitName::new(name.as_ref()) {
@@ -94,11 +94,11 @@ impl Cost {
         self
     }
 
-    /// The amounts by limit name, with the names that `limits` has when this is a [`Cost::requests`].
+    /// Returns the amounts by limit name; those of a [`Cost::requests`] are named as in `limits`.
     ///
     /// # Errors
-    /// [`ValidationError`] when a name was invalid, an amount is too large, a name is not among `limits`, or nothing
-    /// is asked for.
+    /// [`ValidationError`] if a name is invalid, an amount is too large, a name is not among `limits`, or all amounts
+    /// are zero.
     pub fn resolve(&self, limits: &Limits) -> Result<Vec<(LimitName, u64)>, ValidationError> {
         self.check()?;
         let entries: Vec<_> = match &self.kind {
@@ -114,7 +114,7 @@ impl Cost {
         Ok(entries.into_iter().filter(|(_, amount)| *amount > 0).collect())
     }
 
-    /// The error of a cost that names something else than `limits`.
+    /// Creates the error of a cost that names none of `limits`.
     fn unknown_among(&self, limits: &Limits) -> ValidationError {
         let named = match &self.kind {
             CostKind::Requests(_) => None,
@@ -126,7 +126,7 @@ impl Cost {
         ValidationError::new("cost", named.unwrap_or_default(), ValidationReason::UnknownLimit { known })
     }
 
-    /// The amounts in the order of `limits`, in mt.
+    /// Returns the amounts in the order of `limits`, in mt.
     ///
     /// # Errors
     /// As [`Cost::resolve`].
@@ -135,7 +135,7 @@ impl Cost {
         self.amounts(limits).ok_or_else(|| self.unknown_among(limits))
     }
 
-    /// The amounts in the order of `limits`, in mt, of a cost that was checked; `None` when it names others.
+    /// Returns the amounts of a checked cost in the order of `limits`, in mt; `None` if it names other limits.
     #[inline]
     pub(crate) fn amounts(&self, limits: &Limits) -> Option<Amounts> {
         let mt = |tokens: u64| i64::try_from(tokens).map_or(i64::MAX, |tokens| tokens.saturating_mul(MILLI));
@@ -156,7 +156,7 @@ impl Cost {
         }
     }
 
-    /// The amounts by name, as far as they are known without the limits.
+    /// Returns the amounts by name, as far as they are known without the limits.
     pub(crate) fn named(&self) -> Vec<(LimitName, u64)> {
         match &self.kind {
             CostKind::Named(entries) => entries.to_vec(),
@@ -164,10 +164,10 @@ impl Cost {
         }
     }
 
-    /// Checks what can be checked without knowing the limits.
+    /// Checks everything that does not depend on the limits.
     ///
     /// # Errors
-    /// As [`Cost::resolve`], but for unknown names.
+    /// As [`Cost::resolve`], except for unknown names.
     pub fn check(&self) -> Result<(), ValidationError> {
         if let Some(error) = &self.invalid {
             return Err((**error).clone());
@@ -187,7 +187,7 @@ impl Cost {
     }
 }
 
-/// Names, separated by commas.
+/// Joins names with commas.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! A namespace's defaults: [`SystemDefaults`].
 //!
-//! It is one item of the namespace, so both parts are read together and written together: setting the limits without
-//! naming a policy removes a stored one.
+//! Both parts are stored in one item of the namespace, so they are read together and written together: setting the
+//! limits without a policy removes a stored one.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::model::{
     status::StoredPolicy,
 };
 
-/// A namespace's default limits, and its policy for acquires while the table cannot be reached.
+/// A namespace's default limits, and its policy for acquires while the table is unreachable.
 ///
 /// ```
 /// use zae_limiter::{Limit, StoredPolicy, SystemDefaults};
@@ -21,14 +21,14 @@ use crate::model::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SystemDefaults {
-    /// The limits for whatever has none of its own; `None` for none.
+    /// The limits for everything without limits of its own; `None` for no limits.
     pub limits: Option<Limits>,
-    /// The policy for acquires while the table cannot be reached; `None` leaves it to each process.
+    /// The policy for acquires while the table is unreachable; `None` leaves it to each process.
     pub on_unavailable: Option<StoredPolicy>,
 }
 
 impl SystemDefaults {
-    /// Default limits without a policy. [`SystemDefaults::default`] has neither.
+    /// Creates default limits without a policy. [`SystemDefaults::default`] has neither.
     pub fn new(limits: impl Into<Limits>) -> Self {
         Self { limits: Some(limits.into()), on_unavailable: None }
     }

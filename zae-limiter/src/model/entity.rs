@@ -1,9 +1,9 @@
 //! The entities to limit: [`Entity`].
 //!
 //! An entity need not be stored to be limited: an acquire for an unknown id uses the limits of the levels above. A
-//! record is needed for three things only: a parent, a name for people, and metadata. Hierarchies have two levels that
-//! are charged. A third would make an acquire depend on three items, and "all or nothing" over three conditional writes
-//! has a window that two do not need.
+//! record is needed for three things only: a parent, a display name, and metadata. Two levels of a hierarchy are
+//! charged. A third would make an acquire depend on three items, and "all or nothing" over three conditional writes has
+//! a race that two do not have.
 
 use std::collections::BTreeMap;
 
@@ -36,20 +36,20 @@ use crate::model::name::EntityId;
 pub struct Entity {
     /// Its id.
     pub id: EntityId,
-    /// A name for people; the id when none was given.
+    /// A display name; defaults to the id.
     pub name: String,
-    /// The entity that is charged too when `cascade` is set.
+    /// The entity that is also charged if `cascade` is set.
     pub parent_id: Option<EntityId>,
     /// True if acquires also charge the parent; they never charge the parent's parent.
     pub cascade: bool,
-    /// Free-form facts.
+    /// Free-form metadata.
     pub metadata: BTreeMap<String, Value>,
-    /// When it was created, `YYYY-MM-DDTHH:MM:SSZ`.
+    /// Time of creation, `YYYY-MM-DDTHH:MM:SSZ`.
     pub created_at: Option<String>,
 }
 
 impl Entity {
-    /// Returns true if it is at the top of a hierarchy (an entity without a parent is, with children or without).
+    /// Returns true if it is at the top of a hierarchy: it has no parent, and may or may not have children.
     pub fn is_parent(&self) -> bool {
         self.parent_id.is_none()
     }
@@ -73,48 +73,48 @@ impl Entity {
 pub struct NewEntity {
     /// The id of the entity to create.
     pub(crate) id: EntityId,
-    /// Its name for people.
+    /// Its display name.
     pub(crate) name: Option<String>,
-    /// The entity above it.
+    /// Its parent.
     pub(crate) parent_id: Option<EntityId>,
     /// True if acquires also charge the parent.
     pub(crate) cascade: bool,
-    /// Free-form facts.
+    /// Free-form metadata.
     pub(crate) metadata: BTreeMap<String, Value>,
 }
 
 impl NewEntity {
-    /// An entity without parent and metadata, named like its id.
+    /// Creates a description without parent and metadata, named like its id.
     pub fn new(id: EntityId) -> Self {
         Self { id, name: None, parent_id: None, cascade: false, metadata: BTreeMap::new() }
     }
 
-    /// A name for people; an empty one counts as none.
+    /// Sets a display name; an empty one counts as none.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into()).filter(|name| !name.is_empty());
         self
     }
 
-    /// The entity above this one. It need not exist yet.
+    /// Sets the parent. It need not exist yet.
     #[must_use]
     pub fn parent(mut self, parent: EntityId) -> Self {
         self.parent_id = Some(parent);
         self
     }
 
-    /// Makes acquires of this entity charge its parent, too.
+    /// Makes acquires of this entity also charge its parent.
     ///
-    /// Two levels are charged and no more: where the parent cascades itself, its own parent is not charged for this
-    /// entity. [`Repository::third_level`](crate::Repository::third_level) finds such chains, and the first acquire
-    /// that meets one logs a warning.
+    /// Only two levels are charged: if the parent cascades itself, its own parent is not charged for this entity.
+    /// [`Repository::third_level`](crate::Repository::third_level) finds such chains, and the first acquire that
+    /// encounters one logs a warning.
     #[must_use]
     pub fn cascading(mut self) -> Self {
         self.cascade = true;
         self
     }
 
-    /// Adds one free-form fact.
+    /// Adds a metadata entry.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());

@@ -1,4 +1,4 @@
-//! The reasons of a decision before it is made: [`Explanation`].
+//! The explanation of a decision before it is made: [`Explanation`].
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// An acquire that was not made: the limits that apply, from where, what they hold, and what would come of it.
+/// The explanation of a hypothetical acquire: the limits that apply, their level, their balances, and the outcome.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -36,39 +36,39 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The outcome of an acquire at this moment.
+    /// The outcome of an acquire at the current instant.
     pub verdict: Verdict,
-    /// The buckets that it would take from: the entity's, and its parent's where it cascades.
+    /// The buckets that it would take from: the entity's, and its parent's if it cascades.
     pub buckets: Vec<ExplainedBucket>,
 }
 
-/// The outcome of an acquire that is made now.
+/// The outcome of an acquire at the current instant.
 ///
 /// See [`Explanation`] for an example.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It passes.
+    /// It would pass.
     Passes,
-    /// It would fit later, if nobody else took tokens.
+    /// It would fit later if no other call took tokens.
     NotYet {
         /// Time until then.
         #[serde(rename = "retry_after_seconds", serialize_with = "seconds")]
         retry_after: Duration,
     },
-    /// It is larger than the capacity of a limit.
+    /// It exceeds the capacity of a limit.
     Never,
-    /// An operator has switched it off.
+    /// Disabled by an operator.
     Disabled {
-        /// The entity that is switched off: the caller's, or its parent.
+        /// The disabled entity: the caller's, or its parent.
         entity_id: EntityId,
-        /// The level at which it is.
+        /// The level at which it is disabled.
         level: DisabledLevel,
     },
     /// No limits apply to one of the buckets.
     NoLimits {
-        /// Whose bucket.
+        /// The entity of that bucket.
         entity_id: EntityId,
     },
     /// The configuration or a bucket uses a feature of newer clients.
@@ -88,7 +88,7 @@ impl From<&Disabled> for Verdict {
     }
 }
 
-/// One bucket's part of an [`Explanation`].
+/// One bucket in an [`Explanation`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedBucket {
@@ -96,15 +96,16 @@ pub struct ExplainedBucket {
     pub entity_id: EntityId,
     /// The resource that it limits.
     pub resource: ResourceName,
-    /// Everything that is stored for it, the strongest level first.
+    /// All stored levels, in order of precedence.
     pub levels: Vec<ConfiguredLevel>,
-    /// The level whose limits apply; `None` where none is stored, and the limiter's own defaults apply if it has any.
+    /// The level whose limits apply; `None` if none is stored, in which case the limiter's own defaults apply if it has
+    /// any.
     pub applies: Option<LimitsLevel>,
-    /// Each limit's answer. Empty where it could not be judged.
+    /// Each limit's status. Empty if it could not be determined.
     pub limits: Vec<LimitStatus>,
 }
 
-/// The configuration that is stored at one level.
+/// The configuration stored at one level.
 ///
 /// See [`Explanation`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,15 +113,15 @@ pub struct ExplainedBucket {
 pub struct ConfiguredLevel {
     /// The level.
     pub level: LimitsLevel,
-    /// Its limits, if it has any that can be read here.
+    /// Its limits, if this version can read them.
     pub limits: Option<Limits>,
-    /// Its switch, if that is set here.
+    /// Its access setting, if it has one.
     pub access: Option<Access>,
-    /// The attribute of newer clients that keeps it from being read here.
+    /// The attribute of newer clients because of which this version cannot read it.
     pub unsupported: Option<String>,
 }
 
-/// A level at which limits are stored, from the strongest to the weakest.
+/// A level at which limits are stored, in order of precedence.
 ///
 /// See [`Explanation`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -138,7 +139,7 @@ pub enum LimitsLevel {
 }
 
 impl LimitsLevel {
-    /// The level in words: `entity`, `entity default`, `resource` or `system`.
+    /// Returns the level in words: `entity`, `entity default`, `resource` or `system`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Entity => "entity",

@@ -1,15 +1,14 @@
 //! Configured limits: one [`Limit`], and the set of [`Limits`] that apply together.
 //!
-//! A limit is a token bucket in the classic sense: it holds up to a capacity, starts full, and refills at a constant
-//! rate, continuously and not at the turn of the period. 60 a minute means one token every second, with a burst of 60
-//! at the start. A counter that starts over with each minute would let 120 through around the turn; a bucket cannot.
+//! A limit is a classic token bucket: it holds up to a capacity, starts full, and refills at a constant rate,
+//! continuously and not at the turn of the period. 60 a minute means one token every second, with a burst of 60 at the
+//! start. A counter that is reset every minute would let 120 through around the reset; a bucket cannot.
 //!
-//! `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) speaks of a quota `q` in a window `w`. A bucket of
-//! capacity C and rate r is sent as q = C and w = C/r, the time in which it fills ([`Limit::fill_time`]).
+//! `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) defines a quota `q` in a window `w`. A bucket of capacity
+//! C and rate r is sent as q = C and w = C/r, the time in which it fills ([`Limit::fill_time`]).
 //!
-//! A set is checked once and shared: `Limits` is an `Arc`, and equal sets in one process are mostly the same
-//! allocation, because resolving interns them. That makes "same limits as before?" a comparison of pointers on the hot
-//! path.
+//! A set is checked once and shared: `Limits` is an `Arc`, and equal sets in one process usually share an allocation,
+//! because resolving interns them. Comparing limits on the hot path is thus a comparison of pointers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,12 +23,12 @@ use crate::{
     },
 };
 
-/// The largest capacity or refill amount, in tokens. In millitokens it still leaves room in 63 bits for sums.
+/// The largest capacity or refill amount, in tokens. Sums in millitokens still fit into 63 bits.
 pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 /// The longest refill period (over 300 years).
 pub const MAX_PERIOD: Duration = Duration::from_secs(10_000_000_000);
-/// Maximum number of limits in one set. A write names all of them in its condition, and DynamoDB takes expressions of
-/// 300 operators: twelve for each limit, and those of the bucket itself.
+/// Maximum number of limits in one set. The condition of a write names all of them, and DynamoDB accepts 300 operators
+/// in an expression: twelve for each limit, and those of the bucket itself.
 pub const MAX_LIMITS: usize = 23;
 
 /// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
@@ -45,14 +44,14 @@ pub const MAX_LIMITS: usize = 23;
 /// Over any interval of t seconds a bucket grants at most `capacity + t · refill_rate()` tokens. Without
 /// [`with_burst`](Limit::with_burst) the capacity is the amount of one period.
 ///
-/// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; reading checks them as
-/// the constructors do. A quota also has `reset_schedule`, a list of cron expressions with their time zone.
+/// Serialised with the fields `name`, `capacity`, `refill_amount` and `refill_period_seconds`; deserialising checks
+/// them as the constructors do. A quota also has `reset_schedule`, a list of cron expressions with their time zone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawLimit")]
 pub struct Limit {
-    /// The name under which costs and headers know it.
+    /// The name that costs and headers use.
     name: LimitName,
-    /// The most tokens that the bucket holds.
+    /// Maximum number of tokens in the bucket.
     capacity: u64,
     /// Tokens gained per period.
     refill_amount: u64,
@@ -147,43 +146,43 @@ fn check_amount(field: &'static str, value: u64, max: u64) -> Result<(), Validat
 }
 
 impl Limit {
-    /// A limit of `rate` tokens per second, holding at most `rate`.
+    /// Creates a limit of `rate` tokens per second, with a capacity of `rate`.
     ///
     /// # Errors
-    /// [`ValidationError`] when the name is invalid or `rate` is 0 or beyond [`MAX_TOKENS`].
+    /// [`ValidationError`] if the name is invalid or `rate` is 0 or beyond [`MAX_TOKENS`].
     pub fn per_second(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 1)
     }
 
-    /// A limit of `rate` tokens per minute, holding at most `rate`.
+    /// Creates a limit of `rate` tokens per minute, with a capacity of `rate`.
     ///
     /// # Errors
-    /// As [`Limit::per_second`].
+    /// See [`Limit::per_second`].
     pub fn per_minute(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 60)
     }
 
-    /// A limit of `rate` tokens per hour, holding at most `rate`.
+    /// Creates a limit of `rate` tokens per hour, with a capacity of `rate`.
     ///
     /// # Errors
-    /// As [`Limit::per_second`].
+    /// See [`Limit::per_second`].
     pub fn per_hour(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 3_600)
     }
 
-    /// A limit of `rate` tokens per day, holding at most `rate`.
+    /// Creates a limit of `rate` tokens per day, with a capacity of `rate`.
     ///
     /// # Errors
-    /// As [`Limit::per_second`].
+    /// See [`Limit::per_second`].
     pub fn per_day(name: impl IntoName<LimitName>, rate: u64) -> Result<Self, ValidationError> {
         Self::of_seconds(name, rate, rate, 86_400)
     }
 
-    /// A limit of `amount` tokens per `period`, holding at most `amount`.
+    /// Creates a limit of `amount` tokens per `period`, with a capacity of `amount`.
     ///
     /// # Errors
-    /// [`ValidationError`] when the name is invalid, `amount` is 0 or beyond [`MAX_TOKENS`], or `period` is 0, beyond
-    /// [`MAX_PERIOD`] or not of whole seconds.
+    /// [`ValidationError`] if the name is invalid, `amount` is 0 or beyond [`MAX_TOKENS`], or `period` is 0, beyond
+    /// [`MAX_PERIOD`] or not a whole number of seconds.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -212,10 +211,10 @@ impl Limit {
         QuotaBuilder::new(name, amount)
     }
 
-    /// A limit from its four parts as they are stored.
+    /// Creates a limit from its four stored parts.
     ///
     /// # Errors
-    /// [`ValidationError`] naming the first of them that is invalid.
+    /// [`ValidationError`] naming the first invalid part.
     pub(crate) fn of_seconds(
         name: impl IntoName<LimitName>,
         capacity: u64,
@@ -229,10 +228,10 @@ impl Limit {
         Ok(Self { name, capacity, refill_amount, refill_period_seconds, soft: false, resets: None })
     }
 
-    /// A quota as it is stored: it gains nothing, and is restored by `resets`.
+    /// Creates a quota from its stored parts: it gains nothing, and is restored by `resets`.
     ///
     /// # Errors
-    /// [`ValidationError`] naming the first of the parts that is invalid.
+    /// [`ValidationError`] naming the first invalid part.
     pub(crate) fn stored_quota(
         name: impl IntoName<LimitName>,
         capacity: u64,
@@ -245,18 +244,17 @@ impl Limit {
         Ok(Self { name, capacity, refill_amount: 0, refill_period_seconds, soft: false, resets: Some(resets) })
     }
 
-    /// The same limit holding at most `capacity` tokens; the rate stays. It may be smaller than the rate.
+    /// Sets the capacity to `capacity` tokens; the rate stays. The capacity may be smaller than the rate.
     ///
     /// # Errors
-    /// [`ValidationError`] when `capacity` is 0 or beyond [`MAX_TOKENS`].
+    /// [`ValidationError`] if `capacity` is 0 or beyond [`MAX_TOKENS`].
     pub fn with_burst(self, capacity: u64) -> Result<Self, ValidationError> {
         check_amount("capacity", capacity, MAX_TOKENS)?;
         Ok(Self { capacity, ..self })
     }
 
-    /// The same limit, but soft: it is metered and debited like any other, may go into debt without bound, and never
-    /// refuses. The leases that it lets pass say so
-    /// ([`Lease::overdrawn`](crate::Lease::overdrawn)).
+    /// Makes the limit soft: it is metered and debited like any other, may go into debt without bound, and never
+    /// refuses. Leases that were granted despite a debt report it ([`Lease::overdrawn`](crate::Lease::overdrawn)).
     ///
     /// ```
     /// use zae_limiter::Limit;
@@ -274,37 +272,37 @@ impl Limit {
         self.soft
     }
 
-    /// The limit's name.
+    /// Returns the limit's name.
     pub fn name(&self) -> &LimitName {
         &self.name
     }
 
-    /// The bucket's ceiling, in tokens.
+    /// Returns the bucket's capacity, in tokens.
     pub fn capacity(&self) -> u64 {
         self.capacity
     }
 
-    /// Tokens gained per period; 0 for a quota.
+    /// Returns the tokens gained per period; 0 for a quota.
     pub fn refill_amount(&self) -> u64 {
         self.refill_amount
     }
 
-    /// The period, in whole seconds.
+    /// Returns the period, in whole seconds.
     pub fn refill_period(&self) -> Duration {
         Duration::from_secs(self.refill_period_seconds)
     }
 
-    /// Returns true if it gains nothing while a period runs, and is restored in one lump at certain instants.
+    /// Returns true if it gains nothing during a period, and is restored as a whole at certain instants.
     pub fn is_quota(&self) -> bool {
         self.resets.is_some()
     }
 
-    /// The instants at which a quota is restored, as cron expressions and a time zone; `None` for a rate.
+    /// Returns the instants at which a quota is restored, as cron expressions and a time zone; `None` for a rate.
     pub fn reset_schedule(&self) -> Option<String> {
         self.resets.as_ref().map(ToString::to_string)
     }
 
-    /// The instants at which a quota is restored.
+    /// Returns the instants at which a quota is restored.
     pub(crate) fn resets(&self) -> Option<&Resets> {
         self.resets.as_ref()
     }
@@ -314,14 +312,15 @@ impl Limit {
         self.resets.as_ref().map(Resets::zone)
     }
 
-    /// Tokens gained per second.
+    /// Returns the tokens gained per second.
     pub fn refill_rate(&self) -> f64 {
         self.refill_amount as f64 / self.refill_period_seconds as f64
     }
 
-    /// The time in which an empty bucket fills, rounded up to whole seconds: the `w` of a `RateLimit-Policy` field.
+    /// Returns the time in which an empty bucket fills, rounded up to whole seconds: the `w` of a `RateLimit-Policy`
+    /// field.
     ///
-    /// For a quota, the length of its period by the calendar: a minute, an hour, a day, 7, 31 or 366 days.
+    /// For a quota, it is the length of its period by the calendar: a minute, an hour, a day, 7, 31 or 366 days.
     pub fn fill_time(&self) -> Duration {
         if let Some(resets) = &self.resets {
             return Duration::from_secs(resets.cycle_seconds());
@@ -343,7 +342,7 @@ impl Limit {
 /// # Ok::<(), zae_limiter::ValidationError>(())
 /// ```
 ///
-/// The order is that of construction. It decides nothing about an acquire, and is kept in statuses and headers.
+/// The order is that of construction. It does not affect acquires, and is kept in statuses and headers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Limits(Arc<[Limit]>);
@@ -359,7 +358,7 @@ impl Limits {
     /// Collects `limits` into a set.
     ///
     /// # Errors
-    /// [`ValidationError`] on field `limits` when there are none, more than [`MAX_LIMITS`], two of one name, or
+    /// [`ValidationError`] on field `limits` if there are none, more than [`MAX_LIMITS`], two of one name, or
     /// calendars in two time zones: one configuration item has one.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, ValidationError> {
         let limits: Vec<Limit> = limits.into_iter().collect();
@@ -385,28 +384,28 @@ impl Limits {
         Ok(Self(limits.into()))
     }
 
-    /// The limit called `name`.
+    /// Returns the limit called `name`.
     pub fn get(&self, name: &str) -> Option<&Limit> {
         self.0.iter().find(|limit| limit.name.as_str() == name)
     }
 
-    /// The number of limits, at least 1.
+    /// Returns the number of limits, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a set is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The limits, in order.
+    /// Returns the limits, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Limit> {
         self.0.iter()
     }
 
-    /// The limits as a slice; never empty.
+    /// Returns the limits as a slice; never empty.
     pub fn as_slice(&self) -> &[Limit] {
         &self.0
     }
 
-    /// Returns true if `other` is the same set; a shared set is not compared limit by limit.
+    /// Returns true if `other` is the same set; shared sets are compared by pointer.
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self == other
     }
@@ -419,7 +418,7 @@ impl TryFrom<Vec<Limit>> for Limits {
     }
 }
 
-/// A set can be empty or have a name twice, so what is collected is the [`Result`] of [`Limits::new`].
+/// The collected limits may be empty or contain a name twice, so the result is that of [`Limits::new`].
 impl FromIterator<Limit> for Result<Limits, ValidationError> {
     fn from_iter<I: IntoIterator<Item = Limit>>(limits: I) -> Self {
         Limits::new(limits)

@@ -1,8 +1,8 @@
 //! The model: validated values without I/O.
 //!
-//! Everything that crosses the public interface is checked once, when it is made: an [`EntityId`](name::EntityId) that
-//! exists is a valid one, and so can become a part of a key. The checks are those of the Python package, so that both
-//! sides accept the same names.
+//! Everything that crosses the public interface is checked once, on construction: every existing
+//! [`EntityId`](name::EntityId) is valid and can become a part of a key. The checks are those of the Python package, so
+//! that both accept the same names.
 //!
 //! | kind | unit outside | unit in a bucket |
 //! |---|---|---|
@@ -11,14 +11,13 @@
 //! | waits | [`Duration`](std::time::Duration) to the millisecond | milliseconds |
 //! | instants | epoch milliseconds, `i64`; `YYYY-MM-DDTHH:MM:SSZ` in records | epoch milliseconds; `ttl` in epoch seconds |
 //!
-//! Only the bucket's arithmetic knows thousandths: [`Params::from`](crate::bucket::Params) turns a limit into them, and
-//! statuses turn them back, rounding balances down and waits up. [`MAX_TOKENS`](limit::MAX_TOKENS) is chosen so that a
-//! capacity in millitokens, and the sum of a few of them, fits 63 bits; so nothing in between has to refuse an
+//! Only the bucket's arithmetic uses thousandths: [`Params::from`](crate::bucket::Params) converts a limit, and
+//! statuses convert back, rounding balances down and waits up. [`MAX_TOKENS`](limit::MAX_TOKENS) is chosen so that a
+//! capacity in millitokens, and the sum of a few of them, fits into 63 bits; no intermediate step has to handle an
 //! overflow.
 //!
-//! Types that are returned are `#[non_exhaustive]` and serialise as the command line prints them. Those that are stored
-//! by other clients too keep unknown values (`AuditAction::Other`) instead of failing, because a newer client may have
-//! written them.
+//! Returned types are `#[non_exhaustive]` and serialise as the command line prints them. Types that other clients store
+//! too keep unknown values (`AuditAction::Other`) instead of failing, because a newer client may have written them.
 
 pub(crate) mod access;
 pub(crate) mod amount;
@@ -36,7 +35,7 @@ pub(crate) mod pause;
 pub(crate) mod provisioner;
 pub(crate) mod quota;
 pub(crate) mod reserve;
-#[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
+#[allow(dead_code, reason = "parameter schedules and sessions are evaluated, but no limit uses them yet")]
 pub(crate) mod schedule;
 pub(crate) mod status;
 pub(crate) mod unsettled;

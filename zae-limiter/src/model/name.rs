@@ -1,14 +1,14 @@
-//! Validated names and ids: what has one of these types can become part of a key.
+//! Validated names and ids, which can become part of a key.
 //!
-//! Keys are made by joining parts with `#`, as in `{namespace}/ENTITY#{id}`. A part that contained one could name
-//! somebody else's item, so no name may contain it, and each kind allows only the characters that the Python package
-//! allows. The macro gives all of them the same conversions; what differs is the check.
+//! Keys join parts with `#`, as in `{namespace}/ENTITY#{id}`. A part that contained one could address another item, so
+//! no name may contain it, and each kind allows only the characters that the Python package allows. A macro gives all
+//! of them the same conversions; only the check differs.
 //!
-//! Names are `Arc<str>`: an entity's id is copied into each status, error and lease, and a copy is a count of
-//! references.
+//! Names are `Arc<str>`: an entity's id is copied into each status, error and lease, and a copy only increments a
+//! reference count.
 //!
-//! - `scope` says which of an entity's limit sets is meant.
-//! - `from_model` makes a resource name of any model's name.
+//! - `scope` selects one of an entity's limit sets.
+//! - `from_model` derives a resource name from any model's name.
 
 mod from_model;
 mod scope;
@@ -27,7 +27,7 @@ pub const MAX_IDENTIFIER_LEN: usize = 256;
 pub const MAX_NAME_LEN: usize = 64;
 /// Maximum length of a stack name, in characters.
 pub const MAX_STACK_NAME_LEN: usize = 55;
-/// The reserved limit that the reference keeps on every bucket for DynamoDB write units.
+/// The reserved limit that the Python package keeps on every bucket for DynamoDB write units.
 pub(crate) const WCU: &str = "wcu";
 /// The namespace id of the registry and the version record.
 pub(crate) const RESERVED_NAMESPACE: &str = "_";
@@ -54,7 +54,7 @@ fn check_pattern(
     rest: impl Fn(u8) -> bool,
     allowed: &'static str,
 ) -> Result<(), ValidationError> {
-    // All that is allowed is ASCII.
+    // All allowed characters are ASCII.
     let mut bytes = value.bytes();
     if bytes.next().is_some_and(first) && bytes.all(rest) {
         return Ok(());
@@ -62,7 +62,7 @@ fn check_pattern(
     Err(ValidationError::new(field, value, ValidationReason::Pattern { allowed }))
 }
 
-/// Checks a name that is free text otherwise: no control characters, which a terminal would take for commands.
+/// Checks a free-text name: no control characters, which a terminal would interpret.
 pub(crate) fn check_visible(field: &'static str, value: &str) -> Result<(), ValidationError> {
     if value.contains(char::is_control) {
         return Err(ValidationError::new(field, value, ValidationReason::ContainsControl));
@@ -74,7 +74,7 @@ pub(crate) fn check_visible(field: &'static str, value: &str) -> Result<(), Vali
 /// and `_ . : @ -`.
 ///
 /// # Errors
-/// [`ValidationError`] naming `field` and the first rule that the value breaks.
+/// [`ValidationError`] naming `field` and the first violated rule.
 pub fn validate_identifier(field: &'static str, value: &str) -> Result<(), ValidationError> {
     check_common(field, value, MAX_IDENTIFIER_LEN)?;
     check_pattern(
@@ -89,7 +89,7 @@ pub fn validate_identifier(field: &'static str, value: &str) -> Result<(), Valid
 /// Checks a limit name: 1 to 64 characters, a letter first, then letters, digits and `_ . -`; `wcu` is reserved.
 ///
 /// # Errors
-/// [`ValidationError`] naming `field` and the first rule that the value breaks.
+/// [`ValidationError`] naming `field` and the first violated rule.
 pub fn validate_limit_name(field: &'static str, value: &str) -> Result<(), ValidationError> {
     check_common(field, value, MAX_NAME_LEN)?;
     if value == WCU {
@@ -107,7 +107,7 @@ pub fn validate_limit_name(field: &'static str, value: &str) -> Result<(), Valid
 /// Checks a resource name: 1 to 64 characters, a letter first, then letters, digits and `_ . / : -`.
 ///
 /// # Errors
-/// [`ValidationError`] naming `field` and the first rule that the value breaks.
+/// [`ValidationError`] naming `field` and the first violated rule.
 pub fn validate_resource_name(field: &'static str, value: &str) -> Result<(), ValidationError> {
     check_common(field, value, MAX_NAME_LEN)?;
     check_pattern(
@@ -122,7 +122,7 @@ pub fn validate_resource_name(field: &'static str, value: &str) -> Result<(), Va
 /// Checks a stack (and so table) name: 1 to 55 characters, a letter first, then letters, digits and hyphens.
 ///
 /// # Errors
-/// [`ValidationError`] on field `name`; underscores, periods and spaces have reasons of their own.
+/// [`ValidationError`] on field `name`; underscores, periods and spaces have their own reasons.
 pub fn validate_stack_name(value: &str) -> Result<(), ValidationError> {
     let fail = |reason| Err(ValidationError::new("name", value, reason));
     if value.is_empty() {
@@ -152,8 +152,8 @@ pub fn validate_stack_name(value: &str) -> Result<(), ValidationError> {
 
 /// An argument for a name or an id: the value itself, a reference to it, or its text, which is then validated.
 ///
-/// It is implemented for all that converts, so there is nothing to implement: see [`TryFrom`] of the type that is asked
-/// for.
+/// It is implemented for everything that converts, so there is no need to implement it: see the [`TryFrom`]
+/// implementations of the target type.
 ///
 /// ```
 /// use zae_limiter::{EntityId, IntoName};
@@ -166,7 +166,7 @@ pub trait IntoName<T>: Send {
     /// Converts the argument.
     ///
     /// # Errors
-    /// [`ValidationError`] saying which rule a text breaks.
+    /// [`ValidationError`] with the rule that the text violates.
     fn into_name(self) -> Result<T, ValidationError>;
 }
 
@@ -187,7 +187,7 @@ macro_rules! validated_name {
             /// Validates `value`.
             ///
             /// # Errors
-            /// [`ValidationError`] saying which rule the value breaks.
+            /// [`ValidationError`] with the rule that the value violates.
             pub fn new(value: impl AsRef<str>) -> Result<Self, ValidationError> {
                 let value = value.as_ref();
                 let check: fn(&str) -> Result<(), ValidationError> = $check;
@@ -195,7 +195,7 @@ macro_rules! validated_name {
                 Ok(Self(value.into()))
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

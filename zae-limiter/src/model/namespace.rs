@@ -1,8 +1,8 @@
 //! The record of a namespace: [`NamespaceInfo`].
 //!
-//! A namespace has a name for people and an id that stands first in every key. Only the id is in the data, so deleting
-//! a namespace and registering its name again yields an empty one, and the old data stays recoverable under the old id
-//! until it is purged.
+//! A namespace has a human-readable name, and an id that is the first part of every key. Data only contains the id, so
+//! deleting a namespace and registering its name again yields an empty one, and the old data stays recoverable under
+//! the old id until it is purged.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::{
     model::name::{NamespaceId, NamespaceName},
 };
 
-/// One namespace as the registry knows it.
+/// A namespace in the registry.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -31,14 +31,14 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct NamespaceInfo {
-    /// Its name. A deleted namespace keeps it, though another may have taken it since.
+    /// Its name. A deleted namespace keeps it, although another may have taken it since.
     pub name: NamespaceName,
     /// Its id, the first part of its keys.
     pub id: NamespaceId,
     /// The state of the namespace, such as in use or deleted.
     pub state: NamespaceState,
-    /// When it was registered, `YYYY-MM-DDTHH:MM:SSZ`.
+    /// Time of registration, `YYYY-MM-DDTHH:MM:SSZ`.
     pub created_at: Option<String>,
-    /// When it was deleted; `None` while it is in use, or when a deletion was interrupted.
+    /// Time of deletion; `None` while it is in use, or if a deletion was interrupted.
     pub deleted_at: Option<String>,
 }

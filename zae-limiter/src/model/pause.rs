@@ -1,12 +1,13 @@
-//! A pause that somebody outside asked for: [`Pause`].
+//! A pause requested by an external service: [`Pause`].
 //!
-//! A provider that answers 429 with a `Retry-After` speaks to the account, not to the process that was unlucky. So the
-//! pause is stored per resource, and every process that calls the provider reads it. Pauses only ever get longer: a
+//! A provider's 429 with a `Retry-After` applies to the account, not only to the process that received it. The pause is
+//! therefore stored per resource, and every process that calls the provider reads it. Pauses only ever get longer: a
 //! later, shorter one does not end an earlier one.
 
 use std::time::Duration;
 
-/// A time until which nobody should call, because the other side said so. Shared by all processes on the table.
+/// An instant until which no process should call, as requested by the called service. Shared by all processes on the
+/// table.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -25,10 +26,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pause {
-    /// The time at which it ends, in milliseconds since 1970.
+    /// The end of the pause, in milliseconds since 1970.
     pub until_ms: i64,
-    /// Time that was left of it when it was read, by the repository's clock; never zero.
+    /// Remaining time when it was read, by the repository's clock; never zero.
     pub left: Duration,
-    /// The reason in a form for people, for example `429`.
+    /// The reason for display, for example `429`.
     pub reason: String,
 }

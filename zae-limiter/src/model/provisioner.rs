@@ -1,17 +1,17 @@
 //! The state of declarative configuration: [`ProvisionerState`].
 //!
-//! The record is replaced only if it still is the one that was seen, so that two tools that apply manifests at once
-//! notice each other. A [`ManifestClaim`] names the owner, because removing a manifest must not remove what another
-//! owner's manifest declares by now.
+//! The record is replaced only if it has not changed since it was read, so that two tools that apply manifests
+//! concurrently notice each other. A [`ManifestClaim`] names the owner, because removing a manifest must not remove
+//! resources that another owner's manifest declares.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The settings of the last applied manifest of a namespace, so that the next one can tell what it no longer names.
+/// The settings of a namespace's last applied manifest, from which the next one determines what it no longer declares.
 ///
-/// Names are kept as text, as they are stored: other writers do not check them, and what they wrote must still be found
-/// to be removed.
+/// Names are kept as text, as stored: other writers do not validate them, and their entries must still be found in
+/// order to be removed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -35,19 +35,19 @@ pub struct ProvisionerState {
     pub managed_resources: Vec<String>,
     /// The entities whose limits are managed, each with its resources (`_default_` included).
     pub managed_entities: BTreeMap<String, Vec<String>>,
-    /// When a manifest was last applied, RFC 3339.
+    /// Time of the last application of a manifest, RFC 3339.
     pub last_applied: Option<String>,
     /// The hash of that manifest.
     pub applied_hash: Option<String>,
-    /// The manifest in force and its owner; `None` where another tool applied it.
+    /// The manifest in effect and its owner; `None` if another tool applied it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ManifestClaim>,
-    /// The claim that the one in force replaced, until its owner has released it.
+    /// The claim replaced by the current one, until its owner has released it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced: Option<ManifestClaim>,
 }
 
-/// A manifest that was applied, and its owner: the only one whose removal removes what it declared.
+/// An applied manifest and its owner, the only one whose removal removes what it declares.
 ///
 /// ```
 /// use zae_limiter::provision::{ManifestClaim, ProvisionerState};
@@ -59,8 +59,8 @@ pub struct ProvisionerState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ManifestClaim {
-    /// The owner's name for itself; `None` where another tool applied the manifest.
+    /// The owner's name for itself; `None` if another tool applied the manifest.
     pub owner: Option<String>,
-    /// The manifest as JSON; `None` where it was too long to be kept.
+    /// The manifest as JSON; `None` if it was too long to be kept.
     pub manifest: Option<String>,
 }

@@ -1,18 +1,18 @@
 //! The setting for debiting tokens ahead of use: [`Reserve`].
 //!
-//! The setting is public; the machinery is [`engine::reserve`](crate::engine::reserve). [`Exactness`] is what becomes
-//! of the setting for one bucket of one acquire.
+//! The setting is public; the mechanism is [`engine::reserve`](crate::engine::reserve). [`Exactness`] is the effective
+//! setting for one bucket of one acquire.
 
 use serde::{Deserialize, Serialize};
 
-/// Sets whether a process may debit tokens before it needs them, keep them for a short while, and grant from them
-/// without asking the table.
+/// Allows a process to debit tokens before it needs them, keep them for a short while, and grant from them without
+/// asking the table.
 ///
-/// Meant for buckets that many processes ask many times a second, above all parents: a thousand keys of one project
-/// meet in one item. Such a bucket then costs a few writes per second and process in place of one per acquire, and a
-/// grant takes no round trip. How much is held follows the demand: what this process needs in three quarters of the
-/// reserve's life, at most 0.5 % of the capacity and half of what the bucket holds. Buckets with little demand or a
-/// small capacity are asked as ever.
+/// It is meant for buckets that many processes use many times a second, above all parents: a thousand keys of one
+/// project share one item. Such a bucket then costs a few writes per second and process instead of one per acquire, and
+/// a grant takes no round trip. The amount held follows the demand: what this process needs in three quarters of the
+/// reserve's lifetime, at most 0.5 % of the capacity and half of the bucket's balance. Buckets with little demand or a
+/// small capacity work as without a reserve.
 ///
 /// Tokens leave the bucket before they are used, so in the long run never more is granted than the limit allows. In an
 /// interval of τ seconds at most capacity + rate·τ + min(rate·L, N·(B−1)) is granted, with L the life of a reserve
@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 /// capacity, whatever the number of processes. [`guide::engine`](crate::guide::engine) has the
 /// argument.
 ///
-/// The price: while a bucket is nearly empty, a process that was just told so answers on its own for about one life
-/// before it asks again, so that a thousand processes do not poll for every token that drips in. And what a process
-/// that crashes holds is gone until refill replaces it.
+/// The price: while a bucket is nearly empty, a process that was just refused answers from memory for about one
+/// lifetime before it asks again, so that a thousand processes do not poll for every refilled token. And the tokens
+/// held by a process that crashes are gone until refill replaces them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -36,9 +36,9 @@ use serde::{Deserialize, Serialize};
 /// # }
 /// ```
 ///
-/// In numbers: of a limit of 60 000 requests a minute a process holds at most 299 tokens. At 500 acquires a second in
+/// For example, of a limit of 60 000 requests a minute, a process holds at most 299 tokens. At 500 acquires a second in
 /// one process the goal is three quarters of a second's demand, 375, so it holds 299 and writes two or three times a
-/// second in place of up to 500 times.
+/// second instead of up to 500 times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -46,18 +46,18 @@ pub enum Reserve {
     /// Every acquire is decided by the table: exact to the token.
     #[default]
     Off,
-    /// Only the buckets of parents, where an entity cascades.
+    /// Only the buckets of parents, if an entity cascades.
     Parents,
     /// Every bucket with enough demand.
     All,
 }
 
-/// The two ways to ask a bucket.
+/// The two ways to take from a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exactness {
     /// The table decides.
     Strict,
-    /// Tokens debited ahead of use will do.
+    /// Tokens debited ahead of use are acceptable.
     Reserved,
 }
 

@@ -1,8 +1,8 @@
-//! The answer of a limit to a request: [`LimitStatus`], and the policies for when there is none: [`OnUnavailable`].
+//! The status of a limit after a request, [`LimitStatus`], and the policies for outages, [`OnUnavailable`].
 //!
-//! A status carries the whole limit and not only a number, so that headers, problem documents and logs need no second
-//! lookup. Numbers are whole tokens; `available` is rounded down, `retry_after` up, so a client that waits as told is
-//! not refused for a rounding.
+//! A status contains the whole limit instead of only a number, so that headers, problem documents and logs need no
+//! second lookup. Numbers are whole tokens; `available` is rounded down, `retry_after` up, so a client that waits that
+//! long is not refused because of rounding.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::model::{
     name::{EntityId, ResourceName},
 };
 
-/// One limit's answer to one request.
+/// One limit's status after one request.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -35,11 +35,11 @@ pub struct LimitStatus {
     pub entity_id: EntityId,
     /// The resource that it limits.
     pub resource: ResourceName,
-    /// The limit's parameters, whole and undivided even where the bucket is sharded.
+    /// The limit's parameters, undivided even if the bucket is sharded.
     pub limit: Limit,
-    /// Whole tokens in the bucket: after the call when it was granted, before it when it was refused. Negative in debt.
+    /// Whole tokens in the bucket: after the call if it was granted, before it if it was refused. Negative in debt.
     pub available: i64,
-    /// Whole tokens asked for.
+    /// Whole tokens requested.
     pub requested: u64,
     /// True if this limit refused.
     pub exceeded: bool,
@@ -59,14 +59,14 @@ impl LimitStatus {
         self.limit.is_soft() && self.available < 0
     }
 
-    /// Tokens missing; 0 when there are enough.
+    /// Returns the missing tokens; 0 if there are enough.
     pub fn deficit(&self) -> u64 {
         let missing = i128::from(self.requested) - i128::from(self.available);
         u64::try_from(missing.max(0)).unwrap_or(u64::MAX)
     }
 }
 
-/// The policy for a request when the store cannot be asked.
+/// The policy for a request while the store is unavailable.
 ///
 /// ```
 /// use zae_limiter::OnUnavailable;
@@ -75,23 +75,23 @@ impl LimitStatus {
 ///
 /// [`guide::operations`](crate::guide::operations#when-dynamodb-is-away) compares the three.
 ///
-/// It applies to outages only: no answer in time, no connection, server errors, throttling, an open circuit, overload.
-/// Wrong requests, missing tables and permissions are errors under every policy, and so is an entity that was disabled
-/// when it was last seen.
+/// It applies to outages only: no response in time, no connection, server errors, throttling, an open circuit breaker,
+/// overload. Invalid requests, missing tables and permissions are errors under every policy, as is an entity that was
+/// disabled when it was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum OnUnavailable {
-    /// Grant blindly; the lease says so.
+    /// Grant without consulting the store; the lease is marked as blind.
     Allow,
     /// Refuse with [`AcquireError::Unavailable`](crate::AcquireError::Unavailable).
     Block,
-    /// Carry on in this process with a share of the last known limits (never stored, only chosen by a caller).
+    /// Grant from this process's share of the last known limits (never stored, only chosen by a caller).
     Local,
 }
 
 impl OnUnavailable {
-    /// The policy as text: `allow`, `block` or `local`.
+    /// Returns the policy as text: `allow`, `block` or `local`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -101,8 +101,7 @@ impl OnUnavailable {
     }
 }
 
-/// The policies that a namespace can store for all its clients. What one process may choose besides is an
-/// [`OnUnavailable`].
+/// The policies that a namespace can store for all its clients. A single process has more choices: [`OnUnavailable`].
 ///
 /// ```
 /// use zae_limiter::{OnUnavailable, StoredPolicy};
@@ -112,14 +111,14 @@ impl OnUnavailable {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StoredPolicy {
-    /// Grant blindly; the lease says so.
+    /// Grant without consulting the store; the lease is marked as blind.
     Allow,
     /// Refuse with [`AcquireError::Unavailable`](crate::AcquireError::Unavailable).
     Block,
 }
 
 impl StoredPolicy {
-    /// The stored text: `allow` or `block`.
+    /// Returns the stored text: `allow` or `block`.
     pub fn as_str(self) -> &'static str {
         OnUnavailable::from(self).as_str()
     }

@@ -1,9 +1,9 @@
-//! A settlement that was given up: [`Unsettled`].
+//! A settlement that was abandoned: [`Unsettled`].
 
 use crate::model::name::{EntityId, LimitName, ResourceName};
 
-/// Settlements that could not be booked in a bucket, because DynamoDB took no writes of it for minutes or until the end
-/// of the process. They certainly were not stored: whoever is handed them may keep them elsewhere.
+/// Settlements that could not be booked in a bucket, because DynamoDB accepted no writes to it for minutes or until the
+/// process ended. They certainly were not stored, so the receiver may record them elsewhere.
 ///
 /// ```
 /// use zae_limiter::{RateLimiter, RateLimiterBuilder, Repository, Unsettled};
@@ -21,8 +21,8 @@ use crate::model::name::{EntityId, LimitName, ResourceName};
 pub struct Unsettled {
     /// The entity that the bucket belongs to.
     pub entity: EntityId,
-    /// The resource that was asked for.
+    /// The resource of the bucket.
     pub resource: ResourceName,
-    /// Tokens by limit: consumption that is not counted, or, below zero, a refund that was not given.
+    /// Tokens by limit: consumption that is not counted, or, if negative, a refund that was not given.
     pub tokens: Vec<(LimitName, i64)>,
 }

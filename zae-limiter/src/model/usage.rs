@@ -1,8 +1,8 @@
-//! Consumption over time: [`UsageSnapshot`], [`UsageSummary`], and how to ask for them.
+//! Consumption over time, [`UsageSnapshot`] and [`UsageSummary`], and its queries.
 //!
 //! Snapshots are counters per entity, resource and window, which an aggregator adds up from the table's change stream
-//! (see [`stream`](crate::stream)). They are late by seconds and count net consumption: a refund takes back what was
-//! counted. They decide nothing, and are kept for billing and dashboards.
+//! (see [`stream`](crate::stream)). They lag by seconds and count net consumption: a refund subtracts from the count.
+//! They are for billing and dashboards, and do not affect acquires.
 
 use std::{collections::BTreeMap, convert::Infallible, fmt, str::FromStr};
 
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::name::{EntityId, LimitName, ResourceName};
 
-/// The length of the time that a snapshot counts.
+/// The length of a snapshot's window.
 ///
 /// ```
 /// use zae_limiter::usage::UsageWindow;
@@ -25,12 +25,12 @@ pub enum UsageWindow {
     Daily,
     /// A calendar month, UTC.
     Monthly,
-    /// A window of a newer aggregator, as it is stored.
+    /// A window of a newer aggregator, as stored.
     Other(String),
 }
 
 impl UsageWindow {
-    /// The stored text, for example `hourly`.
+    /// Returns the stored text, for example `hourly`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Hourly => "hourly",
@@ -76,9 +76,9 @@ pub struct UsageSnapshot {
     pub window: UsageWindow,
     /// Its first second, `YYYY-MM-DDTHH:MM:SSZ`.
     pub window_start: String,
-    /// Its last second; the first one where the length is unknown.
+    /// Its last second; equal to the first one if the length is unknown.
     pub window_end: String,
-    /// Net consumption in whole tokens by limit; negative when more was given back than taken.
+    /// Net consumption in whole tokens by limit; negative if more was given back than taken.
     pub counters: BTreeMap<LimitName, i64>,
     /// Number of times that a soft limit was left in debt, by limit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -87,7 +87,7 @@ pub struct UsageSnapshot {
     pub total_events: i64,
 }
 
-/// The consumption that is asked for.
+/// The consumption to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UsageOf {
     /// One entity, all resources.
@@ -115,23 +115,23 @@ pub(crate) enum UsageOf {
 pub struct UsageQuery {
     /// The partition that is read.
     pub(crate) of: UsageOf,
-    /// The length of windows; `None` for all.
+    /// The length of windows; `None` for all lengths.
     pub(crate) window: Option<UsageWindow>,
     /// The earliest start, in epoch ms.
     pub(crate) since_ms: Option<i64>,
     /// The latest start, in epoch ms.
     pub(crate) until_ms: Option<i64>,
-    /// The most snapshots for a page.
+    /// Maximum number of snapshots per page.
     pub(crate) limit: u32,
-    /// The place to continue at.
+    /// The position to continue from.
     pub(crate) cursor: Option<String>,
 }
 
-/// Snapshots per page when a query does not say.
+/// Default number of snapshots per page.
 const DEFAULT_LIMIT: u32 = 100;
 
 impl UsageQuery {
-    /// Selects everything of `of`, a hundred to a page.
+    /// Selects everything in `of`, a hundred per page.
     fn of(of: UsageOf) -> Self {
         Self { of, window: None, since_ms: None, until_ms: None, limit: DEFAULT_LIMIT, cursor: None }
     }
@@ -146,7 +146,7 @@ impl UsageQuery {
         Self::of(UsageOf::Resource(resource))
     }
 
-    /// Only of `resource`.
+    /// Keeps only snapshots of `resource`.
     #[must_use]
     pub fn resource(mut self, resource: ResourceName) -> Self {
         self.of = match self.of {
@@ -156,35 +156,35 @@ impl UsageQuery {
         self
     }
 
-    /// Only windows of this length.
+    /// Keeps only windows of this length.
     #[must_use]
     pub fn window(mut self, window: UsageWindow) -> Self {
         self.window = Some(window);
         self
     }
 
-    /// Only windows that start at this instant (epoch ms) or later.
+    /// Keeps only windows that start at this instant (epoch ms) or later.
     #[must_use]
     pub fn since_ms(mut self, epoch_ms: i64) -> Self {
         self.since_ms = Some(epoch_ms);
         self
     }
 
-    /// Only windows that start at this instant (epoch ms) or earlier.
+    /// Keeps only windows that start at this instant (epoch ms) or earlier.
     #[must_use]
     pub fn until_ms(mut self, epoch_ms: i64) -> Self {
         self.until_ms = Some(epoch_ms);
         self
     }
 
-    /// At most this many snapshots per page; 100 unless said.
+    /// Bounds the number of snapshots per page; 100 by default.
     #[must_use]
     pub fn limit(mut self, snapshots: u32) -> Self {
         self.limit = snapshots;
         self
     }
 
-    /// Continues where the page ended whose [`UsagePage::next`] this is.
+    /// Continues after the page with this [`UsagePage::next`].
     #[must_use]
     pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(cursor.into());
@@ -192,7 +192,7 @@ impl UsageQuery {
     }
 }
 
-/// Some snapshots.
+/// A page of snapshots.
 ///
 /// ```
 /// use zae_limiter::{EntityId, Repository, RepositoryError, usage::{UsageQuery, UsageWindow}};
@@ -211,23 +211,23 @@ impl UsageQuery {
 /// ```
 ///
 /// Read by [`Repository::usage_snapshots`](crate::Repository::usage_snapshots). Filters apply before snapshots are
-/// counted, so a page is shorter than asked for only at the end.
+/// counted, so only the last page can be short.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsagePage {
-    /// The snapshots that fit the query.
+    /// The snapshots that match the query.
     pub snapshots: Vec<UsageSnapshot>,
-    /// The cursor of the next page; opaque, of use with the same query only. `None` at the end.
+    /// The cursor of the next page; opaque, valid for the same query only. `None` at the end.
     pub next: Option<String>,
 }
 
-/// The consumption of one limit, added up.
+/// The total consumption of one limit.
 ///
 /// See [`UsageSummary`] for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UsageTotal {
-    /// Whole tokens.
+    /// Total in whole tokens.
     pub total: i64,
     /// Tokens per snapshot that names the limit.
     pub average: f64,
@@ -235,7 +235,7 @@ pub struct UsageTotal {
     pub snapshots: u64,
 }
 
-/// All snapshots of a query, added up.
+/// The totals of all snapshots of a query.
 ///
 /// ```
 /// use zae_limiter::{EntityId, Repository, RepositoryError, usage::{UsageQuery, UsageWindow}};
@@ -251,7 +251,7 @@ pub struct UsageTotal {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UsageSummary {
-    /// The length of the windows that were added up; `None` when there were none.
+    /// The length of the windows; `None` if there were none.
     pub window: Option<UsageWindow>,
     /// Number of snapshots.
     pub snapshot_count: u64,

@@ -1,8 +1,8 @@
-//! Versions and what they allow: [`Version`], [`VersionRecord`], [`Compatibility`].
+//! Versions and their compatibility: [`Version`], [`VersionRecord`], [`Compatibility`].
 //!
-//! A table is shared by clients of two languages and several ages. Three numbers keep them apart: the schema (its major
-//! version must match), the oldest client that may write, and the level of the deployed Lambda. The comparison is the
-//! Python package's, in its order: a client that is too old is told so before it is told that the schema differs.
+//! A table is shared by clients in two languages and of several releases. Three numbers keep them apart: the schema
+//! (its major version must match), the oldest client that may write, and the level of the deployed Lambda. The
+//! comparison follows the Python package, in its order: an outdated client is reported before a different schema.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -13,21 +13,21 @@ use crate::error::{ValidationError, ValidationReason};
 /// The schema of the table's items that this crate reads and writes.
 pub const SCHEMA_VERSION: &str = "0.10.0";
 
-/// The release of the reference client whose place this crate can take on a shared table.
+/// The release of the Python package that this crate is equivalent to on a shared table.
 ///
 /// The table's version record sets a minimum in these terms, and so does each newer feature. Attributes up to this
-/// release are either implemented here or answered with [`Unsupported`](crate::error::Unsupported), never ignored, so a
-/// minimum up to it may be met. A new table's record also gets it as `lambda_version`: reference clients replace a
-/// Lambda that is older than themselves with their own.
+/// release are either implemented here or rejected with [`Unsupported`](crate::error::Unsupported), never ignored, so
+/// this crate satisfies any minimum up to it. A new table's record also gets it as `lambda_version`: Python clients
+/// replace a Lambda that is older than themselves with their own.
 pub const COMPATIBILITY_LEVEL: &str = "0.17.0";
 
-/// The minimum of a record that names none.
+/// The minimum of a record without one.
 const NO_MINIMUM: &str = "0.0.0";
 
 /// `major.minor.patch`, with or without a pre-release.
 ///
-/// A leading `v` and the development suffixes of Python packages (`1.2.3.dev4+g0a1b`) are understood. A pre-release
-/// comes before its release; two of them compare as text.
+/// A leading `v` and the development suffixes of Python packages (`1.2.3.dev4+g0a1b`) are accepted. A pre-release
+/// precedes its release; two pre-releases compare as text.
 ///
 /// ```
 /// use zae_limiter::version::Version;
@@ -37,23 +37,23 @@ const NO_MINIMUM: &str = "0.0.0";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
-    /// The first number.
+    /// The major version.
     major: u64,
-    /// The second.
+    /// The minor version.
     minor: u64,
-    /// The third.
+    /// The patch version.
     patch: u64,
     /// The text after the hyphen, or `dev`.
     pre_release: Option<String>,
 }
 
 impl Version {
-    /// The first number: schemas of different ones do not understand each other.
+    /// Returns the major version; schemas with different ones are incompatible.
     pub fn major(&self) -> u64 {
         self.major
     }
 
-    /// Returns true if its release is that of `other` or newer, whatever the pre-releases.
+    /// Returns true if its release is that of `other` or newer, ignoring pre-releases.
     pub(crate) fn has_release_of(&self, other: &Self) -> bool {
         self.release() >= other.release()
     }
@@ -76,7 +76,7 @@ impl FromStr for Version {
             (None, None) => (rest, None),
         };
         let mut parts = numbers.split('.').map(|part| {
-            // `parse` alone would take a sign.
+            // `parse` alone would accept a sign.
             part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u64>().ok()).flatten()
         });
         let mut number = || parts.next().flatten().ok_or_else(error);
@@ -87,7 +87,7 @@ impl FromStr for Version {
     }
 }
 
-/// The part before `.dev` and digits.
+/// Returns the part before `.dev` and digits.
 fn development(text: &str) -> Option<&str> {
     let (numbers, suffix) = text.split_once(".dev")?;
     suffix.starts_with(|c: char| c.is_ascii_digit()).then_some(numbers)
@@ -134,44 +134,44 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VersionRecord {
-    /// The schema of its items; `None` in a record that somebody has damaged.
+    /// The schema of its items; `None` in a damaged record.
     pub schema_version: Option<String>,
     /// The level of the deployed aggregator, if there is one.
     pub lambda_version: Option<String>,
     /// The oldest client that may use the table.
     pub client_min_version: Option<String>,
-    /// When the record was written.
+    /// The time at which the record was written.
     pub updated_at: Option<String>,
-    /// By whom.
+    /// The writer of the record.
     pub updated_by: Option<String>,
 }
 
-/// The meaning of a version record for a client.
+/// The result of comparing a version record with a client.
 ///
 /// See [`VersionRecord`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compatibility {
-    /// All fits.
+    /// Compatible.
     Compatible,
-    /// The client may work; the aggregator is older than it, or its version cannot be read.
+    /// The client may continue; the aggregator is older than the client, or its version is unreadable.
     LambdaOutdated,
-    /// The table asks for newer clients.
+    /// The table requires newer clients.
     ClientTooOld {
-        /// The oldest that may use it.
+        /// The oldest permitted client.
         minimum: String,
     },
-    /// The schema is of another major version, or cannot be read.
+    /// The schema has another major version, or is unreadable.
     IncompatibleSchema {
-        /// As it is stored.
+        /// The stored schema.
         schema: String,
     },
 }
 
 impl VersionRecord {
-    /// Returns the meaning of this record for a client of version `client`.
+    /// Compares this record with a client of version `client`.
     pub fn compatibility(&self, client: &Version) -> Compatibility {
-        // The reference reads a missing schema as the first one that was ever published.
+        // The Python package reads a missing schema as the first one ever published.
         let schema = self.schema_version.as_deref().filter(|text| !text.is_empty()).unwrap_or("1.0.0");
         let incompatible = || Compatibility::IncompatibleSchema { schema: schema.to_owned() };
         let Ok(schema_version) = schema.parse::<Version>() else { return incompatible() };
@@ -192,8 +192,8 @@ impl VersionRecord {
 
 /// The values that an upgrade writes into the version record.
 ///
-/// The minimum for clients is only ever raised: an upgrade that reset it would let clients in that do not understand
-/// what newer ones have stored.
+/// The minimum for clients is only ever raised: lowering it would admit clients that do not understand what newer ones
+/// have stored.
 ///
 /// ```
 /// use zae_limiter::version::VersionUpdate;
@@ -207,19 +207,19 @@ pub struct VersionUpdate {
     pub(crate) lambda_version: Option<Version>,
     /// The oldest client that may use the table.
     pub(crate) minimum: Option<Version>,
-    /// The writer's name for itself.
+    /// The writer's name.
     pub(crate) updated_by: Option<String>,
 }
 
 impl VersionUpdate {
-    /// The level of the aggregator that is deployed now. Without it, what is stored stays.
+    /// Sets the level of the deployed aggregator. Without it, the stored value stays.
     #[must_use]
     pub fn lambda_version(mut self, version: Version) -> Self {
         self.lambda_version = Some(version);
         self
     }
 
-    /// The oldest client that may use the table; a lower value than the stored one changes nothing.
+    /// Raises the minimum client version; a value below the stored one has no effect.
     #[must_use]
     pub fn raise_client_min_version(mut self, version: Version) -> Self {
         self.minimum = Some(version);

@@ -1,6 +1,6 @@
-//! The table itself: creating, removing, asking whether it is there.
+//! The table itself: creation, removal, status.
 //!
-//! Deployments create their table with CloudFormation, with a stream, alarms and point-in-time recovery. What is
+//! Deployments create their table with CloudFormation, with a stream, alarms and point-in-time recovery. A table
 //! created here has the same keys and indexes and nothing else, for development and tests.
 
 use std::time::Duration;
@@ -13,11 +13,12 @@ use crate::{
     wire::table::{self, Stream},
 };
 
-/// The region of embedded stores, whose tables have no stream: nobody reads it, and the store would keep it for ever.
+/// The region of embedded stores, whose tables have no stream: no process would read it, and the store would keep it
+/// forever.
 pub(crate) const EMBEDDED_REGION: &str = "embedded";
-/// Interval between checks if a table that is being created is ready.
+/// Interval between status checks of a table that is being created.
 const POLL: Duration = Duration::from_millis(500);
-/// Number of checks before giving up: two minutes in all.
+/// Number of checks before giving up: two minutes in total.
 const POLLS: u32 = 240;
 
 impl Store {
@@ -46,7 +47,7 @@ impl Store {
         Err(StoreError::new("CreateTable", StoreErrorKind::Ambiguous, slow).into())
     }
 
-    /// Removes the table with all that is in it; a missing one is fine.
+    /// Removes the table with all its items; a missing table is fine.
     pub(crate) async fn delete_table(&self) -> Result<(), RepositoryError> {
         match self.client.delete_table().table_name(&self.table).send().await {
             Ok(_) => Ok(()),
@@ -57,7 +58,7 @@ impl Store {
         }
     }
 
-    /// Returns the table's status; `None` when there is no such table.
+    /// Returns the table's status; `None` if there is no such table.
     async fn table_status(&self) -> Result<Option<TableStatus>, RepositoryError> {
         match self.client.describe_table().table_name(&self.table).send().await {
             Ok(answer) => Ok(answer.table.and_then(|table| table.table_status)),

@@ -1,8 +1,8 @@
-//! The two calls of the acquire path: create a bucket, or update it.
+//! The two calls of the acquire path: creating a bucket, and updating it.
 //!
-//! Both answer with the item, whichever way they end: a success returns the new image, and a failed condition the old
-//! one (`ReturnValuesOnConditionCheckFailure`). So the engine never needs a read to learn what it collided with: a lost
-//! race costs one round trip and one write unit, and the next plan starts from the truth.
+//! Both return the item, whichever way they end: a success returns the new image, and a failed condition the old one
+//! (`ReturnValuesOnConditionCheckFailure`). The engine therefore never needs a read to learn what it collided with: a
+//! lost race costs one round trip and one write unit, and the next plan starts from the current state.
 //!
 //! | outcome | the engine |
 //! |---|---|
@@ -11,10 +11,10 @@
 //! | [`WriteOutcome::NotApplied`] | keeps asks and settlements for a later write |
 //! | [`WriteOutcome::Failed`] | decides by the error whether the write counts as done |
 //!
-//! A creation is conditioned on `attribute_not_exists(rf)` and not on the key: an adjustment of a Python client leaves
-//! a skeleton (keys and a counter, no refill instant) where a bucket was deleted, and that is no bucket.
+//! A creation is conditional on `attribute_not_exists(rf)` and not on the key: a Python client's adjustment of a
+//! deleted bucket leaves a skeleton (keys and a counter, no refill instant), which does not count as a bucket.
 //!
-//! Done writes report their consumed capacity, which is what an acquire costs.
+//! Successful writes report their consumed capacity, which is the cost of an acquire.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -35,29 +35,29 @@ use crate::{
     },
 };
 
-/// Also true of the skeleton that an adjustment of the reference leaves where a bucket was deleted.
+/// Also true for the skeleton that a Python client's adjustment of a deleted bucket leaves.
 const IS_NO_BUCKET: &str = "attribute_not_exists(rf)";
 
-/// A write and what it cost.
+/// A write and its cost.
 #[derive(Debug)]
 pub(crate) struct WriteReport {
-    /// The way it ended.
+    /// The outcome.
     pub(crate) outcome: WriteOutcome,
-    /// Write units, indexes included. DynamoDB does not report those of a lost condition: the one that an item of less
-    /// than a KiB costs is assumed.
+    /// Write units, indexes included. DynamoDB does not report those of a failed condition: one is assumed, which is
+    /// the cost for an item of less than a KiB.
     pub(crate) units: f64,
 }
 
 /// The outcome of a write.
 #[derive(Debug)]
 pub(crate) enum WriteOutcome {
-    /// It is done; the item as it now is.
+    /// The write succeeded; contains the new item.
     Done(Image),
-    /// A condition did not hold; the item as it is, `None` when there is no bucket.
+    /// A condition did not hold; contains the current item, `None` if there is no bucket.
     Lost(Option<Image>),
-    /// It certainly had no effect and may be tried again.
+    /// It certainly had no effect and may be retried.
     NotApplied(StoreError),
-    /// It failed, perhaps with an effect; it must not be repeated.
+    /// It failed, possibly with an effect; it must not be repeated.
     Failed(RepositoryError),
 }
 
@@ -68,21 +68,21 @@ impl From<WriteOutcome> for WriteReport {
     }
 }
 
-/// Returns the write units of a done write, those of the indexes included.
+/// Returns the write units of a successful write, those of the indexes included.
 fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
     consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }
 
-/// Reads the image of an answer's item.
+/// Reads the image from a response's item.
 fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryError> {
     item.map_or(Ok(None), |item| bucket::decode(item, now))
 }
 
-/// Turns the item of a done write into its outcome.
+/// Converts the item of a successful write into its outcome.
 pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
     match decode(item, now) {
         Ok(Some(image)) => WriteOutcome::Done(image),
-        // The write did go through; only what it left is of another making.
+        // The write succeeded, but left an item of another kind.
         Ok(None) => WriteOutcome::Failed(RepositoryError::Malformed {
             key: item.and_then(Key::of).map(|key| key.pk).unwrap_or_default(),
             problem: "the bucket lost its refill instant".to_owned(),
@@ -91,7 +91,7 @@ pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
     }
 }
 
-/// Turns the item of a failed condition into its outcome.
+/// Converts the item of a failed condition into its outcome.
 pub(super) fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
     match decode(item, now) {
         Ok(image) => WriteOutcome::Lost(image),
@@ -99,7 +99,7 @@ pub(super) fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
     }
 }
 
-/// Sorts a failure by whether it may be tried again.
+/// Classifies a failure by the safety of a retry.
 pub(super) fn failed(error: StoreError) -> WriteOutcome {
     match error.kind {
         StoreErrorKind::NotApplied => WriteOutcome::NotApplied(error),
@@ -107,7 +107,7 @@ pub(super) fn failed(error: StoreError) -> WriteOutcome {
     }
 }
 
-/// The bucket as it is at `now` (epoch ms); `None` when there is none.
+/// Reads the bucket's state at `now` (epoch ms); `None` if there is none.
 ///
 /// Strongly consistent, one read unit for an item below 4 KB.
 pub(crate) async fn read(
@@ -123,8 +123,8 @@ pub(crate) async fn read(
 
 /// Updates an existing bucket at `now` (epoch ms). Sent once: nothing below retries.
 ///
-/// Cancel-safe only for the future: a dropped call may still be carried out, as any request that has left. The lane
-/// therefore never drops one while somebody's tokens depend on it (see [`drive`](crate::engine::lane::drive)).
+/// Dropping the future is safe for this process only: like any sent request, the call may still be executed. The lane
+/// therefore never drops one while tokens depend on it (see [`drive`](crate::engine::lane::drive)).
 pub(crate) async fn update(
     store: &Store,
     namespace: &NamespaceId,
@@ -169,7 +169,7 @@ pub(crate) async fn update(
 
 /// Creates a bucket that does not exist.
 ///
-/// The returned image is the one that was put: DynamoDB does not return what a PutItem wrote.
+/// The returned image is the one that was sent: DynamoDB does not return the item of a PutItem.
 pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> WriteReport {
     let now = image.last_refill;
     let item = bucket::encode_new(&NewBucket {

@@ -1,9 +1,9 @@
-//! The store's own time, as the `Date` of its answers tells it: [`StoreDates`].
+//! The store's own time, from the `Date` of its responses: [`StoreDates`].
 //!
-//! A process whose clock is an hour ahead would write refill instants an hour ahead, and stop the refill of every
-//! bucket that it touches for everybody else. Every answer of DynamoDB carries a `Date`, in whole seconds. If it came
-//! just now and says 12:00:05, the store's clock shows between 12:00:05.000 and 12:00:08.000: the rest of that second,
-//! and at most two seconds for the way. So a local clock within these bounds is believed, and any other is moved to the
+//! A process whose clock is an hour fast would write refill instants an hour ahead, and stop the refill of every bucket
+//! that it touches for all other processes. Every response of DynamoDB has a `Date`, in whole seconds. If one that has
+//! just arrived reads 12:00:05, the store's clock is between 12:00:05.000 and 12:00:08.000: the rest of that second,
+//! and at most two seconds in transit. A local clock within these bounds is trusted, and any other is moved to the
 //! nearer bound:
 //!
 //! | local clock | used |
@@ -12,9 +12,9 @@
 //! | 12:00:06.300 | 12:00:06.300 |
 //! | 13:00:06.300 | 12:00:08.000 |
 //!
-//! Between answers the bounds move with the monotonic clock. Time synchronisation keeps most machines within
-//! milliseconds, so the correction is nothing in practice; it bounds the damage of those that are not. An average over
-//! many answers would be closer, and needs state and an argument about its error, for a gain of at most three seconds.
+//! Between responses the bounds move with the monotonic clock. Time synchronisation keeps most machines within
+//! milliseconds, so there usually is no correction; it bounds the damage caused by others. An average over many
+//! responses would be closer, but would need state and an analysis of its error, for a gain of at most three seconds.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,21 +31,21 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 use tokio::time::Instant;
 
-/// Ms by which the store may be ahead of the `Date` of an answer that has just come: it names a second, and was on its
-/// way for a while.
+/// Ms by which the store may be ahead of the `Date` of a response that has just arrived: it names a whole second, and
+/// was in transit for a while.
 const TOLERANCE_MS: i64 = 3_000;
 
-/// The `Date` of the last answer, and when it came.
+/// The `Date` of the last response and its time of arrival.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreDates(Arc<Mutex<Option<(i64, Instant)>>>);
 
 impl StoreDates {
-    /// Locks the last answer; a panic elsewhere does not stop the clock.
+    /// Locks the last response; a panic elsewhere does not stop the clock.
     fn lock(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the `Date` header of an answer; one that is no date is ignored.
+    /// Records the `Date` header of a response; an invalid date is ignored.
     pub(crate) fn note(&self, header: &str, now: Instant) {
         let Ok(date) = DateTime::from_str(header, Format::HttpDate) else { return };
         if let Ok(date) = date.to_millis() {
@@ -53,13 +53,13 @@ impl StoreDates {
         }
     }
 
-    /// Notes the date (epoch ms) of an answer.
+    /// Records the date (epoch ms) of a response.
     pub(crate) fn note_ms(&self, date: i64, now: Instant) {
         *self.lock() = Some((date, now));
     }
 
-    /// Returns the instant (epoch ms) that is nearest to `local` among those that the store's clock can show at `now`:
-    /// mostly `local` itself. Without an answer there is nothing to go by.
+    /// Returns the instant (epoch ms) nearest to `local` among those that the store's clock can show at `now`: usually
+    /// `local` itself, and always before the first response.
     pub(crate) fn nearest(&self, local: i64, now: Instant) -> i64 {
         let Some((date, at)) = *self.lock() else { return local };
         let since = now.saturating_duration_since(at).min(Duration::from_secs(86_400));

@@ -1,8 +1,8 @@
-//! The one place that talks to DynamoDB: table name, clients, and what a failed call means.
+//! The only module that talks to DynamoDB: table name, clients, and the classification of failed calls.
 //!
 //! A [`Store`] has two SDK clients with the same connector and credentials. One retries, for reads and for writes that
-//! may be repeated. The other does not, for the engine's writes that add: whether a failed one had an effect decides
-//! what happens next, so nothing below us may send it twice.
+//! may be repeated. The other does not, for the engine's writes that add: the next step depends on a failed write's
+//! effect, so nothing below the engine may send one twice.
 //!
 //! | file | calls | repeated by |
 //! |---|---|---|
@@ -12,7 +12,7 @@
 //! | `admin` | CreateTable, DeleteTable, DescribeTable | the SDK |
 //! | [`dates`] | none: reads the `Date` header of every answer | |
 //!
-//! Every failure is sorted by [`StoreErrorKind`] into what it means for the caller, once and here:
+//! Every failure is classified here, and only here, by its meaning for the caller ([`StoreErrorKind`]):
 //!
 //! | kind | effect in the table | the engine |
 //! |---|---|---|
@@ -23,17 +23,17 @@
 //!
 //! # Deciding between "no effect" and "unknown"
 //!
-//! Whatever is not known to be without effect is `Ambiguous`, and never the other way round: an answer of status 5xx, a
-//! broken connection, a timeout, an answer that cannot be parsed. Two cases are told apart from those with care,
-//! because a caller may repeat them. A connection that was refused or could not be made carried no request
-//! (`NotConnected`): the connector's error chain says so. And a failure before there was a connection (no credentials,
-//! an endpoint that is none) is of the SDK's kind "other" (`NotSent`).
+//! Every failure that may have had an effect is `Ambiguous`: a response with status 5xx, a broken connection, a
+//! timeout, a response that cannot be parsed. Two kinds of failures are carefully distinguished from those, because a
+//! caller may retry them. A connection that was refused or could not be established carried no request
+//! (`NotConnected`), which the connector's error chain shows. A failure before there was a connection (no credentials,
+//! an invalid endpoint) is of the SDK's kind "other" (`NotSent`).
 //!
 //! # The seam for tests
 //!
-//! There is no trait for storage. Tests and the embedded store put another HTTP connector under an ordinary SDK client,
-//! so what they run is what production runs. Only the simulation replaces the calls themselves (`model`), one level
-//! below the expressions.
+//! There is no storage trait. Tests and the embedded store use an ordinary SDK client with another HTTP connector, so
+//! they run the production code. Only the simulation replaces the calls themselves (`model`), one level below the
+//! expressions.
 
 mod admin;
 pub(crate) mod bucket;
@@ -58,35 +58,35 @@ pub(crate) use crate::store::admin::EMBEDDED_REGION;
 pub(crate) use crate::store::read::{Consistency, Order, Query};
 pub(crate) use crate::store::write::{Committed, ConditionalUpdate, ConditionalWrite, TransactPart};
 
-/// A table and two ways to reach it.
+/// A table and the two clients for it.
 #[derive(Clone)]
 pub(crate) struct Store {
     /// The table's name, which is also the stack's.
     pub(crate) table: String,
-    /// For reads and for writes that may be repeated: the SDK retries.
+    /// For reads and for writes that may be repeated: the SDK retries them.
     pub(crate) client: Client,
-    /// For the engine's writes. They add, and a repetition would charge or refund twice: so nothing is retried below
-    /// us. And each has a deadline of ours, which ends a call that stalls: so the SDK does not watch for that, which
-    /// takes a timer, and wraps both bodies, for every call. Nor does it end calls by itself, which a caller may want
-    /// to wait for longer.
+    /// For the engine's writes. They add, and a repetition would charge or refund twice, so nothing below the engine
+    /// retries. The engine sets a deadline for each, which ends a stalled call. The SDK's stalled-stream protection,
+    /// which takes a timer and wraps both bodies for every call, is therefore disabled, as are its operation timeouts,
+    /// because a caller may want to wait longer.
     pub(crate) once: Client,
-    /// The store's own time, as its answers tell it.
+    /// The store's own time, from its responses.
     pub(crate) dates: dates::StoreDates,
-    /// Stands in for all of it in a simulation.
+    /// Replaces all of it in a simulation.
     #[cfg(feature = "sim")]
     pub(crate) model: Option<std::sync::Arc<dyn model::Table>>,
 }
 
 impl std::fmt::Debug for Store {
-    /// Without the clients: they print all of their settings.
+    /// Omits the clients, which print all of their settings.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
 impl Store {
-    /// Makes both clients of one. The connector and its pool are shared; what differs is retries and who ends a slow
-    /// call.
+    /// Creates both clients from one. They share the connector and its pool, and differ in retries and in who ends a
+    /// slow call.
     pub(crate) fn new(table: String, client: &Client) -> Self {
         let dates = dates::StoreDates::default();
         let client = Client::from_conf(client.config().to_builder().interceptor(dates.clone()).build());
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// The error of a failed call, with the table's name where that is what is missing.
+    /// Creates the error of a failed call, with the table's name if the table is missing.
     pub(crate) fn fail<E>(&self, operation: &'static str, error: SdkError<E>) -> RepositoryError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -128,7 +128,7 @@ impl Store {
     }
 }
 
-/// Returns true if `error` is about a connection that could not be made.
+/// Returns true if `error` is about a connection that could not be established.
 fn is_connect(error: Option<&ConnectorError>) -> bool {
     let error = error.map(|error| error as &(dyn std::error::Error + 'static));
     let mut chain = std::iter::successors(error, |error| error.source());
@@ -140,12 +140,12 @@ fn is_connect(error: Option<&ConnectorError>) -> bool {
     })
 }
 
-/// The error of a request that could not even be built.
+/// Creates the error of a request that could not be built.
 pub(super) fn rejected(operation: &'static str, error: impl Into<BoxError>) -> RepositoryError {
     StoreError::new(operation, StoreErrorKind::Rejected, error).into()
 }
 
-/// Error codes of refusals before any effect. Throttling has several names, by API and by age.
+/// Error codes of refusals before any effect. Throttling has several codes, depending on the API and its version.
 const NOT_APPLIED: [&str; 7] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -155,7 +155,7 @@ const NOT_APPLIED: [&str; 7] = [
     "TransactionConflictException",
     "TransactionInProgressException",
 ];
-/// Error codes of credentials that are wrong, old or too weak.
+/// Error codes of invalid, expired or insufficient credentials.
 const DENIED: [&str; 6] = [
     "AccessDeniedException",
     "AccessDenied",
@@ -166,7 +166,7 @@ const DENIED: [&str; 6] = [
 ];
 
 impl StoreError {
-    /// Reads the meaning out of an SDK error.
+    /// Classifies an SDK error.
     pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -174,7 +174,7 @@ impl StoreError {
         let code = error
             .code()
             .map(|code| ServiceMessage { code: code.to_owned(), message: error.message().map(str::to_owned) });
-        // A server that failed may have done the work first, whatever it calls its failure.
+        // A failed server may already have done the work, whatever its error code.
         let server_failed = error.raw_response().is_some_and(|response| response.status().is_server_error());
         let kind = match (&error, code.as_ref().map(|said| said.code.as_str())) {
             (SdkError::ServiceError(_), Some("ConditionalCheckFailedException")) => StoreErrorKind::ConditionFailed,
@@ -187,7 +187,7 @@ impl StoreError {
             (SdkError::DispatchFailure(failure), _) if is_connect(failure.as_connector_error()) => {
                 StoreErrorKind::NotConnected
             }
-            // A failure before there is a connection is not of any kind that connections know.
+            // A failure before there is a connection has none of the connection's kinds.
             (SdkError::DispatchFailure(failure), _) if failure.is_other() => StoreErrorKind::NotSent,
             _ => StoreErrorKind::Ambiguous,
         };

@@ -1,9 +1,8 @@
-//! A table in DynamoDB's place, for a simulation: it is given the requests as DynamoDB would get them, expressions
-//! included, and answers below the SDK.
+//! A table that replaces DynamoDB in a simulation: it receives the requests as DynamoDB would, expressions included,
+//! and answers below the SDK.
 //!
-//! The seam is this low so that a simulation exercises the real expressions: a condition that is written wrongly fails
-//! there too. What it skips is the SDK (serialisation, signing, retries), which costs more than all else and is not
-//! ours.
+//! The seam is this low so that a simulation exercises the real expressions: an incorrect condition fails there too. It
+//! only skips the SDK (serialisation, signing, retries), which is the most expensive part and not ours.
 
 use std::{borrow::Borrow, collections::HashMap, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -37,9 +36,9 @@ pub struct ItemKey {
 pub enum Request {
     /// GetItem and BatchGetItem.
     Read {
-        /// The items asked for.
+        /// The requested items.
         keys: Vec<ItemKey>,
-        /// True if every write acknowledged before must be seen.
+        /// True if every previously acknowledged write must be visible.
         strong: bool,
     },
     /// PutItem.
@@ -49,11 +48,11 @@ pub enum Request {
         /// Its condition.
         condition: String,
     },
-    /// UpdateItem, answered with the whole item.
+    /// UpdateItem, answered with the complete item.
     Update {
-        /// The item to change.
+        /// The key of the item to change.
         key: ItemKey,
-        /// The update; empty where nothing is to change.
+        /// The update; empty if nothing changes.
         update: String,
         /// The condition.
         condition: String,
@@ -69,39 +68,39 @@ pub enum Request {
 pub enum Answer {
     /// The items that exist.
     Read(Vec<Arc<HashMap<String, AttributeValue>>>),
-    /// The write is done; the item as it now is.
+    /// The write succeeded; contains the new item.
     Written(Arc<HashMap<String, AttributeValue>>),
-    /// The condition did not hold; the item as it is.
+    /// The condition did not hold; contains the current item.
     Refused(Option<Arc<HashMap<String, AttributeValue>>>),
 }
 
-/// The end of a request that was not answered as such.
+/// A request's failure without a response of the service.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Refused for the load; it had no effect.
+    /// Rejected because of load; it had no effect.
     Throttled {
-        /// DynamoDB's name for it.
+        /// DynamoDB's error code.
         code: String,
-        /// Its explanation.
+        /// Its message.
         message: String,
     },
-    /// The server failed, perhaps after doing the work.
+    /// The server failed, possibly after doing the work.
     Failed,
-    /// The connection broke, perhaps after the work was done.
+    /// The connection broke, possibly after the work was done.
     Broken,
-    /// No connection was made.
+    /// No connection was established.
     Refused,
 }
 
-/// The answer that is to come.
+/// The future of an answer.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
 
 /// A table.
 pub trait Table: Send + Sync + fmt::Debug + 'static {
-    /// Takes a request. It is under way from here on, whether its answer is waited for or not.
+    /// Takes a request, which is then under way even if its answer is not awaited.
     fn call(&self, request: Request) -> Answering;
 
-    /// The `Date` of the last answer, in epoch ms, where answers have one.
+    /// Returns the `Date` of the last response, in epoch ms, if responses have one.
     fn date_ms(&self) -> Option<i64> {
         None
     }
@@ -113,13 +112,13 @@ impl From<Key> for ItemKey {
     }
 }
 
-/// The request of an update.
+/// Creates the request of an update.
 pub(super) fn update(key: Key, change: Expression) -> Request {
     let Expression { condition, update, names, values } = change;
     Request::Update { key: key.into(), update, condition, names, values }
 }
 
-/// Sends `request`, and notes the date of its answer.
+/// Sends `request`, and records the date of its response.
 async fn send(store: &Store, table: &dyn Table, answering: Answering) -> Result<Answer, Fault> {
     let answer = answering.await;
     let answered = matches!(answer, Ok(_) | Err(Fault::Throttled { .. } | Fault::Failed));
@@ -129,7 +128,7 @@ async fn send(store: &Store, table: &dyn Table, answering: Answering) -> Result<
     answer
 }
 
-/// The items of `keys` that exist.
+/// Reads the items of `keys` that exist.
 pub(super) async fn read(
     store: &Store,
     table: &dyn Table,
@@ -145,7 +144,7 @@ pub(super) async fn read(
     }
 }
 
-/// The outcome of a write at `now` (epoch ms).
+/// Executes a bucket's write at `now` (epoch ms).
 pub(super) async fn write(
     store: &Store,
     table: &dyn Table,
@@ -161,7 +160,7 @@ pub(super) async fn write(
     }
 }
 
-/// The outcome of a write that is no bucket's.
+/// Executes a write of another item.
 pub(super) async fn change(
     store: &Store,
     table: &dyn Table,
@@ -177,7 +176,7 @@ pub(super) async fn change(
 }
 
 impl Fault {
-    /// Turns a fault into the error that the SDK would have led to.
+    /// Converts a fault into the error that the SDK would have produced.
     fn error(self, operation: &'static str) -> StoreError {
         let (kind, code, heard) = match self {
             Self::Throttled { code, message } => {

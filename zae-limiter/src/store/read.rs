@@ -1,12 +1,11 @@
 //! Reads: one item, many items, a query with all its pages.
 //!
-//! Batches are cut to what DynamoDB takes in one call, and asked again for what it left out, with a pause in between.
-//! Queries follow their pages to the end unless a page is asked for, and a cursor is an opaque text that only fits its
-//! own query.
+//! Batches are split to DynamoDB's maximum per call, and unprocessed items are requested again, after a pause. Queries
+//! follow their pages to the end unless a single page is requested, and a cursor is an opaque text that is only valid
+//! for its own query.
 //!
-//! Reads are eventually consistent unless a caller says otherwise: acquires, because a stale image costs a lost
-//! condition at most; listings, because indexes are no better. Changes of configuration read strongly, as they decide
-//! from what they read.
+//! Reads are eventually consistent by default: for acquires, a stale image costs a failed condition at most; for
+//! listings, indexes are no better. Changes of configuration use strong reads, because they decide by what they read.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -23,56 +22,56 @@ use crate::{
     },
 };
 
-/// Items per BatchGetItem, DynamoDB's own limit.
+/// Maximum number of items per BatchGetItem.
 const BATCH: usize = 100;
-/// The first pause before unprocessed items are asked for again; it doubles up to [`LONGEST_PAUSE`].
+/// The first pause before unprocessed items are requested again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Tells if a read must see every write that was acknowledged before it.
+/// Selects the consistency of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consistency {
-    /// Half the price, and possibly a moment old.
+    /// Half the price, and possibly stale.
     Eventual,
-    /// Sees every write that was acknowledged before.
+    /// Sees every previously acknowledged write.
     Strong,
 }
 
-/// In which order of sort keys.
+/// The order of sort keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Smallest sort key first.
     Ascending,
-    /// Largest sort key first, which is the newest for keys of time.
+    /// Largest sort key first, which is the newest for time-based keys.
     Descending,
 }
 
-/// The part of the table or of an index to read: one partition, or the part of it whose sort keys begin alike.
+/// The part of the table or of an index to read: one partition, or its sort keys with a common prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     /// The index's name; `None` for the table itself.
     index: Option<&'static str>,
-    /// The partition key's value.
+    /// The value of the partition key.
     partition: String,
-    /// The beginning that sort keys must have.
+    /// The prefix of sort keys.
     prefix: Option<String>,
     /// The order of sort keys.
     order: Order,
-    /// The most items for a page.
+    /// Maximum number of items per page.
     limit: Option<i32>,
-    /// The key after which to begin.
+    /// The key after which to start.
     start: Option<Item>,
-    /// Of the table only; an index of the whole table has no strong reads.
+    /// For the table only; global indexes have no strong reads.
     consistency: Consistency,
 }
 
 /// One page of a query.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The items, whole or as the index projects them.
+    /// The items, complete or as projected by the index.
     pub(crate) items: Vec<Item>,
-    /// The start of the next page; `None` on the last one.
+    /// The start of the next page; `None` on the last page.
     pub(crate) next: Option<Item>,
 }
 
@@ -95,52 +94,52 @@ impl Query {
         Self { index: Some(name), ..Self::table(partition) }
     }
 
-    /// Only sort keys that begin with `prefix`.
+    /// Restricts the query to sort keys that begin with `prefix`.
     pub(crate) fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
     }
 
-    /// Sets the order of sort keys; ascending unless it is set.
+    /// Sets the order of sort keys; ascending by default.
     pub(crate) fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// The pages from `start` on, which is the `next` of the page before.
+    /// Starts at `start`, which is the `next` of the previous page.
     pub(crate) fn starting(self, start: Item) -> Self {
         Self { start: Some(start), ..self }
     }
 
-    /// Items per page.
+    /// Sets the number of items per page.
     pub(crate) fn limit(mut self, items: u32) -> Self {
         self.limit = Some(i32::try_from(items).unwrap_or(i32::MAX).max(1));
         self
     }
 
-    /// Sees every write that was acknowledged before; indexes of the whole table cannot.
+    /// Makes the read see every previously acknowledged write; not possible for global indexes.
     pub(crate) fn strong(mut self) -> Self {
         self.consistency = Consistency::Strong;
         self
     }
 
-    /// Continues after the key that a page ended with.
+    /// Continues after the last key of a page.
     pub(crate) fn start(mut self, key: Option<Item>) -> Self {
         self.start = key;
         self
     }
 
-    /// Text that continues after `item`, for a caller to hand back.
+    /// Returns the text with which a caller can continue after `item`.
     pub(crate) fn cursor(&self, item: &Item) -> Option<String> {
         let names = self.key_names();
         let key: Option<Vec<&str>> = names.iter().map(|name| get_s(item, name)).collect();
         Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&key?).ok()?))
     }
 
-    /// Continues where a cursor says.
+    /// Continues from a cursor.
     ///
     /// # Errors
-    /// When it is none, or another query's.
+    /// If it is not a valid cursor, or belongs to another query.
     pub(crate) fn after(self, cursor: &str) -> Result<Self, ValidationError> {
         let allowed = "the `next` of a page of the same query";
         let error = || ValidationError::new("cursor", cursor, ValidationReason::Pattern { allowed });
@@ -155,7 +154,7 @@ impl Query {
         Ok(self.start(Some(key)))
     }
 
-    /// The attributes of the keys along which it reads, partition and sort key first.
+    /// Returns the names of the key attributes that it reads along, partition and sort key first.
     fn key_names(&self) -> Vec<String> {
         let own = ["PK", "SK"];
         let names = self.index.into_iter().flat_map(|index| own.map(|key| format!("{index}{key}")));
@@ -181,7 +180,7 @@ impl Backoff {
 }
 
 impl Store {
-    /// One item.
+    /// Reads one item.
     pub(crate) async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Item>, RepositoryError> {
         #[cfg(feature = "sim")]
         if let Some(table) = &self.model {
@@ -192,8 +191,7 @@ impl Store {
         Ok(answer.map_err(|error| self.fail("GetItem", error))?.item)
     }
 
-    /// The items of `keys` that exist. Duplicates are asked for once; what DynamoDB left unprocessed is asked for
-    /// again.
+    /// Reads the items of `keys` that exist. Duplicates are requested once; unprocessed items are requested again.
     pub(crate) async fn batch_get(
         &self,
         keys: &[Key],
@@ -228,8 +226,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The items that an index listed, whole and in the same order. Those without the attribute `sign` are there by
-    /// their keys only, and are read; what is gone by then is left out.
+    /// Completes the items listed by an index, in the same order. Items without the attribute `sign` were projected by
+    /// their keys only, and are read; those that no longer exist are omitted.
     pub(crate) async fn whole(&self, listed: Vec<Item>, sign: &str) -> Result<Vec<Item>, RepositoryError> {
         let lean = listed.iter().filter(|item| !item.contains_key(sign));
         let keys: Vec<Key> = lean.filter_map(Key::of).collect();
@@ -238,7 +236,7 @@ impl Store {
         Ok(listed.into_iter().filter_map(whole).collect())
     }
 
-    /// One page.
+    /// Reads one page.
     pub(crate) async fn query_page(&self, query: &Query) -> Result<Page, RepositoryError> {
         let names = query.key_names();
         let mut request = self
@@ -266,7 +264,7 @@ impl Store {
         })
     }
 
-    /// All pages.
+    /// Reads all pages.
     pub(crate) async fn query_all(&self, query: Query) -> Result<Vec<Item>, RepositoryError> {
         let mut query = query;
         let mut items = Vec::new();
@@ -281,7 +279,7 @@ impl Store {
     }
 }
 
-/// Turns an invalid request of ours into an error.
+/// Converts an invalid request of our own into an error.
 fn malformed(error: BuildError) -> RepositoryError {
     rejected("BatchGetItem", error)
 }

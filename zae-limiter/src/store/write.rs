@@ -1,15 +1,15 @@
 //! Writes: one item, many deletions, a transaction.
 //!
-//! A condition that fails is an answer ([`ConditionalWrite`]), not an error. A transaction tells which of its parts
-//! failed. Deletions of many items are batches, retried for what was left out; they may be repeated after an
+//! A failed condition is a result ([`ConditionalWrite`]), not an error. A transaction reports which of its parts
+//! failed. Deletions of many items are batches, and unprocessed ones are retried; they may be repeated after an
 //! interruption.
 //!
-//! Everything here may be sent twice by the SDK, so everything here is idempotent or conditional on what it changes.
-//! Writes that add unconditionally are the engine's alone, and go through [`bucket`](super::bucket).
+//! The SDK may send any of these writes twice, so all of them are idempotent or conditional on what they change.
+//! Unconditional additions are reserved for the engine, and are in [`bucket`](super::bucket).
 //!
-//! DynamoDB refuses a single write that meets a transaction on the same item, with `TransactionConflictException`, and
-//! the SDK does not retry that. The two are retried here, a few times with growing pauses; transactions that meet each
-//! other likewise.
+//! DynamoDB rejects a single write that conflicts with a transaction on the same item, with
+//! `TransactionConflictException`, and the SDK does not retry that. Both are retried here, a few times with growing
+//! pauses, as are transactions that conflict with each other.
 
 use aws_sdk_dynamodb::{
     error::{BuildError, SdkError},
@@ -29,14 +29,14 @@ use crate::{
     },
 };
 
-/// Items per BatchWriteItem, DynamoDB's own limit.
+/// Maximum number of items per BatchWriteItem.
 const BATCH: usize = 25;
-/// Number of attempts at a write that collides with a transaction.
+/// Number of attempts at a write that conflicts with a transaction.
 const CONFLICTS: usize = 5;
-/// The code of a write that met a transaction.
+/// The error code of a write that conflicts with a transaction.
 const CONFLICT: &str = "TransactionConflictException";
 
-/// Tells if a conditional write was done.
+/// The result of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConditionalWrite {
     /// It was written.
@@ -45,12 +45,12 @@ pub(crate) enum ConditionalWrite {
     Refused,
 }
 
-/// Tells if a conditional write was done, and what was in its way.
+/// The result of a conditional write, with the conflicting item.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ConditionalUpdate {
     /// It was written.
     Done,
-    /// Its condition did not hold; the item as it is, `None` when there is none.
+    /// Its condition did not hold; contains the current item, `None` if there is none.
     Refused(Option<Item>),
 }
 
@@ -64,7 +64,7 @@ impl From<ConditionalUpdate> for ConditionalWrite {
     }
 }
 
-/// Tells if a transaction was done.
+/// The result of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
     /// All parts were written.
@@ -76,17 +76,17 @@ pub(crate) enum Committed {
 /// One part of a transaction.
 #[derive(Clone, Debug)]
 pub(crate) enum TransactPart {
-    /// Writes a whole item, under a condition.
+    /// Writes a complete item, under a condition.
     Put(Item, Expression),
     /// Changes an item, under a condition.
     Update(Key, Expression),
     /// Removes an item, under a condition.
     Delete(Key, Expression),
-    /// Writes nothing; its condition must hold for the others.
+    /// Writes nothing; its condition must hold for the others to be written.
     Check(Key, Expression),
 }
 
-/// Sends a write of one item until no transaction is in its way, which the SDK does not retry.
+/// Retries a write of one item until no transaction conflicts with it; the SDK does not retry this.
 async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
     send: impl Fn() -> F + Send + Sync,
 ) -> Result<ConditionalWrite, RepositoryError> {
@@ -100,7 +100,7 @@ async fn unhindered<F: Future<Output = Result<(), RepositoryError>> + Send>(
     written(send().await)
 }
 
-/// Turns a failed condition into an answer.
+/// Converts a failed condition into a result.
 fn written(result: Result<(), RepositoryError>) -> Result<ConditionalWrite, RepositoryError> {
     match result {
         Ok(()) => Ok(ConditionalWrite::Done),
@@ -112,10 +112,10 @@ fn written(result: Result<(), RepositoryError>) -> Result<ConditionalWrite, Repo
 }
 
 impl Store {
-    /// Writes a whole item.
+    /// Writes a complete item.
     ///
-    /// Repeated by the SDK, so the condition has to hold only until the first attempt was done: an answer of `Refused`
-    /// after a broken connection may mean that this very write was done. A caller for whom that matters reads again.
+    /// The SDK may repeat it, so a result of `Refused` after a broken connection may mean that this very write
+    /// succeeded. A caller for whom that matters reads the item.
     pub(crate) async fn put(&self, item: Item, condition: Expression) -> Result<ConditionalWrite, RepositoryError> {
         #[cfg(feature = "sim")]
         if let Some(table) = &self.model {
@@ -134,7 +134,7 @@ impl Store {
         unhindered(send).await
     }
 
-    /// Changes an item. The SDK may repeat it: for changes that mean the same when they are done twice.
+    /// Changes an item. The SDK may repeat it, so it is for idempotent changes.
     pub(crate) async fn update(&self, key: &Key, change: Expression) -> Result<ConditionalWrite, RepositoryError> {
         #[cfg(feature = "sim")]
         if self.model.is_some() {
@@ -153,19 +153,19 @@ impl Store {
         unhindered(send).await
     }
 
-    /// Removes an item and answers what it was; `None` when there was none (or when a repetition found it gone).
+    /// Removes an item and returns its last state; `None` if there was none (or if a repetition found it gone).
     ///
-    /// The answer is the item as it was in the moment of its removal, which no read before it could tell: what others
-    /// took until then is accounted for.
+    /// The result is the item at the instant of its removal, which a preceding read could not guarantee: everything
+    /// that others took until then is accounted for.
     pub(crate) async fn take(&self, key: &Key) -> Result<Option<Item>, RepositoryError> {
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.attributes()));
         let answer = request.return_values(ReturnValue::AllOld).send().await;
         Ok(answer.map_err(|error| self.fail("DeleteItem", error))?.attributes.filter(|item| !item.is_empty()))
     }
 
-    /// Changes an item like [`Store::update`], and tells what was in the way.
+    /// Changes an item like [`Store::update`], and returns the conflicting item.
     ///
-    /// For writes that are planned again from what is there, without a read in between.
+    /// For writes that are planned again from the current item, without a read in between.
     pub(crate) async fn update_or_see(
         &self,
         key: &Key,
@@ -199,9 +199,9 @@ impl Store {
         }
     }
 
-    /// Removes items, in batches; what DynamoDB left unprocessed is removed again until it is gone.
+    /// Removes items, in batches; unprocessed ones are retried until they are gone.
     ///
-    /// No conditions are possible here, so it is only for items that nobody may need, whatever is in them by now.
+    /// Conditions are not possible here, so it is only for items that no process needs, regardless of their content.
     pub(crate) async fn batch_delete(&self, keys: &[Key]) -> Result<(), RepositoryError> {
         for chunk in keys.chunks(BATCH) {
             let requests: Result<Vec<_>, BuildError> = chunk
@@ -226,10 +226,10 @@ impl Store {
         Ok(())
     }
 
-    /// Writes all parts or none. Collisions with other transactions are tried again.
+    /// Writes all parts or none. Conflicts with other transactions are retried.
     ///
-    /// Two write units for each unit of a part. Parts are refused together; the indices tell which condition did not
-    /// hold, so a caller can say why.
+    /// Takes two write units for each unit of a part. Parts are rejected together; the indices identify the conditions
+    /// that did not hold, so a caller can report the reason.
     pub(crate) async fn transact(&self, parts: &[TransactPart]) -> Result<Committed, RepositoryError> {
         let items: Result<Vec<_>, _> = parts.iter().map(|part| self.part(part)).collect();
         let items = items.map_err(|error| rejected("TransactWriteItems", error))?;
@@ -264,7 +264,7 @@ impl Store {
         }
     }
 
-    /// Builds one part as the SDK takes it.
+    /// Converts one part to the SDK's type.
     fn part(&self, part: &TransactPart) -> Result<TransactWriteItem, BuildError> {
         let item = TransactWriteItem::builder();
         Ok(match part {
@@ -310,7 +310,7 @@ impl Store {
     }
 }
 
-/// Returns the code of each part of a cancelled transaction, `None` for parts that were fine.
+/// Returns the code of each part of a cancelled transaction, `None` for parts that did not fail.
 fn cancellation(error: &aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError) -> Vec<String> {
     use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
     match error {

@@ -1,15 +1,15 @@
 //! Audit events that leave the table.
 //!
-//! DynamoDB's time to live removes an event when its retention is over, and the stream shows the removed item. A line
-//! of JSON for each is what an archive in S3 takes. Fields are written in a fixed order and only those that are known,
-//! so lines of the same event are equal however often it is delivered, and an archive can drop duplicates by comparing
+//! DynamoDB's time to live removes an event when its retention ends, and the stream contains the removed item. An
+//! archive in S3 stores a line of JSON for each. Fields are written in a fixed order and unknown ones are omitted, so
+//! the lines of the same event are equal however often it is delivered, and an archive can drop duplicates by comparing
 //! them.
 
 use std::fmt::Write;
 
 use crate::wire::{Item, keys, values};
 
-/// The attributes of an event that are archived, in the order in which they are written.
+/// The attributes of an event that are archived, in the order of writing.
 const FIELDS: [&str; 6] = ["event_id", "entity_id", "action", "timestamp", "principal", "resource"];
 
 /// An audit event that was removed from the table.
@@ -21,14 +21,14 @@ pub struct RemovedAuditEvent {
     namespace: String,
     /// The event's ULID.
     event_id: String,
-    /// The time as it was stored.
+    /// The time as stored.
     timestamp: String,
-    /// The JSON, without a line end.
+    /// The JSON, without a line break.
     line: String,
 }
 
 impl RemovedAuditEvent {
-    /// Reads a removed item; the error says what it lacks.
+    /// Reads a removed item; the error names what is missing.
     pub(super) fn new(item: &Item) -> Result<Self, String> {
         let text = |name: &str| values::get_s(item, name).unwrap_or_default().to_owned();
         let pk = text("PK");
@@ -52,23 +52,23 @@ impl RemovedAuditEvent {
         Ok(Self { namespace, event_id, timestamp: text("timestamp"), line })
     }
 
-    /// Its id, a ULID.
+    /// Returns its id, a ULID.
     pub fn event_id(&self) -> &str {
         &self.event_id
     }
 
-    /// The namespace's id.
+    /// Returns the namespace's id.
     pub fn namespace_id(&self) -> &str {
         &self.namespace
     }
 
-    /// When the change was made, as it is stored: `YYYY-MM-DDTHH:MM:SSZ`.
+    /// Returns the time of the change, as stored: `YYYY-MM-DDTHH:MM:SSZ`.
     pub fn timestamp(&self) -> &str {
         &self.timestamp
     }
 
-    /// The event as one line of JSON, without its end: id, entity, action, time, principal, resource, details, and the
-    /// namespace's id, which an archive of many tenants needs.
+    /// Returns the event as one line of JSON, without a line break: id, entity, action, time, principal, resource,
+    /// details, and the namespace's id, which an archive of many tenants needs.
     pub fn json_line(&self) -> &str {
         &self.line
     }

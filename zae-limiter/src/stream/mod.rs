@@ -1,7 +1,7 @@
-//! The table's change stream: what a record says, and the writes that follow from it.
+//! The table's change stream: the meaning of a record, and the writes that follow from it.
 //!
-//! This is the half of the aggregator that knows keys and attributes. [`StreamRecord`] reads one record,
-//! [`UsageCounts`] collects what a batch consumed, and [`StreamTable`] makes the writes.
+//! This is the part of the aggregator that knows keys and attributes. [`StreamRecord`] reads one record,
+//! [`UsageCounts`] collects the consumption of a batch, and [`StreamTable`] makes the writes.
 //!
 //! ```
 //! use zae_limiter::{RepositoryError, usage::UsageWindow};
@@ -32,18 +32,18 @@
 //!
 //! # Exactly once, out of at least once
 //!
-//! Lambda delivers records in order for each item, and again after a failure, in other batches. Each of the three
-//! writes copes with that in its own way:
+//! Lambda delivers the records of each item in order, and repeats them after a failure, possibly in other batches. Each
+//! of the three writes handles that in its own way:
 //!
-//! - **Counting** remembers in each snapshot the last record counted, for each shard, in the same write that adds. A
+//! - **Counting** stores in each snapshot the last record counted per stream shard, in the same write that adds. A
 //!   record that is not newer is a duplicate ([`StreamTable::count`]).
 //! - **Refilling** is an acquire that takes nothing, under an acquire's conditions. Repeated, it finds nothing to gain
 //!   ([`StreamTable::refill`]).
 //! - **Propagating** a number of shards raises numbers and creates items that do not exist. Repeated, both conditions
 //!   fail ([`StreamTable::propagate_shards`]).
 //!
-//! Nothing in an acquire depends on any of this. Without an aggregator there is no usage history, and a bucket is
-//! refilled by those who use it.
+//! No acquire depends on any of this. Without an aggregator there is no usage history, and a bucket is refilled by its
+//! users.
 
 mod archive;
 mod propagate;
@@ -68,33 +68,33 @@ use crate::{
     store::Store,
 };
 
-/// A table as its aggregator sees it: all namespaces at once, told apart by the records.
+/// A table as seen by its aggregator: all namespaces at once, distinguished by the records.
 ///
 /// See the [module](crate::stream) for an example.
 ///
-/// Amounts are counted in whole tokens, refills in millitokens as in an acquire. Made by [`StreamTable::new`].
+/// Amounts are counted in whole tokens, refills in millitokens as in an acquire. Created by [`StreamTable::new`].
 #[derive(Clone, Debug)]
 pub struct StreamTable {
     /// The table, with a client that retries.
     store: Store,
-    /// The clock that refills are computed by.
+    /// The clock for computing refills.
     clock: Arc<dyn Clock>,
 }
 
 impl StreamTable {
-    /// The table of the stack `name`. All writes made here may be repeated, so that `client` should retry.
+    /// Creates it for the table of the stack `name`. All its writes may be repeated, so `client` should retry.
     #[expect(clippy::needless_pass_by_value, reason = "a client is handed over, as to a repository's builder")]
     pub fn new(client: Client, name: &StackName) -> Self {
         Self { store: Store::new(name.as_str().to_owned(), &client), clock: Arc::new(SystemClock) }
     }
 
-    /// The table of a simulation.
+    /// Creates it for the table of a simulation.
     #[cfg(feature = "sim")]
     pub(crate) fn of_model(store: Store, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
 
-    /// Another clock than the system's.
+    /// Replaces the system's clock.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }

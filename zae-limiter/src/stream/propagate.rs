@@ -1,12 +1,12 @@
-//! Telling the shards of a bucket how many they are.
+//! Propagates a bucket's number of shards to its other shards.
 //!
-//! We never raise the number; clients of the reference do, on the first shard. Others learn it here: existing shards
-//! get the number, missing ones are created with their part of what the first holds beyond its own share, so that all
-//! together never hold more than the one bucket did.
+//! This crate never raises the number; Python clients do, on the first shard. The other shards learn it here: existing
+//! ones get the number, missing ones are created with their part of what the first holds beyond its own share, so that
+//! all together never hold more than the single bucket did.
 //!
-//! In numbers: a bucket of capacity 100 holds 80 tokens when its number of shards is raised to 4. Shard 0 keeps its own
-//! share of 25. The 55 beyond are divided by the three others: each starts with 18.333 tokens, rounded down to the
-//! millitoken. Created full, the four would have held 100.
+//! For example, a bucket of capacity 100 holds 80 tokens when its number of shards is raised to 4. Shard 0 keeps its
+//! own share of 25. The other 55 are divided among the three others: each starts with 18.333 tokens, rounded down to
+//! the millitoken. Created full, the four would have held 100.
 
 use super::{BucketChange, StreamTable};
 use crate::{
@@ -21,23 +21,23 @@ use crate::{
     },
 };
 
-/// A number of shards beyond which something is wrong; no client gets there by load.
+/// Maximum plausible number of shards; no load leads a client there.
 const MOST_SHARDS: u32 = 1_024;
 
-/// The changes made by telling the shards.
+/// The changes made by a propagation.
 ///
 /// See the [module](crate::stream) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Propagated {
-    /// Shards that learned the number.
+    /// Number of shards that were updated.
     pub updated: u32,
-    /// Shards that were created.
+    /// Number of shards that were created.
     pub created: u32,
 }
 
 impl BucketChange {
-    /// The number of shards, when this change of the first shard raised it.
+    /// Returns the number of shards, if this change of the first shard raised it.
     pub fn raised_shards(&self) -> Option<u32> {
         let now = self.image.as_ref()?.shards();
         let before = self.shards_before?;
@@ -46,13 +46,13 @@ impl BucketChange {
 }
 
 impl StreamTable {
-    /// Tells the other shards that there are more of them now. Nothing is done for a change that did not raise the
-    /// number. May be repeated.
+    /// Propagates an increased number of shards to the other shards. Does nothing for a change that did not raise it.
+    /// May be repeated.
     ///
-    /// Cancel safe for the same reason: what a dropped call has not told, the next one does.
+    /// Cancel safe for the same reason: the next call completes what a dropped one left.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be written.
+    /// [`RepositoryError::Store`] if the table cannot be written.
     pub async fn propagate_shards(&self, change: &BucketChange) -> Result<Propagated, RepositoryError> {
         let mut done = Propagated::default();
         let (Some(shards), Some(image), Some(before)) = (change.raised_shards(), &change.image, change.shards_before)
@@ -77,8 +77,7 @@ impl StreamTable {
                 done.updated += 1;
             }
         }
-        // Newer clients stamp their buckets; they know best what a further one has to look like. Of a bucket that is
-        // switched off nobody needs one.
+        // Newer clients stamp their buckets, and create further shards themselves. A disabled bucket needs none.
         if image.disabled || image.owner_stamped || image.valid_until.is_some() {
             return Ok(done);
         }
@@ -115,7 +114,7 @@ impl StreamTable {
     }
 }
 
-/// Validates the names of a record, which are text until here.
+/// Validates the names in a record, which are plain text so far.
 fn owner(change: &BucketChange) -> Result<(NamespaceId, EntityId, ResourceName), ValidationError> {
     Ok((NamespaceId::new(&change.namespace)?, EntityId::new(&change.entity)?, ResourceName::new(&change.resource)?))
 }

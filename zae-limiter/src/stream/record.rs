@@ -1,12 +1,12 @@
 //! One record of the stream.
 //!
-//! A record is JSON as Lambda delivers it. Only three kinds say anything here: a bucket that was created or changed, an
-//! audit event that was removed, and an item from before there were namespaces, which a deployment has to migrate. All
-//! others are [`StreamChange::Other`].
+//! A record is JSON as Lambda delivers it. Only three kinds matter here: a bucket that was created or changed, an audit
+//! event that was removed, and an item without a namespace, which a deployment has to migrate. All others are
+//! [`StreamChange::Other`].
 //!
 //! Consumption is the difference of the counters `tc` between the old and the new image, and not of the balances:
-//! refills move balances, and only consumption moves the counters. So a stream that lacks old images is an error,
-//! because counting whole counters would count everything again.
+//! refills change balances, and only consumption changes the counters. A stream without old images is therefore an
+//! error, because counting whole counters would count everything again.
 
 use serde_json::Value;
 
@@ -18,13 +18,13 @@ use crate::{
     wire::{Item, bucket, keys, sequence::SequenceNumber, values},
 };
 
-/// A record with its place in the stream.
+/// A record with its position in the stream.
 ///
 /// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamRecord {
-    /// Its place, by which a failed record is named to Lambda.
+    /// Its position, by which a failed record is reported to Lambda.
     pub sequence: SequenceNumber,
     /// The change.
     pub change: StreamChange,
@@ -38,11 +38,11 @@ pub struct StreamRecord {
 pub enum StreamChange {
     /// A bucket was created or changed.
     Bucket(Box<BucketChange>),
-    /// An audit event is gone, mostly because its time was over.
+    /// An audit event was removed, usually because its retention ended.
     AuditRemoved(RemovedAuditEvent),
-    /// An item whose key has no namespace: a table from before there were namespaces.
+    /// An item whose key has no namespace, from an old table without namespaces.
     Foreign(String),
-    /// Anything else; nothing follows from it.
+    /// Anything else, which is ignored.
     Other,
 }
 
@@ -50,36 +50,36 @@ pub enum StreamChange {
 ///
 /// See the [module](crate::stream) for an example.
 ///
-/// Names are as they stand in the key; the writes that follow check them.
+/// Names are those in the key; the writes that follow validate them.
 #[derive(Clone, Debug)]
 pub struct BucketChange {
     /// The namespace's id.
     pub(super) namespace: String,
-    /// The entity's id, unchecked.
+    /// The entity's id, not validated.
     pub(super) entity: String,
-    /// The resource's name, unchecked.
+    /// The resource's name, not validated.
     pub(super) resource: String,
     /// The shard's index.
     pub(super) shard: u32,
-    /// Epoch ms.
+    /// Time of the change, epoch ms.
     pub(super) at: i64,
-    /// By limit, in mt; without those that did not change.
+    /// Consumption by limit, in mt; only limits that changed.
     pub(super) consumed: Vec<(String, i64)>,
-    /// The soft limits that consumed something and were in debt afterwards.
+    /// The soft limits that consumed tokens and were in debt afterwards.
     pub(super) overdrawn: Vec<String>,
-    /// Number of shards it had before, where it was there.
+    /// Its previous number of shards, if it existed.
     pub(super) shards_before: Option<u32>,
-    /// The item as it became; `None` when it is no bucket, or uses features of newer clients.
+    /// The new item; `None` if it is not a bucket, or uses features of newer clients.
     pub(super) image: Option<Image>,
 }
 
 impl BucketChange {
-    /// Whose bucket it is.
+    /// Returns the bucket's entity.
     pub fn entity(&self) -> &str {
         &self.entity
     }
 
-    /// For which resource.
+    /// Returns the bucket's resource.
     pub fn resource(&self) -> &str {
         &self.resource
     }
@@ -89,13 +89,13 @@ impl BucketChange {
         !self.consumed.is_empty()
     }
 
-    /// When it was changed, in epoch ms.
+    /// Returns the time of the change, in epoch ms.
     pub fn at_ms(&self) -> i64 {
         self.at
     }
 }
 
-/// A record that cannot be read, and never will be.
+/// A record that is permanently unreadable.
 ///
 /// ```
 /// use zae_limiter::stream::StreamRecord;
@@ -108,17 +108,17 @@ impl BucketChange {
 pub struct StreamRecordError {
     /// Its sequence number, or `without a sequence number`.
     pub record: String,
-    /// The place, where it has one.
+    /// Its position, if it has one.
     pub sequence: Option<SequenceNumber>,
     /// Description of the problem.
     pub problem: String,
 }
 
 impl StreamRecord {
-    /// Reads a record as Lambda delivers it: `eventName`, and `dynamodb` with images in DynamoDB's JSON.
+    /// Parses a record as Lambda delivers it: `eventName`, and `dynamodb` with images in DynamoDB's JSON.
     ///
     /// # Errors
-    /// [`StreamRecordError`] when numbers are none, or what a record must have is missing.
+    /// [`StreamRecordError`] if a number is invalid, or a required part is missing.
     pub fn parse(record: &Value) -> Result<Self, StreamRecordError> {
         let dynamodb = &record["dynamodb"];
         let text = dynamodb["SequenceNumber"].as_str();
@@ -128,7 +128,7 @@ impl StreamRecord {
             sequence: sequence.clone(),
             problem,
         };
-        let Some(sequence) = sequence.clone() else { return Err(fail("it has no place in the stream".to_owned())) };
+        let Some(sequence) = sequence.clone() else { return Err(fail("it has no sequence number".to_owned())) };
         let image = |name: &str| match dynamodb.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(image) => values::from_wire(image).map(Some).map_err(|problem| fail(format!("{name}: {problem}"))),
@@ -171,16 +171,17 @@ impl StreamRecord {
 
 #[cfg(feature = "sim")]
 impl StreamRecord {
-    /// The record of a change of a bucket from `old` to `new` at `at` (epoch ms).
+    /// Creates the record of a change of a bucket from `old` to `new` at `at` (epoch ms).
     ///
     /// # Errors
-    /// Why it is none.
+    /// The reason why it is not a valid record.
     pub(crate) fn of_bucket(sequence: SequenceNumber, old: Option<&Item>, new: &Item, at: i64) -> Result<Self, String> {
         Ok(Self { sequence, change: StreamChange::Bucket(Box::new(bucket_change(new, old, Some(at))?)) })
     }
 }
 
-/// Seconds since 1970, whole or not, as ms. The stream's own clock is coarse; so are the windows that are counted.
+/// Converts seconds since 1970, possibly fractional, to ms. The stream's own clock is coarse, as are the windows that
+/// are counted.
 fn creation(value: &Value) -> Option<i64> {
     let seconds = value.as_f64().filter(|seconds| seconds.is_finite())?;
     Some((seconds * 1_000.0) as i64)
@@ -208,7 +209,7 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
             continue;
         }
         let now = count(new, name)?;
-        // A limit that was not there before had consumed nothing.
+        // A new limit had not consumed anything before.
         let before = old.map(|old| count(old, name)).transpose()?.unwrap_or(0);
         let delta = clamp(now.saturating_sub(before));
         if delta != 0 {
@@ -223,7 +224,7 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
     consumed.sort_unstable();
     let image = match bucket::decode_plain(new) {
         Ok(image) => image,
-        // Buckets that only newer clients understand are left to those; their consumption is counted all the same.
+        // Buckets that only newer clients understand are left to those, but their consumption is counted.
         Err(RepositoryError::Unsupported(_)) => None,
         Err(error) => return Err(error.to_string()),
     };
@@ -235,8 +236,8 @@ fn bucket_change(new: &Item, old: Option<&Item>, at: Option<i64>) -> Result<Buck
         entity: address.entity.to_owned(),
         resource: address.resource.to_owned(),
         shard: address.shard,
-        // Without the time of the event, the last refill is the best that is known.
-        at: at.or(refilled).ok_or_else(|| "it does not say when".to_owned())?,
+        // Without the time of the event, the last refill is the best known approximation.
+        at: at.or(refilled).ok_or_else(|| "it has no time".to_owned())?,
         consumed,
         overdrawn,
         shards_before,

@@ -1,11 +1,11 @@
-//! Refilling buckets in use before those who use them have to.
+//! Refills busy buckets before their users have to.
 //!
-//! An acquire that finds too few tokens refills on the way, at the cost of a credited plan, which excludes other
-//! writers. If an aggregator has credited the bucket a moment before, acquires are plain and run side by side. It
-//! refills only where the tokens left would not last for another batch like the one it has just seen; more often would
-//! be a write for nothing.
+//! An acquire that finds too few tokens refills as part of its write, at the cost of a credited plan, which excludes
+//! other writers. If an aggregator has just credited the bucket, acquires are plain and run side by side. The
+//! aggregator refills only if the remaining tokens would not last for another batch like the one it has just seen; more
+//! often would waste writes.
 //!
-//! It is the same plan that an acquire makes, with nothing taken, so it can neither lose nor invent a token (see
+//! It uses the same plan as an acquire, with nothing taken, so it can neither lose nor create tokens (see
 //! [`bucket::plan`](crate::bucket::plan)).
 
 use std::collections::BTreeMap;
@@ -18,12 +18,12 @@ use crate::{
     wire::{bucket, expression::Key, keys, sequence::SequenceNumber},
 };
 
-/// Number of attempts at a refill against the users of the bucket; users that are so busy refill it on the way.
+/// Number of attempts at a refill against the bucket's users; users that busy refill it themselves.
 const TRIES: u32 = 2;
-/// Of the reserved limit, what is left when it is time to fill it: a half, in which a batch of writes has room.
+/// Remaining tokens of the reserved limit at which it is refilled: half of it, which leaves room for a batch of writes.
 const WCU_DUE: i64 = 2;
 
-/// The activity of one bucket that a batch showed.
+/// The activity of one bucket in a batch.
 ///
 /// See the [module](crate::stream) for an example.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct BucketActivity {
     resource: String,
     /// The shard's index.
     shard: u32,
-    /// The bucket as that record left it.
+    /// The bucket's state in that record.
     image: Image,
     /// Net consumption by limit in the batch, in mt.
     demand: BTreeMap<String, i64>,
@@ -54,12 +54,12 @@ pub enum Refill {
     Done,
     /// There is enough for another batch like this one, or nothing was gained.
     NotNeeded,
-    /// Somebody else was faster, which is as good.
+    /// Another writer was faster, which is equally good.
     Overtaken,
 }
 
 impl BucketActivity {
-    /// Collects the activity that the records of a batch show, bucket by bucket: the newest image, and the total taken.
+    /// Collects the activity in the records of a batch, bucket by bucket: the newest image, and the total consumption.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a StreamRecord>) -> Vec<Self> {
         let mut found: BTreeMap<(&str, &str, &str, u32), Self> = BTreeMap::new();
         for record in records {
@@ -88,12 +88,12 @@ impl BucketActivity {
         found.into_values().collect()
     }
 
-    /// Whose bucket it is.
+    /// Returns the bucket's entity.
     pub fn entity(&self) -> &str {
         &self.entity
     }
 
-    /// For which resource.
+    /// Returns the bucket's resource.
     pub fn resource(&self) -> &str {
         &self.resource
     }
@@ -110,15 +110,15 @@ impl BucketActivity {
 }
 
 impl StreamTable {
-    /// Refills a bucket if what it holds would not last for another batch like the one that was seen.
+    /// Refills a bucket if its tokens would not last for another batch like the observed one.
     ///
     /// Cancel safe: it is one write.
     ///
-    /// All its limits are credited for the same time, by the arithmetic and under the conditions of an acquire, so that
-    /// nothing is lost and nothing is credited twice. May be repeated.
+    /// All its limits are credited for the same time, with the arithmetic and under the conditions of an acquire, so
+    /// that nothing is lost or credited twice. May be repeated.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be read or written.
+    /// [`RepositoryError::Store`] if the table cannot be read or written.
     pub async fn refill(&self, activity: &BucketActivity) -> Result<Refill, RepositoryError> {
         let BucketActivity { namespace, entity, resource, shard, .. } = activity;
         let key = |shard| Key::new(keys::pk_bucket(namespace, entity, resource, shard), keys::sk_state());
@@ -127,7 +127,7 @@ impl StreamTable {
         }
         let mut shards = 1;
         if *shard > 0 {
-            // The first shard is the authority on how many there are, and a share is credited according to it.
+            // The first shard defines the number of shards, and a share is credited according to it.
             let first = self.store.get(&key(0), Consistency::Strong).await?;
             let first = first.as_ref().map(bucket::decode_plain).transpose()?.flatten();
             shards = first.map_or(1, |image| image.shards());
@@ -144,7 +144,7 @@ impl StreamTable {
             };
             match seen.as_ref().map(bucket::decode_plain) {
                 Some(Ok(Some(current))) => image = current,
-                // It is gone, or its owner uses what we leave alone.
+                // It is gone, or its owner uses a feature that this version leaves alone.
                 None | Some(Ok(None) | Err(RepositoryError::Unsupported(_))) => return Ok(Refill::Overtaken),
                 Some(Err(error)) => return Err(error),
             }

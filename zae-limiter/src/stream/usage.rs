@@ -1,16 +1,16 @@
-//! Counting consumption, so that every record counts once however often and in whatever cuts it is delivered.
+//! Counts consumption, so that every record counts once, however often and in whatever batches it is delivered.
 //!
-//! A snapshot remembers, for every shard of the bucket, the last record that was counted in it, in an attribute that
-//! changes with the counters in one write. Records of one item arrive in order; a batch that comes again, whole or in
-//! part, finds that its records are not newer than that and adds nothing. A process that ends between two snapshots
-//! leaves one counted and the other not, and the next delivery completes it.
+//! A snapshot stores, for every shard of the bucket, the last record that was counted in it, in an attribute that
+//! changes with the counters in one write. Records of one item arrive in order; when a batch is delivered again, in
+//! whole or in part, its records are not newer than the stored one and add nothing. A process that ends between two
+//! snapshots leaves one counted and the other not, and the next delivery completes it.
 //!
-//! In numbers: records 11, 12 and 13 of a shard are counted, and the mark says 13. Lambda delivers 12 to 15 again. The
-//! write expects a mark below 12 and is refused with the item; what is newer than 13 is left, and the second attempt
-//! adds 14 and 15 on the condition that the mark is still below 14.
+//! For example, records 11, 12 and 13 of a shard are counted, and the mark is 13. Lambda delivers 12 to 15 again. The
+//! write expects a mark below 12 and is rejected with the item; the records after 13 remain, and the second attempt
+//! adds 14 and 15 on the condition that the mark still is below 14.
 //!
-//! Rounding is per record, so that it does not depend on the cuts: two records of 700 mt count 0 tokens each, in one
-//! batch or in two. Consumption in whole tokens, which is what acquires take, loses nothing.
+//! Each record is rounded separately, so that the result does not depend on the batches: two records of 700 mt count 0
+//! tokens each, in one batch or in two. Consumption in whole tokens, which is what acquires take, loses nothing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// Number of attempts at a snapshot while others count in it, too.
+/// Number of attempts at a snapshot while other writers change it.
 const TRIES: u32 = 8;
 
 /// The consumption of a batch of records, by snapshot.
@@ -35,20 +35,20 @@ const TRIES: u32 = 8;
 /// See the [module](crate::stream) for an example.
 #[derive(Debug, Default)]
 pub struct UsageCounts {
-    /// The lengths to count in.
+    /// The lengths of windows to count.
     windows: Vec<UsageWindow>,
-    /// The pieces of each snapshot, by shard.
+    /// The contributions to each snapshot, by shard.
     writes: BTreeMap<Snapshot, BTreeMap<u32, Vec<Piece>>>,
 }
 
 /// The contribution of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
-    /// The record's place.
+    /// The record's position.
     sequence: SequenceNumber,
     /// Whole tokens by limit.
     tokens: Vec<(String, i64)>,
-    /// The soft limits that it left in debt.
+    /// The soft limits that were left in debt.
     overdrawn: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ struct Piece {
 pub struct UsageWrite {
     /// The snapshot to add to.
     snapshot: Snapshot,
-    /// The pieces by shard, in the order of the stream.
+    /// The contributions by shard, in the order of the stream.
     shards: BTreeMap<u32, Vec<Piece>>,
 }
 
@@ -78,16 +78,15 @@ pub struct Counted {
 }
 
 impl UsageCounts {
-    /// Counts for snapshots of these lengths; unknown ones are left out.
+    /// Creates empty counts for snapshots of these lengths; unknown lengths are skipped.
     pub fn new(windows: impl IntoIterator<Item = UsageWindow>) -> Self {
         let known = |window: &UsageWindow| !matches!(window, UsageWindow::Other(_));
         Self { windows: windows.into_iter().filter(known).collect(), writes: BTreeMap::new() }
     }
 
-    /// Adds what a record consumed. It belongs to the windows in which it happened.
+    /// Adds a record's consumption to the windows of its time.
     ///
-    /// Whole tokens are counted record by record, rounded down, so that the sum does not depend on how records were cut
-    /// into batches.
+    /// Whole tokens are counted record by record, rounded down, so that the sum does not depend on the batches.
     pub fn add(&mut self, sequence: &SequenceNumber, change: &BucketChange) {
         if change.consumed.is_empty() {
             return;
@@ -104,14 +103,14 @@ impl UsageCounts {
                 start,
             };
             let pieces = self.writes.entry(snapshot).or_default().entry(change.shard).or_default();
-            // The same record twice in one batch is one record.
+            // The same record twice in one batch counts once.
             if pieces.iter().all(|other| other.sequence != piece.sequence) {
                 pieces.push(piece.clone());
             }
         }
     }
 
-    /// One write per snapshot.
+    /// Converts the counts to one write per snapshot.
     pub fn into_writes(self) -> Vec<UsageWrite> {
         let sorted = |mut shards: BTreeMap<u32, Vec<Piece>>| {
             shards.values_mut().for_each(|pieces| pieces.sort_by(|a, b| a.sequence.cmp(&b.sequence)));
@@ -122,37 +121,37 @@ impl UsageCounts {
 }
 
 impl UsageWrite {
-    /// Whose consumption it is.
+    /// Returns the entity.
     pub fn entity(&self) -> &str {
         &self.snapshot.entity
     }
 
-    /// Of which resource.
+    /// Returns the resource.
     pub fn resource(&self) -> &str {
         &self.snapshot.resource
     }
 
-    /// In windows of which length.
+    /// Returns the window's length.
     pub fn window(&self) -> &UsageWindow {
         &self.snapshot.window
     }
 
-    /// The window's first second.
+    /// Returns the window's first second.
     pub fn window_start(&self) -> &str {
         &self.snapshot.start
     }
 
-    /// The first record in it, from which it must be delivered again if it cannot be written.
+    /// Returns its first record, from which delivery must be repeated if it cannot be written.
     pub fn first_sequence(&self) -> Option<&SequenceNumber> {
         self.shards.values().filter_map(|pieces| pieces.first()).map(|piece| &piece.sequence).min()
     }
 
-    /// Returns the number of records in it.
+    /// Returns the number of its records.
     fn records(&self) -> u64 {
         self.shards.values().map(|pieces| pieces.len() as u64).sum()
     }
 
-    /// Returns what is left to add when `counted` says how far each shard was counted.
+    /// Returns the part that is left to add, given the last counted record of each shard.
     fn addition(&self, counted: &HashMap<u32, SequenceNumber>) -> Option<(Addition, u64)> {
         let mut addition =
             Addition { tokens: BTreeMap::new(), overdrawn: BTreeMap::new(), events: 0, marks: BTreeMap::new() };
@@ -178,13 +177,12 @@ impl UsageWrite {
 }
 
 impl StreamTable {
-    /// Adds to a snapshot what was not counted in it before. A new snapshot is kept for `retention_days`.
+    /// Adds to a snapshot everything that was not yet counted in it. A new snapshot is kept for `retention_days`.
     ///
-    /// May be repeated: records that were counted are told from those that were not. Cancel safe for the same reason.
+    /// May be repeated: records that were already counted are recognised. Cancel safe for the same reason.
     ///
     /// # Errors
-    /// [`RepositoryError::Store`] when the table cannot be written; whether it was is then not known, and does not
-    /// matter.
+    /// [`RepositoryError::Store`] if the table cannot be written; its effect is then unknown, and does not matter.
     pub async fn count(&self, write: &UsageWrite, retention_days: u32) -> Result<Counted, RepositoryError> {
         let all = write.records();
         let mut counted = HashMap::new();
@@ -203,7 +201,7 @@ impl StreamTable {
     }
 }
 
-/// Describes a snapshot that others kept changing.
+/// Creates the error of a snapshot that other writers kept changing.
 fn busy(store: &Store, pk: &str) -> RepositoryError {
     let problem = format!("{pk} in {} was changed by others {TRIES} times in a row", store.table);
     StoreError::new("UpdateItem", StoreErrorKind::NotApplied, problem).into()

@@ -68,7 +68,7 @@ impl Report for DeletionReport {
                 return page.line(format!("  {} shows those of the region", self.next));
             }
             DeleteOutcome::Started => {
-                return page.line(format!("Stack deletion initiated. {} shows how it fares.", self.next));
+                return page.line(format!("Stack deletion initiated. {} shows its progress.", self.next));
             }
             DeleteOutcome::Deleted => {}
         }
@@ -103,7 +103,7 @@ impl Delete {
         }
         let watch = watch::ShownEvents::new(cx, &out);
         let work = async { delete(&cloud, &stack, &watch).await.map_err(fail) };
-        let left = || format!("CloudFormation goes on deleting stack {stack}: {status} shows how it fares.");
+        let left = || format!("CloudFormation continues deleting stack {stack}: {status} shows its progress.");
         let deleted = watch::unless_interrupted(work, left).await?;
         out.show(&DeletionReport {
             archive_bucket: deleted.archive_bucket,

@@ -76,7 +76,7 @@ impl Report for Deployed {
             (DeployOutcome::Started, _) | (_, None) => {
                 page.done(&format!("Stack '{}' is under way", self.stack));
                 page.line(format!(
-                    "  {} shows how it fares; the first program that opens it prepares its table",
+                    "  {} shows its progress; the first program that opens it prepares its table",
                     self.next
                 ));
             }
@@ -174,7 +174,7 @@ impl Run<'_> {
         let watch = watch::ShownEvents::new(self.cx, self.out);
         let apply = async { self.deployment.apply(plan, &watch).await.map_err(|error| failed(self.action, error)) };
         let status = self.cx.command("status");
-        let left = || format!("CloudFormation goes on with stack {}: {status} shows how it fares.", self.stack);
+        let left = || format!("CloudFormation continues with stack {}: {status} shows its progress.", self.stack);
         let stack = watch::unless_interrupted(apply, left).await?;
         Ok(self.deployed(outcome, changes, Some(stack)))
     }

@@ -1,4 +1,4 @@
-//! Buckets as folders, and objects as files in them.
+//! Buckets stored as folders, and objects as files in them.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,14 @@ use std::{
 
 use super::refusal::Refusal;
 
-/// The buckets below one folder, and those that are elsewhere.
+/// The buckets in one folder, and those with a folder elsewhere.
 #[derive(Debug)]
 pub(super) struct LocalBuckets {
     root: BucketRoot,
     elsewhere: Mutex<BTreeMap<String, PathBuf>>,
 }
 
-/// The folder, which goes with this value unless it is kept.
+/// The folder, which is removed with this value unless it is kept.
 #[derive(Debug)]
 pub(super) enum BucketRoot {
     Kept(PathBuf),
@@ -26,13 +26,13 @@ pub(super) enum BucketRoot {
 impl Drop for BucketRoot {
     fn drop(&mut self) {
         if let Self::Temporary(path) = self {
-            // It is in the folder for temporary files; there is nobody to tell.
+            // It is in the folder for temporary files; a failure is harmless.
             let _ = fs::remove_dir_all(path);
         }
     }
 }
 
-/// An object: its key, size, and when it was written.
+/// An object: its key, size, and time of writing.
 pub(super) struct Object {
     pub(super) key: String,
     pub(super) size: u64,
@@ -50,7 +50,7 @@ fn failed(error: &io::Error) -> Refusal {
     }
 }
 
-/// Returns true if `text` names one thing below a folder on every system.
+/// Returns true if `text` is a valid name of one entry of a folder on every system.
 fn is_plain(text: &str) -> bool {
     let one = matches!(Path::new(text).components().collect::<Vec<_>>()[..], [Component::Normal(name)] if name == text);
     one && !text.contains(['\\', ':', '\0'])
@@ -61,14 +61,14 @@ impl LocalBuckets {
         Self { root, elsewhere: Mutex::default() }
     }
 
-    /// Returns the path of a bucket, whether or not it is there.
+    /// Returns the path of a bucket, existing or not.
     fn path(&self, bucket: &str) -> PathBuf {
         let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
         let (BucketRoot::Kept(root) | BucketRoot::Temporary(root)) = &self.root;
         elsewhere.unwrap_or_else(|| root.join(bucket))
     }
 
-    /// The folder of a bucket that is there.
+    /// Returns the folder of an existing bucket.
     pub(super) fn folder(&self, bucket: &str) -> Option<PathBuf> {
         let is_there = is_plain(bucket) && (self.path(bucket).is_dir() || self.is_elsewhere(bucket));
         is_there.then(|| self.path(bucket))
@@ -89,7 +89,7 @@ impl LocalBuckets {
         fs::create_dir_all(self.path(bucket)).map_err(|error| failed(&error))
     }
 
-    /// Keeps the objects of a bucket in `folder`, which is made with the first of them.
+    /// Stores the objects of a bucket in `folder`, which is created with the first of them.
     pub(super) fn keep_in(&self, bucket: &str, folder: &Path) {
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.to_owned(), folder.to_owned());
     }
@@ -122,7 +122,7 @@ impl LocalBuckets {
     fn file(&self, bucket: &str, key: &str) -> Result<PathBuf, Refusal> {
         let folder = self.existing(bucket)?;
         if !key.split('/').all(is_plain) {
-            return Err(Refusal::new("NoSuchKey", "a local stack keeps objects as files, and this key names none"));
+            return Err(Refusal::new("NoSuchKey", "the key is not a valid file name in a local stack"));
         }
         Ok(folder.join(key))
     }
@@ -152,7 +152,7 @@ impl LocalBuckets {
         }
     }
 
-    /// The objects whose keys begin with `prefix`, by key.
+    /// Lists the objects whose keys begin with `prefix`, by key.
     pub(super) fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<Object>, Refusal> {
         let folder = self.existing(bucket)?;
         let mut objects = Vec::new();
@@ -175,7 +175,7 @@ fn collect(folder: &Path, start: &str, objects: &mut Vec<Object>) {
     }
 }
 
-/// Removes a folder that has nothing but empty folders.
+/// Removes a folder that contains nothing but empty folders.
 fn remove_empty(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         remove_empty(&entry?.path())?;

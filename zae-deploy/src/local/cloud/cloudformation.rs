@@ -1,4 +1,4 @@
-//! CloudFormation's API. What is asked for is done when the call returns.
+//! CloudFormation's API. Operations are complete when the call returns.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,11 +21,11 @@ use super::{
 use crate::local::ports::REGION;
 
 const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
-/// CloudFormation's words for a change set that changes nothing.
+/// CloudFormation's message for a change set without changes.
 const NO_CHANGES: &str =
     "The submitted information didn't contain changes. Submit different information to create a change set.";
 
-/// Answers a call. It is carried out to its end, also when its caller goes away.
+/// Answers a call, which is completed even if its caller disconnects.
 pub(super) async fn answer(cloud: Arc<LocalCloud>, form: Form) -> Response {
     let action = form.get("Action").unwrap_or_default().to_owned();
     let name = action.clone();
@@ -124,13 +124,13 @@ fn read(stacks: &[Stack], action: &str, form: &Form) -> Result<Xml, Refusal> {
     }
 }
 
-/// The stack of that name or id, also one that was deleted where the id says so.
+/// Finds the stack by name or id; a deleted one only by its id.
 fn known<'a>(stacks: &'a [Stack], name: &str) -> Result<&'a Stack, Refusal> {
     let found = stacks.iter().find(|stack| stack.is_called(name));
     found.ok_or_else(|| Refusal::invalid(format!("Stack with id {name} does not exist")))
 }
 
-/// The stack of that name or id that is there.
+/// Finds the existing stack by name or id.
 fn existing<'a>(stacks: &'a mut [Stack], name: &str) -> Result<&'a mut Stack, Refusal> {
     let found = stacks.iter_mut().find(|stack| stack.is_called(name) && !stack.is_deleted());
     found.ok_or_else(|| Refusal::invalid(format!("Stack [{name}] does not exist")))
@@ -152,7 +152,7 @@ fn parsed(body: &str) -> Result<Value, Refusal> {
     template::parse(body).map_err(|error| Refusal::invalid(format!("Template format error: {error}")))
 }
 
-/// The stack that a call wants, beginning from what there is.
+/// Builds the desired stack of a call, based on the current one.
 fn wanted(form: &Form, current: Option<&Stack>) -> Result<WantedStack, Refusal> {
     let previous = current.filter(|_| form.get("UsePreviousTemplate") == Some("true"));
     let body = previous.map_or_else(|| body_of(form), |stack| Ok(stack.template.as_str()))?;
@@ -173,7 +173,7 @@ fn wanted(form: &Form, current: Option<&Stack>) -> Result<WantedStack, Refusal> 
     Ok(WantedStack { template: body.to_owned(), parameters, tags })
 }
 
-/// Returns the changes from the stack to `wanted`; `None` when there are none.
+/// Returns the changes from the stack to `wanted`; `None` if there are none.
 fn difference(stack: &Stack, wanted: &WantedStack, exports: &Exports) -> Result<Option<Vec<PlannedChange>>, Refusal> {
     let template = parsed(&wanted.template)?;
     let scope = TemplateScope {
@@ -215,7 +215,7 @@ async fn create(cloud: &LocalCloud, stacks: &mut Vec<Stack>, form: &Form) -> Res
     Ok(result)
 }
 
-/// A stack that can be updated, with what others export.
+/// Finds a stack that can be updated, with the exports of the others.
 fn updatable<'a>(stacks: &'a mut [Stack], name: &str) -> Result<(&'a mut Stack, Exports), Refusal> {
     let but = existing(stacks, name)?.id.clone();
     let exports = exports(stacks, &but);
@@ -239,7 +239,7 @@ async fn update(cloud: &LocalCloud, stacks: &mut [Stack], form: &Form) -> Result
 }
 
 async fn delete(cloud: &LocalCloud, stacks: &mut [Stack], form: &Form) -> Result<Xml, Refusal> {
-    // One that there is not is deleted.
+    // Deleting a stack that does not exist succeeds.
     if let Ok(stack) = existing(stacks, form.need("StackName")?) {
         if stack.is_protected {
             let problem = format!("Stack [{}] cannot be deleted while TerminationProtection is enabled", stack.name);
@@ -275,7 +275,7 @@ fn create_change_set(stacks: &mut Vec<Stack>, form: &Form) -> Result<Xml, Refusa
     Ok(Xml::fields([("Id", Some(Xml::text(arn))), ("StackId", Some(Xml::text(&stack.id)))]))
 }
 
-/// A change set by its id, or by its name and its stack's.
+/// Finds a change set by its id, or by its name and its stack's.
 fn change_set<'a>(stacks: &'a [Stack], form: &Form) -> Result<(&'a Stack, &'a StoredChangeSet), Refusal> {
     let (name, stack) = (form.need("ChangeSetName")?, form.get("StackName"));
     let mut all = stacks.iter().flat_map(|stack| stack.change_sets.iter().map(move |set| (stack, set)));
@@ -312,7 +312,7 @@ fn delete_change_set(stacks: &mut [Stack], form: &Form) -> Result<Xml, Refusal> 
     Ok(Xml::Fields(Vec::new()))
 }
 
-/// The stack that a local stack has from its start: what `deploy` makes of the default options.
+/// Creates the stack with which a local stack starts: the result of `deploy` with the default options.
 pub(super) async fn create_own(
     cloud: &LocalCloud,
     parameters: resolve::StackParameters,

@@ -1,4 +1,4 @@
-//! Custom resources: asking a function, and its answer to the URL that it is given.
+//! Custom resources: invokes a function, which sends its answer to a given URL.
 
 use std::{
     collections::HashMap,
@@ -17,17 +17,17 @@ use super::{
     stack::Resource,
 };
 
-/// The path that answers are sent to.
+/// The path to which answers are sent.
 pub(super) const PATH: &str = "/_zae/response/{token}";
-/// Time to wait for one once the function has returned.
+/// Time to wait for an answer after the function has returned.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Questions that wait for their answers.
+/// Requests that wait for their answers.
 #[derive(Debug, Default)]
 pub(super) struct Answers(Mutex<HashMap<String, oneshot::Sender<Value>>>);
 
 impl Answers {
-    /// Hands an answer to whoever waits for it. Returns true if somebody does.
+    /// Passes an answer to the waiting request. Returns true if there is one.
     pub(super) fn take(&self, token: &str, answer: Value) -> bool {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
         waiting.is_some_and(|waiting| waiting.send(answer).is_ok())
@@ -44,7 +44,7 @@ impl Answers {
     }
 }
 
-/// Asks the function behind a resource to create, update or delete it.
+/// Invokes the function of a resource to create, update or delete it.
 pub(super) async fn ask(
     cloud: &LocalCloud,
     place: &ResourcePlace,
@@ -71,7 +71,7 @@ pub(super) async fn ask(
     let service = text(&resource.properties["ServiceToken"]);
     let function = match cloud.functions.get(&service) {
         Ok(function) => function,
-        // With the function, everything that it could remove is gone.
+        // If the function is gone, so is everything that it could remove.
         Err(_) if request == "Delete" => return Ok(Made::new(&*known.physical_id, [])),
         Err(problem) => return Err(problem.message),
     };
@@ -93,7 +93,7 @@ pub(super) async fn ask(
     Ok(Made { physical_id: text(&answer["PhysicalResourceId"]), attributes })
 }
 
-/// Properties as CloudFormation hands them on: every scalar is text.
+/// Converts properties as CloudFormation passes them: every scalar is text.
 fn as_text(value: &Value) -> Value {
     match value {
         Value::Object(object) => {

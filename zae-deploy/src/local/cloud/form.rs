@@ -10,7 +10,7 @@ impl Form {
         Self(form_urlencoded::parse(body).into_owned().collect())
     }
 
-    /// The value of a field; an empty one is none.
+    /// Returns the value of a field; an empty one counts as missing.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
@@ -19,7 +19,7 @@ impl Form {
         self.get(name).ok_or_else(|| Refusal::invalid(format!("'{name}' must not be null")))
     }
 
-    /// Returns true if the call has the field, though it may be empty.
+    /// Returns true if the call has the field, even if it is empty.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
@@ -29,7 +29,7 @@ impl Form {
         self.0.iter().any(|(name, _)| name.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member.")))
     }
 
-    /// A field of every member of a list, in order; one that a member lacks is `None`.
+    /// Returns one field of every member of a list, in order; `None` for members without it.
     pub(super) fn members<const N: usize>(&self, list: &str, fields: [&str; N]) -> Vec<[Option<&str>; N]> {
         let any = |index: usize| {
             let start = format!("{list}.member.{index}");

@@ -1,4 +1,4 @@
-//! The functions of stacks: what is known of them, and running them in this process.
+//! The functions of stacks: their records, and running them in this process.
 
 use std::{
     collections::BTreeMap,
@@ -25,14 +25,14 @@ use crate::{
     package::Function as Known,
 };
 
-/// As long as the deployed function may take.
+/// Maximum duration, as deployed.
 const TIME: Duration = Duration::from_secs(300);
 
 /// A function of a stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct LocalFunction {
     pub(super) name: String,
-    /// As the template has them, or as they were changed since.
+    /// From the template, or as changed since.
     pub(super) properties: Value,
     pub(super) code_sha256: String,
     pub(super) code_size: usize,
@@ -45,12 +45,12 @@ impl LocalFunction {
         arn(&self.name)
     }
 
-    /// A variable of its environment.
+    /// Returns a variable of its environment.
     fn variable(&self, name: &str) -> Option<String> {
         self.properties["Environment"]["Variables"].get(name).map(text)
     }
 
-    /// The aggregator that does what this function would.
+    /// Creates the aggregator that is equivalent to this function.
     pub(super) fn aggregator(&self, cloud: &LocalCloud) -> Result<Aggregator, String> {
         let settings = Settings::from_environment(|name| self.variable(name)).map_err(|error| error.to_string())?;
         let table = StreamTable::new(cloud.client.clone(), &settings.table);
@@ -69,7 +69,7 @@ impl LocalFunction {
     }
 }
 
-/// The moment, as Lambda writes it.
+/// Returns the current time in Lambda's format.
 fn modified() -> String {
     now().replace('Z', "+0000")
 }
@@ -78,7 +78,7 @@ fn arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
 }
 
-/// The name in what callers call a function by: its name, its ARN, or part of that.
+/// Extracts the name from the identifiers by which a function can be called: its name, its ARN, or part of that.
 pub(super) fn name_of(called: &str) -> &str {
     called.split(':').skip_while(|part| *part != "function").nth(1).unwrap_or(called)
 }
@@ -106,7 +106,7 @@ impl LocalFunctions {
         found.ok_or_else(|| Refusal::new("ResourceNotFoundException", format!("Function not found: {}", arn(name))))
     }
 
-    /// Changes a function, and returns what it has become.
+    /// Changes a function, and returns its new state.
     pub(super) fn with(&self, called: &str, change: impl FnOnce(&mut LocalFunction)) -> Result<LocalFunction, Refusal> {
         self.get(called)?;
         let mut all = self.all();
@@ -116,12 +116,12 @@ impl LocalFunctions {
         Ok(function.clone())
     }
 
-    /// Gives a function new code, which is noted: it goes on running in this process.
+    /// Replaces a function's code, which is only recorded: it keeps running in this process.
     pub(super) fn update_code(&self, called: &str, code: &[u8]) -> Result<LocalFunction, Refusal> {
         self.with(called, |function| function.take_code(code))
     }
 
-    /// Makes a function of a template.
+    /// Creates a function from a template.
     pub(super) fn make(&self, cloud: &LocalCloud, place: &ResourcePlace, properties: &Value) -> Result<Made, String> {
         let name = properties["FunctionName"].as_str().unwrap_or_default().to_owned();
         if kind(&name).is_none() {
@@ -143,7 +143,7 @@ impl LocalFunctions {
         Ok(Made::new(&*name, [("Arn", arn(&name))]))
     }
 
-    /// Makes a function what its template says now. Its code stays if the template's has not changed.
+    /// Updates a function to its template. Its code stays if the template's has not changed.
     pub(super) fn change(
         &self,
         cloud: &LocalCloud,
@@ -169,7 +169,7 @@ impl LocalFunctions {
     }
 }
 
-/// The code that a template names.
+/// Returns the code that a template refers to.
 fn code(cloud: &LocalCloud, code: &Value) -> Result<Vec<u8>, String> {
     if let Some(inline) = code.get("ZipFile") {
         return Ok(text(inline).into_bytes());
@@ -180,7 +180,7 @@ fn code(cloud: &LocalCloud, code: &Value) -> Result<Vec<u8>, String> {
     })
 }
 
-/// The function of ours that one of that name is.
+/// Returns the function of this project with that name.
 fn kind(name: &str) -> Option<Known> {
     for (known, suffix) in [(Known::Aggregator, "-aggregator"), (Known::Provisioner, "-limits-provisioner")] {
         let stack = name.strip_suffix(suffix).and_then(|stack| StackName::new(stack).ok());
@@ -191,7 +191,7 @@ fn kind(name: &str) -> Option<Known> {
     None
 }
 
-/// Runs a function in this process; the error is what it threw.
+/// Runs a function in this process; the error is the exception it raised.
 pub(super) async fn run(cloud: &LocalCloud, function: &LocalFunction, mut event: Value) -> Result<Value, String> {
     match kind(&function.name) {
         Some(Known::Aggregator) => {
@@ -199,7 +199,7 @@ pub(super) async fn run(cloud: &LocalCloud, function: &LocalFunction, mut event:
             Ok(function.aggregator(cloud)?.process(records, None).await.to_json())
         }
         Some(Known::Provisioner) => {
-            // The function's own environment fills in for a silent event.
+            // The function's own environment provides what the event omits.
             if let (Some(table), Some(event)) = (function.variable("TABLE_NAME"), event.as_object_mut()) {
                 event.entry("table_name").or_insert_with(|| table.clone().into());
                 if let Some(properties) = event.get_mut("ResourceProperties").and_then(Value::as_object_mut) {

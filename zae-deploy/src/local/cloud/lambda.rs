@@ -34,7 +34,7 @@ pub(super) fn routes() -> Router<Arc<LocalCloud>> {
 
 type CloudState = State<Arc<LocalCloud>>;
 
-/// A refusal as Lambda makes it.
+/// A refusal in Lambda's format.
 struct Refused(Refusal);
 
 impl From<Refusal> for Refused {
@@ -58,7 +58,7 @@ fn read(body: &[u8]) -> Result<Value, Refusal> {
     })
 }
 
-/// A function's configuration. It is ready at once, as nothing has to start.
+/// Formats a function's configuration. It is ready immediately, because nothing has to start.
 fn shown(function: &LocalFunction) -> Value {
     let property = |name: &str| function.properties.get(name).cloned();
     let number = |name: &str, default: u64| match property(name) {
@@ -88,7 +88,7 @@ fn shown(function: &LocalFunction) -> Value {
             configuration[name] = value;
         }
     }
-    // The template's placeholder is not what runs here.
+    // The template's placeholder is not the code that runs here.
     if function.properties["Code"]["ZipFile"].is_string() && configuration["Handler"] == "index.handler" {
         configuration["Runtime"] = "provided.al2023".into();
         configuration["Handler"] = "bootstrap".into();

@@ -1,6 +1,5 @@
-//! The services beside DynamoDB that the commands on stacks call, for the stacks of this process: CloudFormation,
-//! Lambda, S3, STS and tagging. There is one account and one region, and what is asked for is done when the call
-//! returns.
+//! The services other than DynamoDB that the stack commands call, for the stacks of this process: CloudFormation,
+//! Lambda, S3, STS and tagging. There is one account and one region, and operations are complete when the call returns.
 
 mod buckets;
 mod cloudformation;
@@ -61,14 +60,14 @@ use super::{
 };
 use crate::{advice::NOT_LOCAL, provisioner};
 
-/// The account of everything here, which is the embedded database's.
+/// The account of all resources, which is the embedded database's.
 const ACCOUNT: &str = "000000000000";
 
-/// The stack that is there from the start.
+/// The stack that exists from the start.
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     pub(super) stack: StackName,
-    /// The folder of its archive's objects; without one, they are in the bucket's own folder.
+    /// The folder of its archive's objects; by default the bucket's own folder.
     pub(super) archive: Option<PathBuf>,
 }
 
@@ -96,7 +95,7 @@ struct Mapping {
     task: AbortHandle,
 }
 
-/// The state that is kept beside kept data.
+/// The state that is stored beside persistent data.
 #[derive(Default, Deserialize, Serialize)]
 struct Kept {
     stacks: Vec<Stack>,
@@ -104,10 +103,10 @@ struct Kept {
 }
 
 impl LocalCloud {
-    /// The stacks over `database`; those of an earlier run, where its data was kept.
+    /// Opens the stacks over `database`; with those of an earlier run if its data was kept.
     ///
     /// # Errors
-    /// When what was kept cannot be read.
+    /// If the stored state cannot be read.
     pub(super) fn open(
         database: Database,
         client: aws_sdk_dynamodb::Client,
@@ -145,10 +144,10 @@ impl LocalCloud {
         Ok(cloud)
     }
 
-    /// Forgets what was kept beside data that is gone.
+    /// Removes the state of a previous run if its data is gone.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// If it cannot be removed.
     pub(super) fn forget_unless(data: &FilePath) -> io::Result<()> {
         if data.exists() {
             return Ok(());
@@ -159,10 +158,10 @@ impl LocalCloud {
         }
     }
 
-    /// Goes on with what was kept, and makes the own stack if it is missing.
+    /// Resumes the stored stacks, and creates this process's own stack if it is missing.
     ///
     /// # Errors
-    /// The reason why its resources cannot be made.
+    /// The reason why its resources cannot be created.
     pub(super) async fn begin(
         &self,
         parameters: BTreeMap<String, String>,
@@ -182,12 +181,12 @@ impl LocalCloud {
         cloudformation::create_own(self, parameters, tags).await.map_err(|problem| problem.message)
     }
 
-    /// Ends what reads streams.
+    /// Stops reading streams.
     pub(super) fn stop(&self) {
         self.lock_mappings().values().for_each(|mapping| mapping.task.abort());
     }
 
-    /// Keeps what is known beside kept data.
+    /// Stores the state beside persistent data.
     fn save(&self, stacks: &[Stack]) {
         let Data::File(file) = &self.data else { return };
         let kept = Kept { stacks: stacks.to_vec(), functions: self.functions.list() };
@@ -198,7 +197,7 @@ impl LocalCloud {
         }
     }
 
-    /// The same, for callers that do not look at stacks.
+    /// Stores the state, for callers that have not locked the stacks.
     async fn save_now(&self) {
         self.save(&self.stacks.lock().await);
     }
@@ -211,7 +210,7 @@ impl LocalCloud {
         self.lock_mappings().clone()
     }
 
-    /// Lets a function read a table's stream, as the properties of the mapping say.
+    /// Connects a function to a table's stream, according to the properties of the mapping.
     fn map_stream(&self, id: &str, properties: &serde_json::Value) -> Result<(), String> {
         let source = text(&properties["EventSourceArn"]);
         let function = functions::name_of(&text(&properties["FunctionName"])).to_owned();
@@ -232,7 +231,7 @@ impl LocalCloud {
         Ok(())
     }
 
-    /// Lets a function that has changed go on as it is now.
+    /// Restarts the stream mappings of a changed function.
     fn remap_streams(&self, function: &str) -> Result<(), String> {
         for (id, mapping) in self.mappings() {
             if mapping.function == function {
@@ -249,7 +248,7 @@ impl LocalCloud {
     }
 }
 
-/// The services that are told by their paths.
+/// Routes the services that have paths of their own.
 pub(super) fn routes(cloud: Arc<LocalCloud>) -> Router {
     let answers = Router::new().route(custom::PATH, put(answered));
     answers.merge(lambda::routes()).merge(s3::routes()).with_state(cloud)
@@ -260,7 +259,7 @@ async fn answered(State(cloud): State<Arc<LocalCloud>>, Path(token): Path<String
     if cloud.answers.take(&token, answer) { StatusCode::OK } else { StatusCode::FORBIDDEN }
 }
 
-/// Answers a call of the query protocol: CloudFormation's, or the one of STS.
+/// Answers a call of the query protocol: CloudFormation or STS.
 pub(super) async fn query(cloud: Arc<LocalCloud>, body: &[u8]) -> Response {
     let form = Form::read(body);
     match (form.get("Version"), form.get("Action")) {
@@ -270,7 +269,7 @@ pub(super) async fn query(cloud: Arc<LocalCloud>, body: &[u8]) -> Response {
     }
 }
 
-/// Answers a call of a JSON protocol that is not DynamoDB's, or S3's for its buckets; `None` for what is DynamoDB's.
+/// Answers a call of another JSON protocol than DynamoDB's, or S3's for its buckets; `None` for DynamoDB's.
 pub(super) async fn other(cloud: &LocalCloud, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if header("authorization").is_some_and(|credentials| credentials.contains("/s3/")) {

@@ -16,7 +16,7 @@ use super::{
 /// The exports of other stacks, by name.
 pub(super) type Exports = BTreeMap<String, String>;
 
-/// A resource that could not be made what it shall be.
+/// A resource that could not be brought to its desired state.
 struct Failure {
     logical_id: String,
     reason: String,
@@ -32,7 +32,7 @@ impl Stack {
     }
 }
 
-/// Makes everything that the stack declares, or nothing.
+/// Creates everything that the stack declares, or nothing.
 pub(super) async fn create(cloud: &LocalCloud, stack: &mut Stack, exports: &Exports) {
     stack.become_status("CREATE_IN_PROGRESS", Some("User Initiated"));
     let wanted = stack.wanted();
@@ -47,7 +47,7 @@ pub(super) async fn create(cloud: &LocalCloud, stack: &mut Stack, exports: &Expo
     stack.become_status(if left.is_empty() { "ROLLBACK_COMPLETE" } else { "ROLLBACK_FAILED" }, None);
 }
 
-/// Makes the stack what is wanted, or leaves it as it is.
+/// Brings the stack to its desired state, or leaves it unchanged.
 pub(super) async fn update(cloud: &LocalCloud, stack: &mut Stack, wanted: WantedStack, exports: &Exports) {
     let before = stack.wanted();
     stack.updated = Some(now());
@@ -69,7 +69,7 @@ pub(super) async fn update(cloud: &LocalCloud, stack: &mut Stack, wanted: Wanted
     }
 }
 
-/// Removes all that the stack has, but for what its template retains.
+/// Removes all resources of the stack, except those that its template retains.
 pub(super) async fn delete(cloud: &LocalCloud, stack: &mut Stack) {
     stack.become_status("DELETE_IN_PROGRESS", Some("User Initiated"));
     let left = remove_all(cloud, stack, Keep::Retained).await;
@@ -82,14 +82,14 @@ pub(super) async fn delete(cloud: &LocalCloud, stack: &mut Stack) {
     }
 }
 
-/// The resources to leave when all is removed.
+/// The resources to keep when all others are removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     Nothing,
     Retained,
 }
 
-/// Removes resources, the youngest first. Returns those that could not be removed.
+/// Removes resources, the latest first. Returns those that could not be removed.
 async fn remove_all(cloud: &LocalCloud, stack: &mut Stack, keep: Keep) -> Vec<String> {
     let names: Vec<String> = stack.resources.iter().rev().map(|resource| resource.logical_id.clone()).collect();
     let mut left = Vec::new();
@@ -105,7 +105,7 @@ async fn remove_all(cloud: &LocalCloud, stack: &mut Stack, keep: Keep) -> Vec<St
     left
 }
 
-/// Removes a resource that the template has no more.
+/// Removes a resource that the template no longer contains.
 async fn remove(cloud: &LocalCloud, stack: &mut Stack, name: &str) -> Result<(), Failure> {
     let Some(at) = stack.resources.iter().position(|resource| resource.logical_id == name) else { return Ok(()) };
     let old = stack.resources[at].clone();
@@ -125,7 +125,7 @@ async fn remove(cloud: &LocalCloud, stack: &mut Stack, name: &str) -> Result<(),
     }
 }
 
-/// A scope but for the resources, which change on the way.
+/// A scope without the resources, which change during the operation.
 struct FixedScope<'a> {
     template: &'a Value,
     stack: (&'a str, &'a str),
@@ -140,7 +140,7 @@ impl FixedScope<'_> {
     }
 }
 
-/// Adds, changes and removes resources until the stack has what is wanted.
+/// Adds, changes and removes resources until the stack has its desired state.
 async fn reach(cloud: &LocalCloud, stack: &mut Stack, wanted: &WantedStack, exports: &Exports) -> Result<(), Failure> {
     let whole = |problem: Refusal, stack: &Stack| Failure { logical_id: stack.name.clone(), reason: problem.message };
     let template = template::parse(&wanted.template).map_err(|reason| whole(Refusal::invalid(reason), stack))?;
@@ -177,7 +177,7 @@ async fn reach(cloud: &LocalCloud, stack: &mut Stack, wanted: &WantedStack, expo
     Ok(())
 }
 
-/// Makes or changes one resource, and notes how that went.
+/// Creates or changes one resource, and records the outcome.
 async fn bring(
     cloud: &LocalCloud,
     stack: &mut Stack,
@@ -212,7 +212,7 @@ async fn bring(
             return Err(reason);
         }
     }
-    // Another id means another resource; the old one has nobody who knows it any more.
+    // A different id means a different resource, so the old one is no longer referenced.
     match old.filter(|old| old.physical_id != new.physical_id) {
         Some(old) => resources::remove(cloud, place, &old).await,
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! The resources that a template declares, and their differences from those of a stack.
+//! The resources declared in a template, and their differences from those of a stack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,16 +27,16 @@ const FIXED: [(&str, &[&str]); 10] = [
     ("AWS::Lambda::EventSourceMapping", &["EventSourceArn", "StartingPosition"]),
 ];
 
-/// A resource as a template has it.
+/// A resource in a template.
 pub(super) struct DeclaredResource {
     pub(super) logical_id: String,
     pub(super) kind: String,
-    /// With functions in them.
+    /// With unresolved functions.
     pub(super) properties: Value,
     pub(super) is_retained: bool,
 }
 
-/// The resources of the template, each after those that it refers to.
+/// Returns the resources of the template, each after those it refers to.
 pub(super) fn declared(scope: &TemplateScope<'_>) -> Result<Vec<DeclaredResource>, Refusal> {
     let mut left = Vec::new();
     for (logical_id, resource) in scope.template["Resources"].as_object().into_iter().flatten() {
@@ -68,7 +68,7 @@ pub(super) fn declared(scope: &TemplateScope<'_>) -> Result<Vec<DeclaredResource
     Ok(ordered)
 }
 
-/// The template's outputs.
+/// Returns the template's outputs.
 pub(super) fn outputs(scope: &TemplateScope<'_>) -> Result<Vec<StackOutput>, Refusal> {
     let mut outputs = Vec::new();
     for (key, output) in scope.template["Outputs"].as_object().into_iter().flatten() {
@@ -147,7 +147,7 @@ pub(super) fn change(
     })
 }
 
-/// Returns true if a resource has a name of its own in the template, which no second one can have beside it.
+/// Returns true if the template sets the resource's name, which no second resource can have at the same time.
 pub(super) fn is_named(kind: &str, properties: &Value) -> bool {
     let name = FIXED.iter().find(|(known, _)| *known == kind).and_then(|(_, fixed)| fixed.first());
     name.is_some_and(|name| name.ends_with("Name") && properties.get(name).is_some())

@@ -1,4 +1,4 @@
-//! The reason for refusing a call, in the words and codes of AWS.
+//! The refusal of a call, with AWS's message and code.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A template's values for given parameters: conditions and functions.
+//! Resolves a template for given parameters: conditions and functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::local::ports::REGION;
 
 pub(super) type StackParameters = BTreeMap<String, String>;
 
-/// Stands for a value that only making a resource will tell.
+/// Stands for a value that is only known once its resource is created.
 const LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
 /// The values that functions refer to.
@@ -22,7 +22,7 @@ pub(super) struct TemplateScope<'a> {
     pub(super) exports: &'a BTreeMap<String, String>,
 }
 
-/// The values of a template's parameters: given ones, those that the stack has where `previous` names them, and
+/// Returns the values of a template's parameters: given ones, those of the stack if `previous` contains them, and
 /// defaults.
 pub(super) fn parameters(
     template: &Value,
@@ -58,19 +58,19 @@ pub(super) fn parameters(
     Ok(values)
 }
 
-/// A scalar as text, as CloudFormation hands it on.
+/// Converts a scalar to text, as CloudFormation passes it.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The function that a value is, with its argument.
+/// Returns the function in a value, with its argument.
 fn function(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (name, argument) = object.iter().next()?;
     (name == "Ref" || name.starts_with("Fn::")).then_some((name, argument))
 }
 
-/// The names of resources that a value, or a resource with its `DependsOn`, refers to.
+/// Collects the names of resources to which a value, or a resource with its `DependsOn`, refers.
 pub(super) fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
@@ -126,7 +126,7 @@ impl TemplateScope<'_> {
         Ok(self.value(value)?.as_ref().map(text).unwrap_or_default())
     }
 
-    /// The value with its functions resolved; `None` for `AWS::NoValue`.
+    /// Returns the value with its functions resolved; `None` for `AWS::NoValue`.
     pub(super) fn value(&self, value: &Value) -> Result<Option<Value>, Refusal> {
         if let Some((name, argument)) = function(value) {
             return self.call(name, argument);
@@ -214,7 +214,7 @@ impl TemplateScope<'_> {
         self.made(resource, |made| made.attributes.get(attribute).cloned())
     }
 
-    /// Something of a resource; of one that has not been made, what stands for it.
+    /// Returns an attribute of a resource; a placeholder if it has not been created yet.
     fn made(&self, name: &str, of: impl Fn(&Resource) -> Option<String>) -> Result<String, Refusal> {
         let missing = || {
             Refusal::invalid(format!(

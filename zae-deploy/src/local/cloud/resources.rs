@@ -1,4 +1,4 @@
-//! Resources by their kind: the table, its functions and buckets are made, the rest is noted.
+//! Resources by type: the table, its functions and buckets are created, the others are only recorded.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use ulid::Ulid;
 use super::{ACCOUNT, LocalCloud, custom, resolve::text, stack::Resource, table};
 use crate::local::ports::REGION;
 
-/// The stack that a resource is made for.
+/// The stack to which a resource belongs.
 #[derive(Clone, Debug)]
 pub(super) struct ResourcePlace {
     pub(super) stack: String,
@@ -16,7 +16,7 @@ pub(super) struct ResourcePlace {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// A resource that was made: its id, and the attributes that can be asked of it.
+/// A created resource: its id, and its attributes.
 pub(super) struct Made {
     pub(super) physical_id: String,
     pub(super) attributes: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ impl Made {
     }
 }
 
-/// Makes a resource.
+/// Creates a resource.
 pub(super) async fn make(cloud: &LocalCloud, place: &ResourcePlace, new: &Resource) -> Result<Made, String> {
     match new.kind.as_str() {
         "AWS::DynamoDB::Table" => table::make(cloud, place, &new.properties).await,
@@ -55,7 +55,7 @@ pub(super) async fn make(cloud: &LocalCloud, place: &ResourcePlace, new: &Resour
     }
 }
 
-/// Makes an existing resource what it shall be.
+/// Updates an existing resource to its desired state.
 pub(super) async fn change(
     cloud: &LocalCloud,
     place: &ResourcePlace,
@@ -79,7 +79,7 @@ pub(super) async fn change(
     }
 }
 
-/// Removes a resource; one that is gone is removed.
+/// Removes a resource; succeeds if it is already gone.
 pub(super) async fn remove(cloud: &LocalCloud, place: &ResourcePlace, old: &Resource) -> Result<(), String> {
     match old.kind.as_str() {
         "AWS::DynamoDB::Table" => table::remove(cloud, &old.physical_id).await,
@@ -109,13 +109,13 @@ fn bucket(name: &str) -> Made {
     Made::new(name, [("Arn", arn), ("DomainName", format!("{name}.s3.amazonaws.com"))])
 }
 
-/// A name for what the template gives none.
+/// Generates a name for a resource without one in the template.
 fn generated(place: &ResourcePlace, logical_id: &str) -> String {
     let random = Ulid::new().to_string();
     format!("{}-{logical_id}-{}", place.stack, &random[random.len() - 12..])
 }
 
-/// Kinds that are noted and shown, and do nothing here: the property with the name, and the ARN.
+/// Types that are recorded and shown but do nothing here: the property with the name, and the ARN.
 const NOTED: [(&str, &str, &str); 14] = [
     ("AWS::IAM::Role", "RoleName", "arn:aws:iam::{account}:role/{name}"),
     ("AWS::IAM::ManagedPolicy", "ManagedPolicyName", "arn:aws:iam::{account}:policy/{name}"),

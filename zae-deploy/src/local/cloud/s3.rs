@@ -80,7 +80,7 @@ async fn bucket(
     done.unwrap_or_else(|problem| refuse(&method, &problem))
 }
 
-/// Answers which buckets there are.
+/// Lists the buckets.
 pub(super) fn buckets(cloud: &LocalCloud) -> Response {
     let buckets = cloud.buckets.names().into_iter().map(|name| {
         let fields = vec![("Name", Xml::text(name)), ("CreationDate", Xml::text("1970-01-01T00:00:00.000Z"))];
@@ -178,8 +178,8 @@ fn date(object: &Object) -> String {
     modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// The content of a body that was sent in signed chunks: a length in hexadecimal digits, the chunk, and so on until an
-/// empty one.
+/// Extracts the content of a body that was sent in signed chunks: a length in hexadecimal digits, the chunk, and so on
+/// until an empty one.
 fn unchunk(mut body: &[u8]) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Stacks in the form that CloudFormation's API shows them.
+//! Formats stacks as CloudFormation's API does.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ pub(super) fn event(stack: &Stack, event: &Event) -> Xml {
     ])
 }
 
-/// A resource, with its time under the name that the call has for it.
+/// Formats a resource, with its time under the call's name for it.
 pub(super) fn resource(stack: &Stack, resource: &Resource, time: &'static str) -> Xml {
     Xml::fields([
         ("StackName", text(&stack.name)),

@@ -12,7 +12,7 @@ use crate::local::ports::REGION;
 
 const STACK: &str = "AWS::CloudFormation::Stack";
 
-/// A stack, also one that was deleted.
+/// A stack, possibly deleted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Stack {
     pub(super) id: String,
@@ -25,15 +25,15 @@ pub(super) struct Stack {
     pub(super) created: String,
     pub(super) updated: Option<String>,
     pub(super) is_protected: bool,
-    /// In the order in which they were made.
+    /// In the order of creation.
     pub(super) resources: Vec<Resource>,
     pub(super) outputs: Vec<StackOutput>,
-    /// The oldest first.
+    /// Oldest first.
     pub(super) events: Vec<Event>,
     pub(super) change_sets: Vec<StoredChangeSet>,
 }
 
-/// A resource that was made.
+/// A created resource.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Resource {
     pub(super) logical_id: String,
@@ -66,7 +66,7 @@ pub(super) struct Event {
     pub(super) reason: Option<String>,
 }
 
-/// The state that a stack shall reach.
+/// The desired state of a stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct WantedStack {
     pub(super) template: String,
@@ -80,7 +80,7 @@ pub(super) struct StoredChangeSet {
     pub(super) name: String,
     pub(super) created: String,
     pub(super) changes: Vec<PlannedChange>,
-    /// The reason why it cannot be carried out.
+    /// The reason why it cannot be executed.
     pub(super) failure: Option<String>,
     pub(super) wanted: WantedStack,
 }
@@ -103,7 +103,7 @@ pub(super) enum PlannedAction {
     Remove,
 }
 
-/// The moment, as AWS writes it.
+/// Returns the current time in AWS's format.
 pub(super) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
@@ -137,7 +137,7 @@ impl Stack {
         self.id == name || (self.name == name && !self.is_deleted())
     }
 
-    /// Moves the stack to `status` and notes that.
+    /// Sets the stack's status to `status` and records the event.
     pub(super) fn become_status(&mut self, status: &str, reason: Option<&str>) {
         status.clone_into(&mut self.status);
         self.reason = reason.map(str::to_owned);
@@ -145,7 +145,7 @@ impl Stack {
         self.note((&name, &id, STACK), status, reason);
     }
 
-    /// Notes what happened to a resource: its name in the template, its id, its type.
+    /// Records an event of a resource: its name in the template, its id, its type.
     pub(super) fn note(
         &mut self,
         (logical_id, physical_id, kind): (&str, &str, &str),
@@ -163,7 +163,7 @@ impl Stack {
         });
     }
 
-    /// A resource by its name in the template.
+    /// Returns a resource by its name in the template.
     pub(super) fn resource(&self, logical_id: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.logical_id == logical_id)
     }

@@ -1,4 +1,4 @@
-//! STS's answer to the question who is calling: whoever is logged in here.
+//! STS's answer to `GetCallerIdentity`: the user who is logged in here.
 
 use axum::response::Response;
 

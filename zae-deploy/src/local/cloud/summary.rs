@@ -1,4 +1,4 @@
-//! The declarations of a template, which CloudFormation tells before anything is made of it.
+//! Summaries of templates, which CloudFormation returns without creating anything.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ fn resources(template: &Value) -> impl Iterator<Item = &Value> {
     template["Resources"].as_object().into_iter().flatten().map(|(_, resource)| resource)
 }
 
-/// The answer to `GetTemplateSummary`.
+/// Builds the response to `GetTemplateSummary`.
 pub(super) fn summary(template: &Value) -> Xml {
     let kinds = resources(template).filter_map(|resource| resource["Type"].as_str()).map(Xml::text);
     Xml::fields([
@@ -26,7 +26,7 @@ pub(super) fn summary(template: &Value) -> Xml {
     ])
 }
 
-/// The answer to `ValidateTemplate` about a template that could be read.
+/// Builds the response to `ValidateTemplate` for a valid template.
 pub(super) fn validation(template: &Value) -> Xml {
     Xml::fields([
         ("Parameters", Some(Xml::Members(parameters(template)))),
@@ -57,7 +57,7 @@ fn parameters(template: &Value) -> Vec<Xml> {
         .collect()
 }
 
-/// Scalars as CloudFormation writes them, all of them text.
+/// Formats scalars as CloudFormation does, all of them as text.
 fn text(value: &Value) -> Option<Xml> {
     match value {
         Value::Null | Value::Array(_) | Value::Object(_) => None,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::local::position::Position;
 
-/// The properties that DynamoDB's own CreateTable has by the same name and in the same form.
+/// The properties that have the same name and form in DynamoDB's own CreateTable.
 const SAME: [&str; 6] = [
     "AttributeDefinitions",
     "BillingMode",
@@ -36,7 +36,7 @@ pub(super) async fn make(cloud: &LocalCloud, place: &ResourcePlace, properties: 
     let properties = properties.clone();
     work(cloud, move |database| {
         match database.create_table(read(request.into())?) {
-            // Data of an earlier run, kept without its stack.
+            // The data of an earlier run was kept without its stack.
             Err(DynoxideError::ResourceInUseException(_)) if is_own => {}
             result => drop(result?),
         }
@@ -101,12 +101,12 @@ fn read<T: DeserializeOwned>(request: Value) -> Result<T, DynoxideError> {
     serde_json::from_value(request).map_err(|error| DynoxideError::ValidationException(error.to_string()))
 }
 
-/// CloudFormation takes booleans as text, too.
+/// CloudFormation also accepts booleans as text.
 fn is_on(value: &Value) -> bool {
     *value == Value::Bool(true) || value == "true"
 }
 
-/// The stack's tags, and those of the template, which win.
+/// Returns the stack's tags and those of the template, which take precedence.
 fn tags(place: &ResourcePlace, properties: &Value) -> Value {
     let own = properties["Tags"].as_array().into_iter().flatten().cloned();
     let has = |key: &str| own.clone().any(|tag| tag["Key"] == key);
@@ -120,7 +120,7 @@ fn expire(database: &Database, name: &str, properties: &Value) -> Result<(), Dyn
     let specification = json!({ "AttributeName": attribute, "Enabled": is_on(&ttl["Enabled"]) });
     let request = json!({ "TableName": name, "TimeToLiveSpecification": specification });
     match database.update_time_to_live(read(request)?) {
-        // It is as it shall be.
+        // It already has its desired state.
         Err(DynoxideError::ValidationException(message)) if message.contains("already") => Ok(()),
         result => result.map(drop),
     }

@@ -1,4 +1,4 @@
-//! The tagging service: which stacks have a tag.
+//! The tagging service: finds the stacks with a tag.
 
 use axum::{
     http::header::CONTENT_TYPE,
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::LocalCloud;
 
-/// Prefix of the service's calls.
+/// Prefix of the service's operations.
 pub(super) const TARGET: &str = "ResourceGroupsTaggingAPI_20170126.";
 
-/// Answers `GetResources` for stacks, which are the resources here that have tags of their own.
+/// Answers `GetResources` for stacks, the only resources here that have tags of their own.
 pub(super) async fn resources(cloud: &LocalCloud, body: &[u8]) -> Response {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let kinds = asked["ResourceTypeFilters"].as_array().map(Vec::as_slice).unwrap_or_default();

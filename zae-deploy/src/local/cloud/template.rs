@@ -1,4 +1,4 @@
-//! Templates as CloudFormation takes them, JSON or YAML, with every function in its long form.
+//! Templates in CloudFormation's formats, JSON or YAML, with every function in its long form.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::{
 use serde_json::{Map, Number, Value, json};
 use serde_saphyr::Tagged;
 
-/// Reads a template.
+/// Parses a template.
 ///
 /// # Errors
-/// The reader's words on text that is neither JSON nor YAML, or no template.
+/// The parser's message if the text is neither JSON nor YAML, or not a template.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
     let read: Result<TemplateNode, _> = serde_saphyr::from_str(text);
     let TemplateNode(template) = read.map_err(|error| error.to_string())?;

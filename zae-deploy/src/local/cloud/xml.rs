@@ -1,4 +1,4 @@
-//! The XML that the query and REST services of AWS answer with.
+//! The XML responses of AWS's query and REST services.
 
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
@@ -19,7 +19,7 @@ impl Xml {
         Self::Text(text.into())
     }
 
-    /// An element for each of `pairs` that has a value.
+    /// Creates an element for each of `pairs` that has a value.
     pub(super) fn fields(pairs: impl IntoIterator<Item = (&'static str, Option<Xml>)>) -> Self {
         Self::Fields(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
@@ -46,14 +46,14 @@ fn escape(text: &str, out: &mut String) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // XML has no way to say these.
+            // XML cannot represent these.
             c if c.is_control() && !matches!(c, '\n' | '\t' | '\r') => out.push('?'),
             c => out.push(c),
         }
     }
 }
 
-/// A document with one root element.
+/// Builds a document with one root element.
 pub(super) fn document(root: &str, namespace: &str, content: &Xml) -> Response {
     let mut text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{namespace}\">");
     content.write(&mut text);
@@ -61,7 +61,7 @@ pub(super) fn document(root: &str, namespace: &str, content: &Xml) -> Response {
     ([(CONTENT_TYPE, "text/xml")], text).into_response()
 }
 
-/// The answer of a query service to `action`.
+/// Builds a query service's response to `action`.
 pub(super) fn answer(action: &str, namespace: &str, result: &Xml) -> Response {
     let mut content = String::new();
     element(&format!("{action}Result"), result, &mut content);
@@ -70,7 +70,7 @@ pub(super) fn answer(action: &str, namespace: &str, result: &Xml) -> Response {
     ([(CONTENT_TYPE, "text/xml")], text).into_response()
 }
 
-/// A refusal of a query service.
+/// Builds a query service's refusal.
 pub(super) fn refusal(code: &str, message: &str) -> Response {
     let error = [("Type", Xml::text("Sender")), ("Code", Xml::text(code)), ("Message", Xml::text(message))];
     let mut content = String::new();

@@ -1,8 +1,8 @@
-//! Choosing options.
+//! The builder of options.
 
 use super::{IndexProjection, NameFormat, OptionError, Recovery, Set, StackOptions, check};
 
-/// Chooses [`StackOptions`]; [`build`](Self::build) checks them.
+/// Builder of [`StackOptions`]; [`build`](Self::build) validates them.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct StackOptionsBuilder {
@@ -12,20 +12,20 @@ pub struct StackOptionsBuilder {
 }
 
 impl StackOptionsBuilder {
-    /// The windows of usage snapshots, separated by commas: `hourly`, `daily`, `monthly`.
+    /// Sets the windows of usage snapshots, separated by commas: `hourly`, `daily`, `monthly`.
     pub fn snapshot_windows(mut self, windows: impl Into<String>) -> Self {
         self.set.snapshot_windows = Some(windows.into());
         self
     }
 
-    /// Days after which usage snapshots expire, 1 to 3650.
+    /// Sets the days after which usage snapshots expire, 1 to 3650.
     pub fn usage_retention_days(mut self, days: u32) -> Self {
         self.set.usage_retention_days = Some(days);
         self
     }
 
-    /// Days after which audit events of the namespace `default` expire, 1 to 36500. Kept in the table, not in the
-    /// stack.
+    /// Sets the days after which audit events of the namespace `default` expire, 1 to 36500. Stored in the table, not
+    /// in the stack.
     pub fn audit_retention_days(mut self, days: u32) -> Self {
         self.set.audit_retention_days = Some(days);
         self
@@ -43,31 +43,32 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Point-in-time recovery of the table, for this many days back: 1 to 35.
+    /// Enables point-in-time recovery of the table, for this many days back: 1 to 35.
     pub fn pitr_recovery_days(mut self, days: u32) -> Self {
         self.set.recovery = Some(Recovery::Days(days));
         self
     }
 
-    /// No point-in-time recovery of the table.
+    /// Disables point-in-time recovery of the table.
     pub fn no_pitr(mut self) -> Self {
         self.set.recovery = Some(Recovery::Off);
         self
     }
 
-    /// Days that logs of the functions are kept: one of [`LOG_RETENTION_DAYS`](crate::stack::LOG_RETENTION_DAYS).
+    /// Sets the days that logs of the functions are kept: one of
+    /// [`LOG_RETENTION_DAYS`](crate::stack::LOG_RETENTION_DAYS).
     pub fn log_retention_days(mut self, days: u32) -> Self {
         self.set.log_retention_days = Some(days);
         self
     }
 
-    /// Timeout of the aggregator in seconds, 1 to 900.
+    /// Sets the timeout of the aggregator in seconds, 1 to 900.
     pub fn lambda_timeout(mut self, seconds: u32) -> Self {
         self.set.lambda_timeout = Some(seconds);
         self
     }
 
-    /// Memory of the aggregator in MB, 128 to 3008.
+    /// Sets the memory of the aggregator in MB, 128 to 3008.
     pub fn lambda_memory(mut self, megabytes: u32) -> Self {
         self.set.lambda_memory = Some(megabytes);
         self
@@ -97,31 +98,33 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// The ARN of the SNS topic that alarms notify; empty for none.
+    /// Sets the ARN of the SNS topic that alarms notify; empty for none.
     pub fn alarm_sns_topic(mut self, arn: impl Into<String>) -> Self {
         self.set.alarm_sns_topic = Some(arn.into());
         self
     }
 
-    /// The share of its timeout, in percent, that the aggregator may take on average before an alarm: 1 to 100.
+    /// Sets the average share of its timeout, in percent, above which the aggregator's duration raises an alarm: 1 to
+    /// 100.
     pub fn lambda_duration_threshold_pct(mut self, percent: u32) -> Self {
         self.set.lambda_duration_threshold_pct = Some(percent);
         self
     }
 
-    /// Name or ARN of the permissions boundary of all roles; empty for none. IAM knows no boundaries of policies.
+    /// Sets the name or ARN of the permissions boundary of all roles; empty for none. IAM has no boundaries for
+    /// policies.
     pub fn permission_boundary(mut self, boundary: impl Into<String>) -> Self {
         self.set.permission_boundary = Some(boundary.into());
         self
     }
 
-    /// Names of roles, with `{}` where `STACK-part` goes, for example `PowerUserPB-{}`.
+    /// Sets the format of names of roles, with `{}` for `STACK-part`, for example `PowerUserPB-{}`.
     pub fn role_name_format(mut self, format: impl Into<String>) -> Self {
         self.role_name_format = Some(format.into());
         self
     }
 
-    /// Names of managed policies, with `{}` where `STACK-part` goes.
+    /// Sets the format of names of managed policies, with `{}` for `STACK-part`.
     pub fn policy_name_format(mut self, format: impl Into<String>) -> Self {
         self.policy_name_format = Some(format.into());
         self
@@ -139,7 +142,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// Days after which archived events move to Glacier Instant Retrieval, 1 to 3650.
+    /// Sets the days after which archived events move to Glacier Instant Retrieval, 1 to 3650.
     pub fn audit_archive_glacier_days(mut self, days: u32) -> Self {
         self.set.audit_archive_glacier_days = Some(days);
         self
@@ -163,7 +166,7 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// No roles for applications, administrators and monitoring.
+    /// Creates no roles for applications, administrators and monitoring.
     pub fn no_iam_roles(mut self) -> Self {
         self.set.create_iam_roles = Some(false);
         self
@@ -175,14 +178,14 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// No managed policies, and no roles for the functions. Without them, there is no provisioner, and an aggregator
-    /// only with [`aggregator_role_arn`](Self::aggregator_role_arn).
+    /// Creates no managed policies, and no roles for the functions. Without them, there is no provisioner, and an
+    /// aggregator only with [`aggregator_role_arn`](Self::aggregator_role_arn).
     pub fn no_iam(mut self) -> Self {
         self.set.create_iam = Some(false);
         self
     }
 
-    /// An existing role for the aggregator; empty for a new one.
+    /// Sets an existing role for the aggregator; empty for a new one.
     pub fn aggregator_role_arn(mut self, arn: impl Into<String>) -> Self {
         self.set.aggregator_role_arn = Some(arn.into());
         self
@@ -200,7 +203,8 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// The ARN of a customer-managed key for table, logs, environment, dead letters and archive; empty for keys of AWS.
+    /// Sets the ARN of a customer-managed key for table, logs, environment, dead letters and archive; empty for keys of
+    /// AWS.
     pub fn kms_key_arn(mut self, arn: impl Into<String>) -> Self {
         self.set.kms_key_arn = Some(arn.into());
         self
@@ -212,16 +216,16 @@ impl StackOptionsBuilder {
         self
     }
 
-    /// A tag for the stack and what is in it. The last value of a key counts.
+    /// Adds a tag for the stack and its resources. The last value of a key counts.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.set.tags.insert(key.into(), value.into());
         self
     }
 
-    /// Checks the options.
+    /// Validates the options.
     ///
     /// # Errors
-    /// [`OptionError`] naming the first option that cannot be used.
+    /// [`OptionError`] naming the first invalid option.
     pub fn build(self) -> Result<StackOptions, OptionError> {
         let Self { mut set, role_name_format, policy_name_format } = self;
         check::numbers(&set)?;

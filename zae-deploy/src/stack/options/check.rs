@@ -1,20 +1,20 @@
-//! Checks of options.
+//! Validation of options.
 
 use std::collections::BTreeMap;
 
 use super::{OptionError, Recovery, Set};
 
-/// Times for which CloudWatch can keep logs, in days.
+/// Periods for which CloudWatch can keep logs, in days.
 pub const LOG_RETENTION_DAYS: [u32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 const WINDOWS: [&str; 3] = ["hourly", "daily", "monthly"];
-/// CloudFormation takes 50 tags, and six are our own.
+/// CloudFormation accepts 50 tags, and six are set by this tool.
 const MAX_TAGS: usize = 44;
 const MAX_TAG_KEY: usize = 128;
 const MAX_TAG_VALUE: usize = 256;
 
-/// Checks what has a range.
+/// Checks the options that have a range.
 pub(super) fn numbers(set: &Set) -> Result<(), OptionError> {
     within("lambda_timeout", set.lambda_timeout, 1, 900)?;
     within("lambda_memory", set.lambda_memory, 128, 3008)?;
@@ -32,7 +32,7 @@ pub(super) fn numbers(set: &Set) -> Result<(), OptionError> {
     Ok(())
 }
 
-/// Checks what is said about roles.
+/// Checks the options about roles.
 pub(super) fn roles(set: &Set) -> Result<(), OptionError> {
     if set.create_iam_roles == Some(true) && set.create_iam == Some(false) {
         let problem = "needs create_iam: roles cannot be created without IAM resources";
@@ -45,7 +45,7 @@ pub(super) fn roles(set: &Set) -> Result<(), OptionError> {
     Ok(())
 }
 
-/// Checks the key's ARN. Aliases will not do: logs and functions want the key itself.
+/// Checks the key's ARN. Aliases are not accepted: logs and functions need the key itself.
 pub(super) fn key(set: &Set) -> Result<(), OptionError> {
     match set.kms_key_arn.as_deref().filter(|arn| !arn.is_empty() && !is_key_arn(arn)) {
         Some(arn) => {

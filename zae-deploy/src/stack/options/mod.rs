@@ -19,13 +19,13 @@ pub enum IndexProjection {
     /// Whole buckets, as the Python package reads them.
     #[default]
     Full,
-    /// Their keys only: an acquire costs half the write units, and Python clients cannot list capacities or usage by
+    /// Only their keys: an acquire costs half the write units, and Python clients cannot list capacities or usage by
     /// resource.
     Lean,
 }
 
 impl IndexProjection {
-    /// As the template has it.
+    /// Returns the template's name for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -41,8 +41,8 @@ pub(in crate::stack) enum Recovery {
     Days(u32),
 }
 
-/// The settings that a stack shall have. An option that is not set stays as it is in an existing stack, and gets its
-/// default in a new one.
+/// The desired settings of a stack. An option that is not set is unchanged in an existing stack, and gets its default
+/// in a new one.
 ///
 /// | option | default |
 /// |---|---|
@@ -70,12 +70,12 @@ pub struct StackOptions {
 }
 
 impl StackOptions {
-    /// Starts choosing options.
+    /// Starts building options.
     pub fn builder() -> StackOptionsBuilder {
         StackOptionsBuilder::default()
     }
 
-    /// Returns true if IAM resources are wanted; `None` leaves it to the stack.
+    /// Returns true if IAM resources are wanted; `None` keeps the stack's setting.
     pub fn creates_iam(&self) -> Option<bool> {
         self.set.create_iam
     }
@@ -90,13 +90,13 @@ impl StackOptions {
         self.set.audit_retention_days
     }
 
-    /// The tags of the stack that the user wants.
+    /// Returns the stack's tags set by the user.
     pub fn tags(&self) -> &BTreeMap<String, String> {
         &self.set.tags
     }
 }
 
-/// The options as they were given.
+/// The options as given.
 #[derive(Clone, Debug, Default)]
 pub(in crate::stack) struct Set {
     pub(in crate::stack) snapshot_windows: Option<String>,

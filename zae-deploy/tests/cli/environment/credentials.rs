@@ -38,13 +38,13 @@ pub(super) const CREDENTIALS: &[Row] = &[
     row(&[("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
     row(
         &[("AWS_PROFILE", "crop"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'crop', and there is no such \
-         profile in the AWS configuration files",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'crop', but the AWS \
+         configuration files have no such profile",
         Nothing,
     ),
     row(
         &[("AWS_PROFILE", "half"), ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: profile 'half' has one half of a key only",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: profile 'half' has only one half of a key",
         Nothing,
     ),
     row(&[("AWS_CONFIG_FILE", ""), ("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
@@ -62,8 +62,8 @@ pub(super) const CREDENTIALS: &[Row] = &[
             ELSEWHERE,
             REGION,
         ],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'keys', and there is no such \
-         profile in the AWS configuration files",
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_PROFILE is 'keys', but the AWS \
+         configuration files have no such profile",
         Nothing,
     ),
     row(&[("AWS_SHARED_CREDENTIALS_FILE", "{home}/none"), ("AWS_PROFILE", "keys"), WORLD], HERE, Direct("PROFILE")),
@@ -80,19 +80,19 @@ pub(super) const CREDENTIALS: &[Row] = &[
     row(
         &[("AWS_PROFILE", "ended"), WORLD],
         "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'ended' gave no credentials: its \
-         IAM Identity Center session has ended, or is set up wrongly",
+         IAM Identity Center session has expired or is misconfigured",
         Nothing,
     ),
     row(
         &[("AWS_PROFILE", "lost"), WORLD],
         "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'lost' gave no credentials: its IAM \
-         Identity Center session has ended, or is set up wrongly",
+         Identity Center session has expired or is misconfigured",
         Nothing,
     ),
     row(
         &[("AWS_PROFILE", "console"), WORLD],
         "Error: Failed to connect to stack 'limiter' at http://{world}: profile 'console' gave no credentials: its \
-         console session has ended",
+         console session has expired",
         Nothing,
     ),
     row(&[("AWS_PROFILE", "role"), WORLD, REGION], HERE, Direct("ASSUMED")),

@@ -1,8 +1,8 @@
-//! The bounds of expressions. DynamoDB holds every request to them before it reads an item.
+//! The limits on expressions, which DynamoDB checks before it reads an item.
 //!
-//! DynamoDB counts operators to 300, and a bucket's condition comes near that: twelve for each of 23 limits, and those
-//! of the bucket itself. The counting here is by tokens, not by a parse tree: comparisons, `AND`, `OR`, `NOT`, `IN`,
-//! sums and calls of functions count one each, an `=` of an update does not.
+//! DynamoDB allows 300 operators, and a bucket's condition comes close to that: twelve for each of 23 limits, and those
+//! of the bucket itself. Operators are counted by tokens, not in a parse tree: comparisons, `AND`, `OR`, `NOT`, `IN`,
+//! sums and calls of functions count one each; the `=` of an update does not count.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use dynoxide::{DynoxideError, types::AttributeValue};
 
 use super::refused;
 
-/// Comparisons, connectives, functions and sums in one expression.
+/// Maximum number of comparisons, connectives, functions and sums in one expression.
 const MAX_OPERATORS: usize = 300;
-/// Operands of one `IN`.
+/// Maximum number of operands of one `IN`.
 const MAX_OPERANDS: usize = 100;
-/// Bytes of a placeholder, its `#` or `:` included.
+/// Maximum length of a placeholder in bytes, including its `#` or `:`.
 const MAX_PLACEHOLDER: usize = 255;
-/// The possible second operands of `attribute_type`.
+/// The valid second operands of `attribute_type`.
 const TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"];
 
 /// The names that placeholders stand for.
@@ -24,7 +24,7 @@ pub(super) type AttributeNames = Option<HashMap<String, String>>;
 /// The values that placeholders stand for.
 pub(super) type Values = Option<HashMap<String, AttributeValue>>;
 
-/// An expression and the parameter that it is in.
+/// An expression and the parameter that contains it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RequestExpression<'a> {
     /// An update expression, in which `=` assigns.
@@ -91,7 +91,7 @@ impl<'a> RequestExpression<'a> {
     fn counts(self, word: &str, is_call: bool) -> bool {
         match word {
             "=" => !matches!(self, Self::Update(_)),
-            // The AND of a BETWEEN counts for both.
+            // The AND of a BETWEEN is part of it.
             "BETWEEN" => false,
             "AND" | "OR" | "NOT" | "IN" | "<" | ">" | "<=" | ">=" | "<>" | "+" | "-" => true,
             _ => is_call && word.starts_with(|first: char| first.is_ascii_alphabetic()),
@@ -99,7 +99,7 @@ impl<'a> RequestExpression<'a> {
     }
 }
 
-/// The first part of each operand in the parentheses that `tokens` begin with.
+/// Returns the first token of each operand in the parentheses at the start of `tokens`.
 fn operands<'a>(tokens: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let (mut found, mut depth, mut is_first) = (Vec::new(), 0_usize, true);
     for token in tokens {
@@ -118,7 +118,7 @@ fn operands<'a>(tokens: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     found
 }
 
-/// The words and signs of an expression.
+/// Iterates over the words and symbols of an expression.
 #[derive(Clone, Debug)]
 struct Lexemes<'a>(&'a str);
 
@@ -142,7 +142,7 @@ impl<'a> Iterator for Lexemes<'a> {
     }
 }
 
-/// Checks the expressions of a request, and the placeholders that come with them.
+/// Checks the expressions of a request and their placeholders.
 pub(super) fn check<'a>(
     expressions: impl IntoIterator<Item = Option<RequestExpression<'a>>>,
     names: &AttributeNames,
@@ -156,7 +156,7 @@ pub(super) fn check<'a>(
     expressions.into_iter().flatten().try_for_each(|expression| expression.check(values))
 }
 
-/// Refuses empty texts in the condition of a key.
+/// Rejects empty strings in a key condition.
 pub(super) fn check_key_condition(condition: &str, values: &Values) -> Result<(), DynoxideError> {
     let is_empty = |value: &AttributeValue| matches!(value, AttributeValue::S(text) if text.is_empty());
     let mut named = Lexemes(condition).filter_map(|token| values.as_ref()?.get(token));

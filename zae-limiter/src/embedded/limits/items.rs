@@ -1,8 +1,8 @@
-//! The bounds of what is stored: attribute names, and the keys of indexes.
+//! The limits on stored data: attribute names, and the keys of indexes.
 //!
 //! A partition key has at most 2048 bytes and a sort key 1024, in the table and in each index. The engine checks those
-//! of the table; of an index only the items that have its keys are concerned, which takes a look at the table's
-//! definition. That look is saved for items whose values are all short.
+//! of the table. An index only concerns items that have its keys, so its check needs the table's definition; it is
+//! skipped for items whose values are all short.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ use serde::Deserialize;
 
 use super::refused;
 
-/// Bytes of an attribute's name.
+/// Maximum length of an attribute's name, in bytes.
 const MAX_NAME: usize = 65_535;
-/// Bytes of a partition key.
+/// Maximum length of a partition key, in bytes.
 const MAX_PARTITION: usize = 2_048;
-/// Bytes of a sort key.
+/// Maximum length of a sort key, in bytes.
 const MAX_SORT: usize = 1_024;
 
-/// As much of an index's definition as the engine's table of tables is asked for.
+/// The part of an index's definition that is read from the engine's table of tables.
 #[derive(Debug, Deserialize)]
 struct Index {
     /// The attributes of its key.
@@ -39,7 +39,7 @@ pub(super) fn check(
         let why = "One or more parameter values were invalid: Attribute name is too large, must be at most";
         return Err(refused(format!("{why} {MAX_NAME} bytes, has {}", name.len())));
     }
-    // Most items have nothing that could be too long a key, and need no look at the table.
+    // Most items have no value that could be too long for a key.
     if item.values().all(|value| size(value) <= MAX_SORT) {
         return Ok(());
     }
@@ -58,7 +58,7 @@ pub(super) fn check(
     })
 }
 
-/// The indexes of `table`; none where there is no such table, which the engine says better.
+/// Returns the indexes of `table`; none if there is no such table, which the engine reports itself.
 fn indexes(database: &Database, table: &str) -> Result<Vec<Index>, DynoxideError> {
     let Some(metadata) = database.get_table_metadata(table)? else { return Ok(Vec::new()) };
     let mut indexes = Vec::new();
@@ -70,7 +70,7 @@ fn indexes(database: &Database, table: &str) -> Result<Vec<Index>, DynoxideError
     Ok(indexes)
 }
 
-/// Returns the bytes of a value that can be a key.
+/// Returns the size in bytes of a value that can be a key.
 fn size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),

@@ -1,5 +1,4 @@
-//! Checks for requests that DynamoDB refuses and the engine underneath would accept; they run before a request reaches
-//! it.
+//! Rejects requests that DynamoDB rejects but the engine would accept, before they reach the engine.
 //!
 //! | request | checked here |
 //! |---|---|
@@ -8,11 +7,10 @@
 //! | `Query`, `Scan` | filters and key conditions |
 //! | the rest | nothing: the engine underneath does it |
 //!
-//! The table of refusals in the tests holds this and Amazon's DynamoDB Local to the same answers, at each limit and
-//! over it.
+//! The tests hold this module and Amazon's DynamoDB Local to the same table of refusals, at and over each limit.
 //!
-//! A request that is let through by mistake is worse than one refused by mistake: it makes a test pass that fails on
-//! AWS. What is checked was found by comparing both sides, request by request.
+//! A request that is accepted by mistake is worse than one rejected by mistake: it makes a test pass that fails on AWS.
+//! The checks were found by comparing both sides, request by request.
 
 mod expressions;
 mod items;
@@ -41,15 +39,15 @@ use dynoxide::{
 use expressions::RequestExpression;
 use serde::de::DeserializeOwned;
 
-/// A request that is held to DynamoDB's limits.
+/// A request that is subject to DynamoDB's limits.
 pub(super) trait Limited {
-    /// Refuses it with the error that DynamoDB has for it.
+    /// Rejects it with DynamoDB's error.
     fn check(&self, _: &Database) -> Result<(), DynoxideError> {
         Ok(())
     }
 }
 
-/// The engine underneath checks all there is to check of these.
+/// The engine itself performs all checks of these.
 impl Limited for GetItemRequest {}
 impl Limited for BatchGetItemRequest {}
 impl Limited for TransactGetItemsRequest {}
@@ -123,9 +121,10 @@ impl Limited for TransactWriteItemsRequest {
     }
 }
 
-/// The refusal of a request as it came; `None` where there is none, or where the engine reads it and judges by itself.
+/// Returns the refusal of a raw request; `None` if there is none, or if the engine parses and judges the request
+/// itself.
 pub(super) fn refusal(database: &Database, operation: &str, body: &[u8]) -> Option<DynoxideError> {
-    /// The refusal of a request of type `T`; `None` for one that cannot be read as such.
+    /// Returns the refusal of a request of type `T`; `None` if it cannot be parsed.
     fn of<T: DeserializeOwned + Limited>(database: &Database, body: &[u8]) -> Option<DynoxideError> {
         serde_json::from_slice::<T>(body).ok()?.check(database).err()
     }
@@ -164,7 +163,7 @@ fn check_action(database: &Database, action: &TransactWriteItem) -> Result<(), D
     Ok(())
 }
 
-/// DynamoDB's error for a request that breaks a bound.
+/// Creates DynamoDB's error for a request that exceeds a limit.
 fn refused(message: String) -> DynoxideError {
     DynoxideError::ValidationException(message)
 }

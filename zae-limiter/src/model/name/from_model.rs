@@ -1,11 +1,11 @@
 //! Resource names of language models: [`ResourceName::from_model`].
 //!
-//! Providers call models by texts that are no resource names: they begin with `@` or a digit, contain spaces or `+`, or
-//! are ARNs of 150 characters. Refusing them would leave such calls unlimited; cutting them would let two models share
-//! a bucket. So a text that does not fit becomes its readable end and a digest of the whole.
+//! Providers' names of models are not always resource names: they begin with `@` or a digit, contain spaces or `+`, or
+//! are ARNs of 150 characters. Refusing them would leave such calls unlimited; truncating them would let two models
+//! share a bucket. Such a text therefore becomes its readable end and a digest of the whole.
 //!
-//! 80 bits of SHA-256 are enough: with a million different names the chance that any two collide is below 10⁻¹². The
-//! digest covers the original text, so two texts that look alike after replacing characters still differ.
+//! 80 bits of SHA-256 are enough: with a million different names, the probability that any two collide is below 10⁻¹².
+//! The digest covers the original text, so two texts that become equal after replacing characters still differ.
 
 use std::fmt::Write as _;
 
@@ -13,27 +13,27 @@ use sha2::{Digest, Sha256};
 
 use super::{MAX_NAME_LEN, ResourceName};
 
-/// Bytes of the digest that a name carries.
+/// Number of bytes of the digest in a name.
 const DIGEST_BYTES: usize = 10;
-/// Characters left for the readable part: the digest takes two for each byte, and a hyphen before them.
+/// Characters left for the readable part: the digest takes two for each byte, and a hyphen separates them.
 const READABLE: usize = MAX_NAME_LEN - 1 - 2 * DIGEST_BYTES;
-/// Begins a name whose readable part does not begin with a letter.
+/// Prefix of a name whose readable part does not begin with a letter.
 const PREFIX: &str = "model/";
 
 impl ResourceName {
-    /// The resource that stands for a model, whatever providers call it.
+    /// Returns the resource that stands for a model, whatever its provider calls it.
     ///
-    /// A text that is a valid resource name stands for itself. Any other text (`@cf/meta/llama-3-8b-instruct`,
+    /// A text that is a valid resource name is kept. Any other text (`@cf/meta/llama-3-8b-instruct`,
     /// `01-ai/Yi-34B-Chat`, a long Bedrock ARN) becomes a readable part and the first 80 bits of its SHA-256 as 20
     /// hexadecimal digits:
     ///
-    /// - the readable part is the text with `-` for each character that a resource name cannot have;
-    /// - of a long text it is the end, from a `/`, `:` or `.` on where there is one;
-    /// - it begins with `model/` where it would not begin with a letter.
+    /// - the readable part is the text with `-` for each character that a resource name does not allow;
+    /// - of a long text it is the end, starting at a `/`, `:` or `.` if possible;
+    /// - it begins with `model/` if it would not begin with a letter.
     ///
     /// The name depends on the text alone, so every process, `zae-deploy` and manifests agree on it, and different
-    /// texts have different names. A name made here is a valid one and therefore stands for itself: what a listing
-    /// prints can be typed. Upper and lower case are different.
+    /// texts have different names. A name created here is valid and therefore maps to itself: names printed by a
+    /// listing can be typed. Case matters.
     ///
     /// ```
     /// use zae_limiter::ResourceName;
@@ -58,7 +58,7 @@ fn mapped(model: &str) -> String {
     name
 }
 
-/// Returns the end of the text in characters that a name may have, beginning with a letter.
+/// Returns the end of the text, in allowed characters and beginning with a letter.
 fn readable(model: &str) -> String {
     let mut end: Vec<char> = model.chars().rev().take(READABLE + 1).map(plain).collect();
     end.reverse();
@@ -76,7 +76,7 @@ fn readable(model: &str) -> String {
     format!("{PREFIX}{}", &kept[kept.len().saturating_sub(READABLE - PREFIX.len())..])
 }
 
-/// Returns the character, or `-` in place of one that a name may not have.
+/// Returns the character, or `-` if a name does not allow it.
 fn plain(character: char) -> char {
     if character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | ':' | '-') { character } else { '-' }
 }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn names_stay_what_they_are() {
-        // Stored in tables: never to be changed.
+        // Stored in tables: these must never change.
         for (model, name) in [
             ("01-ai/Yi-34B-Chat", "model/01-ai/Yi-34B-Chat-"),
             ("claude-opus-4-6@20260101", "claude-opus-4-6-20260101-"),

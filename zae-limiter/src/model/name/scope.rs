@@ -1,7 +1,7 @@
-//! The part of an entity's limits that is meant: [`LimitScope`].
+//! Selects one of an entity's limit sets: [`LimitScope`].
 //!
-//! `_default_` is no resource name (it does not begin with a letter), so both share one place in the key without being
-//! confused.
+//! `_default_` is not a valid resource name (it does not begin with a letter), so both can share one position in the
+//! key.
 
 use std::{fmt, str::FromStr};
 
@@ -29,7 +29,7 @@ impl LimitScope {
     /// The text of the default scope in keys.
     pub const DEFAULT: &'static str = "_default_";
 
-    /// The scope as it stands in keys.
+    /// Returns the scope as it is written in keys.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Default => Self::DEFAULT,
