@@ -6,13 +6,17 @@
 //!
 //! A wrong wall clock endangers other processes: one that is fast moves a bucket's refill instant into the future. The
 //! limiter therefore bounds the deviation of a clock that [`follows_store`](Clock::follows_store) from the `Date`
-//! header of DynamoDB's responses.
+//! header of DynamoDB's responses, which [`StoreDates`] reads.
+
+mod dates;
 
 use std::{
     fmt,
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+pub use dates::StoreDates;
 
 /// The wall clock that decides refills, in milliseconds since 1970.
 ///

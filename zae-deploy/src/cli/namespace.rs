@@ -1,6 +1,6 @@
 //! `namespace …`: the namespaces of a stack.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde::Serialize;
 use zae_limiter::{NamespaceId, NamespaceName, RepositoryError, namespace::NamespaceInfo};
 
@@ -15,19 +15,13 @@ use super::{
 };
 
 /// Namespaces keep tenants or environments apart in one table.
-#[derive(Args, Debug)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   zae-deploy namespace register tenant-alpha tenant-beta --name prod
   zae-deploy namespace list --name prod
   zae-deploy namespace delete tenant-beta && zae-deploy namespace orphans")]
-pub(crate) struct Group {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Group {
     /// Register namespaces; one that is registered already keeps its id
     #[command(after_help = "\
 Examples:
@@ -94,14 +88,14 @@ Examples:
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let out = cx.output();
-        match self.command {
-            Command::Register { names } => register_all(cx, &out, &names).await,
-            Command::List => list(cx, &out).await,
-            Command::Show { name } => show(cx, &out, &name).await,
-            Command::Delete { name, yes } => delete(cx, &out, &name, yes).await,
-            Command::Recover { id } => recover(cx, &out, &id).await,
-            Command::Orphans => orphans(cx, &out).await,
-            Command::Purge { id, yes } => purge(cx, &out, &id, yes).await,
+        match self {
+            Self::Register { names } => register_all(cx, &out, &names).await,
+            Self::List => list(cx, &out).await,
+            Self::Show { name } => show(cx, &out, &name).await,
+            Self::Delete { name, yes } => delete(cx, &out, &name, yes).await,
+            Self::Recover { id } => recover(cx, &out, &id).await,
+            Self::Orphans => orphans(cx, &out).await,
+            Self::Purge { id, yes } => purge(cx, &out, &id, yes).await,
         }
     }
 }

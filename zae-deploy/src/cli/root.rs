@@ -47,6 +47,7 @@ pub(crate) enum Command {
     /// Plan and apply limits as code
     Limits(limits::Group),
     /// Import, show and set what models cost
+    #[command(subcommand)]
     Prices(prices::Group),
     /// Show bucket balances, and merge sharded buckets
     Bucket(bucket::Group),
@@ -58,9 +59,11 @@ pub(crate) enum Command {
     /// Show who changed what
     Audit(audit::Group),
     /// Register, list, delete and recover namespaces
+    #[command(subcommand)]
     Namespace(namespace::Group),
     /// Run the whole stack on this machine
     #[cfg(feature = "local")]
+    #[command(subcommand)]
     Local(super::local::Group),
     /// Print the script that completes commands in a shell
     Completions(shell::Completions),

@@ -15,6 +15,7 @@
 //! - An endpoint on this machine needs neither a region nor credentials, and is never reached through a proxy; nor are
 //!   the addresses at which machines and containers request their credentials.
 //! - Invalid settings, such as an endpoint without a scheme, are errors of [`Connect::load`].
+//! - [`StoreDates`] reads the time of AWS from the responses to a client.
 //! - The certificates of an intercepting proxy are trusted if the system trusts them, or from `SSL_CERT_FILE`.
 
 mod credentials;
@@ -42,6 +43,7 @@ use self::{
 use crate::error::ConnectError;
 
 pub use self::endpoint::is_loopback;
+pub use crate::clock::StoreDates;
 
 /// The access key that signs calls to this machine if none is configured.
 pub const LOCAL_ACCESS_KEY_ID: &str = "local";

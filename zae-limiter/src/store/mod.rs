@@ -10,7 +10,6 @@
 //! | `read` | GetItem, BatchGetItem, Query | the SDK; left-over keys here |
 //! | `write` | conditional writes, batches of deletions, transactions | the SDK; conflicts here |
 //! | `admin` | CreateTable, DeleteTable, DescribeTable | the SDK |
-//! | [`dates`] | none: reads the `Date` header of every answer | |
 //!
 //! Every failure is classified here, and only here, by its meaning for the caller ([`StoreErrorKind`]):
 //!
@@ -37,7 +36,6 @@
 
 mod admin;
 pub(crate) mod bucket;
-pub(crate) mod dates;
 #[cfg(feature = "sim")]
 pub(crate) mod model;
 mod read;
@@ -71,7 +69,7 @@ pub(crate) struct Store {
     /// because a caller may want to wait longer.
     pub(crate) once: Client,
     /// The store's own time, from its responses.
-    pub(crate) dates: dates::StoreDates,
+    pub(crate) dates: StoreDates,
     /// Replaces all of it in a simulation.
     #[cfg(feature = "sim")]
     pub(crate) model: Option<std::sync::Arc<dyn model::Table>>,
@@ -88,7 +86,7 @@ impl Store {
     /// Creates both clients from one. They share the connector and its pool, and differ in retries and in who ends a
     /// slow call.
     pub(crate) fn new(table: String, client: &Client) -> Self {
-        let dates = dates::StoreDates::default();
+        let dates = StoreDates::default();
         let client = Client::from_conf(client.config().to_builder().interceptor(dates.clone()).build());
         let config = client.config();
         let retries = config.retry_config().is_none_or(|retries| retries.max_attempts() > 1);

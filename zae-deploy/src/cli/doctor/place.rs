@@ -1,21 +1,11 @@
 //! This machine: its variables, its credentials, its way to AWS, its clock.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::time::Instant;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{config::ProvideCredentials, error::ProvideErrorMetadata};
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::{
-        interceptors::{Intercept, context::BeforeDeserializationInterceptorContextRef},
-        runtime_components::RuntimeComponents,
-    },
-};
-use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
-use zae_limiter::aws::{LOCAL_ACCESS_KEY_ID, Service, is_loopback};
+use jiff::Timestamp;
+use zae_limiter::aws::{LOCAL_ACCESS_KEY_ID, Service, StoreDates, is_loopback};
 
 use super::finding::{Finding, innermost, unanswered};
 use crate::{
@@ -119,8 +109,8 @@ async fn credentials(place: &ExaminedAccount) -> Finding {
 
 /// Asks DynamoDB, which needs no permission to answer with its time.
 async fn endpoint(place: &ExaminedAccount) -> (bool, Vec<Finding>) {
-    let date = AnswerDate::default();
-    let config = aws_sdk_dynamodb::config::Builder::from(&place.config).interceptor(date.clone()).build();
+    let dates = StoreDates::default();
+    let config = aws_sdk_dynamodb::config::Builder::from(&place.config).interceptor(dates.clone()).build();
     let client = aws_sdk_dynamodb::Client::from_conf(config);
     let shown = Service::DynamoDb.endpoint(&place.config).unwrap_or_else(|| "AWS".to_owned());
     let begun = Instant::now();
@@ -132,8 +122,9 @@ async fn endpoint(place: &ExaminedAccount) -> (bool, Vec<Finding>) {
             .next("AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, --endpoint-url and HTTPS_PROXY decide where to");
         return (false, vec![finding]);
     }
-    let now = jiff::Timestamp::now().as_second();
-    (true, vec![Finding::ok("endpoint", format!("{shown} answers within {took} ms")), clock(date.seconds(), now)])
+    let theirs = dates.last().and_then(|date| Timestamp::try_from(date).ok()).map(Timestamp::as_second);
+    let ours = Timestamp::now().as_second();
+    (true, vec![Finding::ok("endpoint", format!("{shown} answers within {took} ms")), clock(theirs, ours)])
 }
 
 /// Compares this machine's clock with the date of an answer, both in epoch seconds.
@@ -150,35 +141,6 @@ fn clock(theirs: Option<i64>, ours: i64) -> Finding {
         }
         _ => Finding::failed("clock", format!("{says}: waits and refills are judged by the store's time"))
             .next("timedatectl set-ntp true, or what keeps this machine's time"),
-    }
-}
-
-/// Notes the `Date` of the last answer.
-#[derive(Clone, Debug, Default)]
-struct AnswerDate(Arc<Mutex<Option<i64>>>);
-
-impl AnswerDate {
-    fn seconds(&self) -> Option<i64> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Intercept for AnswerDate {
-    fn name(&self) -> &'static str {
-        "AnswerDate"
-    }
-
-    fn read_after_transmit(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date").map(|date| DateTime::from_str(date, Format::HttpDate));
-        if let Some(Ok(date)) = date {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(date.secs());
-        }
-        Ok(())
     }
 }
 

@@ -6,13 +6,13 @@ mod status;
 mod up;
 mod which;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 use super::{CliError, Context};
 use which::WhichArgs;
 
 /// The whole stack on this machine: no Docker, no AWS account.
-#[derive(Args, Debug)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "\
 A DynamoDB with the stack's table, the aggregator on its change stream, and the limits provisioner, all in one process
 that goes on in the background. Any AWS SDK, and every command of this tool, can use its endpoint.
@@ -32,13 +32,7 @@ Environment:
   ZAEL_LOCAL_DIR   the folder with a folder for each stack: its log, kept data,
                    and audit events that expired
                    [default: ~/.local/state/zae/local]")]
-pub(crate) struct Group {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Group {
     /// Start it
     #[command(after_help = "\
 Examples:
@@ -72,12 +66,12 @@ Examples:
 impl Group {
     pub(crate) async fn run(self, cx: &Context) -> Result<(), CliError> {
         let out = cx.output();
-        match self.command {
-            Command::Up(up) => up.run(cx, &out).await,
-            Command::Down(which) => status::down(cx, &out, which).await,
-            Command::Status(which) => status::run(cx, &out, which).await,
-            Command::Logs(logs) => logs.run(cx).await,
-            Command::Env(env) => env.run(cx).await,
+        match self {
+            Self::Up(up) => up.run(cx, &out).await,
+            Self::Down(which) => status::down(cx, &out, which).await,
+            Self::Status(which) => status::run(cx, &out, which).await,
+            Self::Logs(logs) => logs.run(cx).await,
+            Self::Env(env) => env.run(cx).await,
         }
     }
 }

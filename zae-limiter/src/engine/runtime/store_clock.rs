@@ -19,7 +19,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{clock::Clock, engine::telemetry, store::dates::StoreDates};
+use crate::{
+    clock::{Clock, StoreDates},
+    engine::telemetry,
+};
 
 /// A correction that changes by less than this, in ms, is not told again.
 const WORTH_TELLING_MS: i64 = 1_000;

@@ -18,7 +18,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_smithy_runtime_api::{
@@ -35,11 +35,34 @@ use tokio::time::Instant;
 /// was in transit for a while.
 const TOLERANCE_MS: i64 = 3_000;
 
-/// The `Date` of the last response and its time of arrival.
+/// The `Date` of the last response and its time of arrival: an interceptor for any client of the AWS SDK.
+///
+/// Clones share what they noted, so one goes to the client and another is asked. Every response counts, also a refusal.
+///
+/// ```
+/// # #[cfg(feature = "aws")]
+/// # fn main() {
+/// use aws_sdk_dynamodb::config::Builder;
+/// use zae_limiter::aws::StoreDates;
+///
+/// let dates = StoreDates::default();
+/// let config = Builder::new().interceptor(dates.clone());
+/// // …after a call of a client with that configuration:
+/// println!("the store's clock: {:?}", dates.last());
+/// # }
+/// # #[cfg(not(feature = "aws"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StoreDates(Arc<Mutex<Option<(i64, Instant)>>>);
+pub struct StoreDates(Arc<Mutex<Option<(i64, Instant)>>>);
 
 impl StoreDates {
+    /// Returns the date of the last response, in whole seconds; `None` before the first that had one.
+    pub fn last(&self) -> Option<SystemTime> {
+        let (date, _) = (*self.lock())?;
+        UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(date).ok()?))
+    }
+
     /// Locks the last response; a panic elsewhere does not stop the clock.
     fn lock(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,6 +122,7 @@ mod tests {
         assert_eq!(dates.nearest(7, now), 7, "nothing is known yet");
         dates.note(DATE, now);
         dates.note("yesterday", now);
+        assert_eq!(dates.last(), Some(UNIX_EPOCH + Duration::from_millis(START.unsigned_abs())));
         let minute = Duration::from_secs(60);
         for (local, at, nearest) in [
             (START + 500, now, START + 500),
