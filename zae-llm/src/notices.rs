@@ -16,11 +16,12 @@ const MAX_TOLD: usize = 64;
 /// The causes and resources that were logged.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
+    /// Pairs that were logged as warnings.
     told: Mutex<HashSet<(Unseen, ResourceName)>>,
 }
 
 impl Notices {
-    /// Every response.
+    /// Counts the reading of a response and the tokens that it reports, and logs a response without usage.
     pub(crate) fn read(&self, reading: &Reading, resource: &ResourceName) {
         let (kind, reason) = match reading {
             Reading::Final(_) => ("final", "none"),
@@ -37,6 +38,7 @@ impl Notices {
         }
     }
 
+    /// Logs that a response told no usage: as a warning once for each reason and resource, if it is not to be expected.
     fn unseen(&self, reason: Unseen, resource: &ResourceName) {
         // A failed call has none, and a client may hang up as it likes.
         let expected = matches!(reason, Unseen::ErrorStatus | Unseen::ErrorEvent | Unseen::Refused | Unseen::BrokeOff);
@@ -48,12 +50,14 @@ impl Notices {
         }
     }
 
+    /// Returns true if the pair was not logged yet.
     fn first(&self, reason: Unseen, resource: &ResourceName) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.len() < MAX_TOLD && told.insert((reason, resource.clone()))
     }
 }
 
+/// Counts the tokens of a usage by kind; the kinds do not overlap.
 fn tokens(usage: &Usage) {
     let kinds = [
         ("input_uncached", usage.input_uncached),

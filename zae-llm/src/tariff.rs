@@ -177,11 +177,14 @@ impl Tariff {
         Some(self.money.as_ref()?.call.as_ref()?.micro_dollars(usage))
     }
 
+    /// A tariff without prices.
     fn plain(requests: Vec<LimitName>, charges: Vec<Charge>) -> Self {
         Self { requests, charges, money: None, models: Vec::new() }
     }
 
     /// The charges beside requests.
+    ///
+    /// Whole tokens, and micro-dollars for money, each at most [`MAX_TOKENS`].
     fn amounts(&self, usage: &Usage) -> impl Iterator<Item = (&LimitName, u64)> + Clone {
         let tokens: Vec<_> = self.charges.iter().map(|charge| (&charge.limit, charge.weights.of(usage))).collect();
         let money = self.money.as_ref().and_then(|money| Some((&money.limit, self.micro_dollars(usage)?)));
@@ -245,6 +248,8 @@ impl Tariff {
         }
     }
 
+    /// Makes the lease stand for `usage` in every limit that is charged for tokens. `least` is the lowest adjustment: 0
+    /// only raises.
     fn settle(&self, lease: &Lease, usage: &Usage, least: i64) -> Result<(), LeaseError> {
         let consumed = lease.consumed();
         for (limit, owed) in self.amounts(usage) {
@@ -265,15 +270,20 @@ impl Tariff {
     }
 }
 
+/// Makes names of words of this crate, which are valid.
 fn names<const N: usize>(names: [&'static str; N]) -> Vec<LimitName> {
     names.into_iter().filter_map(|name| LimitName::new(name).ok()).collect()
 }
 
+/// Makes charges of words and weights of this crate, which are valid.
 fn charges<const N: usize>(charges: [(&'static str, Weights); N]) -> Vec<Charge> {
     let charges = charges.into_iter().map(|(name, weights)| charge(LimitName::new(name)?, weights));
     charges.filter_map(Result::<_, TariffError>::ok).collect()
 }
 
+/// Checks the weights of one charge.
+///
+/// # Errors [`TariffError::Free`] where they are all 0, [`TariffError::Weight`] for one that cannot be.
 fn charge(limit: LimitName, weights: Weights) -> Result<Charge, TariffError> {
     match weights.millionths() {
         Ok(weights) if weights == Millionths::default() => Err(TariffError::Free(limit)),

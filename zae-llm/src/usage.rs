@@ -88,6 +88,8 @@ impl Usage {
     };
 
     /// `input` tokens without a cache, and `output` tokens.
+    ///
+    /// Both in whole tokens. Where a provider counts parts of them, name them with the methods below.
     pub const fn new(input: u64, output: u64) -> Self {
         Self { input_uncached: input, output, ..Self::NONE }
     }
@@ -208,6 +210,8 @@ impl Usage {
     }
 
     /// Beside the input so far, `tokens` were sound.
+    ///
+    /// Both the input and its part that is sound grow by `tokens`.
     #[must_use]
     pub const fn audio_input_beside(mut self, tokens: u64) -> Self {
         self.input_uncached = self.input_uncached.saturating_add(tokens);
@@ -318,6 +322,8 @@ impl Usage {
     }
 
     /// `tier` served the call.
+    ///
+    /// A price book may have other prices for it; weights do not look at it.
     #[must_use]
     pub const fn with_tier(mut self, tier: ServiceTier) -> Self {
         self.tier = tier;
@@ -325,6 +331,8 @@ impl Usage {
     }
 
     /// The call was bound to `region`.
+    ///
+    /// A price book may have other prices for it; weights do not look at it.
     #[must_use]
     pub const fn with_region(mut self, region: Region) -> Self {
         self.region = region;
@@ -332,6 +340,8 @@ impl Usage {
     }
 
     /// All input.
+    ///
+    /// Uncached, from the cache and into the cache. It never overflows: a sum stays at the largest number.
     pub const fn input(&self) -> u64 {
         self.input_uncached.saturating_add(self.cache_read).saturating_add(self.cache_write)
     }

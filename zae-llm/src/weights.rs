@@ -18,37 +18,54 @@ pub(crate) const MAX_WEIGHT: f64 = 1_000_000.0;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
+    /// Of input that is neither read from nor written to a cache.
     input_uncached: f64,
+    /// Of input from a cache.
     cache_read: f64,
+    /// Of input into a cache.
     cache_write: f64,
+    /// Of output.
     output: f64,
     /// As their whole where they are not set.
     parts: Parts<Option<f64>>,
+    /// Of units that are no tokens.
     units: Units<f64>,
 }
 
 /// Kinds that are parts of others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts<W> {
+    /// Of `cache_write`: input that stays for an hour.
     cache_write_1h: W,
+    /// Of `input_uncached`: sound.
     audio_input: W,
+    /// Of `input_uncached`: pictures.
     image_input: W,
+    /// Of `output`: thinking.
     reasoning: W,
+    /// Of `output`: sound.
     audio_output: W,
+    /// Of `output`: pictures.
     image_output: W,
+    /// Of `output`: predicted in vain.
     rejected: W,
 }
 
 /// Kinds that are no tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Units<W> {
+    /// Calls of tools that the provider runs.
     tool_calls: W,
+    /// Seconds of sound or of computing.
     seconds: W,
+    /// Pictures that are billed each.
     images: W,
+    /// Search units of rerankers.
     search_units: W,
 }
 
 impl Parts<Option<f64>> {
+    /// All as their whole.
     const NONE: Self = Self {
         cache_write_1h: None,
         audio_input: None,
@@ -61,6 +78,7 @@ impl Parts<Option<f64>> {
 }
 
 impl Units<f64> {
+    /// All free.
     const NONE: Self = Self { tool_calls: 0.0, seconds: 0.0, images: 0.0, search_units: 0.0 };
 }
 

@@ -18,9 +18,13 @@ use crate::{End, LlmRequest, Reading, Tariff, Unseen, Usage, UsageReader};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Quote {
+    /// The request, read from its body.
     pub(super) request: LlmRequest,
+    /// The usage that is expected.
     pub(super) estimate: Usage,
+    /// Its cost by the tariff, in whole tokens of each limit.
     pub(super) cost: Cost,
+    /// The tariff, bound to the prices of the model.
     pub(super) tariff: Tariff,
 }
 
@@ -70,10 +74,13 @@ impl Quote {
 /// ```
 #[derive(Debug)]
 pub struct Meter {
+    /// The settings that the call was quoted by.
     pub(super) accounting: Accounting,
+    /// The tariff, bound to the prices of the model.
     pub(super) tariff: Tariff,
     /// The model that is asked, to learn from what it answers.
     pub(super) model: Option<String>,
+    /// The reader of the response; `None` before its head came.
     pub(super) reader: Option<UsageReader>,
 }
 

@@ -40,6 +40,7 @@ pub fn claim(headers: &HeaderMap, body: &[u8]) -> Claim {
     if wide { Claim::Encoded } else { Claim::Json }
 }
 
+/// Returns true if the content type is one of JSON: `application/json`, `text/json`, or any that ends in `+json`.
 fn says_json(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_TYPE).iter().any(|value| {
         let value = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

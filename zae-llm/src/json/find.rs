@@ -25,6 +25,7 @@ pub struct Pointer(Vec<Cow<'static, str>>);
 enum PointerMember {
     /// It has the pointer's next name.
     OnTheWay,
+    /// Another one: its value is passed over.
     Other,
 }
 
@@ -33,6 +34,7 @@ enum PointerMember {
 struct Step {
     /// Number of array items that have begun; `None` in an object.
     items: Option<usize>,
+    /// True if the next container, or the member itself, was in it: a second one would be ambiguous.
     found: bool,
 }
 
@@ -47,6 +49,7 @@ impl Pointer {
         }
     }
 
+    /// Returns the name at this step, for errors.
     fn name(&self, index: usize) -> String {
         self.0[index].clone().into_owned()
     }

@@ -25,6 +25,7 @@ pub(super) fn is_number(word: &[u8]) -> bool {
     rest.is_empty()
 }
 
+/// Returns the number of digits at the beginning.
 fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }

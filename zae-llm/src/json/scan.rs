@@ -6,33 +6,48 @@ use super::{JsonError, Text, number};
 
 /// The deepest nesting that is read.
 pub(crate) const MAX_DEPTH: usize = 512;
+/// Words of 64 bits that hold a bit for each container.
 const WORDS: usize = MAX_DEPTH / 64;
+/// U+FEFF in UTF-8; some clients begin their bodies with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A token of a JSON text. Texts and numbers are pieces of the text itself, as they are written in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Token<'a> {
+    /// `{`
     ObjectStart,
+    /// `}`
     ObjectEnd,
+    /// `[`
     ArrayStart,
+    /// `]`
     ArrayEnd,
     /// The name of a member; its value follows.
     Key(Text<'a>),
+    /// A string that is no name, without its quotes.
     Text(Text<'a>),
     /// As it is written; `NaN` and the infinities are among them.
     Number(&'a [u8]),
+    /// `true` or `false`.
     Bool(bool),
+    /// `null`
     Null,
 }
 
 /// The tokens that may come next, beside white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expect {
+    /// A value, behind a name, a comma, or at the beginning.
     Value,
+    /// A value or the end, behind `[`.
     FirstItem,
+    /// A name or the end, behind `{`.
     FirstKey,
+    /// A name, behind a comma.
     Key,
+    /// A comma or the end, behind a value.
     CommaOrEnd,
+    /// Nothing: the text is complete.
     Nothing,
 }
 
@@ -43,15 +58,20 @@ enum Expect {
 /// see the [module above](super).
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
+    /// The text.
     bytes: &'a [u8],
+    /// Position of the next byte; at the end of the text after an error.
     at: usize,
+    /// The tokens that may come next.
     expect: Expect,
+    /// Number of open containers.
     depth: usize,
     /// A bit for each open container: set for objects.
     objects: [u64; WORDS],
 }
 
 impl<'a> Scanner<'a> {
+    /// Starts at the beginning of `bytes`, behind a byte order mark.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         let at = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         Self { bytes, at, expect: Expect::Value, depth: 0, objects: [0; WORDS] }
@@ -68,6 +88,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token; `None` at the end of a complete text.
+    ///
+    /// Cost: proportional to the token's length; nothing is copied or allocated.
+    ///
+    /// # Errors [`JsonError::Malformed`] with the position, [`JsonError::TooDeep`] beyond [`MAX_DEPTH`]; every later
+    /// call fails, too.
     pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, JsonError> {
         loop {
             self.skip_space();
@@ -106,21 +131,25 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Makes the error of the next byte, and ends the reading.
     fn malformed(&mut self) -> JsonError {
         self.expect = Expect::Key;
         let at = std::mem::replace(&mut self.at, self.bytes.len());
         JsonError::Malformed { at }
     }
 
+    /// Passes over the white space of JSON.
     fn skip_space(&mut self) {
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
     }
 
+    /// Returns true if the innermost open container is an object.
     fn in_object(&self) -> bool {
         self.depth > 0 && self.objects[(self.depth - 1) / 64] & (1 << ((self.depth - 1) % 64)) != 0
     }
 
+    /// Reads the value that begins with `byte`, or enters it.
     fn value(&mut self, byte: u8) -> Result<Token<'a>, JsonError> {
         match byte {
             b'{' => self.open(Token::ObjectStart),
@@ -134,6 +163,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Enters a container.
+    ///
+    /// # Errors [`JsonError::TooDeep`] beyond [`MAX_DEPTH`].
     fn open(&mut self, token: Token<'a>) -> Result<Token<'a>, JsonError> {
         if self.depth == MAX_DEPTH {
             self.malformed();
@@ -152,6 +184,7 @@ impl<'a> Scanner<'a> {
         Ok(token)
     }
 
+    /// Leaves the innermost container.
     fn close(&mut self, token: Token<'a>) -> Token<'a> {
         self.depth -= 1;
         self.at += 1;
@@ -159,10 +192,12 @@ impl<'a> Scanner<'a> {
         token
     }
 
+    /// Expects what may come behind a value.
     fn after_value(&mut self) {
         self.expect = if self.depth == 0 { Expect::Nothing } else { Expect::CommaOrEnd };
     }
 
+    /// Reads a name, and the colon behind it.
     fn key(&mut self) -> Result<Token<'a>, JsonError> {
         let text = self.string()?;
         self.skip_space();
@@ -175,6 +210,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// The string whose opening quote is next.
+    ///
+    /// Escapes are checked, so that reading them later cannot fail; characters are not, so that texts in another
+    /// encoding pass.
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
         let start = self.at + 1;
         let mut at = start;
@@ -197,6 +235,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number or a literal.
+    ///
+    /// The words of JavaScript that are no JSON count as numbers, because Python writes and reads them.
     fn word(&mut self) -> Result<Token<'a>, JsonError> {
         let rest = &self.bytes[self.at..];
         let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');

@@ -10,6 +10,7 @@ const PIECE: usize = 4 * 1024;
 pub(crate) struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
+    /// Takes a string whose escapes were checked.
     pub(super) fn new(written: &'a [u8]) -> Self {
         Self(written)
     }
@@ -64,6 +65,7 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Passes on bytes without escapes: short ones collect in `buffer`, long ones go to `each` as they are.
 fn plain(bytes: &[u8], buffer: &mut String, each: &mut impl FnMut(&str)) {
     if bytes.len() < PIECE {
         return lossy(bytes, |piece| buffer.push_str(piece));
@@ -73,6 +75,7 @@ fn plain(bytes: &[u8], buffer: &mut String, each: &mut impl FnMut(&str)) {
     lossy(bytes, each);
 }
 
+/// Passes on the text of `bytes`; each run of bytes that is no UTF-8 becomes U+FFFD.
 fn lossy(bytes: &[u8], mut each: impl FnMut(&str)) {
     for chunk in bytes.utf8_chunks() {
         if !chunk.valid().is_empty() {
@@ -99,6 +102,7 @@ fn unescaped(bytes: &[u8]) -> (char, usize) {
     (character, 2.min(bytes.len()))
 }
 
+/// Reads `\uXXXX`, and with it a second one if both are halves of a surrogate pair. A lone half is U+FFFD.
 fn unicode(bytes: &[u8]) -> (char, usize) {
     let first = unit(bytes).unwrap_or(0xFFFD);
     let second = if (0xD800..0xDC00).contains(&first) { bytes.get(6..).and_then(unit) } else { None };

@@ -1,4 +1,11 @@
 //! Reads the JSON body of a refusal: Gemini's `RetryInfo`, OpenAI's `insufficient_quota`, Stripe's `lock_timeout`.
+//!
+//! A refusal's headers often name no time, and its body does, in one of four ways: a detail (`retryDelay`), a member
+//! beside the error (`retry_after`), the headers of a provider behind a gateway, or words for people (`please try again
+//! in 1.5s`). They are tried in this order. The tables of the providers name the members and phrases
+//! ([`LimitWords`](crate::providers::table::LimitWords)).
+//!
+//! Nothing in a body makes a refusal of a success, and a body that cannot be read says nothing.
 
 use std::time::Duration;
 

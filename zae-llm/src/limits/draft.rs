@@ -1,5 +1,14 @@
 //! The `RateLimit` field of the IETF draft, in all its spellings: the structured field of drafts 8 to 11 (`r`, `t`),
 //! its successor (`a`, `w`), and the dictionary of draft 7 (`limit=…, remaining=…, reset=…`).
+//!
+//! Sources: <https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-08.html> and its later drafts; draft
+//! 7 for the dictionary, <https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-07.html>.
+//!
+//! | written | means |
+//! |---|---|
+//! | `r`, `a` | amount that is left, in the quota's own unit |
+//! | `t`, `w` | seconds until the window ends |
+//! | `q`, `pk`, `c` | capacity, partition, cost: not needed, and passed over |
 
 use std::time::Duration;
 
@@ -21,6 +30,8 @@ fn members(field: &str) -> Vec<String> {
     split(field, ',')
 }
 
+/// Splits `text` at `separator`, but not within quoted strings; a backslash in them escapes the next character. Parts
+/// are trimmed.
 fn split(text: &str, separator: char) -> Vec<String> {
     let (mut parts, mut part, mut quoted, mut escaped) = (Vec::new(), String::new(), false, false);
     for character in text.chars() {
@@ -40,6 +51,8 @@ fn split(text: &str, separator: char) -> Vec<String> {
     parts
 }
 
+/// Reads one member: a quoted name, and its parameters. `None` without an amount that is left, or with a number that
+/// cannot be.
 fn window(member: &str) -> Option<Window> {
     let mut parts = split(member, ';').into_iter();
     let name = parts.next()?;

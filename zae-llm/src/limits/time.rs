@@ -36,6 +36,9 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 /// A duration as Go writes it: `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `250µs`; also protobuf's `38.5s`.
+///
+/// Source: <https://pkg.go.dev/time#ParseDuration>; OpenAI and Groq write their resets so. Days are an addition of
+/// theirs. `None` for a sign, a number without a unit, or a sum that no [`Duration`] holds.
 pub(super) fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest.is_empty() || rest.len() > MAX_LEN {
@@ -70,6 +73,9 @@ pub(super) fn until_http_date(text: &str, now: Timestamp) -> Option<Duration> {
 
 /// A date as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT`, or wrote it once: `Sunday, 06-Nov-94 08:49:37 GMT`,
 /// `Sun Nov  6 08:49:37 1994`.
+///
+/// Source: RFC 9110, section 5.6.7, which asks recipients to read all three. Two-digit years are those of the format
+/// `%y`.
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.len() > MAX_LEN {
@@ -84,6 +90,9 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 /// Reads the end of a window: a Go duration, seconds, an instant since 1970, or an RFC 3339 date.
+///
+/// `None` for anything else, and for instants that no calendar has. A past instant is a reset of zero: the window is
+/// over.
 pub(super) fn reset(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if text.len() > MAX_LEN {
@@ -111,6 +120,7 @@ pub(super) fn is_instant(text: &str) -> bool {
     }
 }
 
+/// Returns the span from `now` until `instant`; zero when it is past.
 fn until(instant: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(instant.duration_since(now)).unwrap_or(Duration::ZERO)
 }

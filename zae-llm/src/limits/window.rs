@@ -1,4 +1,14 @@
 //! One limit as a provider reports it: [`Window`].
+//!
+//! Each provider spreads a window over three headers, `limit`, `remaining` and `reset`, whose names its table describes
+//! ([`WindowHeaders`](crate::providers::table::WindowHeaders)). They are put together by the window's name:
+//!
+//! | header | window | part |
+//! |---|---|---|
+//! | `x-ratelimit-remaining-tokens: 149984` | `tokens` | `remaining` |
+//! | `anthropic-ratelimit-input-tokens-reset: 2026-01-01T00:00:12Z` | `input-tokens` | `reset` |
+//! | `x-ratelimit-reset: 1767229200` | `x-ratelimit` | `reset` |
+//! | `ratelimit: "burst";r=0;t=7` | `burst` | `remaining` and `reset` |
 
 use std::time::Duration;
 
@@ -75,6 +85,9 @@ impl Window {
 }
 
 /// All windows that the headers report. `now` is the time by the provider's clock, where that is known.
+///
+/// A window counts if it says what is left and nothing in it is nonsense. Units: those of the provider for amounts,
+/// spans for resets.
 pub(super) fn windows(headers: &HeaderMap, now: Timestamp) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     let mut nonsense: Vec<&str> = Vec::new();

@@ -99,6 +99,9 @@ impl PriceKind {
     }
 
     /// The kind whose price it has where it has none.
+    ///
+    /// A cached, audio or image input token is an input token where the list names no other price; units that are no
+    /// tokens stand by themselves.
     const fn whole(self) -> Option<Self> {
         match self {
             Self::CacheRead | Self::CacheWrite | Self::AudioInput | Self::ImageInput => Some(Self::Input),
@@ -127,11 +130,14 @@ pub struct Price {
     pub valid_from: Option<Timestamp>,
     /// The origin of the numbers.
     pub source: String,
+    /// Price of one unit of each kind, by [`PriceKind`]; `None` where the row has none.
     pub(crate) prices: [Option<PicoDollars>; PriceKind::ALL.len()],
 }
 
 impl Price {
     /// A row without prices.
+    ///
+    /// `model` is a name, or the beginning of names with a `*` behind it; `source` says where the numbers are from.
     pub fn new(model: impl Into<String>, source: impl Into<String>) -> Self {
         Self {
             provider: None,
@@ -169,6 +175,7 @@ impl Price {
         self.key() == other.key()
     }
 
+    /// The model and the conditions: two rows with the same key replace each other.
     fn key(&self) -> (&str, u64, ServiceTier, Region, Option<Timestamp>) {
         (&self.model, self.above, self.tier, self.region, self.valid_from)
     }
@@ -201,6 +208,7 @@ impl Price {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PriceBook {
+    /// The rows, in the order in which they were set; no two of them [are the same](Price::is_same).
     rows: Vec<Price>,
 }
 
@@ -236,6 +244,10 @@ impl PriceBook {
     }
 
     /// Returns the cost of a call in micro-dollars, rounded up once; `None` for a model that is not in the book.
+    ///
+    /// The usage names the tier and the region. Each kind of unit is priced by itself: a row that leaves a kind out
+    /// takes it from the row that would count without it, and then from the kind that it is a part of. Cost: one pass
+    /// over the rows for each kind.
     pub fn micro_dollars(&self, model: &str, usage: &Usage, at: Timestamp) -> Option<u64> {
         let rows = || self.rows.iter().filter(move |row| is_valid(row, at));
         let longest = rows().filter_map(|row| row.fits(model)).max()?;
@@ -266,6 +278,7 @@ impl PriceBook {
     }
 }
 
+/// Returns true if the row's prices hold at `at`.
 fn is_valid(row: &Price, at: Timestamp) -> bool {
     row.valid_from.is_none_or(|from| from <= at)
 }

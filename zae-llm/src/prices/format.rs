@@ -9,6 +9,19 @@
 //! ```
 //!
 //! `model` and `source` are needed, the rest has the defaults of [`Price`].
+//!
+//! | member | value | default |
+//! |---|---|---|
+//! | `model` | a name, or the beginning of names and a `*` | needed |
+//! | `per_million` | dollars per million tokens, by [kind](PriceKind) | one of the two is needed |
+//! | `each` | dollars for one tool call, second, picture or search unit | |
+//! | `above` | input tokens that a call has to exceed | 0 |
+//! | `tier`, `region` | as [`ServiceTier`] and [`Region`] spell them | `standard`, `anywhere` |
+//! | `valid_from` | a date, from midnight UTC on, or an instant | always |
+//! | `provider` | a name for people | none |
+//! | `source` | a link and a date | needed |
+//!
+//! Unknown members are errors, because a misspelt condition would make a price count where it should not.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value, json};
@@ -91,6 +104,9 @@ impl PriceBook {
     }
 }
 
+/// Reads one row.
+///
+/// # Errors The problem in words, for a member that is unknown, missing or of another type.
 fn row(value: &Value) -> Result<Price, String> {
     let Value::Object(members) = value else { return Err("a row is an object".to_owned()) };
     let known = ["provider", "model", "above", "tier", "region", "valid_from", "per_million", "each", "source"];
@@ -135,6 +151,10 @@ fn row(value: &Value) -> Result<Price, String> {
     Ok(row)
 }
 
+/// Sets one price of a row.
+///
+/// # Errors The problem in words: an unknown kind, a kind in the wrong member (a token under `each`), a number that is
+/// no price.
 fn priced(row: Price, name: &str, dollars: &Value, is_token: bool) -> Result<Price, String> {
     let kind = PriceKind::named(name).ok_or_else(|| format!("there is no price of the kind `{name}`"))?;
     if kind.is_token() != is_token {
@@ -166,6 +186,7 @@ fn instant(text: &str) -> Result<Timestamp, String> {
     midnight.map(|date| date.timestamp()).map_err(|_| format!("`valid_from` is a date or an instant, not `{text}`"))
 }
 
+/// Writes one row, defaults left out.
 fn written(row: &Price) -> Value {
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));

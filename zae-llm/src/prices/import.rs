@@ -1,4 +1,16 @@
 //! Books of the two public formats that people have: LiteLLM's map, and models.dev.
+//!
+//! Sources: <https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json> and
+//! <https://models.dev/api.json>.
+//!
+//! | | LiteLLM | models.dev |
+//! |---|---|---|
+//! | unit | dollars per token | dollars per million tokens |
+//! | long contexts | names that end in `_above_200k_tokens` | `context_over_200k`, or `tiers` with a size |
+//! | tiers of service | names that end in `_flex`, `_priority`, `_batches` | none |
+//! | a model that several providers sell | one row each, with the provider in its name | one entry below each provider |
+//!
+//! Prices of units that a call does not report (training, storage, sessions) are left out.
 
 use serde_json::{Map, Value};
 

@@ -57,8 +57,11 @@ pub struct UnpricedModel {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Prices {
+    /// The book, which is read once for each call and replaced whole.
     book: Arc<RwLock<Arc<PriceBook>>>,
+    /// The choice for models that are not in it.
     unknown: UnknownModel,
+    /// The file that [`reload`](Prices::reload) reads.
     file: Option<Arc<PathBuf>>,
 }
 
@@ -120,11 +123,13 @@ impl Prices {
         Ok(Some(CallPrices { model: priced.into(), book, at }))
     }
 
+    /// Returns true if both share one book and treat unknown models alike.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.book, &other.book) && self.unknown == other.unknown
     }
 }
 
+/// Reads a book; one that is no book is an error of the kind `InvalidData`.
 fn read(path: &Path) -> io::Result<PriceBook> {
     let invalid = |error: BookError| io::Error::new(io::ErrorKind::InvalidData, error);
     PriceBook::from_json(&fs::read(path)?).map_err(invalid)
@@ -133,12 +138,16 @@ fn read(path: &Path) -> io::Result<PriceBook> {
 /// The prices of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct CallPrices {
+    /// The model by whose prices the call is paid: its own, or the one that stands in for it.
     model: Arc<str>,
+    /// The book as it was when the call began.
     book: Arc<PriceBook>,
+    /// The beginning of the call.
     at: Timestamp,
 }
 
 impl CallPrices {
+    /// Returns the cost of `usage` in micro-dollars, rounded up.
     pub(crate) fn micro_dollars(&self, usage: &Usage) -> u64 {
         // It was known when the call began, and the book is still the same.
         self.book.micro_dollars(&self.model, usage, self.at).unwrap_or_default()

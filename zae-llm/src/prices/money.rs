@@ -1,4 +1,8 @@
 //! Amounts of money: [`PicoDollars`].
+//!
+//! Money is counted in whole numbers, so that sums do not depend on their order: 1 dollar per million tokens is 1
+//! micro-dollar, or 10⁶ pico-dollars, per token. A price in pico-dollars fits 64 bits up to the dearest that is
+//! accepted, and a product with a count 128.
 
 /// A price of one unit in millionths of a micro-dollar: a price per million tokens is exact to a micro-dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +25,12 @@ impl PicoDollars {
         (0.0..=MOST).contains(&dollars).then(|| Self((dollars * 1e6).round() as u64))
     }
 
+    /// Returns the price of one unit in dollars.
     pub(crate) fn dollars(self) -> f64 {
         self.0 as f64 / 1e12
     }
 
+    /// Returns the price of a million units in dollars.
     pub(crate) fn dollars_per_million(self) -> f64 {
         self.0 as f64 / 1e6
     }

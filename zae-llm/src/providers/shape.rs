@@ -20,9 +20,11 @@ use super::table::Place;
 /// One shape in which a provider writes usage. The first shape of all providers that fits an object reads it.
 #[derive(Debug)]
 pub(crate) struct UsageShape {
+    /// The places at which such an object stands in a document or an event.
     pub(crate) places: &'static [Place],
     /// Sets of members, of which all of one set must be there and not `null`; without sets, whatever stands there fits.
     pub(crate) signs: &'static [&'static [&'static str]],
+    /// The members of the object, by what they count.
     pub(crate) fields: Fields,
     /// The relation of cached tokens to the input.
     pub(crate) cached: Counted,
@@ -30,6 +32,7 @@ pub(crate) struct UsageShape {
     pub(crate) reasoning: Counted,
     /// The kind of tokens that only the total counts.
     pub(crate) rest: Remainder,
+    /// The part that the object plays among others of the same answer.
     pub(crate) role: Role,
 }
 
@@ -50,27 +53,39 @@ impl UsageShape {
 /// those objects of a list that have such a member. Of several paths the first one that is there counts.
 #[derive(Debug)]
 pub(crate) struct Fields {
+    /// All input that the shape counts as such; cached tokens are within or beside it by [`UsageShape::cached`].
     pub(crate) input: Paths,
     /// Input beside `input`.
     pub(crate) more_input: Paths,
+    /// All output; reasoning is within or beside it by [`UsageShape::reasoning`].
     pub(crate) output: Paths,
+    /// Input from a cache.
     pub(crate) cache_read: Paths,
+    /// Input into a cache.
     pub(crate) cache_write: Paths,
     /// The part of `cache_write` that lives for an hour.
     pub(crate) cache_write_1h: Paths,
+    /// Output that is thinking.
     pub(crate) reasoning: Paths,
+    /// Sound in; within the uncached input.
     pub(crate) audio_input: Paths,
+    /// Sound out; within the output.
     pub(crate) audio_output: Paths,
+    /// Pictures in; within the uncached input.
     pub(crate) image_input: Paths,
+    /// Pictures out; within the output.
     pub(crate) image_output: Paths,
     /// Predicted tokens that the answer does not have, and that are paid for as output.
     pub(crate) rejected: Paths,
+    /// Everything. It shows tokens that no other member counts, see [`UsageShape::rest`].
     pub(crate) total: Paths,
     /// Calls of tools that the provider runs; all that are there are added.
     pub(crate) tool_calls: Paths,
     /// Seconds of sound or of computing.
     pub(crate) seconds: Paths,
+    /// Pictures that are billed each.
     pub(crate) images: Paths,
+    /// Search units of rerankers.
     pub(crate) search_units: Paths,
     /// The tier that served the call, as text.
     pub(crate) tier: Paths,
@@ -86,11 +101,14 @@ pub(crate) type Paths = &'static [&'static str];
 /// A list of a call's steps, each with counts of the same names, and the types of those that are to be added.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steps {
+    /// Path of the list.
     pub(crate) list: &'static str,
+    /// Values of `type` of the steps whose counts are to be added; those of all others are in the object's own.
     pub(crate) left_out: &'static [&'static str],
 }
 
 impl Fields {
+    /// No members.
     pub(crate) const NONE: Self = Self {
         input: &[],
         more_input: &[],
@@ -137,6 +155,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them, in the order of their numbers.
     pub(crate) const ALL: [Self; 16] = [
         Self::Input,
         Self::Output,
@@ -158,6 +177,7 @@ impl Kind {
 }
 
 impl Fields {
+    /// Returns the paths of a count.
     pub(crate) const fn paths(&self, kind: Kind) -> Paths {
         match kind {
             Kind::Input => self.input,

@@ -34,8 +34,11 @@ pub(super) const MAX_COUNT: u64 = 1_000_000_000;
 /// A usage object, read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stated {
+    /// The provider's format, by the shape that fits.
     pub(super) format: ApiFormat,
+    /// The shape, which says how parts and wholes are related.
     pub(super) shape: &'static UsageShape,
+    /// The counts as they are written.
     pub(super) counts: Counts,
 }
 
@@ -43,8 +46,11 @@ pub(super) struct Stated {
 /// said, or unsay it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
+    /// Each count by its [`Kind`], in tokens, calls, pictures or milliseconds; `None` where the object has none.
     counts: [Option<u64>; Kind::ALL.len()],
+    /// The tier of service, where the object names one.
     tier: Option<ServiceTier>,
+    /// The region of the call, where the object names one.
     region: Option<Region>,
 }
 
@@ -53,6 +59,7 @@ pub(super) struct Counts {
 pub(super) struct Absurd;
 
 impl Stated {
+    /// Returns the usage that the counts come to, by the rules of their shape.
     pub(super) fn usage(&self) -> Usage {
         self.counts.usage(self.shape)
     }
@@ -80,10 +87,14 @@ impl Counts {
         self
     }
 
+    /// Returns a count; `None` where the object has none.
     fn get(&self, kind: Kind) -> Option<u64> {
         self.counts[kind as usize]
     }
 
+    /// Reads all counts of the object `value`.
+    ///
+    /// # Errors [`Absurd`] for the first value that cannot be a count; the others do not matter then.
     fn read(fields: &Fields, value: &Value) -> Result<Self, Absurd> {
         let mut read = Self::default();
         for kind in Kind::ALL {
@@ -116,6 +127,7 @@ impl Counts {
         Ok(read)
     }
 
+    /// Adds to a count. Nothing added to nothing stays no count, so that an absent one is not taken for zero.
     fn add(&mut self, kind: Kind, count: u64) {
         let known = &mut self.counts[kind as usize];
         if count > 0 || known.is_some() {
@@ -123,6 +135,7 @@ impl Counts {
         }
     }
 
+    /// Computes the usage. Parts that are stated larger than their whole are cut to it, so that sums stay right.
     fn usage(&self, shape: &UsageShape) -> Usage {
         let get = |kind| self.get(kind).unwrap_or(0);
         let (input, output, reasoning) = (get(Kind::Input), get(Kind::Output), get(Kind::Reasoning));
@@ -180,6 +193,7 @@ pub(super) fn parse_members(members: &Value) -> Option<Result<Stated, Absurd>> {
     fitting(tables().counted(), members)
 }
 
+/// Reads `value` by the first shape that fits it; `None` when no shape does, or when it has no counts.
 fn fitting(shapes: &[Shape], value: &Value) -> Option<Result<Stated, Absurd>> {
     let (format, shape) = shapes.iter().find(|(_, shape)| is_marked(value, shape.signs))?;
     match Counts::read(&shape.fields, value) {
@@ -217,6 +231,8 @@ fn sum(value: &Value, paths: Paths) -> Result<Option<u64>, Absurd> {
     Ok(sum)
 }
 
+/// Follows a path into `value`: names between dots, and `list[key=text]` for the first object of a list that has such a
+/// member.
 fn member<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     let (name, rest) = match path.split_once('.') {
         Some((name, rest)) => (name, Some(rest)),
@@ -236,6 +252,7 @@ fn member<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     }
 }
 
+/// Reads a count: a whole number from 0 to [`MAX_COUNT`], also one that is written as a fraction, `12.0`.
 fn whole(value: &Value) -> Result<u64, Absurd> {
     match value.as_u64() {
         Some(count) if count <= MAX_COUNT => Ok(count),

@@ -19,12 +19,14 @@ const MAX_CODINGS: usize = 3;
 const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
 /// No header of a zstd frame is longer, and no block with its header.
 const ZSTD_HEADER: usize = 18;
+/// Bytes that are decoded at a time.
 const BUFFER: usize = 8 * 1024;
 
 /// The decoder of a response's codings.
 pub(super) struct Decoder {
     /// The last one applied comes first.
     codings: Vec<Coding>,
+    /// Bytes that came out so far, over the whole response.
     decoded: usize,
 }
 
@@ -32,23 +34,33 @@ pub(super) struct Decoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Undecodable;
 
+/// One coding, with its decoder.
 enum Coding {
+    /// RFC 1952. Several members, one behind the other, are one text.
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     /// Zlib, as the standard has it, or bare, as some servers have it: the first byte tells.
     Deflate(Option<Box<Deflate>>),
+    /// RFC 7932.
     Brotli(Box<DecompressorWriter<Vec<u8>>>),
+    /// RFC 8878, one frame.
     Zstd(Box<Zstd>),
 }
 
+/// The two meanings of `deflate`.
 enum Deflate {
+    /// RFC 1950, as RFC 9110 has it.
     Zlib(ZlibDecoder<Vec<u8>>),
+    /// RFC 1951, without the header.
     Bare(DeflateDecoder<Vec<u8>>),
 }
 
+/// A decoder of zstd, which reads whole blocks.
 struct Zstd {
+    /// The decoder, with its window.
     frames: FrameDecoder,
     /// A part of a block, which can only be decoded whole.
     pending: Vec<u8>,
+    /// True once the frame's header was read.
     begun: bool,
 }
 
@@ -100,6 +112,9 @@ impl Decoder {
 }
 
 impl Coding {
+    /// Returns the decoder of a coding; `None` for `identity`, which changes nothing.
+    ///
+    /// # Errors [`Undecodable`] for a coding that is not known.
     fn named(name: &str) -> Result<Option<Self>, Undecodable> {
         Ok(Some(match name.to_ascii_lowercase().as_str() {
             "" | "identity" => return Ok(None),
@@ -115,6 +130,7 @@ impl Coding {
         }))
     }
 
+    /// Decodes the next bytes.
     fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Undecodable> {
         if bytes.is_empty() {
             return Ok(Vec::new());
@@ -133,6 +149,7 @@ impl Coding {
         }
     }
 
+    /// Decodes what was kept back.
     fn end(&mut self) -> Result<Vec<u8>, Undecodable> {
         match self {
             // They keep back what is not flushed.
@@ -150,6 +167,7 @@ impl Coding {
 }
 
 impl Deflate {
+    /// Returns the decoder for a body that begins with this byte.
     fn of(first: u8) -> Self {
         // The method in a header of zlib; a bare stream does not begin so, or only with what nobody sends.
         match first & 0x0F {
@@ -183,6 +201,7 @@ impl Zstd {
     }
 }
 
+/// Sends `bytes` through a decoder that writes into a vector, and takes what comes out.
 fn through<W: Write>(
     writer: &mut W,
     bytes: &[u8],
@@ -200,6 +219,7 @@ fn through<W: Write>(
     Ok(all)
 }
 
+/// Takes what a decoder had kept back.
 fn flushed<W: Write>(writer: &mut W, decoded: fn(&mut W) -> &mut Vec<u8>) -> Result<Vec<u8>, Undecodable> {
     writer.flush().map_err(|_| Undecodable)?;
     Ok(std::mem::take(decoded(writer)))

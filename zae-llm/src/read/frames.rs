@@ -25,7 +25,9 @@ use super::{
 };
 use crate::providers::table::{Holds, Place};
 
+/// Bytes before the headers: two lengths and a checksum.
 const PRELUDE: usize = 12;
+/// Bytes behind the payload.
 const CHECKSUM: usize = 4;
 /// The largest frame that AWS sends, and then some.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
@@ -39,27 +41,25 @@ const EXCEPTION_TYPE: &[u8] = b"\x0f:exception-type\x07";
 /// The scanner. It keeps the prelude and headers, and of a payload what [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FrameScan {
+    /// The part of the frame that comes next.
     state: FrameState,
+    /// The headers of the frame, cut behind [`MAX_HEADERS`].
     headers: Vec<u8>,
+    /// The scanner of the payload.
     json: JsonScan,
 }
 
+/// The part of a frame that comes next; lengths are in bytes.
 #[derive(Clone, Debug)]
 enum FrameState {
-    Prelude {
-        bytes: [u8; PRELUDE],
-        len: usize,
-    },
-    Headers {
-        left: usize,
-        payload: usize,
-    },
-    Payload {
-        left: usize,
-    },
-    Checksum {
-        left: usize,
-    },
+    /// Its prelude, of which `len` bytes have come.
+    Prelude { bytes: [u8; PRELUDE], len: usize },
+    /// Its headers, of which `left` bytes are to come, and then a payload.
+    Headers { left: usize, payload: usize },
+    /// Its payload.
+    Payload { left: usize },
+    /// The checksum of the whole frame, which is not checked.
+    Checksum { left: usize },
     /// After something that is no frame.
     Broken,
 }
@@ -137,6 +137,7 @@ impl FrameScan {
     }
 }
 
+/// Reads a complete prelude: the state behind it.
 fn frame(prelude: &[u8; PRELUDE]) -> FrameState {
     let [a, b, c, d, e, f, g, h, ..] = *prelude;
     let total = u32::from_be_bytes([a, b, c, d]) as usize;
@@ -151,11 +152,13 @@ fn frame(prelude: &[u8; PRELUDE]) -> FrameState {
     }
 }
 
+/// Returns the state behind the headers of a frame.
 fn after_headers(payload: usize) -> FrameState {
     // An empty payload takes no bytes, which would have to come for it to end.
     if payload == 0 { FrameState::Checksum { left: CHECKSUM } } else { FrameState::Payload { left: payload } }
 }
 
+/// Returns the value of a header of type text; `name` is the name with its length before it and its type behind it.
 fn header<'h>(headers: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     let value = &headers[memmem::find(headers, name)? + name.len()..];
     let (length, value) = value.split_first_chunk()?;

@@ -25,8 +25,13 @@
 //! A document may also be an item of a list, as Gemini streams them. Values are never judged here: the tally knows what
 //! they mean.
 
-use memchr::memchr2;
+mod capture;
+mod skip;
 
+use self::{
+    capture::Capture,
+    skip::{Escape, container_end, string_end},
+};
 use super::sink::{JsonSink, Lost};
 use crate::providers::{
     Wrapper,
@@ -34,23 +39,24 @@ use crate::providers::{
     tables,
 };
 
-/// Number of bytes of a value of interest that are kept; a usage object is a few hundred bytes.
-const MAX_VALUE: usize = 16 * 1024;
-/// Number of bytes that are kept of a chunk that Bedrock wraps in base64.
-const MAX_WRAPPED: usize = 64 * 1024;
 /// No known key or type is longer.
 const MAX_KEY: usize = 40;
 
 /// The scanner. One or more documents, or one list of them, separated by nothing or white space.
 #[derive(Clone, Debug, Default)]
 pub(super) struct JsonScan {
+    /// The position within the grammar: which tokens may come next.
     state: JsonState,
     /// The containers of interest that are open, outermost first. Never more than the tables are deep.
     open: Vec<Level>,
+    /// The key of the member whose value comes next, quotes excluded and escapes as they are written; cut behind
+    /// [`MAX_KEY`].
     key: Vec<u8>,
+    /// The value that is being read, where it stands at a known place.
     value: Capture,
 }
 
+/// A container of interest that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     /// Of documents.
@@ -84,49 +90,16 @@ enum JsonState {
     Broken,
 }
 
+/// A value without members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scalar {
+    /// A string, and whether its next byte is escaped.
     Text(Escape),
+    /// A number or a literal, which ends where a comma, a bracket or white space follows.
     Bare,
 }
 
-/// Tells whether the last byte of a string was a backslash that is not itself escaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escape {
-    No,
-    Yes,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Capture {
-    place: Option<Place>,
-    bytes: Vec<u8>,
-    overflown: bool,
-}
-
-impl Capture {
-    fn begin(&mut self, place: Option<Place>) {
-        self.place = place;
-        self.bytes.clear();
-        self.overflown = false;
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        let Some(place) = self.place else { return };
-        let most = if place.holds == Holds::Wrapped { MAX_WRAPPED } else { MAX_VALUE };
-        self.overflown |= self.bytes.len() + bytes.len() > most;
-        if !self.overflown {
-            self.bytes.extend_from_slice(bytes);
-        }
-    }
-
-    fn end(&mut self, found: &mut impl JsonSink) {
-        if let Some(place) = self.place.take() {
-            found.value(place, (!self.overflown).then_some(&self.bytes));
-        }
-    }
-}
-
+/// Returns true for the white space of JSON, which is narrower than that of ASCII: no form feed.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -244,6 +217,7 @@ impl JsonScan {
         };
     }
 
+    /// Enters a container of interest. Returns the state behind its bracket.
     fn open(&mut self, level: Level) -> JsonState {
         self.open.push(level);
         match level {
@@ -252,6 +226,8 @@ impl JsonScan {
         }
     }
 
+    /// Leaves the innermost container of interest, and reports a document that ends with it. Returns the state behind
+    /// its bracket.
     fn close(&mut self, found: &mut impl JsonSink) -> JsonState {
         if self.open.pop() == Some(Level::Object(Wrapper::DOCUMENT)) {
             found.document();
@@ -259,6 +235,7 @@ impl JsonScan {
         if self.open.is_empty() { JsonState::Start } else { JsonState::AfterValue }
     }
 
+    /// Enters a value that is passed over or copied whole, of which `byte` is the first. Returns `state`.
     fn begin(&mut self, byte: u8, state: JsonState) -> JsonState {
         self.value.begin(self.place());
         self.value.add(&[byte]);
@@ -277,6 +254,7 @@ impl JsonScan {
         }
     }
 
+    /// The place of the value that comes next, by the container that it is in and its key. Items of lists have none.
     fn place(&self) -> Option<Place> {
         match self.open.last()? {
             Level::List | Level::Objects(_) => None,
@@ -285,60 +263,9 @@ impl JsonScan {
     }
 }
 
-/// Returns the number of `bytes` that belong to the string that they are in, its closing quote included, and whether
-/// the quote is there.
-fn string_end(bytes: &[u8], escape: &mut Escape) -> (usize, bool) {
-    let mut at = 0;
-    if *escape == Escape::Yes && !bytes.is_empty() {
-        *escape = Escape::No;
-        at = 1;
-    }
-    while let Some(next) = memchr2(b'"', b'\\', &bytes[at..]) {
-        at += next + 1;
-        if bytes[at - 1] == b'"' {
-            return (at, true);
-        }
-        match bytes.get(at) {
-            Some(_) => at += 1,
-            None => *escape = Escape::Yes,
-        }
-    }
-    (bytes.len(), false)
-}
-
-/// Returns the number of `bytes` that belong to the container that they are in, its closing bracket included, and
-/// whether the bracket is there.
-fn container_end(bytes: &[u8], depth: &mut u32, string: &mut Option<Escape>) -> (usize, bool) {
-    let mut at = 0;
-    while at < bytes.len() {
-        if let Some(escape) = string {
-            let (taken, ended) = string_end(&bytes[at..], escape);
-            at += taken;
-            if ended {
-                *string = None;
-            }
-            continue;
-        }
-        let byte = bytes[at];
-        at += 1;
-        match byte {
-            b'"' => *string = Some(Escape::No),
-            b'{' | b'[' => *depth = depth.saturating_add(1),
-            b'}' | b']' => {
-                *depth -= 1;
-                if *depth == 0 {
-                    return (at, true);
-                }
-            }
-            _ => {}
-        }
-    }
-    (bytes.len(), false)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{capture::MAX_VALUE, *};
     use crate::read::seen::{Seen, seen_however_cut};
 
     fn scan(text: &str) -> Vec<String> {

@@ -171,8 +171,11 @@ impl fmt::Display for Unseen {
 /// A clone knows all that was read. Of a compressed response it reads no further, as a decoder cannot be cloned.
 #[derive(Debug)]
 pub struct UsageReader {
+    /// The decoder of a compressed response.
     decoder: Option<Box<Decoder>>,
+    /// The scanner for the way in which documents arrive.
     wire: Wire,
+    /// The account of what was found.
     tally: UsageTally,
     /// Usage that headers report.
     head: Option<Usage>,
@@ -189,34 +192,45 @@ impl Clone for UsageReader {
     }
 }
 
+/// The way in which documents arrive, each with its scanner.
 #[derive(Clone, Debug)]
 enum Wire {
     /// One document, or a list of them.
     Json(Box<JsonScan>),
     /// One document after the other.
     Lines(Box<JsonScan>),
+    /// Server-sent events.
     Events(Box<SsePrefilter>),
+    /// Frames of an AWS event stream.
     Frames(Box<FrameScan>),
     /// The first byte tells, and in doubt the content type. Of a byte order mark so many bytes have come.
     Guess(ContentType, usize),
+    /// None that is read, for this reason.
     Skip(Unseen),
 }
 
 /// The format that the content type announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContentType {
+    /// `application/json` and all that end in `+json`.
     Json,
+    /// One document per line, by any of the names that are in use.
     Lines,
+    /// `text/event-stream`.
     Events,
+    /// `application/vnd.amazon.eventstream`.
     Frames,
     /// None, or one that says nothing.
     Unsaid,
+    /// One that holds no usage: text, audio, pictures.
     Other,
 }
 
+/// U+FEFF in UTF-8, which some servers send before the first document.
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl Wire {
+    /// Returns the way in which this wire reports documents.
     fn documents(&self) -> Documents {
         if matches!(self, Self::Events(_)) { Documents::InEvents } else { Documents::Alone }
     }
@@ -251,6 +265,7 @@ impl UsageReader {
         self.wire = Wire::Skip(Unseen::Compressed);
     }
 
+    /// Looks at decoded bytes. The first of them that is not white space decides which scanner reads the body.
     fn read(&mut self, mut bytes: &[u8]) {
         if let Wire::Guess(content_type, mark) = &mut self.wire {
             while bytes.first().is_some_and(|byte| BYTE_ORDER_MARK.get(*mark) == Some(byte)) {
@@ -308,6 +323,7 @@ impl UsageReader {
     }
 }
 
+/// Reads the content type, parameters aside.
 fn content_type(headers: &HeaderMap) -> ContentType {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return ContentType::Unsaid };
     let Ok(content_type) = content_type.to_str() else { return ContentType::Other };
@@ -354,6 +370,8 @@ fn head_counts(headers: &HeaderMap, tally: &mut UsageTally) -> Option<Usage> {
     })
 }
 
+/// Reads the counts of headers with these names; `None` unless both input and output are there. Cached tokens in
+/// headers are beside the input.
 fn head_usage(headers: &HeaderMap, names: &HeadCounts, tally: &mut UsageTally) -> Option<Usage> {
     let mut get = |name: &str| -> Option<u64> {
         if name.is_empty() {

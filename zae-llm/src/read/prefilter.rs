@@ -27,6 +27,7 @@ const MAX_COUNTED: usize = 8;
 /// names of events that say nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SsePrefilter {
+    /// The scanner for events that may tell something.
     events: SseScan,
     /// An event that has begun; empty unless the scanner is between events.
     held: Vec<u8>,
@@ -60,6 +61,7 @@ impl SsePrefilter {
         self.all(bytes, found);
     }
 
+    /// Looks at all of the next bytes.
     fn all(&mut self, mut bytes: &[u8], found: &mut impl EventSink) {
         while !bytes.is_empty() {
             bytes = self.next(bytes, found);
@@ -95,6 +97,7 @@ impl SsePrefilter {
         }
     }
 
+    /// Gives the event that was held to the scanner, cut as it is.
     fn release(&mut self, found: &mut impl EventSink) {
         self.events.push(&self.held, found);
         self.held.clear();
@@ -138,6 +141,7 @@ fn last_event_end(bytes: &[u8]) -> usize {
     memrchr_iter(b'\n', bytes).find(|at| is_empty_line(bytes, *at)).map_or(0, |at| at + 1)
 }
 
+/// Returns true if the line feed at `end` ends an empty line, and so an event.
 fn is_empty_line(bytes: &[u8], end: usize) -> bool {
     bytes[..end].ends_with(b"\n") || bytes[..end].ends_with(b"\n\r")
 }

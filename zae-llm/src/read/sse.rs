@@ -21,25 +21,36 @@ use super::{json::JsonScan, sink::EventSink};
 
 /// Longer event names are none that we know.
 const MAX_NAME: usize = 40;
+/// U+FEFF in UTF-8, which may stand before the first event.
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 /// The scanner. Of an event it keeps the name, and of its data what [`JsonScan`] keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SseScan {
+    /// The part of the line that comes next.
     line: Line,
+    /// True if the last byte was a carriage return: a line feed behind it ends no further line.
     after_cr: bool,
+    /// The byte order mark, of which a part may have come.
     bom: Bom,
+    /// The name of the line's field, as far as it came.
     field: Vec<u8>,
+    /// The event's name, from its last field `event`.
     name: Vec<u8>,
+    /// The kind of the event's data.
     data: Data,
+    /// Data that is no JSON: its beginning, to be compared with words.
     text: Vec<u8>,
+    /// The scanner for data that is JSON.
     json: JsonScan,
 }
 
 /// Progress through a byte order mark at the start of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bom {
+    /// So many bytes of the mark have come.
     Awaited(usize),
+    /// The stream goes on without it, or behind it.
     Over,
 }
 
@@ -49,6 +60,7 @@ impl Default for Bom {
     }
 }
 
+/// The part of a line that comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Line {
     /// In the field's name; at the start of the line when it is empty.
@@ -56,17 +68,23 @@ enum Line {
     Field,
     /// Right after the colon, where one space is left out.
     Colon(Field),
+    /// In the value, to the end of the line.
     Value(Field),
 }
 
+/// The field of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
+    /// A line of the event's data.
     Data,
+    /// The event's name.
     Event,
+    /// A comment, or a field that says nothing here.
     Other,
 }
 
 impl Field {
+    /// Returns the field of that name; names are case-sensitive.
     fn of(name: &[u8]) -> Self {
         match name {
             b"data" => Self::Data,
@@ -187,6 +205,7 @@ impl SseScan {
         self.event_end(events);
     }
 
+    /// Ends a line; an empty one ends the event.
     fn line_end(&mut self, events: &mut impl EventSink) {
         let line = std::mem::take(&mut self.line);
         let empty = line == Line::Field && self.field.is_empty();
@@ -196,6 +215,7 @@ impl SseScan {
         }
     }
 
+    /// Ends the event: its data is complete, and reported before its name. An event without data is none.
     fn event_end(&mut self, events: &mut impl EventSink) {
         match std::mem::take(&mut self.data) {
             Data::Json => {
@@ -212,6 +232,7 @@ impl SseScan {
     }
 }
 
+/// Appends `bytes` to `kept`, up to one byte more than any known word has.
 fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
     // One more than the longest, so that a longer one is no known one.
     let room = (MAX_NAME + 1).saturating_sub(kept.len());

@@ -52,10 +52,15 @@ const MAX_COUNTS: usize = 64;
 /// Of most providers the last usage counts, as each repeats the ones before; [`Role`] says it of each shape.
 #[derive(Clone, Debug)]
 pub(super) struct UsageTally {
+    /// The format whose usage is read; usage of others is passed over.
     format: ApiFormat,
+    /// The way in which documents arrive, known once the first byte is seen.
     documents: Documents,
+    /// Facts of the document that is being read.
     document: Document,
+    /// The usage of the complete documents so far.
     seen: Option<Stated>,
+    /// The share of the answer that usage stands for.
     progress: Progress,
     /// Something was lost that may have said more, or the provider gave up before it did.
     lost: Option<Unseen>,
@@ -77,20 +82,26 @@ pub(super) enum Documents {
 /// The part of a response that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
+    /// All of it: to the end of the body, or of a document that stands alone.
     Whole,
     /// Its beginning, for all that is known.
     Part,
 }
 
+/// Facts of one document. They count together, when it ends.
 #[derive(Clone, Debug, Default)]
 struct Document {
+    /// Usage objects, merged.
     found: Option<Stated>,
     /// Counts that stand beside other members.
     counts: Map<String, Value>,
+    /// The tier of service that is named beside the usage.
     tier: Option<ServiceTier>,
+    /// True if a word in the document says that its usage is the last.
     ends_answer: bool,
 }
 
+/// The share of an answer that its usage stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// Usage was seen that [opens](Role::Opens) an answer.
@@ -102,6 +113,7 @@ enum Progress {
 }
 
 impl UsageTally {
+    /// Starts without any usage.
     pub(super) fn new(format: ApiFormat, documents: Documents) -> Self {
         let document = Document::default();
         Self {
@@ -116,6 +128,7 @@ impl UsageTally {
         }
     }
 
+    /// Sets the way in which documents arrive, before any was read.
     pub(super) fn set_documents(&mut self, documents: Documents) {
         self.documents = documents;
     }
@@ -125,6 +138,7 @@ impl UsageTally {
         self.format == ApiFormat::Auto || self.format == format
     }
 
+    /// Notes usage that cannot be: no reading is final from then on.
     pub(super) fn absurd(&mut self) {
         self.lose(Unseen::Absurd);
     }
@@ -134,6 +148,7 @@ impl UsageTally {
         matches!(self.lost, Some(Unseen::ErrorEvent | Unseen::Refused))
     }
 
+    /// Notes bytes that cannot be read, and so may have held usage.
     pub(super) fn malformed(&mut self) {
         self.lose(Unseen::Malformed);
     }
@@ -173,6 +188,8 @@ impl UsageTally {
         Some(if is_whole { Reading::Final(usage) } else { Reading::SoFar(usage) })
     }
 
+    /// Adds the usage of a complete document to that of the answer. Objects that count in the same way are merged; of
+    /// two that do not, the larger stands.
     fn absorb(&mut self, stated: Stated) {
         let role = stated.shape.role;
         match role {
@@ -241,6 +258,7 @@ impl UsageTally {
         counts.insert(place.name.to_owned(), sum);
     }
 
+    /// Notes that the answer is over. Of an answer that was only opened, the usage is still a placeholder.
     fn done(&mut self) {
         if self.progress == Progress::Under {
             self.progress = Progress::Over;

@@ -9,13 +9,18 @@ use crate::{Weights, prices::Prices};
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct TariffBuilder {
+    /// Limits that each call counts 1 towards; names are checked by `build`.
     requests: Vec<String>,
+    /// Limits that tokens count towards, with their weights.
     charges: Vec<(String, Weights)>,
+    /// The limit in micro-dollars, and the prices.
     money: Option<(String, Prices)>,
 }
 
 impl TariffBuilder {
     /// Each call counts 1 towards `limit`.
+    ///
+    /// The count is the same whatever the call uses, also for one that the provider refuses.
     pub fn request(mut self, limit: impl Into<String>) -> Self {
         self.requests.push(limit.into());
         self
@@ -37,6 +42,9 @@ impl TariffBuilder {
     }
 
     /// Tokens count towards `limit` by `weights`.
+    ///
+    /// A weighted sum is exact and rounded up once. Several charges towards different limits are decided together: the
+    /// call is admitted if all of them have room.
     pub fn charge(mut self, limit: impl Into<String>, weights: Weights) -> Self {
         self.charges.push((limit.into(), weights));
         self
@@ -58,6 +66,8 @@ impl TariffBuilder {
     }
 
     /// Checks it.
+    ///
+    /// An empty tariff is an error, because nobody means to charge nothing.
     ///
     /// # Errors
     /// [`TariffError`] says which limit or weight cannot be used.

@@ -1,4 +1,7 @@
 //! Adding up usages, for calls that a caller pays as one. Nothing overflows: a sum stays at the largest number.
+//!
+//! Each kind is added by itself. Of the tier and the region, the last one that is not the default stands: a retry in
+//! another tier is priced by the tier that answered.
 
 use std::{
     iter::Sum,

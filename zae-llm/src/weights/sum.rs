@@ -9,6 +9,9 @@ use crate::Usage;
 const UNIT: u64 = 1_000_000;
 
 impl Weights {
+    /// Converts the weights to whole numbers, and gives parts without one that of their whole.
+    ///
+    /// # Errors [`OutOfRange`] with the first weight that is negative, no number, or above [`MAX_WEIGHT`].
     pub(crate) fn millionths(&self) -> Result<Millionths, OutOfRange> {
         let millionths = |weight: f64| {
             if (0.0..=MAX_WEIGHT).contains(&weight) {
@@ -50,11 +53,17 @@ pub(crate) struct OutOfRange(pub(crate) f64);
 /// Weights as they are summed up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Millionths {
+    /// Of uncached input that is neither sound nor picture.
     input_uncached: u64,
+    /// Of input from a cache.
     cache_read: u64,
+    /// Of input into a cache for the usual time.
     cache_write: u64,
+    /// Of output that is none of the parts.
     answer: u64,
+    /// Of parts, each set.
     parts: Parts<u64>,
+    /// Of units that are no tokens.
     units: Units<u64>,
 }
 
@@ -93,15 +102,25 @@ impl Millionths {
 /// The tokens of a [`Usage`], each in one kind only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Split {
+    /// Uncached input that is neither sound nor picture.
     pub(crate) plain_input: u64,
+    /// Uncached input that is sound.
     pub(crate) audio_input: u64,
+    /// Uncached input that is pictures.
     pub(crate) image_input: u64,
+    /// Input into a cache for the usual time, five minutes.
     pub(crate) cache_write_5m: u64,
+    /// Input into a cache for an hour.
     pub(crate) cache_write_1h: u64,
+    /// Output that is none of the parts below.
     pub(crate) plain_output: u64,
+    /// Output that is reasoning.
     pub(crate) reasoning: u64,
+    /// Output that is sound.
     pub(crate) audio_output: u64,
+    /// Output that is pictures.
     pub(crate) image_output: u64,
+    /// Output that was predicted in vain.
     pub(crate) rejected: u64,
 }
 
@@ -132,6 +151,7 @@ impl Split {
     }
 }
 
+/// Takes as much of `part` out of `whole` as there is, and returns it.
 fn take(whole: &mut u64, part: u64) -> u64 {
     let part = part.min(*whole);
     *whole -= part;
