@@ -49,7 +49,10 @@ use aws_sdk_dynamodb::{
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-use crate::error::{BoxError, Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind};
+use crate::{
+    clock::StoreDates,
+    error::{BoxError, Heard, RepositoryError, ServiceMessage, StoreError, StoreErrorKind},
+};
 
 #[cfg(feature = "embedded")]
 pub(crate) use crate::store::admin::EMBEDDED_REGION;
