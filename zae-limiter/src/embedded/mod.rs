@@ -122,6 +122,19 @@ impl EmbeddedStore {
     ///
     /// Cancel safe, and repeatable: the table has been created or not.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EmbeddedStore, Repository, StackName};
+    ///
+    /// let store = EmbeddedStore::memory()?;
+    /// store.create_table(&StackName::new("my-stack")?).await?;
+    /// let repository = Repository::builder().stack("my-stack").client(store.client()).build().await?;
+    /// assert_eq!(repository.namespace_name().as_str(), "default");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] if the store fails.
     pub async fn create_table(&self, name: &StackName) -> Result<(), RepositoryError> {
@@ -135,6 +148,19 @@ impl EmbeddedStore {
     /// it.
     ///
     /// There is no authentication: bind to the loopback interface only.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::EmbeddedStore;
+    ///
+    /// let store = EmbeddedStore::memory()?;
+    /// let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// println!("aws dynamodb list-tables --endpoint-url http://{}", listener.local_addr()?);
+    /// store.serve(listener, async {}).await?; // a server would wait for a signal
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] if the server fails.

@@ -40,6 +40,21 @@ impl RateLimiter {
     ///
     /// Cancel safe: it only reads, and the next acquire reads the dropped configuration again.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository, explain::Verdict};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_resource_defaults("gpt-4", Limit::per_minute("rpm", 10)?).await?;
+    /// let limiter = RateLimiter::new(repository);
+    /// let explanation = limiter.explain("key-1", "gpt-4", &Cost::of("rpm", 11)).await?;
+    /// println!("{explanation:?}"); // which limits apply, from which level, and what they hold
+    /// assert_eq!(explanation.verdict, Verdict::Never); // eleven never fit in ten
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AcquireError::Invalid`] if the cost names a limit that does not apply, [`AcquireError::Repository`] if the
     /// table could not be read. Everything else is a [`Verdict`].

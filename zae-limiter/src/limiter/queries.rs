@@ -62,6 +62,19 @@ impl RateLimiter {
     ///
     /// A sharded bucket is read shard by shard and summed up. Cancel-safe, because it only reads.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
+    /// limiter.acquire("key-1", "api", Cost::of("rpm", 3)).await?.commit().await?;
+    /// assert_eq!(limiter.available("key-1", "api").await?["rpm"], 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AcquireError::NoLimits`] if none apply, [`AcquireError::Repository`] if the table could not be read.
     pub async fn available(

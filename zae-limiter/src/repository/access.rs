@@ -65,6 +65,20 @@ impl Repository {
     ///
     /// Cancel safe in the way of [`Repository::disable`].
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, Repository, ResourceName, access::Access};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.disable(ResourceName::new("gpt-4")?).await?;
+    /// repository.enable(EntityId::new("key-1")?).await?; // the one who may go on
+    /// let resolved = repository.resolve_access("key-1", "gpt-4").await?;
+    /// assert_eq!(resolved.access, Access::Enabled);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Repository::disable`].
     pub async fn enable(&self, target: impl Into<ConfigTarget> + Send) -> Result<u64, RepositoryError> {

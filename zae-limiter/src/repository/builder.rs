@@ -169,6 +169,21 @@ impl RepositoryBuilder {
     /// A table in the file `path`, which is created if it is missing. Table and namespace are created, too.
     ///
     /// One process at a time: the file is a database of its own, not a server.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository};
+    ///
+    /// let file = std::env::temp_dir().join(format!("zae-{}.sqlite", std::process::id()));
+    /// let repository = Repository::embedded_at(&file).await?;
+    /// repository.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
+    /// drop(repository);
+    /// assert!(Repository::embedded_at(&file).await?.system_defaults().await?.limits.is_some());
+    /// # std::fs::remove_file(file)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "embedded")]
     pub fn embedded_at(mut self, path: impl Into<PathBuf>) -> Self {
         self.place = StoreChoice::File(path.into());

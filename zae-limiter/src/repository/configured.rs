@@ -42,6 +42,19 @@ impl Repository {
     ///
     /// Concurrent misses read once. Where the table cannot be read, names read earlier are still believed.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// assert!(repository.configured_resources().await?.is_empty());
+    /// repository.set_resource_defaults("gpt-4", Limit::per_minute("rpm", 100)?).await?;
+    /// assert!(repository.configured_resources().await?.contains("gpt-4"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read and never was.
     pub async fn configured_resources(&self) -> Result<Arc<HashSet<ResourceName>>, RepositoryError> {

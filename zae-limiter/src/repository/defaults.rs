@@ -61,6 +61,19 @@ impl Repository {
     ///
     /// Cancel safe: it only reads.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_resource_defaults("gpt-4", Limit::per_minute("rpm", 100)?).await?;
+    /// let limits = repository.resource_defaults("gpt-4").await?.expect("defaults");
+    /// assert_eq!(limits.get("rpm").map(Limit::capacity), Some(100));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
     pub async fn resource_defaults(
@@ -92,6 +105,21 @@ impl Repository {
     /// The resources that have default limits, in order.
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// for model in ["gpt-4", "claude-sonnet-4-5"] {
+    ///     repository.set_resource_defaults(model, Limit::per_minute("rpm", 100)?).await?;
+    /// }
+    /// let models: Vec<String> = repository.resources_with_defaults().await?.iter().map(ToString::to_string).collect();
+    /// assert_eq!(models, ["claude-sonnet-4-5", "gpt-4"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
@@ -159,6 +187,19 @@ impl Repository {
     /// are kept stays as it is.
     ///
     /// Cancel safe: a dropped call has written all or nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
+    /// assert!(repository.delete_system_defaults().await?);
+    /// assert_eq!(repository.system_defaults().await?.limits, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when they use a feature of newer clients.

@@ -88,6 +88,21 @@ impl Repository {
     ///
     /// Cancel safe: it only reads.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, NewEntity, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let team = EntityId::new("team-a")?;
+    /// repository.create_entity(NewEntity::new(team.clone())).await?;
+    /// repository.create_entity(NewEntity::new(EntityId::new("key-1")?).parent(team.clone())).await?;
+    /// let keys = repository.children(&team).await?;
+    /// assert_eq!(keys.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] when a stored entity cannot be read.
     pub async fn children(&self, parent: impl IntoName<EntityId>) -> Result<Vec<Entity>, RepositoryError> {

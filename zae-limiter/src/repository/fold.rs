@@ -54,6 +54,21 @@ impl Repository {
     /// Not cancel safe, but repeatable: an interrupted call may lose tokens, which refill, and the next one completes
     /// it.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// assert_eq!(repository.fold_bucket("key-1", "gpt-4").await?, None); // there is no bucket yet
+    /// repository.set_system_defaults(Limit::per_minute("rpm", 100)?).await?;
+    /// let limiter = RateLimiter::new(repository.clone());
+    /// limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1)).await?.commit().await?;
+    /// assert!(repository.fold_bucket("key-1", "gpt-4").await?.is_some()); // one shard, which stays as it is
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Unsupported`] when the bucket uses a feature of newer clients, before anything is changed;
     /// [`RepositoryError::Store`] when the table cannot be read or written, or others keep changing the bucket.

@@ -73,6 +73,19 @@ impl Repository {
     ///
     /// Cancel safe: it only reads.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, LimitScope, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// assert_eq!(repository.limits("key-1", LimitScope::Default).await?, None); // the resource's defaults hold
+    /// repository.set_limits("key-1", LimitScope::Default, Limit::per_minute("rpm", 500)?).await?;
+    /// assert!(repository.limits("key-1", LimitScope::Default).await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Malformed`] or [`RepositoryError::Unsupported`] when the stored limits cannot be read.
     pub async fn limits(
@@ -123,6 +136,29 @@ impl Repository {
     /// answered `cursor` as its `next`. Read from an index, which lags behind by moments.
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, LimitScope, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// for key in ["key-1", "key-2", "key-3"] {
+    ///     repository.set_limits(key, LimitScope::Default, Limit::per_minute("rpm", 500)?).await?;
+    /// }
+    /// let (mut cursor, mut seen) = (None, 0);
+    /// loop {
+    ///     let page = repository.entities_with_limits_page(LimitScope::Default, 2, cursor.as_deref()).await?;
+    ///     seen += page.entities.len();
+    ///     cursor = page.next;
+    ///     if cursor.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(seen, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Invalid`] when `limit` is 0 or `cursor` is not one of this call's.
@@ -177,6 +213,19 @@ impl Repository {
     /// The scopes for which any entity has limits of its own, in order.
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Limit, LimitScope, Repository, ResourceName};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let scope = LimitScope::Resource(ResourceName::new("gpt-4")?);
+    /// repository.set_limits("key-1", &scope, Limit::per_minute("rpm", 500)?).await?;
+    /// assert_eq!(repository.resources_with_entity_limits().await?, [scope]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.

@@ -279,6 +279,19 @@ impl Repository {
     ///
     /// Cancel safe: each name is registered or not.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{NamespaceName, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let tenants = [NamespaceName::new("tenant-a")?, NamespaceName::new("tenant-b")?];
+    /// let ids = repository.register_namespaces(&tenants).await?;
+    /// assert_ne!(ids[&tenants[0]], ids[&tenants[1]]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As there; names before the one that failed are registered.
     pub async fn register_namespaces<'a>(
@@ -291,6 +304,18 @@ impl Repository {
     /// Returns the registry's record of the namespace called `name`; `None` when none is in use.
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::Repository;
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let info = repository.namespace_info("default").await?.expect("every table has it");
+    /// assert_eq!(info.id, *repository.namespace_id());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read, [`RepositoryError::Malformed`] when the record is no
@@ -382,6 +407,22 @@ impl Repository {
     /// deleted, without a time), and those whose purge was interrupted.
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{NamespaceName, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let tenant = NamespaceName::new("tenant-a")?;
+    /// repository.register_namespace(&tenant).await?;
+    /// repository.delete_namespace(&tenant).await?;
+    /// for orphan in repository.orphan_namespaces().await? {
+    ///     println!("{} ({}) was deleted at {:?}", orphan.name, orphan.id, orphan.deleted_at);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.

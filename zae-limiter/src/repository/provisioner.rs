@@ -30,10 +30,12 @@ impl Repository {
         self.store().put(provisioner::encode(self.ns(), state), Expression::default()).await.map(drop)
     }
 
-    /// Replaces that state as a whole if it still is the one that was `seen`, and answers whether it was. Who applies
-    /// writes the record before and after, so that of two who apply at once one learns of the other.
+    /// Replaces that state as a whole if it still is the one that was `seen`, and answers whether it was. An
+    /// apply writes the record before and after its changes, so that of two at once one learns of the other.
     ///
     /// Cancel safe: a dropped call has written all or nothing.
+    ///
+    /// [`ProvisionerState`] has an example.
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be written.

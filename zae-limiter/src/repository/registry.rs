@@ -112,6 +112,18 @@ impl Registry {
 
     /// Returns the registry's record of the namespace `id`, in use or not; `None` when there is none.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::Repository;
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let info = repository.registry().namespace_info_by_id(repository.namespace_id()).await?.expect("its own");
+    /// assert_eq!(info.name.as_str(), "default");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Repository::namespace_info`].
     pub async fn namespace_info_by_id(

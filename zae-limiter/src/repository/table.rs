@@ -21,6 +21,18 @@ impl Repository {
     /// Returns true if DynamoDB answers within `timeout`.
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use zae_limiter::Repository;
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// assert!(repository.is_available(Duration::from_secs(1)).await); // for a readiness probe
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn is_available(&self, timeout: Duration) -> bool {
         tokio::time::timeout(timeout, self.ping()).await.unwrap_or(false)
     }
@@ -39,6 +51,19 @@ impl Repository {
     /// Deletes the table, **with the data of all its namespaces**; a missing table is fine.
     ///
     /// Cancel safe: a table whose deletion was accepted goes, whoever waits.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Repository, RepositoryError};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.delete_table().await?;
+    /// let missing = repository.namespaces().await;
+    /// assert!(matches!(missing, Err(RepositoryError::TableMissing { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be deleted.

@@ -199,6 +199,18 @@ impl Repository {
     /// Windows of different lengths count the same consumption, so only one length is added up: the one that the query
     /// names, else the shortest of which there are snapshots.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{EntityId, Repository, usage::UsageQuery};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let summary = repository.usage_summary(&UsageQuery::entity(EntityId::new("key-1")?)).await?;
+    /// println!("{} windows", summary.snapshot_count); // 0 here: the aggregator of a deployed stack counts usage
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn usage_summary(&self, query: &UsageQuery) -> Result<UsageSummary, RepositoryError> {

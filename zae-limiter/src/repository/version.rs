@@ -104,6 +104,17 @@ impl Repository {
     ///
     /// Cancel safe: it only reads.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::Repository;
+    ///
+    /// let record = Repository::embedded().await?.version_record().await?.expect("written by the first who opens");
+    /// println!("schema {:?}, oldest client {:?}", record.schema_version, record.client_min_version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RepositoryError::Store`] when the table cannot be read.
     pub async fn version_record(&self) -> Result<Option<VersionRecord>, RepositoryError> {
