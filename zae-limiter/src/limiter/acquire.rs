@@ -1,4 +1,13 @@
 //! The way of one acquire through the limiter: from memory, or through the lanes within a deadline.
+//!
+//! | way | calls | taken when |
+//! |---|---|---|
+//! | from memory | none | tokens were debited ahead, and nothing has changed since |
+//! | through the lanes | one write per bucket, shared with other acquires | otherwise |
+//! | by policy | none more | the breaker is open, or the deadline has passed |
+//!
+//! Each way ends in one place, where it is counted: a grant from memory by the reserve, all others in
+//! `acquire_through_lanes`.
 
 use std::pin::Pin;
 

@@ -1,4 +1,6 @@
 //! The access switch of a resource or an entity, [`Access`], and the place where it is set, [`ConfigTarget`].
+//!
+//! Switching off is not a limit of 0: it refuses with a reason of its own, and leaves the limits as they are for later.
 
 use serde::{Deserialize, Serialize};
 

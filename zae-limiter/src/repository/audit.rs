@@ -1,4 +1,11 @@
 //! The audit trail: who changed what, kept as long as the retention says.
+//!
+//! Events are parts of the transactions that make the changes, wherever one transaction can hold both, so that no
+//! change goes without an event. Their ids are ULIDs that rise within this process, also within a millisecond; across
+//! processes they are as far apart as their clocks.
+//!
+//! The retention is the builder's, else the one stored with the system's defaults, else 90 days. It decides an event's
+//! `ttl` when it is written: a later change does not move those that are there.
 
 use std::sync::{Mutex, PoisonError};
 

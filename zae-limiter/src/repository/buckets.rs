@@ -2,6 +2,9 @@
 //!
 //! Buckets are shown as the engine would see them, refilled to now and summed over shards. A further shard that nobody
 //! has written yet counts with its whole share, since its tokens are part of the bucket.
+//!
+//! Everything here reads and changes nothing. A bucket that uses a feature of newer clients is listed with the reason
+//! why it cannot be shown, instead of numbers that may be wrong.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,10 @@
 //! The remaining capacity of a resource, over all entities.
+//!
+//! The buckets of a resource are found through an index, which lags behind by moments and may not hold whole items:
+//! those are then read from the table. Each bucket counts as the engine would see it now, refilled and summed over its
+//! shards. An entity that has no bucket yet is not counted, as nobody knows of it.
+//!
+//! Cost: a query over the index, and batch reads of the items that it does not hold whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -2,6 +2,9 @@
 //!
 //! One function for all ways: AWS as the environment describes it, a client of the caller's, or an embedded store.
 //! After it nobody knows which it was.
+//!
+//! A client that the caller brings is used as it is. Otherwise the environment decides as for every AWS tool, which
+//! takes the feature `aws`; without it, and without an embedded store, there is nothing to connect to.
 
 #[cfg(feature = "embedded")]
 use std::path::PathBuf;

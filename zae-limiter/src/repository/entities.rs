@@ -1,4 +1,10 @@
 //! Entities: creating, reading, listing children, deleting with everything that belongs to them.
+//!
+//! An entity need not be created before it is limited: limits and buckets refer to its id alone. Creating it adds a
+//! name, metadata, a parent, and whether acquires are charged to the parent too.
+//!
+//! A deletion removes limits one by one, each with its count in the registry, and the entity itself last. So an
+//! interrupted deletion leaves the entity, and the next one completes it.
 
 use super::{Repository, configs::Trail, trail::AuditChange};
 use crate::{

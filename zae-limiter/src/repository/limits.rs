@@ -1,4 +1,11 @@
 //! Limits of entities: for one resource, or as the default for all others.
+//!
+//! A scope is a resource, or all resources without limits of their own ([`LimitScope::Default`]). Setting limits
+//! replaces those of the scope as a whole, writes an audit event with it, and then brings the entity's buckets in line:
+//! otherwise an idle bucket would be shown, and used by clients of the reference, with its old limits until it is next
+//! written. This library's own writes carry the parameters that apply.
+//!
+//! Entities with limits are listed by an index, and scopes by a registry of counts that the same transactions keep.
 
 use super::{
     Repository,

@@ -46,6 +46,7 @@ mod fold;
 mod gate;
 mod levels;
 mod limits;
+mod namespace_records;
 mod namespaces;
 mod open;
 mod pauses;

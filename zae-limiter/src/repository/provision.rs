@@ -1,4 +1,8 @@
 //! Stacks that are made on the way to opening them: [`Provisioner`].
+//!
+//! Opening goes on as without a provisioner once the stack is there. A provisioner is asked before anything is read but
+//! the version record, so that it can bring a table up to date which would be refused otherwise; it has to be
+//! repeatable, because two processes may open at the same time.
 
 use std::{fmt, pin::Pin};
 

@@ -2,6 +2,10 @@
 //!
 //! A purge may stop anywhere and be run again: the record by id says `purging` from the first step to the last, and
 //! what leads to other items (the system partition with its registries and the provisioner's state) is removed last.
+//!
+//! Items are removed in batches of 25, in three passes: the partitions that the system's registries name, whatever the
+//! index over the namespace still lists, and the system partition itself. The index is read until it is empty, a few
+//! times at most, because processes that have the namespace open may go on writing for a minute.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Repository,
-    namespaces::{change_status, contended, has_status, leads_elsewhere, state_error},
+    namespace_records::{change_status, contended, has_status, leads_elsewhere, state_error},
 };
 use crate::{
     error::{NamespaceState, RepositoryError},

@@ -1,4 +1,7 @@
 //! A table's records about itself, independent of any namespace: [`Registry`].
+//!
+//! A [`Repository`] checks the table and belongs to one namespace. What is done before there is one, or across all of
+//! them (registering, purging, upgrading), is done by a registry.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,4 +1,12 @@
 //! The table's version record: who may use it.
+//!
+//! The record protects data from clients that would misread it. Opening compares three of its values:
+//!
+//! | value | compared with | where it does not fit |
+//! |---|---|---|
+//! | `schema_version` | [`SCHEMA_VERSION`]'s major number | [`RepositoryError::IncompatibleSchema`] |
+//! | `client_min_version` | [`COMPATIBILITY_LEVEL`] | [`RepositoryError::ClientTooOld`] |
+//! | `lambda_version` | the features that a change stores | refused when the feature is first stored (`gate`) |
 
 use super::Repository;
 use crate::{

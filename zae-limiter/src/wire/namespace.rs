@@ -1,4 +1,13 @@
 //! The registry of namespaces: a record by name while one is active, and a record by id as long as it has data.
+//!
+//! | record | key | there |
+//! |---|---|---|
+//! | by name | `_/SYSTEM#`, `#NAMESPACE#{name}` | while the name leads to a namespace in use |
+//! | by id | `_/SYSTEM#`, `#NSID#{id}` | from the registration to the end of a purge |
+//!
+//! Both hold `namespace_id`, `namespace_name`, `status` (`active`, `deleted`, `purging`) and `created_at`; the record
+//! by id has `deleted_at` while it is deleted. An id is eight random bytes in URL-safe base64, and never begins with a
+//! hyphen, which a command line would take for an option.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 

@@ -5,7 +5,7 @@
 //! in 1.5s`). They are tried in this order. The tables of the providers name the members and phrases
 //! ([`LimitWords`](crate::providers::table::LimitWords)).
 //!
-//! Nothing in a body makes a refusal of a success, and a body that cannot be read says nothing.
+//! A body that cannot be read says nothing.
 
 use std::time::Duration;
 

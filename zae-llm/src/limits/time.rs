@@ -37,8 +37,8 @@ fn decimal(text: &str) -> Option<f64> {
 
 /// A duration as Go writes it: `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `250µs`; also protobuf's `38.5s`.
 ///
-/// Source: <https://pkg.go.dev/time#ParseDuration>; OpenAI and Groq write their resets so. Days are an addition of
-/// theirs. `None` for a sign, a number without a unit, or a sum that no [`Duration`] holds.
+/// Source: <https://pkg.go.dev/time#ParseDuration>; OpenAI and Groq write their resets so. Days, which Go does not
+/// have, are read as well. `None` for a sign, a number without a unit, or a sum that no [`Duration`] holds.
 pub(super) fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest.is_empty() || rest.len() > MAX_LEN {

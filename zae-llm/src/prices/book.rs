@@ -246,8 +246,8 @@ impl PriceBook {
     /// Returns the cost of a call in micro-dollars, rounded up once; `None` for a model that is not in the book.
     ///
     /// The usage names the tier and the region. Each kind of unit is priced by itself: a row that leaves a kind out
-    /// takes it from the row that would count without it, and then from the kind that it is a part of. Cost: one pass
-    /// over the rows for each kind.
+    /// takes it from the row that would count without it, and then from the kind that it is a part of. Cost:
+    /// proportional to the number of rows.
     pub fn micro_dollars(&self, model: &str, usage: &Usage, at: Timestamp) -> Option<u64> {
         let rows = || self.rows.iter().filter(move |row| is_valid(row, at));
         let longest = rows().filter_map(|row| row.fits(model)).max()?;

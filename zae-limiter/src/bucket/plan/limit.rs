@@ -1,6 +1,10 @@
 //! One limit's part of a write, while a plan is made: which of the three kinds it needs, its conditions and values.
 //!
 //! All amounts are in mt, and all instants in epoch ms, but for the item's lifetime, which DynamoDB wants in epoch s.
+//!
+//! The kind of write that a limit needs decides for all of them: if one has to be credited, the refill instant moves,
+//! and every other limit of the item is credited with it. So a plan asks each part twice: whether a plain write would
+//! do, and then, once that is settled, what to write.
 
 use crate::{
     bucket::{

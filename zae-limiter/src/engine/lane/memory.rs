@@ -2,6 +2,14 @@
 //! write it too.
 //!
 //! All of it is under the lane's one lock, and every method takes it for a few comparisons only.
+//!
+//! | memory | from | forgotten |
+//! |---|---|---|
+//! | image | each answer of a write, and reads | when an answer says that there is no bucket |
+//! | trust in it to refuse | such an answer | after about a second, at random between ¾ and 1 |
+//! | peaks | balances of images | with the limits that they were seen under |
+//! | a neighbour wrote | a lost condition, or a read that shows another image | with the next read that shows the same |
+//! | contention | two conditions lost in a row | after a second |
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,10 @@
 //! Decides how much a reserve debits ahead, when it fetches more, and when it leaves a nearly empty bucket alone.
 //!
 //! The reasons are on the page of the [room](super): the goal, the share of one process, and the ration.
+//!
+//! An order is part of a write that goes out anyway, or the reason for one if a third of the reserve is left. It takes
+//! half of what the bucket has left at the most, so that processes share a scarce bucket within a few writes without
+//! knowing of each other.
 
 use std::{sync::Arc, time::Duration};
 

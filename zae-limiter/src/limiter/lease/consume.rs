@@ -1,4 +1,7 @@
 //! Taking more on an open lease, under the conditions of an acquire.
+//!
+//! More is asked of the same shards that the lease holds tokens of, so that one settlement can give back all of it. The
+//! table decides each time, never a reserve.
 
 use std::sync::Arc;
 

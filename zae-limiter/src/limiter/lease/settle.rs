@@ -1,4 +1,7 @@
 //! The end of a lease: what its owner notes until then, and the one settlement.
+//!
+//! All of it is synchronous. An adjustment is a sum in memory, and an end books what it comes to in the lanes, which
+//! write it with their next write. The returned [`Settlement`] only waits for that.
 
 use std::sync::Arc;
 

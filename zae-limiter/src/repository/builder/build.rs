@@ -1,4 +1,7 @@
 //! Opening: from a builder's settings to a [`Repository`] or [`Registry`] whose table was found fit for use.
+//!
+//! The order of the steps is that of the mistakes that they find: names and settings without a call, then the region
+//! and credentials, then the table and its version, then the namespace. Each error names the first thing that is wrong.
 
 use std::sync::Arc;
 

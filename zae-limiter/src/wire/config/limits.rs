@@ -1,4 +1,9 @@
 //! The limits of a configuration item, attribute by attribute, and what newer clients may have added to them.
+//!
+//! A limit is three numbers (`cp`, `ra`, `rp`), and may have a mark (`soft`) or instants (`rsched`) beside them.
+//! Reading is strict: a limit that lacks a number, or has one that is no whole number, is an error that names the
+//! attribute, because a limit that is half understood would be enforced wrongly. Unknown attributes of a limit are not
+//! skipped either: they make the item [`Unsupported`].
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,7 @@
 //! The answer to a round's write: waiting for it, and what each kind of it does to asks, settlements and the lane.
+//!
+//! The table of the [room](super) says what follows from each answer. Done and lost keep the round going, so the plan
+//! is made again for those who are left. All others end it: nobody in it waits any longer than for this answer.
 
 use std::{ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 
