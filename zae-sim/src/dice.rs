@@ -17,7 +17,7 @@ impl Dice {
         Self(mix(seed))
     }
 
-    /// Those of a seed for one purpose: others are not disturbed by how many of them are thrown.
+    /// Dice of a seed for one purpose: throws for other purposes do not depend on how many are thrown here.
     pub fn aside(seed: u64, purpose: u64, number: u64) -> Self {
         Self(mix(mix(seed ^ mix(purpose)).wrapping_add(number)))
     }

@@ -116,7 +116,7 @@ impl Wire {
         *self.marked.lock().unwrap() = Some((part.into(), fault));
     }
 
-    /// From now on requests fare as `script` says of their operation and running number.
+    /// Lets `script` decide the fate of each request from now on, by its operation and running number.
     pub fn fail(&self, script: impl Fn(&str, u64) -> Fault + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }

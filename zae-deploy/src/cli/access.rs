@@ -82,7 +82,7 @@ impl Switch {
     }
 }
 
-/// Raises the minimum for clients where that is wanted; a note where it is not and older ones may use the table.
+/// Raises the minimum for clients if that is wanted. Otherwise returns a note if older ones may use the table.
 async fn known_to_all(
     repository: &Repository,
     minimum: Minimum,

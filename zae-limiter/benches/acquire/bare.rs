@@ -1,4 +1,4 @@
-//! The write that an acquire makes, made without the engine: what there is to compare with.
+//! The write of an acquire without the engine around it: the baseline.
 
 use std::{
     collections::HashMap,

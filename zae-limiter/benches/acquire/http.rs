@@ -133,7 +133,7 @@ impl Peers {
         seen.hot_p99.push(p99);
     }
 
-    /// Of a lone update, in ms: the median, and what 99 of 100 took at most.
+    /// Latency of a lone update, in ms: the median and the 99th percentile.
     async fn round_trip(&self, time: Duration) -> (f64, f64) {
         let start = Instant::now();
         let mut times = Vec::new();

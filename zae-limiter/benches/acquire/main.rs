@@ -36,7 +36,7 @@ enum Effort {
 }
 
 impl Effort {
-    /// `full`, or a smaller number that will do to see that it runs.
+    /// Returns `full`, or in a smoke run a number that is just enough to see that it works.
     fn of<T>(self, full: T, smoke: T) -> T {
         match self {
             Self::Full => full,

@@ -18,8 +18,7 @@
 use crate::bucket::image::{Image, LimitImage};
 
 /// Bounds the difference between clocks, in ms: each is held to the store's, within three seconds. A refill instant
-/// that is further ahead than this and one full refill is
-/// not believed.
+/// that is further ahead than this and one full refill is not believed.
 pub(crate) const MAX_SKEW_MS: i64 = 10_000;
 
 /// A refill instant that lies too far ahead, and since when it is known not to have moved.

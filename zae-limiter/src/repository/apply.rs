@@ -49,7 +49,7 @@ pub(super) struct Effective {
     lifetime: Lifetime,
     /// When they were read, in epoch ms.
     read_at: i64,
-    /// The place of the level that has them: entity, its default, resource, system.
+    /// Position of the level that has limits: entity, its default, resource, system.
     place: usize,
 }
 

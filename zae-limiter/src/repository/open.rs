@@ -86,7 +86,7 @@ fn not_in_use(info: NamespaceInfo) -> RepositoryError {
     RepositoryError::NamespaceState { id: info.id, state: info.state, advice }
 }
 
-/// The error for an open namespace that its name does not lead to any more.
+/// The error of a namespace that is open while its name leads to another one.
 pub(super) async fn gone(
     store: &Store,
     name: &NamespaceName,

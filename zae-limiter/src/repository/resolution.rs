@@ -146,7 +146,7 @@ pub(crate) struct Resolutions {
     hits: AtomicU64,
     /// Answers that were read.
     misses: AtomicU64,
-    /// The outage policy of each namespace, for when it cannot be read.
+    /// The outage policy of each namespace as last read, for when it cannot be.
     policies: LazyCache<NamespaceId, StoredPolicy>,
     /// Entities and resources that were switched off when last read: an outage does not switch them on.
     disabled: LazyCache<ResolutionKey, DisabledLevel>,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Less than this is no terminal that anything could be fitted into.
+/// Narrowest terminal that anything is fitted into.
 const LEAST: usize = 20;
 
 /// The columns of whatever shows stdout: `COLUMNS` where it is set, else the terminal's; `None` where there is no

@@ -5,7 +5,7 @@ use crate::{
     stack::{Parameters, StackOptions},
 };
 
-/// Writes what a stack with `parameters` is; what they lack has the template's default.
+/// Describes a stack with `parameters`; one that is missing has the template's default.
 pub(super) fn show(out: &Output, parameters: &Parameters, options: &StackOptions) {
     let value = |name: &str, default: &str| {
         parameters.get(name).filter(|value| !value.is_empty()).map_or(default, String::as_str).to_owned()

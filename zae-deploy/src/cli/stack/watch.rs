@@ -58,7 +58,7 @@ impl Watch for ShownEvents<'_> {
     }
 }
 
-/// Does `work`, unless Ctrl-C comes first; `left` says what goes on without us.
+/// Waits for `work` unless Ctrl-C comes first; `left` says what then goes on by itself.
 pub(super) async fn unless_interrupted<T>(
     work: impl Future<Output = Result<T, CliError>>,
     left: impl FnOnce() -> String,

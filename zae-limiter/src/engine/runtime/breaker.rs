@@ -33,9 +33,9 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Failures without a success in between for this long, and the circuit opens ...
+/// The circuit opens after failures without a success in between for this long ([`UNLIKELY`] is the other condition).
 const TRIP_AFTER: Duration = Duration::from_millis(500);
-/// ... if so many failures in a row are less likely than this, given the usual share of failures.
+/// The circuit opens only if so many failures in a row are less likely than this, given the usual share of failures.
 const UNLIKELY: f64 = 1e-3;
 /// The share of failures that is taken for usual, at least and at most: three to 31 failures in a row.
 const USUAL: (f64, f64) = (0.05, 0.8);
