@@ -64,6 +64,18 @@ impl From<ConditionalUpdate> for ConditionalWrite {
     }
 }
 
+/// Puts a table's name and an expression's condition, names and values into a builder of the SDK. Six of these have the
+/// same methods, and no trait in common.
+macro_rules! conditioned {
+    ($builder:expr, $table:expr, $expression:expr) => {
+        $builder
+            .table_name($table)
+            .set_condition_expression($expression.condition_text())
+            .set_expression_attribute_names($expression.names())
+            .set_expression_attribute_values($expression.values())
+    };
+}
+
 /// The result of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Committed {
@@ -122,14 +134,7 @@ impl Store {
             let request = super::model::Request::Put { item, condition: condition.condition };
             return super::model::change(self, &**table, "PutItem", request).await.map(ConditionalWrite::from);
         }
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .set_condition_expression(condition.condition_text())
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(condition.values());
+        let request = conditioned!(self.client.put_item(), &self.table, condition).set_item(Some(item));
         let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("PutItem", error)) };
         unhindered(send).await
     }
@@ -140,15 +145,9 @@ impl Store {
         if self.model.is_some() {
             return self.update_or_see(key, change).await.map(ConditionalWrite::from);
         }
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
+        let request = conditioned!(self.client.update_item(), &self.table, change)
             .set_key(Some(key.attributes()))
-            .update_expression(&change.update)
-            .set_condition_expression(change.condition_text())
-            .set_expression_attribute_names(change.names())
-            .set_expression_attribute_values(change.values());
+            .update_expression(&change.update);
         let send = || async { request.clone().send().await.map(drop).map_err(|error| self.fail("UpdateItem", error)) };
         unhindered(send).await
     }
@@ -175,15 +174,9 @@ impl Store {
         if let Some(table) = &self.model {
             return super::model::change(self, &**table, "UpdateItem", super::model::update(key.clone(), change)).await;
         }
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
+        let request = conditioned!(self.client.update_item(), &self.table, change)
             .set_key(Some(key.attributes()))
             .update_expression(&change.update)
-            .set_condition_expression(change.condition_text())
-            .set_expression_attribute_names(change.names())
-            .set_expression_attribute_values(change.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match request.send().await {
             Ok(_) => Ok(ConditionalUpdate::Done),
@@ -267,43 +260,21 @@ impl Store {
     /// Converts one part to the SDK's type.
     fn part(&self, part: &TransactPart) -> Result<TransactWriteItem, BuildError> {
         let item = TransactWriteItem::builder();
+        let table = &self.table;
         Ok(match part {
             TransactPart::Put(attributes, expression) => {
-                let put = Put::builder()
-                    .table_name(&self.table)
-                    .set_item(Some(attributes.clone()))
-                    .set_condition_expression(expression.condition_text())
-                    .set_expression_attribute_names(expression.names())
-                    .set_expression_attribute_values(expression.values());
-                item.put(put.build()?)
+                item.put(conditioned!(Put::builder(), table, expression).set_item(Some(attributes.clone())).build()?)
             }
             TransactPart::Update(key, expression) => {
-                let update = Update::builder()
-                    .table_name(&self.table)
-                    .set_key(Some(key.attributes()))
-                    .update_expression(&expression.update)
-                    .set_condition_expression(expression.condition_text())
-                    .set_expression_attribute_names(expression.names())
-                    .set_expression_attribute_values(expression.values());
-                item.update(update.build()?)
+                let update = conditioned!(Update::builder(), table, expression).update_expression(&expression.update);
+                item.update(update.set_key(Some(key.attributes())).build()?)
             }
             TransactPart::Delete(key, expression) => {
-                let delete = Delete::builder()
-                    .table_name(&self.table)
-                    .set_key(Some(key.attributes()))
-                    .set_condition_expression(expression.condition_text())
-                    .set_expression_attribute_names(expression.names())
-                    .set_expression_attribute_values(expression.values());
-                item.delete(delete.build()?)
+                item.delete(conditioned!(Delete::builder(), table, expression).set_key(Some(key.attributes())).build()?)
             }
             TransactPart::Check(key, expression) => {
-                let check = ConditionCheck::builder()
-                    .table_name(&self.table)
-                    .set_key(Some(key.attributes()))
-                    .condition_expression(&expression.condition)
-                    .set_expression_attribute_names(expression.names())
-                    .set_expression_attribute_values(expression.values());
-                item.condition_check(check.build()?)
+                let check = conditioned!(ConditionCheck::builder(), table, expression);
+                item.condition_check(check.set_key(Some(key.attributes())).build()?)
             }
         }
         .build())

@@ -6,7 +6,7 @@ use super::which::{self, WhichArgs};
 use crate::cli::{CliError, Context, output::write_all};
 
 #[derive(Args, Debug)]
-pub(super) struct Env {
+pub(crate) struct Env {
     /// In which language
     #[arg(short = 'f', long = "format", value_name = "LANGUAGE", default_value = "eval", ignore_case = true)]
     language: Language,

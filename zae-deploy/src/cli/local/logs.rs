@@ -20,7 +20,7 @@ use crate::{
 const POLL: Duration = Duration::from_millis(200);
 
 #[derive(Args, Debug)]
-pub(super) struct Logs {
+pub(crate) struct Logs {
     /// Go on as long as it runs
     #[arg(short, long)]
     follow: bool,

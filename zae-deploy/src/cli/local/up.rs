@@ -30,7 +30,7 @@ const POLL: Duration = Duration::from_millis(20);
 const SHOWN: usize = 10;
 
 #[derive(Args, Debug)]
-pub(super) struct Up {
+pub(crate) struct Up {
     /// The port, on this machine only; 0 takes any that is free [default: 4566]
     #[arg(long)]
     port: Option<u16>,

@@ -11,7 +11,7 @@ use crate::{
 
 /// `--port`, which names a stack as `--name` does.
 #[derive(Args, Clone, Copy, Debug)]
-pub(super) struct WhichArgs {
+pub(crate) struct WhichArgs {
     /// The port of the stack that is meant, where several run; --name says it, too
     #[arg(long)]
     port: Option<u16>,

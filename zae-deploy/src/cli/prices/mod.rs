@@ -68,7 +68,7 @@ Examples:
 }
 
 #[derive(Args, Debug)]
-struct BookArgs {
+pub(crate) struct BookArgs {
     /// The price book
     #[arg(short = 'f', long, value_name = "FILE", default_value = "prices.json", env = "ZAE_PRICES")]
     file: PathBuf,
@@ -88,7 +88,7 @@ enum Origin {
 }
 
 #[derive(Args, Debug)]
-struct Import {
+pub(crate) struct Import {
     /// The file to take prices from; not needed for the bundled ones
     path: Option<PathBuf>,
     /// The format of that file
@@ -102,7 +102,7 @@ struct Import {
 }
 
 #[derive(Args, Debug)]
-struct SetPrices {
+pub(crate) struct SetPrices {
     /// The model, or the beginning of its name and a *
     model: String,
     /// A price: kind=dollars, per million tokens, or each for tool_call, second, image and search_unit
