@@ -15,10 +15,10 @@ use super::{
     output::{Output, Page, Report, Tone},
 };
 
-/// The first release whose clients look at the switch.
+/// The first release whose clients check the access setting.
 const SINCE: &str = "0.17.0";
 
-/// The setting that holds from now on.
+/// The access setting to store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Switch {
     Off(Minimum),
@@ -26,10 +26,10 @@ pub(crate) enum Switch {
     Clear,
 }
 
-/// Options of what older clients do not know.
+/// Options about older clients, which do not know the setting.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Minimum {
-    /// Shut out clients before 0.17, which do not look at it and go on; this cannot be undone
+    /// Shut out clients before 0.17, which ignore the setting; cannot be undone
     #[arg(long)]
     raise_minimum: bool,
 }
@@ -51,7 +51,7 @@ impl Switch {
         }
     }
 
-    /// Sets it for `target`, which `shown` names.
+    /// Sets it for `target`, which is displayed as `shown`.
     pub(crate) async fn set(
         self,
         with: &ChangeArgs,
@@ -94,14 +94,14 @@ async fn known_to_all(
         return Ok(None);
     }
     if !minimum.raise_minimum {
-        return Ok(Some("clients before 0.17 do not look at it; --raise-minimum shuts them out"));
+        return Ok(Some("clients before 0.17 ignore it; --raise-minimum shuts them out"));
     }
     let update = VersionUpdate::default().raise_client_min_version(since);
     repository.set_version_record(&update).await?;
-    Ok(Some("clients before 0.17 may not use this table any more"))
+    Ok(Some("clients before 0.17 can no longer use this table"))
 }
 
-/// The place of a switch, as results name it.
+/// The target of an access setting, as named in results.
 #[derive(Serialize)]
 struct SwitchedSubject {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,7 +148,7 @@ impl Report for Switched {
     }
 }
 
-/// The line that says how something is switched.
+/// Prints the access setting as a line.
 pub(crate) fn status(page: &mut Page, access: Access) {
     let (text, tone) = match access {
         Access::Disabled => ("DISABLED", Tone::Bad),

@@ -1,4 +1,4 @@
-//! Options that all or several commands share, each a struct to flatten into the group's or the command's own.
+//! Options that all or several commands share, each a struct to flatten into a command or group.
 
 use std::{ffi::OsStr, path::PathBuf};
 
@@ -23,7 +23,7 @@ pub(crate) enum Target {
     File(PathBuf),
 }
 
-/// Reads a [`Target`]. What is none of the formats is a file; whether the command writes one is checked afterwards.
+/// Parses a [`Target`]. Anything that is not a format is a file name; the commands that write no file reject it later.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TargetParser;
 
@@ -46,7 +46,7 @@ impl TypedValueParser for TargetParser {
 
 /// The options of every command.
 ///
-/// A command's own arguments must not have their ids: clap would give it the value of the global one.
+/// The ids of a command's own arguments must differ from these: otherwise clap would give them the global values.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
@@ -64,10 +64,10 @@ pub(crate) struct Global {
     /// The AWS region [default: as for every AWS tool]
     #[arg(long, global = true)]
     pub(crate) region: Option<String>,
-    /// Another endpoint than AWS's own, such as http://localhost:4566
+    /// Endpoint to use instead of AWS's own, such as http://localhost:4566
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// Format of the result; a command that writes a file takes the file's name here, too
+    /// Format of the result; for a command that writes a file, also the file's name
     #[arg(
         long,
         global = true,
@@ -81,12 +81,12 @@ pub(crate) struct Global {
     /// When to use colour; auto: on terminals, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
     pub(crate) color: ColorChoice,
-    /// Say more about what is done (twice: also what the AWS SDK does)
+    /// Print more about what is done (twice: also the AWS SDK's log)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
-/// When to use colour.
+/// Selects when to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
     Auto,
@@ -106,7 +106,7 @@ pub(crate) struct NamespaceArgs {
 /// `--yes`.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct YesArgs {
-    /// Do it without asking
+    /// Skip the confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
 }

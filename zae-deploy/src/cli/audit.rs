@@ -1,4 +1,4 @@
-//! `audit …`: who changed what.
+//! `audit …`: lists changes and their authors.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -50,22 +50,22 @@ Examples:
 struct ListEvents {
     #[command(flatten)]
     of: EventsOf,
-    /// Changes at this time or later
+    /// Only changes at or after this time
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
-    /// Changes at this time or earlier
+    /// Only changes at or before this time
     #[arg(long, value_name = "TIME")]
     end: Option<String>,
     /// Only this action: entity_created, entity_deleted, limits_set, limits_deleted
     #[arg(long)]
     action: Option<String>,
-    /// Only changes by those whose name contains this text
+    /// Only changes by principals whose name contains this text
     #[arg(long, value_name = "WHO")]
     principal: Option<String>,
-    /// At most this many
+    /// Maximum number of events
     #[arg(short, long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Only events older than this one
+    /// Only events older than this id
     #[arg(long, value_name = "EVENT_ID")]
     start_event_id: Option<String>,
 }
@@ -77,16 +77,16 @@ struct EventsOf {
     /// everything in the namespace]
     #[arg(short, long)]
     entity_id: Option<String>,
-    /// The defaults of this resource
+    /// Only changes of this resource's defaults
     #[arg(long, value_name = "RESOURCE")]
     for_resource: Option<String>,
-    /// The system's defaults
+    /// Only changes of the system's defaults
     #[arg(long)]
     for_system: bool,
 }
 
 impl EventsOf {
-    /// The target; `None` for the whole namespace.
+    /// Parses the target; `None` for the whole namespace.
     fn parse(&self) -> Result<Option<AuditTarget>, CliError> {
         Ok(match (&self.entity_id, &self.for_resource) {
             (Some(entity), _) => Some(entity.parse()?),
@@ -178,8 +178,7 @@ impl Report for Events {
     }
 }
 
-/// The particulars in a few words: limits as they are typed, old → new where both are known, and whatever else there is
-/// as `key=value`.
+/// Summarises the details: limits in their typed form, old → new if both are known, and everything else as `key=value`.
 fn details(event: &AuditEvent) -> Option<String> {
     let known = |key: &str| event.details.get(key).filter(|value| !empty(value));
     let mut facts = Vec::new();
@@ -208,12 +207,12 @@ fn details(event: &AuditEvent) -> Option<String> {
     (!facts.is_empty()).then(|| facts.join(", "))
 }
 
-/// Stored limits, if all of them can be read.
+/// Parses stored limits, if all of them are readable.
 fn limits(value: &serde_json::Value) -> Option<Vec<Limit>> {
     value.as_array()?.iter().map(|limit| serde_json::from_value(limit.clone()).ok()).collect()
 }
 
-/// Each limit as it is, as it was and is, or as it was.
+/// Formats each limit as unchanged, changed (old → new), or removed.
 fn compared(old: &[Limit], new: &[Limit]) -> Vec<String> {
     let find = |list: &[Limit], name: &Limit| list.iter().find(|limit| limit.name() == name.name()).map(shown);
     let is = new.iter().map(|limit| match find(old, limit) {

@@ -24,10 +24,10 @@ use crate::stack::SERVICES;
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 3;
-/// Bounds the lookup of the credentials' owner: the audit trail can do without it.
+/// Bounds the lookup of the credentials' owner, which the audit trail can omit.
 const WHO: Duration = Duration::from_secs(3);
 
-/// The global options and what follows from them.
+/// The global options and the values derived from them.
 #[derive(Debug)]
 pub(crate) struct Context {
     global: Global,
@@ -38,7 +38,7 @@ impl Context {
         Self { global }
     }
 
-    /// The moment, in epoch ms.
+    /// Returns the current time, in epoch ms.
     pub(crate) fn now_ms(&self) -> i64 {
         SystemClock.now_ms()
     }
@@ -52,7 +52,7 @@ impl Context {
         Output::new(format, shown_in_colour(self.global.color, Stream::Stdout), self.now_ms())
     }
 
-    /// The file that `--output` names.
+    /// Returns the file named by `--output`.
     pub(crate) fn output_file(&self) -> Option<&Path> {
         match &self.global.output {
             Target::Format(_) => None,
@@ -60,23 +60,23 @@ impl Context {
         }
     }
 
-    /// Says if `stream` is shown in colour.
+    /// Returns if `stream` is shown in colour.
     pub(crate) fn colour(&self, stream: Stream) -> Colour {
         shown_in_colour(self.global.color, stream)
     }
 
-    /// `text` in `tone`, if `stream` is shown in colour.
+    /// Formats `text` in `tone`, if `stream` is shown in colour.
     pub(crate) fn paint(&self, stream: Stream, tone: Tone, text: &str) -> String {
         tone.paint(text, shown_in_colour(self.global.color, stream))
     }
 
-    /// Says on stderr what the user should know before going on.
+    /// Prints a warning on stderr.
     pub(crate) fn warn(&self, text: &str) {
         let line = format!("{} {text}", self.paint(Stream::Stderr, Tone::Warn, "Warning:"));
         eprintln!("{}", harmless(&line, Breaks::Kept));
     }
 
-    /// Sends warnings, and with `-v` more, to stderr.
+    /// Logs warnings, and with `-v` more, to stderr.
     pub(crate) fn log(&self) {
         let wanted = match self.global.verbose {
             0 => "zae_limiter=warn,zae_deploy=warn",
@@ -94,34 +94,34 @@ impl Context {
             .try_init();
     }
 
-    /// The stack: `--name`, else `ZAEL_STACK`, else `limiter`.
+    /// Returns the stack: `--name`, otherwise `ZAEL_STACK`, otherwise `limiter`.
     pub(crate) fn stack(&self) -> Result<StackName, CliError> {
         let given = self.given_stack().unwrap_or(DEFAULT_STACK);
         Ok(StackName::new(given)?)
     }
 
-    /// The stack, which must be named: for commands that must not hit the default by accident.
+    /// Returns the explicitly named stack, for commands that must not use the default by accident.
     pub(crate) fn named_stack(&self) -> Result<StackName, CliError> {
         let missing = || CliError::Usage("the stack must be named here: --name <STACK>, or ZAEL_STACK".to_owned());
         Ok(StackName::new(self.given_stack().ok_or_else(missing)?)?)
     }
 
-    /// The stack as it was given.
+    /// Returns the stack as given.
     pub(crate) fn given_stack(&self) -> Option<&str> {
         self.global.name.as_deref().filter(|name| !name.is_empty())
     }
 
-    /// The region as it was given.
+    /// Returns the region as given.
     pub(crate) fn region(&self) -> Option<&str> {
         self.global.region.as_deref().filter(|region| !region.trim().is_empty())
     }
 
-    /// The endpoint as it was given.
+    /// Returns the endpoint as given.
     pub(crate) fn endpoint_url(&self) -> Option<&str> {
         self.global.endpoint_url.as_deref().filter(|url| !url.trim().is_empty())
     }
 
-    /// A command for the same stack in the same place, as the user would type it.
+    /// Formats a command for the same stack, region and endpoint, as the user would type it.
     pub(crate) fn command(&self, words: &str) -> String {
         let stack = self.given_stack().map(|name| format!(" --name {}", word(name)));
         let rest = [
@@ -132,10 +132,10 @@ impl Context {
         format!("`zae-deploy {words}{options}`")
     }
 
-    /// Region, endpoint, credentials and proxies as every AWS tool finds them, unless they were given.
+    /// Resolves region, endpoint, credentials and proxies as every AWS tool does, unless they are given.
     ///
     /// # Errors
-    /// As [`Connect::load`].
+    /// See [`Connect::load`].
     pub(crate) async fn sdk_config(&self, service: Service) -> Result<SdkConfig, CliError> {
         let others: &[Service] = match service {
             Service::CloudFormation => &SERVICES,
@@ -148,10 +148,10 @@ impl Context {
         Ok(given.load().await?)
     }
 
-    /// The table of the stack, whatever its namespaces. Nothing is created or changed.
+    /// Connects to the stack's table, independent of namespaces. Creates and changes nothing.
     ///
     /// # Errors
-    /// [`CliError::Problem`] when there is no such table.
+    /// [`CliError::Problem`] if there is no such table.
     pub(crate) async fn registry(&self) -> Result<Registry, CliError> {
         let stack = self.stack()?;
         let config = self.sdk_config(Service::DynamoDb).await?;
@@ -169,18 +169,19 @@ impl Context {
         }
     }
 
-    /// The namespace that was named, in the table of the stack. Nothing is created or changed.
+    /// Connects to the named namespace in the stack's table. Creates and changes nothing.
     ///
     /// # Errors
-    /// [`CliError::Problem`] when there is no such table or namespace.
+    /// [`CliError::Problem`] if there is no such table or namespace.
     pub(crate) async fn repository(&self, args: &NamespaceArgs) -> Result<Repository, CliError> {
         self.open(args, RepositoryBuilder::must_exist).await
     }
 
-    /// The same for a command that writes, which registers the namespace `default` of a table that lacks it.
+    /// Like [`Context::repository`], for a command that writes: registers the namespace `default` if the table lacks
+    /// it.
     ///
     /// # Errors
-    /// As [`Context::repository`].
+    /// See [`Context::repository`].
     pub(crate) async fn repository_to_write(&self, args: &NamespaceArgs) -> Result<Repository, CliError> {
         self.open(args, |builder| builder).await
     }
@@ -210,10 +211,11 @@ impl Context {
         }
     }
 
-    /// Returns the author of a change for the audit trail: the one given, else the credentials' owner, else none.
+    /// Returns the author of a change for the audit trail: the given one, otherwise the credentials' owner, otherwise
+    /// none.
     ///
     /// # Errors
-    /// [`CliError::Invalid`] when the given name is none.
+    /// [`CliError::Invalid`] if the given name is not valid.
     pub(crate) async fn principal(&self, args: &PrincipalArgs) -> Result<Option<Principal>, CliError> {
         if let Some(given) = &args.principal {
             return Ok(Some(Principal::new(given)?));
@@ -227,15 +229,15 @@ impl Context {
         let identity = tokio::time::timeout(WHO, sts.get_caller_identity().send()).await;
         let arn = identity.ok().and_then(Result::ok).and_then(|identity| identity.arn);
         if arn.is_none() {
-            tracing::debug!("STS did not say who owns the credentials; the audit trail will not know either");
+            tracing::debug!("STS did not return the owner of the credentials; the audit trail will not contain it");
         }
         Ok(arn.and_then(|arn| Principal::new(arn).ok()))
     }
 
-    /// `repository` for changes that the audit trail shall name the principal of.
+    /// Returns a `repository` whose changes are recorded with the principal.
     ///
     /// # Errors
-    /// [`CliError::Invalid`] when the given name is none.
+    /// [`CliError::Invalid`] if the given name is not valid.
     pub(crate) async fn acting(&self, repository: Repository, args: &PrincipalArgs) -> Result<Repository, CliError> {
         match self.principal(args).await? {
             Some(principal) => Ok(repository.acting_as(principal)?),
@@ -245,7 +247,7 @@ impl Context {
 
     async fn stack_missing(&self, registry: &Registry, place: &str) -> CliError {
         let stack = registry.stack();
-        // Best effort: listing tables is a permission of its own.
+        // Best effort: listing tables requires a separate permission.
         let tables = registry.client().list_tables().send().await.ok().and_then(|tables| tables.table_names);
         let known = tables.unwrap_or_default();
         let mut error = CliError::problem(format!("Stack '{stack}' not found {place}"));
@@ -254,10 +256,10 @@ impl Context {
         }
         error
             .next(format!("{} creates it", self.command("deploy")))
-            .next(format!("{} shows those that exist", self.elsewhere("list")))
+            .next(format!("{} lists the existing ones", self.elsewhere("list")))
     }
 
-    /// A command that is not about one stack.
+    /// Formats a command that is not about one stack.
     pub(crate) fn elsewhere(&self, words: &str) -> String {
         let unnamed = Self::new(Global { name: None, ..self.global.clone() });
         unnamed.command(words)
@@ -271,11 +273,11 @@ impl Context {
         }
         error
             .next(format!("{} creates it", self.command(&format!("namespace register {}", word(name.as_str())))))
-            .next(format!("{} shows those that exist", self.command("namespace list")))
+            .next(format!("{} lists the existing ones", self.command("namespace list")))
     }
 }
 
-/// Registers a namespace, and writes the version record of a table that has none yet.
+/// Registers a namespace, and writes the version record of a table without one.
 pub(crate) async fn register(registry: &Registry, name: &NamespaceName, doing: &str) -> Result<NamespaceId, CliError> {
     let id = registry.register_namespace(name).await.doing(doing)?;
     if registry.version_record().await.doing(doing)?.is_none() {
@@ -284,14 +286,14 @@ pub(crate) async fn register(registry: &Registry, name: &NamespaceName, doing: &
     Ok(id)
 }
 
-/// Tells whether calls are signed with a key that AWS does not know.
+/// Returns true if calls are signed with the dummy key for local endpoints.
 async fn has_stand_in(config: &SdkConfig) -> bool {
     let Some(provider) = config.credentials_provider() else { return true };
     let credentials = provider.provide_credentials().await;
     credentials.is_ok_and(|credentials| credentials.access_key_id() == LOCAL_ACCESS_KEY_ID)
 }
 
-/// A text as it is typed in a shell.
+/// Quotes a text as a shell word.
 pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
     let quoted = || format!("'{}'", text.replace('\'', "'\\''"));

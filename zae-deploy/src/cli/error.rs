@@ -11,16 +11,16 @@ use crate::{advice, stack::StackError};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a command did not do what it was told.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// Options that do not go together. Exit code 2.
+    /// Options that cannot be combined. Exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// A name or value that breaks a rule; nothing was sent.
+    /// A name or value that violates a rule; nothing was sent.
     #[error("{0}")]
     Invalid(String),
-    /// Something is not there, or not as it should be.
+    /// Something is missing or in an unexpected state.
     #[error("{problem}")]
     Problem {
         /// The failure.
@@ -33,24 +33,24 @@ pub(crate) enum CliError {
     Failed {
         /// The step, as in "Failed to …".
         action: String,
-        /// Why.
+        /// The cause.
         source: BoxError,
         /// Next steps.
         next: Vec<String>,
     },
-    /// The question was answered with no.
+    /// The confirmation was declined.
     #[error("Aborted! Nothing was changed.")]
     Declined,
-    /// Ctrl-C; what happens now with what was begun. Exit code 130.
+    /// Interrupted by Ctrl-C; contains what happens to the work in progress. Exit code 130.
     #[error("Interrupted. {0}")]
     Interrupted(String),
-    /// The result that was shown is itself the bad news.
+    /// The printed result is itself the failure.
     #[error("see the result")]
     Shown,
-    /// The result that was shown has differences in it, and the command was told to say so. Exit code 2.
+    /// The printed result contains differences, and the command was asked to report them. Exit code 2.
     #[error("there are differences")]
     Differences,
-    /// Nobody reads the output any more.
+    /// The output was closed by its reader.
     #[error("the output was closed")]
     OutputClosed,
 }
@@ -71,17 +71,17 @@ impl From<ConnectError> for CliError {
 }
 
 impl CliError {
-    /// `action` ("list entities") failed because of `source`.
+    /// Creates the error of an `action` ("list entities") that failed because of `source`.
     pub(crate) fn failed(action: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Failed { action: action.into(), source: source.into(), next: Vec::new() }
     }
 
-    /// Something is wrong that no call failed on.
+    /// Creates the error of a problem that is not a failed call.
     pub(crate) fn problem(problem: impl Into<String>) -> Self {
         Self::Problem { problem: problem.into(), next: Vec::new() }
     }
 
-    /// Adds what to do about it.
+    /// Adds a next step.
     pub(crate) fn next(mut self, advice: impl Into<String>) -> Self {
         if let Self::Problem { next, .. } | Self::Failed { next, .. } = &mut self {
             next.push(advice.into());
@@ -89,7 +89,7 @@ impl CliError {
         self
     }
 
-    /// Returns what to do about it.
+    /// Returns the next steps.
     pub(super) fn advice(&self) -> &[String] {
         match self {
             Self::Problem { next, .. } | Self::Failed { next, .. } => next,
@@ -98,12 +98,12 @@ impl CliError {
     }
 }
 
-/// Why it failed.
+/// The causes of a failure.
 pub(super) struct Causes {
-    /// In this product's words, for the first line.
+    /// Causes in this tool's own terms, for the first line.
     pub(super) told: Vec<String>,
-    /// In the words of what it stands on, for a line of its own; none where AWS gave its reason, which is among the
-    /// others.
+    /// The cause in the terms of the underlying library, for a separate line; `None` if AWS gave a reason, which is
+    /// among the others.
     pub(super) below: Option<String>,
 }
 
@@ -135,7 +135,7 @@ impl Causes {
     }
 }
 
-/// Adds a cause, unless it only repeats one before.
+/// Adds a cause, unless it only repeats the previous one.
 fn tell(texts: &mut Vec<String>, text: String) {
     let told = texts.iter().any(|before| before.contains(&text) || text.contains(before.as_str()));
     if !text.is_empty() && !told {
@@ -143,13 +143,13 @@ fn tell(texts: &mut Vec<String>, text: String) {
     }
 }
 
-/// Whose words a cause, and those below it, are in.
+/// The origin of a cause's text, and of those below it.
 enum Rank {
-    /// This product's, and what is below may be too.
+    /// This tool's; those below may be, too.
     Ours,
-    /// This product's around AWS's own; below are the SDK's structures.
+    /// This tool's, around AWS's own; below are the SDK's structures.
     Answered,
-    /// This product's; below is what the SDK says of a call that got no answer.
+    /// This tool's; below is the SDK's description of a call without a response.
     Unsent,
 }
 
@@ -176,9 +176,9 @@ fn rank(cause: &(dyn Error + 'static)) -> Rank {
     }
 }
 
-/// Says what a command was doing when the repository failed.
+/// Adds the action of the command to a failure of the repository.
 pub(crate) trait Doing<T> {
-    /// `action` is what follows "Failed to", for example "list entities".
+    /// Converts the error; `action` follows "Failed to", for example "list entities".
     fn doing(self, action: &str) -> Result<T, CliError>;
 }
 

@@ -1,4 +1,4 @@
-//! `explain`: what an acquire would meet, and why.
+//! `explain`: the outcome of an acquire, and the reasons.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use super::{
     resource_name,
 };
 
-/// Explain what a request would meet: which limits apply, from which level, and whether it would pass
+/// Explain the outcome of a request: the limits that apply, their level, and if it would pass
 #[derive(Args, Debug)]
 #[command(
     long_about = "\
-Explain what a request would meet: which limits apply and from which level, what each of them holds, whether this cost \
-would pass and if not, when; the same for the parent, if the entity cascades to one. Nothing is taken.
+Explain the outcome of a request: the limits that apply, their level, their balances, and if this cost would pass or \
+when it would; the same for the parent, if the entity cascades to one. Nothing is taken.
 
-Without --cost, one token of each limit is asked for. Limits that an application gives its limiter itself (defaults, \
-or overrides of a call) are not stored, and not known here.",
+Without --cost, one token of each limit is requested. Limits that an application passes to its limiter (defaults, or \
+overrides of a call) are not stored, and not known here.",
     after_help = "\
 Examples:
   zae-deploy explain user-premium gpt-4
@@ -39,15 +39,15 @@ pub(crate) struct Explain {
     entity_id: String,
     /// The resource
     resource: String,
-    /// The tokens asked for: LIMIT=TOKENS, several with commas between them
+    /// The requested tokens: LIMIT=TOKENS, separated by commas
     #[arg(short, long, value_name = "COST", value_delimiter = ',', value_parser = asked)]
     cost: Vec<(String, u64)>,
 }
 
-/// Reads `rpm=1`.
+/// Parses `rpm=1`.
 fn asked(text: &str) -> Result<(String, u64), String> {
-    let (name, tokens) = text.split_once('=').ok_or("is LIMIT=TOKENS, such as rpm=1")?;
-    let tokens = tokens.replace('_', "").parse().map_err(|_| format!("'{tokens}' is no whole number of tokens"))?;
+    let (name, tokens) = text.split_once('=').ok_or("must be LIMIT=TOKENS, such as rpm=1")?;
+    let tokens = tokens.replace('_', "").parse().map_err(|_| format!("'{tokens}' is not a whole number of tokens"))?;
     Ok((name.trim().to_owned(), tokens))
 }
 
@@ -82,11 +82,11 @@ impl Explain {
     }
 }
 
-/// One token of each limit that applies; of one that no limits have, where none apply.
+/// Creates a cost of one token of each limit that applies; if none apply, of a limit that does not exist.
 async fn one_of_each(limiter: &RateLimiter, entity: &EntityId, resource: &ResourceName) -> Result<Cost, CliError> {
     let limits = match limiter.limits_for(entity, resource).await {
         Ok(limits) => limits,
-        // The explanation says so.
+        // The explanation reports it.
         Err(AcquireError::Unsupported(_) | AcquireError::Disabled(_)) => None,
         Err(AcquireError::Repository(error)) => {
             return Err(CliError::failed("read the limits", error.to_string()));
@@ -120,7 +120,7 @@ fn verdict(verdict: &Verdict) -> (String, Tone) {
     match verdict {
         Verdict::Passes => ("passes".to_owned(), Tone::Good),
         Verdict::NotYet { retry_after } => (format!("refused now; fits in {}", waiting(*retry_after)), Tone::Bad),
-        Verdict::Never => ("refused for ever: it is larger than a limit's capacity".to_owned(), Tone::Bad),
+        Verdict::Never => ("never granted: it is larger than a limit's capacity".to_owned(), Tone::Bad),
         Verdict::Disabled { entity_id, level } => {
             (format!("refused: '{entity_id}' is disabled at the level {}", level.as_str()), Tone::Bad)
         }
@@ -184,7 +184,7 @@ fn stored(level: &ConfiguredLevel) -> String {
     if parts.is_empty() { "no limits".to_owned() } else { parts.join(", ") }
 }
 
-/// `450 ms`, `12 s`, `3 min 5 s`, `2 h 1 min`.
+/// Formats a wait: `450 ms`, `12 s`, `3 min 5 s`, `2 h 1 min`.
 fn waiting(wait: Duration) -> String {
     let (ms, seconds) = (wait.as_millis(), wait.as_secs() + u64::from(wait.subsec_millis() > 0));
     match seconds {

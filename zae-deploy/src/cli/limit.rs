@@ -1,4 +1,4 @@
-//! Limits as they are typed and shown: `name:rate[/period][:burst]`.
+//! Limits in their typed and displayed forms: `name:rate[/period][:burst]`.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ pub(crate) struct LimitArgs {
     #[arg(short, long = "limit", required = true, value_name = "LIMIT")]
     limits: Vec<String>,
 
-    /// A limit of --limit that is metered and never refuses; repeat it for more
+    /// A limit given by --limit that is metered but never refuses; repeat it for more
     #[arg(long, value_name = "NAME")]
     soft: Vec<String>,
 }
 
 impl LimitArgs {
-    /// The limits, if all of them are well formed.
+    /// Parses the limits, if all of them are valid.
     pub(crate) fn parse(&self) -> Result<Limits, CliError> {
         let mut limits: Vec<Limit> = self.limits.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
         for name in &self.soft {
             let Some(limit) = limits.iter_mut().find(|limit| limit.name().as_str() == name) else {
-                return Err(CliError::Invalid(format!("--soft {name}: no --limit has this name")));
+                return Err(CliError::Invalid(format!("--soft {name}: there is no --limit with this name")));
             };
             *limit = limit.clone().soft();
         }
@@ -77,9 +77,9 @@ fn seconds(period: &str) -> Option<u64> {
     number.checked_mul(*length)
 }
 
-/// A limit as people read it: `tpm: 10,000/min (burst: 15,000)`.
+/// Formats a limit for display: `tpm: 10,000/min (burst: 15,000)`.
 ///
-/// Of a quota: `day: 100 quota (resets "0 0 * * *" UTC)`.
+/// Formats a quota as `day: 100 quota (resets "0 0 * * *" UTC)`.
 pub(crate) fn shown(limit: &Limit) -> String {
     if let Some(resets) = limit.reset_schedule() {
         let soft = if limit.is_soft() { " (soft)" } else { "" };
@@ -95,7 +95,7 @@ pub(crate) fn shown(limit: &Limit) -> String {
     format!("{}: {rate}{burst}{soft}", limit.name())
 }
 
-/// Words a limit's refill: `10,000/min`. The unit is the largest that the period is a multiple of.
+/// Formats a limit's refill: `10,000/min`. The unit is the largest of which the period is a multiple.
 pub(crate) fn per_period(amount: impl Into<i128>, period: Duration) -> String {
     let seconds = period.as_secs();
     let (unit, length) = UNITS.into_iter().find(|(_, length)| seconds.is_multiple_of(*length)).unwrap_or(("sec", 1));
@@ -106,17 +106,17 @@ pub(crate) fn per_period(amount: impl Into<i128>, period: Duration) -> String {
     format!("{}/{number}{unit}", count(amount))
 }
 
-/// Limits of something, shown or just set.
+/// A list of limits to display.
 #[derive(Serialize)]
 pub(crate) struct LimitList<S> {
     /// The target of the limits.
     #[serde(flatten)]
     pub(crate) subject: S,
-    /// Its switch, where it has one.
+    /// Its access setting, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) access: Option<Access>,
     pub(crate) limits: Vec<Limit>,
-    /// The line above them, or instead of them.
+    /// The heading above them, or the text instead of them.
     #[serde(skip)]
     pub(crate) heading: String,
     /// The lines below them.
@@ -140,7 +140,7 @@ impl<S: Serialize> Report for LimitList<S> {
     }
 }
 
-/// Notes on the limits that were dropped when `after` replaced `before`.
+/// Lists the limits that were dropped when `after` replaced `before`.
 pub(crate) fn dropped(before: Option<&Limits>, after: &Limits) -> Vec<String> {
     let gone = before.into_iter().flatten().filter(|limit| after.get(limit.name().as_str()).is_none());
     gone.map(|limit| format!("no longer: {}", shown(limit))).collect()
@@ -152,7 +152,7 @@ pub(crate) struct Deletion<S> {
     /// The deleted target.
     #[serde(flatten)]
     pub(crate) subject: S,
-    /// True if there was anything to delete.
+    /// True if there was something to delete.
     pub(crate) deleted: bool,
     #[serde(skip)]
     pub(crate) text: String,
@@ -178,7 +178,7 @@ mod tests {
         let shown: Vec<_> = limits.iter().map(shown).collect();
         assert_eq!(shown, ["rpm: 5/min", "tpm: 10/min (burst: 20) (soft)"]);
         let error = args("other").parse().unwrap_err().to_string();
-        assert!(error.contains("--soft other: no --limit has this name"), "{error}");
+        assert!(error.contains("--soft other: there is no --limit with this name"), "{error}");
     }
 
     #[test]

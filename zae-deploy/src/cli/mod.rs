@@ -48,12 +48,12 @@ use error::{Causes, CliError};
 use output::{Breaks, Stream, Tone, harmless};
 use root::Root;
 
-/// The command line's definition, for manuals and completions.
+/// Returns the definition of the command line, for manuals and completions.
 pub fn command() -> clap::Command {
     Root::command()
 }
 
-/// Runs the command of this process's arguments.
+/// Runs the command in this process's arguments.
 pub fn main() -> ExitCode {
     let root = Root::parse().check().unwrap_or_else(|error| error.exit());
     let context = Context::new(root.global);
@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Writes an error to stderr and says how the process ends.
+/// Writes an error to stderr and returns the exit code.
 fn report(error: &CliError, cx: &Context) -> ExitCode {
     let paint = |tone, text: &str| cx.paint(Stream::Stderr, tone, text);
     match error {

@@ -22,7 +22,7 @@ Examples:
   zae-deploy namespace list --name prod
   zae-deploy namespace delete tenant-beta && zae-deploy namespace orphans")]
 pub(crate) enum Group {
-    /// Register namespaces; one that is registered already keeps its id
+    /// Register namespaces; existing ones keep their ids
     #[command(after_help = "\
 Examples:
   zae-deploy namespace register tenant-alpha tenant-beta --name prod")]
@@ -45,7 +45,7 @@ Examples:
         #[arg(value_name = "NAMESPACE")]
         name: String,
     },
-    /// Take a namespace out of use; its data stays until it is purged
+    /// Delete a namespace; its data stays until it is purged
     #[command(after_help = "\
 Undo it with `zae-deploy namespace recover ID`; `zae-deploy namespace orphans` shows the id.
 
@@ -58,7 +58,7 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
-    /// Take a deleted namespace into use again
+    /// Recover a deleted namespace
     #[command(after_help = "\
 Examples:
   zae-deploy namespace recover hdvwQXnpESw")]
@@ -72,7 +72,7 @@ Examples:
 Examples:
   zae-deploy namespace orphans")]
     Orphans,
-    /// Remove a deleted namespace and all its data, for good
+    /// Permanently remove a deleted namespace and all its data
     #[command(after_help = "\
 Examples:
   zae-deploy namespace purge hdvwQXnpESw")]
@@ -196,7 +196,7 @@ async fn missing(cx: &Context, registry: &zae_limiter::namespace::Registry, name
     if let Some(name) = closest(name.as_str(), known.iter().map(|info| info.name.as_str())) {
         error = error.next(format!("did you mean '{name}'?"));
     }
-    error.next(format!("{} shows those that exist", cx.command("namespace list")))
+    error.next(format!("{} lists the existing ones", cx.command("namespace list")))
 }
 
 #[derive(Serialize)]
@@ -209,12 +209,12 @@ struct DeletedNamespace {
 }
 
 impl DeletedNamespace {
-    /// There was none of that name, or there is none any more.
+    /// Prints that there is no namespace of that name.
     async fn absent(cx: &Context, registry: &zae_limiter::namespace::Registry, name: NamespaceName) -> Self {
         let known = registry.namespaces().await.unwrap_or_default();
         let alike = closest(name.as_str(), known.iter().map(|info| info.name.as_str()));
         let alike = alike.map(|name| format!("did you mean '{name}'?"));
-        let list = format!("{} shows those that exist", cx.command("namespace list"));
+        let list = format!("{} lists the existing ones", cx.command("namespace list"));
         Self { name, id: None, deleted: false, next: alike.into_iter().chain([list]).collect() }
     }
 }
@@ -236,7 +236,7 @@ async fn delete(cx: &Context, out: &Output, name: &str, yes: YesArgs) -> Result<
     if registry.namespace_info(&name).await.doing("delete namespace")?.is_none() {
         return out.show(&DeletedNamespace::absent(cx, &registry, name).await);
     }
-    let losses = [format!("applications that open '{name}' from now on fail; those that have it open go on")];
+    let losses = [format!("applications can no longer open '{name}'; those that have it open continue to work")];
     confirm(&format!("Delete namespace '{name}'? Data will be orphaned but recoverable."), &losses, yes)?;
     match registry.delete_namespace(&name).await.doing("delete namespace")? {
         Some(id) => {
@@ -304,7 +304,7 @@ async fn orphans(cx: &Context, out: &Output) -> Result<(), CliError> {
 
 #[derive(Serialize)]
 struct Purged {
-    /// `None` where there was no such namespace, or is none any more.
+    /// `None` if there was no such namespace.
     name: Option<NamespaceName>,
     id: NamespaceId,
     items_removed: u64,
@@ -324,7 +324,7 @@ impl Report for Purged {
     }
 }
 
-/// After how many items a purge says that it goes on.
+/// Number of items after which a purge reports progress.
 const PROGRESS: u64 = 1_000;
 
 async fn purge(cx: &Context, out: &Output, id: &str, yes: YesArgs) -> Result<(), CliError> {

@@ -1,4 +1,4 @@
-//! Questions before something is lost.
+//! Asks for confirmation before something is lost.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -8,15 +8,15 @@ use super::{
     output::{Breaks, harmless},
 };
 
-/// Asks `question` on the terminal, unless `--yes` has answered it. `losses` name what will be gone, one per line.
+/// Asks `question` on the terminal, unless `--yes` was given. `losses` lists what will be lost, one per line.
 ///
 /// # Errors
-/// [`CliError::Declined`] when the answer is not yes; [`CliError::Problem`] where there is no terminal to ask on.
+/// [`CliError::Declined`] if the answer is not yes; [`CliError::Problem`] if there is no terminal.
 pub(crate) fn confirm(question: &str, losses: &[String], yes: YesArgs) -> Result<(), CliError> {
     if yes.yes {
         return Ok(());
     }
-    // A line end in a stored name must not look like the end of the question.
+    // A line break in a stored name must not look like the end of the question.
     let question = &harmless(question, Breaks::Escaped);
     let losses: Vec<String> = losses.iter().map(|loss| harmless(loss, Breaks::Escaped)).collect();
     if !io::stdin().is_terminal() {
@@ -34,7 +34,7 @@ fn ask(question: &str, losses: &[String], input: &mut impl BufRead, output: &mut
     let asked = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     let read = asked.and_then(|()| input.read_line(&mut answer));
     if matches!(read, Ok(0)) {
-        // End of input: the terminal's cursor still stands behind the question.
+        // At end of input, the terminal's cursor still is behind the question.
         let _ = writeln!(output);
     }
     match (read, answer.trim().to_ascii_lowercase().as_str()) {

@@ -1,4 +1,4 @@
-//! `resource …`: what holds for a resource.
+//! `resource …`: manages the defaults of a resource.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -62,7 +62,7 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
-    /// Refuse everybody who has no setting of their own
+    /// Disable a resource for all entities without a setting of their own
     #[command(after_help = "\
 Examples:
   zae-deploy resource disable gpt-4")]
@@ -72,7 +72,7 @@ Examples:
         #[command(flatten)]
         minimum: Minimum,
     },
-    /// Let limits decide again
+    /// Enable a resource
     #[command(after_help = "\
 Examples:
   zae-deploy resource enable gpt-4")]
@@ -80,7 +80,7 @@ Examples:
         /// The resource's name
         resource: String,
     },
-    /// Remove the setting that `disable` or `enable` has made
+    /// Remove the setting made by `disable` or `enable`
     #[command(after_help = "\
 Examples:
   zae-deploy resource clear-disabled gpt-4")]
@@ -173,7 +173,7 @@ fn none(resource: &ResourceName) -> String {
     format!("No defaults configured for resource '{resource}'")
 }
 
-/// A resource of that kind of name that has defaults, as a note.
+/// Returns a note with a similar resource that has defaults.
 async fn alike(repository: &Repository, resource: &ResourceName) -> Vec<String> {
     let known = repository.resources_with_defaults().await.unwrap_or_default();
     let closest = closest(resource.as_str(), known.iter().map(ResourceName::as_str));

@@ -5,14 +5,14 @@ use zae_limiter::{LimitScope, ResourceName};
 use super::{CliError, output::Output};
 use crate::resource_name;
 
-/// The resource that `text` names; says so where its name is another.
+/// Parses the resource named by `text`; prints a note if its name differs.
 pub(super) fn resource(text: &str, out: &Output) -> Result<ResourceName, CliError> {
     let resource = resource_name::named(text)?;
     say(text, resource.as_str(), out);
     Ok(resource)
 }
 
-/// As [`resource`], or `_default_`.
+/// Like [`resource`], or `_default_`.
 pub(super) fn scope(text: &str, out: &Output) -> Result<LimitScope, CliError> {
     let scope = resource_name::scope(text)?;
     say(text, scope.as_str(), out);

@@ -8,7 +8,7 @@ use super::{
     audit, bucket, doctor, entity, explain, limits, namespace, prices, resource, shell, stack, system, top, usage,
 };
 
-/// Deploys and runs the zae rate limiter: the stack, the limits in it, and what was used of them
+/// Deploys and operates the zae rate limiter: its stack, its limits and its usage
 #[derive(Debug, Parser)]
 #[command(
     name = "zae-deploy",
@@ -26,19 +26,19 @@ pub(crate) struct Root {
 
 const AFTER: &str = "\
 Environment:
-  ZAEL_STACK, ZAEL_NAMESPACE   stack and namespace where no option names them
+  ZAEL_STACK, ZAEL_NAMESPACE   stack and namespace, unless given as options
   AWS_PROFILE, AWS_REGION, …   as for every AWS tool
-  HTTPS_PROXY, NO_PROXY, …     proxies on the way to AWS
-  NO_COLOR                     no colour, whatever the terminal can do
+  HTTPS_PROXY, NO_PROXY, …     proxies for calls to AWS
+  NO_COLOR                     no colour, even on terminals
 
-Exit codes: 0 done · 1 failed, or a question was answered with no · 2 wrong command line · 130 interrupted";
+Exit codes: 0 success · 1 failure, or confirmation declined · 2 invalid command line · 130 interrupted";
 
 /// One variant per command or group of commands, each in a file of its own.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(flatten)]
     Stack(stack::Command),
-    /// Set, show and delete the limits that hold for everybody
+    /// Set, show and delete the default limits of a namespace
     System(system::Group),
     /// Set, show and delete default limits of resources
     Resource(resource::Group),
@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Entity(entity::Group),
     /// Plan and apply limits as code
     Limits(limits::Group),
-    /// Import, show and set what models cost
+    /// Import, show and set the prices of models
     #[command(subcommand)]
     Prices(prices::Group),
     /// Show bucket balances, and merge sharded buckets
@@ -54,25 +54,25 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     Doctor(doctor::Doctor),
     Top(top::Top),
-    /// Show what was used
+    /// Show usage
     Usage(usage::Group),
-    /// Show who changed what
+    /// Show the audit trail
     Audit(audit::Group),
     /// Register, list, delete and recover namespaces
     #[command(subcommand)]
     Namespace(namespace::Group),
-    /// Run the whole stack on this machine
+    /// Run a whole stack on this machine
     #[cfg(feature = "local")]
     #[command(subcommand)]
     Local(super::local::Group),
-    /// Print the script that completes commands in a shell
+    /// Print a shell completion script
     Completions(shell::Completions),
-    /// Print the manual page, or write those of all commands
+    /// Print the manual page, or write the pages of all commands
     Man(shell::Man),
 }
 
 impl Root {
-    /// Checks combinations of options that clap cannot judge.
+    /// Checks combinations of options that clap cannot express.
     pub(crate) fn check(self) -> Result<Self, clap::Error> {
         match (&self.global.output, &self.command) {
             (Target::Format(_), _)

@@ -1,4 +1,4 @@
-//! `completions` and `man`: for the shell and for `man`.
+//! `completions` and `man`: shell completions and manual pages.
 
 use std::path::PathBuf;
 

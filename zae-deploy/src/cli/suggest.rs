@@ -1,9 +1,9 @@
-//! "Did you mean": names that exist and look like the one that does not.
+//! "Did you mean": existing names that resemble a missing one.
 
-/// Likeness of two names, from 0 to 1, that is worth a question.
+/// Minimum similarity of two names for a suggestion, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
-/// The name most like `wanted`, if one is alike enough.
+/// Returns the name most similar to `wanted`, if one is similar enough.
 pub(crate) fn closest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
     let score = |name: &str| {

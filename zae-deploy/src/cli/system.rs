@@ -1,4 +1,4 @@
-//! `system …`: what holds for everybody who has no limits of their own.
+//! `system …`: manages the defaults for everything without limits of its own.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub(crate) struct Group {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::enum_variant_names, reason = "they are the commands' names")]
 enum Command {
-    /// Set the defaults, in place of all that were there
+    /// Set the defaults, replacing existing ones
     #[command(after_help = "\
 Examples:
   zae-deploy system set-defaults -l rpm:100 -l tpm:10000
@@ -39,7 +39,7 @@ Examples:
     SetDefaults {
         #[command(flatten)]
         limits: LimitArgs,
-        /// Policy of acquires while DynamoDB cannot be reached; left out, a stored choice is removed
+        /// Policy for acquires while DynamoDB is unreachable; omit it to remove a stored one
         #[arg(long)]
         on_unavailable: Option<Policy>,
     },

@@ -23,7 +23,7 @@ fn changes_are_listed_newest_first_with_who_made_them() {
     stage.shows("audit-resource", &["audit", "list", "--for-resource", "gpt-4"]);
     stage.shows("audit-system", &["audit", "list", "--for-system"]);
     stage.shows("audit-none", &["audit", "list", "-e", "nobody"]);
-    // The names that the table uses work as well.
+    // The stored names of targets work as well.
     assert_eq!(stage.ok(&["audit", "list", "-e", "$SYSTEM"]), stage.ok(&["audit", "list", "--for-system"]));
     assert_eq!(
         stage.ok(&["audit", "list", "-e", "$RESOURCE:gpt-4"]),
@@ -96,7 +96,7 @@ fn tables_fit_the_terminal() {
     }
 }
 
-/// An STS that knows who calls.
+/// An STS that returns the caller's identity.
 async fn sts(listener: tokio::net::TcpListener) {
     let body = "<GetCallerIdentityResponse \
         xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\

@@ -5,10 +5,10 @@ use zae_limiter::{Cost, RateLimiter, version::VersionUpdate};
 
 use crate::stage::Stage;
 
-/// An entity that has used something of two resources.
+/// Creates an entity that has used two resources.
 fn with_buckets() -> Stage {
     let stage = Stage::deployed();
-    // So slow that nothing is gained while the test runs.
+    // So slow that nothing is refilled while the test runs.
     stage.ok(&["system", "set-defaults", "-l", "rpm:1/day:100", "-l", "tpm:60/day:90000"]);
     let limiter = RateLimiter::new(stage.repository("default"));
     stage.runtime.block_on(async {
@@ -21,7 +21,7 @@ fn with_buckets() -> Stage {
     stage
 }
 
-/// Does what a reference client does to a bucket that is written to very often.
+/// Shards a bucket as a Python client does with a bucket that is written very often.
 fn shard(stage: &Stage) {
     let of_gpt = |item: &crate::stage::Item| item["PK"].as_s().unwrap().ends_with("/BUCKET#user-1#gpt-4#0");
     let mut item = stage.items().into_iter().find(of_gpt).unwrap();

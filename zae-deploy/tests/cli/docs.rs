@@ -1,4 +1,4 @@
-//! Checks that what `docs/cli.md` says about commands, and `tests/deployment-guide.md` about tests, is true.
+//! Checks the statements of `docs/cli.md` about commands, and of `tests/deployment-guide.md` about tests.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The texts between backticks.
+/// Returns the texts between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

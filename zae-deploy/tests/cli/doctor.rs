@@ -1,11 +1,11 @@
-//! `doctor`: every planted fault is found, and the command that mends it is named.
+//! `doctor`: every planted fault is found, with its remedy.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
 use serde_json::Value;
 
 use crate::stage::{STACK, Stage, run};
 
-/// The check of that name: its state, and all that is said.
+/// Returns the check of that name: its state and all its text.
 fn check(stage: &Stage, name: &str, more: &[&str]) -> (String, String) {
     let ran = stage.run(&[&["doctor", "--name", STACK, "--output", "json"], more].concat());
     let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));

@@ -24,7 +24,7 @@ fn entities_are_created_shown_and_deleted() {
     assert_eq!(stage.run(&["entity", "show", "proj-1"]).code, 1);
 }
 
-/// Whichever end of the chain is made last.
+/// Whichever end of the chain is created last.
 #[test]
 fn a_third_level_that_is_never_charged_is_told_of_where_it_is_made() {
     let stage = Stage::deployed();

@@ -1,4 +1,4 @@
-//! Messages for a stack, a table or a DynamoDB that is not there.
+//! Messages for a missing stack, table or DynamoDB.
 
 use crate::stage::{Stage, binary, run};
 
@@ -16,7 +16,7 @@ fn the_environment_names_the_stack() {
     let ran = run(stage.command(&["resource", "list"]).env("ZAEL_STACK", "somewhere-else"));
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("Stack 'somewhere-else' not found"), "{ran:?}");
-    // An option is stronger, and empty text is none.
+    // An option takes precedence, and an empty variable counts as unset.
     let ran = run(stage.command(&["resource", "list", "--name", "limiter"]).env("ZAEL_STACK", "somewhere-else"));
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(run(stage.command(&["resource", "list"]).env("ZAEL_STACK", "")).code, 0);
@@ -24,7 +24,7 @@ fn the_environment_names_the_stack() {
 
 #[test]
 fn an_unreachable_endpoint_is_said_with_what_to_check() {
-    // A port that was just free.
+    // A port that was just released.
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let ran = run(binary().args(["resource", "list", "--endpoint-url", &format!("http://127.0.0.1:{port}")]));
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));

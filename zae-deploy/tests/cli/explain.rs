@@ -1,4 +1,4 @@
-//! `explain`: what is said of a request before it is made.
+//! `explain`: the explanation of a request before it is made.
 
 use zae_limiter::{Cost, EntityId, NewEntity, RateLimiter};
 

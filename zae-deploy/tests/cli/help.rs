@@ -4,7 +4,7 @@ use zae_testkit::snapshot::compare;
 
 use crate::stage::{binary, run};
 
-/// Every command and group, by the words that call it.
+/// Returns every command and group, by the words that call it.
 fn all(command: &clap::Command, words: &[String]) -> Vec<Vec<String>> {
     let mut found = vec![words.to_vec()];
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
@@ -38,13 +38,13 @@ fn every_argument_is_explained() {
     check(&zae_deploy::cli::command(), "zae-deploy");
 }
 
-/// The lines of a help's end that are commands, or their continuation.
+/// Returns the lines at the end of a help text that are commands, or their continuation.
 fn commands(command: &clap::Command) -> Vec<String> {
     let end = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string).unwrap_or_default();
     end.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect()
 }
 
-/// The definition that `words` lead to.
+/// Returns the definition of the command called by `words`.
 fn definition(words: &[String]) -> clap::Command {
     let mut command = zae_deploy::cli::command();
     for word in words {
@@ -62,7 +62,7 @@ fn every_command_has_an_example_that_is_a_command_line() {
         assert!(command.has_subcommands() || !examples.is_empty(), "{words:?} has no example");
         for example in examples {
             let line = example.split(['|', '>', '&', ';']).next().unwrap();
-            // A quoted text is one word.
+            // A quoted text is a single word.
             let parts = line.split(['\'', '"']).enumerate();
             let typed: Vec<String> = parts
                 .flat_map(|(index, part)| match index % 2 {

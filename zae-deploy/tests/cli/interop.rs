@@ -1,6 +1,6 @@
-//! The published Python package's command line and ours on one table: what one writes, both read alike.
+//! The published Python package's command line and ours on one table: each reads what the other writes.
 //!
-//! Skipped with a notice where the package cannot be had; `ZAE_REQUIRE_INTEROP=1` makes that a failure.
+//! Skipped with a notice if the package is not available; `ZAE_REQUIRE_INTEROP=1` makes that a failure.
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
@@ -27,7 +27,7 @@ impl Both {
         Some(Self { stage, python })
     }
 
-    /// Returns the output of a command, as the set of its lines: the package has limits in another order.
+    /// Returns the output of a command as the set of its lines, because the package orders limits differently.
     fn ask(&self, side: Side, args: &[&str]) -> BTreeSet<String> {
         let mut command = match side {
             Side::Ours => self.stage.command(args),
@@ -42,7 +42,7 @@ impl Both {
                     .envs([("AWS_ACCESS_KEY_ID", "embedded"), ("AWS_SECRET_ACCESS_KEY", "embedded")])
                     .envs([("AWS_CONFIG_FILE", "/nonexistent"), ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")])
                     .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("NO_PROXY", "127.0.0.1")])
-                    // A change asks STS who makes it; that must not leave this machine.
+                    // A change asks STS for the caller's identity, which must not leave this machine.
                     .env("AWS_ENDPOINT_URL_STS", &self.stage.endpoint);
                 command
             }
@@ -52,7 +52,7 @@ impl Both {
         ran.stdout.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
     }
 
-    /// Both print the same for a command that reads.
+    /// Checks that both print the same for a reading command.
     fn agree(&self, args: &[&str]) -> BTreeSet<String> {
         let ours = self.ask(Side::Ours, args);
         assert_eq!(ours, self.ask(Side::Theirs, args), "{args:?}");
@@ -115,7 +115,7 @@ fn namespaces_are_seen_alike(writer: Side) {
         assert!(orphans.contains("Total: 1 orphaned namespace(s)"), "{side:?}: {orphans:?}");
     }
     let id = both.stage.json(&["namespace", "orphans"])["orphans"][0]["id"].as_str().unwrap().to_owned();
-    // One deletes, the other recovers and purges.
+    // One side deletes, the other recovers and purges.
     let other = if writer == Side::Ours { Side::Theirs } else { Side::Ours };
     both.ask(other, &["namespace", "recover", &id]);
     let names = both.ask(writer, &["namespace", "list"]);

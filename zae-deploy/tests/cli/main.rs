@@ -1,7 +1,7 @@
 //! The `zae-deploy` binary as its users run it, on a table in this process that is served over loopback HTTP.
 //!
 //! Its output, here and in the tests of stacks, limits and the local stack, is compared with the files in `snapshots/`;
-//! `UPDATE_SNAPSHOTS=1` writes them again.
+//! `UPDATE_SNAPSHOTS=1` rewrites them.
 
 mod audit;
 mod bad_input;

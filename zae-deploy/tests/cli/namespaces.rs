@@ -68,7 +68,7 @@ fn deleting_and_purging_refuse_without_a_terminal() {
 #[test]
 fn hostile_names_stay_text() {
     let stage = Stage::deployed();
-    // With one of this program's own colours in it.
+    // Contains one of this program's own colours.
     let name = "a\u{1b}[31m\nb\u{202e}c";
     let refused = stage.run(&["namespace", "register", name]);
     assert_eq!(refused.code, 1);

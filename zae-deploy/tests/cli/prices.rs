@@ -1,4 +1,4 @@
-//! `prices …`: a book is imported, changed, listed and compared, and programs read what is written.
+//! `prices …`: a book is imported, changed, listed and compared, and programs read the result.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Commands that only read change nothing: not an item, not a table.
+//! Reading commands change nothing: neither items nor tables.
 
 use crate::stage::Stage;
 

@@ -7,7 +7,7 @@ fn defaults_are_set_shown_listed_and_deleted() {
     let stage = Stage::deployed();
     stage.shows("resource-list-none", &["resource", "list"]);
     stage.shows("resource-set", &["resource", "set-defaults", "gpt-4", "-l", "rpm:50", "-l", "tpm:100000"]);
-    // Options may stand before the name, and names may have dots.
+    // Options may precede the name, and names may contain dots.
     stage.ok(&["resource", "set-defaults", "-l", "rpm:200", "--limit", "tpm:500000", "gpt-3.5-turbo"]);
     stage.shows("resource-get", &["resource", "get-defaults", "gpt-4"]);
     stage.shows("resource-get-unknown", &["resource", "get-defaults", "gtp-4"]);
@@ -61,7 +61,7 @@ fn a_resource_is_switched_off_and_on() {
     let minimum = || stage.json(&["version"])["record"]["client_min_version"].clone();
     let before = minimum();
     let said = stage.ok(&["resource", "disable", "gpt-4", "--raise-minimum"]);
-    assert!(said.contains("clients before 0.17 may not use this table any more"), "{said}");
+    assert!(said.contains("clients before 0.17 can no longer use this table"), "{said}");
     assert_ne!(minimum(), before);
     let said = stage.ok(&["resource", "disable", "gpt-4"]);
     assert_eq!(said, "Disabled resource 'gpt-4' (0 buckets stamped)\n", "nobody is left who does not know it");

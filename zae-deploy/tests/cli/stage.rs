@@ -1,4 +1,4 @@
-//! A table, the binary, and the comparison of what it prints.
+//! A table, the binary, and the comparison of its output with snapshots.
 
 use std::{
     cell::RefCell,
@@ -22,12 +22,12 @@ pub(crate) struct Stage {
     pub(crate) store: EmbeddedStore,
     pub(crate) runtime: Runtime,
     pub(crate) endpoint: String,
-    /// The ids of all namespaces that there ever were.
+    /// The ids of all namespaces so far.
     ids: RefCell<BTreeSet<String>>,
 }
 
 impl Stage {
-    /// Without any table.
+    /// Creates a stage without any table.
     pub(crate) fn empty() -> Self {
         let runtime = Runtime::new().unwrap();
         let store = EmbeddedStore::memory().unwrap();
@@ -38,20 +38,20 @@ impl Stage {
         Self { store, runtime, endpoint, ids: RefCell::default() }
     }
 
-    /// With the table of the stack `limiter` and the namespace `default`.
+    /// Creates a stage with the table of the stack `limiter` and the namespace `default`.
     pub(crate) fn deployed() -> Self {
         let stage = Self::empty();
         stage.repository("default");
         stage
     }
 
-    /// A repository on the table, which is created if it is missing.
+    /// Opens a repository on the table, which is created if it is missing.
     pub(crate) fn repository(&self, namespace: &str) -> Repository {
         let builder = Repository::builder().stack(STACK).embedded_store(&self.store);
         self.runtime.block_on(builder.namespace(NamespaceName::new(namespace).unwrap()).build()).unwrap()
     }
 
-    /// The binary, told of this stage.
+    /// Returns the binary, configured for this stage.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = binary();
         command.args(args).args(["--endpoint-url", &self.endpoint]);
@@ -64,7 +64,7 @@ impl Stage {
         run(&mut self.command(args))
     }
 
-    /// Runs a command that must work, and answers what it prints.
+    /// Runs a command that must succeed, and returns its output.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
@@ -72,7 +72,7 @@ impl Stage {
         ran.stdout
     }
 
-    /// Runs a command that must work, as JSON.
+    /// Runs a command that must succeed, with JSON output.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let text = self.ok(&[args, &["--output", "json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
@@ -102,7 +102,7 @@ impl Stage {
         self.ids.borrow_mut().extend(ids);
     }
 
-    /// Everything in the table, by key; nothing where there is no table.
+    /// Returns all items of the table, by key; nothing without a table.
     pub(crate) fn items(&self) -> Vec<Item> {
         self.runtime.block_on(async {
             let mut items = Vec::new();
@@ -136,7 +136,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// The binary, without anything of the machine's own AWS set-up.
+/// Returns the binary, isolated from the machine's own AWS configuration.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zae-deploy"));
     let kept = ["PATH", "LLVM_PROFILE_FILE"].map(|name| (name, std::env::var_os(name)));

@@ -35,7 +35,7 @@ fn namespaces_are_apart() {
     stage.ok(&["system", "set-defaults", "-l", "rpm:7", "--namespace", "tenant-alpha"]);
     assert!(stage.ok(&["system", "get-defaults", "-N", "tenant-alpha"]).contains("rpm: 7/min"));
     assert_eq!(stage.ok(&["system", "get-defaults"]), "No system defaults configured\n");
-    // The environment names the namespace as an option would.
+    // The environment variable has the effect of the option.
     let mut command = stage.command(&["system", "get-defaults"]);
     let ran = crate::stage::run(command.env("ZAEL_NAMESPACE", "tenant-alpha"));
     assert!(ran.stdout.contains("rpm: 7/min"), "{ran:?}");

@@ -1,4 +1,4 @@
-//! `top` on a terminal, and its one look for scripts.
+//! `top` on a terminal, and its `--once` output for scripts.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use zae_limiter::{Cost, RateLimiter};
 
 use crate::stage::{STACK, Stage, binary};
 
-/// Drives a command on a terminal of 60 columns: `KEYS` are sent one by one, and all that it writes is printed.
+/// Runs a command on a terminal of 60 columns: sends `KEYS` one by one, and prints its output.
 const DRIVE: &str = "
 import fcntl, os, pty, select, struct, sys, termios, time
 pid, fd = pty.fork()

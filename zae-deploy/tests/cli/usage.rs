@@ -12,7 +12,7 @@ fn n(number: i64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A snapshot as the aggregator writes it.
+/// Creates a snapshot as the aggregator writes it.
 fn snapshot(ns: &str, entity: &str, resource: &str, window: &str, start: &str, counters: &[(&str, i64)]) -> Item {
     let mut item = Item::from([
         ("PK".to_owned(), s(format!("{ns}/ENTITY#{entity}"))),
@@ -36,7 +36,7 @@ fn with_usage() -> Stage {
     let ns = stage.repository("default").namespace_id().to_string();
     for hour in 0..24 {
         let start = format!("2026-01-15T{hour:02}:00:00Z");
-        // Nobody works at five.
+        // There is no usage at five.
         if hour != 5 {
             let counters = [("rpm", hour * 10), ("tpm", hour * hour * 1_000)];
             stage.put(snapshot(&ns, "user-1", "gpt-4", "hourly", &start, &counters));

@@ -1,13 +1,13 @@
-//! Whose aggregator is attached to a table.
+//! Determines whose aggregator is attached to a table.
 
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationError as Failure;
 use zae_limiter::{StackName, aws::Service, namespace::Registry};
 
 use crate::{cli::Context, package::Function};
 
-/// Warns when the Python package's aggregator is attached, or seems to be: it may shard buckets again.
+/// Warns if the Python package's aggregator is attached, or seems to be: it may shard buckets again.
 ///
-/// Its Lambda function tells by its runtime; where that cannot be read, who wrote the version record does.
+/// The runtime of its Lambda function identifies it; if that is unreadable, the writer of the version record does.
 pub(super) async fn warning(cx: &Context, stack: &StackName, registry: &Registry) -> Option<String> {
     let again = "may shard the bucket again";
     let lambda = aws_sdk_lambda::Client::new(&cx.sdk_config(Service::Lambda).await.ok()?);
@@ -29,7 +29,8 @@ pub(super) async fn warning(cx: &Context, stack: &StackName, registry: &Registry
     }
 }
 
-/// The package signs as `cli:0.17.0` or `client:0.17.0`; this project's tools name themselves before the version.
+/// Returns true if the Python package wrote the record. It signs as `cli:0.17.0` or `client:0.17.0`; this project's
+/// tools put their name before the version.
 fn by_reference(writer: &str) -> bool {
     let version = writer.strip_prefix("cli:").or_else(|| writer.strip_prefix("client:"));
     version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))

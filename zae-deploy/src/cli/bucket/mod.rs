@@ -1,4 +1,4 @@
-//! `bucket …`: what is left, of one entity or of all, and folding what reference clients have sharded.
+//! `bucket …`: shows balances of one entity or of all, and merges buckets that Python clients have sharded.
 
 mod aggregator;
 mod fold;
@@ -13,7 +13,7 @@ use super::{
     resource_name, top,
 };
 
-/// Token buckets: what an entity has left of each limit, right now.
+/// Show and merge token buckets.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -30,14 +30,14 @@ pub(crate) struct Group {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what an entity has left of each limit
+    /// Show an entity's balance of each limit
     #[command(after_help = "\
 Examples:
   zae-deploy bucket show user-premium --resource gpt-4")]
     Show {
         /// The entity's id
         entity_id: String,
-        /// Only for this resource
+        /// Only this resource
         #[arg(short, long)]
         resource: Option<String>,
     },
@@ -50,13 +50,13 @@ Examples:
         #[command(flatten)]
         list: top::ListArgs,
     },
-    /// Make one bucket of one that clients of the Python package have sharded
+    /// Merge a bucket that clients of the Python package have sharded
     #[command(
         long_about = "\
-Make one bucket of one that clients of the Python package have sharded.
+Merge a bucket that clients of the Python package have sharded.
 
-Clients of the Python package, and its aggregator, split a bucket that is written to very often into shards, and never \
-put them together again. This does, with what the shards hold. Best done while the bucket is little used: refunds for \
+Clients of the Python package, and its aggregator, split a bucket with very frequent writes into shards, and never \
+merge them. This command merges them, with the tokens they hold. Run it while the bucket is little used: refunds of \
 tokens that were taken from a removed shard are lost.",
         after_help = "\
 Examples:

@@ -4,13 +4,13 @@ use std::error::Error;
 
 use serde::Serialize;
 
-/// One check, and what came of it.
+/// One check and its result.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Finding {
     pub(super) name: &'static str,
     pub(super) state: State,
     pub(super) says: String,
-    /// Commands or sentences that mend it.
+    /// Commands or sentences with the remedy.
     pub(super) next: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ pub(super) enum State {
     Ok,
     Warning,
     Failed,
-    /// It could not be asked.
+    /// It could not be checked.
     Skipped,
 }
 
@@ -45,14 +45,14 @@ impl Finding {
         Self::new(name, State::Skipped, says)
     }
 
-    /// Adds what mends it.
+    /// Adds a remedy.
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {
         self.next.push(next.into());
         self
     }
 }
 
-/// Says that a call was not allowed, or failed in another way.
+/// Reports that a call was not permitted, or failed in another way.
 pub(super) fn unanswered(name: &'static str, action: &str, code: Option<&str>, error: &dyn Error) -> Finding {
     match code {
         Some("AccessDenied" | "AccessDeniedException" | "AuthorizationErrorException" | "UnauthorizedOperation") => {
@@ -60,14 +60,15 @@ pub(super) fn unanswered(name: &'static str, action: &str, code: Option<&str>, e
         }
         Some(code) => Finding::skipped(name, format!("{action} answered {code}")),
         None => match innermost(error) {
-            // The SDK's structure for an answer that it could not read, as of a stand-in that lacks the service.
+            // The SDK's own structure for a response that it could not parse, as from a stand-in that lacks the
+            // service.
             text if text.starts_with("Error {") => Finding::skipped(name, format!("{action} is not known here")),
             text => Finding::skipped(name, format!("{action} was not answered: {text}")),
         },
     }
 }
 
-/// The cause of all causes: what the SDK wraps it in says nothing.
+/// Returns the innermost cause: the SDK's wrappers add no information.
 pub(super) fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {

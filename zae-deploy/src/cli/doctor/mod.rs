@@ -1,7 +1,7 @@
-//! `doctor`: everything that can be wrong between this machine and a stack, each with the command that mends it.
+//! `doctor`: checks everything that can be wrong between this machine and a stack, each with its remedy.
 //!
-//! Checks run from the outside in: this machine (`place`), the table (`table`), the stack around it (`stack`). What
-//! cannot be asked is skipped and says why; a check that fails stops only those that need its answer.
+//! Checks run from the outside in: this machine (`place`), the table (`table`), the stack around it (`stack`). Checks
+//! that are not possible are skipped with the reason; a failing check only stops those that depend on it.
 
 mod finding;
 mod place;
@@ -19,15 +19,15 @@ use crate::cli::{
 
 use finding::{Finding, State};
 
-/// Find what is wrong with a stack, and with this machine's way to it
+/// Diagnose a stack, and this machine's connection to it
 #[derive(Args, Debug)]
 #[command(
     long_about = "\
-Find what is wrong with a stack, and with this machine's way to it: credentials, region, endpoint and clock; the \
+Diagnose a stack, and this machine's connection to it: credentials, region, endpoint and clock; the \
 table, its time to live, stream and records; the functions, their stream and dead letters; the alarms.
 
-Nothing is changed. Each line begins with ✓ (as it should be), ⚠ (works, but look at it), ✗ (does not work) or - \
-(could not be asked), and is followed by the command that mends it. The exit code is 1 if there is any ✗.",
+Nothing is changed. Each line begins with ✓ (healthy), ⚠ (works, but needs attention), ✗ (does not work) or - \
+(could not be checked), and is followed by the command that fixes it. The exit code is 1 if there is any ✗.",
     after_help = "\
 Examples:
   zae-deploy doctor --name limiter --region us-east-1

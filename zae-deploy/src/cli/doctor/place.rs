@@ -1,4 +1,4 @@
-//! This machine: its variables, its credentials, its way to AWS, its clock.
+//! Checks of this machine: its variables, its credentials, its connection to AWS, its clock.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::{
     stack::Cloud,
 };
 
-/// Variables that every AWS tool reads, and our own; an empty one counts as unset here, but not in every other tool.
+/// Variables that every AWS tool reads, and our own. Empty ones count as unset here, but not in every other tool.
 const VARIABLES: [&str; 14] = [
     "AWS_PROFILE",
     "AWS_REGION",
@@ -30,23 +30,23 @@ const VARIABLES: [&str; 14] = [
     "ZAEL_NAMESPACE",
     "ZAEL_OUTPUT",
 ];
-/// Seconds of difference between this machine's clock and the store's that nothing suffers from.
+/// Harmless difference between this machine's clock and the store's, in seconds.
 const NO_SKEW_S: i64 = 2;
-/// Seconds from which buckets are judged by the store's clock and not by this machine's.
+/// Difference in seconds from which buckets use the store's clock instead of this machine's.
 const MAX_SKEW_S: i64 = 10;
 
-/// A place that answers.
+/// A resolved region, account and endpoint.
 pub(super) struct ExaminedAccount {
     pub(super) config: SdkConfig,
     pub(super) cloud: Cloud,
 }
 
-/// Checks for variables that are set to nothing.
+/// Checks for variables that are set to an empty value.
 pub(super) fn variables() -> Vec<Finding> {
     let is_empty = |name: &&&str| std::env::var_os(name).is_some_and(|value| value.is_empty());
     let empty: Vec<&str> = VARIABLES.iter().filter(is_empty).copied().collect();
     if empty.is_empty() {
-        return vec![Finding::ok("environment", "no variable is set to nothing")];
+        return vec![Finding::ok("environment", "no variable is set but empty")];
     }
     let says = format!("set, but empty: {}; they count as unset here", empty.join(", "));
     vec![Finding::warning("environment", says).next(format!("unset {}", empty.join(" ")))]
@@ -107,7 +107,7 @@ async fn credentials(place: &ExaminedAccount) -> Finding {
     }
 }
 
-/// Asks DynamoDB, which needs no permission to answer with its time.
+/// Calls DynamoDB, whose response has a date even without permissions.
 async fn endpoint(place: &ExaminedAccount) -> (bool, Vec<Finding>) {
     let dates = StoreDates::default();
     let config = aws_sdk_dynamodb::config::Builder::from(&place.config).interceptor(dates.clone()).build();
@@ -127,7 +127,7 @@ async fn endpoint(place: &ExaminedAccount) -> (bool, Vec<Finding>) {
     (true, vec![Finding::ok("endpoint", format!("{shown} answers within {took} ms")), clock(theirs, ours)])
 }
 
-/// Compares this machine's clock with the date of an answer, both in epoch seconds.
+/// Compares this machine's clock with the date of a response, both in epoch seconds.
 fn clock(theirs: Option<i64>, ours: i64) -> Finding {
     let Some(theirs) = theirs else {
         return Finding::skipped("clock", "the answer has no Date");

@@ -1,4 +1,4 @@
-//! The stack around the table: its state, its functions, what they read and what they gave up on, its alarms.
+//! Checks of the stack around the table: its state, its functions, their streams and dead letters, its alarms.
 
 use aws_sdk_lambda::{error::ProvideErrorMetadata as _, types::EventSourceMappingConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -110,7 +110,7 @@ async fn mapping(cx: &Context, place: &ExaminedAccount, function: &str) -> Findi
     mapped(mapping, function)
 }
 
-/// Judges the mapping of a stream.
+/// Checks a stream's mapping.
 fn mapped(mapping: &EventSourceMappingConfiguration, function: &str) -> Finding {
     let id = mapping.uuid().unwrap_or("UUID");
     let result = mapping.last_processing_result().unwrap_or("No records processed");
@@ -151,7 +151,7 @@ async fn dead_letters(place: &ExaminedAccount, name: &StackName) -> Finding {
     }
 }
 
-/// The local stack keeps dead letters in a file, not in a queue.
+/// Local stacks keep dead letters in a file instead of a queue.
 fn no_queue(place: &ExaminedAccount, code: Option<&str>, error: &dyn std::error::Error) -> Finding {
     let here = Service::DynamoDb.endpoint(&place.config).is_some_and(|url| is_loopback(&url));
     match code {
@@ -162,7 +162,7 @@ fn no_queue(place: &ExaminedAccount, code: Option<&str>, error: &dyn std::error:
     }
 }
 
-/// Looks at the parameters of the stack: the state of its alarms is CloudWatch's to tell.
+/// Checks the stack's parameters for alarms; their state is only known to CloudWatch.
 fn alarms(stack: &DeployedStack, name: &StackName) -> Finding {
     let parameter = |key: &str| stack.parameters.get(key).map(String::as_str).unwrap_or_default();
     let shows = format!("aws cloudwatch describe-alarms --alarm-name-prefix {name}- --state-value ALARM");

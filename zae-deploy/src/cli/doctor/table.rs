@@ -1,4 +1,4 @@
-//! The table: its state, what it needs switched on, and its records.
+//! Checks of the table: its state, its required features, and its records.
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
@@ -17,12 +17,12 @@ use super::{
 };
 use crate::cli::{CliError, Context, args::NamespaceArgs};
 
-/// The attribute that DynamoDB removes items by.
+/// The attribute that holds the expiry of items.
 const TTL_ATTRIBUTE: &str = "ttl";
-/// The indexes that entities, usage and configurations are listed by.
+/// The indexes for listing entities, usage and configurations.
 const INDEXES: [&str; 3] = ["GSI1", "GSI2", "GSI3"];
 
-/// The answer to the first question: is there a table?
+/// The result of the first check: is there a table?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stands {
     Yes,

@@ -1,4 +1,4 @@
-//! Limits of an entity's own.
+//! Limits of individual entities.
 
 use clap::Args;
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub(super) async fn get(
     out.show(&LimitList { subject: LimitTarget::new(entity, &scope), access, limits, heading, notes: Vec::new() })
 }
 
-/// A note when nobody else knows the resource, but one that is written like it.
+/// Returns a note if the resource is unknown, but resembles a known one.
 async fn doubt(repository: &Repository, resource: &ResourceName) -> Option<String> {
     let known = repository.resources_with_defaults().await.ok()?;
     if known.contains(resource) {
@@ -109,13 +109,13 @@ pub(super) async fn delete(
 
 #[derive(Args, Debug)]
 pub(super) struct List {
-    /// The resource; `_default_` for limits that hold for all others
+    /// The resource; `_default_` for limits that apply to all other resources
     #[arg(long, required = true, value_name = "RESOURCE")]
     with_custom_limits: String,
-    /// At most this many
+    /// Maximum number of entities
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Continue where an earlier list ended
+    /// Continue after an earlier page
     #[arg(long)]
     cursor: Option<String>,
 }

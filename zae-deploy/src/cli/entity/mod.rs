@@ -1,4 +1,4 @@
-//! `entity …`: who is limited, and by what of their own.
+//! `entity …`: manages entities and their own limits.
 
 mod limits;
 mod record;
@@ -15,7 +15,7 @@ use super::{
     resource_name,
 };
 
-/// Entities are users, API keys, projects: whoever is limited.
+/// Manage entities: users, API keys, projects or anything else to limit.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Limits are looked up in this order: entity and resource, entity, resource, system.
@@ -58,7 +58,7 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
-    /// Set limits of an entity's own, in place of all that were there
+    /// Set an entity's own limits, replacing existing ones
     #[command(after_help = "\
 Examples:
   zae-deploy entity set-limits user-premium --resource gpt-4 -l rpm:500
@@ -69,7 +69,7 @@ Examples:
         #[command(flatten)]
         limits: LimitArgs,
     },
-    /// Show limits of an entity's own
+    /// Show an entity's own limits
     #[command(after_help = "\
 Examples:
   zae-deploy entity get-limits user-premium --resource gpt-4")]
@@ -77,7 +77,7 @@ Examples:
         #[command(flatten)]
         of: Of,
     },
-    /// Delete limits of an entity's own; what the lower levels say holds then
+    /// Delete an entity's own limits; the limits of lower levels then apply
     #[command(after_help = "\
 Examples:
   zae-deploy entity delete-limits user-premium --resource gpt-4 --yes")]
@@ -87,7 +87,7 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
-    /// Refuse an entity, on one resource or on all
+    /// Disable an entity, on one resource or on all
     #[command(after_help = "\
 Examples:
   zae-deploy entity disable key-1
@@ -98,7 +98,7 @@ Examples:
         #[command(flatten)]
         minimum: Minimum,
     },
-    /// Let an entity in, also where the resource is disabled
+    /// Enable an entity, even if the resource is disabled
     #[command(after_help = "\
 Examples:
   zae-deploy entity enable key-1 --resource gpt-4")]
@@ -106,7 +106,7 @@ Examples:
         #[command(flatten)]
         of: Of,
     },
-    /// Remove the setting that `disable` or `enable` has made
+    /// Remove the setting made by `disable` or `enable`
     #[command(after_help = "\
 Examples:
   zae-deploy entity clear-disabled key-1")]
@@ -114,7 +114,7 @@ Examples:
         #[command(flatten)]
         of: Of,
     },
-    /// List the entities that have limits of their own for a resource
+    /// List the entities with limits of their own for a resource
     #[command(after_help = "\
 Examples:
   zae-deploy entity list --with-custom-limits gpt-4 --limit 50")]
@@ -126,12 +126,12 @@ Examples:
     ListResources,
 }
 
-/// Whose limits, for what.
+/// The entity and resource whose limits are meant.
 #[derive(Args, Debug)]
 struct Of {
     /// The entity's id
     entity_id: String,
-    /// The resource; `_default_` stands for all that have none of their own
+    /// The resource; `_default_` for all resources without limits of their own
     #[arg(short, long, default_value = LimitScope::DEFAULT)]
     resource: String,
 }

@@ -1,4 +1,4 @@
-//! Creating, showing and deleting an entity.
+//! Creates, shows and deletes an entity.
 
 use std::collections::BTreeMap;
 
@@ -19,19 +19,19 @@ use crate::cli::{
 pub(super) struct Create {
     /// Its id: letters, digits and _ . : @ -
     entity_id: String,
-    /// A name for people [default: the id]
+    /// A display name [default: the id]
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
-    /// The entity above it, which need not exist yet
+    /// The parent entity, which need not exist yet
     #[arg(long, value_name = "ENTITY_ID")]
     parent: Option<String>,
-    /// Charge the parent, too
+    /// Also charge the parent
     #[arg(long, overrides_with = "no_cascade")]
     cascade: bool,
     /// Do not charge the parent (the default)
     #[arg(long)]
     no_cascade: bool,
-    /// A free-form fact; repeat it for more
+    /// A metadata entry; repeat it for more
     #[arg(short, long, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
 }
@@ -47,7 +47,7 @@ impl Create {
         }
         if self.cascade {
             if self.parent.is_none() {
-                return Err(CliError::Usage("--cascade charges the parent: name it with --parent".to_owned()));
+                return Err(CliError::Usage("--cascade charges the parent, so it requires --parent".to_owned()));
             }
             entity = entity.cascading();
         }
@@ -60,7 +60,7 @@ impl Create {
         let repository = cx.acting(repository, &group.with.principal).await?;
         match repository.create_entity(entity).await {
             Ok(entity) => {
-                // It is created: a note that cannot be made is no failure.
+                // The entity has been created, so a failure to produce this note is ignored.
                 let chain = repository.third_level(&entity).await.ok().flatten();
                 let note = chain.map(|[lower, middle, top]| {
                     format!("two levels are charged: acquires of '{lower}' charge '{middle}', but not '{top}' above it")
@@ -99,7 +99,7 @@ struct Shown {
     #[serde(flatten)]
     entity: Entity,
     children: Vec<EntityId>,
-    /// Its own switches, by resource.
+    /// Its own access settings, by resource.
     access: BTreeMap<String, Access>,
 }
 

@@ -1,4 +1,4 @@
-//! `limits export`: the manifest of what is stored.
+//! `limits export`: prints the stored limits as a manifest.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use crate::{
     manifest::{Manifest, Section, SystemSection},
 };
 
-/// Items read at a time.
+/// Number of items read concurrently.
 const AT_ONCE: usize = 16;
 
 /// The scope of an export.
@@ -60,7 +60,7 @@ pub(super) async fn run(cx: &Context, namespace: &NamespaceArgs, args: &ExportAr
         return write_all(&document(&stored(&repository).await.doing("read the limits")?)?);
     };
     if namespace.namespace.as_deref().is_some_and(|name| !name.is_empty()) {
-        let problem = "--all-namespaces exports every namespace: leave --namespace and ZAEL_NAMESPACE out";
+        let problem = "--all-namespaces exports every namespace: omit --namespace and ZAEL_NAMESPACE";
         return Err(CliError::Usage(problem.to_owned()));
     }
     fs::create_dir_all(directory)
@@ -77,7 +77,7 @@ pub(super) async fn run(cx: &Context, namespace: &NamespaceArgs, args: &ExportAr
     cx.output().show(&Exported { files })
 }
 
-/// The name as a file's: a namespace may be called anything, `../x` included.
+/// Converts the name to a file name: a namespace may have any name, including `../x`.
 fn file_name(namespace: &str) -> String {
     let mut name = String::new();
     for (index, byte) in namespace.bytes().enumerate() {
@@ -94,17 +94,17 @@ fn write(file: &Path, text: &str) -> Result<(), CliError> {
     fs::write(file, text).map_err(|error| CliError::failed(format!("write {}", file.display()), error))
 }
 
-/// A manifest as a file.
+/// Formats a manifest as a file.
 fn document(manifest: &Manifest) -> Result<String, CliError> {
     let yaml = serde_saphyr::to_string(&manifest.to_json()).map_err(|error| CliError::failed("write YAML", error))?;
     Ok(format!("# yaml-language-server: $schema=limits.schema.json\n{yaml}"))
 }
 
-/// Everything that a namespace has stored, as a manifest would declare it.
+/// Reads all stored limits of a namespace, in the form in which a manifest declares them.
 ///
 /// # Errors
-/// As the repository's reads; a configuration item that makes no sense or uses a feature of newer clients is an error:
-/// an export without it would delete it when it is applied.
+/// The repository's errors. A configuration item that is malformed or uses a feature of newer clients is an error,
+/// because applying an export without it would delete it.
 async fn stored(repository: &Repository) -> Result<Manifest, RepositoryError> {
     let mut manifest = Manifest { namespace: Some(repository.namespace_name().clone()), ..Manifest::default() };
     let system = repository.system_defaults().await?;
@@ -126,7 +126,7 @@ async fn stored(repository: &Repository) -> Result<Manifest, RepositoryError> {
     Ok(manifest)
 }
 
-/// Adds the entities that have limits or a switch of their own for one resource, or for all.
+/// Adds the entities with limits or an access setting of their own for one resource, or for all.
 async fn entities(repository: &Repository, scope: &LimitScope, manifest: &mut Manifest) -> Result<(), RepositoryError> {
     let entities = repository.entities_with_limits(scope).await?;
     let sections = stream::iter(entities)
@@ -143,7 +143,8 @@ async fn entities(repository: &Repository, scope: &LimitScope, manifest: &mut Ma
     Ok(())
 }
 
-/// The declaration of limits and a switch; none where there is neither: what was deleted since it was listed.
+/// Builds the section of limits and access setting; `None` if there are neither, because they were deleted since they
+/// were listed.
 async fn section(
     repository: &Repository,
     limits: Option<Limits>,

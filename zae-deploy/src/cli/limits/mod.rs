@@ -50,7 +50,7 @@ Only the capacity of a limit is required; refill_amount is then the same, refill
       resources:
         gpt-4: { limits: { rpm: { capacity: 1000 } } }
 
-What a file no longer names is removed, once you have said yes or given --yes; what others set is left alone. \
+Limits that the file no longer contains are deleted, after a confirmation or with --yes; limits set by others stay. \
 `limits schema` prints the JSON Schema of the
 file for editors, which find it through a first line like
   # yaml-language-server: $schema=limits.schema.json
@@ -73,7 +73,7 @@ pub(crate) struct Group {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what applying a file would change
+    /// Show the changes that applying a file would make
     #[command(after_help = "\
 Examples:
   zae-deploy limits plan -n my-app -f limits.yaml --detailed-exitcode
@@ -89,14 +89,14 @@ Examples:
         #[command(flatten)]
         exit: ExitArgs,
     },
-    /// Make the namespace's limits what a file says; asks before limits are deleted that it no longer names
+    /// Apply a file of limits to a namespace; confirms before deleting limits that the file no longer contains
     #[command(after_help = "\
 Examples:
   zae-deploy limits apply -n my-app -f limits.yaml
   zae-deploy limits apply -n my-app -f limits.yaml --yes
   zae-deploy limits apply -n my-app limits.plan")]
     Apply {
-        /// A saved plan; carried out without a question, and only while it would change the same as when it was made
+        /// A saved plan; applied without confirmation, but only if the changes are still the same
         #[arg(value_name = "PLAN", conflicts_with = "file")]
         plan: Option<PathBuf>,
         /// The limits, in YAML or JSON; - reads standard input
@@ -107,11 +107,11 @@ Examples:
         #[command(flatten)]
         yes: YesArgs,
     },
-    /// Print the file of the limits that are stored
+    /// Print the stored limits as a file
     #[command(
         long_about = "\
-Print the file of the limits that are stored, as `limits apply -f` takes it: of the system, of resources and of \
-entities, whether a file or a command set them.",
+Print the stored limits as a file for `limits apply -f`: those of the system, of resources and of entities, set by a \
+file or by commands.",
         after_help = "\
 Examples:
   zae-deploy limits export -n my-app > limits.yaml
@@ -119,13 +119,13 @@ Examples:
   zae-deploy limits export -n my-app --all-namespaces limits/"
     )]
     Export(ExportArgs),
-    /// Replay a log of requests against a file: who would have been refused, when, and how often
+    /// Replay a log of requests against a file: which requests would have been refused, and when
     #[cfg(feature = "local")]
     #[command(
         long_about = "\
-Replay a log of requests against a file: who would have been refused, when, and how often.
+Replay a log of requests against a file: which requests would have been refused, and when.
 
-The requests are made again at the times of the log, of the limiter itself, on a store in memory. Nothing else is read \
+The requests are repeated at the times of the log, with the limiter itself, on a store in memory. Nothing else is read \
 or written, and no stack is needed. A log is JSON lines or CSV; costs are tokens per limit, or one request:
 
   {\"time\": \"2026-01-15T10:00:00Z\", \"entity\": \"user-1\", \"resource\": \"gpt-4\", \"cost\": {\"tpm\": 500}}
@@ -133,7 +133,7 @@ or written, and no stack is needed. A log is JSON lines or CSV; costs are tokens
   time,entity,parent,resource,rpm,tpm
   2026-01-15T10:00:00Z,user-1,project-1,gpt-4,1,500
 
-A parent is charged as well. A refused request is not repeated, whatever the client did then.",
+A parent is charged as well. A refused request is not repeated, whatever the client did.",
         after_help = "\
 Examples:
   zae-deploy limits simulate -f limits.yaml --log requests.jsonl
@@ -146,7 +146,7 @@ Examples:
         #[command(flatten)]
         replay: simulate::SimulateArgs,
     },
-    /// Show where the stored limits differ from a file
+    /// Show differences between the stored limits and a file
     #[command(after_help = "\
 Examples:
   zae-deploy limits diff -n my-app -f limits.yaml --detailed-exitcode")]
@@ -158,7 +158,7 @@ Examples:
         #[command(flatten)]
         exit: ExitArgs,
     },
-    /// Print a CloudFormation template that carries a file's limits
+    /// Print a CloudFormation template with a file's limits
     #[command(after_help = "\
 Examples:
   zae-deploy limits cfn-template -n my-app -f limits.yaml > limits-stack.yaml")]
@@ -181,7 +181,7 @@ struct FileArgs {
 }
 
 impl FileArgs {
-    /// The file as people know it.
+    /// Returns the file's name for display.
     fn shown(&self) -> String {
         if self.file == Path::new("-") { "standard input".to_owned() } else { self.file.display().to_string() }
     }
@@ -189,14 +189,14 @@ impl FileArgs {
 
 #[derive(Args, Clone, Copy, Debug)]
 struct WayArgs {
-    /// Read and write the table from here, without the stack's provisioner function
+    /// Read and write the table directly, without the stack's provisioner function
     #[arg(long)]
     direct: bool,
 }
 
 #[derive(Args, Clone, Copy, Debug)]
 struct ExitArgs {
-    /// End with code 2 when there are differences, for scripts
+    /// Exit with code 2 if there are differences, for scripts
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -259,7 +259,7 @@ impl Group {
         report.result()
     }
 
-    /// Carries out a plan that somebody has looked at.
+    /// Applies a plan that was reviewed.
     async fn apply_saved(&self, cx: &Context, file: &Path, way: WayArgs) -> Result<(), CliError> {
         let saved = SavedPlan::read(file)?;
         saved.check_stack(cx)?;
@@ -269,7 +269,7 @@ impl Group {
         if *runner.namespace_id() != saved.namespace_id {
             let problem = format!("Namespace '{}' is another one than the plan was made for", saved.namespace);
             return Err(CliError::problem(problem)
-                .next("it was deleted and registered anew since; make the plan again and look at the result"));
+                .next("it was deleted and registered again since; make a new plan and review it"));
         }
         match runner.apply_planned(&manifest, &saved.plan, principal).await? {
             Outcome::Moved => Err(saved::moved(cx, file)),
@@ -281,14 +281,14 @@ impl Group {
         }
     }
 
-    /// The file's limits, whatever their namespace.
+    /// Parses the file's limits, for any namespace.
     fn parse(&self, args: &FileArgs) -> Result<Manifest, CliError> {
         let shown = args.shown();
         let text = text(&args.file).map_err(|error| CliError::failed(format!("read {shown}"), error))?;
         Manifest::from_yaml(&text).map_err(|error| CliError::Invalid(error.in_file(&shown).to_string()))
     }
 
-    /// The file's limits and whose they are: as the command line says, else as the file does.
+    /// Reads the file's limits and their namespace: the one on the command line, otherwise the file's.
     fn read(&self, args: &FileArgs) -> Result<(Manifest, NamespaceName), CliError> {
         let shown = args.shown();
         let mut manifest = self.parse(args)?;
@@ -300,7 +300,7 @@ impl Group {
             tracing::warn!("{shown} is written for namespace '{written}'; --namespace '{given}' goes first");
         }
         let Some(namespace) = given.or_else(|| manifest.namespace.clone()) else {
-            let problem = format!("{shown} does not say which namespace its limits are for");
+            let problem = format!("{shown} does not name the namespace of its limits");
             return Err(CliError::problem(problem)
                 .next("add a line like `namespace: default` to it")
                 .next("or name it on the command line: --namespace <NAMESPACE>"));

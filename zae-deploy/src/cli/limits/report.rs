@@ -1,4 +1,4 @@
-//! Plans, differences and what was applied, as they are shown.
+//! Displays plans, differences and applied changes.
 
 use std::path::Path;
 
@@ -53,12 +53,12 @@ impl Report for PlanReport {
         warnings(page, &self.plan);
         if let Some(file) = &self.file {
             page.blank();
-            page.line(format!("Saved in {file}; `zae-deploy limits apply -n {} {file}` carries it out.", self.stack));
+            page.line(format!("Saved in {file}; run `zae-deploy limits apply -n {} {file}` to apply it.", self.stack));
         }
     }
 }
 
-/// `1 to create, 2 to update` in the order of the plan's signs.
+/// Formats `1 to create, 2 to update` in the order of the plan's signs.
 fn tally(changes: &[Change]) -> String {
     let kinds = [Action::Create, Action::Update, Action::Delete, Action::Adopt];
     let counted = kinds.into_iter().filter_map(|kind| {
@@ -167,7 +167,7 @@ fn tone(action: Action) -> Tone {
     }
 }
 
-/// One change: with the action's word in a plan, without it where it is a difference.
+/// Prints one change: with the action's word in a plan, without it as a difference.
 fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
     let symbol = page.paint(tone(change.action), &change.action.symbol().to_string());
     let shown = if word.is_some() { ShownAs::Plan } else { ShownAs::Drift };
@@ -180,7 +180,7 @@ fn write_change(page: &mut Page, change: &Change, word: Option<Action>) {
     }
 }
 
-/// Tells values that are about to change from those that merely differ.
+/// Distinguishes planned changes of values from mere differences.
 #[derive(Clone, Copy)]
 enum ShownAs {
     Plan,

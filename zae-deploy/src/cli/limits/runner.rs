@@ -14,7 +14,7 @@ use crate::{
     stack::StackError,
 };
 
-/// A namespace, and the way to its limits.
+/// A namespace, and the means to change its limits.
 #[derive(Debug)]
 pub(super) struct Runner {
     repository: Repository,
@@ -25,13 +25,13 @@ pub(super) struct Runner {
 struct Remote {
     client: Client,
     name: String,
-    /// The commands that go on without it, and that bring it.
+    /// The commands that work without the function, and that deploy it.
     direct: String,
     upgrade: String,
 }
 
 impl Runner {
-    /// Plans in a namespace that exists. Nothing is created.
+    /// Creates a runner that plans in an existing namespace. Creates nothing.
     pub(super) async fn new(cx: &Context, namespace: &NamespaceName, way: WayArgs) -> Result<Self, CliError> {
         let args = NamespaceArgs { namespace: Some(namespace.to_string()) };
         let repository = cx.repository(&args).await?;
@@ -45,7 +45,7 @@ impl Runner {
         Ok(Self { repository, function })
     }
 
-    /// Applies in a namespace, which is registered if its name is new.
+    /// Creates a runner that applies to a namespace, which is registered if its name is new.
     pub(super) async fn for_apply(cx: &Context, namespace: &NamespaceName, way: WayArgs) -> Result<Self, CliError> {
         let registry = cx.registry().await?;
         if registry.namespace_info(namespace).await.doing("look up the namespace")?.is_none() {
@@ -69,7 +69,7 @@ impl Runner {
         }
     }
 
-    /// Applies if exactly the changes of `planned` are still to be made.
+    /// Applies only if the changes still are exactly those of `planned`.
     pub(super) async fn apply_planned(
         &self,
         manifest: &Manifest,
@@ -84,7 +84,7 @@ impl Runner {
                 Err(error) => Err(failed("apply", error)),
             };
         };
-        // Asked first as well: a function of an older version does not know that there is a plan.
+        // Also checked here: an older version of the function does not know plans.
         if self.plan(manifest).await? != *planned {
             return Ok(Outcome::Moved);
         }
@@ -93,7 +93,7 @@ impl Runner {
         Ok(Outcome::Applied(function.send("apply", event).await?))
     }
 
-    /// The namespace's id.
+    /// Returns the namespace's id.
     pub(super) fn namespace_id(&self) -> &NamespaceId {
         self.repository.namespace_id()
     }
@@ -106,11 +106,11 @@ impl Runner {
     }
 }
 
-/// The end of carrying out a saved plan.
+/// The outcome of applying a saved plan.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Applied(Applied),
-    /// Other changes were to be made than planned; nothing was applied.
+    /// The changes differ from the plan; nothing was applied.
     Moved,
 }
 

@@ -12,16 +12,16 @@ use crate::{
     provisioner::Plan,
 };
 
-/// The version of the file's form.
+/// The version of the file's format.
 const FORM: u32 = 1;
 
-/// A plan, with everything that carrying it out needs: a file of limits that changes later changes nothing of it.
+/// A plan with everything needed to apply it: later changes to the file of limits do not affect it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SavedPlan {
     form: u32,
     pub(super) stack: StackName,
     pub(super) namespace: NamespaceName,
-    /// A namespace that was deleted and registered anew is another one.
+    /// The id, because a namespace that was deleted and registered again is a different one.
     pub(super) namespace_id: NamespaceId,
     manifest: Value,
     pub(super) plan: Plan,
@@ -56,7 +56,7 @@ impl SavedPlan {
         serde_json::from_value(value).map_err(|error| no_plan(file, &error))
     }
 
-    /// The limits that it makes.
+    /// Returns the limits that it applies.
     pub(super) fn manifest(&self, file: &Path) -> Result<Manifest, CliError> {
         Manifest::from_json(&self.manifest).map_err(|error| no_plan(file, &error))
     }
@@ -73,12 +73,12 @@ impl SavedPlan {
 }
 
 fn no_plan(file: &Path, why: &dyn std::fmt::Display) -> CliError {
-    CliError::problem(format!("{} is no saved plan: {why}", file.display()))
+    CliError::problem(format!("{} is not a saved plan: {why}", file.display()))
         .next("`zae-deploy limits plan -f limits.yaml -o FILE` makes one")
         .next("a file of limits is applied by `zae-deploy limits apply -f FILE`")
 }
 
-/// Says that the limits are no longer those that the plan was made for.
+/// Creates the error of a plan that no longer matches the stored limits.
 pub(super) fn moved(cx: &Context, file: &Path) -> CliError {
     let problem = format!("The limits have changed since {} was made; nothing was applied", file.display());
     CliError::problem(problem)

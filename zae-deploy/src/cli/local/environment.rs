@@ -7,7 +7,7 @@ use crate::cli::{CliError, Context, output::write_all};
 
 #[derive(Args, Debug)]
 pub(crate) struct Env {
-    /// In which language
+    /// The syntax of the output
     #[arg(short = 'f', long = "format", value_name = "LANGUAGE", default_value = "eval", ignore_case = true)]
     language: Language,
     #[command(flatten)]
@@ -24,7 +24,7 @@ enum Language {
     Powershell,
 }
 
-/// Variables that point AWS tools to `endpoint`, and ours to `stack`.
+/// Returns the variables that point AWS tools to `endpoint`, and this tool to `stack`.
 pub(super) fn variables(endpoint: &str, stack: &str) -> [(&'static str, String); 6] {
     [
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),
@@ -38,7 +38,7 @@ pub(super) fn variables(endpoint: &str, stack: &str) -> [(&'static str, String);
 
 impl Env {
     pub(super) async fn run(self, cx: &Context) -> Result<(), CliError> {
-        // Settings of a stack that does not run would send every later command to nowhere.
+        // Settings of a stack that does not run would break every later command.
         let found = self.which.find(cx).await?.ok_or_else(|| which::none(cx))?;
         let line = |(name, value): (&str, String)| match self.language {
             Language::Eval => format!("export {name}={value}\n"),

@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 #[derive(Args, Debug)]
 pub(crate) struct Logs {
-    /// Go on as long as it runs
+    /// Follow the log while the stack runs
     #[arg(short, long)]
     follow: bool,
     /// Number of lines to show, counted from the end
@@ -37,7 +37,7 @@ impl Logs {
         let is_running = found.is_some();
         let folder = match found {
             Some(found) => found.folder,
-            // The log of one that has stopped says why.
+            // The log of a stopped stack contains the reason.
             None => control::stack_folder(&control::folder(), &cx.stack()?),
         };
         let path = control::log_file(&folder);

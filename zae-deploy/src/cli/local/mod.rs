@@ -15,7 +15,7 @@ use which::WhichArgs;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 A DynamoDB with the stack's table, the aggregator on its change stream, and the limits provisioner, all in one process
-that goes on in the background. Any AWS SDK, and every command of this tool, can use its endpoint.
+that runs in the background. Any AWS SDK, and every command of this tool, can use its endpoint.
 
 Examples:
   zae-deploy local up
@@ -24,7 +24,7 @@ Examples:
   zae-deploy local logs --follow
   zae-deploy local down
 
-Several can run beside each other, each with a name and a port of its own:
+Several can run at the same time, each with its own name and port:
   zae-deploy local up --name other --port 0
   eval \"$(zae-deploy local env --name other)\"
 
@@ -33,30 +33,30 @@ Environment:
                    and audit events that expired
                    [default: ~/.local/state/zae/local]")]
 pub(crate) enum Group {
-    /// Start it
+    /// Start a local stack
     #[command(after_help = "\
 Examples:
   zae-deploy local up
   zae-deploy local up --keep
   zae-deploy local up --name other --port 0")]
     Up(up::Up),
-    /// Stop it
+    /// Stop a local stack
     #[command(after_help = "\
 Examples:
   zae-deploy local down
   zae-deploy local down --name other")]
     Down(WhichArgs),
-    /// Show whether it runs, and what it has done
+    /// Show the status of local stacks
     #[command(after_help = "\
 Examples:
   zae-deploy local status --output json")]
     Status(WhichArgs),
-    /// Show its log
+    /// Show the log of a local stack
     #[command(after_help = "\
 Examples:
   zae-deploy local logs --follow")]
     Logs(logs::Logs),
-    /// Print the settings with which AWS tools use it
+    /// Print the environment variables for AWS tools
     #[command(after_help = "\
 Examples:
   zae-deploy local env --format direnv > .envrc")]

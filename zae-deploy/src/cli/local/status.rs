@@ -13,14 +13,14 @@ use crate::{
     local::control::{self, Status},
 };
 
-/// Bounds the attempts at stopping.
+/// Bounds the number of attempts to stop.
 const TRIES: u32 = 100;
 const POLL: Duration = Duration::from_millis(50);
 
 #[derive(Serialize)]
 struct LocalState {
     running: bool,
-    /// The one that runs; where several do, they are in `stacks` alone.
+    /// The running stack; if several run, they are in `stacks` only.
     #[serde(flatten)]
     one: Option<One>,
     /// The log file of a stack that does not run.

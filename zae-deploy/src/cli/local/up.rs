@@ -23,21 +23,21 @@ use crate::{
     },
 };
 
-/// Bounds the time that starting may take.
+/// Bounds the start-up time.
 const PATIENCE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
-/// Lines of the log that explain why it did not start.
+/// Number of log lines that are shown if it did not start.
 const SHOWN: usize = 10;
 
 #[derive(Args, Debug)]
 pub(crate) struct Up {
-    /// The port, on this machine only; 0 takes any that is free [default: 4566]
+    /// The port, on this machine only; 0 for any free one [default: 4566]
     #[arg(long)]
     port: Option<u16>,
     /// Keep the data in a file until the next start
     #[arg(long)]
     keep: bool,
-    /// The folder to which audit events go when they expire [default: archive, beside kept data]
+    /// The folder for expired audit events [default: archive, beside kept data]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     archive: Option<PathBuf>,
     /// Stay in the foreground until Ctrl-C
@@ -91,7 +91,7 @@ impl Up {
         self.port.unwrap_or(DEFAULT_PORT)
     }
 
-    /// Fails unless the stack that runs is the one asked for.
+    /// Fails unless the running stack is the requested one.
     fn same(&self, cx: &Context, running: &Running, status: &Status) -> Result<(), CliError> {
         let Running { endpoint, port, .. } = running;
         let other = match self.port {
@@ -131,7 +131,7 @@ impl Up {
         std::path::absolute(chosen).map_err(|error| CliError::failed("find the archive's folder", error))
     }
 
-    /// Starts this program once more, in the background.
+    /// Starts this program again in the background.
     async fn background(&self, cx: &Context, out: &Output, folder: &Path) -> Result<(), CliError> {
         let doing = "start the local stack";
         let start = Instant::now();
@@ -155,7 +155,7 @@ impl Up {
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(stderr);
-        // Keys typed into this terminal, Ctrl-C above all, are not meant for it.
+        // Protects it from keys typed into this terminal, above all Ctrl-C.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|error| CliError::failed(doing, error))?;
@@ -177,7 +177,7 @@ impl Up {
     }
 }
 
-/// The stack that runs, if one does.
+/// Returns the running stack, if there is one.
 pub(super) async fn running(folder: &Path) -> Result<Option<(Running, Status)>, CliError> {
     let found = Running::find(folder).map_err(|error| CliError::failed("read the local stack's file", error))?;
     let Some(running) = found else { return Ok(None) };

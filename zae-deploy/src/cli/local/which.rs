@@ -1,4 +1,4 @@
-//! Chooses one of the local stacks that run.
+//! Selects one of the running local stacks.
 
 use std::path::PathBuf;
 
@@ -9,15 +9,15 @@ use crate::{
     local::control::{self, Running, Status},
 };
 
-/// `--port`, which names a stack as `--name` does.
+/// `--port`, which selects a stack as `--name` does.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct WhichArgs {
-    /// The port of the stack that is meant, where several run; --name says it, too
+    /// The port of the stack, if several run; --name selects it, too
     #[arg(long)]
     port: Option<u16>,
 }
 
-/// A local stack that runs.
+/// A running local stack.
 #[derive(Debug)]
 pub(super) struct RunningStack {
     /// The folder of its files.
@@ -27,21 +27,21 @@ pub(super) struct RunningStack {
 }
 
 impl WhichArgs {
-    /// The one that is meant; `None` when it does not run.
+    /// Returns the selected stack; `None` if it does not run.
     ///
     /// # Errors
-    /// [`CliError::Problem`] when several run and none of them is named.
+    /// [`CliError::Problem`] if several run and none is selected.
     pub(super) async fn find(self, cx: &Context) -> Result<Option<RunningStack>, CliError> {
         let mut found = self.all(cx).await?;
         if found.len() > 1 {
             let list: Vec<String> = found.iter().map(|found| format!("\n  - {}", shown(found))).collect();
             return Err(CliError::problem(format!("Several local stacks run:{}", list.concat()))
-                .next("say which one: --name <STACK>, or --port <PORT>"));
+                .next("select one: --name <STACK> or --port <PORT>"));
         }
         Ok(found.pop())
     }
 
-    /// Those that are meant: all that run, where none is named.
+    /// Returns the selected stacks: all running ones if none is named.
     pub(super) async fn all(self, cx: &Context) -> Result<Vec<RunningStack>, CliError> {
         let named = cx.given_stack();
         let mut all = running().await?;
@@ -54,12 +54,12 @@ impl WhichArgs {
     }
 }
 
-/// A stack in a few words.
+/// Formats a stack in a few words.
 pub(super) fn shown(found: &RunningStack) -> String {
     format!("{} at {}", found.status.stack, found.running.endpoint)
 }
 
-/// All that run, by name.
+/// Returns all running stacks, by name.
 pub(super) async fn running() -> Result<Vec<RunningStack>, CliError> {
     let failed = |error| CliError::failed("look for local stacks", error);
     let mut found = Vec::new();
@@ -72,12 +72,12 @@ pub(super) async fn running() -> Result<Vec<RunningStack>, CliError> {
     Ok(found)
 }
 
-/// The error for a command that needs a running stack when none runs.
+/// Creates the error of a command that needs a running stack.
 pub(super) fn none(cx: &Context) -> CliError {
     let problem = cx
         .given_stack()
         .map_or_else(|| "No local stack is running".to_owned(), |name| format!("No local stack '{name}' is running"));
     CliError::problem(problem)
         .next(format!("{} starts one", cx.command("local up")))
-        .next("`zae-deploy local status` shows those that run")
+        .next("`zae-deploy local status` lists the running ones")
 }

@@ -1,29 +1,29 @@
-//! Texts that others have stored must not reach the terminal as commands.
+//! Keeps stored texts from reaching the terminal as control sequences.
 
 use std::{
     hash::{BuildHasher, RandomState},
     sync::LazyLock,
 };
 
-/// Marks that stand around painted text until it is written. They are drawn when the process starts, so that no stored
-/// text can contain it: whatever else looks like a command to the terminal is escaped.
+/// Marks that enclose coloured text until it is written. They are random per process, so that no stored text can
+/// contain them: all other control sequences are escaped.
 static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{1b}{:016x};", RandomState::new().hash_one(())));
 
-/// The treatment of line ends.
+/// The treatment of line breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Breaks {
     /// The text has several lines.
     Kept,
-    /// The text is one line: a line end in it would look like another.
+    /// The text is a single line: a line break in it would fake another.
     Escaped,
 }
 
-/// `text` as painted in the colour of `code`.
+/// Encloses `text` in the colour of `code`.
 pub(super) fn painted(code: &str, text: &str) -> String {
     format!("{mark}{code}m{text}{mark}0m", mark = *MARK)
 }
 
-/// `text` as the terminal may have it: with its colours, and every other control character escaped.
+/// Makes `text` safe for the terminal: keeps its colours, and escapes every other control character.
 pub(crate) fn harmless(text: &str, breaks: Breaks) -> String {
     let mut parts = text.split(MARK.as_str());
     let mut harmless = escaped(parts.next().unwrap_or_default(), breaks);
@@ -34,7 +34,7 @@ pub(crate) fn harmless(text: &str, breaks: Breaks) -> String {
     harmless
 }
 
-/// `text` without characters that act on the terminal or on the order in which the rest is shown.
+/// Escapes the characters of `text` that control the terminal or the order of display.
 pub(crate) fn escaped(text: &str, breaks: Breaks) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -47,7 +47,7 @@ pub(crate) fn escaped(text: &str, breaks: Breaks) -> String {
     escaped
 }
 
-/// Control characters, separators of lines, and what turns the direction of text.
+/// Returns true for control characters, line separators, and characters that change the direction of text.
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -1,4 +1,4 @@
-//! Progress of something that takes a while.
+//! Displays the progress of lengthy work.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Silence after which lines about progress are written where there is no terminal.
+/// Interval between lines of progress without a terminal.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Says on stderr how far something has got: on a terminal in place, elsewhere as a line now and then.
+/// Prints progress on stderr: on a terminal in place, elsewhere as a line from time to time.
 #[derive(Debug)]
 pub(crate) struct Meter {
     state: Mutex<MeterState>,
@@ -23,12 +23,12 @@ struct MeterState {
     told: Instant,
 }
 
-/// The place that progress is written to.
+/// The destination of progress.
 #[derive(Clone, Copy, Debug)]
 enum MeterOutput {
-    /// Keeps one line up to date.
+    /// Updates one line in place.
     Terminal,
-    /// Gets a line now and then.
+    /// Gets a line from time to time.
     Log,
 }
 
@@ -38,7 +38,7 @@ enum MeterLine {
     Nothing,
     Line,
     InPlace,
-    /// In place, and done: the next line begins below.
+    /// In place and final: the next line starts below.
     Last,
 }
 
@@ -49,12 +49,12 @@ impl Meter {
         Self { state: Mutex::new(state), output }
     }
 
-    /// `label` is done to `percent` per cent.
+    /// Reports that `label` is done to `percent` per cent.
     pub(crate) fn tell(&self, label: &str, percent: u8) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let told = state.step(label, percent, Instant::now(), self.output);
         let mut stderr = io::stderr().lock();
-        // Progress that nobody reads is no reason to stop.
+        // Progress that cannot be written is no reason to stop.
         let _ = match told {
             MeterLine::Nothing => Ok(()),
             MeterLine::Line => writeln!(stderr, "{label}: {percent} %"),

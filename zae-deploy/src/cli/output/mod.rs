@@ -1,4 +1,4 @@
-//! Results: for people as text and tables, for programs as JSON or YAML.
+//! Results: text and tables for people, JSON or YAML for programs.
 
 mod escape;
 mod meter;
@@ -25,7 +25,7 @@ pub(crate) use width::columns;
 
 /// The result of a command. Its fields are the JSON and YAML; [`Report::page`] is the text.
 pub(crate) trait Report: Serialize {
-    /// Writes it for people.
+    /// Writes the text form.
     fn page(&self, page: &mut Page);
 }
 
@@ -47,10 +47,10 @@ impl Output {
         self.format
     }
 
-    /// Writes the result of a command: once, at its end.
+    /// Writes the result of a command, once, at its end.
     ///
     /// # Errors
-    /// [`CliError::OutputClosed`] when nobody reads any more.
+    /// [`CliError::OutputClosed`] if the output was closed.
     pub(crate) fn show<R: Report>(&self, report: &R) -> Result<(), CliError> {
         let text = match self.format {
             Format::Table => {
@@ -66,10 +66,10 @@ impl Output {
         write_all(&text)
     }
 
-    /// Says that something is going on: on stdout for people, on stderr where stdout holds a document.
+    /// Prints progress: on stdout for people, on stderr if stdout contains a document.
     pub(crate) fn progress(&self, line: &str) {
         let line = harmless(line, Breaks::Escaped);
-        // Progress that nobody reads is no reason to stop.
+        // Progress that cannot be written is no reason to stop.
         let _ = match self.format {
             Format::Table => writeln!(io::stdout().lock(), "{line}"),
             Format::Json | Format::Yaml => writeln!(io::stderr().lock(), "{line}"),
@@ -80,7 +80,7 @@ impl Output {
 /// Writes text to stdout.
 ///
 /// # Errors
-/// [`CliError::OutputClosed`] when nobody reads any more.
+/// [`CliError::OutputClosed`] if the output was closed.
 pub(crate) fn write_all(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

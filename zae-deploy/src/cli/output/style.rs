@@ -1,11 +1,11 @@
-//! Colour, where it is welcome.
+//! Colours of the output.
 
 use std::io::{self, IsTerminal};
 
 use super::escape::painted;
 use crate::cli::args::ColorChoice;
 
-/// On or off for colours.
+/// Enables or disables colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
     On,
@@ -25,7 +25,7 @@ pub(crate) enum Stream {
     Stderr,
 }
 
-/// The meaning of a text; its colour follows from it.
+/// The meaning of a text, which determines its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tone {
     #[default]
@@ -38,7 +38,7 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
-    /// `text` in this tone.
+    /// Formats `text` in this tone.
     pub(crate) fn paint(self, text: &str, colour: Colour) -> String {
         match (colour, self.code()) {
             (Colour::On, Some(code)) if !text.is_empty() => painted(code, text),
@@ -58,7 +58,7 @@ impl Tone {
     }
 }
 
-/// Decides on colours for `stream`: as chosen, else on terminals that can, unless `NO_COLOR` says no.
+/// Determines if `stream` is coloured: as chosen, otherwise on terminals that support it, unless `NO_COLOR` is set.
 pub(crate) fn shown_in_colour(choice: ColorChoice, stream: Stream) -> Colour {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = || match stream {

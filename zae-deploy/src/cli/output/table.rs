@@ -1,4 +1,4 @@
-//! Tables of `+`, `-` and `|`, as wide as what is in them, or as there is room.
+//! Tables drawn with `+`, `-` and `|`, as wide as their content or the available space.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -8,12 +8,12 @@ use super::{
     wrap::wrap,
 };
 
-/// The fewest columns that a wrapped cell is still read in; with less, each row becomes a block of lines.
+/// Minimum columns for readable wrapped cells; with fewer, each row becomes a block of lines.
 const NARROWEST: usize = 18;
-/// Width up to which a cell, a time above all, is never wrapped.
+/// Width up to which a cell, such as a time, is never wrapped.
 const WHOLE: usize = 24;
 
-/// On which side of its column a cell stands.
+/// The alignment of a cell in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -37,7 +37,7 @@ impl Cell {
         self
     }
 
-    /// The text, or `-` where there is none.
+    /// Creates a cell with the text, or `-` if there is none.
     pub(crate) fn or_dash(text: Option<impl Into<String>>) -> Self {
         text.map_or_else(|| Self::new("-").tone(Tone::Dim), Self::new)
     }
@@ -55,18 +55,18 @@ impl From<&str> for Cell {
     }
 }
 
-/// Columns and rows. Nothing is ever cut.
+/// Columns and rows. Content is never truncated.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<Cell>>,
 }
 
-/// The layout of a table on the page.
+/// The layout of a table on a page.
 enum Layout {
     /// In columns of these widths.
     Columns(Vec<usize>),
-    /// One row below the other, a line per cell.
+    /// One row below the other, with a line per cell.
     Blocks(usize),
 }
 
@@ -75,7 +75,7 @@ impl Table {
         Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
-    /// A table of text.
+    /// Creates a table of left-aligned text.
     pub(crate) fn left<const N: usize>(columns: [&'static str; N]) -> Self {
         Self::new(columns.map(|name| (name, Align::Left)))
     }
@@ -84,8 +84,7 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table as lines, each with its line end and none wider than `width`: cells that have no room are continued
-    /// below themselves.
+    /// Formats the table as lines with line breaks, none wider than `width`: cells that do not fit are wrapped.
     pub(crate) fn render(&self, colour: Colour, width: Option<usize>) -> String {
         if self.columns.is_empty() {
             return String::new();
@@ -158,8 +157,8 @@ impl Table {
     }
 }
 
-/// Widths that add up to `room` at most: short columns, and those that need less than an equal share, keep what they
-/// need, and the others share the rest.
+/// Returns widths that add up to `room` at most: short columns, and those that need less than an equal share, keep
+/// their width, and the others share the rest.
 fn fitted(natural: &[usize], room: usize) -> Vec<usize> {
     let mut fitted: Vec<usize> = natural.iter().map(|width| if *width <= WHOLE { *width } else { 0 }).collect();
     let mut rest = room.saturating_sub(fitted.iter().sum());
@@ -173,7 +172,7 @@ fn fitted(natural: &[usize], room: usize) -> Vec<usize> {
     fitted
 }
 
-/// A row, of as many lines as its longest cell needs.
+/// Formats a row, with as many lines as its longest cell needs.
 fn line(cells: &[(Cell, Align)], widths: &[usize], colour: Colour) -> String {
     let parts: Vec<Vec<String>> = cells.iter().zip(widths).map(|((cell, _), width)| wrap(&cell.text, *width)).collect();
     let height = parts.iter().map(Vec::len).max().unwrap_or(0);

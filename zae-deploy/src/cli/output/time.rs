@@ -5,11 +5,11 @@ use jiff::Timestamp;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// The mean lengths: nobody counts the days of months when something was "3 months ago".
+/// The mean lengths, which are precise enough for "3 months ago".
 const MONTH: i64 = 30 * DAY;
 const YEAR: i64 = 365 * DAY;
 
-/// Words the age of a timestamp at `now_ms`; `None` when it is no timestamp.
+/// Formats the age of a timestamp at `now_ms`; `None` if it is not a timestamp.
 pub(super) fn ago(timestamp: &str, now_ms: i64) -> Option<String> {
     let then: Timestamp = timestamp.parse().ok()?;
     let seconds = now_ms.div_euclid(1000) - then.as_second();

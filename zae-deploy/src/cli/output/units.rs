@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Formats numbers for people.
 
-/// With commas between thousands: `1,234,567`.
+/// Formats with thousands separators: `1,234,567`.
 pub(crate) fn count(number: impl Into<i128>) -> String {
     let number = number.into();
     let digits = number.unsigned_abs().to_string();
@@ -17,7 +17,7 @@ pub(crate) fn count(number: impl Into<i128>) -> String {
     text
 }
 
-/// With commas and two decimals: `1,234.50`.
+/// Formats with thousands separators and two decimals: `1,234.50`.
 pub(crate) fn decimal(number: f64) -> String {
     let text = format!("{:.2}", number.abs());
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
@@ -26,17 +26,17 @@ pub(crate) fn decimal(number: f64) -> String {
     format!("{sign}{whole}.{fraction}")
 }
 
-/// `~999`, `~1.2K`, `~3.4M`: for counts that are estimates themselves.
+/// Formats `~999`, `~1.2K`, `~3.4M`, for estimated counts.
 pub(crate) fn roughly(number: u64) -> String {
     scaled(number as f64, 1000.0, &["", "K", "M", "G", "T"], "")
 }
 
-/// `~512 B`, `~256.0 KB`: in steps of 1024.
+/// Formats `~512 B`, `~256.0 KB`, in steps of 1024.
 pub(crate) fn bytes_roughly(number: u64) -> String {
     scaled(number as f64, 1024.0, &["B", "KB", "MB", "GB", "TB"], " ")
 }
 
-/// `12.3 KB`: in steps of 1024.
+/// Formats `12.3 KB`, in steps of 1024.
 pub(crate) fn bytes(number: u64) -> String {
     bytes_roughly(number).trim_start_matches('~').to_owned()
 }
@@ -44,7 +44,7 @@ pub(crate) fn bytes(number: u64) -> String {
 fn scaled(number: f64, step: f64, units: &[&str], space: &str) -> String {
     let mut value = number;
     let mut unit = 0;
-    // A value that would be shown as a whole step goes up to the next unit.
+    // A value that would be displayed as a whole step moves to the next unit.
     while value >= step - 0.05 && unit + 1 < units.len() {
         value /= step;
         unit += 1;

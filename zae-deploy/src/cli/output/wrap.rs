@@ -1,14 +1,14 @@
-//! Text in lines of a given width.
+//! Wraps text to a given width.
 
 use unicode_width::UnicodeWidthChar;
 
-/// The lines of `text`, none wider than `width`: broken after a space or a sign that joins parts of a name, and within
-/// a word only where there is neither.
+/// Wraps `text` into lines, none wider than `width`: after a space or a character that joins parts of a name, and
+/// within a word only if there is neither.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    // Length of the line up to the last place where it may be broken.
+    // Length of the line up to the last possible break.
     let mut part = 0;
     for character in text.chars() {
         let wide = character.width().unwrap_or(0);

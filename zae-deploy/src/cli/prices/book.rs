@@ -43,7 +43,7 @@ pub(super) fn parse(path: &Path, text: &[u8]) -> Result<PriceBook, CliError> {
     PriceBook::from_json(value.to_string().as_bytes()).map_err(|error| failed(error.into()))
 }
 
-/// Writes a book whole or not at all: a program may read it at the same time.
+/// Writes a book completely or not at all, because a program may be reading it.
 fn write(path: &Path, book: &PriceBook) -> Result<(), CliError> {
     let mut text = book.to_json();
     if is_yaml(path) {

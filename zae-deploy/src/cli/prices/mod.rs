@@ -1,4 +1,4 @@
-//! `prices …`: the price book that programs charge by.
+//! `prices …`: the price book for charging calls.
 
 mod book;
 mod rows;
@@ -21,7 +21,7 @@ use super::{CliError, Context};
 /// The price book: a file of JSON or YAML that programs charge money by.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-A program reads the file (`Prices::from_file`), and again when it is told to: what changes here needs no restart.
+Programs read the file with `Prices::from_file` and can reload it, so changes need no restart.
 
 Examples:
   zae-deploy prices import --from litellm model_prices_and_context_window.json
@@ -41,12 +41,12 @@ Examples:
   zae-deploy prices list
   zae-deploy prices list claude --file prices.json")]
     List {
-        /// Only models whose names begin so
+        /// Only models whose names begin with this text
         model: Option<String>,
         #[command(flatten)]
         file: BookArgs,
     },
-    /// Show what another book has otherwise
+    /// Show the differences to another book
     #[command(after_help = "\
 Examples:
   zae-deploy prices diff new.json --file prices.json --detailed-exitcode")]
@@ -55,7 +55,7 @@ Examples:
         other: PathBuf,
         #[command(flatten)]
         file: BookArgs,
-        /// Exit with 2 if there are differences
+        /// Exit with code 2 if there are differences
         #[arg(long)]
         detailed_exitcode: bool,
     },
@@ -74,7 +74,7 @@ pub(crate) struct BookArgs {
     file: PathBuf,
 }
 
-/// The format of an import.
+/// The origin of an import.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Origin {
     /// LiteLLM's model_prices_and_context_window.json
@@ -83,18 +83,18 @@ enum Origin {
     ModelsDev,
     /// Another price book
     Book,
-    /// The few prices that come with this program
+    /// The few prices bundled with this program
     Bundled,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// The file to take prices from; not needed for the bundled ones
+    /// The file with the prices; not needed for the bundled ones
     path: Option<PathBuf>,
     /// The format of that file
     #[arg(long = "from", value_name = "FORMAT")]
     origin: Origin,
-    /// Only models of this provider, by the name of models.dev; may be given several times, the first goes first
+    /// Only models of this provider, by its name in models.dev; if repeated, the first takes precedence
     #[arg(long = "provider", value_name = "NAME")]
     providers: Vec<String>,
     #[command(flatten)]
@@ -103,18 +103,18 @@ pub(crate) struct Import {
 
 #[derive(Args, Debug)]
 pub(crate) struct SetPrices {
-    /// The model, or the beginning of its name and a *
+    /// The model, or the beginning of its name followed by *
     model: String,
-    /// A price: kind=dollars, per million tokens, or each for tool_call, second, image and search_unit
+    /// A price: KIND=DOLLARS, per million tokens, or each for tool_call, second, image and search_unit
     #[arg(long = "price", value_name = "KIND=DOLLARS", required = true)]
     prices: Vec<String>,
-    /// The prices are from here
+    /// The source of the prices
     #[arg(long)]
     source: String,
-    /// The day from which on they count, at midnight UTC, or an instant
+    /// The day from which they apply, at midnight UTC, or an instant
     #[arg(long, value_name = "DATE")]
     from_date: Option<String>,
-    /// They count for calls with more input than so many tokens
+    /// They apply to calls with more than this number of input tokens
     #[arg(long, value_name = "TOKENS", default_value_t = 0)]
     above: u64,
     #[command(flatten)]
@@ -168,7 +168,7 @@ impl Import {
 
 impl SetPrices {
     fn run(self, cx: &Context) -> Result<(), CliError> {
-        // By the reader of files, so that a price means the same here and there.
+        // Uses the parser of files, so that a price means the same in both.
         let mut prices = [serde_json::Map::new(), serde_json::Map::new()];
         for price in &self.prices {
             let wrong = || CliError::Invalid(format!("a price is KIND=DOLLARS, not '{price}'"));

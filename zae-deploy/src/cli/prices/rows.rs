@@ -5,7 +5,7 @@ use zae_llm::prices::{Price, PriceBook, PriceKind};
 
 use crate::cli::output::{Align, Cell, Page, Report, Table};
 
-/// A row as it is shown.
+/// A row as displayed.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct PriceRow {
     model: String,
@@ -66,7 +66,7 @@ impl Report for ListedPrices {
     }
 }
 
-/// A row that two books have otherwise.
+/// A row that differs between two books.
 #[derive(Serialize)]
 pub(super) struct PriceChange {
     model: String,

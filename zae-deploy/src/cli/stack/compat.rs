@@ -1,11 +1,11 @@
-//! Checks that this tool and a table fit together.
+//! Checks the compatibility of this tool and a table.
 
 use serde::Serialize;
 use zae_limiter::version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, VersionRecord};
 
 use crate::cli::{CliError, Context, error::Doing};
 
-/// This tool beside a table's version record.
+/// The versions of this tool and of a table's record.
 #[derive(Serialize)]
 pub(super) struct Versions {
     pub(super) client: &'static str,
@@ -26,7 +26,7 @@ pub(super) enum Fit {
 }
 
 impl Versions {
-    /// Reads the record of the stack.
+    /// Reads the stack's record.
     pub(super) async fn read(cx: &Context, doing: &str) -> Result<Self, CliError> {
         let record = cx.registry().await?.version_record().await.doing(doing)?;
         let level = COMPATIBILITY_LEVEL.parse()?;
@@ -42,7 +42,7 @@ impl Versions {
                  this tool."
             )),
             Compatibility::IncompatibleSchema { schema } => Fit::Incompatible(format!(
-                "The table has schema {schema}, and this tool speaks {SCHEMA_VERSION}. Schema migration required."
+                "The table has schema {schema}, and this tool uses {SCHEMA_VERSION}. Schema migration required."
             )),
             _ => Fit::Incompatible(
                 "The table asks for what this tool does not know. Please upgrade this \

@@ -15,7 +15,7 @@ use crate::{
     stack::{Cloud, DeployedStack, StackError, deletable, delete, start_delete},
 };
 
-/// Removes a stack, its table and all data in it. What was archived to S3 stays, and so does the bucket with the Lambda
+/// Deletes a stack, its table and all its data. Events archived to S3 are kept, as is the bucket with the Lambda
 /// packages, which other stacks use.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -36,7 +36,7 @@ pub(crate) struct Delete {
 #[derive(Serialize)]
 struct DeletionReport {
     stack: String,
-    /// True if it was deleted; false when there was none, and without waiting.
+    /// True if it was deleted; false if it did not exist, and without waiting.
     deleted: bool,
     outcome: DeleteOutcome,
     archive_bucket: Option<String>,
@@ -65,7 +65,7 @@ impl Report for DeletionReport {
         match self.outcome {
             DeleteOutcome::Absent => {
                 page.line(format!("There is no stack '{}'; nothing to delete", self.stack));
-                return page.line(format!("  {} shows those of the region", self.next));
+                return page.line(format!("  {} lists the stacks of the region", self.next));
             }
             DeleteOutcome::Started => {
                 return page.line(format!("Stack deletion initiated. {} shows its progress.", self.next));
@@ -112,7 +112,7 @@ impl Delete {
     }
 }
 
-/// Lists what will be gone, and what will stay.
+/// Lists what will be lost, and what will remain.
 async fn losses(cloud: &Cloud, stack: &DeployedStack) -> Vec<String> {
     let table = cloud.dynamodb().describe_table().table_name(&stack.name).send().await.ok().and_then(|t| t.table);
     let mut losses = Vec::new();

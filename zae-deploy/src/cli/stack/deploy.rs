@@ -1,4 +1,4 @@
-//! `deploy`: creates a stack, or brings it up to date.
+//! `deploy`: creates or updates a stack.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ use crate::{
     stack::{Cloud, DeployedStack, Deployment, ResourceAction, ResourceChange, StackOptions, StackPlan},
 };
 
-/// Creates a stack, or brings an existing one to what the options say and leaves the rest of it as it is. What will
-/// change is shown before it happens, and nothing is removed or replaced without being asked for.
+/// Creates a stack, or updates an existing one to the given options and leaves everything else unchanged. Changes are
+/// shown first, and nothing is removed or replaced without confirmation.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +31,7 @@ A stack that exists is changed by a change set; that nothing changes is said and
 pub(crate) struct Deploy {
     #[command(flatten)]
     stack: StackArgs,
-    /// Leave the functions' code as it is; those of a new stack are placeholders that fail
+    /// Keep the functions' code; the functions of a new stack are placeholders that fail
     #[arg(long, help_heading = "Lambda code")]
     no_code: bool,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(crate) struct Deploy {
     /// Wait until CloudFormation is done [default]
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
-    /// Do not wait; the next deploy prepares the table, or the first program that opens it
+    /// Do not wait; the next deployment, or the first program that opens the table, prepares it
     #[arg(long, overrides_with = "wait")]
     no_wait: bool,
     #[command(flatten)]
@@ -125,18 +125,18 @@ impl Deploy {
     }
 }
 
-/// Returns true if there is no role that functions could run as.
+/// Returns true if there is no role for the functions.
 fn has_no_functions(options: &StackOptions) -> bool {
     options.creates_iam() == Some(false) && !options.has_aggregator_role()
 }
 
-/// One deployment on the command line.
+/// One deployment by a command.
 pub(super) struct Run<'a> {
     pub(super) cx: &'a Context,
     pub(super) out: &'a Output,
     pub(super) cloud: &'a Cloud,
     pub(super) stack: &'a StackName,
-    /// The words that follow "Failed to".
+    /// The words after "Failed to".
     pub(super) action: &'a str,
     pub(super) deployment: &'a Deployment<'a>,
 }
@@ -148,7 +148,7 @@ impl Run<'_> {
         watch::unless_interrupted(plan, || "Nothing was changed.".to_owned()).await
     }
 
-    /// Shows what changes, and asks before something is removed or replaced.
+    /// Shows the changes, and asks for confirmation before something is removed or replaced.
     pub(super) async fn approve(&self, plan: StackPlan, yes: YesArgs) -> Result<StackPlan, CliError> {
         let StackPlan::Update(update) = &plan else { return Ok(plan) };
         let changes = update.changes();

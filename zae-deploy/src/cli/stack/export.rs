@@ -1,4 +1,4 @@
-//! `lambda-export`: the package of a function, for those who deploy by other means.
+//! `lambda-export`: writes the package of a function, for deployments by other tools.
 
 use std::{
     fs,
@@ -30,13 +30,13 @@ The package runs on provided.al2023, and on the Python runtime of the template's
 replaces. Where
 only a binary for arm64 is at hand, add `--architectures arm64` to the second command.")]
 pub(crate) struct LambdaExport {
-    /// File to write, as with `--output FILE`; a file called like a format is ./json [default: lambda.zip]
+    /// File to write, as with `--output FILE`; use ./json for a file named like a format [default: lambda.zip]
     #[arg(short = 'o', long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Function to export
     #[arg(long, value_name = "FUNCTION", default_value = "aggregator")]
     function: Which,
-    /// Show what the package is, and write nothing
+    /// Show the package's properties, and write nothing
     #[arg(long)]
     info: bool,
     /// Replace an existing file
@@ -56,7 +56,7 @@ enum Which {
 #[derive(Serialize)]
 struct ExportedPackage {
     function: &'static str,
-    /// The file; `None` when nothing was written.
+    /// The file; `None` if nothing was written.
     file: Option<String>,
     size_bytes: usize,
     sha256: String,
@@ -73,7 +73,7 @@ struct Runtime {
 
 const RUNTIMES: [Runtime; 2] = [
     Runtime { runtime: "provided.al2023", handler: "bootstrap" },
-    // The template's placeholder, whose process the package replaces.
+    // For the template's placeholder, which the package replaces.
     Runtime { runtime: "python3.12", handler: "index.handler" },
 ];
 

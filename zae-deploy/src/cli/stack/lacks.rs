@@ -1,4 +1,4 @@
-//! Gaps of a stack that its deployment alone does not fill, each with the command that does.
+//! Incomplete parts of a stack that a deployment alone does not complete, each with the command that does.
 
 use serde::Serialize;
 use zae_limiter::{RepositoryError, name::DEFAULT_NAMESPACE, namespace::Registry, version::VersionRecord};
@@ -8,14 +8,14 @@ use crate::{
     stack::{DeployedFunction, Runs},
 };
 
-/// Something that is missing.
+/// A missing part.
 #[derive(Debug, Serialize)]
 pub(super) struct Lack {
     pub(super) what: String,
     pub(super) next: String,
 }
 
-/// The records of a table that say who may use it.
+/// The table's records that determine who may use it.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) version: Option<VersionRecord>,
@@ -23,7 +23,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Reads them; a namespace that was deleted is not missing.
+    /// Reads them; a deleted namespace does not count as missing.
     pub(super) async fn read(registry: &Registry) -> Result<Self, RepositoryError> {
         let version = registry.version_record().await?;
         let named = registry.namespaces().await?;
@@ -33,7 +33,7 @@ impl Records {
         Ok(Self { version, default_is_missing })
     }
 
-    /// Finds a gap in the records.
+    /// Finds a missing record.
     pub(super) fn lack(&self, cx: &Context) -> Option<Lack> {
         let what = match (self.default_is_missing, &self.version) {
             (true, None) => "The namespace 'default' and the version record are missing",
@@ -46,7 +46,7 @@ impl Records {
     }
 }
 
-/// Finds a gap in a function.
+/// Finds a missing or incomplete function.
 pub(super) fn function(cx: &Context, function: &DeployedFunction) -> Option<Lack> {
     let name = &function.name;
     let (what, next) = match function.runs {

@@ -109,7 +109,7 @@ impl Report for Limiters {
     }
 }
 
-/// Cells in their columns; what is too long for its own pushes the others on.
+/// Formats cells in their columns; a cell that is too long moves the following ones.
 fn row(cells: &[String; 6]) -> String {
     let padded = cells.iter().zip(COLUMNS).map(|(cell, width)| {
         let space = " ".repeat(width.saturating_sub(cell.width()));

@@ -24,11 +24,11 @@ use crate::stack::{Cloud, StackError};
 /// One variant per command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create a stack, or bring it up to date
+    /// Create or update a stack
     Deploy(Box<deploy::Deploy>),
-    /// Remove a stack with all its data
+    /// Delete a stack with all its data
     Delete(delete::Delete),
-    /// Show how a stack is
+    /// Show the status of a stack
     #[command(after_help = "\
 Examples:
   zae-deploy status --name limiter --region us-east-1")]
@@ -47,13 +47,13 @@ Examples:
 Examples:
   zae-deploy version --name limiter")]
     Version,
-    /// Bring template and Lambda code of a stack to this tool's version
+    /// Upgrade the template and Lambda code of a stack to this tool's version
     #[command(after_help = "\
 Examples:
   zae-deploy upgrade --name limiter
   zae-deploy upgrade --name limiter --lambda-only")]
     Upgrade(upgrade::Upgrade),
-    /// Tell by exit code whether this tool and a stack fit together
+    /// Check the compatibility of this tool and a stack, by exit code
     #[command(after_help = "\
 Examples:
   zae-deploy check --name limiter && echo compatible")]
@@ -76,12 +76,12 @@ impl Command {
     }
 }
 
-/// The account and region of the command line.
+/// Connects to the account and region of the command line.
 async fn cloud(cx: &Context) -> Result<Cloud, CliError> {
     Cloud::new(cx.sdk_config(Service::CloudFormation).await?).map_err(|error| failed("connect", error))
 }
 
-/// The error of a step that follows "Failed to".
+/// Creates the error of a step, worded after "Failed to".
 fn failed(action: &str, error: StackError) -> CliError {
     let advice = error.advice();
     let error = match error {
@@ -93,7 +93,7 @@ fn failed(action: &str, error: StackError) -> CliError {
     advice.into_iter().fold(error, CliError::next)
 }
 
-/// An option's error with the option as it is typed.
+/// An option's error, with the option as typed.
 struct Spelled<'a>(&'a crate::stack::OptionError);
 
 impl std::fmt::Display for Spelled<'_> {
@@ -101,7 +101,7 @@ impl std::fmt::Display for Spelled<'_> {
         let text = self.0.to_string();
         let option = self.0.option();
         let rest = text.strip_prefix(option).unwrap_or(&text);
-        // Tags are given one by one.
+        // Tags are given one at a time.
         let option = if option == "tags" { "tag" } else { option };
         write!(f, "--{}{rest}", option.replace('_', "-"))
     }

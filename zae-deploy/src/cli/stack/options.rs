@@ -7,7 +7,7 @@ use crate::{
     stack::{IndexProjection, LOG_RETENTION_DAYS, StackOptions},
 };
 
-/// The wanted state of the stack. Options that are not given stay as they are in an existing stack.
+/// The desired state of the stack. Omitted options are unchanged in an existing stack.
 #[derive(Args, Debug)]
 pub(super) struct StackArgs {
     /// Days after which usage snapshots expire [default: 90]
@@ -16,16 +16,16 @@ pub(super) struct StackArgs {
     /// Days after which audit events of the namespace `default` expire [default: 90]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data")]
     audit_retention_days: Option<u32>,
-    /// Recover the table to any point of that many days, 1-35 [default: no recovery]
+    /// Recover the table to any point of this many days, 1-35 [default: no recovery]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=35), help_heading = "Data")]
     pitr_recovery_days: Option<u32>,
-    /// No point-in-time recovery
+    /// Disable point-in-time recovery
     #[arg(long, conflicts_with = "pitr_recovery_days", help_heading = "Data")]
     no_pitr: bool,
-    /// Refuse to delete the table
+    /// Protect the table against deletion
     #[arg(long, overrides_with = "no_deletion_protection", help_heading = "Data")]
     enable_deletion_protection: bool,
-    /// Allow to delete the table [default]
+    /// Permit deletion of the table [default]
     #[arg(long, overrides_with = "enable_deletion_protection", help_heading = "Data")]
     no_deletion_protection: bool,
     /// Customer-managed key for table, logs, environment, dead letters and archive; "" for keys of AWS
@@ -39,7 +39,7 @@ pub(super) struct StackArgs {
     /// Deploy the Lambda aggregator: usage snapshots, refills, audit archive [default]
     #[arg(long, overrides_with = "no_aggregator", help_heading = "Aggregator")]
     enable_aggregator: bool,
-    /// No aggregator
+    /// Do not deploy the aggregator
     #[arg(long, overrides_with = "enable_aggregator", help_heading = "Aggregator")]
     no_aggregator: bool,
     /// Windows of usage snapshots: hourly, daily, monthly [default: hourly,daily]
@@ -59,13 +59,13 @@ pub(super) struct StackArgs {
     /// Trace the aggregator with X-Ray
     #[arg(long, overrides_with = "no_tracing", help_heading = "Aggregator")]
     enable_tracing: bool,
-    /// No traces [default]
+    /// Do not trace the aggregator [default]
     #[arg(long, overrides_with = "enable_tracing", help_heading = "Aggregator")]
     no_tracing: bool,
     /// Archive expired audit events to S3 [default]
     #[arg(long, overrides_with = "no_audit_archival", help_heading = "Aggregator")]
     enable_audit_archival: bool,
-    /// No archive: expired audit events are gone
+    /// Do not archive: expired audit events are lost
     #[arg(long, overrides_with = "enable_audit_archival", help_heading = "Aggregator")]
     no_audit_archival: bool,
     /// Days after which archived events move to Glacier Instant Retrieval, 1-3650 [default: 90]
@@ -76,33 +76,33 @@ pub(super) struct StackArgs {
     /// Create CloudWatch alarms [default]
     #[arg(long, overrides_with = "no_alarms", help_heading = "Alarms")]
     enable_alarms: bool,
-    /// No alarms
+    /// Do not create alarms
     #[arg(long, overrides_with = "enable_alarms", help_heading = "Alarms")]
     no_alarms: bool,
     /// SNS topic that alarms notify; "" for none
     #[arg(long, value_name = "ARN", help_heading = "Alarms")]
     alarm_sns_topic: Option<String>,
-    /// Share of its timeout that the aggregator may take before an alarm, 1-100 [default: 80]
+    /// Percentage of its timeout above which the aggregator raises an alarm, 1-100 [default: 80]
     #[arg(long, value_name = "PERCENT", help_heading = "Alarms")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     lambda_duration_threshold_pct: Option<u32>,
     /// Create a CloudWatch dashboard: capacity, throttling, contention, latency, functions, dead letters
     #[arg(long, overrides_with = "no_dashboard", help_heading = "Alarms")]
     enable_dashboard: bool,
-    /// No dashboard [default]
+    /// Do not create a dashboard [default]
     #[arg(long, overrides_with = "enable_dashboard", help_heading = "Alarms")]
     no_dashboard: bool,
 
     /// Create managed policies, and roles for the functions [default]
     #[arg(long, overrides_with = "no_iam", help_heading = "IAM")]
     iam: bool,
-    /// No IAM resources; then there is no provisioner, and an aggregator only with --aggregator-role-arn
+    /// Do not create IAM resources; then there is no provisioner, and an aggregator only with --aggregator-role-arn
     #[arg(long, overrides_with = "iam", help_heading = "IAM")]
     no_iam: bool,
     /// Create roles for applications, administrators and monitoring
     #[arg(long, visible_alias = "enable-iam-roles", overrides_with = "no_create_iam_roles", help_heading = "IAM")]
     create_iam_roles: bool,
-    /// No such roles [default]
+    /// Do not create these roles [default]
     #[arg(long, visible_alias = "no-iam-roles", overrides_with = "create_iam_roles", help_heading = "IAM")]
     no_create_iam_roles: bool,
     /// Existing role for the aggregator; "" for a new one
@@ -111,14 +111,14 @@ pub(super) struct StackArgs {
     /// Permissions boundary of all roles, by name or ARN; "" for none
     #[arg(long, value_name = "POLICY", help_heading = "IAM")]
     permission_boundary: Option<String>,
-    /// Names of roles, with {} for STACK-part, such as 'PowerUserPB-{}'
+    /// Format of the names of roles, with {} for STACK-part, such as 'PowerUserPB-{}'
     #[arg(long, value_name = "FORMAT", help_heading = "IAM")]
     role_name_format: Option<String>,
-    /// Names of managed policies, with {} for STACK-part
+    /// Format of the names of managed policies, with {} for STACK-part
     #[arg(long, value_name = "FORMAT", help_heading = "IAM")]
     policy_name_format: Option<String>,
 
-    /// Tag of the stack and what is in it; repeatable
+    /// Tag of the stack and its resources; repeatable
     #[arg(short, long, value_name = "KEY=VALUE")]
     tag: Vec<String>,
 }
@@ -136,13 +136,13 @@ fn log_retention(text: &str) -> Result<u32, String> {
 }
 
 impl StackArgs {
-    /// The tags, each of which is `KEY=VALUE`.
+    /// Parses the tags, each of the form `KEY=VALUE`.
     fn tags(&self) -> Result<Vec<(&str, &str)>, CliError> {
         let wrong = |tag: &String| format!("Invalid tag format '{tag}'. Use KEY=VALUE.");
         self.tag.iter().map(|tag| tag.split_once('=').ok_or_else(|| CliError::Invalid(wrong(tag)))).collect()
     }
 
-    /// Checks what was given.
+    /// Validates the options.
     pub(super) fn options(&self) -> Result<StackOptions, CliError> {
         if self.no_iam && self.create_iam_roles {
             return Err(CliError::Invalid("--create-iam-roles cannot be used with --no-iam".to_owned()));
@@ -179,7 +179,7 @@ impl StackArgs {
             role_name_format = self.role_name_format.as_ref();
             policy_name_format = self.policy_name_format.as_ref();
         }
-        // Of two opposite flags clap keeps the last.
+        // Of two opposite flags, clap keeps the last.
         flags! {
             no_pitr => no_pitr;
             enable_deletion_protection => enable_deletion_protection;

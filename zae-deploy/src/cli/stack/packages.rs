@@ -17,7 +17,7 @@ pub(super) struct Binaries {
     /// Folder with the binaries zae-aggregator and zae-provisioner [default: that of this program]
     #[arg(long, visible_alias = "from", value_name = "DIR", env = "ZAEL_LAMBDA_DIR", hide_env_values = true)]
     lambda_dir: Option<PathBuf>,
-    /// Architecture of the binaries [default: what is there, arm64 first]
+    /// Architecture of the binaries [default: whichever exists, arm64 first]
     #[arg(long, value_name = "ARCH")]
     lambda_architecture: Option<Machine>,
 }
@@ -41,13 +41,13 @@ impl Binaries {
         })
     }
 
-    /// Packs both.
+    /// Packs both binaries.
     pub(super) fn packages(&self) -> Result<Packages, CliError> {
         Packages::load(self.folder(), self.architecture()).map_err(unusable)
     }
 }
 
-/// The error of binaries that cannot be packed.
+/// Creates the error of binaries that cannot be packed.
 pub(super) fn unusable(error: PackageError) -> CliError {
     CliError::failed("pack the Lambda functions", error).next(
         "`cargo lambda build --profile dist --arm64 -p zae-deploy --no-default-features --bin zae-aggregator \

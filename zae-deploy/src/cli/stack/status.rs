@@ -1,4 +1,4 @@
-//! `status`: how a stack is.
+//! `status`: the status of a stack.
 
 use std::time::Instant;
 
@@ -128,7 +128,7 @@ impl Report for StatusReport {
 }
 
 impl StatusReport {
-    /// Words whether a function is there, and what it runs if that is not this project's package.
+    /// Describes the presence of a function, and its code if that is not this project's package.
     fn code(&self, function: Function, enabled: bool) -> String {
         let deployed = self.functions.iter().find(|deployed| deployed.function() == function);
         let Some(deployed) = deployed.filter(|_| enabled) else {
@@ -144,7 +144,7 @@ impl StatusReport {
     }
 }
 
-/// A title, and labels in a column as wide in every section.
+/// Writes a title, and labels in a column of the same width in every section.
 fn section<'a>(page: &mut Page, title: &str, rows: impl IntoIterator<Item = (&'a str, String)>) {
     page.blank();
     page.heading(title);
@@ -156,7 +156,7 @@ fn section<'a>(page: &mut Page, title: &str, rows: impl IntoIterator<Item = (&'a
 pub(super) async fn run(cx: &Context, out: &Output) -> Result<(), CliError> {
     let name = cx.named_stack()?;
     let cloud = cloud(cx).await?;
-    // A table without a stack, as of a local DynamoDB, has a status, too.
+    // A table without a stack, as in a local DynamoDB, has a status, too.
     let stack = describe(&cloud, &name).await;
     let begun = Instant::now();
     let table = describe_table(&cloud, &name).await;
@@ -211,7 +211,7 @@ async fn collect(
     let lacks = records.iter().filter_map(|records| records.lack(cx));
     let lacks: Vec<Lack> = lacks.chain(functions.iter().filter_map(|function| lacks::function(cx, function))).collect();
     let record = records.and_then(|records| records.version).unwrap_or_default();
-    // The record says what a deployment brought; a placeholder has no level.
+    // The record contains the level of a deployment; a placeholder has none.
     let runs_nothing = |function: &DeployedFunction| {
         function.function() == Function::Aggregator && matches!(function.runs, Runs::Placeholder | Runs::Missing)
     };
@@ -255,13 +255,13 @@ async fn collect(
     }
 }
 
-/// The table's own records, when they can be read.
+/// Reads the table's own records, if they are readable.
 async fn records(cloud: &Cloud, name: &StackName) -> Option<Records> {
     let builder = zae_limiter::Repository::builder().stack(name).client(cloud.dynamodb());
     Records::read(&builder.build_registry().await.ok()?).await.ok()
 }
 
-/// The customer-managed key of a table that has one.
+/// Returns the customer-managed key of a table, if it has one.
 fn key_of(table: &TableDescription) -> Option<String> {
     table.sse_description()?.kms_master_key_arn().map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Summarizes the wanted stack in a few lines.
+//! Summarises the desired stack in a few lines.
 
 use crate::{
     cli::output::Output,

@@ -1,4 +1,4 @@
-//! `cfn-template`: the template, for those who deploy by other means.
+//! `cfn-template`: prints the template, for deployments by other tools.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::{
     template::{TEMPLATE, terraform},
 };
 
-/// The tool that the template is for.
+/// The tool for which the template is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Tool {
     /// The template itself, in YAML
@@ -23,7 +23,7 @@ enum Tool {
     Terraform,
 }
 
-/// Prints the CloudFormation template that `deploy` uses, for those who deploy by other means. Works offline.
+/// Prints the CloudFormation template that `deploy` uses, for deployments by other tools. Works offline.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Deploying it with the AWS CLI:
@@ -41,11 +41,11 @@ Deploying it with Terraform:
 
 The function starts as a Python placeholder that fails, because CloudFormation takes inline code for no other runtime \
 that
-fits; the exported code replaces it. The provisioner goes the same way: lambda-export --function provisioner, and
+fits; the exported code replaces it. Export the provisioner the same way: lambda-export --function provisioner, and
 limiter-limits-provisioner. With the packages in a bucket of yours neither is needed: give the parameters CodeBucket,
 AggregatorCodeKey and ProvisionerCodeKey.")]
 pub(crate) struct CfnTemplate {
-    /// Write it to this file, as `--output FILE` does; a file called like a format is ./json
+    /// Write to this file, as `--output FILE` does; use ./json for a file named like a format
     #[arg(short = 'o', long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// The tool that deploys it
@@ -66,7 +66,7 @@ impl Report for Written {
 
 impl CfnTemplate {
     pub(super) fn run(self, cx: &Context) -> Result<(), CliError> {
-        // The template is a document of its own, whatever the format of results.
+        // The template is a document of its own, independent of the format of results.
         let text = match self.format {
             Tool::Cloudformation => TEMPLATE.to_owned(),
             Tool::Terraform => terraform(),

@@ -1,4 +1,4 @@
-//! `upgrade`: brings a stack to this tool's version.
+//! `upgrade`: upgrades a stack to this tool's version.
 
 use clap::Args;
 use zae_limiter::version::COMPATIBILITY_LEVEL;
@@ -14,14 +14,14 @@ use crate::{
     stack::{Deployment, Scope, StackOptions},
 };
 
-/// Brings template, Lambda code, discovery tags and version record of a stack to this tool's version. Its parameters
-/// stay as they are.
+/// Upgrades the template, Lambda code, discovery tags and version record of a stack to this tool's version. Its
+/// parameters are unchanged.
 #[derive(Args, Debug)]
 pub(crate) struct Upgrade {
     /// Change the code of the functions only
     #[arg(long)]
     lambda_only: bool,
-    /// Upgrade also where the version record is newer than this tool
+    /// Upgrade even if the version record is newer than this tool
     #[arg(long)]
     force: bool,
     #[command(flatten)]

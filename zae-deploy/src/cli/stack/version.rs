@@ -1,4 +1,4 @@
-//! `version` and `check`: whether this tool and a stack fit together.
+//! `version` and `check`: the compatibility of this tool and a stack.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::cli::{
     output::{Output, Page, Report},
 };
 
-/// Two versions, and the commands that may be next.
+/// Two versions, and possible next commands.
 #[derive(Serialize)]
 struct ComparedVersions {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! CloudFormation's steps on the terminal.
+//! Prints CloudFormation's steps on the terminal.
 
 use std::{
     collections::HashSet,
@@ -11,7 +11,7 @@ use super::super::{
 };
 use crate::stack::{StackEvent, Watch};
 
-/// Shows each step once: that a resource is begun, and how it ended.
+/// Prints each step once: the start of a resource, and its outcome.
 pub(super) struct ShownEvents<'a> {
     cx: &'a Context,
     out: &'a Output,
@@ -27,7 +27,7 @@ impl<'a> ShownEvents<'a> {
 
 impl Watch for ShownEvents<'_> {
     fn event(&self, event: &StackEvent) {
-        // CloudFormation says twice that it begins: before and after the service has accepted it.
+        // CloudFormation reports the start twice: before and after the service has accepted it.
         let key = (event.logical_id.clone(), event.status.clone());
         if !self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
             return;

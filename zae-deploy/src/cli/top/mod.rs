@@ -1,8 +1,8 @@
 //! `top`: the busiest and the emptiest buckets, live.
 //!
-//! Everything is read from the table: each look lists the buckets, and the difference between two looks at a bucket's
-//! counter is its rate. Refusals write nothing, so the table does not know them; a bucket that is used to 100 % is one
-//! that refuses. Looks (`rows`), keys (`state`) and drawing (`view`) know nothing of each other's I/O.
+//! Everything is read from the table: each refresh lists the buckets, and the difference of a bucket's counter between
+//! two refreshes is its rate. Refusals write nothing, so they are not visible; a bucket that is 100 % used is one that
+//! refuses. Reading (`rows`), keys (`state`) and drawing (`view`) are independent of each other's I/O.
 
 pub(super) mod rows;
 mod state;
@@ -31,9 +31,9 @@ use rows::{Looks, Row, Sort, arranged};
 use state::{Pressed, Screen};
 use terminal::Terminal;
 
-/// Bytes of one bucket's keys in the index that lists all buckets, about.
+/// Approximate bytes of one bucket's keys in the index that lists all buckets.
 const KEYS: f64 = 400.0;
-/// Bytes that a read unit pays for, read without a guarantee that they are the newest.
+/// Bytes per read unit, for eventually consistent reads.
 const UNIT: f64 = 8_192.0;
 
 /// Watch the busiest and the emptiest buckets, live
@@ -42,9 +42,9 @@ const UNIT: f64 = 8_192.0;
     long_about = "\
 Watch the busiest and the emptiest buckets, live: each limit's fill as a bar, its rate, the time until it is full.
 
-Everything is read from the table: each look reads all buckets of the namespace, half a read unit each, or those of \
-one resource, which is cheaper by far where the stack has the full index. The top line says what a look costs. \
-Refusals write nothing, so they are not counted; a bucket that is used to 100 % refuses.
+Everything is read from the table: each refresh reads all buckets of the namespace, half a read unit each, or those \
+of one resource, which is much cheaper if the stack has the full index. The top line shows the cost of a refresh. \
+Refusals write nothing, so they are not counted; a bucket that is 100 % used refuses.
 
 Keys: ↑ ↓ select, Enter details, s sort, / filter, p pause, q quit.",
     after_help = "\
@@ -58,10 +58,10 @@ pub(crate) struct Top {
     namespace: NamespaceArgs,
     #[command(flatten)]
     list: ListArgs,
-    /// Print one look and end
+    /// Print once and exit
     #[arg(long)]
     once: bool,
-    /// Seconds between two looks
+    /// Seconds between refreshes
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
     interval: u64,
 }
@@ -72,13 +72,13 @@ pub(super) struct ListArgs {
     /// Only for this resource
     #[arg(short, long)]
     resource: Option<String>,
-    /// Only where the entity or the resource contains this text
+    /// Only if the entity or the resource contains this text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     filter: String,
     /// The order of rows
     #[arg(long, value_enum, default_value_t = Sort::Used)]
     sort: Sort,
-    /// The most rows
+    /// Maximum number of rows
     #[arg(long, value_name = "ROWS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
@@ -89,14 +89,14 @@ impl ListArgs {
     }
 }
 
-/// One look, for people and programs.
+/// The result of one refresh.
 #[derive(Serialize)]
 struct Look {
     buckets: usize,
-    /// The price of this look, about.
+    /// Approximate price of this refresh.
     read_units: f64,
     rows: Vec<Row>,
-    /// Rows that `--limit` left out.
+    /// Number of rows omitted because of `--limit`.
     omitted: usize,
 }
 
@@ -156,7 +156,7 @@ async fn look(
     let items: f64 = buckets.iter().map(|bucket| f64::from(bucket.shards_stored)).sum();
     let read_units = match scope {
         BucketScope::Namespace => (items * 0.5 + items * KEYS / UNIT).ceil(),
-        // A bucket item has some 600 bytes.
+        // A bucket item has about 600 bytes.
         _ => (items * 600.0 / UNIT).ceil(),
     };
     Ok((looks.rows(&buckets, now_ms), buckets.len(), read_units))
@@ -182,7 +182,7 @@ impl Top {
     }
 }
 
-/// Looks, draws and takes keys until the user has enough.
+/// Refreshes, draws and processes keys until the user quits.
 async fn watch(
     screen: &mut Screen,
     repository: &Repository,
@@ -204,7 +204,7 @@ async fn watch(
         terminal::draw(screen).map_err(|error| CliError::failed("draw", error))?;
         let pause = if screen.paused { interval } else { due.saturating_duration_since(Instant::now()) };
         match tokio::time::timeout(pause, keys.next()).await {
-            // Nobody is there any more.
+            // The terminal is gone.
             Ok(None) => return Ok(()),
             Ok(Some(Ok(Event::Key(key)))) if screen.press(key) == Pressed::Quit => return Ok(()),
             Ok(Some(Err(error))) => return Err(CliError::failed("read keys", error)),

@@ -1,4 +1,4 @@
-//! Buckets as rows: how full, how fast, how long until full again.
+//! Buckets as rows: use, rate, and time until full.
 
 use std::{cmp::Ordering, collections::HashMap, time::Duration};
 
@@ -9,7 +9,7 @@ use zae_limiter::{
     usage::{BucketLimit, BucketState},
 };
 
-/// One limit of one bucket at one moment.
+/// One limit of one bucket at one instant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Row {
     pub(crate) entity_id: EntityId,
@@ -17,9 +17,9 @@ pub(crate) struct Row {
     pub(crate) limit: LimitName,
     pub(crate) capacity: i64,
     pub(crate) available: i64,
-    /// Of the capacity, in per cent; more than 100 in debt.
+    /// Used part of the capacity, in per cent; more than 100 in debt.
     pub(crate) used_percent: f64,
-    /// Net consumption since the look before, in tokens per second; `None` at the first look.
+    /// Net consumption since the previous refresh, in tokens per second; `None` at the first refresh.
     pub(crate) rate_per_second: Option<f64>,
     /// Time until it is full, if nothing is taken.
     pub(crate) full_in_seconds: u64,
@@ -31,14 +31,14 @@ pub(crate) struct Row {
 /// The order of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sort {
-    /// The emptiest first
+    /// Emptiest first
     #[default]
     Used,
-    /// The busiest first
+    /// Busiest first
     Rate,
-    /// The longest until full first
+    /// Longest time until full first
     Full,
-    /// By entity, resource and limit
+    /// Alphabetically by entity, resource and limit
     Name,
 }
 
@@ -73,7 +73,7 @@ impl Sort {
     }
 }
 
-/// Puts rows in order, and keeps those whose entity or resource contains `filter`.
+/// Sorts rows, and keeps those whose entity or resource contains `filter`.
 pub(crate) fn arranged(rows: &[Row], sort: Sort, filter: &str) -> Vec<Row> {
     let wanted = |row: &&Row| row.entity_id.as_str().contains(filter) || row.resource.as_str().contains(filter);
     let mut rows: Vec<Row> = rows.iter().filter(wanted).cloned().collect();
@@ -81,15 +81,15 @@ pub(crate) fn arranged(rows: &[Row], sort: Sort, filter: &str) -> Vec<Row> {
     rows
 }
 
-/// The looks at the buckets so far, of which the last one is kept.
+/// The history of refreshes, of which only the last is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
-    /// Consumption by bucket and limit, and when it was read (epoch ms).
+    /// Consumption by bucket and limit, and the time of reading (epoch ms).
     before: HashMap<(EntityId, ResourceName, LimitName), (i64, i64)>,
 }
 
 impl Looks {
-    /// The rows of a look at `now_ms`.
+    /// Returns the rows of a refresh at `now_ms`.
     pub(crate) fn rows(&mut self, buckets: &[BucketState], now_ms: i64) -> Vec<Row> {
         let mut seen = HashMap::new();
         let mut rows = Vec::new();
@@ -106,8 +106,8 @@ impl Looks {
     }
 }
 
-/// Tokens per second between two looks at a counter. One that went down was begun anew, or more was given back than
-/// taken.
+/// Returns the tokens per second between two readings of a counter. A decrease means that the counter started over, or
+/// more was given back than taken.
 fn rate((before, then): (i64, i64), (after, now): (i64, i64)) -> Option<f64> {
     let ms = now - then;
     (ms > 0).then(|| (after.saturating_sub(before) as f64 / ms as f64 * 1_000.0).max(0.0))
@@ -129,7 +129,7 @@ fn row(bucket: &BucketState, limit: &BucketLimit, rate_per_second: Option<f64>) 
     }
 }
 
-/// Whole seconds until `missing` tokens have been refilled, rounded up.
+/// Returns the whole seconds until `missing` tokens have been refilled, rounded up.
 fn full_in(missing: i64, refill: i64, period: Duration) -> u64 {
     let (Ok(missing), Ok(refill)) = (u128::try_from(missing), u128::try_from(refill)) else { return 0 };
     if refill == 0 {

@@ -1,11 +1,11 @@
-//! The state of `top`, and what keys make of it.
+//! The state of `top`, and its changes by keys.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::rows::{Row, Sort, arranged};
 use crate::cli::output::Colour;
 
-/// Everything that the screen shows.
+/// Everything shown on the screen.
 #[derive(Debug)]
 pub(super) struct Screen {
     pub(super) title: String,
@@ -14,19 +14,19 @@ pub(super) struct Screen {
     pub(super) filter: String,
     pub(super) focus: Focus,
     pub(super) paused: bool,
-    /// The place of the cursor in `rows`.
+    /// The index of the cursor in `rows`.
     pub(super) selected: usize,
-    /// In order, and only those that the filter keeps.
+    /// Sorted, and only those that match the filter.
     pub(super) rows: Vec<Row>,
     pub(super) buckets: usize,
-    /// The price of one look.
+    /// The price of one refresh.
     pub(super) read_units: f64,
-    /// Why the last look failed.
+    /// The error of the last refresh.
     pub(super) problem: Option<String>,
     all: Vec<Row>,
 }
 
-/// The part of the screen that keys are for.
+/// The part of the screen that receives keys.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Focus {
     List,
@@ -34,7 +34,7 @@ pub(super) enum Focus {
     One(Box<Row>),
 }
 
-/// The outcome of a key.
+/// The effect of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pressed {
     Quit,
@@ -59,7 +59,7 @@ impl Screen {
         }
     }
 
-    /// Takes a look's rows.
+    /// Replaces the rows with those of a refresh.
     pub(super) fn update(&mut self, rows: Vec<Row>, buckets: usize, read_units: f64) {
         (self.all, self.buckets, self.read_units, self.problem) = (rows, buckets, read_units, None);
         self.arrange();

@@ -1,4 +1,4 @@
-//! The terminal while `top` has it: another screen, keys as they are pressed, no cursor.
+//! The terminal while `top` uses it: alternate screen, raw keys, no cursor.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crossterm::{
 
 use super::{state::Screen, view};
 
-/// Gives the terminal back when it is dropped, whatever ends the command.
+/// Restores the terminal when it is dropped, however the command ends.
 #[derive(Debug)]
 pub(super) struct Terminal(());
 
@@ -26,13 +26,13 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Nobody is left to be told.
+        // A failure cannot be reported.
         let _ = execute!(io::stdout(), Show, LeaveAlternateScreen);
         let _ = terminal::disable_raw_mode();
     }
 }
 
-/// Draws the screen at the size that the terminal has now. Lines are overwritten and not cleared first, which would
+/// Draws the screen at the terminal's current size. Lines are overwritten instead of cleared first, which would
 /// flicker.
 pub(super) fn draw(screen: &Screen) -> io::Result<()> {
     let (width, height) = terminal::size()?;

@@ -1,4 +1,4 @@
-//! The screen of `top` as lines of text: drawing only.
+//! Renders the screen of `top` as lines of text, without I/O.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -11,17 +11,17 @@ use crate::cli::output::{
     units::{count, decimal},
 };
 
-/// Columns from which the numbers beside the bar have room.
+/// Minimum columns for the numbers beside the bar.
 const WIDE: usize = 100;
 /// Columns of a bar.
 const BAR: usize = 12;
 /// Lines above and below the rows.
 const FRAME: usize = 4;
 
-/// A column: its name, its width, and on which side its cells stand.
+/// A column: its name, its width, and the alignment of its cells.
 type Column = (&'static str, usize, Align);
 
-/// The lines of a screen of this size, none wider than it and no more than it has.
+/// Renders a screen of this size; no line is wider, and there are no more lines.
 pub(super) fn lines(screen: &Screen, width: usize, height: usize) -> Vec<String> {
     let mut lines: Vec<String> = heading(screen).iter().map(|line| cut(line, width)).collect();
     match &screen.focus {
@@ -55,7 +55,7 @@ fn footing(screen: &Screen) -> String {
     }
 }
 
-/// The columns that a screen of this width has room for.
+/// Returns the columns that fit on a screen of this width.
 fn columns(width: usize) -> Vec<Column> {
     let bar = ("Used", BAR + 7, Align::Left);
     let limit = ("Limit", 8, Align::Left);
@@ -73,7 +73,7 @@ fn columns(width: usize) -> Vec<Column> {
     columns
 }
 
-/// A line of names, and as many rows as fit, the selected one among them.
+/// Renders a header line, and as many rows as fit, including the selected one.
 fn table(screen: &Screen, width: usize, height: usize) -> Vec<String> {
     let columns = columns(width);
     let names: Vec<String> = columns.iter().map(|(name, ..)| (*name).to_owned()).collect();
@@ -112,7 +112,7 @@ fn line(columns: &[Column], cells: &[String]) -> String {
     padded.collect::<Vec<_>>().join(" ")
 }
 
-/// A bar of the part that is used, and the percentage.
+/// Renders a bar of the used part, and the percentage.
 fn bar(row: &Row) -> String {
     let part = (row.used_percent / 100.0).clamp(0.0, 1.0);
     let filled = (part * BAR as f64).round() as usize;
@@ -151,7 +151,7 @@ fn paint(screen: &Screen, tone: Tone, text: &str) -> String {
     tone.paint(text, screen.colour)
 }
 
-/// Text that cannot steer the terminal, at most `width` columns of it.
+/// Escapes text for the terminal, and truncates it to `width` columns.
 fn cut(text: &str, width: usize) -> String {
     let text = escaped(text, Breaks::Escaped);
     if text.width() <= width {
@@ -169,7 +169,7 @@ fn cut(text: &str, width: usize) -> String {
     shown + "…"
 }
 
-/// `now`, `59s`, `12m`, `3h`, `2d`.
+/// Formats a wait: `now`, `59s`, `12m`, `3h`, `2d`.
 pub(super) fn waiting(seconds: u64) -> String {
     match seconds {
         0 => "now".to_owned(),

@@ -16,10 +16,10 @@ use crate::cli::{
 pub(super) struct ListUsage {
     #[command(flatten)]
     filter: Filter,
-    /// At most this many snapshots
+    /// Maximum number of snapshots
     #[arg(short, long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Continue where an earlier list ended
+    /// Continue after an earlier page
     #[arg(long)]
     cursor: Option<String>,
     /// Draw a chart of each limit instead of the table

@@ -1,4 +1,4 @@
-//! `usage …`: what was consumed, hour by hour or added up.
+//! `usage …`: shows consumption by window or in total.
 
 mod list;
 mod plot;
@@ -15,7 +15,7 @@ use zae_limiter::{
 use super::{CliError, Context, args::NamespaceArgs};
 use when::Edge;
 
-/// Consumption as the aggregator has counted it.
+/// Show consumption as counted by the aggregator.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Times are instants (2026-01-15T10:00:00Z), days (2026-01-15, UTC), or how long ago (24h, 7d).
@@ -39,29 +39,29 @@ Examples:
   zae-deploy usage list --entity-id user-premium --start 24h --plot
   zae-deploy usage list --resource gpt-4 --window daily --start 7d")]
     List(list::ListUsage),
-    /// Add usage up
+    /// Show total usage
     #[command(after_help = "\
 Examples:
   zae-deploy usage summary --entity-id user-premium --resource gpt-4")]
     Summary(summary::Summary),
 }
 
-/// Options that choose snapshots.
+/// Options that select snapshots.
 #[derive(Args, Debug)]
 struct Filter {
-    /// Of this entity
+    /// Only this entity
     #[arg(short, long)]
     entity_id: Option<String>,
-    /// Of this resource
+    /// Only this resource
     #[arg(short, long)]
     resource: Option<String>,
-    /// Of this length [default: all; added up or drawn: the shortest there is]
+    /// Only windows of this length [default: all; for totals and charts: the shortest available]
     #[arg(short, long)]
     window: Option<Window>,
-    /// Windows that start at this time or later
+    /// Only windows that start at or after this time
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
-    /// Windows that start at this time or earlier
+    /// Only windows that start at or before this time
     #[arg(long, value_name = "TIME")]
     end: Option<String>,
 }

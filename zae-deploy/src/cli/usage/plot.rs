@@ -5,13 +5,13 @@ use crate::cli::output::{Page, Tone, units::count};
 
 /// Lines per chart.
 const HEIGHT: usize = 10;
-/// Columns for bars, where there is room for so many.
+/// Columns for bars, if there is room.
 const WIDTH: usize = 60;
 /// Columns for the labels beside them.
 const LABEL: usize = 20;
-/// The most columns per bar.
+/// Maximum columns per bar.
 const WIDEST: usize = 4;
-/// Parts of a line that a bar may end at, an eighth each.
+/// Fractions of a line at which a bar may end, in eighths.
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// Draws one chart per limit of a series.
@@ -46,7 +46,7 @@ pub(super) fn draw(series: &Series, page: &mut Page) {
     page.line(format!("Data points: {}", count(series.points as i128)));
 }
 
-/// At most `room` values: the averages of equal slices.
+/// Reduces `values` to at most `room`: the averages of equal slices.
 fn downsampled(values: &[i64], room: usize) -> Vec<f64> {
     if values.len() <= room {
         return values.iter().map(|value| *value as f64).collect();
@@ -59,13 +59,13 @@ fn downsampled(values: &[i64], room: usize) -> Vec<f64> {
     (0..room).map(slice).collect()
 }
 
-/// Labels and bars, top line first.
+/// Renders labels and bars, top line first.
 fn chart(values: &[f64], room: usize) -> Vec<(String, String)> {
     let top = values.iter().copied().fold(0.0_f64, f64::max);
     let bottom = values.iter().copied().fold(0.0_f64, f64::min);
     let span = if top > bottom { top - bottom } else { 1.0 };
     let columns = (room / values.len().max(1)).clamp(1, WIDEST);
-    // Heights of the bars in eighths of a line; the smallest use is still visible.
+    // Bar heights in eighths of a line; the smallest use is still visible.
     let heights: Vec<usize> = values
         .iter()
         .map(|value| {
@@ -74,7 +74,7 @@ fn chart(values: &[f64], room: usize) -> Vec<(String, String)> {
         })
         .collect();
     let label = |line: usize| {
-        // The lines at the ends and in the middle are enough to read a value.
+        // Labels on the first, last and middle lines suffice to read a value.
         (line == 0 || line == HEIGHT - 1 || line == HEIGHT / 2).then(|| {
             let share = (HEIGHT - line) as f64 / HEIGHT as f64;
             let value = if line == HEIGHT - 1 { bottom } else { bottom + span * share };

@@ -1,4 +1,4 @@
-//! Snapshots as series over time: one per resource, with nothing left out between first and last.
+//! Converts snapshots to time series: one per resource, without gaps between first and last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use zae_limiter::{
     usage::{UsageSnapshot, UsageWindow},
 };
 
-/// The most windows that are looked at: beyond, those without a snapshot are not filled in.
+/// Maximum number of windows; in longer series, gaps are not filled in.
 const LONGEST: usize = 10_000;
 
 /// The usage of one resource, oldest first.
@@ -19,13 +19,13 @@ pub(super) struct Series {
     pub(super) entities: BTreeSet<EntityId>,
     pub(super) first: String,
     pub(super) last: String,
-    /// The number of windows, those without use included.
+    /// The number of windows, including those without use.
     pub(super) points: usize,
     pub(super) by_limit: BTreeMap<LimitName, Vec<i64>>,
 }
 
-/// The series of snapshots. Windows of different lengths count the same use, so only the shortest ones are drawn; what
-/// several entities used of a resource in a window is added up.
+/// Builds the series of snapshots. Windows of different lengths count the same use, so only the shortest ones are
+/// drawn; the use of a resource by several entities in a window is added up.
 pub(super) fn of(snapshots: &[UsageSnapshot]) -> Vec<Series> {
     let Some(shortest) = snapshots.iter().map(|snapshot| &snapshot.window).min() else { return Vec::new() };
     let mut by_resource: BTreeMap<&ResourceName, Vec<&UsageSnapshot>> = BTreeMap::new();
@@ -61,7 +61,7 @@ fn series(resource: &ResourceName, window: &UsageWindow, snapshots: &[&UsageSnap
     }
 }
 
-/// The starts of all windows from the first to the last; `None` where they cannot be told, or are too many.
+/// Returns the starts of all windows from the first to the last; `None` if they cannot be determined, or are too many.
 fn all_windows(window: &UsageWindow, first: &str, last: &str) -> Option<Vec<String>> {
     let step = match window {
         UsageWindow::Hourly => 1.hour(),

@@ -1,17 +1,17 @@
-//! Times as they are typed: instants, days, or how long ago.
+//! Parses times as typed: instants, days, or ages.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
 use crate::cli::CliError;
 
-/// The end of a day that its date stands for.
+/// The end of a day that a date stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edge {
     Start,
     End,
 }
 
-/// The instant that `text` means, in epoch ms.
+/// Parses `text` to an instant, in epoch ms.
 pub(crate) fn parse(option: &str, text: &str, edge: Edge, now_ms: i64) -> Result<i64, CliError> {
     let instant = ago(text, now_ms).or_else(|| instant(text)).or_else(|| day(text, edge));
     instant.ok_or_else(|| {
@@ -35,12 +35,12 @@ fn ago(text: &str, now_ms: i64) -> Option<i64> {
     now_ms.checked_sub(number.checked_mul(seconds)?.checked_mul(1_000)?)
 }
 
-/// With an offset, or in UTC without one.
+/// Parses an instant with an offset, or in UTC without one.
 fn instant(text: &str) -> Option<i64> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant.as_millisecond());
     }
-    // A date alone would be read as its midnight.
+    // A date alone would be parsed as its midnight.
     let civil = text.contains(['T', ' ']).then(|| text.parse::<civil::DateTime>().ok()).flatten()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_millisecond())
 }

@@ -1,4 +1,4 @@
-//! One row per source of credentials, and kind of value.
+//! One row per source of credentials and kind of value.
 
 use super::rows::{
     Calls::{Direct, None as Nothing},
@@ -15,13 +15,13 @@ pub(super) const CREDENTIALS: &[Row] = &[
     ),
     row(
         &[KEY, ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_ACCESS_KEY_ID is set and \
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_ACCESS_KEY_ID is set, but \
          AWS_SECRET_ACCESS_KEY is not",
         Nothing,
     ),
     row(
         &[("AWS_ACCESS_KEY_ID", ""), SECRET, ELSEWHERE, REGION],
-        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_SECRET_ACCESS_KEY is set and \
+        "Error: Failed to connect to stack 'limiter' at http://{far}: AWS_SECRET_ACCESS_KEY is set, but \
          AWS_ACCESS_KEY_ID is not",
         Nothing,
     ),

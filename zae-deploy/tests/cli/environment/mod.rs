@@ -11,11 +11,11 @@ use credentials::CREDENTIALS;
 use rows::{Calls, ENDPOINTS, PROXIES, REGIONS, Row, SERVICES};
 use world::{World, furnish};
 
-/// Words of the SDK's, and of Rust's, that nobody who uses the command has to know.
+/// Terms of the SDK and of Rust that users should not see.
 const JARGON: [&str; 10] =
     ["SdkError", "ispatch", "onnector", "rovider", "nhandled", "cargo", "host label", "::", "{", "orchestrat"];
 
-/// Runs a row in a world of its own; what differs from the row is the answer.
+/// Runs a row in an environment of its own; returns the differences from the row.
 fn differs(row: &Row) -> Option<String> {
     let world = World::start();
     let home = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ fn problems(row: &Row, ran: &Ran, says: &str) -> Vec<String> {
     wrong
 }
 
-/// Runs all rows, a few at a time, and fails with all that differ.
+/// Runs all rows, a few at a time, and fails with all differences.
 fn hold(rows: &[Row]) {
     let mut failures = Vec::new();
     for some in rows.chunks(6) {

@@ -1,9 +1,9 @@
-//! One row per variable, file setting or option, and kind of value: what is set, and what comes of it.
+//! One row per variable, file setting or option, and kind of value, with the expected outcome.
 
 /// The environment that a command sees, and the outcome.
 ///
-/// In all texts `{world}` is the address of everything that there is, `{port}` its port, `{home}` the home directory,
-/// and `{far}` the same place by an address that counts as another machine's.
+/// In all texts `{world}` is the address of the fake services, `{port}` its port, `{home}` the home directory, and
+/// `{far}` the same services at an address that counts as another machine's.
 pub(super) struct Row {
     pub(super) set: &'static [(&'static str, &'static str)],
     pub(super) args: &'static [&'static str],
@@ -12,12 +12,12 @@ pub(super) struct Row {
     pub(super) calls: Calls,
 }
 
-/// The calls that reached the world.
+/// The calls that reached the fake services.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Calls {
     /// Nothing.
     None,
-    /// DynamoDB, directly, signed with this key.
+    /// DynamoDB directly, signed with this key.
     Direct(&'static str),
     /// DynamoDB's address, through a proxy.
     Proxied(&'static str),
@@ -38,10 +38,10 @@ const fn option(
     Row { set, args, says, calls }
 }
 
-/// The command came to DynamoDB, which has no tables.
+/// The command reached DynamoDB, which has no tables.
 pub(super) const HERE: &str = "Error: Stack 'limiter' not found at http://{world}";
 pub(super) const FAR: &str = "Error: Stack 'limiter' not found at http://{far}";
-/// The proxy does not let it through.
+/// The proxy refuses the request.
 const REFUSED: &str = "Error: Failed to connect to stack 'limiter' in eu-west-1: GetItem failed: \
     no connection; check region, endpoint and network";
 const NO_REGION: &str = "Error: No AWS region is configured";
@@ -197,12 +197,12 @@ pub(super) const PROXIES: &[Row] = &[
         FAR,
         Proxied("POST http://{far}/"),
     ),
-    // No proxy leads to this machine, so none has to be right.
+    // Endpoints on this machine are never reached through a proxy, so invalid proxies are harmless.
     row(&[("HTTP_PROXY", "http://127.0.0.1:1"), ("HTTPS_PROXY", "http://127.0.0.1:1"), WORLD], HERE, Direct("local")),
     row(&[("HTTP_PROXY", "socks5://127.0.0.1:1"), WORLD], HERE, Direct("local")),
 ];
 
-/// Other services than DynamoDB, by commands that ask them.
+/// Services other than DynamoDB, by commands that call them.
 pub(super) const SERVICES: &[Row] = &[
     option(
         &["list"],

@@ -1,4 +1,4 @@
-//! Everything that a command may ask before and beside DynamoDB, at one address of this machine.
+//! Fakes of all services that a command may call, at one address of this machine.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -8,19 +8,19 @@ use std::{
     thread,
 };
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     /// Method and target, as in the first line.
     pub(super) line: String,
-    /// The access key that it was signed with.
+    /// The access key that signed it.
     pub(super) key: String,
-    /// DynamoDB was asked, not another service.
+    /// True if it was for DynamoDB.
     pub(super) is_dynamodb: bool,
 }
 
-/// Answers as DynamoDB without tables, STS, IAM Identity Center, a container's and a machine's credentials; as a proxy,
-/// it answers itself, and refuses tunnels.
+/// Answers as a DynamoDB without tables, as STS, as IAM Identity Center, and with the credentials of a container or a
+/// machine; as a proxy, it answers itself, and refuses tunnels.
 pub(super) struct World {
     pub(super) address: String,
     calls: Arc<Mutex<Vec<Call>>>,
@@ -122,7 +122,7 @@ fn said(line: &str, body: &str, is_dynamodb: bool) -> (&'static str, String) {
     }
 }
 
-/// Writes the files of a home directory that profiles are read from.
+/// Writes the configuration files into a home directory.
 pub(super) fn furnish(home: &Path, world: &str) {
     let aws = home.join(".aws");
     let cache = aws.join("sso/cache");

@@ -1,8 +1,8 @@
-//! Every way of getting a manifest wrong that we could think of, with the message it gives.
+//! Invalid manifests of all kinds, with their messages.
 
 use zae_deploy::manifest::Manifest;
 
-/// Cases: a name for the mistake, the text, and all that is said about it.
+/// Cases: a name for the mistake, the text, and the complete message.
 const BAD: &[(&str, &str, &str)] = &[
     ("empty document", "", "1:1: a manifest is a mapping with `system`, `resources` and `entities`, this is nothing"),
     (
@@ -252,7 +252,7 @@ fn each_says_where_and_why() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Errors of the YAML reader: its own words, our place.
+/// Errors of the YAML parser: its own text, our position.
 #[test]
 fn broken_yaml_has_a_place_too() {
     for (name, text, place) in [

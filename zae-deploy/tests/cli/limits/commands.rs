@@ -67,7 +67,7 @@ impl Stage {
     }
 }
 
-/// The output of the commands, to the letter.
+/// Compares the output of the commands with snapshots.
 #[tokio::test]
 async fn what_they_show() {
     let stage = Stage::new().await;
@@ -191,7 +191,7 @@ async fn the_namespace_on_the_command_line_goes_first_and_is_registered_by_apply
     let nameless = stage.file("nameless.yaml", "system: {limits: {rpm: {capacity: 1}}}");
     let refused = stage.run(&["plan", "--direct"], &nameless).await;
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("does not say which namespace"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("does not name the namespace"), "{}", refused.stderr);
     assert_eq!(stage.run(&["plan", "--direct", "-N", "default"], &nameless).await.code, 0);
 }
 

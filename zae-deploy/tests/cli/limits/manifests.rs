@@ -1,4 +1,4 @@
-//! Good manifests: what they say, their hash, their schema, their template.
+//! Valid manifests: their meaning, their hash, their schema, their template.
 
 use serde_json::{Value, json};
 use zae_deploy::manifest::{Manifest, SCHEMA, template};
@@ -52,7 +52,7 @@ fn whole_numbers_may_be_written_as_floats() {
         let limits = manifest.system.unwrap().limits.unwrap();
         assert_eq!((limits.as_slice()[0].capacity(), limits.as_slice()[0].refill_period().as_secs()), (1_000_000, 60));
     }
-    // As CloudFormation and JSON hand them over.
+    // As CloudFormation and JSON pass them.
     let properties = serde_json::json!({ "System": { "Limits": { "rpm": { "Capacity": "1e+06" } } } });
     let document = serde_json::json!({ "system": { "limits": { "rpm": { "capacity": 1e6 } } } });
     let declared = [Manifest::from_properties(&properties), Manifest::from_json(&document)];
@@ -127,7 +127,7 @@ fn a_switch_is_read_written_and_carried() {
     let manifest = Manifest::from_yaml(text).unwrap();
     let access = |name: &str| manifest.resources[&ResourceName::new(name).unwrap()].access;
     assert_eq!((access("off"), access("null-is-nothing")), (Some(Access::Disabled), None));
-    // Attribute by attribute what the reference makes of it.
+    // The Python package's result, attribute by attribute.
     let normal = manifest.to_json();
     assert_eq!(normal["resources"]["off"], json!({"limits": {}, "disabled": true}));
     assert!(normal["resources"]["null-is-nothing"].get("disabled").is_none());

@@ -1,4 +1,4 @@
-//! Limits as code: what manifests are refused and why, what a plan finds, what applying does.
+//! Limits as code: invalid manifests, plans, and applying them.
 
 mod bad_manifests;
 mod commands;

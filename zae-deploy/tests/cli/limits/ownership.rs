@@ -1,6 +1,6 @@
-//! Limits that a deleted custom resource removes, by their owners: the events of whole operations, in the order in
-//! which CloudFormation sends them. A rename is a creation and, in the clean-up, a deletion; a rollback deletes what
-//! was created, and tells the rest nothing.
+//! Limits removed by deleted custom resources, by owner: the events of whole operations, in CloudFormation's order. A
+//! rename is a creation and, in the clean-up, a deletion; a rollback deletes what was created, and sends the others
+//! nothing.
 
 use serde_json::{Value, json};
 use zae_deploy::provisioner::Functions;
@@ -11,7 +11,7 @@ use super::resource::{CloudFormation, TIME, one, open, properties};
 const STACK: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/my-app-limits/0a1b";
 const OTHER: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/other-limits/2c3d";
 
-/// A table and its provisioner, beside a CloudFormation.
+/// A table, its provisioner and a CloudFormation.
 struct Stage {
     repository: Repository,
     functions: Functions,
@@ -24,7 +24,7 @@ impl Stage {
         Self { repository, functions, cloudformation: CloudFormation::start(0).await }
     }
 
-    /// Sends an event of the resource `name` of `stack`. Returns the id that it is known by from then on.
+    /// Sends an event of the resource `name` of `stack`. Returns its id from then on.
     async fn send(&self, stack: &str, name: &str, kind: &str, id: Option<&str>, properties: &Value) -> String {
         let mut event = self.cloudformation.event(kind, id, properties.clone());
         event["StackId"] = stack.into();
@@ -43,7 +43,7 @@ impl Stage {
         self.send(STACK, name, "Delete", Some(id), &properties(one("500"))).await;
     }
 
-    /// A manifest from the command line.
+    /// Applies a manifest from the command line.
     async fn command(&self, capacity: u64) {
         let manifest = json!({"resources": {"gpt-4": {"limits": {"rpm": {"capacity": capacity}}}}});
         let event = json!({"action": "apply", "table_name": "limiter", "manifest": manifest});
@@ -54,7 +54,7 @@ impl Stage {
         capacity(&self.repository).await
     }
 
-    /// Takes the attributes that only this project knows out of the record, as a client that replaces it does.
+    /// Removes this project's attributes from the record, as a client that replaces it does.
     async fn forget_owners(&self) {
         let key = [("PK", format!("{}/SYSTEM#", self.repository.namespace_id())), ("SK", "#PROVISIONER".to_owned())];
         let key = key.map(|(name, value)| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value)));
@@ -84,7 +84,7 @@ async fn a_rename_that_is_rolled_back_leaves_what_was_there_before() {
     let stage = Stage::new().await;
     let id = stage.create("TenantLimits", "500").await;
     stage.create("Limits", "600").await;
-    // Lambda repeats what it did not see the end of.
+    // Lambda repeats an invocation whose end it did not see.
     stage.create("Limits", "600").await;
     stage.delete("Limits", &id).await;
     assert_eq!(stage.capacity().await, Some(500));
@@ -97,7 +97,7 @@ async fn a_creation_that_fails_halfway_is_taken_back() {
     let stage = Stage::new().await;
     let id = stage.create("TenantLimits", "500").await;
     stage.create("Limits", "600").await;
-    // The answer never arrived, so CloudFormation knows no id.
+    // The answer never arrived, so CloudFormation has no id.
     stage.delete("Limits", "failed").await;
     assert_eq!(stage.capacity().await, Some(500));
     stage.delete("Limits", "failed").await;
@@ -119,7 +119,7 @@ async fn a_resource_that_moves_to_another_namespace_takes_its_limits_along() {
     let old = stage.create("TenantLimits", "500").await;
     let new = stage.send(STACK, "TenantLimits", "Update", Some(&old), &moved).await;
     assert_ne!(old, new);
-    // Something else in the stack fails: back to the old namespace, and the new one is cleaned up.
+    // Another resource of the stack fails: back to the old namespace, and the new one is cleaned up.
     let back = stage.send(STACK, "TenantLimits", "Update", Some(&new), &here).await;
     assert_eq!(back, old);
     stage.send(STACK, "TenantLimits", "Delete", Some(&new), &moved).await;
@@ -159,7 +159,7 @@ async fn another_stack_s_deletion_changes_nothing() {
     stage.send(OTHER, "TenantLimits", "Create", None, &theirs).await;
     stage.delete("TenantLimits", &id).await;
     assert_eq!(stage.capacity().await, Some(600));
-    // With the first owner gone there is nothing to give back.
+    // With the first owner gone, there is nothing to restore.
     stage.send(OTHER, "TenantLimits", "Delete", Some(&id), &theirs).await;
     assert_eq!(stage.capacity().await, None);
 }
@@ -173,7 +173,7 @@ async fn what_the_command_line_applied_comes_back_only_from_a_rollback() {
     assert_eq!(stage.capacity().await, Some(50));
 
     let id = stage.create("TenantLimits", "500").await;
-    // An update tells that the creation is over.
+    // An update shows that the creation is over.
     stage.send(STACK, "TenantLimits", "Update", Some(&id), &properties(one("550"))).await;
     stage.delete("TenantLimits", &id).await;
     assert_eq!(stage.capacity().await, None);
@@ -199,11 +199,11 @@ async fn a_record_without_an_owner_belongs_to_the_resource_with_its_id() {
     let stage = Stage::new().await;
     let id = stage.create("TenantLimits", "500").await;
     stage.forget_owners().await;
-    // Renamed, and rolled back: what the other tool declared is not known any more, but it stays.
+    // Renamed, and rolled back: the other tool's declaration is no longer known, but its limits stay.
     stage.create("Limits", "500").await;
     stage.delete("Limits", &id).await;
     assert_eq!(stage.capacity().await, Some(500));
-    // Renamed for good.
+    // Renamed permanently.
     stage.create("Limits", "500").await;
     stage.delete("TenantLimits", &id).await;
     assert_eq!(stage.capacity().await, Some(500));

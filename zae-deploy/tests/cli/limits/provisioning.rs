@@ -105,7 +105,7 @@ async fn everything_else_sees_what_was_declared() {
 async fn only_what_differs_is_changed_value_by_value() {
     let (repository, provisioner) = open().await;
     provisioner.apply(&manifest(SEED)).await.unwrap();
-    // Somebody raises a limit by hand, drops the other, and takes a resource away.
+    // Another user changes one limit, deletes the other, and removes a resource.
     repository.set_resource_defaults(&resource("gpt-4"), &rpm(900)).await.unwrap();
     repository.delete_resource_defaults(&resource("gpt-3.5-turbo")).await.unwrap();
     let plan = provisioner.plan(&manifest(SEED)).await.unwrap();
@@ -254,7 +254,7 @@ async fn a_declared_switch_is_stamped_again_by_every_apply() {
     provisioner.apply(&manifest(text)).await.unwrap();
     let stamped = async || repository.buckets("e").await.unwrap()[0].access;
     assert_eq!(stamped().await, Access::Disabled);
-    // As if the one who switched it off had ended before it reached this bucket.
+    // As if the process that disabled it had ended before it reached this bucket.
     let key = |name: &str, text: String| (name.to_owned(), AttributeValue::S(text));
     let bucket = [key("PK", format!("{}/BUCKET#e#gpt-4#0", repository.namespace_id())), key("SK", "#STATE".to_owned())];
     let update = repository.client().update_item().table_name(repository.stack().as_str());

@@ -1,4 +1,4 @@
-//! The provisioner function's events, with a CloudFormation that is a socket.
+//! The provisioner function's events, with a socket as CloudFormation.
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::put};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use zae_limiter::{Repository, ResourceName, SystemDefaults, audit::AuditTarget};
 
 pub(crate) const TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// The bodies that arrived, with their lengths, and how many more are to be refused.
+/// The received bodies with their lengths, and the number of further ones to refuse.
 #[derive(Clone, Default)]
 struct Inbox {
     answers: Arc<Mutex<Vec<(usize, Value)>>>,
@@ -155,7 +155,7 @@ async fn answers_are_short_and_sent_until_they_arrive() {
     let (length, answer) = cloudformation.take();
     assert_eq!((&answer["Status"], &answer["Data"]["created"]), (&json!("SUCCESS"), &json!("200")));
     assert!(length < 4096, "{length} bytes");
-    // As many things wrong as there are entities.
+    // As many mistakes as there are entities.
     for entity in many["Entities"].as_object_mut().unwrap().values_mut() {
         entity["Resources"] = one("\u{1}\"nonsense\"");
     }

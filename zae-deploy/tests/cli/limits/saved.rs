@@ -1,4 +1,4 @@
-//! Saved plans, and the file of what is stored.
+//! Saved plans, and exports of stored limits.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ entities:
       _default_: { limits: { rpm: { capacity: 50 } } }
 ";
 
-/// A stage with a file of limits and a place for a plan.
+/// A stage with a file of limits and a path for a plan.
 struct Desk {
     stage: Stage,
     folder: tempfile::TempDir,
@@ -100,10 +100,10 @@ fn a_saved_plan_is_for_one_stack_and_one_namespace() {
 fn what_is_no_saved_plan_is_refused_with_the_way_to_one() {
     let desk = Desk::new();
     for (name, text, expected) in [
-        ("yaml", FILE, "is no saved plan: "),
+        ("yaml", FILE, "is not a saved plan: "),
         ("empty", "{}", "it has no `form`"),
         ("newer", r#"{"form": 99}"#, "has form 99 of saved plans; this tool knows form 1"),
-        ("broken", r#"{"form": 1, "stack": "limiter"}"#, "is no saved plan: missing field"),
+        ("broken", r#"{"form": 1, "stack": "limiter"}"#, "is not a saved plan: missing field"),
     ] {
         std::fs::write(desk.path(name), text).unwrap();
         let ran = desk.limits(&["apply", "--direct", &desk.path(name)]);

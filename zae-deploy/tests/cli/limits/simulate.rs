@@ -1,4 +1,4 @@
-//! A replay is what the limiter would have done.
+//! A replay decides exactly as the limiter would have.
 
 use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ const START: i64 = 1_767_225_600_000;
 /// One request of the traffic: epoch ms, entity, resource, tokens.
 type Asked = (i64, String, &'static str, u64);
 
-/// Five minutes of uneven traffic, the same in every run.
+/// Five minutes of uneven traffic, deterministic for every run.
 fn traffic() -> Vec<Asked> {
     let mut state = 11_u64;
     let mut below = |bound: u64| {
@@ -46,7 +46,7 @@ fn log(traffic: &[Asked]) -> String {
     text
 }
 
-/// Refusals by entity and resource, of a limiter that is really driven.
+/// Returns the refusals of a driven limiter, by entity and resource.
 async fn driven(traffic: &[Asked]) -> BTreeMap<(String, String), u64> {
     let clock = Arc::new(ManualClock::at(START));
     let repository = Repository::builder().embedded().clock(clock.clone()).build().await.unwrap();
@@ -75,7 +75,7 @@ async fn driven(traffic: &[Asked]) -> BTreeMap<(String, String), u64> {
     refused
 }
 
-/// The binary's answer for a log.
+/// Returns the binary's result for a log.
 fn simulated(log: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

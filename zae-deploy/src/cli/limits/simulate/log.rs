@@ -1,4 +1,4 @@
-//! The log of requests to replay: JSON lines, or CSV with a header.
+//! Reads the log of requests to replay: JSON lines, or CSV with a header.
 
 use std::{collections::BTreeMap, io::BufRead};
 
@@ -14,7 +14,7 @@ pub(super) struct Request {
     /// Epoch ms.
     pub(super) at_ms: i64,
     pub(super) entity: EntityId,
-    /// Charged as well, if it is there.
+    /// Charged as well, if present.
     pub(super) parent: Option<EntityId>,
     pub(super) resource: ResourceName,
     pub(super) cost: BTreeMap<String, u64>,
@@ -58,16 +58,16 @@ impl Time {
             Self::Ms(ms) => Ok(*ms),
             Self::Text(text) => match text.parse::<Timestamp>() {
                 Ok(time) => Ok(time.as_millisecond()),
-                Err(_) => text.parse().map_err(|_| format!("'{text}' is no time: RFC 3339 or epoch ms")),
+                Err(_) => text.parse().map_err(|_| format!("'{text}' is not a time: RFC 3339 or epoch ms")),
             },
         }
     }
 }
 
-/// Reads a log; its first line decides which form it has. Requests are put in order of time.
+/// Reads a log; its first line determines its format. Requests are sorted by time.
 ///
 /// # Errors
-/// [`CliError::Invalid`] names the line and what is wrong with it.
+/// [`CliError::Invalid`] with the line and the problem.
 pub(super) fn read(shown: &str, input: impl BufRead) -> Result<Vec<Request>, CliError> {
     let mut requests = Vec::new();
     let mut header: Option<Vec<String>> = None;
@@ -85,7 +85,7 @@ pub(super) fn read(shown: &str, input: impl BufRead) -> Result<Vec<Request>, Cli
                 header = Some(columns(text).map_err(wrong)?);
                 continue;
             }
-            None => Err("is no JSON object".to_owned()),
+            None => Err("is not a JSON object".to_owned()),
         };
         requests.push(read.and_then(request).map_err(wrong)?);
     }
@@ -104,12 +104,12 @@ fn request(line: Line) -> Result<Request, String> {
     })
 }
 
-/// The header of a CSV file: every column that is none of ours names a limit.
+/// Parses the header of a CSV file: every column without a fixed meaning names a limit.
 fn columns(text: &str) -> Result<Vec<String>, String> {
     let columns = values(text)?;
     for needed in ["time", "entity", "resource"] {
         if !columns.iter().any(|column| column == needed) {
-            return Err(format!("is no JSON object, and no header of CSV: it lacks the column `{needed}`"));
+            return Err(format!("is neither a JSON object nor a CSV header: it lacks the column `{needed}`"));
         }
     }
     Ok(columns)
@@ -129,7 +129,8 @@ fn row(columns: &[String], values: &[String]) -> Result<Line, String> {
             "resource" => line.resource.clone_from(value),
             _ if value.is_empty() => {}
             limit => {
-                let tokens = value.parse().map_err(|_| format!("{limit}: '{value}' is no whole number of tokens"))?;
+                let tokens =
+                    value.parse().map_err(|_| format!("{limit}: '{value}' is not a whole number of tokens"))?;
                 line.cost.insert(limit.to_owned(), tokens);
             }
         }
@@ -137,7 +138,7 @@ fn row(columns: &[String], values: &[String]) -> Result<Line, String> {
     Ok(line)
 }
 
-/// The values of a line of CSV (RFC 4180, without line breaks in quotes).
+/// Splits a line of CSV into values (RFC 4180, without line breaks in quotes).
 fn values(text: &str) -> Result<Vec<String>, String> {
     let mut values = vec![String::new()];
     let mut letters = text.chars().peekable();
@@ -193,10 +194,10 @@ mod tests {
         for (text, expected) in [
             ("{\"time\":1}", "log:1: missing field `entity`"),
             ("{\"time\":1,\"entity\":\"a\",\"resource\":\"r\",\"tokens\":1}", "log:1: unknown field `tokens`"),
-            ("{\"time\":\"noon\",\"entity\":\"a\",\"resource\":\"r\"}", "log:1: 'noon' is no time"),
-            ("entity,resource\na,r\n", "log:1: is no JSON object, and no header of CSV: it lacks the column `time`"),
+            ("{\"time\":\"noon\",\"entity\":\"a\",\"resource\":\"r\"}", "log:1: 'noon' is not a time"),
+            ("entity,resource\na,r\n", "log:1: is neither a JSON object nor a CSV header: it lacks the column `time`"),
             ("time,entity,resource\n1,a\n", "log:2: has 2 values, and the header 3 columns"),
-            ("time,entity,resource,rpm\n1,a,r,-1\n", "log:2: rpm: '-1' is no whole number of tokens"),
+            ("time,entity,resource,rpm\n1,a,r,-1\n", "log:2: rpm: '-1' is not a whole number of tokens"),
             ("time,entity,resource\n1,\"a,r\n", "log:2: a quote is not closed"),
             ("time,entity,resource\n1,,r\n", "log:2: "),
         ] {

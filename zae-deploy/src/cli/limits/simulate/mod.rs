@@ -1,9 +1,9 @@
-//! `limits simulate`: who would have been refused, had these limits been in force.
+//! `limits simulate`: the refusals that these limits would have caused.
 //!
-//! The requests of a log are made again, in the order and at the times of the log, of the limiter itself on an embedded
-//! store with a driven clock. So the result is not a model of the limiter: it is what the limiter decides, to the
-//! request, as long as nobody else takes from the same buckets. Costs are those of the log; what a client does after a
-//! refusal is not known, so a refused request is not repeated.
+//! The requests of a log are repeated, in order and at their times, with the limiter itself on an embedded store with a
+//! driven clock. The result is therefore not a model: it is what the limiter decides, to the request, as long as
+//! nothing else takes from the same buckets. Costs are those of the log; a client's reaction to a refusal is unknown,
+//! so refused requests are not repeated.
 
 mod log;
 mod replay;
@@ -26,7 +26,7 @@ use crate::{
 };
 use replay::{LogSlice, Replay};
 
-/// Heights of a bar, an eighth each.
+/// Bar heights, in eighths.
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The log to replay.
@@ -35,7 +35,7 @@ pub(super) struct SimulateArgs {
     /// The requests: JSON lines with time, entity, resource, cost, or CSV with a column per limit; - is standard input
     #[arg(long, value_name = "LOG")]
     log: PathBuf,
-    /// The most callers to list
+    /// Maximum number of callers to list
     #[arg(long, value_name = "ROWS", default_value_t = 20)]
     limit: usize,
 }
@@ -76,7 +76,7 @@ impl Report for Simulated {
             count(replay.granted)
         ));
         if replay.never > 0 {
-            page.line(format!("{} of them are larger than a limit's capacity, and never fit", count(replay.never)));
+            page.line(format!("{} of them exceed a limit's capacity and never fit", count(replay.never)));
         }
         if replay.without_limits > 0 {
             page.line(format!("{} of them have no limits: nothing in the file applies", count(replay.without_limits)));
@@ -109,7 +109,7 @@ impl Report for Simulated {
     }
 }
 
-/// A bar for each part of the time: the share of its requests that was refused.
+/// Draws a bar for each part of the time: the refused share of its requests.
 fn bars(timeline: &[LogSlice]) -> String {
     let bar = |part: &LogSlice| {
         let eighths = (part.refused * 8).div_ceil(part.requests.max(1));

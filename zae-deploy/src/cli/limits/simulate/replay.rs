@@ -1,4 +1,4 @@
-//! Replaying requests: the limiter itself, on an embedded store, in driven time.
+//! Replays requests with the limiter itself, on an embedded store, in driven time.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,9 +18,9 @@ use crate::{
     provisioner::Provisioner,
 };
 
-/// Bars of the timeline.
+/// Number of bars in the timeline.
 const PARTS: i64 = 48;
-/// Longer than any acquire takes that is not stuck.
+/// Longer than any acquire takes, unless it is stuck.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The result of a replay.
@@ -29,11 +29,11 @@ pub(super) struct Replay {
     pub(super) requests: u64,
     pub(super) granted: u64,
     pub(super) refused: u64,
-    /// Larger than a limit's capacity: refused for ever.
+    /// Number of requests larger than a limit's capacity, which are never granted.
     pub(super) never: u64,
-    /// Without any limits; a limiter refuses those unless it has defaults of its own.
+    /// Number of requests without any limits, which a limiter refuses unless it has defaults of its own.
     pub(super) without_limits: u64,
-    /// By entity and resource, the most refused first.
+    /// By entity and resource, most refusals first.
     pub(super) callers: Vec<Caller>,
     pub(super) timeline: Vec<LogSlice>,
 }
@@ -47,13 +47,13 @@ pub(super) struct Caller {
     pub(super) refused: u64,
     /// Epoch ms.
     pub(super) first_refused_at_ms: Option<i64>,
-    /// The longest that it was told to wait.
+    /// The longest `retry_after` of its refusals.
     pub(super) longest_wait_seconds: f64,
-    /// The fullest that one of its buckets ran, in per cent of the capacity.
+    /// The maximum use of any of its buckets, in per cent of the capacity.
     pub(super) fullest_percent: f64,
 }
 
-/// A part of the time that the log covers.
+/// A part of the log's time span.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct LogSlice {
     pub(super) start_ms: i64,
@@ -95,7 +95,7 @@ pub(super) async fn run(manifest: &Manifest, requests: &[Request]) -> Result<Rep
     Ok(tally.into_replay())
 }
 
-/// Makes the entities that have a parent.
+/// Creates the entities that have a parent.
 async fn register(repository: &Repository, requests: &[Request]) -> Result<(), RepositoryError> {
     let mut made = HashSet::new();
     for request in requests {
@@ -136,7 +136,7 @@ async fn replayed(
     }
 }
 
-/// Counts while it replays.
+/// Collects counts during the replay.
 struct ReplayCounts {
     replay: Replay,
     callers: BTreeMap<(EntityId, ResourceName), Caller>,
