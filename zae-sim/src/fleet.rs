@@ -1,4 +1,4 @@
-//! A whole fleet on one hot bucket, in driven time: [`Fleet`]. The table refuses what one partition cannot take.
+//! A whole fleet on one hot bucket, in driven time: [`Fleet`]. The table throttles what one partition cannot serve.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use crate::{
     world::{EPOCH, limit_name, limits},
 };
 
-/// Time of one way to the table, in ms; a round trip is twice that, and a half of it is rounded up.
+/// Latency of one direction to the table, in ms; a round trip is twice that, and half-milliseconds are rounded up.
 const THERE_MS: u64 = 2;
 const BACK_MS: u64 = 3;
 /// Write units of a bucket's write: an item of less than a KiB.
@@ -35,36 +35,36 @@ const UNITS: u64 = 1;
 pub struct Fleet {
     /// Number of processes.
     pub processes: usize,
-    /// Acquires a second, all together.
+    /// Total acquires per second.
     pub rate: u64,
-    /// True if they debit ahead.
+    /// True if the processes debit ahead.
     pub reserve: bool,
     /// Duration, in seconds.
     pub seconds: u64,
-    /// Demand as a multiple of the limit; without one, there is a quarter more than is asked for.
+    /// Demand as a multiple of the limit; by default, the limit is a quarter above the demand.
     pub overload: Option<f64>,
-    /// The seed of arrivals and of everything else.
+    /// The seed of arrivals and all other randomness.
     pub seed: u64,
 }
 
 /// Figures of a fleet.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Figures {
-    /// Acquires that the store could not decide.
+    /// Acquires that failed because of the store.
     pub failed: u64,
     /// Acquires that were refused.
     pub refused: u64,
     /// Acquires that were granted.
     pub granted: u64,
-    /// Round trips of half of the answered acquires, at the most.
+    /// Median duration of answered acquires, in round trips, rounded up.
     pub p50_round_trips: f64,
-    /// Round trips of 99 in 100 of them, at the most.
+    /// 99th percentile of their durations, in round trips, rounded up.
     pub p99_round_trips: f64,
-    /// Writes that the table took, a second.
+    /// Accepted writes per second.
     pub writes_per_second: f64,
-    /// The most writes of one item in one second.
+    /// Maximum writes of one item in one second.
     pub item_writes_per_second_max: u64,
-    /// Writes refused for the load, a second, in the second half.
+    /// Throttled writes per second, in the second half.
     pub throttled_per_second: f64,
 }
 
@@ -131,7 +131,7 @@ impl sim::Table for Way {
             sleep(Duration::from_millis(THERE_MS)).await;
             let answer = way.lock().answer(&request);
             sleep(Duration::from_millis(BACK_MS)).await;
-            // Whoever has stopped waiting is not told.
+            // A sender that has stopped waiting is not notified.
             let _ = reply.send(answer);
         });
         Box::pin(async move { answer.await.unwrap_or(Err(Fault::Broken)) })
@@ -192,7 +192,7 @@ impl Fleet {
             fleet.push(tokio::spawn(self.process(way.clone(), limiter, entity.clone(), resource.clone(), dice)));
         }
         for process in fleet {
-            // A process that panicked has failed everything from then on.
+            // A process that panicked counts as failed from then on.
             let _ = process.await;
         }
         let figures = self.figures(&mut way.lock().counts);
@@ -206,7 +206,7 @@ impl Fleet {
         let mut at = started;
         let mut clients = Vec::new();
         loop {
-            // Poisson arrivals: neither in step, nor evenly spread.
+            // Poisson arrivals: neither synchronised nor evenly spread.
             let even = (dice.bits() >> 11) as f64 / (1_u64 << 53) as f64;
             at += Duration::from_secs_f64(-mean * (1.0 - even).ln());
             if at >= end {

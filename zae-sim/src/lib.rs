@@ -1,8 +1,8 @@
 //! A deterministic simulation of the limiter: the real engine, in any number of processes, on a table of its own.
 //!
-//! One seed decides everything: what processes do and when, how long messages take, what goes wrong. A run takes no
-//! time that anybody waits for, and the same seed gives the same history, to the byte. Each history is judged by the
-//! invariants of `DESIGN.md`.
+//! One seed determines everything: the actions of processes and their times, the latency of messages, and the faults. A
+//! run takes no real waiting time, and the same seed gives the same history, byte for byte. Each history is checked
+//! against the invariants of `DESIGN.md`.
 
 pub mod check;
 pub mod dice;

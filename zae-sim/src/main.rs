@@ -1,4 +1,4 @@
-//! `zae-sim`: runs schedules, shows one, and makes one smaller.
+//! `zae-sim`: runs schedules, traces one, and minimises one.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run schedules and judge each; exits with 1 when one shows a violation.
+    /// Run schedules and check each; exits with 1 if one shows a violation.
     Run {
         /// The first seed.
         #[arg(long, default_value_t = 0)]
@@ -37,38 +37,38 @@ enum Command {
         /// The number of schedules.
         #[arg(long, default_value_t = 1_000)]
         schedules: u64,
-        /// The number of threads; all cores unless given.
+        /// The number of threads; all cores by default.
         #[arg(long)]
         jobs: Option<usize>,
-        /// Show only so many violations.
+        /// Maximum number of violations to print.
         #[arg(long, default_value_t = 20)]
         show: u64,
-        /// End with the first violation.
+        /// Stop at the first violation.
         #[arg(long)]
         first: bool,
     },
-    /// Show the whole history of one schedule.
+    /// Print the whole history of one schedule.
     Trace {
         #[command(flatten)]
         which: Which,
-        /// Write the schedule here.
+        /// Write the schedule to this file.
         #[arg(long)]
         save: Option<PathBuf>,
     },
-    /// Make a schedule smaller as long as it shows its violation, and show what is left.
+    /// Minimise a schedule that shows a violation, and print the result.
     Minimise {
         #[command(flatten)]
         which: Which,
-        /// Write the schedule here.
+        /// Write the schedule to this file.
         #[arg(long)]
         save: Option<PathBuf>,
     },
-    /// Run a whole fleet on one hot bucket, and show its figures.
+    /// Run a whole fleet on one hot bucket, and print its figures.
     Fleet {
         /// The number of processes.
         #[arg(long, default_value_t = 250)]
         processes: usize,
-        /// Acquires a second, all together.
+        /// Total acquires per second.
         #[arg(long, default_value_t = 2_000)]
         rate: u64,
         /// Strict, or with tokens debited ahead.
@@ -77,13 +77,13 @@ enum Command {
         /// Duration in seconds.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
-        /// Demand as a multiple of the limit; a quarter less than the limit unless given.
+        /// Demand as a multiple of the limit; 0.8 by default.
         #[arg(long)]
         overload: Option<f64>,
-        /// The seed of everything.
+        /// The seed.
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// Show them as JSON.
+        /// Print the figures as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -102,7 +102,7 @@ struct Which {
     /// The seed of the schedule.
     #[arg(long, required_unless_present = "schedule")]
     seed: Option<u64>,
-    /// A file with a schedule, instead of a seed.
+    /// A schedule file, instead of a seed.
     #[arg(long, conflicts_with = "seed")]
     schedule: Option<PathBuf>,
 }

@@ -1,18 +1,18 @@
-//! Makes a schedule smaller as long as it still shows the same kind of violation.
+//! Minimises a schedule while it still shows the same kind of violation.
 
 use crate::{play::play, schedule::Schedule};
 
-/// The kind of a violation: its text up to the first number, more or less.
+/// Returns the kind of a violation: roughly its text up to the first number.
 fn kind(violation: &str) -> String {
     violation.split(|c: char| c.is_ascii_digit() && c != '1').next().unwrap_or_default().chars().take(3).collect()
 }
 
-/// The kinds of violations that `schedule` shows.
+/// Returns the kinds of violations that `schedule` shows.
 fn kinds(schedule: &Schedule) -> Vec<String> {
     play(schedule.clone()).map_or_else(|_| Vec::new(), |history| history.violations.iter().map(|v| kind(v)).collect())
 }
 
-/// The smallest schedule found that shows the first violation of `schedule`; `None` where it shows none.
+/// Returns the smallest schedule found that shows the first violation of `schedule`; `None` if it shows none.
 pub fn minimise(schedule: &Schedule) -> Option<Schedule> {
     let wanted = kinds(schedule).into_iter().next()?;
     let shows = |smaller: &Schedule| kinds(smaller).contains(&wanted);
@@ -32,7 +32,7 @@ fn size(schedule: &Schedule) -> usize {
     schedule.steps.len() + schedule.troubles.len()
 }
 
-/// Leaves out parts of a list, large ones first.
+/// Removes parts of a list, large ones first.
 fn shorten<T: Clone>(
     best: &mut Schedule,
     shows: &impl Fn(&Schedule) -> bool,
@@ -56,7 +56,7 @@ fn shorten<T: Clone>(
     }
 }
 
-/// Takes out of each step what it does not need.
+/// Simplifies each step to what it needs.
 fn simplify(best: &mut Schedule, shows: &impl Fn(&Schedule) -> bool) {
     use crate::schedule::{Action, Ends};
     for index in 0..best.steps.len() {

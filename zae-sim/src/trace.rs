@@ -1,4 +1,4 @@
-//! A history as text.
+//! Formats a history as text.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The whole history, a line for each event; the violations at the end.
+/// Formats the whole history, with a line for each event and the violations at the end.
 pub fn text(history: &History) -> String {
     let mut text = settings(&history.schedule);
     for event in &history.events {
@@ -119,7 +119,7 @@ fn describe(history: &History, kind: &Kind) -> String {
     }
 }
 
-/// A schedule's steps as text, one a line.
+/// Formats a schedule's steps as text, one per line.
 pub fn steps(schedule: &Schedule) -> String {
     let mut text = settings(schedule);
     for step in &schedule.steps {

@@ -1,4 +1,4 @@
-//! Bodies: read to their end, or prepared frame by frame.
+//! Bodies: read to their end, or scripted frame by frame.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
-/// A body of prepared frames that knows its end in advance, or not.
+/// A body of scripted frames that may or may not know its end in advance.
 #[derive(Debug, Default)]
 pub struct Script {
     pub frames: VecDeque<Result<Frame<Bytes>, std::io::Error>>,

@@ -1,5 +1,5 @@
-//! Processes in driven time: the wall clock and tokio's paused clock are one, so a sleep of ten minutes takes no time
-//! and every run of a test is the same in what it asks when.
+//! Processes in driven time: the wall clock and tokio's paused clock advance together, so a sleep of ten minutes takes
+//! no time and every run of a test is deterministic.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use zae_limiter::{Clock, Limits, RateLimiter, RateLimiterBuilder, Repository};
 
 use crate::{DEADLINE, Fault, START, Wire, store::TestStore};
 
-/// Shows the time that tokio's clock shows, counted from [`START`].
+/// A wall clock that follows tokio's clock, starting at [`START`].
 #[derive(Debug)]
 pub struct Driven(Instant);
 
@@ -18,7 +18,7 @@ impl Clock for Driven {
     }
 }
 
-/// A table that answers in a given time, and the processes on it. For tests with `start_paused`.
+/// A table with a given latency, and the processes on it. For tests with `start_paused`.
 pub struct Fleet {
     pub store: TestStore,
     pub clock: Arc<Driven>,
@@ -37,7 +37,7 @@ impl Fleet {
         (wire, repository)
     }
 
-    /// A process whose limiter is set up by `with`; `limits` are the system's defaults.
+    /// Creates a process whose limiter is configured by `with`; `limits` are the system's defaults.
     pub async fn process(
         &self,
         limits: &Limits,
@@ -48,7 +48,7 @@ impl Fleet {
         wire.reset();
         if !self.delay.is_zero() {
             let ms = u64::try_from(self.delay.as_millis()).unwrap();
-            // No two trips in a row take the same time, as on a network: processes in lockstep would be an artefact.
+            // Consecutive trips take different times, as on a network: lockstep between processes would be an artefact.
             wire.fail(move |_, _| Fault::Trip(rand::random_range(ms - ms * 2 / 5..=ms + ms * 2 / 5)));
         }
         (wire, with(RateLimiter::builder(repository).deadline(DEADLINE)).build())

@@ -1,4 +1,4 @@
-//! Servers that stand where DynamoDB should be, and a client that can be diverted to them.
+//! Servers that replace DynamoDB, and a client that can be redirected to them.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// A server in DynamoDB's place.
+/// A server in place of DynamoDB.
 #[derive(Debug)]
 pub struct Front {
     /// Names it in a failed test.
@@ -30,7 +30,7 @@ enum Then {
 }
 
 impl Front {
-    /// Answers each connection's first request with `answer`; `then` is what follows.
+    /// Answers each connection's first request with `answer`; `then` selects what follows.
     async fn serve(what: &'static str, answer: Option<&'static str>, then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
@@ -73,19 +73,19 @@ impl Front {
         Self::serve("failing", Some(answer), Then::HangUp).await
     }
 
-    /// Nobody listens.
+    /// Creates an address on which no server listens.
     pub async fn refusing() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { what: "refusing", authority: listener.local_addr().unwrap().to_string() }
     }
 
-    /// A host that does not exist.
+    /// Creates an address whose host does not exist.
     pub fn without_a_name() -> Self {
         Self { what: "without a name", authority: "nowhere.invalid:80".to_owned() }
     }
 }
 
-/// A client whose requests go to the store, until they are diverted.
+/// A client whose requests go to the store until they are redirected.
 #[derive(Clone, Debug)]
 pub struct Divertible {
     client: Client,

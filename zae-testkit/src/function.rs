@@ -27,11 +27,11 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// Longer than anything a healthy function does here.
+/// Longer than any healthy function takes here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Places where the trusted certificates may all be in one file, as they are on Lambda. Other systems have each in a
-/// file besides, which takes more time to read than all else at a function's start.
+/// Files that may contain all trusted certificates, as on Lambda. Other systems also have one file per certificate,
+/// which dominate a function's start-up time.
 const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// A running function.
@@ -91,7 +91,7 @@ async fn error(State(api): State<Api>, extract::Path(id): extract::Path<String>,
     settle(&api, &id, Err(read(&answer)))
 }
 
-/// Runtimes do not say what their answers are made of.
+/// Runtimes do not declare the content type of their answers.
 fn read(answer: &Bytes) -> Value {
     serde_json::from_slice(answer).expect("answers are JSON")
 }
@@ -104,12 +104,12 @@ fn settle(api: &Api, id: &str, answer: Result<Value, Value>) -> StatusCode {
 }
 
 impl Function {
-    /// Starts `program` with `environment` and nothing of this process's own AWS set-up.
+    /// Starts `program` with `environment`, and without this process's own AWS configuration.
     pub async fn start(program: &Path, environment: &BTreeMap<&str, String>) -> Self {
         Self::start_command(Command::new(program), environment).await
     }
 
-    /// The same for a command with arguments.
+    /// Starts a command with arguments.
     pub async fn start_command(mut command: Command, environment: &BTreeMap<&str, String>) -> Self {
         let (work, queue) = mpsc::unbounded_channel();
         let api = Api {
@@ -156,7 +156,7 @@ impl Function {
         Self { api, child, log }
     }
 
-    /// Waits until the function asks for work.
+    /// Waits until the function polls for work.
     pub async fn ready(&self) {
         let wait = async {
             while self.api.polls.load(Ordering::SeqCst) == 0 {
@@ -171,22 +171,22 @@ impl Function {
         self.child.id().expect("it runs")
     }
 
-    /// Hands over an event and waits for the answer.
+    /// Sends an event and waits for the answer.
     pub async fn invoke(&self, event: &Value) -> Value {
         self.try_invoke(event).await.unwrap_or_else(|error| panic!("the function failed: {error}\n{}", self.log()))
     }
 
-    /// The same, where the answer may be an error.
+    /// Sends an event and waits for the answer or error.
     pub async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
         self.invoke_within(event, Duration::from_secs(60)).await
     }
 
-    /// The same, for an invocation that may take `time`.
+    /// Sends an event whose invocation may take `time`.
     pub async fn invoke_within(&self, event: &Value, time: Duration) -> Result<Value, Value> {
         self.answer(event, time, Some(SAMPLED)).await
     }
 
-    /// Hands over an event whose invocation has the header `trace`, and waits for the answer.
+    /// Sends an event whose invocation has the header `trace`, and waits for the answer.
     pub async fn invoke_traced(&self, event: &Value, trace: Option<&str>) -> Value {
         let answer = self.answer(event, Duration::from_secs(60), trace).await;
         answer.unwrap_or_else(|error| panic!("the function failed: {error}\n{}", self.log()))
@@ -203,7 +203,7 @@ impl Function {
         answer.unwrap_or_else(|_| panic!("no answer in {PATIENCE:?}: {}", self.log())).unwrap()
     }
 
-    /// Ends the process without a word.
+    /// Kills the process.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }

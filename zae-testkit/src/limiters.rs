@@ -1,4 +1,4 @@
-//! Limiters on a table of their own, at a standstill in time.
+//! Limiters on a table of their own, with a stopped clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use zae_limiter::{EntityId, Limit, Limits, ManualClock, RateLimiter, Repository,
 
 use crate::{DEADLINE, START, Wire, limits, store::TestStore};
 
-/// A table of its own, at a standstill in time.
+/// A table of its own, with a stopped clock.
 pub struct Bench {
     pub store: TestStore,
     pub clock: Arc<ManualClock>,
@@ -17,7 +17,7 @@ impl Bench {
         Self::on(TestStore::new())
     }
 
-    /// As [`Bench::new`], on an embedded store whatever tests run on.
+    /// Like [`Bench::new`], but always on an embedded store.
     pub fn embedded() -> Self {
         Self::on(TestStore::embedded())
     }
@@ -26,7 +26,7 @@ impl Bench {
         Self { store, clock: Arc::new(ManualClock::at(START)) }
     }
 
-    /// Builds what another process would have: its own client and caches on the same table.
+    /// Creates another process's state: its own client and caches on the same table.
     pub async fn process(&self) -> (Wire, Repository) {
         let (wire, client) = Wire::tap(&self.store.client());
         let builder = Repository::builder().client(client).clock(self.clock.clone()).create_table();
@@ -35,7 +35,7 @@ impl Bench {
         (wire, repository)
     }
 
-    /// Another process with a limiter; `limits` are the system's defaults.
+    /// Creates another process with a limiter; `limits` are the system's defaults.
     pub async fn limiter(&self, limits: &Limits) -> (Wire, RateLimiter) {
         let (wire, repository) = self.process().await;
         repository.set_system_defaults(limits).await.unwrap();
@@ -48,17 +48,17 @@ impl Bench {
     }
 }
 
-/// A repository on an embedded store of its own.
+/// Creates a repository on an embedded store of its own.
 pub async fn repository() -> Repository {
     Bench::embedded().process().await.1
 }
 
-/// A limiter for which `permitted` are the system's defaults.
+/// Creates a limiter with `permitted` as the system's defaults.
 pub async fn limiter(permitted: impl IntoIterator<Item = Limit>) -> RateLimiter {
     limiter_on_a_wire(permitted).await.0
 }
 
-/// As [`limiter`], and the wire to its store.
+/// Like [`limiter`], with the wire to its store.
 pub async fn limiter_on_a_wire(permitted: impl IntoIterator<Item = Limit>) -> (RateLimiter, Wire) {
     let (wire, limiter) = Bench::embedded().limiter(&limits(permitted)).await;
     (limiter, wire)
@@ -69,7 +69,7 @@ pub async fn left(limiter: &RateLimiter, entity: &str, limit: &str) -> i64 {
     left_of(limiter, entity, "default", limit).await
 }
 
-/// As [`left`], of a resource.
+/// Like [`left`], for a resource.
 pub async fn left_of(limiter: &RateLimiter, entity: &str, resource: &str, limit: &str) -> i64 {
     // Boxed: tests that ask often would not fit on a thread's stack.
     Box::pin(limiter.shutdown()).await;

@@ -27,7 +27,7 @@ impl Drop for LogGuard {
 
 impl Log {
     pub fn start() -> (Self, LogGuard) {
-        // One subscriber for all threads: those of single threads miss what another thread came across first.
+        // One subscriber for all threads: per-thread ones miss callsites that another thread registered first.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let writer = || CURRENT.with_borrow(|log| log.clone().unwrap_or_default());

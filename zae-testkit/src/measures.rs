@@ -1,5 +1,5 @@
-//! The cost of acquires, in calls, writes and write units. Counted on the wire in driven time, so the numbers are exact
-//! and the same in the tests that hold them to a bound and in the benchmark that prints them.
+//! The cost of acquires, in calls, writes and write units. It is counted on the wire in driven time, so the numbers are
+//! exact and the same in the tests that bound them and in the benchmark that prints them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{Units, Wire, driven::Fleet, limits, rpm, tpm};
 
 /// Time that the store takes to answer.
 pub const ROUND_TRIP: Duration = Duration::from_millis(5);
-/// Tasks that acquire at the same time.
+/// Number of concurrent tasks.
 pub const TASKS: u64 = 64;
 
 const ENDLESS: u64 = 1_000_000_000;
@@ -39,7 +39,7 @@ pub async fn spend(limiter: &RateLimiter, entity: &str, cost: Cost) -> bool {
     }
 }
 
-/// Every task makes `turns` acquires one after the other, for the entity that `entity` says.
+/// Makes every task acquire `turns` times in sequence, for the entity that `entity` returns.
 async fn tasks(limiter: &RateLimiter, turns: u64, entity: impl Fn(u64) -> String) {
     let tasks = (0..TASKS).map(|task| {
         let (limiter, entity) = (limiter.clone(), entity(task));
@@ -54,7 +54,7 @@ async fn tasks(limiter: &RateLimiter, turns: u64, entity: impl Fn(u64) -> String
     }
 }
 
-/// Writes per acquire on one hot bucket.
+/// Measures writes per acquire on one hot bucket.
 pub async fn hot_bucket(turns: u64) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
@@ -62,7 +62,7 @@ pub async fn hot_bucket(turns: u64) -> f64 {
     wire.units().writes as f64 / (TASKS * turns) as f64
 }
 
-/// Writes per acquire of distinct children of one hot parent.
+/// Measures writes per acquire of distinct children of one hot parent.
 pub async fn hot_parent(turns: u64) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
@@ -72,21 +72,21 @@ pub async fn hot_parent(turns: u64) -> f64 {
     wire.units().writes as f64 / (TASKS * turns) as f64
 }
 
-/// Calls of the first acquire of a new entity: alone, and with a parent that is as new.
+/// Measures the calls of a new entity's first acquire: alone, and with a new parent.
 pub async fn first_acquire() -> (u64, u64) {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), strict).await;
     assert!(spend(&limiter, "user-1", Cost::of("rpm", 1)).await);
     let alone = wire.count();
     cascade(&limiter, 1).await;
-    // Long after, when a read of any replica shows it.
+    // Long enough that a read of any replica returns it.
     tokio::time::sleep(Duration::from_secs(10)).await;
     wire.reset();
     assert!(spend(&limiter, "key-0", Cost::of("rpm", 1)).await);
     (alone, wire.count())
 }
 
-/// Calls per refused acquire: 10 000 of them in five seconds.
+/// Measures calls per refused acquire: 10 000 of them in five seconds.
 pub async fn refusals() -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let limit = Limit::per_hour("rpm", 1).unwrap().with_burst(5).unwrap();
@@ -101,7 +101,7 @@ pub async fn refusals() -> f64 {
     wire.count() as f64 / 10_000.0
 }
 
-/// Writes per pair of an acquire and its adjustment, whose commit is waited for.
+/// Measures writes per pair of an acquire and its adjustment, whose commit is awaited.
 pub async fn adjusted(turns: u64) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([tpm(ENDLESS)]), strict).await;
@@ -121,8 +121,8 @@ pub async fn adjusted(turns: u64) -> f64 {
     wire.units().writes as f64 / (TASKS * turns) as f64
 }
 
-/// Round trips of an acquire that a refill makes possible: with a fresh image, and with one that a neighbour made
-/// stale.
+/// Measures the round trips of an acquire that a refill makes possible: with a fresh image, and with one that a
+/// neighbour made stale.
 pub async fn refill() -> (u64, u64) {
     let fleet = Fleet::new(ROUND_TRIP);
     let limits = limits([rpm(60)]);
@@ -138,8 +138,8 @@ pub async fn refill() -> (u64, u64) {
     (wire.count(), other_wire.count())
 }
 
-/// Write units per LLM call (estimate taken from key and project, adjusted when the answer is there) on busy keys: 4
-/// processes, 4 keys each, 25 calls a second and key of 300 ms each.
+/// Measures write units per LLM call (estimate taken from key and project, adjusted when the response is complete) on
+/// busy keys: 4 processes with 4 keys each, 25 calls a second per key of 300 ms each.
 pub async fn llm_call(reserve: Reserve, time: Duration) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let limits = limits([rpm(600_000), tpm(600_000_000)]);
@@ -159,7 +159,7 @@ pub async fn llm_call(reserve: Reserve, time: Duration) -> f64 {
         }
         wires.push((wire, limiter));
     }
-    // Until then: when traffic ends, the last adjustments have no company.
+    // Counts until then: after the traffic, the last adjustments cannot share writes.
     tokio::time::sleep(time).await;
     let units: f64 = wires.iter().map(|(wire, _)| wire.units().units).sum();
     let mut calls = 0;
@@ -171,7 +171,7 @@ pub async fn llm_call(reserve: Reserve, time: Duration) -> f64 {
 
 async fn calls(limiter: RateLimiter, key: u64, time: Duration) -> u64 {
     let start = Instant::now();
-    // Not all at the same moment.
+    // Spreads them over time.
     tokio::time::sleep(Duration::from_micros(key * 2_503)).await;
     let mut calls = Vec::new();
     while start.elapsed() < time {
@@ -199,11 +199,11 @@ pub struct Crowd {
     pub granted: u64,
     pub units: Units,
     pub seconds: f64,
-    /// The longest that an acquire took.
+    /// The longest duration of an acquire.
     pub longest: Duration,
 }
 
-/// `processes` ask one bucket `per_second` times a second together, evenly, for `time`.
+/// Makes `processes` ask one bucket `per_second` times a second in total, evenly, for `time`.
 pub async fn crowd(
     fleet: &Fleet,
     limit: &Limits,
@@ -257,13 +257,13 @@ pub async fn crowd(
     crowd
 }
 
-/// Strict processes on a bucket that is always full.
+/// Measures strict processes on a bucket that is always full.
 pub async fn contended(processes: u64, per_second: u64, time: Duration) -> Crowd {
     let fleet = Fleet::new(ROUND_TRIP);
     crowd(&fleet, &limits([rpm(600_000_000)]), processes, per_second, Reserve::Off, time).await
 }
 
-/// Writes a second on one project's item: 32 processes, 10 000 acquires a second together.
+/// Measures the writes per second on one project's item: 32 processes, 10 000 acquires a second in total.
 pub async fn project(time: Duration) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let crowd = crowd(&fleet, &limits([rpm(1_200_000)]), 32, 10_000, Reserve::All, time).await;
@@ -271,7 +271,8 @@ pub async fn project(time: Duration) -> f64 {
     crowd.units.writes as f64 / crowd.seconds
 }
 
-/// Twice what is permitted by many processes, from an empty bucket: writes per request, and granted / permitted.
+/// Measures twice the permitted load by many processes, from an empty bucket: writes per request, and granted /
+/// permitted.
 pub async fn overload(processes: u64, per_second: u64, time: Duration) -> (f64, f64) {
     let limit = limits([Limit::per_second("rpm", per_second).unwrap().with_burst(per_second * 60).unwrap()]);
     let fleet = Fleet::new(ROUND_TRIP);
@@ -282,7 +283,8 @@ pub async fn overload(processes: u64, per_second: u64, time: Duration) -> (f64, 
     (crowd.units.writes as f64 / crowd.asked as f64, crowd.granted as f64 / permitted)
 }
 
-/// Writes per acquire from a reserve: one task after another on one hot bucket, `acquires` in all, 1 000 a millisecond.
+/// Measures writes per acquire from a reserve: one task after another on one hot bucket, `acquires` in total, 1 000 per
+/// millisecond.
 pub async fn reserved(acquires: u64) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let (wire, limiter) = fleet.process(&limits([rpm(ENDLESS)]), |b| b.reserve(Reserve::All)).await;

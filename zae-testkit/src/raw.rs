@@ -1,4 +1,4 @@
-//! Items as they are on the table, in DynamoDB's own JSON.
+//! Items as stored in the table, in DynamoDB's own JSON.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value, json};
@@ -46,14 +46,14 @@ pub async fn put(repository: &Repository, value: &Value) {
     request.set_item(Some(item(value))).send().await.unwrap();
 }
 
-/// The item as JSON; null when there is none.
+/// Returns the item as JSON; null if there is none.
 pub async fn get(repository: &Repository, pk: &str, sk: &str) -> Value {
     let request = repository.client().get_item().table_name(repository.stack().as_str()).consistent_read(true);
     let request = request.key("PK", AttributeValue::S(pk.to_owned())).key("SK", AttributeValue::S(sk.to_owned()));
     request.send().await.unwrap().item.map_or(Value::Null, |item| json_item(&item))
 }
 
-/// The first page of a partition.
+/// Returns the first page of a partition.
 pub async fn partition(repository: &Repository, pk: &str) -> Vec<Value> {
     let request = repository.client().query().table_name(repository.stack().as_str()).consistent_read(true);
     let request = request.key_condition_expression("PK = :pk");
@@ -61,12 +61,13 @@ pub async fn partition(repository: &Repository, pk: &str) -> Vec<Value> {
     request.send().await.unwrap().items().iter().map(json_item).collect()
 }
 
-/// The number in an attribute; `None` when it is absent.
+/// Returns the number in an attribute; `None` if it is absent.
 pub fn number(item: &Value, name: &str) -> Option<i64> {
     item.get(name)?["N"].as_str()?.parse().ok()
 }
 
-/// A bucket as the reference writes it: `limits` are name, balance, capacity, refill (all mt) and period (ms).
+/// Creates a bucket as the Python package writes it: `limits` are name, balance, capacity, refill (all mt) and period
+/// (ms).
 pub fn bucket(
     repository: &Repository,
     (entity, resource): (&str, &str),
@@ -77,7 +78,7 @@ pub fn bucket(
     bucket_in(repository.namespace_id().as_str(), (entity, resource), (shard, shards), last_refill, limits)
 }
 
-/// Such a bucket in the namespace with the id `ns`.
+/// Creates such a bucket in the namespace with the id `ns`.
 pub fn bucket_in(
     ns: &str,
     (entity, resource): (&str, &str),

@@ -1,5 +1,5 @@
-//! Responses of providers, one file each: the reading that is expected of it, the API that it is of, the documentation
-//! that it is written after, status line, headers, an empty line, and the body byte for byte.
+//! Recorded responses of providers, one file each: the expected reading, the API, the documentation that it follows,
+//! status line, headers, an empty line, and the body byte for byte.
 //!
 //! No file was taken from a provider.
 
@@ -15,9 +15,9 @@ const CORPUS: [&str; 2] = [env!("CARGO_MANIFEST_DIR"), "../zae-llm/tests/corpus"
 #[derive(Clone, Debug)]
 pub struct Recorded {
     pub name: String,
-    /// The reading of the whole response, in words: `final input=93 cache_read=1024 output=246`, `unseen absent`.
+    /// The expected reading of the whole response: `final input=93 cache_read=1024 output=246`, `unseen absent`.
     pub reads: String,
-    /// Provider, endpoint and form of the answer.
+    /// Provider, endpoint and form of the response.
     pub from: [String; 3],
     /// Address of the documentation.
     pub source: String,
@@ -45,7 +45,7 @@ impl Recorded {
         Self { name: name.to_owned(), reads, from, source, status, headers, body: bytes[end + 2..].to_vec() }
     }
 
-    /// All of them, by name.
+    /// Returns all of them, by name.
     pub fn all() -> Vec<Self> {
         let folder: PathBuf = CORPUS.iter().collect();
         let mut names: Vec<String> = fs::read_dir(folder)
@@ -56,13 +56,13 @@ impl Recorded {
         names.iter().map(|name| Self::load(name)).collect()
     }
 
-    /// Returns true if the content type says so.
+    /// Returns true if the content type contains it.
     pub fn is(&self, content_type: &str) -> bool {
         let header = self.headers.get("content-type").and_then(|value| value.to_str().ok());
         header.is_some_and(|header| header.starts_with(content_type))
     }
 
-    /// The events of the body: of AWS its frames, of others what ends in an empty line, of lines each.
+    /// Returns the events of the body: AWS's frames, blocks that end in an empty line, or lines.
     pub fn events(&self) -> impl Iterator<Item = &[u8]> {
         let frames = self.is("application/vnd.amazon.eventstream");
         let lines = self.is("application/x-ndjson") || self.is("application/stream+json");

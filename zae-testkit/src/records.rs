@@ -1,4 +1,4 @@
-//! Records of the stream, as DynamoDB makes them.
+//! Stream records as DynamoDB creates them.
 
 use serde_json::{Value, json};
 
@@ -10,12 +10,12 @@ pub const NS: &str = "aB3x_9QwZ1k";
 /// 2026-01-01T00:00:00Z in epoch s.
 pub const NEW_YEAR: i64 = 1_767_225_600;
 
-/// The text of the sequence number `n`, as long as DynamoDB's.
+/// Returns the text of the sequence number `n`, with the length of DynamoDB's.
 pub fn sequence(n: u64) -> String {
     format!("{}", 400_000_000_000_000_000_000_u128 + u128::from(n))
 }
 
-/// A bucket and what happens to it.
+/// A bucket and its changes.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     pub entity: &'static str,
@@ -29,7 +29,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket of `rpm` (1000/min) and `tpm` (100 000/min), full and untouched.
+    /// Creates a bucket of `rpm` (1000/min) and `tpm` (100 000/min), full and unused.
     pub fn new(entity: &'static str, resource: &'static str) -> Self {
         let limits = vec![
             ("rpm", 1_000_000, 1_000_000, 1_000_000, 60_000, 0),
@@ -38,7 +38,7 @@ impl Bucket {
         Self { entity, resource, shard: 0, shards: 1, last_refill: NEW_YEAR * 1_000, limits }
     }
 
-    /// Takes tokens (or gives them back) and bumps the counters.
+    /// Takes tokens (or gives them back) and updates the counters.
     pub fn take(&mut self, amounts: &[(&str, i64)]) {
         for (name, tokens) in amounts {
             let limit = self.limits.iter_mut().find(|limit| limit.0 == *name).unwrap();
@@ -47,12 +47,12 @@ impl Bucket {
         }
     }
 
-    /// Its partition key.
+    /// Returns its partition key.
     pub fn pk(&self) -> String {
         format!("{NS}/BUCKET#{}#{}#{}", self.entity, self.resource, self.shard)
     }
 
-    /// The item.
+    /// Returns the item.
     pub fn item(&self) -> Value {
         let limits: Vec<_> = self.limits.iter().map(|&(name, tk, cp, ra, rp, _)| (name, tk, cp, ra, rp)).collect();
         let (of, shards) = ((self.entity, self.resource), (self.shard, self.shards));
@@ -63,17 +63,17 @@ impl Bucket {
         item
     }
 
-    /// The record of its creation.
+    /// Returns the record of its creation.
     pub fn created(&self, number: u64, at: i64) -> Value {
         record("INSERT", number, at, None, Some(self.item()))
     }
 
-    /// The record of a change from `before` to what it is now.
+    /// Returns the record of a change from `before` to its current state.
     pub fn changed(&self, before: &Self, number: u64, at: i64) -> Value {
         record("MODIFY", number, at, Some(before.item()), Some(self.item()))
     }
 
-    /// Takes, and gives the record of that.
+    /// Takes tokens, and returns the record of the change.
     pub fn taking(&mut self, amounts: &[(&str, i64)], number: u64, at: i64) -> Value {
         let before = self.clone();
         self.take(amounts);
@@ -81,7 +81,7 @@ impl Bucket {
     }
 }
 
-/// Any record.
+/// Creates any record.
 pub fn record(kind: &str, number: u64, at: i64, old: Option<Value>, new: Option<Value>) -> Value {
     let image = new.as_ref().or(old.as_ref()).unwrap();
     let keys = json!({"PK": image["PK"], "SK": image["SK"]});
@@ -102,7 +102,7 @@ pub fn record(kind: &str, number: u64, at: i64, old: Option<Value>, new: Option<
     record
 }
 
-/// The record of an audit event whose time is over.
+/// Creates the record of an expired audit event.
 pub fn expired(number: u64, event_id: &str, timestamp: &str) -> Value {
     let old = json!({
         "PK": {"S": format!("{NS}/AUDIT#$SYSTEM")}, "SK": {"S": format!("#AUDIT#{event_id}")},

@@ -1,4 +1,4 @@
-//! Compares what `zae-deploy` prints with what it is known to print.
+//! Compares the output of `zae-deploy` with its snapshots.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-/// Replaces what differs from run to run by something fixed of the same length: recent times, the ids of events and
+/// Replaces values that differ between runs by fixed ones of the same length: recent times, the ids of events and
 /// namespaces.
 pub fn normal(text: &str, namespace_ids: &BTreeSet<String>) -> String {
     let mut text = text.to_owned();
@@ -59,7 +59,7 @@ fn snapshot_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../zae-deploy/tests/cli/snapshots").join(name)
 }
 
-/// The text with what follows each of `labels` on its line replaced by `…`.
+/// Replaces the text after each of `labels` on its line by `…`.
 pub fn without(text: &str, labels: &[&str]) -> String {
     let lines = text.lines().map(|line| {
         let found = labels.iter().find_map(|label| Some(line.find(label)? + label.len()));

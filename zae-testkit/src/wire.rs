@@ -1,4 +1,4 @@
-//! A wire between the SDK and the store that counts what passes, and can be made to fail.
+//! A wire between the SDK and the store that counts requests, and can be made to fail.
 
 use std::{
     collections::BTreeMap,
@@ -29,33 +29,33 @@ use crate::tap;
 /// The fate of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It arrives and is answered.
+    /// The request arrives and is answered.
     None,
-    /// It never arrives; the connection breaks.
+    /// The request never arrives; the connection breaks.
     LostBefore,
-    /// It takes effect, but the answer is lost.
+    /// The request takes effect, but the response is lost.
     LostAfter,
-    /// No connection can be made.
+    /// No connection can be established.
     Refused,
-    /// DynamoDB refuses it as too much.
+    /// DynamoDB throttles the request.
     Throttled,
-    /// The same, after this many ms.
+    /// DynamoDB throttles the request after this many ms.
     ThrottledLate(u64),
-    /// It is delivered twice, and the second answer is the one that arrives.
+    /// The request is delivered twice, and the second response arrives.
     Twice,
-    /// DynamoDB refuses it because a transaction is in its way.
+    /// DynamoDB rejects the request because of a conflicting transaction.
     Conflict,
-    /// DynamoDB leaves all of a batch for later.
+    /// DynamoDB leaves all of a batch unprocessed.
     Unprocessed,
-    /// DynamoDB does not allow it.
+    /// DynamoDB denies access.
     Denied,
-    /// DynamoDB fails in a way that no client knows.
+    /// DynamoDB fails with an unknown error.
     Broken,
-    /// It takes effect and the answer begins, but its body never comes.
+    /// The request takes effect and the response starts, but its body never arrives.
     Stalled,
-    /// It arrives, and the answer takes this many ms.
+    /// The request arrives, and the response takes this many ms.
     Slow(u64),
-    /// There and back again takes this many ms, half of them each way.
+    /// The round trip takes this many ms, half of them each way.
     Trip(u64),
 }
 
@@ -64,23 +64,23 @@ type FaultScript = dyn Fn(&str, u64) -> Fault + Send + Sync;
 /// The cost of writes to buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Units {
-    /// Writes sent, those whose condition did not hold included.
+    /// Number of writes sent, including those with a failed condition.
     pub writes: u64,
-    /// Write units, indexes included: as the store reports them, and one for each lost condition, which it does not
+    /// Write units, indexes included: as reported by the store, plus one for each failed condition, which it does not
     /// report.
     pub units: f64,
 }
 
-/// Counts requests by operation and decides which of them fail.
+/// Counts requests by operation and decides their faults.
 #[derive(Clone)]
 pub struct Wire {
     calls: Arc<Mutex<BTreeMap<String, u64>>>,
     total: Arc<AtomicU64>,
     units: Arc<Mutex<Units>>,
     script: Arc<Mutex<Arc<FaultScript>>>,
-    /// A part of the body of requests that fare differently, and how.
+    /// A part of the body of requests with another fault, and that fault.
     marked: Arc<Mutex<Option<(String, Fault)>>>,
-    /// The store's time, in ms after this machine's, where answers tell it.
+    /// The store's time, in ms relative to this machine's, if responses contain it.
     dated: Arc<Mutex<Option<i64>>>,
 }
 
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// A client that behaves like `client`, observed by the wire.
+    /// Creates a client that behaves like `client`, observed by the wire.
     pub fn tap(client: &Client) -> (Self, Client) {
         let script: Arc<FaultScript> = Arc::new(|_: &str, _| Fault::None);
         let wire = Self {
@@ -106,12 +106,12 @@ impl Wire {
         (wire, tap(client, move |connector, request| carrier.carry(connector, request)))
     }
 
-    /// From now on answers carry a `Date`, `ahead` ms after this machine's time.
+    /// Makes responses carry a `Date`, `ahead` ms after this machine's time.
     pub fn date(&self, ahead: i64) {
         *self.dated.lock().unwrap() = Some(ahead);
     }
 
-    /// From now on requests with `part` in their body fare like this, whatever the script says.
+    /// Applies `fault` to requests with `part` in their body, regardless of the script.
     pub fn fail_marked(&self, part: impl Into<String>, fault: Fault) {
         *self.marked.lock().unwrap() = Some((part.into(), fault));
     }
@@ -121,12 +121,12 @@ impl Wire {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
-    /// From now on no request arrives.
+    /// Loses all further requests.
     pub fn cut(&self) {
         self.fail(|_, _| Fault::LostBefore);
     }
 
-    /// The calls since the last time, by operation.
+    /// Returns the calls since the last time, by operation.
     pub fn take(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -136,7 +136,7 @@ impl Wire {
         std::mem::take(&mut *self.units.lock().unwrap())
     }
 
-    /// Counts from here.
+    /// Resets all counts.
     pub fn reset(&self) {
         self.take();
         self.units();
@@ -149,12 +149,12 @@ impl Wire {
         units.units += match body["__type"].as_str() {
             Some(kind) if kind.ends_with("ConditionalCheckFailedException") => 1.0,
             Some(_) => 0.0,
-            // The engine always asks; what tests write by themselves does not count.
+            // The engine always requests it; writes by tests themselves do not count.
             None => body["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or(0.0),
         };
     }
 
-    /// The number of calls since the last time.
+    /// Returns the number of calls since the last time.
     pub fn count(&self) -> u64 {
         self.take().values().sum()
     }
@@ -176,7 +176,7 @@ fn refused(status: u16, code: &str) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
-/// A body of which nothing ever comes.
+/// A body that never yields anything.
 struct Never;
 
 impl http_body::Body for Never {

@@ -84,7 +84,7 @@
 //! | `requests without identity share …` | `WARN` | | once per layer |
 //! | `the limiter cannot decide …` | `ERROR` | `error` | at most once a minute per layer |
 //! | `the limiter's store is away …` | `WARN` | `error`, when refused | at most once a minute per layer |
-//! | `the limiter failed a handler` | `ERROR` | `error` | a [`LimitError`] becomes a 5xx |
+//! | `the limiter failed in a handler` | `ERROR` | `error` | a [`LimitError`] becomes a 5xx |
 //!
 //! Entity ids appear in events and never in metrics. Secrets appear in neither: extractors hash them first, and errors
 //! omit values.

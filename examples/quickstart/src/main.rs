@@ -1,7 +1,7 @@
 //! A rate-limited server: 5 requests per minute and client.
 //!
-//! Without settings it keeps its buckets in this process. `ZAEL_STACK=<stack>` uses that stack's table in AWS, or
-//! wherever `AWS_ENDPOINT_URL` points to. `ZAE_LISTEN` chooses the address (default `127.0.0.1:3000`).
+//! By default it keeps its buckets in this process. `ZAEL_STACK=<stack>` uses that stack's table in AWS, or at
+//! `AWS_ENDPOINT_URL`. `ZAE_LISTEN` sets the address (default `127.0.0.1:3000`).
 
 use std::{env, error::Error, net::SocketAddr, process::ExitCode};
 
@@ -54,7 +54,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop_signal()).await?;
-    // Writes the consumption that is not in the table yet.
+    // Writes pending consumption to the table.
     limit.shutdown().await;
     println!("All settled.");
     Ok(())
@@ -70,7 +70,7 @@ async fn open() -> Result<Repository, Box<dyn Error>> {
     Ok(Repository::embedded().await?)
 }
 
-/// The limits of this server's resource; its own, unless somebody has set some.
+/// Returns the limits of this server's resource: the stored ones, or its own if there are none.
 async fn limits(repository: &Repository) -> Result<Limits, Box<dyn Error>> {
     let resource = ResourceName::new(RESOURCE)?;
     if let Some(limits) = repository.resource_defaults(&resource).await? {
@@ -89,7 +89,7 @@ async fn hello(limited: RateLimited) -> String {
 
 async fn stop_signal() {
     let interrupt = async {
-        // Without a handler there is nothing to wait for; the process then ends the hard way.
+        // Without a signal handler there is nothing to wait for; the process then ends abruptly.
         if signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -14,11 +14,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .init();
-    // Here it is a store in this process; `Repository::open("default")` is a stack in AWS.
+    // A store in this process; `Repository::open("default")` opens a stack in AWS.
     let repository = Repository::embedded().await?;
     let limit = ZaeLimit::new(repository).default_limits(Limit::per_minute("rpm", REQUESTS_PER_MINUTE)?);
 
-    // Made once, and cloned into every worker.
+    // Created once, and cloned into every worker.
     let shared = limit.clone();
     let server = HttpServer::new(move || App::new().wrap(shared.clone()).route("/", web::get().to(hello)));
     let address = env::var("ZAE_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("Ctrl-C stops it.");
 
     server.run().await?;
-    // Writes the consumption that is not in the table yet.
+    // Writes pending consumption to the table.
     limit.shutdown().await;
     println!("All settled.");
     Ok(())

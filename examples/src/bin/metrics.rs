@@ -16,8 +16,8 @@ use zae_axum::{Limit, Repository, ZaeLimit};
 
 use axum::{Router, routing::get};
 
-/// Time between two clean-ups of the recorder: values of histograms are merged, so that they do not pile up between
-/// two visits of Prometheus.
+/// Interval between clean-ups of the recorder, which merge histogram values so that they do not pile up between two
+/// scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Bounds of the histograms in seconds, from a write's best to a lane's worst.
@@ -25,7 +25,7 @@ const SECONDS: [f64; 9] = [0.001, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.
 /// Bounds of the histograms that count round trips and acquires.
 const COUNTS: [f64; 8] = [1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1_000.0];
 
-/// Installs a recorder with buckets, which Prometheus can add up over processes; summaries it cannot.
+/// Installs a recorder with buckets, which Prometheus can aggregate over processes; it cannot aggregate summaries.
 fn recorder() -> Result<PrometheusHandle, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .init();
-    // Before the limiter, which describes its metrics to the recorder that it finds.
+    // Before the limiter, which describes its metrics to the installed recorder.
     let metrics = recorder()?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {
@@ -59,13 +59,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     println!("Listening on http://{}/, metrics at /metrics. Ctrl-C stops it.", listener.local_addr()?);
     let stop = async {
-        // Without a way to hear of Ctrl-C the server goes on.
+        // Without a signal handler, the server keeps running.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(stop).await?;
-    // Writes the consumption that is not in the table yet.
+    // Writes pending consumption to the table.
     limit.shutdown().await;
     Ok(())
 }

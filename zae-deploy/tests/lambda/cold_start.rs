@@ -1,6 +1,6 @@
-//! Measures the time that a function takes from its start to its first request for work, and the memory it then has,
-//! beside the published package's. Both see the same runtime API in the same run; the package's runtime is the shortest
-//! that it could have, without what Lambda's own adds.
+//! Measures the time from a function's start to its first poll, and its memory, beside the published package's. Both
+//! use the same runtime API in the same run; the package's runtime is the shortest possible, without the overhead of
+//! Lambda's own.
 
 use std::{fs, path::Path, time::Instant};
 
@@ -8,7 +8,7 @@ use zae_testkit::venv;
 
 use crate::support::{World, function::Function};
 
-/// Starts of each, of which the fastest counts: what else the machine does only ever adds.
+/// Number of starts, of which the fastest counts, because other load only adds time.
 const STARTS: usize = 5;
 /// Factor by which a function must be ready sooner. The unoptimised build must meet it, too.
 const TIMES_FASTER: f64 = 10.0;
@@ -22,7 +22,7 @@ struct Start {
 impl Start {
     const NONE: Self = Self { ms: f64::INFINITY, peak_kib: 0 };
 
-    /// Takes one more start into account.
+    /// Measures one more start.
     async fn measure(&mut self, start: impl Future<Output = Function>) {
         let started = Instant::now();
         let function = start.await;
@@ -33,7 +33,7 @@ impl Start {
     }
 }
 
-/// The most memory that a process had, in KiB.
+/// Returns the peak memory of a process, in KiB.
 fn peak_kib(function: &Function) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", function.pid())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -50,7 +50,7 @@ async fn sooner_ready_and_smaller_than_the_reference() {
     let Some(python) = python else { return };
     let world = World::new().await;
     let (mut aggregator, mut provisioner, mut reference) = (Start::NONE, Start::NONE, Start::NONE);
-    // In turns, so that a busy moment of the machine is everybody's.
+    // Alternating, so that other load affects all of them alike.
     for _ in 0..STARTS {
         aggregator.measure(world.aggregator()).await;
         provisioner.measure(world.provisioner()).await;

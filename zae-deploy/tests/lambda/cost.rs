@@ -13,7 +13,7 @@ async fn a_thousand_records_cost_at_most_fifty_writes() {
     let now = SystemClock.now_ms() / 1_000;
     let mut bucket = Bucket::new("key-1", "gpt-4");
     bucket.last_refill = now * 1_000 - 1_000;
-    // Nearly empty, so that every batch finds it in need of a refill.
+    // Nearly empty, so that every batch triggers a refill.
     bucket.take(&[("rpm", 999), ("tpm", 99_000)]);
     let records: Vec<Value> = (0..1_000).map(|n| bucket.taking(&[("rpm", 1), ("tpm", 2)], n, now)).collect();
     world.store.put(&bucket.item()).await;

@@ -1,4 +1,4 @@
-//! The function ends, without a word, at every write that a batch makes, and the batch comes again.
+//! The function is killed at every write of a batch, and the batch is delivered again.
 
 use serde_json::Value;
 
@@ -11,7 +11,8 @@ use crate::support::{
 const BEFORE_ONE: i64 = NEW_YEAR + 3_599;
 const AFTER_ONE: i64 = NEW_YEAR + 3_600;
 
-/// Two entities, two hours, a bucket that is nearly empty, one whose shards were doubled, and two expired audit events.
+/// Two entities, two hours, a nearly empty bucket, one whose number of shards was doubled, and two expired audit
+/// events.
 fn batch() -> (Vec<Value>, Vec<Bucket>) {
     let mut drained = Bucket::new("key-1", "gpt-4");
     drained.take(&[("rpm", 995), ("tpm", 100)]);
@@ -29,7 +30,7 @@ fn batch() -> (Vec<Value>, Vec<Bucket>) {
     (records, vec![drained, sharded])
 }
 
-/// Everything that a batch leaves behind.
+/// Checks everything that a batch writes.
 async fn check(world: &World, context: &str) {
     let five = |rpm, tpm, events| -> Vec<(&str, i64)> { vec![("rpm", rpm), ("tpm", tpm), ("total_events", events)] };
     let expected = counted(&[
@@ -42,7 +43,7 @@ async fn check(world: &World, context: &str) {
     assert_eq!(world.usage().await, expected, "{context}");
     let number = |item: &Value, name: &str| item[name]["N"].as_str().unwrap().parse::<i64>().unwrap();
     let drained = world.store.get("aB3x_9QwZ1k/BUCKET#key-1#gpt-4#0").await.unwrap();
-    // Nobody uses it: whoever refilled it, and how often, it is full, and its account is what was taken.
+    // It is not used: however often and by whom it was refilled, it is full, and its account equals the consumption.
     assert_eq!((number(&drained, "b_rpm_tk"), number(&drained, "b_rpm_tc")), (1_000_000, 1_000_000), "{context}");
     let second = world.store.get("aB3x_9QwZ1k/BUCKET#key-2#gpt-4#1").await.expect(context);
     assert_eq!((number(&second, "shard_count"), number(&second, "b_rpm_tc")), (2, 0), "{context}");

@@ -1,4 +1,4 @@
-//! Records that cannot be read, and a store or archive that does not take what is written.
+//! Unreadable records, and a store or archive that rejects writes.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn every_way_of_being_unreadable_is_named() {
         let answer = aggregator.invoke(&event(std::slice::from_ref(&record))).await;
         assert_eq!(failures(&answer), [sequence(7)], "{record}");
     }
-    // Without a place in the stream nobody could be told which one it was; the log says that there was one.
+    // Without a sequence number it cannot be reported; the log mentions it.
     let answer = aggregator.invoke(&event(&[json!({}), json!("text")])).await;
     assert_eq!((failures(&answer), answer["body"]["errors"].as_array().unwrap().len()), (vec![], 2));
     assert!(world.usage().await.is_empty());

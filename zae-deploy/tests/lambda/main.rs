@@ -1,6 +1,5 @@
-//! The Lambda functions as they run: the real binaries, polling a runtime API that is a socket here, writing to a
-//! DynamoDB and an S3 on other sockets. (The DynamoDB is the embedded one over HTTP; the S3 knows how to keep an
-//! object.)
+//! The Lambda functions as deployed: the real binaries, polling a fake runtime API, writing to a DynamoDB and an S3 on
+//! other sockets. (The DynamoDB is the embedded one over HTTP; the S3 only stores objects.)
 //!
 //! `ZAE_LAMBDA_BINARIES` names a folder whose binaries are tested instead, for example that of a `--profile dist`
 //! build.

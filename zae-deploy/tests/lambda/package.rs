@@ -19,7 +19,7 @@ fn the_same_binary_gives_the_same_bytes_or_the_reason_why_it_would_not_start() {
     let binary = fs::read(BINARY).unwrap();
     let package = match build(&binary, HERE) {
         Ok(package) => package,
-        // Built here against a newer C library than Lambda's: found out before it is deployed.
+        // Built here against a newer C library than Lambda's, which is detected before deployment.
         Err(PackageError::Glibc { needed }) => {
             assert!(needed > zae_deploy::package::GLIBC_ON_LAMBDA);
             return;

@@ -1,5 +1,5 @@
-//! Packages on a function that the template created with inline code: Lambda's runtime client for Python, as the
-//! managed runtime has it, imports `index`, and the program takes over.
+//! Packages on a function that the template created with inline code: Lambda's runtime client for Python imports
+//! `index`, as in the managed runtime, and the program takes over.
 
 use std::{fs, path::Path, sync::LazyLock, time::Duration};
 
@@ -27,7 +27,7 @@ async fn runtime_client() -> Option<std::path::PathBuf> {
     found.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Unpacks a package as Lambda does; its program is `program`, which need not run there.
+/// Unpacks a package as Lambda does, with `program` as its program, which need not be runnable here.
 fn unpack(folder: &Path, program: &[u8]) {
     let mut header = vec![0_u8; 64];
     header[..6].copy_from_slice(b"\x7fELF\x02\x01");

@@ -1,5 +1,5 @@
-//! The same stream given to the aggregator of the published Python package and to ours: the same usage where the
-//! package is right, and what differs where it is not.
+//! The same stream for the published Python package's aggregator and for ours: the same usage if the package is right,
+//! and the known differences otherwise.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::support::{
 /// 14:00 on the first day of 2026, away from midnight.
 const AFTERNOON: i64 = NEW_YEAR + 14 * 3_600;
 
-/// A table each, with each aggregator on it; `None` where there is no Python package.
+/// Creates a table with each aggregator; `None` without the Python package.
 async fn both() -> Option<[(World, Function); 2]> {
     let python = tokio::task::spawn_blocking(venv::interpreter).await;
     let python = python.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
@@ -25,7 +25,7 @@ async fn both() -> Option<[(World, Function); 2]> {
     Some([(ours, aggregator), (theirs, reference)])
 }
 
-/// Buckets last refilled in the hour in which everything happens.
+/// Creates a bucket that was last refilled in the hour of the test.
 fn bucket(entity: &'static str) -> Bucket {
     Bucket { last_refill: AFTERNOON * 1_000, ..Bucket::new(entity, "gpt-4") }
 }
@@ -61,7 +61,7 @@ async fn what_the_reference_counts_otherwise() {
     let mut early = bucket("early");
     early.take(&[("rpm", 5)]);
     let records = [early.created(1, AFTERNOON), early.taking(&[("rpm", 3)], 2, AFTERNOON + 3_600)];
-    // Twice, as Lambda does when an answer is lost.
+    // Twice, as Lambda does if a response is lost.
     for _ in 0..2 {
         aggregator.invoke(&event(&records)).await;
         reference.invoke(&event(&records)).await;
@@ -95,6 +95,6 @@ async fn at_midnight_the_reference_counts_hour_and_day_in_one() {
     let totals = async |world: &World| world.usage().await.into_values().map(|c| c["rpm"]).collect::<Vec<_>>();
     assert_eq!(totals(&ours).await, [7, 7]);
     assert_eq!(totals(&theirs).await, [14]);
-    // Both are read by our repository.
+    // Our repository reads both.
     assert_eq!(ours.usage().await.len(), 2);
 }

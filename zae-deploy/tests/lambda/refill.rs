@@ -9,7 +9,8 @@ fn number(item: &Value, name: &str) -> i64 {
     item[name]["N"].as_str().unwrap().parse().unwrap()
 }
 
-/// A bucket that was last refilled `ago` ms before now, in the table and in a record that takes `amounts`.
+/// Runs a batch on a bucket that was last refilled `ago` ms before now, in the table and in a record that takes
+/// `amounts`.
 async fn after(world: &World, mut bucket: Bucket, ago: i64, amounts: &[(&str, i64)]) -> (Value, i64, Value) {
     let now = SystemClock.now_ms();
     bucket.last_refill = now - ago;
@@ -58,7 +59,7 @@ async fn a_refill_is_computed_from_the_bucket_as_it_is_now() {
     bucket.last_refill = now - 30_000;
     bucket.take(&[("rpm", 990)]);
     let record = bucket.taking(&[("rpm", 10)], 1, now / 1_000);
-    // Since the record somebody refilled it, and others took from it.
+    // Since the record, it was refilled and used.
     bucket.last_refill = now - 1_000;
     bucket.limits[0].1 = 4_000;
     world.store.put(&bucket.item()).await;
@@ -75,7 +76,7 @@ async fn a_shard_is_credited_its_share_and_the_first_says_how_large_that_is() {
     let world = World::new().await;
     let first = Bucket { shards: 4, ..Bucket::new("key-1", "gpt-4") };
     world.store.put(&first.item()).await;
-    // It has not heard yet that there are four.
+    // It has not learned yet that there are four.
     let mut second = Bucket { shard: 1, shards: 2, ..Bucket::new("key-1", "gpt-4") };
     second.limits[0].1 = 5_000;
     second.limits[1].1 = 1_000;

@@ -1,4 +1,4 @@
-//! A client raised the number of a bucket's shards; the others are told.
+//! A client raised a bucket's number of shards, which is propagated to the others.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn number(item: &Value, name: &str) -> i64 {
 async fn existing_shards_learn_it_and_missing_ones_are_created_with_what_is_to_spare() {
     let world = World::new().await;
     let mut before = Bucket { shards: 2, ..Bucket::new("key-1", "gpt-4") };
-    // Half of it is this shard's share; of 1000 rpm it holds 400, of which 150 are beyond a quarter.
+    // Half of it is this shard's share; of 1000 rpm it holds 400, of which 150 are more than a quarter.
     before.limits[0].1 = 400_000;
     before.limits[1].1 = 0;
     let known = Bucket { shard: 1, shards: 2, ..Bucket::new("key-1", "gpt-4") };
@@ -27,7 +27,7 @@ async fn existing_shards_learn_it_and_missing_ones_are_created_with_what_is_to_s
     };
     world.store.put(&raised.item()).await;
     let aggregator = world.aggregator().await;
-    // A change of nothing but the number, alone in its batch.
+    // A change of the number only, alone in its batch.
     for _ in 0..2 {
         let answer = aggregator.invoke(&event(&[raised.changed(&before, 1, NEW_YEAR)])).await;
         assert_eq!(failures(&answer), Vec::<&str>::new());

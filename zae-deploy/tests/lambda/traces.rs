@@ -1,4 +1,4 @@
-//! Data that reaches an X-Ray daemon: a socket on the loopback interface here.
+//! Data sent to an X-Ray daemon, which is a socket on loopback here.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use crate::support::{
     records::{Bucket, NEW_YEAR},
 };
 
-/// A daemon that only listens.
+/// A daemon that only receives.
 struct Daemon {
     socket: UdpSocket,
     address: String,
@@ -24,11 +24,11 @@ impl Daemon {
         Self { socket, address }
     }
 
-    /// Returns the documents that arrived so far, without the header that the daemon's protocol puts before each.
+    /// Returns the documents received so far, without the header of the daemon's protocol.
     async fn received(&self) -> Vec<Value> {
         let mut documents = Vec::new();
         let mut buffer = [0; 65_536];
-        // Sent before the function answered, on an interface that keeps nothing back.
+        // Sent before the function answered, on an interface without delay.
         while let Some(read) = self.wait(&mut buffer).await {
             let text = std::str::from_utf8(&buffer[..read]).unwrap();
             let (header, document) = text.split_once('\n').unwrap();
@@ -49,7 +49,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// A document with what differs from call to call checked and taken out.
+/// Checks and removes the parts of a document that differ between calls.
 fn constant(document: &Value, from: f64, ids: &mut Vec<String>) -> Value {
     let mut document = document.clone();
     let fields = document.as_object_mut().unwrap();
@@ -85,7 +85,7 @@ async fn each_call_is_a_subsegment_of_its_invocation() {
     let documents: Vec<Value> = documents.iter().map(|document| constant(document, from, &mut ids)).collect();
     assert_eq!(documents, [subsegment("UpdateItem")], "a snapshot is one write");
 
-    // The trace says how a call failed: throttled as often as the SDK tries, and done when it is called again.
+    // The trace contains the failure of a call: throttled on every attempt of the SDK, and successful on the next call.
     world.store.throttle(5);
     let second = event(&[bucket.taking(&[("rpm", 1)], 2, NEW_YEAR)]);
     aggregator.invoke_traced(&second, Some(SAMPLED)).await;
@@ -115,7 +115,7 @@ async fn what_is_not_sampled_is_not_sent() {
         assert_eq!(daemon.received().await, Vec::<Value>::new());
     }
     assert_eq!(world.usage().await["key-1 gpt-4 hourly 2026-01-01T00:00:00Z"]["rpm"], 3);
-    // The same function does send once it is asked to.
+    // The same function sends once tracing is on.
     aggregator.invoke_traced(&event(&[bucket.taking(&[("rpm", 1)], 4, NEW_YEAR)]), Some(SAMPLED)).await;
     assert_eq!(daemon.received().await.len(), 1);
 }

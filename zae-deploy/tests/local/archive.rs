@@ -1,4 +1,4 @@
-//! Audit events that expire on a laptop.
+//! Audit events that expire in a local stack.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use crate::{Stack, patient};
 
-/// The files below `folder`.
+/// Returns the files below `folder`.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// The events in the objects below `folder`.
+/// Returns the events in the objects below `folder`.
 fn events(folder: &Path) -> Vec<Value> {
     let objects = files(folder).into_iter().filter(|file| file.extension().is_some_and(|end| end == "gz"));
     let texts = objects.map(|file| std::io::read_to_string(GzDecoder::new(fs::File::open(file).unwrap())).unwrap());
@@ -27,7 +27,7 @@ fn events(folder: &Path) -> Vec<Value> {
 }
 
 impl Stack {
-    /// The keys of audit events about `target`.
+    /// Returns the keys of audit events about `target`.
     async fn audit_keys(&self, target: &str) -> Vec<[(String, AttributeValue); 2]> {
         let scanned = self.client().scan().table_name("limiter").send().await.unwrap();
         let about = |pk: &str| pk.contains("/AUDIT#") && pk.ends_with(target);
@@ -44,14 +44,14 @@ async fn expired_events_go_to_a_folder_once() {
     stack.ok(&["resource", "set-defaults", "gone", "-l", "rpm:7", "--principal", "mallory"]);
     stack.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:7", "--principal", "ada"]);
     let client = stack.client();
-    // Somebody removes one; that is no expiry.
+    // An explicit removal is not an expiry.
     for key in stack.audit_keys("gone").await {
         client.delete_item().table_name("limiter").set_key(Some(key.into())).send().await.unwrap();
     }
     let keys = stack.audit_keys("gpt-4").await;
     assert_eq!(keys.len(), 1);
     for key in keys {
-        // A minute ago, which is ninety days after it was made as far as the table knows.
+        // A minute ago, which the table takes for ninety days after its creation.
         let past = jiff::Timestamp::now().as_second() - 60;
         let request = client.update_item().table_name("limiter").set_key(Some(key.into()));
         let request = request.update_expression("SET #t = :t").expression_attribute_names("#t", "ttl");
@@ -71,7 +71,7 @@ async fn expired_events_go_to_a_folder_once() {
     assert_eq!((&archived[0]["action"], &archived[0]["resource"]), (&"limits_set".into(), &"gpt-4".into()));
     assert!(stack.ok(&["audit", "list", "-e", "$RESOURCE:gpt-4"]).contains("No audit events"));
 
-    // A later run goes on where this one ended, here with the archive where it is unless one says otherwise.
+    // A later run continues where this one ended, with the archive in its default location.
     stack.ok(&["local", "down"]);
     let folder = std::mem::replace(&mut { stack }.folder, tempfile::tempdir().unwrap());
     let default = folder.path().join("local").join("limiter").join("archive");

@@ -1,4 +1,4 @@
-//! CloudFormation on a local stack: what it answers to calls that tools make.
+//! CloudFormation on a local stack: its responses to calls that tools make.
 
 use aws_sdk_cloudformation::{
     Client, Config,
@@ -100,14 +100,14 @@ async fn change_sets_say_what_changes_and_nothing_is_said_to_be_nothing() {
     let none = none.capabilities(Capability::CapabilityIam).send().await.unwrap_err();
     assert_eq!(none.message(), Some("No updates are to be performed."));
 
-    // A resource with a name of its own cannot be replaced beside itself.
+    // A named resource cannot be replaced while it exists.
     let renamed = SMALL.replace("RetentionInDays", "Other").replace("AWS::Logs::LogGroup", "AWS::SQS::Queue");
     client.update_stack().stack_name("app").template_body(renamed).send().await.unwrap();
     let after = client.describe_stacks().stack_name("app").send().await.unwrap();
     assert_eq!(after.stacks()[0].stack_status().unwrap().as_str(), "UPDATE_COMPLETE");
 }
 
-/// `aws cloudformation deploy` asks which parameters a stack has that it updates.
+/// `aws cloudformation deploy` queries the parameters of a stack before it updates it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn templates_are_summed_up_and_validated_before_they_are_used() {
     let (stack, _) = Stack::up(&[]);

@@ -1,4 +1,4 @@
-//! The commands on stacks, this tool's and the Python package's, on a local stack.
+//! The stack commands of this tool and of the Python package, on a local stack.
 
 use std::process::Command;
 
@@ -87,7 +87,7 @@ async fn a_second_stack_has_a_table_and_functions_of_its_own() {
     let usage = [&["usage", "summary", "-e", "key-1"][..], &named].concat();
     stack.until(&usage, |usage| usage["totals"]["rpm"]["total"] == 3).await;
 
-    // State of stacks lies with their data.
+    // The state of stacks is stored beside their data.
     stack.ok(&["local", "down"]);
     let folder = std::mem::replace(&mut { stack }.folder, tempfile::tempdir().unwrap());
     let (stack, _) = Stack::up_in(folder, &["--keep"]);
@@ -109,7 +109,7 @@ async fn the_python_packages_commands_work_here() {
     };
     let place = ["--region", "us-east-1"];
     let theirs = [&["--name", "theirs"][..], &place].concat();
-    // The wait for an event source of the real Lambda takes a minute, so without it.
+    // Without it, because waiting for a real Lambda's event source takes a minute.
     let deployed = python(&[&["deploy", "--no-aggregator", "--no-alarms"][..], &theirs].concat());
     assert!(deployed.contains("✓ Stack create complete"), "{deployed}");
     let status = python(&[&["status"][..], &theirs].concat());

@@ -1,4 +1,4 @@
-//! `zae-deploy local …`: the whole stack on this machine, used as its users do.
+//! `zae-deploy local …`: a whole stack on this machine, used as its users do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,12 +63,12 @@ impl Stack {
         (Self { folder, environment }, up)
     }
 
-    /// Runs a command in a shell that `local env` has set up.
+    /// Runs a command in the environment that `local env` prints.
     fn run(&self, words: &[&str]) -> Ran {
         run(command(self.folder.path(), words).envs(&self.environment))
     }
 
-    /// The same, for one that must work.
+    /// Runs a command that must succeed.
     fn ok(&self, words: &[&str]) -> String {
         let ran = self.run(words);
         assert_eq!(ran.code, 0, "{words:?}: {ran:?}");
@@ -102,7 +102,7 @@ impl Stack {
         Repository::builder().client(client).stack("limiter").config_cache_ttl(Duration::ZERO).build().await.unwrap()
     }
 
-    /// Returns the output of `words` as JSON, once `is_there` finds what it looks for in it.
+    /// Returns the output of `words` as JSON, once `is_there` accepts it.
     async fn until(&self, words: &[&str], is_there: impl Fn(&Value) -> bool) -> Value {
         let started = Instant::now();
         loop {
@@ -116,7 +116,7 @@ impl Stack {
     }
 }
 
-/// A limiter that waits for a machine that does a lot besides.
+/// Creates a limiter that tolerates a busy machine.
 fn patient(repository: Repository) -> RateLimiter {
     RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build()
 }
@@ -135,7 +135,7 @@ resources:
       rpm: { capacity: 5 }
 ";
 
-/// Traffic, usage, limits as code and the audit trail, on one command.
+/// Tests traffic, usage, limits as code and the audit trail after a single command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn end_to_end() {
     let (stack, up) = Stack::up(&[]);
@@ -148,7 +148,7 @@ async fn end_to_end() {
         let lease = limiter.acquire("key-1", "gpt-4", Cost::of("rpm", 1).and("tpm", 50)).await.unwrap();
         lease.commit().await.unwrap();
     }
-    // Usage appears without anybody doing anything for it.
+    // Usage appears without further action.
     let usage = ["usage", "summary", "-e", "key-1", "--window", "daily"];
     stack
         .until(&usage, |usage| usage["totals"]["rpm"]["total"] == 20 && usage["totals"]["tpm"]["total"] == 1_000)
@@ -156,7 +156,7 @@ async fn end_to_end() {
     let plot = stack.ok(&["usage", "list", "-e", "key-1", "-r", "gpt-4", "--window", "hourly", "--plot"]);
     assert!(plot.contains("Usage Plot: gpt-4") && plot.contains("RPM"), "{plot}");
 
-    // Applied limits hold for the next request.
+    // Applied limits apply to the next request.
     let file = stack.folder.path().join("limits.yaml");
     std::fs::write(&file, MANIFEST).unwrap();
     let file = file.to_str().unwrap();
@@ -165,7 +165,7 @@ async fn end_to_end() {
     assert!(matches!(refused, zae_limiter::AcquireError::NeverFits(_)), "{refused}");
     assert!(limiter.acquire("key-2", "gpt-4", Cost::of("rpm", 5)).await.is_ok());
 
-    // A change by hand is found, with its author.
+    // A manual change is found, with its author.
     stack.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:7", "--principal", "mallory@example.com"]);
     let diff = stack.run(&["limits", "diff", "-f", file, "--detailed-exitcode"]);
     assert_eq!(diff.code, 2);
@@ -180,7 +180,7 @@ async fn end_to_end() {
     assert!(log.contains("batch aggregated"), "{log}");
 }
 
-/// The output, to the letter, but for what differs from run to run.
+/// Compares the output with snapshots, except for parts that differ between runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_it_shows() {
     let (stack, up) = Stack::up(&[]);
@@ -248,7 +248,7 @@ async fn several_run_beside_each_other_and_are_told_apart() {
     assert_eq!(at(&["down", "--name", "other"]).stdout, "Local stack stopped.\n");
     assert!(at(&["env"]).stdout.contains("export ZAEL_STACK=limiter\n"), "one that runs needs no name");
     at(&["down"]);
-    // Settings of nothing would send every later command to nowhere.
+    // Empty settings would break every later command.
     for words in [&["env"][..], &["env", "--port", "4566"]] {
         let none = at(words);
         assert_eq!((none.code, none.stdout.as_str()), (1, ""), "{none:?}");
@@ -277,7 +277,7 @@ async fn a_taken_port_is_an_error_that_says_so() {
     assert!(up.stderr.contains(&format!("port {port} cannot be used")), "{}", up.stderr);
 }
 
-/// The published Python package on the same endpoint: it acquires, and its consumption is aggregated, too.
+/// Uses the published Python package on the same endpoint: it acquires, and its consumption is aggregated, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_python_package_can_use_it() {
     let python = tokio::task::spawn_blocking(venv::interpreter).await;

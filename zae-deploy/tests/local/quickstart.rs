@@ -1,4 +1,4 @@
-//! The quickstart's server on a local stack, and what the command line shows and changes of it meanwhile.
+//! The quickstart's server on a local stack, inspected and changed by the command line.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,14 +10,14 @@ use std::{
 
 use crate::Stack;
 
-/// The server, ended with this value.
+/// The server, stopped with this value.
 struct Server {
     process: Child,
     address: String,
 }
 
 impl Server {
-    /// Starts it, where the workspace's programs were built.
+    /// Starts it, if the workspace's programs were built.
     fn start(stack: &Stack) -> Option<Self> {
         let program = Path::new(env!("CARGO_BIN_EXE_zae-deploy")).with_file_name("quickstart");
         if !program.exists() {
@@ -34,12 +34,12 @@ impl Server {
                 break rest.split('/').next().unwrap().to_owned();
             }
         };
-        // Whoever prints into a pipe that nobody reads stops.
+        // A process that prints into an unread pipe blocks.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self { process, address })
     }
 
-    /// The status, and the headers in lower case.
+    /// Returns the status, and the headers in lower case.
     fn get(&self) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let request = format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
@@ -50,7 +50,7 @@ impl Server {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase())
     }
 
-    /// Asks until the headers have `text` in them. Who was just refused is refused from memory for a second.
+    /// Repeats the request until the headers contain `text`. A refusal is repeated from memory for a second.
     fn until(&self, text: &str) {
         let started = Instant::now();
         loop {
@@ -93,7 +93,7 @@ async fn its_traffic_is_seen_and_its_limits_are_changed() {
     let plot = stack.ok(&["usage", "list", "-e", "ip:127.0.0.1", "-r", "quickstart", "--plot"]);
     assert!(plot.contains("Usage Plot: quickstart") && plot.contains("RPM"), "{plot}");
 
-    // Requests have the new limit, although the server keeps what it read of the configuration for a minute.
+    // Requests have the new limit, although the server caches the configuration for a minute.
     let file = stack.folder.path().join("limits.yaml");
     std::fs::write(&file, MANIFEST).unwrap();
     let file = file.to_str().unwrap();

@@ -18,7 +18,7 @@ use zae_limiter::{Cost, Repository};
 
 use crate::{Stack, patient};
 
-/// Keeps which operations a client calls.
+/// Records the operations that a client calls.
 #[derive(Clone, Debug, Default)]
 struct Requests(Arc<Mutex<Vec<String>>>);
 
@@ -40,7 +40,7 @@ impl Intercept for Requests {
 }
 
 /// A bucket is emptied much faster than it fills, until the aggregator finds that it would not last and credits it;
-/// then it is used on.
+/// then it is used further.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_bucket_costs_one_round_trip_an_acquire() {
     const DRAIN: u64 = 300;
@@ -54,7 +54,7 @@ async fn a_busy_bucket_costs_one_round_trip_an_acquire() {
         let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tokens", tokens)).await.expect("there is enough");
         lease.commit().await.unwrap();
     };
-    // Leaves out the reads of the configuration and the creation of the bucket.
+    // Excludes the reads of the configuration and the creation of the bucket.
     acquire(1).await;
     requests.0.lock().unwrap().clear();
 
@@ -76,7 +76,7 @@ async fn a_busy_bucket_costs_one_round_trip_an_acquire() {
     let sent = std::mem::take(&mut *requests.0.lock().unwrap());
     println!("{} acquires: {} calls, while the aggregator refilled {refills} times", DRAIN + AFTER, sent.len());
     assert!(sent.iter().all(|operation| operation == "UpdateItem"), "{sent:?}");
-    // A refill between two acquires costs the second nothing, unless it was about to credit the same time.
+    // A refill between two acquires does not cost the second anything, unless it was about to credit the same time.
     let calls = DRAIN + AFTER..=DRAIN + AFTER + refills;
     assert!(calls.contains(&(sent.len() as u64)), "{} calls", sent.len());
 }

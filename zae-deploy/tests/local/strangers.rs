@@ -57,7 +57,7 @@ async fn web_pages_are_refused_and_may_read_nothing() {
     assert!(stack.ok(&["local", "status"]).contains("running"));
 }
 
-/// Only whoever can read the stack's own file may stop it.
+/// Only a process that can read the stack's own file may stop it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_cannot_stop_it() {
     let (stack, _) = Stack::up(&[]);
@@ -95,7 +95,7 @@ async fn its_files_are_the_users_alone() {
     assert!(folder.join("running.json").exists() && folder.join("data.sqlite").exists());
 }
 
-/// The database's own server answers web pages, so nothing but the front may listen.
+/// The database's own server answers web pages, so only the front may listen.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_listens_on_one_port_of_this_machine() {

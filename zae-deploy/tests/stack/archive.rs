@@ -1,4 +1,4 @@
-//! The aggregator's binary archives into an S3 that is not ours.
+//! The aggregator's binary archives into a foreign S3.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -10,7 +10,7 @@ use super::moto::Moto;
 
 const EVENT: &str = "01KDW0N0000000000000000000";
 
-/// An audit event that expired, as the stream has it.
+/// Creates the stream record of an expired audit event.
 fn expired() -> Value {
     json!({
         "eventName": "REMOVE",

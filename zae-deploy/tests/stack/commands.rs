@@ -1,4 +1,4 @@
-//! The `aws` commands that are printed and documented: each is one that there is, with options that it has.
+//! The printed and documented `aws` commands exist, with the options used.
 
 use std::{fs, path::Path};
 
@@ -7,10 +7,10 @@ use super::{
     venv,
 };
 
-/// Commands of the tool's own, behind which there is no call.
+/// Commands of the AWS CLI itself that call no API.
 const CUSTOM: [&str; 3] = ["configure", "sso login", "cloudformation deploy"];
 
-/// The texts of this crate that a user reads: its guide, and what its sources print.
+/// Collects the texts of this crate for users: its guide, and the output in its sources.
 fn texts(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -22,9 +22,9 @@ fn texts(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// `aws` commands in a text: service, operation, options.
+/// Extracts the `aws` commands in a text: service, operation, options.
 fn commands(text: &str) -> Vec<Vec<String>> {
-    // A line that ends with a backslash goes on, in Rust and in a shell.
+    // A line that ends with a backslash continues, in Rust and in a shell.
     let text = text.replace("\\\n", " ");
     let mut found = Vec::new();
     for line in text.lines() {

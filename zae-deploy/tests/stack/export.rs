@@ -1,10 +1,10 @@
-//! Files for those who deploy by other means.
+//! Exported files for deployments by other tools.
 
 use std::{fs, process::Command};
 
 use super::run::{self, Ran};
 
-/// `zae-deploy` in `folder`, offline.
+/// Runs `zae-deploy` in `folder`, offline.
 fn offline(folder: &std::path::Path, args: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zae-deploy"));
     command.args(args).current_dir(folder).env_clear().env("ZAEL_LAMBDA_DIR", run::lambda_dir());
@@ -33,13 +33,13 @@ fn output_is_the_format_or_the_file_and_stands_anywhere() {
     assert!(folder.path().join("json").exists());
     let written = at(&["--output", "json", "cfn-template", "--file", "stack.yaml"]).ok();
     assert_eq!(written.json(), serde_json::json!({ "file": "stack.yaml" }));
-    // The guide's own words.
+    // The guide's own commands.
     assert!(at(&["lambda-export", "--output", "lambda.zip"]).ok().stdout.contains("to: lambda.zip ("));
     let exported = at(&["--output", "json", "lambda-export", "--file", "other.zip"]).ok().json();
     assert_eq!((&exported["file"], &exported["runtimes"][0]["handler"]), (&"other.zip".into(), &"bootstrap".into()));
     let info = at(&["lambda-export", "--info", "--output", "json"]).ok().json();
     assert_eq!((&info["file"], &info["sha256"]), (&serde_json::Value::Null, &exported["sha256"]));
-    // Elsewhere a file is a wrong command line, and a format may stand in front.
+    // Elsewhere a file name is an invalid option, and a format may come first.
     at(&["limits", "schema", "--output", "x.json"]).failed(2, &["[possible values: table, json, yaml]"]);
     at(&["--output", "json", "limits", "schema"]).ok();
 }
@@ -91,7 +91,7 @@ fn profiles_build_for_lambda_let_panics_be_answered_and_pack_quickly() {
         after.lines().take_while(|line| line.contains('=')).collect::<Vec<_>>()
     };
     assert_eq!(profile("release"), ["panic = \"unwind\""]);
-    // Crates that pack the functions, which takes minutes unoptimized.
+    // Crates that pack the functions, which takes minutes without optimisation.
     for package in ["miniz_oxide", "flate2", "zip", "simd-adler32"] {
         assert_eq!(profile(&format!("dev.package.{package}")), ["opt-level = 3"], "{package}");
     }

@@ -1,7 +1,7 @@
-//! A scripted CloudFormation, and as much of what a deployment asks besides.
+//! A scripted CloudFormation, and fakes of the other services of a deployment.
 //!
-//! It answers in the shapes of the API's documentation, and holds one stack whose next states, events and change set
-//! the test has written down. DynamoDB's requests go to an embedded store; S3 has every bucket and package already.
+//! It answers in the formats of the API's documentation, and holds one stack with scripted states, events and change
+//! set. DynamoDB's requests go to an embedded store; S3 already has every bucket and package.
 
 use std::{
     collections::VecDeque,
@@ -27,7 +27,7 @@ use super::{form, run};
 
 type Fields = Vec<(String, String)>;
 
-/// One step of CloudFormation's: the state it leads to, and the events it tells of.
+/// A step of CloudFormation: the resulting state, and its events.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     state: &'static str,
@@ -43,7 +43,7 @@ struct Event {
     reason: &'static str,
 }
 
-/// The stack is in `state` next time somebody asks, after these events: resource, type, status, reason.
+/// Creates the step to `state` at the next poll, after these events: resource, type, status, reason.
 pub(crate) fn step(state: &'static str, events: &[[&'static str; 4]]) -> Step {
     let events = events.iter().map(|[resource, kind, status, reason]| Event { id: 0, resource, kind, status, reason });
     Step { state, events: events.collect() }
@@ -100,7 +100,7 @@ struct Shared {
 }
 
 impl Fake {
-    /// A stack `prod` in `state`, or none. Its table is there if it ever will be.
+    /// Starts the fake with a stack `prod` in `state`, or none. Its table exists if it ever will.
     pub(crate) async fn start(state: Option<&'static str>, script: Script) -> Self {
         let store = EmbeddedStore::memory().unwrap();
         store.create_table(&StackName::new("prod").unwrap()).await.unwrap();
@@ -128,19 +128,19 @@ impl Fake {
         Self { endpoint, world, store, servers: vec![dynamo, server] }
     }
 
-    /// `zae-deploy` against it.
+    /// Runs `zae-deploy` against it.
     pub(crate) async fn zae_deploy(&self, args: &[&str]) -> run::Ran {
         run::zae_deploy(&self.endpoint, args).await
     }
 
-    /// The actions that were asked for, without those that only look.
+    /// Returns the requested actions, without reading ones.
     pub(crate) fn actions(&self) -> Vec<String> {
         let world = self.world.lock().unwrap();
         let acts = world.calls.iter().filter(|(action, _)| !action.starts_with("Describe"));
         acts.map(|(action, _)| action.clone()).collect()
     }
 
-    /// The fields of the first request for `action`.
+    /// Returns the fields of the first request for `action`.
     pub(crate) fn request(&self, action: &str) -> Fields {
         let world = self.world.lock().unwrap();
         world.calls.iter().find(|(name, _)| name == action).expect("it was asked").1.clone()
@@ -196,7 +196,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
 }
 
-/// S3's answer for a package that is what its name says.
+/// Returns S3's response for a package whose content matches its name.
 fn package(path: &str) -> Response {
     let hash = path.rsplit('/').next().and_then(|name| name.strip_suffix(".zip")).unwrap();
     let bytes: Vec<u8> =
@@ -206,7 +206,7 @@ fn package(path: &str) -> Response {
 }
 
 impl World {
-    /// Something was set going: the stack is in its first scripted state at once.
+    /// Starts an operation: the stack is immediately in its first scripted state.
     fn begin(&mut self) {
         self.advance();
     }
@@ -221,7 +221,7 @@ impl World {
         }
     }
 
-    /// Lambda's answer to the question for `{name}/configuration`.
+    /// Returns Lambda's response for `{name}/configuration`.
     fn configuration(&self, path: &str) -> Response {
         let name = path.strip_suffix("/configuration").expect("nothing else is asked");
         let Some((_, handler, bytes)) = self.script.functions.iter().find(|(known, ..)| *known == name) else {
@@ -310,7 +310,7 @@ fn result(action: &str, body: &str) -> Response {
     xml(200, format!("<{action}Response><{action}Result>{body}</{action}Result></{action}Response>"))
 }
 
-/// An error of the query protocol.
+/// Creates an error of the query protocol.
 pub(crate) fn error(code: &str, message: &str) -> Response {
     let status = if code == "AccessDenied" { 403 } else { 400 };
     let body = format!(

@@ -167,7 +167,7 @@ async fn a_failed_update_is_rolled_back_and_says_so() {
     assert!(ran.stdout.contains("The last update was rolled back"), "{}", ran.stdout);
 }
 
-/// A stack with functions, that nothing changes.
+/// Creates a stack with functions and without changes.
 fn with_functions(functions: Vec<(&'static str, &'static str, u64)>) -> Script {
     Script {
         no_changes: Some("No updates are to be performed."),
@@ -321,7 +321,7 @@ async fn what_is_protected_is_not_deleted() {
     assert_eq!(fake.actions(), Vec::<String>::new());
 }
 
-/// Makes the table again, with protection.
+/// Creates the table again, with protection.
 async fn protect_table(fake: &Fake) {
     let client = fake.store.client();
     client.delete_table().table_name("prod").send().await.unwrap();

@@ -1,12 +1,12 @@
 //! Requests of AWS's query protocol.
 
-/// The fields of a form, in their order.
+/// Decodes the fields of a form, in order.
 pub(crate) fn decode(body: &str) -> Vec<(String, String)> {
     let pairs = body.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (plain(k), plain(v))).collect()
 }
 
-/// The form of some fields.
+/// Encodes fields as a form.
 pub(crate) fn encode(fields: &[(String, String)]) -> String {
     let pairs: Vec<_> = fields.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
     pairs.join("&")
@@ -16,7 +16,7 @@ pub(crate) fn get<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a 
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The values of `Prefix.member.N.Key` and `Prefix.member.N.Value`, by the names that the two have.
+/// Returns the values of `Prefix.member.N.Key` and `Prefix.member.N.Value`, by the names of the two fields.
 pub(crate) fn members(fields: &[(String, String)], prefix: &str, key: &str, value: &str) -> Vec<(String, String)> {
     (1..)
         .map_while(|n| {

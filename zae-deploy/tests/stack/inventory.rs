@@ -9,7 +9,7 @@ use super::{
     resolve::{self, Parameters},
 };
 
-/// Properties that `moto` forgets, or has no call for, by type.
+/// Properties that `moto` does not keep, or has no call for, by type.
 const UNTOLD: [(&str, &[&str]); 8] = [
     ("AWS::DynamoDB::Table", &["TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"]),
     ("AWS::IAM::ManagedPolicy", &[]),
@@ -39,7 +39,7 @@ impl Inventory {
         Self { stack: stack.to_owned(), parameters, resources: told["resources"].as_object().unwrap().clone() }
     }
 
-    /// A template's value with its functions carried out.
+    /// Evaluates the functions in a template's value.
     fn evaluate(&self, value: &Value) -> Value {
         match value {
             Value::Object(object) if object.len() == 1 => {
@@ -97,7 +97,7 @@ impl Inventory {
     }
 }
 
-/// Removes differences that do not count: numbers as text, and the order of sets.
+/// Removes irrelevant differences: numbers as text, and the order of sets.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -113,7 +113,7 @@ fn plain(value: &Value) -> Value {
     }
 }
 
-/// Every property of every resource is what the template says, and one that cannot be told is on the list.
+/// Checks that every property of every resource equals the template's, or is on the list of unreadable ones.
 pub(crate) async fn is_as_the_template_says(moto: &Moto, stack: &str) {
     let mut inventory = Inventory::of(moto, stack).await;
     let template = resolve::template();

@@ -13,7 +13,7 @@ use super::{
     run::lambda_dir,
 };
 
-/// The resources that `moto` has of a stack, by their names in the template.
+/// Returns the resources of a stack in `moto`, by their names in the template.
 async fn resources(moto: &Moto, stack: &str) -> BTreeSet<String> {
     let program = format!(
         "import boto3, os, json; c = boto3.client('cloudformation', endpoint_url=os.environ['ENDPOINT']); \
@@ -23,7 +23,7 @@ async fn resources(moto: &Moto, stack: &str) -> BTreeSet<String> {
     serde_json::from_str(&moto.python(&program).await).unwrap()
 }
 
-/// The resources that the template has for these parameters, without those that `moto` cannot make.
+/// Returns the resources of the template for these parameters, without those that `moto` cannot create.
 fn expected(given: &[(&str, &str)]) -> BTreeSet<String> {
     let given: Parameters = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let resolved = resolve::resolve(&resolve::template(), &given);
@@ -93,7 +93,7 @@ async fn a_stack_is_deployed_shown_listed_and_deleted() {
     moto.zae_deploy(&["status", "--name", "prod"]).await.failed(1, &["not available"]);
 }
 
-/// The code that runs in the stack is the packed code, from a bucket of this account and region.
+/// Checks that the stack runs the packed code, from a bucket of this account and region.
 async fn functions_have_their_code(moto: &Moto) {
     let program = "\
 import boto3, os, json
@@ -122,7 +122,7 @@ print(json.dumps([out, keys]))
     assert_eq!(keys, [format!("aggregator/{aggregator}.zip"), format!("provisioner/{provisioner}.zip")]);
 }
 
-/// The guide's way without this tool's `deploy`: the template by itself, and its two commands for the code.
+/// Follows the guide without this tool's `deploy`: the template by itself, and its two commands for the code.
 #[tokio::test]
 async fn a_stack_from_the_exported_template_is_found_filled_and_opened() {
     let Some(moto) = Moto::start().await else { return };
@@ -136,7 +136,7 @@ async fn a_stack_from_the_exported_template_is_found_filled_and_opened() {
     let info = &listed["limiters"][0];
     assert_eq!((&info["user_name"], &info["schema_version"]), (&"prod".into(), &"0.10.0".into()));
     let status = moto.zae_deploy(&["status", "--name", "prod", "--output", "json"]).await.ok().json();
-    // moto gives the aggregator's environment back in another form than Lambda's, so its function cannot be read.
+    // moto returns the aggregator's environment in another form than Lambda's, so its function is unreadable.
     let lacks: Vec<&Value> = status["lacks"].as_array().unwrap().iter().map(|lack| &lack["what"]).collect();
     assert_eq!(
         lacks,
@@ -180,7 +180,7 @@ async fn a_package_in_the_bucket_is_believed_by_its_checksum() {
     let read =
         format!("{s3} print(hashlib.sha256(s3.get_object(Bucket=bucket, Key='{key}')['Body'].read()).hexdigest())");
     assert_eq!(moto.python(&read).await.trim(), package.sha256());
-    // Without a checksum there is nothing to believe.
+    // Without a checksum there is nothing to trust.
     let replace = format!("{s3} s3.put_object(Bucket=bucket, Key='{key}', Body=b'mine', ChecksumAlgorithm='CRC32')");
     moto.python(&replace).await;
     let ran = moto.zae_deploy(&["deploy", "--name", "third", "--no-alarms"]).await.ok();
@@ -225,7 +225,7 @@ for info in found:
     let listed = moto.python(list).await;
     assert_eq!(listed.trim(), "ours CREATE_COMPLETE 0.1.0 0.17.0 0.10.0 True");
 
-    // Its template has conditions in a form that only CloudFormation reads; what is found are its tags.
+    // Its template has conditions in a form that only CloudFormation reads; it is found by its tags.
     let theirs = "\
 import boto3, os
 from zae_limiter.infra.stack_manager import StackManager

@@ -1,7 +1,7 @@
-//! `moto` as a process, behind a proxy that resolves the conditions it does not know.
+//! `moto` as a process, behind a proxy that resolves conditions, which it does not support.
 //!
-//! The proxy also says of a deleted stack that it does not exist: asked for its outputs, `moto` would make the
-//! resources again.
+//! The proxy also reports deleted stacks as missing: when asked for their outputs, `moto` would create the resources
+//! again.
 
 use std::{
     collections::HashSet,
@@ -32,7 +32,7 @@ use super::{
     run, venv,
 };
 
-/// Resource types that `moto` has, but does not make from a template.
+/// Resource types that `moto` has, but does not create from a template.
 const LEFT_OUT: [&str; 1] = ["AWS::CloudWatch::Alarm"];
 
 /// A `moto` of its own, which ends with this value.
@@ -44,7 +44,7 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
-    /// Starts one, where Python and its packages can be had.
+    /// Starts one, if Python and its packages are available.
     pub(crate) async fn start() -> Option<Self> {
         let interpreter = venv::interpreter()?;
         let mut command = Command::new(&interpreter);
@@ -65,7 +65,7 @@ impl Moto {
             panic!("moto ended before it listened");
         });
         let port = port.await.expect("moto starts within two minutes");
-        // Whoever writes to a pipe that nobody reads stops.
+        // A process that writes to an unread pipe blocks.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -79,12 +79,12 @@ impl Moto {
         Some(Self { endpoint, interpreter, _server: server, _proxy: proxy })
     }
 
-    /// `zae-deploy` against it.
+    /// Runs `zae-deploy` against it.
     pub(crate) async fn zae_deploy(&self, args: &[&str]) -> run::Ran {
         run::zae_deploy(&self.endpoint, args).await
     }
 
-    /// A Python program against it; its standard output.
+    /// Runs a Python program against it; returns its standard output.
     pub(crate) async fn python(&self, program: &str) -> String {
         let mut command = Command::new(&self.interpreter);
         run::clean(&mut command).args(["-W", "ignore", "-c", program]).env("ENDPOINT", &self.endpoint);
@@ -101,7 +101,7 @@ struct Upstream {
 }
 
 impl Upstream {
-    /// Returns true if a request is about a stack that was deleted; notes deletions and creations on the way.
+    /// Returns true if a request is about a deleted stack; records deletions and creations.
     fn is_about_deleted(&self, body: &[u8]) -> bool {
         let fields = form::decode(std::str::from_utf8(body).unwrap_or_default());
         let Some(stack) = form::get(&fields, "StackName") else { return false };
@@ -131,7 +131,7 @@ async fn forward(State(upstream): State<Arc<Upstream>>, request: Request) -> Res
     answer.map(Body::new)
 }
 
-/// The body of a request, with the conditions of its template resolved if it has one.
+/// Returns the body of a request, with the conditions of its template resolved if it has one.
 fn resolved(body: Bytes) -> Bytes {
     let Some(text) = std::str::from_utf8(&body).ok().filter(|text| text.starts_with("Action=CreateStack")) else {
         return body;

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 pub(crate) type Parameters = BTreeMap<String, String>;
 
-/// The template as it is written.
+/// Returns the template as written.
 pub(crate) fn template() -> Value {
     serde_saphyr::from_str(zae_deploy::template::TEMPLATE).expect("the template is YAML")
 }
 
-/// All values of the template's parameters: those of `given`, and defaults.
+/// Returns all values of the template's parameters: those of `given`, and defaults.
 pub(crate) fn values(template: &Value, given: &Parameters) -> Parameters {
     let parameters = template["Parameters"].as_object().unwrap();
     for name in given.keys() {
@@ -54,7 +54,7 @@ fn holds(rule: &Value, conditions: &Map<String, Value>, values: &Parameters) -> 
     }
 }
 
-/// A value in a condition, where nothing but parameters can be known.
+/// Returns a value in a condition, where only parameters are known.
 fn text(value: &Value, values: &Parameters) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
@@ -79,7 +79,7 @@ fn single(value: &Value) -> (&str, &Value) {
     (name, argument)
 }
 
-/// The template for `given`, without conditions.
+/// Returns the template for `given`, without conditions.
 pub(crate) fn resolve(template: &Value, given: &Parameters) -> Value {
     let values = values(template, given);
     let conditions = conditions(template, &values);
@@ -98,7 +98,7 @@ pub(crate) fn resolve(template: &Value, given: &Parameters) -> Value {
     resolved
 }
 
-/// The value without `Fn::If`; `None` for `AWS::NoValue`.
+/// Resolves `Fn::If` in a value; `None` for `AWS::NoValue`.
 fn branch(value: &Value, conditions: &BTreeMap<String, bool>) -> Option<Value> {
     match value {
         Value::Object(object) if object.len() == 1 && object.contains_key("Fn::If") => {
@@ -117,7 +117,7 @@ fn branch(value: &Value, conditions: &BTreeMap<String, bool>) -> Option<Value> {
     }
 }
 
-/// The names that a value refers to, by `Ref`, `Fn::GetAtt`, `Fn::Sub` and `DependsOn`.
+/// Collects the names to which a value refers, by `Ref`, `Fn::GetAtt`, `Fn::Sub` and `DependsOn`.
 pub(crate) fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {

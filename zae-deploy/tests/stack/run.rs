@@ -23,7 +23,7 @@ impl Ran {
         }
     }
 
-    /// The JSON on stdout.
+    /// Returns the JSON on stdout.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -44,7 +44,7 @@ impl Ran {
     }
 }
 
-/// An environment in which nothing of the machine's own AWS set-up is used, least of all its credentials.
+/// Isolates a command from the machine's own AWS configuration, above all its credentials.
 pub(crate) fn clean(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
     for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "ZAEL_STACK", "ZAEL_NAMESPACE", "NO_COLOR"] {
         command.env_remove(name);
@@ -61,9 +61,9 @@ pub(crate) fn clean(command: &mut tokio::process::Command) -> &mut tokio::proces
         .stdin(Stdio::null())
 }
 
-/// A folder with two programs for x86-64 that do nothing: a header is all that packing looks at, and a few kilobytes
-/// that do not shrink tell their packages from placeholders. A real build's would be packed at every deployment, and
-/// need a C library that this machine may not have.
+/// Returns a folder with two dummy programs for x86-64: packing only inspects the header, and a few incompressible
+/// kilobytes distinguish their packages from placeholders. Real binaries would be packed at every deployment, and need
+/// a C library that this machine may not have.
 pub(crate) fn lambda_dir() -> &'static Path {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {

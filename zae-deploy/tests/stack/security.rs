@@ -1,4 +1,4 @@
-//! The template as `checkov` sees it, and what a customer-managed key encrypts.
+//! The template checked by `checkov`, and the resources that a customer-managed key encrypts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +12,14 @@ use super::{
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-/// Findings of checkov that the template leaves so, with resources; the guide has the reason for each.
+/// Findings of checkov that the template accepts, with resources; the guide has the reason for each.
 const ANSWERED: [(&str, &[&str]); 4] = [
     ("CKV_AWS_18", &["AuditArchiveBucket"]),
     ("CKV_AWS_115", &["AggregatorFunction", "ProvisionerFunction"]),
     ("CKV_AWS_116", &["AggregatorFunction", "ProvisionerFunction"]),
     ("CKV_AWS_117", &["AggregatorFunction", "ProvisionerFunction"]),
 ];
-/// Further findings as long as neither a key nor recovery is asked for.
+/// Further findings without a key and recovery.
 const UNASKED: [(&str, &[&str]); 2] = [("CKV_AWS_28", &["RateLimitsTable"]), ("CKV_AWS_119", &["RateLimitsTable"])];
 
 fn secured() -> Parameters {
@@ -59,7 +59,7 @@ async fn checkov_finds_nothing_that_is_not_answered() {
     let Some(found) = findings(zae_deploy::template::TEMPLATE).await else { return };
     assert_eq!(found, expected(ANSWERED.iter().chain(&UNASKED)));
     let mut resolved = resolve::resolve(&resolve::template(), &secured());
-    // checkov takes a parameter for its default.
+    // checkov uses a parameter's default.
     resolved["Parameters"]["KmsKeyArn"]["Default"] = KEY.into();
     let found = findings(&resolved.to_string()).await.unwrap();
     assert_eq!(found, expected(&ANSWERED));
@@ -95,7 +95,7 @@ fn a_key_encrypts_everything_that_is_kept_and_the_functions_may_use_it() {
         assert_eq!(of(&with, resource, &path), key, "{resource}");
         assert_eq!(of(&without, resource, &path), Value::Null, "{resource}");
     }
-    // Encrypted and versioned without being asked.
+    // Encrypted and versioned by default.
     assert_eq!(of(&without, "AggregatorDLQ", "/SqsManagedSseEnabled"), true);
     assert_eq!(of(&with, "AggregatorDLQ", "/SqsManagedSseEnabled"), Value::Null, "SQS takes one or the other");
     assert_eq!(of(&without, "AuditArchiveBucket", &format!("{encryption}/SSEAlgorithm")), "AES256");

@@ -1,4 +1,4 @@
-//! Stacks made and removed by a program.
+//! Stacks created and removed by a program.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::{Client, config::Credentials};
@@ -25,10 +25,10 @@ fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-/// The variable with the endpoint of the inner process's AWS.
+/// The variable with the inner process's AWS endpoint.
 const INSIDE: &str = "ZAE_TEST_SESSION_ENDPOINT";
 
-/// A session against `moto`, in a process whose environment has credentials: this test once more.
+/// Runs a session against `moto`, in a process whose environment has credentials: this test again.
 #[tokio::test]
 async fn a_session_makes_its_stack_and_removes_it() {
     if let Ok(endpoint) = std::env::var(INSIDE) {

@@ -1,4 +1,4 @@
-//! The output of the commands on stacks, to the letter.
+//! Compares the output of the stack commands with snapshots.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use zae_testkit::snapshot;
 
 const TABLE: &str = "AWS::DynamoDB::Table";
 const STACK: &str = "AWS::CloudFormation::Stack";
-/// Labels of what differs from run to run.
+/// Labels of values that differ between runs.
 const VARIES: [&str; 5] = ["Latency:", "\"latency_ms\":", "SHA-256:", "sha256:", "\"duration_seconds\":"];
 
 fn compare(name: &str, fake: &Fake, text: &str) {
@@ -27,7 +27,7 @@ async fn shows(fake: &Fake, name: &str, args: &[&str]) {
     compare(&format!("{name}.json"), fake, &json.stdout);
 }
 
-/// The same for a command that changes what it finds: each way has a world of its own.
+/// Does the same for a command with effects: each format has a fake of its own.
 async fn does(name: &str, args: &[&str], state: Option<&'static str>, script: Script) {
     let fake = Fake::start(state, script.clone()).await;
     compare(&format!("{name}.txt"), &fake, &fake.zae_deploy(args).await.ok().stdout);

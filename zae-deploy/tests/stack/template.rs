@@ -1,4 +1,4 @@
-//! The template by itself.
+//! Tests of the template alone.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn given(pairs: &[(&str, &str)]) -> Parameters {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The values of the parameters that conditions depend on.
+/// The values of parameters that conditions depend on.
 const CHOICES: [(&str, &[&str]); 12] = [
     ("EnableAggregator", &["true", "false"]),
     ("EnableAlarms", &["true", "false"]),
@@ -60,7 +60,7 @@ fn every_combination_of_conditions_is_consistent() {
     assert_eq!(combinations, 2_usize.pow(11) * 3);
 }
 
-/// Checks what must be true of any combination.
+/// Checks what must hold for any combination.
 fn consistent(resolved: &Value, given: &Parameters) {
     let on = |name: &str| given[name] == "true";
     let has = |name: &str| resolved["Resources"].get(name).is_some();
@@ -75,7 +75,7 @@ fn consistent(resolved: &Value, given: &Parameters) {
     assert_eq!(has("AcquireOnlyPolicy"), on("EnableIAM"), "{given:?}");
     assert_eq!(has("AggregatorDLQAlarm"), aggregator && on("EnableAlarms"), "{given:?}");
     assert_eq!(has("Dashboard"), on("EnableDashboard"), "{given:?}");
-    // CloudFormation refuses exports without a value.
+    // CloudFormation rejects exports without a value.
     for output in resolved["Outputs"].as_object().unwrap().values() {
         let empty = output["Value"]["Ref"].as_str().is_some_and(|name| given.get(name).is_some_and(String::is_empty));
         assert!(!empty, "{output} with {given:?}");
@@ -123,7 +123,7 @@ fn parameters_and_table_are_as_the_guide_has_them() {
     assert_eq!(default("SnapshotRetentionDays"), "90");
     assert_eq!(default("EnablePITR"), "false");
     assert_eq!(default("LogRetentionDays"), "14");
-    // The overrides of the guide's `aws cloudformation deploy`; unknown ones would be refused.
+    // The overrides of the guide's `aws cloudformation deploy`; unknown ones would be rejected.
     resolve::values(&template, &given(&[("SnapshotRetentionDays", "90"), ("EnablePITR", "true")]));
     let resolved = resolve::resolve(&template, &Parameters::new());
     let table = &resolved["Resources"]["RateLimitsTable"]["Properties"];

@@ -1,16 +1,16 @@
-//! `moto`, `cfn-lint` and the published package in a virtual environment of their own; `checkov` in another.
+//! `moto`, `cfn-lint` and the published package in a virtual environment; `checkov` in another.
 
 use std::{path::PathBuf, sync::LazyLock};
 
 use zae_testkit::venv as shared;
 
 const PACKAGES: [&str; 2] = ["moto[server]==5.2.*", "cfn-lint==1.58.*"];
-/// The release whose findings the guide answers.
+/// The release whose findings the guide discusses.
 const CHECKOV: &str = "3.3.30";
 /// Another list of packages needs another environment.
 const EDITION: &str = "1";
 
-/// The interpreter that has `checkov`, whose own requirements do not go together with the others'.
+/// Returns the interpreter with `checkov`, whose requirements conflict with the others'.
 pub(crate) fn checkov() -> Option<PathBuf> {
     static VENV: LazyLock<shared::Venv> = LazyLock::new(|| {
         shared::Venv::new(
@@ -23,7 +23,7 @@ pub(crate) fn checkov() -> Option<PathBuf> {
     VENV.interpreter()
 }
 
-/// The interpreter that has the packages, or `None` after a notice that says why there is none.
+/// Returns the interpreter with the packages, or `None` after a notice with the reason.
 pub(crate) fn interpreter() -> Option<PathBuf> {
     static VENV: LazyLock<shared::Venv> = LazyLock::new(|| {
         let mut packages = PACKAGES.map(str::to_owned).to_vec();

@@ -13,20 +13,20 @@ use aws_sdk_dynamodb::{
 };
 use serde_json::Value;
 
-/// One update, ready to be sent any number of times.
+/// An update that can be sent any number of times.
 #[derive(Clone, Debug)]
 pub(crate) struct Bare(UpdateItemFluentBuilder);
 
 impl Bare {
-    /// Through `client`, what `request` says in DynamoDB's JSON.
+    /// Creates the update in `request` (DynamoDB's JSON), to be sent through `client`.
     pub(crate) fn new(client: &Client, request: &Value) -> Self {
         Self(Parts::of(request).update(client))
     }
 
-    /// Makes a request of it and sends that; how long both took.
+    /// Builds and sends the request; returns the duration of both.
     ///
     /// # Panics
-    /// When it does not go through.
+    /// If it fails.
     pub(crate) async fn timed(&self) -> Duration {
         let start = Instant::now();
         self.0.clone().send().await.expect("an update that goes through");
@@ -34,7 +34,7 @@ impl Bare {
     }
 }
 
-/// The same update by hand: put together each time, as texts and numbers differ from call to call, and its answer read.
+/// The same update built each time, because texts and numbers differ between calls, with its response parsed.
 #[derive(Debug)]
 pub(crate) struct ByHand {
     client: Client,
@@ -46,10 +46,10 @@ impl ByHand {
         Self { client: client.clone(), parts: Parts::of(request) }
     }
 
-    /// Puts it together, sends it and reads the numbers of the item that comes back; how long all of that took.
+    /// Builds and sends the update and parses the numbers of the returned item; returns the total duration.
     ///
     /// # Panics
-    /// When it does not go through.
+    /// If it fails.
     pub(crate) async fn timed(&self) -> Duration {
         let start = Instant::now();
         let answer = self.parts.update(&self.client).send().await.expect("an update that goes through");

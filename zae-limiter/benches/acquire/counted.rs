@@ -11,7 +11,7 @@ use super::{
     table::{Bound, Row},
 };
 
-/// Time stands still while anybody works.
+/// Time does not advance during work.
 fn driven<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(work)

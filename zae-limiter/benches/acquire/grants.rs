@@ -12,12 +12,12 @@ use super::{
     threads,
 };
 
-/// Tokens a minute. A process's share of its burst lasts for seconds even when nothing else is done.
+/// Tokens a minute, so many that a process's share of the burst lasts for seconds.
 const ENDLESS: u64 = 1_000_000_000;
-/// Time for which the limiter sees the demand before anything is measured: it remembers a life or two, and fetches more
-/// often until it knows the demand.
+/// Time for which the limiter observes the demand before measurements: it adapts over one or two reserve lifetimes, and
+/// replenishes more often until then.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// A server's task would let others have a turn as often.
+/// Yields as often as a server's task would.
 const BETWEEN_TURNS: usize = 128;
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
@@ -72,15 +72,14 @@ async fn by_names(limiter: &RateLimiter) {
     drop(lease.commit());
 }
 
-/// Others have their turn.
+/// Yields to other tasks.
 async fn others(turn: usize) {
     if turn % BETWEEN_TURNS == BETWEEN_TURNS - 1 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Allocates room for `count` samples and writes to all of it: the kernel provides memory only when it is first written
-/// to.
+/// Allocates `count` samples and writes to all of them: the kernel only provides memory on the first write.
 fn samples(count: usize) -> Vec<f64> {
     let mut samples = vec![f64::NAN; count];
     samples.clear();
@@ -122,7 +121,7 @@ async fn measure(acquires: usize) -> Seen {
                 at_once.push(took.as_nanos() as f64);
                 drop(lease.commit());
             }
-            // The reserve is being filled up.
+            // The reserve is being replenished.
             None => by_names(&limiter).await,
         }
         others(turn).await;

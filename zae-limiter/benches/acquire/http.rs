@@ -1,4 +1,4 @@
-//! Acquires over HTTP, on one store with everybody else: the Python package, and the SDK without an engine.
+//! Acquires over HTTP, on one store with the Python package and the SDK without an engine.
 
 use std::{
     path::PathBuf,
@@ -31,16 +31,16 @@ use super::{
 
 const TASKS: u64 = 64;
 
-/// Measurements of every round, in which all take turns.
+/// Measurements of each round, in which the candidates take turns.
 #[derive(Debug, Default)]
 struct Rounds {
-    /// Acquires or updates a second.
+    /// Acquires or updates per second.
     bare: Vec<f64>,
     distinct: Vec<f64>,
     hot: Vec<f64>,
     python_distinct: Vec<f64>,
     python_hot: Vec<f64>,
-    /// An update that is alone, in ms: the median.
+    /// The median duration of a lone update, in ms.
     round_trip: Vec<f64>,
     round_trip_p99: Vec<f64>,
     hot_p99: Vec<f64>,
@@ -84,7 +84,7 @@ async fn ask_python(interpreter: Option<PathBuf>, endpoint: String, time: Durati
     tokio::task::spawn_blocking(work).await.expect("a driver without a panic")
 }
 
-/// All who write over HTTP from this process, with one SDK client.
+/// The candidates that write over HTTP from this process, with one SDK client.
 struct Peers {
     limiter: RateLimiter,
     /// One update for each bucket.
@@ -94,7 +94,7 @@ struct Peers {
 impl Peers {
     async fn new(endpoint: &str) -> Self {
         let client = client(endpoint);
-        // One bucket never refills and never runs dry: every acquire is the same write, for everybody.
+        // A bucket that never refills and never runs dry: every acquire is the same write for all candidates.
         let endless = limits([Limit::per("rpm", 1, Duration::from_secs(10_000_000))
             .expect("a valid limit")
             .with_burst(1_000_000_000)
@@ -104,7 +104,7 @@ impl Peers {
         let repository = Repository::builder().client(tapped).create_table().build().await.expect("a table");
         repository.set_system_defaults(&endless).await.expect("stored limits");
         let recorded = limiter(repository);
-        // The first creates the bucket, the second is the update that repeats itself.
+        // The first creates the bucket, the second is the repeated update.
         for task in 0..TASKS {
             spend(&recorded, &format!("bare-{task}")).await;
             spend(&recorded, &format!("bare-{task}")).await;
@@ -143,7 +143,7 @@ impl Peers {
         (median(&mut times), quantile(&mut times, 0.99))
     }
 
-    /// Bare updates a second.
+    /// Measures bare updates per second.
     async fn updates(&self, time: Duration) -> f64 {
         let start = Instant::now();
         let tasks = self.bare.iter().cloned().map(|update| {
@@ -163,7 +163,7 @@ impl Peers {
         count as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// Acquires a second, and how many ms 99 of 100 took at most.
+    /// Measures acquires per second, and their 99th percentile in ms.
     async fn acquires(&self, entity: impl Fn(u64) -> String, time: Duration) -> (f64, f64) {
         let start = Instant::now();
         let tasks = (0..TASKS).map(|task| {
@@ -199,7 +199,7 @@ fn client(endpoint: &str) -> Client {
         .credentials_provider(Credentials::new("embedded", "embedded", None, None, "bench"))
         .endpoint_url(endpoint)
         .retry_config(RetryConfig::disabled())
-        // As the engine does: whoever updates by hand is to have no more to do.
+        // As the engine does, so that the update by hand does no more work.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -208,7 +208,7 @@ fn client(endpoint: &str) -> Client {
     Client::from_conf(config)
 }
 
-/// The median of the rounds' ratios, and their range in words.
+/// Returns the median of the rounds' ratios, and their range in words.
 fn ratio(ours: &[f64], theirs: &[f64]) -> (f64, String) {
     let mut ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
     let middle = median(&mut ratios);

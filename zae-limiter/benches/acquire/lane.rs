@@ -27,7 +27,7 @@ use super::{
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let turns = effort.of(30_000, 300);
-    // In tasks, as handlers are: what a runtime blocks on is woken through the kernel.
+    // In tasks, like handlers: the future that a runtime blocks on is woken through the kernel.
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let one = single.block_on(async { tokio::spawn(measure(turns)).await }).expect("a measurement without a panic");
     let Alone { lane, around, whole } = measure_alone(&single, turns);
@@ -52,9 +52,9 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
 }
 
 struct Seen {
-    /// The update is put together each time, and its answer read.
+    /// Compared with an update built each time, with its response parsed.
     by_hand: Beside,
-    /// Neither is done.
+    /// Compared with a prepared update whose response is ignored.
     prepared: Beside,
 }
 
@@ -64,10 +64,11 @@ struct Beside {
     acquire: f64,
 }
 
-/// A limiter whose next acquires are all the same update, which takes the store no time; its client, and that update.
+/// Creates a limiter whose next acquires are all the same update on a store without latency; returns also its client
+/// and that update.
 async fn limiter() -> (RateLimiter, Client, Value) {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
-    // The engine's own calls retry nothing and watch for no stalled streams either, so it is one client for all.
+    // The engine's own calls also have no retries and no stalled-stream protection, so all use one client.
     let once = client.config().to_builder().retry_config(RetryConfig::disabled());
     let once = once.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     let client = Client::from_conf(once.build());
@@ -75,7 +76,7 @@ async fn limiter() -> (RateLimiter, Client, Value) {
     let repository = builder.build().await.expect("a repository");
     repository.set_system_defaults(&limits([rpm(1_000_000)])).await.expect("stored limits");
     let limiter = RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
-    // The first creates the bucket, the second is the update that repeats itself.
+    // The first creates the bucket, the second is the repeated update.
     acquire(&limiter).await;
     acquire(&limiter).await;
     let update = recorder.updates("/BUCKET#user-1#").remove(0);
@@ -85,14 +86,14 @@ async fn limiter() -> (RateLimiter, Client, Value) {
 
 /// Medians in µs.
 struct Alone {
-    /// The time that its lane adds.
+    /// Time added by its lane.
     lane: f64,
-    /// The time outside its write.
+    /// Time outside of its write.
     around: f64,
     whole: f64,
 }
 
-/// `single` works on this thread, and what the limiter tells is recorded here.
+/// `single` runs on this thread, where the limiter's metrics are recorded.
 fn measure_alone(single: &Runtime, turns: usize) -> Alone {
     let stages = Stages::default();
     let told = stages.clone();
@@ -116,7 +117,7 @@ fn measure_alone(single: &Runtime, turns: usize) -> Alone {
     Alone { lane, around, whole }
 }
 
-/// The same update through the same client, made without the engine and by an acquire.
+/// Measures the same update through the same client, without the engine and by an acquire.
 async fn measure(turns: usize) -> Seen {
     let (limiter, client, update) = limiter().await;
     let (by_hand, prepared) = (ByHand::new(&client, &update), Bare::new(&client, &update));
@@ -148,7 +149,7 @@ fn keep<const N: usize>(times: &mut [Vec<f64>; N], took: [Duration; N]) {
 
 async fn alone(work: impl Future<Output = Duration>) -> Duration {
     let took = work.await;
-    // The worker of an acquire comes to its end.
+    // Lets the worker of an acquire finish.
     tokio::task::yield_now().await;
     took
 }

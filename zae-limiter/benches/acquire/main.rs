@@ -1,9 +1,9 @@
 //! The cost of acquires, beside its bounds: `cargo bench -p zae-limiter --bench acquire` (`docs/benchmarks.md`).
 //!
-//! Prints one table, writes it as JSON to `acquire.json` in the target directory, and ends with an error where a bound
-//! is missed. Counts are exact and come from driven time; times are ratios of what was measured side by side in this
-//! run. `-- --smoke`, and `cargo test --benches`, try everything briefly and hold nobody to a bound that depends on the
-//! machine. Other arguments choose rows by part of their name.
+//! Prints one table, writes it as JSON to `acquire.json` in the target directory, and fails if a bound is missed.
+//! Counts are exact and come from driven time; times are ratios of measurements side by side in this run. `-- --smoke`,
+//! and `cargo test --benches`, run everything briefly and ignore bounds that depend on the machine. Other arguments
+//! select rows by part of their name.
 
 mod bare;
 mod counted;
@@ -23,15 +23,15 @@ use std::process::ExitCode;
 use mimalloc::MiMalloc;
 use table::{Row, Table};
 
-/// An allocator as servers with many connections have one; memory is counted with what it needs for itself.
+/// The allocator that servers with many connections use; its own overhead counts as memory.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The effort of a run: the time that it takes.
+/// The duration of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effort {
     Full,
-    /// Enough to see that everything runs.
+    /// Enough to check that everything runs.
     Smoke,
 }
 
@@ -45,7 +45,7 @@ impl Effort {
     }
 }
 
-/// A part of the table, by the name that chooses it.
+/// A part of the table, with the name that selects it.
 type Part = (&'static str, fn(Effort) -> Vec<Row>);
 
 const PARTS: [Part; 5] = [
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    // Cargo passes this to benchmarks only when they are to be measured.
+    // Cargo only passes this to benchmarks that are to be measured.
     let effort = if has("--bench") && !has("--smoke") { Effort::Full } else { Effort::Smoke };
     let chosen: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut table = Table::default();
@@ -84,12 +84,12 @@ fn main() -> ExitCode {
     if table.misses(effort) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// A runtime with the threads that a server has.
+/// Creates a runtime with a server's number of threads.
 fn threads() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// The value in the middle.
+/// Returns the median.
 fn median(values: &mut [f64]) -> f64 {
     quantile(values, 0.5)
 }

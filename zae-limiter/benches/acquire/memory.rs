@@ -1,4 +1,4 @@
-//! Memory used for entities, in bytes: for those that are known, and for those that come once and never come back.
+//! Memory used per entity, in bytes: for known entities, and for those that occur only once.
 
 use std::{
     sync::{
@@ -44,14 +44,14 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     })
 }
 
-/// A limiter on a store that takes no room, warm.
+/// Creates a warm limiter on a store that takes no memory.
 async fn limiter(max_lanes: u64) -> RateLimiter {
     let (recorder, client) = Recorder::tap(&EmbeddedStore::memory().expect("a store in memory").client());
     let builder = Repository::builder().client(client).clock(Arc::new(ManualClock::at(START))).create_table();
     let repository = builder.build().await.expect("a repository");
     repository.set_system_defaults(&limits([rpm(1_000)])).await.expect("stored limits");
     let limiter = RateLimiter::builder(repository).deadline(Duration::from_secs(10)).max_lanes(max_lanes).build();
-    // One of each call that is to be answered from memory.
+    // Makes each call once whose response is then replayed from memory.
     acquire(&limiter, "user-1".to_owned()).await;
     acquire(&limiter, "user-1".to_owned()).await;
     recorder.replay();
@@ -63,15 +63,15 @@ async fn acquire(limiter: &RateLimiter, entity: String) {
     drop(lease.commit());
 }
 
-/// The action done for an entity.
+/// The action for an entity.
 #[derive(Clone, Copy, Debug)]
 enum Visit {
     Acquires,
-    /// Its limits are looked up, and that is all.
+    /// Only looks up its limits.
     Looks,
 }
 
-/// One visit by each of the entities numbered `from` to `to`.
+/// Performs the action for each of the entities numbered `from` to `to`.
 async fn visit(limiter: &RateLimiter, visit: Visit, from: u64, to: u64) {
     let next = Arc::new(AtomicU64::new(from));
     let tasks = (0..TASKS).map(|_| {
@@ -99,26 +99,26 @@ async fn visit(limiter: &RateLimiter, visit: Visit, from: u64, to: u64) {
     }
 }
 
-/// Additional resident memory for each entity: first for one whose limits were looked up, then for one that has
+/// Measures the additional resident memory per entity: first for one whose limits were looked up, then for one that has
 /// acquired.
 async fn entities(count: u64) -> (f64, f64) {
     let mut limiters = Vec::new();
     let mut more = Vec::new();
     for kind in [Visit::Looks, Visit::Acquires] {
         let limiter = limiter(count * 2).await;
-        // Allocates what every limiter needs once, and a connection's buffers.
+        // Allocates one-time memory of a limiter, and a connection's buffers.
         visit(&limiter, kind, 0, 1_000).await;
         let before = resident().unwrap_or_default();
         visit(&limiter, kind, 1_000, 1_000 + count).await;
         more.push((resident().unwrap_or_default() - before) / count as f64);
-        // Kept, so that the next does not live in what it leaves.
+        // Kept, so that the next one cannot reuse its memory.
         limiters.push(limiter);
     }
     (more[0], more[1])
 }
 
-/// Growth of memory: the ratio of its size after ten times as many entities as are remembered to that after twice as
-/// many.
+/// Measures the growth of memory: the ratio of its size after ten times as many entities as are remembered to that
+/// after twice as many.
 async fn strangers(bound: u64) -> (f64, String) {
     let limiter = limiter(bound).await;
     let mut course = Vec::new();

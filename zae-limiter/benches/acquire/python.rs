@@ -14,7 +14,7 @@ pub(crate) struct Pace {
     pub(crate) p99_ms: f64,
 }
 
-/// Lets it acquire for `time` by `tasks` at once: `mode` is `hot` or `distinct`.
+/// Makes it acquire for `time` with `tasks` concurrent tasks: `mode` is `hot` or `distinct`.
 ///
 /// # Errors
 /// The error output of the interpreter.

@@ -1,4 +1,4 @@
-//! A wire that remembers what passed, and can answer from memory: a store that takes no time and no room.
+//! A wire that records traffic, and can replay responses from memory: a store without latency and memory.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::Value;
 use zae_testkit::tap;
 
-/// Remembers the last update of every item, and the last answer of every operation.
+/// Records the last update of every item, and the last response of every operation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder {
     memory: Arc<Memory>,
@@ -36,19 +36,19 @@ struct Memory {
 }
 
 impl Recorder {
-    /// A client that behaves like `client`, with its wire.
+    /// Creates a client that behaves like `client`, with its wire.
     pub(crate) fn tap(client: &Client) -> (Self, Client) {
         let recorder = Self::default();
         let memory = Arc::clone(&recorder.memory);
         (recorder, tap(client, move |connector, request| Memory::pass(&memory, connector, request)))
     }
 
-    /// From now on every operation is answered in the next turn of the runtime, as it was answered last.
+    /// Replays the last response of every operation in the next turn of the runtime.
     pub(crate) fn replay(&self) {
         self.memory.replaying.store(true, Ordering::Relaxed);
     }
 
-    /// The last updates of all items whose partition key contains `part`.
+    /// Returns the last updates of all items whose partition key contains `part`.
     pub(crate) fn updates(&self, part: &str) -> Vec<Value> {
         let updates = self.memory.updates.lock().unwrap();
         updates.iter().filter(|(key, _)| key.contains(part)).map(|(_, update)| update.clone()).collect()
@@ -64,7 +64,7 @@ impl Memory {
             let answer = answers.get(operation).unwrap_or_else(|| panic!("{operation} was never answered")).clone();
             let ok = StatusCode::try_from(200).expect("a status");
             return HttpConnectorFuture::new(async move {
-                // As an answer from a network, which nobody has in the same turn.
+                // A network never responds within the same turn.
                 tokio::task::yield_now().await;
                 Ok(HttpResponse::new(ok, SdkBody::from(answer)))
             });

@@ -1,6 +1,6 @@
 //! The resident memory of this process.
 
-/// Resident bytes, as the kernel counts them; `None` where it does not say.
+/// Returns the resident bytes according to the kernel; `None` if it does not report them.
 pub(crate) fn resident() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,4 +1,4 @@
-//! The store, in a process of its own: this program, started once more.
+//! The store in a process of its own: this program, started again.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -10,12 +10,12 @@ use zae_limiter::{EmbeddedStore, StackName};
 
 const ASKED: &str = "ZAE_BENCH_SERVER";
 
-/// A store in memory that answers over loopback HTTP. It ends with this value.
+/// A store in memory served over loopback HTTP. It ends with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) endpoint: String,
     process: Child,
-    /// Open as long as it is to live.
+    /// Keeps the server alive while it is open.
     _life: ChildStdin,
 }
 
@@ -39,18 +39,18 @@ impl Drop for Server {
     }
 }
 
-/// Returns true if this process is to be the server.
+/// Returns true if this process should be the server.
 pub(crate) fn is_asked_for() -> bool {
     std::env::var_os(ASKED).is_some()
 }
 
-/// Serves until whoever started this closes its end.
+/// Serves until the parent process closes its end.
 pub(crate) fn run() {
-    // One worker: a store elsewhere would take no core at all from those who ask it.
+    // One worker: a remote store would not compete with its clients for cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let store = EmbeddedStore::memory().expect("a store in memory");
-        // Without a stream: nobody reads it, and the store would scan all of it at every write.
+        // Without a stream, which has no reader and which the store would scan at every write.
         let stack = StackName::new("limiter").expect("a valid name");
         store.create_table(&stack).await.expect("a table");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");

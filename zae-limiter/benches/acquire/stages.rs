@@ -1,4 +1,4 @@
-//! The stages of the last acquire and their times, as the limiter's own metrics tell.
+//! The durations of an acquire's stages, from the limiter's own metrics.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use metrics::{
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A recorder of a few metrics, that remembers what was told last.
+/// A recorder of a few metrics that keeps the last values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stages {
     write: Arc<Told>,
@@ -23,7 +23,7 @@ pub(crate) struct Stages {
     acquire: Arc<Told>,
 }
 
-/// A value, and when it was told.
+/// A value, and the time at which it was recorded.
 #[derive(Debug, Default)]
 struct Told {
     /// Seconds, as bits.
@@ -64,7 +64,7 @@ impl CounterFn for Told {
 }
 
 impl Stages {
-    /// From the putting together of the request to the reading of the answer.
+    /// Returns the duration from building the request to parsing the response.
     pub(crate) fn write(&self) -> Duration {
         self.write.value()
     }

@@ -13,7 +13,7 @@ pub(crate) enum Bound {
     Below(f64),
     AtLeast(f64),
     Between(f64, f64),
-    /// Nothing: it is there to be known.
+    /// None: for information only.
     Told,
 }
 
@@ -41,12 +41,12 @@ impl fmt::Display for Bound {
     }
 }
 
-/// The kind of a number, by what it depends on.
+/// The dependency of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It is the same in every run.
+    /// Deterministic: the same in every run.
     Count,
-    /// The machine, and who else is busy on it.
+    /// Depends on the machine and its load.
     Time,
 }
 
@@ -56,10 +56,10 @@ pub(crate) struct Row {
     measure: String,
     kind: Kind,
     unit: &'static str,
-    /// The value of the Python package, where there is something to compare.
+    /// The value of the Python package, if there is one.
     reference: String,
     bound: Bound,
-    /// The number, or why there is none.
+    /// The number, or the reason why there is none.
     measured: Result<f64, String>,
     note: String,
 }
@@ -78,7 +78,7 @@ impl Row {
         Self::new(Kind::Time, measure, unit, bound, measured)
     }
 
-    /// The same line without a number, and why.
+    /// Replaces the number by a reason.
     pub(crate) fn without(mut self, reason: impl Into<String>) -> Self {
         self.measured = Err(reason.into());
         self
@@ -128,7 +128,7 @@ impl Row {
     }
 }
 
-/// Three digits that say something.
+/// Formats three significant digits.
 pub(crate) fn short(value: f64) -> String {
     let digits = match value.abs() {
         x if x >= 100.0 || x == 0.0 || (x.fract() == 0.0 && x < 1e6) => 0,
@@ -149,13 +149,13 @@ impl Table {
         self.0.extend(rows);
     }
 
-    /// Number of lines that miss their bound; in a smoke run, of those that are the same in every run.
+    /// Counts the rows that miss their bound; in a smoke run, only deterministic ones.
     pub(crate) fn misses(&self, effort: Effort) -> usize {
         let counted = |row: &&Row| effort == Effort::Full || row.kind == Kind::Count;
         self.0.iter().filter(counted).filter(|row| row.verdict() == "NO").count()
     }
 
-    /// Writes it as JSON, beside what cargo builds.
+    /// Writes it as JSON into the target directory.
     pub(crate) fn save(&self) -> io::Result<PathBuf> {
         let mut path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         path.set_file_name("acquire.json");

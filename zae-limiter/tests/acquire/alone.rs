@@ -1,4 +1,4 @@
-//! A caller that asks alone begins the lane's work, and nobody depends on it for the rest of that work.
+//! A lone caller starts the lane's work, and the rest of that work does not depend on it.
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
@@ -20,7 +20,7 @@ async fn left(limiter: &RateLimiter) -> i64 {
     limiter.available(&entity, &resource).await.unwrap()["rpm"]
 }
 
-/// A limiter on a bucket of ten tokens that exists, whose writes take 50 ms from now on.
+/// Creates a limiter on an existing bucket of ten tokens, whose writes now take 50 ms.
 async fn slow(bench: &Bench) -> (Wire, RateLimiter) {
     let (wire, limiter) = bench.limiter(&limits([rpm(10)])).await;
     drop(take(&limiter, "user-1", 1).await.unwrap());
@@ -30,7 +30,7 @@ async fn slow(bench: &Bench) -> (Wire, RateLimiter) {
     (wire, limiter)
 }
 
-/// Whoever asks does so, and is busy with other things from then on.
+/// Polls the acquire once; its caller is then busy with other things.
 async fn once(asking: &mut Pin<&mut impl Future<Output = Result<Lease, AcquireError>>>) {
     poll_fn(|context| {
         assert!(asking.as_mut().poll(context).is_pending());
@@ -83,7 +83,7 @@ async fn what_one_gave_up_is_brought_to_its_end() {
         assert!(early.await.is_err());
         tokio::time::sleep(LONG).await;
     }
-    // Each was taken, and given back.
+    // Each was taken and given back.
     assert_eq!((wire.units().writes, left(&limiter).await), (6, 10));
 }
 
@@ -98,7 +98,7 @@ async fn the_end_does_not_wait_for_whoever_asks() {
     assert_eq!(left(&limiter).await, 9);
 }
 
-/// A caller that is busy with other things for a while finds the answer, however many writes it took.
+/// A caller that was busy for a while finds the answer, however many writes it took.
 #[tokio::test(start_paused = true)]
 async fn nothing_waits_for_whoever_asks_to_come_back() {
     let bench = Bench::new();

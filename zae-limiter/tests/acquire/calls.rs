@@ -69,7 +69,7 @@ async fn a_refusal_takes_a_call_a_second_at_most() {
     }
     assert_eq!(wire.take(), calls([("UpdateItem", 1)]), "somebody may have given something back");
 
-    // A process that has not seen the bucket asks once.
+    // A process that has not seen the bucket asks DynamoDB once.
     for _ in 0..1_000 {
         spend(&other, "user-1", 1).await.unwrap_err();
     }
@@ -94,7 +94,7 @@ async fn a_remembered_refusal_ends_with_time_refunds_and_raised_limits() {
     spend(&limiter, "user-1", 1).await.unwrap_err();
     others.roll_back().await.unwrap();
     tokio::time::advance(Duration::from_secs(1)).await;
-    // It is worth a token less: its process cannot know that the one which came back meanwhile was spent here.
+    // The refund is worth a token less: its process cannot know that the token refilled meanwhile was spent here.
     spend(&limiter, "user-1", 39).await.expect("another's refund is seen within a second");
 
     spend(&limiter, "user-1", 1).await.unwrap_err();
@@ -151,12 +151,12 @@ async fn the_first_acquire_of_an_entity_takes_two_calls_configuration_included()
     assert_eq!(wire.take(), calls([("BatchGetItem", 1), ("UpdateItem", 1)]));
 }
 
-/// The clock moves with the wire alone: a round trip takes 100 ms, and everything else no time.
+/// Only the wire advances the clock: a round trip takes 100 ms, and everything else no time.
 #[tokio::test(start_paused = true)]
 async fn the_namespace_is_read_while_the_limits_are() {
     let bench = Bench::new();
     let (wire, limiter) = bench.limiter(&limits([rpm(100)])).await;
-    // By then the namespace, read when it was opened, is as old as the limits.
+    // The namespace, read when it was opened, is then as old as the limits.
     bench.advance(61_000);
     wire.take();
     wire.fail(|_, _| zae_testkit::Fault::Trip(100));
@@ -260,7 +260,7 @@ async fn a_parent_that_does_not_limit_what_is_asked_is_not_asked() {
 async fn nobody_is_taken_for_somebody_else() {
     let bench = Bench::new();
     let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
-    // So many that some fall into the same place of what remembers those who ask most.
+    // So many that some collide in the cache of the busiest callers.
     for turn in 0..2 {
         for number in 0..200 {
             let lease = limiter.acquire(format!("user-{number}"), "gpt-4", Cost::of("rpm", 1)).await.unwrap();

@@ -1,7 +1,7 @@
-//! The queue of a lane under interleavings that a scheduler chooses (seeded, and repeatable): every ask is answered
-//! once or was given up, every settlement is written once, and at most one worker runs.
+//! The queue of a lane under interleavings chosen by a scheduler (seeded and repeatable): every ask is answered once or
+//! was given up, every settlement is written once, and at most one worker runs.
 //!
-//! The source of the queue is compiled here against the lock and the threads of `shuttle`; it has none of its own.
+//! The queue's source is compiled here against the lock and the threads of `shuttle`; it uses no others.
 
 #[allow(dead_code, unreachable_pub, reason = "the lane uses all of it")]
 #[path = "../../src/engine/lane/queue.rs"]
@@ -42,7 +42,7 @@ impl Waiting for Ask {
 struct Desk {
     start: Instant,
     queue: Mutex<Queue<Ask, Arc<AtomicUsize>>>,
-    /// Moved on by whoever wakes the worker; the time, in ms, is the worker's own.
+    /// Set by waking the worker; the time, in ms, is the worker's own.
     woken: Mutex<bool>,
     wake: Condvar,
     workers: AtomicUsize,
@@ -82,7 +82,7 @@ impl Desk {
         let mut queue = self.queue.lock().unwrap();
         if queue.begin_alone() {
             drop(queue);
-            // On another runtime than the lane's it joins after all, and others may have come first.
+            // On another runtime than the lane's, it queues after all, and others may come first.
             if thread_rng().gen_bool(0.5) {
                 return self.begin(Some(ask));
             }
@@ -125,7 +125,7 @@ impl Desk {
                 }
                 Next::Wait(until) => {
                     drop(queue);
-                    // Woken, or the time has come: whichever the scheduler likes.
+                    // Woken, or the time is up: the scheduler decides.
                     let mut woken = self.woken.lock().unwrap();
                     if !std::mem::take(&mut *woken) {
                         drop(woken);

@@ -1,5 +1,5 @@
-//! Driven time against an ideal bucket, through the whole path: what is granted and what is refused must be the same,
-//! token for token (invariant I1, and the trap of lazy refill).
+//! Driven time against an ideal bucket, through the whole path: grants and refusals must be the same, token for token
+//! (invariant I1, and the trap of lazy refill).
 
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ impl Pair {
         self.ideals.iter_mut().for_each(|(_, ideal)| ideal.advance(self.now));
     }
 
-    /// One acquire of `cost`, by the next process in turn; whether it was granted, which the ideal decides too.
+    /// Makes one acquire of `cost` by the next process in turn; returns if it was granted, which must equal the ideal
+    /// bucket's decision.
     async fn try_one(&mut self, cost: &[(&str, u64)]) -> bool {
         let limiter = &self.limiters[self.next % self.limiters.len()];
         self.next += 1;
@@ -74,7 +75,7 @@ async fn idle_until_full_then_burst_grants_the_capacity_and_no_more() {
     // Full again after a minute; three minutes more are lost, not saved.
     pair.advance(240_000);
     assert_eq!(pair.burst(150, &[("rpm", 1)]).await, 100);
-    // The burst goes on while time does.
+    // The burst continues as time passes.
     for _ in 0..200 {
         pair.advance(37);
         pair.try_one(&[("rpm", 1)]).await;
@@ -162,7 +163,7 @@ async fn a_lease_takes_more_from_both_levels_or_from_none() {
     // The parent has one.
     let more = lease.consume(Cost::of("rpm", 2)).await;
     assert!(matches!(more, Err(AcquireError::Exceeded(_))), "{more:?}");
-    // The child's share of it is on its way back.
+    // The refund of the child's share is under way.
     lease.adjust("rpm", -1).unwrap();
     lease.commit().await.unwrap();
     assert_eq!(left().await, [6, 2]);
@@ -205,11 +206,11 @@ async fn the_whole_capacity_fits_later_and_what_is_told_is_what_is_left() {
     take(1).await.unwrap();
     assert_eq!(exceeded(take(10).await), (9, 6_000));
     assert!(matches!(take(11).await, Err(AcquireError::NeverFits(_))));
-    // The same from the table's mouth.
+    // The table agrees.
     let (_, other) = bench.limiter(&limits([rpm(10)])).await;
     let whole = other.acquire("user-1", "gpt-4", Cost::of("rpm", 10)).await;
     assert_eq!(exceeded(whole.map(drop)), (9, 6_000));
-    // Both fit by what is known, and go into one write, which has enough for the first.
+    // Both fit according to the known state and share a write, which only has enough for the first.
     let (first, second) = tokio::join!(take(7), take(6));
     first.unwrap();
     assert_eq!(exceeded(second), (2, 24_000));
@@ -240,7 +241,7 @@ async fn a_lease_gives_back_no_more_than_it_took() {
     assert_eq!(limiter.available(&entity, &resource).await.unwrap()["rpm"], 40);
 }
 
-/// Refill has filled the bucket again under all but the last of them: given back, they are worth nothing more.
+/// Refill has filled the bucket since all but the last of them: their refunds are worth nothing.
 #[tokio::test]
 async fn leases_held_for_minutes_and_rolled_back_grant_no_more_than_the_limit() {
     let bench = Bench::new();
@@ -279,7 +280,7 @@ async fn the_estimates_of_calls_at_a_busy_bucket_come_back_in_full() {
     assert_eq!(left[&zae_limiter::LimitName::new("tpm").unwrap()], 333 + 270);
 }
 
-/// A refund that is booked while those of younger calls are on their way is not taken for older than they are.
+/// A refund that is booked while refunds of younger calls are under way keeps its age.
 #[tokio::test(start_paused = true)]
 async fn refunds_of_one_process_are_exact_in_whatever_order_they_come() {
     let bench = Bench::new();

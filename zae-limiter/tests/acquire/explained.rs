@@ -1,4 +1,4 @@
-//! An explanation is what then happens.
+//! An explanation predicts the outcome.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use zae_limiter::{
 };
 use zae_testkit::{Bench, DEADLINE, limits, rpm, tpm};
 
-/// A generator of small numbers, the same for every run.
+/// A generator of small numbers, deterministic for every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -36,7 +36,7 @@ impl Numbers {
     }
 }
 
-/// The number of configurations: a few hundred a second.
+/// Returns the number of configurations: a few hundred per second.
 fn configurations() -> u64 {
     std::env::var("ZAE_EXPLAINED").ok().and_then(|count| count.parse().ok()).unwrap_or(400)
 }
@@ -68,7 +68,7 @@ async fn configure(repository: &Repository, numbers: &mut Numbers, case: u64) ->
     (EntityId::new(&child).unwrap(), resource)
 }
 
-/// The verdict that an acquire's outcome stands for.
+/// Returns the verdict that corresponds to an acquire's outcome.
 fn verdict(outcome: &Result<(), AcquireError>) -> Result<Verdict, String> {
     match outcome {
         Ok(()) => Ok(Verdict::Passes),
@@ -135,7 +135,7 @@ async fn the_levels_are_all_named_and_the_strongest_applies() {
     assert_eq!(explained.buckets[0].applies, Some(LimitsLevel::EntityDefault));
     assert_eq!(explained.buckets[0].limits[0].available, 20);
 
-    // Another process changes them: what is explained is what is stored now.
+    // Another process changes them: an explanation uses the stored limits.
     let (_, other) = bench.process().await;
     other.set_limits("key-1", "gpt-4", rpm(2)).await.unwrap();
     let explained = limiter.explain("key-1", "gpt-4", &Cost::of("rpm", 2)).await.unwrap();

@@ -1,5 +1,5 @@
-//! Many tasks and processes on one bucket while the store misbehaves: nothing is granted that the bucket does not have,
-//! and the accounts balance (invariants I1 to I4 and I6).
+//! Many tasks and processes on one bucket with a faulty store: nothing is granted that the bucket does not have, and
+//! the accounts balance (invariants I1 to I4 and I6).
 
 use std::{
     sync::{
@@ -95,7 +95,7 @@ async fn lost_answers_err_towards_granting_less() {
                 tasks.push(tokio::spawn(async move {
                     for turn in 0..8 {
                         let acquire = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 1));
-                        // Some give up before the answer is there.
+                        // Some give up before the response arrives.
                         let patience =
                             Duration::from_millis(if mix(task, turn).is_multiple_of(4) { 1 } else { 10_000 });
                         let Ok(Ok(lease)) = tokio::time::timeout(patience, acquire).await else { continue };
@@ -123,8 +123,7 @@ async fn lost_answers_err_towards_granting_less() {
     }
 }
 
-/// Acquires that are dropped somewhere on the way, or granted and dropped without a commit, beside 3 tokens that are
-/// kept.
+/// Drops acquires at different points, or after the grant without a commit, beside 3 tokens that are kept.
 async fn drop_many(wire: &Wire, limiter: &RateLimiter) {
     let child = NewEntity::new(EntityId::new("key-1").unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
     limiter.repository().create_entity(child).await.unwrap();
@@ -159,7 +158,7 @@ async fn nor_do_they_in_real_time() {
     let bench = Bench::new();
     let (wire, client) = Wire::tap(&bench.store.client());
     let repository = Repository::builder().client(client).create_table().build().await.unwrap();
-    // A token in a day: what is gained while the test runs is well below one.
+    // A thousand tokens that refill by one a day: the refill during the test is well below one.
     let slow = Limit::per_day("rpm", 1).unwrap().with_burst(1_000).unwrap();
     repository.set_system_defaults(slow).await.unwrap();
     drop_many(&wire, &RateLimiter::builder(repository).deadline(DEADLINE).build()).await;
@@ -183,7 +182,7 @@ async fn what_the_parent_refuses_the_child_gets_back() {
         let child = NewEntity::new(EntityId::new(key).unwrap()).parent(EntityId::new("proj-1").unwrap()).cascading();
         repository.create_entity(child).await.unwrap();
     }
-    // By another process: what this one remembers would save it from asking the child.
+    // By another process, because this one's memory would refuse the child without a call.
     exhaust(&bench.limiter(&limits([rpm(100)])).await.1, "key-1", 90).await;
     let refused = limiter.acquire("key-2", "gpt-4", Cost::of("rpm", 20)).await.unwrap_err();
     let AcquireError::Exceeded(exceeded) = refused else { panic!("{refused}") };

@@ -1,5 +1,5 @@
-//! Acquires, leases and settlements: what they answer, cost and report, alone and beside others, with a store that
-//! works and one that does not.
+//! Acquires, leases and settlements: their results, cost and metrics, alone and beside others, with a working and a
+//! failing store.
 
 mod alone;
 mod calls;

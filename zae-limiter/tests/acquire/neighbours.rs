@@ -1,4 +1,4 @@
-//! The effects of neighbours on a bucket between two of our writes, and what we leave to them.
+//! The effects of other processes on a bucket between two of our writes, and the room we leave for them.
 
 mod clocks;
 mod counters;
@@ -109,7 +109,7 @@ async fn a_refill_reaches_the_reserved_limit_and_renews_the_lifetime() {
     let r = limiter.repository().clone();
     take(&limiter, "rpm", 60).await.unwrap();
     change(&r, &json!({"b_wcu_tk": {"N": "3000"}})).await;
-    // The first write brings what the neighbour changed, the second refills it.
+    // The first write updates the limits that the neighbour changed, the second refills.
     for _ in 0..2 {
         bench.advance(1_000);
         take(&limiter, "rpm", 1).await.unwrap();
@@ -200,7 +200,7 @@ async fn a_limit_that_somebody_still_uses_is_not_taken_off_its_bucket() {
     assert_eq!(left, [None, Some(2_000)]);
 }
 
-/// Two processes that both know the bucket, and what the first makes of its limits.
+/// Creates two processes that both know the bucket, of which the first raises its limits.
 async fn a_raise_that_the_other_has_not_heard_of(bench: &Bench) -> (RateLimiter, RateLimiter) {
     let limits_before = limits([rpm(10)]);
     let (_, ours) = bench.limiter(&limits_before).await;
@@ -293,14 +293,14 @@ async fn a_refund_to_a_bucket_that_a_neighbour_has_filled_stops_at_the_ceiling()
     let (_, limiter) = bench.limiter(&limits([rpm(100)])).await;
     let r = limiter.repository().clone();
     let lease = limiter.acquire("e", "gpt-4", Cost::of("rpm", 40)).await.unwrap();
-    // By a clock that is ahead of ours, so that we expect no refill.
+    // With a fast clock, so that no refill is expected.
     let filled = json!({"rf": {"N": (START + 60_000).to_string()}, "b_rpm_tk": {"N": "99000"}});
     change(&r, &filled).await;
     lease.roll_back().await.unwrap();
     assert_eq!(raw::number(&shard(&r, 0).await, "b_rpm_tk"), Some(100_000));
 }
 
-/// Reads may be behind: what the last write has shown is newer.
+/// Reads may be stale: the image of the last write is newer.
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_comes_along_with_limits_read_anew_does_not_replace_what_a_write_has_shown() {
     let bench = Bench::new();
@@ -322,7 +322,7 @@ async fn a_bucket_that_comes_along_with_limits_read_anew_does_not_replace_what_a
     assert_eq!(wire.take(), BTreeMap::from(calls));
 }
 
-/// Room is left to neighbours who contend, not to those of an hour ago.
+/// Room is left for neighbours that contend now, not for those of an hour ago.
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_was_contended_for_an_hour_ago_is_full_again() {
     let bench = Bench::new();
@@ -331,8 +331,8 @@ async fn a_bucket_that_was_contended_for_an_hour_ago_is_full_again() {
     take(&limiter, "rpm", 1).await.unwrap();
     take(&neighbour, "rpm", 1).await.unwrap();
 
-    // The bucket is full each time a write of ours is on its way, and each of the first two is overtaken. A slow way
-    // makes the last loss no older.
+    // The bucket is full whenever a write of ours is under way, and each of the first two is overtaken. A slow network
+    // does not age the last loss.
     wire.fail(|_, _| Fault::Trip(10));
     bench.advance(1_000);
     let overtaken = async {

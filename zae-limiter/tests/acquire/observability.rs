@@ -1,4 +1,4 @@
-//! The table of metrics in `docs/operations.md` is what the code emits: names, kinds and labels.
+//! The table of metrics in `docs/operations.md` matches the code: names, kinds and labels.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ use zae_limiter::{
 };
 use zae_testkit::{Bench, Fault, Log, Wire, limits, rpm};
 
-/// By name: the kind, and the labels with their values (`limit` has any).
+/// Kind, and labels with their values, by name (`limit` has any value).
 type Table = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
 
 /// The texts in backticks.
@@ -61,7 +61,7 @@ async fn spend(limiter: &RateLimiter, entity: &str, tokens: u64) -> bool {
     lease.map(|lease| drop(lease.commit())).is_ok()
 }
 
-/// Everything that can happen to an acquire, once.
+/// Makes everything happen to an acquire once.
 async fn everything() {
     let (bench, limits): (_, Limits) = (Bench::new(), limits([rpm(100_000)]));
     let (wire, limiter) = bench.limiter(&limits).await;
@@ -117,7 +117,7 @@ async fn everything() {
     let skewed = RateLimiter::builder(builder.build().await.unwrap()).deadline(zae_testkit::DEADLINE).build();
     assert!(spend(&skewed, "user-5", 1).await);
 
-    // The store is away, under both policies, until the local share is used up.
+    // The store is unavailable, under both policies, until the local share is used up.
     for policy in [OnUnavailable::Allow, OnUnavailable::Local] {
         let (wire, repository) = bench.process().await;
         let alone = RateLimiter::builder(repository).on_unavailable(policy).deadline(zae_testkit::DEADLINE).build();
@@ -131,7 +131,7 @@ async fn everything() {
     reserve(&bench).await;
 }
 
-/// Debited ahead, granted from, returned, forfeited, and rationed.
+/// Debited ahead, granted from, returned, forfeited, and exhausted.
 async fn reserve(bench: &Bench) {
     let (wire, repository) = bench.process().await;
     let busy = RateLimiter::builder(repository).reserve(Reserve::All).deadline(zae_testkit::DEADLINE).build();
@@ -143,19 +143,19 @@ async fn reserve(bench: &Bench) {
     };
     stream("user-4").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // A process that stands still for a minute finds its reserve too old to be returned.
+    // A process that is suspended for a minute finds its reserve too old to return.
     stream("user-4").await;
     wire.fail(|_, _| Fault::None);
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // Somebody takes nearly everything.
+    // Another process takes nearly everything.
     stream("user-5").await;
     let (_, other) = bench.limiter(&limits([rpm(100_000)])).await;
     let (entity, resource) = ("user-5", "gpt-4");
     let left = other.available(entity, resource).await.unwrap()["rpm"].unsigned_abs();
     assert!(spend(&other, "user-5", left - 20).await);
     stream("user-5").await;
-    // And comes for more.
+    // And tries to take more.
     for _ in 0..5 {
         spend(&other, "user-5", 500).await;
         stream("user-5").await;
@@ -209,7 +209,7 @@ fn every_grant_is_counted_once_wherever_it_came_from() {
     assert_eq!(counted(&snapshotter, "zae_acquires_total", "granted"), 300);
 }
 
-/// Of two that ask at once, the second waits for the write of the first.
+/// Of two concurrent asks, the second waits for the write of the first.
 #[test]
 fn the_time_in_the_queue_is_told() {
     let recorder = DebuggingRecorder::new();

@@ -1,4 +1,4 @@
-//! One limiter on several runtimes, some of which end before it: a server's workers, for example.
+//! One limiter on several runtimes, some of which end before it, such as a server's workers.
 
 use std::{
     sync::{Arc, Weak},
@@ -14,7 +14,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Runs `work` on a runtime of its own, which ends with it at once, whatever is still to be done there.
+/// Runs `work` on a runtime of its own, which ends immediately afterwards, whatever is unfinished.
 async fn on_a_worker<T: Send + 'static>(work: impl AsyncFnOnce() -> T + Send + 'static) -> T {
     let (done, worker) = tokio::sync::oneshot::channel();
     thread::spawn(move || {
@@ -94,7 +94,7 @@ fn a_limiter_outlives_the_runtime_that_it_was_made_on() {
     });
 }
 
-/// Connections, lanes and reads belong to the limiter's runtime: a busy worker must not hold up the others.
+/// Connections, lanes and reads belong to the limiter's runtime: a busy worker must not delay the others.
 #[tokio::test]
 async fn a_busy_worker_holds_up_nobody() {
     let bench = Bench::new();
@@ -109,7 +109,7 @@ async fn a_busy_worker_holds_up_nobody() {
         })
         .await;
         asking.0.send(()).unwrap();
-        // The handler computes, and nothing else runs on this worker.
+        // The handler computes, so nothing else runs on this worker.
         thread::sleep(Duration::from_millis(1_500));
         asked.await.unwrap().commit().await.unwrap();
     }));
@@ -121,7 +121,7 @@ async fn a_busy_worker_holds_up_nobody() {
     assert_eq!(left(&limiter).await, 8);
 }
 
-/// A limiter whose settlements wait for an hour, and its clock: alive as long as anything of the limiter is.
+/// Creates a limiter whose settlements wait for an hour, and its clock, which lives as long as any part of the limiter.
 async fn clocked(bench: &Bench, reserve: Reserve) -> (zae_testkit::Wire, RateLimiter, Weak<ManualClock>) {
     let (wire, client) = zae_testkit::Wire::tap(&bench.store.client());
     let clock = Arc::new(ManualClock::at(zae_testkit::START));
@@ -136,7 +136,7 @@ async fn clocked(bench: &Bench, reserve: Reserve) -> (zae_testkit::Wire, RateLim
 fn nothing_of_a_limiter_outlives_it_and_its_runtime() {
     let bench = Bench::new();
     for reserve in [Reserve::Off, Reserve::All] {
-        // The runtime ends first, with a settlement, a reserve and an ask that nobody serves any more.
+        // The runtime ends first, with a settlement, a reserve and an unserved ask.
         let runtime = self::runtime();
         let (wire, limiter, alive) = runtime.block_on(clocked(&bench, reserve));
         runtime.block_on(async {
@@ -155,11 +155,11 @@ fn nothing_of_a_limiter_outlives_it_and_its_runtime() {
         drop((asked, lease, wire));
         let second = self::runtime();
         let stored = second.block_on(async { tokio::time::timeout(Duration::from_secs(10), settlement).await });
-        // A reserve takes up what is settled: there is nothing to write.
+        // A reserve absorbs the settlement: there is nothing to write.
         assert_eq!(stored.expect("it ends").is_err(), reserve == Reserve::Off, "{reserve:?}");
         assert_eq!(alive.strong_count(), 0, "{reserve:?}: the runtime ended first");
 
-        // The limiter is dropped first, and its runtime is not driven any more.
+        // The limiter is dropped first, and its runtime is no longer driven.
         let runtime = self::runtime();
         let (wire, limiter, alive) = runtime.block_on(clocked(&bench, reserve));
         let lease = runtime.block_on(take(&limiter, 2)).unwrap();

@@ -1,5 +1,5 @@
-//! Things that go half wrong: one bucket that is throttled or silent, settlements that the store is too busy for,
-//! answers that come late, refunds that the network delivers twice.
+//! Partial failures: one bucket that is throttled or silent, settlements while the store is too busy, late responses,
+//! refunds that are delivered twice.
 
 use std::time::Duration;
 

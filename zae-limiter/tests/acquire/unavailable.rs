@@ -1,4 +1,4 @@
-//! The store is away: every acquire still answers within its deadline, by the policy (invariant I7).
+//! The store is unavailable: every acquire still returns within its deadline, by the policy (invariant I7).
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn the_breaker_closes_when_the_store_answers_again() {
     while !matches!(ask(&limiter).await, Err(AcquireError::Unavailable(u)) if u.reason == open) {}
     wire.fail(|_, _| Fault::None);
     assert!(ask(&limiter).await.is_err(), "still resting");
-    // A little over the second, in driven time: the last write fails a moment after its acquire did.
+    // A little more than the second, in driven time: the last write fails shortly after its acquire.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
     assert_eq!(ask(&limiter).await.unwrap(), LeaseOrigin::Stored);
@@ -167,7 +167,7 @@ async fn a_full_queue_is_told_at_once() {
         async move { ask(&limiter).await }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
-    // One is on its way. Three wait.
+    // One is under way. Three wait.
     let waiting = [0, 1, 2].map(|_| {
         let limiter = limiter.clone();
         tokio::spawn(async move { ask(&limiter).await })
@@ -208,7 +208,7 @@ async fn a_local_share_is_a_token_at_least_and_saves_nothing_up() {
     }
 }
 
-/// Returns the reason why `entity` got no lease, and all that is said about it.
+/// Returns the reason why `entity` got no lease, and the error's text.
 async fn reason(limiter: &RateLimiter, entity: &str) -> (UnavailableReason, String) {
     let error = limiter.acquire(entity, "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
     let AcquireError::Unavailable(unavailable) = error else { panic!("{error}") };
@@ -243,7 +243,7 @@ async fn only_what_dynamodb_answered_counts_as_its_answer() {
         let (write, text) = reason(&limiter, "user-1").await;
         assert_eq!(write, expected, "{front:?}: {text}");
         assert_eq!(text.contains("answered with an error"), expected == StoreFailed, "{front:?}: {text}");
-        // Limits are read first, and that is tried again until the deadline.
+        // Limits are read first, which is retried until the deadline.
         let (read, text) = reason(&limiter, "user-2").await;
         assert!([expected, DeadlineExceeded].contains(&read), "{front:?}: {read:?}, {text}");
     }
@@ -275,7 +275,7 @@ async fn a_call_s_own_deadline_holds_beyond_the_limiter_s_and_the_client_s() {
     assert!(matches!(late, AcquireError::Unavailable(u) if u.reason == UnavailableReason::DeadlineExceeded));
 }
 
-/// A write that nobody waits for any more does not keep the bucket to itself.
+/// A write that no acquire waits for any more does not block the bucket.
 #[tokio::test(start_paused = true)]
 async fn a_patient_acquire_that_is_given_up_holds_up_nobody() {
     let (_bench, limiter) = cut_off(None, None, Fault::Stalled).await;

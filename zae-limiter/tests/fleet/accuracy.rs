@@ -1,8 +1,8 @@
-//! Many processes at three times the permitted rate, in driven time: what an ideal bucket would have granted is
-//! granted, and no interval gets more than its bound (invariants I1 and I1b).
+//! Many processes at three times the permitted rate, in driven time: they are granted what an ideal bucket would grant,
+//! and no interval exceeds its bound (invariants I1 and I1b).
 //!
-//! Every case is driven for ten minutes. `ZAE_LONG=1` does it with up to 64 processes at rates of hundreds a second, in
-//! both modes; without it the rates are small.
+//! Every case is driven for ten minutes. `ZAE_LONG=1` runs up to 64 processes at rates of hundreds a second, in both
+//! modes; without it the rates are small.
 
 use std::{
     sync::{Arc, Mutex},
@@ -14,7 +14,7 @@ use zae_limiter::{AcquireError, Clock, Cost, Limit, RateLimiter, Reserve};
 use zae_testkit::{START, driven::Fleet, ideal::Ideal, limits};
 
 const ROUND_TRIP: Duration = Duration::from_millis(5);
-/// The longest that an answer is on its way, for grants are seen where they were asked for.
+/// Maximum latency of a response: grants are observed at the caller.
 const LATE: f64 = 0.007;
 
 fn long() -> bool {
@@ -32,8 +32,7 @@ async fn spend(limiter: &RateLimiter, cost: Cost) -> bool {
     }
 }
 
-/// A bucket of the same size that may go below zero: how far is how much more than C + r·τ was granted in some
-/// interval.
+/// A bucket of the same size that may go below zero: its minimum shows by how much an interval exceeded C + r·τ.
 #[derive(Debug)]
 struct Meter {
     capacity: f64,
@@ -63,14 +62,14 @@ struct Case {
     limit: Limit,
     processes: u32,
     reserve: Reserve,
-    /// Durations for which they ask, and for which nobody does, in turn.
+    /// Alternating durations with and without asks.
     phases: Vec<(Duration, Duration)>,
 }
 
 #[derive(Debug)]
 struct Outcome {
     granted: u64,
-    /// The grants of an ideal bucket that is asked as often.
+    /// The grants of an ideal bucket under the same load.
     ideal: u64,
     excess: f64,
 }
@@ -151,7 +150,7 @@ async fn reserving_processes_get_what_is_permitted_within_the_bound() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_time_of_any_length_is_worth_what_it_refills() {
     let idle = [1, 20, 300, 1_000, 5_000, 30_000, 60_000, 300_000, 86_400_000];
-    // A reserve takes a bucket whose half percent is worth holding.
+    // A reserve only pays for buckets whose half percent is worth holding.
     for (reserve, processes, capacity, rate, life) in
         [(Reserve::Off, 3, 120, 4, 0.0), (Reserve::All, 2, 1_000, 30, 1.0)]
     {
@@ -175,7 +174,7 @@ async fn a_limit_of_ten_a_day_beside_one_of_five_a_second_loses_nothing() {
     for turn in 0..2 * 24 * 20_usize {
         tokio::time::sleep(Duration::from_secs(180)).await;
         let limiter = &limiters[turn % 3];
-        // More than a second gives, at once: five of them fit.
+        // More than a second's refill at once: five of them fit.
         let mut burst = 0;
         while spend(limiter, Cost::of("rps", 1)).await {
             burst += 1;
@@ -195,8 +194,8 @@ async fn a_limit_of_ten_a_day_beside_one_of_five_a_second_loses_nothing() {
     assert!(permitted >= 29, "a full bucket and two days");
 }
 
-/// Ten minutes at three times the rate of one limit, by `processes`; how far the other, ten a day and empty at the
-/// start, has got after that.
+/// Runs `processes` for ten minutes at three times the rate of one limit; returns the refill of the other, ten a day
+/// and empty at the start.
 async fn refilled_beside(processes: usize, busy: Limit, reserve: Reserve) -> f64 {
     let fleet = Fleet::new(ROUND_TRIP);
     let (gap, day) = (Duration::from_secs_f64(1.0 / (3.0 * busy.refill_rate())), Limit::per_day("rpd", 10).unwrap());

@@ -1,4 +1,4 @@
-//! Many processes on one bucket, in driven time: what they are granted and what that costs, held to bounds.
+//! Many processes on one bucket, in driven time: bounds on grants and cost.
 
 mod accuracy;
 mod measures;

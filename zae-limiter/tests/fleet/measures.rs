@@ -1,5 +1,5 @@
-//! The cost of acquires, held to a bound. `cargo bench -p zae-limiter --bench acquire` prints the same numbers, and
-//! times. `ZAE_LONG=1` has more processes overload the bucket, and makes a million acquires from a reserve.
+//! Bounds on the cost of acquires. `cargo bench -p zae-limiter --bench acquire` prints the same numbers, and times.
+//! `ZAE_LONG=1` overloads the bucket with more processes, and makes a million acquires from a reserve.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn an_overload_is_refused_without_writing_and_everything_permitted_is_gran
 
 #[tokio::test(start_paused = true)]
 async fn neighbours_on_a_full_bucket_do_not_starve_each_other() {
-    // Whoever takes from a full bucket has to set it, so that each such write can only follow the one before.
+    // A write that takes from a full bucket has to set it, so that each such write can only follow the previous one.
     let crowd = measures::contended(8, 1_600, Duration::from_secs(1)).await;
     assert_eq!(crowd.granted, crowd.asked);
     let trips = crowd.longest.as_secs_f64() / measures::ROUND_TRIP.as_secs_f64();
@@ -78,7 +78,7 @@ async fn a_reserve_is_filled_once_in_hundreds_of_acquires() {
     );
 }
 
-/// Resident bytes of this process.
+/// Returns the resident bytes of this process.
 #[cfg(target_os = "linux")]
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -86,8 +86,8 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// The whole process is counted, so it runs alone, as a step of the gate: `cargo test --test fleet -- --ignored
-/// --nocapture`. The data is in a file, so that what grows is the limiter.
+/// Measures the whole process, so it runs alone, as a step of the gate:
+/// `cargo test --test fleet -- --ignored --nocapture`. The data is in a file, so that only the limiter's memory grows.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 #[ignore = "counts the memory of all tests of the process"]
@@ -102,7 +102,7 @@ async fn a_remembered_bucket_takes_no_more_than_its_builder_says() {
     let limiter = zae_limiter::RateLimiter::builder(repository).deadline(Duration::from_secs(10)).build();
     let mut before = 0;
     for number in 0..WARM + BUCKETS {
-        // Warms up: allocates what every limiter needs once.
+        // Warms up one-time allocations.
         if number == WARM {
             before = resident();
         }

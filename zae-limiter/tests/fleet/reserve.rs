@@ -1,4 +1,4 @@
-//! Reserve mode: what it saves, what it may cost, and that it stays within its bound (invariant I1 in reserve mode).
+//! Reserve mode: its savings, its cost, and its bound (invariant I1 in reserve mode).
 
 use std::{
     sync::{Arc, Mutex},
@@ -35,7 +35,7 @@ async fn spend(limiter: &RateLimiter, entity: &str) -> bool {
     }
 }
 
-/// Spends at `per_second` for `time`; how many were granted.
+/// Spends at `per_second` for `time`; returns the number of grants.
 async fn stream(limiter: &RateLimiter, per_second: u32, time: Duration) -> u64 {
     let (start, gap) = (Instant::now(), Duration::from_secs(1) / per_second);
     let mut granted = 0;
@@ -46,7 +46,7 @@ async fn stream(limiter: &RateLimiter, per_second: u32, time: Duration) -> u64 {
     granted
 }
 
-/// Whole tokens stored for the bucket, without what refill would add.
+/// Returns the whole tokens stored for the bucket, without refill.
 async fn stored(fleet: &Fleet, entity: &str) -> i64 {
     let items = fleet.store.client().scan().table_name("limiter").send().await.unwrap();
     let of = format!("/BUCKET#{entity}#");
@@ -54,7 +54,7 @@ async fn stored(fleet: &Fleet, entity: &str) -> i64 {
     item["b_rpm_tk"].as_n().unwrap().parse::<i64>().unwrap().div_euclid(1_000)
 }
 
-/// Never refills in a test's time.
+/// A limit that does not refill during the test.
 fn slow(capacity: u64) -> Limit {
     Limit::per("rpm", 1, Duration::from_secs(10_000_000)).unwrap().with_burst(capacity).unwrap()
 }
@@ -95,7 +95,7 @@ async fn the_last_handle_gives_back_what_is_held() {
 #[tokio::test(start_paused = true)]
 async fn rare_asks_and_small_buckets_are_decided_by_the_table() {
     let fleet = Fleet::new(ROUND_TRIP);
-    // One ask a second; and a bucket whose half percent is no token.
+    // One ask a second; and a bucket whose half percent is less than a token.
     for (limit, per_second) in [(slow(1_000_000), 1), (slow(199), 20)] {
         let (wire, limiter) = fleet.process(&limits([limit]), all).await;
         let granted = stream(&limiter, per_second, Duration::from_secs(8)).await;
@@ -149,7 +149,7 @@ async fn what_was_taken_in_two_ways_goes_back_to_the_table() {
     let lease = limiter.try_acquire(&request).expect("there is a reserve");
     lease.consume(Cost::of("rpm", 5)).await.unwrap();
     wire.reset();
-    // A reserve would take its own token back without a word; of these six, five are younger than it.
+    // A reserve would always take its own token back; of these six, five are younger than it.
     lease.roll_back().await.unwrap();
     assert_eq!(wire.units().writes, 1);
 }
@@ -204,7 +204,7 @@ async fn adjustments_are_settled_with_what_is_held() {
     drop(limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap());
     assert_eq!(wire.units().writes, 0);
     let before = stored(&fleet, "user-1").await;
-    // Past its term, a refund goes to the table.
+    // After its lot's expiry, a refund goes to the table.
     let late = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 40)).await.unwrap();
     tokio::time::sleep(LIFE * 2).await;
     let held_until_now = stored(&fleet, "user-1").await;
@@ -224,8 +224,8 @@ async fn changed_limits_end_what_was_held_under_the_old_ones() {
     assert_eq!(stored(&fleet, "user-1").await, 1_000_000 - i64::try_from(granted).unwrap());
 }
 
-/// The adversary of the bound: everybody holds as much as they may, the bucket refills meanwhile, and then everything
-/// is spent at once, from the reserves and from the bucket.
+/// The worst case for the bound: every process holds its maximum, the bucket refills meanwhile, and then everything is
+/// spent at once, from the reserves and from the bucket.
 async fn burst(processes: usize, limit: &Limit, life: Duration) -> (f64, f64) {
     let fleet = Fleet::new(ROUND_TRIP);
     let mut fleet_limiters = Vec::new();
@@ -233,7 +233,7 @@ async fn burst(processes: usize, limit: &Limit, life: Duration) -> (f64, f64) {
         let with = |b: RateLimiterBuilder| b.reserve(Reserve::All).reserve_life(life);
         fleet_limiters.push(fleet.process(&limits([limit.clone()]), with).await.1);
     }
-    // Demand that makes them hold what they may.
+    // Demand that makes the processes hold their maximum.
     let warm = Instant::now();
     while warm.elapsed() < life {
         for limiter in &fleet_limiters {
@@ -243,7 +243,7 @@ async fn burst(processes: usize, limit: &Limit, life: Duration) -> (f64, f64) {
         }
         tokio::time::sleep(life / 100).await;
     }
-    // While the reserves live the bucket fills up.
+    // The bucket fills up while the reserves live.
     tokio::time::sleep(life / 3).await;
     let start = Instant::now();
     let tasks = fleet_limiters.iter().flat_map(|limiter| (0..64).map(|_| tokio::spawn(until_refused(limiter.clone()))));
@@ -285,7 +285,7 @@ async fn a_process_that_ends_without_a_word_strands_little_and_for_a_while() {
     let granted = stream(&crashing, 1_000, LIFE / 2).await;
     let gone = 20_000 - stored(&fleet, "user-1").await - i64::try_from(granted).unwrap();
     assert!((1..100).contains(&gone), "{gone}: less than half a percent of the capacity");
-    // Nothing of it reaches the table any more.
+    // From here on nothing reaches the table.
     wire.fail(|_, _| Fault::LostBefore);
     tokio::time::sleep(LIFE * 3).await;
     let (_, other) = fleet.process(&limits([limit]), |b| b).await;
@@ -317,7 +317,7 @@ async fn a_busy_store_is_not_pressed_for_what_nobody_waits_for() {
     wire.fail(|_, _| Fault::Throttled);
     wire.reset();
     let mut asked_for_more = 0;
-    // A third is left when more is asked for, and that lasts longer than this.
+    // A replenishment starts at a third, which lasts longer than this.
     for turn in 0..1_000 {
         asked_for_more += wire.count();
         if asked_for_more > 0 && turn % 100 == 99 {
@@ -344,7 +344,7 @@ async fn a_reserve_ages_from_the_moment_it_was_asked_for() {
         tokio::spawn(async move { spend(&limiter, "user-1").await });
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // From here on there is no more of it.
+    // From here on there is none left.
     wire.fail(|_, _| Fault::LostBefore);
     let sent = *sent.lock().unwrap();
     let mut granted_at = sent;
@@ -366,7 +366,7 @@ async fn a_refund_into_an_empty_reserve_finds_its_way_to_the_table() {
     let (_, limiter) = fleet.process(&limits([slow(1_000_000)]), long).await;
     let granted = stream(&limiter, 1_000, LIFE / 2).await;
     let lease = limiter.acquire("user-1", "gpt-4", Cost::of("rpm", 50)).await.unwrap();
-    // Unused for half a life, the rest has gone back.
+    // Unused for half a lifetime, the rest has gone back.
     tokio::time::sleep(LIFE * 6).await;
     let left = 1_000_000 - i64::try_from(granted).unwrap();
     assert_eq!(stored(&fleet, "user-1").await, left - 50);

@@ -1,4 +1,4 @@
-//! Entities, namespaces and the audit trail: what one side writes, the other reads and changes.
+//! Entities, namespaces and the audit trail: each side reads and changes what the other writes.
 
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ async fn namespaces(by: By) {
     assert_eq!(writer.ok("recover_namespace", json!({ "name": "tenant-b" })).await, "tenant-b");
     assert_eq!(reader.ok("get_namespace", json!({ "name": "tenant-b" })).await["namespace_id"], id);
     assert!(has_twin(reader, "tenant-b").await);
-    // Purged by one, nothing of it is left for the other.
+    // Purged by one side, nothing of it is left for the other.
     writer.ok("delete_namespace", json!({ "name": "tenant-b" })).await;
     reader.ok("purge_namespace", json!({ "name": "tenant-b" })).await;
     let id = format!("{}/", id.as_str().unwrap());

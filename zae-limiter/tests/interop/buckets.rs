@@ -1,4 +1,4 @@
-//! Buckets made and used by both sides: consumption, refill, cascade, refund and debt, to the millitoken.
+//! Buckets created and used by both sides: consumption, refill, cascade, refund and debt, to the millitoken.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn row(name: &str, capacity: u64) -> Value {
     json!({ "name": name, "capacity": capacity, "refill_amount": capacity, "refill_period_seconds": 60 })
 }
 
-/// A table with 60 requests and 6000 tokens a minute for everybody.
+/// Creates a table with default limits of 60 requests and 6000 tokens a minute.
 async fn limited(by: By) -> Option<Table> {
     let table = Table::open(by).await?;
     let rows = [row("rpm", 60), row("tpm", 6_000)];
@@ -38,8 +38,8 @@ async fn left(table: &Table, entity: &str) -> (i64, i64) {
     (ours["rpm"].as_i64().unwrap(), ours["tpm"].as_i64().unwrap())
 }
 
-/// Waits until a refund that nobody waits for has been written. All time in the test stands still, so it can only be
-/// the refund that changes anything.
+/// Waits until an unawaited refund has been written. Time stands still in the test, so only the refund can change the
+/// balance.
 async fn settled(table: &Table, entity: &str, (rpm, tpm): (i64, i64)) {
     let patience = Instant::now() + Duration::from_secs(10);
     loop {
@@ -60,7 +60,7 @@ async fn refusal(side: &Side, ask: Value, limit: &str) -> (i64, i64, u64) {
     let status = limits.iter().find(|status| status["limit_name"] == limit && status["exceeded"] == true);
     let status = status.unwrap_or_else(|| panic!("{limit} did not refuse: {map:?}"));
     let number = |field: &str| status[field].as_i64().unwrap();
-    // The reference adds a millisecond where nothing is to be rounded; whole seconds are what a client is told.
+    // The Python package adds a millisecond even without rounding; clients are given whole seconds.
     let wait = (status["retry_after_seconds"].as_f64().unwrap() - 0.002).ceil();
     (number("available"), number("requested"), wait as u64)
 }
@@ -75,14 +75,14 @@ async fn consumption(by: By) {
     assert_eq!((bucket["rpm"], bucket["tpm"]), ((54_000, 6_000), (5_400_000, 600_000)));
     assert_eq!(left(&table, "user-1").await, (54, 5_400));
 
-    // Both refuse alike, with the same time to wait, and take nothing.
+    // Both refuse alike, with the same wait, and take nothing.
     for side in [writer, reader] {
         assert_eq!(refusal(side, ask("user-1", 1, 5_500), "tpm").await, (5_400, 5_500, 1));
         assert_eq!(refusal(side, ask("user-1", 57, 0), "rpm").await, (54, 57, 3));
     }
     assert_eq!(left(&table, "user-1").await, (54, 5_400));
 
-    // Two seconds refill two requests and 200 tokens, whoever writes them down.
+    // Two seconds refill two requests and 200 tokens, whichever side writes them.
     table.advance(2);
     assert_eq!(left(&table, "user-1").await, (56, 5_600));
     reader.ok("acquire", ask("user-1", 56, 5_600)).await;
@@ -92,7 +92,7 @@ async fn consumption(by: By) {
     for side in [writer, reader] {
         assert_eq!(refusal(side, ask("user-1", 1, 1), "rpm").await, (0, 1, 1));
     }
-    // The counters are the sum of what was granted to either.
+    // The counters are the sum of both sides' grants.
     let bucket = table.bucket("user-1", "gpt-4").await;
     assert_eq!((bucket["rpm"].1, bucket["tpm"].1), (65_000, 6_500_000));
 }
@@ -121,13 +121,13 @@ async fn cascade(by: By) {
     assert_eq!(left(&table, "key-1").await, (30, 5_700));
     assert_eq!(left(&table, "key-2").await, (35, 5_500));
     assert_eq!(left(&table, "proj-1").await, (5, 5_200));
-    // The parent refuses what the child would have had: neither loses anything.
+    // The parent refuses although the child could grant: neither loses anything.
     for side in [writer, reader] {
         assert_eq!(refusal(side, ask("key-2", 6, 0), "rpm").await, (5, 6, 1));
         settled(&table, "key-2", (35, 5_500)).await;
         assert_eq!(left(&table, "proj-1").await, (5, 5_200));
     }
-    // Work that failed is given back at both levels.
+    // Failed work is given back at both levels.
     for side in [writer, reader] {
         side.ok("acquire", with(ask("key-2", 5, 700), "abandon", json!(true))).await;
         assert_eq!((left(&table, "key-2").await, left(&table, "proj-1").await), ((35, 5_500), (5, 5_200)));
@@ -174,7 +174,7 @@ async fn we_refund_to_their_bucket() {
 async fn debt(by: By) {
     let Some(table) = limited(by).await else { return };
     let (writer, reader) = table.writer_and_reader(by);
-    // The answer was much longer than expected.
+    // The response was much longer than expected.
     writer.ok("acquire", with(ask("user-1", 1, 6_000), "adjust", json!({ "tpm": 1_500 }))).await;
     assert_eq!(left(&table, "user-1").await, (59, -1_500));
     for side in [reader, writer] {

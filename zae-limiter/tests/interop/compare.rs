@@ -1,4 +1,4 @@
-//! Two tables, attribute by attribute.
+//! Compares two tables, attribute by attribute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(crate) struct Difference {
     pub(crate) theirs: Option<String>,
 }
 
-/// A difference that is meant to be, and why.
+/// An intended difference, and its reason.
 #[derive(Debug)]
 pub(crate) struct Known {
     /// The kind of record.
@@ -91,7 +91,7 @@ fn differences(ours: &Normal, theirs: &Normal) -> BTreeSet<Difference> {
     found
 }
 
-/// The value without what only we record: the configuration before a change, in the details of its audit event.
+/// Returns the value without the details that only we record: the configuration before a change, in audit events.
 fn recorded_by_both(value: &Value) -> Value {
     let mut value = value.clone();
     if let Some(map) = value.get_mut("M").and_then(Value::as_object_mut) {
@@ -100,7 +100,7 @@ fn recorded_by_both(value: &Value) -> Value {
     value
 }
 
-/// The kind of the record with this normal key.
+/// Returns the kind of the record with this normal key.
 fn record(key: &str) -> &'static str {
     let (pk, sk) = key.split_once(' ').unwrap_or((key, ""));
     let remainder = pk.split_once('/').map_or("", |(_, remainder)| remainder);
@@ -121,8 +121,7 @@ fn record(key: &str) -> &'static str {
     }
 }
 
-/// Items by key, without what no two tables have in common: random namespace ids, event ids and the time of day are
-/// replaced by words, after checking that they look as they must.
+/// Normalises items by key: random namespace ids, event ids and times are checked for their form and replaced by words.
 fn normal(items: &[Item]) -> Normal {
     let ids: BTreeMap<String, String> = items
         .iter()
@@ -136,7 +135,7 @@ fn normal(items: &[Item]) -> Normal {
             item.iter().map(|(name, value)| (name.clone(), plain(value, &ids))).collect();
         let key = |name: &str| item[name]["S"].as_str().expect("keys are strings").to_owned();
         let key = format!("{} {}", key("PK"), key("SK"));
-        // Events of one target differ in their ids alone; they come in the order of these.
+        // Events of one target differ only in their ids, and are sorted by them.
         let same = normal.keys().filter(|known| known.starts_with(&key)).count();
         let key = if key.ends_with("#AUDIT#ULID") { format!("{key} {same}") } else { key };
         normal.insert(key, item);
@@ -153,7 +152,7 @@ fn plain(value: &AttributeValue, ids: &BTreeMap<String, String>) -> Value {
         AttributeValue::Ss(texts) => json!({ "SS": texts.iter().collect::<BTreeSet<_>>() }),
         AttributeValue::L(values) => {
             let mut values: Vec<Value> = values.iter().map(|v| plain(v, ids)).collect();
-            // A list of names comes in whatever order the store keeps attributes in.
+            // The order of a list of names depends on the store.
             if values.iter().all(|value| value["S"].is_string()) {
                 values.sort_by_key(Value::to_string);
             }

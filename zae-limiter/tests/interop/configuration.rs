@@ -7,7 +7,8 @@ use super::{
     table::{By, Table},
 };
 
-/// `capacity` tokens per minute and, as a second limit, twice as many per hour with room for three times as many.
+/// Returns `capacity` tokens per minute and, as a second limit, twice as many per hour with a capacity of three times
+/// as many.
 fn rows(capacity: u64) -> Value {
     json!([
         { "name": "rpm", "capacity": capacity, "refill_amount": capacity, "refill_period_seconds": 60 },
@@ -20,7 +21,7 @@ fn rows(capacity: u64) -> Value {
     ])
 }
 
-/// Sorted by name: neither side keeps the order in which limits were given.
+/// Sorts by name, because neither side keeps the given order of limits.
 fn sorted(mut rows: Value) -> Value {
     rows.as_array_mut().unwrap().sort_by_key(|row| row["name"].to_string());
     rows
@@ -58,7 +59,7 @@ async fn levels(by: By) {
     let listed = json!({ "defaults": ["openai/gpt-4"], "entities": ["_default_", "openai/gpt-4"] });
     assert_eq!(reader.ok("listed_resources", json!({})).await, listed);
 
-    // … and by the level that holds for each entity and resource.
+    // … and by the level that applies to each entity and resource.
     for (entity, resource, capacity) in [
         ("user-1", "openai/gpt-4", 11),
         ("user-1", "claude", 12),
@@ -71,11 +72,11 @@ async fn levels(by: By) {
         let refusal = reader.refused("acquire", all).await;
         let rpm = refusal["limits"].as_array().unwrap().iter().find(|limit| limit["limit_name"] == "rpm").unwrap();
         assert_eq!((&rpm["capacity"], &rpm["available"]), (&json!(capacity), &json!(capacity - 1)));
-        // The other side sees what was taken, at the same level.
+        // The other side sees the consumption, at the same level.
         assert_eq!(available(writer, entity, resource).await, capacity - 1, "{entity}/{resource}");
     }
 
-    // Taken away level by level, the next one holds.
+    // As each level is removed, the next one applies.
     writer.ok("delete_limits", json!({ "entity_id": "user-1", "resource": "openai/gpt-4", "principal": "ops" })).await;
     writer.ok("delete_limits", json!({ "entity_id": "user-1", "resource": "_default_", "principal": "ops" })).await;
     let stored = reader.ok("get_limits", json!({ "entity_id": "user-1", "resource": "openai/gpt-4" })).await;
@@ -112,7 +113,7 @@ async fn changes(by: By) {
     let take = |tokens: u64| json!({ "entity_id": "user-1", "resource": "gpt-4", "consume": { "rpm": tokens } });
     writer.ok("set_limits", set(10)).await;
     reader.ok("acquire", take(10)).await;
-    // Raised by the other side while the bucket is empty: it refills at the new rate.
+    // Raised by the other side while the bucket is empty: it then refills at the new rate.
     writer.ok("set_limits", set(60)).await;
     table.advance(20);
     reader.ok("acquire", take(20)).await;
@@ -120,7 +121,7 @@ async fn changes(by: By) {
     assert_eq!(refusal["limits"][0]["capacity"], 60);
     let wait = refusal["retry_after_seconds"].as_f64().unwrap();
     assert!((wait - 1.0).abs() < 0.01, "{wait}");
-    // Lowered below what is in it: no more than the new capacity is granted.
+    // Lowered below its balance: no more than the new capacity is granted.
     table.advance(60);
     writer.ok("set_limits", set(5)).await;
     reader.ok("acquire", take(5)).await;

@@ -1,11 +1,11 @@
 //! This crate and the published Python package `zae-limiter` on one table.
 //!
 //! Every scenario is written once, as calls that either side can make ([`side`]), and is played in both directions: one
-//! writes, the other reads and acts, and then the other way round. [`records`] compares what the two leave in their
-//! tables for the same calls, attribute by attribute.
+//! side writes, the other reads and acts. [`records`] compares the tables that the two sides leave after the same
+//! calls, attribute by attribute.
 //!
-//! The package is installed into a virtual environment in the target directory, once. Where that is not possible the
-//! tests are skipped with a notice; `ZAE_REQUIRE_INTEROP=1` makes that a failure.
+//! The package is installed once into a virtual environment in the target directory. If that is not possible, the tests
+//! are skipped with a notice; `ZAE_REQUIRE_INTEROP=1` makes that a failure.
 
 mod accounts;
 mod buckets;

@@ -1,4 +1,4 @@
-//! Features of the package that this crate does not have: what it says of them, and what it goes on with.
+//! Features of the package that this crate does not have: how it reports them, and when it continues.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const FEATURES: [&str; 8] = [
     "entity cascade",
 ];
 
-/// A table on which entities below `org-1` have 10 a minute of any resource.
+/// Creates a table on which entities below `org-1` have 10 a minute of any resource.
 async fn with_limits() -> Option<Table> {
     let table = Table::open(By::Them).await?;
     let rows = json!([{ "name": "rpm", "capacity": 10, "refill_amount": 10, "refill_period_seconds": 60 }]);
@@ -28,7 +28,7 @@ async fn with_limits() -> Option<Table> {
     Some(table)
 }
 
-/// Another of our processes, which knows nothing yet and then remembers limits for a minute.
+/// Creates another of our processes, which caches limits for a minute.
 async fn process(table: &Table) -> RateLimiter {
     let builder = table.store.builder().stack(STACK).clock(table.clock.clone());
     RateLimiter::builder(builder.build().await.unwrap()).deadline(Duration::from_secs(10)).build()
@@ -39,7 +39,7 @@ async fn take(limiter: &RateLimiter, resource: &str, tokens: u64) -> Result<(), 
     Ok(())
 }
 
-/// A plain write would enforce them wrongly: we say so instead of granting.
+/// A plain write would enforce them wrongly, so the answer is an error instead of a grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn we_refuse_to_guess_what_their_newer_features_mean() {
     let Some(table) = with_limits().await else { return };
@@ -57,7 +57,7 @@ async fn we_refuse_to_guess_what_their_newer_features_mean() {
         };
         let answer = take(&new, &resource, 1).await;
         assert!(expected(&answer), "{feature}: {answer:?}");
-        // A client that remembers the old limits learns of it from the bucket, unless only a parent is concerned.
+        // A client with the old limits in its cache learns of it from the bucket, unless only a parent is concerned.
         if !feature.ends_with("cascade") {
             let answer = take(&remembering, &resource, 1).await;
             assert!(expected(&answer), "{feature}: {answer:?}");
@@ -66,12 +66,12 @@ async fn we_refuse_to_guess_what_their_newer_features_mean() {
     }
 }
 
-/// A feature that was used once and is over does not lock us out.
+/// A feature that was used once and has ended does not stop us.
 #[tokio::test(flavor = "multi_thread")]
 async fn we_go_on_after_their_resets_top_ups_and_pauses() {
     let Some(table) = with_limits().await else { return };
     let bucket = json!({ "entity_id": "user-1", "resource": "gpt-4", "amounts": { "rpm": 4 } });
-    // By a process that knows nothing: what another one remembers may say no for up to a second.
+    // By a new process: the memory of another one may refuse for up to a second.
     let exactly = async |tokens| {
         take(&process(&table).await, "gpt-4", tokens).await.unwrap();
         let refused = take(&process(&table).await, "gpt-4", 1).await.unwrap_err();
@@ -86,12 +86,12 @@ async fn we_go_on_after_their_resets_top_ups_and_pauses() {
     table.theirs.ok("use_feature", disabled).await;
     assert!(matches!(take(&process(&table).await, "gpt-4", 1).await, Err(AcquireError::Disabled(_))));
     table.theirs.ok("set_access", json!({ "resource": "gpt-4", "access": "enabled" })).await;
-    // Their operations may move the refill instant by a little, to be seen.
+    // Their operations may visibly move the refill instant a little.
     table.advance(31);
     exactly(5).await;
 }
 
-/// A moved child charges its new parent, on buckets that carry the package's stamps.
+/// A moved child charges its new parent, even on buckets with the package's stamps.
 #[tokio::test(flavor = "multi_thread")]
 async fn we_charge_the_parent_that_they_move_a_child_to() {
     let Some(table) = with_limits().await else { return };
@@ -108,8 +108,8 @@ async fn we_charge_the_parent_that_they_move_a_child_to() {
     assert_eq!(table.bucket("org-2", "gpt-4").await["rpm"], (7_000, 3_000));
 }
 
-/// A quota of ten a day is one for both, whoever sets it, on buckets of either side's making, and both see it restored
-/// at midnight.
+/// A quota of ten a day is shared by both, whichever side set it and created the buckets, and both see it restored at
+/// midnight.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_share_calendar_quotas() {
     let Some(table) = with_limits().await else { return };
@@ -135,20 +135,20 @@ async fn both_share_calendar_quotas() {
                 let refused = side.refused("acquire", call(1)).await;
                 assert_eq!(refused["limits"][0]["available"], 0, "{resource}, day {day}: {refused:?}");
             }
-            // Nothing drips in between.
+            // Nothing is refilled in between.
             table.advance(86_399);
             table.ours.refused("acquire", call(1)).await;
             table.theirs.refused("acquire", call(1)).await;
             table.advance(1);
         }
-        // Whoever comes second finds it restored already, and restores nothing again.
+        // The second side finds it restored already, and does not restore it again.
         other.ok("acquire", call(10)).await;
         one.refused("acquire", call(1)).await;
         assert_eq!(table.bucket("user-1", resource).await["rpm"], (0, 40_000));
     }
 }
 
-/// A limit that was a quota, and one that becomes it, on a bucket that both use.
+/// A limit that changes from a quota to a rate and back, on a bucket that both use.
 #[tokio::test(flavor = "multi_thread")]
 async fn we_follow_a_limit_into_a_quota_and_back() {
     let Some(table) = with_limits().await else { return };

@@ -1,4 +1,4 @@
-//! This crate, called through its public API in the words of `driver.py`.
+//! This crate, called through its public API with the operations of `driver.py`.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -72,11 +72,11 @@ impl Ours {
 
     async fn repository(&self, namespace: &str, clock: Arc<dyn Clock>) -> Result<Repository, Failure> {
         let builder = self.store.builder().stack(STACK).namespace(namespace).clock(clock);
-        // No cache, so that every step of a test sees what the other side has just written.
+        // No cache, so that every step of a test sees the other side's last write.
         Ok(builder.config_cache_ttl(Duration::ZERO).build().await?)
     }
 
-    /// The limiter of a namespace; always the same, which remembers its buckets from call to call.
+    /// Returns the limiter of a namespace, the same one for every call, so that it remembers its buckets.
     pub(crate) async fn limiter(&self, namespace: &str) -> Result<RateLimiter, Failure> {
         let mut limiters = self.limiters.lock().await;
         if let Some(limiter) = limiters.get(namespace) {
@@ -137,7 +137,7 @@ impl Ours {
     }
 }
 
-/// One call's arguments, in the form that the public API wants.
+/// One call's arguments, in the types of the public API.
 struct Call<'a> {
     arguments: &'a Value,
     principal: Option<Principal>,

@@ -1,4 +1,4 @@
-//! A pause that we store is nothing to the other side, and goes with its namespace.
+//! A pause that we store does not affect the other side, and is removed with its namespace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ async fn they_do_not_see_our_pauses_and_purge_them() {
     let Some(table) = Table::open(By::Us).await else { return };
     let builder = Repository::builder().client(table.store.client()).clock(Arc::clone(&table.clock) as _);
     let repository = builder.namespace(NamespaceName::new("tenant-a").unwrap()).build().await.unwrap();
-    // The name of a resource that both sides use: the keys of a pause must not meet a bucket's.
+    // The name of a resource that both sides use: the keys of a pause must not collide with a bucket's.
     let scope = ResourceName::new("gpt-4").unwrap();
     let rows = json!([{ "name": "rpm", "capacity": 10, "refill_amount": 10, "refill_period_seconds": 60 }]);
     table.ours.ok("set_system_defaults", json!({ "ns": "tenant-a", "rows": rows, "principal": "ops" })).await;

@@ -1,4 +1,4 @@
-//! The same calls by either side on a table of its own: the records, attribute by attribute.
+//! Compares the records that the same calls by each side leave in a table of its own, attribute by attribute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::{
     table::{By, STACK, Table},
 };
 
-/// Two tables, one per side, that are told the same.
+/// Two tables, one per side, with the same calls.
 struct Pair {
     ours: Table,
     theirs: Table,
@@ -33,7 +33,7 @@ impl Pair {
         self.theirs.advance(seconds);
     }
 
-    /// The records differ as `known` says and in nothing else.
+    /// Checks that the records differ exactly as `known` describes.
     async fn assert_same(&self, known: &[Known]) {
         assert_same(&self.ours.items().await, &self.theirs.items().await, known);
     }
@@ -69,7 +69,7 @@ fn rows() -> Value {
     ])
 }
 
-/// A table's definition, in any order, as comparable text.
+/// Returns a table's definition as comparable text, independent of order.
 async fn definition(table: &Table, name: &str) -> BTreeMap<String, String> {
     let described = table.store.client().describe_table().table_name(name).send().await.unwrap().table.unwrap();
     let mut parts = BTreeMap::from([
@@ -94,7 +94,7 @@ async fn definition(table: &Table, name: &str) -> BTreeMap<String, String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_have_the_same_keys_and_indexes() {
     let Some(table) = Table::open(By::Them).await else { return };
-    // An embedded store gets no stream, which nobody would read; anywhere else is where there is one.
+    // An embedded store has no stream, so the table is created in another region, where there is one.
     let elsewhere = table.store.client().config().to_builder().region(Region::from_static("us-east-1")).build();
     let builder = Repository::builder().client(Client::from_conf(elsewhere)).stack("limiter-ours");
     builder.create_table().build().await.unwrap();
@@ -185,7 +185,7 @@ async fn configurations_registries_and_their_audit_are_the_same_records() {
     pair.both("delete_resource_defaults", json!({ "resource": "embeddings", "principal": "ops" })).await;
     pair.both("set_system_defaults", json!({ "rows": rows(), "on_unavailable": "allow", "principal": "ops" })).await;
     pair.assert_same(&[]).await;
-    // Without a policy the stored one goes.
+    // Without a policy, the stored one is removed.
     pair.both("set_system_defaults", json!({ "rows": rows(), "principal": "ops" })).await;
     pair.assert_same(&[]).await;
     pair.both("delete_system_defaults", json!({ "principal": "ops" })).await;
@@ -205,7 +205,7 @@ async fn buckets_are_the_same_records() {
         let consume = json!({ "rpm": 1, "tpm": tokens });
         json!({ "entity_id": entity, "resource": "gpt-4", "consume": consume })
     };
-    // Limits of their own (the bucket stays for good), the system's (it expires), and with a parent.
+    // Own limits (the bucket is kept), the system's (it expires), and with a parent.
     for entity in ["user-1", "stranger", "key-1"] {
         pair.both("acquire", take(entity, 500)).await;
     }
@@ -234,7 +234,7 @@ async fn buckets_are_the_same_records() {
     known.push(charge("b_wcu_tc", r#"{"N":"0"}"#, r#"{"N":"1000"}"#));
     pair.assert_same(&known).await;
 
-    // Work that failed is given back, and then the bucket is as if nothing had been.
+    // Failed work is given back, and the bucket is then as before.
     let mut failed = take("key-1", 900);
     failed["abandon"] = true.into();
     pair.both("acquire", failed).await;
@@ -249,7 +249,7 @@ async fn buckets_are_the_same_records() {
     pair.assert_same(&known).await;
 }
 
-/// A change of limits and its effect on the buckets that exist already.
+/// Checks a change of limits and its effect on existing buckets.
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_limits_reach_buckets_alike() {
     let Some(pair) = Pair::open().await else { return };

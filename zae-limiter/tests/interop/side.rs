@@ -1,4 +1,4 @@
-//! Whoever works on a table: this crate or the Python package, told the same things in the same words.
+//! One of the two sides, this crate or the Python package, with a common set of operations.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{ours::Ours, python::Python};
 /// The result of a call.
 pub(crate) type Answer = Result<Value, Failure>;
 
-/// A call that did not work, in the reference's words.
+/// A failed call, in the Python package's terms.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Failure {
     /// The exception's class.
@@ -21,7 +21,7 @@ pub(crate) struct Failure {
     pub(crate) map: Option<Value>,
 }
 
-/// One of the two.
+/// One of the two sides.
 #[derive(Debug)]
 pub(crate) enum Side {
     /// This crate.
@@ -31,7 +31,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// Calls `op` with the fields of `arguments`; `driver.py` has the list.
+    /// Calls `op` with the fields of `arguments`; `driver.py` lists the operations.
     pub(crate) async fn call(&self, op: &str, arguments: Value) -> Answer {
         match self {
             // Boxed: one future for every operation is large, and a test's thread has two MiB.
@@ -46,7 +46,7 @@ impl Side {
         }
     }
 
-    /// Calls `op`, which must work.
+    /// Calls `op`, which must succeed.
     pub(crate) async fn ok(&self, op: &str, arguments: Value) -> Value {
         let shown = arguments.clone();
         self.call(op, arguments).await.unwrap_or_else(|failure| panic!("{self:?}: {op} {shown}: {failure:?}"))
@@ -62,7 +62,7 @@ impl Side {
     }
 }
 
-/// Reads an answer of the driver.
+/// Reads a response of the driver.
 pub(crate) fn read(mut answer: Value) -> Answer {
     if let Some(value) = answer.get_mut("ok") {
         return Ok(value.take());

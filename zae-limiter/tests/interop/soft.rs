@@ -44,7 +44,8 @@ async fn both_sides_let_pass_what_a_soft_limit_lets_pass_and_refuse_when_it_is_h
     }
 }
 
-/// Their stamps run out while nobody changes anything: neither side refuses for it, and each renews what it finds.
+/// Their stamps expire while nothing changes: neither side refuses because of that, and each renews the stamps it
+/// finds.
 #[tokio::test(flavor = "multi_thread")]
 async fn stamps_that_run_out_stop_neither_side() {
     let Some(table) = Table::open(By::Them).await else { return };

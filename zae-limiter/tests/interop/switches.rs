@@ -1,4 +1,4 @@
-//! Switches on one table, set by either side and looked at by the other.
+//! Disabled resources and entities on one table, set by either side and checked by the other.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::{
     table::{By, Table},
 };
 
-/// The places of a switch for `user-1` on `gpt-4`, and what a refusal calls them.
+/// Returns the places where `user-1` can be disabled for `gpt-4`, and the levels that refusals report.
 fn places() -> [(Value, &'static str); 3] {
     [
         (json!({ "entity_id": "user-1", "resource": "gpt-4" }), "entity"),
@@ -78,7 +78,7 @@ async fn switches_are_the_same_records() {
     }
 }
 
-/// A stamp that their fan-out left behind refuses every one of their clients for ever; one of ours takes it off.
+/// A stamp left behind by their fan-out makes all of their clients refuse forever; one of ours removes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stamp_that_is_wrong_is_mended_for_both() {
     let Some(table) = with_limits(By::Them).await else { return };

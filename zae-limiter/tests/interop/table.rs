@@ -17,14 +17,14 @@ pub(crate) const STACK: &str = "limiter";
 /// A raw item.
 pub(crate) type Item = std::collections::HashMap<String, AttributeValue>;
 
-/// The side that sets the table up.
+/// The side that sets up the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Us,
     Them,
 }
 
-/// A store, served over loopback HTTP, with one of each side on it. Time stands still until it is moved.
+/// A store served over loopback HTTP, with both sides on it. Time stands still until it is advanced.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) store: TestStore,
@@ -34,7 +34,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table with the namespaces `default` and `tenant-a`, or `None` where there is no Python package.
+    /// Creates a table with the namespaces `default` and `tenant-a`, or returns `None` without the Python package.
     pub(crate) async fn open(by: By) -> Option<Self> {
         let interpreter = tokio::task::spawn_blocking(venv::interpreter).await;
         // A panic in there is the failure that `ZAE_REQUIRE_INTEROP` asks for.
@@ -74,7 +74,7 @@ impl Table {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Everything in the table, in the order of the raw keys.
+    /// Returns all items of the table, in the order of the raw keys.
     pub(crate) async fn items(&self) -> Vec<Item> {
         let mut items = Vec::new();
         let mut pages = self.store.client().scan().table_name(STACK).into_paginator().send();
@@ -85,7 +85,8 @@ impl Table {
         items
     }
 
-    /// The balances (`tk`) and net consumption (`tc`) of every limit of one bucket, in millitokens: `rpm` → `(tk, tc)`.
+    /// Returns the balances (`tk`) and net consumption (`tc`) of every limit of one bucket, in millitokens: `rpm` →
+    /// `(tk, tc)`.
     pub(crate) async fn bucket(&self, entity: &str, resource: &str) -> BTreeMap<String, (i64, i64)> {
         let end = format!("/BUCKET#{entity}#{resource}#0");
         let items = self.items().await;
@@ -99,7 +100,7 @@ impl Table {
     }
 }
 
-/// A string attribute, or nothing.
+/// Returns a string attribute; empty if there is none.
 pub(crate) fn text(item: &Item, name: &str) -> String {
     item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }

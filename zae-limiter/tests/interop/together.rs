@@ -29,7 +29,7 @@ fn burst(seconds: Option<f64>) -> Value {
     })
 }
 
-/// Our half: many tasks acquire until `end` says so, and at the latest when each was refused (without an `end`).
+/// Our half: many tasks acquire until `end`, and at the latest until each was refused (without an `end`).
 async fn our_burst(limiter: &RateLimiter, end: Option<Instant>) -> u64 {
     let granted = Arc::new(AtomicU64::new(0));
     let tasks = (0..TASKS).map(|_| {
@@ -59,8 +59,8 @@ fn ours(table: &Table) -> &Ours {
     ours
 }
 
-/// With time standing still nothing refills: what is granted is what was in the bucket, to the token. Idle time is
-/// where the reference grants too much (its plain writes leave accrued refill for later), and the bound says how much.
+/// While time stands still nothing refills: the grants are the content of the bucket, to the token. After idle time the
+/// Python package grants too much (its plain writes leave accrued refill for later), within the bound.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_standstill_the_sum_is_bounded_and_our_part_exact() {
     let capacity = 1_000;
@@ -75,7 +75,7 @@ async fn at_a_standstill_the_sum_is_bounded_and_our_part_exact() {
     assert_eq!(mine + yours, capacity, "{mine} + {yours}");
     assert!(mine > 0 && yours > 0, "both sides took part: {mine} + {yours}");
 
-    // We alone after a long idle time: exactly one bucket full, however long it was idle.
+    // We alone after idle time: exactly one full bucket, however long it was idle.
     table.advance(3_600);
     assert_eq!(our_burst(&limiter, None).await, capacity);
 
@@ -88,8 +88,8 @@ async fn at_a_standstill_the_sum_is_bounded_and_our_part_exact() {
     assert_eq!(table.bucket("shared", "gpt-4").await["rps"].1, i64::try_from(total).unwrap() * 1_000);
 }
 
-/// In driven time, three times the rate for ten minutes, asked by turns: everything permitted is granted, and the
-/// reference adds at most the one bucket that it can hide.
+/// In driven time, three times the rate for ten minutes, by turns: everything permitted is granted, and the Python
+/// package adds at most the one bucket that it can hide.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_minutes_of_overload_grant_what_is_permitted_and_at_most_one_bucket_more() {
     let (capacity, per_second, seconds) = (20, 1, 600);
@@ -100,7 +100,7 @@ async fn ten_minutes_of_overload_grant_what_is_permitted_and_at_most_one_bucket_
     for turn in 0..3 * per_second * seconds {
         table.clock.advance(Duration::from_millis(if turn % 3 == 0 { 334 } else { 333 }));
         level = (level + if turn % 3 == 0 { 0.334 } else { 0.333 } * per_second as f64).min(capacity as f64);
-        // Two of three asks are theirs.
+        // Two of three asks are Python's.
         let (side, number) = if turn % 3 == 0 { (&table.ours, 0) } else { (&table.theirs, 1) };
         match side.call("acquire", ask.clone()).await {
             Ok(_) => {
@@ -117,13 +117,13 @@ async fn ten_minutes_of_overload_grant_what_is_permitted_and_at_most_one_bucket_
     assert!(granted.iter().all(|part| *part > 0), "both sides took part: {granted:?}");
 }
 
-/// In real time: granted ≤ 2·C + r·τ, and the bucket's counter is the sum of what both sides say they were granted.
+/// In real time: granted ≤ 2·C + r·τ, and the bucket's counter is the sum of both sides' grants.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_real_time_the_sum_is_bounded_and_accounted_for() {
     race(100, 50, Reserve::Off).await;
 }
 
-/// The same with ours debiting ahead: the bound of reserve mode comes on top.
+/// The same with our side debiting ahead: the bound of reserve mode is added.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_real_time_reserves_add_no_more_than_their_bound() {
     race(2_000, 200, Reserve::All).await;
@@ -135,7 +135,7 @@ async fn race(capacity: u64, per_second: u64, reserve: Reserve) {
     let limiter = ours(&table).limiter_in_real_time(reserve).await;
     let Side::Theirs(python, _) = &table.theirs else { unreachable!("`theirs` is theirs") };
 
-    // Both have opened the table, and the bucket is there and empty, before the time starts.
+    // Both have opened the table, and the bucket exists and is empty, before the measurement starts.
     let mut take = burst(None);
     take["op"] = "acquire".into();
     take["consume"] = json!({ "rps": capacity });
@@ -150,7 +150,7 @@ async fn race(capacity: u64, per_second: u64, reserve: Reserve) {
     request["op"] = "burst".into();
     request["ns"] = "default".into();
     let end = Instant::now() + Duration::from_secs_f64(seconds);
-    // They remember a refusal for a second, in which our tasks would take every refill: ours join when they have a
+    // Python remembers a refusal for a second, in which our tasks would take every refill: ours join once Python has a
     // part.
     let ours = async {
         while table.bucket("shared", "gpt-4").await["rps"].1 <= i64::try_from(capacity).unwrap() * 1_000 {

@@ -1,4 +1,4 @@
-//! The Grafana board shows every metric that the crates emit, and none that they do not.
+//! The Grafana board shows all metrics that the crates emit, and no others.
 
 use std::{collections::BTreeSet, fs};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{is_ours, packages, rooms};
 
-/// Words that are metrics of ours, without the endings that Prometheus adds to histograms.
+/// Returns the names of our metrics in a text, without the suffixes that Prometheus adds to histograms.
 fn metrics(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("zae_"));
@@ -14,7 +14,7 @@ fn metrics(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The metrics that the sources name in string literals.
+/// Returns the metrics in string literals of the sources.
 fn emitted() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for package in packages().iter().filter(|package| is_ours(package)) {

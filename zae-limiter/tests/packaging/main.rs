@@ -1,5 +1,5 @@
-//! Promises of the crates to their dependents: the Rust version, the facts that crates.io shows, and the dependencies
-//! that do not come along.
+//! Guarantees of the crates for their dependents: the Rust version, the metadata on crates.io, and the absence of
+//! dependencies.
 
 mod dashboards;
 mod names;
@@ -15,7 +15,7 @@ const PUBLISHED: [&str; 7] =
 
 const TLS: [&str; 6] = ["rustls", "ring", "aws-lc-rs", "native-tls", "openssl", "boring"];
 
-/// Returns the output of cargo. Offline: everything it asks about was downloaded to build this very test.
+/// Returns the output of cargo. Offline: everything it needs was downloaded to build this test.
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
@@ -35,7 +35,7 @@ fn host() -> String {
 fn packages() -> Vec<Value> {
     let text = cargo(&["metadata", "--format-version", "1", "--filter-platform", &host()]);
     let mut metadata: Value = serde_json::from_str(&text).expect("cargo prints JSON");
-    // Only what this workspace really resolves to, not what it would need elsewhere.
+    // Only the resolved graph of this workspace, not that of other platforms.
     let nodes: Vec<Value> = metadata["resolve"]["nodes"].as_array().expect("nodes").clone();
     let Value::Array(packages) = metadata["packages"].take() else { panic!("no packages") };
     packages.into_iter().filter(|package| nodes.iter().any(|node| node["id"] == package["id"])).collect()
@@ -98,7 +98,7 @@ fn the_layer_needs_towers_traits_but_not_tower() {
     assert_eq!(service, [Value::Null], "its service traits are a normal dependency");
 }
 
-/// The names of the crates that `package` is linked from, when it is built with `features`.
+/// Returns the names of the crates linked into `package` with `features`.
 fn linked(package: &str, features: &[&str]) -> Vec<String> {
     let mut arguments = vec!["tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"];
     arguments.extend(features);
@@ -113,7 +113,7 @@ fn without_features_neither_the_embedded_store_nor_tls_comes_along() {
     assert!(lean.iter().any(|name| name == "aws-sdk-dynamodb"), "{lean:?}");
     let found: Vec<_> = lean.iter().filter(|name| heavy.contains(&name.as_str())).collect();
     assert!(found.is_empty(), "{found:?}");
-    // The same question about the features that bring them, so that the names above are not just wrong.
+    // The same check for the features that add them, so that a misspelt name above would be noticed.
     let full = linked("zae-limiter", &["--no-default-features", "--features", "aws,embedded"]);
     for name in ["dynoxide-rs", "rustls", "ring", "aws-config"] {
         assert!(full.iter().any(|found| found == name), "{name} is not where it is expected");
@@ -125,7 +125,7 @@ fn the_deploy_tool_has_the_clients_of_the_services_it_calls_and_one_tls() {
     let linked = linked("zae-deploy", &[]);
     let clients: BTreeSet<_> = linked.iter().filter_map(|name| name.strip_prefix("aws-sdk-")).collect();
     let called = ["cloudformation", "dynamodb", "lambda", "resourcegroupstagging", "s3", "sqs", "sts"];
-    // The credentials of IAM Identity Center and of `aws login` come by these.
+    // They provide the credentials of IAM Identity Center and of `aws login`.
     let signed_in_by = ["signin", "sso", "ssooidc"];
     assert_eq!(clients, called.into_iter().chain(signed_in_by).collect());
     let tls: BTreeSet<_> = linked.iter().map(String::as_str).filter(|name| TLS.contains(name)).collect();
@@ -139,7 +139,7 @@ fn the_functions_have_no_embedded_store() {
     assert!(!store(&["--no-default-features"]));
 }
 
-/// A layer without limits answers every request with 500: a bad first success.
+/// A layer without limits answers every request with 500, which would be a bad first experience.
 #[test]
 fn the_first_example_of_a_layer_has_limits() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -1,4 +1,4 @@
-//! One meaning per word: no type name is defined twice within a crate, unless the glossary says why.
+//! One meaning per word: no type name is defined twice within a crate, unless the glossary explains it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,9 +8,9 @@ use std::{
 
 use super::{is_ours, packages, rooms};
 
-/// The type that a line of source defines.
+/// Returns the type that a line of source defines.
 fn defined(line: &str) -> Option<&str> {
-    // Types of traits are indented, and are no names of the crate.
+    // Associated types are indented, and are not types of the crate.
     let aliases: &[&str] = if line.starts_with(' ') { &[] } else { &["type "] };
     let mut line = line.trim_start();
     if let Some(after) = line.strip_prefix("pub") {
@@ -25,7 +25,7 @@ fn defined(line: &str) -> Option<&str> {
     Some(&after[..end])
 }
 
-/// The names that are defined in more than one file of a crate, with the files.
+/// Returns the names defined in more than one file of a crate, with the files.
 fn repeated(crate_folder: &Path) -> BTreeMap<String, BTreeSet<PathBuf>> {
     let mut files = Vec::new();
     rooms::sources(&crate_folder.join("src"), &mut files);
@@ -44,7 +44,7 @@ fn repeated(crate_folder: &Path) -> BTreeMap<String, BTreeSet<PathBuf>> {
     places
 }
 
-/// The rows of the glossary's second table: names and the crate in which they are repeated.
+/// Returns the rows of the glossary's second table: names and the crate in which they are repeated.
 fn explained(design: &str) -> BTreeSet<(String, String)> {
     let table = design.split("\n### Names that are defined more than once\n").nth(1).expect("its heading");
     let rows = table.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with("| `"));

@@ -10,7 +10,7 @@ use super::{PUBLISHED, cargo, packages};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The files in a crate's package.
+/// Returns the files in a crate's package.
 fn packed(name: &str) -> BTreeSet<String> {
     let listed = cargo(&["package", "--list", "--allow-dirty", "--package", name]);
     listed.lines().map(str::to_owned).collect()
@@ -33,7 +33,8 @@ fn every_published_crate_carries_the_licence_texts_and_a_readme() {
     }
 }
 
-/// The files that a source file reads when it is compiled, from its crate's folder; `None` is one outside.
+/// Returns the files that a source file includes at compile time, relative to its crate's folder; `None` for one
+/// outside.
 fn read_by(file: &str, text: &str) -> Vec<Option<String>> {
     let folder = Path::new(file).parent().expect("a folder");
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -44,7 +45,7 @@ fn read_by(file: &str, text: &str) -> Vec<Option<String>> {
         .collect()
 }
 
-/// A path without `..`, unless it leads out.
+/// Resolves `..` in a path; `None` if it leads outside.
 fn inside(path: &Path) -> Option<String> {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -1,6 +1,6 @@
-//! The rooms of this crate: which may import which.
+//! The rooms of this crate, and the imports permitted between them.
 //!
-//! A room may import those on lower floors. `DESIGN.md` says what each room holds.
+//! A room may import those on lower floors. `DESIGN.md` describes the rooms.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Rooms and their floors, from the ground up. Rooms of one floor do not import each other, but for the ground floor:
+/// Rooms and their floors, from the ground up. Rooms of one floor do not import each other, except on the ground floor:
 /// errors name values, and values fail with errors.
 const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
@@ -43,13 +43,13 @@ pub(crate) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of a file: no comments, and nothing from its own tests on.
+/// Returns the code of a file, without comments and its own tests.
 pub(crate) fn code(text: &str) -> String {
     let product = text.split("\n#[cfg(test)]\nmod tests {").next().expect("a part");
     product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The rooms that `crate::…` paths in `code` begin with, those of a group included.
+/// Returns the rooms with which `crate::…` paths in `code` begin, including those of groups.
 fn imported(code: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
     for after in code.split("crate::").skip(1) {
@@ -66,7 +66,7 @@ fn first_name(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The first names of the members of a use group, up to its closing brace.
+/// Returns the first names of the members of a use group, up to its closing brace.
 fn members(group: &str) -> Vec<String> {
     let (mut depth, mut begins, mut names) = (0_u32, true, Vec::new());
     for (at, c) in group.char_indices() {

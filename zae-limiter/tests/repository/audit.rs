@@ -1,4 +1,4 @@
-//! The audit trail: one event for every change, in order, as long as it is to be kept.
+//! The audit trail: one event for every change, in order, for the configured retention.
 
 use serde_json::json;
 use zae_limiter::{
@@ -216,7 +216,7 @@ fn clock_seconds(bench: &Bench) -> i64 {
     zae_limiter::Clock::now_ms(&*bench.clock) / 1_000
 }
 
-/// The text that identifies an event here.
+/// Returns the text that identifies an event in these tests.
 fn told(events: &[AuditEvent]) -> Vec<String> {
     events.iter().map(|event| format!("{} {}", event.target, event.action)).collect()
 }

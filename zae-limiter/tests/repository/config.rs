@@ -1,4 +1,4 @@
-//! Limits at the levels of the system, a resource and an entity; registries; and buckets that exist already.
+//! Limits at the levels of the system, a resource and an entity; registries; and existing buckets.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use zae_testkit::{Bench, START, limits, raw, rpm, tpm};
 
 use crate::names::{id, resource, scope};
 
-/// Names that mean something in expressions or keys, where names may.
+/// Valid names with a meaning in expressions or keys.
 fn awkward() -> Limits {
     limits([
         Limit::per("a-b.c_cp", 3, Duration::from_secs(11)).unwrap().with_burst(7).unwrap(),
@@ -122,7 +122,7 @@ async fn counts_stay_right_when_many_change_the_same() {
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..6 {
             let (wire, r) = bench.process().await;
-            // Answers take their time, so that the tasks' calls mix.
+            // Responses have different latencies, so that the tasks' calls interleave.
             wire.fail(move |_, call| zae_testkit::Fault::Slow((call * 7 + task * 3) % 5));
             tasks.spawn(async move {
                 let (entity, scope) = (id(&format!("e{}", task % 2)), scope("gpt-4"));
@@ -166,7 +166,7 @@ async fn set_limits_reach_all_shards_and_end_the_old_refill() {
     r.set_limits(&id("key-1"), &scope("gpt-4"), &limits([rpm(3_000)])).await.unwrap();
     for shard in 0..3 {
         let bucket = stored_bucket(&r, "key-1", "gpt-4", shard).await;
-        // 6 s at 100 a minute are 10; what is over the old ceiling is lost.
+        // 6 s at 100 a minute are 10; tokens above the old capacity are lost.
         let tokens = if shard == 1 { 100_000 } else { 60_000 };
         assert_eq!(numbers(&bucket, "rpm"), [tokens, 3_000_000, 3_000_000, 60_000].map(Some), "shard {shard}");
         assert_eq!(numbers(&bucket, "tpm"), [8_000, 30_000, 30_000, 60_000].map(Some), "it shares the refill instant");
@@ -213,7 +213,7 @@ async fn deleted_limits_give_way_to_what_holds_then() {
     assert_eq!(left, None);
     assert_eq!(raw::number(&bucket, "ttl"), Some(START / 1_000 + 420));
 
-    // With nothing below, the bucket stays as it is.
+    // With no lower level, the bucket is unchanged.
     r.delete_system_defaults().await.unwrap();
     r.set_limits(&id("vip"), &scope("gpt-4"), &own).await.unwrap();
     let before = stored_bucket(&r, "vip", "gpt-4", 0).await;

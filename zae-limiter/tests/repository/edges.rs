@@ -1,4 +1,4 @@
-//! Rare cases: the largest sets of limits, transactions in the way, changes while limits are being read.
+//! Rare cases: the largest sets of limits, conflicting transactions, changes while limits are being read.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ fn limiter(repository: &Repository) -> RateLimiter {
     RateLimiter::builder(repository.clone()).deadline(DEADLINE).build()
 }
 
-/// The first `times` calls of `operation` fare as `fault` says.
+/// Applies `fault` to the first `times` calls of `operation`.
 fn fail_first(wire: &Wire, operation: &'static str, times: u64, fault: Fault) {
     let met = AtomicU64::new(0);
     wire.fail(move |called, _| {
@@ -37,7 +37,7 @@ async fn bucket(r: &Repository, entity: &str) -> Value {
     raw::get(r, &format!("{}/BUCKET#{entity}#gpt-4#0", r.namespace_id()), "#STATE").await
 }
 
-/// As many limits as one set may have, with names as long as they may be.
+/// Returns the maximum number of limits in a set, with names of maximum length.
 fn largest(first: char, capacity: u64) -> Limits {
     let name = |index: usize| format!("{first}{}{index:03}", "x".repeat(60));
     limits((0..MAX_LIMITS).map(|index| {
@@ -73,7 +73,7 @@ async fn the_largest_set_of_limits_is_enforced_adjusted_and_changed() {
         assert_eq!(raw::number(&bucket(&r, "e").await, &format!("b_{}_tk", limit.name())), Some(left));
     }
 
-    // All of them renamed, and again: what no longer applies must not stand in the way of what does.
+    // All of them are renamed, repeatedly: old limits must not get in the way of the current ones.
     for first in ['b', 'c', 'd'] {
         let renamed = largest(first, 10);
         r.set_resource_defaults(&resource("other"), &renamed).await.unwrap();
@@ -157,12 +157,12 @@ async fn limits_read_during_a_change_are_not_believed_after_it() {
     let (limiter, entity, gpt) = (limiter(&r), id("e"), resource("gpt-4"));
     let (old, new, newest) = (limits([rpm(1)]), limits([rpm(2)]), limits([rpm(3)]));
     r.set_system_defaults(&old).await.unwrap();
-    // The answer is ready before the change, and arrives after it.
+    // The response is created before the change, and arrives after it.
     fail_first(&wire, "BatchGetItem", 1, Fault::Slow(500));
     let change = async {
         tokio::task::yield_now().await;
         r.set_limits(&entity, &scope("gpt-4"), &new).await.unwrap();
-        // The slow answer is still on its way: this call must not be content with it.
+        // The slow response is still under way: this call must not use it.
         limiter.limits_for(&entity, &gpt).await.unwrap()
     };
     let (early, late) = tokio::join!(limiter.limits_for(&entity, &gpt), change);
@@ -199,7 +199,7 @@ async fn a_change_of_one_entity_leaves_the_others_remembered() {
     assert_eq!(limiter.limits_for(&id("two"), &gpt).await.unwrap(), Some(rpm(7).into()));
 }
 
-/// Notes whether batches were read strongly.
+/// Records if batches were read strongly.
 #[derive(Clone, Debug, Default)]
 struct Reads(Arc<Mutex<Vec<bool>>>);
 

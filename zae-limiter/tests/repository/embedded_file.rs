@@ -1,4 +1,4 @@
-//! The embedded store in a file: what survives, and what is said of files that cannot be used.
+//! The embedded store in a file: what survives a restart, and the errors for unusable files.
 
 use std::{error::Error, process::Stdio};
 
@@ -9,7 +9,7 @@ use zae_testkit::{DEADLINE, limits, rpm};
 const FILE: &str = "ZAE_TEST_FILE";
 const CAPACITY: u64 = 1_000_000;
 
-/// Takes tokens until somebody ends the process; says so each time one is certain to be taken.
+/// Takes tokens until the process is killed; prints a line whenever one is certainly taken.
 async fn take_until_killed(path: &str) {
     let repository = Repository::embedded_at(path).await.unwrap();
     repository.set_system_defaults(rpm(CAPACITY)).await.unwrap();

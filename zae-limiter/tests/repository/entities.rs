@@ -1,4 +1,4 @@
-//! Entities: created once, listed in full, deleted with all that is theirs and nothing else.
+//! Entities: created once, listed completely, deleted with everything that belongs to them and nothing else.
 
 use serde_json::json;
 use zae_limiter::{
@@ -37,7 +37,7 @@ async fn an_entity_is_read_as_it_was_created() {
 #[tokio::test]
 async fn an_id_is_given_once() {
     let repository = repository().await;
-    // Limits may come before their entity; they don't make it exist.
+    // Limits may be set before their entity exists; they do not create it.
     repository.set_limits(&id("key-1"), &LimitScope::Default, rpm(1)).await.unwrap();
     repository.create_entity(NewEntity::new(id("key-1")).name("first")).await.unwrap();
     let error = repository.create_entity(NewEntity::new(id("key-1")).name("second")).await.unwrap_err();
@@ -100,7 +100,8 @@ async fn a_deleted_entity_leaves_nothing_but_its_trail() {
         let bucket = raw::get(&repository, &format!("{ns}/BUCKET#key-1#gpt-4#{shard}"), "#STATE").await;
         assert!(bucket.is_null(), "shard {shard}");
     }
-    // Its neighbour in name and its namesake elsewhere keep theirs, and the registry counts them alone.
+    // Entities with a similar name, or the same name in another namespace, keep their records, and the registry only
+    // counts them.
     assert_eq!(repository.entities_with_limits(&scope("gpt-4")).await.unwrap(), [id("key-10")]);
     assert_eq!(other.entities_with_limits(&scope("gpt-4")).await.unwrap(), [id("key-1"), id("key-10")]);
     let registry = raw::get(&repository, &format!("{ns}/SYSTEM#"), "#ENTITY_CONFIG_RESOURCES").await;

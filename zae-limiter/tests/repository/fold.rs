@@ -1,4 +1,4 @@
-//! Folding a bucket that reference clients have sharded, and looking into buckets.
+//! Merging a bucket that Python clients have sharded, and reading buckets.
 
 use zae_limiter::{
     Cost, EntityId, Repository, RepositoryError, ResourceName,
@@ -12,7 +12,7 @@ fn ids() -> (EntityId, ResourceName) {
     (EntityId::new("key-1").unwrap(), ResourceName::new("gpt-4").unwrap())
 }
 
-/// A bucket of 100 per minute whose shards hold these tokens; `None` is a shard without an item.
+/// Creates a bucket of 100 per minute whose shards have these tokens; `None` is a shard without an item.
 async fn sharded(r: &Repository, count: u32, tokens: &[Option<i64>]) {
     for (shard, tokens) in tokens.iter().enumerate() {
         let Some(tokens) = tokens else { continue };
@@ -52,7 +52,7 @@ async fn one_bucket_holds_what_its_shards_held() {
     assert_eq!(items(&r).await, [(0, 12_000)]);
     let after = state(&r).await;
     assert_eq!((after.shard_count, after.shards_stored, after.limits[0].available), (1, 1, 12));
-    // Once more finds nothing to do, and loses nothing.
+    // A second call finds nothing to do, and loses nothing.
     assert_eq!(fold(&r).await.unwrap().unwrap().items_removed, 0);
     assert_eq!(items(&r).await, [(0, 12_000)]);
 }
@@ -73,7 +73,7 @@ async fn until_then_each_shard_gains_its_share_and_afterwards_the_one_gains_all(
 async fn never_more_than_one_bucket_can_hold() {
     let bench = Bench::new();
     let (_, r) = bench.process().await;
-    // The reference leaves shard 0 with all it had, and gives the new one its share on top.
+    // The Python package leaves shard 0 with all its tokens, and gives the new one its share on top.
     sharded(&r, 2, &[Some(100), Some(50)]).await;
     assert_eq!(fold(&r).await.unwrap().unwrap().available["rpm"], 100);
     assert_eq!(items(&r).await, [(0, C)]);
@@ -114,7 +114,7 @@ async fn a_feature_of_newer_clients_is_left_alone() {
     sharded(&r, 2, &[Some(10)]).await;
     let limits = [("rpm", 5_000, C, C, 60_000)];
     let mut shard = raw::bucket(&r, ("key-1", "gpt-4"), (1, 2), START, &limits);
-    // A quota does not drip; on a limit that does, this would be what is left of one.
+    // A quota is not refilled; on a rate, this attribute would be left over from a quota.
     shard["b_rpm_ws"] = serde_json::json!({"N": "1"});
     shard["b_rpm_ra"] = serde_json::json!({"N": "0"});
     raw::put(&r, &shard).await;
@@ -179,7 +179,7 @@ async fn one_quota_holds_what_its_shards_held_in_the_running_period() {
     let today = START + DAY;
     for (shards, expected) in [
         ([(40, 1, today), (5, 2, today), (0, 3, today)], 45),
-        // Whoever has not begun the day has its share of it.
+        // A shard that has not begun the day has its share of it.
         ([(40, 1, START), (5, 2, today), (1, 3, today)], 33 + 6),
         ([(1, 3, START), (2, 3, START), (3, 3, START)], 99),
         ([(-7, 3, today), (5, 3, today), (1, 3, START)], 31),

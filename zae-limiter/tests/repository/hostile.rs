@@ -1,4 +1,4 @@
-//! Bad input: what each kind of it is answered with. None of it may reach the store or panic.
+//! Bad input and its errors. It must neither reach the store nor panic.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn long(length: usize) -> String {
     "a".repeat(length)
 }
 
-/// `expected` is a part of the message; `None` means that the value is fine.
+/// Checks that the message contains `expected`; `None` means that the value is valid.
 fn check<T: std::fmt::Debug>(what: &str, value: &str, result: &Result<T, ValidationError>, expected: Option<&str>) {
     match (result, expected) {
         (Ok(_), None) => {}
@@ -159,7 +159,7 @@ fn manifests() {
 
 #[tokio::test]
 async fn bad_requests_never_reach_the_store() {
-    // There is no table: whatever is sent fails with something else than a validation error.
+    // There is no table: any call that is sent fails with another error than a validation error.
     let repository = TestStore::new().repository().await;
     repository.delete_table().await.unwrap();
     let limiter = RateLimiter::new(repository);

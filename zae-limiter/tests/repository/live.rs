@@ -1,4 +1,4 @@
-//! Limits that change under buckets in use.
+//! Limits that change while their buckets are in use.
 
 use std::{sync::Arc, time::Duration};
 
@@ -80,7 +80,7 @@ async fn changing_limits_neither_mints_nor_loses_count_of_tokens() {
             Err(other) => panic!("{other}"),
         }
     }
-    // The clock stands still: what the bucket began with is all there is, whatever the limits say in between.
+    // The clock stands still: no more than the bucket's initial content is granted, however the limits change.
     assert!(granted <= 60, "{granted}");
     assert_eq!(stored(&limiter, "b_rpm_tc").await, Some(granted * 1_000));
     assert!(stored(&limiter, "b_rpm_tk").await.unwrap() <= (60 - granted) * 1_000);

@@ -1,4 +1,4 @@
-//! Repositories: tables, namespaces, entities, limits, usage and the audit trail, and what is said of bad input.
+//! Repositories: tables, namespaces, entities, limits, usage and the audit trail, and errors for bad input.
 
 mod audit;
 mod config;

@@ -1,4 +1,4 @@
-//! The life of a namespace: registered, deleted, recovered; and what is left when somebody crashes in between.
+//! The lifecycle of a namespace: registered, deleted, recovered; and the state after a crash in between.
 
 use zae_limiter::{
     EntityId, NamespaceId, NamespaceName, NewEntity, Repository, RepositoryError,
@@ -161,14 +161,14 @@ async fn what_cannot_be_recovered_says_why() {
 async fn a_deletion_interrupted_by_the_reference_is_an_orphan_that_can_be_recovered() {
     let (_, repository, table) = bench().await;
     let id = repository.register_namespace(&name("half")).await.unwrap();
-    // Its deletion removes the record by name first, then changes the one by id.
+    // A deletion removes the record by name first, then changes the one by id.
     table.delete(REGISTRY, &forward("half")).await;
     let info = orphan(&repository, &id).await.unwrap();
     assert_eq!((info.state, info.deleted_at), (NamespaceState::Deleted, None));
     assert_eq!(repository.recover_namespace(&id).await.unwrap(), name("half"));
     assert_eq!(repository.namespace_info(&name("half")).await.unwrap().unwrap().id, id);
 
-    // The same, but the name has a new owner since.
+    // The same, but the name has a new owner.
     table.delete(REGISTRY, &forward("half")).await;
     repository.register_namespace(&name("half")).await.unwrap();
     assert!(orphan(&repository, &id).await.is_some());
@@ -179,7 +179,7 @@ async fn a_deletion_interrupted_by_the_reference_is_an_orphan_that_can_be_recove
 async fn a_recovery_interrupted_by_the_reference_is_in_use() {
     let (_, repository, table) = bench().await;
     let id = repository.register_namespace(&name("half")).await.unwrap();
-    // Its recovery writes the record by name first, then changes the one by id.
+    // A recovery writes the record by name first, then changes the one by id.
     let deleted = [("status", "deleted"), ("deleted_at", "2026-01-01T00:00:00Z")];
     table.set(REGISTRY, &reverse(&id), &deleted).await;
     assert_eq!(orphan(&repository, &id).await, None);
@@ -262,7 +262,7 @@ async fn names_may_be_anything_but_empty_reserved_or_too_long() {
         assert_eq!(repository.namespace_info(&name(text)).await.unwrap().unwrap().id, id, "{text:?}");
     }
     assert_eq!(repository.namespaces().await.unwrap().len(), odd.len() + 1);
-    // Nothing that a terminal would obey.
+    // No terminal control characters.
     let unseen = repository.register_namespace(&name("a\nb")).await.unwrap_err();
     assert!(matches!(unseen, RepositoryError::Invalid(_)), "{unseen:?}");
     for text in odd {

@@ -1,4 +1,4 @@
-//! Removing a namespace for good, also when that is interrupted.
+//! Permanently removing a namespace, including interruptions.
 
 use std::sync::{
     Arc,
@@ -22,9 +22,9 @@ struct Tenants {
     wire: Wire,
     repository: Repository,
     table: Table,
-    /// The one that goes.
+    /// The purged namespace.
     doomed: NamespaceId,
-    /// The one that stays, with the same contents.
+    /// The other namespace, with the same contents.
     other: NamespaceId,
 }
 
@@ -42,7 +42,7 @@ fn bucket(ns: &NamespaceId, entity: &str, shard: u32) -> Item {
     ])
 }
 
-/// Configurations as the reference's provisioner writes them: in no index.
+/// Returns configurations as the Python package's provisioner writes them: in no index.
 fn provisioned(ns: &NamespaceId) -> Vec<Item> {
     let config = |pk: String, sk: &str| item(&[("PK", s(pk)), ("SK", s(sk)), ("GSI4PK", s(ns.as_str()))]);
     let names = |names: &[&str]| AttributeValue::L(names.iter().map(|name| s(*name)).collect());
@@ -148,7 +148,7 @@ async fn a_purge_that_breaks_off_anywhere_is_finished_by_the_next() {
     for stop in 1.. {
         let t = tenants().await;
         let before = t.left().await;
-        // The connection is gone from the `stop`th write on; every other time the write itself still arrives.
+        // The connection is lost from the `stop`th write on; every other time the write itself still arrives.
         let writes = Arc::new(AtomicU64::new(0));
         t.wire.fail(move |operation, _| {
             let write = matches!(operation, "BatchWriteItem" | "TransactWriteItems");
@@ -219,7 +219,7 @@ async fn a_purge_can_be_spawned() {
     assert!(purge.await.unwrap().unwrap() > 0);
 }
 
-/// A process that has a namespace open, and knows the limits of `user-1` there.
+/// Creates a process that has a namespace open, and has cached the limits of `user-1` there.
 async fn process(t: &Tenants, name: &str) -> (Wire, RateLimiter) {
     let (wire, repository) = t.bench.process().await;
     let limiter = RateLimiter::new(repository.scoped(&NamespaceName::new(name).unwrap()).await.unwrap());
@@ -288,7 +288,7 @@ async fn a_namespace_whose_record_by_id_is_missing_or_behind_is_served() {
     let t = tenants().await;
     let (_, limiter) = process(&t, "other").await;
     let by_id = format!("#NSID#{}", t.other);
-    // As a recovery of the reference leaves it that was interrupted.
+    // The state after an interrupted recovery by the Python package.
     t.table.set(REGISTRY, &by_id, &[("status", "deleted")]).await;
     t.bench.advance(REFRESH);
     ask(&limiter).await.unwrap();

@@ -1,4 +1,4 @@
-//! Opening tables: what is created, what is refused, what survives.
+//! Opening tables: what is created, refused and kept.
 
 use std::{
     sync::{
@@ -45,7 +45,7 @@ async fn a_table_that_cloudformation_made_is_opened_like_any_other() {
     let store = TestStore::new();
     store.create_table(&StackName::new("limiter").unwrap()).await.unwrap();
     let builder = || Repository::builder().client(store.client());
-    // Whoever only looks leaves it as it is, and so does a mistyped name.
+    // Read-only opening creates nothing, nor does a mistyped name.
     for (builder, missing) in [(builder().must_exist(), "default"), (builder().namespace("typo"), "typo")] {
         let error = builder.build().await.unwrap_err();
         assert!(matches!(&error, RepositoryError::NamespaceNotFound(found) if *found == name(missing)), "{error}");
@@ -222,7 +222,7 @@ async fn ping_tells_a_table_that_is_gone() {
 #[tokio::test]
 async fn namespaces_share_nothing_but_the_table() {
     let repository = TestStore::new().repository().await;
-    // Nothing is wrong with any of these as the name of a namespace.
+    // All of these are valid names of namespaces.
     for hostile in ["a b", "a#b", "a/b", "../x", "Ωmega", "$SYSTEM", "#NAMESPACE#default"] {
         let missing = repository.scoped(&name(hostile)).await.unwrap_err();
         assert!(matches!(missing, RepositoryError::NamespaceNotFound(_)), "{missing}");
@@ -234,11 +234,11 @@ async fn namespaces_share_nothing_but_the_table() {
     assert_eq!(repository.system_defaults().await.unwrap(), SystemDefaults::default());
 }
 
-/// Says to the test below that it runs inside itself, in an environment of its own.
+/// Tells the test below that it runs inside itself, in an environment of its own.
 #[cfg(feature = "aws")]
 const INNER: &str = "ZAE_TEST_INNER";
 
-/// Runs the test `name` in a process of its own that has only `variables`.
+/// Runs the test `name` in a separate process that has only `variables`.
 #[cfg(feature = "aws")]
 async fn inside(name: &str, variables: &[(&str, &str)]) {
     let mut inner = tokio::process::Command::new(std::env::current_exe().unwrap());
@@ -248,7 +248,7 @@ async fn inside(name: &str, variables: &[(&str, &str)]) {
     assert!(inner.status.success() && said.contains("1 passed"), "{variables:?}: {said}");
 }
 
-/// Opens a repository as a program of its own would, by the environment alone.
+/// Opens a repository as a separate program would, by the environment alone.
 #[cfg(feature = "aws")]
 async fn open_by_environment() {
     let repository = Repository::open("").await.unwrap();
@@ -275,7 +275,7 @@ async fn open_reads_the_environment_as_aws_tools_do() {
     let server = tokio::spawn(async move { store.serve(listener, std::future::pending()).await });
     let known = [("ZAEL_STACK", "from-env"), ("ZAEL_NAMESPACE", "tenant-env"), ("AWS_ENDPOINT_URL_DYNAMODB", &url)];
     let set = [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
-    // An endpoint on this machine needs no more than its address, and what is empty is not set.
+    // An endpoint on this machine needs no other setting, and empty values count as unset.
     let empty = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let empty = empty.map(|name| (name, ""));
     let proxied = [("HTTP_PROXY", "http://127.0.0.1:1"), ("HTTPS_PROXY", "nonsense://")];
@@ -345,7 +345,7 @@ async fn what_cannot_be_called_is_an_error_before_anything_is_sent() {
     }
 }
 
-/// Makes the table in a store, and counts how often it was asked.
+/// Creates the table in a store, and counts its calls.
 #[derive(Debug)]
 struct Maker {
     store: TestStore,

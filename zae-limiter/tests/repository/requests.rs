@@ -1,4 +1,4 @@
-//! The items that the reference was seen writing (`tests/vectors/requests.json`) are the items that we write.
+//! Our items equal those recorded from the Python package (`tests/vectors/requests.json`).
 
 use serde_json::{Value, json};
 use zae_limiter::{Limit, Limits, NewEntity, Repository, StoredPolicy, SystemDefaults};
@@ -17,7 +17,7 @@ fn system() -> Limits {
     limits([rpm(100), tpm])
 }
 
-/// Does on our side what a scenario does. `false` when the scenario is no business of these tests.
+/// Performs a scenario on our side; returns `false` for scenarios outside of these tests.
 async fn act(r: &Repository, scenario: &str) -> bool {
     let r = &r.acting_as("admin@example.com").unwrap();
     let done = match scenario {
@@ -59,7 +59,7 @@ async fn act(r: &Repository, scenario: &str) -> bool {
     true
 }
 
-/// The items that a scenario's calls put, in the namespace `ns`.
+/// Returns the items that a scenario's calls put, in the namespace `ns`.
 fn put_items(calls: &Value, ns: &str) -> Vec<Value> {
     let mut items = Vec::new();
     for call in calls.as_array().unwrap() {
@@ -76,7 +76,7 @@ fn is_audit(item: &Value) -> bool {
     item["SK"]["S"].as_str().unwrap().starts_with("#AUDIT#")
 }
 
-/// An event without its random id, and without what the reference does not record: the values before the change.
+/// Removes an event's random id, and the values before the change, which the Python package does not record.
 fn anonymous(mut event: Value) -> Value {
     event["SK"] = json!(null);
     event["event_id"] = json!(null);

@@ -1,4 +1,4 @@
-//! Consumption over time, as the aggregators of either kind leave it.
+//! Consumption over time, as written by both aggregators.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn query(id: &str) -> UsageQuery {
     UsageQuery::entity(entity(id))
 }
 
-/// A snapshot as the reference writes it, or with the window in its key as we do for days and months.
+/// Creates a snapshot as the Python package writes it, or with the window in its key as we do for days and months.
 fn snapshot(repository: &Repository, id: &str, res: &str, window: &str, start: &str, counters: &[(&str, i64)]) -> Item {
     let ns = repository.namespace_id();
     let suffix = if window == "hourly" { String::new() } else { format!("#{window}") };
@@ -274,7 +274,7 @@ async fn a_summary_adds_up_everything_of_one_window() {
     assert_eq!((nothing.min_window_start, nothing.max_window_start), (None, None));
 }
 
-/// Everything that is asked of a resource, by `repository`.
+/// Returns the results of all queries for a resource by `repository`.
 async fn answers(repository: &Repository) -> (Vec<UsageSnapshot>, Vec<UsageSnapshot>, String) {
     let all = UsageQuery::of_resource(resource("gpt-4"));
     let (mut paged, mut query) = (Vec::new(), all.clone().window(UsageWindow::Hourly).limit(50));
@@ -330,7 +330,7 @@ async fn a_lean_index_gives_the_same_answers() {
     assert_eq!((found.len(), paged.len()), (130, 120));
     assert_eq!((found, paged, summary), answers(&full).await);
 
-    // The index knows when a window starts: what nobody asked for is not read.
+    // The index contains the start of windows: others are not read.
     let between =
         UsageQuery::of_resource(resource("gpt-4")).since_ms(NEW_YEAR + 5 * HOUR).until_ms(NEW_YEAR + 8 * HOUR);
     wire.take();

@@ -17,7 +17,7 @@ async fn bench() -> (Bench, Repository, Table) {
     (bench, repository, table)
 }
 
-/// One shard of a bucket of 100 tokens per minute that holds `tokens`.
+/// Creates one shard of a bucket of 100 tokens per minute with `tokens`.
 fn bucket(repository: &Repository, entity: &str, (shard, shards): (u32, i64), tokens: i64) -> Item {
     let ns = repository.namespace_id();
     item(&[
@@ -105,7 +105,8 @@ async fn shards_share_one_capacity() {
     // 6 s are 10 tokens of the whole, 2.5 of each.
     bench.advance(6_000);
     assert_eq!(by_entity(&left(&repository, CapacityScope::All).await), [("key-1", 100, 5 + 10 + 5 + 25 + 25)]);
-    // The reference leaves shard 0 with all it had when it splits a bucket; a shard beyond the count is not asked.
+    // The Python package leaves shard 0 with all its tokens when it splits a bucket; a shard beyond the count is not
+    // read.
     table.put(bucket(&repository, "key-1", (0, 4), 100)).await;
     table.put(bucket(&repository, "key-1", (7, 8), 0)).await;
     assert_eq!(by_entity(&left(&repository, CapacityScope::All).await), [("key-1", 100, 25 + 12 + 25 + 25)]);

@@ -1,7 +1,8 @@
-//! Names and limits that the reference accepts, and its reasons to refuse the rest (`tests/vectors/validation.json`).
+//! Names and limits that the Python package accepts, and its reasons for refusing others
+//! (`tests/vectors/validation.json`).
 //!
-//! Deliberate differences: a trailing newline is refused, `:` is allowed in resource names as in the later releases,
-//! and negative numbers have no type to be passed in.
+//! Deliberate differences: a trailing newline is refused, `:` is allowed in resource names as in later releases, and
+//! negative numbers are ruled out by the types.
 
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ fn versions_are_read_as_the_reference_reads_them() {
     for vector in vectors("parse_version") {
         let text = vector["args"][0].as_str().unwrap();
         let read = text.parse::<Version>().ok().map(|version| version.to_string());
-        // The reference takes one line break at the end; a version has none.
+        // The Python package accepts one line break at the end; a version has none.
         let expected = vector["expected"]["str"].as_str().filter(|_| !text.ends_with('\n'));
         assert_eq!(read.as_deref(), expected, "{text:?}");
     }
@@ -58,7 +58,7 @@ async fn records_mean_what_they_mean_to_the_reference() {
     let (_, repository, table) = bench().await;
     for vector in vectors("check_compatibility") {
         let client = vector["args"][0].as_str().unwrap();
-        // A client whose own version cannot be read does not exist here.
+        // A client whose own version is unreadable does not exist here.
         let Ok(client) = client.parse::<Version>() else { continue };
         let mut record = item(&[("PK", s(REGISTRY)), ("SK", s("#VERSION"))]);
         for (name, value) in vector["args"][1].as_object().unwrap() {
@@ -74,7 +74,7 @@ async fn records_mean_what_they_mean_to_the_reference() {
             Compatibility::ClientTooOld { .. } => {
                 assert!(!flag("is_compatible") && !flag("requires_schema_migration"));
             }
-            // A schema that cannot be read is to the reference no reason that it has a flag for.
+            // The Python package has no flag for an unreadable schema.
             Compatibility::IncompatibleSchema { schema } => {
                 assert!(!flag("is_compatible") && (flag("requires_schema_migration") || schema == "junk"));
             }
@@ -166,7 +166,7 @@ async fn concurrent_raises_end_at_the_highest() {
     let mut tasks = tokio::task::JoinSet::new();
     for minor in 1..=4 {
         let (wire, repository) = bench.process().await;
-        // All have read before anybody writes, and the highest is written first.
+        // All have read before the first write, and the highest is written first.
         let read = zae_testkit::Fault::Slow(100 - 10 * minor);
         wire.fail(move |operation, _| if operation == "GetItem" { read } else { zae_testkit::Fault::None });
         tasks.spawn(async move {

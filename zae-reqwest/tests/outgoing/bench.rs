@@ -1,4 +1,4 @@
-//! A limiter on a table of its own in memory, and what tests ask of it.
+//! A limiter on a table of its own in memory, and helpers for tests.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use zae_testkit::{DEADLINE, START};
 
 use crate::wire::Wire;
 
-/// A store, and as many processes on it as a test likes.
+/// A store, and any number of processes on it.
 #[derive(Clone)]
 pub(crate) struct Bench {
     client: Client,
@@ -21,28 +21,28 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Buckets do not refill.
+    /// Creates one whose buckets do not refill.
     pub(crate) fn at_a_standstill() -> Self {
         Self { clock: Some(Arc::new(ManualClock::at(START))), ..Self::running() }
     }
 
-    /// Buckets refill as time passes.
+    /// Creates one whose buckets refill as time passes.
     pub(crate) fn running() -> Self {
         Self { client: EmbeddedStore::memory().unwrap().client(), clock: None }
     }
 
-    /// The same store, at the other end of a wire.
+    /// Puts the store behind a wire.
     pub(crate) fn on_a_wire(self) -> (Self, Wire) {
         let (wire, client) = Wire::tap(&self.client);
         (Self { client, ..self }, wire)
     }
 
-    /// Another process's limiter, with these limits for all.
+    /// Creates another process's limiter, with these default limits.
     pub(crate) async fn limiter(&self, limits: impl IntoIterator<Item = Limit>) -> RateLimiter {
         RateLimiter::builder(self.repository(limits).await).deadline(DEADLINE).build()
     }
 
-    /// Another process's repository, with these limits for all.
+    /// Creates another process's repository, with these default limits.
     pub(crate) async fn repository(&self, limits: impl IntoIterator<Item = Limit>) -> Repository {
         let mut builder = Repository::builder().client(self.client.clone()).create_table();
         if let Some(clock) = &self.clock {
@@ -58,7 +58,7 @@ pub(crate) fn per_minute(requests: u64, tokens: u64) -> [Limit; 2] {
     [Limit::per_minute("rpm", requests).unwrap(), Limit::per_minute("tpm", tokens).unwrap()]
 }
 
-/// A limiter with so many requests and tokens, in a world at a standstill.
+/// Creates a limiter with this many requests and tokens, without refill.
 pub(crate) async fn limiter(requests: u64, tokens: u64) -> RateLimiter {
     Bench::at_a_standstill().limiter(per_minute(requests, tokens)).await
 }
@@ -69,7 +69,7 @@ pub(crate) fn llm(limiter: &RateLimiter) -> OutgoingLimit {
     OutgoingLimit::new(limiter).resource(zae_reqwest::find::json::<ResourceName>("/model")).llm(accounting)
 }
 
-/// A request to chat: 8 characters of text, and room for an answer of `most` tokens, of which half will be used.
+/// Creates a chat request of 8 characters with at most `most` output tokens, of which half will be used.
 pub(crate) fn chat(most: u64) -> Value {
     json!({ "model": "gpt-5", "max_tokens": most, "messages": [{ "role": "user", "content": "Hi there" }] })
 }

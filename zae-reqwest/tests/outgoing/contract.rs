@@ -1,4 +1,4 @@
-//! A response is what it would be without the limit.
+//! A response is the same as without the limit.
 
 use axum::{http::StatusCode, response::IntoResponse};
 use reqwest::{Client, Response};
@@ -73,7 +73,7 @@ async fn a_stream_is_asked_for_its_usage_where_that_is_wished_for_and_known() {
     assert_eq!(provider.last().1, body.to_string(), "Anthropic does not know it");
 }
 
-/// A service that is ready once, and only for whoever asked it.
+/// A service that is ready once, and only for the instance that was polled.
 #[derive(Debug)]
 struct Careful {
     client: Client,

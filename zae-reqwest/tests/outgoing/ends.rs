@@ -1,5 +1,5 @@
-//! Charges of calls, however they end. The estimate of [`chat`] is its text (3 tokens: `userHi there`) and the most it
-//! may answer; half of that is what it uses, and the provider counts 5 tokens of text.
+//! Charges of calls for each way they can end. The estimate of [`chat`] is its text (3 tokens: `userHi there`) and its
+//! maximum output; it uses half of that, and the provider counts 5 tokens of text.
 
 use axum::{http::StatusCode, response::IntoResponse};
 use futures_util::StreamExt;
@@ -24,7 +24,7 @@ fn client(limit: OutgoingLimit) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::builder().no_gzip().build().unwrap()).with(limit).build()
 }
 
-/// The ways in which a call gets to the limit.
+/// The ways in which a call reaches the limit.
 #[derive(Clone, Copy, Debug)]
 enum Seam {
     Middleware,
@@ -132,7 +132,7 @@ async fn a_compressed_body_is_read_whether_or_not_the_client_unpacks_it() {
 #[tokio::test]
 async fn what_never_reached_the_provider_costs_nothing() {
     let limiter = limiter(100, 10_000).await;
-    // Nobody listens on a port that was just given back.
+    // No server listens on a port that was just released.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/v1/chat/completions");
     client(llm(&limiter)).post(url).json(&chat(100)).send().await.unwrap_err();
@@ -167,7 +167,7 @@ async fn a_call_without_a_body_is_a_request_and_its_answer_is_not_charged() {
     for seam in Seam::ALL {
         let limiter = limiter(100, 10_000).await;
         let inner = reqwest::Client::new();
-        // The route is one for posts; others look after an answer by `GET`.
+        // The route only accepts posts; other clients poll a response by `GET`.
         let request = inner.post(provider.chat_url()).build().unwrap();
         let limit = llm(&limiter).resource(ResourceName::new("gpt-5").unwrap());
         let response = seam.send(inner, limit, request).await;
@@ -194,7 +194,7 @@ async fn whoever_stops_waiting_for_the_answer_pays_the_estimate() {
     let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
     let provider = Provider::scripted(move |_| {
         arrived.send(()).unwrap();
-        // No head for a while.
+        // Delays the response's head.
         std::thread::sleep(std::time::Duration::from_millis(100));
         None
     })

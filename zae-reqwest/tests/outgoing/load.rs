@@ -1,5 +1,5 @@
-//! 32 callers against a provider that really refuses: through each seam none of their calls is refused once things have
-//! settled, and the provider is used to nine tenths and more; without the limit hundreds are refused.
+//! 32 callers against a provider that enforces its limits: through each form of client, no call is refused once the
+//! load has settled, and at least nine tenths of the provider's limit are used; without the limit hundreds are refused.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ const OUR_RATE: u64 = 48;
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(2);
 
-/// One load at a time: they would take the machine from each other.
+/// One load at a time, because they would compete for the machine.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 type Call = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -45,8 +45,8 @@ async fn limit() -> OutgoingLimit {
     llm(&limiter)
 }
 
-/// Lets all callers call, one call after the other; what the provider served and refused while it was measured.
-/// Measured again, up to twice, where it served less than `enough`: other work on the machine only ever slows the
+/// Makes all callers call, one call after the other; returns what the provider served and refused during the
+/// measurement. Repeated up to twice if it served less than `enough`, because other work on the machine only slows the
 /// callers.
 async fn under_load(provider: &Provider, call: Call, enough: u64) -> (u64, u64) {
     let _alone = ALONE.lock().await;
@@ -101,7 +101,7 @@ async fn through_the_middleware() {
     through(&provider, "reqwest-middleware", seam).await;
 }
 
-/// Calls are estimated at 23 tokens and use 15: only what is settled at once lets the provider's tokens be used.
+/// Calls are estimated at 23 tokens and use 15: the provider's tokens can only be used up if settlements are immediate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_tokens_are_what_binds() {
     const USED: u64 = 15;

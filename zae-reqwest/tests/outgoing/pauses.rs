@@ -1,4 +1,4 @@
-//! Pauses that the provider asks for, in the process that was told and in the others.
+//! Pauses that the provider asks for, in the process that receives them and in the others.
 
 use std::{
     sync::{
@@ -50,7 +50,7 @@ async fn no_pause_and_no_wait_is_too_long_to_be_added() {
     }
 }
 
-/// Calls once; the status, or why not.
+/// Makes a call; returns the status or the error.
 async fn ask(client: &ClientWithMiddleware, provider: &Provider) -> Result<u16, NotYet> {
     match client.post(provider.chat_url()).json(&chat(2)).send().await {
         Ok(response) => Ok(response.status().as_u16()),
@@ -90,7 +90,7 @@ async fn a_pause_is_for_its_scope() {
     other["model"] = "gpt-6".into();
     assert_eq!(client.post(provider.chat_url()).json(&other).send().await.unwrap().status(), 200);
 
-    // With the host as scope, it is for all models.
+    // With the host as scope, the pause is for all models.
     let provider = refused_then_boundless("40").await;
     let limit = llm(&limiter).pause_scope(find::host()).max_wait(Duration::ZERO);
     let client = ClientBuilder::new(reqwest::Client::new()).with(limit).build();
@@ -155,7 +155,7 @@ async fn refusals_without_a_time_pause_longer_and_longer() {
     for _ in 0..8 {
         let pause = learn(sent).await.unwrap();
         pauses.push(pause.as_secs());
-        // Of those that were sent before the pause had ended, each keeps what is left of it.
+        // Each call that was sent before the pause had ended observes its remainder.
         for early in [started, sent] {
             let left = learn(early).await.unwrap();
             assert!(left <= pause && left + Duration::from_secs(1) > pause, "{left:?} of {pause:?}");

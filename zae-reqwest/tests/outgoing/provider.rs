@@ -1,4 +1,4 @@
-//! A provider on loopback that speaks OpenAI's and Anthropic's formats, with limits of its own that it really enforces.
+//! A provider on loopback that implements OpenAI's and Anthropic's formats, and enforces limits of its own.
 
 use std::{
     convert::Infallible,
@@ -22,10 +22,10 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// The answers of the provider in place of its usual ones.
+/// Responses that replace the provider's usual ones.
 pub(crate) type Script = Arc<dyn Fn(u64) -> Option<Response> + Send + Sync>;
 
-/// A provider that is serving. Ends when it is dropped.
+/// A running provider. Stops when it is dropped.
 pub(crate) struct Provider {
     pub(crate) url: String,
     state: Arc<Shared>,
@@ -50,22 +50,22 @@ struct Shared {
 }
 
 impl Provider {
-    /// With so many requests a second, and half of that at once; tokens abound.
+    /// Creates one with this many requests a second, and half of that at once; tokens are unlimited.
     pub(crate) async fn limited(requests_per_second: f64) -> Self {
         Self::serve([(requests_per_second / 2.0, requests_per_second), (1e9, 1e9)], None).await
     }
 
-    /// With so many tokens a second, and half of that at once; requests abound.
+    /// Creates one with this many tokens a second, and half of that at once; requests are unlimited.
     pub(crate) async fn limited_in_tokens(tokens_per_second: f64) -> Self {
         Self::serve([(1e9, 1e9), (tokens_per_second / 2.0, tokens_per_second)], None).await
     }
 
-    /// Without limits.
+    /// Creates one without limits.
     pub(crate) async fn boundless() -> Self {
         Self::serve([(1e9, 1e9); 2], None).await
     }
 
-    /// Without limits, and with `script` for some of its requests, which are numbered from 0.
+    /// Creates one without limits, with `script` for some of its requests, which are numbered from 0.
     pub(crate) async fn scripted(script: impl Fn(u64) -> Option<Response> + Send + Sync + 'static) -> Self {
         Self::serve([(1e9, 1e9); 2], Some(Arc::new(script))).await
     }
@@ -99,24 +99,24 @@ impl Provider {
         format!("{}/v1/messages", self.url)
     }
 
-    /// Calls that were served, and calls that were refused with 429.
+    /// Returns the number of calls that were served, and that were refused with 429.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.state.served.load(Ordering::SeqCst), self.state.refused.load(Ordering::SeqCst))
     }
 
-    /// Returns the number of requests that arrived, whatever became of them.
+    /// Returns the number of requests that arrived, whatever their result.
     pub(crate) fn asked(&self) -> u64 {
         self.state.asked.load(Ordering::SeqCst)
     }
 
-    /// Head and body of the last request.
+    /// Returns head and body of the last request.
     pub(crate) fn last(&self) -> (HeaderMap, Bytes) {
         self.state.last.lock().unwrap().clone()
     }
 }
 
 impl Shared {
-    /// Takes a request and its tokens, or says how long until they are there.
+    /// Takes a request and its tokens, or returns the time until they are available.
     fn take(&self, tokens: f64) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap();
         let (levels, at) = &mut *buckets;
@@ -136,10 +136,10 @@ impl Shared {
     }
 }
 
-/// A call as both formats have it.
+/// A call in either format.
 struct Asked {
     input: u64,
-    /// Number of output tokens that it will really use.
+    /// Number of output tokens that it will use.
     output: u64,
     stream: bool,
     usage: bool,
@@ -245,7 +245,7 @@ async fn anthropic(State(state): State<Arc<Shared>>, headers: HeaderMap, body: B
     event_stream(events)
 }
 
-/// Events, each as a chunk of its own.
+/// Creates a stream of events, each as a chunk of its own.
 pub(crate) fn event_stream(events: Vec<String>) -> Response {
     let chunks = futures_util::stream::iter(events).then(|event| async move {
         tokio::task::yield_now().await;
@@ -254,7 +254,7 @@ pub(crate) fn event_stream(events: Vec<String>) -> Response {
     ([("content-type", "text/event-stream")], Body::from_stream(chunks)).into_response()
 }
 
-/// Events, and then the connection breaks.
+/// Creates a stream of events, after which the connection breaks.
 pub(crate) fn broken_stream(events: Vec<String>) -> Response {
     let chunks = futures_util::stream::iter(events.into_iter().map(|event| Ok(Bytes::from(event))));
     let broken = chunks.chain(futures_util::stream::once(async {

@@ -1,4 +1,4 @@
-//! Beside retry layers: which of them charges each attempt, and what they make of our errors.
+//! Combination with retry layers: which of them charge each attempt, and how they treat our errors.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     provider::{Provider, axum_json},
 };
 
-/// Fails twice.
+/// Creates a provider that fails twice.
 async fn flaky() -> Provider {
     Provider::scripted(|number| (number < 2).then(|| StatusCode::BAD_GATEWAY.into_response())).await
 }
@@ -91,7 +91,7 @@ async fn a_request_cloned_with_its_extensions_gets_a_lease_of_its_own() {
     let client = ClientBuilder::new(reqwest::Client::new()).with(llm(&limiter)).build();
     let mut request = client.post(provider.chat_url()).json(&chat(2));
     let first = request.try_clone().unwrap().send().await.unwrap();
-    // As somebody who copies what a response had into the next request.
+    // Simulates copying a response's extensions into the next request.
     *request.extensions() = first.extensions().clone();
     first.bytes().await.unwrap();
     let second = request.send().await.unwrap();

@@ -1,4 +1,4 @@
-//! The cost of pauses in calls to the store, and the fate of calls when the store is slow or away.
+//! The cost of pauses in calls to the store, and calls while the store is slow or unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use crate::{
     wire::{Line, Wire},
 };
 
-/// A busy machine may take so long; a call that hangs takes longer.
+/// Maximum duration on a busy machine; a hanging call takes longer.
 const NEVER: Duration = Duration::from_secs(8);
-/// So long a store may hold up a call for a pause, with seven times as much for a busy machine. The store's client
-/// gives up later by itself.
+/// Maximum time that the store may delay a call for a pause, times eight for a busy machine. The store's client gives
+/// up later by itself.
 const SOON: Duration = Duration::from_millis(250 + 7 * 250);
 
 async fn process(bench: &Bench) -> OutgoingLimit {
@@ -31,7 +31,7 @@ async fn call(limit: &OutgoingLimit) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Learns from a refusal that says to come back after 40 s.
+/// Learns from a refusal with a wait of 40 s.
 async fn refused(limit: &OutgoingLimit) -> Option<Duration> {
     let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, HeaderValue::from_static("40"))]);
     let scope = ResourceName::new("gpt-5").unwrap();

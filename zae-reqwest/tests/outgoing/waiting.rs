@@ -1,4 +1,4 @@
-//! Waiting: as long as it may, in order, and without losing anything.
+//! Waiting: up to the maximum, in order, and without losing anything.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,7 +19,7 @@ fn client(limit: OutgoingLimit) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new()).with(limit).build()
 }
 
-/// One request at once, and so many a second.
+/// One request at once, and this many per second.
 fn one_then(per_second: u64) -> Limit {
     Limit::per_second("rpm", per_second).unwrap().with_burst(1).unwrap()
 }
@@ -94,7 +94,7 @@ async fn nothing_is_lost_with_a_call_that_stops_waiting() {
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
     }
-    // The line is gone with them: somebody who needs less is served at once.
+    // The line is gone with them: a smaller call is served immediately.
     let now = one.post(provider.chat_url()).json(&chat(2)).with_extension(MaxWait(Duration::ZERO));
     now.send().await.unwrap();
     assert_eq!(left(&limiter, "gpt-5").await, (0, 1_000));
@@ -159,7 +159,7 @@ async fn who_and_what_are_found_in_the_request() {
     assert_eq!((admission.entity().as_str(), admission.resource().as_str()), ("team-1", "gpt-5"));
     assert_eq!(admission.statuses()[0].available, 9);
 
-    // Without a model it is the host; addresses get a hash, as names begin with a letter.
+    // Without a model the resource is the host; addresses get a hash, because names begin with a letter.
     body.as_object_mut().unwrap().remove("model");
     let response = client.post(provider.chat_url()).json(&body).send().await.unwrap();
     let resource = response.extensions().get::<Admission>().unwrap().resource().to_string();

@@ -1,4 +1,4 @@
-//! A wire between a limiter and its store that can fail, and on which calls about pauses are counted.
+//! A wire between a limiter and its store that can fail, and that counts calls about pauses.
 
 use std::sync::{
     Arc, Mutex,

@@ -1,6 +1,6 @@
-//! I2, I3, I4 and I6: once all is settled, a bucket counts exactly what its clients used, at every level. Where
-//! something was lost on the way, it counts at least what was granted and kept, and at most all that was asked. The
-//! stream's aggregator counts each change once, however often it is told.
+//! I2, I3, I4 and I6: once everything is settled, a bucket counts exactly what its clients used, at every level. If
+//! something was lost on the way, it counts at least what was granted and kept, and at most what was requested. The
+//! stream's aggregator counts each change once, however often it is delivered.
 
 use crate::world::{
     entity_name,
@@ -8,7 +8,7 @@ use crate::world::{
     limit_name,
 };
 
-/// The accounts that do not balance.
+/// Returns the accounts that do not balance.
 pub(super) fn violations(history: &History) -> Vec<String> {
     let mut found = Vec::new();
     for entity in 0..history.schedule.entities.len() {
@@ -29,7 +29,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
 
 fn unbalanced(history: &History, entity: usize, limit: usize, counted: i128) -> Option<String> {
     let (whose, name) = (entity_name(entity), limit_name(limit));
-    // A reserve that comes back too late is forfeited, and counted by nobody's use.
+    // A reserve that is returned too late is forfeited, and is not part of any client's use.
     let reserving = history.schedule.processes.iter().any(|process| process.reserve);
     let forfeits = reserving && !history.schedule.troubles.is_empty();
     if !history.blurred[entity] && !forfeits {
@@ -46,7 +46,7 @@ fn unbalanced(history: &History, entity: usize, limit: usize, counted: i128) -> 
         .then(|| format!("I6: {whose} counts {counted} mt of {name}, and only {most} mt were asked for"))
 }
 
-/// Sums over the asks that concern a bucket until the accounts were read, in mt.
+/// Sums up the asks on a bucket until the accounts were read, in mt.
 fn sum(history: &History, entity: usize, of: impl Fn(&Ask) -> i128) -> i128 {
     let asks = history.asks.iter().filter(|ask| ask.step.is_some() && history.levels(ask.entity).contains(&entity));
     asks.map(of).sum::<i128>() * 1_000
@@ -60,7 +60,7 @@ fn granted(ask: &Ask, limit: usize) -> i128 {
     if ask.answer == Some(AskAnswer::Granted) { asked(ask, limit) } else { 0 }
 }
 
-/// Tokens used; those of whoever died with a lease as well. Of what was granted without asking the table knows nothing.
+/// Returns the tokens used, including those of clients that died with a lease. The table does not know of blind grants.
 fn used(ask: &Ask, limit: usize) -> i128 {
     if matches!(ask.answer, Some(AskAnswer::Blind | AskAnswer::Local)) {
         return 0;

@@ -1,5 +1,5 @@
-//! Answers: in time (I7), honest about the time to wait, never an outage without a fault (I9), and everything granted
-//! again once all is well.
+//! Checks answers: in time (I7), a correct `retry_after`, no outage without a fault (I9), and everything granted again
+//! after recovery.
 
 use super::neighbours;
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
 
 /// A deadline is kept to the next tick of the timer, in ms.
 const TICK_MS: u64 = 1;
-/// With a deadline of so many round trips, nothing but a fault makes an acquire fail.
+/// With a deadline of this many round trips, only a fault makes an acquire fail.
 const ROUND_TRIPS: u64 = 10;
 
-/// The answers that were wrong.
+/// Returns the wrong answers.
 pub(super) fn violations(history: &History) -> Vec<String> {
     let mut found = Vec::new();
     for (number, ask) in history.asks.iter().enumerate() {
@@ -33,7 +33,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     found
 }
 
-/// Returns true if an answer may be one for when the store could not be asked in time.
+/// Returns true if the answer may result from an outage.
 fn is_answer_to_an_outage(history: &History, ask: &Ask) -> bool {
     match ask.answer {
         Some(AskAnswer::Unavailable(_) | AskAnswer::Blind | AskAnswer::Local) => true,
@@ -42,7 +42,7 @@ fn is_answer_to_an_outage(history: &History, ask: &Ask) -> bool {
     }
 }
 
-/// Returns true if the process of `ask` has a share of its own, which it refuses from in an outage.
+/// Returns true if the process of `ask` has a local share, from which it may refuse in an outage.
 fn shares(history: &History, ask: &Ask) -> bool {
     history.schedule.processes[history.process(ask.instance)].policy == Policy::Local
 }
@@ -65,7 +65,7 @@ pub(super) fn is_quick(history: &History, ask: &Ask) -> bool {
     deadline >= ROUND_TRIPS * 2 * history.schedule.latency.1
 }
 
-/// A client that waited as it was told, with nobody else taking anything, and was refused again.
+/// Detects a client that waited as advised, while no other client took tokens, and was refused again.
 fn dishonest(history: &History, ask: &Ask) -> Option<String> {
     let first = &history.asks[ask.after?];
     let AskAnswer::NotYet(again) = ask.answer.as_ref()? else { return None };
@@ -75,13 +75,13 @@ fn dishonest(history: &History, ask: &Ask) -> Option<String> {
     let meanwhile = first.begun.saturating_sub(1_000)..=ask.ended.unwrap_or(u64::MAX);
     let taken = history.changes.iter().any(|change| {
         levels.contains(&change.entity)
-            // A write that was under way took what the answer knew of.
+            // A write that was under way took tokens that the answer did not count.
             && meanwhile.contains(&change.call.map_or(change.at, |call| history.calls[call].sent))
             && change.moves.iter().any(|made| made.consumed > 0)
     });
     let troubled = history.calls.iter().any(|call| call.wrong.is_some() && meanwhile.contains(&call.sent));
     let changed = levels.iter().any(|level| history.schedule.limits(*level).len() > 1);
-    // Of several items any may be asked first.
+    // Any of several items may be asked first.
     let sharded = levels.iter().any(|level| history.schedule.shards(*level) > 1);
     let unsteady = history.schedule.processes.iter().any(|process| process.held);
     let by_share = shares(history, ask) && !is_quick(history, ask);

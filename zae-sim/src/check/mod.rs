@@ -8,7 +8,7 @@ mod windows;
 
 use crate::world::history::History;
 
-/// Notes every violation.
+/// Records every violation.
 pub fn all(history: &mut History) {
     let mut found = windows::violations(history);
     found.extend(accounts::violations(history));

@@ -1,4 +1,4 @@
-//! I9: what one bucket suffers costs no other bucket a grant, a limit or more than one round trip.
+//! I9: trouble of one bucket costs no other bucket a grant, a limit or more than one round trip.
 
 use super::answers::is_quick;
 use crate::{
@@ -6,14 +6,14 @@ use crate::{
     world::history::{Ask, AskAnswer, Call, CallEnd, History},
 };
 
-/// Time after its end in which a trouble may still be felt, in ms: pauses, a probe a second, and answers that are late.
+/// Time after its end for which a trouble may have effects, in ms: pauses, a probe a second, and late answers.
 const FELT_MS: u64 = 5_000;
-/// The longest that a call is under way where nothing is wrong, in ms.
+/// Maximum duration of a call without faults, in ms.
 const UNDER_WAY_MS: u64 = 1_000;
-/// Conditions lost in a row before a write gives way to neighbours.
+/// Number of lost conditions in a row before a write yields to neighbours.
 const LOST: usize = 8;
 
-/// The damage that an ask suffered from nothing of its own.
+/// Returns the damage to an ask that had no trouble of its own.
 pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     let answer = ask.answer.as_ref()?;
     if !is_untroubled(history, ask) {
@@ -31,7 +31,7 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
     }
 }
 
-/// Returns true if nothing goes wrong for its buckets and its process, nor did a moment ago.
+/// Returns true if its buckets and its process have no trouble now or shortly before.
 fn is_untroubled(history: &History, ask: &Ask) -> bool {
     let levels = history.levels(ask.entity);
     let process = history.process(ask.instance);
@@ -48,11 +48,11 @@ fn is_untroubled(history: &History, ask: &Ask) -> bool {
         };
         mine && trouble.from <= until && ask.begun <= trouble.until + late + FELT_MS
     };
-    // Whoever shuts down says so.
+    // A process that shuts down reports it.
     !history.schedule.troubles.iter().any(concerns) && !history.ended.contains(&ask.instance)
 }
 
-/// The time in which nothing was under way for an ask, if that is more than a round trip.
+/// Returns the time in which no call was under way for an ask, if it is more than a round trip.
 fn idle(history: &History, ask: &Ask) -> Option<String> {
     let ended = ask.ended?;
     let round_trip = history.schedule.latency.1 * 2 + 1;

@@ -1,4 +1,4 @@
-//! The policy `Local`: a process grants no more by itself than its share of the limits.
+//! Checks the policy `Local`: the local grants of a process do not exceed its share of the limits.
 
 use crate::{
     schedule::Policy,
@@ -9,10 +9,10 @@ use crate::{
     },
 };
 
-/// The share of a limit unless a limiter is set otherwise: one part in this many.
+/// The default share of a limit: one part in this many.
 const SHARE: i128 = 10;
 
-/// The intervals in which a process granted too much by itself.
+/// Returns the intervals in which a process granted too much locally.
 pub(super) fn violations(history: &History) -> Vec<String> {
     let local = |instance: usize| {
         let process = history.process(instance);
@@ -46,7 +46,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     found
 }
 
-/// The most that a share allows in `tau` ms, in mt.
+/// Returns the maximum that a share allows in `tau` ms, in mt.
 fn allowed(history: &History, entity: usize, limit: usize, tau: i128) -> i128 {
     let versions = history.schedule.limits(entity);
     let most = versions.iter().map(|(_, limits)| limits[limit]).map(|limit| {
@@ -55,6 +55,6 @@ fn allowed(history: &History, entity: usize, limit: usize, tau: i128) -> i128 {
         let gained = i128::from(limit.refill) * 1_000 / SHARE * (tau + i128::from(history.schedule.skew()));
         part(limit.capacity) + gained / (i128::from(limit.period) * 1_000) + 1
     });
-    // Each time that the limits change, a share begins anew.
+    // A share starts over each time that the limits change.
     most.sum()
 }

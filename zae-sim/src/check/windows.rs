@@ -1,8 +1,7 @@
-//! I1: in no interval is more granted and kept than the capacity and what comes in meanwhile.
+//! I1: no interval has more tokens granted and kept than the capacity plus the refill.
 //!
-//! A grant counts from the moment that its write was decided, for what its client kept of it: what was given back was
-//! not used. Where it is not known which of several writes decided, the grant counts in every interval that has all of
-//! them.
+//! A grant counts from the decision of its write, for the part that its client kept: what was given back was not used.
+//! If it is unknown which of several writes decided, the grant counts in every interval that contains all of them.
 
 use crate::{
     schedule::Limit,
@@ -13,7 +12,7 @@ use crate::{
     },
 };
 
-/// One part in this many of the capacity, less a token, is the most that one process debits ahead.
+/// A process debits ahead at most one part in this many of the capacity, less a token.
 const SHARE: i128 = 200;
 /// The lifetime of tokens that are debited ahead, in ms.
 const LIFE_MS: i128 = 1_000;
@@ -21,21 +20,21 @@ const LIFE_MS: i128 = 1_000;
 /// Tokens that a client kept.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
-    /// When it was decided at the earliest and at the latest, in ms.
+    /// The earliest and the latest time of the decision, in ms.
     decided: (u64, u64),
-    /// When it had its effect at the earliest and at the latest, in ms.
+    /// The earliest and the latest time of the effect, in ms.
     applied: (u64, u64),
     /// In mt.
     amount: i128,
 }
 
-/// The intervals in which too much was granted, the worst of each limit.
+/// Returns the intervals in which too much was granted, the worst of each limit.
 pub(super) fn violations(history: &History) -> Vec<String> {
     let mut found = Vec::new();
     for (entity, of) in history.schedule.entities.iter().enumerate() {
         for (index, limit) in of.limits.iter().enumerate() {
             let kept = kept(history, entity, index);
-            // A bucket that an operator deleted begins anew.
+            // A bucket that an operator deleted starts over.
             let mut ends: Vec<u64> = deletions(history, entity);
             ends.push(u64::MAX);
             let mut from = 0;
@@ -50,7 +49,8 @@ pub(super) fn violations(history: &History) -> Vec<String> {
     found
 }
 
-/// The most that a limit allows over a run in which operators changed it: processes know of it by and by.
+/// Returns the maximum that a limit allows over a run in which operators changed it: processes learn of changes with a
+/// delay.
 fn largest(history: &History, entity: usize, index: usize, limit: &Limit) -> Limit {
     let mut largest = *limit;
     for (_, limits) in history.schedule.limits(entity) {
@@ -68,7 +68,7 @@ fn kept(history: &History, entity: usize, limit: usize) -> Vec<Kept> {
     let concerns = |ask: &&Ask| ask.answer == Some(AskAnswer::Granted) && history.levels(ask.entity).contains(&entity);
     let asks = history.asks.iter().filter(concerns).filter_map(|ask| {
         let granted = i128::from(*ask.tokens.get(limit)?);
-        // Whoever died with a lease used all of it, as far as anybody knows.
+        // A client that died with a lease is assumed to have used all of it.
         let used = ask.used.as_ref().and_then(|used| used.get(limit)).map_or(granted, |used| i128::from(*used));
         let amount = used.min(granted) * 1_000;
         let (decided, applied) = decided(history, ask, entity);
@@ -77,7 +77,7 @@ fn kept(history: &History, entity: usize, limit: usize) -> Vec<Kept> {
     asks.collect()
 }
 
-/// When the write was sent that granted `ask` at `entity`, and when it had its effect.
+/// Returns the times at which the write that granted `ask` at `entity` was sent and took effect.
 fn decided(history: &History, ask: &Ask, entity: usize) -> ((u64, u64), (u64, u64)) {
     let ended = ask.ended.unwrap_or(ask.begun);
     let writes = history.calls_since(ask.begun).iter().take_while(|call| call.sent <= ended).filter(|call| {
@@ -92,7 +92,7 @@ fn decided(history: &History, ask: &Ask, entity: usize) -> ((u64, u64), (u64, u6
     let (sent, applied) = writes.fold((nothing, nothing), |(sent, applied), call| {
         (widen(sent, call.sent), widen(applied, call.applied.unwrap_or(call.sent)))
     });
-    // None: it came from tokens debited before.
+    // None: it was granted from tokens debited earlier.
     if sent == nothing { ((ended, ended), (ended, ended)) } else { (sent, applied) }
 }
 
@@ -139,7 +139,7 @@ fn reserves(history: &History) -> i128 {
     i128::try_from(starts.count()).unwrap_or(i128::MAX)
 }
 
-/// The most that one process holds of a limit ahead of use, in mt.
+/// Returns the maximum that one process holds of a limit ahead of use, in mt.
 fn held_at_most(limit: &Limit) -> i128 {
     (i128::from(limit.capacity) / SHARE - 1).max(0) * 1_000
 }

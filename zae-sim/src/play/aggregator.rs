@@ -1,4 +1,4 @@
-//! The aggregator: what the table's stream delivers to it, late and more than once, and what it writes.
+//! The aggregator: its deliveries from the table's stream, late and repeated, and its writes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,29 +20,29 @@ use crate::{
     world::{RESOURCE, Shared, StreamEntry, history::Usage, ledger::Move, limit_name, link::Link},
 };
 
-/// The purpose of the dice that decide on deliveries.
+/// The purpose of the dice for deliveries.
 const DELIVERIES: u64 = 4;
-/// The most records of a batch.
+/// Maximum number of records in a batch.
 const BATCH: u64 = 20;
-/// The longest that an invocation takes.
+/// Maximum duration of an invocation.
 const INVOCATION: Duration = Duration::from_secs(30);
-/// Days for which usage is kept.
+/// Retention of usage, in days.
 const RETENTION: u32 = 90;
-/// The day on which every run begins, as keys have it; runs that last longer are not judged by it.
+/// The day on which every run begins, as written in keys; longer runs are not checked by it.
 const DAY: &str = "2026-01-01T00:00:00Z";
-/// Its length, in ms.
+/// The length of a day, in ms.
 const DAY_MS: u64 = 86_400_000;
 
-/// The aggregator at work.
+/// The running aggregator.
 pub(super) struct Aggregator(JoinHandle<()>);
 
-/// The aggregator's work.
+/// The state of the aggregator.
 struct Work {
     world: Shared,
     table: StreamTable,
     stream: Stream,
     dice: Dice,
-    /// Records that were delivered.
+    /// Delivered records.
     delivered: Vec<StreamEntry>,
 }
 
@@ -60,7 +60,7 @@ impl Aggregator {
         Ok(Self(tokio::spawn(work.run())))
     }
 
-    /// Waits until everything was delivered, and reads what was counted.
+    /// Waits until everything was delivered, and reads the counts.
     pub(super) async fn finish(self, world: &Shared, names: &Names) -> Result<(), ValidationError> {
         world.lock().drain();
         if self.0.await.is_err() {
@@ -78,7 +78,7 @@ impl Aggregator {
             let counted = |limit: usize| item.as_ref().and_then(|item| number(item, limit_name(limit))).unwrap_or(0);
             let changes = world.history.changes.iter().filter(|change| change.entity == entity);
             let changes: Vec<_> = changes.map(|change| change.moves.clone()).collect();
-            // Of each record the whole tokens are counted.
+            // Each record counts its whole tokens.
             let whole =
                 |moves: &Vec<Move>, limit: usize| moves.get(limit).map_or(0, |made| made.consumed.div_euclid(1_000));
             let consumed = |limit: usize| changes.iter().map(|moves| whole(moves, limit)).sum();
@@ -113,7 +113,7 @@ impl Work {
         }
     }
 
-    /// The next records: those of one item in their order, those of different items in any.
+    /// Returns the next records: those of one item in order, those of different items in any order.
     fn next(&mut self) -> Vec<StreamEntry> {
         let world = self.world.clone();
         let mut world = world.lock();
@@ -129,7 +129,7 @@ impl Work {
         batch
     }
 
-    /// A part of what was delivered before.
+    /// Returns a part of an earlier delivery.
     fn earlier(&mut self) -> Vec<StreamEntry> {
         let count = self.delivered.len() as u64;
         let from = self.dice.of_range(0, count - 1);
@@ -138,12 +138,12 @@ impl Work {
         self.delivered[from..until].to_vec()
     }
 
-    /// Invokes the function, which is ended when it takes too long.
+    /// Invokes the function, and aborts it if it takes too long.
     async fn invoke(&mut self, batch: &[StreamEntry]) -> bool {
         timeout(INVOCATION, self.deliver(batch)).await.unwrap_or(false)
     }
 
-    /// Does what the Lambda function does with a batch. Returns true if all of it was written.
+    /// Does the same with a batch as the Lambda function. Returns true if all of it was written.
     async fn deliver(&mut self, batch: &[StreamEntry]) -> bool {
         let records: Result<Vec<StreamRecord>, String> = batch.iter().map(record).collect();
         let records = match records {
@@ -163,7 +163,7 @@ impl Work {
         for write in counts.into_writes() {
             written &= self.table.count(&write, RETENTION).await.is_ok();
         }
-        // Buckets left out here are refilled by the next acquire.
+        // The next acquire refills the buckets left out here.
         for activity in BucketActivity::of(&records) {
             let _ = self.table.refill(&activity).await;
         }

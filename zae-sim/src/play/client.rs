@@ -1,4 +1,4 @@
-//! A client of one process: it acquires, works and settles, and tells what it was told.
+//! A client of one process: it acquires, works and settles, and records the answers.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// The longest that a client waits to ask again, in ms.
+/// Maximum time that a client waits before it asks again, in ms.
 const PATIENCE: u64 = 600_000;
 
 /// A running instance.
@@ -32,7 +32,7 @@ impl Site {
         self.world.lock().instances[self.instance].dead
     }
 
-    /// Shuts down, and sees that it is done with everything.
+    /// Shuts down, and checks that no work is left.
     pub(super) async fn shut_down(self) {
         self.limiter.shutdown().await;
         let mut world = self.world.lock();
@@ -44,13 +44,13 @@ impl Site {
 /// One client.
 pub(super) struct Client {
     pub(super) site: Site,
-    /// The step that it comes from.
+    /// The step that created it.
     pub(super) step: Option<usize>,
     pub(super) wish: Acquire,
 }
 
 impl Client {
-    /// Its life.
+    /// Runs the client.
     pub(super) async fn live(self) {
         let (ask, lease) = self.ask(None).await;
         if let Some(lease) = lease {
@@ -140,7 +140,7 @@ impl Client {
         let granted: Vec<i64> = wish.tokens.iter().map(|tokens| i64::try_from(*tokens).unwrap_or(i64::MAX)).collect();
         let used: Vec<i64> = match &wish.ends {
             Ends::Keeps => granted,
-            // Less than nothing is never used.
+            // The amount used is never negative.
             Ends::Adjusts(more) => granted.iter().zip(more).map(|(granted, more)| (granted + more).max(0)).collect(),
             Ends::RollsBack | Ends::Drops => vec![0; granted.len()],
         };
@@ -150,7 +150,7 @@ impl Client {
             world.note(Kind::Settling { ask });
         }
         if let Ends::Adjusts(more) = &wish.ends {
-            // A lease that nobody was asked for has only what was named.
+            // A blind lease only contains the limits named in the cost.
             let has = |index: usize| lease.origin() == LeaseOrigin::Stored || wish.tokens[index] > 0;
             for (index, more) in more.iter().enumerate().filter(|(index, _)| has(*index)) {
                 if let Err(error) = lease.adjust(limit_name(index), *more) {
@@ -163,7 +163,7 @@ impl Client {
             Ends::RollsBack => lease.roll_back(),
             Ends::Drops => return drop(lease),
         };
-        // Every other client does not wait for it.
+        // Every other client does not await it.
         if ask % 2 == 1 {
             return;
         }

@@ -1,4 +1,4 @@
-//! The end of a run: everything works again, all is settled, and then everything must be there.
+//! The end of a run: all troubles end, everything settles, and then all tokens must be there.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use crate::{
     },
 };
 
-/// Time that settlements may take once everything works again, in ms: a few rounds of retries.
+/// Maximum time for settlements after recovery, in ms: a few rounds of retries.
 const SETTLES_WITHIN: u64 = 60_000;
-/// Attempts at giving a bucket its new limits, where deadlines are hardly long enough.
+/// Number of attempts to give a bucket its new limits, with deadlines that are barely long enough.
 const RENEWALS: usize = 20;
-/// Time for which limits are remembered, in ms.
+/// Time for which limits are cached, in ms.
 const REMEMBERED: u64 = 60_000;
 
 impl Stage {
-    /// Everything works again: all clients come to their end, all is settled, and then everything must be there.
+    /// Ends all troubles, waits for all clients and settlements, and checks that all tokens are there.
     pub(super) async fn finish(&mut self) -> Result<(), ValidationError> {
         for client in std::mem::take(&mut self.clients) {
             if client.await.is_err() {
@@ -52,7 +52,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until no instance has anything to do.
+    /// Waits until all instances are idle.
     async fn settle(&self) {
         let busy = || {
             let alive = self.sites.iter().chain(&self.shut_down).filter(|site| !site.is_dead());
@@ -83,12 +83,12 @@ impl Stage {
         }
     }
 
-    /// The limits that an entity has in the end.
+    /// Returns the final limits of an entity.
     fn last_limits(&self, entity: usize) -> &[Limit] {
         self.versions[entity].last().map_or(&[], Vec::as_slice)
     }
 
-    /// Waits until every bucket is full, whatever is owed.
+    /// Waits until every bucket is full, including any debt.
     async fn refill(&self) {
         let wait = {
             let world = self.world.lock();
@@ -101,17 +101,17 @@ impl Stage {
                     let missing = (i128::from(limit.capacity) * 1_000 - tokens).max(0);
                     missing * i128::from(limit.period) * shards / i128::from(limit.refill) + 1
                 };
-                // Until the next write, a bucket refills as it did before its limits were changed.
+                // Until the next write, a bucket refills with its previous limits.
                 let waits = all.iter().flat_map(|limits| (0..limits.len()).map(|index| wait(limits, index)));
                 waits.collect::<Vec<_>>()
             });
             u64::try_from(waits.max().unwrap_or(0)).unwrap_or(0) + world.schedule.skew()
         };
-        // Longer than any image or breaker remembers.
+        // Exceeds the memory of any image or breaker.
         sleep(Duration::from_millis(wait + 10_000)).await;
     }
 
-    /// Takes all there is from every bucket: whatever happened before, it is full by now.
+    /// Takes all tokens from every bucket, which must be full by now, whatever happened before.
     async fn probe(&self) -> Result<(), ValidationError> {
         let parents: Vec<Option<usize>> =
             self.world.lock().schedule.entities.iter().map(|entity| entity.parent).collect();
@@ -134,7 +134,7 @@ impl Stage {
             }
             if std::iter::once(entity).chain(parent).any(|level| self.versions[level].len() > 1) {
                 if parts > 1 {
-                    // Any of its items may still have the limits of before.
+                    // Any of its items may still have the previous limits.
                     continue;
                 }
                 self.renew(entity, &tokens).await;
@@ -145,7 +145,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The first write gives a bucket its new limits, and what it holds is of the old ones.
+    /// Writes a bucket's new limits; its balance is still that of the old ones.
     async fn renew(&self, entity: usize, tokens: &[u64]) {
         for _ in 0..RENEWALS {
             self.refill().await;

@@ -1,4 +1,4 @@
-//! Plays a schedule: the real limiters on a table of the simulation's own, in time that nobody waits for.
+//! Plays a schedule: the real limiters on a simulated table, in driven time.
 
 mod aggregator;
 mod client;
@@ -20,24 +20,24 @@ use crate::{
     world::{RESOURCE, Shared, history::History, link::Link, recording::Recording},
 };
 
-/// The purpose of the dice thrown inside of an instance.
+/// The purpose of the dice used inside of an instance.
 const ENGINE: u64 = 2;
-/// Buckets that an instance remembers: more than there are.
+/// Number of buckets that an instance remembers: more than there are.
 const LANES: u64 = 512;
-/// Plays `schedule` and judges it.
+/// Plays `schedule` and checks it.
 ///
 /// # Errors
-/// If the schedule holds names or numbers that are not valid.
+/// If the schedule contains invalid names or numbers.
 pub fn play(schedule: Schedule) -> Result<History, String> {
     let (mut history, _) = driven(schedule, None)?;
     check::all(&mut history);
     Ok(history)
 }
 
-/// Plays `schedule` and writes down all that the table was asked.
+/// Plays `schedule` and records all requests to the table.
 ///
 /// # Errors
-/// As [`play`].
+/// See [`play`].
 pub fn recorded(schedule: Schedule) -> Result<Recording, String> {
     let (_, recording) = driven(schedule, Some(Recording::new()))?;
     Ok(recording.unwrap_or_default())
@@ -49,16 +49,16 @@ fn driven(schedule: Schedule, recording: Option<Recording>) -> Result<(History, 
     runtime.block_on(run(Arc::new(schedule), recording)).map_err(|error| error.to_string())
 }
 
-/// The instances that run, by process.
+/// The running instances, by process.
 struct Stage {
     world: Shared,
     names: Names,
     sites: Vec<Site>,
-    /// Those that were shut down: what is settled later is their work still.
+    /// Instances that were shut down: later settlements still belong to them.
     shut_down: Vec<Site>,
     clients: Vec<tokio::task::JoinHandle<()>>,
     aggregator: Option<Aggregator>,
-    /// The limits that each entity has had, the last ones last, once the run is over.
+    /// All versions of each entity's limits, the latest last, once the run is over.
     versions: Vec<Vec<Vec<Limit>>>,
 }
 
@@ -156,7 +156,7 @@ impl Stage {
         Ok(())
     }
 
-    /// A client of the reference takes from two levels at once.
+    /// Starts a Python client's transaction that takes from two levels at once.
     fn transact(&mut self, entity: usize, tokens: u64, lasts: u64) {
         let world = self.world.clone();
         if world.lock().begin_transaction(entity, lasts) {

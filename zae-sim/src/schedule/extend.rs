@@ -1,10 +1,10 @@
-//! Parts that some schedules have: policies for outages, clocks held to the store's, changes of limits, shards,
-//! transactions, and a stream. Each is drawn by itself, so that none changes what the others are.
+//! Optional parts of schedules: policies for outages, clocks held to the store's, changes of limits, shards,
+//! transactions, and a stream. Each is drawn independently, so that none affects the others.
 
 use super::{Action, Limit, Policy, Process, Schedule, Step, Stream};
 use crate::dice::Dice;
 
-/// The purposes of dice.
+/// The purposes of the dice.
 const POLICIES: u64 = 16;
 const CLOCKS: u64 = 17;
 const CHANGES: u64 = 18;
@@ -12,12 +12,12 @@ const SHARDS: u64 = 19;
 const TRANSACTIONS: u64 = 20;
 const STREAMS: u64 = 21;
 
-/// The most shards of a bucket.
+/// Maximum number of shards of a bucket.
 const MOST_SHARDS: u32 = 4;
-/// Leads of clocks that are held to the store's: a minute, a day, a year.
+/// Leads of clocks that follow the store's: a minute, a day, a year.
 const LEADS: [i64; 3] = [60_000, 86_400_000, 31_536_000_000];
 
-/// Draws the rest of a schedule.
+/// Draws the optional parts of a schedule.
 pub(super) fn extend(schedule: &mut Schedule) {
     policies(schedule);
     clocks(schedule);
@@ -53,7 +53,7 @@ fn clocks(schedule: &mut Schedule) {
     }
 }
 
-/// Inserts steps where their time has come.
+/// Inserts steps at their times.
 fn insert(schedule: &mut Schedule, new: impl IntoIterator<Item = Step>) {
     schedule.steps.extend(new);
     schedule.steps.sort_by_key(|step| step.at);

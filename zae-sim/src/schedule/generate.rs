@@ -1,9 +1,9 @@
-//! A schedule out of a seed.
+//! Generates a schedule from a seed.
 
 use super::{Acquire, Action, Ends, Entity, Limit, Policy, Process, Schedule, Step, Trouble, What, Whose, extend};
 use crate::dice::Dice;
 
-/// The schedule of a seed.
+/// Generates the schedule of a seed.
 pub fn generate(seed: u64) -> Schedule {
     let dice = &mut Dice::of(seed);
     let processes: Vec<Process> = {
@@ -11,7 +11,7 @@ pub fn generate(seed: u64) -> Schedule {
         let reserving = dice.chance(20);
         (0..dice.of_range(1, 4)).map(|_| process(dice, skewed, reserving)).collect()
     };
-    // A reserve is worth it only for large buckets.
+    // A reserve is only useful for large buckets.
     let large = processes.iter().any(|process| process.reserve);
     let entities = entities(dice, large);
     let latency = dice.one(&[(1, 1), (1, 4), (2, 10), (1, 40)]);
@@ -44,7 +44,7 @@ fn entities(dice: &mut Dice, large: bool) -> Vec<Entity> {
         let own = dice.chance(50);
         let drawn: Vec<Limit> = (0..limits).map(|_| limit(dice, large)).collect();
         let limits = entities.first().filter(|_| !own).map_or(drawn, |first| first.limits.clone());
-        // A parent comes before its children, and has none itself.
+        // A parent precedes its children, and has no parent itself.
         let parents: Vec<usize> = (0..entities.len()).filter(|index| entities[*index].parent.is_none()).collect();
         let parent = (!parents.is_empty() && dice.chance(40)).then(|| dice.one(&parents));
         entities.push(Entity { limits, parent, own });
@@ -62,7 +62,7 @@ fn limit(dice: &mut Dice, large: bool) -> Limit {
 
 fn steps(dice: &mut Dice, processes: &[Process], entities: &[Entity]) -> Vec<Step> {
     let count = dice.of_range(20, 80);
-    // The longest pause between two steps: from a crowd to a trickle.
+    // The longest pause between two steps: from a burst to a trickle.
     let pause = dice.one(&[0, 3, 20, 100, 500, 2_000]);
     let neighbours = dice.chance(15);
     let operators = dice.chance(15);
@@ -96,7 +96,7 @@ fn below(dice: &mut Dice, count: usize) -> usize {
 
 fn acquire(dice: &mut Dice, process: usize, entity: usize, of: &Entity) -> Acquire {
     let amount = |dice: &mut Dice, limit: &Limit| match dice.of_range(0, 9) {
-        // As asks from a reserve are.
+        // A size that a reserve can grant.
         _ if limit.capacity > 1_000 && dice.chance(80) => dice.of_range(1, 3),
         0 => 0,
         1 => limit.capacity,
@@ -130,7 +130,7 @@ fn acquire(dice: &mut Dice, process: usize, entity: usize, of: &Entity) -> Acqui
 }
 
 fn troubles(dice: &mut Dice, length: u64, processes: usize, entities: usize) -> Vec<Trouble> {
-    // Half of the runs go well: only there can all accounts be exact.
+    // Half of the runs have no troubles: only those have exact accounts.
     if dice.chance(50) {
         return Vec::new();
     }
@@ -157,7 +157,7 @@ fn troubles(dice: &mut Dice, length: u64, processes: usize, entities: usize) -> 
                 What::Breaks,
             ]);
             let lasts = dice.one(&[20, 200, 1_000, 5_000]);
-            // Connections are nobody's in particular.
+            // Connections belong to no entity.
             let whose = if what == What::Refuses && matches!(whose, Whose::Entity(_)) { Whose::All } else { whose };
             Trouble { from, until: from + lasts, whose, what, percent: dice.one(&[20, 50, 100, 100]) }
         })

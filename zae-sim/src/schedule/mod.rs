@@ -1,4 +1,4 @@
-//! The plan of one run: processes, buckets, steps and troubles. It is made of a seed, or read from a file.
+//! The plan of one run: processes, buckets, steps and troubles. It is generated from a seed, or read from a file.
 
 pub mod extend;
 pub mod generate;
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Schedule {
-    /// The beginning of all chance: latencies, jitter, faults.
+    /// The seed of all randomness: latencies, jitter, faults.
     pub seed: u64,
     /// The processes, all on one table.
     pub processes: Vec<Process>,
     /// The entities, each with one bucket.
     pub entities: Vec<Entity>,
-    /// Time that a message takes one way, in ms: least and most.
+    /// Minimum and maximum latency of a message in one direction, in ms.
     pub latency: (u64, u64),
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The troubles.
     pub troubles: Vec<Trouble>,
-    /// The table's stream and its aggregator, where there is one.
+    /// The table's stream and its aggregator, if there is one.
     #[serde(default)]
     pub stream: Option<Stream>,
 }
 
-/// A stream that delivers records late and more than once, and the aggregator that it delivers them to.
+/// A stream that delivers records late and repeatedly, and the aggregator that receives them.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Stream {
     /// Time from one delivery to the next, in ms.
     pub pause: u64,
-    /// In how many of 100 cases an earlier batch is delivered again, whole or in part.
+    /// Percentage of cases in which an earlier batch is delivered again, in whole or in part.
     pub again: u64,
 }
 
@@ -39,48 +39,48 @@ pub struct Stream {
 pub struct Process {
     /// Lead of its clock, in ms.
     pub skew: i64,
-    /// Leads that it has later: from when, in ms from the start, and by how much.
+    /// Later leads: the time in ms from the start, and the lead.
     #[serde(default)]
     pub steps: Vec<(u64, i64)>,
-    /// True if its clock is held to the store's time.
+    /// True if its clock follows the store's time.
     #[serde(default)]
     pub held: bool,
-    /// Its answer while the store cannot be asked.
+    /// Its policy while the store is unavailable.
     #[serde(default)]
     pub policy: Policy,
     /// True if it debits ahead.
     pub reserve: bool,
-    /// The longest that an acquire may take, in ms.
+    /// Maximum duration of an acquire, in ms.
     pub deadline: u64,
-    /// Time for which settlements wait for others, in ms.
+    /// Time for which settlements wait to share a write, in ms.
     pub flush: u64,
 }
 
-/// The answer to acquires while the store cannot be asked.
+/// The policy for acquires while the store is unavailable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Policy {
     /// An error.
     #[default]
     Block,
-    /// A grant without asking.
+    /// A grant without consulting the store.
     Allow,
-    /// A grant from a share of the limits.
+    /// A grant from a local share of the limits.
     Local,
 }
 
-/// A clock that is held to the store's time is never further ahead than this, in ms, nor further behind, where answers
-/// are up to a few seconds old.
+/// A clock that follows the store's time is never further ahead than this, in ms, nor further behind if answers are up
+/// to a few seconds old.
 pub const HELD: (i64, i64) = (-6_000, 3_000);
 
 impl Process {
-    /// The lead of its clock at `now`, in ms, as far as the engine believes it.
+    /// Returns the lead of its clock at `now`, in ms, as used by the engine.
     pub fn lead(&self, now: u64) -> i64 {
         let step = self.steps.iter().rev().find(|(from, _)| *from <= now);
         let lead = step.map_or(self.skew, |(_, lead)| *lead);
         if self.held { lead.clamp(HELD.0, HELD.1) } else { lead }
     }
 
-    /// The largest lead of its clock at `now`, in ms, as far as the engine believes it.
+    /// Returns the largest lead of its clock at `now`, in ms, as used by the engine.
     pub fn most_ahead(&self, now: u64) -> i64 {
         match self.shown(now) {
             shown if self.held => shown.clamp(0, HELD.1),
@@ -88,7 +88,7 @@ impl Process {
         }
     }
 
-    /// The lead of what its clock shows at `now`, in ms.
+    /// Returns the lead that its clock displays at `now`, in ms.
     pub fn shown(&self, now: u64) -> i64 {
         let step = self.steps.iter().rev().find(|(from, _)| *from <= now);
         step.map_or(self.skew, |(_, lead)| *lead)
@@ -98,30 +98,30 @@ impl Process {
 /// An entity and its bucket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entity {
-    /// Its limits, called `a`, `b` and so on.
+    /// Its limits, named `a`, `b` and so on.
     pub limits: Vec<Limit>,
-    /// The entity that is charged too.
+    /// The parent that is also charged.
     pub parent: Option<usize>,
-    /// True if the limits are the entity's own, and its bucket is kept for ever; else they are those of all for the
-    /// resource, which are the first entity's, and its bucket may be removed when it is full.
+    /// True if the limits are the entity's own and its bucket is kept forever; otherwise they are the resource's
+    /// defaults, which are the first entity's limits, and its bucket may be removed when it is full.
     pub own: bool,
 }
 
 /// A limit.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Limit {
-    /// Ceiling, in tokens.
+    /// Capacity, in tokens.
     pub capacity: u64,
-    /// Gained per period, in tokens.
+    /// Tokens refilled per period.
     pub refill: u64,
-    /// In seconds.
+    /// The period, in seconds.
     pub period: u64,
 }
 
-/// Something that happens.
+/// An action at a time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
-    /// When, in ms from the start.
+    /// The time, in ms from the start.
     pub at: u64,
     /// The action.
     pub action: Action,
@@ -132,32 +132,32 @@ pub struct Step {
 pub enum Action {
     /// A client of a process acquires, works, and settles.
     Acquire(Acquire),
-    /// A process is gone from one moment to the next; another begins in its place.
+    /// A process dies instantly; another starts in its place.
     Kill {
         /// The process.
         process: usize,
     },
-    /// A process shuts down; another begins in its place.
+    /// A process shuts down; another starts in its place.
     Restart {
         /// The process.
         process: usize,
     },
-    /// Everything whose lifetime is over is removed.
+    /// Removes all expired items.
     Sweep,
     /// An operator deletes a bucket.
     Delete {
-        /// Whose.
+        /// The entity.
         entity: usize,
     },
-    /// A client of the reference takes from a bucket as it does: if there is enough, without looking at the time.
+    /// A Python client takes from a bucket in its way: if there are enough tokens, without considering the time.
     Neighbour {
-        /// From whose bucket.
+        /// The entity.
         entity: usize,
         /// Tokens of the first limit.
         tokens: u64,
     },
-    /// A client of the reference takes from an entity's bucket and its parent's in one transaction, or from neither.
-    /// It takes a few ms, in which nobody else can write them.
+    /// A Python client takes from an entity's bucket and its parent's in one transaction, or from neither. It takes a
+    /// few ms, in which no other client can write them.
     Transaction {
         /// The entity.
         entity: usize,
@@ -166,47 +166,47 @@ pub enum Action {
         /// Its duration, in ms.
         lasts: u64,
     },
-    /// A client of the reference spreads a bucket over more items.
+    /// A Python client spreads a bucket over more items.
     Shard {
-        /// Whose.
+        /// The entity.
         entity: usize,
-        /// The number of items from now on.
+        /// The new number of items.
         shards: u32,
     },
-    /// An operator gives an entity other limits of its own.
+    /// An operator changes an entity's own limits.
     Limits {
         /// The entity.
         entity: usize,
-        /// The limits from now on, in the order of those before.
+        /// The new limits, in the order of the previous ones.
         limits: Vec<Limit>,
     },
 }
 
-/// An acquire and what becomes of it.
+/// An acquire and its continuation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Acquire {
-    /// By which process.
+    /// The process.
     pub process: usize,
-    /// For whom.
+    /// The entity.
     pub entity: usize,
     /// Tokens by limit; 0 for one that is not named.
     pub tokens: Vec<u64>,
-    /// The client gives up after this long, in ms.
+    /// The time after which the client gives up, in ms.
     pub cancelled: Option<u64>,
     /// Duration of the work, in ms.
     pub work: u64,
-    /// Its end.
+    /// The end of its lease.
     pub ends: Ends,
-    /// True if a refused client asks again when it was told to.
+    /// True if a refused client asks again after the advised wait.
     pub again: bool,
 }
 
 /// The end of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ends {
-    /// Kept as it is.
+    /// Committed without adjustments.
     Keeps,
-    /// Kept, and so much more, or less, was used by limit.
+    /// Committed with these adjustments, by limit.
     Adjusts(Vec<i64>),
     /// Rolled back.
     RollsBack,
@@ -214,66 +214,66 @@ pub enum Ends {
     Drops,
 }
 
-/// Something that goes wrong for a while.
+/// A temporary fault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trouble {
-    /// From when, in ms.
+    /// Its start, in ms.
     pub from: u64,
-    /// Until when, in ms.
+    /// Its end, in ms.
     pub until: u64,
-    /// For whom.
+    /// The affected requests.
     pub whose: Whose,
-    /// The action.
+    /// The kind of fault.
     pub what: What,
-    /// In how many of 100 cases.
+    /// Percentage of requests affected.
     pub percent: u64,
 }
 
-/// Whose requests go wrong.
+/// The requests that a trouble affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Whose {
-    /// All.
+    /// All requests.
     All,
-    /// Those of a process.
+    /// The requests of a process.
     Process(usize),
-    /// Those for an entity's bucket.
+    /// The requests for an entity's bucket.
     Entity(usize),
 }
 
-/// The mishap.
+/// The kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
-    /// Refused for the load.
+    /// The request is throttled.
     Throttles,
-    /// It never arrives.
+    /// The request never arrives.
     LosesRequests,
-    /// It is done, and the answer never arrives.
+    /// The request is executed, and the answer never arrives.
     LosesAnswers,
-    /// It is done, and the answer comes this many ms late.
+    /// The request is executed, and the answer is late by this many ms.
     Delays(u64),
-    /// It arrives this many ms late.
+    /// The request arrives late by this many ms.
     Holds(u64),
     /// The server fails before it does anything.
     FailsBefore,
-    /// The server fails after it is done.
+    /// The server fails after the request was executed.
     FailsAfter,
-    /// No connection is made.
+    /// No connection is established.
     Refuses,
-    /// The connection breaks after it is done.
+    /// The connection breaks after the request was executed.
     Breaks,
-    /// A transaction has the item.
+    /// The item is locked by a transaction.
     Conflicts,
 }
 
 impl What {
-    /// Returns true if the limiter can tell that nothing was done.
+    /// Returns true if the limiter can know that nothing was done.
     pub fn is_certain(self) -> bool {
         matches!(self, Self::Throttles | Self::Refuses | Self::Conflicts)
     }
 }
 
 impl Trouble {
-    /// Returns true if it concerns a request at `now`.
+    /// Returns true if it affects a request at `now`.
     pub fn concerns(&self, now: u64, process: usize, entity: Option<usize>) -> bool {
         (self.from..self.until).contains(&now)
             && match self.whose {
@@ -285,7 +285,7 @@ impl Trouble {
 }
 
 impl Schedule {
-    /// The ms at which the last step or trouble is over.
+    /// Returns the end of the last step or trouble, in ms.
     pub fn length(&self) -> u64 {
         let steps = self.steps.iter().map(|step| step.at);
         steps.chain(self.troubles.iter().map(|trouble| trouble.until)).max().unwrap_or(0)
@@ -303,7 +303,7 @@ impl Schedule {
         skews().max().unwrap_or(0).abs_diff(skews().min().unwrap_or(0))
     }
 
-    /// Returns true if somebody takes from the bucket as the reference does.
+    /// Returns true if a Python client takes from the bucket.
     pub fn has_neighbour(&self, entity: usize) -> bool {
         let takes = |step: &Step| match step.action {
             Action::Neighbour { entity: whose, .. } => whose == entity,
@@ -313,12 +313,12 @@ impl Schedule {
         self.steps.iter().any(takes)
     }
 
-    /// The entity, and the one that is charged too.
+    /// Returns the entity, and the parent that is also charged.
     pub fn levels(&self, entity: usize) -> Vec<usize> {
         std::iter::once(entity).chain(self.entities[entity].parent).collect()
     }
 
-    /// The limits that an entity has one after the other, each from when on.
+    /// Returns the versions of an entity's limits, each with its start.
     pub fn limits(&self, entity: usize) -> Vec<(u64, &[Limit])> {
         let changes = self.steps.iter().filter_map(|step| match &step.action {
             Action::Limits { entity: whose, limits } if *whose == entity => Some((step.at, limits.as_slice())),
@@ -327,7 +327,7 @@ impl Schedule {
         std::iter::once((0, self.entities[entity].limits.as_slice())).chain(changes).collect()
     }
 
-    /// Items that an entity's bucket is spread over in the end.
+    /// Returns the final number of items of an entity's bucket.
     pub fn shards(&self, entity: usize) -> u32 {
         let raised = self.steps.iter().filter_map(|step| match step.action {
             Action::Shard { entity: whose, shards } if whose == entity => Some(shards),

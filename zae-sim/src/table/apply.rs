@@ -1,4 +1,4 @@
-//! One request's effect on one item, as DynamoDB defines it.
+//! Applies one request to one item, as DynamoDB defines it.
 
 use std::{cell::RefCell, cmp::Ordering, collections::HashMap, rc::Rc};
 
@@ -19,11 +19,11 @@ pub struct Placeholders<'a> {
     pub values: &'a HashMap<String, AttributeValue>,
 }
 
-/// Expressions that are remembered.
+/// Maximum number of cached expressions.
 const MOST_KNOWN: usize = 4_096;
 
 thread_local! {
-    /// Expressions read before: a simulation sends the same few all the time.
+    /// Cached parsed expressions: a simulation sends the same few all the time.
     static CONDITIONS: RefCell<HashMap<String, Rc<Condition>>> = RefCell::default();
     static UPDATES: RefCell<HashMap<String, Rc<Update>>> = RefCell::default();
 }
@@ -36,7 +36,7 @@ fn read<T>(
     if let Some(known) = known.borrow().get(text) {
         return Ok(Rc::clone(known));
     }
-    // Amounts are placeholders, but which limits are written differs.
+    // Amounts are placeholders, but the limits in an expression vary.
     if known.borrow().len() >= MOST_KNOWN {
         known.borrow_mut().clear();
     }
@@ -45,10 +45,10 @@ fn read<T>(
     Ok(parsed)
 }
 
-/// Returns true if `condition` holds of `item`; without an item all attributes are missing.
+/// Returns true if `condition` holds for `item`; without an item, all attributes are missing.
 ///
 /// # Errors
-/// The reason for which DynamoDB would refuse the request.
+/// The reason for which DynamoDB would reject the request.
 pub fn holds(condition: &str, item: Option<&Item>, by: Placeholders<'_>) -> Result<bool, String> {
     if condition.is_empty() {
         return Ok(true);
@@ -57,10 +57,10 @@ pub fn holds(condition: &str, item: Option<&Item>, by: Placeholders<'_>) -> Resu
     by.is_true(&condition, item)
 }
 
-/// Refuses an update that no item could make right: DynamoDB looks at the types of its values before anything else.
+/// Rejects an update that is invalid for every item: DynamoDB checks the types of its values first.
 ///
 /// # Errors
-/// The reason for which DynamoDB would refuse the request.
+/// The reason for which DynamoDB would reject the request.
 pub fn check(update: &str, by: Placeholders<'_>) -> Result<(), String> {
     let update = UPDATES.with(|known| read(known, update, expression::update))?;
     let is_number = |operand: &Operand| match operand {
@@ -76,17 +76,17 @@ pub fn check(update: &str, by: Placeholders<'_>) -> Result<(), String> {
     update.add.iter().try_for_each(|(_, added)| number(by.value(added)?).map(drop))
 }
 
-/// The item that `update` makes of `item`.
+/// Returns the item after `update`.
 ///
 /// # Errors
-/// The reason for which DynamoDB would refuse the request.
+/// The reason for which DynamoDB would reject the request.
 pub fn updated(update: &str, key: &ItemKey, item: Option<&Item>, by: Placeholders<'_>) -> Result<Item, String> {
     let update = UPDATES.with(|known| read(known, update, expression::update))?;
     let mut new = item.cloned().unwrap_or_else(|| {
         let attribute = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
         HashMap::from([attribute("PK", &key.pk), attribute("SK", &key.sk)])
     });
-    // All of it reads the item as it was.
+    // All assignments read the previous item.
     for (name, assigned) in &update.set {
         let value = match assigned {
             Assigned::One(operand) => by.operand(operand, item)?.ok_or("an attribute that is missing was assigned")?,
@@ -144,7 +144,7 @@ impl<'a> Placeholders<'a> {
         Ok(item.and_then(|item| item.get(name)))
     }
 
-    /// One side of a comparison.
+    /// Evaluates one side of a comparison.
     fn side<'i>(self, operand: &Operand, item: Option<&'i Item>) -> Result<Option<&'i AttributeValue>, String>
     where
         'a: 'i,
@@ -200,7 +200,7 @@ impl<'a> Placeholders<'a> {
         item: Option<&Item>,
     ) -> Result<bool, String> {
         let (Some(left), Some(right)) = (self.side(left, item)?, self.side(right, item)?) else {
-            // A missing attribute differs from everything, and is neither less nor more.
+            // A missing attribute differs from everything, and is neither less nor greater.
             return Ok(comparison == Comparison::Differs);
         };
         let order = order(left, right)?;
@@ -215,12 +215,12 @@ impl<'a> Placeholders<'a> {
     }
 }
 
-/// Compares two values; `None` where their types differ.
+/// Compares two values; `None` if their types differ.
 fn order(left: &AttributeValue, right: &AttributeValue) -> Result<Option<Ordering>, String> {
     Ok(match (left, right) {
         (AttributeValue::N(_), AttributeValue::N(_)) => Some(number(left)?.cmp(&number(right)?)),
         (AttributeValue::S(left), AttributeValue::S(right)) => Some(left.cmp(right)),
-        // They have no order, but equal ones are equal.
+        // They have no order, but can be equal.
         (AttributeValue::Bool(left), AttributeValue::Bool(right)) => (left == right).then_some(Ordering::Equal),
         _ => None,
     })

@@ -1,4 +1,4 @@
-//! Condition and update expressions, read once and evaluated often.
+//! Condition and update expressions, parsed once and evaluated often.
 //!
 //! Covers the part of DynamoDB's language that the limiter's writes use: comparisons, `AND`, `OR`, `NOT`,
 //! `attribute_exists`, `attribute_not_exists`; `SET` with sums and `if_not_exists`, `ADD` of numbers, `REMOVE`.
@@ -8,15 +8,15 @@ use std::iter::Peekable;
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// All of them.
+    /// All of them hold.
     All(Vec<Condition>),
-    /// One of them.
+    /// One of them holds.
     Any(Vec<Condition>),
-    /// Not this.
+    /// It does not hold.
     Not(Box<Condition>),
-    /// The attribute is there, or is not.
+    /// The attribute exists, or does not.
     Exists(String, bool),
-    /// Both sides compare like this.
+    /// The comparison of both sides holds.
     Compare(Operand, Comparison, Operand),
 }
 
@@ -44,7 +44,7 @@ pub enum Operand {
     Attribute(String),
     /// A value's placeholder.
     Value(String),
-    /// The attribute, or the operand where it is missing.
+    /// The attribute, or the operand if it is missing.
     IfNotExists(String, Box<Operand>),
 }
 
@@ -62,28 +62,28 @@ pub enum Assigned {
 /// An update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
-    /// Attributes and what they become.
+    /// Attributes and their new values.
     pub set: Vec<(String, Assigned)>,
-    /// Attributes and the placeholders of what is added to them.
+    /// Attributes and the placeholders of the amounts added to them.
     pub add: Vec<(String, String)>,
-    /// Attributes that go.
+    /// Removed attributes.
     pub remove: Vec<String>,
 }
 
-/// Reads a condition.
+/// Parses a condition.
 ///
 /// # Errors
-/// The part of the text that cannot be read.
+/// The part of the text that cannot be parsed.
 pub fn condition(text: &str) -> Result<Condition, String> {
     let mut parser = Parser::of(text);
     let condition = parser.any()?;
     parser.end(condition)
 }
 
-/// Reads an update; empty text changes nothing.
+/// Parses an update; empty text changes nothing.
 ///
 /// # Errors
-/// The part of the text that cannot be read.
+/// The part of the text that cannot be parsed.
 pub fn update(text: &str) -> Result<Update, String> {
     let mut parser = Parser::of(text);
     let mut update = Update::default();
@@ -226,7 +226,7 @@ impl<'a> Parser<'a, Tokens<'a>> {
     }
 }
 
-/// The words and signs of a text.
+/// The words and symbols of a text.
 struct Tokens<'a>(&'a str);
 
 impl<'a> Iterator for Tokens<'a> {
@@ -240,7 +240,7 @@ impl<'a> Iterator for Tokens<'a> {
         } else if "=<>(),+-".contains(first) {
             1
         } else {
-            // A name may have a hyphen in it; only a placeholder stands for one.
+            // Only a placeholder's name may not contain a hyphen.
             text.find(|c: char| c.is_whitespace() || "=<>(),+-".contains(c)).unwrap_or(text.len())
         };
         let (token, rest) = text.split_at(length.max(1));

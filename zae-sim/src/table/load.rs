@@ -1,6 +1,6 @@
-//! The write units that one partition takes in a second: [`Partition`].
+//! The write capacity of one partition: [`Partition`].
 
-/// Write units a second that DynamoDB takes for one partition.
+/// Write units per second that DynamoDB provides for one partition.
 pub const UNITS_PER_SECOND: u64 = 1_000;
 
 /// The load of a partition, second by second.
@@ -11,7 +11,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Takes `units` at `now` (ms) if it can.
+    /// Consumes `units` at `now` (ms) if they are available.
     pub fn takes(&mut self, units: u64, now: u64) -> bool {
         let second = now / 1_000;
         if second != self.second {

@@ -1,4 +1,4 @@
-//! A table as DynamoDB keeps one: conditional writes on items, and reads that may be out of date.
+//! A table with DynamoDB's semantics: conditional writes on items, and stale reads.
 
 pub mod apply;
 pub mod expression;
@@ -16,10 +16,10 @@ use zae_limiter::sim::{Answer, ItemKey, Request};
 /// An item.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Time for which a version is kept for reads that are out of date, in ms.
+/// Time for which a version is kept for stale reads, in ms.
 pub const STALE_MS: u64 = 1_000;
 
-/// The versions of one item, the newest last, each with the ms at which it came to be.
+/// The versions of one item, the newest last, each with its time in ms.
 type Versions = Vec<(u64, Option<Arc<Item>>)>;
 
 /// A table's items.
@@ -28,12 +28,12 @@ pub struct Table {
     items: BTreeMap<ItemKey, Versions>,
 }
 
-/// A write's effect.
+/// The effect of a write.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The item as it was.
+    /// The previous item.
     pub before: Option<Arc<Item>>,
-    /// The item as it is.
+    /// The new item.
     pub after: Option<Arc<Item>>,
 }
 
@@ -47,26 +47,26 @@ pub struct Outcome {
 }
 
 impl Table {
-    /// The item as it is.
+    /// Returns the current item.
     pub fn item(&self, key: &ItemKey) -> Option<&Arc<Item>> {
         self.items.get(key)?.last()?.1.as_ref()
     }
 
-    /// All items, in the order of their keys.
+    /// Returns all items, in the order of their keys.
     pub fn items(&self) -> impl Iterator<Item = (&ItemKey, &Arc<Item>)> {
         self.items.iter().filter_map(|(key, versions)| Some((key, versions.last()?.1.as_ref()?)))
     }
 
-    /// The item as it was `behind` ms before `now`.
+    /// Returns the item as it was `behind` ms before `now`.
     fn item_behind(&self, key: &ItemKey, now: u64, behind: u64) -> Option<&Arc<Item>> {
         let versions = self.items.get(key)?;
         let then = now.saturating_sub(behind);
-        // The oldest that is kept stands for all before it.
+        // The oldest version that is kept stands for all earlier ones.
         let version = versions.iter().rev().find(|(at, _)| *at <= then).or_else(|| versions.first());
         version?.1.as_ref()
     }
 
-    /// Puts `item` there, or nothing, whatever is there.
+    /// Replaces the item unconditionally with `item`, or removes it.
     pub fn set(&mut self, key: ItemKey, item: Option<Item>, now: u64) -> Change {
         self.put(key, item.map(Arc::new), now)
     }
@@ -74,7 +74,7 @@ impl Table {
     fn put(&mut self, key: ItemKey, after: Option<Arc<Item>>, now: u64) -> Change {
         let versions = self.items.entry(key).or_default();
         let before = versions.last().and_then(|(_, item)| item.clone());
-        // The one that held `STALE_MS` ago is still to be seen.
+        // The version from `STALE_MS` ago is still visible.
         let first = versions.iter().rposition(|(at, _)| at + STALE_MS <= now).unwrap_or(0);
         versions.drain(..first);
         if versions.is_empty() {
@@ -84,10 +84,10 @@ impl Table {
         Change { before, after }
     }
 
-    /// Does what `request` asks for at `now` (ms); a read that may be is `behind` ms behind.
+    /// Executes `request` at `now` (ms); an eventually consistent read is `behind` ms stale.
     ///
     /// # Errors
-    /// The reason for which DynamoDB would refuse it.
+    /// The reason for which DynamoDB would reject it.
     pub fn apply(&mut self, request: &Request, now: u64, behind: u64) -> Result<Outcome, String> {
         match request {
             Request::Read { keys, strong } => {
@@ -131,13 +131,13 @@ impl Table {
     }
 }
 
-/// The key of an item.
+/// Returns the key of an item.
 pub fn key_of(item: &Item) -> Option<ItemKey> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     Some(ItemKey { pk: text("PK")?, sk: text("SK")? })
 }
 
-/// A whole number of an item; `None` where it has none.
+/// Returns a whole number of an item; `None` if it has none.
 pub fn number(item: &Item, name: &str) -> Option<i128> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }

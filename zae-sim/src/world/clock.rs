@@ -1,4 +1,4 @@
-//! The clock of a process, right or wrong: [`ProcessClock`].
+//! The clock of a process, correct or not: [`ProcessClock`].
 
 use tokio::time::Instant;
 use zae_limiter::Clock;

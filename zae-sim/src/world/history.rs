@@ -1,16 +1,16 @@
-//! All that happened in a run: [`History`].
+//! The record of a run: [`History`].
 
 use std::sync::Arc;
 
 use super::ledger::Move;
 use crate::schedule::{Schedule, What};
 
-/// All that happened.
+/// Everything that happened in a run.
 #[derive(Debug)]
 pub struct History {
     /// The plan.
     pub schedule: Arc<Schedule>,
-    /// In order.
+    /// All events, in order.
     pub events: Vec<Event>,
     /// All requests.
     pub calls: Vec<Call>,
@@ -18,23 +18,23 @@ pub struct History {
     pub asks: Vec<Ask>,
     /// All changes of buckets.
     pub changes: Vec<BucketChange>,
-    /// When operators deleted which buckets.
+    /// Deletions of buckets by operators: time and entity.
     pub deleted: Vec<(u64, usize)>,
-    /// Consumption that each entity's bucket counts at the end, in mt by limit.
+    /// Final consumption counter of each entity's bucket, in mt by limit.
     pub counted: Vec<Option<Vec<i128>>>,
-    /// True for entities whose accounts nobody can know exactly: something was lost on the way.
+    /// True for entities whose accounts cannot be known exactly, because something was lost.
     pub blurred: Vec<bool>,
-    /// True for entities whose bucket was removed, and so began anew.
+    /// True for entities whose bucket was removed, and thus started over.
     pub removed: Vec<bool>,
-    /// Items that each entity's bucket is spread over.
+    /// Number of items of each entity's bucket.
     pub sharded: Vec<u32>,
-    /// The usage of each entity by limit once the stream has delivered everything, where there is one.
+    /// The usage of each entity by limit once the stream has delivered everything, if there is one.
     pub usage: Vec<Vec<Usage>>,
-    /// Amounts that neighbours took of each entity's first limit, in mt.
+    /// Amounts that Python clients took of each entity's first limit, in mt.
     pub neighbours: Vec<i128>,
     /// Instances that were killed or have shut down.
     pub ended: Vec<usize>,
-    /// Everything that is wrong.
+    /// All violations.
     pub violations: Vec<String>,
 }
 
@@ -43,47 +43,47 @@ pub struct History {
 pub struct Usage {
     /// As the aggregator counted it.
     pub counted: i128,
-    /// As the bucket's changes say.
+    /// According to the bucket's changes.
     pub consumed: i128,
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Ms from the start.
     pub at: u64,
-    /// The action.
+    /// The kind of event.
     pub kind: Kind,
 }
 
-/// Something that happened.
+/// The kinds of events.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// An instance of a process starts.
     Started {
-        /// Its number.
+        /// The instance's number.
         instance: usize,
         /// The process.
         process: usize,
     },
-    /// An instance is gone.
+    /// An instance was killed.
     Killed {
-        /// Its number.
+        /// The instance's number.
         instance: usize,
     },
     /// An instance has shut down.
     ShutDown {
-        /// Its number.
+        /// The instance's number.
         instance: usize,
     },
-    /// A request leaves.
+    /// A request was sent.
     Sent {
-        /// Its number.
+        /// The request's number.
         call: usize,
     },
-    /// A request had its effect.
+    /// A request took effect.
     Arrived {
-        /// Its number.
+        /// The request's number.
         call: usize,
     },
     /// A bucket changed.
@@ -91,87 +91,87 @@ pub enum Kind {
         /// The number of the change.
         change: usize,
     },
-    /// The answer is there.
+    /// A response arrived.
     Answered {
         /// The number of the request.
         call: usize,
-        /// True if somebody still waited for it.
+        /// True if its sender was still waiting.
         heard: bool,
     },
-    /// A client asks.
+    /// A client asked.
     Asked {
-        /// Its number.
+        /// The ask's number.
         ask: usize,
     },
-    /// A client has its answer.
+    /// A client received its answer.
     Ended {
         /// The number of the ask.
         ask: usize,
     },
-    /// A client settles.
+    /// A client starts to settle.
     Settling {
         /// The number of the ask.
         ask: usize,
     },
-    /// A settlement is over.
+    /// A settlement ended.
     Settled {
         /// The number of the ask.
         ask: usize,
     },
     /// A bucket was removed.
     Removed {
-        /// Whose.
+        /// The entity.
         entity: usize,
-        /// By what or whom.
+        /// The cause.
         by: &'static str,
     },
-    /// A bucket is spread over more items.
+    /// A bucket was spread over more items.
     Sharded {
-        /// Whose.
+        /// The entity.
         entity: usize,
         /// The number of items.
         shards: u32,
     },
-    /// An operator gave an entity other limits.
+    /// An operator changed an entity's limits.
     Limited {
         /// The entity.
         entity: usize,
     },
-    /// All troubles are over.
+    /// All troubles ended.
     Healed,
-    /// Nobody has anything to do.
+    /// All instances are idle.
     Quiet,
-    /// The stream delivers the rest.
+    /// The stream delivers its remaining records.
     Drained,
 }
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// The sender.
+    /// The sending instance.
     pub instance: usize,
-    /// Whose bucket it is for.
+    /// The entity of the bucket.
     pub entity: Option<usize>,
-    /// True if it may change something.
+    /// True if it may change an item.
     pub is_write: bool,
     /// Its kind.
     pub what: &'static str,
-    /// When it was sent.
+    /// Time of sending.
     pub sent: u64,
-    /// The mishap on its way.
+    /// The fault on its way.
     pub wrong: Option<What>,
-    /// When it had its effect.
+    /// Time of its effect.
     pub applied: Option<u64>,
-    /// When its answer was there.
+    /// Time of its response.
     pub answered: Option<u64>,
-    /// Its end at the table.
+    /// Its result at the table.
     pub end: Option<CallEnd>,
 }
 
-/// The end of a request at the table.
+/// The result of a request at the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallEnd {
-    /// It was done.
+    /// It was executed.
     Done,
     /// Its condition did not hold, or it was a read.
     Lost,
@@ -180,38 +180,38 @@ pub enum CallEnd {
 /// A change of a bucket.
 #[derive(Clone, Debug)]
 pub struct BucketChange {
-    /// When.
+    /// The time.
     pub at: u64,
-    /// Whose.
+    /// The entity.
     pub entity: usize,
-    /// By which request; `None` for a neighbour's.
+    /// The request that made it; `None` for a Python client's.
     pub call: Option<usize>,
-    /// By limit.
+    /// The changes by limit.
     pub moves: Vec<Move>,
 }
 
 /// An acquire.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// The step it comes from; `None` for those that ask at the end whether all is well.
+    /// The step that created it; `None` for the final probes.
     pub step: Option<usize>,
-    /// The ask whose advice to wait this one follows.
+    /// The ask whose `retry_after` it followed.
     pub after: Option<usize>,
     /// The instance that asked.
     pub instance: usize,
-    /// For whom.
+    /// The entity.
     pub entity: usize,
     /// Tokens by limit.
     pub tokens: Vec<u64>,
-    /// When.
+    /// Time of asking.
     pub begun: u64,
-    /// When it was answered.
+    /// Time of the answer.
     pub ended: Option<u64>,
     /// The answer.
     pub answer: Option<AskAnswer>,
-    /// Tokens by limit that the client used in the end, once it said so.
+    /// Tokens by limit that the client finally used, once known.
     pub used: Option<Vec<i64>>,
-    /// Why the settlement was not stored, where the client was told.
+    /// The settlement error that the client received.
     pub unsettled: Option<String>,
 }
 
@@ -220,24 +220,24 @@ pub struct Ask {
 pub enum AskAnswer {
     /// Granted.
     Granted,
-    /// Granted without asking, because the store could not be asked.
+    /// Granted without consulting the store, which was unavailable.
     Blind,
-    /// Granted from a share of the limits, because the store could not be asked.
+    /// Granted from a share of the limits, because the store was unavailable.
     Local,
-    /// Not yet: how long to wait, in ms.
+    /// Not yet, with the wait in ms.
     NotYet(u64),
-    /// More than there can ever be.
+    /// Larger than the capacity.
     Never,
-    /// The store could not be asked.
+    /// The store was unavailable.
     Unavailable(String),
     /// Another error.
     Failed(String),
-    /// Its client gave up before.
+    /// The client gave up first.
     Cancelled,
 }
 
 impl History {
-    /// Nothing yet.
+    /// Creates an empty history.
     pub fn new(schedule: Arc<Schedule>) -> Self {
         let entities = schedule.entities.len();
         Self {
@@ -258,17 +258,17 @@ impl History {
         }
     }
 
-    /// Notes what is wrong.
+    /// Records a violation.
     pub fn violate(&mut self, what: String) {
         self.violations.push(what);
     }
 
-    /// The accounts of `entity` are not exact any more.
+    /// Marks the accounts of `entity` as inexact.
     pub fn blur(&mut self, entity: usize) {
         self.blurred[entity] = true;
     }
 
-    /// The same for whatever a request was about.
+    /// Marks the accounts of a request's entity as inexact.
     pub fn blur_call(&mut self, call: usize) {
         let Call { entity, is_write, .. } = self.calls[call];
         if let (Some(entity), true) = (entity, is_write) {
@@ -276,7 +276,7 @@ impl History {
         }
     }
 
-    /// The same for all that an instance had to do with.
+    /// Marks the accounts of all entities that an instance used as inexact.
     pub fn blur_touched_by(&mut self, instance: usize) {
         let asked: Vec<usize> = self.asks.iter().filter(|ask| ask.instance == instance).map(|ask| ask.entity).collect();
         for entity in asked {
@@ -284,22 +284,22 @@ impl History {
         }
     }
 
-    /// The entity, and the one that is charged too.
+    /// Returns the entity, and the parent that is also charged.
     pub fn levels(&self, entity: usize) -> Vec<usize> {
         self.schedule.levels(entity)
     }
 
-    /// A neighbour took from `entity`.
+    /// Records that a Python client took from `entity`.
     pub fn taken_by_neighbours(&mut self, entity: usize, amount: i128) {
         self.neighbours[entity] += amount;
     }
 
-    /// The requests sent at `at` ms or later, in order.
+    /// Returns the requests sent at `at` ms or later, in order.
     pub fn calls_since(&self, at: u64) -> &[Call] {
         &self.calls[self.calls.partition_point(|call| call.sent < at)..]
     }
 
-    /// The process of an instance.
+    /// Returns the process of an instance.
     pub fn process(&self, instance: usize) -> usize {
         let started = |event: &Event| match event.kind {
             Kind::Started { instance: started, process } if started == instance => Some(process),

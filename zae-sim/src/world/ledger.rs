@@ -1,4 +1,4 @@
-//! The books of a bucket: what one write did to each limit, and what it must not have done.
+//! The ledger of a bucket: the effect of each write on each limit, and forbidden effects.
 
 use std::sync::LazyLock;
 
@@ -15,20 +15,20 @@ pub struct Move {
     pub tokens: i128,
     /// Change of the net consumption.
     pub consumed: i128,
-    /// The balance that it left.
+    /// The resulting balance.
     pub left: i128,
 }
 
-/// The item of a bucket that an entry is about.
+/// The item of a bucket that an entry concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The one that every bucket has: it begins full.
+    /// Every bucket's first item, which starts full.
     First,
-    /// One of those that it was spread over: it begins with what the first holds beyond its share.
+    /// A further item, which starts with a part of what the first holds beyond its share.
     Further,
 }
 
-/// One limit as an item has it, its share of the whole where there are several items.
+/// One limit in an item: its share of the whole if there are several items.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     tokens: i128,
@@ -58,7 +58,7 @@ impl Attributes {
     }
 }
 
-/// Those of every limit, made once: each write is entered.
+/// The attribute names of every limit, created once.
 static ATTRIBUTES: LazyLock<Vec<Attributes>> = LazyLock::new(|| (0..LIMITS).map(Attributes::of).collect());
 
 fn stored(item: &Item, limit: usize) -> Option<Stored> {
@@ -74,8 +74,8 @@ fn stored(item: &Item, limit: usize) -> Option<Stored> {
     })
 }
 
-/// Returns the effect of a change on each of `limits`, and everything that is wrong with it. `writer` is the time of
-/// its writer, in epoch ms; `None` for somebody who keeps no books of ours.
+/// Returns the effect of a change on each of `limits`, and all violations. `writer` is the time of its writer, in epoch
+/// ms; `None` for a Python client.
 pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part) -> (Vec<Move>, Vec<String>) {
     let (mut moves, mut wrongs) = (Vec::new(), Vec::new());
     let refill = |item: &Item| number(item, "rf");
@@ -96,7 +96,7 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part)
             moves.push(Move::default());
             continue;
         };
-        // A further shard starts with no more than the whole bucket has.
+        // A further shard starts with at most the whole bucket's balance.
         let begins = if part == Part::First { is.capacity } else { is.tokens + is.consumed };
         let was_or_new = was.unwrap_or(Stored { tokens: begins, consumed: 0, fraction: 0, ..is });
         let made = Move {
@@ -108,7 +108,7 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part)
         if writer.is_none() {
             continue;
         }
-        // In parts of a millitoken, so that nothing is rounded.
+        // Computed in fractions of a millitoken, so that nothing is rounded.
         let minted = (made.tokens + made.consumed) * is.period + is.fraction - was_or_new.fraction;
         let gained = was_refilled.map_or(0, |was| (refilled - was).max(0)) * was_or_new.refill;
         if minted > gained {
@@ -117,7 +117,7 @@ pub fn entry(limits: &[Limit], change: &Change, writer: Option<i64>, part: Part)
         if is.tokens > is.capacity && made.tokens > 0 {
             wrongs.push(format!("{name} holds {} of {} mt", is.tokens, is.capacity));
         }
-        // Whoever takes nothing leaves it as near to full as it was.
+        // A write that takes nothing leaves the bucket as nearly full as before.
         if let (Some(ttl), true) = (number(after, "ttl"), made.consumed != 0) {
             let then = is.tokens * is.period + is.fraction + (ttl * 1_000 - refilled).max(0) * is.refill;
             if then < is.capacity * is.period {

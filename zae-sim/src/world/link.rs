@@ -1,4 +1,4 @@
-//! The way of a process to the table: [`Link`].
+//! The connection of a process to the table: [`Link`].
 
 use std::{
     future::pending,
@@ -15,20 +15,20 @@ use zae_limiter::sim::{Answer, Answering, Fault, Request, Table};
 use super::{EPOCH, Fate, Shared, history::Kind};
 use crate::schedule::What;
 
-/// DynamoDB's name for too many writes of one partition.
+/// DynamoDB's error code for too many writes of one partition.
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
-/// One instance's way to the table.
+/// One instance's connection to the table.
 #[derive(Clone, Debug)]
 pub struct Link {
     world: Shared,
     instance: usize,
-    /// The second in which the last answer was given, in epoch ms; 0 before there is one.
+    /// The second of the last response, in epoch ms; 0 before the first.
     date: Arc<AtomicI64>,
 }
 
 impl Link {
-    /// That of `instance`.
+    /// Creates the connection of `instance`.
     pub fn new(world: Shared, instance: usize) -> Self {
         Self { world, instance, date: Arc::default() }
     }
@@ -47,7 +47,7 @@ impl Table for Link {
         let fate = world.send(self.instance, &request);
         drop(world);
         let (reply, answer) = oneshot::channel();
-        // On its own: it arrives whether its sender still waits or not.
+        // Spawned, so that it arrives even if its sender no longer waits.
         tokio::spawn(travel(self.clone(), fate, request, reply));
         Box::pin(async move {
             match answer.await {
@@ -89,7 +89,7 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
             reply.send(answer).is_ok()
         }
         None => {
-            // Nobody is told that nothing will come.
+            // The sender is not notified that no response will come.
             world.unanswered.push(reply);
             false
         }

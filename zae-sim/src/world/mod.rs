@@ -1,4 +1,4 @@
-//! Everything outside of the processes: the table, the network, the time, and what is known of all that happened.
+//! Everything outside of the processes: the table, the network, the time, and the record of the run.
 
 pub mod clock;
 pub mod history;
@@ -32,10 +32,10 @@ use crate::{
 pub const EPOCH: i64 = 1_767_225_600_000;
 /// The one resource.
 pub const RESOURCE: &str = "r";
-/// The purpose of the dice thrown for the network.
+/// The purpose of the dice for the network.
 const NETWORK: u64 = 1;
 
-/// The aggregator, which is no limiter.
+/// The aggregator, which is not a limiter.
 static AGGREGATOR: Process = Process {
     skew: 0,
     steps: Vec::new(),
@@ -46,15 +46,15 @@ static AGGREGATOR: Process = Process {
     flush: 50,
 };
 
-/// The name of an entity.
+/// Returns the name of an entity.
 pub fn entity_name(entity: usize) -> String {
     format!("e{entity}")
 }
 
-/// The most limits that an entity has.
+/// Maximum number of limits of an entity.
 pub const LIMITS: usize = 4;
 
-/// The name of a limit.
+/// Returns the name of a limit.
 pub fn limit_name(limit: usize) -> &'static str {
     ["a", "b", "c", "d"][limit.min(LIMITS - 1)]
 }
@@ -62,44 +62,44 @@ pub fn limit_name(limit: usize) -> &'static str {
 /// Everything outside of the processes.
 #[derive(Debug)]
 pub struct World {
-    /// An action.
+    /// The schedule.
     pub schedule: Arc<Schedule>,
     /// The table.
     pub table: Table,
-    /// Something that happened.
+    /// The record of the run.
     pub history: History,
-    /// The instances that run, or ran, and the process that each is of.
+    /// All instances so far, with their processes.
     pub instances: Vec<Instance>,
-    /// All that the table was asked, where somebody wants to know.
+    /// All requests to the table, if they are recorded.
     pub recording: Option<Recording>,
     buckets: BTreeMap<ItemKey, usize>,
     started: Instant,
     /// The keys of the first items of buckets, by entity.
     firsts: Vec<ItemKey>,
-    /// Keys of records that are not buckets', where an operator may change them, by entity.
+    /// Keys of configuration items that operators may change, by entity.
     configs: Vec<ItemKey>,
-    /// Items that a transaction has, and until when.
+    /// Items locked by a transaction, and the end of the lock.
     held: Vec<(ItemKey, u64)>,
-    /// The ends of answers that never come.
+    /// Reply channels of requests that are never answered.
     unanswered: Vec<oneshot::Sender<Result<Answer, Fault>>>,
     /// Changes that the table's stream has to deliver, in order.
     pub stream: Vec<StreamEntry>,
-    /// True once troubles are over, whatever the schedule says.
+    /// True once all troubles have ended, regardless of the schedule.
     healed: bool,
-    /// True once the stream has only the rest to deliver.
+    /// True once the stream only delivers its remaining records.
     drained: bool,
 }
 
-/// A change of a bucket's item, as the stream has it.
+/// A record of the table's stream.
 #[derive(Clone, Debug)]
 pub struct StreamEntry {
-    /// Its place.
+    /// Its sequence number.
     pub number: u64,
     /// The item.
     pub key: ItemKey,
-    /// As it was.
+    /// The old item.
     pub before: Option<Arc<Item>>,
-    /// As it became.
+    /// The new item.
     pub after: Arc<Item>,
     /// Epoch ms.
     pub at: i64,
@@ -124,21 +124,21 @@ pub struct Fate {
     pub there: u64,
     /// Time that its answer takes, in ms.
     pub back: u64,
-    /// Age of what a read may see, in ms.
+    /// Staleness of a read, in ms.
     pub behind: u64,
-    /// The mishap.
+    /// The fault.
     pub wrong: Option<What>,
 }
 
-/// The world, as all share it.
+/// The shared world.
 #[derive(Clone, Debug)]
 pub struct Shared(Arc<Mutex<World>>);
 
 impl Shared {
-    /// The world at the beginning of `schedule`. It is written down in `recording`, if there is one.
+    /// Creates the world at the start of `schedule`. Its requests are recorded in `recording`, if that is given.
     ///
     /// # Errors
-    /// If the schedule holds a name that is not valid.
+    /// If the schedule contains an invalid name.
     pub fn new(schedule: Arc<Schedule>, mut recording: Option<Recording>) -> Result<Self, ValidationError> {
         let names = Names::new()?;
         let resource = zae_limiter::ResourceName::new(RESOURCE)?;
@@ -189,13 +189,13 @@ impl Shared {
         Ok(Self(Arc::new(Mutex::new(world))))
     }
 
-    /// The world, for a moment.
+    /// Locks the world.
     pub fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The limits of an entity.
+/// Converts the limits of an entity.
 ///
 /// # Errors
 /// If a number is not valid for a limit.
@@ -208,27 +208,27 @@ pub fn limits(limits: &[crate::schedule::Limit]) -> Result<zae_limiter::Limits, 
 }
 
 impl World {
-    /// Ms since the start.
+    /// Returns the ms since the start.
     pub fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The instant at which `at` ms have passed.
+    /// Returns the instant `at` ms after the start.
     pub fn instant(&self, at: u64) -> Instant {
         self.started + Duration::from_millis(at)
     }
 
-    /// The clock of `process`.
+    /// Returns the clock of `process`.
     pub fn clock(&self, process: usize) -> ProcessClock {
         ProcessClock::new(self.started, self.process(process).clone())
     }
 
-    /// The settings of a process. The aggregator is the one after the last.
+    /// Returns the settings of a process. The aggregator follows the last process.
     pub fn process(&self, process: usize) -> &Process {
         self.schedule.processes.get(process).unwrap_or(&AGGREGATOR)
     }
 
-    /// Notes what happens now.
+    /// Records an event at the current time.
     pub fn note(&mut self, kind: Kind) {
         let at = self.now();
         self.history.events.push(Event { at, kind });
@@ -242,7 +242,7 @@ impl World {
         instance
     }
 
-    /// Ends `instance` from one moment to the next.
+    /// Kills `instance` instantly.
     pub fn kill(&mut self, instance: usize) {
         self.instances[instance].dead = true;
         self.history.ended.push(instance);
@@ -250,12 +250,12 @@ impl World {
         self.history.blur_touched_by(instance);
     }
 
-    /// Returns true once the stream has only the rest to deliver.
+    /// Returns true once the stream only delivers its remaining records.
     pub fn is_drained(&self) -> bool {
         self.drained
     }
 
-    /// The stream delivers the rest.
+    /// Makes the stream deliver its remaining records.
     pub fn drain(&mut self) {
         self.drained = true;
         self.note(Kind::Drained);
@@ -267,12 +267,12 @@ impl World {
         self.note(Kind::Healed);
     }
 
-    /// The key of the first item of an entity's bucket.
+    /// Returns the key of the first item of an entity's bucket.
     pub fn bucket(&self, entity: usize) -> Option<ItemKey> {
         self.firsts.get(entity).cloned()
     }
 
-    /// The items of an entity's bucket, the first one first, as far as they exist.
+    /// Returns the existing items of an entity's bucket, the first one first.
     pub fn items(&self, entity: usize) -> Vec<&Arc<Item>> {
         let first = self.firsts.get(entity);
         let further = self.buckets.iter().filter(|(key, whose)| **whose == entity && Some(*key) != first);
@@ -280,7 +280,7 @@ impl World {
         keys.filter_map(|key| self.table.item(key)).collect()
     }
 
-    /// A request leaves `instance`: what becomes of it.
+    /// Determines the fate of a request sent by `instance`.
     fn send(&mut self, instance: usize, request: &Request) -> Fate {
         let now = self.now();
         let Instance { process, calls, .. } = self.instances[instance];
@@ -327,7 +327,7 @@ impl World {
         }
     }
 
-    /// A request arrives.
+    /// Executes a request that arrives.
     fn arrive(&mut self, fate: &Fate, request: &Request) -> Result<Answer, Fault> {
         let now = self.now();
         let call = fate.call;
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    /// An item was changed, by a call or by what else happens.
+    /// Records a change of an item, by a call or by another cause.
     pub fn changed(&mut self, call: Option<usize>, change: &Change) {
         let key = change.after.as_ref().or(change.before.as_ref()).and_then(|item| crate::table::key_of(item));
         let Some(entity) = key.as_ref().and_then(|key| self.buckets.get(key).copied()) else { return };

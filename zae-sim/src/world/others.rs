@@ -1,4 +1,4 @@
-//! The deeds of others: DynamoDB that removes items whose time is over, operators, and clients of the reference.
+//! Actions outside of the limiters: DynamoDB's removal of expired items, operators, and Python clients.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use zae_limiter::sim::{ItemKey, Names, Request};
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl World {
-    /// Removes every item whose lifetime is over.
+    /// Removes all expired items.
     pub fn sweep(&mut self) {
         let now = self.now();
         let epoch_s = (EPOCH + i64::try_from(now).unwrap_or(0)) / 1_000;
@@ -28,7 +28,7 @@ impl World {
         }
     }
 
-    /// Deletes a bucket, whatever is in it.
+    /// Deletes a bucket, regardless of its content.
     pub fn delete(&mut self, entity: usize) {
         let now = self.now();
         let keys: Vec<ItemKey> =
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// Takes from a bucket as the reference does, unless a transaction has it.
+    /// Takes from a bucket as a Python client does, unless a transaction holds it.
     pub fn neighbour(&mut self, entity: usize, tokens: u64) {
         let Some(key) = self.bucket(entity) else { return };
         if !self.is_held_key(&key, self.now()) {
@@ -69,7 +69,7 @@ impl World {
         }
     }
 
-    /// A transaction begins: it has the items of `entity` and its parent for `lasts` ms. Returns true if it could.
+    /// Starts a transaction, which locks the items of `entity` and its parent for `lasts` ms. Returns true if it could.
     pub fn begin_transaction(&mut self, entity: usize, lasts: u64) -> bool {
         let now = self.now();
         let keys: Vec<ItemKey> = self.schedule.levels(entity).iter().filter_map(|level| self.bucket(*level)).collect();
@@ -81,7 +81,7 @@ impl World {
         free
     }
 
-    /// A transaction ends: it takes from both levels if both have enough.
+    /// Ends a transaction, which takes from both levels if both have enough.
     pub fn end_transaction(&mut self, entity: usize, tokens: u64) {
         let levels = self.schedule.levels(entity);
         let amount = i128::from(tokens) * 1_000;
@@ -107,7 +107,7 @@ impl World {
         self.held.iter().any(|(held, until)| held == key && *until > now)
     }
 
-    /// A bucket is spread over `shards` items, where it exists.
+    /// Spreads a bucket over `shards` items, if it exists.
     pub fn shard(&mut self, entity: usize, shards: u32) {
         let now = self.now();
         let Some(key) = self.bucket(entity) else { return };
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// An operator gives `entity` other limits of its own.
+    /// Changes the own limits of `entity`.
     pub fn limit(&mut self, entity: usize, new: &[Limit]) {
         let now = self.now();
         let Some(key) = self.configs.get(entity).cloned() else { return };
@@ -151,7 +151,7 @@ impl World {
     }
 }
 
-/// Takes from a bucket's first limit without looking at the time.
+/// Takes from a bucket's first limit without considering the time.
 fn plainly(key: ItemKey, amount: i64) -> Request {
     let n = |number: i64| AttributeValue::N(number.to_string());
     Request::Update {

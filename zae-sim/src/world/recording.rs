@@ -1,18 +1,18 @@
-//! All that a table was asked, to ask another one: [`Recording`].
+//! A recording of all requests to a table, to replay on another: [`Recording`].
 
 use zae_limiter::sim::{Answer, ItemKey, Request};
 
 use crate::table::Item;
 
-/// All that a table was asked, in order.
+/// All requests to a table, in order.
 pub type Recording = Vec<Recorded>;
 
-/// One thing that happened to a table.
+/// One event of a table.
 #[derive(Clone, Debug)]
 pub enum Recorded {
-    /// A request, and the answer.
+    /// A request and its answer.
     Request(Request, Answer),
-    /// An item that was there from the start.
+    /// An item that existed from the start.
     Set(Item),
     /// An item that was removed.
     Removed(ItemKey),

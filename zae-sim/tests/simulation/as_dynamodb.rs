@@ -1,5 +1,5 @@
-//! The table against real engines: every request of whole runs, on the embedded store, and on a DynamoDB Local where
-//! the environment names one, answered alike.
+//! Compares the table with real engines: every request of whole runs must be answered alike by the embedded store, and
+//! by a DynamoDB Local if the environment names one.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn key(key: &ItemKey) -> Item {
     [("PK".to_owned(), text(&key.pk)), ("SK".to_owned(), text(&key.sk))].into()
 }
 
-/// The answer of a real engine.
+/// Returns the answer of a real engine.
 async fn answer(client: &Client, request: &Request) -> Result<Answer, String> {
     let refused = ReturnValuesOnConditionCheckFailure::AllOld;
     match request {
@@ -89,7 +89,7 @@ async fn delete(client: &Client, of: &ItemKey) {
     client.delete_item().table_name(TABLE).set_key(Some(key(of))).send().await.unwrap();
 }
 
-/// Items in an order that does not depend on the engine.
+/// Sorts items, because their order depends on the engine.
 fn sorted(answer: Answer) -> String {
     let text = |item: &Item| {
         let mut attributes: Vec<_> = item.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
@@ -128,7 +128,7 @@ fn every_request_of_whole_runs_is_answered_alike() {
                         touched.extend(key_of(&item));
                         client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
                     }
-                    // An eventually consistent read may be behind: there is nothing to compare.
+                    // An eventually consistent read may be stale and cannot be compared.
                     Recorded::Request(Request::Read { strong: false, .. }, _) => {}
                     Recorded::Request(request, expected) => {
                         let found = answer(&client, &request).await.map(sorted);
@@ -148,7 +148,7 @@ fn every_request_of_whole_runs_is_answered_alike() {
     });
 }
 
-/// A random request about a few attributes of one item.
+/// Creates a random request about a few attributes of one item.
 fn random(dice: &mut Dice) -> Request {
     let simple = |dice: &mut Dice| match dice.of_range(0, 3) {
         0 => format!("attribute_exists({})", dice.one(&["a", "b", "#2"])),
@@ -156,7 +156,7 @@ fn random(dice: &mut Dice) -> Request {
         _ => {
             let left = dice.one(&["a", "b", "#2"]);
             let sign = dice.one(&["=", "<>", "<", "<=", ">", ">="]);
-            // DynamoDB refuses a comparison of an attribute with itself.
+            // DynamoDB rejects a comparison of an attribute with itself.
             let others = ["a", "b", "#2", ":0", ":1", ":2"].map(|other| if other == left { ":0" } else { other });
             format!("{left} {sign} {}", dice.one(&others))
         }
@@ -187,7 +187,7 @@ fn random(dice: &mut Dice) -> Request {
     Request::Update { key, update, condition, names, values }
 }
 
-/// Mostly small numbers; large ones and texts in between.
+/// Usually a small number, sometimes a large one or a text.
 fn value(dice: &mut Dice) -> AttributeValue {
     let small = i64::try_from(dice.of_range(0, 6)).unwrap() - 3;
     match dice.of_range(0, 19) {
@@ -197,7 +197,7 @@ fn value(dice: &mut Dice) -> AttributeValue {
     }
 }
 
-/// A random item that is put where there is none, or where another has an attribute.
+/// Creates a random conditional put.
 fn random_put(dice: &mut Dice) -> Request {
     let text = |text: String| AttributeValue::S(text);
     let mut item = Item::from([
@@ -213,7 +213,7 @@ fn random_put(dice: &mut Dice) -> Request {
     Request::Put { item, condition: condition.to_owned() }
 }
 
-/// Operations of the gate, unless the environment names another number: `scripts/sim-store` asks a million.
+/// Number of operations in the gate, unless the environment sets another: `scripts/sim-store` runs a million.
 const OPERATIONS: u64 = 2_000;
 
 fn operations() -> u64 {

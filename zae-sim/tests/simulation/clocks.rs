@@ -13,7 +13,7 @@ const YEAR: i64 = 365 * DAY;
 /// The bucket: a hundred tokens, ten a second.
 const CAPACITY: u64 = 100;
 const PER_SECOND: u64 = 10;
-/// Duration of the demand, in seconds: five times as much as there is.
+/// Duration of the demand, which is five times the limit, in seconds.
 const SECONDS: u64 = 60;
 
 fn held(skew: i64, steps: Vec<(u64, i64)>) -> Process {
@@ -34,7 +34,7 @@ fn wrong_clocks_cost_nobody_tokens_and_give_nobody_more_than_their_skew() {
             let ideal = CAPACITY + PER_SECOND * SECONDS;
             let most = ideal + PER_SECOND * HELD.1.unsigned_abs() / 1_000;
             let granted = granted(&history, 0);
-            // A refill of the whole bucket is forgiven.
+            // Tolerates a refill of the whole bucket.
             assert!(granted * 100 + CAPACITY * 100 >= ideal * 99, "{granted} of {ideal}: {lead} ms, {steps:?}");
             assert!(granted <= most, "{granted} of {most}: {lead} ms, {steps:?}");
         }
@@ -58,7 +58,7 @@ fn times_to_wait_are_true_within_the_skew_whatever_a_clock_shows() {
         for ask in again {
             assert_eq!(ask.answer, Some(AskAnswer::Granted), "whoever waits as told is served: {lead} ms");
             let told = ask.begun - history.asks[ask.after.unwrap()].begun;
-            // A second has gone since the bucket was empty.
+            // The bucket was empty one second earlier.
             let ideal = wanted * 1_000 / PER_SECOND - 1_000;
             assert!(
                 told.abs_diff(ideal) <= 1_000 + HELD.1.unsigned_abs(),

@@ -1,4 +1,4 @@
-//! DynamoDB's language, as far as the table reads it.
+//! Tests of the part of DynamoDB's language that the table supports.
 
 use zae_sim::table::expression::{Assigned, Condition, Operand, Update, condition, update};
 

@@ -1,4 +1,4 @@
-//! Settlements that could not be booked are handed over.
+//! Settlements that could not be booked are handed over to the application.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use zae_sim::{
     world::{EPOCH, limits},
 };
 
-/// A table that throttles writes for as long as it is told to.
+/// A table that throttles writes for a given time.
 #[derive(Debug)]
 struct Busy {
     table: Mutex<Table>,
@@ -51,7 +51,8 @@ impl Clock for Driven {
     }
 }
 
-/// Everything that is handed over of an adjustment that a table throttles for `seconds`, from before the shutdown on.
+/// Returns everything that is handed over for an adjustment that a table throttles for `seconds`, starting before the
+/// shutdown.
 fn handed_over(seconds: u64) -> Vec<Unsettled> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {

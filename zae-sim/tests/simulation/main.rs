@@ -1,4 +1,4 @@
-//! The simulation: its table against real engines, and runs that are the same each time and show no violation.
+//! Compares the simulation's table with real engines, and checks that runs are reproducible and show no violation.
 
 mod as_dynamodb;
 mod clocks;

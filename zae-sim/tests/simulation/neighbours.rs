@@ -1,5 +1,5 @@
-//! One hot tenant whose bucket DynamoDB throttles, beside cold ones: a hundred and a minute where the environment names
-//! `ZAE_SIM_FULL`, a part of it in the gate.
+//! One hot tenant, whose bucket DynamoDB throttles, beside cold ones: a hundred of them for a minute if the environment
+//! sets `ZAE_SIM_FULL`, fewer in the gate.
 
 use zae_sim::{
     schedule::{Entity, Policy, Process, Schedule, Trouble, What, Whose},
@@ -8,16 +8,16 @@ use zae_sim::{
 
 use crate::stage::{acquire, entity, is_full, process, schedule, sound, step, took, troubled};
 
-/// The one above all, where they cascade; then the hot one, then the cold ones.
+/// The common parent, if they cascade; then the hot tenant, then the cold ones.
 const PARENT: usize = 0;
 const HOT: usize = 1;
 const FIRST_COLD: usize = 2;
-/// When the trouble begins, in ms.
+/// Start of the trouble, in ms.
 const BEGINS: u64 = 2_000;
 /// A round trip, in ms.
 const ROUND_TRIP: u64 = 10;
 
-/// The cold ones.
+/// Returns the cold tenants.
 fn cold_ones() -> std::ops::Range<usize> {
     FIRST_COLD..FIRST_COLD + if is_full() { 100 } else { 20 }
 }
@@ -27,7 +27,7 @@ fn lasts() -> u64 {
     if is_full() { 60_000 } else { 12_000 }
 }
 
-/// The hot tenant asks twenty times a second, each cold one every three seconds.
+/// Creates a schedule in which the hot tenant asks twenty times a second, and each cold one every three seconds.
 fn crowd(process: Process, cascade: bool, capacity: u64) -> Schedule {
     let of = |index: usize| Entity {
         parent: (cascade && index != PARENT).then_some(PARENT),

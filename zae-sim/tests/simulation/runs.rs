@@ -12,8 +12,7 @@ use std::{
 
 use zae_sim::{play::play, schedule::Schedule, schedule::generate::generate, trace};
 
-/// Schedules of the gate, unless the environment names another number: as many as it has time for. `scripts/sim-long`
-/// runs a million.
+/// Number of schedules in the gate, unless the environment sets another. `scripts/sim-long` runs a million.
 const SCHEDULES: u64 = 1_000;
 
 fn schedules() -> u64 {
@@ -35,7 +34,7 @@ fn no_schedule_shows_a_violation() {
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            // The first one is enough to fail.
+            // The first violation suffices to fail.
             if seed >= schedules || !violations.lock().unwrap().is_empty() {
                 return;
             }

@@ -1,4 +1,4 @@
-//! The table by itself.
+//! Tests of the table alone.
 
 use std::collections::HashMap;
 

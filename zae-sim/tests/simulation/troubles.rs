@@ -1,13 +1,13 @@
-//! Settlements while the store is away for long, and a store that is slower than deadlines.
+//! Settlements during a long outage, and a store that is slower than deadlines.
 
 use zae_sim::schedule::{Acquire, Ends, Schedule, Step, Trouble, What, Whose};
 
 use crate::stage::{acquire, counted, entity, granted, process, schedule, sound, step, troubled};
 
-/// Calls that are estimated at 100 tokens and use 1000.
+/// Number of calls, which are estimated at 100 tokens and use 1000.
 const CALLS: u64 = 50;
 
-/// Calls that begin in the first second, and end in the second after `begins` ms.
+/// Creates calls that begin in the first second, and end in the second after `begins` ms.
 fn calls(begins: u64) -> Schedule {
     let call = |number: u64| -> Step {
         let at = number * 20;
@@ -39,7 +39,7 @@ fn of_a_store_that_hangs_only_what_was_under_way_is_not_known() {
         let (least, most) = (i128::from(CALLS) * 100_000, i128::from(CALLS) * 1_000_000);
         let booked = counted(&history, 0);
         assert!((least..=most).contains(&booked), "{booked} mt after {seconds} s");
-        // Whoever waited for a settlement that was lost knows.
+        // Clients that awaited a lost settlement receive its error.
         let told = history.asks.iter().filter(|ask| ask.unsettled.is_some()).count();
         let lost = usize::try_from((most - booked) / 900_000).unwrap();
         assert!(told * 2 + 2 >= lost, "{told} of every other one were told of {lost} losses");
@@ -62,7 +62,7 @@ fn a_store_slower_than_deadlines_takes_hardly_more_than_it_grants() {
     slow.latency = (75, 175);
     let history = sound(slow);
     let (granted, taken) = (granted(&history, 0), counted(&history, 0) / 1_000);
-    // Whoever waited for the write before has no time left for their own.
+    // Asks that waited for the previous write have no time left for their own.
     assert!(granted > 20, "{granted} granted of 3000");
     assert!(taken * 100 <= i128::from(granted) * 105, "{taken} tokens taken, {granted} granted");
 }

@@ -1,4 +1,4 @@
-//! The ways in which one response may travel: [`Recorded::variations`].
+//! The variations in which one response may be transferred: [`Recorded::variations`].
 
 use std::io::Write;
 
@@ -17,9 +17,9 @@ use super::Recorded;
 const EVENTS: &str = "text/event-stream";
 
 impl Recorded {
-    /// The same response as servers and proxies may send it, each with a name that says how: other line endings, a byte
-    /// order mark, comments, no last line ending, no content type or a wrong one, and each coding of the content. The
-    /// reading of all of them is that of the original.
+    /// Returns the response as servers and proxies may send it, each variation with a name: other line endings, a byte
+    /// order mark, comments, no final line ending, no content type or a wrong one, and each content coding. All of them
+    /// have the reading of the original.
     pub fn variations(&self) -> Vec<Self> {
         let mut all = vec![self.clone()];
         let is_read = !self.reads.starts_with("unseen") || self.reads.ends_with("refused");
@@ -42,7 +42,7 @@ impl Recorded {
             all.push(self.with("comments", format!(": ok\n\n{comments}").into_bytes()));
         }
         for wrong in ["text/plain", "application/json", EVENTS, "application/octet-stream", ""] {
-            // Plain text is not taken for frames, which begin with a zero.
+            // Plain text is not read as frames, which begin with a zero.
             let hides = frames && wrong == "text/plain";
             if !hides && !self.is_lines() {
                 all.push(self.with(&format!("the type {wrong:?}"), self.body.clone()).typed(wrong));
@@ -57,7 +57,7 @@ impl Recorded {
         all
     }
 
-    /// Of documents that come one per line, only the content type tells that there are more of them.
+    /// Returns true for documents in lines, whose number only the content type reveals.
     fn is_lines(&self) -> bool {
         self.is("application/x-ndjson") || self.is("application/stream+json")
     }

@@ -1,5 +1,5 @@
-//! HTTP that blocks the thread which asks: tokio's paused clock runs ahead whenever every task waits, and an answer
-//! that is on its way must not look like that.
+//! HTTP that blocks the calling thread: tokio's paused clock runs ahead whenever every task waits, which must not
+//! happen while a response is under way.
 
 use std::sync::{LazyLock, mpsc};
 
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use tokio::runtime::Runtime;
 
-/// Makes the real requests, on a clock that nobody pauses.
+/// Makes the real requests, on a clock that is not paused.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 });
@@ -22,7 +22,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// Connections of the whole test process: they live in [`RUNTIME`], not in a test.
 static CONNECTIONS: LazyLock<SharedHttpClient> = LazyLock::new(|| aws_smithy_http_client::Builder::new().build_http());
 
-/// A client whose requests hold their thread until the answer is complete.
+/// A client whose requests block their thread until the response is complete.
 #[derive(Debug)]
 pub(super) struct BlockingHttp;
 
@@ -42,7 +42,7 @@ impl HttpConnector for Blocking {
             let (sender, answer) = mpsc::channel();
             RUNTIME.spawn(async move {
                 let answer = whole(&connector, request).await;
-                // A test that ended meanwhile does not listen.
+                // A test that has ended no longer listens.
                 let _ = sender.send(answer);
             });
             answer.recv().map_err(|error| ConnectorError::other(error.into(), None))?

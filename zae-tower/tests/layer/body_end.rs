@@ -1,4 +1,4 @@
-//! The ways a response ends, and what they cost.
+//! The ways a response can end, and their charges.
 
 use std::{convert::Infallible, io};
 
@@ -84,7 +84,7 @@ async fn bodies_say_what_they_are_through_the_wrapper() {
     assert_eq!(read(refused).await.len() as u64, length);
 }
 
-/// One request for 1 of `rpm` and 100 of `tpm` whose handler does `handle` and answers `status`.
+/// Sends one request for 1 of `rpm` and 100 of `tpm` whose handler runs `handle` and answers `status`.
 async fn spent(rule: impl SettleRule, status: u16, handle: fn(&LeaseHandle), wait: bool) -> (i64, i64) {
     let limiter = limiter([rpm(10), tpm(1_000)]).await;
     let layer = ZaeLimit::new(&limiter).cost(Cost::of("rpm", 1).and("tpm", 100)).settle(rule);

@@ -21,7 +21,7 @@ use zae_tower::{
     settle::End,
 };
 
-/// Accepts a call only on the very instance that was polled ready, once.
+/// Accepts a single call, only on the instance that was polled ready.
 #[derive(Debug, Default)]
 struct Picky {
     ready: bool,
@@ -59,7 +59,7 @@ async fn the_instance_that_was_ready_is_called() {
     }
 }
 
-/// Ready at the second poll, whatever it says.
+/// Ready at the second poll.
 struct Late;
 
 impl Extractor for Late {
@@ -99,7 +99,7 @@ async fn a_grant_at_once_is_a_grant_like_any_other() {
         if calls.load(Ordering::SeqCst) > before {
             at_once += 1;
         }
-        // Every other one is never looked at; where the handler was called, it counts all the same.
+        // Every other one is never polled; if the handler was called, it counts nevertheless.
         if at_once % 2 == 1 {
             charged += i64::from(calls.load(Ordering::SeqCst) > before);
             drop(response);
@@ -215,7 +215,7 @@ async fn nested_layers_add_their_headers_and_both_settle() {
     read(response.into_body()).await;
     assert_eq!((outer_ends.take(), inner_ends.take()), (vec![End::Complete], vec![End::Complete]));
 
-    // The inner layer refuses: the outer one tells so, and its own charge stays.
+    // The inner layer refuses: the outer one reports that, and its own charge stays.
     read(service.clone().oneshot(from("user-1")).await.unwrap().into_body()).await;
     let refused = service.oneshot(from("user-1")).await.unwrap();
     assert_eq!(refused.status(), 429);
@@ -305,7 +305,7 @@ fn what_axum_and_others_demand_of_services() {
     }
 }
 
-/// As where a server says that it has stopped before its last connection is gone.
+/// A server may report that it has stopped before its last connection is closed.
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_waits_for_the_last_requests_but_not_for_ever() {
     let limiter = limiter([rpm(10)]).await;

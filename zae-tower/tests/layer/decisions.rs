@@ -1,4 +1,4 @@
-//! Whom the layer takes a request for, and what it answers.
+//! The entities and resources that the layer extracts, and its answers.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use zae_tower::{
     limits, resource, skip,
 };
 
-/// Answers with whom the layer took the request for.
+/// Answers with the extracted entity and resource.
 async fn subject(request: Request<Text>) -> Result<Response<Text>, Infallible> {
     let decision = request.extensions().get::<Decision>().unwrap();
     let entity = decision.entity().map_or("", EntityId::as_str);

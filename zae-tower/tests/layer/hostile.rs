@@ -1,4 +1,4 @@
-//! Header values from people who mean harm: a clear 4xx, and no secret anywhere.
+//! Malicious header values: a clear 4xx, and no secret anywhere.
 
 use crate::support::{Text, get, hello};
 use http::{HeaderMap, HeaderValue};
@@ -34,7 +34,7 @@ fn table(name: &'static str) -> Vec<(&'static str, HeaderMap)> {
     ]
 }
 
-/// Headers with characters that a header may have, but no id or name.
+/// Headers with characters that are valid in headers, but not in ids or names.
 fn odd_ids(name: &'static str) -> Vec<(&'static str, HeaderMap)> {
     [
         ("separator", "sk-very-secret#1"),

@@ -1,4 +1,4 @@
-//! The layer as other services and servers meet it.
+//! The layer with other services and servers.
 
 mod body_end;
 mod contract;

@@ -1,4 +1,4 @@
-//! Services to put behind the layer, and rules that write down how they end.
+//! Services behind the layer, and rules that record how requests end.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ pub(crate) fn get() -> Request<Text> {
     Request::new(Text::default())
 }
 
-/// A request from whom an earlier layer knows.
+/// Creates a request whose sender was identified by an earlier layer.
 pub(crate) fn from(entity: &str) -> Request<Text> {
     let mut request = get();
     request.extensions_mut().insert(EntityId::new(entity).unwrap());
@@ -28,7 +28,7 @@ pub(crate) async fn hello(_: Request<Text>) -> Result<Response<Text>, Infallible
     Ok(Response::new(Text::from("hello")))
 }
 
-/// The standard rule, written down.
+/// The standard rule, with a record of the ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ends(Arc<Mutex<Vec<End>>>);
 

@@ -1,5 +1,4 @@
-//! Tests of the cost of reading a body, and of the cases in which it is not read at all. They count bytes and measure
-//! no time.
+//! Tests of the cost of reading a body, and of cases in which it is not read. They count bytes and measure no time.
 
 use std::{
     convert::Infallible,
@@ -22,7 +21,7 @@ use zae_testkit::{limiter, rpm, tpm};
 
 const KB: usize = 1024;
 
-/// A body of `chunks` kilobytes of zeros in JSON; counts what is asked of it.
+/// Creates a JSON body of `chunks` kilobytes of zeros that counts its polls.
 fn zeros(chunks: usize, asked: &Arc<AtomicUsize>) -> Body {
     let asked = Arc::clone(asked);
     let chunk = Bytes::from("0,".repeat(KB / 2));
@@ -35,7 +34,7 @@ fn zeros(chunks: usize, asked: &Arc<AtomicUsize>) -> Body {
     Body::from_stream(whole.map(Ok::<_, Infallible>))
 }
 
-/// A body that begins and never goes on.
+/// Creates a body that starts and then stalls.
 fn stalled(kilobytes: usize) -> Body {
     let start = stream::iter([Bytes::from(vec![b'['; kilobytes * KB])]).chain(stream::pending());
     Body::from_stream(start.map(Ok::<_, Infallible>))

@@ -1,4 +1,4 @@
-//! Tests of the layer's final charge, for each way a response can go.
+//! Tests of the layer's final charge, for each way a response can end.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use zae_tower::{
 use zae_testkit::{Log, Script, left, limiter, recorded::Recorded, rpm, tpm};
 
 const CAPACITY: u64 = 100_000;
-/// 40 characters of text and 2 000 tokens of output at most.
+/// 40 characters of text and at most 2 000 tokens of output.
 const REQUEST: &str = r#"{"max_tokens":2000,"prompt":"ten words, of four letters each, a bit long"}"#;
 const ESTIMATE: i64 = 11 + 2_000;
 
@@ -38,7 +38,7 @@ enum Client {
 #[derive(Clone, Copy, Debug)]
 enum Provider {
     SendsAll,
-    /// After so many events.
+    /// After this many events.
     DiesAfter(usize),
 }
 
@@ -101,7 +101,7 @@ async fn a_response_that_is_read_to_its_end_costs_what_it_says() {
     ] {
         assert_eq!(charged(&Recorded::load(name), Provider::SendsAll, Client::All).await, tokens, "{name}");
     }
-    // Bytes pass as they are.
+    // Bytes pass through unchanged.
     let converse = Recorded::load("bedrock_converse.stream");
     let limiter = limiter([rpm(100), tpm(CAPACITY)]).await;
     let service = service_fn(|_: Request<Full<Bytes>>| async {
@@ -121,14 +121,14 @@ async fn a_client_that_hangs_up_pays_no_less_than_the_estimate() {
     let claude = Recorded::load("anthropic_messages.stream");
     let events = chat.events().count();
     for read in 0..events - 1 {
-        // Even when the usage has passed: it is less than the estimate, and only the end makes it final.
+        // Even if the usage has passed: it is less than the estimate, and only the end makes it final.
         assert_eq!(charged(&chat, Provider::SendsAll, Client::Frames(read)).await, ESTIMATE, "after {read}");
     }
     assert_eq!(charged(&chat, Provider::SendsAll, Client::Frames(events)).await, 1_363, "[DONE] has passed");
     for read in [1, 5] {
         assert_eq!(charged(&claude, Provider::SendsAll, Client::Frames(read)).await, ESTIMATE);
     }
-    // More had been used by then, and that is charged.
+    // More had been used at that point, and is charged.
     let mut dear = claude.clone();
     let text = String::from_utf8(dear.body).unwrap().replace("\"input_tokens\": 25,", "\"input_tokens\": 60000,");
     dear.body = text.into_bytes();
@@ -144,7 +144,7 @@ async fn a_provider_that_dies_mid_stream_leaves_the_estimate() {
             assert_eq!(charged, ESTIMATE, "{name} after {events}");
         }
     }
-    // It says so, and closes in good order.
+    // It reports the error, and closes regularly.
     for name in [
         "openai_chat.stream_error",
         "openai_responses.stream_error",
@@ -222,7 +222,7 @@ async fn more_than_the_estimate_goes_into_debt() {
     assert_eq!(left(&limiter, "anonymous", "tpm").await, 3_000 - 12_192);
 }
 
-/// Counts what is counted.
+/// Records counters.
 #[derive(Debug, Default)]
 struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
 

@@ -1,4 +1,4 @@
-//! Every recorded response through the layer, however it travels: the charge is its usage, kind by kind.
+//! Every recorded response through the layer, in every variation: the charge is its usage, kind by kind.
 
 use std::{
     collections::BTreeMap,
@@ -23,13 +23,13 @@ use zae_tower::{
 
 /// The limits that the kinds of tokens are charged to.
 const KINDS: [&str; 5] = ["input", "cache_read", "cache_write", "answer", "reasoning"];
-/// The estimate of [`REQUEST`]: its text, and the most that it may answer.
+/// Its estimate is its text and its maximum output.
 const REQUEST: &str = r#"{"max_tokens":20,"prompt":"0123456789012345678901234567890123456789"}"#;
 const ESTIMATE: [i64; 5] = [10, 0, 0, 20, 0];
 
 type Charges = Arc<Mutex<Vec<BTreeMap<String, i64>>>>;
 
-/// Notes what a call is charged in the end.
+/// Records the final charge of a call.
 #[derive(Debug)]
 struct Notes(Charges);
 
@@ -54,14 +54,14 @@ async fn boundless() -> RateLimiter {
     limiter(limits.map(|name| Limit::per_minute(name, 1_000_000_000).unwrap())).await
 }
 
-/// The way in which a body is cut into frames and ended.
+/// The way in which a body is split into frames and ended.
 #[derive(Clone, Copy, Debug)]
 enum Frames {
     ByEvent,
     ByByte,
-    /// All in one, and trailers behind.
+    /// In one frame, followed by trailers.
     WithTrailers,
-    /// So many events, and then the connection breaks.
+    /// This many events, after which the connection breaks.
     Broken(usize),
 }
 
@@ -94,7 +94,7 @@ async fn charged(limiter: &RateLimiter, recorded: &Recorded, frames: Frames) -> 
     let mut body = response.into_body();
     while let Some(Ok(frame)) = body.frame().await {
         if frame.is_trailers() {
-            // As servers do, which know that nothing comes behind them.
+            // As with servers that know that no frame follows.
             break;
         }
     }
@@ -103,12 +103,12 @@ async fn charged(limiter: &RateLimiter, recorded: &Recorded, frames: Frames) -> 
     KINDS.map(|kind| charge.get(kind).copied().unwrap_or(0))
 }
 
-/// Makes many calls at a time, which share what they ask of the store.
+/// Makes many concurrent calls, which share their calls to the store.
 async fn all<F: Future<Output = ()>>(calls: impl IntoIterator<Item = F>) -> usize {
     stream::iter(calls).buffer_unordered(256).count().await
 }
 
-/// The usage that a file says, by kind, and whether it is all.
+/// Parses the expected usage of a file by kind, and if it is complete.
 fn truth(recorded: &Recorded) -> Option<(bool, [i64; 5])> {
     let (how, kinds) = recorded.reads.split_once(' ').unwrap();
     let count = |name: &str| {

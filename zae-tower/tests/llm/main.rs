@@ -1,4 +1,4 @@
-//! Accounting for calls to language models in a layer: what is read of requests, and what is charged.
+//! Accounting for calls to language models in a layer: reading requests, and charging.
 
 mod bodies;
 mod charges;

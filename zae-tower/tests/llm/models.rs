@@ -31,7 +31,7 @@ fn layer(limiter: &RateLimiter, model: JsonField) -> ZaeLimit<zae_tower::entity:
     ZaeLimit::new(limiter).resource(model)
 }
 
-/// The status of a request with this body, and what it says.
+/// Returns the status of a request with this body, and the response's text.
 async fn send<C>(
     layer: &ZaeLimit<zae_tower::entity::DefaultEntity, JsonField, C>,
     body: impl Into<Bytes>,
@@ -107,7 +107,7 @@ async fn a_bound_is_read_as_servers_read_it_and_refused_where_it_says_two_things
         let layer = layer(&limiter, resource::json_field("model").among(["gpt-5"])).llm(Tariff::openai());
         assert_eq!(send(&layer, gpt(&format!(r#","max_tokens":{spelling}"#))).await.0, 200);
         let taken = CAPACITY - left_of(&limiter, "anonymous", "gpt-5", "tpm").await;
-        // A number that is written as text counts as a little text too.
+        // A number written as a string also counts as a little text.
         assert!((50_000..50_010).contains(&taken), "{spelling}: {taken}");
     }
     let limiter = new_limiter().await;

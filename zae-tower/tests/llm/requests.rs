@@ -1,4 +1,4 @@
-//! Tests of the parts of requests that the layer reads, and of those that it hands on.
+//! Tests of the parts of requests that the layer reads, and of those that it forwards.
 
 use std::{
     convert::Infallible,
@@ -28,7 +28,7 @@ fn accounting() -> Accounting {
     Accounting::new(Tariff::openai())
 }
 
-/// A body of which nobody knows the length, and that may fail; axum's, as it can be made of bytes and of streams.
+/// A body of unknown length that may fail; axum's, because it can be created from bytes and from streams.
 fn chunked(chunks: &[&'static str], fails: Option<std::io::Error>) -> axum::body::Body {
     let frames: Vec<_> =
         chunks.iter().map(|chunk| Ok(http_body::Frame::data(Bytes::from_static(chunk.as_bytes())))).collect();
@@ -38,7 +38,7 @@ fn chunked(chunks: &[&'static str], fails: Option<std::io::Error>) -> axum::body
 
 type Seen = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// Sends `request` through the layer that `accounting` makes, and returns the status and what the service got.
+/// Sends `request` through a layer with `accounting`, and returns the status and the request that the service received.
 async fn send(
     limiter: &RateLimiter,
     accounting: Accounting,

@@ -1,4 +1,4 @@
-//! A client that offers no seam: tokens are taken before the call and settled after it, at the place of the call.
+//! A client that cannot be wrapped: the caller takes tokens before the call and settles them after it.
 
 use zae_reqwest::{
     DEFAULT_ENTITY, OutgoingLimit,
@@ -21,7 +21,7 @@ pub(crate) fn client(limit: &OutgoingLimit, provider: &Provider) -> impl Fn(Stri
             let quote = Accounting::new(tariff.clone()).quote(body.to_string().as_bytes());
             let permit = limit.acquire(DEFAULT_ENTITY, MODEL, quote.cost().clone()).await?;
 
-            // Whichever client it is: when this fails, the permit is dropped and gives everything back.
+            // Works with any client: if the call fails, the permit is dropped and gives everything back.
             let answer: serde_json::Value =
                 client.post(url).json(&body).send().await?.error_for_status()?.json().await?;
 

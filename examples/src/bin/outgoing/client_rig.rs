@@ -1,7 +1,7 @@
 //! `rig`: the limit is a middleware of the `reqwest-middleware` client that rig is given.
 //!
-//! With rig's feature `reqwest-middleware` a `ClientWithMiddleware` is taken as it is. That feature brings a TLS stack
-//! along, which a provider on loopback does not need, so this program says itself how such a client sends.
+//! With rig's feature `reqwest-middleware`, a `ClientWithMiddleware` can be used directly. That feature adds a TLS
+//! stack, which a provider on loopback does not need, so this program implements rig's client trait itself.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! A fleet's calls to a model, kept within what its provider allows: once for each kind of client.
+//! A fleet's calls to a model, kept within its provider's limits, once for each kind of client.
 //!
 //! `cargo run --bin outgoing` starts a small provider on loopback that serves 4 calls at once and 4 a second, and makes
 //! 10 calls to it through each client; `cargo run --bin outgoing -- rig` through that one only. Each file beside this
@@ -51,12 +51,12 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The limit that all clients share: a request and its tokens, by model, and a little below what the provider allows.
+/// The limit shared by all clients: a request and its tokens, by model, slightly below the provider's limits.
 async fn limit() -> Result<OutgoingLimit, Failure> {
-    // In production `Repository::open("default")`: all processes on one table share the buckets.
+    // In production, use `Repository::open("default")`: all processes on one table share the buckets.
     let repository = Repository::embedded().await?;
     let requests = Limit::per_second("rpm", 4)?.with_burst(3)?;
-    // Hardly refills, so that what was charged can be read off in the end.
+    // Hardly refills, so that the total charge can be read at the end.
     let tokens = Limit::per_day("tpm", 1)?.with_burst(TOKENS)?;
     repository.set_system_defaults(&Limits::new([requests, tokens])?).await?;
     Ok(OutgoingLimit::new(repository)
@@ -82,7 +82,7 @@ async fn show(client: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes all calls at once; each waits where it must.
+/// Makes all calls at once; each waits if necessary.
 async fn all<F, W>(ask: F) -> Result<(), Failure>
 where
     F: Fn(String) -> W,

@@ -1,4 +1,4 @@
-//! A small provider of chat completions on loopback: 4 calls at once, 4 a second, and a 429 to everybody else.
+//! A small provider of chat completions on loopback: 4 calls at once, 4 a second, and a 429 for the others.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 const AT_ONCE: f64 = 4.0;
 const A_SECOND: f64 = 4.0;
 
-/// A provider that is serving. Ends when it is dropped.
+/// A running provider. Stops when it is dropped.
 pub(crate) struct Provider {
     base: String,
     counts: Arc<Mutex<Counts>>,
@@ -60,7 +60,7 @@ impl Provider {
         format!("{}/chat/completions", self.base)
     }
 
-    /// Calls served, calls refused, and the tokens that the served ones used.
+    /// Returns the number of calls served and refused, and the tokens used by the served ones.
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         (counts.served, counts.refused, counts.used)
@@ -79,7 +79,7 @@ async fn chat(State(counts): State<Arc<Mutex<Counts>>>, Json(request): Json<Valu
     }
     counts.level -= 1.0;
     counts.served += 1;
-    // "Say 3 words.", wherever it stands.
+    // Finds "Say 3 words." anywhere in the messages.
     let text = request["messages"].to_string();
     let words = text.split_once("Say ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok()).unwrap_or(1);
     let (input, output) = (text.len() as u64 / 4, words as u64);

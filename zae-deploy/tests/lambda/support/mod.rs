@@ -1,4 +1,4 @@
-//! The world around a function.
+//! The environment of a function.
 
 pub(crate) mod s3;
 pub(crate) mod steps;
@@ -20,10 +20,10 @@ use store::Store;
 use zae_testkit::function::Function;
 pub(crate) use zae_testkit::{function, records};
 
-/// The stack's, and so the table's, name.
+/// The name of the stack and its table.
 pub(crate) const TABLE: &str = "limiter";
 
-/// A table, a bucket, and a way to start functions that use them.
+/// A table, a bucket, and the means to start functions that use them.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) store: Store,
@@ -37,40 +37,40 @@ impl World {
         Self { store: Store::start(Arc::clone(&steps)).await, s3: S3::start(Arc::clone(&steps)).await, steps }
     }
 
-    /// A running aggregator, with archival on and `windows`.
+    /// Starts an aggregator with archival and `windows`.
     pub(crate) async fn aggregator_for(&self, windows: &str) -> Function {
         let mut environment = self.environment();
         environment.extend([("SNAPSHOT_WINDOWS", windows.to_owned())]);
         Function::start(&aggregator(), &environment).await
     }
 
-    /// A running aggregator that counts by the hour and sends its traces to `daemon`.
+    /// Starts an aggregator that counts hourly and sends its traces to `daemon`.
     pub(crate) async fn traced_aggregator(&self, daemon: &str) -> Function {
         let mut environment = self.environment();
         environment.extend([("SNAPSHOT_WINDOWS", "hourly".to_owned()), ("AWS_XRAY_DAEMON_ADDRESS", daemon.to_owned())]);
         Function::start(&aggregator(), &environment).await
     }
 
-    /// A running aggregator with the default windows.
+    /// Starts an aggregator with the default windows.
     pub(crate) async fn aggregator(&self) -> Function {
         self.aggregator_for("hourly,daily").await
     }
 
-    /// The published package's aggregator, with the same settings, run by `python`.
+    /// Starts the published package's aggregator with the same settings, run by `python`.
     pub(crate) async fn reference(&self, python: &Path) -> Function {
         let mut command = Command::new(python);
         command.args(["-W", "ignore", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lambda/runtime.py")]);
         Function::start_command(command, &self.environment()).await
     }
 
-    /// The package unpacked in `folder`, on Lambda's own runtime for Python: its handler is that of a placeholder.
+    /// Starts the package unpacked in `folder` on Lambda's own Python runtime, with a placeholder's handler.
     pub(crate) async fn on_python(&self, python: &Path, folder: &Path) -> Function {
         let mut command = Command::new(python);
         command.args(["-m", "awslambdaric", "index.handler"]).current_dir(folder);
         Function::start_command(command, &self.environment()).await
     }
 
-    /// A running provisioner.
+    /// Starts a provisioner.
     pub(crate) async fn provisioner(&self) -> Function {
         Function::start(&provisioner(), &self.environment()).await
     }
@@ -87,7 +87,7 @@ impl World {
         environment
     }
 
-    /// The snapshots in the table: `entity resource window start` → its counters and `total_events`.
+    /// Returns the snapshots in the table: `entity resource window start` → its counters and `total_events`.
     pub(crate) async fn usage(&self) -> BTreeMap<String, BTreeMap<String, i64>> {
         let mut found = BTreeMap::new();
         for item in self.store.items().await {
@@ -105,33 +105,33 @@ impl World {
     }
 }
 
-/// The aggregator's binary.
+/// Returns the aggregator's binary.
 pub(crate) fn aggregator() -> PathBuf {
     shipped("zae-aggregator").unwrap_or_else(|| env!("CARGO_BIN_EXE_zae-aggregator").into())
 }
 
-/// The provisioner's binary.
+/// Returns the provisioner's binary.
 fn provisioner() -> PathBuf {
     shipped("zae-provisioner").unwrap_or_else(|| env!("CARGO_BIN_EXE_zae-provisioner").into())
 }
 
-/// The binary `name` in the folder that `ZAE_LAMBDA_BINARIES` names, so that what is shipped is what is tested.
+/// Returns the binary `name` in the folder `ZAE_LAMBDA_BINARIES`, so that the shipped binaries are tested.
 fn shipped(name: &str) -> Option<PathBuf> {
     Some(Path::new(&std::env::var_os("ZAE_LAMBDA_BINARIES")?).join(name))
 }
 
-/// An event of these records.
+/// Creates an event of these records.
 pub(crate) fn event(records: &[Value]) -> Value {
     json!({ "Records": records })
 }
 
-/// The numbers that an answer says failed.
+/// Returns the failed sequence numbers in a response.
 pub(crate) fn failures(answer: &Value) -> Vec<&str> {
     let failures = answer["batchItemFailures"].as_array().expect("an answer names what failed");
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
 }
 
-/// Usage as [`World::usage`] has it.
+/// Creates usage in the form of [`World::usage`].
 pub(crate) fn counted(entries: &[(&str, &[(&str, i64)])]) -> BTreeMap<String, BTreeMap<String, i64>> {
     entries
         .iter()

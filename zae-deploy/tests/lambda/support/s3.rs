@@ -1,4 +1,4 @@
-//! An S3 that keeps objects.
+//! A fake S3 that stores objects.
 
 use std::{
     collections::BTreeMap,
@@ -68,12 +68,12 @@ impl S3 {
         Self { endpoint, inside }
     }
 
-    /// The next `puts` are refused.
+    /// Refuses the next `puts`.
     pub(crate) fn refuse(&self, puts: usize) {
         self.inside.refusals.store(puts, Ordering::SeqCst);
     }
 
-    /// The keys, with what is said about each and the lines in it.
+    /// Returns the keys with the headers and the lines of each object.
     pub(crate) fn objects(&self) -> Vec<(String, HeaderMap, Vec<Value>)> {
         let objects = self.inside.objects.lock().unwrap();
         objects
@@ -88,7 +88,7 @@ impl S3 {
     }
 }
 
-/// The SDK may send a body in signed chunks with a checksum behind it.
+/// The SDK may send a body in signed chunks, followed by a checksum.
 fn unchunked(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let chunked = headers.get("x-amz-content-sha256").is_some_and(|value| value.as_bytes().starts_with(b"STREAMING"));
     if !chunked {

@@ -1,15 +1,15 @@
-//! The writes of a function, counted, and one of them at which the world ends.
+//! Counts the writes of a function, and stops at one of them.
 
 use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-/// The moment, seen from a write, at which the function dies.
+/// The time of the function's death relative to a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     /// The write never arrives.
     Before,
-    /// It is done, and nobody hears of it.
+    /// The write is done, but its response is lost.
     After,
 }
 
@@ -27,17 +27,17 @@ struct State {
 }
 
 impl Steps {
-    /// Counts from nothing, and stops at the write with this index.
+    /// Resets the count, and stops at the write with this index.
     pub(crate) fn arm(&self, stop: Option<(usize, When)>) {
         *self.state.lock().unwrap() = State { taken: 0, stop };
     }
 
-    /// Writes so far.
+    /// Returns the number of writes so far.
     pub(crate) fn taken(&self) -> usize {
         self.state.lock().unwrap().taken
     }
 
-    /// Takes the next step; says whether to stop at it.
+    /// Counts a write; returns if it is the one to stop at.
     pub(crate) fn take(&self) -> Option<When> {
         let mut state = self.state.lock().unwrap();
         let index = state.taken;
@@ -45,13 +45,13 @@ impl Steps {
         state.stop.filter(|(at, _)| *at == index).map(|(_, when)| when)
     }
 
-    /// Waits until the step to stop at is reached, from within it: never to return.
+    /// Waits at the write to stop at; never returns.
     pub(crate) async fn end(&self) -> ! {
         self.reached.notify_one();
         std::future::pending().await
     }
 
-    /// Waits for that.
+    /// Waits until that write is reached.
     pub(crate) async fn reached(&self) {
         self.reached.notified().await;
     }

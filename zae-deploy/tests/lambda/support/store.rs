@@ -1,4 +1,4 @@
-//! A DynamoDB over HTTP, with a door in front of it at which writes are counted, refused or lost.
+//! A DynamoDB over HTTP, behind a proxy that counts, rejects or loses writes.
 
 use std::sync::{
     Arc,
@@ -35,7 +35,7 @@ use super::{
 /// The table's store.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// Behind the door.
+    /// The proxy's address.
     pub(crate) endpoint: Endpoint,
     direct: Endpoint,
     door: Door,
@@ -82,7 +82,7 @@ async fn pass(State(door): State<Door>, request: Request) -> Response {
     answer.map_or_else(lost, IntoResponse::into_response)
 }
 
-/// An embedded database, served until the runtime ends.
+/// Starts an embedded database, served until the runtime ends.
 async fn embedded() -> Endpoint {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -112,7 +112,7 @@ impl Store {
         store
     }
 
-    /// A client that does not pass the door.
+    /// Returns a client that bypasses the proxy.
     pub(crate) fn client(&self) -> Client {
         let http = aws_smithy_http_client::Builder::new().build_http();
         let config = Config::builder()
@@ -124,22 +124,22 @@ impl Store {
         Client::from_conf(config.build())
     }
 
-    /// Opens the table without passing the door.
+    /// Returns a builder that bypasses the proxy.
     pub(crate) fn builder(&self) -> RepositoryBuilder {
         Repository::builder().client(self.client()).stack(TABLE)
     }
 
-    /// The next `writes` are throttled.
+    /// Throttles the next `writes`.
     pub(crate) fn throttle(&self, writes: usize) {
         self.door.throttles.store(writes, Ordering::SeqCst);
     }
 
-    /// Writes that arrived at the door, since this was asked last.
+    /// Returns the writes at the proxy since the last call.
     pub(crate) fn take_writes(&self) -> usize {
         self.door.writes.swap(0, Ordering::SeqCst)
     }
 
-    /// Everything in the table, in DynamoDB's JSON, by key.
+    /// Returns all items of the table, in DynamoDB's JSON, by key.
     pub(crate) async fn items(&self) -> Vec<Value> {
         let mut items = Vec::new();
         let mut pages = self.client().scan().table_name(TABLE).consistent_read(true).into_paginator().send();
@@ -156,7 +156,7 @@ impl Store {
         self.client().put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
     }
 
-    /// One item, if it is there.
+    /// Returns one item, if it exists.
     pub(crate) async fn get(&self, pk: &str) -> Option<Value> {
         self.items().await.into_iter().find(|item| item["PK"]["S"] == pk)
     }

@@ -1,4 +1,4 @@
-//! Calls as IAM sees them, taken from the wire.
+//! Calls as seen by IAM, recorded on the wire.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ pub(crate) struct Call {
     /// For example `dynamodb:GetItem`.
     pub(crate) action: String,
     pub(crate) target: Target,
-    /// The values of `dynamodb:LeadingKeys`; none where the operation has no keys.
+    /// The values of `dynamodb:LeadingKeys`; none if the operation has no keys.
     pub(crate) leading_keys: Vec<String>,
 }
 
@@ -26,14 +26,14 @@ pub(crate) enum Target {
     Index(String),
 }
 
-/// Writes down what passes between a client and the store.
+/// Records the calls between a client and the store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder {
     calls: Arc<Mutex<BTreeSet<Call>>>,
 }
 
 impl Recorder {
-    /// A client that behaves like `client`, and the recorder of its calls.
+    /// Creates a client that behaves like `client`, and the recorder of its calls.
     pub(crate) fn tap(client: &Client) -> (Self, Client) {
         let recorder = Self::default();
         let seen = Arc::clone(&recorder.calls);
@@ -47,7 +47,7 @@ impl Recorder {
         (recorder, client)
     }
 
-    /// The calls since the last time.
+    /// Returns the calls since the last time.
     pub(crate) fn take(&self) -> BTreeSet<Call> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -108,7 +108,7 @@ fn partition(item: &Value) -> String {
     item["PK"]["S"].as_str().unwrap_or_else(|| panic!("no key in {item}")).to_owned()
 }
 
-/// The partition that a query reads: what its first condition sets equal to.
+/// Returns the partition of a query: the value in its first condition.
 fn queried(body: &Value) -> String {
     let expression = body["KeyConditionExpression"].as_str().unwrap();
     let (name, rest) = expression.split_once('=').unwrap();

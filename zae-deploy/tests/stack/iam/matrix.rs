@@ -12,7 +12,7 @@ use super::{
 };
 use crate::resolve::{self, Parameters};
 
-/// A managed policy of the template.
+/// Returns a managed policy of the template.
 fn managed(name: &str) -> Policy {
     let resolved = resolve::resolve(&resolve::template(), &Parameters::new());
     Policy::new(resolved["Resources"][name]["Properties"]["PolicyDocument"].clone())
@@ -64,7 +64,7 @@ async fn applications_acquire_and_change_nothing_else() {
     let acquire = table.acquire().await;
     let policy = managed("AcquireOnlyPolicy");
     all_allowed(&policy, &NOBODY(), &acquire);
-    // Exactly what it needs: every action of the policy is one that acquiring makes, but for the queries that the
+    // Exactly what it needs: every action of the policy is one that acquiring makes, except for queries, which the
     // customer's document grants.
     let used: BTreeSet<&str> = acquire.iter().map(|call| call.action.as_str()).collect();
     let needed = ["BatchGetItem", "GetItem", "PutItem", "UpdateItem"].map(|name| format!("dynamodb:{name}"));
@@ -101,7 +101,7 @@ async fn applications_on_the_python_package_acquire_too() {
     all_allowed(&managed("NamespaceAcquirePolicy"), &own, &acquire);
     let other = Principal::of_namespace(&table.other);
     none_allowed(&managed("NamespaceAcquirePolicy"), &other, acquire.iter().filter(in_namespace));
-    // A check tells no more than reading does, and stays inside the namespace like it.
+    // A check reveals no more than reading, and is confined to the namespace like reading.
     let registry = call("ConditionCheckItem", &["_/SYSTEM#"]);
     none_allowed(&managed("NamespaceAcquirePolicy"), &own, [&registry]);
     none_allowed(&managed("ReadOnlyPolicy"), &NOBODY(), acquire.iter().filter(|call| writes(call)));
@@ -155,7 +155,7 @@ async fn namespace_policies_end_at_the_namespace() {
         let policy = managed(policy);
         all_allowed(&policy, &own, calls);
         none_allowed(&policy, &other, calls.iter().filter(in_namespace));
-        // Without the tag nothing at all, not even the registry.
+        // Without the tag nothing is allowed, not even the registry.
         none_allowed(&policy, &NOBODY(), calls);
         none_allowed(&policy, &Principal::of_namespace("*"), calls.iter().filter(in_namespace));
         none_allowed(&policy, &Principal::of_namespace(""), calls.iter().filter(in_namespace));

@@ -1,7 +1,7 @@
-//! Checks of the policies against the calls that are really made.
+//! Checks the policies against the calls that are actually made.
 //!
-//! Runs on an embedded store are recorded on the wire ([`calls`]) and put to the policies of the template ([`policy`]),
-//! as a principal with or without the namespace tag would.
+//! Calls on an embedded store are recorded on the wire ([`calls`]) and checked against the policies of the template
+//! ([`policy`]), as a principal with or without the namespace tag.
 
 mod calls;
 mod matrix;

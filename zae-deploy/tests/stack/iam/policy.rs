@@ -1,7 +1,7 @@
-//! IAM, as far as the template uses it: allowing statements with `ForAllValues:StringLike`, `StringNotEquals` and
+//! The part of IAM that the template uses: allowing statements with `ForAllValues:StringLike`, `StringNotEquals` and
 //! `Null`.
 //!
-//! It refuses to judge what it does not know: another operator, effect or element panics.
+//! Anything else, such as another operator, effect or element, panics.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// One whose tag names a namespace.
+    /// Creates a principal whose tag names a namespace.
     pub(crate) fn of_namespace(id: &str) -> Self {
         Self { tags: BTreeMap::from([("zael_namespace_id".to_owned(), id.to_owned())]) }
     }
@@ -50,7 +50,7 @@ fn list(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
 }
 
-/// Returns true if a resource of the template is the one that is called on.
+/// Returns true if a resource of the template matches the target.
 fn covers(resource: &Value, target: &Target) -> bool {
     let table = *resource == serde_json::json!({"Fn::GetAtt": ["RateLimitsTable", "Arn"]});
     let index = *resource == serde_json::json!({"Fn::Sub": "${RateLimitsTable.Arn}/index/*"});
@@ -68,13 +68,13 @@ fn holds(conditions: &Value, principal: &Principal, call: &Call) -> bool {
             let wanted = list(wanted);
             match operator.as_str() {
                 "Null" => wanted == [&Value::from("false")] && found.is_some(),
-                // Over a key that is not there, it is true: nothing contradicts.
+                // For a missing key it is true.
                 "ForAllValues:StringLike" => found.unwrap_or_default().iter().all(|value| {
                     wanted.iter().any(|text| {
                         substituted(text.as_str().unwrap(), principal).is_some_and(|pattern| like(&pattern, value))
                     })
                 }),
-                // A negated operator is true of a key that is not there.
+                // A negated operator is true for a missing key.
                 "StringNotEquals" => {
                     let found = found.unwrap_or_default();
                     found.iter().all(|value| wanted.iter().all(|text| text.as_str().unwrap() != value))
@@ -85,7 +85,7 @@ fn holds(conditions: &Value, principal: &Principal, call: &Call) -> bool {
     })
 }
 
-/// The values of a condition key in a call; `None` where it has none.
+/// Returns the values of a condition key in a call; `None` if it has none.
 fn values(key: &str, principal: &Principal, call: &Call) -> Option<Vec<String>> {
     match key.split_once('/') {
         None if key == "dynamodb:LeadingKeys" => Some(call.leading_keys.clone()).filter(|keys| !keys.is_empty()),
@@ -94,7 +94,7 @@ fn values(key: &str, principal: &Principal, call: &Call) -> Option<Vec<String>> 
     }
 }
 
-/// A character of a pattern; those that come out of a variable are never wildcards.
+/// A character of a pattern; characters from a variable are never wildcards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Any,
@@ -111,7 +111,7 @@ fn literal(text: &str) -> Vec<Part> {
     text.chars().map(part).collect()
 }
 
-/// The pattern with its variables filled in; `None` where one has no value, and then nothing matches.
+/// Substitutes the variables of a pattern; `None` if one has no value, so that nothing matches.
 fn substituted(text: &str, principal: &Principal) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     let mut rest = text;

@@ -23,7 +23,7 @@ use crate::{
     venv,
 };
 
-/// Opens the table, and acquires twice for a child of a parent and for an entity that nobody has created.
+/// Opens the table, and acquires twice for a child with a parent and for an entity without a record.
 const APPLICATION: &str = "
 import asyncio, os
 from zae_limiter import RateLimiter, Repository
@@ -55,7 +55,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     answer.map(Body::new)
 }
 
-/// The calls of the application, where Python and the package can be had.
+/// Returns the calls of the application, if Python and the package are available.
 pub(super) async fn acquire(table: &Table) -> Option<Calls> {
     let interpreter = venv::interpreter()?;
     let store = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! Calls of applications, administrators, monitoring and the provisioner, recorded.
+//! Recorded calls of applications, administrators, monitoring and the provisioner.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -61,14 +61,14 @@ impl Table {
         table
     }
 
-    /// An open repository of `default` whose calls are recorded, opening included.
+    /// Opens a repository of `default` and records its calls, including the opening.
     async fn open(&self) -> (Recorder, Repository) {
         let (recorder, client) = Recorder::tap(&self.store.client());
         let builder = Repository::builder().client(client).config_cache_ttl(Duration::ZERO);
         (recorder, builder.build().await.unwrap())
     }
 
-    /// An application's: open, acquire in all its kinds, settle, ask what is left.
+    /// Records an application: opening, all kinds of acquires, settlements, queries.
     pub(crate) async fn acquire(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         assert!(repository.ping().await);
@@ -94,7 +94,7 @@ impl Table {
         recorder.take()
     }
 
-    /// An administrator's of one namespace.
+    /// Records an administrator of one namespace.
     pub(crate) async fn administer(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         let user = entity("user-9");
@@ -116,7 +116,7 @@ impl Table {
         recorder.take()
     }
 
-    /// An administrator's of the table: namespaces and the version record.
+    /// Records an administrator of the table: namespaces and the version record.
     pub(crate) async fn administer_table(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         let name = NamespaceName::new("fleeting").unwrap();
@@ -132,7 +132,7 @@ impl Table {
         recorder.take()
     }
 
-    /// A dashboard's in one namespace.
+    /// Records a dashboard of one namespace.
     pub(crate) async fn monitor(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         let user = entity("user-1");
@@ -154,7 +154,7 @@ impl Table {
         recorder.take()
     }
 
-    /// A dashboard's over all namespaces.
+    /// Records a dashboard of all namespaces.
     pub(crate) async fn monitor_table(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         repository.namespaces().await.unwrap();
@@ -164,7 +164,7 @@ impl Table {
         recorder.take()
     }
 
-    /// The provisioner's: a manifest applied, changed, and withdrawn.
+    /// Records the provisioner: a manifest applied, changed, and withdrawn.
     pub(crate) async fn provision(&self) -> Calls {
         let (recorder, repository) = self.open().await;
         let provisioner = Provisioner::new(repository);
@@ -184,7 +184,7 @@ impl Table {
         recorder.take()
     }
 
-    /// The aggregator's: usage, a refill, and a shard that has to be told.
+    /// Records the aggregator: usage, a refill, and a shard to update.
     pub(crate) async fn aggregate(&self) -> Calls {
         let (recorder, client) = Recorder::tap(&self.store.client());
         let settings = Settings::from_environment(|name| (name == "TABLE_NAME").then(|| "limiter".to_owned())).unwrap();

@@ -1,4 +1,4 @@
-//! Refill stamps that lie ahead: how long a refusal says to wait, and how far ahead a stamp is believed.
+//! Refill stamps in the future: the wait of a refusal, and how far ahead a stamp is accepted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{change, id, shard, take};
 use zae_testkit::{Bench, START, Wire, limits, raw, rpm};
 
 const HOUR: i64 = 3_600_000;
-/// The difference between clocks that is allowed for.
+/// The tolerated difference between clocks.
 const SKEW: i64 = 10_000;
 const YEARS: i64 = 5 * 365 * 24 * HOUR;
 
@@ -29,7 +29,7 @@ async fn until_available(limiter: &RateLimiter) -> Duration {
     limiter.time_until_available(&id("e"), &gpt, &Cost::of("rpm", 1)).await.unwrap()
 }
 
-/// A bucket of 60 a minute that a process whose clock is `ahead` has emptied.
+/// Creates a bucket of 60 a minute, emptied by a process whose clock is fast by `ahead`.
 async fn emptied(bench: &Bench, ahead: i64) -> (RateLimiter, Repository) {
     let (_, limiter) = bench.limiter(&limits([rpm(60)])).await;
     let r = limiter.repository().clone();
@@ -60,7 +60,7 @@ async fn a_stamp_years_ahead_is_reset_after_a_full_refill_and_the_largest_skew()
     let most = Duration::from_secs(60 + 10 + 1);
     assert_eq!(refused(&limiter).await, most);
     bench.advance(50_000);
-    // Whoever comes later goes on from what the first one saw.
+    // Later processes continue from the observation of the first.
     let (_, other) = bench.limiter(&limits([rpm(60)])).await;
     let left = most - Duration::from_secs(50);
     assert_eq!((refused(&other).await, until_available(&other).await), (left, left));
@@ -85,7 +85,7 @@ async fn a_stamp_years_ahead_that_moves_on_is_not_reset() {
     refused(&limiter).await;
     for turn in 1..=4 {
         bench.advance(2_000_000);
-        // The process whose clock is wrong still refills the bucket by it, and takes what it gains.
+        // The process with the wrong clock still refills the bucket by it, and takes its gain.
         change(&r, &json!({"rf": {"N": (START + YEARS + turn * 2_000_000).to_string()}})).await;
         let (_, other) = bench.limiter(&limits([rpm(60)])).await;
         assert_eq!(refused(&other).await, Duration::from_secs(71), "watched anew");
@@ -96,7 +96,7 @@ async fn a_stamp_years_ahead_that_moves_on_is_not_reset() {
     assert_eq!(raw::number(&shard(&r, 0).await, "rf"), Some(START + YEARS + 8_000_000));
 }
 
-/// This machine's clock, so many ms wrong.
+/// This machine's clock, wrong by this many ms.
 #[derive(Debug)]
 struct Wrong(i64);
 
@@ -124,7 +124,7 @@ async fn a_clock_that_is_wrong_is_held_to_the_time_of_the_store() {
         let take = |tokens| limiter.acquire(entity.as_str(), "gpt-4", Cost::of("rpm", tokens));
         take(60).await.unwrap().commit().await.unwrap();
         let Err(AcquireError::Exceeded(refused)) = take(1).await else { panic!("it is empty") };
-        // A second for the token, and one that a `Date` leaves open.
+        // A second for the token, and the uncertainty of a `Date`.
         assert!(refused.retry_after() <= Duration::from_secs(2), "{wrong}: {:?}", refused.retry_after());
         let namespace = repository.namespace_id().as_str();
         let bucket = raw::get(&repository, &format!("{namespace}/BUCKET#{entity}#gpt-4#0"), "#STATE").await;

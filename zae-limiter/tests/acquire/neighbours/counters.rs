@@ -1,4 +1,4 @@
-//! Numbers that only count, and amounts that are larger than what is counted with.
+//! Counters at their limits, and amounts that exceed the range of calculations.
 
 use serde_json::json;
 use zae_limiter::{Cost, LeaseError, Limit, MAX_TOKENS};
@@ -57,7 +57,7 @@ async fn debts_beyond_64_bits_neither_wrap_nor_stop_the_bucket() {
     assert!(owed < -4 * most * 1_000, "{owed}");
     let resource = zae_limiter::ResourceName::new("gpt-4").unwrap();
     assert!(limiter.available(&id("e"), &resource).await.unwrap().into_values().all(|left| left < 0));
-    // A neighbour's may be deeper still: it is taken for the deepest that there is, and paid off.
+    // A neighbour's debt may be deeper: it is treated as the deepest possible, and paid off.
     change(&r, &json!({"b_rpm_tk": {"N": "-99999999999999999999999"}})).await;
     let (_, other) = bench.limiter(&limits([Limit::per_second("rpm", MAX_TOKENS).unwrap()])).await;
     assert!(take(&other, "rpm", 1).await.is_err());

@@ -1,4 +1,4 @@
-//! Features of newer clients: what stops us, and what is over.
+//! Features of newer clients: those that stop this version, and those that have ended.
 
 use serde_json::{Value, json};
 use zae_limiter::{AcquireError, Cost, Repository};
@@ -28,7 +28,7 @@ async fn a_feature_stamped_onto_a_bucket_that_we_remember_stops_us() {
     }
 }
 
-/// Attributes that are over, beside `vu`, which asks for one write more.
+/// Returns attributes of ended features, plus `vu`, which takes one more write.
 fn over() -> [Value; 4] {
     [
         json!({"b_rpm_gc": {"N": "1"}, "b_rpm_rn": {"N": "2"}, "b_rpm_tu": {"N": "5000"}, "vu": {"N": "0"}}),
@@ -61,7 +61,7 @@ async fn what_is_left_of_a_feature_that_is_over_is_ignored_and_taken_off() {
     }
 }
 
-/// Makes a quota of the limit in the system's defaults, as the package does before it comes to a bucket.
+/// Makes the limit in the system's defaults a quota, as the package does before it reaches a bucket.
 async fn make_quota(r: &Repository) {
     let (pk, sk) = (format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG");
     let mut config = raw::get(r, &pk, sk).await;

@@ -27,7 +27,7 @@ async fn a_debt_keeps_its_bucket_until_it_is_paid() {
     assert_eq!(ttl(&r).await, Some(NOW + 420), "seven times the minute that it takes to fill");
     owe(&limiter, 990, 49_000).await;
     assert_eq!(ttl(&r).await, Some(NOW + 7 * 3_000), "50 000 are missing at 1 000 a minute");
-    // A day of idleness later it is gone, or as good as new.
+    // After a day without use it is gone, or as good as new.
     bench.advance(600_000);
     let lease = limiter.acquire("f", "gpt-4", Cost::of("tpm", 1)).await.unwrap();
     lease.commit().await.unwrap();
@@ -65,12 +65,12 @@ async fn a_neighbours_shorter_stamp_is_made_longer_by_our_next_write_and_ours_ne
     let later = other.acquire("e", "gpt-4", Cost::of("tpm", 10)).await.unwrap();
     owe(&limiter, 100, 49_900).await;
     change(&r, &json!({"ttl": {"N": (NOW + 420).to_string()}})).await;
-    // A settlement that gives back: there is no other write, the bucket is in debt.
+    // A settlement that gives back is the only write, because the bucket is in debt.
     late.adjust("tpm", -5).unwrap();
     late.commit().await.unwrap();
     let renewed = ttl(&r).await.unwrap();
     assert!(renewed >= NOW + 3_000, "{renewed}");
-    // Of a process that has not seen the debt: what it writes is no shorter.
+    // The process has not seen the debt: its write does not shorten the lifetime.
     later.adjust("tpm", 1).unwrap();
     later.commit().await.unwrap();
     assert!(ttl(&r).await.unwrap() >= renewed);

@@ -9,7 +9,7 @@ use zae_testkit::{Bench, START, Wire, limits, raw, rpm};
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// A process under a quota of so many a day, restored at midnight UTC, beside a generous rate.
+/// Creates a process with a daily quota, restored at midnight UTC, and a generous rate.
 async fn process_of(bench: &Bench, amount: u64) -> (Wire, RateLimiter) {
     let quota = Limit::quota("day", amount).daily().build().unwrap();
     let (wire, limiter) = bench.limiter(&limits([quota, rpm(1_000)])).await;
@@ -17,12 +17,12 @@ async fn process_of(bench: &Bench, amount: u64) -> (Wire, RateLimiter) {
     (wire, limiter)
 }
 
-/// The same under five a day.
+/// Creates such a process with five a day.
 async fn process(bench: &Bench) -> (Wire, RateLimiter) {
     process_of(bench, 5).await
 }
 
-/// The tokens that are granted until no more are.
+/// Acquires until nothing more is granted, and returns the number of tokens.
 async fn drain(limiter: &RateLimiter) -> u64 {
     let mut granted = 0;
     while day(limiter, 1).await.is_ok() {
@@ -36,7 +36,7 @@ async fn day(limiter: &RateLimiter, tokens: u64) -> Result<(), AcquireError> {
     take(limiter, "day", tokens).await
 }
 
-/// The writes since the last time; limits are read again every minute.
+/// Returns the writes since the last time; limits are read again every minute.
 fn writes(wire: &Wire) -> u64 {
     wire.take().get("UpdateItem").copied().unwrap_or(0)
 }
@@ -68,7 +68,7 @@ async fn a_calendar_quota_grants_its_capacity_a_day_and_refuses_until_midnight()
         assert_eq!(raw::number(&bucket, "vu"), Some(midnight));
         bench.advance(DAY - HOUR - 1);
         assert_eq!(wait_ms(day(&limiter, 1).await), 1);
-        // The image of a moment ago ends with the day.
+        // The image from a moment ago expires with the day.
         bench.advance(1);
         wire.take();
         day(&limiter, 1).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_quota_that_a_neighbour_shards_grants_exactly_its_amount_in_each_perio
     let (_, limiter) = process_of(&bench, 10).await;
     let r = limiter.repository().clone();
     day(&limiter, 2).await.unwrap();
-    // The grant stays that of one shard, which has it all.
+    // The grant stays that of a single shard, which has all of it.
     change(&r, &json!({"shard_count": {"N": "2"}})).await;
     assert_eq!(drain(&limiter).await, 8);
     for _ in 0..3 {
@@ -170,7 +170,7 @@ async fn a_quota_that_a_neighbour_shards_grants_exactly_its_amount_in_each_perio
 
 #[tokio::test]
 async fn a_missing_shard_of_a_quota_has_its_share_unless_another_was_granted_it() {
-    // A grant that nobody noted is read off the balance, and cut to the share.
+    // A grant that was not recorded is derived from the balance, and cut to the share.
     for (count, tokens, expected) in [(Some(1), 10, 10), (Some(1), 7, 7), (None, 8, 5), (Some(2), 5, 10), (None, 2, 7)]
     {
         let bench = Bench::new();
@@ -226,7 +226,7 @@ async fn a_changed_quota_holds_with_the_next_acquire_and_keeps_what_was_used() {
     assert_eq!(drain(&limiter).await, 0, "no longer every day");
     bench.advance(monday - DAY);
     assert_eq!(drain(&limiter).await, 8);
-    // A rate again, and nothing is left of the quota.
+    // It is a rate again, and nothing of the quota is left.
     r.set_limits(&id("e"), &scope(), &limits([Limit::per_day("day", 24).unwrap()])).await.unwrap();
     bench.advance(HOUR);
     assert_eq!(drain(&limiter).await, 1);

@@ -1,4 +1,4 @@
-//! Soft limits: what they let pass, and the stamps by which other clients know them.
+//! Soft limits: what they admit, and the stamps by which other clients recognise them.
 
 use zae_limiter::{
     Acquire, AcquireError, Cost, Lease, Limit, RateLimiter, Repository, Reserve, error::RepositoryError,
@@ -8,15 +8,15 @@ use super::{change, id, scope, shard, take};
 use serde_json::json;
 use zae_testkit::{Bench, START, limits, raw, rpm, tpm};
 
-/// The life of a stamp, in ms.
+/// The lifetime of a stamp, in ms.
 const STAMP: i64 = 54_000;
 
-/// Takes one of `rpm` and so many of `tpm`.
+/// Takes one of `rpm` and this many of `tpm`.
 async fn both(limiter: &RateLimiter, tokens: u64) -> Result<Lease, AcquireError> {
     limiter.acquire("e", "gpt-4", Cost::of("rpm", 1).and("tpm", tokens)).await
 }
 
-/// Makes the stored limit `rpm` of the system soft or hard, as a neighbour does that has not come to the buckets yet.
+/// Makes the system's stored limit `rpm` soft or hard, as a neighbour does that has not reached the buckets yet.
 async fn soften(r: &Repository, soft: bool) {
     let (pk, sk) = (format!("{}/SYSTEM#", r.namespace_id()), "#CONFIG");
     let mut config = raw::get(r, &pk, sk).await;
@@ -52,7 +52,7 @@ async fn a_soft_limit_lets_everything_pass_and_is_debited() {
         lease.commit().await.unwrap();
     }
     assert_eq!(raw::number(&shard(&r, 0).await, "b_rpm_tc"), Some(35_000));
-    // 10 a minute: what is owed is paid like any debt.
+    // 10 a minute: it is paid off like any debt.
     bench.advance(60_000);
     take(&limiter, "rpm", 1).await.unwrap();
     assert_eq!(raw::number(&shard(&r, 0).await, "b_rpm_tk"), Some(-16_000));
@@ -110,7 +110,7 @@ async fn a_stamp_is_written_with_the_bucket_and_renewed_before_others_stop_at_it
     bench.advance(1_000);
     take(&limiter, "rpm", 1).await.unwrap();
     assert_eq!(stamp(&r).await, renewed);
-    // The older form is a stamp that has run out.
+    // The older form is an expired stamp.
     change(&r, &json!({"b_rpm_soft": {"BOOL": true}})).await;
     take(&limiter, "rpm", 1).await.unwrap();
     take(&limiter, "rpm", 1).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_limit_made_soft_by_a_neighbour_refuses_nobody_who_sees_the_stamp() {
     let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
     let r = limiter.repository().clone();
     take(&limiter, "rpm", 10).await.unwrap();
-    // Another process, which remembers the limits and has no picture of the bucket that may refuse for a second.
+    // Another process with cached limits, and without an image of the bucket that may refuse for a second.
     let (_, other) = bench.limiter(&limits([rpm(10)])).await;
     other.available("e", "gpt-4").await.unwrap();
     soften(&r, true).await;

@@ -1,4 +1,4 @@
-//! Switching resources, entities and buckets off and on: by us, and as seen by those who had no part in it.
+//! Disabling and enabling resources, entities and buckets: by this process, and as seen by others.
 
 use serde_json::{Value, json};
 use zae_limiter::{
@@ -15,7 +15,7 @@ fn gpt() -> ResourceName {
     ResourceName::new("gpt-4").unwrap()
 }
 
-/// The places where the entity `e` can be switched off for `gpt-4`, each with what a refusal calls it.
+/// Returns the places where the entity `e` can be disabled for `gpt-4`, each with the level that a refusal reports.
 fn places() -> [(ConfigTarget, DisabledLevel); 3] {
     [
         ((id("e"), scope()).into(), DisabledLevel::Entity),
@@ -31,7 +31,7 @@ fn disabled_at(answer: Result<(), AcquireError>) -> DisabledLevel {
     }
 }
 
-/// The stamps of the bucket of `e`, and of the configuration of `gpt-4`.
+/// Returns the stamps of the bucket of `e`, and of the configuration of `gpt-4`.
 async fn stamped(r: &Repository) -> Value {
     shard(r, 0).await["disabled"].clone()
 }
@@ -69,7 +69,7 @@ async fn a_switch_reaches_every_bucket_before_the_call_returns() {
         let before = shard(&ops, 0).await;
         assert_eq!(ops.disable(&place).await.unwrap(), 1);
         assert_eq!(stamped(&ops).await, json!({"BOOL": true}));
-        // The process still believes what it read: the bucket itself refuses.
+        // The process still uses its cached configuration: the bucket itself refuses.
         assert_eq!(disabled_at(take(&limiter, "rpm", 1).await), DisabledLevel::Bucket);
         assert_eq!(ops.buckets("e").await.unwrap()[0].access, Access::Disabled);
         assert_eq!(ops.enable(&place).await.unwrap(), 1);
@@ -162,7 +162,7 @@ async fn a_stamp_that_the_configuration_contradicts_is_taken_off_by_who_meets_it
     change(&r, &json!({"disabled": {"BOOL": true}})).await;
     take(&limiter, "rpm", 1).await.unwrap();
     assert!(stamped(&r).await.is_null());
-    // Whoever keeps stamping it is asked again once a second, not with every acquire.
+    // If a bucket keeps being stamped, the configuration is read once a second, not with every acquire.
     change(&r, &json!({"disabled": {"BOOL": true}})).await;
     assert_eq!(disabled_at(take(&limiter, "rpm", 1).await), DisabledLevel::Bucket);
     wire.take();
@@ -293,7 +293,7 @@ async fn no_outage_switches_on_a_bucket_or_a_parent_that_was_switched_off() {
         }
         ops.disable(id("e")).await.unwrap();
         if !is_bucket {
-            // By then the limits are read again.
+            // The limits are then read again.
             bench.advance(61_000);
         }
         let acquire = async |child: &str| {
@@ -305,7 +305,7 @@ async fn no_outage_switches_on_a_bucket_or_a_parent_that_was_switched_off() {
             }
         };
         let level = if is_bucket { DisabledLevel::Bucket } else { DisabledLevel::EntityDefault };
-        // It is seen for one child, and in the outage holds for all of them and for itself.
+        // It is seen for one child, and in the outage applies to all children and to itself.
         assert_eq!(acquire("k").await, (id("e"), level));
         wire.fail(|_, _| Fault::LostBefore);
         for asks in ["k", "other", "e"] {
@@ -327,7 +327,7 @@ async fn a_parent_that_is_switched_off_refuses_its_children_and_keeps_nothing() 
     r.create_entity(child).await.unwrap();
     limiter.acquire("k", "gpt-4", Cost::of("rpm", 10)).await.unwrap().commit().await.unwrap();
     bench.process().await.1.disable(id("e")).await.unwrap();
-    // The child has nothing left; that is not what stands in the way.
+    // The child has no tokens left, but that is not the reason.
     let error = limiter.acquire("k", "gpt-4", Cost::of("rpm", 1)).await.unwrap_err();
     assert!(!matches!(error, AcquireError::Unsupported(_) | AcquireError::Repository(_)), "{error}");
     bench.advance(60_000);

@@ -1,4 +1,4 @@
-//! The allowed contents and length of expressions.
+//! Permitted contents and length of expressions.
 
 use serde_json::json;
 

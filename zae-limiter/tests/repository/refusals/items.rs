@@ -6,7 +6,7 @@ use super::{OK, Row, TABLE, VALIDATION, get, key, long, n, put, s, set, update, 
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
-    // An attribute's name counts, as do PK, SK and what they hold.
+    // An attribute's name counts, as do PK, SK and their values.
     let room = 400 * 1_024 - "PKaSKb".len() - "f".len();
     let digits = |count: usize| "1".repeat(count);
     let number = |text: &str| put(json!({ "f": n(text) }));

@@ -1,4 +1,4 @@
-//! The rules for what may go together in batches and transactions.
+//! Rules for the combination of requests in batches and transactions.
 
 use serde_json::{Value, json};
 

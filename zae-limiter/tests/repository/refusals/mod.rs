@@ -1,5 +1,5 @@
-//! Requests at and over DynamoDB's limits, and the error that each is answered with: the same on every store, but for
-//! those in [`differences`].
+//! Requests at and over DynamoDB's limits, and their errors: the same on every store, except for those in
+//! [`differences`].
 
 mod expressions;
 mod items;
@@ -17,7 +17,7 @@ const CONDITION: &str = "ConditionalCheckFailedException";
 const CANCELED: &str = "TransactionCanceledException";
 const TABLE: &str = "limiter";
 
-/// A request that is sent, and the error's type; [`OK`] where there is none.
+/// A request and the expected type of error; [`OK`] if there is none.
 type Row = (&'static str, &'static str, Value, &'static str);
 
 fn s(text: impl Into<String>) -> Value {
@@ -36,7 +36,7 @@ fn key(pk: &str, sk: &str) -> Value {
     json!({ "PK": s(pk), "SK": s(sk) })
 }
 
-/// An object with the fields of both.
+/// Merges the fields of both objects.
 fn with(base: Value, more: Value) -> Value {
     match (base, more) {
         (Value::Object(base), Value::Object(more)) => base.into_iter().chain(more).collect::<Map<_, _>>().into(),
@@ -52,7 +52,7 @@ fn get(key: Value) -> Value {
     Map::from_iter([("TableName".to_owned(), TABLE.into()), ("Key".to_owned(), key)]).into()
 }
 
-/// An update of the item `known` with the value `:v`, and what `more` says.
+/// Creates an update of the item `known` with the value `:v`, extended by `more`.
 fn update(more: Value) -> Value {
     let values = json!({ "ExpressionAttributeValues": { ":v": n("1") } });
     with(with(get(key("known", "b")), values), more)
@@ -62,7 +62,7 @@ fn set(expression: impl Into<String>) -> Value {
     update(json!({ "UpdateExpression": expression.into() }))
 }
 
-/// A condition of the form that holds for nothing that is stored, unless it is refused.
+/// Creates a request with a condition that never holds, so that nothing is stored.
 fn condition(expression: impl Into<String>) -> Value {
     update(json!({ "UpdateExpression": "SET z = :v", "ConditionExpression": expression.into() }))
 }
@@ -74,12 +74,12 @@ fn each(count: usize, by: &str, of: impl Fn(&str) -> String) -> String {
     names.take(count).map(|name| of(&name)).collect::<Vec<_>>().join(by)
 }
 
-/// `text` with blanks behind it.
+/// Pads `text` with blanks.
 fn padded(text: &str, length: usize) -> String {
     format!("{text:length$}")
 }
 
-/// Requests that the two engines answer differently.
+/// Returns requests that the two engines answer differently.
 fn differences(store: &TestStore) -> Vec<Row> {
     let on = |embedded, local| match store {
         TestStore::Embedded(_) => embedded,
@@ -87,17 +87,17 @@ fn differences(store: &TestStore) -> Vec<Row> {
     };
     let transaction = json!({ "TransactItems": [{ "Update": set("ADD t :v") }] });
     vec![
-        // DynamoDB refuses it, as it does for a put.
+        // DynamoDB rejects it, as it does for a put.
         ("an index's key of a wrong type by an update", "UpdateItem", set("SET GSI1PK = :v"), on(VALIDATION, OK)),
-        // DynamoDB cancels the transaction and gives the reason.
+        // DynamoDB cancels the transaction with the reason.
         ("ADD to text in a transaction", "TransactWriteItems", transaction, on(CANCELED, VALIDATION)),
     ]
 }
 
-/// Sends `body` as it is; the error's type, or [`OK`].
+/// Sends `body` unchanged; returns the type of error, or [`OK`].
 async fn send(client: &Client, operation: &'static str, body: &Value) -> String {
     let body = body.to_string();
-    // Any operation will do: target and body are replaced, so that nothing of the SDK's own checks a request.
+    // Any operation will do: target and body are replaced, so that the SDK performs no checks.
     let request = client.list_tables().customize().mutate_request(move |request| {
         let headers = request.headers_mut();
         headers.insert("x-amz-target", format!("DynamoDB_20120810.{operation}"));

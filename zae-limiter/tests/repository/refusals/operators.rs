@@ -1,4 +1,4 @@
-//! The number of operators and operands that an expression may have.
+//! Maximum number of operators and operands in an expression.
 
 use serde_json::{Map, Value, json};
 
