@@ -7,7 +7,9 @@ use moka::sync::Cache;
 /// A bounded cache that allocates its tables with the first entry. Many limiters never use all of their caches, and an
 /// empty one takes tens of kibibytes.
 pub(crate) struct LazyCache<K, V> {
+    /// The cache, made with the first entry.
     entries: OnceLock<Cache<K, V>>,
+    /// Number of entries that it keeps at the most.
     most: u64,
 }
 
@@ -23,14 +25,17 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Laz
         Self { entries: OnceLock::new(), most }
     }
 
+    /// Returns a copy of the entry; `None` also where none was ever made.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
         self.entries.get()?.get(key)
     }
 
+    /// Adds an entry, or replaces it.
     pub(crate) fn insert(&self, key: K, value: V) {
         self.entries.get_or_init(|| Cache::new(self.most)).insert(key, value);
     }
 
+    /// Removes an entry, if it is there.
     pub(crate) fn remove(&self, key: &K) {
         if let Some(entries) = self.entries.get() {
             entries.invalidate(key);

@@ -56,16 +56,25 @@ pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
 #[derive(Clone)]
 #[must_use = "accounting does nothing until a layer or a client uses it"]
 pub struct Accounting {
+    /// The charges of usage.
     tariff: Arc<Tariff>,
+    /// The guess before the call.
     estimator: Arc<dyn Estimator>,
+    /// The format of responses that is read.
     format: ApiFormat,
+    /// Selects whether OpenAI is asked for the usage of streams.
     usage_in_streams: UsageInStreams,
+    /// Bytes of a request's body that are read and parsed.
     body_limit: usize,
+    /// Metrics and log lines of readings.
     notices: Arc<Notices>,
+    /// The way in which the provider counts.
     admission: Admission,
+    /// A caller's function that is told of each call.
     on_settled: Option<OnSettled>,
 }
 
+/// A function that is told of each settled call.
 type OnSettled = Arc<dyn Fn(&Bill<'_>) + Send + Sync>;
 
 /// The way in which a provider counts a call against its limits, for limits that are to keep within the provider's.
@@ -90,7 +99,9 @@ pub enum Admission {
 /// Selects whether OpenAI is asked for the usage of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UsageInStreams {
+    /// Only where the client asks for it.
     AsAsked,
+    /// In every stream of chat completions.
     Always,
 }
 

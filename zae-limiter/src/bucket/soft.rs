@@ -96,6 +96,7 @@ pub(crate) fn agrees(limit: &AppliedLimit, stored: Option<&LimitImage>) -> bool 
     limit.is_soft() == stamp(stored).is_some()
 }
 
+/// Returns the stamp of a stored limit.
 fn stamp(stored: Option<&LimitImage>) -> Option<SoftStamp> {
     stored.and_then(|stored| stored.soft)
 }

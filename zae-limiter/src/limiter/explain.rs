@@ -99,6 +99,7 @@ impl RateLimiter {
         resolved.limits.clone().or_else(|| self.inner.default_limits.clone())
     }
 
+    /// Explains one bucket: its levels, the limits that apply, and what they hold.
     async fn explained(
         &self,
         entity: &EntityId,
@@ -156,6 +157,7 @@ impl RateLimiter {
     }
 }
 
+/// Turns a stored level into the public form.
 fn configured((source, config): (ConfigSource, StoredConfig)) -> ConfiguredLevel {
     ConfiguredLevel {
         level: source.into(),

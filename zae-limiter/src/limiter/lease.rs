@@ -227,6 +227,19 @@ impl Lease {
     ///
     /// [`LimitStatus::available`] is the balance in the write's response, in whole tokens, rounded down. For a grant
     /// from a reserve, it is the bucket's last known balance plus the reserve, so it may be up to a second old.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
+    /// let lease = limiter.acquire("key-1", "api", Cost::of("rpm", 3)).await?;
+    /// assert_eq!(lease.statuses()[0].available, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn statuses(&self) -> &[LimitStatus] {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }

@@ -70,12 +70,18 @@ pub struct Limit {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLimit {
+    /// The name, checked when it is read.
     name: LimitName,
+    /// Tokens that the bucket holds.
     capacity: u64,
+    /// Tokens per period; 0 for a quota.
     refill_amount: u64,
+    /// The period, in seconds.
     refill_period_seconds: u64,
+    /// True if it never refuses.
     #[serde(default)]
     soft: bool,
+    /// The instants at which a quota is restored; empty for a rate.
     #[serde(default)]
     reset_schedule: Vec<RawReset>,
 }
@@ -84,7 +90,9 @@ struct RawLimit {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawReset {
+    /// A cron expression of five fields.
     cron: String,
+    /// The name of its time zone; UTC if it has none.
     #[serde(default)]
     tz: Option<String>,
 }

@@ -40,11 +40,17 @@ const STORED_PERIOD: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing before it is built"]
 pub struct QuotaBuilder {
+    /// The name, or the error that `build` returns.
     name: Result<LimitName, ValidationError>,
+    /// Tokens that each reset restores.
     amount: u64,
+    /// The instants of the resets, as cron expressions that `build` checks.
     crons: Vec<String>,
+    /// The name of the time zone; UTC if none is set.
     zone: Option<String>,
+    /// The period that is stored for clients that read the limit as a rate.
     stored_period: Duration,
+    /// Tells if it refuses.
     softness: Softness,
 }
 

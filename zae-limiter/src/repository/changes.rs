@@ -60,6 +60,7 @@ impl Changes {
         }
     }
 
+    /// The cache, made with the first change.
     fn entities(&self) -> &Cache<(NamespaceId, EntityId), u64> {
         self.entities.get_or_init(|| {
             let forgotten = Arc::clone(&self.everything);

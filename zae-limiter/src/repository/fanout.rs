@@ -38,7 +38,9 @@ pub(super) type AccessLevels = [(ConfigSource, Key); 3];
 
 /// One bucket item and the keys that decide about it.
 struct Bucket {
+    /// The key of one item of a bucket.
     key: Key,
+    /// The levels whose settings hold for it, the strongest first.
     levels: AccessLevels,
 }
 

@@ -39,6 +39,8 @@ impl Repository {
 }
 
 impl Store {
+    /// Checks the functions' level, and raises the minimum for clients under the condition that it is the one that was
+    /// read.
     async fn pass_gate(&self, feature: Gated) -> Result<(), RepositoryError> {
         let (_, since) = feature.describe();
         let (threshold, own): (Version, Version) = (since.parse()?, COMPATIBILITY_LEVEL.parse()?);

@@ -54,6 +54,7 @@ impl Repository {
         Ok(())
     }
 
+    /// Brings the buckets that `query` finds in line with `level` where that decides, and adds them to `told`.
     async fn tell_buckets(
         &self,
         level: ConfigLevel<'_>,
@@ -74,6 +75,7 @@ impl Repository {
     }
 }
 
+/// Returns the entity and the resource of a bucket's item.
 fn bucket(item: &Item) -> Option<(EntityId, ResourceName)> {
     let address = keys::parse_bucket_pk(get_s(item, "PK")?)?;
     Some((EntityId::new(address.entity).ok()?, ResourceName::new(address.resource).ok()?))

@@ -27,26 +27,36 @@ const MAX_KEYS: usize = 10_000;
 ///
 /// See the [module](super) for an example.
 pub struct Learned<E> {
+    /// The estimator of the input; its output does not count.
     input: E,
+    /// Output in tokens until enough was learned.
     default: u64,
+    /// The quantiles; locked for a few comparisons.
     outputs: Mutex<Outputs>,
 }
 
+/// Quantiles of the output by key and model.
 #[derive(Default)]
 struct Outputs {
+    /// By key and model; `None` stands for all keys of a model.
     known: HashMap<(Option<String>, String), Quantile>,
     /// Counts settled calls.
     now: u64,
 }
 
+/// A running estimate of one quantile, by steps and without samples.
 #[derive(Clone, Copy, Debug)]
 struct Quantile {
+    /// The quantile, in tokens; at least 1.
     value: f64,
+    /// Number of calls that it was learned from.
     calls: u32,
+    /// The count of settled calls when it last learned, to forget the least recent.
     last: u64,
 }
 
 impl<E: Estimator> Learned<E> {
+    /// Learns outputs beside the input of `input`.
     pub(super) fn over(input: E) -> Self {
         Self { input, default: DEFAULT_OUTPUT, outputs: Mutex::default() }
     }
@@ -58,12 +68,15 @@ impl<E: Estimator> Learned<E> {
         self
     }
 
+    /// Locks the quantiles; a panic elsewhere does no harm to them.
     fn outputs(&self) -> MutexGuard<'_, Outputs> {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Outputs {
+    /// Returns the output that nine of ten calls of the key stay below, else of the model; `None` where too few were
+    /// settled.
     fn typical(&self, key: Option<&str>, model: &str) -> Option<u64> {
         let of = |key: Option<&str>| {
             let known = self.known.get(&(key.map(str::to_owned), model.to_owned()))?;
@@ -73,6 +86,7 @@ impl Outputs {
         key.and_then(|key| of(Some(key))).or_else(|| of(None))
     }
 
+    /// Learns from a settled call, for its key and for its model.
     fn learn(&mut self, key: Option<&str>, model: &str, output: u64) {
         self.now += 1;
         for key in [key, None].into_iter().take(if key.is_some() { 2 } else { 1 }) {
@@ -97,6 +111,8 @@ impl Outputs {
 }
 
 impl Quantile {
+    /// Moves up by 22.5 % of the value after a larger output and down by 2.5 % after a smaller one, which balances at
+    /// nine of ten.
     fn learn(&mut self, output: f64, now: u64) {
         self.calls = self.calls.saturating_add(1);
         self.last = now;

@@ -85,6 +85,8 @@ impl Answer {
         Self::read_at(status, headers, body, Timestamp::now())
     }
 
+    /// Reads a response as [`Answer::read`] does. Instants are compared with its own `Date`, and with `local` if it has
+    /// none.
     pub(crate) fn read_at(status: StatusCode, headers: &HeaderMap, body: &[u8], local: Timestamp) -> Self {
         // Instants are by the provider's clock, which the answer tells.
         let now = text(headers, header::DATE.as_str()).and_then(time::http_date).unwrap_or(local);
@@ -121,10 +123,13 @@ impl Answer {
     }
 }
 
+/// Returns a header's value; `None` for one that is no text.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Decides what a status means, in this order of sources for the time: milliseconds in a header, `Retry-After`, the
+/// body, windows that are empty, and the provider's documentation.
 fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], windows: &[Window], now: Timestamp) -> Verdict {
     // "Again at once" beside a refusal is a time that was rounded down, or no time at all.
     let some = |span: &Duration| !span.is_zero();

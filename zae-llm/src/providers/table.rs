@@ -73,6 +73,7 @@ pub(crate) struct Place {
     /// The members of the document that lead to it, with dots between them; empty for the document. A member that is a
     /// list stands for each of its objects.
     pub(crate) within: &'static str,
+    /// The content of the value.
     pub(crate) holds: Holds,
 }
 
@@ -96,6 +97,7 @@ pub(crate) enum Holds {
 }
 
 impl Place {
+    /// A value of the member `name`, within the members `within`.
     const fn new(within: &'static str, name: &'static str, holds: Holds) -> Self {
         Self { name, within, holds }
     }
@@ -110,22 +112,27 @@ impl Place {
         Self::new(within, name, Holds::Count)
     }
 
+    /// The tier of service, as text beside the usage.
     pub(crate) const fn tier(within: &'static str, name: &'static str) -> Self {
         Self::new(within, name, Holds::Tier)
     }
 
+    /// The kind of a document, such as `message_delta`; words of the provider say what it means.
     pub(crate) const fn kind(name: &'static str) -> Self {
         Self::new("", name, Holds::Kind)
     }
 
+    /// A failure, whatever it holds beside a code.
     pub(crate) const fn error(within: &'static str, name: &'static str) -> Self {
         Self::new(within, name, Holds::Error)
     }
 
+    /// The code of a failure in an event whose name says that it is one.
     pub(crate) const fn code(name: &'static str) -> Self {
         Self::new("", name, Holds::Code)
     }
 
+    /// A document of the model in base64, as Bedrock passes it on.
     pub(crate) const fn wrapped(name: &'static str) -> Self {
         Self::new("", name, Holds::Wrapped)
     }
@@ -134,8 +141,11 @@ impl Place {
 /// A word that tells how an answer goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
+    /// The spot where it has to stand; elsewhere it is text of the model.
     pub(crate) is: Spot,
+    /// The whole text at that spot; case matters.
     pub(crate) text: &'static str,
+    /// Its meaning.
     pub(crate) means: Means,
 }
 
@@ -166,18 +176,22 @@ pub(crate) enum Means {
 }
 
 impl Word {
+    /// The name of a server-sent event.
     pub(crate) const fn event(text: &'static str, means: Means) -> Self {
         Self { is: Spot::EventName, text, means }
     }
 
+    /// The data of a server-sent event, such as `[DONE]`.
     pub(crate) const fn data(text: &'static str, means: Means) -> Self {
         Self { is: Spot::EventData, text, means }
     }
 
+    /// The kind of a document.
     pub(crate) const fn kind(text: &'static str, means: Means) -> Self {
         Self { is: Spot::DocumentKind, text, means }
     }
 
+    /// The message type, or the exception type, of an AWS frame.
     pub(crate) const fn frame(text: &'static str, means: Means) -> Self {
         Self { is: Spot::FrameType, text, means }
     }
@@ -186,15 +200,20 @@ impl Word {
 /// Headers that count tokens; cached ones are beside the input. A name that is empty stands for none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadCounts {
+    /// Input that was not cached.
     pub(crate) input: &'static str,
+    /// Output, reasoning included.
     pub(crate) output: &'static str,
+    /// Input from a cache.
     pub(crate) cache_read: &'static str,
+    /// Input into a cache.
     pub(crate) cache_write: &'static str,
 }
 
 /// Members of a request's body.
 #[derive(Debug)]
 pub(crate) struct RequestWords {
+    /// Members that have a meaning for the estimate.
     pub(crate) members: &'static [Member],
     /// Members that are no part of what the model reads.
     pub(crate) settings: &'static [&'static str],
@@ -209,31 +228,38 @@ pub(crate) struct RequestWords {
 pub(crate) struct Member {
     /// Empty for the body itself.
     pub(crate) section: &'static str,
+    /// Its name.
     pub(crate) name: &'static str,
+    /// The meaning of its value.
     pub(crate) meaning: Meaning,
 }
 
 /// The meaning of a [`Member`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
+    /// The model that is asked.
     Model,
     /// A model by another name, where there is no [`Model`](Meaning::Model).
     ModelId,
+    /// True if the answer is to be streamed.
     Stream,
     /// The most tokens of output.
     Bound,
     /// Number of answers asked for.
     Choices,
+    /// The list of messages, each of which costs a few tokens of framing.
     Messages,
     /// Holds others.
     Section,
 }
 
 impl Member {
+    /// A member of the body.
     pub(crate) const fn new(name: &'static str, meaning: Meaning) -> Self {
         Self::within("", name, meaning)
     }
 
+    /// A member of a section of the body, such as `generationConfig`.
     pub(crate) const fn within(section: &'static str, name: &'static str, meaning: Meaning) -> Self {
         Self { section, name, meaning }
     }
@@ -266,6 +292,7 @@ pub(crate) struct LimitWords {
 }
 
 impl LimitWords {
+    /// Says nothing; the other parts of a provider that says a little.
     pub(crate) const NONE: Self = Self {
         windows: &[],
         retry_after_millis: &[],
@@ -283,8 +310,11 @@ impl LimitWords {
 /// A family of headers that describe limits: `limit`, `remaining` and `reset` of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowHeaders {
+    /// The beginning of all their names.
     pub(crate) prefix: &'static str,
+    /// The form of what follows.
     pub(crate) rest: HeaderRest,
+    /// The way in which such windows refill, which decides what an empty one means.
     pub(crate) refill: Refill,
 }
 
@@ -302,14 +332,18 @@ pub(crate) enum HeaderRest {
 /// A code without a limit behind it, unless a header says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unrelated {
+    /// The code or type of the error.
     pub(crate) code: &'static str,
+    /// The header that says that it is a limit after all.
     pub(crate) unless: &'static str,
 }
 
 /// A detail of an error: the end of its `@type`, and the path to the member with the duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryDetail {
+    /// The end of its `@type`, such as `google.rpc.RetryInfo`.
     pub(crate) kind: &'static str,
+    /// The path to the duration, with dots between the names.
     pub(crate) member: &'static str,
 }
 
@@ -317,7 +351,10 @@ pub(crate) struct RetryDetail {
 /// time that it asks to wait at least.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Untimed {
+    /// The phrase in the error's message, in lower case.
     pub(crate) phrase: &'static str,
+    /// The header that every answer of the provider has.
     pub(crate) header: &'static str,
+    /// The time to wait, as its documentation asks for.
     pub(crate) wait: Duration,
 }

@@ -47,6 +47,7 @@ pub(super) struct LimitPlan<'a> {
     booking: Option<Booking>,
     /// True if the limit is among those that apply.
     pub(super) applies: bool,
+    /// Tells if the lack of tokens stops the write.
     enforcement: Enforcement,
     /// The end of a new stamp.
     soft_until: Option<i64>,

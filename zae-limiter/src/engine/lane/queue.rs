@@ -54,6 +54,7 @@ pub(crate) struct Queue<A, P> {
     worker: WorkerState,
     /// Number of asks that the worker has met; `met_before` is the number of the last time when there were any.
     met: usize,
+    /// The same, of the last time when there were any.
     met_before: usize,
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Demand {
     asks: Vec<f64>,
     /// Since the last folding, in mt by limit, and how many asks named the limit.
     offered: Amounts,
+    /// Number of asks since the last fold that wanted something of a limit, by limit.
     counts: Amounts,
     /// When the sums were last worked into the means.
     folded_at: Instant,

@@ -21,6 +21,22 @@ impl Lease {
     /// `delta` is in whole tokens, between −[`MAX_TOKENS`] and [`MAX_TOKENS`] in sum. Adjustments of one limit add up.
     /// They are local until the commit: no call, no await.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?).build();
+    /// let lease = limiter.acquire("key-1", "gpt-4", Cost::of("tpm", 500)).await?;
+    /// lease.adjust("tpm", 120)?; // the prompt was longer than estimated
+    /// lease.adjust("tpm", -300)?; // and the answer shorter
+    /// assert_eq!(lease.consumed()["tpm"], 320);
+    /// lease.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`LeaseError::Settled`] after commit or rollback, [`LeaseError::UnknownLimit`] for a name that does not apply,
     /// [`LeaseError::Invalid`] for adjustments that add up to more than [`MAX_TOKENS`].
@@ -74,6 +90,20 @@ impl Lease {
     ///
     /// A refund is limited to the room that the bucket had since the tokens were taken: if it has refilled meanwhile,
     /// the refund is smaller than the amount taken (see [`guide::engine`](crate::guide::engine)).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("rpm", 10)?).build();
+    /// let lease = limiter.acquire("key-1", "api", Cost::of("rpm", 1)).await?;
+    /// lease.roll_back().await?; // as dropping it does, but this waits until it is stored
+    /// assert_eq!(limiter.available("key-1", "api").await?["rpm"], 10);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn roll_back(&self) -> Settlement {
         self.settle(|hold, _| hold.give_back())
     }

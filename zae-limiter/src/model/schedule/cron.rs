@@ -10,6 +10,7 @@ use crate::model::schedule::{
 /// The longest expression, in characters.
 pub(crate) const MAX_CRON: usize = 1_000;
 
+/// The month whose length changes.
 const FEBRUARY: u32 = 2;
 
 /// A cron expression of five fields: minute, hour, day of month, month, day of week. It matches whole minutes of a
@@ -19,10 +20,12 @@ const FEBRUARY: u32 = 2;
 /// enough.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Cron {
+    /// Minute, hour, day of the month, month and day of the week.
     fields: [Field; 5],
 }
 
 impl Cron {
+    /// Parses the five fields, and refuses days that no month has.
     fn of(texts: [&str; 5]) -> Result<Self, ScheduleError> {
         let [minute, hour, day, month, weekday] = texts;
         let cron = Self {

@@ -41,8 +41,11 @@ pub(crate) const MAX_ENTRIES: usize = 100;
 /// Other parameters of a limit at certain times: the first entry that matches decides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Schedule {
+    /// The entries, in the order of their text.
     entries: Arc<[Entry]>,
+    /// The text as it is stored.
     text: Arc<str>,
+    /// The time zone of all entries.
     zone: Zone,
 }
 
@@ -82,8 +85,11 @@ impl Schedule {
 /// Two of equal text and zone are equal.
 #[derive(Clone, Debug)]
 pub(crate) struct Resets {
+    /// The expressions; a reset is due at the instants of each.
     crons: Arc<[Cron]>,
+    /// The text as it is stored.
     text: Arc<str>,
+    /// The time zone of all expressions.
     zone: Zone,
 }
 
@@ -104,6 +110,7 @@ impl Resets {
         if crons.is_empty() { Ok(None) } else { Self::stored(crons, zone).map(Some) }
     }
 
+    /// Builds resets from parsed expressions, and their compact text.
     fn stored(crons: Vec<Cron>, zone: Zone) -> Result<Self, ScheduleError> {
         check_count(crons.len())?;
         let text = compact::of_crons(&crons).into();
@@ -170,6 +177,7 @@ impl Serialize for Resets {
     }
 }
 
+/// Checks the number of expressions of one limit.
 fn check_count(count: usize) -> Result<(), ScheduleError> {
     match count {
         0 => Err(ScheduleError::NoEntries),

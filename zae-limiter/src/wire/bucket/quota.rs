@@ -35,8 +35,11 @@ use crate::{
     },
 };
 
+/// The schedule of parameters of a limit, which newer clients write.
 pub(in crate::wire) const SCHEDULE: &str = "sched";
+/// The instants at which a quota is restored, in compact text.
 pub(in crate::wire) const RESETS: &str = "rsched";
+/// The time zone of all schedules of the item.
 pub(in crate::wire) const ZONE: &str = "sched_tz";
 
 /// Reads the quota that a limit of the item is.
