@@ -152,7 +152,7 @@ pub use repository::{ConfigCacheStats, EntityPage, Repository, RepositoryBuilder
 
 /// Settings of resources and entities other than their limits.
 pub mod access {
-    pub use crate::model::access::{Access, ConfigTarget, ResolvedAccess};
+    pub use crate::model::access::{Access, Cascade, ConfigTarget, ResolvedAccess};
 }
 
 /// The audit trail: events, and queries for [`Repository::audit_trail`].

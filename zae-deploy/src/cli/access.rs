@@ -1,10 +1,10 @@
-//! `disable`, `enable` and `clear-disabled`, of resources and of entities.
+//! `disable`, `enable`, `bypass`, `clear-disabled`, `set-cascade` and `clear-cascade`, of resources and of entities.
 
 use clap::Args;
 use serde::Serialize;
 use zae_limiter::{
-    Repository,
-    access::{Access, ConfigTarget},
+    Repository, RepositoryError,
+    access::{Access, Cascade, ConfigTarget},
     version::{Version, VersionUpdate},
 };
 
@@ -23,6 +23,7 @@ const SINCE: &str = "0.17.0";
 pub(crate) enum Switch {
     Off(Minimum),
     On,
+    Open,
     Clear,
 }
 
@@ -39,6 +40,7 @@ impl Switch {
         match self {
             Self::Off(_) => Some(Access::Disabled),
             Self::On => Some(Access::Enabled),
+            Self::Open => Some(Access::Bypassed),
             Self::Clear => None,
         }
     }
@@ -47,6 +49,7 @@ impl Switch {
         match self {
             Self::Off(_) => "disable",
             Self::On => "enable",
+            Self::Open => "bypass",
             Self::Clear => "clear disabled flag for",
         }
     }
@@ -59,11 +62,7 @@ impl Switch {
         out: &Output,
         target: ConfigTarget,
     ) -> Result<(), CliError> {
-        let shown = match &target {
-            ConfigTarget::Resource(resource) => format!("resource '{resource}'"),
-            ConfigTarget::Entity(entity, _) => format!("entity '{entity}'"),
-            other => format!("{other:?}"),
-        };
+        let shown = shown(&target);
         let action = format!("{} {shown}", self.action());
         let repository = cx.repository_to_write(&with.namespace).await?;
         let repository = cx.acting(repository, &with.principal).await?;
@@ -73,7 +72,7 @@ impl Switch {
         }
         let buckets_stamped = repository.set_access(&target, self.access()).await.doing(&action)?;
         out.show(&Switched {
-            subject: SwitchedSubject::of(&target),
+            subject: SettingSubject::of(&target),
             access: self.access(),
             buckets_stamped,
             shown,
@@ -83,10 +82,7 @@ impl Switch {
 }
 
 /// Raises the minimum for clients if that is wanted. Otherwise returns a note if older ones may use the table.
-async fn known_to_all(
-    repository: &Repository,
-    minimum: Minimum,
-) -> Result<Option<&'static str>, zae_limiter::RepositoryError> {
+async fn known_to_all(repository: &Repository, minimum: Minimum) -> Result<Option<&'static str>, RepositoryError> {
     let since: Version = SINCE.parse()?;
     let record = repository.version_record().await?;
     let allowed = record.and_then(|record| record.client_min_version);
@@ -101,15 +97,15 @@ async fn known_to_all(
     Ok(Some("clients before 0.17 can no longer use this table"))
 }
 
-/// The target of an access setting, as named in results.
+/// The target of a setting, as named in results.
 #[derive(Serialize)]
-struct SwitchedSubject {
+struct SettingSubject {
     #[serde(skip_serializing_if = "Option::is_none")]
     entity_id: Option<String>,
     resource: String,
 }
 
-impl SwitchedSubject {
+impl SettingSubject {
     fn of(target: &ConfigTarget) -> Self {
         match target {
             ConfigTarget::Resource(resource) => Self { entity_id: None, resource: resource.to_string() },
@@ -124,7 +120,7 @@ impl SwitchedSubject {
 #[derive(Serialize)]
 struct Switched {
     #[serde(flatten)]
-    subject: SwitchedSubject,
+    subject: SettingSubject,
     access: Option<Access>,
     buckets_stamped: u64,
     #[serde(skip)]
@@ -138,6 +134,7 @@ impl Report for Switched {
         let Self { access, buckets_stamped, shown, note, .. } = self;
         page.line(match access {
             Some(Access::Enabled) => format!("Enabled {shown} ({buckets_stamped} buckets cleared)"),
+            Some(Access::Bypassed) => format!("Bypassed {shown} ({buckets_stamped} buckets stamped)"),
             Some(_) => format!("Disabled {shown} ({buckets_stamped} buckets stamped)"),
             None => format!("Cleared disabled flag for {shown} ({buckets_stamped} buckets updated)"),
         });
@@ -149,11 +146,107 @@ impl Report for Switched {
 }
 
 /// Prints the access setting as a line.
-pub(crate) fn status(page: &mut Page, access: Access) {
+fn status(page: &mut Page, access: Access) {
     let (text, tone) = match access {
         Access::Disabled => ("DISABLED", Tone::Bad),
+        Access::Bypassed => ("BYPASSED", Tone::Warn),
         _ => ("enabled (explicit override)", Tone::Plain),
     };
     let text = page.paint(tone, text);
     page.line(format!("  Status: {text}"));
+}
+
+/// A policy on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum OnOff {
+    /// Charge the parent as well
+    On,
+    /// Charge the entity alone
+    Off,
+}
+
+/// Sets the policy for `target`, or removes it.
+pub(crate) async fn set_cascade(
+    policy: Option<OnOff>,
+    with: &ChangeArgs,
+    cx: &Context,
+    out: &Output,
+    target: ConfigTarget,
+) -> Result<(), CliError> {
+    let shown = shown(&target);
+    let repository = cx.repository_to_write(&with.namespace).await?;
+    let repository = cx.acting(repository, &with.principal).await?;
+    let cascade = policy.map(|policy| match policy {
+        OnOff::On => Cascade::On,
+        OnOff::Off => Cascade::Off,
+    });
+    let stamped = match cascade {
+        Some(cascade) => repository.set_cascade(&target, cascade).await,
+        None => repository.clear_cascade(&target).await,
+    };
+    let buckets_stamped = stamped.doing(&format!("set the cascade policy of {shown}"))?;
+    out.show(&CascadePolicy { subject: SettingSubject::of(&target), cascade, buckets_stamped, shown })
+}
+
+#[derive(Serialize)]
+struct CascadePolicy {
+    #[serde(flatten)]
+    subject: SettingSubject,
+    cascade: Option<Cascade>,
+    buckets_stamped: u64,
+    #[serde(skip)]
+    shown: String,
+}
+
+impl Report for CascadePolicy {
+    fn page(&self, page: &mut Page) {
+        let Self { cascade, buckets_stamped, shown, .. } = self;
+        page.line(match cascade {
+            Some(cascade) => {
+                format!("Set cascade {} for {shown} ({buckets_stamped} buckets stamped)", cascade.as_str())
+            }
+            None => format!("Cleared cascade policy for {shown} ({buckets_stamped} buckets updated)"),
+        });
+    }
+}
+
+/// The target as texts name it.
+fn shown(target: &ConfigTarget) -> String {
+    match target {
+        ConfigTarget::Resource(resource) => format!("resource '{resource}'"),
+        ConfigTarget::Entity(entity, _) => format!("entity '{entity}'"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The settings of one configuration beside its limits.
+#[derive(Serialize)]
+pub(crate) struct Settings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<Access>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cascade: Option<Cascade>,
+}
+
+impl Settings {
+    /// None of them, or none to be shown.
+    pub(crate) const NONE: Self = Self { access: None, cascade: None };
+
+    pub(crate) async fn read(repository: &Repository, target: &ConfigTarget) -> Result<Self, RepositoryError> {
+        Ok(Self { access: repository.access(target).await?, cascade: repository.cascade(target).await? })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.access.is_none() && self.cascade.is_none()
+    }
+
+    /// The lines that say them.
+    pub(crate) fn page(&self, page: &mut Page) {
+        if let Some(access) = self.access {
+            status(page, access);
+        }
+        if let Some(cascade) = self.cascade {
+            page.line(format!("  Cascade: {} (explicit)", cascade.as_str()));
+        }
+    }
 }

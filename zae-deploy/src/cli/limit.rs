@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use zae_limiter::{Limit, Limits, access::Access};
+use zae_limiter::{Limit, Limits};
 
 use super::{
-    CliError, access,
+    CliError,
+    access::Settings,
     output::{Page, Report, Tone, units::count},
 };
 
@@ -112,9 +113,9 @@ pub(crate) struct LimitList<S> {
     /// The target of the limits.
     #[serde(flatten)]
     pub(crate) subject: S,
-    /// Its access setting, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) access: Option<Access>,
+    /// Its settings beside limits, if it has any.
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
     pub(crate) limits: Vec<Limit>,
     /// The heading above them, or the text instead of them.
     #[serde(skip)]
@@ -127,9 +128,7 @@ pub(crate) struct LimitList<S> {
 impl<S: Serialize> Report for LimitList<S> {
     fn page(&self, page: &mut Page) {
         page.line(&self.heading);
-        if let Some(setting) = self.access {
-            access::status(page, setting);
-        }
+        self.settings.page(page);
         for limit in &self.limits {
             page.line(format!("  {}", shown(limit)));
         }

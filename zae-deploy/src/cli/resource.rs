@@ -6,7 +6,7 @@ use zae_limiter::{Limits, Repository, ResourceName, access::ConfigTarget};
 
 use super::{
     CliError, Context,
-    access::{Minimum, Switch},
+    access::{Minimum, OnOff, Settings, Switch, set_cascade},
     args::{ChangeArgs, YesArgs},
     error::Doing,
     limit::{Deletion, LimitArgs, LimitList, dropped, shown},
@@ -80,11 +80,37 @@ Examples:
         /// The resource's name
         resource: String,
     },
-    /// Remove the setting made by `disable` or `enable`
+    /// Admit and count everything, except for entities with a setting of their own
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource bypass gpt-4")]
+    Bypass {
+        /// The resource's name
+        resource: String,
+    },
+    /// Remove the setting made by `disable`, `enable` or `bypass`
     #[command(after_help = "\
 Examples:
   zae-deploy resource clear-disabled gpt-4")]
     ClearDisabled {
+        /// The resource's name
+        resource: String,
+    },
+    /// Decide if acquires charge an entity's parent as well, whatever the entity's record says
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource set-cascade gpt-4 off")]
+    SetCascade {
+        /// The resource's name
+        resource: String,
+        /// on charges the parent as well, off the entity alone
+        policy: OnOff,
+    },
+    /// Remove the setting made by `set-cascade`
+    #[command(after_help = "\
+Examples:
+  zae-deploy resource clear-cascade gpt-4")]
+    ClearCascade {
         /// The resource's name
         resource: String,
     },
@@ -108,7 +134,10 @@ impl Group {
             }
             Command::Disable { resource, minimum } => self.switch(cx, &out, resource, Switch::Off(*minimum)).await,
             Command::Enable { resource } => self.switch(cx, &out, resource, Switch::On).await,
+            Command::Bypass { resource } => self.switch(cx, &out, resource, Switch::Open).await,
             Command::ClearDisabled { resource } => self.switch(cx, &out, resource, Switch::Clear).await,
+            Command::SetCascade { resource, policy } => self.cascade(cx, &out, resource, Some(*policy)).await,
+            Command::ClearCascade { resource } => self.cascade(cx, &out, resource, None).await,
             Command::List => self.list(cx, &out).await,
         }
     }
@@ -122,7 +151,7 @@ impl Group {
         out.show(&LimitList {
             heading: format!("Set {} default(s) for resource '{resource}':", limits.as_slice().len()),
             limits: limits.as_slice().to_vec(),
-            access: None,
+            settings: Settings::NONE,
             notes: dropped(before.as_ref(), limits),
             subject: ResourceSubject { resource },
         })
@@ -131,14 +160,15 @@ impl Group {
     async fn get(&self, cx: &Context, out: &Output, resource: ResourceName) -> Result<(), CliError> {
         let repository = cx.repository(&self.with.namespace).await?;
         let limits = repository.resource_defaults(&resource).await.doing("get resource defaults")?;
-        let access = repository.access(ConfigTarget::from(resource.clone())).await.doing("get resource defaults")?;
-        let (heading, notes) = match (&limits, access) {
+        let target = ConfigTarget::from(resource.clone());
+        let settings = Settings::read(&repository, &target).await.doing("get resource defaults")?;
+        let (heading, notes) = match (&limits, settings.is_empty()) {
             (Some(_), _) => (format!("Defaults for resource '{resource}':"), Vec::new()),
-            (None, Some(_)) => (none(&resource), Vec::new()),
-            (None, None) => (none(&resource), alike(&repository, &resource).await),
+            (None, false) => (none(&resource), Vec::new()),
+            (None, true) => (none(&resource), alike(&repository, &resource).await),
         };
         let limits = limits.iter().flatten().cloned().collect();
-        out.show(&LimitList { subject: ResourceSubject { resource }, access, limits, heading, notes })
+        out.show(&LimitList { subject: ResourceSubject { resource }, settings, limits, heading, notes })
     }
 
     async fn delete(&self, cx: &Context, out: &Output, resource: ResourceName, yes: YesArgs) -> Result<(), CliError> {
@@ -160,6 +190,11 @@ impl Group {
     async fn switch(&self, cx: &Context, out: &Output, resource: &str, switch: Switch) -> Result<(), CliError> {
         let target = ConfigTarget::from(resource_name::resource(resource, out)?);
         switch.set(&self.with, cx, out, target).await
+    }
+
+    async fn cascade(&self, cx: &Context, out: &Output, resource: &str, policy: Option<OnOff>) -> Result<(), CliError> {
+        let target = ConfigTarget::from(resource_name::resource(resource, out)?);
+        set_cascade(policy, &self.with, cx, out, target).await
     }
 
     async fn list(&self, cx: &Context, out: &Output) -> Result<(), CliError> {

@@ -31,7 +31,8 @@ mod template;
 use std::collections::BTreeMap;
 
 use zae_limiter::{
-    EntityId, LimitScope, Limits, NamespaceName, ResourceName, StoredPolicy, access::Access,
+    EntityId, LimitScope, Limits, NamespaceName, ResourceName, StoredPolicy,
+    access::{Access, Cascade},
     provision::ProvisionerState,
 };
 
@@ -70,6 +71,8 @@ pub struct Section {
     pub limits: Option<Limits>,
     /// The switch (`disabled`); `None` leaves alone what operators have set.
     pub access: Option<Access>,
+    /// The policy on charging the parent (`cascade`); `None` leaves alone what operators have set.
+    pub cascade: Option<Cascade>,
 }
 
 /// The namespace's own level.

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use zae_limiter::{Limit, Limits, StoredPolicy, access::Access};
+use zae_limiter::{
+    Limit, Limits, StoredPolicy,
+    access::{Access, Cascade},
+};
 
 use super::{Manifest, Section};
 
@@ -40,12 +43,18 @@ fn section(section: &Section) -> Value {
     if let Some(access) = section.access {
         declared["disabled"] = disabled(access);
     }
+    if let Some(policy) = section.cascade {
+        declared["cascade"] = Value::Bool(policy == Cascade::On);
+    }
     declared
 }
 
 /// The value of `disabled` for a switch.
 pub(super) fn disabled(access: Access) -> Value {
-    Value::Bool(access == Access::Disabled)
+    match access {
+        Access::Bypassed => Value::from("bypass"),
+        access => Value::Bool(access == Access::Disabled),
+    }
 }
 
 fn limits(limits: &Limits) -> Value {

@@ -29,6 +29,7 @@ pub(super) enum Key {
     Entities,
     Limits,
     Disabled,
+    Cascade,
     OnUnavailable,
     Capacity,
     RefillAmount,
@@ -50,7 +51,7 @@ const ENVELOPE: &[Key] = &[
     Key::Envelope("NamespaceId"),
 ];
 const SYSTEM: &[Key] = &[Key::OnUnavailable, Key::Limits];
-pub(super) const RESOURCE: &[Key] = &[Key::Limits, Key::Disabled];
+pub(super) const RESOURCE: &[Key] = &[Key::Limits, Key::Disabled, Key::Cascade];
 const ENTITY: &[Key] = &[Key::Resources];
 
 impl Key {
@@ -62,6 +63,7 @@ impl Key {
             Self::Entities => ("entities", "Entities"),
             Self::Limits => ("limits", "Limits"),
             Self::Disabled => ("disabled", "Disabled"),
+            Self::Cascade => ("cascade", "Cascade"),
             Self::OnUnavailable => ("on_unavailable", "OnUnavailable"),
             Self::Capacity => ("capacity", "Capacity"),
             Self::RefillAmount => ("refill_amount", "RefillAmount"),

@@ -1,6 +1,6 @@
 //! Reading what is declared for a resource, or for an entity on a resource.
 
-use zae_limiter::access::Access;
+use zae_limiter::access::{Access, Cascade};
 
 use super::{
     Section,
@@ -22,6 +22,7 @@ impl Reader {
                     section.limits = self.limits(&entry.value, &path);
                 }
                 Key::Disabled => section.access = self.access(&entry.value, &path),
+                Key::Cascade => section.cascade = self.cascade(&entry.value, &path),
                 _ => {}
             }
         }
@@ -38,8 +39,29 @@ impl Reader {
     }
 
     fn access(&mut self, node: &Node, path: &Path<'_>) -> Option<Access> {
-        let disabled = self.flag(node, path)?;
-        Some(if disabled { Access::Disabled } else { Access::Enabled })
+        let message = match &node.value {
+            Value::Text(text) if self.matches(text, "bypass") => return Some(Access::Bypassed),
+            Value::Text(text) if !self.matches(text, "true") && !self.matches(text, "false") => {
+                format!("must be `true`, `false` or `bypass`, this is the text `{text}`")
+            }
+            Value::Null | Value::Flag(_) | Value::Text(_) => {
+                let switched = |disabled: bool| if disabled { Access::Disabled } else { Access::Enabled };
+                return self.flag(node, path).map(switched);
+            }
+            other => format!("must be `true`, `false` or `bypass`, this is {}", other.kind()),
+        };
+        self.problem(node.place, path, message);
+        None
+    }
+
+    /// Returns true if `text` is `word`; CloudFormation leaves case to its users.
+    fn matches(&self, text: &str, word: &str) -> bool {
+        if self.spelling == Spelling::Camel { text.eq_ignore_ascii_case(word) } else { text == word }
+    }
+
+    fn cascade(&mut self, node: &Node, path: &Path<'_>) -> Option<Cascade> {
+        let policy = |on: bool| if on { Cascade::On } else { Cascade::Off };
+        self.flag(node, path).map(policy)
     }
 
     /// Reads true or false; `None` where it is nothing, or a problem.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::Value;
-use zae_limiter::{Limits, NamespaceName, StackName, StoredPolicy};
+use zae_limiter::{Limits, NamespaceName, StackName, StoredPolicy, access::Cascade};
 
 use super::{
     Manifest, Section,
@@ -62,7 +62,11 @@ pub fn template(manifest: &Manifest, stack: &StackName, namespace: &NamespaceNam
 
 fn write_section(line: &mut impl FnMut(usize, String), depth: usize, section: &Section) {
     if let Some(access) = section.access {
-        line(depth, format!("Disabled: {}", disabled(access)));
+        let switch = disabled(access);
+        line(depth, format!("Disabled: {}", switch.as_str().map_or_else(|| switch.to_string(), str::to_owned)));
+    }
+    if let Some(policy) = section.cascade {
+        line(depth, format!("Cascade: {}", policy == Cascade::On));
     }
     if let Some(limits) = &section.limits {
         write_limits(line, depth, limits);

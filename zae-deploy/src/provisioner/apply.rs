@@ -144,7 +144,7 @@ impl Provisioner {
     async fn assert_switches(&self, items: &[Compared]) -> Vec<String> {
         let mut errors = Vec::new();
         for compared in items.iter().filter(|compared| compared.asserts_switch()) {
-            let Some(target) = compared.item.access_target() else { continue };
+            let Some(target) = compared.item.config_target() else { continue };
             if let Err(error) = self.repository.restamp_access(&target).await {
                 let item = compared.item.target().unwrap_or_default();
                 errors.push(format!("stamp {} {item}: {error}", compared.item.level()));
@@ -155,24 +155,32 @@ impl Provisioner {
 
     /// The switch first: who is to be refused is not let in for a moment by new limits.
     async fn make(&self, compared: &Compared) -> Result<(), RepositoryError> {
-        self.switch(compared).await?;
+        self.set(compared).await?;
         self.make_limits(compared).await
     }
 
-    async fn switch(&self, compared: &Compared) -> Result<(), RepositoryError> {
-        let Some(target) = compared.item.access_target() else { return Ok(()) };
-        let wanted = compared.declared.as_ref().and_then(|declared| declared.access);
+    async fn set(&self, compared: &Compared) -> Result<(), RepositoryError> {
+        let Some(target) = compared.item.config_target() else { return Ok(()) };
+        let wanted = compared.declared.clone().unwrap_or_default();
         let stored = match &compared.stored {
-            Stored::Content(stored) => stored.access,
-            Stored::Absent => None,
-            // Switches set by operators are not known.
-            Stored::Broken(_) if wanted.is_none() => None,
-            Stored::Broken(_) => self.repository.access(&target).await?,
+            Stored::Content(stored) => stored.clone(),
+            Stored::Absent => Content::default(),
+            // Settings of operators beside broken limits stay, unless they are declared.
+            Stored::Broken(_) => Content {
+                access: if wanted.access.is_some() { self.repository.access(&target).await? } else { None },
+                cascade: if wanted.cascade.is_some() { self.repository.cascade(&target).await? } else { None },
+                ..Content::default()
+            },
         };
-        if wanted == stored {
-            return Ok(());
+        if wanted.access != stored.access {
+            self.repository.set_access(&target, wanted.access).await?;
         }
-        self.repository.set_access(&target, wanted).await.map(drop)
+        match wanted.cascade {
+            policy if policy == stored.cascade => {}
+            Some(policy) => drop(self.repository.set_cascade(&target, policy).await?),
+            None => drop(self.repository.clear_cascade(&target).await?),
+        }
+        Ok(())
     }
 
     async fn make_limits(&self, compared: &Compared) -> Result<(), RepositoryError> {

@@ -5,7 +5,8 @@ use zae_limiter::{Repository, RepositoryError, provision::ProvisionerState};
 
 use super::{
     ProvisionError, Provisioner,
-    plan::{Compared, Content, Declared, Item, Items, Plan, Stored},
+    declared::Declared,
+    plan::{Compared, Content, Item, Items, Plan, Stored},
 };
 use crate::manifest::Manifest;
 
@@ -50,16 +51,16 @@ async fn stored(repository: &Repository, item: &Item) -> Result<Stored, Reposito
         Item::System => repository.system_defaults().await.map(|stored| Content {
             limits: sorted(stored.limits),
             on_unavailable: stored.on_unavailable,
-            access: None,
+            ..Content::default()
         }),
         Item::Resource(resource) => repository.resource_defaults(resource).await.map(of_limits),
         Item::Entity(entity, scope) => repository.limits(entity, scope).await.map(of_limits),
     };
-    let access = match item.access_target() {
-        Some(target) => repository.access(target).await?,
-        None => None,
+    let (access, cascade) = match &item.config_target() {
+        Some(target) => (repository.access(target).await?, repository.cascade(target).await?),
+        None => (None, None),
     };
-    match read.map(|content| Content { access, ..content }) {
+    match read.map(|content| Content { access, cascade, ..content }) {
         Ok(content) if content == Content::default() => Ok(Stored::Absent),
         Ok(content) => Ok(Stored::Content(content)),
         Err(RepositoryError::Malformed { problem, .. }) => Ok(Stored::Broken(problem)),

@@ -20,6 +20,7 @@
 //! ```
 
 mod apply;
+mod declared;
 mod event;
 mod live;
 mod owner;

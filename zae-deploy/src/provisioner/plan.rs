@@ -6,7 +6,7 @@ mod items;
 use std::fmt;
 
 pub(super) use compare::Compared;
-pub(super) use items::{Content, Declared, Item, Items, Stored};
+pub(super) use items::{Content, Item, Items, Stored};
 use serde::{Deserialize, Serialize};
 
 /// The changes that make a namespace what its manifest says, in the order in which they are made.

@@ -117,3 +117,47 @@ fn an_entity_is_switched_off_and_on() {
     let ran = stage.run(&["entity", "disable", "a#b"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
 }
+
+#[test]
+fn a_resource_and_an_entity_are_bypassed() {
+    let stage = Stage::deployed();
+    stage.ok(&["resource", "set-defaults", "gpt-4", "-l", "rpm:5"]);
+    let said = stage.ok(&["resource", "bypass", "gpt-4"]);
+    assert_eq!(said, "Bypassed resource 'gpt-4' (0 buckets stamped)\n");
+    let repository = stage.repository("default");
+    stage.runtime.block_on(async {
+        let limiter = zae_limiter::RateLimiter::new(repository);
+        let lease = limiter.acquire("key-1", "gpt-4", zae_limiter::Cost::of("rpm", 50)).await.unwrap();
+        lease.commit().await.unwrap();
+    });
+    assert!(stage.ok(&["resource", "get-defaults", "gpt-4"]).contains("Status: BYPASSED"));
+    assert_eq!(stage.json(&["resource", "get-defaults", "gpt-4"])["access"], "bypassed");
+    assert!(stage.ok(&["bucket", "show", "key-1"]).contains("gpt-4: BYPASSED, every acquire passes"));
+    let said = stage.ok(&["entity", "bypass", "key-1", "--resource", "gpt-4"]);
+    assert_eq!(said, "Bypassed entity 'key-1' (1 buckets stamped)\n");
+    let json = stage.json(&["entity", "clear-disabled", "key-1", "--resource", "gpt-4"]);
+    assert_eq!((&json["access"], &json["buckets_stamped"]), (&serde_json::Value::Null, &1.into()));
+    stage.ok(&["resource", "clear-disabled", "gpt-4"]);
+    let shown = stage.json(&["bucket", "show", "key-1"]);
+    assert_eq!(shown["buckets"][0]["access"], "enabled", "{shown}");
+}
+
+#[test]
+fn who_is_charged_is_decided_and_moved() {
+    let stage = Stage::deployed();
+    for entity in ["proj-1", "proj-2"] {
+        stage.ok(&["entity", "create", entity]);
+    }
+    stage.ok(&["entity", "create", "key-1", "--parent", "proj-1"]);
+    stage.shows("entity-set-cascade", &["entity", "set-cascade", "key-1", "on", "--resource", "gpt-4"]);
+    stage.snapshot("entity-get-limits-cascade.txt", &stage.ok(&["entity", "get-limits", "key-1", "-r", "gpt-4"]));
+    stage.shows("entity-clear-cascade", &["entity", "clear-cascade", "key-1", "--resource", "gpt-4"]);
+    stage.shows("entity-set-parent", &["entity", "set-parent", "key-1", "--parent", "proj-2"]);
+    stage.snapshot("entity-set-parent-none.txt", &stage.ok(&["entity", "set-parent", "key-1", "--none"]));
+    stage.fails("entity-set-parent-itself", &["entity", "set-parent", "key-1", "--parent", "key-1"], 1);
+    stage.fails("entity-set-parent-unknown", &["entity", "set-parent", "key-1", "--parent", "nobody"], 1);
+    assert_eq!(stage.run(&["entity", "set-parent", "key-1"]).code, 2);
+    stage.shows("resource-set-cascade", &["resource", "set-cascade", "gpt-4", "off"]);
+    stage.snapshot("resource-get-cascade.txt", &stage.ok(&["resource", "get-defaults", "gpt-4"]));
+    stage.shows("resource-clear-cascade", &["resource", "clear-cascade", "gpt-4"]);
+}

@@ -5,7 +5,7 @@ use crate::bucket::{
     leftovers::Enabled,
     quota::stored::{QuotaWrite, StoredQuota},
     refund::RefundsBefore,
-    soft::SoftStamp,
+    stamp::TimedStamp,
     write::{BucketWrite, TokenWrite, Validity},
 };
 
@@ -21,6 +21,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         && write.set_ttl.flatten().is_none_or(|ttl| item.ttl.is_none_or(|stored| stored <= ttl))
         && write.expect_ttl.is_none_or(|ttl| item.ttl.is_none_or(|stored| stored >= ttl))
         && write.expect_incarnation.as_ref().is_none_or(|incarnation| *incarnation == item.incarnation)
+        && write.bypass.is_none_or(|stamp| stamp.expect == item.bypass)
         && valid;
     let stamp = write.refund.is_none_or(|refund| match refund.before {
         RefundsBefore::Exactly(last) => item.last_refund == last,
@@ -42,6 +43,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
                 TokenWrite::Add { at_least, at_most, .. } => {
                     tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
                 }
+                TokenWrite::Keep => true,
                 TokenWrite::Set { from, .. } => tokens == from,
             }
     });
@@ -65,6 +67,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         let stored = &mut item.limits[index];
         stored.tokens = match limit.tokens {
             TokenWrite::Add { delta, .. } => Some(stored.tokens.unwrap_or(0) + delta),
+            TokenWrite::Keep => stored.tokens,
             TokenWrite::Set { to, .. } => Some(to),
         };
         stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
@@ -73,7 +76,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
             stored.refunded = Some(stored.refunded.unwrap_or(0) + refund.add);
         }
         if let Some(set) = limit.soft.and_then(|soft| soft.set) {
-            stored.soft = set.map(SoftStamp::Until);
+            stored.soft = set.map(TimedStamp::Until);
         }
         if let Some(params) = limit.set_params {
             stored.params = params;
@@ -83,6 +86,9 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     item.last_refund = write.refund.map(|refund| refund.id).or(item.last_refund);
     item.last_refill = write.set_refill.unwrap_or(item.last_refill);
     item.leftovers.retain(|leftover| !write.remove.contains(leftover));
+    if let Some(set) = write.bypass.and_then(|stamp| stamp.set) {
+        item.bypass = set.map(TimedStamp::Until);
+    }
     item.ttl = write.set_ttl.unwrap_or(item.ttl);
     item.watch = write.set_watch.unwrap_or(item.watch);
     match write.expect_valid {

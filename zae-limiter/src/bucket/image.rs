@@ -11,12 +11,10 @@
 //! made by a client that knows no shards; a missing incarnation is a value that a refund compares with. A default in
 //! their place would write a condition that can never hold.
 
-use std::sync::Arc;
-
 use crate::{
     bucket::{
-        Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT,
-        quota::stored::StoredQuota, soft::SoftStamp, watch::Watch,
+        Accrual, MILLI, Params, incarnation::Incarnation, kind::Kind, lifetime::DEEPEST_DEBT, owner::Owner,
+        quota::stored::StoredQuota, stamp::TimedStamp, watch::Watch,
     },
     model::name::LimitName,
 };
@@ -34,6 +32,8 @@ pub(crate) struct Image {
     pub(crate) ttl: Option<i64>,
     /// True if an operator has switched the bucket off.
     pub(crate) disabled: bool,
+    /// Until when other clients let everything through.
+    pub(crate) bypass: Option<TimedStamp>,
     /// Remains of features that are over.
     pub(crate) leftovers: Vec<Leftover>,
     /// Until when plain writes are allowed, epoch ms; newer clients stamp it.
@@ -42,8 +42,6 @@ pub(crate) struct Image {
     pub(crate) owner: Owner,
     /// True if the item has a schedule that limits without one of their own follow.
     pub(crate) scheduled: bool,
-    /// True if a newer client stamped the copies and keeps them itself.
-    pub(crate) owner_stamped: bool,
     /// Identifies this creation of the bucket; absent on buckets that the reference created.
     pub(crate) incarnation: Option<Incarnation>,
     /// The stamp of the last refund.
@@ -54,32 +52,14 @@ pub(crate) struct Image {
     pub(crate) wcu: Option<WcuImage>,
 }
 
-/// An attribute of a feature of newer clients that is over: a stamp whose time has passed, or part of a quota that its
-/// limit once was. Whoever knows that the limits are plain rates now takes it off.
+/// An attribute of a feature that is over: part of a quota that its limit once was. Whoever knows that the limits are
+/// plain rates now takes it off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leftover {
     /// Its name.
     pub(crate) attribute: String,
-    /// Its value.
-    pub(crate) value: LeftoverValue,
-}
-
-/// The value of a leftover.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LeftoverValue {
-    /// A number, as it is written.
-    Number(String),
-    /// A flag: the older form of a stamp.
-    Flag(bool),
-}
-
-/// An entity's place in the hierarchy, as copied onto its buckets.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Owner {
-    /// True if its acquires also charge the parent.
-    pub(crate) cascade: bool,
-    /// The parent.
-    pub(crate) parent: Option<Arc<str>>,
+    /// Its value: a number, as it is written.
+    pub(crate) value: String,
 }
 
 /// One limit on an item.
@@ -96,7 +76,7 @@ pub(crate) struct LimitImage {
     /// All that was ever refunded of tokens whose place was known, in mt (see [`refund`](crate::bucket::refund)).
     pub(crate) refunded: Option<i64>,
     /// Until when other clients take it for soft.
-    pub(crate) soft: Option<SoftStamp>,
+    pub(crate) soft: Option<TimedStamp>,
     /// Net consumption in mt. It decides nothing, and may be wider than what does.
     pub(crate) consumed: Option<i128>,
     /// Set where it is a calendar quota.
@@ -164,8 +144,7 @@ impl Image {
     /// An attribute of a feature that is not over: of a limit that is no plain rate.
     pub(crate) fn quota(&self) -> Option<&Leftover> {
         let incomplete = self.limits.iter().any(|limit| limit.kind().is_none());
-        let holds = |leftover: &&Leftover| leftover.attribute != "bypass";
-        self.leftovers.iter().find(holds).filter(|_| incomplete)
+        self.leftovers.first().filter(|_| incomplete)
     }
 
     /// Among how many shards capacity and refill are shared.

@@ -45,6 +45,8 @@ pub(crate) enum Enforcement {
     Hard,
     /// It never does: it is debited whatever the balance.
     Soft,
+    /// It never does, and is not debited: an operator lets everything through.
+    Bypassed,
 }
 
 /// A limit that applies to a bucket, in stored units.
@@ -59,19 +61,24 @@ pub(crate) struct AppliedLimit {
 }
 
 impl AppliedLimit {
-    /// Returns true if it never refuses.
+    /// Returns true if it is debited whatever the balance.
     pub(crate) fn is_soft(&self) -> bool {
         self.enforcement == Enforcement::Soft
     }
 
+    /// Returns true if it refuses when there is too little.
+    pub(crate) fn refuses(&self) -> bool {
+        self.enforcement == Enforcement::Hard
+    }
+
     /// Returns true if it lets `amount` pass where there are `left`, both in mt.
     pub(crate) fn lets_pass(&self, amount: i64, left: i64) -> bool {
-        amount == 0 || amount <= left || self.is_soft()
+        amount == 0 || amount <= left || !self.refuses()
     }
 
     /// Returns true if it can never let `amount` pass, in mt.
     pub(crate) fn never_lets_pass(&self, amount: i64) -> bool {
-        amount > self.kind.ceiling() && !self.is_soft()
+        amount > self.kind.ceiling() && self.refuses()
     }
 
     /// The limits of a set, in its order.

@@ -1,17 +1,16 @@
 //! Conditions and removals in a write that concern features of newer clients that are over, and buckets that an
 //! operator has switched off.
 //!
-//! Newer clients stamp buckets with features that end: a bypass until an instant, a limit that is soft for a while,
-//! quotas. A stamp that is over decides nothing, but it stays on the item until somebody takes it off, and a client
-//! that refused every bucket with an unknown attribute would refuse for ever. So what is over is recognised, and
-//! removed by the next plan, on the condition that it still says what was seen. What is *not* over is `Unsupported`.
+//! A limit that once was a quota leaves attributes of it. They decide nothing, but stay on the item until somebody
+//! takes them off, and a client that refused every bucket with an unknown attribute would refuse for ever. So what is
+//! over is recognised, and removed by the next plan, on the condition that it still says what was seen.
 //!
 //! The condition of a write has room for 300 operators; the limits come first, and as many leftovers are removed as
 //! fit.
 
 use crate::{
     bucket::{
-        image::{Image, Leftover, LeftoverValue},
+        image::{Image, Leftover},
         plan::Goal,
     },
     model::limit::MAX_LIMITS,
@@ -24,11 +23,6 @@ pub(crate) enum Enabled {
     Yes,
     /// It does not matter: what is settled was taken before.
     Any,
-}
-
-/// A bypass that is over, as it was seen.
-pub(crate) fn bypass(image: &Image) -> Option<LeftoverValue> {
-    image.leftovers.iter().find(|leftover| leftover.attribute == "bypass").map(|leftover| leftover.value.clone())
 }
 
 /// Lists the leftovers that the write removes. Only callers that know the limits that apply remove any; these limits

@@ -7,7 +7,13 @@
 //! made for every ask of every round.
 
 use crate::{
-    bucket::{image::Owner, kind::AppliedLimit, lifetime::Lifetime, plan::Goal, refund::Booking},
+    bucket::{
+        kind::{AppliedLimit, Enforcement},
+        lifetime::Lifetime,
+        owner::Owner,
+        plan::Goal,
+        refund::Booking,
+    },
     model::limit::Limits,
 };
 
@@ -22,17 +28,29 @@ pub(crate) struct LimitSet {
     pub(crate) lifetime: Lifetime,
     /// The owner's facts.
     pub(crate) owner: Owner,
+    /// True if an operator lets everything through.
+    pub(crate) bypassed: bool,
 }
 
 impl LimitSet {
     /// Brings limits into stored units: mt and ms.
     pub(crate) fn new(limits: Limits, lifetime: Lifetime, owner: Owner) -> Self {
-        Self { applied: AppliedLimit::all(&limits), limits, lifetime, owner }
+        Self { applied: AppliedLimit::all(&limits), limits, lifetime, owner, bypassed: false }
+    }
+
+    /// The same limits, none of which refuses or is debited.
+    pub(crate) fn bypassed(mut self) -> Self {
+        self.bypassed = true;
+        self.applied.iter_mut().for_each(|limit| limit.enforcement = Enforcement::Bypassed);
+        self
     }
 
     /// Returns true if asks under both can share a write.
     pub(crate) fn same(&self, other: &Self) -> bool {
-        self.limits.same(&other.limits) && self.lifetime == other.lifetime && self.owner == other.owner
+        self.limits.same(&other.limits)
+            && self.lifetime == other.lifetime
+            && self.owner == other.owner
+            && self.bypassed == other.bypassed
     }
 
     /// Returns true if one of the limits is a quota.

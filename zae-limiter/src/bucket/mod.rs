@@ -72,6 +72,7 @@
 mod accrual;
 #[cfg(test)]
 pub(crate) mod apply;
+pub(crate) mod bypass;
 #[cfg(test)]
 mod ideal_tests;
 pub(crate) mod image;
@@ -84,6 +85,7 @@ pub(crate) mod leftovers;
 pub(crate) mod lifetime;
 pub(crate) mod limit_set;
 pub(crate) mod opening;
+pub(crate) mod owner;
 pub(crate) mod peaks;
 pub(crate) mod plan;
 #[cfg(test)]
@@ -96,6 +98,7 @@ mod refund_tests;
 #[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod schedule;
 pub(crate) mod soft;
+pub(crate) mod stamp;
 #[cfg(test)]
 mod vectors;
 pub(crate) mod watch;

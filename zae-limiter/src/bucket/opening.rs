@@ -26,6 +26,8 @@ pub(crate) struct Opening {
     pub(crate) wcu: WcuImage,
     /// The end of stamps of soft limits, in epoch ms; `None` if none may be written.
     pub(crate) soft_until: Option<i64>,
+    /// The end of the stamp of a bypass, in epoch ms.
+    pub(crate) bypass_until: Option<i64>,
 }
 
 /// Returns the balance, in mt, that one further shard of `shards` starts with, given shard 0 as it was read and the

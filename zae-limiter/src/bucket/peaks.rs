@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         Limit, Limits,
-        bucket::{image::Owner, lifetime::Lifetime},
+        bucket::{lifetime::Lifetime, owner::Owner},
     };
 
     fn limit_set(capacity: u64) -> Arc<LimitSet> {

@@ -46,15 +46,16 @@ mod limit;
 use crate::{
     bucket::{
         Accrual,
-        image::{Balance, Image, Owner},
+        image::{Balance, Image},
         kind::AppliedLimit,
-        leftovers::{Enabled, bypass, leftovers},
+        leftovers::{Enabled, leftovers},
         lifetime::{Lifetime, Renewal, needed},
+        owner::Owner,
         plan::limit::{LimitPlan, RefillInstant, parts},
         refund::Booking,
-        soft::Occasion,
+        stamp::{Occasion, StampWrite},
         watch::Watch,
-        write::{BucketWrite, Validity},
+        write::{BucketWrite, OwnerWrite, Validity},
     },
     model::limit::MAX_LIMITS,
 };
@@ -113,7 +114,7 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
             None => Validity::AbsentOrAfter(goal.now),
         },
         expect_enabled: if goal.take.iter().any(|take| *take > 0) { Enabled::Yes } else { Enabled::Any },
-        expect_bypass: bypass(image),
+        bypass: (!goal.limits.is_empty()).then_some(StampWrite { expect: image.bypass, set: None }),
         remove: leftovers(image, goal),
         // Those that apply come first. Of very many that no longer do, some gain nothing while the instant moves.
         limits: parts
@@ -127,8 +128,15 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         expect_ttl: kept.then(|| needed(full, goal.now)),
         set_watch: watch(image, set_refill, goal.now),
         refund: None,
-        set_owner: goal.owner.filter(|owner| !image.owner_stamped && **owner != image.owner).cloned(),
+        set_owner: owner(image, goal),
     }
+}
+
+/// Returns the owner's facts to copy. Not where anything is taken off the bucket, which leaves no room in the
+/// condition: the next write does it.
+fn owner(image: &Image, goal: &Goal<'_>) -> Option<OwnerWrite> {
+    let owner = goal.owner.filter(|owner| owner.replaces(&image.owner) && leftovers(image, goal).is_empty())?;
+    Some(OwnerWrite { to: owner.clone(), from: image.owner.stamp.clone() })
 }
 
 /// Computes the write that credits all limits of `image` for the time since its last refill; `None` when there is
@@ -151,7 +159,7 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         expect_incarnation: None,
         expect_valid: Validity::AbsentOrAfter(now),
         expect_enabled: Enabled::Yes,
-        expect_bypass: bypass(image),
+        bypass: None,
         remove: Vec::new(),
         // Nothing is taken here, so that the lifetime says nothing.
         limits: parts

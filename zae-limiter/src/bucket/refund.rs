@@ -148,6 +148,12 @@ impl Baseline {
         })
     }
 
+    /// The same for amounts that were counted and not taken: under a bypass.
+    pub(crate) fn never_debited(&self) -> Self {
+        let nets = Amounts::from_elem(Mark::NEVER_DEBITED, self.nets.len());
+        Self { nets, ..self.clone() }
+    }
+
     /// The more cautious of both, for tokens that are given back together.
     pub(crate) fn rise_to(&mut self, other: &Self) {
         self.nets.iter_mut().zip(&other.nets).for_each(|(net, other)| *net = (*net).max(*other));
@@ -216,6 +222,14 @@ impl From<(LimitName, i64)> for Booking {
 }
 
 impl Mark {
+    /// The net balance that stands for amounts that were counted and not taken: it leaves no room for a refund.
+    const NEVER_DEBITED: i64 = i64::MAX;
+
+    /// Returns true if what was counted was taken as well.
+    pub(crate) fn was_debited(&self) -> bool {
+        self.net != Self::NEVER_DEBITED
+    }
+
     /// Mt that a refund at `now` (epoch ms) may be worth, where `refunded` was refunded until now; negative for
     /// nothing.
     fn room(&self, kind: &Kind, ceiling: i64, shards: u32, refunded: i64, now: i64) -> i64 {
@@ -244,7 +258,9 @@ pub(crate) fn book<'a>(
         let stored = image.limit(name.as_str());
         let kind = stored.and_then(LimitImage::kind);
         let is_lost = stored.is_some_and(|stored| is_of_another_period(stored, mark.as_ref(), now));
-        if *amount < 0 && is_lost {
+        if mark.as_ref().is_some_and(|mark| !mark.was_debited()) {
+            booking.out = 0;
+        } else if *amount < 0 && is_lost {
             // The tokens of a period end with it. That they were not consumed is counted all the same.
             booking.out = 0;
         } else if let (true, Some(mark), Some(stored), Some(kind)) = (*amount < 0, mark, stored, kind) {

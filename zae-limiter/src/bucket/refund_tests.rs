@@ -10,10 +10,11 @@ use crate::{
     bucket::{
         Params,
         apply::apply,
-        image::{Image, LimitImage, Owner},
+        image::{Image, LimitImage},
         kind::AppliedLimit,
         lifetime::Lifetime,
         limit_set::LimitSet,
+        owner::Owner,
         peaks::Peaks,
         plan::{Goal, balances, plan},
         plan_tests::rate,

@@ -1,81 +1,33 @@
 //! Soft limits: they are metered and debited, may go into debt without bound, and never refuse.
 //!
 //! The configuration decides whether a limit is soft. A bucket carries a copy of that answer with an end, so that other
-//! clients can take from it in one write without reading the configuration: [`SoftStamp`]. We trust our own resolution,
-//! which is as old as the copy at the most; but whoever finds that stamp and resolution contradict each other, or the
-//! stamp over and the resolution older than it, has the limits read again first ([`contradicts`]). The next write then
-//! brings the stamp in line ([`restamp`]), with the stamp that was seen among its conditions.
+//! clients can take from it in one write without reading the configuration: a [`TimedStamp`]. We trust our own
+//! resolution, which is as old as the copy at the most; but whoever finds that stamp and resolution contradict each
+//! other, or the stamp over and the resolution older than it, has the limits read again first ([`contradicts`]). The
+//! next write then brings the stamp in line ([`restamp`]), with the stamp that was seen among its conditions.
 
 use crate::bucket::{
     image::{Image, LimitImage},
     kind::{AppliedLimit, Enforcement},
+    stamp::{Occasion, StampWrite, TimedStamp, renewed},
 };
-
-/// Time for which a resolution may be copied onto a bucket, in ms: less than the minute after which it is read again.
-pub(crate) const STAMP_MS: i64 = 54_000;
-
-/// Until when a limit is to be taken for soft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SoftStamp {
-    /// Until then, in epoch ms.
-    Until(i64),
-    /// The older form, a flag: everybody takes it for run out.
-    Flag(bool),
-}
-
-impl SoftStamp {
-    /// Returns true if it holds at `now` (epoch ms).
-    pub(crate) fn lasts(self, now: i64) -> bool {
-        self.left(now) > 0
-    }
-
-    /// Ms that it has left.
-    fn left(self, now: i64) -> i64 {
-        match self {
-            Self::Until(until) => until.saturating_sub(now).max(0),
-            Self::Flag(_) => 0,
-        }
-    }
-}
-
-/// The effect of a write on a limit's stamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SoftWrite {
-    /// The stamp must be this one (`None`: absent).
-    pub(crate) expect: Option<SoftStamp>,
-    /// The new stamp: `Some(None)` removes it.
-    pub(crate) set: Option<Option<i64>>,
-}
-
-/// When a stamp is renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Occasion {
-    /// Only if it is wrong or over: other clients stop at it.
-    Needed,
-    /// Also if less than half of its time is left: something else is written anyway.
-    Opportune,
-}
 
 /// Returns what a write does about the stamp of a limit that applies; `None` if nothing depends on it. `until` is the
 /// end of a new stamp, `None` if no stamp may be written: the limits are not those of the configuration.
 pub(crate) fn restamp(
     enforcement: Enforcement,
-    stored: Option<SoftStamp>,
+    stored: Option<TimedStamp>,
     until: Option<i64>,
     now: i64,
     occasion: Occasion,
-) -> Option<SoftWrite> {
+) -> Option<StampWrite> {
     let set = match (enforcement, until) {
-        (Enforcement::Hard, Some(_)) => return stored.map(|_| SoftWrite { expect: stored, set: Some(None) }),
-        (Enforcement::Hard, None) => return None,
+        (Enforcement::Hard, Some(_)) => return stored.map(|_| StampWrite { expect: stored, set: Some(None) }),
+        (Enforcement::Hard, None) | (Enforcement::Bypassed, _) => return None,
         (Enforcement::Soft, None) => None,
-        (Enforcement::Soft, Some(until)) => {
-            let left = stored.map_or(0, |stamp| stamp.left(now));
-            let enough = if occasion == Occasion::Opportune { STAMP_MS / 2 } else { 1 };
-            (left < enough && until.saturating_sub(now) > left).then_some(Some(until))
-        }
+        (Enforcement::Soft, Some(until)) => renewed(stored, until, now, occasion).map(Some),
     };
-    Some(SoftWrite { expect: stored, set })
+    Some(StampWrite { expect: stored, set })
 }
 
 /// Returns true if the stamps of `image` say something else at `now` than `limits`, which may be copied onto the item
@@ -86,6 +38,8 @@ pub(crate) fn contradicts(image: &Image, limits: &[AppliedLimit], until: Option<
         let stamp = stamp(image.limit(limit.name.as_str()));
         match limit.enforcement {
             Enforcement::Hard => stamp.is_some(),
+            // Nobody looks at it meanwhile.
+            Enforcement::Bypassed => false,
             Enforcement::Soft => stamp.is_none_or(|stamp| !stamp.lasts(now) && until <= now),
         }
     })
@@ -93,11 +47,11 @@ pub(crate) fn contradicts(image: &Image, limits: &[AppliedLimit], until: Option<
 
 /// Returns true if a limit's stamp is there where it is soft, and only there.
 pub(crate) fn agrees(limit: &AppliedLimit, stored: Option<&LimitImage>) -> bool {
-    limit.is_soft() == stamp(stored).is_some()
+    limit.enforcement == Enforcement::Bypassed || limit.is_soft() == stamp(stored).is_some()
 }
 
 /// Returns the stamp of a stored limit.
-fn stamp(stored: Option<&LimitImage>) -> Option<SoftStamp> {
+fn stamp(stored: Option<&LimitImage>) -> Option<TimedStamp> {
     stored.and_then(|stored| stored.soft)
 }
 
@@ -108,11 +62,11 @@ mod tests {
     #[test]
     fn a_stamp_is_written_when_it_is_due_and_not_before() {
         let (now, until) = (1_000_000, Some(1_054_000));
-        let stamp = |left: i64| Some(SoftStamp::Until(now + left));
+        let stamp = |left: i64| Some(TimedStamp::Until(now + left));
         let set = |stored, until, occasion| restamp(Enforcement::Soft, stored, until, now, occasion).unwrap().set;
         for (stored, needed, opportune) in [
             (None, Some(until), Some(until)),
-            (Some(SoftStamp::Flag(true)), Some(until), Some(until)),
+            (Some(TimedStamp::Flag(true)), Some(until), Some(until)),
             (stamp(0), Some(until), Some(until)),
             (stamp(1), None, Some(until)),
             (stamp(26_999), None, Some(until)),
@@ -125,7 +79,7 @@ mod tests {
         assert_eq!(set(stamp(20_000), Some(now + 10_000), Occasion::Opportune), None, "never shortened");
         assert_eq!(set(None, Some(now), Occasion::Opportune), None, "too old to be copied");
         assert_eq!(set(None, None, Occasion::Opportune), None, "a caller's own limits");
-        let removal = SoftWrite { expect: stamp(9), set: Some(None) };
+        let removal = StampWrite { expect: stamp(9), set: Some(None) };
         assert_eq!(restamp(Enforcement::Hard, stamp(9), until, now, Occasion::Needed), Some(removal));
         assert_eq!(restamp(Enforcement::Hard, stamp(9), None, now, Occasion::Needed), None);
         assert_eq!(restamp(Enforcement::Hard, None, until, now, Occasion::Needed), None);

@@ -13,12 +13,13 @@
 
 use crate::{
     bucket::{
-        image::{Leftover, LeftoverValue, Owner, StoredParams},
+        image::{Leftover, StoredParams},
         incarnation::Incarnation,
         leftovers::Enabled,
+        owner::{Owner, OwnerStamp},
         quota::stored::QuotaWrite,
         refund::RefundStamp,
-        soft::SoftWrite,
+        stamp::StampWrite,
         watch::Watch,
     },
     model::name::LimitName,
@@ -42,8 +43,8 @@ pub(crate) struct BucketWrite {
     pub(crate) expect_valid: Validity,
     /// Condition on the switch that lets an operator disable the bucket.
     pub(crate) expect_enabled: Enabled,
-    /// A bypass that is over and stays, as it was seen.
-    pub(crate) expect_bypass: Option<LeftoverValue>,
+    /// The stamp of a bypass; `None` where it does not matter: what is settled was taken before.
+    pub(crate) bypass: Option<StampWrite>,
     /// Leftovers to remove because they are over. Their values as seen are a condition.
     pub(crate) remove: Vec<Leftover>,
     /// One entry per limit that the write touches or depends on.
@@ -59,7 +60,7 @@ pub(crate) struct BucketWrite {
     /// The note that the refill instant lies too far ahead: `Some(None)` removes it.
     pub(crate) set_watch: Option<Option<Watch>>,
     /// The owner's facts, when the copies differ.
-    pub(crate) set_owner: Option<Owner>,
+    pub(crate) set_owner: Option<OwnerWrite>,
     /// The stamp of a refund.
     pub(crate) refund: Option<RefundStamp>,
 }
@@ -81,6 +82,15 @@ impl BucketWrite {
         }
         self
     }
+}
+
+/// The copy of an owner's facts that a write brings, and the one that it replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnerWrite {
+    /// The new copy.
+    pub(crate) to: Owner,
+    /// The stamp of the copy as it was seen: a condition.
+    pub(crate) from: Option<OwnerStamp>,
 }
 
 /// Condition on the validity stamp of newer clients for a write to go through.
@@ -120,7 +130,7 @@ pub(crate) struct LimitWrite {
     /// Counted as refunded.
     pub(crate) refund: Option<RefundWrite>,
     /// Its stamp as a soft limit, where something depends on it.
-    pub(crate) soft: Option<SoftWrite>,
+    pub(crate) soft: Option<StampWrite>,
     /// The attributes of a quota.
     pub(crate) quota: QuotaWrite,
 }
@@ -146,6 +156,8 @@ pub(crate) enum TokenWrite {
         /// And at most this.
         at_most: i64,
     },
+    /// Leaves it alone, whatever it is.
+    Keep,
     /// Sets the balance to `to` if it still is `from` (`None`: absent).
     Set {
         /// The new balance.

@@ -63,6 +63,9 @@ pub enum RepositoryError {
     /// An entity with that id already exists.
     #[error("entity {0} already exists: use another id, or `Repository::delete_entity` first")]
     EntityExists(EntityId),
+    /// There is no entity of that id.
+    #[error("entity {0} does not exist: create it with `Repository::create_entity` first")]
+    EntityNotFound(EntityId),
     /// No active namespace has that name.
     #[error(
         "namespace '{0}' is not registered: `zae-deploy namespace register {0}` or `Repository::register_namespace`"

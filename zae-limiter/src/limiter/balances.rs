@@ -83,7 +83,7 @@ pub(super) async fn read(
     let (mut shard, mut shards) = (0, 1);
     while shard < shards {
         let item = repository.bucket_item(entity, resource, shard).await?;
-        let image = item.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten();
+        let image = item.map(|item| wire::bucket::decode(&item)).transpose()?.flatten();
         if image.as_ref().is_some_and(|image| image.disabled) {
             let (entity, resource) = (entity.clone(), resource.clone());
             return Err(Disabled { entity, resource, level: DisabledLevel::Bucket }.into());

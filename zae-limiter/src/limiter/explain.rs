@@ -79,7 +79,8 @@ impl RateLimiter {
         let (child, verdict) = self.explained(&entity, &resource, &resolved, &asked).await?;
         buckets.push(child);
         let mut verdicts = vec![verdict];
-        if let Some(parent) = resolved.parent.as_ref().filter(|_| resolved.cascade) {
+        if let Some(parent) = resolved.owner.charged() {
+            let parent = &EntityId::new(&**parent)?;
             repository.forget_limits_of(parent);
             let resolved = repository.resolve(parent, &resource).await.map_err(AcquireError::Repository)?.resolution;
             let (above, verdict) = self.explained(parent, &resource, &resolved, &asked).await?;
@@ -140,7 +141,7 @@ impl RateLimiter {
         for (limit, balance) in limits.iter().zip(&balances) {
             let requested = requested(limit.name());
             // A soft limit counts, but never refuses.
-            let refuses = requested > 0 && !limit.is_soft();
+            let refuses = requested > 0 && !limit.is_soft() && !resolved.bypassed;
             let wait = if refuses { balances::in_time(balance.wait(requested)) } else { Duration::ZERO };
             bucket.limits.push(LimitStatus {
                 entity_id: entity.clone(),
@@ -152,7 +153,7 @@ impl RateLimiter {
                 retry_after: wait,
             });
         }
-        let verdict = judged(&bucket.limits);
+        let verdict = if resolved.bypassed { Verdict::Passes } else { judged(&bucket.limits) };
         Ok((bucket, verdict))
     }
 }

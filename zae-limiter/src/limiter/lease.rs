@@ -244,6 +244,12 @@ impl Lease {
         self.statuses.get_or_init(|| self.lock().holds.iter().flat_map(Hold::statuses).collect())
     }
 
+    /// Returns true if the entity's own bucket was not debited, because an operator lets everything through
+    /// ([`Repository::bypass`](crate::Repository::bypass)): settlements of the lease are only counted.
+    pub fn is_bypassed(&self) -> bool {
+        matches!(&self.whose, Whose::Buckets(resolved) if resolved.child.limit_set().bypassed)
+    }
+
     /// Returns the names of the soft limits that the grant left in debt; it was admitted all the same.
     ///
     /// ```

@@ -1,4 +1,5 @@
-//! The access switch of a resource or an entity, [`Access`], and the place where it is set, [`ConfigTarget`].
+//! Settings of resources and entities beside limits: the access switch, [`Access`], the policy on charging parents,
+//! [`Cascade`], and the place where they are set, [`ConfigTarget`].
 //!
 //! Switching off is not a limit of 0: it refuses with a reason of its own, and leaves the limits as they are for later.
 
@@ -34,6 +35,8 @@ pub enum Access {
     Enabled,
     /// Every acquire is refused.
     Disabled,
+    /// Every acquire passes and is counted; nothing is debited.
+    Bypassed,
 }
 
 impl Access {
@@ -42,11 +45,34 @@ impl Access {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
+            Self::Bypassed => "bypassed",
         }
     }
 }
 
-/// The place where [`Access`] is set.
+/// Decides if acquires charge the parent as well, whatever an entity's own record says.
+///
+/// See [`Repository::set_cascade`](crate::Repository::set_cascade) for an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cascade {
+    /// The entity and its parent, where it has one.
+    On,
+    /// The entity alone.
+    Off,
+}
+
+impl Cascade {
+    /// The policy in a word: `on` or `off`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// The place where a setting is.
 ///
 /// ```
 /// use zae_limiter::{EntityId, LimitScope, ResourceName, access::ConfigTarget};

@@ -94,10 +94,12 @@ pub enum AuditAction {
     EntityCreated,
     /// An entity was deleted with all its records.
     EntityDeleted,
-    /// Limits were set at the target's level.
+    /// Limits or settings were set at the target's level.
     LimitsSet,
     /// Limits were deleted.
     LimitsDeleted,
+    /// An entity was moved to another parent.
+    EntityParentChanged,
     /// An action of a newer client, as stored.
     Other(String),
 }
@@ -110,6 +112,7 @@ impl AuditAction {
             Self::EntityDeleted => "entity_deleted",
             Self::LimitsSet => "limits_set",
             Self::LimitsDeleted => "limits_deleted",
+            Self::EntityParentChanged => "entity_parent_changed",
             Self::Other(text) => text,
         }
     }
@@ -124,7 +127,8 @@ impl fmt::Display for AuditAction {
 impl FromStr for AuditAction {
     type Err = Infallible;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = [Self::EntityCreated, Self::EntityDeleted, Self::LimitsSet, Self::LimitsDeleted];
+        let known =
+            [Self::EntityCreated, Self::EntityDeleted, Self::LimitsSet, Self::LimitsDeleted, Self::EntityParentChanged];
         Ok(known.into_iter().find(|action| action.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned())))
     }
 }

@@ -1,29 +1,19 @@
 //! Switching resources and entities off and on.
-//!
-//! The setting is an attribute of a configuration item. Buckets carry a copy of it, because writes that take tokens
-//! read no configuration: so each change is also stamped onto every bucket that it concerns before the call returns
-//! ([`fanout`](super::fanout)).
 
-use serde_json::json;
-
-use super::{
-    Repository,
-    configs::{Fate, TRIES, busy, check_scope, expect_unchanged},
-    trail::AuditChange,
-};
+use super::{Repository, gate::Gated, settings::Setting};
 use crate::{
     error::RepositoryError,
     model::{
         access::{Access, ConfigTarget, ResolvedAccess},
         name::{EntityId, IntoName, LimitScope, ResourceName},
     },
-    store::{Committed, Consistency, Query, TransactPart},
+    store::{Consistency, Query},
     wire::{
         Item,
-        config::{self, ConfigLevel, DISABLED, StoredAccess},
-        expression::{Expression, Key},
+        config::{self, ConfigLevel, StoredAccess},
+        expression::Key,
         keys,
-        values::{get_s, to_attribute},
+        values::get_s,
     },
 };
 
@@ -85,6 +75,37 @@ impl Repository {
         self.set_access(target, Some(Access::Enabled)).await
     }
 
+    /// Lets everything through that asks for `target`: acquires are counted, and neither refused nor debited. Returns
+    /// the number of buckets that were told.
+    ///
+    /// Levels come before each other as for [`Repository::disable`]. Leases that were opened meanwhile are settled in
+    /// the counters alone. Clients of other processes notice it with their next write to a bucket.
+    ///
+    /// Cancel safe in the way of [`Repository::disable`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, EntityId, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// repository.set_system_defaults(Limit::per_minute("rpm", 1)?).await?;
+    /// let limiter = RateLimiter::new(repository.clone());
+    /// repository.bypass(EntityId::new("vip")?).await?;
+    /// let lease = limiter.acquire("vip", "gpt-4", Cost::of("rpm", 1_000)).await?;
+    /// assert!(lease.is_bypassed());
+    /// lease.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RepositoryError::FunctionsTooOld`] where functions are deployed that do not know bypasses, and as
+    /// [`Repository::disable`].
+    pub async fn bypass(&self, target: impl Into<ConfigTarget> + Send) -> Result<u64, RepositoryError> {
+        self.set_access(target, Some(Access::Bypassed)).await
+    }
+
     /// Removes the setting of `target`, so that the next level decides. Returns the number of buckets that were told.
     ///
     /// Cancel safe in the way of [`Repository::disable`].
@@ -109,34 +130,20 @@ impl Repository {
         self.set_access(target, None).await
     }
 
-    /// Stores `access` for `target`, or removes the setting, as [`Repository::disable`], [`Repository::enable`] and
-    /// [`Repository::clear_access`] do.
+    /// Stores `access` for `target`, or removes the setting, as [`Repository::disable`], [`Repository::enable`],
+    /// [`Repository::bypass`] and [`Repository::clear_access`] do.
     ///
     /// # Errors
-    /// As [`Repository::disable`].
+    /// As [`Repository::bypass`].
     pub async fn set_access(
         &self,
         target: impl Into<ConfigTarget> + Send,
         access: Option<Access>,
     ) -> Result<u64, RepositoryError> {
-        let target = &target.into();
-        if let ConfigTarget::Entity(_, scope) = target {
-            check_scope(scope)?;
+        if access == Some(Access::Bypassed) {
+            self.pass_gate(Gated::Bypasses).await?;
         }
-        let event = self.store_access(target, access).await?;
-        let stamped = self.fan_out_access(target, access).await?;
-        if let Some(event) = event {
-            // The event is there already; this only completes it.
-            let complete = Expression::of(|e| {
-                e.expect_item();
-                let (details, stamped_here) = (e.name("details"), e.name("buckets_stamped"));
-                e.set(&format!("{details}.{stamped_here}"), to_attribute(&json!(stamped)));
-            });
-            if let Err(error) = self.store().update(&event, complete).await {
-                tracing::debug!(%error, "an audit event lacks the number of buckets");
-            }
-        }
-        Ok(stamped)
+        self.set(&target.into(), Setting::Access(access)).await
     }
 
     /// Tells all buckets of `target` once more what is stored: whoever stored it may have been interrupted. Returns the
@@ -147,7 +154,7 @@ impl Repository {
     pub async fn restamp_access(&self, target: impl Into<ConfigTarget> + Send) -> Result<u64, RepositoryError> {
         let target = &target.into();
         let access = self.access(target).await?;
-        self.fan_out_access(target, access).await
+        self.fan_out(target, Setting::Access(access).copies(target)).await
     }
 
     /// The setting of `target` itself; `None` where the next level decides.
@@ -213,52 +220,5 @@ impl Repository {
         let wanted: Vec<Key> = levels.iter().map(|(_, key)| key.clone()).collect();
         let found = self.store().batch_get(&wanted, Consistency::Strong).await?;
         Ok(super::fanout::effective(&levels, &found)?)
-    }
-
-    /// Stores the setting with its audit event. Returns the event's key.
-    async fn store_access(
-        &self,
-        target: &ConfigTarget,
-        access: Option<Access>,
-    ) -> Result<Option<Key>, RepositoryError> {
-        let level = ConfigLevel::from(target);
-        let key = level.key(self.ns());
-        for _ in 0..TRIES {
-            let before = self.store().get(&key, Consistency::Strong).await?;
-            let mut parts = Vec::new();
-            if access.is_some() || before.is_some() {
-                parts.push(TransactPart::Update(key.clone(), self.change_of(level, access, before.as_ref())));
-            }
-            if access.is_some() {
-                parts.extend(self.registered(level, Fate::Stored, before.as_ref()));
-            }
-            let event = self.trail(&AuditChange::AccessSet(target, access), None).await?;
-            let event_key = match &event {
-                TransactPart::Put(item, _) => Key::of(item),
-                _ => None,
-            };
-            parts.push(event);
-            if self.store().transact(&parts).await? == Committed::Done {
-                self.forget_limits_at(level);
-                return Ok(event_key);
-            }
-        }
-        Err(busy(&key))
-    }
-
-    /// The update of the configuration item. Attributes that it has beside the setting are not touched.
-    fn change_of(&self, level: ConfigLevel<'_>, access: Option<Access>, before: Option<&Item>) -> Expression {
-        Expression::of(|e| {
-            expect_unchanged(e, before);
-            let disabled = e.name(DISABLED);
-            let Some(access) = access else { return e.remove(&disabled) };
-            e.set(&disabled, config::encode_access(access));
-            // An item without limits has no version of them.
-            let own = |name: &str| !matches!(name, "PK" | "SK" | "config_version");
-            for (name, value) in level.blank(self.ns()).into_iter().filter(|(name, _)| own(name)) {
-                let attribute = e.name(name);
-                e.set_once(&attribute, value);
-            }
-        })
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         kind::AppliedLimit,
         lifetime::Lifetime,
         plan::{Goal, plan},
-        soft::STAMP_MS,
+        stamp::STAMP_MS,
     },
     error::RepositoryError,
     model::{
@@ -161,7 +161,7 @@ impl Repository {
         let mut found = None;
         for _ in 0..TRIES {
             let Some(item) = self.store().get(key, Consistency::Strong).await? else { return Ok(found) };
-            let image = match wire::bucket::decode(&item, self.now_ms()) {
+            let image = match wire::bucket::decode(&item) {
                 Ok(Some(image)) => image,
                 Ok(None) => return Ok(found),
                 Err(RepositoryError::Unsupported(unsupported)) => {

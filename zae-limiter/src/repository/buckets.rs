@@ -16,7 +16,7 @@ use super::{
     capacity::{self, Shards},
 };
 use crate::{
-    bucket::{MILLI, clamp},
+    bucket::{MILLI, clamp, image::Image},
     error::RepositoryError,
     model::{
         access::Access,
@@ -130,7 +130,7 @@ fn state(
     let mut shards = Shards::new();
     let mut unsupported = None;
     for (shard, item) in items {
-        match bucket::decode_shown(item, now) {
+        match bucket::decode_shown(item) {
             Ok(Some(image)) => drop(shards.insert(*shard, image)),
             Ok(None) => {}
             Err(RepositoryError::Unsupported(feature)) => unsupported = Some(feature.to_string()),
@@ -151,7 +151,14 @@ fn state(
         }));
     };
     let count = authority.shards();
-    let access = if shards.values().any(|image| image.disabled) { Access::Disabled } else { Access::Enabled };
+    let bypassed = |image: &Image| image.bypass.is_some_and(|stamp| stamp.lasts(now));
+    let access = if shards.values().any(|image| image.disabled) {
+        Access::Disabled
+    } else if shards.values().any(bypassed) {
+        Access::Bypassed
+    } else {
+        Access::Enabled
+    };
     let names: BTreeSet<&LimitName> = authority.limits.iter().map(|limit| &limit.name).collect();
     let limit = |name: &LimitName| {
         let params = authority.limit(name.as_str())?.params;

@@ -59,7 +59,7 @@ impl Repository {
         let mut shards: BTreeMap<EntityId, Shards> = BTreeMap::new();
         for item in self.resource_buckets(resource).await? {
             let Some((entity, shard)) = address(&item) else { continue };
-            match bucket::decode_shown(&item, self.now_ms()) {
+            match bucket::decode_shown(&item) {
                 Ok(Some(image)) => {
                     shards.entry(entity).or_default().insert(shard, image);
                 }

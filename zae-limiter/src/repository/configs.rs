@@ -105,10 +105,11 @@ impl Repository {
         for _ in 0..TRIES {
             let Some(before) = self.store().get(&key, Consistency::Strong).await? else { return Ok(None) };
             let config = StoredConfig::decode_leniently(&before).supported()?;
-            // The audit retention is not a limit, and survives them; so does a switch, unless the whole
+            // The audit retention is not a limit, and survives them; so do other settings, unless the whole
             // entity goes.
             let kept = before.contains_key(AUDIT_RETENTION_DAYS)
-                || (trail == Trail::Own && before.contains_key(config::DISABLED));
+                || (trail == Trail::Own
+                    && [config::DISABLED, config::CASCADE].iter().any(|name| before.contains_key(*name)));
             if kept && config.limits.is_none() && config.on_unavailable.is_none() {
                 return Ok(None);
             }

@@ -8,6 +8,7 @@
 
 use super::{Repository, configs::Trail, trail::AuditChange};
 use crate::{
+    bucket::incarnation::Incarnation,
     error::{RepositoryError, ValidationError, ValidationReason},
     model::{
         entity::{Entity, NewEntity},
@@ -15,7 +16,7 @@ use crate::{
     },
     store::{Committed, Consistency, Query, TransactPart},
     wire::{
-        Item,
+        self, Item,
         config::{ConfigLevel, StoredConfig},
         expression::{Expression, Key},
         keys::{self, CONFIG_PREFIX},
@@ -55,7 +56,9 @@ impl Repository {
         if let Some(name) = &entity.name {
             check_visible("name", name)?;
         }
-        let item = encode(&entity, self.ns(), self.now_ms());
+        let mut item = encode(&entity, self.ns(), self.now_ms());
+        let marks = wire::owner::marks(Incarnation::draw().to_string(), self.now_ms());
+        item.extend(marks.map(|(name, value)| (name.to_owned(), value)));
         let stored = decode(&item)?;
         let event = self.trail(&AuditChange::EntityCreated(&entity), None).await?;
         if self.store().transact(&[TransactPart::Put(item, Expression::absent()), event]).await? != Committed::Done {

@@ -14,16 +14,17 @@ use super::{
     resolution::{ConfigSource, disabled_level},
 };
 use crate::{
+    bucket::{owner::Owner, stamp::STAMP_MS},
     error::{RepositoryError, Unsupported},
     model::{
-        access::{Access, ConfigTarget, ResolvedAccess},
+        access::{Access, Cascade, ConfigTarget, ResolvedAccess},
         name::LimitScope,
     },
     store::{ConditionalWrite, Consistency, Query},
     wire::{
-        Item,
+        self, Item,
         config::{self, StoredAccess},
-        expression::Key,
+        expression::{Expression, Key},
         keys, switch,
     },
 };
@@ -40,12 +41,63 @@ pub(super) type AccessLevels = [(ConfigSource, Key); 3];
 struct Bucket {
     /// The key of one item of a bucket.
     key: Key,
+    /// The record of its entity.
+    meta: Key,
     /// The levels whose settings hold for it, the strongest first.
     levels: AccessLevels,
 }
 
+/// The copies that are brought in line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Copies {
+    /// Of the switch; where one is given, only on buckets for which it holds.
+    Access(Option<Access>),
+    /// Of the owner's facts, policies included.
+    Owner,
+}
+
+/// The new copy of one bucket.
+#[derive(Clone, Debug, PartialEq)]
+enum Copy {
+    Access(Access),
+    Owner(Owner),
+}
+
+impl Copy {
+    /// The update of the bucket. A bypass is stamped until `until` (epoch ms).
+    fn stamp(&self, until: i64) -> Expression {
+        match self {
+            Self::Access(access) => switch::stamp(*access, until),
+            Self::Owner(owner) => wire::owner::copy(owner),
+        }
+    }
+}
+
+impl Copies {
+    /// Returns the copy that `bucket` is to have, given the items that decide about it; `None` to leave it alone.
+    fn of(self, bucket: &Bucket, found: &HashMap<Key, Item>) -> Option<Copy> {
+        match self {
+            // Settings that newer clients know are theirs to stamp.
+            Self::Access(_) => effective(&bucket.levels, found).ok().map(|holds| Copy::Access(holds.access)),
+            Self::Owner => {
+                let mut policies = bucket.levels.iter().filter_map(|(_, key)| config::cascade(found.get(key)?).ok()?);
+                let policy = policies.next().map(|cascade| cascade == Cascade::On);
+                Some(Copy::Owner(wire::owner::of_entity(found.get(&bucket.meta)?, policy)))
+            }
+        }
+    }
+
+    /// Returns true if a bucket that was not told yet is to be told `copy`.
+    fn concern(self, copy: &Copy) -> bool {
+        match (self, copy) {
+            (Self::Access(Some(only)), Copy::Access(access)) => *access == only,
+            _ => true,
+        }
+    }
+}
+
 /// The buckets that were told, and what.
-type StampedBuckets = HashMap<Key, Access>;
+type Told = HashMap<Key, Copy>;
 
 impl Repository {
     /// The configuration items that may switch `entity` off for `resource`. Plain text: what others wrote need not be
@@ -55,24 +107,15 @@ impl Repository {
         [own, default, of_resource]
     }
 
-    /// Stamps the buckets that `target` covers, and answers how many. For a resource these are the buckets of entities
-    /// for which the setting just stored holds; others have one of their own.
-    pub(super) async fn fan_out_access(
-        &self,
-        target: &ConfigTarget,
-        access: Option<Access>,
-    ) -> Result<u64, RepositoryError> {
-        let only = match target {
-            ConfigTarget::Resource(_) => Some(access.unwrap_or(Access::Enabled)),
-            ConfigTarget::Entity(..) => None,
-        };
-        let mut told = StampedBuckets::new();
+    /// Brings the copies on the buckets that `target` covers in line, and answers how many that were.
+    pub(super) async fn fan_out(&self, target: &ConfigTarget, copies: Copies) -> Result<u64, RepositoryError> {
+        let mut told = Told::new();
         for _ in 0..PASSES {
-            if let Err(error) = self.tell_all(target, only, &mut told).await {
+            if let Err(error) = self.tell_all(target, copies, &mut told).await {
                 let stamped = u64::try_from(told.len()).unwrap_or(u64::MAX);
                 let what = match target {
-                    ConfigTarget::Resource(resource) => format!("the switch of resource {resource}"),
-                    ConfigTarget::Entity(entity, scope) => format!("the switch of entity {entity} for {scope}"),
+                    ConfigTarget::Resource(resource) => format!("the setting of resource {resource}"),
+                    ConfigTarget::Entity(entity, scope) => format!("the setting of entity {entity} for {scope}"),
                 };
                 return Err(RepositoryError::FanoutIncomplete { what, stamped, source: Box::new(error) });
             }
@@ -80,19 +123,13 @@ impl Repository {
         Ok(u64::try_from(told.len()).unwrap_or(u64::MAX))
     }
 
-    /// Goes through the list of buckets once, page by page.
-    async fn tell_all(
-        &self,
-        target: &ConfigTarget,
-        only: Option<Access>,
-        told: &mut StampedBuckets,
-    ) -> Result<(), RepositoryError> {
+    async fn tell_all(&self, target: &ConfigTarget, copies: Copies, told: &mut Told) -> Result<(), RepositoryError> {
         let mut query = self.buckets_of(target);
         loop {
             let page = self.store().query_page(&query).await?;
             for listed in page.items.chunks(TOGETHER) {
                 let buckets: Vec<Bucket> = listed.iter().filter_map(|item| self.bucket(item)).collect();
-                self.tell(buckets, only, told).await?;
+                self.tell(buckets, copies, told).await?;
             }
             match page.next {
                 Some(next) => query = query.starting(next),
@@ -122,33 +159,33 @@ impl Repository {
         let key = Key::of(item)?;
         let address = keys::parse_bucket_pk(&key.pk)?;
         let levels = self.access_levels(address.entity, address.resource);
-        Some(Bucket { key, levels })
+        let meta = Key::new(keys::pk_entity(self.ns(), address.entity), keys::sk_meta());
+        Some(Bucket { meta, levels, key })
     }
 
-    /// Stamps those of `buckets` that have not been told yet what holds for them, in parallel.
-    async fn tell(
-        &self,
-        buckets: Vec<Bucket>,
-        only: Option<Access>,
-        told: &mut StampedBuckets,
-    ) -> Result<(), RepositoryError> {
-        let wanted: Vec<Key> = buckets.iter().flat_map(|bucket| &bucket.levels).map(|(_, key)| key.clone()).collect();
+    /// Tells those of `buckets` that have not been told yet what holds for them, in parallel.
+    async fn tell(&self, buckets: Vec<Bucket>, copies: Copies, told: &mut Told) -> Result<(), RepositoryError> {
+        let mut wanted: Vec<Key> =
+            buckets.iter().flat_map(|bucket| &bucket.levels).map(|(_, key)| key.clone()).collect();
+        if matches!(copies, Copies::Owner) {
+            wanted.extend(buckets.iter().map(|bucket| bucket.meta.clone()));
+        }
+        let until = self.now_ms().saturating_add(STAMP_MS);
         let found = self.store().batch_get(&wanted, Consistency::Strong).await?;
         let mut stamps = JoinSet::new();
-        for Bucket { key, levels } in buckets {
-            // Settings of newer clients are left for those to stamp.
-            let Ok(ResolvedAccess { access, .. }) = effective(&levels, &found) else { continue };
-            let due = match told.get(&key) {
-                Some(before) => *before != access,
-                None => only.is_none_or(|only| only == access),
+        for bucket in buckets {
+            let Some(copy) = copies.of(&bucket, &found) else { continue };
+            let due = match told.get(&bucket.key) {
+                Some(before) => *before != copy,
+                None => copies.concern(&copy),
             };
             if !due {
                 continue;
             }
-            let store = self.store().clone();
+            let (store, key) = (self.store().clone(), bucket.key);
             stamps.spawn(async move {
-                let done = store.update(&key, switch::stamp(access)).await?;
-                Ok::<_, RepositoryError>((done == ConditionalWrite::Done).then_some((key, access)))
+                let done = store.update(&key, copy.stamp(until)).await?;
+                Ok::<_, RepositoryError>((done == ConditionalWrite::Done).then_some((key, copy)))
             });
         }
         let mut failed = None;

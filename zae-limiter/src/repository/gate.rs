@@ -20,6 +20,12 @@ const TRIES: u32 = 3;
 pub(super) enum Gated {
     /// Limits that never refuse.
     SoftLimits,
+    /// Decisions on who charges the parent.
+    CascadePolicies,
+    /// Entities that get another parent.
+    Moves,
+    /// Everything let through.
+    Bypasses,
 }
 
 impl Gated {
@@ -27,6 +33,9 @@ impl Gated {
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::SoftLimits => ("soft limits", "0.17.0"),
+            Self::CascadePolicies => ("cascade policies", "0.16.0"),
+            Self::Moves => ("moves of entities", "0.17.0"),
+            Self::Bypasses => ("bypasses", "0.17.0"),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! A process checks once a minute that its name still leads to the id it has open ([`gone`]). A namespace whose name
 //! was taken over by a new one has its old id still, and is not served under it.
 
-use super::MissingVersion;
+use super::{MissingVersion, version::fits};
 use crate::{
     clock::Clock,
     error::{NamespaceState, RepositoryError, StoreErrorKind},
@@ -19,7 +19,8 @@ use crate::{
         name::{NamespaceId, NamespaceName, StackName},
         namespace::NamespaceInfo,
     },
-    store::Store,
+    store::{Consistency, Store},
+    wire::{namespace, version},
 };
 
 /// The id of a namespace in use, which must exist.
@@ -86,13 +87,23 @@ fn not_in_use(info: NamespaceInfo) -> RepositoryError {
     RepositoryError::NamespaceState { id: info.id, state: info.state, advice }
 }
 
-/// The error of a namespace that is open while its name leads to another one.
+/// Returns the error for a namespace that is open while its name leads to another one, or for a table that asks for
+/// newer clients by now: a process that runs for weeks meets features that are newer than itself. One read of both.
 pub(super) async fn gone(
     store: &Store,
     name: &NamespaceName,
     id: &NamespaceId,
 ) -> Result<Option<RepositoryError>, RepositoryError> {
-    if store.find_namespace(name).await?.as_ref() == Some(id) {
+    let (by_name, by_version) = (namespace::by_name(name), version::key());
+    let found = store.batch_get(&[by_name.clone(), by_version.clone()], Consistency::Strong).await?;
+    if let Some(record) = found.get(&by_version) {
+        match fits(&version::decode(record)) {
+            Err(too_old @ RepositoryError::ClientTooOld { .. }) => return Ok(Some(too_old)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let info = found.get(&by_name).map(namespace::decode).transpose()?;
+    if info.is_some_and(|info| info.state == NamespaceState::Active && info.id == *id) {
         return Ok(None);
     }
     let record = store.namespace_by_id(id).await?;

@@ -22,10 +22,11 @@ use super::{
     validity::ResolutionValidity,
 };
 use crate::{
+    bucket::owner::Owner,
     error::{DisabledLevel, RepositoryError, Unsupported},
     lazy::LazyCache,
     model::{
-        access::Access,
+        access::{Access, Cascade},
         limit::Limits,
         name::{EntityId, NamespaceId, ResourceName},
         status::StoredPolicy,
@@ -33,11 +34,10 @@ use crate::{
     recent::Interner,
     store::Consistency,
     wire::{
-        Item,
+        self, Item,
         config::{StoredAccess, StoredConfig},
         expression::Key,
         keys,
-        values::{get_bool, get_s},
     },
 };
 use moka::future::Cache;
@@ -77,10 +77,10 @@ pub(crate) struct Resolution {
     pub(crate) unsupported: Option<Unsupported>,
     /// The level at which an operator has switched it off.
     pub(crate) disabled: Option<DisabledLevel>,
-    /// The entity above, whether it is charged or not.
-    pub(crate) parent: Option<EntityId>,
-    /// True if the parent is charged, too.
-    pub(crate) cascade: bool,
+    /// True if an operator lets everything through.
+    pub(crate) bypassed: bool,
+    /// The facts about the entity, and the parent that is charged by them and by policies.
+    pub(crate) owner: Owner,
 }
 
 /// A resolution and, when it was just read, the bucket that was read along with it.
@@ -294,9 +294,10 @@ impl Repository {
             on_unavailable: None,
             unsupported: None,
             disabled: None,
-            parent: None,
-            cascade: false,
+            bypassed: false,
+            owner: Owner::default(),
         };
+        let mut policy = None;
         let mut access = StoredAccess::Inherit;
         for (level, key) in &levels {
             let Some(item) = found.get(key) else { continue };
@@ -307,6 +308,9 @@ impl Repository {
             {
                 resolution.disabled = (config.access == StoredAccess::Set(Access::Disabled)).then_some(level);
                 access = config.access;
+            }
+            if disabled_level(*level).is_some() {
+                policy = policy.or(config.cascade.map(|cascade| cascade == Cascade::On));
             }
             if resolution.unsupported.is_none() {
                 resolution.unsupported = config.unsupported;
@@ -319,13 +323,16 @@ impl Repository {
                 resolution.source = Some(*level);
             }
         }
+        resolution.bypassed = access == StoredAccess::Set(Access::Bypassed);
         if let StoredAccess::Other(unsupported) = access {
             resolution.unsupported.get_or_insert(unsupported);
         }
         if let Some(item) = found.get(&meta) {
-            resolution.cascade = get_bool(item, "cascade").unwrap_or(false);
+            resolution.owner = wire::owner::of_entity(item, policy);
             // A parent that is no valid id cannot have a bucket.
-            resolution.parent = get_s(item, "parent_id").and_then(|parent| EntityId::new(parent).ok());
+            if resolution.owner.parent.as_deref().is_some_and(|parent| EntityId::new(parent).is_err()) {
+                resolution.owner = Owner { cascade: false, parent: None, ..resolution.owner };
+            }
         }
         Ok((resolution, found.remove(&bucket)))
     }

@@ -1,5 +1,6 @@
-//! Checks that an open namespace is still in use. It is read as often as its limits are, so that a process stops
-//! serving one that was deleted or purged.
+//! Checks that an open namespace is still in use, and that its table still takes this client. Both are read as often as
+//! limits are, so that a process stops serving a namespace that was deleted or purged, and one that others have stored
+//! something in which is newer than itself.
 //!
 //! A call of its own, beside the read of limits and no more than one for each namespace and refresh: policies that are
 //! bound to a namespace allow its own partition and the registry's, but not both in one call.

@@ -7,6 +7,7 @@
 
 use super::{Repository, fanout::effective};
 use crate::{
+    bucket::stamp::STAMP_MS,
     error::RepositoryError,
     lazy::LazyCache,
     model::{
@@ -74,23 +75,24 @@ impl Repository {
         let levels = self.access_levels(entity.as_str(), resource.as_str());
         let wanted: Vec<Key> = levels.iter().map(|(_, key)| key.clone()).collect();
         let read = async || {
+            let until = self.now_ms().saturating_add(STAMP_MS);
             let found = self.store().batch_get(&wanted, Consistency::Strong).await?;
-            Ok::<_, RepositoryError>(effective(&levels, &found)?)
+            Ok::<_, RepositoryError>((effective(&levels, &found)?, until))
         };
-        let mut setting = read().await?;
+        let (mut setting, mut until) = read().await?;
         let first = Key::new(keys::pk_bucket(self.ns(), entity.as_str(), resource.as_str(), 0), keys::sk_state());
         for _ in 0..TRIES {
             let mut shards = self.bucket_keys(entity, format!("BUCKET#{resource}#")).await?;
             shards.retain(|key| *key != first);
             shards.push(first.clone());
             for key in &shards {
-                self.store().update(key, switch::correction(setting.access)).await?;
+                self.store().update(key, switch::correction(setting.access, until)).await?;
             }
             let after = read().await?;
-            if after == setting {
+            if after.0 == setting {
                 break;
             }
-            setting = after;
+            (setting, until) = after;
         }
         Ok(setting)
     }

@@ -5,11 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::Repository;
+use super::{Repository, settings::Setting};
 use crate::{
     error::RepositoryError,
     model::{
-        access::{Access, ConfigTarget},
+        access::ConfigTarget,
         audit::{AuditAction, AuditTarget},
         entity::NewEntity,
         limit::Limits,
@@ -39,7 +39,13 @@ pub(super) enum AuditChange<'a> {
     SystemSet(Option<&'a Limits>, Option<StoredPolicy>),
     /// The namespace has no defaults any more.
     SystemDeleted(Option<&'a Limits>, Option<StoredPolicy>),
-    AccessSet(&'a ConfigTarget, Option<Access>),
+    Set(&'a ConfigTarget, Setting),
+    Moved {
+        entity: &'a EntityId,
+        from: Option<&'a str>,
+        to: Option<&'a EntityId>,
+        generation: i64,
+    },
 }
 
 impl AuditChange<'_> {
@@ -54,8 +60,9 @@ impl AuditChange<'_> {
                 AuditTarget::Resource((*resource).clone())
             }
             Self::SystemSet(..) | Self::SystemDeleted(..) => AuditTarget::System,
-            Self::AccessSet(ConfigTarget::Resource(resource), _) => AuditTarget::Resource(resource.clone()),
-            Self::AccessSet(ConfigTarget::Entity(entity, _), _) => AuditTarget::Entity(entity.clone()),
+            Self::Set(ConfigTarget::Resource(resource), _) => AuditTarget::Resource(resource.clone()),
+            Self::Set(ConfigTarget::Entity(entity, _), _) => AuditTarget::Entity(entity.clone()),
+            Self::Moved { entity, .. } => AuditTarget::Entity((*entity).clone()),
         }
     }
 
@@ -64,9 +71,8 @@ impl AuditChange<'_> {
         match self {
             Self::EntityCreated(_) => AuditAction::EntityCreated,
             Self::EntityDeleted(..) => AuditAction::EntityDeleted,
-            Self::LimitsSet(..) | Self::ResourceSet(..) | Self::SystemSet(..) | Self::AccessSet(..) => {
-                AuditAction::LimitsSet
-            }
+            Self::Moved { .. } => AuditAction::EntityParentChanged,
+            Self::LimitsSet(..) | Self::ResourceSet(..) | Self::SystemSet(..) | Self::Set(..) => AuditAction::LimitsSet,
             Self::LimitsDeleted(..) | Self::ResourceDeleted(_) | Self::SystemDeleted(..) => AuditAction::LimitsDeleted,
         }
     }
@@ -75,12 +81,16 @@ impl AuditChange<'_> {
     fn scope(&self) -> Option<LimitScope> {
         match self {
             Self::LimitsSet(_, scope, _) | Self::LimitsDeleted(_, scope) => Some((*scope).clone()),
-            Self::AccessSet(ConfigTarget::Entity(_, scope), _) => Some(scope.clone()),
+            Self::Set(ConfigTarget::Entity(_, scope), _) => Some(scope.clone()),
             Self::ResourceSet(resource, _) | Self::ResourceDeleted(resource) => {
                 Some(LimitScope::Resource((*resource).clone()))
             }
-            Self::AccessSet(ConfigTarget::Resource(resource), _) => Some(LimitScope::Resource(resource.clone())),
-            Self::EntityCreated(_) | Self::EntityDeleted(..) | Self::SystemSet(..) | Self::SystemDeleted(..) => None,
+            Self::Set(ConfigTarget::Resource(resource), _) => Some(LimitScope::Resource(resource.clone())),
+            Self::EntityCreated(_)
+            | Self::EntityDeleted(..)
+            | Self::Moved { .. }
+            | Self::SystemSet(..)
+            | Self::SystemDeleted(..) => None,
         }
     }
 
@@ -97,7 +107,10 @@ impl AuditChange<'_> {
             Self::EntityDeleted(_, records) => json!({ "records_deleted": records }),
             Self::LimitsSet(_, _, limits) | Self::ResourceSet(_, limits) => json!({ "limits": list(Some(limits)) }),
             Self::LimitsDeleted(..) | Self::ResourceDeleted(_) => json!({}),
-            Self::AccessSet(_, access) => json!({ "disabled": access.map(|access| access == Access::Disabled) }),
+            Self::Set(_, setting) => setting.details(),
+            Self::Moved { from, to, generation, .. } => {
+                json!({ "old_parent_id": from, "parent_id": to, "pgen": generation })
+            }
             Self::SystemSet(limits, policy) => json!({ "limits": list(*limits), "on_unavailable": policy }),
             Self::SystemDeleted(limits, policy) => {
                 let limits = limits.iter().flat_map(|limits| limits.iter());

@@ -49,16 +49,8 @@ impl Store {
             (None, MissingVersion::Leave) => return Ok(None),
             (None, MissingVersion::Initialise) => self.write_version(clock, &VersionUpdate::default()).await?,
         };
-        let client: Version = COMPATIBILITY_LEVEL.parse()?;
-        match record.compatibility(&client) {
-            Compatibility::Compatible | Compatibility::LambdaOutdated => Ok(Some(record)),
-            Compatibility::ClientTooOld { minimum } => {
-                Err(RepositoryError::ClientTooOld { client: COMPATIBILITY_LEVEL.to_owned(), minimum })
-            }
-            Compatibility::IncompatibleSchema { schema } => {
-                Err(RepositoryError::IncompatibleSchema { client: SCHEMA_VERSION.to_owned(), schema })
-            }
-        }
+        fits(&record)?;
+        Ok(Some(record))
     }
 
     /// Reads the record.
@@ -85,6 +77,20 @@ impl Store {
         let source = "others keep changing the version record; try again";
         let error = StoreError::new("UpdateItem", StoreErrorKind::NotApplied, source);
         Err(error.into())
+    }
+}
+
+/// Checks that a table with this record may be used by this client.
+pub(super) fn fits(record: &VersionRecord) -> Result<(), RepositoryError> {
+    let client: Version = COMPATIBILITY_LEVEL.parse()?;
+    match record.compatibility(&client) {
+        Compatibility::Compatible | Compatibility::LambdaOutdated => Ok(()),
+        Compatibility::ClientTooOld { minimum } => {
+            Err(RepositoryError::ClientTooOld { client: COMPATIBILITY_LEVEL.to_owned(), minimum })
+        }
+        Compatibility::IncompatibleSchema { schema } => {
+            Err(RepositoryError::IncompatibleSchema { client: SCHEMA_VERSION.to_owned(), schema })
+        }
     }
 }
 

@@ -74,13 +74,13 @@ fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
 }
 
 /// Reads the image from a response's item.
-fn decode(item: Option<&Item>, now: i64) -> Result<Option<Image>, RepositoryError> {
-    item.map_or(Ok(None), |item| bucket::decode(item, now))
+fn decode(item: Option<&Item>) -> Result<Option<Image>, RepositoryError> {
+    item.map_or(Ok(None), bucket::decode)
 }
 
 /// Converts the item of a successful write into its outcome.
-pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
-    match decode(item, now) {
+pub(super) fn done(item: Option<&Item>) -> WriteOutcome {
+    match decode(item) {
         Ok(Some(image)) => WriteOutcome::Done(image),
         // The write succeeded, but left an item of another kind.
         Ok(None) => WriteOutcome::Failed(RepositoryError::Malformed {
@@ -92,8 +92,8 @@ pub(super) fn done(item: Option<&Item>, now: i64) -> WriteOutcome {
 }
 
 /// Converts the item of a failed condition into its outcome.
-pub(super) fn lost(item: Option<&Item>, now: i64) -> WriteOutcome {
-    match decode(item, now) {
+pub(super) fn lost(item: Option<&Item>) -> WriteOutcome {
+    match decode(item) {
         Ok(image) => WriteOutcome::Lost(image),
         Err(error) => WriteOutcome::Failed(error),
     }
@@ -107,21 +107,20 @@ pub(super) fn failed(error: StoreError) -> WriteOutcome {
     }
 }
 
-/// Reads the bucket's state at `now` (epoch ms); `None` if there is none.
+/// Reads the bucket's state; `None` if there is none.
 ///
 /// Strongly consistent, one read unit for an item below 4 KB.
 pub(crate) async fn read(
     store: &Store,
     namespace: &NamespaceId,
     key: &BucketKey,
-    now: i64,
 ) -> Result<Option<Image>, RepositoryError> {
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     let item = store.get(&Key::new(pk, keys::sk_state()), Consistency::Strong).await?;
-    decode(item.as_ref(), now)
+    decode(item.as_ref())
 }
 
-/// Updates an existing bucket at `now` (epoch ms). Sent once: nothing below retries.
+/// Updates an existing bucket. Sent once: nothing below retries.
 ///
 /// Dropping the future is safe for this process only: like any sent request, the call may still be executed. The lane
 /// therefore never drops one while tokens depend on it (see [`drive`](crate::engine::lane::drive)).
@@ -130,14 +129,13 @@ pub(crate) async fn update(
     namespace: &NamespaceId,
     key: &BucketKey,
     write: &BucketWrite,
-    now: i64,
 ) -> WriteReport {
     let update = bucket::encode_update(write);
     let pk = keys::pk_bucket(namespace.as_str(), key.entity.as_str(), key.resource.as_str(), key.shard);
     #[cfg(feature = "sim")]
     if let Some(table) = &store.model {
         let request = super::model::update(Key::new(pk, keys::sk_state()), update);
-        return super::model::write(store, &**table, "UpdateItem", request, now).await;
+        return super::model::write(store, &**table, "UpdateItem", request).await;
     }
     let request = store
         .once
@@ -153,12 +151,12 @@ pub(crate) async fn update(
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let outcome = match request.send().await {
         Ok(output) => {
-            let outcome = done(output.attributes(), now);
+            let outcome = done(output.attributes());
             return WriteReport { outcome, units: units(output.consumed_capacity()) };
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
-                UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
+                UpdateItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
                 _ => WriteOutcome::Lost(None),
             }
         }
@@ -171,7 +169,6 @@ pub(crate) async fn update(
 ///
 /// The returned image is the one that was sent: DynamoDB does not return the item of a PutItem.
 pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketKey, image: Image) -> WriteReport {
-    let now = image.last_refill;
     let item = bucket::encode_new(&NewBucket {
         namespace,
         entity: &key.entity,
@@ -182,7 +179,7 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
     #[cfg(feature = "sim")]
     if let Some(table) = &store.model {
         let put = super::model::Request::Put { item, condition: IS_NO_BUCKET.to_owned() };
-        let mut report = super::model::write(store, &**table, "PutItem", put, now).await;
+        let mut report = super::model::write(store, &**table, "PutItem", put).await;
         if matches!(report.outcome, WriteOutcome::Done(_)) {
             report.outcome = WriteOutcome::Done(image);
         }
@@ -202,7 +199,7 @@ pub(crate) async fn create(store: &Store, namespace: &NamespaceId, key: &BucketK
         }
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
             match error.into_err() {
-                PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item(), now),
+                PutItemError::ConditionalCheckFailedException(failure) => lost(failure.item()),
                 _ => WriteOutcome::Lost(None),
             }
         }

@@ -144,18 +144,12 @@ pub(super) async fn read(
     }
 }
 
-/// Executes a bucket's write at `now` (epoch ms).
-pub(super) async fn write(
-    store: &Store,
-    table: &dyn Table,
-    operation: &'static str,
-    request: Request,
-    now: i64,
-) -> WriteReport {
+/// Executes a bucket's write.
+pub(super) async fn write(store: &Store, table: &dyn Table, operation: &'static str, request: Request) -> WriteReport {
     match send(store, table, table.call(request)).await {
-        Ok(Answer::Written(item)) => WriteReport { outcome: done(Some(&item), now), units: 1.0 },
-        Ok(Answer::Refused(item)) => lost(item.as_deref(), now).into(),
-        Ok(Answer::Read(_)) => lost(None, now).into(),
+        Ok(Answer::Written(item)) => WriteReport { outcome: done(Some(&item)), units: 1.0 },
+        Ok(Answer::Refused(item)) => lost(item.as_deref()).into(),
+        Ok(Answer::Read(_)) => lost(None).into(),
         Err(fault) => failed(fault.error(operation)).into(),
     }
 }

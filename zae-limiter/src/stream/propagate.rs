@@ -77,8 +77,8 @@ impl StreamTable {
                 done.updated += 1;
             }
         }
-        // Newer clients stamp their buckets, and create further shards themselves. A disabled bucket needs none.
-        if image.disabled || image.owner_stamped || image.valid_until.is_some() {
+        // Newer clients stamp schedules, and create further shards themselves. A disabled bucket needs none.
+        if image.disabled || image.valid_until.is_some() {
             return Ok(done);
         }
         let opening = further_shard(image, shards, self.clock.now_ms());

@@ -10,7 +10,9 @@
 //! | `sched_tz` | the time zone of all schedules of the item; `UTC` where it is absent |
 //! | `on_unavailable` | `allow` or `block`; the system's item only |
 //! | `audit_retention_days` | lifetime of audit events; the system's item only |
-//! | `disabled` | an operator has switched the level off, or (`false`) on again below one that is off |
+//! | `cascade` | acquires charge the parent as well, or do not, whatever the entity's record says |
+//! | `disabled` | an operator has switched the level off, or (`false`) on again below one that is off, or lets everything
+//! | | through (`bypass`) |
 //!
 //! A level is one item, and the most specific level that has limits applies as a whole. An item with attributes of
 //! newer clients that change what a limit means is not half understood: it is read as [`Unsupported`].
@@ -24,7 +26,7 @@ pub(crate) use limits::{dropped, encode_limits};
 use crate::{
     error::{RepositoryError, Unsupported},
     model::{
-        access::{Access, ConfigTarget},
+        access::{Access, Cascade, ConfigTarget},
         limit::Limits,
         name::{EntityId, LimitScope, ResourceName},
         status::StoredPolicy,
@@ -44,6 +46,10 @@ pub(crate) const ON_UNAVAILABLE: &str = "on_unavailable";
 pub(crate) const AUDIT_RETENTION_DAYS: &str = "audit_retention_days";
 /// The switch of an operator.
 pub(crate) const DISABLED: &str = "disabled";
+/// The policy on charging the parent.
+pub(crate) const CASCADE: &str = "cascade";
+/// The value of the switch that lets everything through.
+const BYPASS: &str = "bypass";
 
 /// The configuration item that an operation is about.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +115,8 @@ pub(crate) struct StoredConfig {
     pub(crate) audit_retention_days: Option<u32>,
     /// Tells if the level switches anything on or off.
     pub(crate) access: StoredAccess,
+    /// Tells if the parent is charged as well.
+    pub(crate) cascade: Option<Cascade>,
     /// Another feature of newer clients; the limits alone would then be enforced wrongly.
     pub(crate) unsupported: Option<Unsupported>,
 }
@@ -137,7 +145,11 @@ impl StoredAccess {
 
 /// The value of the attribute for a setting.
 pub(crate) fn encode_access(access: Access) -> AttributeValue {
-    AttributeValue::Bool(access == Access::Disabled)
+    match access {
+        Access::Enabled => AttributeValue::Bool(false),
+        Access::Disabled => AttributeValue::Bool(true),
+        Access::Bypassed => s(BYPASS),
+    }
 }
 
 impl StoredConfig {
@@ -161,14 +173,21 @@ impl StoredConfig {
             Some(other) => return Err(malformed(format!("{ON_UNAVAILABLE} is {other:?}, neither allow nor block"))),
         };
         let days = get_n(item, AUDIT_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok());
-        Ok(Self { limits, on_unavailable, audit_retention_days: days, access: access(item), unsupported })
+        Ok(Self {
+            limits,
+            on_unavailable,
+            audit_retention_days: days,
+            access: access(item),
+            cascade: cascade(item).ok().flatten(),
+            unsupported,
+        })
     }
 
     /// Reads an item that is about to be replaced: what is broken about it no longer matters.
     pub(crate) fn decode_leniently(item: &Item) -> Self {
         Self::decode(item).unwrap_or_else(|_| {
             let unsupported = unsupported(item).map(|attribute| Unsupported { attribute, item: key_text(item) });
-            Self { unsupported, access: access(item), ..Self::default() }
+            Self { unsupported, access: access(item), cascade: cascade(item).ok().flatten(), ..Self::default() }
         })
     }
 
@@ -186,6 +205,19 @@ fn key_text(item: &Item) -> String {
     format!("{} {}", get_s(item, "PK").unwrap_or_default(), get_s(item, "SK").unwrap_or_default())
 }
 
+/// Reads only the policy of an item on charging the parent.
+///
+/// # Errors
+/// [`Unsupported`] where it is something else than newer clients write today.
+pub(crate) fn cascade(item: &Item) -> Result<Option<Cascade>, Unsupported> {
+    match item.get(CASCADE) {
+        None => Ok(None),
+        Some(AttributeValue::Bool(true)) => Ok(Some(Cascade::On)),
+        Some(AttributeValue::Bool(false)) => Ok(Some(Cascade::Off)),
+        Some(_) => Err(Unsupported { attribute: CASCADE.to_owned(), item: key_text(item) }),
+    }
+}
+
 /// Reads only the setting of an item.
 pub(crate) fn access(item: &Item) -> StoredAccess {
     let unsupported = || Unsupported { attribute: DISABLED.to_owned(), item: key_text(item) };
@@ -193,6 +225,7 @@ pub(crate) fn access(item: &Item) -> StoredAccess {
         None => StoredAccess::Inherit,
         Some(AttributeValue::Bool(false)) => StoredAccess::Set(Access::Enabled),
         Some(AttributeValue::Bool(true)) => StoredAccess::Set(Access::Disabled),
+        Some(AttributeValue::S(word)) if word == BYPASS => StoredAccess::Set(Access::Bypassed),
         Some(_) => StoredAccess::Other(unsupported()),
     }
 }
@@ -210,7 +243,7 @@ pub(crate) fn encode(
     if let Some(policy) = on_unavailable {
         item.insert(ON_UNAVAILABLE.to_owned(), s(policy.as_str()));
     }
-    for name in [AUDIT_RETENTION_DAYS, DISABLED] {
+    for name in [AUDIT_RETENTION_DAYS, DISABLED, CASCADE] {
         if let Some(value) = before.and_then(|before| before.get(name)) {
             item.insert(name.to_owned(), value.clone());
         }
@@ -219,7 +252,7 @@ pub(crate) fn encode(
 }
 
 /// The attributes that a replacement or deletion depends on without changing them: they are conditions of it.
-pub(crate) const GUARDED: [&str; 5] = ["GSI3PK", AUDIT_RETENTION_DAYS, DISABLED, "cascade", "sched_tz"];
+pub(crate) const GUARDED: [&str; 5] = ["GSI3PK", AUDIT_RETENTION_DAYS, DISABLED, CASCADE, "sched_tz"];
 
 #[cfg(test)]
 mod tests {
@@ -257,8 +290,8 @@ mod tests {
     #[test]
     fn newer_features_are_named_instead_of_ignored() {
         for (name, value) in [
-            ("disabled", s("bypass")),
-            ("cascade", AttributeValue::Bool(false)),
+            ("disabled", s("sometimes")),
+            ("cascade", s("sometimes")),
             ("l_rpm_sched", s("x")),
             ("l_rpm_soft", n(1)),
             ("w_rpm_cp", n(5)),

@@ -16,33 +16,33 @@ pub(crate) fn is_off(bucket: &Item) -> bool {
     bucket.contains_key(DISABLED)
 }
 
-/// Stamps a bucket, if it is there.
-pub(crate) fn stamp(access: Access) -> Expression {
+/// Stamps a bucket, if it is there. A bypass holds until `until` (epoch ms).
+pub(crate) fn stamp(access: Access, until: i64) -> Expression {
     Expression::of(|e| {
         e.expect_item();
-        set(e, access);
+        set(e, access, until);
     })
 }
 
 /// Corrects a bucket whose stamp contradicts `access`.
-pub(crate) fn correction(access: Access) -> Expression {
+pub(crate) fn correction(access: Access, until: i64) -> Expression {
     Expression::of(|e| {
         e.expect_item();
-        let disabled = set(e, access);
+        let disabled = set(e, access, until);
         match access {
-            Access::Enabled => e.expect_some(&disabled),
+            Access::Enabled | Access::Bypassed => e.expect_some(&disabled),
             Access::Disabled => e.expect(&disabled, None::<i64>),
         }
     })
 }
 
 /// Sets the stamp; the name under which it goes.
-fn set(e: &mut ExpressionBuilder, access: Access) -> Cow<'static, str> {
+fn set(e: &mut ExpressionBuilder, access: Access, until: i64) -> Cow<'static, str> {
     let (disabled, bypass) = (e.name(DISABLED), e.name(BYPASS));
     match access {
-        Access::Enabled => e.remove(&disabled),
+        Access::Enabled | Access::Bypassed => e.remove(&disabled),
         Access::Disabled => e.set(&disabled, AttributeValue::Bool(true)),
     }
-    e.remove(&bypass);
+    e.set_or_remove(&bypass, (access == Access::Bypassed).then_some(until));
     disabled
 }

@@ -1,9 +1,11 @@
 //! The effects of other processes on a bucket between two of our writes, and the room we leave for them.
 
+mod bypass;
 mod clocks;
 mod counters;
 mod features;
 mod lifetimes;
+mod owners;
 mod quotas;
 mod soft;
 mod switches;
@@ -15,7 +17,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use zae_limiter::{AcquireError, Cost, EntityId, Limit, LimitScope, NewEntity, RateLimiter, Repository, ResourceName};
+use zae_limiter::{AcquireError, Cost, EntityId, Limit, LimitScope, RateLimiter, Repository, ResourceName};
 use zae_testkit::{Bench, Fault, START, limits, raw, rpm, tpm};
 
 fn id(text: &str) -> EntityId {
@@ -118,32 +120,6 @@ async fn a_refill_reaches_the_reserved_limit_and_renews_the_lifetime() {
     assert_eq!(raw::number(&bucket, "b_wcu_tk"), Some(1_000_000), "1000 units a second, up to 1000");
     // Seven times the minute that it takes to fill.
     assert_eq!(raw::number(&bucket, "ttl"), Some((START + 2_000) / 1_000 + 420));
-}
-
-#[tokio::test]
-async fn copies_of_the_owners_facts_are_repaired_unless_a_newer_client_keeps_them() {
-    for stamped in [true, false] {
-        let bench = Bench::new();
-        let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
-        let r = limiter.repository().clone();
-        r.create_entity(NewEntity::new(id("e")).parent(id("p")).cascading()).await.unwrap();
-        take(&limiter, "rpm", 1).await.unwrap();
-        let stamp = if stamped { json!({"N": "7"}) } else { Value::Null };
-        change(&r, &json!({"cascade": {"BOOL": false}, "parent_id": {"S": "other"}, "pgen": stamp})).await;
-        for _ in 0..2 {
-            take(&limiter, "rpm", 1).await.unwrap();
-        }
-        let bucket = shard(&r, 0).await;
-        let copies = (bucket["cascade"]["BOOL"].as_bool(), bucket["parent_id"]["S"].as_str());
-        let expected = if stamped { (Some(false), Some("other")) } else { (Some(true), Some("p")) };
-        assert_eq!(copies, expected, "stamped: {stamped}");
-        let pk = format!("{}/BUCKET#p#gpt-4#0", r.namespace_id());
-        assert_eq!(
-            raw::number(&raw::get(&r, &pk, "#STATE").await, "b_rpm_tc"),
-            Some(3_000),
-            "the entity's record decides"
-        );
-    }
 }
 
 #[tokio::test]
@@ -317,8 +293,8 @@ async fn a_bucket_that_comes_along_with_limits_read_anew_does_not_replace_what_a
     };
     let (granted, ()) = tokio::join!(take(&limiter, "rpm", 1), as_it_is);
     granted.unwrap();
-    // The namespace's record is read again together with the limits.
-    let calls = ["BatchGetItem", "GetItem", "UpdateItem"].map(|operation| (operation.to_owned(), 1));
+    // The namespace's record and the version record are read again together with the limits.
+    let calls = [("BatchGetItem", 2), ("UpdateItem", 1)].map(|(operation, calls)| (operation.to_owned(), calls));
     assert_eq!(wire.take(), BTreeMap::from(calls));
 }
 

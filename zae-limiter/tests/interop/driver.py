@@ -251,6 +251,19 @@ async def resolve_access(session, ns, entity_id, resource, **_):
     return {"access": state, "level": access.disabled_level}
 
 
+async def set_cascade(session, ns, resource, cascade, entity_id=None, principal=None, **_):
+    """Sets the policy of a resource, or of an entity on a resource or (_default_) everywhere; null removes it."""
+    repository = await session.repository(ns)
+    if entity_id is None:
+        if cascade is None:
+            return await repository.clear_resource_cascade(resource, principal=principal)
+        return await repository.set_resource_cascade(resource, cascade, principal=principal)
+    scope = None if resource == "_default_" else resource
+    if cascade is None:
+        return await repository.clear_entity_cascade(entity_id, resource=scope, principal=principal)
+    return await repository.set_entity_cascade(entity_id, cascade, resource=scope, principal=principal)
+
+
 async def reset_bucket(session, ns, entity_id, resource, **_):
     await (await session.repository(ns)).reset_bucket(entity_id, resource)
 
@@ -259,8 +272,8 @@ async def top_up(session, ns, entity_id, resource, amounts, **_):
     await (await session.repository(ns)).top_up(entity_id, resource, amounts)
 
 
-async def set_parent(session, ns, entity_id, parent_id, **_):
-    await (await session.repository(ns)).set_parent(entity_id, parent_id)
+async def set_parent(session, ns, entity_id, parent_id, principal=None, **_):
+    return await (await session.repository(ns)).set_parent(entity_id, parent_id, principal=principal)
 
 
 async def audit(session, ns, entity_id, limit=100, start_event_id=None, **_):
@@ -345,6 +358,7 @@ OPERATIONS = {
         purge_namespace,
         use_feature,
         set_access,
+        set_cascade,
         resolve_access,
         reset_bucket,
         top_up,

@@ -9,10 +9,12 @@
 
 mod accounts;
 mod buckets;
+mod bypass;
 mod compare;
 mod configuration;
 mod newer;
 mod ours;
+mod owners;
 mod pauses;
 mod python;
 mod records;

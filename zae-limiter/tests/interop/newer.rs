@@ -7,16 +7,7 @@ use zae_limiter::{AcquireError, Cost, RateLimiter};
 
 use super::table::{By, STACK, Table};
 
-const FEATURES: [&str; 8] = [
-    "schedule",
-    "session",
-    "disabled resource",
-    "disabled entity",
-    "bypassed resource",
-    "bypassed entity",
-    "resource cascade",
-    "entity cascade",
-];
+const FEATURES: [&str; 4] = ["schedule", "session", "disabled resource", "disabled entity"];
 
 /// Creates a table on which entities below `org-1` have 10 a minute of any resource.
 async fn with_limits() -> Option<Table> {
@@ -57,12 +48,10 @@ async fn we_refuse_to_guess_what_their_newer_features_mean() {
         };
         let answer = take(&new, &resource, 1).await;
         assert!(expected(&answer), "{feature}: {answer:?}");
-        // A client with the old limits in its cache learns of it from the bucket, unless only a parent is concerned.
-        if !feature.ends_with("cascade") {
-            let answer = take(&remembering, &resource, 1).await;
-            assert!(expected(&answer), "{feature}: {answer:?}");
-            assert_eq!(table.bucket("user-1", &resource).await["rpm"].1, 2_000, "{feature}");
-        }
+        // A client with the old limits in its cache learns of it from the bucket.
+        let answer = take(&remembering, &resource, 1).await;
+        assert!(expected(&answer), "{feature}: {answer:?}");
+        assert_eq!(table.bucket("user-1", &resource).await["rpm"].1, 2_000, "{feature}");
     }
 }
 

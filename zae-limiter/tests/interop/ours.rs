@@ -8,7 +8,7 @@ use zae_limiter::{
     AcquireError, Clock, Cost, Entity, EntityId, LimitScope, Limits, ManualClock, NamespaceName, NewEntity, Principal,
     RateLimiter, Repository, RepositoryError, Reserve, ResourceName, StoredPolicy, SystemClock, SystemDefaults,
     ValidationError,
-    access::{Access, ConfigTarget},
+    access::{Access, Cascade, ConfigTarget},
     audit::AuditEvent,
     version::VersionUpdate,
 };
@@ -117,7 +117,9 @@ impl Ours {
                 Box::pin(call.entity(op, repository)).await
             }
             "set_limits" | "get_limits" | "delete_limits" => Box::pin(call.limits(op, repository)).await,
-            "set_access" | "resolve_access" => Box::pin(call.access(op, repository)).await,
+            "set_access" | "resolve_access" | "set_cascade" | "set_parent" => {
+                Box::pin(call.access(op, repository)).await
+            }
             "audit" => Box::pin(call.audit(repository)).await,
             _ => Box::pin(call.defaults(op, repository)).await,
         }
@@ -262,10 +264,25 @@ impl Call<'_> {
             let level = holds.level.map(zae_limiter::error::DisabledLevel::as_str);
             return Ok(json!({ "access": holds.access, "level": level }));
         }
+        if op == "set_parent" {
+            let moved = match self.arguments["parent_id"].as_str() {
+                Some(parent) => repository.set_parent(self.id()?, parent).await?,
+                None => repository.remove_parent(self.id()?).await?,
+            };
+            return Ok(json!(moved));
+        }
         let target = match self.arguments["entity_id"].as_str() {
             Some(entity) => ConfigTarget::entity(entity, LimitScope::try_from(self.text("resource"))?)?,
             None => ConfigTarget::Resource(self.resource()?),
         };
+        if op == "set_cascade" {
+            let told = match self.arguments["cascade"].as_bool() {
+                Some(true) => repository.set_cascade(target, Cascade::On).await?,
+                Some(false) => repository.set_cascade(target, Cascade::Off).await?,
+                None => repository.clear_cascade(target).await?,
+            };
+            return Ok(json!(told));
+        }
         let access: Option<Access> = serde_json::from_value(self.arguments["access"].clone()).expect("a setting");
         Ok(json!(repository.set_access(target, access).await?))
     }

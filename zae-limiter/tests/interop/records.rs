@@ -39,19 +39,6 @@ impl Pair {
     }
 }
 
-const PGEN: Known = Known {
-    record: "entity",
-    attribute: "pgen",
-    how: How::OnlyTheirs,
-    why: "0.17's count of an entity's moves to another parent. We write the base format, which its readers take as 0.",
-};
-const PINC: Known = Known {
-    record: "entity",
-    attribute: "pinc",
-    how: How::OnlyTheirs,
-    why: "0.17's mark of which creation of the entity this is, beside `pgen`.",
-};
-
 /// The marks that each side puts on buckets.
 pub(super) fn bucket_marks() -> Vec<Known> {
     vec![Known {
@@ -162,7 +149,7 @@ async fn entities_are_the_same_records() {
         ),
         why: "0.17 may stop half way and says so; we have deleted everything, or answer with an error and no event.",
     };
-    pair.assert_same(&[PGEN, PINC, complete]).await;
+    pair.assert_same(&[complete]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,17 +197,6 @@ async fn buckets_are_the_same_records() {
         pair.both("acquire", take(entity, 500)).await;
     }
     let mut known = bucket_marks();
-    known.extend([
-        PGEN,
-        PINC,
-        Known {
-            record: "bucket",
-            attribute: "pgen",
-            how: How::OnlyTheirs,
-            why: "0.17's copy of the owner's `pgen`; without it the owner counts as unmoved",
-        },
-        Known { record: "bucket", attribute: "pinc", how: How::OnlyTheirs, why: "0.17's copy of the owner's `pinc`" },
-    ]);
     pair.assert_same(&known).await;
 
     // One more acquire, before any refill is due, with a correction.

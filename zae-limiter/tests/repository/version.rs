@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 use zae_limiter::{
-    Repository, RepositoryError,
+    AcquireError, Cost, Repository, RepositoryError,
     version::{COMPATIBILITY_LEVEL, Compatibility, SCHEMA_VERSION, Version, VersionRecord, VersionUpdate},
 };
 use zae_testkit::{
-    Bench,
+    Bench, limits, rpm,
     table::{Table, item, s},
 };
 
@@ -187,4 +187,27 @@ async fn opening_writes_nothing_where_nothing_is_to_be_created() {
     Repository::builder().client(bench.store.client()).build().await.unwrap();
     assert_eq!(table.all("").await, before);
     assert_eq!(repository.version_record().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_process_that_runs_for_long_notices_that_the_table_asks_for_newer_clients() {
+    let bench = Bench::new();
+    let (_, limiter) = bench.limiter(&limits([rpm(10)])).await;
+    let acquire = async || {
+        limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await?.commit().await.unwrap();
+        Ok::<_, AcquireError>(())
+    };
+    acquire().await.unwrap();
+    let (_, ops) = bench.process().await;
+    ops.set_version_record(&VersionUpdate::default().raise_client_min_version("99.0.0".parse().unwrap()))
+        .await
+        .unwrap();
+    acquire().await.unwrap();
+    bench.advance(61_000);
+    match acquire().await {
+        Err(AcquireError::Repository(error)) => {
+            assert!(matches!(&*error, RepositoryError::ClientTooOld { minimum, .. } if minimum == "99.0.0"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -57,6 +57,10 @@ impl Report for Buckets {
             let line = page.paint(Tone::Bad, &format!("{}: DISABLED, every acquire is refused", bucket.resource));
             page.line(line);
         }
+        for bucket in self.buckets.iter().filter(|bucket| bucket.access == Access::Bypassed) {
+            let line = page.paint(Tone::Warn, &format!("{}: BYPASSED, every acquire passes", bucket.resource));
+            page.line(line);
+        }
         for bucket in self.buckets.iter().filter(|bucket| bucket.unsupported.is_some()) {
             let why = bucket.unsupported.as_deref().unwrap_or_default();
             let line = page.paint(Tone::Warn, &format!("{}: {why}", bucket.resource));

@@ -7,6 +7,7 @@ use zae_limiter::{EntityId, LimitScope, Limits, Repository, ResourceName, access
 use super::Group;
 use crate::cli::{
     CliError, Context,
+    access::Settings,
     args::YesArgs,
     error::Doing,
     limit::{Deletion, LimitList, dropped, shown},
@@ -47,7 +48,7 @@ pub(super) async fn set(
     let number = limits.as_slice().len();
     out.show(&LimitList {
         heading: format!("Set {number} limit(s) for entity '{entity}' on resource '{scope}':"),
-        access: None,
+        settings: Settings::NONE,
         limits: limits.as_slice().to_vec(),
         notes,
         subject: LimitTarget::new(entity, &scope),
@@ -63,13 +64,13 @@ pub(super) async fn get(
     let repository = cx.repository(&group.with.namespace).await?;
     let limits = repository.limits(&entity, &scope).await.doing("get entity limits")?;
     let target = ConfigTarget::Entity(entity.clone(), scope.clone());
-    let access = repository.access(target).await.doing("get entity limits")?;
+    let settings = Settings::read(&repository, &target).await.doing("get entity limits")?;
     let heading = match limits {
         Some(_) => format!("Limits for entity '{entity}' on resource '{scope}':"),
         None => none(&entity, &scope),
     };
     let limits = limits.iter().flatten().cloned().collect();
-    out.show(&LimitList { subject: LimitTarget::new(entity, &scope), access, limits, heading, notes: Vec::new() })
+    out.show(&LimitList { subject: LimitTarget::new(entity, &scope), settings, limits, heading, notes: Vec::new() })
 }
 
 /// Returns a note if the resource is unknown, but resembles a known one.

@@ -1,6 +1,7 @@
 //! `entity …`: manages entities and their own limits.
 
 mod limits;
+mod parent;
 mod record;
 
 use clap::{Args, Subcommand};
@@ -8,7 +9,7 @@ use zae_limiter::{EntityId, LimitScope, access::ConfigTarget};
 
 use super::{
     CliError, Context,
-    access::{Minimum, Switch},
+    access::{Minimum, OnOff, Switch, set_cascade},
     args::{ChangeArgs, YesArgs},
     limit::LimitArgs,
     output::Output,
@@ -106,7 +107,16 @@ Examples:
         #[command(flatten)]
         of: Of,
     },
-    /// Remove the setting made by `disable` or `enable`
+    /// Admit and count everything, whatever the limits of an entity are
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity bypass user-vip
+  zae-deploy entity bypass user-vip --resource gpt-4")]
+    Bypass {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Remove the setting made by `disable`, `enable` or `bypass`
     #[command(after_help = "\
 Examples:
   zae-deploy entity clear-disabled key-1")]
@@ -114,6 +124,31 @@ Examples:
         #[command(flatten)]
         of: Of,
     },
+    /// Decide if acquires charge the parent as well, on one resource or on all
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity set-cascade key-1 on
+  zae-deploy entity set-cascade key-1 off --resource gpt-4")]
+    SetCascade {
+        #[command(flatten)]
+        of: Of,
+        /// on charges the parent as well, off the entity alone
+        policy: OnOff,
+    },
+    /// Remove the setting made by `set-cascade`
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity clear-cascade key-1")]
+    ClearCascade {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Move an entity below another parent, or away from its parent
+    #[command(after_help = "\
+Examples:
+  zae-deploy entity set-parent key-1 --parent proj-2
+  zae-deploy entity set-parent key-1 --none")]
+    SetParent(parent::SetParent),
     /// List the entities with limits of their own for a resource
     #[command(after_help = "\
 Examples:
@@ -156,7 +191,11 @@ impl Group {
             Command::DeleteLimits { of, yes } => limits::delete(&self, cx, &out, of.parse(&out)?, *yes).await,
             Command::Disable { of, minimum } => self.switch(cx, &out, of, Switch::Off(*minimum)).await,
             Command::Enable { of } => self.switch(cx, &out, of, Switch::On).await,
+            Command::Bypass { of } => self.switch(cx, &out, of, Switch::Open).await,
             Command::ClearDisabled { of } => self.switch(cx, &out, of, Switch::Clear).await,
+            Command::SetCascade { of, policy } => self.cascade(cx, &out, of, Some(*policy)).await,
+            Command::ClearCascade { of } => self.cascade(cx, &out, of, None).await,
+            Command::SetParent(set) => set.run(&self, cx, &out).await,
             Command::List(list) => list.run(&self, cx, &out).await,
             Command::ListResources => limits::list_resources(&self, cx, &out).await,
         }
@@ -164,5 +203,10 @@ impl Group {
     async fn switch(&self, cx: &Context, out: &Output, of: &Of, switch: Switch) -> Result<(), CliError> {
         let (entity, scope) = of.parse(out)?;
         switch.set(&self.with, cx, out, ConfigTarget::Entity(entity, scope)).await
+    }
+
+    async fn cascade(&self, cx: &Context, out: &Output, of: &Of, policy: Option<OnOff>) -> Result<(), CliError> {
+        let (entity, scope) = of.parse(out)?;
+        set_cascade(policy, &self.with, cx, out, ConfigTarget::Entity(entity, scope)).await
     }
 }

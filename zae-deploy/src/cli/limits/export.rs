@@ -126,7 +126,7 @@ async fn stored(repository: &Repository) -> Result<Manifest, RepositoryError> {
     Ok(manifest)
 }
 
-/// Adds the entities with limits or an access setting of their own for one resource, or for all.
+/// Adds the entities with limits or settings of their own for one resource, or for all.
 async fn entities(repository: &Repository, scope: &LimitScope, manifest: &mut Manifest) -> Result<(), RepositoryError> {
     let entities = repository.entities_with_limits(scope).await?;
     let sections = stream::iter(entities)
@@ -143,13 +143,15 @@ async fn entities(repository: &Repository, scope: &LimitScope, manifest: &mut Ma
     Ok(())
 }
 
-/// Builds the section of limits and access setting; `None` if there are neither, because they were deleted since they
-/// were listed.
+/// Builds the section of limits and settings; `None` if there are neither, because they were deleted since they were
+/// listed.
 async fn section(
     repository: &Repository,
     limits: Option<Limits>,
     target: ConfigTarget,
 ) -> Result<Option<Section>, RepositoryError> {
-    let access = repository.access(target).await?;
-    Ok((limits.is_some() || access.is_some()).then_some(Section { limits, access }))
+    let access = repository.access(&target).await?;
+    let cascade = repository.cascade(&target).await?;
+    let is_empty = limits.is_none() && access.is_none() && cascade.is_none();
+    Ok((!is_empty).then_some(Section { limits, access, cascade }))
 }

@@ -1,33 +1,12 @@
 //! An item beside what is stored of it, value by value.
 
-use zae_limiter::Limit;
+use zae_limiter::{Limit, access::Cascade};
 
 use super::{
     Action, Change, Difference,
-    items::{Content, Declared, DeclaredSwitch, Item, Stored},
+    items::{Content, Item, Stored},
 };
-
-impl Declared {
-    /// The declaration beside what is stored.
-    pub(in crate::provisioner) fn beside(self, stored: Stored) -> Compared {
-        let Self { item, managed, mut content, switch } = self;
-        let current = match &stored {
-            Stored::Content(stored) => stored.access,
-            Stored::Absent | Stored::Broken(_) => None,
-        };
-        let access = match switch {
-            DeclaredSwitch::Left => current,
-            DeclaredSwitch::Wanted(access) => access,
-        };
-        match &mut content {
-            Some(content) => content.access = access,
-            // Switches set by operators outlive the limits.
-            None if access.is_some() => content = Some(Content { access, ..Content::default() }),
-            None => {}
-        }
-        Compared { item, managed, declared: content, stored, switch }
-    }
-}
+use crate::provisioner::declared::{Wish, Wishes};
 
 /// An item with what it is and what it is to be.
 #[derive(Clone, Debug)]
@@ -37,7 +16,7 @@ pub(in crate::provisioner) struct Compared {
     /// `None`: it is to be gone.
     pub(in crate::provisioner) declared: Option<Content>,
     pub(in crate::provisioner) stored: Stored,
-    pub(super) switch: DeclaredSwitch,
+    pub(in crate::provisioner) wishes: Wishes,
 }
 
 impl Compared {
@@ -70,7 +49,7 @@ impl Compared {
             Stored::Content(stored) => stored.access,
             Stored::Absent | Stored::Broken(_) => None,
         };
-        stored.is_some() && self.switch == DeclaredSwitch::Wanted(stored)
+        stored.is_some() && self.wishes.access == Wish::Wanted(stored)
     }
 
     fn adopted(&self) -> Option<Change> {
@@ -94,6 +73,8 @@ fn differences(from: &Content, to: &Content) -> Vec<Difference> {
     compare("on_unavailable".to_owned(), policy(from), policy(to));
     let access = |content: &Content| content.access.map(|access| access.as_str().to_owned());
     compare("access".to_owned(), access(from), access(to));
+    let cascade = |content: &Content| content.cascade.map(|policy| Cascade::as_str(policy).to_owned());
+    compare("cascade".to_owned(), cascade(from), cascade(to));
     let limits = |content: &Content| content.limits.iter().flat_map(|set| set.iter().cloned()).collect::<Vec<_>>();
     let (from, to) = (limits(from), limits(to));
     let mut names: Vec<&str> = from.iter().chain(&to).map(|limit| limit.name().as_str()).collect();

@@ -2,12 +2,15 @@
 
 use zae_limiter::{
     EntityId, LimitScope, Limits, ResourceName, StoredPolicy,
-    access::{Access, ConfigTarget},
+    access::{Access, Cascade, ConfigTarget},
     provision::ProvisionerState,
 };
 
 use super::Level;
-use crate::manifest::{Manifest, Section};
+use crate::{
+    manifest::{Manifest, Section},
+    provisioner::declared::{Declared, Wishes},
+};
 
 /// One configuration item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +29,8 @@ impl Item {
         }
     }
 
-    /// The place of its switch.
-    pub(in crate::provisioner) fn access_target(&self) -> Option<ConfigTarget> {
+    /// The place of its settings beside limits.
+    pub(in crate::provisioner) fn config_target(&self) -> Option<ConfigTarget> {
         match self {
             Self::System => None,
             Self::Resource(resource) => Some(resource.clone().into()),
@@ -50,6 +53,7 @@ pub(in crate::provisioner) struct Content {
     pub(in crate::provisioner) limits: Option<Limits>,
     pub(in crate::provisioner) on_unavailable: Option<StoredPolicy>,
     pub(in crate::provisioner) access: Option<Access>,
+    pub(in crate::provisioner) cascade: Option<Cascade>,
 }
 
 /// The present state of an item.
@@ -59,36 +63,6 @@ pub(in crate::provisioner) enum Stored {
     Content(Content),
     /// It is there and makes no sense: replacing it is the cure.
     Broken(String),
-}
-
-/// The intention for the switch of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::provisioner) enum DeclaredSwitch {
-    /// It stays as operators have set it.
-    Left,
-    /// It is declared now, or was until now.
-    Wanted(Option<Access>),
-}
-
-impl DeclaredSwitch {
-    /// The switch of an item declared as `now` that was declared as `before`.
-    fn of(now: Option<&Section>, before: Option<&Section>) -> Self {
-        let declared = |section: Option<&Section>| section.and_then(|section| section.access);
-        match (declared(now), declared(before)) {
-            (None, None) => Self::Left,
-            (now, _) => Self::Wanted(now),
-        }
-    }
-}
-
-/// An item with its declaration.
-#[derive(Debug)]
-pub(in crate::provisioner) struct Declared {
-    pub(in crate::provisioner) item: Item,
-    pub(in crate::provisioner) managed: bool,
-    /// `None`: it is to be gone.
-    pub(in crate::provisioner) content: Option<Content>,
-    pub(in crate::provisioner) switch: DeclaredSwitch,
 }
 
 /// The items that a manifest or its predecessor names, in the order in which they are changed.
@@ -108,16 +82,16 @@ impl Items {
             let content = section.map(|section| Content {
                 limits: section.limits.clone(),
                 on_unavailable: section.on_unavailable,
-                access: None,
+                ..Content::default()
             });
-            let (managed, switch) = (state.managed_system, DeclaredSwitch::Left);
-            all.items.push(Declared { item: Item::System, managed, content, switch });
+            let (managed, wishes) = (state.managed_system, Wishes::default());
+            all.items.push(Declared { item: Item::System, managed, content, wishes });
         }
         for (resource, section) in &manifest.resources {
             let managed = state.managed_resources.iter().any(|name| name == resource.as_str());
-            let switch = DeclaredSwitch::of(Some(section), before.resources.get(resource));
+            let wishes = Wishes::of(Some(section), before.resources.get(resource));
             let item = Item::Resource(resource.clone());
-            all.items.push(Declared { item, managed, content: content(section), switch });
+            all.items.push(Declared { item, managed, content: content(section), wishes });
         }
         let mut gone: Vec<&String> = state.managed_resources.iter().collect();
         gone.sort_unstable();
@@ -125,9 +99,9 @@ impl Items {
             match ResourceName::new(name) {
                 Ok(resource) if manifest.resources.contains_key(&resource) => {}
                 Ok(resource) => {
-                    let switch = DeclaredSwitch::of(None, before.resources.get(&resource));
+                    let wishes = Wishes::of(None, before.resources.get(&resource));
                     let item = Item::Resource(resource);
-                    all.items.push(Declared { item, managed: true, content: None, switch });
+                    all.items.push(Declared { item, managed: true, content: None, wishes });
                 }
                 Err(_) => all.unreadable(Level::Resource, name),
             }
@@ -136,9 +110,9 @@ impl Items {
             let managed = state.managed_entities.get(entity.as_str());
             for (scope, section) in scopes {
                 let managed = managed.is_some_and(|names| names.iter().any(|name| name == scope.as_str()));
-                let switch = DeclaredSwitch::of(Some(section), declared(&before, entity, scope));
+                let wishes = Wishes::of(Some(section), declared(&before, entity, scope));
                 let item = Item::Entity(entity.clone(), scope.clone());
-                all.items.push(Declared { item, managed, content: content(section), switch });
+                all.items.push(Declared { item, managed, content: content(section), wishes });
             }
         }
         for (entity, names) in &state.managed_entities {
@@ -148,9 +122,9 @@ impl Items {
                 match (EntityId::new(entity), LimitScope::try_from(name.as_str())) {
                     (Ok(id), Ok(scope)) => {
                         if manifest.entities.get(&id).is_none_or(|scopes| !scopes.contains_key(&scope)) {
-                            let switch = DeclaredSwitch::of(None, declared(&before, &id, &scope));
+                            let wishes = Wishes::of(None, declared(&before, &id, &scope));
                             let item = Item::Entity(id, scope);
-                            all.items.push(Declared { item, managed: true, content: None, switch });
+                            all.items.push(Declared { item, managed: true, content: None, wishes });
                         }
                     }
                     _ => all.unreadable(Level::Entity, &format!("{entity}/{name}")),

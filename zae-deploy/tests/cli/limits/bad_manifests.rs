@@ -47,7 +47,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "policy in the wrong place",
         "resources:\n  gpt-4:\n    on_unavailable: block\n    limits: {rpm: {capacity: 1}}\n",
-        "3:5: resources.gpt-4: unknown key `on_unavailable`; known here: limits, disabled",
+        "3:5: resources.gpt-4: unknown key `on_unavailable`; known here: limits, disabled, cascade",
     ),
     (
         "resource without limits",
@@ -67,12 +67,17 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "switch that is a word",
         "resources:\n  gpt-4: {disabled: 'yes'}\n",
-        "2:21: resources.gpt-4.disabled: must be `true` or `false`, this is the text `yes`",
+        "2:21: resources.gpt-4.disabled: must be `true`, `false` or `bypass`, this is the text `yes`",
     ),
     (
         "switch that is a number",
         "resources:\n  gpt-4: {disabled: 1}\n",
-        "2:21: resources.gpt-4.disabled: must be `true` or `false`, this is a number",
+        "2:21: resources.gpt-4.disabled: must be `true`, `false` or `bypass`, this is a number",
+    ),
+    (
+        "policy that is a word",
+        "resources:\n  gpt-4: {cascade: 'on'}\n",
+        "2:20: resources.gpt-4.cascade: must be `true` or `false`, this is the text `on`",
     ),
     (
         "switch of everything",
@@ -83,7 +88,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "limits without `limits`",
         "resources:\n  gpt-4:\n    rpm: {capacity: 5}\n",
-        "3:5: resources.gpt-4: unknown key `rpm`; known here: limits, disabled",
+        "3:5: resources.gpt-4: unknown key `rpm`; known here: limits, disabled, cascade",
     ),
     (
         "bad resource name",

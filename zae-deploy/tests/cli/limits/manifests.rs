@@ -121,29 +121,39 @@ fn the_document_survives_the_way_to_the_provisioner() {
 
 #[test]
 fn a_switch_is_read_written_and_carried() {
-    let text = "namespace: default\nresources:\n  off: {disabled: true}\n  null-is-nothing: {disabled: null, limits: \
-                {rpm: {capacity: 1}}}\nentities:\n  e: {resources: {off: {disabled: false, limits: {x: {capacity: \
-                1}}}}}\n";
+    let text = "\
+namespace: default
+resources:
+  off: {disabled: true, cascade: false}
+  open: {disabled: bypass}
+  null-is-nothing: {disabled: null, limits: {rpm: {capacity: 1}}}
+entities:
+  e: {resources: {off: {disabled: false, limits: {x: {capacity: 1}}}}}
+";
     let manifest = Manifest::from_yaml(text).unwrap();
     let access = |name: &str| manifest.resources[&ResourceName::new(name).unwrap()].access;
     assert_eq!((access("off"), access("null-is-nothing")), (Some(Access::Disabled), None));
+    assert_eq!(access("open"), Some(Access::Bypassed));
     // The Python package's result, attribute by attribute.
     let normal = manifest.to_json();
-    assert_eq!(normal["resources"]["off"], json!({"limits": {}, "disabled": true}));
+    assert_eq!(normal["resources"]["off"], json!({"limits": {}, "disabled": true, "cascade": false}));
+    assert_eq!(normal["resources"]["open"], json!({"limits": {}, "disabled": "bypass"}));
     assert!(normal["resources"]["null-is-nothing"].get("disabled").is_none());
     assert_eq!(normal["entities"]["e"]["resources"]["off"]["disabled"], json!(false));
     assert_eq!(Manifest::from_json(&normal).unwrap(), manifest);
     let written = template(&manifest, &StackName::new("my-app").unwrap(), &default());
     let read: Value = serde_saphyr::from_str(&written.replace("!ImportValue ", "")).unwrap();
     assert_eq!(Manifest::from_properties(&read["Resources"]["TenantLimits"]["Properties"]).unwrap(), manifest);
-    for (text, disabled) in [("true", true), ("FALSE", false)] {
+    for (text, expected) in [("true", Access::Disabled), ("FALSE", Access::Enabled), ("Bypass", Access::Bypassed)] {
         let properties = json!({ "Resources": { "r": { "Disabled": text } } });
         let read = Manifest::from_properties(&properties).unwrap();
-        let expected = if disabled { Access::Disabled } else { Access::Enabled };
         assert_eq!(read.resources[&ResourceName::new("r").unwrap()].access, Some(expected));
     }
     let error = Manifest::from_properties(&json!({ "Resources": { "r": { "Disabled": "maybe" } } })).unwrap_err();
-    assert_eq!(error.to_string(), "Resources.r.Disabled: must be `true` or `false`, this is `maybe`");
+    assert_eq!(
+        error.to_string(),
+        "Resources.r.Disabled: must be `true`, `false` or `bypass`, this is the text `maybe`"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use zae_deploy::{
 };
 use zae_limiter::{
     Cost, EntityId, Limit, LimitScope, Limits, RateLimiter, Repository, ResourceName, StoredPolicy, SystemDefaults,
-    access::{Access, ConfigTarget},
+    access::{Access, Cascade, ConfigTarget},
     audit::AuditTarget,
     provision::ProvisionerState,
 };
@@ -180,7 +180,7 @@ async fn a_failure_is_told_and_what_is_managed_stays_true() {
     // A feature of newer clients, which a plain replacement would undo.
     let ns = repository.namespace_id();
     let item =
-        [("PK", format!("{ns}/RESOURCE#gpt-4")), ("SK", "#CONFIG".to_owned()), ("disabled", "bypass".to_owned())];
+        [("PK", format!("{ns}/RESOURCE#gpt-4")), ("SK", "#CONFIG".to_owned()), ("disabled", "sometimes".to_owned())];
     let item = item.map(|(name, value)| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value)));
     let put = repository.client().put_item().table_name(repository.stack().as_str()).set_item(Some(item.into()));
     put.send().await.unwrap();
@@ -267,4 +267,35 @@ async fn a_declared_switch_is_stamped_again_by_every_apply() {
 async fn limiter_takes(limiter: &RateLimiter, repository: &Repository) {
     repository.set_system_defaults(rpm(5)).await.unwrap();
     limiter.acquire("e", "gpt-4", Cost::of("rpm", 1)).await.unwrap().commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_declared_bypass_lets_everything_through_until_it_is_no_longer_declared() {
+    let (repository, provisioner) = open().await;
+    let limiter = RateLimiter::new(repository.clone());
+    limiter_takes(&limiter, &repository).await;
+    let with = |switch: &str| format!("resources: {{gpt-4: {{{switch}limits: {{rpm: {{capacity: 5}}}}}}}}");
+    for (declared, passes) in [("disabled: bypass, ", true), ("", false)] {
+        let applied = provisioner.apply(&manifest(&with(declared))).await.unwrap();
+        assert_eq!(applied.errors, [""; 0]);
+        assert_eq!(limiter.acquire("e", "gpt-4", Cost::of("rpm", 50)).await.is_ok(), passes, "{declared}");
+        assert_eq!(lines(&provisioner.plan(&manifest(&with(declared))).await.unwrap()), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_cascade_policy_holds_as_long_as_it_is_declared() {
+    let (repository, provisioner) = open().await;
+    let target = ConfigTarget::from((EntityId::new("e").unwrap(), LimitScope::Default));
+    let text = |policy: &str| {
+        format!("entities: {{e: {{resources: {{_default_: {{{policy}limits: {{rpm: {{capacity: 5}}}}}}}}}}}}")
+    };
+    for (declared, stored) in
+        [("cascade: false, ", Some(Cascade::Off)), ("cascade: true, ", Some(Cascade::On)), ("", None)]
+    {
+        let applied = provisioner.apply(&manifest(&text(declared))).await.unwrap();
+        assert_eq!(applied.errors, [""; 0]);
+        assert_eq!(repository.cascade(&target).await.unwrap(), stored, "{declared}");
+        assert_eq!(lines(&provisioner.plan(&manifest(&text(declared))).await.unwrap()), Vec::<String>::new());
+    }
 }

@@ -128,6 +128,7 @@ fn what_is_exported_is_what_is_stored_and_plans_no_changes() {
     }
     desk.stage.ok(&["entity", "disable", "user-banned", "--resource", "gpt-4"]);
     desk.stage.ok(&["resource", "disable", "gpt-5"]);
+    desk.stage.ok(&["resource", "set-cascade", "gpt-6", "on"]);
     let exported = desk.stage.ok(&["limits", "export"]);
     desk.stage.snapshot("limits-export.yaml", &exported);
     std::fs::write(desk.path("exported.yaml"), &exported).unwrap();

@@ -14,7 +14,8 @@ use crate::{
         plan::Goal,
         quota::stored::QuotaWrite,
         refund::Booking,
-        soft::{Occasion, SoftWrite, restamp},
+        soft::restamp,
+        stamp::{Occasion, StampWrite},
         write::{LimitWrite, RefundWrite, TokenWrite},
     },
     model::name::LimitName,
@@ -41,6 +42,8 @@ pub(super) struct LimitPlan<'a> {
     pub(super) balance: Balance,
     /// Taken only if it is there, in mt.
     pub(super) take: i64,
+    /// Counted and not taken, in mt.
+    counted: i64,
     /// Taken whatever the balance, in mt; negative when more is given back.
     pub(super) adjust: i64,
     /// The settlements that are booked with it.
@@ -91,7 +94,7 @@ impl LimitPlan<'_> {
     }
 
     /// Returns what the write does about the stamp of a soft limit.
-    pub(super) fn restamp(&self, occasion: Occasion) -> Option<SoftWrite> {
+    pub(super) fn restamp(&self, occasion: Occasion) -> Option<StampWrite> {
         let stored = self.stored.and_then(|stored| stored.soft);
         let due = || restamp(self.enforcement, stored, self.soft_until, self.now, occasion);
         self.applies.then(due).flatten()
@@ -166,7 +169,7 @@ impl LimitPlan<'_> {
     ) -> Option<LimitWrite> {
         let moving = refill == RefillInstant::Moves;
         if !moving && !self.named() {
-            return None;
+            return (self.counted != 0).then(|| self.count());
         }
         let refund = (-self.adjust).max(0);
         let out = self.out();
@@ -195,7 +198,10 @@ impl LimitPlan<'_> {
         Some(LimitWrite {
             name: self.name.clone(),
             tokens,
-            consumed: self.take.saturating_add(self.booking.as_ref().map_or(0, |booking| booking.consumed)),
+            consumed: self
+                .take
+                .saturating_add(self.counted)
+                .saturating_add(self.booking.as_ref().map_or(0, |booking| booking.consumed)),
             expect_params,
             set_params: changed.then(|| self.wanted.stored()),
             expect_fraction: (moving && old_fraction != 0).then_some(old_fraction),
@@ -204,6 +210,24 @@ impl LimitPlan<'_> {
             soft: self.restamp(if moving { Occasion::Opportune } else { Occasion::Needed }),
             quota: QuotaWrite::between(self.stored, &self.wanted, self.balance.basis, item.0, item.1),
         })
+    }
+}
+
+impl LimitPlan<'_> {
+    /// Counts without a look at the balance: many such writes succeed side by side.
+    fn count(&self) -> LimitWrite {
+        LimitWrite {
+            name: self.name.clone(),
+            tokens: TokenWrite::Keep,
+            consumed: self.counted,
+            expect_params: self.stored.map(|s| s.params).unwrap_or_default(),
+            set_params: None,
+            expect_fraction: None,
+            set_fraction: None,
+            refund: None,
+            soft: None,
+            quota: QuotaWrite::Nothing,
+        }
     }
 }
 
@@ -221,7 +245,9 @@ pub(super) fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>>
         .map(|(index, AppliedLimit { name, kind: wanted, enforcement })| {
             let stored = image.limit(name.as_str());
             let balance = Balance::at(image, stored, wanted, shards, goal.now);
-            let take = goal.take.get(index).copied().unwrap_or(0);
+            let amount = goal.take.get(index).copied().unwrap_or(0);
+            let is_taken = *enforcement != Enforcement::Bypassed;
+            let (take, counted) = if is_taken { (amount, 0) } else { (0, amount) };
             let (adjust, booking) = booked(name);
             LimitPlan {
                 name,
@@ -229,6 +255,7 @@ pub(super) fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>>
                 wanted: wanted.clone(),
                 balance,
                 take,
+                counted,
                 adjust,
                 booking,
                 applies: true,
@@ -252,6 +279,7 @@ pub(super) fn parts<'a>(image: &'a Image, goal: &Goal<'a>) -> Vec<LimitPlan<'a>>
             wanted: current,
             balance,
             take: 0,
+            counted: 0,
             adjust,
             booking,
             applies: false,

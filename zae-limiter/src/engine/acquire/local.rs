@@ -44,6 +44,8 @@ pub(crate) struct LocalShares {
 struct LocalBucket {
     /// The limits as they were last resolved.
     limits: Limits,
+    /// True if an operator lets everything through.
+    bypassed: bool,
     /// Empty until the store is away for the first time.
     balances: Mutex<Vec<LocalBalance>>,
 }
@@ -92,10 +94,12 @@ impl LocalShares {
     fn remember(&self, resolved: &ResolvedTargets) {
         let key = (resolved.child.entity().clone(), resolved.child.resource().clone());
         let limits = resolved.child.limits();
-        if self.buckets.get(&key).is_some_and(|bucket| bucket.limits.same(limits)) {
+        let bypassed = resolved.child.limit_set().bypassed;
+        if self.buckets.get(&key).is_some_and(|bucket| bucket.limits.same(limits) && bucket.bypassed == bypassed) {
             return;
         }
-        self.buckets.insert(key, Arc::new(LocalBucket { limits: limits.clone(), balances: Mutex::default() }));
+        let bucket = LocalBucket { limits: limits.clone(), bypassed, balances: Mutex::default() };
+        self.buckets.insert(key, Arc::new(bucket));
     }
 
     /// Takes from this process's share; `None` when the limits were never seen.
@@ -115,6 +119,9 @@ impl LocalShares {
         now: i64,
     ) -> Result<Vec<(LimitName, u64)>, AcquireError> {
         let cost = wish.cost.resolve(&bucket.limits)?;
+        if bucket.bypassed {
+            return Ok(cost);
+        }
         let mut balances = bucket.balances.lock().unwrap_or_else(PoisonError::into_inner);
         if balances.is_empty() {
             balances.extend(bucket.limits.iter().map(|limit| self.share_of(&limit.into(), now)));

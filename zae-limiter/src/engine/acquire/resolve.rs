@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    bucket::{self, image::Owner, key::BucketKey, lifetime::Lifetime, limit_set::LimitSet},
+    bucket::{self, key::BucketKey, lifetime::Lifetime, limit_set::LimitSet, owner::Owner},
     engine::{
         acquire::denied::Denied,
         lane::{lanes::Lanes, target::Target},
@@ -110,7 +110,9 @@ impl ResolvedTargets {
     /// Child before parent, each with the way it is to be asked.
     pub(crate) fn targets(&self, reserve: Reserve) -> impl Iterator<Item = (&Arc<Target>, Exactness)> {
         let parent = self.parent.as_ref().map(|target| (target, reserve.parent()));
-        std::iter::once((&self.child, reserve.child())).chain(parent)
+        let all = std::iter::once((&self.child, reserve.child())).chain(parent);
+        // Under a bypass nothing is debited, and so nothing ahead.
+        all.map(|(target, exactness)| (target, if target.limit_set().bypassed { Exactness::Strict } else { exactness }))
     }
 }
 
@@ -121,13 +123,13 @@ pub(crate) async fn resolve(
     wish: &AcquireSpec,
 ) -> Result<ResolvedTargets, Denied> {
     let (child, owner, mut validity) = target(repository, lanes, wish, &wish.entity).await?;
-    let parent = match owner.parent.filter(|_| owner.cascade) {
+    let parent = match owner.charged() {
         // Two targets, never three: the parent's own cascade is not followed.
         Some(parent) => {
-            let parent = EntityId::new(&*parent)?;
+            let parent = EntityId::new(&**parent)?;
             let (parent, above, also) = target(repository, lanes, wish, &parent).await?;
-            if let Some(grandparent) = above.parent.filter(|_| above.cascade) {
-                lanes.warn_of_third_level(&wish.entity, parent.entity(), &grandparent);
+            if let Some(grandparent) = above.charged() {
+                lanes.warn_of_third_level(&wish.entity, parent.entity(), grandparent);
             }
             validity = validity.and(&also);
             Some(parent)
@@ -171,16 +173,16 @@ async fn target(
             (_, Some(0)) => Lifetime::Unlimited,
             (_, Some(seconds)) => Lifetime::Idle { seconds, multiplier: repository.bucket_ttl_multiplier() },
         };
-    let owner =
-        Owner { cascade: resolution.cascade, parent: resolution.parent.as_ref().map(|parent| parent.as_str().into()) };
+    let owner = resolution.owner.clone();
     let lane = lanes.lane(BucketKey { entity: entity.clone(), resource: wish.resource.clone(), shard: 0 });
-    let limit_set = lane.intern(lanes.intern(LimitSet::new(limits, lifetime, owner.clone())));
-    let now = repository.clock().now_ms();
-    if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item, now)).transpose()?.flatten() {
+    let limit_set = LimitSet::new(limits, lifetime, owner.clone());
+    let limit_set = if resolution.bypassed { limit_set.bypassed() } else { limit_set };
+    let limit_set = lane.intern(lanes.intern(limit_set));
+    if let Some(image) = resolved.bucket.map(|item| wire::bucket::decode(&item)).transpose()?.flatten() {
         lane.offer(image);
     }
-    let target = Target::new(limit_set, lane);
+    let target = Target::new(limit_set, lane, resolved.read_at);
     // Limits that a caller brings itself do not apply to others.
-    let target = if stored.is_some() { target.configured(resolved.read_at) } else { target };
+    let target = if stored.is_some() { target.configured() } else { target };
     Ok((Arc::new(target), owner, resolved.validity))
 }

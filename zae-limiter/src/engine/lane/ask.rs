@@ -13,7 +13,12 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    bucket::{Amounts, image::Image, incarnation::Incarnation, refund::Settled},
+    bucket::{
+        Amounts,
+        image::Image,
+        incarnation::Incarnation,
+        refund::{Mark, Settled},
+    },
     engine::{
         lane::{hold::Hold, queue::Waiting, target::Target},
         telemetry::Refuser,
@@ -125,7 +130,8 @@ impl Pending {
         }
         self.booked_at = self.booked_at.min(other.booked_at);
         for part in other.amounts {
-            let same = |known: &&mut Settled| known.name == part.name && known.mark.is_some() == part.mark.is_some();
+            let debited = |settled: &Settled| settled.mark.as_ref().map(Mark::was_debited);
+            let same = |known: &&mut Settled| known.name == part.name && debited(known) == debited(&part);
             match self.amounts.iter_mut().find(same) {
                 // Of refunds and debts apart: a refund is worth what its mark says.
                 Some(known) if (known.amount < 0) == (part.amount < 0) => known.absorb(&part),

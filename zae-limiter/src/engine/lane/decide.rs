@@ -19,7 +19,7 @@
 //! Settlements are booked before asks are served, so a refund in the same write can serve an ask.
 
 use crate::bucket::{
-    Amounts,
+    Amounts, bypass,
     image::{Balance, Image, LimitImage},
     kind::{AppliedLimit, Kind},
     lifetime::{self},
@@ -28,7 +28,7 @@ use crate::bucket::{
     plan::{Goal, balances, guards_itself, plan, restamps},
     quota::stored::StoredQuota,
     refund::Booking,
-    soft::SoftStamp,
+    stamp::TimedStamp,
     write::BucketWrite,
 };
 
@@ -106,13 +106,16 @@ pub(crate) struct Situation<'a> {
     pub(crate) shards: u32,
     /// The end of new stamps of soft limits, in epoch ms; `None` if none may be written.
     pub(crate) soft_until: Option<i64>,
+    /// The end of the stamp of a bypass, in epoch ms; `None` if none may be written.
+    pub(crate) bypass_until: Option<i64>,
     /// Epoch ms.
     pub(crate) now: i64,
 }
 
 /// Decides about `asks` on an existing bucket.
 pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], order: Prefetch<'_>) -> Decision {
-    let Situation { image, freshness, limit_set, shards, soft_until, now } = known;
+    let Situation { image, freshness, limit_set, shards, soft_until, bypass_until, now } = known;
+    let stamped = |write| BucketWrite { bypass: Some(bypass::restamp(image, limit_set, bypass_until, now)), ..write };
     let goal = |take, adjust| Goal { soft_until, ..limit_set.goal(take, adjust, shards, now) };
     let Serving { served, unserved, mut take, left } =
         serve(&limit_set.applied, &balances(image, &goal(&[], adjust)), asks);
@@ -124,7 +127,12 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
         return Decision { served, refused, ahead, write };
     }
     if !served.is_empty() || !adjust.is_empty() || !ahead.is_empty() {
-        let write = Some(plan(image, &goal(&take, adjust)));
+        let mut goal = goal(&take, adjust);
+        if asks.is_empty() {
+            // Whom the bucket charges is for those who ask to know: what is kept here may be older than it.
+            goal.owner = None;
+        }
+        let write = Some(stamped(plan(image, &goal)));
         return Decision { served, refused, ahead, write };
     }
     if freshness == Freshness::Fresh {
@@ -132,7 +140,7 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
         let mut note = image.to_watch(now).map(|_| plan(image, &limit_set.settlement(&[], shards, now)));
         // Neighbours stop at a stamp that is wrong or over.
         if restamps(image, &goal(&[], &[])) {
-            note = Some(plan(image, &goal(&[], &[])));
+            note = Some(stamped(plan(image, &goal(&[], &[]))));
         }
         return Decision { served, refused, ahead, write: note };
     }
@@ -140,9 +148,9 @@ pub(crate) fn decide(known: Situation<'_>, asks: &[&[i64]], adjust: &[Booking], 
     // image is right, and serves the first when it is not, answers in one call either way.
     let first = goal(asks[0], adjust);
     if guards_itself(image, &first) {
-        return Decision { served: vec![0], refused, ahead, write: Some(plan(image, &first)) };
+        return Decision { served: vec![0], refused, ahead, write: Some(stamped(plan(image, &first))) };
     }
-    Decision { served, refused, ahead, write: Some(plan(image, &goal(&[], adjust))) }
+    Decision { served, refused, ahead, write: Some(stamped(plan(image, &goal(&[], adjust)))) }
 }
 
 /// Decides about `asks` on a bucket that is created with this write.
@@ -163,11 +171,11 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
     let Serving { served, take, .. } = serve(&limit_set.applied, &balances, asks);
     let limits = limit_set.applied.iter().enumerate().map(|(index, limit)| LimitImage {
         name: limit.name.clone(),
-        tokens: Some(balances[index].tokens - take[index]),
+        tokens: Some(balances[index].tokens - if limit_set.bypassed { 0 } else { take[index] }),
         params: limit.kind.stored(),
         fraction: 0,
         refunded: None,
-        soft: opening.soft_until.filter(|_| limit.is_soft()).map(SoftStamp::Until),
+        soft: opening.soft_until.filter(|_| limit.is_soft()).map(TimedStamp::Until),
         consumed: Some(take[index].into()),
         quota: limit.kind.resets().map(|resets| StoredQuota {
             resets: resets.clone(),
@@ -176,13 +184,15 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
             resets_by_hand: 0,
         }),
     });
-    let full = lifetime::full_in(balances.iter().zip(take.iter().copied()));
+    let debited = |taken: &i64| if limit_set.bypassed { 0 } else { *taken };
+    let full = lifetime::full_in(balances.iter().zip(take.iter().map(debited)));
     let image = Image {
         last_refill: now,
         shard_count: Some(opening.shards),
         ttl: limit_set.lifetime.end(full, now),
         valid_until: limit_set.applied.iter().filter_map(|limit| limit.kind.resets()?.next(now)).min(),
         owner: limit_set.owner.clone(),
+        bypass: opening.bypass_until.filter(|_| limit_set.bypassed).map(TimedStamp::Until),
         incarnation: Some(opening.incarnation),
         limits: limits.collect(),
         wcu: Some(opening.wcu),
@@ -195,10 +205,7 @@ pub(crate) fn decide_new(limit_set: &LimitSet, asks: &[&[i64]], opening: Opening
 mod tests {
     use super::*;
     use crate::{
-        bucket::{
-            image::{Owner, WcuImage},
-            lifetime::Lifetime,
-        },
+        bucket::{image::WcuImage, lifetime::Lifetime, owner::Owner},
         model::{
             limit::{Limit, Limits},
             name::LimitName,
@@ -217,12 +224,13 @@ mod tests {
             incarnation: "a".into(),
             wcu: WcuImage::full(),
             soft_until: None,
+            bypass_until: None,
         };
         decide_new(limit_set, &[], opening, 0).1
     }
 
     fn known<'a>(image: &'a Image, limit_set: &'a LimitSet, freshness: Freshness) -> Situation<'a> {
-        Situation { image, freshness, limit_set, shards: 1, soft_until: None, now: 0 }
+        Situation { image, freshness, limit_set, shards: 1, soft_until: None, bypass_until: None, now: 0 }
     }
 
     #[test]

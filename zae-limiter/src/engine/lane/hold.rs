@@ -92,6 +92,7 @@ impl Hold {
     #[inline]
     pub(crate) fn new(target: Arc<Target>, tokens: Tokens) -> Self {
         let Tokens { incarnation, taken, available, baseline, expiry } = tokens;
+        let baseline = if target.limit_set().bypassed { baseline.never_debited() } else { baseline };
         Self { target, incarnation, taken, available, baseline, later: Vec::new(), expiry, state: HoldState::Open }
     }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::{Lane, lock, refuse};
 use crate::{
     bucket::{
-        Amounts,
+        Amounts, bypass,
         image::{Balance, Image, LimitImage},
         kind::AppliedLimit,
         limit_set::LimitSet,
@@ -117,9 +117,19 @@ impl Lane {
     /// because its stamps contradict `limit_set`, which may be copied onto it until `soft_until` (epoch ms). This is so
     /// once, until it is gone.
     pub(super) fn doubts(&self, image: &Image, limit_set: &LimitSet, soft_until: Option<i64>) -> bool {
-        let contradicts = soft::contradicts(image, &limit_set.applied, soft_until, self.shared.clock.now_ms());
+        let now = self.shared.clock.now_ms();
+        let contradicts =
+            soft::contradicts(image, &limit_set.applied, soft_until, now) || bypass::contradicts(image, limit_set, now);
         let doubted = contradicts || !image.leftovers.is_empty();
         let known = std::mem::replace(&mut lock(&self.state).doubted, doubted);
+        doubted && !known
+    }
+
+    /// Returns true if callers have to read again whom the bucket charges, because its copy of the owner's facts says
+    /// otherwise than `limit_set`. This is so once, until it is gone.
+    pub(super) fn doubts_owner(&self, image: &Image, limit_set: &LimitSet) -> bool {
+        let doubted = limit_set.owner.is_doubted_by(&image.owner);
+        let known = std::mem::replace(&mut lock(&self.state).owner_doubted, doubted);
         doubted && !known
     }
 

@@ -122,6 +122,8 @@ struct LaneState {
     health: Health,
     /// True if the limits were read again since what newer clients left on the bucket was seen.
     doubted: bool,
+    /// The same of the owner: the bucket says that another parent is charged.
+    owner_doubted: bool,
 }
 
 /// The content of one write (or a few attempts at it).
@@ -173,7 +175,7 @@ impl Lane {
     pub(crate) fn charged_parent(&self) -> Option<Arc<str>> {
         let state = lock(&self.state);
         let owner = &state.limit_set.as_ref()?.owner;
-        owner.parent.clone().filter(|_| owner.cascade)
+        owner.charged().cloned()
     }
 
     /// Asks, without waiting: the answer comes through the ask's `reply`. A caller that asks alone begins the work, in

@@ -73,7 +73,9 @@ pub(super) fn in_line(image: &Image, limit_set: &LimitSet) -> bool {
         let stored = image.limit(limit.name.as_str());
         stored.and_then(LimitImage::kind).as_ref() == Some(&limit.kind) && soft::agrees(limit, stored)
     };
-    image.leftovers.is_empty() && limit_set.applied.iter().all(is_in_line)
+    image.leftovers.is_empty()
+        && image.bypass.is_some() == limit_set.bypassed
+        && limit_set.applied.iter().all(is_in_line)
 }
 
 /// The answer of an image that is a moment old.
@@ -186,7 +188,7 @@ fn refusal(lane: &Lane, limit_set: &LimitSet, amounts: &[i64], adjust: &[Booking
     let statuses = limits.zip(balances).zip(amounts).map(|(((limit, applied), balance), amount)| {
         let passes = applied.lets_pass(*amount, balance.tokens);
         let missing = if passes { 0 } else { amount.saturating_sub(balance.tokens) };
-        never |= *amount > balance.ceiling() && !applied.is_soft();
+        never |= *amount > balance.ceiling() && applied.refuses();
         let wait = if missing > 0 { balance.wait_ms(*amount) } else { 0 };
         let wait = u64::try_from(wait).unwrap_or(u64::MAX);
         // Until it is written, a refund of which only a part fits shrinks as fast as the limit refills.

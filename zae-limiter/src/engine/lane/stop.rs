@@ -20,7 +20,8 @@ use crate::{
 /// Why a round cannot go on as it is.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// Leftovers of newer clients are only over if the limits are plain rates: they have to be read again first.
+    /// The bucket charges somebody else, or has leftovers of newer clients, which are only over if the limits are plain
+    /// rates: both have to be read again first.
     Outdated,
     /// An operator has switched it off. Settlements go on.
     Disabled(RepositoryError),
@@ -66,5 +67,6 @@ pub(super) fn stops(
         let (entity, resource) = (lane.key.entity.clone(), lane.key.resource.clone());
         return Some(Stop::Disabled(Disabled { entity, resource, level: DisabledLevel::Bucket }.into()));
     }
-    lane.doubts(image, limit_set, soft_until(asks)).then_some(Stop::Outdated)
+    let owner = lane.doubts_owner(image, limit_set);
+    (lane.doubts(image, limit_set, soft_until(asks)) || owner).then_some(Stop::Outdated)
 }

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::{
     bucket::{
-        Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline, soft::STAMP_MS,
+        Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline,
+        stamp::STAMP_MS,
     },
     engine::{
         lane::{
@@ -56,17 +57,24 @@ pub(crate) struct Target {
     /// Until when the configuration that the limits came from may be copied onto the bucket, in epoch ms; `None` if
     /// they came from a caller.
     soft_until: Option<i64>,
+    /// Until when what an operator had set may be copied onto the bucket, in epoch ms.
+    bypass_until: i64,
 }
 
 impl Target {
-    /// Puts both together.
-    pub(crate) fn new(limit_set: Arc<LimitSet>, lane: Arc<Lane>) -> Self {
-        Self { limit_set, lane, soft_until: None }
+    /// Puts both together, as the configuration was at `read_at` (epoch ms).
+    pub(crate) fn new(limit_set: Arc<LimitSet>, lane: Arc<Lane>, read_at: i64) -> Self {
+        Self { limit_set, lane, soft_until: None, bypass_until: read_at.saturating_add(STAMP_MS) }
     }
 
-    /// The same, of limits that the configuration had at `read_at` (epoch ms).
-    pub(crate) fn configured(self, read_at: i64) -> Self {
-        Self { soft_until: Some(read_at.saturating_add(STAMP_MS)), ..self }
+    /// The same, of limits that came from the configuration.
+    pub(crate) fn configured(self) -> Self {
+        Self { soft_until: Some(self.bypass_until), ..self }
+    }
+
+    /// Returns the end of a new stamp of a bypass, in epoch ms.
+    pub(crate) fn bypass_until(&self) -> i64 {
+        self.bypass_until
     }
 
     /// Returns the end of new stamps of soft limits, in epoch ms; `None` if none may be written.
@@ -76,9 +84,13 @@ impl Target {
 
     /// The same limits at another shard of the bucket, which a neighbour has sharded.
     pub(crate) fn at_shard(&self, lanes: &Lanes, shard: u32) -> Self {
-        let elsewhere =
-            Self::new(Arc::clone(&self.limit_set), lanes.lane(BucketKey { shard, ..self.lane.key.clone() }));
-        Self { soft_until: self.soft_until, ..elsewhere }
+        self.in_lane(lanes.lane(BucketKey { shard, ..self.lane.key.clone() }))
+    }
+
+    /// The same limits in the lane of another shard.
+    pub(crate) fn in_lane(&self, lane: Arc<Lane>) -> Self {
+        let (soft_until, bypass_until) = (self.soft_until, self.bypass_until);
+        Self { limit_set: Arc::clone(&self.limit_set), lane, soft_until, bypass_until }
     }
 
     /// The bucket's owner: the entity that asks, or its parent.
@@ -156,7 +168,7 @@ impl Target {
         serves: ReserveDraw,
         now: Instant,
     ) -> Option<Hold> {
-        let mut reserve = self.lane.reserve()?;
+        let mut reserve = self.lane.reserve().filter(|_| !self.limit_set.bypassed)?;
         let (expiry, baseline, rest) = reserve.take(&self.limit_set, &amounts, serves, now)?;
         let (incarnation, available) = (reserve.incarnation().cloned(), reserve.available());
         drop(reserve);
@@ -218,7 +230,7 @@ impl Target {
         expiry: Option<Expiry>,
     ) {
         let (lane, limit_set) = (&self.lane, &self.limit_set);
-        if lane.shared.closing.has_begun() {
+        if lane.shared.closing.has_begun() || limit_set.bypassed {
             return;
         }
         let Some(mut reserve) = lane.reserve() else { return };

@@ -39,7 +39,7 @@ impl LaneReserve {
         let wait = self.exhausted(now)?;
         // An amount that no reserve can hold is always decided by the bucket.
         let limits = || self.limit_set.applied.iter().zip(amounts);
-        let fits = limits().all(|(limit, amount)| *amount <= most(&limit.kind) || limit.is_soft());
+        let fits = limits().all(|(limit, amount)| *amount <= most(&limit.kind) || !limit.refuses());
         // A soft limit refuses nobody: what it lacks here the bucket lets pass.
         let short = limits().zip(self.lots.total()).any(|((limit, amount), held)| !limit.lets_pass(*amount, *held));
         (fits && short && self.is_for(limit_set)).then_some(wait)

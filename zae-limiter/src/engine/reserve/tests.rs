@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::{
     Limit, Limits,
     bucket::{
-        Amounts, image::Owner, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet, refund::Baseline,
+        Amounts, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet, owner::Owner, refund::Baseline,
     },
     engine::reserve::{
         LaneReserve, ReserveDraw, ReserveReturn, ReturnCause,

@@ -15,7 +15,7 @@ use crate::{
             denied::{Denied, NotTaken},
             resolve::ResolvedTargets,
         },
-        lane::{Lane, hold::Holds, target::Target},
+        lane::{Lane, hold::Holds},
         runtime::deadlines::after,
     },
     error::{AcquireError, LeaseError, RepositoryError, Unavailable, UnavailableReason},
@@ -87,7 +87,7 @@ impl Lease {
             let asks = lanes.iter().filter_map(|lane| {
                 let mut targets = std::iter::once(&now.child).chain(&now.parent);
                 let target = targets.find(|target| *target.entity() == lane.key.entity)?;
-                Some((Arc::new(Target::new(Arc::clone(target.limit_set()), Arc::clone(lane))), target.amounts(&asked)))
+                Some((Arc::new(target.in_lane(Arc::clone(lane))), target.amounts(&asked)))
             });
             let asks = asks.filter(|(_, amounts)| amounts.iter().any(|amount| *amount > 0)).collect();
             match acquire::take_more(asks, deadline).await {

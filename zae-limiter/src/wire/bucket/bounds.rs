@@ -6,6 +6,7 @@ use crate::{
         image::{Image, LimitImage, StoredParams},
         kind::{AppliedLimit, Enforcement},
         lifetime::Lifetime,
+        owner::{Owner, OwnerStamp},
         plan::{Goal, plan},
         refund::{Booking, Neighbours},
         write::BucketWrite,
@@ -17,7 +18,7 @@ const MAX_OPERATORS: usize = 300;
 const MAX_BYTES: usize = 4_096;
 
 /// The write that says most about each limit: all are taken from and credited, carry a fraction and are refunded, and
-/// the lifetime is renewed.
+/// the lifetime and the owner's facts are renewed.
 fn fullest(limits: usize) -> BucketWrite {
     let enforcement = Enforcement::Hard;
     let kind = |index: i64| {
@@ -43,15 +44,25 @@ fn fullest(limits: usize) -> BucketWrite {
         shard_count: Some(1),
         incarnation: Some("a".into()),
         limits: stored.collect(),
+        owner: Owner { stamp: Some(OwnerStamp { incarnation: "b".into(), generation: 0 }), ..Owner::default() },
         ..Image::default()
     };
+    let owner = Owner { stamp: Some(OwnerStamp { incarnation: "c".into(), generation: 1 }), ..Owner::default() };
     let take: Vec<i64> = (0..count).map(|index| 600_000_000 + index).collect();
     let adjust: Vec<_> =
         (0..count).map(|index| Booking { back: 1, out: -1, ..Booking::from((name(index), -1)) }).collect();
     let ttl = Lifetime::Idle { seconds: 420, multiplier: 7 };
     let now = image.last_refill + 10_000;
-    let goal =
-        Goal { limits: &wanted, take: &take, adjust: &adjust, shards: 1, ttl, owner: None, soft_until: None, now };
+    let goal = Goal {
+        limits: &wanted,
+        take: &take,
+        adjust: &adjust,
+        shards: 1,
+        ttl,
+        owner: Some(&owner),
+        soft_until: None,
+        now,
+    };
     plan(&image, &goal).stamped(7, &image, Neighbours::Some)
 }
 

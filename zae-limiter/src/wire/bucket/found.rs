@@ -5,8 +5,8 @@
 //! at their last underscore. Values are borrowed, and nothing is parsed that is not there.
 //!
 //! Attributes that are not understood are sorted into three kinds: what says nothing about limits (keys, names) is
-//! passed over, what may be over ([`Stamp`]) is collected with its value, and what would be enforced wrongly is
-//! reported by name.
+//! passed over, what may be left of a quota is collected with its value, and what would be enforced wrongly is reported
+//! by name.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -15,16 +15,10 @@ use super::{
     VALID_UNTIL,
     quota::{RESETS, SCHEDULE, ZONE},
 };
-use crate::wire::{Item, keys};
-
-/// Tells how long an attribute holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stamp {
-    /// Until the epoch ms that it says.
-    Until,
-    /// As long as its limit is a quota.
-    Quota,
-}
+use crate::wire::{
+    Item, keys,
+    owner::{self, PARENT},
+};
 
 /// The attributes of a bucket that an item has.
 #[derive(Debug, Default)]
@@ -49,16 +43,20 @@ pub(super) struct Found<'a> {
     pub(super) last_refund: Option<&'a AttributeValue>,
     /// `disabled`.
     pub(super) disabled: Option<&'a AttributeValue>,
-    /// True if newer clients keep the copies of the owner's record.
-    pub(super) owner_stamped: bool,
     /// `sched`.
     pub(super) schedule: Option<&'a AttributeValue>,
     /// `rsched`.
     pub(super) resets: Option<&'a AttributeValue>,
     /// `sched_tz`.
     pub(super) zone: Option<&'a AttributeValue>,
-    /// Attributes that may be over.
-    pub(super) leftovers: Vec<(&'a str, &'a AttributeValue, Stamp)>,
+    /// `pinc`.
+    pub(super) owner_incarnation: Option<&'a AttributeValue>,
+    /// `pgen`.
+    pub(super) owner_generation: Option<&'a AttributeValue>,
+    /// `bypass`.
+    pub(super) bypass: Option<&'a AttributeValue>,
+    /// Attributes that are over unless their limit is a quota.
+    pub(super) leftovers: Vec<(&'a str, &'a AttributeValue)>,
     /// By name.
     pub(super) limits: Vec<FoundLimit<'a>>,
 }
@@ -109,16 +107,17 @@ impl<'a> Found<'a> {
                 TTL => found.ttl = Some(value),
                 VALID_UNTIL => found.valid_until = Some(value),
                 CASCADE => found.cascade = Some(value),
-                "parent_id" => found.parent = Some(value),
+                PARENT => found.parent = Some(value),
                 INCARNATION => found.incarnation = Some(value),
                 AHEAD => found.ahead = Some(value),
                 LAST_REFUND => found.last_refund = Some(value),
                 DISABLED => found.disabled = Some(value),
-                BYPASS => found.leftovers.push((BYPASS, value, Stamp::Until)),
-                "pgen" | "pinc" => found.owner_stamped = true,
+                BYPASS => found.bypass = Some(value),
                 SCHEDULE => found.schedule = Some(value),
                 RESETS => found.resets = Some(value),
                 ZONE => found.zone = Some(value),
+                owner::INCARNATION => found.owner_incarnation = Some(value),
+                owner::GENERATION => found.owner_generation = Some(value),
                 other => match keys::parse_bucket_attr(other) {
                     Some((limit, field)) => found.limit(limit, field, other, value),
                     None => ours.extend(ours_of(other).map(|(limit, field)| (limit, field, value))),
@@ -160,7 +159,7 @@ impl<'a> Found<'a> {
                     "rn" => stored.resets_by_hand = Some(value),
                     _ => {}
                 }
-                self.leftovers.push((attribute, value, Stamp::Quota));
+                self.leftovers.push((attribute, value));
             }
             _ => {}
         }

@@ -9,7 +9,7 @@
 //! | `b_wcu_*` | N | the reference's limit of writes; refilled here and never charged |
 //! | `shard_count` | N | the number of shards; capacity and refill are divided by it |
 //! | `ttl` | N | when DynamoDB may remove the item, epoch s; absent for ever |
-//! | `cascade`, `parent_id` | BOOL, S | copies of the owner's record |
+//! | `cascade`, `parent_id`, `pinc`, `pgen` | BOOL, S, S, N | copies of the owner's record, see [`owner`] |
 //! | `disabled`, `bypass`, `vu`, … | | settings of newer clients; a plain write expects them absent, or as they were seen |
 //! | `entity_id`, `resource`, `GSI2*`, `GSI3*`, `GSI4*` | S | names, and keys of indexes |
 //!
@@ -37,7 +37,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 pub(crate) use update::{encode_removal, encode_update};
 
-use found::{Found, Stamp};
+use found::Found;
 
 use super::{
     keys,
@@ -46,13 +46,17 @@ use super::{
 use crate::{
     bucket::{
         clamp,
-        image::{Image, Leftover, LeftoverValue, LimitImage, Owner, StoredParams, WcuImage},
-        soft::SoftStamp,
+        image::{Image, Leftover, LimitImage, StoredParams, WcuImage},
+        owner::{Owner, OwnerStamp},
+        stamp::TimedStamp,
         watch::Watch,
     },
     error::{RepositoryError, Unsupported},
     model::name::{EntityId, LimitName, NamespaceId, ResourceName, WCU},
-    wire::Item,
+    wire::{
+        Item,
+        owner::{self, PARENT},
+    },
 };
 
 /// Up to when refill is credited.
@@ -74,7 +78,7 @@ const AHEAD: &str = "z_ahead";
 /// The stamp of the last refund.
 const LAST_REFUND: &str = "z_rid";
 /// Tells if the owner charges its parent.
-const CASCADE: &str = "cascade";
+pub(in crate::wire) const CASCADE: &str = "cascade";
 /// The switch of an operator, or of newer clients.
 pub(in crate::wire) const DISABLED: &str = "disabled";
 /// Until when newer clients let everything through.
@@ -95,11 +99,11 @@ pub(in crate::wire) fn refunded_attr(limit: &str) -> String {
 /// Reads a bucket item. `None` when it is no bucket: a skeleton that an adjustment left behind has no refill instant.
 ///
 /// On the way of every write, so the item is walked through once and nothing is looked up. For those who know the
-/// limits that apply: what is over by `now` (epoch ms), or is over if they are plain rates, is found in the image.
+/// limits that apply: what is over if they are plain rates is found in the image.
 ///
 /// # Errors
 /// `Unsupported` when the item uses a feature of newer clients, `Malformed` when a number is none.
-pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
+pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
     let found = Found::in_item(item);
     let number = |name: &str, value| whole_number(item, value, || name.to_owned());
     let counted = |name: &str, value| count(item, value, || name.to_owned());
@@ -112,7 +116,8 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
             Some(AttributeValue::Bool(true)) => true,
             Some(_) => return Err(unsupported(DISABLED).into()),
         },
-        leftovers: leftovers(&found, now).map_err(unsupported)?,
+        bypass: found.bypass.map(|value| timed_stamp(value).ok_or_else(|| unsupported(BYPASS))).transpose()?,
+        leftovers: leftovers(&found).map_err(unsupported)?,
         shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
         ttl: counted(TTL, found.ttl)?.map(clamp),
         last_refund: number(LAST_REFUND, found.last_refund)?,
@@ -121,9 +126,14 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         owner: Owner {
             cascade: matches!(found.cascade, Some(AttributeValue::Bool(true))),
             parent: text(found.parent).map(Into::into),
+            stamp: text(found.owner_incarnation)
+                .map(|incarnation| {
+                    let generation = number(owner::GENERATION, found.owner_generation)?.unwrap_or(0);
+                    Ok::<_, RepositoryError>(OwnerStamp { incarnation: incarnation.into(), generation })
+                })
+                .transpose()?,
         },
         scheduled: found.schedule.is_some() || found.resets.is_some(),
-        owner_stamped: found.owner_stamped,
         incarnation: text(found.incarnation).map(Into::into),
         ..Image::default()
     };
@@ -144,7 +154,7 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
         let fraction = whole_number(item, stored.fraction, || fraction_attr(stored.name))?.unwrap_or(0);
         let consumed = count(item, stored.consumed, || keys::bucket_attr(stored.name, "tc"))?;
         let refunded = balance(item, stored.refunded, || refunded_attr(stored.name))?;
-        let soft = stored.soft.map(|value| soft_stamp(value).ok_or_else(|| keys::bucket_attr(stored.name, "soft")));
+        let soft = stored.soft.map(|value| timed_stamp(value).ok_or_else(|| keys::bucket_attr(stored.name, "soft")));
         let soft = soft.transpose().map_err(|attribute| unsupported(&attribute))?;
         let quota = quota::read(item, &found, stored, params)?;
         image.limits.push(LimitImage { name, tokens, params, fraction, refunded, soft, consumed, quota });
@@ -153,12 +163,12 @@ pub(crate) fn decode(item: &Item, now: i64) -> Result<Option<Image>, RepositoryE
     Ok(Some(image))
 }
 
-/// Reads a bucket item without knowing which limits apply, to look at it at `now` (epoch ms).
+/// Reads a bucket item without knowing which limits apply, to look at it.
 ///
 /// # Errors
 /// As [`decode`]; also `Unsupported` when it has a limit of a kind that is not known here.
-pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, RepositoryError> {
-    let image = decode(item, now)?;
+pub(crate) fn decode_shown(item: &Item) -> Result<Option<Image>, RepositoryError> {
+    let image = decode(item)?;
     match image.as_ref().and_then(Image::quota) {
         Some(leftover) => Err(Unsupported { attribute: leftover.attribute.clone(), item: key(item) }.into()),
         None => Ok(image),
@@ -168,48 +178,37 @@ pub(crate) fn decode_shown(item: &Item, now: i64) -> Result<Option<Image>, Repos
 /// Reads a bucket item without knowing which limits apply, to change it.
 ///
 /// # Errors
-/// As [`decode`]; also `Unsupported` when it has anything of newer clients, be it over or not.
+/// As [`decode`]; also `Unsupported` when it has a quota, or anything that is left of one.
 pub(crate) fn decode_plain(item: &Item) -> Result<Option<Image>, RepositoryError> {
-    let image = decode(item, i64::MIN)?;
+    let image = decode(item)?;
     match image.as_ref().and_then(|image| image.leftovers.first()) {
         Some(leftover) => Err(Unsupported { attribute: leftover.attribute.clone(), item: key(item) }.into()),
         None => Ok(image),
     }
 }
 
-/// The stamp of a soft limit as an item has it.
-fn soft_value(stamp: SoftStamp) -> AttributeValue {
+/// A stamp as an item has it.
+fn stamp_value(stamp: TimedStamp) -> AttributeValue {
     match stamp {
-        SoftStamp::Until(until) => n(until),
-        SoftStamp::Flag(flag) => AttributeValue::Bool(flag),
+        TimedStamp::Until(until) => n(until),
+        TimedStamp::Flag(flag) => AttributeValue::Bool(flag),
     }
 }
 
-/// Reads the stamp of a soft limit; `None` if it is none that we know.
-fn soft_stamp(value: &AttributeValue) -> Option<SoftStamp> {
+/// Reads a stamp; `None` if it is none that we know.
+fn timed_stamp(value: &AttributeValue) -> Option<TimedStamp> {
     match value {
-        AttributeValue::N(until) => until.parse().ok().map(SoftStamp::Until),
-        AttributeValue::Bool(flag) => Some(SoftStamp::Flag(*flag)),
+        AttributeValue::N(until) => until.parse().ok().map(TimedStamp::Until),
+        AttributeValue::Bool(flag) => Some(TimedStamp::Flag(*flag)),
         _ => None,
     }
 }
 
-/// Returns the leftovers that are over by `now`; as the error, the name of an attribute that is not over.
-fn leftovers<'a>(found: &Found<'a>, now: i64) -> Result<Vec<Leftover>, &'a str> {
-    let left = |(attribute, value, stamp): &(&'a str, &AttributeValue, Stamp)| {
-        let value = match value {
-            AttributeValue::N(until) => {
-                let until_then = until.parse::<i64>().is_ok_and(|until| until <= now);
-                if *stamp == Stamp::Until && !until_then {
-                    return Err(*attribute);
-                }
-                LeftoverValue::Number(until.clone())
-            }
-            // An older form, which everybody takes for run out.
-            AttributeValue::Bool(flag) if *stamp == Stamp::Until => LeftoverValue::Flag(*flag),
-            _ => return Err(*attribute),
-        };
-        Ok(Leftover { attribute: (*attribute).to_owned(), value })
+/// Returns what is left of quotas; as the error, the name of an attribute that makes no sense.
+fn leftovers<'a>(found: &Found<'a>) -> Result<Vec<Leftover>, &'a str> {
+    let left = |(attribute, value): &(&'a str, &AttributeValue)| match value {
+        AttributeValue::N(number) => Ok(Leftover { attribute: (*attribute).to_owned(), value: number.clone() }),
+        _ => Err(*attribute),
     };
     let mut leftovers = found.leftovers.iter().map(left).collect::<Result<Vec<_>, _>>()?;
     leftovers.sort_unstable_by(|one, other| one.attribute.cmp(&other.attribute));
@@ -312,7 +311,11 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
         ("GSI4SK".to_owned(), s(keys::gsi4_sk_bucket(id, res, *shard))),
     ]);
     if let Some(parent) = &image.owner.parent {
-        item.insert("parent_id".to_owned(), s(&**parent));
+        item.insert(PARENT.to_owned(), s(&**parent));
+    }
+    if let Some(OwnerStamp { incarnation, generation }) = &image.owner.stamp {
+        item.insert(owner::INCARNATION.to_owned(), s(&**incarnation));
+        item.insert(owner::GENERATION.to_owned(), n(*generation));
     }
     if let Some(ttl) = image.ttl {
         item.insert(TTL.to_owned(), n(ttl));
@@ -337,11 +340,14 @@ pub(crate) fn encode_new(bucket: &NewBucket<'_>) -> Item {
     }
     for limit in &image.limits {
         if let Some(stamp) = limit.soft {
-            item.insert(keys::bucket_attr(limit.name.as_str(), "soft"), soft_value(stamp));
+            item.insert(keys::bucket_attr(limit.name.as_str(), "soft"), stamp_value(stamp));
         }
         if let Some(quota) = &limit.quota {
             quota::put_new(&mut item, limit.name.as_str(), quota);
         }
+    }
+    if let Some(stamp) = image.bypass {
+        item.insert(BYPASS.to_owned(), stamp_value(stamp));
     }
     if let Some(until) = image.valid_until {
         item.insert(VALID_UNTIL.to_owned(), n(until));

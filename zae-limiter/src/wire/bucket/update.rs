@@ -22,19 +22,20 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, quota,
-    refunded_attr, s, soft_value, watch_text,
+    refunded_attr, s, stamp_value, watch_text,
 };
 use crate::{
     bucket::{
-        image::{LeftoverValue, LimitImage, StoredParams},
+        image::{LimitImage, StoredParams},
         leftovers::Enabled,
         refund::RefundsBefore,
-        write::{BucketWrite, LimitWrite, TokenWrite, Validity},
+        write::{BucketWrite, LimitWrite, OwnerWrite, TokenWrite, Validity},
     },
     model::name::WCU,
     wire::{
         expression::{Expression, ExpressionBuilder},
         keys,
+        owner::{self, PARENT},
         values::n,
     },
 };
@@ -55,6 +56,7 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
             e.compare(&tokens, "<=", at_most);
             e.add(&tokens, delta);
         }
+        TokenWrite::Keep => {}
         TokenWrite::Set { to, from } => {
             match from {
                 // Balances are read within 64 bits; what is stored may lie beyond.
@@ -101,7 +103,7 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
     }
     if let Some(soft) = limit.soft {
         let name = e.name(attribute("soft"));
-        e.expect(&name, soft.expect.map(soft_value));
+        e.expect(&name, soft.expect.map(stamp_value));
         if let Some(until) = soft.set {
             e.set_or_remove(&name, until);
         }
@@ -138,13 +140,16 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
         let disabled = e.name(DISABLED);
         e.expect(&disabled, None::<i64>);
     }
-    if !write.remove.iter().any(|leftover| leftover.attribute == BYPASS) {
+    if let Some(stamp) = write.bypass {
         let bypass = e.name(BYPASS);
-        e.expect(&bypass, write.expect_bypass.as_ref().map(leftover_value));
+        e.expect(&bypass, stamp.expect.map(stamp_value));
+        if let Some(until) = stamp.set {
+            e.set_or_remove(&bypass, until);
+        }
     }
     for leftover in &write.remove {
         let name = e.name(leftover.attribute.clone());
-        e.expect(&name, Some(leftover_value(&leftover.value)));
+        e.expect(&name, Some(AttributeValue::N(leftover.value.clone())));
         e.remove(&name);
     }
     let valid = e.name(VALID_UNTIL);
@@ -191,10 +196,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
         e.set_or_remove(&name, watch.map(|watch| s(watch_text(watch))));
     }
     if let Some(owner) = &write.set_owner {
-        let cascade = e.name(CASCADE);
-        e.set(&cascade, AttributeValue::Bool(owner.cascade));
-        let parent = e.name("parent_id");
-        e.set_or_remove(&parent, owner.parent.as_deref().map(s));
+        set_owner(&mut e, owner);
     }
     if let Some(refund) = write.refund {
         let name = e.name(LAST_REFUND);
@@ -207,11 +209,24 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
     e.finish()
 }
 
-/// The attribute value of a leftover, as it was seen.
-fn leftover_value(value: &LeftoverValue) -> AttributeValue {
-    match value {
-        LeftoverValue::Number(number) => AttributeValue::N(number.clone()),
-        LeftoverValue::Flag(flag) => AttributeValue::Bool(*flag),
+/// Copies the owner's facts, unless somebody else has since: all of them together, or none.
+fn set_owner(e: &mut ExpressionBuilder, write: &OwnerWrite) {
+    let OwnerWrite { to, from } = write;
+    let (incarnation, generation) = (e.name(owner::INCARNATION), e.name(owner::GENERATION));
+    e.expect(&incarnation, from.as_ref().map(|from| s(&*from.incarnation)));
+    if let Some(from) = from {
+        match from.generation {
+            // Also what older clients have not counted.
+            0 => e.absent_or(&generation, "=", 0),
+            counted => e.expect(&generation, Some(counted)),
+        }
+    }
+    let (cascade, parent) = (e.name(CASCADE), e.name(PARENT));
+    e.set(&cascade, AttributeValue::Bool(to.cascade));
+    e.set_or_remove(&parent, to.parent.as_deref().map(s));
+    if let Some(stamp) = &to.stamp {
+        e.set(&incarnation, s(&*stamp.incarnation));
+        e.set(&generation, stamp.generation);
     }
 }
 

@@ -25,8 +25,6 @@ use crate::{
     },
 };
 
-/// Attributes of newer clients that change what a limit means.
-const UNSUPPORTED: [&str; 1] = ["cascade"];
 /// The time zone of all schedules of an item.
 const ZONE: &str = "sched_tz";
 /// The instants at which a quota is restored.
@@ -100,9 +98,10 @@ pub(super) fn unsupported(item: &Item) -> Option<String> {
                 field => !FIELDS.contains(&field) && field != RESETS,
             })
         };
-        UNSUPPORTED.contains(&name) || name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
+        name.starts_with(WINDOW_PREFIX) || (name.starts_with(LIMIT_PREFIX) && field())
     };
-    item.keys().filter(|name| foreign(name)).min().cloned()
+    let policy = super::cascade(item).err().map(|unsupported| unsupported.attribute);
+    item.keys().filter(|name| foreign(name)).min().cloned().or(policy)
 }
 
 /// The attributes of `limits`.

@@ -203,6 +203,16 @@ impl ExpressionBuilder {
         self.condition.push(&["(attribute_not_exists(", name, ") OR ", name, " ", comparison, " ", &value, ")"]);
     }
 
+    /// Two attributes must not both be there, the first with this value and the second with a greater one.
+    pub(crate) fn not_newer(&mut self, name: &str, same: impl Into<Operand>, counter: &str, most: i64) {
+        let (same, most) = (self.value(same), self.value(most));
+        self.condition.push(&["(attribute_not_exists(", name, ") OR ", name, " <> ", &same, " OR "]);
+        let last = &mut self.condition.text;
+        for part in ["attribute_not_exists(", counter, ") OR ", counter, " <= ", &most, ")"] {
+            last.push_str(part);
+        }
+    }
+
     /// Assigns a value.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Operand>) {
         let value = self.value(value);

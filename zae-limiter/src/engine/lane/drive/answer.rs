@@ -43,7 +43,7 @@ impl Drive<'_> {
     /// Sends a write, waits for its answer, and deals with it.
     pub(super) async fn write(&mut self, draft: WriteDraft, request: WriteRequest) -> ControlFlow<()> {
         let operation = request.operation();
-        let mut write = request.send(Arc::clone(self.lane), draft.now);
+        let mut write = request.send(Arc::clone(self.lane));
         self.writes += 1;
         let Some(WriteReport { outcome, units }) = self.answer(draft.sent_at, write.as_mut()).await else {
             return self.too_late(draft, write, operation);

@@ -48,7 +48,7 @@ use crate::{
             decide::{Decision, Freshness, Situation, decide, decide_new},
             drive::{
                 request::{WriteDraft, WriteRequest},
-                round::{drop_strangers, ends_soon, opening, rest, serve_from_reserve},
+                round::{bypass_until, drop_strangers, ends_soon, opening, rest, serve_from_reserve},
                 siblings::siblings,
             },
             memory::Contention,
@@ -213,10 +213,16 @@ impl<'a> Drive<'a> {
             limit_set,
             shards,
             soft_until: soft_until(&self.asks),
+            bypass_until: bypass_until(&self.asks),
             now,
         };
         let ends_soon = ends_soon(lane, limit_set, now);
-        let may_reserve = self.reserving && shards == 1 && !image.disabled && !ends_soon && in_line(&image, limit_set);
+        let may_reserve = self.reserving
+            && !limit_set.bypassed
+            && shards == 1
+            && !image.disabled
+            && !ends_soon
+            && in_line(&image, limit_set);
         let mut order = |left: &[i64]| if may_reserve { lane.reserve()?.order(left, Instant::now()) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
         let at = At { image: &image, shards, now, written_in: Duration::ZERO };
@@ -226,7 +232,7 @@ impl<'a> Drive<'a> {
             rest(lane, limit_set, &image, now, self.writes);
             return Step::Over;
         };
-        let write = if lane.is_crowded(now) { write.leaving_room(shards) } else { write };
+        let write = if lane.is_crowded(now) && !limit_set.bypassed { write.leaving_room(shards) } else { write };
         let neighbours = if lane.is_shared() { Neighbours::Some } else { Neighbours::None };
         let write = write.stamped(self.refund_id, &image, neighbours);
         let refund = write.refund.map(|stamp| stamp.id);
@@ -268,8 +274,7 @@ impl<'a> Drive<'a> {
 async fn look(lane: &Lane) -> Freshness {
     telemetry::looked();
     let before = lane.image();
-    let now = lane.shared.clock.now_ms();
-    let read = bucket::read(&lane.shared.store, &lane.shared.namespace, &lane.key, now);
+    let read = bucket::read(&lane.shared.store, &lane.shared.namespace, &lane.key);
     match lane.shared.deadlines.until(after(Instant::now(), lane.shared.options.write_timeout), read).await {
         Ok(Ok(image)) => {
             lane.met(if image.as_ref() == before.as_deref() { Contention::Nobody } else { Contention::Somebody });

@@ -50,11 +50,11 @@ impl WriteRequest {
     }
 
     /// Boxed: a worker that only waits for its next write is small, and cheap to start.
-    pub(super) fn send(self, lane: Arc<Lane>, now: i64) -> Sending {
+    pub(super) fn send(self, lane: Arc<Lane>) -> Sending {
         Box::pin(async move {
             let (store, namespace) = (&lane.shared.store, &lane.shared.namespace);
             match self {
-                Self::Update(write) => bucket::update(store, namespace, &lane.key, &write, now).await,
+                Self::Update(write) => bucket::update(store, namespace, &lane.key, &write).await,
                 Self::Create(image) => bucket::create(store, namespace, &lane.key, *image).await,
             }
         })

@@ -76,6 +76,11 @@ pub(in crate::engine::lane) fn soft_until(asks: &[Ask]) -> Option<i64> {
     asks.iter().filter_map(|ask| ask.target.soft_until()).max()
 }
 
+/// Returns the end of a new stamp of a bypass, in epoch ms; `None` if nobody asks.
+pub(super) fn bypass_until(asks: &[Ask]) -> Option<i64> {
+    asks.iter().map(|ask| ask.target.bypass_until()).max()
+}
+
 /// Notes that there is nothing to write.
 pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut reserve) = lane.reserve() {
@@ -164,10 +169,12 @@ pub(super) fn opening(
         incarnation: Incarnation::drawn_from(&lane.shared.random),
         wcu: WcuImage::full(),
         soft_until: soft_until(asks),
+        bypass_until: bypass_until(asks),
     }
 }
 
-/// Grants what was written to those who are served. Returns the state of the bucket right after.
+/// Grants what was written to those who are served. Returns the state of the bucket right after. Where the bucket turns
+/// out to charge another parent than the one who was asked beside it, everybody gives back and asks again.
 pub(super) fn grant(
     lane: &Lane,
     limit_set: &Arc<LimitSet>,
@@ -180,6 +187,7 @@ pub(super) fn grant(
     let balances = crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], shards, now));
     let baseline = lane.observe(limit_set, image, &balances, now);
     let available: Amounts = balances.iter().map(|balance| balance.tokens).collect();
+    let outdated = !written.served.is_empty() && lane.doubts_owner(image, limit_set);
     let mut served = served.iter().copied().peekable();
     for (index, ask) in std::mem::take(asks).into_iter().enumerate() {
         if served.next_if_eq(&index).is_none() {
@@ -190,8 +198,9 @@ pub(super) fn grant(
         let incarnation = image.incarnation.clone();
         let (available, baseline) = (available.clone(), baseline.clone());
         let tokens = Tokens { incarnation, taken: amounts, available, baseline, expiry: None };
+        let hold = Hold::new(target, tokens);
         // If nobody waits any more, the hold comes back, is dropped, and so gives the tokens back.
-        let _ = reply.send(AskOutcome::Granted(Hold::new(target, tokens)));
+        let _ = reply.send(if outdated { AskOutcome::Outdated } else { AskOutcome::Granted(hold) });
     }
     baseline
 }

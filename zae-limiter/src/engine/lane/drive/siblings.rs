@@ -25,8 +25,7 @@ pub(super) async fn siblings(lane: &Lane, asks: &[Ask]) -> Option<Vec<(u32, Imag
         while shard < shards.min(MOST_SHARDS) {
             if shard != lane.key.shard {
                 let key = BucketKey { shard, ..lane.key.clone() };
-                let now = lane.shared.clock.now_ms();
-                let image = bucket::read(&lane.shared.store, &lane.shared.namespace, &key, now).await?;
+                let image = bucket::read(&lane.shared.store, &lane.shared.namespace, &key).await?;
                 shards = shards.max(image.as_ref().map_or(1, Image::shards));
                 siblings.extend(image.map(|image| (shard, image)));
             }
