@@ -96,7 +96,7 @@ Examples:
         /// The resource's name
         resource: String,
     },
-    /// Decide if acquires charge an entity's parent as well, whatever the entity's record says
+    /// Decide if acquires charge an entity's parent as well, overriding its record
     #[command(after_help = "\
 Examples:
   zae-deploy resource set-cascade gpt-4 off")]

@@ -29,25 +29,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     });
     let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
     let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
-    let balances = write.limits.iter().all(|limit| {
-        let stored = item.limit(limit.name.as_str());
-        let tokens = stored.and_then(|s| s.tokens);
-        let params = stored.map(|s| s.params).unwrap_or_default();
-        params == limit.expect_params
-            && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
-            && limit.refund.is_none_or(|refund| {
-                refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
-            })
-            && limit.soft.is_none_or(|soft| stored.and_then(|s| s.soft) == soft.expect)
-            && match limit.tokens {
-                TokenWrite::Add { at_least, at_most, .. } => {
-                    tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
-                }
-                TokenWrite::Keep => true,
-                TokenWrite::Set { from, .. } => tokens == from,
-            }
-    });
-    if !facts || !stamp || !enabled || !over || !balances {
+    if !facts || !stamp || !enabled || !over || !limits_hold(item, write) {
         return false;
     }
     for limit in &write.limits {
@@ -97,6 +79,28 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         Validity::AbsentOrAfter(_) => {}
     }
     true
+}
+
+/// Returns true if the conditions on limits hold.
+fn limits_hold(item: &Image, write: &BucketWrite) -> bool {
+    write.limits.iter().all(|limit| {
+        let stored = item.limit(limit.name.as_str());
+        let tokens = stored.and_then(|s| s.tokens);
+        let params = stored.map(|s| s.params).unwrap_or_default();
+        params == limit.expect_params
+            && limit.expect_fraction.is_none_or(|fraction| stored.is_some_and(|s| s.fraction == fraction))
+            && limit.refund.is_none_or(|refund| {
+                refund.at_most.is_none_or(|most| stored.and_then(|s| s.refunded).unwrap_or(0) <= most)
+            })
+            && limit.soft.is_none_or(|soft| stored.and_then(|s| s.soft) == soft.expect)
+            && match limit.tokens {
+                TokenWrite::Add { at_least, at_most, .. } => {
+                    tokens.is_some_and(|t| at_least.is_none_or(|least| t >= least) && t <= at_most)
+                }
+                TokenWrite::Keep => true,
+                TokenWrite::Set { from, .. } => tokens == from,
+            }
+    })
 }
 
 /// The quota after a write.

@@ -96,11 +96,10 @@ pub(super) async fn gone(
 ) -> Result<Option<RepositoryError>, RepositoryError> {
     let (by_name, by_version) = (namespace::by_name(name), version::key());
     let found = store.batch_get(&[by_name.clone(), by_version.clone()], Consistency::Strong).await?;
-    if let Some(record) = found.get(&by_version) {
-        match fits(&version::decode(record)) {
-            Err(too_old @ RepositoryError::ClientTooOld { .. }) => return Ok(Some(too_old)),
-            Ok(()) | Err(_) => {}
-        }
+    if let Some(record) = found.get(&by_version)
+        && let Err(too_old @ RepositoryError::ClientTooOld { .. }) = fits(&version::decode(record))
+    {
+        return Ok(Some(too_old));
     }
     let info = found.get(&by_name).map(namespace::decode).transpose()?;
     if info.is_some_and(|info| info.state == NamespaceState::Active && info.id == *id) {
