@@ -92,11 +92,13 @@ pub(crate) enum RefundsBefore {
 const FEW: usize = 4;
 
 impl BucketWrite {
-    /// Stamps the write with `id`, if it refunds anything. `neighbours` tells if others refund the same bucket.
+    /// Stamps the write with `id`, if it gives anything back. `neighbours` tells if others refund the same bucket.
+    ///
+    /// A refund without room gives no tokens, and still lowers the count of consumed tokens, so it is stamped too.
     pub(crate) fn stamped(mut self, id: i64, image: &Image, neighbours: Neighbours) -> Self {
         let refunds = || self.limits.iter().filter(|limit| limit.refund.is_some());
         let count = refunds().count();
-        if count == 0 {
+        if count == 0 && self.limits.iter().all(|limit| limit.consumed >= 0) {
             return self;
         }
         let is_counted = |limit: &LimitWrite| image.limit(limit.name.as_str()).is_some_and(|l| l.refunded.is_some());

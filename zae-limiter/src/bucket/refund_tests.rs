@@ -130,9 +130,13 @@ impl Bucket {
             plan(image, &self.goal(&[], &booked)).stamped(id, image, neighbours)
         };
         let (mut item, before) = (self.item.clone(), self.item.clone());
-        if !apply(&mut item, &write(image)) {
-            prop_assert!(apply(&mut item, &write(&self.item)), "a fresh image lost its own condition");
+        let mut written = write(image);
+        if !apply(&mut item, &written) {
+            written = write(&self.item);
+            prop_assert!(apply(&mut item, &written), "a fresh image lost its own condition");
         }
+        let gives_back = written.limits[0].consumed < 0;
+        prop_assert!(!gives_back || !apply(&mut item.clone(), &written), "delivered twice, it counts twice");
         self.item = item;
         let parts: Vec<_> = book(&settled, &before, &self.peaks, 1, self.now)
             .iter()
