@@ -23,7 +23,7 @@ use crate::{
         usage::UsageWindow,
     },
     repository::{AuditRetention, DEFAULT_NAMESPACE, Inner, Repository, Settings, resolution::Resolutions},
-    store::Store,
+    store::{Store, dates::StoreDates},
     stream::{SequenceNumber, StreamRecord, StreamTable},
     wire::{
         Item,
@@ -117,9 +117,10 @@ impl Names {
     }
 
     fn store(table: Arc<dyn Table>) -> Store {
-        let mut store = Store::new("sim".to_owned(), &nowhere());
-        store.model = Some(table);
-        store
+        // A client takes longer to make than many a call.
+        static STORE: OnceLock<Store> = OnceLock::new();
+        let store = STORE.get_or_init(|| Store::new("sim".to_owned(), &nowhere()));
+        Store { dates: StoreDates::default(), model: Some(table), ..store.clone() }
     }
 
     /// Creates a repository on `table`.
@@ -162,15 +163,11 @@ pub fn record(number: u64, old: Option<&Item>, new: &Item, at: i64) -> Result<St
 
 /// Returns a client that never sends anything.
 fn nowhere() -> Client {
-    static CLIENT: OnceLock<Client> = OnceLock::new();
-    let client = CLIENT.get_or_init(|| {
-        let timeouts = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts.build())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Client::from_conf(config.build())
-    });
-    client.clone()
+    let timeouts = TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout();
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts.build())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    Client::from_conf(config.build())
 }

@@ -22,6 +22,11 @@ impl Bench {
         Self::on(TestStore::embedded())
     }
 
+    /// As [`Bench::new`], on an embedded store behind a socket.
+    pub fn served() -> Self {
+        Self::on(TestStore::served())
+    }
+
     fn on(store: TestStore) -> Self {
         Self { store, clock: Arc::new(ManualClock::at(START)) }
     }

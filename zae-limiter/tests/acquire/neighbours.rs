@@ -1,7 +1,7 @@
 //! The effects of other processes on a bucket between two of our writes, and the room we leave for them.
 
 mod bypass;
-mod clocks;
+pub(crate) mod clocks;
 mod counters;
 mod features;
 mod lifetimes;

@@ -1,6 +1,8 @@
 //! Partial failures: one bucket that is throttled or silent, settlements while the store is too busy, late responses,
 //! refunds that are delivered twice.
 
+mod over_http;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,44 +31,47 @@ async fn stored(bench: &Bench, entity: &str, limit: &str) -> (i64, i64) {
     (number("tk"), number("tc"))
 }
 
+/// Cold buckets are served at once and by the store, ten seconds long, beside one with a `fault`.
+async fn serves_neighbours(bench: Bench, policy: OnUnavailable, fault: Fault) {
+    let (wire, limiter) = limiter(&bench, policy).await;
+    for entity in ["hot", "cold-0"] {
+        acquire(&limiter, entity).await.unwrap().commit().await.unwrap();
+    }
+    wire.fail_marked("BUCKET#hot#", fault);
+    let hot = tokio::spawn({
+        let limiter = limiter.clone();
+        async move {
+            let mut asked = 0;
+            while asked < 2_000 {
+                drop(acquire(&limiter, "hot").await);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                asked += 1;
+            }
+        }
+    });
+    for second in 0..10 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = Instant::now();
+        let lease = acquire(&limiter, &format!("cold-{}", second % 3)).await;
+        let lease = lease.unwrap_or_else(|error| panic!("{policy:?}, {fault:?}, second {second}: {error:?}"));
+        assert_eq!(lease.origin(), LeaseOrigin::Stored, "{policy:?}, {fault:?}");
+        assert!(began.elapsed() < Duration::from_millis(5), "{:?}", began.elapsed());
+        lease.commit().await.unwrap();
+    }
+    hot.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_is_throttled_or_silent_costs_its_neighbours_nothing() {
     for policy in [OnUnavailable::Block, OnUnavailable::Allow] {
         for fault in [Fault::Throttled, Fault::Stalled, Fault::LostBefore] {
-            let bench = Bench::new();
-            let (wire, limiter) = limiter(&bench, policy).await;
-            for entity in ["hot", "cold-0"] {
-                acquire(&limiter, entity).await.unwrap().commit().await.unwrap();
-            }
-            wire.fail_marked("BUCKET#hot#", fault);
-            let hot = tokio::spawn({
-                let limiter = limiter.clone();
-                async move {
-                    let mut asked = 0;
-                    while asked < 2_000 {
-                        drop(acquire(&limiter, "hot").await);
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                        asked += 1;
-                    }
-                }
-            });
-            for second in 0..10 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                let began = Instant::now();
-                let lease = acquire(&limiter, &format!("cold-{}", second % 3)).await;
-                let lease = lease.unwrap_or_else(|error| panic!("{policy:?}, {fault:?}, second {second}: {error:?}"));
-                assert_eq!(lease.origin(), LeaseOrigin::Stored, "{policy:?}, {fault:?}");
-                assert!(began.elapsed() < Duration::from_millis(5), "{:?}", began.elapsed());
-                lease.commit().await.unwrap();
-            }
-            hot.abort();
+            serves_neighbours(Bench::new(), policy, fault).await;
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_throttled_bucket_is_not_stormed_and_those_who_cannot_wait_are_told() {
-    let bench = Bench::new();
+/// A throttled bucket is written seldom, and those who cannot wait for it are told.
+async fn raises_no_storm(bench: Bench) {
     let (wire, limiter) = limiter(&bench, OnUnavailable::Block).await;
     acquire(&limiter, "hot").await.unwrap().commit().await.unwrap();
     wire.fail(|_, _| Fault::Throttled);
@@ -91,34 +96,39 @@ async fn a_throttled_bucket_is_not_stormed_and_those_who_cannot_wait_are_told() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_throttled_bucket_is_not_stormed_and_those_who_cannot_wait_are_told() {
+    raises_no_storm(Bench::new()).await;
+}
+
+/// Nothing is lost of what 50 calls used beyond their estimates, whatever the `seconds` of a `fault`.
+async fn settles_all(bench: Bench, fault: Fault, seconds: u64) {
+    let (wire, limiter) = limiter(&bench, OnUnavailable::Block).await;
+    let mut leases = Vec::new();
+    for _ in 0..50 {
+        leases.push(acquire(&limiter, "user-1").await.unwrap());
+    }
+    wire.fail(move |operation, _| if operation == "UpdateItem" { fault } else { Fault::None });
+    let first = leases.pop().unwrap();
+    for lease in &leases {
+        lease.adjust("tpm", 900).unwrap();
+        drop(lease.commit());
+    }
+    first.adjust("tpm", 900).unwrap();
+    let told = first.commit().await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    wire.fail(|_, _| Fault::None);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(stored(&bench, "user-1", "tpm").await, (50_000, 50_000), "{fault:?} for {seconds} s");
+    if seconds > 2 {
+        assert_eq!(told.unwrap_err().outlook, SettleOutlook::Retried);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn settlements_outlast_a_store_that_is_too_busy_or_refuses_connections() {
-    for (fault, seconds) in [
-        (Fault::Throttled, 1),
-        (Fault::Throttled, 30),
-        (Fault::Throttled, 120),
-        (Fault::Refused, 1),
-        (Fault::Refused, 120),
-    ] {
-        let bench = Bench::new();
-        let (wire, limiter) = limiter(&bench, OnUnavailable::Block).await;
-        let mut leases = Vec::new();
-        for _ in 0..50 {
-            leases.push(acquire(&limiter, "user-1").await.unwrap());
-        }
-        wire.fail(move |operation, _| if operation == "UpdateItem" { fault } else { Fault::None });
-        let first = leases.pop().unwrap();
-        for lease in &leases {
-            lease.adjust("tpm", 900).unwrap();
-            drop(lease.commit());
-        }
-        first.adjust("tpm", 900).unwrap();
-        let told = first.commit().await;
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        wire.fail(|_, _| Fault::None);
-        tokio::time::sleep(Duration::from_secs(6)).await;
-        assert_eq!(stored(&bench, "user-1", "tpm").await, (50_000, 50_000), "{fault:?} for {seconds} s");
-        if seconds > 2 {
-            assert_eq!(told.unwrap_err().outlook, SettleOutlook::Retried);
+    for fault in [Fault::Throttled, Fault::Refused] {
+        for seconds in [1, 3, 30, 120] {
+            settles_all(Bench::new(), fault, seconds).await;
         }
     }
 }
@@ -144,9 +154,8 @@ async fn the_end_of_a_limiter_waits_half_a_minute_for_a_busy_store() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn answers_that_come_late_burn_no_tokens() {
-    let bench = Bench::new();
+/// Whatever is taken by a write whose answer comes late goes back.
+async fn burns_nothing(bench: Bench) {
     let (wire, limiter) = limiter(&bench, OnUnavailable::Block).await;
     acquire(&limiter, "user-1").await.unwrap().commit().await.unwrap();
     // 150 to 350 ms, with a deadline of 250.
@@ -166,6 +175,11 @@ async fn answers_that_come_late_burn_no_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_that_come_late_burn_no_tokens() {
+    burns_nothing(Bench::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_late_answer_says_was_not_settled_is_settled_again() {
     let bench = Bench::new();
     let (wire, limiter) = limiter(&bench, OnUnavailable::Block).await;
@@ -179,9 +193,8 @@ async fn what_a_late_answer_says_was_not_settled_is_settled_again() {
     assert_eq!(stored(&bench, "user-1", "tpm").await, (99_000, 1_000));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_refund_that_is_delivered_twice_counts_once() {
-    let bench = Bench::new();
+/// A refund that the network delivers twice is booked once.
+async fn refunds_once(bench: Bench) {
     let (wire, limiter) = limiter(&bench, OnUnavailable::Block).await;
     acquire(&limiter, "user-1").await.unwrap().commit().await.unwrap();
     for _ in 0..2 {
@@ -191,4 +204,9 @@ async fn a_refund_that_is_delivered_twice_counts_once() {
         wire.fail(|_, _| Fault::None);
         assert_eq!(stored(&bench, "user-1", "tpm").await, (99_900, 100));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_that_is_delivered_twice_counts_once() {
+    refunds_once(Bench::new()).await;
 }

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use tokio::runtime::Runtime;
+use zae_limiter::EmbeddedStore;
 
 /// Makes the real requests, on a clock that is not paused.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -21,6 +22,18 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 /// Connections of the whole test process: they live in [`RUNTIME`], not in a test.
 static CONNECTIONS: LazyLock<SharedHttpClient> = LazyLock::new(|| aws_smithy_http_client::Builder::new().build_http());
+
+/// Serves `store` on a port of this machine until the test process ends. Returns its URL.
+pub(super) fn serve(store: EmbeddedStore) -> String {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    RUNTIME.spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        store.serve(listener, std::future::pending()).await.unwrap();
+    });
+    url
+}
 
 /// A client whose requests block their thread until the response is complete.
 #[derive(Debug)]

@@ -31,6 +31,12 @@ impl TestStore {
         Self::Embedded(EmbeddedStore::memory().unwrap())
     }
 
+    /// An embedded store behind a socket: requests pass the whole HTTP client, as they do to DynamoDB.
+    pub fn served() -> Self {
+        let url = blocking::serve(EmbeddedStore::memory().unwrap());
+        Self::Local(Endpoint { url, access_key: "test".to_owned(), region: "us-east-1".to_owned() })
+    }
+
     /// A client that never lets a driven clock run ahead of an answer.
     pub fn client(&self) -> Client {
         let endpoint = match self {
