@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 
 pub use crate::store::model::{Answer, Answering, Fault, ItemKey, Request, Table};
 use crate::{
-    clock::Clock,
+    clock::{Clock, StoreDates},
     limiter::{RateLimiter, RateLimiterBuilder},
     model::{
         limit::Limits,
@@ -23,7 +23,7 @@ use crate::{
         usage::UsageWindow,
     },
     repository::{AuditRetention, DEFAULT_NAMESPACE, Inner, Repository, Settings, resolution::Resolutions},
-    store::{Store, dates::StoreDates},
+    store::Store,
     stream::{SequenceNumber, StreamRecord, StreamTable},
     wire::{
         Item,

@@ -33,18 +33,17 @@ pub(super) fn violation(history: &History, ask: &Ask) -> Option<String> {
 
 /// Returns true if its buckets and its process have no trouble now or shortly before.
 fn is_untroubled(history: &History, ask: &Ask) -> bool {
-    let levels = history.levels(ask.entity);
     let process = history.process(ask.instance);
     let until = ask.ended.unwrap_or(u64::MAX);
     let concerns = |trouble: &Trouble| {
         let late = match trouble.what {
-            What::Delays(late) | What::Holds(late) => late,
+            What::Delays(late) | What::Holds(late) | What::Repeats(late) => late,
             _ => 0,
         };
         let mine = match trouble.whose {
             Whose::All => true,
             Whose::Process(troubled) => troubled == process,
-            Whose::Entity(troubled) => levels.contains(&troubled),
+            Whose::Entity(troubled) => history.charges(ask.entity, troubled),
         };
         mine && trouble.from <= until && ask.begun <= trouble.until + late + FELT_MS
     };
@@ -59,9 +58,9 @@ fn idle(history: &History, ask: &Ask) -> Option<String> {
     if ended - ask.begun <= round_trip {
         return None;
     }
-    let levels = history.levels(ask.entity);
     let own = |call: &&Call| {
-        let mine = call.instance == ask.instance && call.entity.is_none_or(|entity| levels.contains(&entity));
+        let mine =
+            call.instance == ask.instance && call.entity.is_none_or(|entity| history.charges(ask.entity, entity));
         mine && call.answered.is_none_or(|answered| answered >= ask.begun)
     };
     let calls = history.calls_since(ask.begun.saturating_sub(UNDER_WAY_MS)).iter();

@@ -19,7 +19,9 @@ pub(super) fn violations(history: &History) -> Vec<String> {
         history.schedule.processes.get(process).is_some_and(|process| process.policy == Policy::Local)
     };
     let mut found = Vec::new();
-    let asks: Vec<&Ask> = history.asks.iter().filter(|ask| ask.answer == Some(AskAnswer::Local)).collect();
+    let mut asks: Vec<&Ask> = history.asks.iter().filter(|ask| ask.answer == Some(AskAnswer::Local)).collect();
+    // A share is asked last, when the table did not answer.
+    asks.sort_by_key(|ask| ask.ended);
     for (number, first) in asks.iter().enumerate() {
         if !local(first.instance) {
             found.push(format!("{} was granted by a share that nobody asked for", entity_name(first.entity)));
@@ -31,7 +33,7 @@ pub(super) fn violations(history: &History) -> Vec<String> {
             let mut sum = 0;
             for ask in later {
                 sum += i128::from(ask.tokens[limit]) * 1_000;
-                let tau = i128::from(ask.ended.unwrap_or(0).saturating_sub(first.begun));
+                let tau = i128::from(ask.ended.unwrap_or(0).saturating_sub(first.ended.unwrap_or(0)));
                 let most = allowed(history, first.entity, limit, tau);
                 if sum > most {
                     let (entity, name) = (entity_name(first.entity), limit_name(limit));

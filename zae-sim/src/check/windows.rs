@@ -65,7 +65,7 @@ fn deletions(history: &History, entity: usize) -> Vec<u64> {
 }
 
 fn kept(history: &History, entity: usize, limit: usize) -> Vec<Kept> {
-    let concerns = |ask: &&Ask| ask.answer == Some(AskAnswer::Granted) && history.levels(ask.entity).contains(&entity);
+    let concerns = |ask: &&Ask| ask.answer == Some(AskAnswer::Granted) && history.charges(ask.entity, entity);
     let asks = history.asks.iter().filter(concerns).filter_map(|ask| {
         let granted = i128::from(*ask.tokens.get(limit)?);
         // A client that died with a lease is assumed to have used all of it.
@@ -102,8 +102,12 @@ fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[
     let ahead = gained(LIFE_MS).min(reserves(history) * held_at_most(limit));
     let skew = i128::from(history.schedule.skew());
     let hidden = if history.schedule.has_neighbour(entity) { i128::from(limit.capacity) * 1_000 } else { 0 };
+    // A process that saw the first item before its deletion counts on its tokens, once.
+    let removed = history.removed[entity] && history.schedule.shards(entity) > 1;
+    let seen = if removed { i128::from(limit.capacity) * 1_000 } else { 0 };
+    let flight = i128::from(flight(history, entity));
     let allowed = |from: u64, until: u64| {
-        i128::from(limit.capacity) * 1_000 + gained(i128::from(until - from) + skew) + ahead + hidden
+        i128::from(limit.capacity) * 1_000 + gained(i128::from(until - from) + skew + flight) + ahead + hidden + seen
     };
     let mut by_end: Vec<&Kept> = kept.iter().collect();
     by_end.sort_by_key(|kept| kept.decided.1);
@@ -125,6 +129,22 @@ fn worst(history: &History, entity: usize, index: usize, limit: &Limit, kept: &[
     Some(format!(
         "I1: {entity} granted {sum} mt of {name} between {from} and {until} ms, {over} mt more than {limit:?} allows"
     ))
+}
+
+/// The longest time that a write of a bucket was under way, where leases were given back: a refund is worth the room
+/// that there was when it was sent, and others may have been granted tokens before it arrived.
+fn flight(history: &History, entity: usize) -> u64 {
+    let gave_back = |ask: &Ask| {
+        let less = |used: &Vec<i64>| {
+            used.iter().zip(&ask.tokens).any(|(used, granted)| i128::from(*used) < i128::from(*granted))
+        };
+        ask.answer != Some(AskAnswer::Granted) || ask.used.as_ref().is_some_and(less)
+    };
+    if !history.asks.iter().any(|ask| history.charges(ask.entity, entity) && gave_back(ask)) {
+        return 0;
+    }
+    let writes = history.calls.iter().filter(|call| call.entity == Some(entity) && call.is_write);
+    writes.filter_map(|call| Some(call.applied?.saturating_sub(call.sent))).max().unwrap_or(0)
 }
 
 /// Counts the instances that debit ahead.

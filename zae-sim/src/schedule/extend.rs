@@ -1,7 +1,8 @@
-//! Optional parts of schedules: policies for outages, clocks held to the store's, changes of limits, shards,
-//! transactions, and a stream. Each is drawn independently, so that none affects the others.
+//! Parts that some schedules have: policies for outages, clocks held to the store's, changes of limits, shards,
+//! transactions, a stream, and requests that are delivered twice. Each is drawn by itself, so that none changes what
+//! the others are.
 
-use super::{Action, Limit, Policy, Process, Schedule, Step, Stream};
+use super::{Action, Limit, Policy, Process, Schedule, Step, Stream, Trouble, What, Whose};
 use crate::dice::Dice;
 
 /// The purposes of the dice.
@@ -11,6 +12,7 @@ const CHANGES: u64 = 18;
 const SHARDS: u64 = 19;
 const TRANSACTIONS: u64 = 20;
 const STREAMS: u64 = 21;
+const REPEATS: u64 = 22;
 
 /// Maximum number of shards of a bucket.
 const MOST_SHARDS: u32 = 4;
@@ -25,6 +27,7 @@ pub(super) fn extend(schedule: &mut Schedule) {
     shards(schedule);
     transactions(schedule);
     schedule.stream = stream(schedule.seed);
+    repeats(schedule);
 }
 
 fn policies(schedule: &mut Schedule) {
@@ -129,4 +132,16 @@ fn stream(seed: u64) -> Option<Stream> {
     let mut dice = Dice::aside(seed, STREAMS, 0);
     let (pause, again) = (dice.one(&[20, 200, 1_000]), dice.one(&[0, 20, 50]));
     dice.chance(20).then_some(Stream { pause, again })
+}
+
+fn repeats(schedule: &mut Schedule) {
+    let mut dice = Dice::aside(schedule.seed, REPEATS, 0);
+    if !dice.chance(8) {
+        return;
+    }
+    let from = dice.of_range(0, last(schedule));
+    let lasts = dice.one(&[200, 1_000, 5_000]);
+    let what = What::Repeats(dice.one(&[1, 20, 100, 500]));
+    let percent = dice.one(&[20, 50, 100]);
+    schedule.troubles.push(Trouble { from, until: from + lasts, whose: Whose::All, what, percent });
 }

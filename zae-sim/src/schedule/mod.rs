@@ -263,6 +263,8 @@ pub enum What {
     Breaks,
     /// The item is locked by a transaction.
     Conflicts,
+    /// The request was executed, and is delivered a second time this many ms later.
+    Repeats(u64),
 }
 
 impl What {
@@ -307,15 +309,15 @@ impl Schedule {
     pub fn has_neighbour(&self, entity: usize) -> bool {
         let takes = |step: &Step| match step.action {
             Action::Neighbour { entity: whose, .. } => whose == entity,
-            Action::Transaction { entity: whose, .. } => self.levels(whose).contains(&entity),
+            Action::Transaction { entity: whose, .. } => self.levels(whose).any(|level| level == entity),
             _ => false,
         };
         self.steps.iter().any(takes)
     }
 
     /// Returns the entity, and the parent that is also charged.
-    pub fn levels(&self, entity: usize) -> Vec<usize> {
-        std::iter::once(entity).chain(self.entities[entity].parent).collect()
+    pub fn levels(&self, entity: usize) -> impl Iterator<Item = usize> + Clone + use<> {
+        std::iter::once(entity).chain(self.entities[entity].parent)
     }
 
     /// Returns the versions of an entity's limits, each with its start.

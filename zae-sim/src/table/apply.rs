@@ -3,6 +3,7 @@
 use std::{cell::RefCell, cmp::Ordering, collections::HashMap, rc::Rc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use foldhash::fast::FixedState;
 use zae_limiter::sim::ItemKey;
 
 use super::{
@@ -19,29 +20,27 @@ pub struct Placeholders<'a> {
     pub values: &'a HashMap<String, AttributeValue>,
 }
 
-/// Maximum number of cached expressions.
-const MOST_KNOWN: usize = 4_096;
+/// Expressions that are remembered. Which limits are written, and how, makes some thousands of them.
+const MOST_KNOWN: usize = 32_768;
+
+/// Expressions by their text. Nobody chooses texts that collide.
+type Known<T> = RefCell<HashMap<Box<str>, Rc<T>, FixedState>>;
 
 thread_local! {
-    /// Cached parsed expressions: a simulation sends the same few all the time.
-    static CONDITIONS: RefCell<HashMap<String, Rc<Condition>>> = RefCell::default();
-    static UPDATES: RefCell<HashMap<String, Rc<Update>>> = RefCell::default();
+    /// Expressions read before: a simulation sends the same all the time.
+    static CONDITIONS: Known<Condition> = RefCell::default();
+    static UPDATES: Known<Update> = RefCell::default();
 }
 
-fn read<T>(
-    known: &RefCell<HashMap<String, Rc<T>>>,
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Rc<T>, String> {
+fn read<T>(known: &Known<T>, text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Rc<T>, String> {
     if let Some(known) = known.borrow().get(text) {
         return Ok(Rc::clone(known));
     }
-    // Amounts are placeholders, but the limits in an expression vary.
     if known.borrow().len() >= MOST_KNOWN {
         known.borrow_mut().clear();
     }
     let parsed = Rc::new(parse(text).map_err(|problem| format!("{text}: {problem}"))?);
-    known.borrow_mut().insert(text.to_owned(), Rc::clone(&parsed));
+    known.borrow_mut().insert(text.into(), Rc::clone(&parsed));
     Ok(parsed)
 }
 

@@ -32,6 +32,8 @@ pub struct History {
     pub usage: Vec<Vec<Usage>>,
     /// Amounts that Python clients took of each entity's first limit, in mt.
     pub neighbours: Vec<i128>,
+    /// The process of each instance, in the order in which they started.
+    pub started: Vec<usize>,
     /// Instances that were killed or have shut down.
     pub ended: Vec<usize>,
     /// All violations.
@@ -242,10 +244,10 @@ impl History {
         let entities = schedule.entities.len();
         Self {
             schedule,
-            events: Vec::new(),
-            calls: Vec::new(),
-            asks: Vec::new(),
-            changes: Vec::new(),
+            events: Vec::with_capacity(2_048),
+            calls: Vec::with_capacity(512),
+            asks: Vec::with_capacity(128),
+            changes: Vec::with_capacity(256),
             deleted: Vec::new(),
             counted: vec![None; entities],
             blurred: vec![false; entities],
@@ -253,6 +255,7 @@ impl History {
             sharded: vec![1; entities],
             usage: vec![Vec::new(); entities],
             neighbours: vec![0; entities],
+            started: Vec::new(),
             ended: Vec::new(),
             violations: Vec::new(),
         }
@@ -280,13 +283,18 @@ impl History {
     pub fn blur_touched_by(&mut self, instance: usize) {
         let asked: Vec<usize> = self.asks.iter().filter(|ask| ask.instance == instance).map(|ask| ask.entity).collect();
         for entity in asked {
-            self.levels(entity).into_iter().for_each(|level| self.blur(level));
+            self.levels(entity).for_each(|level| self.blur(level));
         }
     }
 
     /// Returns the entity, and the parent that is also charged.
-    pub fn levels(&self, entity: usize) -> Vec<usize> {
+    pub fn levels(&self, entity: usize) -> impl Iterator<Item = usize> + Clone + use<> {
         self.schedule.levels(entity)
+    }
+
+    /// Returns true if who asks for `asked` is charged at `entity`.
+    pub fn charges(&self, asked: usize, entity: usize) -> bool {
+        self.levels(asked).any(|level| level == entity)
     }
 
     /// Records that a Python client took from `entity`.
@@ -301,10 +309,6 @@ impl History {
 
     /// Returns the process of an instance.
     pub fn process(&self, instance: usize) -> usize {
-        let started = |event: &Event| match event.kind {
-            Kind::Started { instance: started, process } if started == instance => Some(process),
-            _ => None,
-        };
-        self.events.iter().find_map(started).unwrap_or(0)
+        self.started.get(instance).copied().unwrap_or(0)
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::oneshot, time::sleep};
 use zae_limiter::sim::{Answer, Answering, Fault, Request, Table};
 
-use super::{EPOCH, Fate, Shared, history::Kind};
+use super::{EPOCH, Shared, history::Kind, network::Fate};
 use crate::schedule::What;
 
 /// DynamoDB's error code for too many writes of one partition.
@@ -69,6 +69,10 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
         Some(What::Refuses) => Some(Err(Fault::Refused)),
         _ => Some(link.world.lock().arrive(&fate, &request)),
     };
+    if let (Some(What::Repeats(later)), true, Some(Ok(_))) = (fate.wrong, fate.is_write, &answer) {
+        let last = link.world.lock().last_refund(&request);
+        tokio::spawn(repeat(link.clone(), fate.call, later, request, last));
+    }
     let date = EPOCH + i64::try_from(link.world.lock().now() / 1_000 * 1_000).unwrap_or(0);
     sleep(Duration::from_millis(fate.back)).await;
     let answer = match fate.wrong {
@@ -98,4 +102,10 @@ async fn travel(link: Link, fate: Fate, request: Request, reply: oneshot::Sender
         world.history.blur_call(fate.call);
     }
     world.note(Kind::Answered { call: fate.call, heard });
+}
+
+/// The network delivers a request that was delivered before.
+async fn repeat(link: Link, call: usize, later: u64, request: Request, last: Option<i128>) {
+    sleep(Duration::from_millis(later)).await;
+    link.world.lock().arrive_again(call, &request, last);
 }

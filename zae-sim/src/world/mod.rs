@@ -4,6 +4,7 @@ pub mod clock;
 pub mod history;
 pub mod ledger;
 pub mod link;
+pub mod network;
 pub mod others;
 pub mod recording;
 
@@ -14,26 +15,23 @@ use std::{
 };
 
 use clock::ProcessClock;
-use history::{Call, CallEnd, Event, History, Kind};
+use history::{Call, Event, History, Kind};
 use recording::{Recorded, Recording};
 use tokio::{sync::oneshot, time::Instant};
 use zae_limiter::{
     EntityId, ValidationError,
-    sim::{Answer, Fault, ItemKey, Names, Request},
+    sim::{Answer, Fault, ItemKey, Names},
 };
 
 use crate::{
-    dice::Dice,
-    schedule::{Policy, Process, Schedule, What},
-    table::{Change, Item, STALE_MS, Table},
+    schedule::{Policy, Process, Schedule},
+    table::{Change, Item, Table},
 };
 
 /// The ms since 1970 at which every run begins.
 pub const EPOCH: i64 = 1_767_225_600_000;
 /// The one resource.
 pub const RESOURCE: &str = "r";
-/// The purpose of the dice for the network.
-const NETWORK: u64 = 1;
 
 /// The aggregator, which is not a limiter.
 static AGGREGATOR: Process = Process {
@@ -113,21 +111,6 @@ pub struct Instance {
     /// True if it was killed.
     pub dead: bool,
     calls: u64,
-}
-
-/// The fate of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Fate {
-    /// Its number.
-    pub call: usize,
-    /// Time until it arrives, in ms.
-    pub there: u64,
-    /// Time that its answer takes, in ms.
-    pub back: u64,
-    /// Staleness of a read, in ms.
-    pub behind: u64,
-    /// The fault.
-    pub wrong: Option<What>,
 }
 
 /// The shared world.
@@ -238,6 +221,7 @@ impl World {
     pub fn start(&mut self, process: usize) -> usize {
         self.instances.push(Instance { process, dead: false, calls: 0 });
         let instance = self.instances.len() - 1;
+        self.history.started.push(process);
         self.note(Kind::Started { instance, process });
         instance
     }
@@ -278,82 +262,6 @@ impl World {
         let further = self.buckets.iter().filter(|(key, whose)| **whose == entity && Some(*key) != first);
         let keys = first.into_iter().chain(further.map(|(key, _)| key));
         keys.filter_map(|key| self.table.item(key)).collect()
-    }
-
-    /// Determines the fate of a request sent by `instance`.
-    fn send(&mut self, instance: usize, request: &Request) -> Fate {
-        let now = self.now();
-        let Instance { process, calls, .. } = self.instances[instance];
-        self.instances[instance].calls += 1;
-        let mut dice = Dice::aside(self.schedule.seed, NETWORK, (instance as u64) << 32 | calls);
-        let entity = self.entity_of(request);
-        let (least, most) = self.schedule.latency;
-        let (mut there, mut back) = (dice.of_range(least, most), dice.of_range(least, most));
-        let troubles =
-            self.schedule.troubles.iter().filter(|trouble| !self.healed && trouble.concerns(now, process, entity));
-        let mut wrong = None;
-        for trouble in troubles {
-            if dice.chance(trouble.percent) {
-                wrong = wrong.or(Some(trouble.what));
-            }
-        }
-        match wrong {
-            Some(What::Delays(late)) => back += late,
-            Some(What::Holds(late)) => there += late,
-            _ => {}
-        }
-        let behind = dice.of_range(0, STALE_MS);
-        let what = match request {
-            Request::Read { .. } => "read",
-            Request::Put { .. } => "create",
-            _ => "update",
-        };
-        let is_write = !matches!(request, Request::Read { .. });
-        let call =
-            Call { instance, entity, is_write, what, sent: now, wrong, applied: None, answered: None, end: None };
-        self.history.calls.push(call);
-        let call = self.history.calls.len() - 1;
-        self.note(Kind::Sent { call });
-        Fate { call, there, back, behind, wrong }
-    }
-
-    fn entity_of(&self, request: &Request) -> Option<usize> {
-        match request {
-            // Resolving limits reads several items; a bucket is read alone.
-            Request::Read { keys, strong } if *strong && keys.len() == 1 => self.buckets.get(&keys[0]).copied(),
-            Request::Put { item, .. } => self.buckets.get(&crate::table::key_of(item)?).copied(),
-            Request::Update { key, .. } => self.buckets.get(key).copied(),
-            _ => None,
-        }
-    }
-
-    /// Executes a request that arrives.
-    fn arrive(&mut self, fate: &Fate, request: &Request) -> Result<Answer, Fault> {
-        let now = self.now();
-        let call = fate.call;
-        self.history.calls[call].applied = Some(now);
-        if self.is_held(request, now) {
-            self.history.calls[call].wrong = Some(What::Conflicts);
-            self.note(Kind::Arrived { call });
-            let message = "another transaction has the item".to_owned();
-            return Err(Fault::Throttled { code: "TransactionConflictException".to_owned(), message });
-        }
-        match self.table.apply(request, now, fate.behind) {
-            Ok(outcome) => {
-                let done = matches!(outcome.answer, Answer::Written(_));
-                self.history.calls[call].end = Some(if done { CallEnd::Done } else { CallEnd::Lost });
-                if let Some(change) = &outcome.change {
-                    self.changed(Some(call), change);
-                }
-                self.note(Kind::Arrived { call });
-                self.record(|| Recorded::Request(request.clone(), outcome.answer.clone()));
-                Ok(outcome.answer)
-            }
-            Err(problem) => {
-                self.history.violate(format!("a request that DynamoDB would refuse: {problem}: {request:?}"));
-                Err(Fault::Failed)
-            }
-        }
     }
 
     /// Records a change of an item, by a call or by another cause.

@@ -72,7 +72,7 @@ impl World {
     /// Starts a transaction, which locks the items of `entity` and its parent for `lasts` ms. Returns true if it could.
     pub fn begin_transaction(&mut self, entity: usize, lasts: u64) -> bool {
         let now = self.now();
-        let keys: Vec<ItemKey> = self.schedule.levels(entity).iter().filter_map(|level| self.bucket(*level)).collect();
+        let keys: Vec<ItemKey> = self.schedule.levels(entity).filter_map(|level| self.bucket(level)).collect();
         let free = !keys.iter().any(|key| self.is_held_key(key, now));
         if free {
             self.held.retain(|(_, until)| *until > now);
@@ -89,8 +89,8 @@ impl World {
             let item = world.bucket(level).and_then(|key| world.table.item(&key).cloned());
             item.is_some_and(|item| number(&item, "b_a_tk").is_some_and(|held| held >= amount))
         };
-        let enough = levels.iter().all(|level| has(self, *level));
-        for level in levels.into_iter().filter(|_| enough) {
+        let enough = levels.clone().all(|level| has(self, level));
+        for level in levels.filter(|_| enough) {
             self.take(level, tokens);
         }
     }

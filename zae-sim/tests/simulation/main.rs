@@ -6,6 +6,7 @@ mod expressions;
 mod handing_over;
 mod load;
 mod neighbours;
+mod refunds;
 mod runs;
 mod stage;
 mod table;

@@ -2,7 +2,7 @@
 
 use zae_sim::schedule::{Acquire, Ends, Schedule, Step, Trouble, What, Whose};
 
-use crate::stage::{acquire, counted, entity, granted, process, schedule, sound, step, troubled};
+use crate::stage::{acquire, counted, entity, granted, process, schedule, sound, step, took, troubled};
 
 /// Number of calls, which are estimated at 100 tokens and use 1000.
 const CALLS: u64 = 50;
@@ -65,4 +65,20 @@ fn a_store_slower_than_deadlines_takes_hardly_more_than_it_grants() {
     // Asks that waited for the previous write have no time left for their own.
     assert!(granted > 20, "{granted} granted of 3000");
     assert!(taken * 100 <= i128::from(granted) * 105, "{taken} tokens taken, {granted} granted");
+}
+
+#[test]
+fn a_throttled_bucket_is_not_stormed_and_those_who_cannot_wait_are_told_at_once() {
+    const PROCESSES: usize = 50;
+    let steps = (0..6_000).map(|number| step(number * 10, acquire(number as usize % PROCESSES, 0, 1)));
+    let crowd = schedule(vec![process(); PROCESSES], vec![entity(1_000_000, 1_000_000, 60)], steps.collect());
+    let throttled = Trouble { from: 1_000, ..trouble(What::Throttles, 60, 100) };
+    let history = troubled(crowd, vec![throttled]);
+    let writes = |from: u64| history.calls_since(from).iter().filter(move |call| call.is_write && call.sent < 60_000);
+    // Once every process has found out, each writes every two seconds.
+    let (begun, later) = (writes(1_000).count(), writes(10_000).count());
+    assert!(later <= PROCESSES * 50 / 2 * 3 / 2 && begun <= PROCESSES * 50, "{begun} writes, {later} later");
+    let refused = history.asks.iter().filter(|ask| ask.begun > 10_000 && ask.begun < 60_000);
+    let (at_once, all) = refused.fold((0, 0), |(at_once, all), ask| (at_once + u32::from(took(ask) <= 1), all + 1));
+    assert!(at_once * 3 > all * 2, "{at_once} of {all} told at once");
 }
