@@ -7,12 +7,11 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use crate::bucket::{
     Params,
     apply::apply,
-    image::{Image, LimitImage},
-    kind::AppliedLimit,
-    lifetime::Lifetime,
+    image::Image,
     plan::{Goal, balances, plan},
     plan_tests::rate,
     refund::Booking,
+    samples::{full, taking},
 };
 
 /// An ideal bucket: its balance in 1/period mt, so that nothing is ever rounded.
@@ -88,20 +87,6 @@ fn steps(limits: usize, crowded: f64) -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// A limit as a full bucket stores it.
-fn full(limit: &AppliedLimit) -> LimitImage {
-    LimitImage {
-        name: limit.name.clone(),
-        tokens: Some(limit.kind.ceiling()),
-        params: limit.kind.stored(),
-        fraction: 0,
-        refunded: None,
-        soft: None,
-        consumed: Some(0),
-        quota: None,
-    }
-}
-
 fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
     let limits: Vec<_> = params.iter().enumerate().map(|(i, p)| rate(&format!("l{i}"), *p)).collect();
     let mut item = Image { shard_count: Some(1), limits: limits.iter().map(full).collect(), ..Image::default() };
@@ -120,16 +105,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
         let take: Vec<i64> = step.take.iter().zip(params).map(|(t, p)| *t % (p.capacity + 1)).collect();
         let adjust: Vec<_> =
             step.adjust.iter().map(|(index, delta)| Booking::from((limits[*index].name.clone(), *delta))).collect();
-        let goal = |take, adjust| Goal {
-            limits: &limits,
-            take,
-            adjust,
-            shards: 1,
-            ttl: Lifetime::AsIs,
-            owner: None,
-            soft_until: None,
-            now,
-        };
+        let goal = |take, adjust| Goal { adjust, ..taking(&limits, take, now) };
         // The adjustment first, as a write of its own (it succeeds once the image is fresh) or in one with what is
         // taken.
         let together = step.together && !adjust.is_empty();
@@ -174,7 +150,7 @@ fn run(params: &[Params], steps: Vec<Step>) -> Result<(), TestCaseError> {
                 booked[index] += amount;
             }
         }
-        let goal = goal(&[], &[]);
+        let goal = taking(&limits, &[], now);
         for (index, balance) in balances(&item, &goal).iter().enumerate() {
             let given_up = ideals[index].whole() - i128::from(balance.tokens);
             let most = if room { i128::from(params[index].capacity / 100) + 1 } else { 0 };

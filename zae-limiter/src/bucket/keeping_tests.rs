@@ -6,28 +6,20 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use crate::bucket::{
     Params,
     apply::apply,
-    image::{Balance, Image, LimitImage},
+    image::{Balance, Image},
     kind::AppliedLimit,
     lifetime::{Lifetime, full_in},
     plan::{Goal, balances, plan},
     plan_tests::rate,
     refund::Booking,
+    samples::{full, taking},
     watch::MAX_SKEW_MS,
 };
 
 fn bucket(params: &[Params], now: i64) -> (Vec<AppliedLimit>, Image) {
     let limits: Vec<_> = params.iter().enumerate().map(|(i, p)| rate(&format!("l{i}"), *p)).collect();
-    let stored = limits.iter().map(|limit| LimitImage {
-        name: limit.name.clone(),
-        tokens: Some(limit.kind.ceiling()),
-        params: limit.kind.stored(),
-        fraction: 0,
-        refunded: None,
-        soft: None,
-        consumed: Some(0),
-        quota: None,
-    });
-    let item = Image { last_refill: now, shard_count: Some(1), limits: stored.collect(), ..Image::default() };
+    let stored = limits.iter().map(full).collect();
+    let item = Image { last_refill: now, shard_count: Some(1), limits: stored, ..Image::default() };
     (limits, item)
 }
 
@@ -68,16 +60,7 @@ fn keep(params: &[Params], lifetime: Lifetime, steps: Vec<Step>) -> Result<(), T
         let take: Vec<i64> = params.iter().map(|p| step.take % (p.capacity + 1)).collect();
         loop {
             let image = images[step.process].clone();
-            let goal = |take| Goal {
-                limits: &limits,
-                take,
-                adjust: &adjust,
-                shards: 1,
-                ttl: lifetime,
-                owner: None,
-                soft_until: None,
-                now,
-            };
+            let goal = |take| Goal { adjust: &adjust, ttl: lifetime, ..taking(&limits, take, now) };
             let enough = balances(&image, &goal(&[])).iter().zip(&take).all(|(l, t)| *t == 0 || l.tokens >= *t);
             let done = apply(&mut item, &plan(&image, &goal(if enough { &take } else { &[] })));
             prop_assert!(done || image != item, "a fresh image lost its own condition");
@@ -138,16 +121,7 @@ proptest! {
             let now = start + elapsed + if right { 0 } else { offset };
             let take = [amount % (capacity + 1)];
             let ttl = Lifetime::AsIs;
-            let goal = |take| Goal {
-                limits: &limits,
-                take,
-                adjust: &[],
-                shards: 1,
-                ttl,
-                owner: None,
-                soft_until: None,
-                now,
-            };
+            let goal = |take| Goal { ttl, ..taking(&limits, take, now) };
             let balance = &balances(&item, &goal(&[]))[0];
             if balance.tokens >= take[0] {
                 let write = plan(&item, &goal(&take));

@@ -95,6 +95,8 @@ pub(crate) mod quota;
 pub(crate) mod refund;
 #[cfg(test)]
 mod refund_tests;
+#[cfg(test)]
+mod samples;
 #[allow(dead_code, reason = "schedules of parameters and sessions are evaluated, and no limit has them yet")]
 pub(crate) mod schedule;
 pub(crate) mod soft;

@@ -10,7 +10,7 @@ use crate::{
     bucket::{
         Params,
         apply::apply,
-        image::{Image, LimitImage},
+        image::Image,
         kind::AppliedLimit,
         lifetime::Lifetime,
         limit_set::LimitSet,
@@ -19,6 +19,7 @@ use crate::{
         plan::{Goal, balances, plan},
         plan_tests::rate,
         refund::{self, Baseline, Booking, Mark, Neighbours, Settled, book},
+        samples::{full, taking},
         write::BucketWrite,
     },
 };
@@ -45,16 +46,7 @@ struct Grant {
 impl Bucket {
     fn full(params: Params) -> Self {
         let limits = vec![rate("tpm", params)];
-        let stored = LimitImage {
-            name: limits[0].name.clone(),
-            tokens: Some(params.capacity),
-            params: params.into(),
-            fraction: 0,
-            refunded: None,
-            soft: None,
-            consumed: Some(0),
-            quota: None,
-        };
+        let stored = full(&limits[0]);
         let item = Image { shard_count: Some(1), limits: vec![stored], ..Image::default() };
         let mut limit_set =
             LimitSet::new(Limit::per_second("tpm", 1).unwrap().into(), Lifetime::AsIs, Owner::default());
@@ -71,16 +63,7 @@ impl Bucket {
     }
 
     fn goal<'a>(&'a self, take: &'a [i64], adjust: &'a [Booking]) -> Goal<'a> {
-        Goal {
-            limits: &self.limits,
-            take,
-            adjust,
-            shards: 1,
-            ttl: Lifetime::AsIs,
-            owner: None,
-            soft_until: None,
-            now: self.now,
-        }
+        Goal { adjust, ..taking(&self.limits, take, self.now) }
     }
 
     fn balance(&self) -> i64 {

@@ -2,17 +2,16 @@
 
 use proptest::prelude::*;
 
-use super::stored::StoredQuota;
 use crate::{
     bucket::{
         Params,
         apply::apply,
-        image::{Image, LimitImage},
+        image::Image,
         kind::{AppliedLimit, Enforcement, Kind},
-        lifetime::Lifetime,
         peaks::Peaks,
         plan::{Goal, balances, plan},
         refund::{Mark, Settled, book},
+        samples::{full, taking},
     },
     model::{
         name::LimitName,
@@ -41,27 +40,14 @@ fn rate() -> AppliedLimit {
 
 /// A full bucket of `limits`, as its creation leaves it.
 fn bucket(limits: &[AppliedLimit]) -> Image {
-    let stored = limits.iter().map(|limit| LimitImage {
-        name: limit.name.clone(),
-        tokens: Some(limit.kind.ceiling()),
-        params: limit.kind.stored(),
-        fraction: 0,
-        refunded: None,
-        soft: None,
-        consumed: Some(0),
-        quota: limit.kind.resets().map(|resets| StoredQuota {
-            resets: resets.clone(),
-            grant_count: Some(1),
-            topped_up: None,
-            resets_by_hand: 0,
-        }),
-    });
     let next = limits.iter().filter_map(|limit| limit.kind.resets()?.next(START)).min();
-    Image { last_refill: START, shard_count: Some(1), valid_until: next, limits: stored.collect(), ..Image::default() }
-}
-
-fn goal<'a>(limits: &'a [AppliedLimit], take: &'a [i64], now: i64) -> Goal<'a> {
-    Goal { limits, take, adjust: &[], shards: 1, ttl: Lifetime::AsIs, owner: None, soft_until: None, now }
+    Image {
+        last_refill: START,
+        shard_count: Some(1),
+        valid_until: next,
+        limits: limits.iter().map(full).collect(),
+        ..Image::default()
+    }
 }
 
 /// Does what is planned from the item as it is.
@@ -108,14 +94,14 @@ proptest! {
             let take: Vec<i64> = if beside { vec![take, 1] } else { vec![take] };
             loop {
                 let image = images[process].clone();
-                let held = balances(&image, &goal(&limits, &[], now));
+                let held = balances(&image, &taking(&limits, &[], now));
                 let fits = held.iter().zip(&take).all(|(balance, take)| balance.tokens >= *take);
                 if !fits && image == item {
                     prop_assert!(ideal.tokens < take[0] || held[1].tokens < 1, "{} of {}", take[0], ideal.tokens);
                     break;
                 }
                 let nothing = vec![0; take.len()];
-                let write = plan(&image, &goal(&limits, if fits { &take } else { &nothing }, now));
+                let write = plan(&image, &taking(&limits, if fits { &take } else { &nothing }, now));
                 let was_current = image == item;
                 let done = apply(&mut item, &write);
                 prop_assert!(done || !was_current, "a plan from the truth goes through");
@@ -138,7 +124,7 @@ fn tokens_go_back_within_their_period_alone() {
     let resets = resets("0 0 * * *");
     let limits = [quota(&resets)];
     let mut item = bucket(&limits);
-    write(&mut item, &goal(&limits, &[4_000], START));
+    write(&mut item, &taking(&limits, &[4_000], START));
     let mark = Mark {
         net: 6_000,
         at: START,
@@ -154,7 +140,7 @@ fn tokens_go_back_within_their_period_alone() {
         seen.limits[0].quota.as_mut().unwrap().resets_by_hand = by_hand;
         let booked = book(&settled, &seen, &Peaks::default(), 1, now);
         assert_eq!((booked[0].back, booked[0].out, booked[0].consumed), (back, -back, -4_000), "{now}, {by_hand}");
-        let write = plan(&seen, &Goal { adjust: &booked, ..goal(&[], &[], now) });
+        let write = plan(&seen, &Goal { adjust: &booked, ..taking(&[], &[], now) });
         assert!(apply(&mut seen, &write));
         let left = if now < reset { 6_000 + back } else { CAPACITY };
         assert_eq!((seen.limits[0].tokens, seen.limits[0].consumed), (Some(left), Some(0)));
@@ -170,10 +156,10 @@ fn what_is_topped_up_is_granted_in_its_period_and_forgotten_with_it() {
     let mut item = bucket(&limits);
     item.limits[0].tokens = Some(CAPACITY + 2_000);
     item.limits[0].quota.as_mut().unwrap().topped_up = Some(2_000);
-    assert_eq!(balances(&item, &goal(&limits, &[], START))[0].tokens, CAPACITY + 2_000);
-    write(&mut item, &goal(&limits, &[CAPACITY + 1_000], START));
+    assert_eq!(balances(&item, &taking(&limits, &[], START))[0].tokens, CAPACITY + 2_000);
+    write(&mut item, &taking(&limits, &[CAPACITY + 1_000], START));
     let reset = resets.next(START).unwrap();
-    write(&mut item, &goal(&limits, &[1_000], reset));
+    write(&mut item, &taking(&limits, &[1_000], reset));
     let after = &item.limits[0];
     assert_eq!((after.tokens, after.quota.as_ref().unwrap().topped_up), (Some(CAPACITY - 1_000), None));
     assert_eq!(item.valid_until, resets.next(reset));
@@ -183,9 +169,9 @@ fn what_is_topped_up_is_granted_in_its_period_and_forgotten_with_it() {
 fn a_wait_ends_with_the_reset_and_a_bucket_is_kept_until_then() {
     let limits = [quota(&resets("0 0 * * *"))];
     let mut item = bucket(&limits);
-    write(&mut item, &goal(&limits, &[CAPACITY], START));
+    write(&mut item, &taking(&limits, &[CAPACITY], START));
     let now = START + HOUR;
-    let balance = &balances(&item, &goal(&limits, &[], now))[0];
+    let balance = &balances(&item, &taking(&limits, &[], now))[0];
     // Midnight in Berlin is at 23:00 UTC.
     assert_eq!((balance.wait_ms(1), balance.wait_ms(0)), (10 * 3_600_000, 0));
     assert_eq!((balance.full_in(0), balance.lowest(Some((now + 11 * HOUR) / 1_000), now) < 0), (10 * HOUR, true));
