@@ -6,12 +6,16 @@
 #[cfg(feature = "sim")]
 use std::sync::{Mutex, PoisonError};
 
-use rand::distr::uniform::{SampleRange, SampleUniform};
 #[cfg(feature = "sim")]
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{
+    TryRngCore,
+    distr::uniform::{SampleRange, SampleUniform},
+    rngs::OsRng,
+};
 
-/// The source of all randomness in the engine: jitter, the first shard to try, the stamps of new buckets. It is the
-/// thread's generator, unless a simulation provides a seed.
+/// The source of everything random in the engine: jitter, the first shard to ask, the stamps of new buckets and of
+/// refunds. It is the thread's generator, and the system's for stamps, unless a simulation gives a seed.
 #[derive(Debug, Default)]
 pub(crate) struct Random {
     /// The generator of a simulation; `None` for the thread's own.
@@ -35,8 +39,13 @@ impl Random {
         rand::random_range(range)
     }
 
-    /// Returns 64 random bits.
+    /// 64 random bits that no other process has, from the system's own source: the thread's generator is in memory, and
+    /// so in every process that is restored from one snapshot of it.
     pub(crate) fn bits(&self) -> u64 {
-        self.of(0..=u64::MAX)
+        #[cfg(feature = "sim")]
+        if self.seeded.is_some() {
+            return self.of(0..=u64::MAX);
+        }
+        OsRng.try_next_u64().unwrap_or_else(|_| self.of(0..=u64::MAX))
     }
 }

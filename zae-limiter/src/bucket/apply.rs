@@ -29,7 +29,8 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     });
     let enabled = write.expect_enabled == Enabled::Any || !item.disabled;
     let over = write.remove.iter().all(|leftover| item.leftovers.contains(leftover));
-    if !facts || !stamp || !enabled || !over || !limits_hold(item, write) {
+    let bounds = write.ladder.as_ref().is_none_or(|ladder| ladder.holds(item, &write.limits));
+    if !facts || !stamp || !enabled || !over || !bounds || !limits_hold(item, write) {
         return false;
     }
     for limit in &write.limits {
@@ -50,7 +51,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
         stored.tokens = match limit.tokens {
             TokenWrite::Add { delta, .. } => Some(stored.tokens.unwrap_or(0) + delta),
             TokenWrite::Keep => stored.tokens,
-            TokenWrite::Set { to, .. } => Some(to),
+            TokenWrite::Set { to, .. } | TokenWrite::Fill { to } => Some(to),
         };
         stored.consumed = Some(stored.consumed.unwrap_or(0) + i128::from(limit.consumed));
         stored.fraction = limit.set_fraction.unwrap_or(stored.fraction);
@@ -73,6 +74,7 @@ pub(crate) fn apply(item: &mut Image, write: &BucketWrite) -> bool {
     }
     item.ttl = write.set_ttl.unwrap_or(item.ttl);
     item.watch = write.set_watch.unwrap_or(item.watch);
+    item.shared_until = write.set_shared.or(item.shared_until);
     match write.expect_valid {
         Validity::Expired(_) => item.valid_until = None,
         Validity::Renewed { until, .. } => item.valid_until = until,
@@ -99,6 +101,7 @@ fn limits_hold(item: &Image, write: &BucketWrite) -> bool {
                 }
                 TokenWrite::Keep => true,
                 TokenWrite::Set { from, .. } => tokens == from,
+                TokenWrite::Fill { .. } => write.ladder.is_some() && tokens.is_some(),
             }
     })
 }

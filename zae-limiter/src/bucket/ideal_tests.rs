@@ -16,14 +16,14 @@ use crate::bucket::{
 
 /// An ideal bucket: its balance in 1/period mt, so that nothing is ever rounded.
 #[derive(Clone, Copy)]
-struct Ideal {
+pub(crate) struct Ideal {
     params: Params,
     balance: i128,
     at: i64,
 }
 
 impl Ideal {
-    fn full(params: Params) -> Self {
+    pub(crate) fn full(params: Params) -> Self {
         Self { params, balance: i128::from(params.capacity) * i128::from(params.period), at: 0 }
     }
 
@@ -31,21 +31,21 @@ impl Ideal {
         i128::from(self.params.capacity) * i128::from(self.params.period)
     }
 
-    fn advance(&mut self, now: i64) {
+    pub(crate) fn advance(&mut self, now: i64) {
         self.balance = (self.balance + i128::from(self.params.refill) * i128::from(now - self.at)).min(self.cap());
         self.at = now;
     }
 
-    fn fits(&self, amount: i64) -> bool {
+    pub(crate) fn fits(&self, amount: i64) -> bool {
         self.balance >= i128::from(amount) * i128::from(self.params.period)
     }
 
-    fn take(&mut self, amount: i64) {
+    pub(crate) fn take(&mut self, amount: i64) {
         self.balance = (self.balance - i128::from(amount) * i128::from(self.params.period)).min(self.cap());
     }
 
     /// The balance in whole mt, rounded down.
-    fn whole(&self) -> i128 {
+    pub(crate) fn whole(&self) -> i128 {
         self.balance.div_euclid(i128::from(self.params.period))
     }
 }

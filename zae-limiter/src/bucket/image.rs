@@ -46,6 +46,8 @@ pub(crate) struct Image {
     pub(crate) incarnation: Option<Incarnation>,
     /// The stamp of the last refund.
     pub(crate) last_refund: Option<i64>,
+    /// Until when it counts as shared by several processes, in epoch ms.
+    pub(crate) shared_until: Option<i64>,
     /// Its limits.
     pub(crate) limits: Vec<LimitImage>,
     /// The reference's reserved limit.

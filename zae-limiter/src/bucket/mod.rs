@@ -60,6 +60,7 @@
 //! | [`write`] | How is a write described, before it becomes an expression? |
 //! | [`refund`] | How much of what is given back still fits? |
 //! | [`peaks`] | What is the most that the bucket held since an instant? |
+//! | [`bet`] | Which write takes them from a bucket that many others write, so that no image is ever new? |
 //! | [`opening`] | What does a new bucket, or a further shard, start with? |
 //! | [`lifetime`] | How long must the item be kept so that its loss grants nothing? |
 //! | [`incarnation`] | Which creation of the bucket does a refund belong to? |
@@ -72,6 +73,9 @@
 mod accrual;
 #[cfg(test)]
 pub(crate) mod apply;
+pub(crate) mod bet;
+#[cfg(test)]
+mod bet_tests;
 pub(crate) mod bypass;
 #[cfg(test)]
 mod ideal_tests;

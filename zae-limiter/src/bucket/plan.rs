@@ -57,7 +57,7 @@ use crate::{
         watch::Watch,
         write::{BucketWrite, OwnerWrite, Validity},
     },
-    model::limit::MAX_LIMITS,
+    model::{limit::MAX_LIMITS, name::LimitName},
 };
 
 /// The intended effect of a write.
@@ -79,6 +79,15 @@ pub(crate) struct Goal<'a> {
     pub(crate) soft_until: Option<i64>,
     /// Now, in epoch ms.
     pub(crate) now: i64,
+}
+
+impl Goal<'_> {
+    /// Returns the total to take from a limit, in mt; negative when more is given back.
+    pub(crate) fn out(&self, name: &LimitName) -> i64 {
+        let taken = self.limits.iter().zip(self.take).find(|(limit, _)| limit.name == *name);
+        let booked = self.adjust.iter().find(|booking| booking.name == *name);
+        taken.map_or(0, |(_, take)| *take).saturating_add(booked.map_or(0, |booking| booking.out))
+    }
 }
 
 /// Computes the write that achieves `goal` on the item of `image`, admission already decided (by [`balances`]).
@@ -128,6 +137,8 @@ pub(crate) fn plan(image: &Image, goal: &Goal<'_>) -> BucketWrite {
         expect_ttl: kept.then(|| needed(full, goal.now)),
         set_watch: watch(image, set_refill, goal.now),
         refund: None,
+        ladder: None,
+        set_shared: None,
         set_owner: owner(image, goal),
     }
 }
@@ -174,6 +185,8 @@ pub(crate) fn refill(image: &Image, shards: u32, now: i64) -> Option<BucketWrite
         set_watch: watch(image, Some(now), now),
         set_owner: None,
         refund: None,
+        ladder: None,
+        set_shared: None,
     })
 }
 

@@ -13,8 +13,10 @@
 
 use crate::{
     bucket::{
+        bet::Ladder,
         image::{Leftover, StoredParams},
         incarnation::Incarnation,
+        kind::Kind,
         leftovers::Enabled,
         owner::{Owner, OwnerStamp},
         quota::stored::QuotaWrite,
@@ -29,6 +31,11 @@ use crate::{
 pub(super) const ROOM_MS: i64 = 250;
 /// ... and at most one part in this many of its capacity.
 const ROOM_SHARE: i64 = 100;
+
+/// Returns the part of a limit that is given up under contention, in mt.
+pub(crate) fn room(share: &Kind) -> i64 {
+    share.gain_in(ROOM_MS).min(share.ceiling() / ROOM_SHARE)
+}
 
 /// A conditional update of one bucket item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +70,10 @@ pub(crate) struct BucketWrite {
     pub(crate) set_owner: Option<OwnerWrite>,
     /// The stamp of a refund.
     pub(crate) refund: Option<RefundStamp>,
+    /// Bounds one of which the bucket must be within, for a write that was made for several states of it.
+    pub(crate) ladder: Option<Ladder>,
+    /// Until when the bucket counts as shared, in epoch ms.
+    pub(crate) set_shared: Option<i64>,
 }
 
 impl BucketWrite {
@@ -76,7 +87,7 @@ impl BucketWrite {
                 continue;
             };
             let share = kind.share(shards);
-            let ceiling = share.ceiling() - share.gain_in(ROOM_MS).min(share.ceiling() / ROOM_SHARE);
+            let ceiling = share.ceiling() - room(&share);
             // Never below nothing: whoever is served is served in full.
             *to = (*to).min(ceiling.saturating_sub(limit.consumed.max(0)).max(0));
         }
@@ -164,5 +175,10 @@ pub(crate) enum TokenWrite {
         to: i64,
         /// The balance seen.
         from: Option<i64>,
+    },
+    /// Sets the balance to `to`, where the ladder of the write says that as much was there.
+    Fill {
+        /// The new balance.
+        to: i64,
     },
 }

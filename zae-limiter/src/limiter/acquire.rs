@@ -64,8 +64,8 @@ impl RateLimiter {
         }
         let default_limits = request.default_limits.as_ref().or(inner.default_limits.as_ref());
         let resolved = inner.front.get(&request.entity, &request.resource, default_limits)?;
-        let now = Instant::now();
-        if !resolved.still_holds(&inner.repository, now) {
+        let now = inner.lanes.shared.moment();
+        if !resolved.still_holds(&inner.repository, now.monotonic) {
             return None;
         }
         let amounts = request.cost.amounts(resolved.child.limits())?;

@@ -69,6 +69,8 @@ pub struct RateLimiterBuilder {
     reserve: Reserve,
     /// Time from the write that debits a lot to its expiry.
     reserve_life: Duration,
+    /// See [`longest_reserve_life`](Self::longest_reserve_life).
+    longest_reserve_life: Option<Duration>,
     /// The policy that overrides the stored one.
     on_unavailable: Option<OnUnavailable>,
     /// Limits that apply if none are stored.
@@ -100,6 +102,7 @@ impl RateLimiterBuilder {
             local_share: 0.1,
             reserve: Reserve::Off,
             reserve_life: DEFAULT_RESERVE_LIFE,
+            longest_reserve_life: None,
             on_unavailable: None,
             default_limits: None,
             random: Random::default(),
@@ -185,6 +188,17 @@ impl RateLimiterBuilder {
         self
     }
 
+    /// Lets the lifetime of tokens that were debited ahead grow with the number of processes that share a bucket, up to
+    /// this: as long as needed to keep the bucket's item at a few hundred writes a second. So processes that ask only a
+    /// few times a second are served from a reserve too, and a thousand of them do not wear out one item. At most a
+    /// minute; default: the [`reserve_life`](RateLimiterBuilder::reserve_life) itself, which does not grow.
+    ///
+    /// The bound of [`Reserve`] is then that of the longest life. Its documentation has a table of what to choose.
+    pub fn longest_reserve_life(mut self, life: Duration) -> Self {
+        self.longest_reserve_life = Some(life.min(Duration::from_secs(60)));
+        self
+    }
+
     /// Sets the lowest level of limits: they apply to entities and resources for which the table stores none at any of
     /// its four levels. They are not written to the table; their buckets get a lifetime, like buckets of stored
     /// defaults.
@@ -220,6 +234,7 @@ impl RateLimiterBuilder {
             write_timeout: self.deadline,
             flush_delay: self.flush_delay.min(LONGEST),
             reserve_life: self.reserve_life,
+            longest_reserve_life: self.longest_reserve_life.unwrap_or_default().max(self.reserve_life),
             max_waiting: self.max_waiting,
             max_lanes: self.max_lanes,
         };
@@ -229,6 +244,7 @@ impl RateLimiterBuilder {
                 Arc::clone(self.repository.clock()),
                 self.repository.store().dates.clone(),
             )),
+            wall: Arc::clone(self.repository.clock()),
             store: self.repository.store().clone(),
             namespace: self.repository.namespace_id().clone(),
             breaker: Breaker::default(),

@@ -276,6 +276,36 @@ impl RateLimiter {
         self.inner.lanes.shared.tasks.is_empty()
     }
 
+    /// Writes everything that is booked so far and not stored yet, without waiting for others to share the writes. The
+    /// limiter goes on.
+    ///
+    /// For a process that may stand still at any time, such as a function that is frozen once it has answered: what was
+    /// booked before the answer should be stored by then. Where nothing is to be written, nothing is sent. What a
+    /// [reserve](RateLimiterBuilder::reserve) holds stays there; a function that is frozen for longer than its life
+    /// forfeits it.
+    ///
+    /// Resolves to the first failure. What the store is too busy for is told after two seconds and tried again in the
+    /// background. Cancel-safe: dropped early, the writing goes on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zae_limiter::{Cost, Limit, RateLimiter, Repository};
+    ///
+    /// let repository = Repository::embedded().await?;
+    /// let limiter = RateLimiter::builder(repository).default_limits(Limit::per_minute("tpm", 1_000)?).build();
+    /// let lease = limiter.acquire("key-1", "api", Cost::of("tpm", 100)).await?;
+    /// lease.adjust("tpm", -40)?;
+    /// drop(lease.commit());
+    /// limiter.flush().await?; // the adjustment is stored
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn flush(&self) -> Settlement {
+        self.inner.lanes.shared.recover();
+        Settlement::of(self.inner.lanes.flush())
+    }
+
     /// Writes all pending settlements and waits until they are stored; afterwards every acquire fails as shutting down.
     /// Call it before the process ends: adjustments that are not written are lost with it.
     ///

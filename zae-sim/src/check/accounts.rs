@@ -32,9 +32,12 @@ pub(super) fn violations(history: &History) -> Vec<String> {
 
 fn unbalanced(history: &History, entity: usize, limit: usize, counted: i128) -> Option<String> {
     let (whose, name) = (entity_name(entity), limit_name(limit));
-    // A reserve that is returned too late is forfeited, and is not part of any client's use.
-    let reserving = history.schedule.processes.iter().any(|process| process.reserve);
-    let forfeits = reserving && !history.schedule.troubles.is_empty();
+    // A reserve that is returned too late is forfeited, and is not part of any client's use. A clock that is set may
+    // end it early.
+    let processes = &history.schedule.processes;
+    let reserving = processes.iter().any(|process| process.reserve);
+    let set = processes.iter().any(|process| process.reserve && !process.steps.is_empty());
+    let forfeits = reserving && (set || !history.schedule.troubles.is_empty());
     if !history.blurred[entity] && !forfeits {
         let used = sum(history, entity, |ask| used(ask, limit));
         return (used != counted)

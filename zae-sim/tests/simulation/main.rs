@@ -3,6 +3,7 @@
 mod as_dynamodb;
 mod clocks;
 mod expressions;
+mod fleet;
 mod handing_over;
 mod load;
 mod neighbours;

@@ -9,6 +9,11 @@
 //! through raise the rate from 100 a second to 110, 120 and so on, and above 250 (an interval below 4 ms) there is no
 //! bound any more. Since all who wait share a write, fewer writes serve as many asks.
 //!
+//! Processes that share a throttled bucket would each find out for themselves how often they may write, and go on
+//! meeting the limit while they do. Where a lane knows its process's part of the bucket's consumption
+//! (`company`), it keeps to that part of 800 writes a second for a minute: of 64 processes that ask alike, each writes
+//! every 80 ms. Who asks for less than that is not slowed down.
+//!
 //! The circuit is that of [`breaker`](crate::engine::runtime::breaker), with this bucket's failures alone.
 
 use std::time::Duration;
@@ -29,6 +34,11 @@ const LONGEST: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(4);
 /// Writes a second by which each write that goes through raises the rate.
 const STEP: f64 = 10.0;
+/// Writes a second of all processes together to a bucket that was throttled. DynamoDB takes 1000 for one item, and some
+/// are lost to neighbours.
+const TOGETHER: f64 = 800.0;
+/// Time for which processes keep to their parts of it.
+const PACED: Duration = Duration::from_secs(60);
 
 /// The health of one bucket.
 #[derive(Debug, Default)]
@@ -57,10 +67,10 @@ impl Health {
         self.circuit.is_failing()
     }
 
-    /// Notes an answer.
-    pub(super) fn succeeded(&mut self, now: Instant) {
+    /// Notes an answer; `part` is this process's of the bucket's consumption, if known.
+    pub(super) fn succeeded(&mut self, now: Instant, part: Option<f64>) {
         self.circuit.succeeded();
-        self.pace.wrote(now);
+        self.pace.wrote(now, part);
     }
 
     /// Notes a write without one.
@@ -71,8 +81,8 @@ impl Health {
     }
 
     /// Notes a throttled write. Returns when the next may be sent; `jitter` (about 1) tells processes apart.
-    pub(super) fn throttled(&mut self, now: Instant, jitter: f64) -> Instant {
-        self.pace.throttled(now, jitter)
+    pub(super) fn throttled(&mut self, now: Instant, jitter: f64, part: Option<f64>) -> Instant {
+        self.pace.throttled(now, jitter, part)
     }
 
     /// Returns the instant before which nothing is written, if that is later than `now`.
@@ -88,26 +98,45 @@ struct Pace {
     interval: Duration,
     /// The earliest instant of the next write.
     next: Option<Instant>,
+    /// Until when writes keep to the process's part.
+    paced_until: Option<Instant>,
+}
+
+/// Returns the time between the writes of a process that has this part of a bucket's consumption.
+fn spacing(part: f64) -> Duration {
+    Duration::from_secs_f64((TOGETHER * part).recip().clamp(0.0, LONGEST.as_secs_f64()))
 }
 
 impl Pace {
-    /// Doubles the interval.
-    fn throttled(&mut self, now: Instant, jitter: f64) -> Instant {
-        self.interval = (self.interval * 2).clamp(FIRST, LONGEST);
+    /// Doubles the interval, up to twice what is known to be right.
+    fn throttled(&mut self, now: Instant, jitter: f64, part: Option<f64>) -> Instant {
+        let longest = part.map_or(LONGEST, |part| (spacing(part) * 2).clamp(FIRST, LONGEST));
+        self.interval = (self.interval * 2).clamp(FIRST, longest);
+        self.paced_until = Some(now + PACED);
         let next = now + self.interval.mul_f64(jitter);
         self.next = Some(next);
         next
     }
 
-    /// Shortens it, or lifts the bound.
-    fn wrote(&mut self, now: Instant) {
+    /// Shortens it, or lifts the bound; for a while after the bucket was throttled, only down to the process's part.
+    fn wrote(&mut self, now: Instant, part: Option<f64>) {
+        self.speed_up(now);
+        let is_paced = self.paced_until.is_some_and(|until| now < until);
+        if let Some(part) = part.filter(|_| is_paced) {
+            let next = now + spacing(part);
+            self.next = Some(self.next.map_or(next, |later| later.max(next)));
+        }
+    }
+
+    /// Shortens the interval, or lifts the bound.
+    fn speed_up(&mut self, now: Instant) {
         if self.interval.is_zero() {
             return;
         }
         let rate = self.interval.as_secs_f64().recip() + STEP;
         self.interval = Duration::from_secs_f64(rate.recip());
         if self.interval < SHORTEST {
-            *self = Self::default();
+            (self.interval, self.next) = (Duration::ZERO, None);
         } else {
             self.next = Some(now + self.interval);
         }
@@ -122,7 +151,9 @@ impl Pace {
 impl Lane {
     /// Notes that the store answered a write of this bucket.
     pub(super) fn succeeded(&self) {
-        lock(&self.state).health.succeeded(Instant::now());
+        let state = &mut *lock(&self.state);
+        let part = state.company.as_ref().and_then(|company| company.part());
+        state.health.succeeded(Instant::now(), part);
         self.shared.breaker.succeeded();
     }
 
@@ -135,7 +166,9 @@ impl Lane {
     /// Notes that DynamoDB takes no more writes of this bucket for now. Returns when to try again.
     pub(super) fn throttled(&self, now: Instant) -> Instant {
         let jitter = self.shared.random.of(0.5..=1.5);
-        lock(&self.state).health.throttled(now, jitter)
+        let state = &mut *lock(&self.state);
+        let part = state.company.as_ref().and_then(|company| company.part());
+        state.health.throttled(now, jitter, part)
     }
 
     /// Returns true if the last writes of this bucket failed.
@@ -153,7 +186,7 @@ mod tests {
         let (mut pace, mut now) = (Pace::default(), Instant::now());
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            let next = pace.throttled(now, 1.0);
+            let next = pace.throttled(now, 1.0, None);
             pauses.push((next - now).as_millis());
             now = next;
         }
@@ -161,16 +194,35 @@ mod tests {
         let mut writes = 0;
         while let Some(next) = pace.next {
             now = next;
-            pace.wrote(now);
+            pace.wrote(now, None);
             writes += 1;
         }
         assert!((20..=26).contains(&writes), "250 a second are reached ten by ten: {writes}");
     }
 
     #[test]
+    fn a_process_writes_a_throttled_bucket_as_often_as_its_part_allows() {
+        const PART: Option<f64> = Some(0.025);
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.wrote(now, PART);
+        assert_eq!(pace.not_before(now), None, "nobody has throttled it");
+        let pauses: Vec<_> = (0..5).map(|_| (pace.throttled(now, 1.0, PART) - now).as_millis()).collect();
+        assert_eq!(pauses, [10, 20, 40, 80, 100], "20 writes a second of 800: at most twice the time between two");
+        let mut then = now;
+        for _ in 0..99 {
+            then = pace.next.unwrap();
+            pace.wrote(then, PART);
+        }
+        assert_eq!((pace.next.unwrap() - then).as_millis(), 50);
+        let later = then + PACED;
+        pace.wrote(later, PART);
+        assert_eq!(pace.not_before(later), None);
+    }
+
+    #[test]
     fn an_ask_that_cannot_wait_for_the_next_write_is_told_at_once() {
         let (mut health, now) = (Health::default(), Instant::now());
-        let next = health.throttled(now, 1.0);
+        let next = health.throttled(now, 1.0, None);
         assert_eq!(health.refuses(now, next), Some(UnavailableReason::Throttled));
         assert_eq!(health.refuses(now, next + FIRST), None);
         assert_eq!(health.refuses(next, next), None);

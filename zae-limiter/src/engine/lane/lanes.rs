@@ -12,7 +12,10 @@ use moka::sync::Cache;
 
 use crate::{
     bucket::{key::BucketKey, limit_set::LimitSet},
-    engine::{lane::Lane, runtime::context::Context},
+    engine::{
+        lane::{Lane, hold::Booked},
+        runtime::context::Context,
+    },
     model::name::{EntityId, ResourceName},
     recent::Interner,
 };
@@ -67,6 +70,13 @@ impl Lanes {
     /// The lane of the entity's bucket, if it is remembered.
     pub(crate) fn known(&self, entity: &EntityId, resource: &ResourceName) -> Option<Arc<Lane>> {
         self.lanes.get(&BucketKey { entity: entity.clone(), resource: resource.clone(), shard: 0 })
+    }
+
+    /// Writes what is booked in any of them without waiting for others to join: the lanes that have something to write,
+    /// and their answers.
+    pub(crate) fn flush(&self) -> Vec<(Arc<Lane>, Booked)> {
+        let lanes = self.lanes.iter().map(|(_, lane)| lane);
+        lanes.filter_map(|lane| lane.flush_all().map(|stored| (lane, stored))).collect()
     }
 
     /// The lane of a bucket.

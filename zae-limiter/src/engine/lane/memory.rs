@@ -25,7 +25,10 @@ use crate::{
         refund::{self, Baseline, Booking},
         soft,
     },
-    engine::lane::{ask::Pending, decide::Freshness},
+    engine::{
+        lane::{ask::Pending, decide::Freshness},
+        runtime::moment::End,
+    },
 };
 
 /// Time for which an image may say no without the store being asked. Tokens that others give back are seen after this
@@ -66,7 +69,8 @@ impl Lane {
         let mut state = lock(&self.state);
         state.image = image;
         // Not all processes should ask again at the same moment.
-        state.trusted_until = Some(Instant::now() + RECHECK.mul_f64(self.shared.random.of(0.75..=1.0)));
+        let time = RECHECK.mul_f64(self.shared.random.of(0.75..=1.0));
+        state.trusted_until = Some(End::after(self.shared.moment(), time));
     }
 
     /// Remembers a bucket that was seen in place of `before`, unless another was seen since.
@@ -161,14 +165,14 @@ impl Lane {
 
     /// Tells if the image is new enough to say no.
     pub(crate) fn freshness(&self) -> Freshness {
-        let trusted = lock(&self.state).trusted_until.is_some_and(|until| Instant::now() < until);
+        let trusted = lock(&self.state).trusted_until.is_some_and(|until| until.is_ahead(self.shared.moment()));
         if trusted { Freshness::Fresh } else { Freshness::Stale }
     }
 
     /// The bucket as last seen and what is booked on top, if that is all there is to know.
     pub(crate) fn recent(&self) -> Option<RecentImage> {
         let state = lock(&self.state);
-        let trusted = state.trusted_until.is_some_and(|until| Instant::now() < until);
+        let trusted = state.trusted_until.is_some_and(|until| until.is_ahead(self.shared.moment()));
         if !trusted || state.settling {
             return None;
         }

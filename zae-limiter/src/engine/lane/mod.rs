@@ -19,6 +19,7 @@
 //! | [`hold`] | granted tokens, and giving them back | no |
 //! | `memory` | the bucket as it was last seen, and its neighbours | no |
 //! | `health` | the circuit and the pace of one bucket | no |
+//! | `company`, `guess` | neighbours that write the same bucket, and the bets that suit them | no |
 //! | `keep` | settlements that have to be tried again | no |
 //! | `stop` | reasons not to decide at all: disabled, newer clients | no |
 //! | [`lanes`] | all lanes of a limiter | no |
@@ -48,8 +49,10 @@
 //! has to be an answer of the last second ([`Freshness`]), or tokens that neighbours gave back would never be seen.
 
 pub(crate) mod ask;
+mod company;
 pub(crate) mod decide;
 pub(crate) mod drive;
+mod guess;
 mod health;
 pub(crate) mod hold;
 mod keep;
@@ -67,7 +70,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use super::telemetry::{self, ReserveFlow, Under};
 use crate::{
@@ -75,11 +81,13 @@ use crate::{
     engine::{
         lane::{
             ask::{Ask, AskOutcome, Failure, Pending},
+            company::Company,
             health::Health,
+            hold::Booked,
             queue::{Fetch, Next, Queue, Settlements, Start, Timing},
         },
         reserve::{LaneReserve, ReserveReturn, ReturnCause},
-        runtime::context::Context,
+        runtime::{context::Context, moment::End},
     },
     error::UnavailableReason,
 };
@@ -107,13 +115,15 @@ struct LaneState {
     /// The bucket as it was last seen; `None` if it never was, or is known to be missing.
     image: Option<Arc<Image>>,
     /// Until when the image may say no without the store being asked.
-    trusted_until: Option<Instant>,
+    trusted_until: Option<End>,
     /// True if the write in flight books settlements, which the image does not show yet.
     settling: bool,
     /// True if a neighbour was seen to write between two of our writes.
     shared: bool,
     /// When neighbours were last seen to contend for the bucket, in epoch ms.
     crowded_at: Option<i64>,
+    /// The neighbours, where there are any.
+    company: Option<Box<Company>>,
     /// The limits that were last asked with, for rounds that have no ask.
     limit_set: Option<Arc<LimitSet>>,
     /// The balances that the bucket was seen at, net of refunds.
@@ -226,6 +236,23 @@ impl Lane {
         }
     }
 
+    /// Writes what is booked without waiting for others to join, and tells when it is stored, whatever is under way
+    /// included. `None` where there is nothing.
+    pub(crate) fn flush_all(self: &Arc<Self>) -> Option<Booked> {
+        let mut state = lock(&self.state);
+        if state.queue.pending().is_empty() && !state.settling {
+            return None;
+        }
+        let (done, stored) = oneshot::channel();
+        // Behind all others, and of the creation that they are of: what is of another is void, and told so at once.
+        let last = state.queue.pending().last().map(|pending| pending.incarnation.clone());
+        let incarnation = last.unwrap_or_else(|| state.image.as_ref().and_then(|image| image.incarnation.clone()));
+        let start = state.queue.book(Pending::new(Vec::new(), incarnation, Some(done)), Instant::now(), Duration::ZERO);
+        drop(state);
+        self.began(start);
+        Some(stored)
+    }
+
     /// Returns the number of acquires in the queue.
     pub(super) fn waiting(&self) -> usize {
         lock(&self.state).queue.waiting()
@@ -233,8 +260,9 @@ impl Lane {
 
     /// Makes sure that there is a reserve: one for `limit_set` where there is none yet.
     pub(super) fn keep_reserve(&self, limit_set: &Arc<LimitSet>, now: Instant) {
-        let new =
-            || Box::new(Mutex::new(LaneReserve::new(Arc::clone(limit_set), self.shared.options.reserve_life, now)));
+        let options = &self.shared.options;
+        let lives = options.reserve_life..=options.longest_reserve_life;
+        let new = || Box::new(Mutex::new(LaneReserve::new(Arc::clone(limit_set), lives, now)));
         self.reserve.get_or_init(new);
     }
 
@@ -267,7 +295,8 @@ impl Lane {
 
     /// Takes the worker's next step out of the queue, and gives back the part of the reserve whose time has come.
     pub(super) fn next(&self) -> Next<Ask, Pending> {
-        let now = Instant::now();
+        let moment = self.shared.moment();
+        let now = moment.monotonic;
         let closing = self.shared.closing.has_begun();
         let mut state = lock(&self.state);
         let mut wake_at = None;
@@ -276,7 +305,7 @@ impl Lane {
             // Tokens debited ahead may not be used once an operator has switched the bucket off.
             let over = closing || state.image.as_ref().is_some_and(|image| image.disabled);
             let cause = if over { ReturnCause::End } else { ReturnCause::Time };
-            if let Some(pending) = reserve.give_up(cause, now).and_then(returned) {
+            if let Some(pending) = reserve.give_up(cause, moment).and_then(returned) {
                 // We run already, and it is to be stored before its life ends.
                 let _ = state.queue.book(pending, now, Duration::ZERO);
             }

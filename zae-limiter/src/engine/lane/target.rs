@@ -9,8 +9,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
 use crate::{
     bucket::{
         Amounts, MILLI, incarnation::Incarnation, key::BucketKey, limit_set::LimitSet, refund::Baseline,
@@ -28,6 +26,7 @@ use crate::{
             ReserveDraw, ReserveState,
             lots::{Expiry, ReserveLot},
         },
+        runtime::moment::Moment,
     },
     model::{
         limit::Limits,
@@ -166,7 +165,7 @@ impl Target {
         self: &Arc<Self>,
         amounts: Amounts,
         serves: ReserveDraw,
-        now: Instant,
+        now: Moment,
     ) -> Option<Hold> {
         let mut reserve = self.lane.reserve().filter(|_| !self.limit_set.bypassed)?;
         let (expiry, baseline, rest) = reserve.take(&self.limit_set, &amounts, serves, now)?;
@@ -188,18 +187,18 @@ impl Target {
         if self.lane.shared.closing.has_begun() {
             return FromReserve::Ask;
         }
-        let now = Instant::now();
-        self.lane.keep_reserve(&self.limit_set, now);
+        let now = self.lane.shared.moment();
+        self.lane.keep_reserve(&self.limit_set, now.monotonic);
         self.ask_reserve_for(ReserveDraw::Target, amounts, now)
     }
 
     /// As [`ask_reserve`](Target::ask_reserve), for an ask that found too little before and has waited since.
     pub(crate) fn ask_reserve_again(self: &Arc<Self>, amounts: &[i64]) -> FromReserve {
-        self.ask_reserve_for(ReserveDraw::Again, amounts, Instant::now())
+        self.ask_reserve_for(ReserveDraw::Again, amounts, self.lane.shared.moment())
     }
 
     /// Takes from the reserve, or tells whether the bucket is worth asking.
-    fn ask_reserve_for(self: &Arc<Self>, serves: ReserveDraw, amounts: &[i64], now: Instant) -> FromReserve {
+    fn ask_reserve_for(self: &Arc<Self>, serves: ReserveDraw, amounts: &[i64], now: Moment) -> FromReserve {
         if let Some(hold) = self.grant_from_reserve(amounts.into(), serves, now) {
             return FromReserve::Granted(hold);
         }
@@ -234,7 +233,7 @@ impl Target {
             return;
         }
         let Some(mut reserve) = lane.reserve() else { return };
-        let now = Instant::now();
+        let now = lane.shared.moment();
         if amounts.iter().any(|amount| *amount > 0) {
             let more: Amounts = amounts.iter().map(|amount| (*amount).max(0)).collect();
             let left = reserve.pay(limit_set, &more, incarnation, now);

@@ -64,7 +64,7 @@ impl Lane {
     /// Ends without a runtime: whoever waits is told that nothing was done.
     pub(in crate::engine) fn give_up(&self) {
         let (asks, mut pending) = lock(&self.state).queue.empty();
-        let reserve = self.reserve().and_then(|mut reserve| reserve.give_up(ReturnCause::End, Instant::now()));
+        let reserve = self.reserve().and_then(|mut reserve| reserve.give_up(ReturnCause::End, self.shared.moment()));
         pending.extend(reserve.and_then(returned));
         self.hand_over(&pending);
         let error = StoreError::unsent("the runtime ended before it was sent");

@@ -20,6 +20,8 @@ use crate::bucket::Amounts;
 
 /// Asks a second below which nothing is debited ahead.
 const STEADY: f64 = 2.0;
+/// Asks in a life that are enough, if they are fewer.
+const STEADY_IN_LIFE: f64 = 4.0;
 
 /// The recent demand, granted or not: an exponentially weighted mean over about one `memory`. It begins with the first
 /// ask.
@@ -97,9 +99,10 @@ impl Demand {
         if self.asks[slot] > 0.01 { (self.rates[slot] / self.asks[slot]) as i64 } else { 0 }
     }
 
-    /// Returns true if there are enough asks to keep tokens for the next ones.
-    pub(crate) fn is_steady(&self) -> bool {
-        self.asks.iter().copied().fold(0.0, f64::max) * self.young() >= STEADY
+    /// Returns true if there are enough asks to keep tokens for the next ones during `life`.
+    pub(crate) fn is_steady(&self, life: Duration) -> bool {
+        let enough = STEADY.min(STEADY_IN_LIFE / life.as_secs_f64());
+        self.asks.iter().copied().fold(0.0, f64::max) * self.young() >= enough
     }
 }
 
@@ -129,7 +132,7 @@ mod tests {
             let seen = demand.during(0, SECOND);
             assert!((900_000..=1_050_000).contains(&seen), "{seen} mt a second after {time:?}");
             assert!((950..=1_050).contains(&demand.unit(0)));
-            assert!(demand.is_steady());
+            assert!(demand.is_steady(SECOND));
         }
     }
 
@@ -139,6 +142,6 @@ mod tests {
         let mut demand = Demand::new(1, SECOND, start);
         demand.offered(&[1_000]);
         demand.fold(start + SECOND);
-        assert!(!demand.is_steady());
+        assert!(!demand.is_steady(SECOND));
     }
 }

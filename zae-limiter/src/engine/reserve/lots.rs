@@ -1,8 +1,9 @@
 //! Tokens that writes debited ahead and nobody has used yet: [`ReserveLots`].
 //!
-//! A lot is what one write debited. Its life L is counted from the moment that write was *sent*, on the local monotonic
-//! clock: the debit took place after that, so no token is ever older than its lot says. It is granted from during the
-//! first 7/8 of L; what is left is spent then, and is returned in the last eighth.
+//! A lot is what one write debited. Its life L is counted from the moment that write was *sent*: the debit took place
+//! after that, so no token is ever older than its lot says. It ends by the monotonic clock or by the wall clock,
+//! whichever says so first ([`End`]), so that a machine that stood still grants nothing that is over. A lot is granted
+//! from during the first 7/8 of L; what is left is spent then, and is returned in the last eighth.
 //!
 //! ```text
 //! sent                                                          7/8 L        L
@@ -19,26 +20,29 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::bucket::{Amounts, refund::Baseline};
+use crate::{
+    bucket::{Amounts, refund::Baseline},
+    engine::runtime::moment::{End, Moment},
+};
 
-/// Until when the tokens of a lot may be used. They may be returned for an eighth of a life longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Expiry(Instant);
+/// Until when the tokens of a lot may be used. They may be returned for an eighth of the shortest life longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expiry(End);
 
 impl Expiry {
     /// The expiry of what a write debits that is sent at `sent`.
-    pub(crate) fn starting(sent: Instant, life: Duration) -> Self {
-        Self(sent + life / 8 * 7)
+    pub(crate) fn starting(sent: Moment, life: Duration) -> Self {
+        Self(End::after(sent, life / 8 * 7))
     }
 
     /// Returns true while its tokens may be used.
-    pub(super) fn lasts(self, now: Instant) -> bool {
-        now < self.0
+    pub(super) fn lasts(self, now: Moment) -> bool {
+        self.0.is_ahead(now)
     }
 
-    /// Returns true if unused tokens may be returned at `now`, where lots live as long as `life`.
-    pub(super) fn allows_return(self, now: Instant, life: Duration) -> bool {
-        now <= self.0 + life / 8
+    /// Returns true if unused tokens may be returned at `now`, where no lot lives shorter than `life`.
+    pub(super) fn allows_return(self, now: Moment, life: Duration) -> bool {
+        !self.0.later_by(life / 8).is_past(now)
     }
 }
 
@@ -83,12 +87,12 @@ impl ReserveLots {
 
     /// When the first lot may no longer be used; `None` when there is none.
     pub(super) fn first_ends(&self) -> Option<Instant> {
-        self.lots.front().map(|lot| lot.expiry.0)
+        self.lots.front().map(|lot| lot.expiry.0.monotonic())
     }
 
     /// Takes `amounts` if they are there: the expiry of the lot that ends first, and the bucket right after its debit.
     #[inline]
-    pub(super) fn take(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
+    pub(super) fn take(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Baseline)> {
         match self.take_from_first(amounts, now) {
             Some(taken) => Some(taken),
             None => self.take_from_all(amounts, now),
@@ -97,7 +101,7 @@ impl ReserveLots {
 
     /// Nearly always there is enough in one lot.
     #[inline]
-    fn take_from_first(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
+    fn take_from_first(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Baseline)> {
         let first = self.lots.front_mut().filter(|first| first.expiry.lasts(now))?;
         if !first.tokens.iter().zip(amounts).all(|(held, amount)| held >= amount) {
             return None;
@@ -108,7 +112,7 @@ impl ReserveLots {
     }
 
     /// Takes from several lots, where no single one has enough.
-    fn take_from_all(&mut self, amounts: &[i64], now: Instant) -> Option<(Expiry, Baseline)> {
+    fn take_from_all(&mut self, amounts: &[i64], now: Moment) -> Option<(Expiry, Baseline)> {
         self.expire(now);
         let mut lots = self.lots.iter();
         let first = lots.next()?;
@@ -122,7 +126,7 @@ impl ReserveLots {
     }
 
     /// Takes of `amounts` what is there.
-    pub(super) fn take_part(&mut self, amounts: &[i64], now: Instant) -> Amounts {
+    pub(super) fn take_part(&mut self, amounts: &[i64], now: Moment) -> Amounts {
         self.expire(now);
         let part: Amounts = amounts.iter().zip(&self.total).map(|(amount, held)| (*amount).clamp(0, *held)).collect();
         self.remove(&part);
@@ -137,18 +141,21 @@ impl ReserveLots {
             same.baseline.rise_to(&lot.baseline);
             return;
         }
-        let at = self.lots.partition_point(|known| known.expiry <= lot.expiry);
+        let at = self.lots.partition_point(|known| known.expiry.0.monotonic() <= lot.expiry.0.monotonic());
         self.lots.insert(at, lot);
     }
 
     /// Those past their use are spent.
-    pub(super) fn expire(&mut self, now: Instant) {
-        while let Some(lot) = self.lots.front() {
+    pub(super) fn expire(&mut self, now: Moment) {
+        let mut index = 0;
+        // All of them: a wall clock that was set may end a later one first.
+        while let Some(lot) = self.lots.get(index) {
             let is_empty = lot.tokens.iter().all(|tokens| *tokens == 0);
             if lot.expiry.lasts(now) && !is_empty {
-                return;
+                index += 1;
+                continue;
             }
-            let Some(lot) = self.lots.pop_front() else { return };
+            let Some(lot) = self.lots.remove(index) else { return };
             self.total.iter_mut().zip(&lot.tokens).for_each(|(total, tokens)| *total -= tokens);
             if !is_empty {
                 self.spent.push(lot);

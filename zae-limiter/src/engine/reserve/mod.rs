@@ -29,10 +29,18 @@
 //! again at 49, and so writes about twice a second. If the bucket holds 160, half is 80 < 200: it orders 80, refuses
 //! the rest by itself for about a life, and then asks again.
 //!
+//! # Many small processes
+//!
+//! Of a thousand processes that ask twice a second, none can hold anything ahead for a second. So where it is allowed
+//! to, L grows with their number N. A reserve is filled up about twice in a life, so all together write 2·N/L times a
+//! second, and L = N/100 s keeps that at 200. N is the reciprocal of this process's part of what the bucket's counters
+//! say is consumed. The bound above is then that of the longest life allowed.
+//!
 //! # When not
 //!
-//! Below two asks a second, or if the goal would serve fewer than four asks of the usual size, nothing is debited
-//! ahead: a reserve would keep tokens from others and save nothing. Sharded and disabled buckets have none either.
+//! Below two asks a second (or four in a life, if that is less), or if the goal would serve fewer than four asks of the
+//! usual size, nothing is debited ahead: a reserve would keep tokens from others and save nothing. Sharded and disabled
+//! buckets have none either.
 //!
 //! # Alternatives
 //!
@@ -46,7 +54,7 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -63,16 +71,22 @@ use crate::{
             demand::Demand,
             lots::{Expiry, ReserveLot, ReserveLots},
         },
+        runtime::moment::{End, Moment},
         telemetry::Grants,
     },
     model::name::LimitName,
 };
+
+/// The longest memory of the demand.
+const LONGEST_MEMORY: Duration = Duration::from_secs(4);
 
 /// Tokens debited ahead of use.
 #[derive(Debug)]
 pub(crate) struct LaneReserve {
     /// L: from the write that debits a lot to the last instant at which it may be returned.
     life: Duration,
+    /// The bounds that L stays within.
+    lives: RangeInclusive<Duration>,
     /// The limits that amounts are aligned with. Under others the reserve starts over.
     limit_set: Arc<LimitSet>,
     /// The creation of the bucket that the lots came from.
@@ -86,7 +100,7 @@ pub(crate) struct LaneReserve {
     /// Amounts that the bucket held after the last write.
     left: Amounts,
     /// The bucket is nearly empty: it is not asked before.
-    rationed_until: Option<Instant>,
+    rationed_until: Option<End>,
     /// A fetch is under way, or would be of no use before.
     next_fetch: Instant,
     /// When something was last granted. After half a life without, all goes back.
@@ -136,13 +150,18 @@ pub(crate) enum ReturnCause {
 }
 
 impl LaneReserve {
-    pub(crate) fn new(limit_set: Arc<LimitSet>, life: Duration, now: Instant) -> Self {
+    /// Starts with nothing, and with the shortest of `lives`.
+    pub(crate) fn new(limit_set: Arc<LimitSet>, lives: RangeInclusive<Duration>, now: Instant) -> Self {
+        let life = *lives.start();
+        // A process that asks once in a while is only seen over a while.
+        let memory = life.max((*lives.end() / 4).min(LONGEST_MEMORY));
         let zeros: Amounts = limit_set.applied.iter().map(|_| 0).collect();
         Self {
             life,
+            lives,
             incarnation: None,
             lots: ReserveLots::new(zeros.len()),
-            demand: Demand::new(zeros.len(), life, now),
+            demand: Demand::new(zeros.len(), memory, now),
             low: zeros.clone(),
             left: zeros,
             rationed_until: None,
@@ -165,7 +184,7 @@ impl LaneReserve {
         limit_set: &Arc<LimitSet>,
         amounts: &[i64],
         serves: ReserveDraw,
-        now: Instant,
+        now: Moment,
     ) -> Option<(Expiry, Baseline, ReserveState)> {
         if !self.is_for(limit_set) {
             return None;
@@ -174,7 +193,7 @@ impl LaneReserve {
         if serves != ReserveDraw::Again {
             self.demand.offered(amounts);
         }
-        self.used_at = now;
+        self.used_at = now.monotonic;
         self.grants.targets += 1;
         self.grants.acquires += u64::from(serves == ReserveDraw::Acquire);
         Some((expiry, baseline, self.rest_after(amounts, now)))
@@ -217,7 +236,7 @@ impl LaneReserve {
         limit_set: &Arc<LimitSet>,
         back: ReserveLot,
         incarnation: Option<&Incarnation>,
-        now: Instant,
+        now: Moment,
     ) -> bool {
         if !back.expiry.lasts(now) || !self.is_for(limit_set) || self.incarnation.as_ref() != incarnation {
             return false;
@@ -235,7 +254,7 @@ impl LaneReserve {
         limit_set: &Arc<LimitSet>,
         amounts: &[i64],
         incarnation: Option<&Incarnation>,
-        now: Instant,
+        now: Moment,
     ) -> Amounts {
         if !self.is_for(limit_set) || self.incarnation.as_ref() != incarnation {
             return amounts.into();
@@ -275,9 +294,9 @@ impl LaneReserve {
     ///
     /// A lot whose return would come after its life is forfeited: the return might arrive when refill has replaced the
     /// tokens already. The refunds carry the bucket as it was right after the debit, like any other hold's.
-    pub(crate) fn give_up(&mut self, cause: ReturnCause, now: Instant) -> Option<ReserveReturn> {
+    pub(crate) fn give_up(&mut self, cause: ReturnCause, now: Moment) -> Option<ReserveReturn> {
         self.lots.expire(now);
-        if cause == ReturnCause::End || now >= self.used_at + self.life / 2 {
+        if cause == ReturnCause::End || now.monotonic >= self.used_at + self.life / 2 {
             self.lots.end();
         }
         if !self.lots.has_spent() {
@@ -286,7 +305,7 @@ impl LaneReserve {
         let mut forfeited = Amounts::from_elem(0, self.limit_set.applied.len());
         let mut settled = Vec::new();
         for ReserveLot { tokens, baseline, expiry } in self.lots.spent() {
-            if !expiry.allows_return(now, self.life) {
+            if !expiry.allows_return(now, *self.lives.start()) {
                 forfeited.iter_mut().zip(&tokens).for_each(|(sum, tokens)| *sum += tokens);
                 continue;
             }
@@ -304,12 +323,12 @@ impl LaneReserve {
     }
 
     /// Starts over with another limit set; what is here is to be given up before.
-    pub(crate) fn adopt(&mut self, limit_set: &Arc<LimitSet>, now: Instant) -> Option<ReserveReturn> {
+    pub(crate) fn adopt(&mut self, limit_set: &Arc<LimitSet>, now: Moment) -> Option<ReserveReturn> {
         if self.is_for(limit_set) {
             return None;
         }
         let returned = self.give_up(ReturnCause::End, now);
-        *self = Self { grants: self.grants, ..Self::new(Arc::clone(limit_set), self.life, now) };
+        *self = Self { grants: self.grants, ..Self::new(Arc::clone(limit_set), self.lives.clone(), now.monotonic) };
         returned
     }
 

@@ -8,34 +8,37 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
 use super::{LaneReserve, ReserveState};
 use crate::{
     bucket::{Amounts, MILLI, kind::Kind, limit_set::LimitSet},
+    engine::runtime::moment::{End, Moment},
     random::Random,
 };
 
 /// One part in this many of the capacity is the most that one process holds.
 const SHARE: i64 = 200;
+/// Writes a second of all processes together to one bucket, for which its tokens are made to live long enough.
+const WRITES: f64 = 200.0;
+/// Times that a reserve is filled up in the life of a lot.
+const FILLS: f64 = 2.0;
 
 impl LaneReserve {
     /// Tells if more has to be fetched, and makes the caller the only one that does: the next is told so after an
     /// eighth of a life.
     #[inline]
-    pub(super) fn rest_after(&mut self, amounts: &[i64], now: Instant) -> ReserveState {
+    pub(super) fn rest_after(&mut self, amounts: &[i64], now: Moment) -> ReserveState {
         let runs_low = |((held, low), amount): ((&i64, &i64), &i64)| *amount > 0 && held < low;
         let low = self.lots.total().iter().zip(&self.low).zip(amounts).any(runs_low);
-        if !low || now < self.next_fetch || self.exhausted(now).is_some() {
+        if !low || now.monotonic < self.next_fetch || self.exhausted(now).is_some() {
             return ReserveState::Enough;
         }
-        self.next_fetch = now + self.life / 8;
+        self.next_fetch = now.monotonic + *self.lives.start() / 8;
         ReserveState::Low
     }
 
     /// Returns the time that an ask has to wait because the bucket was nearly empty a moment ago; `None` when the
     /// bucket is to be asked.
-    pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Instant) -> Option<Duration> {
+    pub(crate) fn ration(&self, limit_set: &Arc<LimitSet>, amounts: &[i64], now: Moment) -> Option<Duration> {
         let wait = self.exhausted(now)?;
         // An amount that no reserve can hold is always decided by the bucket.
         let limits = || self.limit_set.applied.iter().zip(amounts);
@@ -46,13 +49,24 @@ impl LaneReserve {
     }
 
     /// Returns the time for which the bucket is not asked; `None` when it may be.
-    pub(super) fn exhausted(&self, now: Instant) -> Option<Duration> {
-        self.rationed_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero())
+    pub(super) fn exhausted(&self, now: Moment) -> Option<Duration> {
+        self.rationed_until?.left(now)
     }
 
     /// Returns true if the bucket had too little the last time, so that whoever asks it competes for what comes in.
     pub(crate) fn is_scarce(&self) -> bool {
         self.rationed_until.is_some()
+    }
+
+    /// Adapts the life of the next lots to the bucket's `processes`, as far as it may be.
+    pub(crate) fn adapt(&mut self, processes: f64) {
+        let wanted = Duration::try_from_secs_f64(FILLS * processes / WRITES).unwrap_or(Duration::MAX);
+        self.life = wanted.clamp(*self.lives.start(), *self.lives.end());
+    }
+
+    /// The life of the next lot.
+    pub(crate) fn life(&self) -> Duration {
+        self.life
     }
 
     /// Computes the amounts to debit ahead, given what the bucket has `left` once everybody is served; `None` when
@@ -62,9 +76,9 @@ impl LaneReserve {
     /// what is left. Where half of what is left would not last a life, all of that half. Nothing where asks are rare,
     /// or so large that a process's share would serve but a few of them: there a reserve would only keep tokens from
     /// others.
-    pub(crate) fn order(&mut self, left: &[i64], now: Instant) -> Option<Amounts> {
+    pub(crate) fn order(&mut self, left: &[i64], now: Moment) -> Option<Amounts> {
         self.lots.expire(now);
-        self.demand.fold(now);
+        self.demand.fold(now.monotonic);
         if !self.is_worthwhile() {
             self.low.iter_mut().for_each(|low| *low = 0);
             return None;
@@ -93,7 +107,7 @@ impl LaneReserve {
     /// Returns true if asks are frequent, and small beside what this process may hold.
     pub(super) fn is_worthwhile(&self) -> bool {
         let limits = self.limit_set.applied.iter().enumerate();
-        self.demand.is_steady()
+        self.demand.is_steady(self.life)
             && limits.map(|(slot, limit)| (slot, most(&limit.kind))).all(|(slot, most)| {
                 let goal = self.goal(slot, most);
                 goal >= self.demand.unit(slot).saturating_mul(4)
@@ -101,8 +115,8 @@ impl LaneReserve {
     }
 
     /// Notes what a write or a lost condition has just shown: `left` once everybody is served.
-    pub(crate) fn observe(&mut self, left: &[i64], now: Instant, random: &Random) {
-        self.demand.fold(now);
+    pub(crate) fn observe(&mut self, left: &[i64], now: Moment, random: &Random) {
+        self.demand.fold(now.monotonic);
         self.left = left.into();
         let limits = self.limit_set.applied.iter().enumerate();
         let scarce = self.is_worthwhile()
@@ -110,7 +124,7 @@ impl LaneReserve {
                 let life = self.demand.during(slot, self.life).min(most(&limit.kind));
                 left.get(slot).is_some_and(|left| *left < life)
             });
-        self.rationed_until = scarce.then(|| now + self.life.mul_f64(random.of(0.5..=1.5)));
+        self.rationed_until = scarce.then(|| End::after(now, self.lives.start().mul_f64(random.of(0.5..=1.5))));
     }
 }
 

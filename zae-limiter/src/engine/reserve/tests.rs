@@ -11,9 +11,12 @@ use crate::{
     bucket::{
         Amounts, incarnation::Incarnation, lifetime::Lifetime, limit_set::LimitSet, owner::Owner, refund::Baseline,
     },
-    engine::reserve::{
-        LaneReserve, ReserveDraw, ReserveReturn, ReturnCause,
-        lots::{Expiry, ReserveLot},
+    engine::{
+        reserve::{
+            LaneReserve, ReserveDraw, ReserveReturn, ReturnCause,
+            lots::{Expiry, ReserveLot},
+        },
+        runtime::moment::Moment,
     },
     random::Random,
 };
@@ -22,14 +25,18 @@ const LIFE: Duration = Duration::from_secs(1);
 /// One token less than half a percent, in mt.
 const MOST: i64 = 499_000;
 
+fn start() -> Moment {
+    Moment { monotonic: Instant::now(), wall: 1_767_225_600_000 }
+}
+
 fn limit_set() -> Arc<LimitSet> {
     let limits = Limits::from(Limit::per_minute("rpm", 100_000).unwrap());
     Arc::new(LimitSet::new(limits, Lifetime::AsIs, Owner::default()))
 }
 
 /// A reserve with a demand of `per_second` tokens, one by one.
-fn busy(limit_set: &Arc<LimitSet>, per_second: i64, now: Instant) -> LaneReserve {
-    let mut reserve = LaneReserve::new(Arc::clone(limit_set), LIFE, now - LIFE * 8);
+fn busy(limit_set: &Arc<LimitSet>, per_second: i64, now: Moment) -> LaneReserve {
+    let mut reserve = LaneReserve::new(Arc::clone(limit_set), LIFE..=LIFE, (now - LIFE * 8).monotonic);
     for _ in 0..per_second * 8 {
         reserve.missed(limit_set, &[1_000]);
     }
@@ -49,21 +56,21 @@ fn given_up(returned: &ReserveReturn) -> i64 {
     settled + returned.forfeited.iter().map(|(_, amount)| amount).sum::<i64>()
 }
 
-fn fill_up(reserve: &mut LaneReserve, tokens: i64, sent: Instant) {
-    reserve.fill_up(lot(tokens, Expiry::starting(sent, LIFE)), None, sent);
+fn fill_up(reserve: &mut LaneReserve, tokens: i64, sent: Moment) {
+    reserve.fill_up(lot(tokens, Expiry::starting(sent, LIFE)), None, sent.monotonic);
 }
 
-fn take(reserve: &mut LaneReserve, limit_set: &Arc<LimitSet>, tokens: i64, now: Instant) -> Option<Expiry> {
+fn take(reserve: &mut LaneReserve, limit_set: &Arc<LimitSet>, tokens: i64, now: Moment) -> Option<Expiry> {
     Some(reserve.take(limit_set, &[tokens], ReserveDraw::Target, now)?.0)
 }
 
-fn order(reserve: &mut LaneReserve, left: i64, now: Instant) -> i64 {
+fn order(reserve: &mut LaneReserve, left: i64, now: Moment) -> i64 {
     reserve.order(&[left], now).map_or(0, |order| order[0])
 }
 
 #[test]
 fn three_quarters_of_a_lifes_demand_are_held_at_most_the_share_and_half_of_what_is_left() {
-    let (limit_set, now) = (limit_set(), Instant::now());
+    let (limit_set, now) = (limit_set(), start());
     let near = |order: i64, wanted: i64| (order - wanted).abs() <= wanted / 25;
     assert!(near(order(&mut busy(&limit_set, 200, now), 100_000_000, now), 150_000));
     assert_eq!(order(&mut busy(&limit_set, 5_000, now), 100_000_000, now), MOST);
@@ -76,9 +83,9 @@ fn three_quarters_of_a_lifes_demand_are_held_at_most_the_share_and_half_of_what_
 
 #[test]
 fn nothing_is_held_where_asks_are_rare_or_large() {
-    let (limit_set, now) = (limit_set(), Instant::now());
+    let (limit_set, now) = (limit_set(), start());
     assert_eq!(order(&mut busy(&limit_set, 1, now), 100_000_000, now), 0);
-    let mut large = LaneReserve::new(Arc::clone(&limit_set), LIFE, now - LIFE * 8);
+    let mut large = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, (now - LIFE * 8).monotonic);
     (0..80).for_each(|_| large.missed(&limit_set, &[200_000]));
     assert_eq!(order(&mut large, 100_000_000, now), 0, "the share serves two of them");
     let small = Limits::from(Limit::per_minute("rpm", 900).unwrap());
@@ -87,8 +94,24 @@ fn nothing_is_held_where_asks_are_rare_or_large() {
 }
 
 #[test]
+fn tokens_live_longer_where_more_processes_share_a_bucket_and_never_longer_than_allowed() {
+    let (limit_set, now) = (limit_set(), start());
+    // Two asks a second.
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE * 20, (now - LIFE * 40).monotonic);
+    (0..80).for_each(|_| reserve.missed(&limit_set, &[1_000]));
+    assert_eq!(order(&mut reserve, 100_000_000, now), 0, "alone it needs none");
+    reserve.adapt(1_000.0);
+    assert_eq!(reserve.life(), LIFE * 10);
+    assert!((14_000..=16_000).contains(&order(&mut reserve, 100_000_000, now)), "three quarters of ten seconds");
+    reserve.adapt(1e9);
+    assert_eq!(reserve.life(), LIFE * 20);
+    reserve.adapt(3.0);
+    assert_eq!(reserve.life(), LIFE);
+}
+
+#[test]
 fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
-    let (limit_set, now) = (limit_set(), Instant::now());
+    let (limit_set, now) = (limit_set(), start());
     let mut reserve = busy(&limit_set, 200, now);
     reserve.observe(&[150_000], now, &Random::default());
     let wait = reserve.ration(&limit_set, &[1_000], now).expect("less than a life's demand is left");
@@ -97,28 +120,28 @@ fn a_nearly_empty_bucket_is_left_alone_for_a_life_or_so() {
     assert_eq!(reserve.ration(&limit_set, &[1_000], now + wait), None);
     reserve.observe(&[250_000], now, &Random::default());
     assert_eq!(reserve.ration(&limit_set, &[1_000], now), None, "enough again");
-    let mut quiet = LaneReserve::new(Arc::clone(&limit_set), LIFE, now - LIFE);
+    let mut quiet = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, (now - LIFE).monotonic);
     quiet.observe(&[0], now, &Random::default());
     assert_eq!(quiet.ration(&limit_set, &[1_000], now), None, "without a reserve there is no ration");
 }
 
 #[test]
 fn what_was_not_used_for_half_a_life_goes_back() {
-    let (limit_set, now) = (limit_set(), Instant::now());
-    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    let (limit_set, now) = (limit_set(), start());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
     fill_up(&mut reserve, 10_000, now);
     assert!(take(&mut reserve, &limit_set, 3_000, now + LIFE / 4).is_some());
     assert!(reserve.give_up(ReturnCause::Time, now + LIFE / 2).is_none());
-    assert_eq!(reserve.due(now + LIFE / 2), Some(now + LIFE * 3 / 4));
+    assert_eq!(reserve.due((now + LIFE / 2).monotonic), Some((now + LIFE * 3 / 4).monotonic));
     let returned = reserve.give_up(ReturnCause::Time, now + LIFE * 3 / 4).unwrap();
     assert_eq!((returned.settled[0].amount, returned.forfeited.len()), (-7_000, 0));
-    assert_eq!(reserve.due(now + LIFE), None);
+    assert_eq!(reserve.due((now + LIFE).monotonic), None);
 }
 
 #[test]
 fn what_could_not_be_returned_within_its_life_is_forfeited() {
-    let (limit_set, now) = (limit_set(), Instant::now());
-    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    let (limit_set, now) = (limit_set(), start());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
     fill_up(&mut reserve, 10_000, now);
     // The process was stopped for an hour.
     let returned = reserve.give_up(ReturnCause::Time, now + Duration::from_secs(3_600)).unwrap();
@@ -126,9 +149,38 @@ fn what_could_not_be_returned_within_its_life_is_forfeited() {
 }
 
 #[test]
+fn a_machine_that_stood_still_grants_nothing_that_is_over_and_returns_none_of_it() {
+    let (limit_set, now) = (limit_set(), start());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
+    fill_up(&mut reserve, 10_000, now);
+    let expiry = take(&mut reserve, &limit_set, 1_000, now).unwrap();
+    // By the monotonic clock no time has passed.
+    let thawed = Moment { wall: now.wall + 600_000, ..now };
+    assert!(take(&mut reserve, &limit_set, 1_000, thawed).is_none());
+    assert!(!reserve.put_back(&limit_set, lot(1_000, expiry), None, thawed));
+    assert_eq!(reserve.pay(&limit_set, &[3_000], None, thawed)[0], 3_000);
+    let returned = reserve.give_up(ReturnCause::Time, thawed).unwrap();
+    assert_eq!((returned.settled.len(), returned.forfeited[0].1), (0, 9_000));
+}
+
+#[test]
+fn a_wall_clock_that_was_set_ends_no_lot_later_than_its_life() {
+    let (limit_set, now) = (limit_set(), start());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
+    fill_up(&mut reserve, 5_000, now);
+    let set_back = Moment { monotonic: now.monotonic + LIFE / 8, wall: now.wall - 3_600_000 };
+    fill_up(&mut reserve, 5_000, set_back);
+    // The clock is right again, and the second lot over by it.
+    let right = now + LIFE / 4;
+    assert!(take(&mut reserve, &limit_set, 6_000, right).is_none());
+    assert!(take(&mut reserve, &limit_set, 5_000, right).is_some());
+    assert!(take(&mut reserve, &limit_set, 1_000, now + LIFE).is_none());
+}
+
+#[test]
 fn tokens_that_come_back_live_no_longer_than_they_would_have() {
-    let (limit_set, now) = (limit_set(), Instant::now());
-    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    let (limit_set, now) = (limit_set(), start());
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
     fill_up(&mut reserve, 10_000, now);
     let expiry = take(&mut reserve, &limit_set, 4_000, now).unwrap();
     fill_up(&mut reserve, 10_000, now + LIFE / 2);
@@ -141,7 +193,7 @@ fn tokens_that_come_back_live_no_longer_than_they_would_have() {
 
 #[test]
 fn an_ask_that_waited_for_the_stock_counts_once() {
-    let (limit_set, now) = (limit_set(), Instant::now());
+    let (limit_set, now) = (limit_set(), start());
     let (mut waited, mut served) = (busy(&limit_set, 100, now), busy(&limit_set, 100, now));
     for reserve in [&mut waited, &mut served] {
         fill_up(reserve, 100_000, now);
@@ -156,15 +208,15 @@ fn an_ask_that_waited_for_the_stock_counts_once() {
 
 #[test]
 fn a_bucket_made_anew_is_neither_paid_from_old_lots_nor_mixed_with_them() {
-    let (limit_set, now) = (limit_set(), Instant::now());
+    let (limit_set, now) = (limit_set(), start());
     let another = Incarnation::from("another");
-    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+    let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
     fill_up(&mut reserve, 10_000, now);
     assert_eq!(reserve.pay(&limit_set, &[3_000], Some(&another), now)[0], 3_000, "left to be booked");
     assert_eq!(reserve.pay(&limit_set, &[3_000], None, now)[0], 0);
     assert_eq!(reserve.pay(&limit_set, &[9_000], None, now)[0], 2_000, "as far as it goes");
     fill_up(&mut reserve, 5_000, now);
-    reserve.fill_up(lot(1_000, Expiry::starting(now, LIFE)), Some(&another), now);
+    reserve.fill_up(lot(1_000, Expiry::starting(now, LIFE)), Some(&another), now.monotonic);
     assert_eq!(reserve.held(), [1_000]);
     let returned = reserve.give_up(ReturnCause::End, now).unwrap();
     assert_eq!((returned.incarnation, returned.settled[0].amount), (Some(another), -1_000));
@@ -196,15 +248,15 @@ type Last = Option<(i64, Expiry, Vec<(usize, i64)>)>;
 proptest! {
     #[test]
     fn every_grant_was_debited_within_the_life_before_and_nothing_is_lost_or_made(steps in steps()) {
-        let (limit_set, mut now) = (limit_set(), Instant::now());
-        let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE, now);
+        let (limit_set, mut now) = (limit_set(), start());
+        let mut reserve = LaneReserve::new(Arc::clone(&limit_set), LIFE..=LIFE, now.monotonic);
         // When sent, and what nobody was granted yet.
-        let mut lots: Vec<(Instant, i64)> = Vec::new();
+        let mut lots: Vec<(Moment, i64)> = Vec::new();
         let mut last: Last = None;
         let (mut debited, mut granted, mut returned) = (0, 0, 0);
         for step in steps {
             match step {
-                Step::Wait(ms) => now += Duration::from_millis(ms),
+                Step::Wait(ms) => now = now + Duration::from_millis(ms),
                 Step::Ask(tokens) => {
                     let Some(expiry) = take(&mut reserve, &limit_set, tokens * 1_000, now) else {
                         reserve.missed(&limit_set, &[tokens * 1_000]);
@@ -213,7 +265,7 @@ proptest! {
                     granted += tokens * 1_000;
                     let (mut missing, mut parts) = (tokens * 1_000, Vec::new());
                     for (index, (sent, left)) in lots.iter_mut().enumerate() {
-                        if *sent + LIFE > now {
+                        if (*sent + LIFE).wall > now.wall {
                             let part = missing.min(*left);
                             (missing, *left) = (missing - part, *left - part);
                             parts.push((index, part));
@@ -235,8 +287,8 @@ proptest! {
                 Step::TidyUp => {
                     let Some(gone) = reserve.give_up(ReturnCause::Time, now) else { continue };
                     returned += given_up(&gone);
-                    lots.retain(|(sent, _)| *sent + LIFE > now);
-                    if reserve.due(now).is_none() {
+                    lots.retain(|(sent, _)| (*sent + LIFE).wall > now.wall);
+                    if reserve.due(now.monotonic).is_none() {
                         lots.clear();
                     }
                     last = None;

@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     engine::{
         lane::Lane,
-        runtime::{breaker::Breaker, deadlines::Deadlines, home::HomeRuntime},
+        runtime::{breaker::Breaker, deadlines::Deadlines, home::HomeRuntime, moment::Moment},
     },
     model::{name::NamespaceId, unsettled::Unsettled},
     random::Random,
@@ -36,6 +36,8 @@ pub(crate) struct EngineOptions {
     pub(crate) flush_delay: Duration,
     /// Lifetime of tokens that were debited ahead, the time to return them included.
     pub(crate) reserve_life: Duration,
+    /// The longest that it may become where many processes share a bucket.
+    pub(crate) longest_reserve_life: Duration,
     /// Bounds the number of acquires that wait at one bucket.
     pub(crate) max_waiting: usize,
     /// Bounds the number of lanes that are kept.
@@ -61,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) namespace: NamespaceId,
     /// The wall clock that refills go by, held to the store's.
     pub(crate) clock: Arc<dyn Clock>,
+    /// The machine's own wall clock.
+    pub(crate) wall: Arc<dyn Clock>,
     /// Tells if the store may be asked.
     pub(crate) breaker: Breaker,
     /// The one timer.
@@ -151,6 +155,12 @@ impl Closing {
 }
 
 impl Context {
+    /// The current instant by both clocks.
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::now(&*self.wall)
+    }
+
     /// Goes on with what runtimes that ended have left.
     pub(crate) fn recover(&self) {
         self.stranded.take().iter().for_each(Lane::resume);

@@ -11,8 +11,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS, TTL,
-    VALID_UNTIL,
+    AHEAD, BYPASS, CASCADE, DISABLED, FRACTION, INCARNATION, LAST_REFUND, QUOTA_FIELDS, REFILL, REFUNDED, SHARDS,
+    SHARED, TTL, VALID_UNTIL,
     quota::{RESETS, SCHEDULE, ZONE},
 };
 use crate::wire::{
@@ -41,6 +41,8 @@ pub(super) struct Found<'a> {
     pub(super) ahead: Option<&'a AttributeValue>,
     /// `z_rid`.
     pub(super) last_refund: Option<&'a AttributeValue>,
+    /// `z_shared`.
+    pub(super) shared: Option<&'a AttributeValue>,
     /// `disabled`.
     pub(super) disabled: Option<&'a AttributeValue>,
     /// `sched`.
@@ -111,6 +113,7 @@ impl<'a> Found<'a> {
                 INCARNATION => found.incarnation = Some(value),
                 AHEAD => found.ahead = Some(value),
                 LAST_REFUND => found.last_refund = Some(value),
+                SHARED => found.shared = Some(value),
                 DISABLED => found.disabled = Some(value),
                 BYPASS => found.bypass = Some(value),
                 SCHEDULE => found.schedule = Some(value),

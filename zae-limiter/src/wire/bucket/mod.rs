@@ -13,14 +13,15 @@
 //! | `disabled`, `bypass`, `vu`, … | | settings of newer clients; a plain write expects them absent, or as they were seen |
 //! | `entity_id`, `resource`, `GSI2*`, `GSI3*`, `GSI4*` | S | names, and keys of indexes |
 //!
-//! Five attributes are our own and unknown to the reference, which keeps what it does not know:
+//! Six attributes are our own and unknown to the reference, which keeps what it does not know:
 //!
 //! - `z_{limit}_fr` (N): the fraction of a millitoken left over by the last refill, in 1/period mt;
 //! - `z_{limit}_rb` (N): all that was refunded of tokens whose place was known, in mt ([`crate::bucket::refund`]);
 //! - `z_rid` (N): the stamp of the last refund, so that one which is delivered twice counts once;
 //! - `z_inc` (S): which creation of the bucket this is, so that a refund does not reach a bucket that was deleted and
 //!   created again;
-//! - `z_ahead` (S): `{rf}/{epoch ms}`, since when that `rf` is known to lie too far ahead.
+//! - `z_ahead` (S): `{rf}/{epoch ms}`, since when that `rf` is known to lie too far ahead;
+//! - `z_shared` (N): until when the bucket counts as shared by several processes, in epoch ms.
 //!
 //! Sharding leaves parameters as they are: every shard stores those of the whole bucket, and whoever computes divides.
 //! A bucket of a few limits with short names stays below a kilobyte, so that a write costs one write unit, and those
@@ -29,6 +30,7 @@
 #[cfg(test)]
 mod bounds;
 mod found;
+mod ladder;
 mod quota;
 mod update;
 
@@ -75,6 +77,8 @@ const REFUNDED: &str = "_rb";
 pub(in crate::wire) const TTL: &str = "ttl";
 /// The note about a refill instant that lies too far ahead.
 const AHEAD: &str = "z_ahead";
+/// Until when the bucket counts as shared.
+const SHARED: &str = "z_shared";
 /// The stamp of the last refund.
 const LAST_REFUND: &str = "z_rid";
 /// Tells if the owner charges its parent.
@@ -121,6 +125,7 @@ pub(crate) fn decode(item: &Item) -> Result<Option<Image>, RepositoryError> {
         shard_count: number(SHARDS, found.shards)?.map(|count| u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
         ttl: counted(TTL, found.ttl)?.map(clamp),
         last_refund: number(LAST_REFUND, found.last_refund)?,
+        shared_until: number(SHARED, found.shared)?,
         watch: text(found.ahead).and_then(parse_watch),
         valid_until: number(VALID_UNTIL, found.valid_until)?,
         owner: Owner {

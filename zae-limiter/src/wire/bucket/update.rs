@@ -21,8 +21,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr, quota,
-    refunded_attr, s, stamp_value, watch_text,
+    AHEAD, BYPASS, CASCADE, DISABLED, INCARNATION, LAST_REFUND, REFILL, SHARDS, TTL, VALID_UNTIL, fraction_attr,
+    ladder::shared, quota, refunded_attr, s, stamp_value, watch_text,
 };
 use crate::{
     bucket::{
@@ -67,6 +67,7 @@ fn limit(e: &mut ExpressionBuilder, limit: &LimitWrite) {
             }
             e.set(&tokens, to);
         }
+        TokenWrite::Fill { to } => e.set(&tokens, to),
     }
     // The counter exists on every limit that was ever written, also when nothing is consumed.
     if limit.consumed != 0 || limit.set_params.is_some() {
@@ -175,6 +176,7 @@ pub(crate) fn encode_update(write: &BucketWrite) -> Expression {
         limit(&mut e, part);
     }
     quota::update(&mut e, write);
+    shared(&mut e, write, &refill);
     if write.wcu_credit != 0 {
         let name = e.name(keys::bucket_attr(WCU, "tk"));
         e.add(&name, write.wcu_credit);

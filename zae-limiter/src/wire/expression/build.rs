@@ -203,6 +203,30 @@ impl ExpressionBuilder {
         self.condition.push(&["(attribute_not_exists(", name, ") OR ", name, " ", comparison, " ", &value, ")"]);
     }
 
+    /// All comparisons of one of the alternatives must hold, each of an attribute with a value.
+    pub(crate) fn expect_any<'a, A>(&mut self, alternatives: impl Iterator<Item = A>)
+    where
+        A: Iterator<Item = (&'a str, &'a str, i64)>,
+    {
+        let mut alternatives: Vec<String> = alternatives
+            .map(|alternative| {
+                let mut all = String::new();
+                for (index, (name, comparison, value)) in alternative.enumerate() {
+                    let value = self.value(value);
+                    let and = if index > 0 { " AND " } else { "" };
+                    [and, name, " ", comparison, " ", &value].into_iter().for_each(|part| all.push_str(part));
+                }
+                all
+            })
+            .collect();
+        // DynamoDB refuses parentheses that nothing is gained by.
+        match &mut *alternatives {
+            [] => {}
+            [one] => self.condition.push(&[one]),
+            several => self.condition.push(&["((", &several.join(") OR ("), "))"]),
+        }
+    }
+
     /// Two attributes must not both be there, the first with this value and the second with a greater one.
     pub(crate) fn not_newer(&mut self, name: &str, same: impl Into<Operand>, counter: &str, most: i64) {
         let (same, most) = (self.value(same), self.value(most));

@@ -45,10 +45,10 @@ impl Drive<'_> {
         let operation = request.operation();
         let mut write = request.send(Arc::clone(self.lane));
         self.writes += 1;
-        let Some(WriteReport { outcome, units }) = self.answer(draft.sent_at, write.as_mut()).await else {
+        let Some(WriteReport { outcome, units }) = self.answer(draft.sent_at.monotonic, write.as_mut()).await else {
             return self.too_late(draft, write, operation);
         };
-        telemetry::wrote(kind(&outcome), units, draft.sent_at.elapsed());
+        telemetry::wrote(kind(&outcome), units, draft.sent_at.monotonic.elapsed());
         match deduplicated(outcome, draft.refund) {
             WriteOutcome::Done(image) => {
                 self.done(image, &draft);
@@ -95,6 +95,7 @@ impl Drive<'_> {
         self.lane.remember(Some(Arc::clone(&image)));
         telemetry::served(draft.served.len());
         debts(&image, &draft.adjust);
+        self.lane.keep_company(&self.limit_set, &image, &draft.consumed, draft.now);
         let baseline = grant(self.lane, &self.limit_set, &mut self.asks, &image, draft);
         self.lane.refunded(&self.limit_set, &draft.adjust);
         fill_up(self.lane, &self.limit_set, &image, draft, baseline);
@@ -118,12 +119,14 @@ impl Drive<'_> {
         }
         if let Some(image) = &image {
             lane.observe(&self.limit_set, image, &balances(&self.limit_set, image, now), now);
+            lane.keep_company(&self.limit_set, image, &[], now);
         }
         lane.remember(image.map(Arc::new));
         self.freshness = Freshness::Fresh;
         telemetry::again("condition");
         lane.met(Contention::Somebody);
         self.lost += 1;
+        self.lost_at = now;
         if self.lost > 1 {
             // The first may have been the fault of an old image.
             lane.crowd(lane.shared.clock.now_ms());
@@ -182,7 +185,7 @@ impl Drive<'_> {
     /// image before this write. If that is stale by then, its condition fails, which costs one round trip and nothing
     /// else.
     fn too_late(&mut self, draft: WriteDraft, write: Sending, operation: &'static str) -> ControlFlow<()> {
-        let after = draft.sent_at.elapsed();
+        let after = draft.sent_at.monotonic.elapsed();
         telemetry::wrote("timed_out", 0.0, after);
         self.lane.failed(Instant::now(), Evidence::Silence);
         let error = Arc::new(RepositoryError::from(StoreError::timed_out(operation, after)));

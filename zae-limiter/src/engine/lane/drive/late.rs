@@ -127,7 +127,7 @@ impl LateWrite {
             let served = self.draft.served.iter().position(|known| *known == index)?;
             self.served.get(served).map(|(_, amounts)| amounts)
         });
-        let error = StoreError::timed_out("UpdateItem", self.draft.sent_at.elapsed());
+        let error = StoreError::timed_out("UpdateItem", self.draft.sent_at.monotonic.elapsed());
         outcome::lose(self.pending, &Arc::new(RepositoryError::from(error)));
     }
 }

@@ -48,7 +48,10 @@ use crate::{
             decide::{Decision, Freshness, Situation, decide, decide_new},
             drive::{
                 request::{WriteDraft, WriteRequest},
-                round::{bypass_until, drop_strangers, ends_soon, opening, rest, serve_from_reserve},
+                round::{
+                    bypass_until, consumed, drop_strangers, ends_soon, opening, rest, serve_from_reserve, serves_any,
+                    taken,
+                },
                 siblings::siblings,
             },
             memory::Contention,
@@ -99,6 +102,8 @@ struct Drive<'a> {
     siblings: Option<Vec<(u32, Image)>>,
     /// Conditions lost in a row.
     lost: u32,
+    /// When the last lost write was sent, in epoch ms: its answer speaks of that instant.
+    lost_at: i64,
     /// Writes so far, for a metric.
     writes: u32,
 }
@@ -150,6 +155,7 @@ impl<'a> Drive<'a> {
             refund_id: i64::try_from(lane.shared.random.bits() >> 1).unwrap_or(0),
             siblings: None,
             lost: 0,
+            lost_at: 0,
             writes: 0,
         }
     }
@@ -202,7 +208,7 @@ impl<'a> Drive<'a> {
     /// decided on what is left; those that are refused are answered before the write, so that they do not wait for it;
     /// and the reserve orders from what is still left.
     fn plan_update(&mut self, image: Arc<Image>) -> Step {
-        let (lane, limit_set, now) = (self.lane, &self.limit_set, self.lane.shared.clock.now_ms());
+        let (lane, limit_set, now) = (self.lane, &self.limit_set, self.decides_at(&image));
         drop_strangers(&mut self.pending, &image);
         let amounts: Vec<&[i64]> = self.asks.iter().map(|ask| ask.amounts.as_slice()).collect();
         let shards = shards(&self.asks, &image);
@@ -223,7 +229,7 @@ impl<'a> Drive<'a> {
             && !image.disabled
             && !ends_soon
             && in_line(&image, limit_set);
-        let mut order = |left: &[i64]| if may_reserve { lane.reserve()?.order(left, Instant::now()) } else { None };
+        let mut order = |left: &[i64]| if may_reserve { lane.order(left) } else { None };
         let Decision { served, refused, ahead, write } = decide(known, &amounts, &adjust, &mut order);
         let at = At { image: &image, shards, now, written_in: Duration::ZERO };
         let served = answer_refused(lane, limit_set, &mut self.asks, &adjust, &served, &refused, &at);
@@ -232,12 +238,28 @@ impl<'a> Drive<'a> {
             rest(lane, limit_set, &image, now, self.writes);
             return Step::Over;
         };
-        let write = if lane.is_crowded(now) && !limit_set.bypassed { write.leaving_room(shards) } else { write };
+        let taken = taken(limit_set, served.iter().map(|index| &self.asks[*index].amounts), &ahead);
+        let goal = if served.is_empty() && ahead.is_empty() {
+            limit_set.settlement(&adjust, shards, now)
+        } else {
+            limit_set.goal(&taken, &adjust, shards, now)
+        };
+        let write = lane.beside_neighbours(write, &image, limit_set, &goal, self.lost);
+        let consumed = consumed(limit_set, &write);
         let neighbours = if lane.is_shared() { Neighbours::Some } else { Neighbours::None };
         let write = write.stamped(self.refund_id, &image, neighbours);
         let refund = write.refund.map(|stamp| stamp.id);
-        let draft = WriteDraft { sent_at: Instant::now(), now, served, ahead, adjust, refund, before: Some(image) };
+        let (sent_at, before) = (lane.shared.moment(), Some(image));
+        let draft = WriteDraft { sent_at, now, served, ahead, adjust, consumed, refund, before };
         Step::Write(draft, WriteRequest::Update(Box::new(write)))
+    }
+
+    /// Returns the instant that the bucket is looked at, in epoch ms. After two lost writes that is when the last one
+    /// was sent, if it serves nobody then: what has come in since, one of many neighbours has taken.
+    fn decides_at(&self, image: &Image) -> i64 {
+        let is_exhausted =
+            self.lost > 1 && !self.asks.is_empty() && !serves_any(&self.limit_set, image, &self.asks, self.lost_at);
+        if is_exhausted { self.lost_at } else { self.lane.shared.clock.now_ms() }
     }
 
     /// There is no bucket: what was owed to it or by it is void.
@@ -254,11 +276,12 @@ impl<'a> Drive<'a> {
         let opening = opening(self.lane, &self.limit_set, &self.asks, self.siblings.as_deref(), now);
         let (served, image) = decide_new(&self.limit_set, &amounts, opening, now);
         let draft = WriteDraft {
-            sent_at: Instant::now(),
+            sent_at: self.lane.shared.moment(),
             now,
             served,
             ahead: Amounts::new(),
             adjust: Vec::new(),
+            consumed: Amounts::new(),
             refund: None,
             before: None,
         };

@@ -2,11 +2,9 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use tokio::time::Instant;
-
 use crate::{
     bucket::{Amounts, image::Image, refund::Booking, write::BucketWrite},
-    engine::lane::Lane,
+    engine::{lane::Lane, runtime::moment::Moment},
     store::bucket::{self, WriteReport},
 };
 
@@ -16,8 +14,8 @@ pub(super) type Sending = Pin<Box<dyn Future<Output = WriteReport> + Send>>;
 /// Everything about one write that its answer is read with.
 #[derive(Debug)]
 pub(super) struct WriteDraft {
-    /// When it was sent, on the monotonic clock.
-    pub(super) sent_at: Instant,
+    /// When it was sent.
+    pub(super) sent_at: Moment,
     /// Epoch ms.
     pub(super) now: i64,
     /// The asks that it serves, as indices.
@@ -26,6 +24,8 @@ pub(super) struct WriteDraft {
     pub(super) ahead: Amounts,
     /// The settlements as they were booked.
     pub(super) adjust: Vec<Booking>,
+    /// Amounts that it consumes, by limit, in mt.
+    pub(super) consumed: Amounts,
     /// The stamp of its refund, if it is one.
     pub(super) refund: Option<i64>,
     /// The bucket that it was decided from.

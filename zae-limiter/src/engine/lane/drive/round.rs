@@ -16,8 +16,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use crate::{
     bucket::{
         Amounts,
@@ -28,6 +26,7 @@ use crate::{
         opening::{Opening, further_balance},
         quota::grant,
         refund::{Baseline, Booking},
+        write::BucketWrite,
     },
     engine::{
         lane::{
@@ -42,7 +41,7 @@ use crate::{
         reserve::lots::{Expiry, ReserveLot},
         telemetry::{self, Over, ReserveFlow},
     },
-    model::reserve::Exactness,
+    model::{name::LimitName, reserve::Exactness},
 };
 
 /// Answers those whom the reserve can serve after all: it was filled while they waited.
@@ -56,7 +55,7 @@ pub(super) fn serve_from_reserve(
         return;
     }
     if let Some(mut reserve) = lane.reserve() {
-        pending.extend(reserve.adopt(limit_set, Instant::now()).and_then(returned));
+        pending.extend(reserve.adopt(limit_set, lane.shared.moment()).and_then(returned));
     }
     for ask in std::mem::take(asks) {
         if ask.exactness == Exactness::Strict {
@@ -85,7 +84,7 @@ pub(super) fn bypass_until(asks: &[Ask]) -> Option<i64> {
 pub(super) fn rest(lane: &Lane, limit_set: &LimitSet, image: &Image, now: i64, writes: u32) {
     if let Some(mut reserve) = lane.reserve() {
         let left = left(limit_set, image, now);
-        reserve.observe(&left, Instant::now(), &lane.shared.random);
+        reserve.observe(&left, lane.shared.moment(), &lane.shared.random);
     }
     if writes > 0 {
         telemetry::answered(writes);
@@ -97,6 +96,28 @@ fn left(limit_set: &LimitSet, image: &Image, now: i64) -> Amounts {
     balances(limit_set, image, now).iter().map(|balance| balance.tokens).collect()
 }
 
+/// Returns true if the bucket of `image` served any of `asks` at `now` (epoch ms).
+pub(super) fn serves_any(limit_set: &LimitSet, image: &Image, asks: &[Ask], now: i64) -> bool {
+    let left = left(limit_set, image, now);
+    let limits = || limit_set.applied.iter().zip(&left);
+    asks.iter().any(|ask| limits().zip(&ask.amounts).all(|((limit, left), amount)| limit.lets_pass(*amount, *left)))
+}
+
+/// Adds up what a write takes, by limit: for those it serves, and ahead of use.
+pub(super) fn taken<'a>(limit_set: &LimitSet, served: impl Iterator<Item = &'a Amounts>, ahead: &'a [i64]) -> Amounts {
+    let mut taken = Amounts::from_elem(0, limit_set.applied.len());
+    for amounts in served.map(Amounts::as_slice).chain([ahead]) {
+        taken.iter_mut().zip(amounts).for_each(|(sum, amount)| *sum = sum.saturating_add(*amount));
+    }
+    taken
+}
+
+/// Returns what a write adds to the consumption counters, by limit.
+pub(super) fn consumed(limit_set: &LimitSet, write: &BucketWrite) -> Amounts {
+    let of = |name: &LimitName| write.limits.iter().find(|limit| limit.name == *name).map_or(0, |limit| limit.consumed);
+    limit_set.applied.iter().map(|limit| of(&limit.name)).collect()
+}
+
 /// Balances of the limits that apply, with nothing taken or booked.
 pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Balance> {
     crate::bucket::plan::balances(image, &limit_set.goal(&[], &[], image.shards(), now))
@@ -105,13 +126,13 @@ pub(super) fn balances(limit_set: &LimitSet, image: &Image, now: i64) -> Vec<Bal
 /// Puts what was debited ahead into the reserve, and tells it what the bucket holds.
 pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written: &WriteDraft, baseline: Baseline) {
     let Some(mut reserve) = lane.reserve() else { return };
-    let now = Instant::now();
+    let now = lane.shared.moment();
     if !written.ahead.is_empty() {
         let names = limit_set.applied.iter().map(|limit| &limit.name);
         telemetry::reserve_tokens(ReserveFlow::Debited, names.zip(written.ahead.iter().copied()));
-        let expiry = Expiry::starting(written.sent_at, lane.shared.options.reserve_life);
+        let expiry = Expiry::starting(written.sent_at, reserve.life());
         let lot = ReserveLot { tokens: written.ahead.clone(), baseline, expiry };
-        reserve.fill_up(lot, image.incarnation.as_ref(), now);
+        reserve.fill_up(lot, image.incarnation.as_ref(), now.monotonic);
     }
     reserve.observe(&left(limit_set, image, written.now), now, &lane.shared.random);
 }
@@ -120,7 +141,7 @@ pub(super) fn fill_up(lane: &Lane, limit_set: &LimitSet, image: &Image, written:
 /// after it, by a clock that may be wrong.
 pub(super) fn ends_soon(lane: &Lane, limit_set: &LimitSet, now: i64) -> bool {
     const CLOCKS_MS: i64 = 1_000;
-    let life = i64::try_from(lane.shared.options.reserve_life.as_millis()).unwrap_or(i64::MAX);
+    let life = i64::try_from(lane.shared.options.longest_reserve_life.as_millis()).unwrap_or(i64::MAX);
     limit_set.restored_in(now).is_some_and(|left| left < life.saturating_add(CLOCKS_MS))
 }
 
