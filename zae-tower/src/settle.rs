@@ -10,6 +10,9 @@
 //! Messages on the connection need leases of their own from the [`RateLimiter`](crate::RateLimiter), for example one
 //! per message.
 //!
+//! A settlement's difference is written within 50 ms, with others if there are any. For a process that may stand still
+//! or end once it has answered, as a function does, [`before_response`] settles before the answer.
+//!
 //! The handler takes precedence under every rule: if it commits or rolls back through its
 //! [`LeaseHandle`](crate::LeaseHandle), that stands, and its adjustments are part of the charge.
 //!
@@ -23,11 +26,15 @@
 //! let only_what_the_handler_commits = settle::by_handler();
 //! ```
 
+mod before_response;
+
 use std::{any::type_name, fmt};
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use zae_limiter::Lease;
 pub use zae_llm::End;
+
+pub use before_response::{BeforeResponse, SettledBody, SettledService, before_response};
 
 /// The decision about the charge.
 ///
