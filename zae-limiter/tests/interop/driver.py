@@ -60,12 +60,8 @@ def limits(rows):
 
 
 def limit(row):
-    schedules = {
-        field: tuple(ScheduleEntry(**entry) for entry in row[field])
-        for field in ("schedule", "reset_schedule")
-        if field in row
-    }
-    return Limit(**{**row, **schedules})
+    resets = tuple(ScheduleEntry.reset(**entry) for entry in row.get("reset_schedule", ()))
+    return Limit(**{**row, "reset_schedule": resets})
 
 
 def plain_limits(rows):
