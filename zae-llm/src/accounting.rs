@@ -16,8 +16,9 @@ use crate::{
     prices::UnpricedModel,
 };
 
-/// The largest request that is read to be estimated, in bytes.
-pub const DEFAULT_BODY_LIMIT: usize = 10 * 1024 * 1024;
+/// The largest request that is read to be estimated, in bytes: as large as Anthropic takes one, and larger than what
+/// OpenAI transcribes (25 MB) and Gemini takes within a request (20 MB).
+pub const DEFAULT_BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Accounts for calls to models: estimates them by their request, charges them by a tariff, settles them by their
 /// response.
@@ -138,7 +139,9 @@ impl Accounting {
     /// The client that streams gets one chunk more, without choices.
     ///
     /// Only requests whose path ends in `/completions` are changed, as `/v1/chat/completions` does: the bodies of other
-    /// providers look the same, and some of these refuse what they do not know.
+    /// providers look the same, and some of these refuse what they do not know. Mistral refuses the option on that path
+    /// too, and sends usage without it: requests for the models of its own API are left alone, and outgoing ones to its
+    /// host.
     pub fn include_usage(mut self) -> Self {
         self.usage_in_streams = UsageInStreams::Always;
         self
@@ -225,10 +228,12 @@ impl Accounting {
     /// let request = LlmRequest::parse(body);
     /// assert!(accounting.rewrite("/v1/chat/completions", body, &request).is_some());
     /// assert_eq!(accounting.rewrite("/v1/messages", body, &request), None); // Anthropic's
+    /// let mistral = br#"{"model":"mistral-large-latest","stream":true,"messages":[]}"#;
+    /// assert_eq!(accounting.rewrite("/v1/chat/completions", mistral, &LlmRequest::parse(mistral)), None);
     /// ```
     pub fn rewrite(&self, path: &str, body: &[u8], request: &LlmRequest) -> Option<Bytes> {
         match self.usage_in_streams {
-            UsageInStreams::Always if path.ends_with("/completions") => {
+            UsageInStreams::Always if path.ends_with("/completions") && !refuses_stream_options(request) => {
                 request.problem().map_or_else(|| include_usage(body), |_| None)
             }
             UsageInStreams::Always | UsageInStreams::AsAsked => None,
@@ -245,6 +250,24 @@ impl Accounting {
     pub fn meter_by(&self, tariff: Tariff) -> Meter {
         Meter { accounting: self.clone(), tariff, model: None, reader: None }
     }
+}
+
+/// Names with which the models of Mistral's API begin.
+const MISTRAL: [&str; 9] = [
+    "mistral-large",
+    "mistral-medium",
+    "mistral-small",
+    "mistral-saba",
+    "ministral-",
+    "magistral-",
+    "codestral-",
+    "devstral-",
+    "pixtral-",
+];
+
+/// Returns true for models of a provider that answers the option with a 422.
+fn refuses_stream_options(request: &LlmRequest) -> bool {
+    request.model().is_some_and(|model| MISTRAL.iter().any(|name| model.starts_with(name)))
 }
 
 impl From<Tariff> for Accounting {

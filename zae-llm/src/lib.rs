@@ -97,7 +97,7 @@ pub use accounting::{Accounting, Admission, Bill, DEFAULT_BODY_LIMIT, DEFAULT_OU
 pub use end::End;
 pub use providers::ApiFormat;
 pub use read::{Reading, Unseen, UsageReader};
-pub use request::{LlmRequest, include_usage};
+pub use request::{LlmRequest, form_field, include_usage};
 pub use tariff::{MICRODOLLARS, SettleFrom, Tariff, TariffBuilder, TariffError};
 pub use tier::{Region, ServiceTier};
 pub use usage::Usage;

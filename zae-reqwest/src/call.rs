@@ -62,7 +62,7 @@ impl Call {
         self.request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty))
     }
 
-    /// Returns its body as JSON; `None` if it is not JSON, or larger than [`Accounting::body_limit`] allows (10 MiB by
+    /// Returns its body as JSON; `None` if it is not JSON, or larger than [`Accounting::body_limit`] allows (32 MiB by
     /// default). Parsed once, at the first call: the document takes several times the body's memory, which
     /// [`find::json`](crate::find::json) avoids.
     ///

@@ -3,17 +3,24 @@
 //! A tokenizer splits a text into words, numbers and signs, and these into the pieces of its vocabulary. What that
 //! comes to can be told by the classes of characters and the lengths of their runs: a word of up to six letters is one
 //! token, each further letter is some more, three digits are one, and a script that the vocabulary knows little of has
-//! its price per character. The prices are fitted to OpenAI's `o200k_base`, of which each of 41 kinds of text is within
-//! 30 %.
+//! its price per character. The prices are fitted to OpenAI's `o200k_base` by 52 kinds of text (`tests/samples.json`),
+//! the first half of the Universal Declaration of Human Rights in 70 languages, and source code. They are held to texts
+//! that had no part in that: 87 kinds in `tests/held_out.json`, of which each is within 30 %.
 //!
-//! One table makes a step of each byte: from the state of the run so far and the byte's class to the next state and a
-//! price. Memory does not grow with the text.
+//! Latin text of languages of which the vocabulary has few words (Basque, Somali, Welsh, Zulu) is not told from others
+//! by its letters: it comes out down to a third too low.
 
-use super::Estimator;
-use crate::{LlmRequest, Usage, estimate::MEDIA_TOKENS, request::Pieces};
+use super::{
+    Estimator,
+    classes::{self, State, TOKEN},
+    media,
+};
+use crate::{
+    LlmRequest, Usage,
+    providers::table::MediaRule,
+    request::{Media, Pieces},
+};
 
-/// Prices are in hundredths of a token.
-const TOKEN: u64 = 100;
 /// The id of a token is one.
 const TOKEN_ID: u64 = 100;
 /// Per message: its role, and what stands around it.
@@ -26,29 +33,32 @@ const OPAQUE: u64 = 25;
 /// See the [module](super) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct TextEstimator {
-    media: u64,
+    /// In place of the provider's rule.
+    media: Option<u64>,
 }
 
 impl TextEstimator {
     pub(super) const fn new() -> Self {
-        Self { media: MEDIA_TOKENS }
+        Self { media: None }
     }
 
-    /// Counts `tokens` per picture, sound or file.
+    /// Counts `tokens` per picture, sound or file, in place of what the model's provider documents for its size.
     #[must_use]
     pub fn media(mut self, tokens: u64) -> Self {
-        self.media = tokens;
+        self.media = Some(tokens);
         self
     }
 }
 
 impl Estimator for TextEstimator {
     fn estimate(&self, request: &LlmRequest) -> Usage {
-        let mut count = ClassCount::default();
+        let rule = media::rule(request.model());
+        let mut count = ClassCount { per_media: self.media, ..ClassCount::new(rule) };
         request.walk(&mut count);
         let framing = request.messages().saturating_mul(PER_MESSAGE);
+        let tools = if request.has_tools() { rule.tools } else { 0 };
         let tokens = count.price.saturating_add(framing).div_ceil(TOKEN);
-        Usage::new(tokens.saturating_add(count.media.saturating_mul(self.media)), 0)
+        Usage::new(tokens.saturating_add(tools).saturating_add(count.media), 0)
     }
 }
 
@@ -60,176 +70,42 @@ impl Estimator for TextEstimator {
 /// assert!((8..=16).contains(&tokens_of("お誕生日おめでとう")));
 /// ```
 pub fn tokens_of(text: &str) -> u64 {
-    let mut count = ClassCount::default();
-    count.text(text);
-    count.price.div_ceil(TOKEN)
+    classes::price(text, State::default()).0.div_ceil(TOKEN)
 }
 
 /// The price so far, and the run that the text is in.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct ClassCount {
     price: u64,
     state: State,
+    /// Tokens of media.
     media: u64,
+    per_media: Option<u64>,
+    rule: &'static MediaRule,
 }
 
-/// The class of the last character, and the length of its run as far as it matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Start,
-    Newline,
-    Space,
-    Spaces,
-    /// Letters, the last of them small: so many, seven stand for more.
-    Small(u8),
-    /// Letters, the last of them a capital.
-    Capital(u8),
-    /// Digits, modulo three.
-    Digits(u8),
-    Sign,
-    Signs,
-    Script,
-}
-
-/// The class of a character.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    Newline,
-    Space,
-    Small,
-    Capital,
-    Digit,
-    Sign,
-    /// A Latin letter with a mark.
-    Marked,
-    /// Of a script that is priced by the character.
-    Script(u64),
-}
-
-/// Letters of a word that its first token covers.
-const WORD: u8 = 6;
-
-impl Class {
-    const fn of_ascii(byte: u8) -> Self {
-        match byte {
-            b'a'..=b'z' => Self::Small,
-            b'A'..=b'Z' => Self::Capital,
-            b'0'..=b'9' => Self::Digit,
-            b'\n' | b'\r' => Self::Newline,
-            b' ' | b'\t' => Self::Space,
-            _ => Self::Sign,
-        }
-    }
-
-    /// Beyond ASCII; prices in hundredths of a token.
-    fn of(character: char) -> Self {
-        Self::Script(match u32::from(character) {
-            // Marks of letters, Latin with marks.
-            0xC0..0x370 | 0x1E00..0x1F00 => return Self::Marked,
-            // Greek, Cyrillic, Hebrew, Arabic and its kin.
-            0x370..0x400 => 43,
-            0x400..0x530 => 36,
-            0x590..0x600 => 46,
-            0x600..0x900 => 36,
-            // Scripts of India; Thai, Lao, Tibetan, Burmese, Georgian.
-            0x900..0xE00 => 39,
-            0xE00..0x1100 => 46,
-            // Hangul, Kana, Han and what is set with them.
-            0x1100..0x1200 | 0xAC00..0xD7B0 => 80,
-            0x3000..0x3400 | 0xFF00..0xFFF0 => 75,
-            0x3400..0xA000 | 0xF900..0xFB00 | 0x20000..0x32000 => 85,
-            // Emoji, what joins them, and other pictures.
-            0x2600..0x2800 | 0x200D | 0xFE0F | 0x1F000..0x20000 => 165,
-            // Dashes, quotes, arrows, mathematics.
-            0x2000..0x2600 => 100,
-            // Private and unassigned: byte by byte.
-            0xE000..0xF900 | 0x32000.. => 300,
-            _ => 60,
-        })
-    }
-}
-
-impl State {
-    /// The state behind a character of `class`, and its price.
-    const fn step(self, class: Class) -> (Self, u64) {
-        let letters = match self {
-            Self::Small(letters) | Self::Capital(letters) => letters,
-            _ => 0,
-        };
-        let longer = if letters > WORD { letters } else { letters + 1 };
-        match (class, self) {
-            (Class::Small | Class::Capital | Class::Marked, Self::Sign | Self::Signs) => {
-                (Self::first(class), price(class, 33))
-            }
-            (Class::Small | Class::Marked, Self::Small(_) | Self::Capital(_)) => {
-                (Self::Small(longer), price(class, if longer > WORD { 28 } else { 0 }))
-            }
-            (Class::Capital, Self::Small(_)) => (Self::Capital(longer), 90),
-            (Class::Capital, Self::Capital(_)) => (Self::Capital(longer), 26),
-            (Class::Small | Class::Capital | Class::Marked, _) => (Self::first(class), price(class, 95)),
-            (Class::Digit, Self::Digits(digits)) => (Self::Digits((digits + 1) % 3), if digits == 0 { 100 } else { 0 }),
-            (Class::Digit, Self::Space | Self::Spaces) => (Self::Digits(1), 185),
-            (Class::Digit, _) => (Self::Digits(1), 100),
-            (Class::Sign, Self::Sign | Self::Signs) => (Self::Signs, 40),
-            (Class::Sign, _) => (Self::Sign, 95),
-            (Class::Newline, Self::Newline) => (Self::Newline, 0),
-            (Class::Newline, _) => (Self::Newline, 55),
-            (Class::Space, Self::Space) => (Self::Spaces, 50),
-            (Class::Space, Self::Spaces) => (Self::Spaces, 0),
-            (Class::Space, _) => (Self::Space, 0),
-            (Class::Script(price), _) => (Self::Script, price),
-        }
-    }
-
-    const fn first(class: Class) -> Self {
-        match class {
-            Class::Capital => Self::Capital(1),
-            _ => Self::Small(1),
-        }
-    }
-}
-
-/// The price of a letter; one with a mark costs more.
-const fn price(class: Class, letter: u64) -> u64 {
-    match class {
-        Class::Marked => letter + 70,
-        _ => letter,
+impl ClassCount {
+    const fn new(rule: &'static MediaRule) -> Self {
+        Self { price: 0, state: State::START, media: 0, per_media: None, rule }
     }
 }
 
 impl Pieces for ClassCount {
     fn text(&mut self, text: &str) {
-        // A piece may go on from the one before, and a word that is cut costs little.
-        let (mut price, mut state) = (0_u64, self.state);
-        let mut rest = text;
-        while !rest.is_empty() {
-            let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
-            for byte in rest.as_bytes()[..ascii].iter() {
-                let (next, more) = state.step(Class::of_ascii(*byte));
-                state = next;
-                price += more;
-            }
-            let mut characters = rest[ascii..].chars();
-            while let Some(character) = characters.clone().next().filter(|character| !character.is_ascii()) {
-                characters.next();
-                let (next, more) = state.step(Class::of(character));
-                state = next;
-                price += more;
-            }
-            rest = characters.as_str();
-        }
+        // A piece may go on from the one before.
+        let (price, state) = classes::price(text, self.state);
         self.state = state;
         self.price = self.price.saturating_add(price);
     }
 
     fn token(&mut self) {
         self.price = self.price.saturating_add(TOKEN_ID);
-        self.state = State::Start;
+        self.state = State::START;
     }
 
-    fn media(&mut self) {
-        self.media += 1;
+    fn media(&mut self, media: Media<'_>) {
+        let tokens = self.per_media.unwrap_or_else(|| media::tokens(&media, self.rule));
+        self.media = self.media.saturating_add(tokens);
     }
 
     fn opaque(&mut self, characters: u64) {
@@ -238,37 +114,152 @@ impl Pieces for ClassCount {
 }
 
 #[cfg(test)]
+pub(super) const SAMPLES: &str = include_str!("../../tests/samples.json");
+
+#[cfg(test)]
 mod tests {
+    use std::{env, fmt::Write, fs, path::PathBuf};
+
+    use base64::Engine;
     use serde_json::Value;
 
     use super::*;
 
-    /// Texts of many kinds, written for this, and what `o200k_base` makes of them.
-    const SAMPLES: &str = include_str!("../../tests/samples.json");
+    const BEGIN: &str = "<!-- made of tests/held_out.json: UPDATE_SNAPSHOTS=1 cargo test -->\n";
+    const END: &str = "<!-- end -->\n";
+    /// Texts that had no part in fitting the prices, and what `o200k_base` makes of them.
+    const HELD_OUT: &str = include_str!("../../tests/held_out.json");
+
+    /// A kind of text, the tokenizer's count, ours, and a quarter of its characters.
+    fn rows(samples: &str) -> Vec<(String, u64, u64, u64)> {
+        let samples: Vec<Value> = serde_json::from_str(samples).unwrap();
+        let row = |sample: &Value| {
+            let (kind, text) = (sample["kind"].as_str().unwrap(), sample["text"].as_str().unwrap());
+            let quarter = text.chars().count().div_ceil(4) as u64;
+            (kind.to_owned(), sample["tokens"].as_u64().unwrap(), tokens_of(text), quarter)
+        };
+        samples.iter().map(row).collect()
+    }
+
+    fn assert_within_thirty_per_cent(rows: &[(String, u64, u64, u64)]) {
+        let is_off = |theirs: u64, ours: u64| ours * 10 < theirs * 7 || ours * 10 > theirs * 13;
+        let off: Vec<_> = rows.iter().filter(|(_, theirs, ours, _)| is_off(*theirs, *ours)).collect();
+        assert!(off.is_empty(), "{off:?}");
+    }
 
     #[test]
-    fn every_kind_of_text_is_within_thirty_per_cent_of_the_tokenizer() {
-        let samples: Vec<Value> = serde_json::from_str(SAMPLES).unwrap();
-        assert!(samples.len() >= 40);
-        let mut off = Vec::new();
-        for sample in &samples {
-            let (kind, text) = (sample["kind"].as_str().unwrap(), sample["text"].as_str().unwrap());
-            let (ours, theirs) = (tokens_of(text), sample["tokens"].as_u64().unwrap());
-            let quarter = text.chars().count().div_ceil(4);
-            println!("{kind:22} {theirs:5} {ours:5} {quarter:5}");
-            if ours * 10 < theirs * 7 || ours * 10 > theirs * 13 {
-                off.push(format!("{kind}: {ours} for {theirs}"));
-            }
+    fn what_prices_were_fitted_to_is_within_thirty_per_cent_of_the_tokenizer() {
+        let rows = rows(SAMPLES);
+        assert!(rows.len() >= 50);
+        assert_within_thirty_per_cent(&rows);
+    }
+
+    #[test]
+    fn what_had_no_part_in_fitting_is_within_thirty_per_cent_of_the_tokenizer() {
+        let rows = rows(HELD_OUT);
+        assert!(rows.len() >= 80);
+        assert_within_thirty_per_cent(&rows);
+        let per_cent = |theirs: u64, tokens: u64| (tokens as f64 / theirs as f64 - 1.0) * 100.0;
+        let mut table =
+            "| kind of text | tokens | estimated | a quarter of the characters |\n|---|---|---|---|\n".to_owned();
+        for (kind, theirs, ours, quarter) in rows {
+            let (ours, quarter) = (per_cent(theirs, ours), per_cent(theirs, quarter));
+            writeln!(table, "| {kind} | {theirs} | {ours:+.0} % | {quarter:+.0} % |").unwrap();
         }
-        assert!(off.is_empty(), "{off:?}");
+        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "docs/estimates.md"].iter().collect();
+        let guide = fs::read_to_string(&path).unwrap();
+        let (before, rest) = guide.split_once(BEGIN).unwrap();
+        let (shown, after) = rest.split_once(END).unwrap();
+        if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        } else {
+            assert_eq!(shown, table, "run UPDATE_SNAPSHOTS=1 cargo test --lib -- what_had_no_part");
+        }
+    }
+
+    fn input(body: &str) -> u64 {
+        TextEstimator::new().estimate(&LlmRequest::parse(body.as_bytes())).input()
+    }
+
+    fn assert_within_twice(what: &str, ours: u64, theirs: u64) {
+        assert!(ours * 2 >= theirs && ours <= theirs * 2, "{what}: {ours} for {theirs}");
+    }
+
+    #[test]
+    fn requests_with_tools_and_histories_are_within_twice_what_providers_count() {
+        // The examples of Anthropic's guide to counting tokens.
+        let hello = r#"{"model":"claude-opus-4-6","system":"You are a scientist",
+            "messages":[{"role":"user","content":"Hello, Claude"}]}"#;
+        assert_within_twice("a greeting", input(hello), 14);
+        let tools = r#"{"model":"claude-opus-4-6","tools":[{"name":"get_weather",
+            "description":"Get the current weather in a given location","input_schema":{"type":"object",
+            "properties":{"location":{"type":"string","description":"The city and state, e.g. San Francisco, CA"}},
+            "required":["location"]}}],"messages":[{"role":"user",
+            "content":"What's the weather like in San Francisco?"}]}"#;
+        assert_within_twice("a tool", input(tools), 403);
+        assert!(input(&tools.replace("claude-opus-4-6", "gpt-5")) < 80, "OpenAI adds no instructions");
+        // OpenAI's cookbook counts 124 tokens for this history, names of examples among them.
+        let history = [
+            "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.",
+            "New synergies will help drive top-line growth.",
+            "Things working well together will increase revenue.",
+            "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+            "Let's talk later when we're less busy about how to do better.",
+            "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+        ];
+        let messages = history.map(|content| serde_json::json!({ "role": "system", "content": content }));
+        let history = serde_json::json!({ "model": "gpt-4o", "messages": messages }).to_string();
+        assert_within_twice("a history", input(&history), 124);
+    }
+
+    #[test]
+    fn requests_with_media_are_within_twice_what_providers_document() {
+        let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+        let png = encode(
+            &[b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".as_slice(), &1024_u32.to_be_bytes(), &1024_u32.to_be_bytes()].concat(),
+        );
+        let openai = |model: &str, url: &str, detail: &str| {
+            input(&format!(
+                r#"{{"model":"{model}","messages":[{{"role":"user","content":[{{"type":"image_url",
+                    "image_url":{{"url":"{url}","detail":"{detail}"}}}}]}}]}}"#
+            ))
+        };
+        let data = format!("data:image/png;base64,{png}");
+        assert_within_twice("a picture", openai("gpt-4o", &data, "high"), 765);
+        assert_within_twice("a picture of low detail", openai("gpt-4o", &data, "low"), 85 + 8);
+        assert_within_twice("a picture for a small model", openai("gpt-4o-mini", &data, "auto"), 25_501);
+        assert_within_twice("one elsewhere", openai("gpt-4o-mini", "https://example.com/a.png", "high"), 25_501);
+        let claude = |kind: &str, data: &str| {
+            input(&format!(
+                r#"{{"model":"claude-opus-4-5","messages":[{{"role":"user","content":[{{"type":"{kind}",
+                    "source":{{"type":"base64","media_type":"x/y","data":"{data}"}}}}]}}]}}"#
+            ))
+        };
+        assert_within_twice("a picture for Claude", claude("image", &png), 1_398);
+        let pdf = encode(b"%PDF-1.4 << /Type /Pages /Count 100 /Kids [] >>");
+        assert_within_twice("a hundred pages", claude("document", &pdf), 300_000);
+        let gemini = |data: &str| {
+            let contents = format!(r#"[{{"parts":[{{"inlineData":{{"mimeType":"x/y","data":"{data}"}}}}]}}]"#);
+            let body = format!(r#"{{"contents":{contents}}}"#);
+            let request = LlmRequest::parse(body.as_bytes()).at("/v1beta/models/gemini-2.5-flash:generateContent");
+            TextEstimator::new().estimate(&request).input()
+        };
+        let mut mp4 = b"\0\0\0\x18ftypisom\0\0\0\0".to_vec();
+        mp4.resize(300_000, 0);
+        mp4.extend_from_slice(b"\0\0\0\x6cmvhd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\xe8\0\x09\x27\xc0");
+        assert_within_twice("ten minutes of video", gemini(&encode(&mp4)), 157_800);
+        assert_within_twice("a picture for Gemini", gemini(&png), 4 * 258);
+        let mut wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data".to_vec();
+        wav.resize(16_000 * 60, 0);
+        assert_within_twice("a minute of sound", gemini(&encode(&wav)), 32 * 60);
     }
 
     #[test]
     fn pieces_cost_what_the_whole_costs() {
         let samples: Vec<Value> = serde_json::from_str(SAMPLES).unwrap();
-        for sample in &samples {
+        for sample in samples.iter().filter(|sample| sample["text"].as_str().unwrap().len() < 1_000) {
             let text = sample["text"].as_str().unwrap();
-            let mut count = ClassCount::default();
+            let mut count = ClassCount::new(&MediaRule::USUAL);
             text.split_inclusive(|character: char| character.is_whitespace()).for_each(|piece| count.text(piece));
             assert_eq!(count.price.div_ceil(TOKEN), tokens_of(text), "{}", sample["kind"]);
         }

@@ -5,8 +5,12 @@ use tiktoken_rs::{
     tokenizer::{Tokenizer, get_tokenizer},
 };
 
-use super::{Estimator, MEDIA_TOKENS};
-use crate::{LlmRequest, Usage, request::Pieces};
+use super::{Estimator, media};
+use crate::{
+    LlmRequest, Usage,
+    providers::table::MediaRule,
+    request::{Media, Pieces},
+};
 
 /// Text is cut into pieces of so many bytes: the tokenizer's time grows with the square of a word's length, and its
 /// patterns give up on long runs of spaces.
@@ -22,33 +26,43 @@ const PER_MESSAGE: u64 = 3;
 /// See the [module](super) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens {
-    media: u64,
+    /// In place of the provider's rule.
+    media: Option<u64>,
 }
 
 impl Tokens {
     pub(super) const fn new() -> Self {
-        Self { media: MEDIA_TOKENS }
+        Self { media: None }
     }
 
-    /// Counts `tokens` per picture, sound or file.
+    /// Counts `tokens` per picture, sound or file, in place of what the model's provider documents for its size.
     #[must_use]
     pub fn media(mut self, tokens: u64) -> Self {
-        self.media = tokens;
+        self.media = Some(tokens);
         self
     }
 }
 
 impl Estimator for Tokens {
     fn estimate(&self, request: &LlmRequest) -> Usage {
-        let mut count =
-            Count { encoding: encoding(request.model()), tokens: 0, exact: 0, rest: 0, media: 0, characters: 0 };
+        let rule = media::rule(request.model());
+        let mut count = Count {
+            encoding: encoding(request.model()),
+            tokens: 0,
+            exact: 0,
+            rest: 0,
+            media: 0,
+            characters: 0,
+            per_media: self.media,
+            rule,
+        };
         request.walk(&mut count);
         let like_it = if count.exact == 0 { 0 } else { (count.tokens * count.rest).div_ceil(count.exact) };
         let messages = request.messages();
         let framing = if messages == 0 { 0 } else { (messages + 1) * PER_MESSAGE };
-        let media = count.media.saturating_mul(self.media);
-        let tokens = count.tokens + like_it + framing + count.characters.div_ceil(4);
-        Usage::new(tokens.saturating_add(media), 0)
+        let tools = if request.has_tools() { rule.tools } else { 0 };
+        let tokens = count.tokens + like_it + framing + tools + count.characters.div_ceil(4);
+        Usage::new(tokens.saturating_add(count.media), 0)
     }
 }
 
@@ -69,6 +83,8 @@ struct Count {
     rest: u64,
     media: u64,
     characters: u64,
+    per_media: Option<u64>,
+    rule: &'static MediaRule,
 }
 
 impl Pieces for Count {
@@ -89,8 +105,9 @@ impl Pieces for Count {
         self.tokens += 1;
     }
 
-    fn media(&mut self) {
-        self.media += 1;
+    fn media(&mut self, media: Media<'_>) {
+        let tokens = self.per_media.unwrap_or_else(|| media::tokens(&media, self.rule));
+        self.media = self.media.saturating_add(tokens);
     }
 
     fn opaque(&mut self, characters: u64) {

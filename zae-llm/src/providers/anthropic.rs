@@ -13,12 +13,16 @@
 //! {"type": "message_stop"}
 //! ```
 //!
+//! A picture has width times height / 750 tokens, at most about 1 600 (`/build-with-claude/vision`); a page of a PDF
+//! 1 500 to 3 000 of text beside its picture (`/pdf-support`); the instructions for tools 346
+//! (`/agents-and-tools/tool-use/overview#pricing`).
+//!
 //! Side work of a call (compaction of its context, advice of another model) stands in `iterations`, and the counts
 //! above leave it out: <https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool>.
 
 use super::table::{
-    Counted, EndpointWord, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role,
-    Steps, UsageShape, WindowHeaders, Word,
+    Counted, EndpointWord, Fields, HeaderRest, LimitWords, Meaning, Means, MediaRule, Member, PicturePrice, Place,
+    Provider, RequestWords, Role, Steps, UsageShape, WindowHeaders, Word,
 };
 use crate::limits::Refill;
 
@@ -87,6 +91,13 @@ pub(super) const PROVIDER: Provider = Provider {
         refused: &["rate_limit_error", "overloaded_error"],
         ..LimitWords::NONE
     },
+    media: &[MediaRule {
+        models: &["claude"],
+        picture: PicturePrice::Area { pixels: 750, most: 1_600 },
+        page: 3_000,
+        tools: 346,
+        ..MediaRule::USUAL
+    }],
     endpoints: &[EndpointWord::free("/count_tokens")],
     ..Provider::NONE
 };

@@ -11,7 +11,8 @@
 //! ```
 
 use super::table::{
-    Counted, Fields, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, Role, UsageShape, Word,
+    Counted, Fields, LimitWords, Meaning, Means, MediaRule, Member, PicturePrice, Place, Provider, RequestWords, Role,
+    UsageShape, Word,
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -24,6 +25,7 @@ pub(super) const PROVIDER: Provider = Provider {
             output: &["outputTokens"],
             cache_read: &["cacheReadInputTokens", "cacheReadInputTokenCount", "cacheReadInputTokensCount"],
             cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount", "cacheWriteInputTokensCount"],
+            cache_write_1h: &["cacheDetails[ttl=1h].inputTokens"],
             total: &["totalTokens"],
             ..Fields::NONE
         },
@@ -47,6 +49,13 @@ pub(super) const PROVIDER: Provider = Provider {
         schemas: &["toolConfig"],
         media: &["bytes", "s3Location"],
     },
+    // Of Nova: <https://docs.aws.amazon.com/nova/latest/userguide/modalities-image.html>, `modalities-video.html`.
+    media: &[MediaRule {
+        models: &["nova-"],
+        picture: PicturePrice::Area { pixels: 650, most: 2_600 },
+        second_of_video: 288_000,
+        ..MediaRule::USUAL
+    }],
     limits: LimitWords {
         refused: &["throttlingException", "serviceUnavailableException", "ThrottlingException"],
         ..LimitWords::NONE

@@ -3,6 +3,8 @@
 //! Sources: <https://ai.google.dev/api/generate-content>, of `UsageMetadata` and `GenerationConfig`;
 //! <https://ai.google.dev/gemini-api/docs/rate-limits>; `google.rpc.RetryInfo`.
 //!
+//! Media: <https://ai.google.dev/gemini-api/docs/tokens>, `/media-resolution` of Gemini 3, `/document-processing`.
+//!
 //! Cached tokens are within the prompt; thoughts are beside the candidates, and the prompts of tools beside the prompt.
 //! Each chunk of a stream repeats the object, and the last one counts:
 //!
@@ -12,7 +14,8 @@
 //! ```
 
 use super::table::{
-    Counted, EndpointWord, Fields, LimitWords, Meaning, Member, Place, Provider, RequestWords, RetryDetail, UsageShape,
+    Counted, EndpointWord, Fields, LimitWords, Meaning, MediaRule, Member, PicturePrice, Place, Provider, RequestWords,
+    RetryDetail, UsageShape,
 };
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -60,6 +63,24 @@ pub(super) const PROVIDER: Provider = Provider {
         ],
         ..LimitWords::NONE
     },
+    media: &[
+        MediaRule {
+            models: &["gemini"],
+            picture: PicturePrice::Squares(258),
+            page: 258,
+            second_of_sound: 32_000,
+            second_of_video: 263_000,
+            ..MediaRule::USUAL
+        },
+        MediaRule {
+            models: &["gemini-3"],
+            picture: PicturePrice::Fixed(1_120),
+            page: 560,
+            second_of_sound: 32_000,
+            second_of_video: 102_000,
+            ..MediaRule::USUAL
+        },
+    ],
     endpoints: &[
         EndpointWord::reads(":embedContent"),
         EndpointWord::reads(":batchEmbedContents"),

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use super::{
     ALL, ApiFormat,
-    table::{EndpointWord, HeadCounts, Holds, LimitWords, Meaning, Member, Place, Spot, UsageShape, Word},
+    table::{EndpointWord, HeadCounts, Holds, LimitWords, Meaning, MediaRule, Member, Place, Spot, UsageShape, Word},
 };
 
 /// A shape of usage, and the format that it is of.
@@ -58,6 +58,7 @@ pub(crate) struct Tables {
     pub(crate) media: Vec<&'static str>,
     pub(crate) limits: Vec<&'static LimitWords>,
     pub(crate) endpoints: Vec<EndpointWord>,
+    media_rules: Vec<&'static MediaRule>,
 }
 
 /// Returns the merged tables. They are made once.
@@ -96,6 +97,7 @@ impl Tables {
             media: once(providers().flat_map(|provider| provider.request.media).copied()),
             endpoints: once(providers().flat_map(|provider| provider.endpoints).copied()),
             limits: providers().map(|provider| &provider.limits).collect(),
+            media_rules: providers().flat_map(|provider| provider.media).collect(),
             nodes,
             words,
         }
@@ -127,6 +129,15 @@ impl Tables {
     /// Returns the shapes that counts which stand beside other members may have.
     pub(crate) fn counted(&self) -> &[Shape] {
         &self.counted
+    }
+
+    /// Returns the rule by which `model` counts media.
+    pub(crate) fn media_rule(&self, model: Option<&str>) -> &'static MediaRule {
+        let model = model.unwrap_or_default();
+        let word =
+            |rule: &MediaRule| rule.models.iter().filter(|word| model.contains(**word)).map(|word| word.len()).max();
+        let known = self.media_rules.iter().filter_map(|rule| Some((word(rule)?, *rule)));
+        known.max_by_key(|(length, _)| *length).map_or(&MediaRule::USUAL, |(_, rule)| rule)
     }
 
     /// Returns the word that stands there.

@@ -19,6 +19,7 @@ mod groq;
 mod ietf;
 mod jina;
 mod llama_cpp;
+mod media;
 mod merged;
 mod minimax;
 mod mistral;

@@ -23,29 +23,44 @@
 //! The parts that are sound, pictures, or predicted in vain stand in the same details. The tier of service stands
 //! beside the usage. Whisper is billed by time, and says so: `{"usage": {"type": "duration", "seconds": 9}}`.
 //!
+//! Tokens of pictures: <https://platform.openai.com/docs/guides/images-vision#calculating-costs>. Sound is a token per
+//! 100 ms: <https://platform.openai.com/docs/guides/realtime-costs>.
+//!
 //! Streams of chat completions have usage only where `stream_options.include_usage` asks for it, in a last chunk
 //! without choices; all other chunks say `"usage": null`.
 
 use super::table::{
-    EndpointWord, Fields, HeaderRest, LimitWords, Meaning, Means, Member, Place, Provider, RequestWords, UsageShape,
-    WindowHeaders, Word,
+    EndpointWord, Fields, HeaderRest, LimitWords, Meaning, Means, MediaRule, Member, PicturePrice, Place, Provider,
+    RequestWords, UsageShape, WindowHeaders, Word,
 };
 use crate::limits::Refill;
 
 pub(super) const FIELDS: Fields = Fields {
     input: &["prompt_tokens", "input_tokens"],
     output: &["completion_tokens", "output_tokens"],
-    cache_read: &["prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens"],
+    // Transcriptions and the realtime API call the details by the singular.
+    cache_read: &[
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "input_token_details.cached_tokens",
+    ],
     cache_write: &["prompt_tokens_details.cache_write_tokens", "input_tokens_details.cache_write_tokens"],
     reasoning: &["completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens"],
-    // Transcriptions call the details by the singular.
     audio_input: &[
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",
         "input_token_details.audio_tokens",
     ],
-    image_input: &["prompt_tokens_details.image_tokens", "input_tokens_details.image_tokens"],
-    audio_output: &["completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"],
+    image_input: &[
+        "prompt_tokens_details.image_tokens",
+        "input_tokens_details.image_tokens",
+        "input_token_details.image_tokens",
+    ],
+    audio_output: &[
+        "completion_tokens_details.audio_tokens",
+        "output_tokens_details.audio_tokens",
+        "output_token_details.audio_tokens",
+    ],
     image_output: &["completion_tokens_details.image_tokens", "output_tokens_details.image_tokens"],
     rejected: &["completion_tokens_details.rejected_prediction_tokens"],
     total: &["total_tokens"],
@@ -62,6 +77,14 @@ pub(super) const CHAT: UsageShape = UsageShape {
     fields: FIELDS,
     ..UsageShape::PLAIN
 };
+
+const fn tiles(models: &'static [&'static str], base: u64, tile: u64) -> MediaRule {
+    MediaRule { models, picture: PicturePrice::Tiles { base, tile }, ..MediaRule::USUAL }
+}
+
+const fn patches(models: &'static [&'static str], hundredths: u64) -> MediaRule {
+    MediaRule { models, picture: PicturePrice::Patches(hundredths), ..MediaRule::USUAL }
+}
 
 pub(super) const PROVIDER: Provider = Provider {
     usage: &[
@@ -138,6 +161,21 @@ pub(super) const PROVIDER: Provider = Provider {
         retry_phrases: &["try again in ", "retry in ", "retry after "],
         ..LimitWords::NONE
     },
+    media: &[
+        tiles(&["gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-4-turbo"], 85, 170),
+        tiles(&["gpt-5", "chatgpt"], 70, 140),
+        tiles(&["gpt-4o-mini"], 2_833, 5_667),
+        tiles(&["o1", "o3"], 75, 150),
+        tiles(&["computer-use"], 65, 129),
+        patches(&["gpt-4.1-mini", "gpt-5-mini"], 162),
+        patches(&["gpt-4.1-nano", "gpt-5-nano"], 246),
+        patches(&["o4-mini"], 172),
+        MediaRule {
+            models: &["audio", "realtime", "transcribe", "whisper"],
+            second_of_sound: 10_000,
+            ..MediaRule::USUAL
+        },
+    ],
     endpoints: &[
         EndpointWord::reads("/embeddings"),
         EndpointWord::free("/moderations"),

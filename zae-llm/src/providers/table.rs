@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub(crate) use super::media::{MediaRule, PicturePrice};
 pub(crate) use super::shape::{Counted, Fields, Kind, Paths, Remainder, Role, Steps, UsageShape};
 use crate::limits::Refill;
 
@@ -20,6 +21,8 @@ pub(crate) struct Provider {
     pub(crate) request: RequestWords,
     /// Reports about its own limits.
     pub(crate) limits: LimitWords,
+    /// Tokens of media in its requests.
+    pub(crate) media: &'static [MediaRule],
     /// Endpoints that answer no tokens.
     pub(crate) endpoints: &'static [EndpointWord],
 }
@@ -61,6 +64,7 @@ impl Provider {
         head: None,
         request: RequestWords { members: &[], settings: &[], schemas: &[], media: &[] },
         limits: LimitWords::NONE,
+        media: &[],
         endpoints: &[],
     };
 }

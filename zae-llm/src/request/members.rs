@@ -20,6 +20,9 @@ use crate::{
 /// The longest name of a model that is kept, in bytes as it is written.
 const MAX_MODEL: usize = 8 * 1024;
 
+/// No tool is described in so few bytes.
+const EMPTY: usize = 16;
+
 /// The settings of a request, beside its text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Members {
@@ -31,6 +34,8 @@ pub(super) struct Members {
     pub(super) choices: u64,
     /// Number of messages.
     pub(super) messages: u64,
+    /// It tells the model of tools.
+    pub(super) tools: bool,
 }
 
 impl Members {
@@ -52,7 +57,10 @@ impl Members {
                 Token::Key(key) => {
                     let Some(at) = known.iter().position(|member| member.section == section && key.is(member.name))
                     else {
+                        let is_schema = section.is_empty() && tables().schemas.iter().any(|name| key.is(name));
+                        let start = scanner.at();
                         scanner.skip_value()?;
+                        members.tools |= is_schema && scanner.at() - start > EMPTY;
                         continue;
                     };
                     let member = known[at];
@@ -79,8 +87,8 @@ impl Members {
             (Meaning::Model, Token::Text(text)) => self.model = Some(model(text)?),
             (Meaning::ModelId, Token::Text(text)) if self.model.is_none() => self.model = Some(model(text)?),
             (Meaning::Stream, Token::Bool(stream)) => self.stream = stream,
-            (Meaning::Bound, token) => self.bound = self.bound.max(number(token)),
-            (Meaning::Choices, token) => self.choices = self.choices.max(number(token).unwrap_or(0)),
+            (Meaning::Bound, token) => self.bound = self.bound.max(count(token)),
+            (Meaning::Choices, token) => self.choices = self.choices.max(count(token).unwrap_or(0)),
             (Meaning::Messages, Token::ArrayStart) => self.messages = items(scanner, depth)?,
             _ => {}
         }
@@ -97,12 +105,16 @@ fn model(text: Text<'_>) -> Result<String, JsonError> {
 }
 
 /// A whole number, also written as text, as some servers take it.
-fn number(token: Token<'_>) -> Option<u64> {
+fn count(token: Token<'_>) -> Option<u64> {
     match token {
         Token::Number(number) => whole(number),
-        Token::Text(text) if text.written_len() <= 64 => whole(text.to_text().trim().as_bytes()),
+        Token::Text(text) if text.written_len() <= 64 => number(&text.to_text()),
         _ => None,
     }
+}
+
+pub(super) fn number(text: &str) -> Option<u64> {
+    whole(text.trim().as_bytes())
 }
 
 /// Counts the items of the array that was just opened within `depth` containers; reads it to its end.

@@ -1,22 +1,28 @@
 //! A request to a model and its size: [`LlmRequest`].
 
 mod endpoint;
+mod form;
 mod inject;
+mod media;
 mod members;
 mod pieces;
+mod sniff;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use memchr::memchr;
 
-pub use self::inject::include_usage;
-pub(crate) use self::pieces::Pieces;
 use self::{
     endpoint::Endpoint,
     inject::string_end,
     members::Members,
-    pieces::{Size, walk},
+    pieces::{Size, walk, walk_form},
+};
+pub use self::{form::form_field, inject::include_usage};
+pub(crate) use self::{
+    media::{Detail, Extent, Media, MediaKind},
+    pieces::Pieces,
 };
 use crate::json::JsonError;
 
@@ -39,14 +45,22 @@ const LONG: usize = 4 * 1024;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlmRequest {
-    /// The body, where it is JSON.
-    json: Option<Bytes>,
+    kept: Kept,
     bytes: u64,
     members: Members,
     size: Size,
     problem: Option<JsonError>,
     key: Option<Arc<str>>,
     endpoint: Endpoint,
+}
+
+/// The body, as far as it is looked at again.
+#[derive(Clone, Debug, PartialEq)]
+enum Kept {
+    Json(Bytes),
+    Form(Bytes),
+    File(Bytes),
+    Nothing,
 }
 
 /// Reads a request's body, and keeps it without a copy.
@@ -58,22 +72,52 @@ impl From<Bytes> for LlmRequest {
         let (members, problem) = match read {
             Ok(members) => (members, None),
             Err(problem @ JsonError::Ambiguous { .. }) => (Members::default(), Some(problem)),
-            Err(problem) => {
-                let (size, members) = (Size::of_text(&body), Members::default());
-                let (key, endpoint) = (None, Endpoint::default());
-                return Self { json: None, bytes, members, size, problem: Some(problem), key, endpoint };
-            }
+            Err(problem) => return Self::other(body, problem),
         };
         let mut size = Size::default();
         // It was read to its end before.
         let walked = walk(&body, &mut size);
         let (key, endpoint) = (None, Endpoint::default());
-        Self { json: Some(body), bytes, members, size, problem: problem.or(walked.err()), key, endpoint }
+        let kept = Kept::Json(body);
+        Self { kept, bytes, members, size, problem: problem.or(walked.err()), key, endpoint }
     }
 }
 
 impl LlmRequest {
-    /// Reads a request's body. One that is no JSON is taken for text, and one that is no text for a file.
+    /// A body that is no JSON, as `problem` says.
+    fn other(body: Bytes, problem: JsonError) -> Self {
+        let bytes = body.len() as u64;
+        let (mut size, mut members, mut problem) = (Size::of_text(&body), Members::default(), Some(problem));
+        let form = form::parts(&body).map(|parts| {
+            let mut size = Size::default();
+            walk_form(&parts, &mut size);
+            (size, form::members(&parts))
+        });
+        let kept = match form {
+            Some((of_form, read)) => {
+                size = of_form;
+                match read {
+                    Ok(read) => members = read,
+                    Err(ambiguous) => problem = Some(ambiguous),
+                }
+                Kept::Form(body)
+            }
+            None if size.media > 0 => Kept::File(body),
+            None => Kept::Nothing,
+        };
+        Self { kept, bytes, members, size, problem, key: None, endpoint: Endpoint::default() }
+    }
+
+    /// Reads a request's body: JSON, or a multipart form. Any other is taken for text, and one that is no text for a
+    /// file.
+    ///
+    /// ```
+    /// use zae_llm::LlmRequest;
+    /// let form = b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b\r\n\
+    ///     Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n--b--\r\n";
+    /// let request = LlmRequest::parse(form);
+    /// assert_eq!((request.model(), request.media()), (Some("whisper-1"), 1));
+    /// ```
     pub fn parse(body: &[u8]) -> Self {
         Bytes::copy_from_slice(body).into()
     }
@@ -92,7 +136,8 @@ impl LlmRequest {
     pub fn unparsed(body: &[u8]) -> Self {
         let bytes = body.len() as u64;
         let (members, size) = (Members::default(), sketch(body));
-        Self { json: None, bytes, members, size, problem: None, key: None, endpoint: Endpoint::default() }
+        let kept = Kept::Nothing;
+        Self { kept, bytes, members, size, problem: None, key: None, endpoint: Endpoint::default() }
     }
 
     /// Adds the path that the request goes to, without the query. It tells calls that answer no tokens (embeddings,
@@ -196,6 +241,11 @@ impl LlmRequest {
         self.size.media
     }
 
+    /// Returns true if it tells the model of tools.
+    pub(crate) fn has_tools(&self) -> bool {
+        self.members.tools
+    }
+
     /// Returns the number of messages.
     pub(crate) fn messages(&self) -> u64 {
         self.members.messages
@@ -203,13 +253,15 @@ impl LlmRequest {
 
     /// All that the model is to read, piece by piece.
     pub(crate) fn walk(&self, reader: &mut impl Pieces) {
-        match &self.json {
-            None => {
+        match &self.kept {
+            Kept::Nothing => {
                 reader.opaque(self.size.characters);
-                (0..self.size.media).for_each(|_| reader.media());
+                (0..self.size.media).for_each(|_| reader.media(Media::UNSEEN));
             }
+            Kept::File(body) => reader.media(Media::plain(body)),
+            Kept::Form(body) => walk_form(&form::parts(body).unwrap_or_default(), reader),
             // It was walked before, and to its end.
-            Some(body) => {
+            Kept::Json(body) => {
                 let _ = walk(body, reader);
             }
         }
@@ -220,7 +272,7 @@ impl LlmRequest {
 fn sketch(body: &[u8]) -> Size {
     let mut size = Size::default();
     let mut count = |text: &[u8]| match text.len() >= LONG && memchr(b' ', text).is_none() {
-        true => size.media(),
+        true => size.media(Media::UNSEEN),
         // Bytes that continue a character of UTF-8 are none of their own.
         false => size.characters += text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64,
     };

@@ -2,6 +2,10 @@
 
 use smallvec::SmallVec;
 
+use super::{
+    form::Part,
+    media::{Detail, Media, MediaKind},
+};
 use crate::{
     json::{JsonError, Scanner, Text, Token},
     providers::tables,
@@ -21,7 +25,7 @@ pub(crate) trait Pieces {
     /// The id of a token.
     fn token(&mut self);
     /// A picture, a sound, a file.
-    fn media(&mut self);
+    fn media(&mut self, media: Media<'_>);
     /// Text of so many characters that was not kept.
     fn opaque(&mut self, characters: u64);
 }
@@ -52,7 +56,7 @@ impl Pieces for Size {
         self.characters += TOKEN_ID;
     }
 
-    fn media(&mut self) {
+    fn media(&mut self, _: Media<'_>) {
         self.media += 1;
     }
 
@@ -70,6 +74,7 @@ enum Open<'a> {
         /// Texts that may be media, which the object's type decides.
         waiting: SmallVec<[Text<'a>; 1]>,
         holds: FieldHolds,
+        detail: Detail,
     },
 }
 
@@ -78,48 +83,48 @@ enum Open<'a> {
 enum FieldHolds {
     Unknown,
     /// A picture, a sound or a file.
-    Media,
+    Media(MediaKind),
     Text,
     /// Data for a tool, in which nothing is what it seems.
     ToolData,
 }
 
 /// Keys of objects that hold media, beside those that do so by themselves.
-const MEDIA_PARTS: [&str; 17] = [
-    "images",
-    "source",
-    "inlineData",
-    "inline_data",
-    "fileData",
-    "file_data",
-    "input_audio",
-    "file",
-    "image",
-    "image_url",
-    "video",
-    "video_url",
-    "audio",
-    "audio_url",
-    "document",
-    "media",
-    "s3Location",
+const MEDIA_PARTS: [(&str, MediaKind); 17] = [
+    ("images", MediaKind::Picture),
+    ("image", MediaKind::Picture),
+    ("image_url", MediaKind::Picture),
+    ("input_audio", MediaKind::Sound),
+    ("audio", MediaKind::Sound),
+    ("audio_url", MediaKind::Sound),
+    ("video", MediaKind::Video),
+    ("video_url", MediaKind::Video),
+    ("source", MediaKind::Unsaid),
+    ("inlineData", MediaKind::Unsaid),
+    ("inline_data", MediaKind::Unsaid),
+    ("fileData", MediaKind::Unsaid),
+    ("file_data", MediaKind::Unsaid),
+    ("file", MediaKind::Unsaid),
+    ("document", MediaKind::Unsaid),
+    ("media", MediaKind::Unsaid),
+    ("s3Location", MediaKind::Unsaid),
 ];
 /// Types of objects that hold media.
-const MEDIA_TYPES: [&str; 14] = [
-    "image",
-    "image_url",
-    "input_image",
-    "image_file",
-    "input_audio",
-    "audio",
-    "audio_url",
-    "input_file",
-    "file",
-    "document",
-    "video",
-    "video_url",
-    "base64",
-    "media",
+const MEDIA_TYPES: [(&str, MediaKind); 14] = [
+    ("image", MediaKind::Picture),
+    ("image_url", MediaKind::Picture),
+    ("input_image", MediaKind::Picture),
+    ("image_file", MediaKind::Picture),
+    ("input_audio", MediaKind::Sound),
+    ("audio", MediaKind::Sound),
+    ("audio_url", MediaKind::Sound),
+    ("video", MediaKind::Video),
+    ("video_url", MediaKind::Video),
+    ("input_file", MediaKind::Unsaid),
+    ("file", MediaKind::Unsaid),
+    ("document", MediaKind::Unsaid),
+    ("base64", MediaKind::Unsaid),
+    ("media", MediaKind::Unsaid),
 ];
 /// Keys of objects that a tool is to read, or has written.
 const TOOL_DATA: [&str; 6] = ["input", "args", "arguments", "functionCall", "functionResponse", "toolUse"];
@@ -135,6 +140,8 @@ enum FieldRole {
     Media,
     /// It is the type of the object that it is in.
     Type,
+    /// It says how much of a picture is to be seen.
+    Detail,
 }
 
 /// Hands `reader` everything of a JSON body that a model is to read. Memory is bounded by the depth that the scanner
@@ -173,7 +180,7 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
             }
             Token::ObjectStart => {
                 let holds = if inner == FieldHolds::Unknown { outer(&open) } else { inner };
-                open.push(Open::Object { waiting: SmallVec::new(), holds });
+                open.push(Open::Object { waiting: SmallVec::new(), holds, detail: Detail::default() });
             }
             // Of a list each object is under the list's key.
             Token::ArrayStart => {
@@ -181,7 +188,10 @@ pub(super) fn walk(body: &[u8], reader: &mut impl Pieces) -> Result<(), JsonErro
                 role = FieldRole::Plain;
                 continue;
             }
-            Token::ObjectEnd | Token::ArrayEnd => close(open.pop(), reader),
+            Token::ObjectEnd | Token::ArrayEnd => {
+                let closed = open.pop();
+                close(closed, &open, reader);
+            }
             Token::Text(text) => string(text, role, open.last_mut(), reader),
             Token::Number(_) if matches!(open.last(), Some(Open::Array(_))) => reader.token(),
             Token::Number(_) | Token::Bool(_) | Token::Null => {}
@@ -201,9 +211,12 @@ fn holds(key: Text<'_>, within: Option<&Open<'_>>) -> FieldHolds {
     match within {
         Some(Open::Object { holds: FieldHolds::ToolData, .. }) => FieldHolds::ToolData,
         _ if is_one_of(&TOOL_DATA) => FieldHolds::ToolData,
-        _ if is_one_of(&MEDIA_PARTS) => FieldHolds::Media,
-        _ => FieldHolds::Unknown,
+        _ => kind_of(key, &MEDIA_PARTS).map_or(FieldHolds::Unknown, FieldHolds::Media),
     }
+}
+
+fn kind_of(name: Text<'_>, kinds: &[(&str, MediaKind)]) -> Option<MediaKind> {
+    kinds.iter().find(|(known, _)| name.is(known)).map(|(_, kind)| *kind)
 }
 
 /// Returns the content of an object whose key says nothing: data of a tool goes all the way down.
@@ -221,6 +234,8 @@ fn role_of(key: Text<'_>) -> FieldRole {
         FieldRole::Media
     } else if key.is("type") {
         FieldRole::Type
+    } else if key.is("detail") {
+        FieldRole::Detail
     } else {
         FieldRole::Plain
     }
@@ -228,15 +243,28 @@ fn role_of(key: Text<'_>) -> FieldRole {
 
 fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, reader: &mut impl Pieces) {
     match (role, within) {
-        (FieldRole::Media, Some(Open::Object { waiting, holds })) if *holds != FieldHolds::ToolData => {
-            if waiting.len() < MAX_WAITING { waiting.push(text) } else { reader.media() }
+        (FieldRole::Media, Some(Open::Object { waiting, holds, detail })) if *holds != FieldHolds::ToolData => {
+            if waiting.len() < MAX_WAITING {
+                waiting.push(text);
+            } else {
+                reader.media(Media::written(text, MediaKind::Unsaid, *detail));
+            }
         }
-        (_, Some(Open::Array(FieldHolds::Media))) => reader.media(),
+        (FieldRole::Detail, Some(Open::Object { holds, detail, .. })) if *holds != FieldHolds::ToolData => {
+            if text.is("low") {
+                *detail = Detail::Low;
+            }
+            read(text, reader);
+        }
+        (_, Some(Open::Array(FieldHolds::Media(kind)))) => reader.media(Media::written(text, *kind, Detail::Full)),
         (FieldRole::Type, Some(Open::Object { holds, .. })) if *holds != FieldHolds::ToolData => {
             if text.is("text") {
                 *holds = FieldHolds::Text;
-            } else if MEDIA_TYPES.iter().any(|name| text.is(name)) {
-                *holds = FieldHolds::Media;
+            } else if let Some(kind) = kind_of(text, &MEDIA_TYPES) {
+                *holds = FieldHolds::Media(match *holds {
+                    FieldHolds::Media(known) if kind == MediaKind::Unsaid => known,
+                    _ => kind,
+                });
             }
             read(text, reader);
         }
@@ -244,16 +272,37 @@ fn string<'a>(text: Text<'a>, role: FieldRole, within: Option<&mut Open<'a>>, re
     }
 }
 
-fn close(container: Option<Open<'_>>, reader: &mut impl Pieces) {
-    let Some(Open::Object { waiting, holds }) = container else { return };
+/// An object or a list ends, within those that are still `open`.
+fn close(container: Option<Open<'_>>, open: &[Open<'_>], reader: &mut impl Pieces) {
+    let Some(Open::Object { waiting, holds, detail }) = container else { return };
+    let outer = |kind: MediaKind| match (kind, open.last()) {
+        (MediaKind::Unsaid, Some(Open::Object { holds: FieldHolds::Media(kind), .. })) => *kind,
+        (kind, _) => kind,
+    };
     for text in waiting {
-        if holds == FieldHolds::Media { reader.media() } else { read(text, reader) }
+        match holds {
+            FieldHolds::Media(kind) => reader.media(Media::written(text, outer(kind), detail)),
+            _ => read(text, reader),
+        }
+    }
+}
+
+/// Hands `reader` the texts and files of a form.
+pub(super) fn walk_form(parts: &[Part<'_>], reader: &mut impl Pieces) {
+    for part in parts {
+        match std::str::from_utf8(part.content) {
+            Ok(text) if !part.is_file && !matches!(part.name, b"model" | b"stream" | b"response_format") => {
+                reader.text(text);
+            }
+            _ if part.is_file => reader.media(Media::plain(part.content)),
+            _ => {}
+        }
     }
 }
 
 fn read(text: Text<'_>, reader: &mut impl Pieces) {
     if is_data_url(text) {
-        reader.media();
+        reader.media(Media::written(text, MediaKind::Unsaid, Detail::Full));
     } else {
         text.pieces(|piece| reader.text(piece));
     }

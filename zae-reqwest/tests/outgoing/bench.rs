@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use zae_reqwest::{
     EntityId, Limit, Limits, OutgoingLimit, RateLimiter, Repository, ResourceName,
-    llm::{Accounting, Tariff},
+    llm::{Accounting, Tariff, estimate},
     zae_tower::zae_limiter::{EmbeddedStore, ManualClock},
 };
 use zae_testkit::{DEADLINE, START};
@@ -65,7 +65,7 @@ pub(crate) async fn limiter(requests: u64, tokens: u64) -> RateLimiter {
 
 /// Accounts for chats by their model.
 pub(crate) fn llm(limiter: &RateLimiter) -> OutgoingLimit {
-    let accounting = Accounting::new(Tariff::openai());
+    let accounting = Accounting::new(Tariff::openai()).estimator(estimate::input_and_max_output(1_000));
     OutgoingLimit::new(limiter).resource(zae_reqwest::find::json::<ResourceName>("/model")).llm(accounting)
 }
 

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use http::HeaderMap;
 use zae_limiter::ResourceName;
-use zae_llm::json::{self, Claim, JsonError, Pointer};
+use zae_llm::{
+    form_field,
+    json::{self, Claim, JsonError, Pointer},
+};
 
 use super::{
     Extract, ExtractError, Extracted, Extractor, Or, PeekBody, Peeked,
@@ -25,15 +28,19 @@ use super::{
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct BodyText(Pointer);
+pub struct BodyText {
+    pointer: Pointer,
+    name: &'static str,
+}
 
 impl BodyText {
     /// Creates it for the member `name`, or for the location that a JSON pointer names.
     pub fn at(name: &'static str) -> Self {
-        Self(Pointer::new(name))
+        Self { pointer: Pointer::new(name), name }
     }
 
-    /// Returns the text at that location in `body`; `None` if there is none or the body is not meant to be JSON.
+    /// Returns the text at that location in `body`, or in the field of that name of a multipart form; `None` if there
+    /// is none or the body is neither.
     ///
     /// # Errors
     /// [`ExtractError`] (400) if the body is meant to be JSON but is malformed or ambiguous.
@@ -42,9 +49,9 @@ impl BodyText {
             return Ok(None);
         }
         match json::claim(headers, body) {
-            Claim::Other => Ok(None),
+            Claim::Other => Ok(form_field(body, self.name)?),
             Claim::Encoded => Err(JsonError::Encoded.into()),
-            Claim::Json => Ok(self.0.find(body)?),
+            Claim::Json => Ok(self.pointer.find(body)?),
         }
     }
 }
@@ -173,7 +180,10 @@ impl<R: PeekBody + Send> Extract<R> for JsonField {
                 self.known(ResourceName::from_model(&name), &rules).await
             }
             None => self.missing.extracted(|| {
-                ExtractError::bad_request(format!("the request's body must be JSON with the member {}", self.member.0))
+                ExtractError::bad_request(format!(
+                    "the request's body must be JSON with the member {}",
+                    self.member.pointer
+                ))
             }),
         }
     }

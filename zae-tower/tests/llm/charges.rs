@@ -15,7 +15,7 @@ use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Reco
 use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
     Limit, RateLimiter, ZaeLimit,
-    llm::{Accounting, Tariff},
+    llm::{Accounting, Tariff, estimate},
     settle,
 };
 
@@ -71,11 +71,16 @@ async fn call(layer: &ZaeLimitLlm, recorded: &Recorded, provider: Provider, clie
     }
 }
 
+/// Estimates that can be told in advance, however many calls are settled.
+fn plain(tariff: Tariff) -> Accounting {
+    Accounting::new(tariff).estimator(estimate::input_and_max_output(1_000))
+}
+
 type ZaeLimitLlm =
     ZaeLimit<zae_tower::entity::DefaultEntity, zae_tower::resource::DefaultResource, zae_tower::llm::LlmCost>;
 
 fn layer(limiter: &RateLimiter, tariff: Tariff) -> ZaeLimitLlm {
-    ZaeLimit::new(limiter).llm(tariff)
+    ZaeLimit::new(limiter).llm(plain(tariff))
 }
 
 /// Returns the tokens that one call costs of `tpm`.
@@ -264,7 +269,7 @@ fn missing_usage_is_counted_each_time_and_logged_once() {
     metrics::with_local_recorder(&counts, || {
         runtime.block_on(async {
             let limiter = limiter([rpm(100), tpm(CAPACITY)]).await;
-            let layer = ZaeLimit::new(&limiter).llm(Accounting::new(Tariff::openai()));
+            let layer = ZaeLimit::new(&limiter).llm(plain(Tariff::openai()));
             for name in ["openai_chat.stream_without_usage"; 3].into_iter().chain(["openai_chat.stream"]) {
                 call(&layer, &Recorded::load(name), Provider::SendsAll, Client::All).await;
             }

@@ -12,7 +12,10 @@ use tower::{Layer, ServiceExt, service_fn};
 use zae_tower::{
     RateLimiter, ZaeLimit,
     extract::Peeked,
-    llm::{Accounting, Tariff, estimate},
+    llm::{
+        Accounting, Tariff,
+        estimate::{self, Estimator},
+    },
     resource,
 };
 
@@ -25,7 +28,7 @@ async fn new_limiter() -> RateLimiter {
 }
 
 fn accounting() -> Accounting {
-    Accounting::new(Tariff::openai())
+    Accounting::new(Tariff::openai()).estimator(estimate::input_and_max_output(1_000))
 }
 
 /// A body of unknown length that may fail; axum's, because it can be created from bytes and from streams.
@@ -154,7 +157,7 @@ async fn an_estimate_that_can_never_fit_is_refused_without_a_wait() {
     let request = || Request::new(axum::body::Body::from(r#"{"model":"gpt-5","max_tokens":200000,"prompt":"x"}"#));
     let (status, _) = send(&limiter, accounting(), request()).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    let capped = estimate::Estimator::at_most(estimate::input_and_max_output(1_000), 50_000, 4_000);
+    let capped = estimate::input_and_max_output(1_000).at_most(50_000, 4_000);
     let (status, _) = send(&limiter, accounting().estimator(capped), request()).await;
     assert_eq!(status, StatusCode::OK);
     for absurd in ["18446744073709551615", "1e300", "-5", "null", "\"many\""] {
