@@ -54,7 +54,7 @@ fn binaries_are_found_where_builds_leave_them() {
 
 #[test]
 fn what_is_no_program_is_not_packed() {
-    for (content, problem) in [(b"#!/bin/sh\n".as_slice(), "no ELF file"), (b"\x7fELF\x01\x01", "64-bit")] {
+    for (content, problem) in [(b"#!/bin/sh\n".as_slice(), "not an ELF file"), (b"\x7fELF\x01\x01", "64-bit")] {
         let error = build(content, HERE).unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
     }
