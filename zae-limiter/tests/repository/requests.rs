@@ -86,6 +86,14 @@ fn anonymous(mut event: Value) -> Value {
     event
 }
 
+/// Removes the stamp of an entity: it came with 0.17, after these calls were recorded.
+fn without_marks(mut item: Value) -> Value {
+    if let Some(attributes) = item.as_object_mut() {
+        attributes.retain(|name, _| !matches!(name.as_str(), "pinc" | "pgen"));
+    }
+    item
+}
+
 #[tokio::test]
 async fn items_are_written_as_the_reference_writes_them() {
     let bench = Bench::new();
@@ -106,7 +114,7 @@ async fn items_are_written_as_the_reference_writes_them() {
                 assert_eq!(anonymous(latest), anonymous(expected), "{name}");
                 events += 1;
             } else {
-                assert_eq!(raw::get(&r, pk, sk).await, expected, "{name}");
+                assert_eq!(without_marks(raw::get(&r, pk, sk).await), expected, "{name}");
             }
         }
     }
