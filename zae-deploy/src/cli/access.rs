@@ -221,14 +221,14 @@ fn shown(target: &ConfigTarget) -> String {
 
 /// The settings of one configuration beside its limits.
 #[derive(Serialize)]
-pub(crate) struct Settings {
+pub(crate) struct AccessSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<Access>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cascade: Option<Cascade>,
 }
 
-impl Settings {
+impl AccessSettings {
     /// None of them, or none to be shown.
     pub(crate) const NONE: Self = Self { access: None, cascade: None };
 

@@ -8,7 +8,7 @@ use zae_limiter::{Limit, Limits};
 
 use super::{
     CliError,
-    access::Settings,
+    access::AccessSettings,
     output::{Page, Report, Tone, units::count},
 };
 
@@ -115,7 +115,7 @@ pub(crate) struct LimitList<S> {
     pub(crate) subject: S,
     /// Its settings beside limits, if it has any.
     #[serde(flatten)]
-    pub(crate) settings: Settings,
+    pub(crate) settings: AccessSettings,
     pub(crate) limits: Vec<Limit>,
     /// The heading above them, or the text instead of them.
     #[serde(skip)]

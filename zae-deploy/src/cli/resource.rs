@@ -6,7 +6,7 @@ use zae_limiter::{Limits, Repository, ResourceName, access::ConfigTarget};
 
 use super::{
     CliError, Context,
-    access::{Minimum, OnOff, Settings, Switch, set_cascade},
+    access::{AccessSettings, Minimum, OnOff, Switch, set_cascade},
     args::{ChangeArgs, YesArgs},
     error::Doing,
     limit::{Deletion, LimitArgs, LimitList, dropped, shown},
@@ -151,7 +151,7 @@ impl Group {
         out.show(&LimitList {
             heading: format!("Set {} default(s) for resource '{resource}':", limits.as_slice().len()),
             limits: limits.as_slice().to_vec(),
-            settings: Settings::NONE,
+            settings: AccessSettings::NONE,
             notes: dropped(before.as_ref(), limits),
             subject: ResourceSubject { resource },
         })
@@ -161,7 +161,7 @@ impl Group {
         let repository = cx.repository(&self.with.namespace).await?;
         let limits = repository.resource_defaults(&resource).await.doing("get resource defaults")?;
         let target = ConfigTarget::from(resource.clone());
-        let settings = Settings::read(&repository, &target).await.doing("get resource defaults")?;
+        let settings = AccessSettings::read(&repository, &target).await.doing("get resource defaults")?;
         let (heading, notes) = match (&limits, settings.is_empty()) {
             (Some(_), _) => (format!("Defaults for resource '{resource}':"), Vec::new()),
             (None, false) => (none(&resource), Vec::new()),

@@ -15,7 +15,7 @@ const RESET: &[Key] = &[Key::Cron, Key::Tz];
 const DEFAULT_ZONE: &str = "UTC";
 
 /// A limit as it is declared, before it is one.
-struct Declared {
+struct DeclaredLimit {
     capacity: u64,
     refill: u64,
     period: Duration,
@@ -31,7 +31,7 @@ struct Reset {
     zone: String,
 }
 
-impl Declared {
+impl DeclaredLimit {
     fn limit(self, name: LimitName) -> Result<Limit, ValidationError> {
         let limit = match self.resets.first() {
             None => Limit::per(name, self.refill, self.period)?.with_burst(self.capacity)?,
@@ -68,7 +68,7 @@ impl Reader {
         self.valid(Limits::new(limits), node.place, path)
     }
 
-    fn limit(&mut self, node: &Node, path: &Path<'_>) -> Option<Declared> {
+    fn limit(&mut self, node: &Node, path: &Path<'_>) -> Option<DeclaredLimit> {
         let problems = self.problems.len();
         let [mut capacity, mut refill, mut period, mut burst] = [None; 4];
         let (mut soft, mut resets) = (None, Vec::new());
@@ -113,7 +113,7 @@ impl Reader {
         }
         // The former name of the ceiling, from before `capacity` was it.
         let capacity = burst.unwrap_or(capacity);
-        Some(Declared {
+        Some(DeclaredLimit {
             capacity,
             refill: refill.unwrap_or(capacity),
             period: Duration::from_secs(period.unwrap_or(60)),

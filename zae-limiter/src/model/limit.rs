@@ -30,7 +30,7 @@ pub const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 pub const MAX_PERIOD: Duration = Duration::from_secs(10_000_000_000);
 /// Maximum number of limits in one set. The condition of a write names all of them, and DynamoDB accepts 300 operators
 /// in an expression: twelve for each limit, and those of the bucket itself.
-pub const MAX_LIMITS: usize = 23;
+pub const MAX_LIMITS: usize = 22;
 
 /// One token bucket's parameters: it holds up to `capacity` tokens and gains `refill_amount` tokens per
 /// `refill_period`, continuously.

@@ -7,7 +7,7 @@ use zae_limiter::{EntityId, LimitScope, Limits, Repository, ResourceName, access
 use super::Group;
 use crate::cli::{
     CliError, Context,
-    access::Settings,
+    access::AccessSettings,
     args::YesArgs,
     error::Doing,
     limit::{Deletion, LimitList, dropped, shown},
@@ -48,7 +48,7 @@ pub(super) async fn set(
     let number = limits.as_slice().len();
     out.show(&LimitList {
         heading: format!("Set {number} limit(s) for entity '{entity}' on resource '{scope}':"),
-        settings: Settings::NONE,
+        settings: AccessSettings::NONE,
         limits: limits.as_slice().to_vec(),
         notes,
         subject: LimitTarget::new(entity, &scope),
@@ -64,7 +64,7 @@ pub(super) async fn get(
     let repository = cx.repository(&group.with.namespace).await?;
     let limits = repository.limits(&entity, &scope).await.doing("get entity limits")?;
     let target = ConfigTarget::Entity(entity.clone(), scope.clone());
-    let settings = Settings::read(&repository, &target).await.doing("get entity limits")?;
+    let settings = AccessSettings::read(&repository, &target).await.doing("get entity limits")?;
     let heading = match limits {
         Some(_) => format!("Limits for entity '{entity}' on resource '{scope}':"),
         None => none(&entity, &scope),

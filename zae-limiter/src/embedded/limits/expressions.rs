@@ -1,6 +1,6 @@
 //! The limits on expressions, which DynamoDB checks before it reads an item.
 //!
-//! DynamoDB allows 300 operators, and a bucket's condition comes close to that: twelve for each of 23 limits, and those
+//! DynamoDB allows 300 operators, and a bucket's condition comes close to that: twelve for each of 22 limits, and those
 //! of the bucket itself. Operators are counted by tokens, not in a parse tree: comparisons, `AND`, `OR`, `NOT`, `IN`,
 //! sums and calls of functions count one each; the `=` of an update does not count.
 

@@ -12,7 +12,8 @@
 //! Processes that share a throttled bucket would each find out for themselves how often they may write, and go on
 //! meeting the limit while they do. Where a lane knows its process's part of the bucket's consumption
 //! (`company`), it keeps to that part of 800 writes a second for a minute: of 64 processes that ask alike, each writes
-//! every 80 ms. Who asks for less than that is not slowed down.
+//! every 80 ms. Who asks for less than that is not slowed down. Six throttled writes in a row end that: then the bucket
+//! takes less than was thought, or nothing at all, and the interval doubles up to two seconds.
 //!
 //! The circuit is that of [`breaker`](crate::engine::runtime::breaker), with this bucket's failures alone.
 
@@ -37,6 +38,8 @@ const STEP: f64 = 10.0;
 /// Writes a second of all processes together to a bucket that was throttled. DynamoDB takes 1000 for one item, and some
 /// are lost to neighbours.
 const TOGETHER: f64 = 800.0;
+/// Throttled writes in a row after which a part says nothing: the bucket takes less than that, or nothing at all.
+const IN_A_ROW: u32 = 6;
 /// Time for which processes keep to their parts of it.
 const PACED: Duration = Duration::from_secs(60);
 
@@ -92,7 +95,7 @@ impl Health {
 }
 
 /// The pace of writes: multiplicative decrease, additive increase.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pace {
     /// Time between two writes; zero for no bound.
     interval: Duration,
@@ -100,6 +103,8 @@ struct Pace {
     next: Option<Instant>,
     /// Until when writes keep to the process's part.
     paced_until: Option<Instant>,
+    /// Throttled writes since one went through.
+    in_a_row: u32,
 }
 
 /// Returns the time between the writes of a process that has this part of a bucket's consumption.
@@ -108,8 +113,10 @@ fn spacing(part: f64) -> Duration {
 }
 
 impl Pace {
-    /// Doubles the interval, up to twice what is known to be right.
+    /// Doubles the interval, up to twice what is known to be right; without a write that goes through, further.
     fn throttled(&mut self, now: Instant, jitter: f64, part: Option<f64>) -> Instant {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let part = part.filter(|_| self.in_a_row <= IN_A_ROW);
         let longest = part.map_or(LONGEST, |part| (spacing(part) * 2).clamp(FIRST, LONGEST));
         self.interval = (self.interval * 2).clamp(FIRST, longest);
         self.paced_until = Some(now + PACED);
@@ -120,6 +127,7 @@ impl Pace {
 
     /// Shortens it, or lifts the bound; for a while after the bucket was throttled, only down to the process's part.
     fn wrote(&mut self, now: Instant, part: Option<f64>) {
+        self.in_a_row = 0;
         self.speed_up(now);
         let is_paced = self.paced_until.is_some_and(|until| now < until);
         if let Some(part) = part.filter(|_| is_paced) {
@@ -208,6 +216,9 @@ mod tests {
         assert_eq!(pace.not_before(now), None, "nobody has throttled it");
         let pauses: Vec<_> = (0..5).map(|_| (pace.throttled(now, 1.0, PART) - now).as_millis()).collect();
         assert_eq!(pauses, [10, 20, 40, 80, 100], "20 writes a second of 800: at most twice the time between two");
+        let mut throttled = pace.clone();
+        let pauses: Vec<_> = (0..7).map(|_| (throttled.throttled(now, 1.0, PART) - now).as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 2_000, 2_000], "and longer where nothing goes through");
         let mut then = now;
         for _ in 0..99 {
             then = pace.next.unwrap();

@@ -1,7 +1,7 @@
 //! Building expressions: [`ExpressionBuilder`], the one way to write conditions and updates.
 //!
 //! DynamoDB bounds an expression to 4 KB and 300 operators, refuses reserved words and names with other characters than
-//! letters, digits and `_`, and wants every value behind a placeholder. A condition over 23 limits comes near both
+//! letters, digits and `_`, and wants every value behind a placeholder. A condition over 22 limits comes near both
 //! bounds. So names are written out where they are short and allowed, which makes requests of few limits shorter and
 //! their logs readable, and get placeholders otherwise; equal numbers share one placeholder.
 //!
