@@ -16,7 +16,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+#[cfg(feature = "aws")]
 pub use dates::StoreDates;
+#[cfg(not(feature = "aws"))]
+pub(crate) use dates::StoreDates;
 
 /// The wall clock that decides refills, in milliseconds since 1970.
 ///

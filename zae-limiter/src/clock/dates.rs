@@ -16,6 +16,8 @@
 //! milliseconds, so there usually is no correction; it bounds the damage caused by others. An average over many
 //! responses would be closer, but would need state and an analysis of its error, for a gain of at most three seconds.
 
+#![cfg_attr(not(feature = "aws"), allow(unreachable_pub, dead_code, reason = "public in the module `aws` alone"))]
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},

@@ -22,9 +22,10 @@ use aws_sdk_dynamodb::Client;
 use super::{Repository, Settings, connect::StoreChoice, provision::Provisioner, resolution::DEFAULT_CONFIG_CACHE_TTL};
 #[cfg(feature = "embedded")]
 use crate::embedded::EmbeddedStore;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+use crate::error::RepositoryError;
 use crate::{
     clock::{Clock, SystemClock},
-    error::RepositoryError,
     model::status::StoredPolicy,
 };
 
